@@ -1,0 +1,14 @@
+//! x
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod http;
+pub mod race;
+pub mod stack;
+mod time;
+
+pub use race::{
+    AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing,
+};
+pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
+pub use time::Instant;

@@ -1,0 +1,242 @@
+//! How a race is run: pacing, limits and times, with the presets.
+
+use core::time::Duration;
+
+use super::input::Family;
+use crate::time::micros;
+
+/// When the next attempt starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// At once, as long as a socket is free: connie's own scheme, and the default.
+    ///
+    /// RFC 8305 section 5 says that attempts "SHOULD NOT be made simultaneously". This departs from it on purpose: waiting
+    /// 250 ms for each dead address is the delay that connie is there to remove. The price is paid by the servers, which
+    /// see up to [`Config::max_in_flight`] SYNs and all but one of the connections end in a reset; use
+    /// [`Pacing::Staggered`] towards servers that this would burden.
+    AllAtOnce,
+    /// RFC 8305 section 5: `delay` after the last start, or at once when an attempt fails.
+    Staggered {
+        /// The Connection Attempt Delay: 250 ms is recommended; held within 10 ms and 2 s, as section 8 demands.
+        delay: Duration,
+        /// What the delay grows to after each one that has run out, in percent: 100 keeps it, 200 doubles it, up to 2 s.
+        growth_percent: u16,
+    },
+    /// One at a time: the next starts after the last has ended. What most clients do, kept as the baseline.
+    ///
+    /// With a deadline, each attempt gets an even share of the time that is left, at least 2 s. It begins when both families
+    /// have answered.
+    OneByOne,
+}
+
+/// Which address families may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Families {
+    /// Both.
+    #[default]
+    Both,
+    /// Only this one; resolution of the other is not waited for and its addresses are never started.
+    Only(Family),
+}
+
+impl Families {
+    /// Whether `family` may be used.
+    #[must_use]
+    pub fn allow(self, family: Family) -> bool {
+        match self {
+            Families::Both => true,
+            Families::Only(only) => only == family,
+        }
+    }
+}
+
+/// How a race is run. Start from a preset and change what differs:
+///
+/// ```
+/// use connie_core::Config;
+/// use core::time::Duration;
+///
+/// let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 4, ..Config::all_at_once() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// When the next attempt starts.
+    pub pacing: Pacing,
+    /// Which address families may be used. Default: both.
+    pub families: Families,
+    /// The family whose addresses come first. Default: IPv6 (RFC 8305 section 4).
+    pub preferred_family: Family,
+    /// The First Address Family Count (RFC 8305 section 8): how many addresses of the preferred family come before the
+    /// first of the other. Default 1; 0 counts as 1.
+    pub first_address_family_count: u8,
+    /// The Resolution Delay (RFC 8305 section 8): how long [`Pacing::Staggered`] waits for the preferred family's answer
+    /// once the other's is there. Default 50 ms. The other pacings do not use it.
+    pub resolution_delay: Duration,
+    /// The most attempts in flight, and so the most sockets open, at any time. Held within 1 and the race's socket
+    /// capacity. Default: the capacity.
+    pub max_in_flight: usize,
+    /// How long an attempt may keep its socket while a destination waits for one, and how long it runs before it gets a
+    /// hedge. Doubles for a destination each time it is evicted. Default 250 ms, held within 10 ms and 10 minutes.
+    pub patience: Duration,
+    /// Whether an attempt that has outstayed its patience gives its socket up to a destination that waits. Default: yes.
+    /// Without, a race with fewer sockets than destinations can get stuck behind dead ones. [`Pacing::OneByOne`] never evicts.
+    pub evict: bool,
+    /// Whether an attempt that has outstayed its patience, while a socket is free and nothing waits, gets a second one
+    /// beside it, since its SYN may be lost. Default: yes with [`Pacing::AllAtOnce`], no with the others.
+    pub hedge: bool,
+    /// How long the whole race may take, from its creation. Default: no limit.
+    pub deadline: Option<Duration>,
+    /// How long one attempt may take before it counts as failed. Default: no limit but the stack's own.
+    pub attempt_timeout: Option<Duration>,
+}
+
+impl Config {
+    /// RFC 8305 section 8, Connection Attempt Delay: "Recommended to be 250 milliseconds".
+    pub const DEFAULT_DELAY: Duration = Duration::from_millis(250);
+    /// RFC 8305 section 5: the delay "MUST NOT" be lower than 10 milliseconds. A patience is held to it as well.
+    pub const MIN_DELAY: Duration = Duration::from_millis(10);
+    /// RFC 8305 section 8, Maximum Connection Attempt Delay: 2 seconds.
+    pub const MAX_DELAY: Duration = Duration::from_secs(2);
+    /// RFC 8305 section 8, Resolution Delay: 50 milliseconds.
+    pub const DEFAULT_RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+    /// The default patience.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_millis(250);
+    /// The longest patience, which doubling does not pass either.
+    pub const MAX_PATIENCE: Duration = Duration::from_secs(600);
+    /// The least share of the deadline that [`Pacing::OneByOne`] gives to one attempt.
+    pub const MIN_SHARE: Duration = Duration::from_secs(2);
+
+    /// The default: every destination at once, up to the socket limit.
+    #[must_use]
+    pub const fn all_at_once() -> Self {
+        Config {
+            pacing: Pacing::AllAtOnce,
+            families: Families::Both,
+            preferred_family: Family::V6,
+            first_address_family_count: 1,
+            resolution_delay: Self::DEFAULT_RESOLUTION_DELAY,
+            max_in_flight: usize::MAX,
+            patience: Self::DEFAULT_PATIENCE,
+            evict: true,
+            hedge: true,
+            deadline: None,
+            attempt_timeout: None,
+        }
+    }
+
+    /// Happy Eyeballs as RFC 8305 has it.
+    #[must_use]
+    pub const fn staggered() -> Self {
+        Config {
+            pacing: Pacing::Staggered { delay: Self::DEFAULT_DELAY, growth_percent: 100 },
+            hedge: false,
+            ..Self::all_at_once()
+        }
+    }
+
+    /// One address after the other, as most clients do.
+    #[must_use]
+    pub const fn one_by_one() -> Self {
+        Config { pacing: Pacing::OneByOne, hedge: false, ..Self::all_at_once() }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::all_at_once()
+    }
+}
+
+/// The durations of a [`Config`] in microseconds, held within their bounds. Small: a race keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) pace: Pace,
+    pub(super) preferred_family: Family,
+    pub(super) first_address_family_count: u8,
+    pub(super) evict: bool,
+    pub(super) hedge: bool,
+    pub(super) patience: u32,
+    /// `u64::MAX` for none.
+    pub(super) attempt_timeout: u64,
+}
+
+/// [`Pacing`] in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    AllAtOnce,
+    Staggered { growth_percent: u16 },
+    OneByOne,
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config) -> Self {
+        let (pace, evict) = match config.pacing {
+            Pacing::AllAtOnce => (Pace::AllAtOnce, config.evict),
+            Pacing::Staggered { growth_percent, .. } => {
+                (Pace::Staggered { growth_percent: growth_percent.max(100) }, config.evict)
+            }
+            Pacing::OneByOne => (Pace::OneByOne, false),
+        };
+        Settings {
+            pace,
+            preferred_family: config.preferred_family,
+            first_address_family_count: config.first_address_family_count.max(1),
+            evict,
+            hedge: config.hedge && pace != Pace::OneByOne,
+            patience: within(config.patience, Config::MIN_DELAY, Config::MAX_PATIENCE),
+            attempt_timeout: config.attempt_timeout.map_or(u64::MAX, |timeout| micros(timeout).max(1)),
+        }
+    }
+
+    /// The patience of an attempt whose destination has been evicted `rounds` times, in microseconds.
+    pub(super) fn patience(&self, rounds: u8) -> u64 {
+        const LONGEST: u64 = micros(Config::MAX_PATIENCE);
+        // 2^32 times the least patience is beyond the longest: shifting further changes nothing.
+        (u64::from(self.patience) << rounds.min(31)).min(LONGEST)
+    }
+}
+
+/// The first Connection Attempt Delay of `pacing`, in microseconds.
+pub(super) fn first_delay(pacing: Pacing) -> u32 {
+    match pacing {
+        Pacing::Staggered { delay, .. } => within(delay, Config::MIN_DELAY, Config::MAX_DELAY),
+        Pacing::AllAtOnce | Pacing::OneByOne => 0,
+    }
+}
+
+/// The delay that follows `delay`, in microseconds. Never more than 2 s.
+pub(super) fn next_delay(delay: u32, growth_percent: u16) -> u32 {
+    const LONGEST: u64 = micros(Config::MAX_DELAY);
+    let grown = u64::from(delay).saturating_mul(u64::from(growth_percent)) / 100;
+    grown.min(LONGEST) as u32
+}
+
+/// `duration` in microseconds, held within `least` and `most`, which must be under 71 minutes.
+fn within(duration: Duration, least: Duration, most: Duration) -> u32 {
+    micros(duration).clamp(micros(least), micros(most)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_doubles_up_to_ten_minutes() {
+        let settings = Settings::new(&Config::all_at_once());
+        assert_eq!(settings.patience(0), 250_000);
+        assert_eq!(settings.patience(3), 2_000_000);
+        assert_eq!(settings.patience(11), 512_000_000);
+        assert_eq!(settings.patience(12), 600_000_000);
+        assert_eq!(settings.patience(255), 600_000_000);
+    }
+
+    #[test]
+    fn the_delay_is_held_within_the_bounds_of_the_standard() {
+        let first = |delay| first_delay(Pacing::Staggered { delay, growth_percent: 100 });
+        assert_eq!(first(Duration::ZERO), 10_000);
+        assert_eq!(first(Duration::from_millis(250)), 250_000);
+        assert_eq!(first(Duration::MAX), 2_000_000);
+        assert_eq!(next_delay(1_000_000, 200), 2_000_000);
+        assert_eq!(next_delay(2_000_000, u16::MAX), 2_000_000);
+    }
+}

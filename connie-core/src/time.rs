@@ -1,0 +1,105 @@
+//! The one clock reading that connie knows: microseconds since some start that the caller chose.
+
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+/// A moment, in microseconds since a start of the caller's choice (boot, the first call, an epoch).
+///
+/// The core never asks a clock: every function that depends on time takes an `Instant`. Readings should not run
+/// backwards; where one does, the race treats its clock as standing still until it has caught up.
+///
+/// Arithmetic saturates: no duration, however long, can overflow it (the range is 584,000 years).
+///
+/// ```
+/// use connie_core::Instant;
+/// use core::time::Duration;
+///
+/// let start = Instant::from_micros(1_000);
+/// assert_eq!(start + Duration::from_millis(250), Instant::from_micros(251_000));
+/// assert_eq!(Instant::from_micros(251_000).since(start), Duration::from_millis(250));
+/// assert_eq!(start.since(Instant::from_micros(251_000)), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The start of the clock.
+    pub const ZERO: Instant = Instant(0);
+
+    /// The moment `micros` microseconds after the clock's start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Instant(micros)
+    }
+
+    /// The moment `millis` milliseconds after the clock's start; saturates.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Instant(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the clock's start.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment plus `micros` microseconds; saturates.
+    #[must_use]
+    pub(crate) const fn plus_micros(self, micros: u64) -> Instant {
+        Instant(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds since `earlier`; zero where it is not after it.
+    #[must_use]
+    pub(crate) const fn micros_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Duration) -> Instant {
+        self.plus_micros(micros(duration))
+    }
+}
+
+impl fmt::Display for Instant {
+    /// Seconds with six decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+/// `duration` in whole microseconds, rounded up so that a wait is never cut short; saturates.
+pub(crate) const fn micros(duration: Duration) -> u64 {
+    // `as_micros` would bring in 128-bit arithmetic, which costs a kilobyte on a microcontroller.
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(duration.subsec_nanos().div_ceil(1_000) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_round_up_to_the_microsecond() {
+        assert_eq!(micros(Duration::from_nanos(1)), 1);
+        assert_eq!(micros(Duration::from_nanos(1_000)), 1);
+        assert_eq!(micros(Duration::from_nanos(1_001)), 2);
+        assert_eq!(micros(Duration::from_secs(2)), 2_000_000);
+    }
+
+    #[test]
+    fn the_longest_duration_saturates() {
+        assert_eq!(Instant::from_micros(7) + Duration::MAX, Instant::from_micros(u64::MAX));
+    }
+}
