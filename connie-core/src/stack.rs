@@ -138,7 +138,7 @@ impl<T: TcpClientStack> Foreign<T> {
     pub fn new(inner: T) -> Self {
         Self::with_errors(inner, |error| match error.kind() {
             TcpErrorKind::PipeClosed => AttemptError::Reset,
-            _ => AttemptError::Other,
+            _ => AttemptError::Other(0),
         })
     }
 
