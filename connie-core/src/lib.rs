@@ -4,11 +4,13 @@
 
 pub mod http;
 pub mod race;
+mod resolution;
 pub mod stack;
 mod time;
 
 pub use race::{
-    AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing,
+    AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing, Race,
+    Timeline,
 };
 pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
 pub use time::Instant;

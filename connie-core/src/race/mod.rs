@@ -1,10 +1,568 @@
-//! x
+//! The race: all of its state, and every transition that it makes.
+//!
+//! Two verbs drive it. [`handle_input`](Race::handle_input) tells it what happened; [`poll_output`](Race::poll_output) says what to
+//! do next. Nothing outside this file decides anything about a race.
+//!
+//! # The rules
+//!
+//! ```text
+//! A destination   fresh ──start──▶ in flight ──all its attempts failed──▶ failed
+//!                   ▲                │  ▲  └──one succeeded──▶ won
+//!                   │          evict │  │ start
+//!      answer holds │                ▼  │
+//!      it again     │              queued
+//!                   └─ withdrawn ◀── answer holds fresh or queued one no longer
+//!
+//! The race        racing ──attempt succeeded──▶ won
+//!                   └──nothing left to try │ deadline │ cancel │ stack gone──▶ lost
+//! ```
+//!
+//! 1. **Start** when resolution lets the race begin, the pacing lets the next attempt begin, a destination waits and fewer
+//!    than `k` attempts are in flight. Fresh destinations come first, families alternating; then evicted ones in the order of
+//!    their eviction.
+//! 2. **Evict** when rule 1 fails only for want of a socket: of the attempts that have outstayed their patience the one
+//!    that has done so longest goes, and while there is a choice, not the last in flight of a family that the newcomer does
+//!    not belong to. Its destination queues with its patience doubled.
+//! 3. **Hedge** when a socket is free, nothing waits, and a destination's only attempt has outstayed its patience: a second
+//!    attempt starts beside it.
+//! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt is in flight. With
+//!    [`Pacing::Staggered`] the next attempt may start now.
+//! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps its turn; with
+//!    none the destination has failed.
+//! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established` is said.
+//! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
+//!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
+//!
+//! # The laws
+//!
+//! They hold after every call, and debug builds assert them:
+//!
+//! 1. At most one `Established`, and nothing starts after the race has ended.
+//! 2. Never more than `k` attempts in flight.
+//! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
+//! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come.
+//! 5. A race whose inputs stop ends by its deadline.
+//! 6. Every destination is started before the race fails for any reason but cancel, deadline or a stack that is gone.
+//! 7. Only a completed handshake wins.
+
 mod attempt;
 mod config;
+mod destinations;
 mod input;
+mod json;
 mod output;
+mod qlog;
+mod timeline;
+mod waterfall;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use heapless::Vec;
 
 pub use attempt::{AttemptError, AttemptId, Outcome};
 pub use config::{Config, Families, Pacing};
+pub use destinations::Destination;
 pub use input::{Family, Input};
+pub use json::Json;
 pub use output::{Failure, Output};
+pub use qlog::Qlog;
+pub use timeline::{Attempt, AttemptRecord, Summary, Timeline};
+pub use waterfall::Waterfall;
+
+use crate::resolution::{Gate, Resolution, StartRule};
+use crate::time::{Instant, micros};
+use config::{Pace, Settings, first_delay, next_delay};
+use destinations::{Destinations, Place};
+use timeline::Records;
+
+/// A race for one connection to a host with many addresses.
+///
+/// It holds up to `DESTINATIONS` addresses (at most 255), has up to `SOCKETS` attempts in flight (at most 255), and
+/// remembers up to `RECORDS` attempts for its timeline (at least `SOCKETS`). Capacities that cannot work do not compile.
+///
+/// The caller owns the sockets, the clock and the resolver. Time only comes in as an argument; waking late, early or for
+/// nothing is just another poll.
+///
+/// ```
+/// use connie_core::{Config, Family, Input, Instant, Output, Race};
+///
+/// let mut race = Race::<16, 4>::new(&Config::all_at_once(), Instant::ZERO);
+/// let addresses = ["192.0.2.1:80".parse().unwrap(), "192.0.2.2:80".parse().unwrap()];
+/// race.handle_input(Input::Resolved { family: Family::V4, addresses: &addresses }, Instant::ZERO);
+///
+/// let now = Instant::ZERO;
+/// let Output::StartAttempt { id, destination } = race.poll_output(now) else { panic!() };
+/// assert_eq!(destination, addresses[0]);
+/// let Output::StartAttempt { .. } = race.poll_output(now) else { panic!() };
+/// let Output::WaitUntil(_) = race.poll_output(now) else { panic!() };
+///
+/// let now = Instant::from_millis(30);
+/// race.handle_input(Input::AttemptSucceeded { id }, now);
+/// let Output::CancelAttempt { .. } = race.poll_output(now) else { panic!() };
+/// assert_eq!(race.poll_output(now), Output::Established { id, destination });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 32> {
+    settings: Settings,
+    phase: Phase,
+    resolution: Resolution,
+    start_rule: StartRule,
+    destinations: Destinations<DESTINATIONS>,
+    in_flight: Vec<InFlight, SOCKETS>,
+    records: Records<RECORDS>,
+    /// `k`: the most attempts in flight from now on.
+    limit: u8,
+    max_in_flight: u8,
+    /// Whether an attempt was ever started: resolution no longer holds the race back.
+    begun: bool,
+    /// The Connection Attempt Delay, in microseconds.
+    delay: u32,
+    /// Whether that delay, and no failure, decides `next_start`.
+    delay_runs: bool,
+    /// When pacing lets the next attempt start.
+    next_start: Instant,
+    /// The newest moment that the race was told of.
+    now: Instant,
+    start: Instant,
+    deadline: Option<Instant>,
+    resolved: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+/// Whether the race runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Racing,
+    Won { id: AttemptId, place: Place },
+    Lost(Failure),
+}
+
+/// An attempt in flight.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: AttemptId,
+    place: Place,
+    record: u16,
+    /// When it has outstayed its patience.
+    patience_ends: Instant,
+    /// When it counts as failed.
+    gives_up: Instant,
+}
+
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
+    Race<DESTINATIONS, SOCKETS, RECORDS>
+{
+    /// A race that begins now. Its deadline and its timeline count from here.
+    #[must_use]
+    pub fn new(config: &Config, now: Instant) -> Self {
+        const {
+            assert!(DESTINATIONS >= 1 && DESTINATIONS <= 255, "a race holds 1 to 255 destinations");
+            assert!(SOCKETS >= 1 && SOCKETS <= 255, "a race has 1 to 255 sockets");
+            assert!(RECORDS >= SOCKETS, "every attempt in flight needs a record");
+            assert!(RECORDS <= 65_535, "a race records at most 65,535 attempts");
+        }
+        Race {
+            settings: Settings::new(config),
+            phase: Phase::Racing,
+            resolution: Resolution::new(config.families),
+            start_rule: match config.pacing {
+                Pacing::AllAtOnce => StartRule::FirstAnswer,
+                Pacing::Staggered { .. } => {
+                    StartRule::ResolutionDelay(micros(config.resolution_delay).min(u32::MAX.into()) as u32)
+                }
+                Pacing::OneByOne => StartRule::AllAnswers,
+            },
+            destinations: Destinations::new(),
+            in_flight: Vec::new(),
+            records: Records::new(),
+            // At most 255, as asserted above.
+            limit: config.max_in_flight.clamp(1, SOCKETS) as u8,
+            max_in_flight: 0,
+            begun: false,
+            delay: first_delay(config.pacing),
+            delay_runs: false,
+            next_start: now,
+            now,
+            start: now,
+            deadline: config.deadline.map(|deadline| now + deadline),
+            resolved: None,
+            ended: None,
+        }
+    }
+
+    /// Tells the race that something happened. Poll it afterwards.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+        self.advance(now);
+        match input {
+            Input::Resolved { family, addresses } => self.answered(family, addresses),
+            Input::ResolutionFailed { family } => self.answered(family, &[]),
+            Input::AttemptSucceeded { id } => self.succeeded(id),
+            Input::AttemptFailed { id, error } => self.failed(id, error),
+            Input::Cancel => self.lose(Failure::Canceled),
+        }
+        self.check_laws();
+    }
+
+    /// Tells the race that resolution of both families is over and gave these addresses, in order of preference within each
+    /// family. For a caller that has a list and no resolver.
+    pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.handle_input(Input::Resolved { family: Family::V6, addresses }, now);
+        self.handle_input(Input::Resolved { family: Family::V4, addresses }, now);
+    }
+
+    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
+    pub fn poll_output(&mut self, now: Instant) -> Output {
+        self.advance(now);
+        let output = self.next_output();
+        self.check_laws();
+        output
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        let recorded = self.records.as_slice();
+        let summary = Summary {
+            start: self.start,
+            resolved: self.resolved.map(|at| at.since(self.start)),
+            ended: self.ended.map(|at| at.since(self.start)),
+            failure: match self.phase {
+                Phase::Lost(failure) => Some(failure),
+                Phase::Racing | Phase::Won { .. } => None,
+            },
+            max_in_flight: self.max_in_flight.into(),
+            attempts: self.records.started(),
+            omitted_attempts: self.records.started().saturating_sub(recorded.len() as u32),
+            omitted_destinations: self.destinations.omitted().into(),
+        };
+        Timeline::from_parts(summary, self.destinations.as_slice(), recorded)
+    }
+
+    /// How many attempts are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// `k`: how many attempts may be in flight from now on. Shrinks when the stack runs out of sockets.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.into()
+    }
+
+    /// How long the race has run, or ran.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.ended.unwrap_or(self.now).since(self.start)
+    }
+
+    /// Takes note of the time. A clock that runs backwards stands still instead.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    // Inputs.
+
+    fn answered(&mut self, family: Family, addresses: &[SocketAddr]) {
+        if self.phase != Phase::Racing || !self.resolution.wants(family) {
+            return;
+        }
+        let positive = self.destinations.answer(family, addresses);
+        self.resolution.record(family, positive, self.now);
+        if positive && self.resolved.is_none() {
+            self.resolved = Some(self.now);
+        }
+    }
+
+    fn succeeded(&mut self, id: AttemptId) {
+        // Rule 6. Once the race has ended, an attempt that succeeds is still canceled: it stays in flight until then.
+        if self.phase != Phase::Racing {
+            return;
+        }
+        if let Some(attempt) = self.remove(id, Outcome::Established) {
+            self.phase = Phase::Won { id, place: attempt.place };
+            self.ended = Some(self.now);
+            self.destinations.win(attempt.place);
+        }
+    }
+
+    fn failed(&mut self, id: AttemptId, error: AttemptError) {
+        let Some(attempt) = self.remove(id, Outcome::Failed(error)) else { return };
+        if self.phase != Phase::Racing {
+            return;
+        }
+        // Rules 4 and 5.
+        let others = self.in_flight.len();
+        if error == AttemptError::OutOfSockets {
+            // At most 255, the capacity of `in_flight`.
+            self.limit = others.max(1) as u8;
+        } else {
+            self.next_start = self.now;
+            self.delay_runs = false;
+        }
+        if self.is_in_flight(attempt.place) {
+            // Its other attempt goes on.
+        } else if error == AttemptError::OutOfSockets && others > 0 {
+            self.destinations.put_back(attempt.place);
+        } else {
+            self.destinations.fail(attempt.place, error);
+        }
+        if error == AttemptError::StackGone {
+            self.lose(Failure::StackGone);
+        }
+    }
+
+    fn lose(&mut self, failure: Failure) {
+        if self.phase == Phase::Racing {
+            self.phase = Phase::Lost(failure);
+            self.ended = Some(self.now);
+        }
+    }
+
+    // Outputs. Each step answers `Some` when it has something to do, and leaves the rest to the next.
+
+    fn next_output(&mut self) -> Output {
+        if self.phase == Phase::Racing && self.deadline.is_some_and(|deadline| deadline <= self.now) {
+            self.lose(Failure::DeadlineExceeded);
+        }
+        if self.phase == Phase::Racing {
+            if let Some(output) = self.give_up().or_else(|| self.start_next()).or_else(|| self.start_hedge())
+            {
+                return output;
+            }
+            if self.can_go_on() {
+                return self.wait();
+            }
+            let untried = self.destinations.as_slice().is_empty();
+            self.lose(if untried { Failure::NoDestinations } else { Failure::AllAttemptsFailed });
+        }
+        self.cancel_next().unwrap_or_else(|| self.end())
+    }
+
+    /// An attempt that has used up its time has failed.
+    fn give_up(&mut self) -> Option<Output> {
+        let id = self.in_flight.iter().find(|attempt| attempt.gives_up <= self.now)?.id;
+        self.failed(id, AttemptError::TimedOut);
+        Some(Output::CancelAttempt { id })
+    }
+
+    /// Rules 1 and 2.
+    fn start_next(&mut self) -> Option<Output> {
+        if self.destinations.waiting() == 0 || self.earliest_start()? > self.now {
+            return None;
+        }
+        let preferred = self.settings.preferred_family;
+        let place = self.destinations.next(preferred, self.settings.first_address_family_count)?;
+        if self.in_flight.len() >= self.limit.into() {
+            return self.evict_for(place);
+        }
+        let gives_up = self.gives_up();
+        self.begun = true;
+        self.destinations.start(place, preferred);
+        self.pace();
+        self.start_attempt(place, false, gives_up)
+    }
+
+    /// Rule 2.
+    fn evict_for(&mut self, newcomer: Place) -> Option<Output> {
+        if !self.settings.evict {
+            return None;
+        }
+        let family = |place| self.destinations.get(place).map(Destination::family);
+        let is_last = |victim: &InFlight| {
+            let its_own = family(victim.place);
+            its_own != family(newcomer)
+                && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
+        };
+        let outstayed = self.in_flight.iter().filter(|attempt| attempt.patience_ends <= self.now);
+        let id = outstayed.min_by_key(|attempt| (is_last(attempt), attempt.patience_ends, attempt.id))?.id;
+        let attempt = self.remove(id, Outcome::Evicted)?;
+        if !self.is_in_flight(attempt.place) {
+            self.destinations.evict(attempt.place);
+        }
+        Some(Output::CancelAttempt { id })
+    }
+
+    /// Rule 3.
+    fn start_hedge(&mut self) -> Option<Output> {
+        let outstayed = self.hedgeable()?;
+        if outstayed.patience_ends > self.now {
+            return None;
+        }
+        let place = outstayed.place;
+        self.destinations.hedge(place);
+        self.start_attempt(place, true, self.gives_up())
+    }
+
+    fn start_attempt(&mut self, place: Place, hedge: bool, gives_up: Instant) -> Option<Output> {
+        let destination = self.destinations.get(place)?.address();
+        if let Some(surplus) = self.records.surplus() {
+            self.records.forget(surplus);
+            for attempt in &mut self.in_flight {
+                if usize::from(attempt.record) > surplus {
+                    attempt.record = attempt.record.saturating_sub(1);
+                }
+            }
+        }
+        // An attempt takes at least 10 ms of patience, or fails its destination for good: a race that used up the
+        // ids would have run for years.
+        let id = AttemptId(self.records.started());
+        let record = self.records.start(place, hedge, self.now.micros_since(self.start));
+        let patience = self.settings.patience(self.destinations.rounds(place));
+        let patience_ends = self.now.plus_micros(patience);
+        let pushed = self.in_flight.push(InFlight { id, place, record, patience_ends, gives_up });
+        // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
+        debug_assert!(pushed.is_ok());
+        self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);
+        Some(Output::StartAttempt { id, destination })
+    }
+
+    /// Sets when pacing lets the next attempt start, after one that starts now.
+    fn pace(&mut self) {
+        let Pace::Staggered { growth_percent } = self.settings.pace else { return };
+        // Only a delay that has run out makes the next one longer; one that a failure cut short does not.
+        if self.delay_runs {
+            self.delay = next_delay(self.delay, growth_percent);
+        }
+        self.delay_runs = true;
+        self.next_start = self.now.plus_micros(self.delay.into());
+    }
+
+    /// When an attempt that starts now counts as failed.
+    fn gives_up(&self) -> Instant {
+        let own = self.now.plus_micros(self.settings.attempt_timeout);
+        match (self.settings.pace, self.deadline) {
+            (Pace::OneByOne, Some(deadline)) => {
+                // At least one waits: the one that is about to start.
+                let waiting = (self.destinations.waiting() as u64).max(1);
+                let share = (deadline.micros_since(self.now) / waiting).max(micros(Config::MIN_SHARE));
+                own.min(self.now.plus_micros(share))
+            }
+            _ => own,
+        }
+    }
+
+    /// When resolution and pacing let the next attempt start; `None` where that hangs on an input.
+    fn earliest_start(&self) -> Option<Instant> {
+        let gate = match self.begun {
+            true => Gate::Open,
+            false => self.resolution.gate(self.start_rule, self.settings.preferred_family, self.now),
+        };
+        let resolved = match gate {
+            Gate::Open => self.now,
+            Gate::OpensAt(at) => at,
+            Gate::Closed => return None,
+        };
+        match self.settings.pace {
+            _ if self.in_flight.is_empty() => Some(resolved),
+            Pace::AllAtOnce => Some(resolved),
+            Pace::Staggered { .. } => Some(resolved.max(self.next_start)),
+            Pace::OneByOne => None,
+        }
+    }
+
+    /// The attempt that is the next to get a hedge, where a socket is free for it.
+    fn hedgeable(&self) -> Option<&InFlight> {
+        if !self.settings.hedge
+            || self.destinations.waiting() > 0
+            || self.in_flight.len() >= self.limit.into()
+        {
+            return None;
+        }
+        let alone = self.in_flight.iter().filter(|attempt| self.destinations.may_hedge(attempt.place));
+        alone.min_by_key(|attempt| (attempt.patience_ends, attempt.id))
+    }
+
+    /// Whether anything can still bring a connection.
+    fn can_go_on(&self) -> bool {
+        !self.in_flight.is_empty() || self.destinations.waiting() > 0 || !self.resolution.is_complete()
+    }
+
+    /// The soonest of all that time alone brings about.
+    fn wait(&self) -> Output {
+        let mut soonest = self.deadline.unwrap_or(NEVER);
+        let mut patience_ends = NEVER;
+        for attempt in &self.in_flight {
+            soonest = soonest.min(attempt.gives_up);
+            patience_ends = patience_ends.min(attempt.patience_ends);
+        }
+        if self.destinations.waiting() > 0 {
+            let start = self.earliest_start().unwrap_or(NEVER);
+            if self.in_flight.len() < self.limit.into() {
+                soonest = soonest.min(start);
+            } else if self.settings.evict {
+                soonest = soonest.min(start.max(patience_ends));
+            }
+        } else if let Some(outstayed) = self.hedgeable() {
+            soonest = soonest.min(outstayed.patience_ends);
+        }
+        debug_assert!(soonest > self.now, "law 4: a wait is for the future");
+        if soonest == NEVER { Output::WaitForInput } else { Output::WaitUntil(soonest) }
+    }
+
+    /// The race has ended: its attempts in flight end with it, one a poll.
+    fn cancel_next(&mut self) -> Option<Output> {
+        let attempt = *self.in_flight.last()?;
+        let timed_out = self.phase == Phase::Lost(Failure::DeadlineExceeded);
+        let error = AttemptError::TimedOut;
+        if timed_out {
+            self.destinations.fail(attempt.place, error);
+        }
+        self.remove(attempt.id, if timed_out { Outcome::Failed(error) } else { Outcome::Canceled })?;
+        Some(Output::CancelAttempt { id: attempt.id })
+    }
+
+    fn end(&self) -> Output {
+        match self.phase {
+            Phase::Lost(failure) => Output::Failed(failure),
+            Phase::Won { id, place } => match self.destinations.get(place) {
+                Some(winner) => Output::Established { id, destination: winner.address() },
+                // A place in the table never goes away.
+                None => Output::Failed(Failure::AllAttemptsFailed),
+            },
+            Phase::Racing => self.wait(),
+        }
+    }
+
+    // Attempts in flight.
+
+    fn is_in_flight(&self, place: Place) -> bool {
+        self.in_flight.iter().any(|attempt| attempt.place == place)
+    }
+
+    /// Takes an attempt out of flight: the only way out, so that each ends exactly once.
+    fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
+        let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
+        let last = self.in_flight.pop()?;
+        let attempt = match self.in_flight.get_mut(index) {
+            Some(attempt) => core::mem::replace(attempt, last),
+            None => last,
+        };
+        self.records.end(attempt.record, self.now.micros_since(self.start), outcome);
+        Some(attempt)
+    }
+
+    /// Asserts, in debug builds, the laws that a state can show.
+    fn check_laws(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let in_flight = self.in_flight.len();
+        debug_assert!(in_flight <= self.limit.into(), "law 2: at most k in flight");
+        let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
+        debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
+        if self.phase == Phase::Racing {
+            self.destinations.check(|place| {
+                self.in_flight.iter().filter(|attempt| usize::from(attempt.place) == place).count()
+            });
+        }
+        if let Phase::Lost(Failure::AllAttemptsFailed | Failure::NoDestinations) = self.phase {
+            debug_assert_eq!(in_flight, 0, "law 3: a race fails when nothing is in flight");
+            debug_assert_eq!(self.destinations.waiting(), 0, "law 6: a race fails when nothing waits");
+        }
+    }
+}
+
+/// Later than every moment that comes.
+const NEVER: Instant = Instant::from_micros(u64::MAX);

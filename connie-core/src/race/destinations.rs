@@ -1,0 +1,523 @@
+//! The table of destination addresses: who is in it, and who waits for a socket, in which order.
+//!
+//! It keeps order and count; when something starts or ends is the race's to decide.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use heapless::Vec;
+
+use super::attempt::AttemptError;
+use super::input::Family;
+
+/// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
+/// move, and one that has been started is never given to another address.
+pub(super) type Place = u8;
+
+/// A socket address in 24 bytes instead of 32: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
+/// resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Address {
+    octets: [u8; 16],
+    scope_id: u32,
+    port: u16,
+}
+
+impl Address {
+    fn new(address: &SocketAddr) -> Self {
+        let (octets, scope_id) = match address {
+            SocketAddr::V4(v4) => (v4.ip().to_ipv6_mapped().octets(), 0),
+            SocketAddr::V6(v6) => (v6.ip().octets(), v6.scope_id()),
+        };
+        Address { octets, scope_id, port: address.port() }
+    }
+
+    fn v4(&self) -> Option<Ipv4Addr> {
+        Ipv6Addr::from(self.octets).to_ipv4_mapped()
+    }
+
+    fn socket_addr(&self) -> SocketAddr {
+        match self.v4() {
+            Some(ip) => SocketAddr::new(IpAddr::V4(ip), self.port),
+            None => SocketAddr::V6(SocketAddrV6::new(self.octets.into(), self.port, 0, self.scope_id)),
+        }
+    }
+}
+
+/// What a destination is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Waits for its first attempt.
+    Fresh,
+    /// Was evicted, and waits for its next attempt behind those with a lower number.
+    Queued(u16),
+    /// Has one attempt in flight, or two where it is hedged.
+    InFlight { hedged: bool },
+    /// Its last attempt failed like this.
+    Failed(AttemptError),
+    /// Dropped from the answer before its next attempt.
+    Withdrawn,
+    /// Its attempt won.
+    Won,
+}
+
+/// One destination of a race, as its timeline keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    address: Address,
+    status: Status,
+    family: Family,
+    /// Its place in the newest answer of its family.
+    rank: u8,
+    /// How often it has been evicted.
+    rounds: u8,
+    started: bool,
+    /// Whether the newest answer of its family holds it.
+    offered: bool,
+}
+
+impl Destination {
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address.socket_addr()
+    }
+
+    /// Its family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Why its last attempt failed, where all its attempts have ended so.
+    #[must_use]
+    pub fn error(&self) -> Option<AttemptError> {
+        match self.status {
+            Status::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether an attempt on it was ever started.
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        self.started
+    }
+
+    fn is_fresh(&self, family: Family) -> bool {
+        self.status == Status::Fresh && self.family == family
+    }
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub(super) struct Destinations<const N: usize> {
+    entries: Vec<Destination, N>,
+    fresh_v4: u8,
+    fresh_v6: u8,
+    queued: u8,
+    next_number: u16,
+    /// How many fresh ones of the preferred family have been taken, up to the First Address Family Count.
+    taken_of_preferred: u8,
+    last_taken: Option<Family>,
+    omitted: u16,
+}
+
+impl<const N: usize> Destinations<N> {
+    pub(super) const fn new() -> Self {
+        Destinations {
+            entries: Vec::new(),
+            fresh_v4: 0,
+            fresh_v6: 0,
+            queued: 0,
+            next_number: 0,
+            taken_of_preferred: 0,
+            last_taken: None,
+            omitted: 0,
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Destination] {
+        &self.entries
+    }
+
+    /// How many addresses found no room in the table.
+    pub(super) fn omitted(&self) -> u16 {
+        self.omitted
+    }
+
+    /// How many wait for a socket.
+    pub(super) fn waiting(&self) -> usize {
+        usize::from(self.fresh_v4) + usize::from(self.fresh_v6) + usize::from(self.queued)
+    }
+
+    /// Takes in the newest answer of `family`: addresses that it adds join, those that it no longer holds and that have no
+    /// attempt in flight are withdrawn. Answers whether it holds any address of the family.
+    pub(super) fn answer(&mut self, family: Family, addresses: &[SocketAddr]) -> bool {
+        let mut positive = false;
+        let is_update = self.entries.iter().any(|entry| entry.family == family);
+        if is_update {
+            self.withdraw_all_but(family, addresses);
+        }
+        for (rank, address) in addresses.iter().enumerate() {
+            if Family::of(address) == family {
+                positive = true;
+                self.offer(family, Address::new(address), rank.min(255) as u8);
+            }
+        }
+        positive
+    }
+
+    fn withdraw_all_but(&mut self, family: Family, addresses: &[SocketAddr]) {
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries.get_mut(index) else { continue };
+            if entry.family != family {
+                continue;
+            }
+            // Marked as offered again below, in its new rank.
+            entry.offered = false;
+            let held = addresses.iter().any(|address| Address::new(address) == entry.address);
+            if !held && matches!(entry.status, Status::Fresh | Status::Queued(_)) {
+                self.set_status(index, Status::Withdrawn);
+            }
+        }
+    }
+
+    fn offer(&mut self, family: Family, address: Address, rank: u8) {
+        let known = self.entries.iter().position(|entry| entry.address == address);
+        if let Some(index) = known {
+            let Some(entry) = self.entries.get_mut(index) else { return };
+            if entry.offered {
+                return;
+            }
+            entry.offered = true;
+            entry.rank = rank;
+            match (entry.status, entry.started) {
+                (Status::Withdrawn, false) => self.set_status(index, Status::Fresh),
+                (Status::Withdrawn, true) => self.queue(index),
+                _ => {}
+            }
+            return;
+        }
+        let entry = Destination {
+            address,
+            status: Status::Withdrawn,
+            family,
+            rank,
+            rounds: 0,
+            started: false,
+            offered: true,
+        };
+        match self.make_room(family, entry) {
+            Some(index) => self.set_status(index, Status::Fresh),
+            None => self.omitted = self.omitted.saturating_add(1),
+        }
+    }
+
+    /// Puts `entry` into the table. Where that is full, an address that was withdrawn before it was started makes room, or the
+    /// last of the other family where that has more that wait: the best of both are kept.
+    fn make_room(&mut self, family: Family, entry: Destination) -> Option<usize> {
+        let index = self.entries.len();
+        if self.entries.push(entry).is_ok() {
+            return Some(index);
+        }
+        let unused = |entry: &Destination| entry.status == Status::Withdrawn && !entry.started;
+        let index = self.entries.iter().position(unused).or_else(|| {
+            if self.fresh(family) >= self.fresh(family.other()) {
+                return None;
+            }
+            self.omitted = self.omitted.saturating_add(1);
+            let fresh = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_fresh(family.other()));
+            fresh.max_by_key(|(_, entry)| entry.rank).map(|(index, _)| index)
+        })?;
+        self.set_status(index, Status::Withdrawn);
+        *self.entries.get_mut(index)? = entry;
+        Some(index)
+    }
+
+    fn fresh(&self, family: Family) -> u8 {
+        match family {
+            Family::V4 => self.fresh_v4,
+            Family::V6 => self.fresh_v6,
+        }
+    }
+
+    /// The destination whose turn it is: fresh ones first, interleaved by family, then the evicted ones in the order of their
+    /// eviction.
+    pub(super) fn next(&self, preferred: Family, first_family_count: u8) -> Option<Place> {
+        let fresh = self.fresh_v4 | self.fresh_v6;
+        let entries = self.entries.iter().enumerate();
+        let place = if fresh != 0 {
+            let family = self.next_family(preferred, first_family_count);
+            entries.filter(|(_, entry)| entry.is_fresh(family)).min_by_key(|(_, entry)| entry.rank)
+        } else {
+            let number = |entry: &Destination| match entry.status {
+                Status::Queued(number) => Some(number),
+                _ => None,
+            };
+            entries.filter(|(_, entry)| number(entry).is_some()).min_by_key(|(_, entry)| number(entry))
+        };
+        // A table holds at most 255 destinations, see the assertion in `Race::new`.
+        place.map(|(index, _)| index as Place)
+    }
+
+    /// "Whichever address family is first in the list should be followed by an address of the other address family"
+    /// (RFC 8305 section 4), after the First Address Family Count. Takes up the rule anew at each start, so that
+    /// addresses that arrive late take their turn.
+    fn next_family(&self, preferred: Family, first_family_count: u8) -> Family {
+        let turn = match self.last_taken {
+            _ if self.taken_of_preferred < first_family_count => preferred,
+            Some(last) => last.other(),
+            None => preferred,
+        };
+        if self.fresh(turn) > 0 { turn } else { turn.other() }
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&Destination> {
+        self.entries.get(usize::from(place))
+    }
+
+    /// How often the destination at `place` was evicted.
+    pub(super) fn rounds(&self, place: Place) -> u8 {
+        self.get(place).map_or(0, |entry| entry.rounds)
+    }
+
+    /// Whether the one attempt in flight on the destination may get a second beside it: once in each of its turns.
+    pub(super) fn may_hedge(&self, place: Place) -> bool {
+        self.get(place)
+            .is_some_and(|entry| entry.offered && entry.status == Status::InFlight { hedged: false })
+    }
+
+    /// The destination's first attempt of this turn starts.
+    pub(super) fn start(&mut self, place: Place, preferred: Family) {
+        let Some(entry) = self.entries.get_mut(usize::from(place)) else { return };
+        entry.started = true;
+        if entry.status == Status::Fresh {
+            self.last_taken = Some(entry.family);
+            let of_preferred = u8::from(entry.family == preferred);
+            self.taken_of_preferred = self.taken_of_preferred.saturating_add(of_preferred);
+        }
+        self.set_status(usize::from(place), Status::InFlight { hedged: false });
+    }
+
+    /// A second attempt starts beside the first.
+    pub(super) fn hedge(&mut self, place: Place) {
+        self.set_status(usize::from(place), Status::InFlight { hedged: true });
+    }
+
+    /// The last attempt in flight was evicted: back to the end of the queue, or out where the answer no longer holds it.
+    pub(super) fn evict(&mut self, place: Place) {
+        let index = usize::from(place);
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        entry.rounds = entry.rounds.saturating_add(1);
+        if entry.offered {
+            self.queue(index);
+        } else {
+            self.set_status(index, Status::Withdrawn);
+        }
+    }
+
+    /// The stack had no socket for the attempt: the destination's turn has not come yet.
+    pub(super) fn put_back(&mut self, place: Place) {
+        let Some(entry) = self.entries.get(usize::from(place)) else { return };
+        let status = match (entry.offered, entry.rounds) {
+            (false, _) => Status::Withdrawn,
+            (true, 0) => Status::Fresh,
+            // Number 0 is never given out by `queue`: ahead of all others.
+            (true, _) => Status::Queued(0),
+        };
+        self.set_status(usize::from(place), status);
+    }
+
+    pub(super) fn fail(&mut self, place: Place, error: AttemptError) {
+        self.set_status(usize::from(place), Status::Failed(error));
+    }
+
+    pub(super) fn win(&mut self, place: Place) {
+        self.set_status(usize::from(place), Status::Won);
+    }
+
+    /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts are right.
+    pub(super) fn check(&self, attempts: impl Fn(usize) -> usize) {
+        let mut waiting = 0;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let most = match entry.status {
+                Status::InFlight { hedged: true } => 2,
+                Status::InFlight { hedged: false } => 1,
+                _ => 0,
+            };
+            debug_assert!(attempts(index) <= most, "more in flight on a destination than it has started");
+            waiting += usize::from(matches!(entry.status, Status::Fresh | Status::Queued(_)));
+            let tried = entry.started || matches!(entry.status, Status::Fresh | Status::Withdrawn);
+            debug_assert!(tried, "a destination ended that was never started");
+        }
+        debug_assert_eq!(waiting, self.waiting(), "the counts of those that wait are wrong");
+    }
+
+    fn queue(&mut self, index: usize) {
+        // Every eviction takes at least 10 ms of patience that doubles: 65,535 of them take longer than any race. Should one
+        // get there, its order degrades and nothing else.
+        self.next_number = self.next_number.saturating_add(1);
+        self.set_status(index, Status::Queued(self.next_number));
+    }
+
+    /// The only place that changes a status, so that the counts are always right.
+    fn set_status(&mut self, index: usize, status: Status) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let (before, family) = (entry.status, entry.family);
+        entry.status = status;
+        if let Some(count) = self.count(before, family) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.count(status, family) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn count(&mut self, status: Status, family: Family) -> Option<&mut u8> {
+        match (status, family) {
+            (Status::Fresh, Family::V4) => Some(&mut self.fresh_v4),
+            (Status::Fresh, Family::V6) => Some(&mut self.fresh_v6),
+            (Status::Queued(_), _) => Some(&mut self.queued),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern crate std;
+    use std::string::String;
+
+    /// `a`, `b` ... are IPv6 addresses, `A`, `B` ... IPv4.
+    fn address(name: char) -> SocketAddr {
+        let port = 80;
+        if name.is_ascii_uppercase() {
+            SocketAddr::from(([192, 0, 2, name as u8], port))
+        } else {
+            SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, name as u16], port))
+        }
+    }
+
+    fn addresses(names: &str) -> std::vec::Vec<SocketAddr> {
+        names.chars().map(address).collect()
+    }
+
+    fn name(address: SocketAddr) -> char {
+        let byte = match address {
+            SocketAddr::V4(v4) => v4.ip().octets()[3],
+            SocketAddr::V6(v6) => v6.ip().octets()[15],
+        };
+        char::from(byte)
+    }
+
+    fn table<const N: usize>(answers: &[&str]) -> Destinations<N> {
+        let mut table = Destinations::new();
+        for names in answers {
+            table.answer(Family::of(&address(names.chars().next().unwrap())), &addresses(names));
+        }
+        table
+    }
+
+    /// Starts everything, in order.
+    fn order<const N: usize>(table: &mut Destinations<N>, first_family_count: u8) -> String {
+        let mut order = String::new();
+        while let Some(place) = table.next(Family::V6, first_family_count) {
+            order.push(name(table.get(place).unwrap().address()));
+            table.start(place, Family::V6);
+        }
+        assert_eq!(table.waiting(), 0);
+        order
+    }
+
+    #[test]
+    fn families_alternate() {
+        assert_eq!(order(&mut table::<8>(&["ab", "AB"]), 1), "aAbB");
+        assert_eq!(order(&mut table::<8>(&["abc", "A"]), 1), "aAbc");
+        assert_eq!(order(&mut table::<8>(&["abc", "A"]), 2), "abAc");
+        assert_eq!(order(&mut table::<8>(&["ABC"]), 1), "ABC");
+    }
+
+    #[test]
+    fn a_late_answer_takes_its_turn_at_once() {
+        let mut table = table::<8>(&["ABC"]);
+        let first = table.next(Family::V6, 1).unwrap();
+        table.start(first, Family::V6);
+        table.answer(Family::V6, &addresses("ab"));
+        assert_eq!(order(&mut table, 1), "aBbC");
+    }
+
+    #[test]
+    fn an_address_is_held_once_however_it_is_spelled() {
+        let mapped: SocketAddr = "[::ffff:192.0.2.65]:80".parse().unwrap();
+        let mut table = Destinations::<8>::new();
+        table.answer(Family::V4, &[address('A'), mapped, address('A'), address('B')]);
+        assert_eq!(order(&mut table, 1), "AB");
+    }
+
+    #[test]
+    fn a_full_table_keeps_the_best_of_both_families() {
+        let mut table = table::<4>(&["abcdef", "ABC"]);
+        assert_eq!(table.omitted(), 5);
+        assert_eq!(order(&mut table, 1), "aAbB");
+    }
+
+    #[test]
+    fn a_newer_answer_adds_drops_and_sorts() {
+        let mut table = table::<8>(&["abc"]);
+        let first = table.next(Family::V6, 1).unwrap();
+        table.start(first, Family::V6);
+        table.answer(Family::V6, &addresses("dcx"));
+        assert_eq!(order(&mut table, 1), "dcx");
+    }
+
+    #[test]
+    fn an_address_that_comes_back_is_started_after_all() {
+        let mut table = table::<8>(&["ab"]);
+        table.answer(Family::V6, &addresses("b"));
+        table.answer(Family::V6, &addresses("ab"));
+        assert_eq!(order(&mut table, 1), "ab");
+    }
+
+    #[test]
+    fn evicted_ones_wait_behind_fresh_ones_in_the_order_of_their_eviction() {
+        let mut table = table::<8>(&["ab"]);
+        assert_eq!(order(&mut table, 1), "ab");
+        table.evict(1);
+        table.evict(0);
+        table.answer(Family::V4, &addresses("A"));
+        assert_eq!(order(&mut table, 1), "Aba");
+        assert_eq!(table.rounds(0), 1);
+    }
+
+    #[test]
+    fn an_evicted_one_that_was_withdrawn_is_not_started_again() {
+        let mut table = table::<8>(&["ab"]);
+        assert_eq!(order(&mut table, 1), "ab");
+        table.answer(Family::V6, &addresses("b"));
+        table.evict(0);
+        table.evict(1);
+        assert_eq!(order(&mut table, 1), "b");
+    }
+
+    #[test]
+    fn one_put_back_goes_first() {
+        let mut table = table::<8>(&["abc"]);
+        assert_eq!(order(&mut table, 1), "abc");
+        table.evict(0);
+        table.evict(1);
+        let next = table.next(Family::V6, 1).unwrap();
+        table.start(next, Family::V6);
+        table.put_back(next);
+        assert_eq!(order(&mut table, 1), "ab");
+    }
+
+    #[test]
+    fn an_address_keeps_its_zone() {
+        let link_local: SocketAddr = "[fe80::1%3]:80".parse().unwrap();
+        let mut table = Destinations::<8>::new();
+        table.answer(Family::V6, &[link_local]);
+        assert_eq!(table.get(0).unwrap().address(), link_local);
+    }
+}

@@ -1,0 +1,193 @@
+//! What a race did: a bounded record of its attempts, and the view of it that the outside reads.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::attempt::Outcome;
+use super::destinations::{Destination, Place};
+use super::input::Family;
+use super::output::Failure;
+use crate::time::Instant;
+
+/// One attempt, as the record keeps it. Times are microseconds since the race's start and stop at 71 minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    started: u32,
+    ended: u32,
+    place: Place,
+    hedge: bool,
+    outcome: Option<Outcome>,
+}
+
+impl AttemptRecord {
+    /// Whether the attempt is in flight.
+    pub(super) fn is_open(&self) -> bool {
+        self.outcome.is_none()
+    }
+}
+
+/// One attempt of a race, from [`Timeline::attempts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Where it went.
+    pub destination: SocketAddr,
+    /// The destination's family.
+    pub family: Family,
+    /// When it started, counted from the race's start. Stops at 71 minutes, as all times here.
+    pub started: Duration,
+    /// When it ended, counted from the race's start; `None` while it is in flight.
+    pub ended: Option<Duration>,
+    /// How it ended; `None` while it is in flight.
+    pub outcome: Option<Outcome>,
+    /// Whether it was a second attempt beside one that had outstayed its patience.
+    pub hedge: bool,
+}
+
+/// The facts of a race that belong to no single attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// When the race was created, on the caller's clock.
+    pub start: Instant,
+    /// When the first usable address was there, counted from the start.
+    pub resolved: Option<Duration>,
+    /// When the race ended, counted from the start; `None` while it runs.
+    pub ended: Option<Duration>,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// The most attempts that were in flight at the same time.
+    pub max_in_flight: usize,
+    /// How many attempts were started in all.
+    pub attempts: u32,
+    /// How many of them are no longer in the record, because it was full. Those in flight and the last of each destination
+    /// that failed are never lost: see [`Timeline::destinations`].
+    pub omitted_attempts: u32,
+    /// How many addresses found no room in the race and were not tried.
+    pub omitted_destinations: usize,
+}
+
+/// What a race did, as a view that costs nothing: from [`Race::timeline`](super::Race::timeline).
+///
+/// It prints as a [waterfall](Timeline::waterfall), as [JSON](Timeline::json) and as [qlog](Timeline::qlog).
+#[derive(Clone, Copy, Debug)]
+pub struct Timeline<'a> {
+    summary: Summary,
+    destinations: &'a [Destination],
+    records: &'a [AttemptRecord],
+}
+
+impl<'a> Timeline<'a> {
+    /// The view of parts that were kept longer than their race: see [`parts`](Timeline::parts).
+    #[must_use]
+    pub fn from_parts(
+        summary: Summary,
+        destinations: &'a [Destination],
+        records: &'a [AttemptRecord],
+    ) -> Self {
+        Timeline { summary, destinations, records }
+    }
+
+    /// What the view is made of, for an adapter that keeps a timeline when the race is gone.
+    #[must_use]
+    pub fn parts(&self) -> (Summary, &'a [Destination], &'a [AttemptRecord]) {
+        (self.summary, self.destinations, self.records)
+    }
+
+    /// The facts that belong to no single attempt.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Every destination with what became of it, in the order of arrival. Errors are kept here, whatever the record has room for.
+    pub fn destinations(&self) -> impl ExactSizeIterator<Item = &'a Destination> + Clone + use<'a> {
+        self.destinations.iter()
+    }
+
+    /// The attempts in the order of their start.
+    pub fn attempts(&self) -> impl Iterator<Item = Attempt> + Clone + use<'a> {
+        let destinations = self.destinations;
+        self.records.iter().filter_map(move |record| {
+            let destination = destinations.get(usize::from(record.place))?;
+            Some(Attempt {
+                destination: destination.address(),
+                family: destination.family(),
+                started: Duration::from_micros(record.started.into()),
+                ended: record.outcome.map(|_| Duration::from_micros(record.ended.into())),
+                outcome: record.outcome,
+                hedge: record.hedge,
+            })
+        })
+    }
+
+    /// The attempt that won, if one has.
+    #[must_use]
+    pub fn winner(&self) -> Option<Attempt> {
+        self.attempts().find(|attempt| attempt.outcome == Some(Outcome::Established))
+    }
+}
+
+/// The record itself: at most `R` attempts. When it is full the oldest that was evicted goes first, then the oldest that has
+/// ended; one in flight never goes.
+#[derive(Clone, Debug)]
+pub(super) struct Records<const R: usize> {
+    records: Vec<AttemptRecord, R>,
+    /// How many attempts were started in all.
+    started: u32,
+}
+
+impl<const R: usize> Records<R> {
+    pub(super) const fn new() -> Self {
+        Records { records: Vec::new(), started: 0 }
+    }
+
+    pub(super) fn as_slice(&self) -> &[AttemptRecord] {
+        &self.records
+    }
+
+    pub(super) fn started(&self) -> u32 {
+        self.started
+    }
+
+    /// The index that makes room for one more record; `None` where there is room.
+    pub(super) fn surplus(&self) -> Option<usize> {
+        if !self.records.is_full() {
+            return None;
+        }
+        let oldest = |wanted: fn(&AttemptRecord) -> bool| self.records.iter().position(wanted);
+        oldest(|record| record.outcome == Some(Outcome::Evicted))
+            .or_else(|| oldest(|record| record.outcome.is_some()))
+    }
+
+    /// Forgets a record. Indexes above it move down by one.
+    pub(super) fn forget(&mut self, index: usize) {
+        let Some(tail) = self.records.get_mut(index..) else { return };
+        let mut later = None;
+        for record in tail.iter_mut().rev() {
+            later = Some(core::mem::replace(record, later.unwrap_or(*record)));
+        }
+        self.records.pop();
+    }
+
+    /// Records the start of an attempt `at` microseconds after the race's start, and answers its index.
+    pub(super) fn start(&mut self, place: Place, hedge: bool, at: u64) -> u16 {
+        self.started = self.started.saturating_add(1);
+        let started = u32::try_from(at).unwrap_or(u32::MAX);
+        let index = self.records.len();
+        let record = AttemptRecord { started, ended: started, place, hedge, outcome: None };
+        let pushed = self.records.push(record);
+        // The race makes room first, and the record holds more than can be in flight.
+        debug_assert!(pushed.is_ok());
+        // `Race::new` asserts that a record has at most 65,535 entries.
+        index as u16
+    }
+
+    /// Records the end of an attempt.
+    pub(super) fn end(&mut self, index: u16, at: u64, outcome: Outcome) {
+        let Some(record) = self.records.get_mut(usize::from(index)) else { return };
+        debug_assert!(record.outcome.is_none(), "an attempt ends exactly once");
+        record.ended = u32::try_from(at).unwrap_or(u32::MAX).max(record.started);
+        record.outcome = Some(outcome);
+    }
+}
