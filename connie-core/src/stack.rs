@@ -100,7 +100,12 @@ pub trait Waiter<S: TcpClientStack + ?Sized> {
 
     /// Waits until one of `sockets` may be ready, or until `until` (for ever where that is `None`), and marks the ones
     /// that may be ready. May return early, and with nothing ready. All sockets belong to `stack`.
-    fn wait(&mut self, stack: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake;
+    fn wait(
+        &mut self,
+        stack: &mut S,
+        sockets: &mut [Watched<'_, S::TcpSocket>],
+        until: Option<Instant>,
+    ) -> Wake;
 }
 
 impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
@@ -108,7 +113,12 @@ impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
         W::now(self)
     }
 
-    fn wait(&mut self, stack: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake {
+    fn wait(
+        &mut self,
+        stack: &mut S,
+        sockets: &mut [Watched<'_, S::TcpSocket>],
+        until: Option<Instant>,
+    ) -> Wake {
         W::wait(self, stack, sockets, until)
     }
 }

@@ -162,10 +162,9 @@ impl<const R: usize> Records<R> {
 
     /// Forgets a record. Indexes above it move down by one.
     pub(super) fn forget(&mut self, index: usize) {
-        let Some(tail) = self.records.get_mut(index..) else { return };
-        let mut later = None;
-        for record in tail.iter_mut().rev() {
-            later = Some(core::mem::replace(record, later.unwrap_or(*record)));
+        let Some([forgotten, later @ ..]) = self.records.get_mut(index..) else { return };
+        for record in later.iter_mut().rev() {
+            core::mem::swap(forgotten, record);
         }
         self.records.pop();
     }

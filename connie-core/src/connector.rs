@@ -1,0 +1,290 @@
+//! Drives one race over a TCP stack: owns the sockets, and turns the race's outputs into calls.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use embedded_nal::nb;
+use heapless::Vec;
+
+use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race, Timeline};
+use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
+use crate::time::Instant;
+
+/// A race over a stack of type `S`, with the sockets of its attempts in flight: never more than `SOCKETS`.
+///
+/// [`run`](Connector::run) does everything, waiting included. A program with a loop of its own calls [`poll`](Connector::poll)
+/// instead, whenever the stack may have news and at the time that the last poll named.
+///
+/// Losers are [aborted](RaceStack::abort), the winner is handed over untouched, and once a poll has answered
+/// [`Progress::Connected`] or [`Progress::Failed`] no socket is left. To give up before that, call
+/// [`cancel`](Connector::cancel): dropping the connector drops its sockets, which closes them only where the stack's sockets
+/// close themselves on drop.
+///
+/// ```
+/// # use connie_core::{doc_stack::{Clock, Stack}};
+/// use connie_core::{Config, Connector, Waiter};
+/// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
+///
+/// let addresses = ["192.0.2.1:80".parse().unwrap(), "192.0.2.2:80".parse().unwrap()];
+/// let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
+/// connector.handle_addresses(&addresses, clock.now());
+/// let connection = connector.run(&mut stack, &mut clock)?;
+/// assert_eq!(connection.destination, addresses[0]);
+/// # Ok::<(), connie_core::Failure>(())
+/// ```
+#[derive(Debug)]
+pub struct Connector<
+    S: RaceStack,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+> {
+    race: Race<DESTINATIONS, SOCKETS, RECORDS>,
+    /// In the order of starting.
+    open: Vec<Open<S::TcpSocket>, SOCKETS>,
+    slowest_connect: Duration,
+}
+
+/// The socket of an attempt in flight.
+#[derive(Debug)]
+struct Open<T> {
+    id: AttemptId,
+    remote: SocketAddr,
+    socket: T,
+    /// Whether the handshake may have ended since it was last asked for.
+    ready: bool,
+}
+
+/// The connection that won.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Connection<T> {
+    /// The winner's socket, connected. Whoever holds it must close it.
+    pub socket: T,
+    /// Where it leads.
+    pub destination: SocketAddr,
+}
+
+/// How far a race has come.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress<T> {
+    /// Poll again at this moment, or when the stack has news.
+    WaitUntil(Instant),
+    /// Poll again when the stack or the resolver has news.
+    WaitForInput,
+    /// The race is won; this is the connection. Said once.
+    Connected(Connection<T>),
+    /// The race is over without a connection.
+    Failed(Failure),
+    /// The connection was handed over by an earlier poll.
+    Finished,
+}
+
+impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
+    Connector<S, DESTINATIONS, SOCKETS, RECORDS>
+{
+    /// A race that begins now and has no addresses yet.
+    #[must_use]
+    pub fn new(config: &Config, now: Instant) -> Self {
+        Connector { race: Race::new(config, now), open: Vec::new(), slowest_connect: Duration::ZERO }
+    }
+
+    /// Takes in the answer for one family: see [`Input::Resolved`].
+    pub fn resolved(&mut self, family: Family, addresses: &[SocketAddr], now: Instant) {
+        self.race.handle_input(Input::Resolved { family, addresses }, now);
+    }
+
+    /// Takes note that there will be no answer for one family.
+    pub fn resolution_failed(&mut self, family: Family, now: Instant) {
+        self.race.handle_input(Input::ResolutionFailed { family }, now);
+    }
+
+    /// Takes in a list that holds all addresses of both families: see [`Race::handle_addresses`].
+    pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.race.handle_addresses(addresses, now);
+    }
+
+    /// Runs the race to its end, waiting as `waiter` does.
+    ///
+    /// # Errors
+    ///
+    /// What ended the race without a connection; what became of each address is in the [timeline](Connector::timeline). When
+    /// `waiter` answers [`Wake::Canceled`] that is [`Failure::Canceled`]. A race whose connection was already handed over is
+    /// [`Failure::Canceled`] too.
+    pub fn run<W: Waiter<S>>(
+        &mut self,
+        stack: &mut S,
+        waiter: &mut W,
+    ) -> Result<Connection<S::TcpSocket>, Failure> {
+        loop {
+            let until = match self.drain(stack, &mut || waiter.now()) {
+                Progress::WaitUntil(until) => Some(until),
+                Progress::WaitForInput => None,
+                Progress::Connected(connection) => return Ok(connection),
+                Progress::Failed(failure) => return Err(failure),
+                Progress::Finished => return Err(Failure::Canceled),
+            };
+            if self.wait(stack, waiter, until) == Wake::Canceled {
+                self.race.handle_input(Input::Cancel, waiter.now());
+            }
+            self.look(stack, waiter.now());
+        }
+    }
+
+    /// Asks the stack for news of every attempt in flight, and does what is to be done now. Never waits.
+    pub fn poll(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket> {
+        for open in &mut self.open {
+            open.ready = true;
+        }
+        self.look(stack, now);
+        self.drain(stack, &mut || now)
+    }
+
+    /// Gives the race up and releases all its sockets. A connection that was already handed over stays.
+    pub fn cancel(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket> {
+        self.race.handle_input(Input::Cancel, now);
+        self.drain(stack, &mut || now)
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.race.timeline()
+    }
+
+    /// The race, to look at.
+    #[must_use]
+    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
+        &self.race
+    }
+
+    /// The longest time that opening a socket and its first `connect` took in a [`run`](Connector::run). A stack that keeps
+    /// the rule never to block shows microseconds; one that blocks shows round trips or time-outs, and makes the race serial.
+    #[must_use]
+    pub fn slowest_connect(&self) -> Duration {
+        self.slowest_connect
+    }
+
+    /// Waits on all attempts in flight, and marks those that may have ended.
+    fn wait<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W, until: Option<Instant>) -> Wake {
+        let mut watched = Vec::<_, SOCKETS>::new();
+        for open in &mut self.open {
+            // As many as `open` holds, which has the same capacity.
+            let _ = watched.push(Watched::new(&mut open.socket, Interest::Connect));
+        }
+        let wake = waiter.wait(stack, &mut watched, until);
+        let mut ready = Vec::<bool, SOCKETS>::new();
+        for socket in &watched {
+            let _ = ready.push(socket.ready);
+        }
+        drop(watched);
+        for (open, ready) in self.open.iter_mut().zip(&ready) {
+            open.ready |= ready;
+        }
+        wake
+    }
+
+    /// Asks for the result of each attempt that may have ended, the one that started first before the others. A success
+    /// decides the race, so that the rest need not be asked.
+    fn look(&mut self, stack: &mut S, now: Instant) {
+        let mut next = 0;
+        while let Some(open) = self.open.get_mut(next) {
+            next = next.saturating_add(1);
+            if !core::mem::take(&mut open.ready) {
+                continue;
+            }
+            let id = open.id;
+            match stack.connect(&mut open.socket, open.remote) {
+                Ok(()) => {
+                    self.race.handle_input(Input::AttemptSucceeded { id }, now);
+                    return;
+                }
+                Err(nb::Error::WouldBlock) => {}
+                Err(nb::Error::Other(error)) => {
+                    let error = stack.attempt_error(&error);
+                    self.release(stack, id);
+                    self.race.handle_input(Input::AttemptFailed { id, error }, now);
+                    next = next.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Does what the race says until there is nothing more to do now.
+    fn drain(&mut self, stack: &mut S, clock: &mut dyn FnMut() -> Instant) -> Progress<S::TcpSocket> {
+        let mut now = clock();
+        loop {
+            match self.race.poll_output(now) {
+                Output::StartAttempt { id, destination } => {
+                    self.start(stack, id, destination, &mut now, clock);
+                }
+                Output::CancelAttempt { id } => self.release(stack, id),
+                Output::WaitUntil(until) => return Progress::WaitUntil(until),
+                Output::WaitForInput => return Progress::WaitForInput,
+                Output::Failed(failure) => return Progress::Failed(failure),
+                Output::Established { id, destination } => {
+                    return match self.take(id) {
+                        Some(open) => Progress::Connected(Connection { socket: open.socket, destination }),
+                        None => Progress::Finished,
+                    };
+                }
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        stack: &mut S,
+        id: AttemptId,
+        remote: SocketAddr,
+        now: &mut Instant,
+        clock: &mut dyn FnMut() -> Instant,
+    ) {
+        let before = *now;
+        let result = self.open(stack, id, remote);
+        *now = clock();
+        self.slowest_connect = self.slowest_connect.max(now.since(before));
+        match result {
+            Ok(()) => self.race.handle_input(Input::AttemptSucceeded { id }, *now),
+            Err(nb::Error::WouldBlock) => {}
+            Err(nb::Error::Other(error)) => {
+                self.race.handle_input(Input::AttemptFailed { id, error }, *now);
+            }
+        }
+    }
+
+    /// Opens a socket and begins to connect. The socket is kept unless the attempt has failed.
+    fn open(&mut self, stack: &mut S, id: AttemptId, remote: SocketAddr) -> nb::Result<(), AttemptError> {
+        let mut socket = stack.socket().map_err(|error| stack.attempt_error(&error))?;
+        let result = stack.connect(&mut socket, remote);
+        if let Err(nb::Error::Other(error)) = result {
+            let error = stack.attempt_error(&error);
+            stack.abort(socket);
+            return Err(nb::Error::Other(error));
+        }
+        match self.open.push(Open { id, remote, socket, ready: false }) {
+            Ok(()) => result.map_err(|_| nb::Error::WouldBlock),
+            // The race never has more in flight than `SOCKETS`. Were it to, this attempt would have no socket.
+            Err(open) => {
+                stack.abort(open.socket);
+                Err(nb::Error::Other(AttemptError::OutOfSockets))
+            }
+        }
+    }
+
+    fn release(&mut self, stack: &mut S, id: AttemptId) {
+        if let Some(open) = self.take(id) {
+            stack.abort(open.socket);
+        }
+    }
+
+    /// Takes the socket of an attempt out, and keeps the others in order.
+    fn take(&mut self, id: AttemptId) -> Option<Open<S::TcpSocket>> {
+        let index = self.open.iter().position(|open| open.id == id)?;
+        let [taken, later @ ..] = self.open.get_mut(index..)? else { return None };
+        for open in later.iter_mut().rev() {
+            core::mem::swap(taken, open);
+        }
+        self.open.pop()
+    }
+}
