@@ -1,1 +1,47 @@
-//! x
+//! Connect to the address that answers first.
+//!
+//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a long time-out before
+//! the next. [`connect`] tries all of them at once, keeps the first that completes its TCP handshake, closes the rest and
+//! goes on with the winner.
+//!
+//! ```
+//! use connie_std::{Options, connect};
+//! use std::net::TcpListener;
+//!
+//! // Two addresses, of which the first refuses.
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let addresses = ["127.0.0.1:1".parse().unwrap(), server.local_addr()?];
+//!
+//! let stream = connect(&addresses, &Options::default())?;
+//! assert_eq!(stream.peer_addr()?, server.local_addr()?);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
+//! parts, for a program that drives the [core](connie_core) itself.
+//!
+//! # What it promises
+//!
+//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says, and needs no
+//!   descriptor beside them. When the call returns, none is open but the winner's.
+//! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready.
+//! - Only a completed handshake wins: writable with an error pending is a failure.
+//! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
+
+#![forbid(unsafe_code)]
+
+mod connect;
+mod error;
+mod report;
+mod resolve;
+mod socket;
+mod wait;
+
+pub use connect::{
+    Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, Target, connect, connect_socket,
+};
+pub use connie_core as core;
+pub use error::{ConnectError, ConnectErrorKind, OsError};
+pub use report::Report;
+pub use socket::{OsSocket, OsStack};
+pub use wait::{Canceler, OsClock, OsWaiter, SleepWaiter};

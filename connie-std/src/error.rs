@@ -1,0 +1,229 @@
+//! What can go wrong: with one socket, and with a whole `connect`.
+
+use std::fmt;
+use std::io;
+
+use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, Failure, Timeline};
+use rustix::io::Errno;
+
+use crate::report::Report;
+
+/// An error of one of the operating system's sockets.
+#[derive(Debug)]
+pub struct OsError(io::Error);
+
+impl OsError {
+    /// The error as the operating system gave it.
+    #[must_use]
+    pub fn as_io(&self) -> &io::Error {
+        &self.0
+    }
+
+    /// What it means to a race.
+    #[must_use]
+    pub fn attempt_error(&self) -> AttemptError {
+        let code = self.0.raw_os_error().unwrap_or(0);
+        match Errno::from_io_error(&self.0) {
+            Some(Errno::CONNREFUSED) => AttemptError::Refused,
+            // EACCES is how Linux reports "administratively prohibited" over IPv6, and EADDRNOTAVAIL that there is no
+            // source address for the destination.
+            Some(
+                Errno::NETUNREACH
+                | Errno::HOSTUNREACH
+                | Errno::ACCESS
+                | Errno::PERM
+                | Errno::ADDRNOTAVAIL
+                | Errno::AFNOSUPPORT,
+            ) => AttemptError::Unreachable,
+            Some(Errno::TIMEDOUT) => AttemptError::TimedOut,
+            Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptError::Reset,
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => AttemptError::OutOfSockets,
+            Some(Errno::NETDOWN) => AttemptError::StackGone,
+            // Windows counts its socket errors from 10000.
+            _ => AttemptError::Other(u8::try_from(code % 10_000).unwrap_or(0)),
+        }
+    }
+}
+
+impl From<io::Error> for OsError {
+    fn from(error: io::Error) -> Self {
+        OsError(error)
+    }
+}
+
+impl From<Errno> for OsError {
+    fn from(errno: Errno) -> Self {
+        OsError(errno.into())
+    }
+}
+
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> Self {
+        error.0
+    }
+}
+
+impl TcpError for OsError {
+    fn kind(&self) -> TcpErrorKind {
+        match self.0.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
+            _ => TcpErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Why [`connect`](crate::connect) brought no connection.
+#[derive(Debug)]
+pub struct ConnectError {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) kind: ConnectErrorKind,
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The host's name cannot be one: it is empty, longer than 253 octets, or holds a NUL.
+    InvalidHost,
+    /// The name could not be resolved.
+    Resolve(io::Error),
+    /// The race failed. [`ConnectError::timeline`] has what became of each address.
+    Race(Failure, Report),
+    /// The winner could not be made ready for use.
+    Socket(io::Error),
+}
+
+impl ConnectError {
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ConnectErrorKind {
+        &self.kind
+    }
+
+    /// Whether the program canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        matches!(self.kind, ConnectErrorKind::Race(Failure::Canceled, _))
+    }
+
+    /// The host that was asked for.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that was asked for.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the race did, if there was one.
+    #[must_use]
+    pub fn timeline(&self) -> Option<Timeline<'_>> {
+        match &self.kind {
+            ConnectErrorKind::Race(_, report) => Some(report.timeline()),
+            _ => None,
+        }
+    }
+
+    /// One line for each address: what became of it.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        let destinations = self.timeline().map(|timeline| timeline.destinations()).into_iter().flatten();
+        destinations.map(|destination| {
+            let fate = match (destination.error(), destination.was_started()) {
+                (Some(error), _) => describe(error),
+                (None, true) => "no answer".to_owned(),
+                (None, false) => "not tried".to_owned(),
+            };
+            format!("{}: {fate}", destination.address())
+        })
+    }
+}
+
+/// The error in the operating system's words where there are any.
+fn describe(error: AttemptError) -> String {
+    match error {
+        AttemptError::Other(code) if code > 0 && cfg!(unix) => {
+            io::Error::from_raw_os_error(code.into()).to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Display for ConnectError {
+    /// One line that names the host and the reason, without the single addresses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConnectError { host, port, kind } = self;
+        match kind {
+            ConnectErrorKind::InvalidHost => {
+                write!(f, "{host:?} is not a host name: give 1 to 253 octets without NUL")
+            }
+            ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
+            ConnectErrorKind::Race(failure, _) => {
+                write!(f, "could not connect to {host} port {port}: {failure}")
+            }
+            ConnectErrorKind::Socket(error) => {
+                write!(f, "connected to {host} port {port}, but the socket failed: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => Some(error),
+            ConnectErrorKind::Race(failure, _) => Some(failure),
+            ConnectErrorKind::InvalidHost => None,
+        }
+    }
+}
+
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> Self {
+        let kind = match &error.kind {
+            ConnectErrorKind::InvalidHost => io::ErrorKind::InvalidInput,
+            ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => error.kind(),
+            ConnectErrorKind::Race(Failure::NoDestinations, _) => io::ErrorKind::NotFound,
+            ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,
+            ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::Interrupted,
+            ConnectErrorKind::Race(Failure::StackGone, _) => io::ErrorKind::NetworkDown,
+            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => common_kind(&report.timeline()),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// The kind that all addresses failed with, where they agree.
+fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
+    let mut errors = timeline.destinations().filter_map(|destination| destination.error());
+    let first = errors.next();
+    if !errors.all(|error| Some(error) == first) {
+        return io::ErrorKind::Other;
+    }
+    match first {
+        Some(AttemptError::Refused) => io::ErrorKind::ConnectionRefused,
+        Some(AttemptError::Unreachable) => io::ErrorKind::NetworkUnreachable,
+        Some(AttemptError::TimedOut) => io::ErrorKind::TimedOut,
+        Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
+        _ => io::ErrorKind::Other,
+    }
+}

@@ -1,0 +1,247 @@
+//! The operating system's TCP sockets as a stack that a race can run on.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, RaceStack};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, sockopt};
+
+use crate::error::OsError;
+
+/// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
+///
+/// It implements embedded-nal's [`TcpClientStack`], so that any program written for that runs over it, and
+/// [`RaceStack`], so that races do.
+#[derive(Clone, Debug)]
+pub struct OsStack {
+    /// The source address of IPv4 connections. Default: the system's choice.
+    pub source_v4: Option<Ipv4Addr>,
+    /// The source address of IPv6 connections. Default: the system's choice.
+    pub source_v6: Option<Ipv6Addr>,
+    /// Whether a connection that is established sends small segments at once (`TCP_NODELAY`). Default: yes, since a client that
+    /// writes a request and then reads gains nothing from waiting for more.
+    pub nodelay: bool,
+}
+
+impl Default for OsStack {
+    fn default() -> Self {
+        OsStack { source_v4: None, source_v6: None, nodelay: true }
+    }
+}
+
+/// One TCP socket. Dropping it closes it.
+#[derive(Debug, Default)]
+pub struct OsSocket(State);
+
+#[derive(Debug, Default)]
+enum State {
+    /// No descriptor yet: its family is not known before `connect`.
+    #[default]
+    New,
+    /// `writable` once a readiness wait has seen the handshake end.
+    Connecting {
+        fd: OwnedFd,
+        writable: bool,
+    },
+    Connected(TcpStream),
+    /// The handshake failed.
+    Failed,
+}
+
+impl OsSocket {
+    /// The stream, still non-blocking, where the socket is connected.
+    #[must_use]
+    pub fn into_stream(self) -> Option<TcpStream> {
+        match self.0 {
+            State::Connected(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// The descriptor, for a readiness wait; none before `connect` and after a failure.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            State::Connecting { fd, .. } => Some(fd.as_fd()),
+            State::Connected(stream) => Some(stream.as_fd()),
+            State::New | State::Failed => None,
+        }
+    }
+
+    /// Notes that a readiness wait has seen the end of the handshake.
+    pub(crate) fn set_writable(&mut self) {
+        if let State::Connecting { writable, .. } = &mut self.0 {
+            *writable = true;
+        }
+    }
+
+    fn stream(&mut self) -> Result<&mut TcpStream, OsError> {
+        match &mut self.0 {
+            State::Connected(stream) => Ok(stream),
+            _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+        }
+    }
+}
+
+impl TryFrom<TcpStream> for OsSocket {
+    type Error = io::Error;
+
+    /// A connected stream as a socket of this stack: it is made non-blocking.
+    fn try_from(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(OsSocket(State::Connected(stream)))
+    }
+}
+
+impl OsStack {
+    fn open(&self, remote: SocketAddr) -> Result<OwnedFd, Errno> {
+        let fd = open_nonblocking(if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
+        let source = match remote {
+            SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
+            SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
+        };
+        if let Some(source) = source {
+            rustix::net::bind(&fd, &source)?;
+        }
+        Ok(fd)
+    }
+
+    fn begin(&self, remote: SocketAddr) -> Result<State, OsError> {
+        let fd = self.open(remote)?;
+        match rustix::net::connect(&fd, &remote) {
+            Ok(()) => self.finish(fd),
+            // EINTR: "the connection shall be established asynchronously" (POSIX connect). Windows says EWOULDBLOCK.
+            Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => {
+                Ok(State::Connecting { fd, writable: false })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it,
+    /// so it is read once.
+    fn conclude(&self, fd: OwnedFd, writable: bool) -> nb::Result<State, OsError> {
+        if !writable && !is_writable(&fd) {
+            return Ok(State::Connecting { fd, writable: false });
+        }
+        match sockopt::socket_error(&fd) {
+            Ok(Ok(())) => Ok(self.finish(fd)?),
+            Ok(Err(error)) | Err(error) => Err(nb::Error::Other(error.into())),
+        }
+    }
+
+    fn finish(&self, fd: OwnedFd) -> Result<State, OsError> {
+        if self.nodelay {
+            // A peer that has reset the connection already shows it at the first read, not here.
+            let _ = sockopt::set_tcp_nodelay(&fd, true);
+        }
+        Ok(State::Connected(TcpStream::from(fd)))
+    }
+}
+
+impl TcpClientStack for OsStack {
+    type TcpSocket = OsSocket;
+    type Error = OsError;
+
+    /// A socket that takes a descriptor when it is connected, since its family is not known before.
+    fn socket(&mut self) -> Result<OsSocket, OsError> {
+        Ok(OsSocket::default())
+    }
+
+    fn connect(&mut self, socket: &mut OsSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
+        socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
+            State::New => self.begin(remote)?,
+            State::Connecting { fd, writable } => self.conclude(fd, writable)?,
+            State::Connected(stream) => State::Connected(stream),
+            State::Failed => {
+                return Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into()));
+            }
+        };
+        match socket.0 {
+            State::Connected(_) => Ok(()),
+            _ => Err(nb::Error::WouldBlock),
+        }
+    }
+
+    fn send(&mut self, socket: &mut OsSocket, buffer: &[u8]) -> nb::Result<usize, OsError> {
+        let stream = socket.stream()?;
+        retry(|| stream.write(buffer))
+    }
+
+    fn receive(&mut self, socket: &mut OsSocket, buffer: &mut [u8]) -> nb::Result<usize, OsError> {
+        let stream = socket.stream()?;
+        retry(|| stream.read(buffer))
+    }
+
+    /// Closes the socket in order: what was sent is still delivered.
+    fn close(&mut self, socket: OsSocket) -> Result<(), OsError> {
+        drop(socket);
+        Ok(())
+    }
+}
+
+impl RaceStack for OsStack {
+    fn attempt_error(&self, error: &OsError) -> AttemptError {
+        error.attempt_error()
+    }
+
+    fn abort(&mut self, socket: OsSocket) {
+        if let Some(fd) = socket.fd() {
+            // With a linger time of zero, close sends a reset where the handshake has completed, and leaves no
+            // TIME-WAIT. Where this fails the socket is closed in order, which costs the peer a little more.
+            let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+        }
+        drop(socket);
+    }
+}
+
+/// Runs a read or write again when a signal has interrupted it.
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> nb::Result<usize, OsError> {
+    loop {
+        match call() {
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(nb::Error::WouldBlock),
+            Err(error) => return Err(nb::Error::Other(error.into())),
+        }
+    }
+}
+
+/// Whether a `connect` has ended, one way or the other, for a program that has not waited for it.
+fn is_writable(fd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::OUT)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+}
+
+/// A TCP socket that never blocks and does not survive `exec`.
+fn open_nonblocking(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    {
+        use rustix::net::SocketFlags;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        #[cfg(windows)]
+        start_winsock()?;
+        let fd = rustix::net::socket(family, SocketType::STREAM, None)?;
+        #[cfg(not(windows))]
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+        #[cfg(any(target_vendor = "apple", target_os = "netbsd"))]
+        sockopt::set_socket_nosigpipe(&fd, true)?;
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        Ok(fd)
+    }
+}
+
+/// Winsock counts its starts; one is enough for the life of the process.
+#[cfg(windows)]
+fn start_winsock() -> Result<(), Errno> {
+    static STARTED: std::sync::OnceLock<Result<(), Errno>> = std::sync::OnceLock::new();
+    *STARTED.get_or_init(|| rustix::net::wsa_startup().map(|_| ()))
+}

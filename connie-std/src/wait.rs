@@ -1,0 +1,211 @@
+//! The operating system's clock, and ways to wait for its sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connie_core::stack::TcpClientStack;
+use connie_core::{Instant, Interest, Waiter, Wake, Watched};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::socket::{OsSocket, OsStack};
+
+/// The operating system's monotonic clock, counted from its creation.
+#[derive(Clone, Copy, Debug)]
+pub struct OsClock(std::time::Instant);
+
+impl OsClock {
+    /// A clock that starts now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the adapter's clock")]
+    pub fn start() -> Self {
+        OsClock(std::time::Instant::now())
+    }
+
+    /// The time since the clock was started.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::ZERO + Duration::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Waits for the operating system's sockets: one `poll` over all of them, with no descriptor of its own.
+#[derive(Debug)]
+pub struct OsWaiter {
+    clock: OsClock,
+    canceler: Option<Canceler>,
+}
+
+impl OsWaiter {
+    /// A waiter whose clock starts now. `canceler`, where there is one, can end every wait from another thread.
+    #[must_use]
+    pub fn new(canceler: Option<Canceler>) -> Self {
+        OsWaiter { clock: OsClock::start(), canceler }
+    }
+
+    /// Whether the program has canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        self.canceler.as_ref().is_some_and(Canceler::is_canceled)
+    }
+}
+
+impl Waiter<OsStack> for OsWaiter {
+    fn now(&mut self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wait(
+        &mut self,
+        _: &mut OsStack,
+        sockets: &mut [Watched<'_, OsSocket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        if self.is_canceled() {
+            return Wake::Canceled;
+        }
+        let timeout = until.map(|until| timespec(until.since(self.clock.now())));
+        let mut fds = Vec::with_capacity(sockets.len() + 1);
+        let mut owners = Vec::with_capacity(sockets.len());
+        for (index, watched) in sockets.iter().enumerate() {
+            let events = match watched.interest {
+                Interest::Receive => PollFlags::IN,
+                Interest::Connect | Interest::Send => PollFlags::OUT,
+            };
+            if let Some(fd) = watched.socket.fd() {
+                fds.push(PollFd::from_borrowed_fd(fd, events));
+                owners.push(index);
+            }
+        }
+        #[cfg(unix)]
+        if let Some(canceler) = &self.canceler {
+            fds.push(PollFd::new(&canceler.shared.reader, PollFlags::IN));
+        }
+        // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
+        // socket, after a pause that keeps it from spinning.
+        let polled = poll(&mut fds, timeout.as_ref());
+        let blind = polled.is_err_and(|error| error != rustix::io::Errno::INTR);
+        let ready: Vec<usize> = owners
+            .iter()
+            .zip(&fds)
+            .filter(|(_, fd)| blind || !fd.revents().is_empty())
+            .map(|(&index, _)| index)
+            .collect();
+        if blind {
+            pause(until.map_or(BLIND_PAUSE, |until| until.since(self.clock.now())).min(BLIND_PAUSE));
+        }
+        for index in ready {
+            let watched = &mut sockets[index];
+            watched.ready = true;
+            if watched.interest == Interest::Connect && !blind {
+                watched.socket.set_writable();
+            }
+        }
+        if self.is_canceled() { Wake::Canceled } else { Wake::Look }
+    }
+}
+
+const BLIND_PAUSE: Duration = Duration::from_millis(1);
+
+#[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all of them.
+///
+/// For foreign embedded-nal stacks ([`connie_core::Foreign`]) on an operating system.
+#[derive(Debug)]
+pub struct SleepWaiter {
+    clock: OsClock,
+    step: Duration,
+}
+
+impl SleepWaiter {
+    /// A waiter that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
+    /// one more delay.
+    #[must_use]
+    pub fn new(step: Duration) -> Self {
+        SleepWaiter { clock: OsClock::start(), step }
+    }
+}
+
+impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
+    fn now(&mut self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wait(&mut self, _: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake {
+        let left = until.map_or(self.step, |until| until.since(self.clock.now()));
+        pause(left.min(self.step));
+        for watched in sockets {
+            watched.ready = true;
+        }
+        Wake::Look
+    }
+}
+
+/// Ends a [`connect`](crate::connect) from another thread. Clones end the same one; it stays canceled.
+///
+/// On Unix it costs two descriptors, however many races and attempts it serves. Elsewhere a canceled `connect` ends at the next
+/// wake-up of its race, at most 250 ms later where a race has attempts that outstay their patience.
+#[derive(Clone, Debug)]
+pub struct Canceler {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    canceled: AtomicBool,
+    #[cfg(unix)]
+    reader: std::io::PipeReader,
+    #[cfg(unix)]
+    writer: std::io::PipeWriter,
+}
+
+impl Canceler {
+    /// A canceler that has not been used.
+    ///
+    /// # Errors
+    ///
+    /// On Unix, where no pipe can be opened: the process is out of descriptors.
+    pub fn new() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        let (reader, writer) = std::io::pipe()?;
+        Ok(Canceler {
+            shared: Arc::new(Shared {
+                canceled: AtomicBool::new(false),
+                #[cfg(unix)]
+                reader,
+                #[cfg(unix)]
+                writer,
+            }),
+        })
+    }
+
+    /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
+    pub fn cancel(&self) {
+        let first = !self.shared.canceled.swap(true, Ordering::SeqCst);
+        #[cfg(unix)]
+        if first {
+            // One octet that is never read wakes every wait from now on. The pipe is empty, so it cannot block.
+            let _ = std::io::Write::write(&mut &self.shared.writer, &[1]);
+        }
+        #[cfg(not(unix))]
+        let _ = first;
+    }
+
+    /// Whether it was canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        self.shared.canceled.load(Ordering::SeqCst)
+    }
+}
+
+/// `duration` as `poll` takes it.
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
