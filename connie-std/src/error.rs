@@ -27,18 +27,21 @@ impl OsError {
         match Errno::from_io_error(&self.0) {
             Some(Errno::CONNREFUSED) => AttemptError::Refused,
             // EACCES is how Linux reports "administratively prohibited" over IPv6, and EADDRNOTAVAIL that there is no
-            // source address for the destination.
+            // source address for the destination. A local firewall's rule can show as EPERM, below.
             Some(
                 Errno::NETUNREACH
                 | Errno::HOSTUNREACH
                 | Errno::ACCESS
-                | Errno::PERM
                 | Errno::ADDRNOTAVAIL
                 | Errno::AFNOSUPPORT,
             ) => AttemptError::Unreachable,
             Some(Errno::TIMEDOUT) => AttemptError::TimedOut,
             Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptError::Reset,
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => AttemptError::OutOfSockets,
+            Some(Errno::MFILE | Errno::NOBUFS) => AttemptError::OutOfSockets,
+            #[cfg(unix)]
+            Some(Errno::NFILE | Errno::NOMEM) => AttemptError::OutOfSockets,
+            #[cfg(unix)]
+            Some(Errno::PERM) => AttemptError::Unreachable,
             Some(Errno::NETDOWN) => AttemptError::StackGone,
             // Windows counts its socket errors from 10000.
             _ => AttemptError::Other(u8::try_from(code % 10_000).unwrap_or(0)),

@@ -206,6 +206,7 @@ impl Canceler {
 fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
+        // Below 10^9, which every form of the field holds.
+        tv_nsec: duration.subsec_nanos() as rustix::event::Nsecs,
     }
 }

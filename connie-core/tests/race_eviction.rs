@@ -1,0 +1,184 @@
+//! Fewer sockets than destinations: eviction, doubling patience, and sockets that run out.
+
+mod common;
+
+use common::*;
+use connie_core::{AttemptError, Config, Outcome};
+
+fn bench<const K: usize>() -> Bench<16, K> {
+    Bench::new(Config { hedge: false, ..Config::all_at_once() })
+}
+
+#[test]
+fn an_attempt_that_outstayed_its_patience_makes_room() {
+    let mut race = bench::<2>();
+    race.addresses("abc");
+    race.expect_all("start a, start b");
+    race.idle_until(250);
+    race.expect_all("cancel a, start c");
+}
+
+#[test]
+fn the_evicted_come_back_with_their_patience_doubled() {
+    let mut race = bench::<1>();
+    race.addresses("ab");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("cancel a, start b");
+    race.idle_until(500);
+    race.expect_all("cancel b, start a");
+    race.idle_until(1_000);
+    race.expect_all("cancel a, start b");
+    race.idle_until(1_500);
+    race.expect_all("cancel b, start a");
+    race.idle_until(2_500);
+    race.expect_timeline(&[
+        "a 0..250 evicted",
+        "b 250..500 evicted",
+        "a 500..1000 evicted",
+        "b 1000..1500 evicted",
+        "a 1500.. in flight",
+    ]);
+}
+
+#[test]
+fn nobody_is_evicted_while_nobody_waits() {
+    let mut race = bench::<2>();
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait");
+    race.advance(5_000);
+    race.expect("wait");
+    race.resolved("ABabc");
+    race.expect_all("cancel a, start A, cancel b, start B, wait 5250");
+}
+
+#[test]
+fn the_one_that_outstayed_longest_goes_first() {
+    let mut race = bench::<3>();
+    race.resolved("A");
+    race.expect_all("start A, wait");
+    race.advance(100);
+    race.resolved("ABCDE");
+    race.expect_all("start B, start C");
+    race.idle_until(250);
+    race.expect_all("cancel A, start D");
+    race.idle_until(350);
+    race.expect_all("cancel B, start E");
+}
+
+#[test]
+fn the_last_of_a_family_stays_while_there_is_a_choice() {
+    let mut race = bench::<3>();
+    race.addresses("aABCDE");
+    race.expect_all("start a, start A, start B");
+    race.idle_until(250);
+    race.expect_all("cancel A, start C, cancel B, start D, cancel a, start E, wait 500");
+}
+
+#[test]
+fn a_newcomer_may_replace_the_last_of_its_own_family() {
+    let mut race = bench::<2>();
+    race.resolved("A");
+    race.expect_all("start A, wait");
+    race.resolved("ab");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("cancel a, start b");
+}
+
+#[test]
+fn fresh_addresses_go_before_the_evicted() {
+    let mut race = bench::<1>();
+    race.resolved("ab");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("cancel a, start b");
+    race.advance(300);
+    race.resolved("A");
+    race.idle_until(500);
+    race.expect_all("cancel b, start A");
+    race.idle_until(750);
+    race.expect_all("cancel A, start a, wait 1250");
+}
+
+#[test]
+fn out_of_sockets_the_race_goes_on_with_what_it_has_and_loses_nothing() {
+    let mut race = bench::<4>();
+    race.addresses("abcd");
+    race.expect_all("start a, start b, start c");
+    race.fails("c", AttemptError::OutOfSockets);
+    assert_eq!(race.race.limit(), 2);
+    race.expect_idle(250);
+    race.fails("a", REFUSED);
+    race.expect_all("start c, wait 250");
+    race.fails("b", REFUSED);
+    race.expect("start d");
+    race.succeeds("d");
+    race.expect_all("cancel c, established d");
+    assert_eq!(race.race.timeline().summary().max_in_flight, 3);
+}
+
+#[test]
+fn out_of_sockets_with_none_in_flight_the_destination_has_failed() {
+    let mut race = bench::<4>();
+    race.addresses("ab");
+    race.expect("start a");
+    race.fails("a", AttemptError::OutOfSockets);
+    race.expect("start b");
+    race.fails("b", AttemptError::OutOfSockets);
+    race.expect("failed: every address failed");
+    assert_eq!(race.outcomes(), [Outcome::Failed(AttemptError::OutOfSockets); 2]);
+}
+
+#[test]
+fn an_evicted_one_that_is_put_back_is_the_next_all_the_same() {
+    let mut race = bench::<2>();
+    race.addresses("abc");
+    race.expect_all("start a, start b");
+    race.idle_until(250);
+    race.expect_all("cancel a, start c, cancel b, start a");
+    race.fails("a", AttemptError::OutOfSockets);
+    race.idle_until(500);
+    race.expect_all("cancel c, start a");
+}
+
+#[test]
+fn without_eviction_the_race_waits_for_its_attempts() {
+    let mut race = Bench::<16, 1>::new(Config { evict: false, hedge: false, ..Config::all_at_once() });
+    race.addresses("ab");
+    race.expect_all("start a, wait");
+    race.advance(100_000);
+    race.expect("wait");
+    race.fails("a", AttemptError::TimedOut);
+    race.expect("start b");
+}
+
+#[test]
+fn a_withdrawn_address_is_not_started_again() {
+    let mut race = bench::<1>();
+    race.resolved("ABC");
+    race.expect("start A");
+    race.advance(100);
+    race.resolved("C");
+    race.expect_idle(250);
+    race.advance(250);
+    race.expect_all("cancel A, start C, wait");
+}
+
+#[test]
+fn a_full_record_forgets_the_evicted_first_and_no_attempt_in_flight() {
+    let mut race = Bench::<4, 2, 3>::new(Config { hedge: false, ..Config::all_at_once() });
+    race.addresses("abcd");
+    race.expect_all("start a, start b");
+    race.fails("a", REFUSED);
+    race.expect("start c");
+    race.idle_until(250);
+    race.expect_all("cancel b, start d, cancel c, start b");
+    race.expect_timeline(&["a 0..0 connection refused", "d 250.. in flight", "b 250.. in flight"]);
+    let summary = race.race.timeline().summary();
+    assert_eq!((summary.attempts, summary.omitted_attempts), (5, 2));
+    race.advance(300);
+    race.succeeds("b");
+    race.expect_all("cancel d, established b");
+    race.expect_timeline(&["a 0..0 connection refused", "d 250..300 canceled", "b 250..300 established"]);
+}

@@ -1,0 +1,117 @@
+//! The hedge: a second attempt beside one that has outstayed its patience.
+
+mod common;
+
+use common::*;
+use connie_core::{AttemptError, Config};
+
+fn bench<const K: usize>() -> Bench<16, K> {
+    Bench::new(Config::all_at_once())
+}
+
+#[test]
+fn a_slow_attempt_gets_a_second_beside_it_and_no_third() {
+    let mut race = bench::<4>();
+    race.addresses("a");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("start a', wait");
+    race.advance(10_000);
+    race.expect("wait");
+    race.succeeds("a'");
+    race.expect_all("cancel a, established a");
+    race.expect_timeline(&["a 0..10000 canceled", "a' 250..10000 established"]);
+}
+
+#[test]
+fn the_first_of_the_two_may_win_as_well() {
+    let mut race = bench::<4>();
+    race.addresses("a");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("start a', wait");
+    race.advance(400);
+    race.succeeds("a");
+    race.expect_all("cancel a', established a");
+}
+
+#[test]
+fn all_slow_attempts_are_hedged_as_far_as_sockets_go() {
+    let mut race = bench::<5>();
+    race.addresses("aAb");
+    race.expect_all("start a, start A, start b");
+    race.idle_until(250);
+    race.expect_all("start a', start A', wait");
+}
+
+#[test]
+fn a_destination_fails_only_with_both_its_attempts() {
+    let mut race = bench::<4>();
+    race.addresses("a");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("start a', wait");
+    race.fails("a", REFUSED);
+    race.expect("wait");
+    race.fails("a'", AttemptError::Reset);
+    race.expect("failed: every address failed");
+}
+
+#[test]
+fn one_that_waits_goes_before_a_hedge() {
+    let mut race = bench::<2>();
+    race.addresses("abc");
+    race.expect_all("start a, start b");
+    race.idle_until(250);
+    race.expect_all("cancel a, start c, cancel b, start a, wait 500");
+}
+
+#[test]
+fn a_hedged_attempt_gives_its_socket_up_to_one_that_waits() {
+    let mut race = bench::<2>();
+    race.resolved("A");
+    race.expect("start A");
+    race.idle_until(250);
+    race.expect_all("start A', wait");
+    race.advance(300);
+    race.resolved("a");
+    race.expect_all("cancel A, start a, wait");
+    race.fails("A'", REFUSED);
+    race.fails("a", REFUSED);
+    race.expect("failed: every address failed");
+}
+
+#[test]
+fn out_of_sockets_a_hedge_is_given_up_and_the_first_goes_on() {
+    let mut race = bench::<4>();
+    race.addresses("a");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect("start a'");
+    race.fails("a'", AttemptError::OutOfSockets);
+    race.expect("wait");
+    assert_eq!(race.race.limit(), 1);
+    race.succeeds("a");
+    race.expect("established a");
+}
+
+#[test]
+fn a_withdrawn_address_gets_no_hedge() {
+    let mut race = bench::<4>();
+    race.resolved("A");
+    race.expect_all("start A, wait 250");
+    race.resolved("B");
+    race.expect_all("start B, wait 250");
+    race.advance(250);
+    race.expect_all("start B', wait");
+}
+
+#[test]
+fn staggered_does_not_hedge_unless_told_to() {
+    let mut race = Bench::<16, 4>::new(Config::staggered());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    let mut race = Bench::<16, 4>::new(Config { hedge: true, ..Config::staggered() });
+    race.addresses("a");
+    race.expect_all("start a, wait 250");
+}
