@@ -52,6 +52,8 @@ mod input;
 mod json;
 mod output;
 mod qlog;
+#[cfg(test)]
+mod script;
 mod timeline;
 mod waterfall;
 
@@ -68,7 +70,7 @@ pub use json::Json;
 pub use output::{Failure, Output};
 pub use qlog::Qlog;
 pub use timeline::{Attempt, AttemptRecord, Summary, Timeline};
-pub use waterfall::Waterfall;
+pub use waterfall::{Style, Waterfall};
 
 use crate::resolution::{Gate, Resolution, StartRule};
 use crate::time::{Instant, micros};
