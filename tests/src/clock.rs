@@ -1,0 +1,37 @@
+//! The only place of this crate that asks the clock or sleeps.
+
+use std::time::{Duration, Instant};
+
+/// The time now.
+#[allow(clippy::disallowed_methods, reason = "tests against a real kernel run in real time")]
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits for at least this long.
+#[allow(clippy::disallowed_methods, reason = "tests against a real kernel run in real time")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Runs something and says how long it took.
+pub fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let start = now();
+    let result = run();
+    (result, start.elapsed())
+}
+
+/// Asks every millisecond or so until the answer is yes; `false` if it was not within `limit`.
+pub fn poll_until(limit: Duration, mut ask: impl FnMut() -> bool) -> bool {
+    let end = now() + limit;
+    loop {
+        if ask() {
+            return true;
+        }
+        if now() >= end {
+            return false;
+        }
+        pause(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,11 @@
+//! Servers for tests: on loopback addresses without any privilege, or inside a [laboratory](crate::lab).
+//!
+//! A server listens in the network namespace of the thread that starts it.
+
+mod black_hole;
+mod live;
+mod programs;
+
+pub use black_hole::{BlackHole, ClosedPort, closed_port};
+pub use live::{Live, LiveCounts};
+pub use programs::{Nginx, PythonServer};

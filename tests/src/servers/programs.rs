@@ -1,0 +1,163 @@
+//! Web servers that are programs of their own.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::clock::poll_until;
+use crate::{skip, temporary_path};
+
+/// How long a server may take to listen.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Debian's nginx, serving files from a temporary directory on every address of the namespace.
+pub struct Nginx {
+    server: Program,
+}
+
+impl Nginx {
+    /// Starts it on this port, over IPv4 and IPv6, with these files: a name and the content each. It is up when this
+    /// returns. `None` where there is no nginx: the test is [skipped](skip()) and should return.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, files: &[(&str, &[u8])]) -> Option<Self> {
+        let Some(program) = find("nginx") else {
+            skip("nginx", "apt-get install nginx-light");
+            return None;
+        };
+        let directory = Directory::with(files);
+        let root = directory.0.display();
+        let configuration = format!(
+            "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{\n\
+               access_log off; default_type application/octet-stream;\n\
+               client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
+               uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
+               server {{ listen 0.0.0.0:{port}; listen [::]:{port}; root {root}/files; }}\n\
+             }}\n"
+        );
+        let file = directory.0.join("nginx.conf");
+        fs::write(&file, configuration).expect("a configuration file");
+        let mut command = command_for(&program);
+        command.arg("-p").arg(&directory.0).arg("-c").arg(file).args(["-e", "stderr"]);
+        Some(Self { server: Program::start(command, directory, port) })
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.server.child.id()
+    }
+}
+
+/// `python3 -m http.server`, serving files from a temporary directory on every IPv4 address of the namespace.
+pub struct PythonServer {
+    server: Program,
+}
+
+impl PythonServer {
+    /// Starts it on this port with these files: a name and the content each. It is up when this returns. `None` where
+    /// there is no Python: the test is [skipped](skip()) and should return.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, files: &[(&str, &[u8])]) -> Option<Self> {
+        let Some(program) = find("python3") else {
+            skip("python3", "apt-get install python3");
+            return None;
+        };
+        let directory = Directory::with(files);
+        let mut command = command_for(&program);
+        command.args(["-m", "http.server", &port.to_string(), "--bind", "0.0.0.0", "--directory"]);
+        command.arg(directory.0.join("files"));
+        Some(Self { server: Program::start(command, directory, port) })
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.server.child.id()
+    }
+}
+
+/// A child process that listens; it is killed and its directory removed in the end.
+struct Program {
+    child: Child,
+    _directory: Directory,
+}
+
+impl Program {
+    #[track_caller]
+    fn start(mut command: Command, directory: Directory, port: u16) -> Self {
+        let log = directory.0.join("output");
+        let output = fs::File::create(&log).expect("a file for what it says");
+        let errors = output.try_clone().expect("a descriptor");
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut program = Self { child, _directory: directory };
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut ended = false;
+        let up = poll_until(START_LIMIT, || {
+            ended = !matches!(program.child.try_wait(), Ok(None));
+            ended || TcpStream::connect(here).is_ok()
+        });
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        assert!(up && !ended, "{command:?} does not listen at {here}: {said}");
+        program
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Either fails only when the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A temporary directory with the files to serve in `files`.
+struct Directory(PathBuf);
+
+impl Directory {
+    #[track_caller]
+    fn with(files: &[(&str, &[u8])]) -> Self {
+        let directory = Self(temporary_path("server"));
+        let root = directory.0.join("files");
+        fs::create_dir_all(&root).expect("a temporary directory");
+        for (name, content) in files {
+            fs::write(root.join(name), content).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        directory
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A directory left behind is no reason to fail a test.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where a program is: on the PATH, or where Debian keeps servers.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into()]);
+    places.map(|place| place.join(name)).find(|file| file.is_file())
+}
+
+/// The command, told to die with the thread that starts it where util-linux has the means, so that nothing stays behind
+/// when a test is killed.
+fn command_for(program: &Path) -> Command {
+    let Some(setpriv) = find("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
