@@ -1,1 +1,60 @@
-//! HTTP/1.1 on the winner.
+//! HTTP/1.1 on the connection that won (RFC 9110, RFC 9112).
+//!
+//! [`HttpConnection`] is the whole client: it sends requests over a connected socket and reads the answers, in a buffer that
+//! the caller provides. Under it are three parts that touch no socket and can be used alone: [`RequestHead`] writes a
+//! request's head, [`ResponseHead`] reads an answer's, [`BodyDecoder`] finds the body's bytes in what follows.
+//!
+//! ```
+//! # use connie_core::doc_stack::{Clock, Stack};
+//! use connie_core::http::{Host, HttpConnection};
+//! use connie_core::{Config, Connector, Waiter};
+//! # let (mut stack, mut clock) = (Stack::default(), Clock::default());
+//!
+//! let mut race = Connector::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
+//! race.handle_addresses(&["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?], clock.now());
+//! let won = race.run(&mut stack, &mut clock)?;
+//!
+//! let mut buffer = [0; 1024];
+//! let host = Host::http("name.test", 80);
+//! let mut connection = HttpConnection::new(&mut stack, &mut clock, won.socket, host, &mut buffer)?;
+//! connection.request("GET", "/", &[("Accept", "text/plain")], b"")?;
+//!
+//! let mut response = connection.response()?;
+//! assert_eq!((response.status(), response.reason()), (200, "OK"));
+//! assert_eq!(response.header("content-length"), Some(&b"6"[..]));
+//! let mut body = [0; 64];
+//! let length = response.read_to_end(&mut body)?;
+//! assert_eq!(&body[..length], b"hello\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Limits
+//!
+//! | what | limit |
+//! |---|---|
+//! | a request's head, an answer's head | the buffer, less the length of the `Host` value |
+//! | header fields, trailer fields | [`MAX_HEADERS`] each |
+//! | 1xx answers before the final one | [`MAX_INTERIM`] |
+//! | a line that begins a chunk, extensions included | [`MAX_CHUNK_LINE`] |
+//! | the size of a chunk | [`MAX_CHUNK`] |
+//! | the trailer section | [`MAX_TRAILERS`], and what the head leaves free of the buffer |
+//! | a Content-Length | `u64::MAX` |
+//!
+//! Reading a head takes 16 bytes of stack for each of [`MAX_HEADERS`] on a 32-bit machine, twice that on a 64-bit one.
+
+mod body;
+mod connection;
+mod error;
+mod link;
+mod reply;
+mod request;
+mod response;
+mod syntax;
+
+pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
+pub use connection::{HttpConnection, MAX_INTERIM};
+pub use error::HttpError;
+pub use link::Lent;
+pub use reply::Response;
+pub use request::{Host, RequestBody, RequestHead, RequestKind};
+pub use response::{Framing, HeadScanner, Header, Headers, MAX_HEADERS, Parsed, ResponseHead, Version};

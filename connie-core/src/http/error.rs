@@ -1,0 +1,261 @@
+//! What can go wrong in an exchange, each kind with a name of its own.
+
+use core::fmt;
+
+use crate::race::AttemptError;
+
+/// Why a request could not be made or an answer could not be had.
+///
+/// Errors of the caller ([`is_usage`](HttpError::is_usage)) leave the connection as it was and have sent nothing. After
+/// [`TimedOut`](HttpError::TimedOut) or [`Canceled`](HttpError::Canceled) while an answer is read, the same call can be made
+/// again. Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The method is not a token (RFC 9110 section 9.1).
+    InvalidMethod,
+    /// The target is not one: a space, a control, a `#` or a byte that is not ASCII (RFC 9112 section 3.2).
+    InvalidTarget,
+    /// The host is neither a name nor an address that a `Host` field can hold (RFC 9110 section 7.2).
+    InvalidHost,
+    /// The name of a header field is not a token (RFC 9110 section 5.1).
+    InvalidHeaderName,
+    /// The value of a header field holds a CR, LF, NUL or another control (RFC 9110 section 5.5).
+    InvalidHeaderValue,
+    /// `Host`, `Content-Length` and `Transfer-Encoding` are written by the connection. [`request`](super::HttpConnection::request)
+    /// takes one `Host` in place of its own.
+    ReservedHeader,
+    /// The request's head does not fit the buffer.
+    BufferTooSmall,
+    /// The body given is longer than the length announced in the head.
+    BodyTooLong,
+    /// The body ended this many bytes before the length announced in the head.
+    BodyTooShort {
+        /// The bytes that are missing.
+        missing: u64,
+    },
+    /// A request was begun while the last one is not over: its answer has not been read to the end.
+    CannotSendRequest,
+    /// A header field was given where no request has been begun, or its head is already sent.
+    CannotSendHeader,
+    /// Body bytes were given where no body is being sent.
+    CannotSendBody,
+    /// An answer was asked for and no request is complete.
+    ResponseNotReady,
+    /// The body is longer than the slice that was to hold it.
+    BodyTooLarge {
+        /// The length of that slice.
+        capacity: usize,
+    },
+    /// There is no connection: it was closed.
+    NotConnected,
+    /// The server closed the kept connection before this request, or spoke on it unasked. Nothing was sent.
+    Stale,
+
+    /// The connection was closed before the first byte of the answer.
+    EmptyReply,
+    /// The answer does not begin as HTTP does.
+    NotHttp,
+    /// The answer is of a major version other than 1.
+    UnsupportedVersion,
+    /// The status line is malformed.
+    MalformedStatusLine,
+    /// A header line is malformed.
+    MalformedHeader,
+    /// The head, or the trailer section, holds more than [`MAX_HEADERS`](super::MAX_HEADERS) fields.
+    TooManyHeaders,
+    /// The answer's head does not fit the buffer.
+    HeadTooLarge {
+        /// What the buffer can hold.
+        capacity: usize,
+    },
+    /// The connection was closed within the answer's head.
+    IncompleteHead,
+    /// More than [`MAX_INTERIM`](super::MAX_INTERIM) answers of status 1xx.
+    TooManyInterim,
+    /// A Content-Length is not a number (RFC 9112 section 6.3, rule 5).
+    InvalidContentLength,
+    /// Two values of Content-Length differ (RFC 9112 section 6.3, rule 5).
+    ConflictingContentLength,
+    /// The Transfer-Encoding cannot be understood: chunked more than once or with parameters, or a quoted string
+    /// (RFC 9112 sections 6.1 and 7.1).
+    InvalidTransferEncoding,
+    /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](super::MAX_CHUNK) or
+    /// [`MAX_CHUNK_LINE`](super::MAX_CHUNK_LINE).
+    MalformedChunk,
+    /// A trailer line is malformed.
+    MalformedTrailer,
+    /// The trailer section exceeds [`MAX_TRAILERS`](super::MAX_TRAILERS), or what the head leaves free of the buffer.
+    TrailersTooLarge,
+    /// The connection was closed before the body's end (RFC 9112 section 8).
+    IncompleteRead {
+        /// Body bytes received in all.
+        got: u64,
+        /// Body bytes announced; `None` where the body is chunked.
+        expected: Option<u64>,
+    },
+
+    /// Sending failed, and no answer had come.
+    Send(AttemptError),
+    /// Receiving failed.
+    Receive(AttemptError),
+    /// The time allowed was used up.
+    TimedOut,
+    /// The program gave the operation up: [`Wake::Canceled`](crate::Wake::Canceled).
+    Canceled,
+}
+
+impl HttpError {
+    /// Whether the caller is to blame, so that the connection is as it was.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            HttpError::InvalidMethod
+                | HttpError::InvalidTarget
+                | HttpError::InvalidHost
+                | HttpError::InvalidHeaderName
+                | HttpError::InvalidHeaderValue
+                | HttpError::ReservedHeader
+                | HttpError::BufferTooSmall
+                | HttpError::BodyTooLong
+                | HttpError::BodyTooShort { .. }
+                | HttpError::CannotSendRequest
+                | HttpError::CannotSendHeader
+                | HttpError::CannotSendBody
+                | HttpError::ResponseNotReady
+                | HttpError::NotConnected
+        )
+    }
+
+    /// The code that curl exits with for this kind of failure: 2 failed to start, 8 weird reply, 18 partial file,
+    /// 28 timed out, 42 aborted, 52 empty reply, 55 send failure, 56 receive failure, 63 too large.
+    #[must_use]
+    pub const fn curl_code(&self) -> u8 {
+        match self {
+            HttpError::EmptyReply | HttpError::Stale => 52,
+            HttpError::NotHttp
+            | HttpError::UnsupportedVersion
+            | HttpError::MalformedStatusLine
+            | HttpError::MalformedHeader
+            | HttpError::TooManyHeaders
+            | HttpError::HeadTooLarge { .. }
+            | HttpError::TooManyInterim
+            | HttpError::InvalidContentLength
+            | HttpError::ConflictingContentLength
+            | HttpError::InvalidTransferEncoding => 8,
+            HttpError::IncompleteRead { .. } => 18,
+            HttpError::TimedOut => 28,
+            HttpError::Canceled => 42,
+            HttpError::Send(_) => 55,
+            HttpError::BodyTooLarge { .. } => 63,
+            HttpError::Receive(_)
+            | HttpError::IncompleteHead
+            | HttpError::MalformedChunk
+            | HttpError::MalformedTrailer
+            | HttpError::TrailersTooLarge => 56,
+            // What is left is the caller's own.
+            _ => 2,
+        }
+    }
+
+    /// What a [`Display`](fmt::Display) says where there is no figure to go with it.
+    const fn text(&self) -> &'static str {
+        match self {
+            HttpError::InvalidMethod => "the method is not a token",
+            HttpError::InvalidTarget => {
+                "the target holds a space, a control, a '#' or a byte that is not ASCII"
+            }
+            HttpError::InvalidHost => "the host is neither a name nor an address",
+            HttpError::InvalidHeaderName => "a header name is not a token",
+            HttpError::InvalidHeaderValue => "a header value holds a control",
+            HttpError::ReservedHeader => {
+                "Host, Content-Length and Transfer-Encoding are written by the connection"
+            }
+            HttpError::BufferTooSmall => "the request's head does not fit the buffer",
+            HttpError::BodyTooLong => "the body is longer than announced",
+            HttpError::BodyTooShort { .. } => "the body is shorter than announced",
+            HttpError::CannotSendRequest => "the last answer has not been read to its end",
+            HttpError::CannotSendHeader => "no request head is being written",
+            HttpError::CannotSendBody => "no request body is being sent",
+            HttpError::ResponseNotReady => "no request has been sent",
+            HttpError::BodyTooLarge { .. } => "the body is longer than the room for it",
+            HttpError::NotConnected => "the connection is closed",
+            HttpError::Stale => "the server has given up the kept connection",
+            HttpError::EmptyReply => "the server closed the connection without an answer",
+            HttpError::NotHttp => "the answer is not HTTP",
+            HttpError::UnsupportedVersion => "the answer is not HTTP/1",
+            HttpError::MalformedStatusLine => "the answer's status line is malformed",
+            HttpError::MalformedHeader => "a header line of the answer is malformed",
+            HttpError::TooManyHeaders => "the answer has too many header fields",
+            HttpError::HeadTooLarge { .. } => "the answer's head does not fit the buffer",
+            HttpError::IncompleteHead => "the connection was closed within the answer's head",
+            HttpError::TooManyInterim => "too many answers of status 1xx",
+            HttpError::InvalidContentLength => "the answer's Content-Length is not a number",
+            HttpError::ConflictingContentLength => "the answer has two Content-Lengths that differ",
+            HttpError::InvalidTransferEncoding => "the answer's Transfer-Encoding cannot be understood",
+            HttpError::MalformedChunk => "the answer's chunked body is malformed",
+            HttpError::MalformedTrailer => "a trailer line of the answer is malformed",
+            HttpError::TrailersTooLarge => "the answer's trailer section is too large",
+            HttpError::IncompleteRead { .. } => "the connection was closed within the body",
+            HttpError::Send(_) => "sending failed",
+            HttpError::Receive(_) => "receiving failed",
+            HttpError::TimedOut => "timed out",
+            HttpError::Canceled => "canceled",
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    /// One line that says what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())?;
+        match self {
+            HttpError::BodyTooShort { missing } => write!(f, ": {missing} bytes are missing"),
+            HttpError::BodyTooLarge { capacity } | HttpError::HeadTooLarge { capacity } => {
+                write!(f, " of {capacity} bytes")
+            }
+            HttpError::IncompleteRead { got, expected: Some(expected) } => {
+                write!(f, ": {got} of {expected} bytes received")
+            }
+            HttpError::IncompleteRead { got, expected: None } => write!(f, ": {got} bytes received"),
+            HttpError::Send(error) | HttpError::Receive(error) => write!(f, ": {error}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for HttpError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn an_error_is_one_line_with_its_figures() {
+        let partial = HttpError::IncompleteRead { got: 3, expected: Some(5) };
+        assert_eq!(partial.to_string(), "the connection was closed within the body: 3 of 5 bytes received");
+        let reset = HttpError::Receive(AttemptError::Reset);
+        assert_eq!(reset.to_string(), "receiving failed: connection reset");
+        let large = HttpError::HeadTooLarge { capacity: 512 };
+        assert_eq!(large.to_string(), "the answer's head does not fit the buffer of 512 bytes");
+    }
+
+    #[test]
+    fn curl_s_codes_tell_the_kinds_apart() {
+        let codes = [
+            (HttpError::NotHttp, 8),
+            (HttpError::IncompleteRead { got: 0, expected: None }, 18),
+            (HttpError::TimedOut, 28),
+            (HttpError::EmptyReply, 52),
+            (HttpError::Send(AttemptError::Reset), 55),
+            (HttpError::Receive(AttemptError::Reset), 56),
+            (HttpError::InvalidTarget, 2),
+        ];
+        for (error, code) in codes {
+            assert_eq!(error.curl_code(), code, "{error}");
+        }
+    }
+}

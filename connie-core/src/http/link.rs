@@ -1,0 +1,181 @@
+//! A connected socket with the stack, the clock and the time limits that go with it.
+
+use core::time::Duration;
+
+use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
+
+use super::error::HttpError;
+use crate::race::AttemptError;
+use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
+use crate::time::Instant;
+
+/// A waiter lent to a connection whose stack is lent as well: `&mut S` needs a `Waiter<&mut S>`, and this is one.
+#[derive(Debug)]
+pub struct Lent<'a, W: ?Sized>(pub &'a mut W);
+
+impl<S: TcpClientStack, W: Waiter<S> + ?Sized> Waiter<&mut S> for Lent<'_, W> {
+    fn now(&mut self) -> Instant {
+        self.0.now()
+    }
+
+    fn wait(
+        &mut self,
+        stack: &mut &mut S,
+        sockets: &mut [Watched<'_, S::TcpSocket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        self.0.wait(stack, sockets, until)
+    }
+}
+
+/// Owns the socket, and releases it exactly once: when told to, or when dropped.
+#[derive(Debug)]
+pub(super) struct Link<S: RaceStack, W> {
+    pub(super) stack: S,
+    pub(super) waiter: W,
+    socket: Option<S::TcpSocket>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Instant>,
+    /// Whether the peer is still sending what nobody will read, so that only a reset stops it.
+    pub(super) unread: bool,
+}
+
+impl<S: RaceStack, W> Link<S, W> {
+    pub(super) fn new(stack: S, waiter: W, socket: S::TcpSocket) -> Self {
+        Link { stack, waiter, socket: Some(socket), timeout: None, deadline: None, unread: false }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Takes over `socket`; one that it had is released.
+    pub(super) fn attach(&mut self, socket: S::TcpSocket) {
+        self.release();
+        self.socket = Some(socket);
+    }
+
+    /// Hands the socket over to the caller, who must close it.
+    pub(super) fn take(&mut self) -> Option<S::TcpSocket> {
+        self.socket.take()
+    }
+
+    /// Closes the connection in good order, or resets it where the peer is still sending.
+    pub(super) fn release(&mut self) {
+        if core::mem::take(&mut self.unread) {
+            self.abort();
+        } else if let Some(socket) = self.socket.take() {
+            // Nothing can be done about an error: the socket is gone.
+            let _ = self.stack.close(socket);
+        }
+    }
+
+    /// Ends the connection at once.
+    pub(super) fn abort(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            self.stack.abort(socket);
+        }
+    }
+
+    /// Receives without waiting. `Ok(0)`: the peer has closed its side.
+    pub(super) fn try_receive(&mut self, into: &mut [u8]) -> nb::Result<usize, HttpError> {
+        let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
+        match self.stack.receive(socket, into) {
+            Ok(count) => Ok(count.min(into.len())),
+            Err(nb::Error::WouldBlock) => Err(nb::Error::WouldBlock),
+            Err(nb::Error::Other(error)) if error.kind() == TcpErrorKind::PipeClosed => Ok(0),
+            Err(nb::Error::Other(error)) => {
+                Err(nb::Error::Other(HttpError::Receive(self.stack.attempt_error(&error))))
+            }
+        }
+    }
+
+    /// Sends without waiting. Never `Ok(0)`.
+    pub(super) fn try_send(&mut self, data: &[u8]) -> nb::Result<usize, HttpError> {
+        let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
+        match self.stack.send(socket, data) {
+            Ok(0) | Err(nb::Error::WouldBlock) => Err(nb::Error::WouldBlock),
+            Ok(count) => Ok(count.min(data.len())),
+            Err(nb::Error::Other(error)) => {
+                let reason = match error.kind() {
+                    TcpErrorKind::PipeClosed => AttemptError::Reset,
+                    _ => self.stack.attempt_error(&error),
+                };
+                Err(nb::Error::Other(HttpError::Send(reason)))
+            }
+        }
+    }
+}
+
+impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
+    /// When the operation that begins now has to be over.
+    pub(super) fn limit(&mut self) -> Result<Option<Instant>, HttpError> {
+        if self.timeout.is_none() && self.deadline.is_none() {
+            return Ok(None);
+        }
+        let now = self.waiter.now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(HttpError::TimedOut);
+        }
+        let end = self.timeout.map(|timeout| now + timeout);
+        Ok(match (end, self.deadline) {
+            (Some(end), Some(deadline)) => Some(end.min(deadline)),
+            (end, deadline) => end.or(deadline),
+        })
+    }
+
+    /// Waits for `interest`, until `limit` at most and `pause` at most, and says whether there may be cause to look.
+    pub(super) fn wait(
+        &mut self,
+        interest: Interest,
+        limit: Option<Instant>,
+        pause: Option<Duration>,
+    ) -> Result<bool, HttpError> {
+        let mut until = limit;
+        if limit.is_some() || pause.is_some() {
+            let now = self.waiter.now();
+            if limit.is_some_and(|limit| now >= limit) {
+                return Err(HttpError::TimedOut);
+            }
+            if let Some(pause) = pause {
+                until = Some(limit.map_or(now + pause, |limit| limit.min(now + pause)));
+            }
+        }
+        let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
+        let mut watched = [Watched::new(socket, interest)];
+        match self.waiter.wait(&mut self.stack, &mut watched, until) {
+            Wake::Look => Ok(watched.iter().any(|watched| watched.ready)),
+            Wake::Canceled => Err(HttpError::Canceled),
+        }
+    }
+
+    /// Receives, waiting as long as it takes or is allowed. 0: the peer has closed its side.
+    pub(super) fn receive(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
+        let limit = self.limit()?;
+        loop {
+            match self.try_receive(into) {
+                Ok(count) => return Ok(count),
+                Err(nb::Error::Other(error)) => return Err(error),
+                Err(nb::Error::WouldBlock) => while !self.wait(Interest::Receive, limit, None)? {},
+            }
+        }
+    }
+
+    /// Sends some of `data`, waiting as long as it takes or is allowed, and says how much.
+    pub(super) fn send(&mut self, data: &[u8]) -> Result<usize, HttpError> {
+        let limit = self.limit()?;
+        loop {
+            match self.try_send(data) {
+                Ok(count) => return Ok(count),
+                Err(nb::Error::Other(error)) => return Err(error),
+                Err(nb::Error::WouldBlock) => while !self.wait(Interest::Send, limit, None)? {},
+            }
+        }
+    }
+}
+
+impl<S: RaceStack, W> Drop for Link<S, W> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

@@ -1,0 +1,441 @@
+//! The receiving half of an exchange: from the first byte of an answer to the last one of its body.
+
+use core::fmt;
+
+use super::body::{BodyDecoder, Part};
+use super::connection::{HttpConnection, MAX_INTERIM, Phase};
+use super::error::HttpError;
+use super::response::{HeadLayout, HeadScanner, Headers, ResponseHead, Version, read_trailers};
+use super::syntax::{copy, move_down};
+use crate::stack::{RaceStack, Waiter};
+
+/// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that are not decoded yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inbox {
+    scanner: HeadScanner,
+    /// Answers of status 1xx so far.
+    interim: u8,
+    /// The final head, once it is there.
+    head: Option<HeadLayout>,
+    /// The length of the trailer section so far, which is kept behind the head.
+    trailers: usize,
+    /// The bytes not decoded yet.
+    start: usize,
+    end: usize,
+    /// Bytes that came after the answer's end.
+    surplus: usize,
+}
+
+impl Inbox {
+    /// Room for more; `None` where there is none.
+    pub(super) fn free<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        room.get_mut(self.end..).filter(|free| !free.is_empty())
+    }
+
+    /// Takes note of `count` more bytes.
+    pub(super) fn received(&mut self, count: usize) {
+        self.end = self.end.saturating_add(count);
+    }
+
+    /// The bytes not decoded yet.
+    pub(super) fn unread<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
+        buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The final head among what has been received, if it is there; answers of status 1xx before it are dropped.
+    pub(super) fn next_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
+        let found = self.find_head(room);
+        if found.is_err() {
+            // So that the next look finds the same fault.
+            self.scanner = HeadScanner::new();
+        }
+        found
+    }
+
+    fn find_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
+        while self.head.is_none() {
+            let received = room.get_mut(..self.end).unwrap_or_default();
+            let Some(length) = self.scanner.scan(received)? else {
+                return Ok(None);
+            };
+            let head = HeadLayout::read(received.get_mut(..length).unwrap_or_default())?;
+            // RFC 9110 section 15.2: a client must be able to parse 1xx answers before the final one "even if the client does not
+            // expect one". 101 changes the protocol, so no other answer follows it.
+            if !matches!(head.status, 100 | 102..=199) {
+                self.head = Some(head);
+                self.start = length;
+                break;
+            }
+            self.interim = self.interim.saturating_add(1);
+            if self.interim > MAX_INTERIM {
+                return Err(HttpError::TooManyInterim);
+            }
+            let rest = self.end.saturating_sub(length);
+            move_down(room, length, rest, 0);
+            self.end = rest;
+            self.scanner = HeadScanner::new();
+        }
+        Ok(self.head)
+    }
+
+    /// Whether the final head is there.
+    pub(super) fn has_head(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// Where the bytes that stay for the length of the exchange end: the head and the trailers.
+    fn kept(&self) -> usize {
+        self.head.map_or(0, |head| head.length).saturating_add(self.trailers)
+    }
+
+    /// Keeps `section`, a part of the trailer section.
+    fn keep_trailers(&mut self, room: &mut [u8], section: &[u8]) -> Result<(), HttpError> {
+        let to = room.get_mut(self.kept()..).unwrap_or_default();
+        if copy(section, to) < section.len() {
+            return Err(HttpError::TrailersTooLarge);
+        }
+        self.trailers = self.trailers.saturating_add(section.len());
+        Ok(())
+    }
+}
+
+/// An answer, whose body is read from the connection. In the manner of Python's `http.client.HTTPResponse`.
+///
+/// Dropping it loses nothing: [`HttpConnection::response`] gives it again. Before the next request its body must be read to the
+/// end, or [discarded](Self::discard).
+#[doc(alias = "HTTPResponse")]
+pub struct Response<'c, S: RaceStack, W, B> {
+    pub(super) connection: &'c mut HttpConnection<S, W, B>,
+}
+
+impl<S: RaceStack, W, B> fmt::Debug for Response<'_, S, W, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("head", &self.connection.inbox.head).finish_non_exhaustive()
+    }
+}
+
+impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> Response<'_, S, W, B> {
+    /// The head.
+    #[must_use]
+    pub fn head(&self) -> ResponseHead<'_> {
+        self.connection.head_view()
+    }
+
+    /// The status code.
+    #[must_use]
+    #[doc(alias = "code")]
+    pub fn status(&self) -> u16 {
+        self.head().status()
+    }
+
+    /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.head().reason()
+    }
+
+    /// The version of HTTP that the server answered with.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.head().version()
+    }
+
+    /// All header fields, in order, duplicates included.
+    #[must_use]
+    #[doc(alias = "getheaders")]
+    pub fn headers(&self) -> Headers<'_> {
+        self.head().headers()
+    }
+
+    /// The value of the first field with this name, in any case.
+    #[must_use]
+    #[doc(alias = "getheader")]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head().header(name)
+    }
+
+    /// The trailer fields of a chunked body, in order. None before the body's end.
+    #[must_use]
+    pub fn trailers(&self) -> Headers<'_> {
+        let inbox = &self.connection.inbox;
+        let start = inbox.kept().saturating_sub(inbox.trailers);
+        let section = self.connection.buffer.as_ref().get(start..inbox.kept()).unwrap_or_default();
+        Headers::of(if self.is_closed() { section } else { b"" })
+    }
+
+    /// How many bytes of the body are still to come, where the head has told.
+    #[must_use]
+    #[doc(alias = "length")]
+    pub fn remaining(&self) -> Option<u64> {
+        let decoder = &self.connection.decoder;
+        if decoder.is_done() {
+            return Some(0);
+        }
+        decoder.expected().map(|expected| expected.saturating_sub(decoder.got()))
+    }
+
+    /// Whether the body has been read to its end.
+    #[must_use]
+    #[doc(alias = "isclosed")]
+    pub fn is_closed(&self) -> bool {
+        self.connection.decoder.is_done()
+    }
+
+    /// Whether the connection ends with this answer (RFC 9112 section 9.3).
+    #[must_use]
+    pub fn will_close(&self) -> bool {
+        !self.connection.persists
+    }
+
+    /// How many bytes came after the end of the answer, as far as they have been received. They belong to nothing, so the
+    /// connection is not used again (RFC 9112 section 6.3).
+    #[must_use]
+    pub fn surplus(&self) -> usize {
+        self.connection.inbox.surplus
+    }
+
+    /// Reads some of the body into `out`, waiting for at least a byte, and says how many. `Ok(0)`: the body is at its end, or
+    /// `out` is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::IncompleteRead`], [`HttpError::MalformedChunk`], [`HttpError::MalformedTrailer`],
+    /// [`HttpError::TrailersTooLarge`], [`HttpError::Receive`], and again at each later call;
+    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    #[doc(alias = "readinto")]
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
+        self.connection.read(out)
+    }
+
+    /// Reads the rest of the body into `out` and says how long it is.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::BodyTooLarge`] where it is longer than `out`: with nothing read if the head has told the length, else with `out` full
+    /// and the connection closed. Those of [`read`](Self::read), with what has come in `out`.
+    pub fn read_to_end(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
+        let too_large = HttpError::BodyTooLarge { capacity: out.len() };
+        let fits = |left: u64| usize::try_from(left).is_ok_and(|left| left <= out.len());
+        if self.remaining().is_some_and(|left| !fits(left)) {
+            return Err(too_large);
+        }
+        let mut length = 0_usize;
+        while let Some(rest) = out.get_mut(length..).filter(|rest| !rest.is_empty()) {
+            match self.read(rest)? {
+                0 => return Ok(length),
+                count => length = length.saturating_add(count),
+            }
+        }
+        match self.read(&mut [0])? {
+            0 => Ok(length),
+            _ => Err(self.connection.fail(too_large)),
+        }
+    }
+
+    /// Reads the rest of the body and drops it, so that another request can follow.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn discard(&mut self) -> Result<(), HttpError> {
+        // Smaller than what is free of the buffer, as a rule, so that the stack is asked for more at a time.
+        while self.read(&mut [0; 64])? > 0 {}
+        Ok(())
+    }
+}
+
+impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S, W, B> {
+    /// Receives until the final head is there, and gets ready for its body.
+    pub(super) fn receive_head(&mut self) -> Result<(), HttpError> {
+        let end = self.capacity();
+        loop {
+            let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+            match self.inbox.next_head(room) {
+                Ok(None) => {}
+                Ok(Some(head)) => return self.begin_body(head),
+                Err(error) => return Err(self.fail(error)),
+            }
+            let Some(free) = self.inbox.free(room) else {
+                return Err(self.fail(HttpError::HeadTooLarge { capacity: end }));
+            };
+            match self.link.receive(free) {
+                Ok(0) => return Err(self.answer_missing(HttpError::EmptyReply)),
+                Ok(count) => self.inbox.received(count),
+                Err(error @ HttpError::Receive(_)) => return Err(self.answer_missing(error)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The head; an empty one where there is none, which no [`Response`] lets anybody see.
+    fn head_view(&self) -> ResponseHead<'_> {
+        self.inbox.head.unwrap_or_default().view(self.buffer.as_ref())
+    }
+
+    /// Gives up on an answer that ended, or failed, before its head was complete.
+    fn answer_missing(&mut self, error: HttpError) -> HttpError {
+        let nothing = self.inbox.unread(self.buffer.as_ref()).is_empty();
+        let error = match (self.send_failure, error) {
+            (Some(reason), _) if nothing => HttpError::Send(reason),
+            (_, HttpError::EmptyReply) if !nothing => HttpError::IncompleteHead,
+            (_, error) => error,
+        };
+        self.fail(error)
+    }
+
+    fn begin_body(&mut self, layout: HeadLayout) -> Result<(), HttpError> {
+        let head = layout.view(self.buffer.as_ref());
+        let framing = head.framing(self.kind);
+        let closes = head.will_close(self.kind);
+        let tunnel = head.begins_tunnel(self.kind) || head.status() == 101;
+        let framing = framing.map_err(|error| self.fail(error))?;
+        self.persists &= !closes;
+        self.decoder = BodyDecoder::new(framing);
+        self.phase = if tunnel { Phase::Tunnel } else { Phase::Reading };
+        self.link.unread = !tunnel;
+        if !tunnel && self.decoder.is_done() {
+            self.finish_exchange();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
+        loop {
+            match self.phase {
+                Phase::Reading => {}
+                Phase::Failed(error) => return Err(error),
+                _ => return Ok(0),
+            }
+            if out.is_empty() {
+                return Ok(0);
+            }
+            let (count, result) = if self.inbox.unread(self.buffer.as_ref()).is_empty() {
+                self.receive_body(out)
+            } else {
+                self.decode_buffer(out)
+            };
+            match result {
+                Ok(()) if self.decoder.is_done() => self.finish_exchange(),
+                Ok(()) => {}
+                Err(error @ (HttpError::TimedOut | HttpError::Canceled)) => return Err(error),
+                // What came before the fault is good; the next call tells of the fault.
+                Err(error) => {
+                    self.fail(error);
+                }
+            }
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Receives more of the body: straight into `out`, or into the buffer where that has more room. Gives the count of body bytes
+    /// that are now in `out`, and what went wrong after them.
+    fn receive_body(&mut self, out: &mut [u8]) -> (usize, Result<(), HttpError>) {
+        let (end, kept) = (self.capacity(), self.inbox.kept());
+        (self.inbox.start, self.inbox.end) = (kept, kept);
+        let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+        let free = self.inbox.free(room).unwrap_or_default();
+        let direct = out.len() >= free.len();
+        match self.link.receive(if direct { &mut *out } else { free }) {
+            Err(error) => (0, Err(error)),
+            Ok(0) => {
+                // A trailer section that the close cut short tells nothing.
+                self.inbox.trailers = 0;
+                (0, self.decoder.end_of_input())
+            }
+            Ok(count) if direct => self.decode_in_place(out, count),
+            Ok(count) => {
+                self.inbox.received(count);
+                self.decode_buffer(out)
+            }
+        }
+    }
+
+    /// Decodes from the buffer to `out`.
+    fn decode_buffer(&mut self, out: &mut [u8]) -> (usize, Result<(), HttpError>) {
+        let mut written = 0_usize;
+        let end = self.capacity();
+        let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+        while written < out.len() && self.inbox.start < self.inbox.end {
+            let to = out.get_mut(written..).unwrap_or_default();
+            let input = self.inbox.unread(room);
+            let step = match self.decoder.step(input, to.len()) {
+                Ok(step) => step,
+                Err(error) => return (written, Err(error)),
+            };
+            let from = self.inbox.start.saturating_add(step.skip);
+            self.inbox.start = self.inbox.start.saturating_add(step.consumed());
+            match step.part {
+                Part::Content => {
+                    let content = input.get(step.skip..step.consumed()).unwrap_or_default();
+                    written = written.saturating_add(copy(content, to));
+                }
+                Part::Trailers => {
+                    // Behind the head, and so never behind where they came from.
+                    move_down(room, from, step.length, self.inbox.kept());
+                    self.inbox.trailers = self.inbox.trailers.saturating_add(step.length);
+                }
+            }
+            if step.consumed() == 0 {
+                break;
+            }
+        }
+        (written, Ok(()))
+    }
+
+    /// Decodes the first `count` bytes of `out` within `out`.
+    fn decode_in_place(&mut self, out: &mut [u8], count: usize) -> (usize, Result<(), HttpError>) {
+        let (mut at, mut written) = (0_usize, 0_usize);
+        let end = self.capacity();
+        while at < count {
+            let input = out.get(at..count).unwrap_or_default();
+            let step = match self.decoder.step(input, usize::MAX) {
+                Ok(step) => step,
+                Err(error) => return (written, Err(error)),
+            };
+            let from = at.saturating_add(step.skip);
+            at = at.saturating_add(step.consumed());
+            match step.part {
+                Part::Content => {
+                    move_down(out, from, step.length, written);
+                    written = written.saturating_add(step.length);
+                }
+                Part::Trailers => {
+                    let section = out.get(from..at).unwrap_or_default();
+                    let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+                    if let Err(error) = self.inbox.keep_trailers(room, section) {
+                        return (written, Err(error));
+                    }
+                }
+            }
+            if step.consumed() == 0 {
+                self.inbox.surplus = count.saturating_sub(at);
+                break;
+            }
+        }
+        (written, Ok(()))
+    }
+
+    /// Ends the exchange: the body has been read. The connection stays only where it can serve another request.
+    fn finish_exchange(&mut self) {
+        self.link.unread = false;
+        let unread = self.inbox.unread(self.buffer.as_ref()).len();
+        self.inbox.surplus = self.inbox.surplus.saturating_add(unread);
+        if self.inbox.trailers > 0 {
+            let end = self.inbox.kept();
+            let start = end.saturating_sub(self.inbox.trailers);
+            let section = self.buffer.as_mut().get_mut(start..end).unwrap_or_default();
+            if let Err(error) = read_trailers(section) {
+                self.inbox.trailers = 0;
+                self.fail(error);
+                return;
+            }
+        }
+        self.phase = Phase::Idle;
+        self.persists &= self.inbox.surplus == 0;
+        if !self.persists {
+            self.link.release();
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Reads the head of an answer, and tells from it how the body is framed and whether the connection can be used again.
+
+use super::error::HttpError;
+use super::request::RequestKind;
+use super::syntax::{decimal, elements};
+
+/// The most header fields in a head, and the most trailer fields: as many as Python's http.client takes.
+pub const MAX_HEADERS: usize = 100;
+
+/// What every answer begins with.
+const NAME: &[u8] = b"HTTP/";
+
+/// Finds the end of a head as its bytes arrive, looking at each byte once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScanner {
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// How far the bytes have been looked at.
+    seen: usize,
+}
+
+impl HeadScanner {
+    /// The scanner of a head of which nothing has been seen.
+    #[must_use]
+    pub const fn new() -> Self {
+        HeadScanner { line: 0, seen: 0 }
+    }
+
+    /// The length of the head, its empty line included, or `None` where that has not arrived. `bytes` are all that have
+    /// arrived from the head's first; each call goes on where the last one ended.
+    ///
+    /// A line may end in a bare LF (RFC 9112 section 2.2).
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::NotHttp`] at the first byte that no answer could begin with: no later byte could mend it.
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
+        if !bytes.iter().zip(NAME).all(|(byte, expected)| byte == expected) {
+            return Err(HttpError::NotHttp);
+        }
+        while let Some(distance) =
+            bytes.get(self.seen..).and_then(|new| new.iter().position(|byte| *byte == b'\n'))
+        {
+            let end = self.seen.saturating_add(distance);
+            let line = bytes.get(self.line..end).unwrap_or_default();
+            self.line = end.saturating_add(1);
+            self.seen = self.line;
+            if matches!(line, b"" | b"\r") {
+                return Ok(Some(self.line));
+            }
+        }
+        self.seen = bytes.len();
+        Ok(None)
+    }
+}
+
+/// The minor versions of HTTP/1. A higher one is read as 1.1, as RFC 9110 section 2.5 asks of a recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    #[default]
+    Http11,
+}
+
+/// How the end of a body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    Empty,
+    /// This many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+    /// All that comes before the server closes the connection.
+    UntilClose,
+}
+
+/// A header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Its name, as it was sent.
+    pub name: &'a str,
+    /// Its value, without the white space around it. Not always text: bytes beyond ASCII are allowed (RFC 9110 section 5.5).
+    pub value: &'a [u8],
+}
+
+/// What came of reading a head.
+#[derive(Clone, Copy, Debug)]
+pub enum Parsed<'a> {
+    /// The head is not complete.
+    Partial,
+    /// The head is complete; [`ResponseHead::len`] bytes belong to it.
+    Complete(ResponseHead<'a>),
+}
+
+/// The head of an answer.
+///
+/// ```
+/// use connie_core::http::{Framing, Parsed, RequestKind, ResponseHead};
+///
+/// let mut bytes = *b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nSet-Cookie: a\r\nset-cookie: b\r\n\r\nGone";
+/// let Parsed::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
+/// assert_eq!((head.status(), head.reason()), (404, "Not Found"));
+/// assert_eq!(head.header("SET-COOKIE"), Some(&b"a"[..]));
+/// assert_eq!(head.headers().filter(|header| header.name.eq_ignore_ascii_case("set-cookie")).count(), 2);
+/// assert_eq!(head.framing(RequestKind::Other)?, Framing::Length(4));
+/// # Ok::<(), connie_core::http::HttpError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    status: u16,
+    version: Version,
+    reason: &'a str,
+    /// The header lines, unfolded and checked, with the empty line.
+    fields: &'a [u8],
+    length: usize,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Reads a head from the start of `bytes`.
+    ///
+    /// A field that goes on over several lines (obs-fold) is joined in place, each line end becoming spaces: RFC 9112 section 5.2
+    /// says that a user agent "MUST replace each received obs-fold with one or more SP octets prior to interpreting the field
+    /// value". Reading the same bytes again gives the same result.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::NotHttp`], [`HttpError::UnsupportedVersion`], [`HttpError::MalformedStatusLine`],
+    /// [`HttpError::MalformedHeader`], [`HttpError::TooManyHeaders`].
+    pub fn parse(bytes: &'a mut [u8]) -> Result<Parsed<'a>, HttpError> {
+        let Some(length) = HeadScanner::new().scan(bytes)? else {
+            return Ok(Parsed::Partial);
+        };
+        let layout = HeadLayout::read(bytes.get_mut(..length).unwrap_or_default())?;
+        Ok(Parsed::Complete(layout.view(bytes)))
+    }
+
+    /// The status code: three digits.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.
+    #[must_use]
+    pub fn reason(&self) -> &'a str {
+        self.reason
+    }
+
+    /// The version of HTTP that the server answered with.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The head's length in bytes, its empty line included: where the body begins.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a head is never empty")]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// All header fields, in order, duplicates included.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'a> {
+        Headers { lines: self.fields }
+    }
+
+    /// The value of the first field with this name, in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().all(name).next()
+    }
+
+    /// How the body is framed: RFC 9112 section 6.3, rule by rule.
+    ///
+    /// # Errors
+    ///
+    /// Where "the user agent MUST close the connection to the server and discard the received response":
+    /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`], [`HttpError::InvalidTransferEncoding`].
+    pub fn framing(&self, request: RequestKind) -> Result<Framing, HttpError> {
+        // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No Content), or 304 (Not
+        // Modified) status code is always terminated by the first empty line after the header fields".
+        if request == RequestKind::Head || matches!(self.status, 100..=199 | 204 | 304) {
+            return Ok(Framing::Empty);
+        }
+        // Rule 2: "Any 2xx (Successful) response to a CONNECT request implies that the connection will become a tunnel".
+        if self.begins_tunnel(request) {
+            return Ok(Framing::Empty);
+        }
+        // Rule 3: "the Transfer-Encoding overrides the Content-Length".
+        if let Some(coding) = self.final_coding()? {
+            // Rule 4: chunked as "the final encoding" ends itself; any other response ends where "it is closed by the server".
+            return Ok(if coding.eq_ignore_ascii_case(b"chunked") {
+                Framing::Chunked
+            } else {
+                Framing::UntilClose
+            });
+        }
+        // Rules 5, 6 and 8. Rule 7 is about requests.
+        Ok(self.content_length()?.map_or(Framing::UntilClose, Framing::Length))
+    }
+
+    /// Whether no other request can follow on the connection once this answer has been read: RFC 9112 section 9.3, and the
+    /// places where a faulty framing demands it.
+    #[must_use]
+    pub fn will_close(&self, request: RequestKind) -> bool {
+        if matches!(self.framing(request), Err(_) | Ok(Framing::UntilClose)) {
+            return true;
+        }
+        // What follows is not HTTP/1.1 any more (RFC 9110 section 15.2.2), or not this server's.
+        if self.status == 101 || self.begins_tunnel(request) {
+            return true;
+        }
+        // RFC 9112 section 6.1: after both fields the connection is to be closed, and a Transfer-Encoding in HTTP/1.0 is to be
+        // treated "as if the framing is faulty".
+        let coded = self.header("transfer-encoding").is_some();
+        if coded && (self.version == Version::Http10 || self.header("content-length").is_some()) {
+            return true;
+        }
+        self.has_option(b"close") || (self.version == Version::Http10 && !self.has_option(b"keep-alive"))
+    }
+
+    /// Whether the connection is a tunnel from here on.
+    pub(super) fn begins_tunnel(&self, request: RequestKind) -> bool {
+        request == RequestKind::Connect && matches!(self.status, 200..=299)
+    }
+
+    /// Whether a Connection field holds `option`.
+    fn has_option(&self, option: &[u8]) -> bool {
+        self.headers()
+            .all("connection")
+            .flat_map(elements)
+            .any(|element| element.eq_ignore_ascii_case(option))
+    }
+
+    /// The last transfer coding; `None` without a Transfer-Encoding, empty where one names nothing.
+    fn final_coding(&self) -> Result<Option<&'a [u8]>, HttpError> {
+        let mut last: Option<&[u8]> = None;
+        for value in self.headers().all("transfer-encoding") {
+            last = last.or(Some(b""));
+            for coding in elements(value) {
+                // RFC 9112 section 6.1: a sender must not apply chunked twice. Section 7.1: the presence of parameters of chunked
+                // "SHOULD be treated as an error". A quoted string could hide a comma; no coding in use has one.
+                let twice =
+                    last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")) && is_chunked(coding);
+                let parameters = is_chunked(coding) && coding.contains(&b';');
+                if twice || parameters || coding.contains(&b'"') {
+                    return Err(HttpError::InvalidTransferEncoding);
+                }
+                last = Some(coding);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Rules 5 and 6: the one value of all Content-Length fields, where each may be a list of equal values.
+    fn content_length(&self) -> Result<Option<u64>, HttpError> {
+        let mut length = None;
+        for value in self.headers().all("content-length") {
+            if elements(value).next().is_none() {
+                return Err(HttpError::InvalidContentLength);
+            }
+            for element in elements(value) {
+                let number = decimal(element).ok_or(HttpError::InvalidContentLength)?;
+                if length.is_some_and(|length| length != number) {
+                    return Err(HttpError::ConflictingContentLength);
+                }
+                length = Some(number);
+            }
+        }
+        Ok(length)
+    }
+}
+
+/// Whether a transfer coding is chunked, whatever its parameters.
+fn is_chunked(coding: &[u8]) -> bool {
+    let name = coding.split(|byte| *byte == b';').next().unwrap_or_default();
+    name.trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
+/// Where the parts of a checked head are, without borrowing it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadLayout {
+    pub(super) status: u16,
+    version: Version,
+    reason: usize,
+    fields: usize,
+    pub(super) length: usize,
+}
+
+/// Where the reason phrase begins, in a status line that has one: after `HTTP/1.1 200 `.
+const REASON: usize = 13;
+
+impl HeadLayout {
+    /// Checks a head that is complete and no longer than it is, joining folded lines in place.
+    pub(super) fn read(head: &mut [u8]) -> Result<Self, HttpError> {
+        clamp_version(head);
+        let fields =
+            head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end.saturating_add(1));
+        unfold(head.get_mut(fields..).unwrap_or_default());
+        let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut room);
+        let parsed = response.parse(head).map_err(|error| match error {
+            httparse::Error::Version => HttpError::UnsupportedVersion,
+            httparse::Error::Status => HttpError::MalformedStatusLine,
+            httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
+            _ => HttpError::MalformedHeader,
+        })?;
+        // Two opinions about where a head ends are how a body is taken for a head.
+        if parsed != httparse::Status::Complete(head.len()) {
+            return Err(HttpError::MalformedHeader);
+        }
+        Ok(HeadLayout {
+            status: response.code.unwrap_or_default(),
+            version: if response.version == Some(0) { Version::Http10 } else { Version::Http11 },
+            reason: response.reason.map_or(0, str::len),
+            fields,
+            length: head.len(),
+        })
+    }
+
+    /// The head, which `bytes` begin with.
+    pub(super) fn view<'a>(&self, bytes: &'a [u8]) -> ResponseHead<'a> {
+        let reason = bytes.get(REASON..REASON.saturating_add(self.reason)).unwrap_or_default();
+        ResponseHead {
+            status: self.status,
+            version: self.version,
+            // Checked to be ASCII when the head was read.
+            reason: core::str::from_utf8(reason).unwrap_or_default(),
+            fields: bytes.get(self.fields..self.length).unwrap_or_default(),
+            length: self.length,
+        }
+    }
+}
+
+/// Reads HTTP/1.2 to HTTP/1.9 as HTTP/1.1: RFC 9110 section 2.5 has a recipient process a higher minor version "as if it was in the
+/// highest minor version within that major version to which the recipient is conformant".
+fn clamp_version(head: &mut [u8]) {
+    if let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', ..] = head {
+        *minor = b'1';
+    }
+}
+
+/// Joins folded lines: a line end before white space becomes spaces. `fields` begins with the first header line, whose
+/// leading white space, if any, is left for the parser to refuse (RFC 9112 section 2.2).
+pub(super) fn unfold(fields: &mut [u8]) {
+    let mut cr: Option<&mut u8> = None;
+    let mut bytes = fields.iter_mut().peekable();
+    while let Some(byte) = bytes.next() {
+        let folds = matches!(bytes.peek(), Some(b' ' | b'\t'));
+        if *byte == b'\n' && folds {
+            *byte = b' ';
+            if let Some(cr) = cr.take() {
+                *cr = b' ';
+            }
+        }
+        cr = if *byte == b'\r' { Some(byte) } else { None };
+    }
+}
+
+/// Checks a trailer section, its empty line included, joining folded lines in place.
+pub(super) fn read_trailers(section: &mut [u8]) -> Result<(), HttpError> {
+    unfold(section);
+    let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    match httparse::parse_headers(section, &mut room) {
+        Ok(httparse::Status::Complete((length, _))) if length == section.len() => Ok(()),
+        Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyHeaders),
+        _ => Err(HttpError::MalformedTrailer),
+    }
+}
+
+/// The fields of a head or of a trailer section, in order.
+#[derive(Clone, Debug)]
+pub struct Headers<'a> {
+    /// Lines that a parser has found to be well-formed, the empty one included.
+    lines: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// The fields in `lines`, which have been checked.
+    pub(super) fn of(lines: &'a [u8]) -> Self {
+        Headers { lines }
+    }
+
+    /// The values of all fields with this name, in any case.
+    pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        let mut lines = self.lines.splitn(2, |byte| *byte == b'\n');
+        let line = lines.next()?;
+        self.lines = lines.next().unwrap_or_default();
+        let mut halves = line.splitn(2, |byte| *byte == b':');
+        let name = core::str::from_utf8(halves.next()?).ok()?;
+        // The empty line has no colon and ends the list.
+        let value = halves.next()?.trim_ascii();
+        Some(Header { name, value })
+    }
+}
