@@ -42,7 +42,8 @@ pub struct Connector<
     race: Race<DESTINATIONS, SOCKETS, RECORDS>,
     /// In the order of starting.
     open: Vec<Open<S::TcpSocket>, SOCKETS>,
-    slowest_connect: Duration,
+    /// In microseconds.
+    slowest_connect: u64,
 }
 
 /// The socket of an attempt in flight.
@@ -86,7 +87,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     /// A race that begins now and has no addresses yet.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
-        Connector { race: Race::new(config, now), open: Vec::new(), slowest_connect: Duration::ZERO }
+        Connector { race: Race::new(config, now), open: Vec::new(), slowest_connect: 0 }
     }
 
     /// Takes in the answer for one family: see [`Input::Resolved`].
@@ -162,7 +163,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     /// the rule never to block shows microseconds; one that blocks shows round trips or time-outs, and makes the race serial.
     #[must_use]
     pub fn slowest_connect(&self) -> Duration {
-        self.slowest_connect
+        Duration::from_micros(self.slowest_connect)
     }
 
     /// Waits on all attempts in flight, and marks those that may have ended.
@@ -243,7 +244,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         let before = *now;
         let result = self.open(stack, id, remote);
         *now = clock();
-        self.slowest_connect = self.slowest_connect.max(now.since(before));
+        self.slowest_connect = self.slowest_connect.max(now.micros_since(before));
         match result {
             Ok(()) => self.race.handle_input(Input::AttemptSucceeded { id }, *now),
             Err(nb::Error::WouldBlock) => {}

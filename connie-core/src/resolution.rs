@@ -52,9 +52,13 @@ impl Resolution {
         Resolution { families, v4: asked(Family::V4), v6: asked(Family::V6) }
     }
 
-    /// Whether an answer for `family` is of use.
-    pub(crate) fn wants(&self, family: Family) -> bool {
-        self.families.allow(family)
+    /// Those of `families` whose answer is of use; `None` where none is.
+    pub(crate) fn wanted(&self, families: Families) -> Option<Families> {
+        match (self.families, families) {
+            (Families::Both, any) | (any, Families::Both) => Some(any),
+            (allowed, asked) if allowed == asked => Some(asked),
+            _ => None,
+        }
     }
 
     /// Records the newest answer for `family`.

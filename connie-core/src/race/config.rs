@@ -204,11 +204,14 @@ pub(super) fn first_delay(pacing: Pacing) -> u32 {
     }
 }
 
-/// The delay that follows `delay`, in microseconds. Never more than 2 s.
+/// The delay that follows `delay`, in microseconds, neither of them more than 2 s.
 pub(super) fn next_delay(delay: u32, growth_percent: u16) -> u32 {
-    const LONGEST: u64 = micros(Config::MAX_DELAY);
-    let grown = u64::from(delay).saturating_mul(u64::from(growth_percent)) / 100;
-    grown.min(LONGEST) as u32
+    const LONGEST: u32 = micros(Config::MAX_DELAY) as u32;
+    // From the least delay, 20,000 % reaches the longest: growing faster changes nothing. 32 bits hold every product,
+    // since a 64-bit division costs a kilobyte on a microcontroller.
+    let growth = u32::from(growth_percent.min(20_000));
+    let (hundreds, rest) = (delay.min(LONGEST) / 100, delay.min(LONGEST) % 100);
+    hundreds.saturating_mul(growth).saturating_add(rest.saturating_mul(growth) / 100).min(LONGEST)
 }
 
 /// `duration` in microseconds, held within `least` and `most`, which must be under 71 minutes.

@@ -128,6 +128,8 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     now: Instant,
     start: Instant,
     deadline: Option<Instant>,
+    /// Whether an attempt can use up its time.
+    gives_up: bool,
     resolved: Option<Instant>,
     ended: Option<Instant>,
 }
@@ -188,6 +190,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             now,
             start: now,
             deadline: config.deadline.map(|deadline| now + deadline),
+            gives_up: config.attempt_timeout.is_some()
+                || (config.pacing == Pacing::OneByOne && config.deadline.is_some()),
             resolved: None,
             ended: None,
         }
@@ -197,8 +201,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
         match input {
-            Input::Resolved { family, addresses } => self.answered(family, addresses),
-            Input::ResolutionFailed { family } => self.answered(family, &[]),
+            Input::Resolved { family, addresses } => self.answered(Families::Only(family), addresses),
+            Input::ResolutionFailed { family } => self.answered(Families::Only(family), &[]),
             Input::AttemptSucceeded { id } => self.succeeded(id),
             Input::AttemptFailed { id, error } => self.failed(id, error),
             Input::Cancel => self.lose(Failure::Canceled),
@@ -209,8 +213,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// Tells the race that resolution of both families is over and gave these addresses, in order of preference within each
     /// family. For a caller that has a list and no resolver.
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
-        self.handle_input(Input::Resolved { family: Family::V6, addresses }, now);
-        self.handle_input(Input::Resolved { family: Family::V4, addresses }, now);
+        self.advance(now);
+        self.answered(Families::Both, addresses);
+        self.check_laws();
     }
 
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
@@ -266,20 +271,25 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     // Inputs.
 
-    fn answered(&mut self, family: Family, addresses: &[SocketAddr]) {
-        if self.phase != Phase::Racing || !self.resolution.wants(family) {
+    fn answered(&mut self, families: Families, addresses: &[SocketAddr]) {
+        let Some(families) = self.resolution.wanted(families) else { return };
+        if !self.is_racing() {
             return;
         }
-        let positive = self.destinations.answer(family, addresses);
-        self.resolution.record(family, positive, self.now);
-        if positive && self.resolved.is_none() {
+        let (v4, v6) = self.destinations.answer(families, addresses);
+        for (family, positive) in [(Family::V6, v6), (Family::V4, v4)] {
+            if families.allow(family) {
+                self.resolution.record(family, positive, self.now);
+            }
+        }
+        if (v4 || v6) && self.resolved.is_none() {
             self.resolved = Some(self.now);
         }
     }
 
     fn succeeded(&mut self, id: AttemptId) {
         // Rule 6. Once the race has ended, an attempt that succeeds is still canceled: it stays in flight until then.
-        if self.phase != Phase::Racing {
+        if !self.is_racing() {
             return;
         }
         if let Some(attempt) = self.remove(id, Outcome::Established) {
@@ -291,7 +301,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     fn failed(&mut self, id: AttemptId, error: AttemptError) {
         let Some(attempt) = self.remove(id, Outcome::Failed(error)) else { return };
-        if self.phase != Phase::Racing {
+        if !self.is_racing() {
             return;
         }
         // Rules 4 and 5.
@@ -316,7 +326,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     fn lose(&mut self, failure: Failure) {
-        if self.phase == Phase::Racing {
+        if self.is_racing() {
             self.phase = Phase::Lost(failure);
             self.ended = Some(self.now);
         }
@@ -325,12 +335,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     // Outputs. Each step answers `Some` when it has something to do, and leaves the rest to the next.
 
     fn next_output(&mut self) -> Output {
-        if self.phase == Phase::Racing && self.deadline.is_some_and(|deadline| deadline <= self.now) {
+        if self.is_racing() && self.deadline.is_some_and(|deadline| deadline <= self.now) {
             self.lose(Failure::DeadlineExceeded);
         }
-        if self.phase == Phase::Racing {
-            if let Some(output) = self.give_up().or_else(|| self.start_next()).or_else(|| self.start_hedge())
-            {
+        if self.is_racing() {
+            if let Some(output) = self.give_up() {
+                return output;
+            }
+            if let Some(output) = self.start_next() {
+                return output;
+            }
+            if let Some(output) = self.start_hedge() {
                 return output;
             }
             if self.can_go_on() {
@@ -344,6 +359,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     /// An attempt that has used up its time has failed.
     fn give_up(&mut self) -> Option<Output> {
+        if !self.gives_up {
+            return None;
+        }
         let id = self.in_flight.iter().find(|attempt| attempt.gives_up <= self.now)?.id;
         self.failed(id, AttemptError::TimedOut);
         Some(Output::CancelAttempt { id })
@@ -398,7 +416,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     fn start_attempt(&mut self, place: Place, hedge: bool, gives_up: Instant) -> Option<Output> {
-        let destination = self.destinations.get(place)?.address();
+        let entry = self.destinations.get(place)?;
+        let (destination, patience) = (entry.address(), self.settings.patience(entry.rounds()));
         if let Some(surplus) = self.records.surplus() {
             self.records.forget(surplus);
             for attempt in &mut self.in_flight {
@@ -411,7 +430,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         // ids would have run for years.
         let id = AttemptId(self.records.started());
         let record = self.records.start(place, hedge, self.now.micros_since(self.start));
-        let patience = self.settings.patience(self.destinations.rounds(place));
         let patience_ends = self.now.plus_micros(patience);
         let pushed = self.in_flight.push(InFlight { id, place, record, patience_ends, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
@@ -433,12 +451,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     /// When an attempt that starts now counts as failed.
     fn gives_up(&self) -> Instant {
+        if !self.gives_up {
+            return NEVER;
+        }
         let own = self.now.plus_micros(self.settings.attempt_timeout);
         match (self.settings.pace, self.deadline) {
             (Pace::OneByOne, Some(deadline)) => {
+                // Shares of 71 minutes at most, which spares a microcontroller the 64-bit division.
+                let left = u32::try_from(deadline.micros_since(self.now)).unwrap_or(u32::MAX);
                 // At least one waits: the one that is about to start.
-                let waiting = (self.destinations.waiting() as u64).max(1);
-                let share = (deadline.micros_since(self.now) / waiting).max(micros(Config::MIN_SHARE));
+                let share = left / (self.destinations.waiting() as u32).max(1);
+                let share = u64::from(share).max(micros(Config::MIN_SHARE));
                 own.min(self.now.plus_micros(share))
             }
             _ => own,
@@ -505,13 +528,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     /// The race has ended: its attempts in flight end with it, one a poll.
     fn cancel_next(&mut self) -> Option<Output> {
-        let attempt = *self.in_flight.last()?;
-        let timed_out = self.phase == Phase::Lost(Failure::DeadlineExceeded);
-        let error = AttemptError::TimedOut;
-        if timed_out {
-            self.destinations.fail(attempt.place, error);
-        }
-        self.remove(attempt.id, if timed_out { Outcome::Failed(error) } else { Outcome::Canceled })?;
+        let attempt = self.in_flight.pop()?;
+        let outcome = if matches!(self.phase, Phase::Lost(Failure::DeadlineExceeded)) {
+            self.destinations.fail(attempt.place, AttemptError::TimedOut);
+            Outcome::Failed(AttemptError::TimedOut)
+        } else {
+            Outcome::Canceled
+        };
+        self.records.end(attempt.record, self.now.micros_since(self.start), outcome);
         Some(Output::CancelAttempt { id: attempt.id })
     }
 
@@ -529,11 +553,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     // Attempts in flight.
 
+    fn is_racing(&self) -> bool {
+        self.ended.is_none()
+    }
+
     fn is_in_flight(&self, place: Place) -> bool {
         self.in_flight.iter().any(|attempt| attempt.place == place)
     }
 
-    /// Takes an attempt out of flight: the only way out, so that each ends exactly once.
+    /// Takes an attempt out of flight. With `cancel_next` the only way out, so that each ends exactly once.
     fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
         let last = self.in_flight.pop()?;
@@ -554,7 +582,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         debug_assert!(in_flight <= self.limit.into(), "law 2: at most k in flight");
         let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
         debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
-        if self.phase == Phase::Racing {
+        if self.is_racing() {
             self.destinations.check(|place| {
                 self.in_flight.iter().filter(|attempt| usize::from(attempt.place) == place).count()
             });

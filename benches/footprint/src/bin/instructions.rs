@@ -1,0 +1,97 @@
+//! Whole races in the core alone, each in a function of its own for callgrind to count (`--toggle-collect`).
+//!
+//! The race lives on the stack and its configuration passes through `black_box`, so that nothing is computed ahead.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+
+use connie_core::{Config, Input, Instant, Output, Race};
+
+fn main() {
+    let addresses: Vec<SocketAddr> = (1..=12).map(address).collect();
+    let config = Config { max_in_flight: 12, ..Config::all_at_once() };
+    black_box(all_at_once_of_twelve(&config, &addresses));
+    let config = Config::staggered();
+    black_box(staggered_of_twelve(&config, &addresses));
+    let config = Config { max_in_flight: 4, ..Config::all_at_once() };
+    black_box(four_sockets_eleven_dead(&config, &addresses));
+}
+
+/// Six addresses of each family, in turn.
+fn address(n: u16) -> SocketAddr {
+    match n % 2 {
+        0 => SocketAddr::from(([192, 0, 2, n as u8], 443)),
+        _ => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, n], 443)),
+    }
+}
+
+/// All start at once, the seventh wins, eleven are canceled.
+#[inline(never)]
+fn all_at_once_of_twelve(config: &Config, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let mut race = Race::<16, 12>::new(config, Instant::ZERO);
+    race.handle_addresses(addresses, Instant::ZERO);
+    let mut seventh = None;
+    for _ in 0..12 {
+        if let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO)
+            && destination == addresses[6]
+        {
+            seventh = Some(id);
+        }
+    }
+    let _ = black_box(race.poll_output(Instant::ZERO));
+    let now = Instant::from_millis(20);
+    race.handle_input(Input::AttemptSucceeded { id: seventh? }, now);
+    finish(&mut race, now)
+}
+
+/// Happy Eyeballs: the third of twelve answers.
+#[inline(never)]
+fn staggered_of_twelve(config: &Config, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let mut race = Race::<16, 12>::new(config, Instant::ZERO);
+    race.handle_addresses(addresses, Instant::ZERO);
+    let mut now = Instant::ZERO;
+    let mut started = 0;
+    loop {
+        match race.poll_output(now) {
+            Output::StartAttempt { id, .. } => {
+                started += 1;
+                if started == 3 {
+                    race.handle_input(Input::AttemptSucceeded { id }, now);
+                }
+            }
+            Output::WaitUntil(until) => now = until,
+            Output::Established { destination, .. } => return Some(destination),
+            Output::CancelAttempt { .. } => {}
+            Output::WaitForInput | Output::Failed(_) => return None,
+        }
+    }
+}
+
+/// Four sockets, twelve addresses of which the last answers: eight evictions on the way.
+#[inline(never)]
+fn four_sockets_eleven_dead(config: &Config, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let mut race = Race::<16, 12>::new(config, Instant::ZERO);
+    race.handle_addresses(addresses, Instant::ZERO);
+    let mut now = Instant::ZERO;
+    loop {
+        match race.poll_output(now) {
+            Output::StartAttempt { id, destination } if destination == addresses[11] => {
+                race.handle_input(Input::AttemptSucceeded { id }, now);
+                return finish(&mut race, now);
+            }
+            Output::WaitUntil(until) => now = until,
+            Output::StartAttempt { .. } | Output::CancelAttempt { .. } => {}
+            _ => return None,
+        }
+    }
+}
+
+fn finish<const D: usize, const S: usize>(race: &mut Race<D, S>, now: Instant) -> Option<SocketAddr> {
+    loop {
+        match race.poll_output(now) {
+            Output::CancelAttempt { .. } => {}
+            Output::Established { destination, .. } => return Some(destination),
+            _ => return None,
+        }
+    }
+}
