@@ -1,1 +1,57 @@
-//! x
+//! A small internet in virtual time, to race connections over.
+//!
+//! Every [host](Host) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a page. A [`Stack`] with a
+//! bounded number of sockets leads there, and a [`Clock`] that jumps from event to event takes the place of waiting. Both
+//! implement the traits of `connie-core`, so that its connector and its HTTP connection run over them unchanged; no real
+//! socket and no real clock is ever touched. Whatever is random derives from one seed, see [`seeds`].
+//!
+//! A [`Scenario`] puts all of it together, and reads as prose:
+//!
+//! ```
+//! use connie_sim::{Scenario, hang, ok};
+//!
+//! Scenario::staggered()
+//!     .v6(hang())
+//!     .v4(ok(20))
+//!     .run()
+//!     .starts("6a@0 4a@250")
+//!     .connects("4a", 270);
+//! ```
+//!
+//! Addresses are named by family and letter: `6a` is the first IPv6 address, `4c` the third IPv4 one. All are documentation
+//! addresses, see [`address`].
+//!
+//! As it runs, the simulation holds the race to its laws: a wait that does not lead into the future, more sockets than were
+//! allowed, a socket never released, a race past its deadline and the like end in a panic that says which law was broken. A
+//! [`Referee`] does the same for a bare `Race`, and a [`Bench`] drives one step by step.
+
+mod bench;
+mod bound;
+mod clock;
+pub mod demo;
+mod host;
+mod label;
+mod outcome;
+mod random;
+mod recording;
+mod referee;
+mod rng;
+mod scenario;
+mod stack;
+mod stream;
+mod tally;
+mod verify;
+
+pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
+pub use bound::Bound;
+pub use clock::Clock;
+pub use host::{Host, hang, no_route, ok, refuse, unreachable};
+pub use label::{address, addresses, label};
+pub use outcome::{Ending, Outcome};
+pub use random::{Network, anything, steady};
+pub use recording::Recording;
+pub use referee::Referee;
+pub use rng::{Rng, seeds};
+pub use scenario::{Connector, Live, Scenario};
+pub use stack::{Error, Socket, Stack};
+pub use tally::Tally;

@@ -1,0 +1,212 @@
+//! What stands behind an address.
+
+use std::rc::Rc;
+
+use connie_core::Instant;
+
+use crate::rng::Rng;
+
+/// How a host answers a SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accept,
+    Refuse,
+    /// Some router on the way says that there is no way.
+    Unreachable,
+    /// The stack itself knows that there is no way, and says so at once.
+    NoRoute,
+    Silence,
+}
+
+/// What a host that accepted says.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) response: Vec<u8>,
+    /// How long the server thinks, in microseconds.
+    pub(crate) think: u64,
+    /// How much one `receive` yields at most.
+    pub(crate) segment: usize,
+    /// Microseconds from one segment to the next.
+    pub(crate) gap: u64,
+    /// Whether the response ends with the connection.
+    pub(crate) closes: bool,
+}
+
+/// What stands behind an address. Start from one of [`ok`], [`refuse`], [`hang`], [`unreachable`] and [`no_route`], and add to it.
+///
+/// All times are milliseconds from when the SYN is sent, the whole way there and back.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub(crate) answer: Answer,
+    /// From a SYN to its answer, in microseconds.
+    pub(crate) round_trip: u64,
+    jitter: u64,
+    lose_first: u32,
+    loss_percent: u8,
+    /// From the end of the handshake, in microseconds.
+    pub(crate) resets_after: Option<u64>,
+    pub(crate) service: Option<Rc<Service>>,
+    /// How much it takes in during one round trip.
+    pub(crate) window: usize,
+}
+
+/// Accepts after `millis`, and never speaks.
+#[must_use]
+pub fn ok(millis: u64) -> Host {
+    Host::new(Answer::Accept, millis)
+}
+
+/// Answers with a reset after `millis`: nothing listens there.
+#[must_use]
+pub fn refuse(millis: u64) -> Host {
+    Host::new(Answer::Refuse, millis)
+}
+
+/// Never answers. The stack gives up when its SYN schedule has run out, see [`Stack::syn_retries`](crate::Stack::syn_retries).
+#[must_use]
+pub fn hang() -> Host {
+    Host::new(Answer::Silence, 0)
+}
+
+/// A router on the way answers, after `millis`, that the host cannot be reached.
+#[must_use]
+pub fn unreachable(millis: u64) -> Host {
+    Host::new(Answer::Unreachable, millis)
+}
+
+/// The stack has no route there: `connect` fails at once.
+#[must_use]
+pub fn no_route() -> Host {
+    Host::new(Answer::NoRoute, 0)
+}
+
+impl Host {
+    fn new(answer: Answer, millis: u64) -> Self {
+        Host {
+            answer,
+            round_trip: millis * 1_000,
+            jitter: 0,
+            lose_first: 0,
+            loss_percent: 0,
+            resets_after: None,
+            service: None,
+            window: usize::MAX,
+        }
+    }
+
+    /// The same, `micros` microseconds later.
+    #[must_use]
+    pub fn plus_micros(mut self, micros: u64) -> Self {
+        self.round_trip += micros;
+        self
+    }
+
+    /// Each answer takes up to `millis` longer, by chance.
+    #[must_use]
+    pub fn jitter(mut self, millis: u64) -> Self {
+        self.jitter = millis * 1_000;
+        self
+    }
+
+    /// The first `count` SYNs that reach this address are lost, whichever attempt sent them.
+    #[must_use]
+    pub fn lose_first(mut self, count: u32) -> Self {
+        self.lose_first = count;
+        self
+    }
+
+    /// Each SYN is lost with a chance of `percent` in 100.
+    #[must_use]
+    pub fn loss(mut self, percent: u8) -> Self {
+        self.loss_percent = percent;
+        self
+    }
+
+    /// `millis` after a handshake the host resets the connection; 0 is so soon that the client never sees it without.
+    #[must_use]
+    pub fn resets_after(mut self, millis: u64) -> Self {
+        self.resets_after = Some(millis * 1_000);
+        self
+    }
+
+    /// Answers each request with `response`, which arrives a round trip and `think` milliseconds after the last piece of
+    /// the request was sent. The request is not looked at: what is sent until the response begins to arrive is one request.
+    #[must_use]
+    pub fn serves(mut self, response: impl Into<Vec<u8>>, think: u64) -> Self {
+        let response = response.into();
+        let segment = usize::MAX;
+        self.service =
+            Some(Rc::new(Service { response, think: think * 1_000, segment, gap: 0, closes: false }));
+        self
+    }
+
+    /// The response comes in segments of `bytes`, one each `gap` milliseconds. Follows [`serves`](Host::serves).
+    ///
+    /// # Panics
+    ///
+    /// When the host serves nothing, or `bytes` is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn in_segments(self, bytes: usize, gap: u64) -> Self {
+        assert!(bytes > 0, "a segment holds something");
+        self.change_service(|service| (service.segment, service.gap) = (bytes, gap * 1_000))
+    }
+
+    /// The host closes its side after the response. Follows [`serves`](Host::serves).
+    ///
+    /// # Panics
+    ///
+    /// When the host serves nothing.
+    #[must_use]
+    #[track_caller]
+    pub fn closes(self) -> Self {
+        self.change_service(|service| service.closes = true)
+    }
+
+    /// The host takes in at most `bytes` in each round trip; more has to wait.
+    ///
+    /// # Panics
+    ///
+    /// When `bytes` is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn window(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0, "a window lets something through");
+        self.window = bytes;
+        self
+    }
+
+    #[track_caller]
+    fn change_service(mut self, change: impl FnOnce(&mut Service)) -> Self {
+        let service = self.service.as_mut().expect("a host that serves something");
+        change(Rc::make_mut(service));
+        self
+    }
+
+    /// Whether it lets a handshake complete, sooner or later.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.answer == Answer::Accept && self.loss_percent < 100 && self.resets_after != Some(0)
+    }
+
+    /// Microseconds from a SYN that is not lost to its answer, without jitter.
+    #[must_use]
+    pub fn round_trip_micros(&self) -> u64 {
+        self.round_trip
+    }
+
+    /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does.
+    pub(crate) fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
+        let lost = count <= self.lose_first || rng.chance(self.loss_percent);
+        if lost || self.answer == Answer::Silence {
+            return None;
+        }
+        let late = if self.jitter == 0 { 0 } else { rng.within(0, self.jitter) };
+        Some(later(sent, self.round_trip + late))
+    }
+}
+
+/// `micros` microseconds after `at`.
+pub(crate) fn later(at: Instant, micros: u64) -> Instant {
+    Instant::from_micros(at.as_micros().saturating_add(micros))
+}

@@ -1,0 +1,271 @@
+//! Holds a bare race to its laws: hears every input, sees every output, and knows nothing of the race's insides.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Output, Pacing};
+
+/// More outputs than one drain can have, for 255 destinations and 255 sockets.
+const LONGEST_DRAIN: u32 = 2_000;
+
+/// Holds a race to its seven laws. Tell it of each input before the race and of each output after.
+///
+/// It panics where a law is broken, and names it.
+#[derive(Clone, Debug)]
+pub struct Referee {
+    config: Config,
+    start: Instant,
+    /// `k`.
+    limit: usize,
+    room: usize,
+    v4: Known,
+    v6: Known,
+    started: Vec<SocketAddr>,
+    newest: Option<AttemptId>,
+    open: Vec<Open>,
+    winner: Option<AttemptId>,
+    canceled: bool,
+    gone: bool,
+    /// Whether the race has noticed its deadline.
+    timed_out: bool,
+    ended: Option<Output>,
+    drained: u32,
+}
+
+/// What the race was told about a family.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    answered: bool,
+    addresses: Vec<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    id: AttemptId,
+    destination: SocketAddr,
+    started: Instant,
+}
+
+impl Referee {
+    /// The referee of a race with `config` that began at `now`, with room for `destinations` and `sockets`.
+    #[must_use]
+    pub fn new(config: &Config, destinations: usize, sockets: usize, now: Instant) -> Self {
+        Referee {
+            config: config.clone(),
+            start: now,
+            limit: config.max_in_flight.clamp(1, sockets),
+            room: destinations,
+            v4: Known::default(),
+            v6: Known::default(),
+            started: Vec::new(),
+            newest: None,
+            open: Vec::new(),
+            winner: None,
+            canceled: false,
+            gone: false,
+            timed_out: false,
+            ended: None,
+            drained: 0,
+        }
+    }
+
+    /// The attempts in flight, with their destinations.
+    pub fn open(&self) -> impl Iterator<Item = (AttemptId, SocketAddr)> {
+        self.open.iter().map(|open| (open.id, open.destination))
+    }
+
+    /// How the race ended, if it has: the last output.
+    #[must_use]
+    pub fn ended(&self) -> Option<Output> {
+        self.ended
+    }
+
+    /// The race is told of `input`.
+    pub fn hears(&mut self, input: &Input<'_>) {
+        self.drained = 0;
+        if self.ended.is_some() {
+            return;
+        }
+        match *input {
+            Input::Resolved { family, addresses } => {
+                let own = addresses.iter().copied().map(canonical);
+                let own = own.filter(|address| Family::of(address) == family).collect();
+                *self.known(family) = Known { answered: true, addresses: own };
+            }
+            Input::ResolutionFailed { family } => {
+                *self.known(family) = Known { answered: true, addresses: Vec::new() };
+            }
+            Input::AttemptSucceeded { id } => {
+                let lost = self.canceled || self.gone || self.timed_out;
+                if self.winner.is_none() && !lost && self.is_open(id) {
+                    self.winner = Some(id);
+                    self.close(id);
+                }
+            }
+            Input::AttemptFailed { id, error } => self.hears_failure(id, error),
+            Input::Cancel => self.canceled |= self.winner.is_none() && !self.gone && !self.timed_out,
+        }
+    }
+
+    fn hears_failure(&mut self, id: AttemptId, error: AttemptError) {
+        if !self.is_open(id) {
+            return;
+        }
+        self.close(id);
+        if self.winner.is_some() || self.canceled || self.gone || self.timed_out {
+            return;
+        }
+        self.gone |= error == AttemptError::StackGone;
+        if error == AttemptError::OutOfSockets {
+            self.limit = self.open.len().max(1);
+        }
+    }
+
+    /// The race has answered `output` at `now`.
+    #[track_caller]
+    pub fn sees(&mut self, output: &Output, now: Instant) {
+        self.drained += 1;
+        assert!(self.drained < LONGEST_DRAIN, "livelock: {output:?} ends a drain of {LONGEST_DRAIN}");
+        if output.ends_drain() {
+            self.drained = 0;
+        }
+        if let Some(ended) = self.ended {
+            return assert_eq!(*output, ended, "law 1: the race has ended, and has ended like this");
+        }
+        match *output {
+            Output::StartAttempt { id, destination } => self.sees_start(id, destination, now),
+            Output::CancelAttempt { id } => self.sees_cancel(id, now),
+            Output::WaitUntil(until) => self.sees_wait(until, now),
+            Output::WaitForInput => self.sees_idle(),
+            Output::Established { id, .. } => {
+                assert_eq!(Some(id), self.winner, "law 7: only a completed handshake wins");
+                self.sees_end(*output);
+            }
+            Output::Failed(failure) => {
+                self.sees_failure(failure, now);
+                self.sees_end(*output);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn sees_start(&mut self, id: AttemptId, destination: SocketAddr, now: Instant) {
+        let over = self.winner.is_some() || self.canceled || self.gone || self.is_late(now);
+        assert!(!over, "law 1: {id} starts after the race has ended");
+        assert!(self.newest.is_none_or(|newest| newest < id), "law 3: the name {id} was used before");
+        assert!(self.open.len() < self.limit, "law 2: {id} is one more than {} in flight", self.limit);
+        let family = Family::of(&destination);
+        assert!(self.config.families.allow(family), "{destination} is of a family that is not allowed");
+        let listed = self.known(family).addresses.contains(&destination);
+        assert!(listed, "{destination} is in no newest answer, and is started");
+        let beside = self.open.iter().filter(|open| open.destination == destination).count();
+        assert!(beside <= usize::from(self.config.hedge), "{} attempts on {destination}", beside + 1);
+        if self.config.pacing == Pacing::OneByOne {
+            assert!(self.open.is_empty(), "one by one, and {id} is the second");
+        }
+        self.newest = Some(id);
+        if !self.started.contains(&destination) {
+            self.started.push(destination);
+        }
+        self.open.push(Open { id, destination, started: now });
+    }
+
+    #[track_caller]
+    fn sees_cancel(&mut self, id: AttemptId, now: Instant) {
+        let open = self.open.iter().find(|open| open.id == id);
+        let open = *open.unwrap_or_else(|| panic!("law 3: {id} is canceled, and is not open"));
+        self.close(id);
+        if self.winner.is_some() || self.canceled || self.gone {
+            return;
+        }
+        if self.is_late(now) {
+            self.timed_out = true;
+            return;
+        }
+        let ran = now.since(open.started);
+        let evicted = self.config.evict && ran >= self.config.patience.max(Config::MIN_DELAY);
+        let gave_up = self.config.attempt_timeout.is_some_and(|timeout| ran >= timeout)
+            || self.config.pacing == Pacing::OneByOne;
+        assert!(evicted || gave_up, "{id} is canceled after {ran:?}, before its time");
+    }
+
+    #[track_caller]
+    fn sees_wait(&self, until: Instant, now: Instant) {
+        assert!(until > now, "law 4: a wait until {until} at {now} has no length");
+        assert!(self.winner.is_none() && !self.canceled && !self.gone, "a race that has ended waits");
+        let deadline = self.deadline();
+        assert!(deadline.is_none_or(|deadline| until <= deadline), "law 5: a wait beyond the deadline");
+        assert!(self.can_change(), "law 4: a wait for nothing");
+    }
+
+    #[track_caller]
+    fn sees_idle(&self) {
+        assert!(self.winner.is_none() && !self.canceled && !self.gone, "a race that has ended waits");
+        assert!(self.deadline().is_none(), "law 5: a race with a deadline waits for ever");
+        assert!(self.can_change(), "law 4: an input is waited for, and none can come");
+    }
+
+    #[track_caller]
+    fn sees_failure(&self, failure: Failure, now: Instant) {
+        assert!(self.winner.is_none(), "law 7: an attempt succeeded and the race is lost");
+        match failure {
+            Failure::Canceled => assert!(self.canceled, "nobody canceled"),
+            Failure::StackGone => assert!(self.gone, "the stack is not gone"),
+            Failure::DeadlineExceeded => assert!(self.is_late(now), "law 5: the deadline has not come"),
+            Failure::NoDestinations | Failure::AllAttemptsFailed => {
+                assert!(self.is_resolved(), "law 6: an answer can still come");
+                let listed = self.v4.addresses.iter().chain(&self.v6.addresses);
+                let mut waiting = listed.filter(|address| !self.started.contains(address));
+                // With more addresses than room, some are never started.
+                let fit = self.v4.addresses.len() + self.v6.addresses.len() <= self.room;
+                let waits = waiting.next().filter(|_| fit);
+                assert_eq!(waits, None, "law 6: the race failed before this was started");
+            }
+        }
+    }
+
+    #[track_caller]
+    fn sees_end(&mut self, output: Output) {
+        assert!(self.open.is_empty(), "law 3: the race has ended with {:?} open", self.open);
+        self.ended = Some(output);
+    }
+
+    fn known(&mut self, family: Family) -> &mut Known {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+
+    fn is_resolved(&self) -> bool {
+        let resolved = |family, known: &Known| known.answered || !self.config.families.allow(family);
+        resolved(Family::V4, &self.v4) && resolved(Family::V6, &self.v6)
+    }
+
+    /// Whether an input can still come.
+    fn can_change(&self) -> bool {
+        !self.open.is_empty() || !self.is_resolved()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let within = self.config.deadline.filter(|deadline| *deadline < Duration::MAX)?;
+        Some(self.start + within)
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    fn is_open(&self, id: AttemptId) -> bool {
+        self.open.iter().any(|open| open.id == id)
+    }
+
+    fn close(&mut self, id: AttemptId) {
+        self.open.retain(|open| open.id != id);
+    }
+}
+
+/// An IPv4-mapped address is the IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

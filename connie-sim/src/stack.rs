@@ -1,0 +1,555 @@
+//! The client's TCP stack: sockets, their handshakes, and the hosts they lead to.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
+use connie_core::{AttemptError, Family, Instant, Interest, RaceStack};
+
+use crate::clock::Clock;
+use crate::host::{Answer, Host, hang, later};
+use crate::rng::Rng;
+use crate::stream::{Received, Stream, earliest};
+use crate::tally::Tally;
+
+/// A TCP stack in virtual time, with the hosts that it leads to.
+///
+/// A SYN is sent at once and again 1, 3, 7, 15, 31 and 63 s later, and the attempt times out after 127 s, as on Linux before
+/// 6.5. An address without a host stays silent.
+///
+/// It panics on what no client may do: use a socket after its failure was reported, connect one socket to two
+/// addresses, read or write before the handshake is complete.
+#[derive(Debug)]
+pub struct Stack {
+    time: Rc<Cell<Instant>>,
+    seed: u64,
+    stations: Vec<Station>,
+    slots: Vec<Slot>,
+    open: usize,
+    peak: usize,
+    /// How many sockets were ever asked for.
+    asked: u32,
+    failed_opens: u32,
+    serial: u32,
+    rules: Rules,
+}
+
+/// How the stack itself behaves.
+#[derive(Clone, Debug)]
+struct Rules {
+    capacity: usize,
+    runs_out_at: Option<u32>,
+    fails_late: bool,
+    without: Option<Family>,
+    gone_at: Option<Instant>,
+    blocks: bool,
+    /// `None` for ever.
+    syn_retries: Option<u8>,
+}
+
+/// An address, what stands behind it, and what it has seen.
+#[derive(Debug)]
+struct Station {
+    address: SocketAddr,
+    host: Host,
+    rng: Rng,
+    tally: Tally,
+    heard: Vec<u8>,
+}
+
+/// A socket of a [`Stack`]. Only closing or aborting it ends it: one that is dropped stays open.
+#[derive(Debug)]
+#[must_use = "a socket that is neither closed nor aborted stays open"]
+pub struct Socket {
+    slot: usize,
+    serial: u32,
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error(AttemptError);
+
+impl TcpError for Error {
+    fn kind(&self) -> TcpErrorKind {
+        match self.0 {
+            AttemptError::Reset => TcpErrorKind::PipeClosed,
+            _ => TcpErrorKind::Other,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    serial: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Free,
+    Idle,
+    Connecting(Handshake),
+    Established {
+        station: usize,
+        stream: Stream,
+    },
+    /// The failure was reported: only good for `abort`.
+    Failed,
+}
+
+/// A handshake under way.
+#[derive(Clone, Copy, Debug)]
+struct Handshake {
+    station: usize,
+    /// How many SYNs were sent.
+    syns: u8,
+    next_syn: Option<Instant>,
+    /// The soonest end that is known to come.
+    end: Option<(Instant, Result<(), AttemptError>)>,
+}
+
+impl Stack {
+    /// A stack with room for 1024 sockets that leads nowhere yet. What is random about it derives from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Stack {
+            time: Rc::new(Cell::new(Instant::ZERO)),
+            seed,
+            stations: Vec::new(),
+            slots: Vec::new(),
+            open: 0,
+            peak: 0,
+            asked: 0,
+            failed_opens: 0,
+            serial: 0,
+            rules: Rules {
+                capacity: 1024,
+                runs_out_at: None,
+                fails_late: false,
+                without: None,
+                gone_at: None,
+                blocks: false,
+                syn_retries: Some(6),
+            },
+        }
+    }
+
+    /// Puts `host` behind `address`, where it takes the place of any other.
+    pub fn put(&mut self, address: SocketAddr, host: Host) {
+        let at = self.station(address);
+        self.stations[at].host = host;
+    }
+
+    /// A clock that tells this stack's time.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock::new(Rc::clone(&self.time))
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.time.get()
+    }
+
+    /// How many sockets there are (1024 unless set).
+    pub fn set_capacity(&mut self, sockets: usize) {
+        self.rules.capacity = sockets;
+    }
+
+    /// The `count`-th socket that is asked for, counted from 1, cannot be opened, and from then on there are only as many as were
+    /// open at that moment: somebody else has the rest.
+    pub fn runs_out_at(&mut self, count: u32) {
+        self.rules.runs_out_at = Some(count);
+    }
+
+    /// Running out is reported by the first `connect` on a socket instead of by `socket`.
+    pub fn reports_late(&mut self) {
+        self.rules.fails_late = true;
+    }
+
+    /// The stack does not have `family`: `connect` fails at once.
+    pub fn lacks(&mut self, family: Family) {
+        self.rules.without = Some(family);
+    }
+
+    /// From `at` on the stack is gone: all fails.
+    pub fn goes_at(&mut self, at: Instant) {
+        self.rules.gone_at = Some(at);
+    }
+
+    /// `connect` only returns when the handshake has ended, as it does on stacks that no race should have to run on.
+    pub fn blocks(&mut self) {
+        self.rules.blocks = true;
+    }
+
+    /// How often a SYN is sent again, the gaps doubling from 1 s: 6 unless set; `None` for ever.
+    pub fn syn_retries(&mut self, count: Option<u8>) {
+        self.rules.syn_retries = count;
+    }
+
+    /// How many sockets are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// The most sockets that were open at a time.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// How many sockets were asked for and could not be had.
+    #[must_use]
+    pub fn failed_opens(&self) -> u32 {
+        self.failed_opens
+    }
+
+    /// What `address` saw.
+    #[must_use]
+    pub fn tally(&self, address: SocketAddr) -> Tally {
+        self.find(address).map(|station| station.tally).unwrap_or_default()
+    }
+
+    /// All that was sent to `address`.
+    #[must_use]
+    pub fn heard(&self, address: SocketAddr) -> &[u8] {
+        self.find(address).map_or(&[], |station| &station.heard)
+    }
+
+    /// When the next handshake in progress ends; `None` when none does. Sees ahead no further than `limit`.
+    pub(crate) fn next_handshake(&mut self, limit: Option<Instant>) -> Option<Instant> {
+        self.look_ahead(limit, |stack| {
+            let connecting = stack.slots.iter().filter(|slot| matches!(slot.state, State::Connecting(_)));
+            connecting.filter_map(|slot| stack.ready_at(&slot.state, Interest::Connect)).min()
+        })
+    }
+
+    /// When one of `sockets` is ready for what is waited for; `None` when none ever is. Sees ahead no further than `limit`.
+    pub(crate) fn next_ready(
+        &mut self,
+        sockets: &[connie_core::Watched<'_, Socket>],
+        limit: Option<Instant>,
+    ) -> Option<Instant> {
+        self.look_ahead(limit, |stack| {
+            let ready = sockets.iter().filter_map(|watched| {
+                stack.ready_at(&stack.slots[stack.slot(watched.socket)].state, watched.interest)
+            });
+            ready.min()
+        })
+    }
+
+    /// Whether `socket` has what is waited for.
+    pub(crate) fn is_ready(&self, socket: &Socket, interest: Interest) -> bool {
+        let state = &self.slots[self.slot(socket)].state;
+        self.ready_at(state, interest).is_some_and(|at| at <= self.now())
+    }
+
+    /// Sends the SYNs that fall due before what `next` looks for, since it may hang on their answers.
+    fn look_ahead(
+        &mut self,
+        limit: Option<Instant>,
+        next: impl Fn(&Stack) -> Option<Instant>,
+    ) -> Option<Instant> {
+        loop {
+            let found = next(self);
+            let Some((at, slot)) = self.next_syn() else { return found };
+            if earliest(found, limit).is_some_and(|bound| bound <= at) {
+                return found;
+            }
+            self.send_syn(slot, at);
+        }
+    }
+
+    /// The next SYN that is sent again, and the slot that does it.
+    fn next_syn(&self) -> Option<(Instant, usize)> {
+        let due = self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.state {
+            State::Connecting(handshake) => Some((handshake.next_syn?, index)),
+            _ => None,
+        });
+        due.min()
+    }
+
+    /// Sends what fell due up to now.
+    fn catch_up(&mut self) {
+        let now = self.now();
+        while let Some((at, slot)) = self.next_syn().filter(|(at, _)| *at <= now) {
+            self.send_syn(slot, at);
+        }
+    }
+
+    fn send_syn(&mut self, slot: usize, at: Instant) {
+        let State::Connecting(handshake) = &mut self.slots[slot].state else { return };
+        let station = &mut self.stations[handshake.station];
+        station.tally.syns += 1;
+        let answered = station.host.answers(station.tally.syns, at, &mut station.rng);
+        let result = match station.host.answer {
+            Answer::Accept | Answer::Silence => Ok(()),
+            Answer::Refuse => Err(AttemptError::Refused),
+            Answer::Unreachable | Answer::NoRoute => Err(AttemptError::Unreachable),
+        };
+        handshake.syns += 1;
+        // 1 s after the first, 2 s after the second, ...
+        let again = later(at, 1_000_000 << (handshake.syns - 1).min(40));
+        let gives_up = self.rules.syn_retries.is_some_and(|retries| handshake.syns > retries);
+        let ends = [
+            handshake.end,
+            answered.map(|at| (at, result)),
+            gives_up.then_some((again, Err(AttemptError::TimedOut))),
+        ];
+        handshake.end = ends.into_iter().flatten().min_by_key(|(at, _)| *at);
+        let answered_first = handshake.end.is_some_and(|(at, _)| at <= again);
+        handshake.next_syn = (!gives_up && !answered_first).then_some(again);
+    }
+
+    fn ready_at(&self, state: &State, interest: Interest) -> Option<Instant> {
+        let ready = match state {
+            State::Free | State::Idle => return None,
+            State::Failed => return Some(self.now()),
+            State::Connecting(handshake) => handshake.end.map(|(at, _)| at),
+            State::Established { station, stream } => match interest {
+                Interest::Connect => Some(self.now()),
+                Interest::Receive => stream.receivable_at(&self.stations[*station].host),
+                Interest::Send => stream.sendable_at(self.now()),
+            },
+        };
+        earliest(ready, self.rules.gone_at)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.rules.gone_at.is_some_and(|at| at <= self.now())
+    }
+
+    fn find(&self, address: SocketAddr) -> Option<&Station> {
+        self.stations.iter().find(|station| station.address == address)
+    }
+
+    fn station(&mut self, address: SocketAddr) -> usize {
+        if let Some(known) = self.stations.iter().position(|station| station.address == address) {
+            return known;
+        }
+        let place = self.stations.len() as u64;
+        // Each address has numbers of its own, so that what happens to one does not depend on the others.
+        let rng = Rng::new(Rng::new(self.seed ^ (place << 32)).bits());
+        let tally = Tally::default();
+        self.stations.push(Station { address, host: hang(), rng, tally, heard: Vec::new() });
+        self.stations.len() - 1
+    }
+
+    fn slot(&self, socket: &Socket) -> usize {
+        let known = self.slots.get(socket.slot).is_some_and(|slot| slot.serial == socket.serial);
+        assert!(known, "a socket of another stack, or one that was released");
+        socket.slot
+    }
+
+    /// Begins to connect: the first call of `connect`.
+    fn begin(&mut self, slot: usize, remote: SocketAddr) -> Result<Handshake, AttemptError> {
+        let station = self.station(remote);
+        self.stations[station].tally.attempts += 1;
+        let fails = if self.rules.fails_late && self.open > self.rules.capacity {
+            self.failed_opens += 1;
+            Some(AttemptError::OutOfSockets)
+        } else if self.rules.without == Some(Family::of(&remote))
+            || self.stations[station].host.answer == Answer::NoRoute
+        {
+            Some(AttemptError::Unreachable)
+        } else {
+            None
+        };
+        if let Some(error) = fails {
+            self.slots[slot].state = State::Failed;
+            self.stations[station].tally.failed += 1;
+            return Err(error);
+        }
+        let handshake = Handshake { station, syns: 0, next_syn: None, end: None };
+        self.slots[slot].state = State::Connecting(handshake);
+        self.send_syn(slot, self.now());
+        if self.rules.blocks {
+            self.block(slot);
+        }
+        Ok(handshake)
+    }
+
+    /// Lets time pass until the handshake in `slot` has ended.
+    fn block(&mut self, slot: usize) {
+        let end = self.look_ahead(None, |stack| stack.ready_at(&stack.slots[slot].state, Interest::Connect));
+        let end = end.expect("a connect that blocks ends some time");
+        self.time.set(self.now().max(end));
+    }
+
+    /// What has become of the handshake in `slot`.
+    fn finish(&mut self, slot: usize, handshake: Handshake) -> nb::Result<(), Error> {
+        let now = self.now();
+        let station = &mut self.stations[handshake.station];
+        let Some((at, result)) = handshake.end.filter(|(at, _)| *at <= now) else {
+            return Err(nb::Error::WouldBlock);
+        };
+        let stream = Stream::new(&station.host, at);
+        let result = match result {
+            // Writable with an error pending is a failure.
+            Ok(()) if stream.is_reset(now) => Err(AttemptError::Reset),
+            other => other,
+        };
+        match result {
+            Ok(()) => {
+                station.tally.completed += 1;
+                self.slots[slot].state = State::Established { station: handshake.station, stream };
+                Ok(())
+            }
+            Err(error) => {
+                station.tally.failed += 1;
+                self.slots[slot].state = State::Failed;
+                Err(nb::Error::Other(Error(error)))
+            }
+        }
+    }
+
+    /// Fails the socket in `slot` for good.
+    fn break_off<T>(&mut self, slot: usize, error: AttemptError) -> nb::Result<T, Error> {
+        match self.slots[slot].state {
+            State::Connecting(Handshake { station, .. }) => self.stations[station].tally.failed += 1,
+            State::Established { station, .. } => self.stations[station].tally.closed += 1,
+            State::Free | State::Idle | State::Failed => {}
+        }
+        self.slots[slot].state = State::Failed;
+        Err(nb::Error::Other(Error(error)))
+    }
+
+    /// The established stream in `slot`, or what is wrong with it.
+    fn stream(&mut self, slot: usize) -> Result<(usize, Stream), nb::Error<Error>> {
+        let State::Established { station, stream } = self.slots[slot].state else {
+            panic!("a socket that is not connected was used: {:?}", self.slots[slot].state);
+        };
+        let broken = if self.is_gone() {
+            Some(AttemptError::StackGone)
+        } else {
+            stream.is_reset(self.now()).then_some(AttemptError::Reset)
+        };
+        match broken {
+            Some(error) => self.break_off(slot, error),
+            None => Ok((station, stream)),
+        }
+    }
+
+    /// Frees the slot of `socket` and counts how it ended.
+    fn release(&mut self, socket: &Socket, reset: bool) {
+        self.catch_up();
+        let slot = self.slot(socket);
+        let now = self.now();
+        let state = std::mem::replace(&mut self.slots[slot].state, State::Free);
+        // No socket has this serial, so that a copy of the old one would be noticed.
+        self.slots[slot].serial = 0;
+        self.open -= 1;
+        match state {
+            State::Free => panic!("a socket was released twice"),
+            State::Idle | State::Failed => {}
+            State::Connecting(handshake) => {
+                let tally = &mut self.stations[handshake.station].tally;
+                tally.aborted += 1;
+                // Complete on the host's side, or about to be: its SYN-ACK is answered by a reset.
+                if let Some((at, Ok(()))) = handshake.end {
+                    tally.resets += 1;
+                    tally.completed += u32::from(at <= now);
+                }
+            }
+            State::Established { station, .. } => {
+                let tally = &mut self.stations[station].tally;
+                tally.closed += 1;
+                tally.resets += u32::from(reset);
+            }
+        }
+    }
+}
+
+impl TcpClientStack for Stack {
+    type TcpSocket = Socket;
+    type Error = Error;
+
+    fn socket(&mut self) -> Result<Socket, Error> {
+        self.asked += 1;
+        if self.is_gone() {
+            return Err(Error(AttemptError::StackGone));
+        }
+        if self.rules.runs_out_at == Some(self.asked) {
+            self.rules.capacity = self.open;
+        }
+        if self.open >= self.rules.capacity && !self.rules.fails_late {
+            self.failed_opens += 1;
+            return Err(Error(AttemptError::OutOfSockets));
+        }
+        self.serial += 1;
+        let opened = Slot { serial: self.serial, state: State::Idle };
+        let free = self.slots.iter().position(|slot| matches!(slot.state, State::Free));
+        let slot = free.unwrap_or_else(|| {
+            self.slots.push(opened);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = opened;
+        self.open += 1;
+        self.peak = self.peak.max(self.open);
+        Ok(Socket { slot, serial: self.serial })
+    }
+
+    fn connect(&mut self, socket: &mut Socket, remote: SocketAddr) -> nb::Result<(), Error> {
+        self.catch_up();
+        let slot = self.slot(socket);
+        if let State::Idle = self.slots[slot].state {
+            if self.is_gone() {
+                return self.break_off(slot, AttemptError::StackGone);
+            }
+            self.begin(slot, remote).map_err(|error| nb::Error::Other(Error(error)))?;
+            if !self.rules.blocks {
+                return Err(nb::Error::WouldBlock);
+            }
+        }
+        match self.slots[slot].state {
+            State::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptError::StackGone),
+            State::Connecting(handshake) => {
+                let meant = self.stations[handshake.station].address;
+                assert_eq!(meant, remote, "one socket was connected to two addresses");
+                self.finish(slot, handshake)
+            }
+            State::Established { .. } => self.stream(slot).map(|_| ()),
+            state => panic!("a socket that has failed was connected: {state:?}"),
+        }
+    }
+
+    fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Error> {
+        let slot = self.slot(socket);
+        let (at, mut stream) = self.stream(slot)?;
+        let station = &mut self.stations[at];
+        let taken = stream.send(&station.host, buffer.len(), self.time.get());
+        station.heard.extend_from_slice(&buffer[..taken]);
+        self.slots[slot].state = State::Established { station: at, stream };
+        if taken == 0 && !buffer.is_empty() { Err(nb::Error::WouldBlock) } else { Ok(taken) }
+    }
+
+    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
+        let slot = self.slot(socket);
+        let (station, mut stream) = self.stream(slot)?;
+        let received = stream.receive(&self.stations[station].host, buffer, self.now());
+        self.slots[slot].state = State::Established { station, stream };
+        match received {
+            Received::Bytes(count) => Ok(count),
+            Received::Closed => Ok(0),
+            Received::Nothing => Err(nb::Error::WouldBlock),
+        }
+    }
+
+    fn close(&mut self, socket: Socket) -> Result<(), Error> {
+        self.release(&socket, false);
+        Ok(())
+    }
+}
+
+impl RaceStack for Stack {
+    fn attempt_error(&self, error: &Error) -> AttemptError {
+        error.0
+    }
+
+    fn abort(&mut self, socket: Socket) {
+        self.release(&socket, true);
+    }
+}
