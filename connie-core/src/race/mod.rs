@@ -111,6 +111,7 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     resolution: Resolution,
     start_rule: StartRule,
     destinations: Destinations<DESTINATIONS>,
+    /// In the order of their start, so that of two that have waited equally long the older comes first.
     in_flight: Vec<InFlight, SOCKETS>,
     records: Records<RECORDS>,
     /// `k`: the most attempts in flight from now on.
@@ -396,7 +397,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
                 && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
         };
         let outstayed = self.in_flight.iter().filter(|attempt| attempt.patience_ends <= self.now);
-        let id = outstayed.min_by_key(|attempt| (is_last(attempt), attempt.patience_ends, attempt.id))?.id;
+        let id = outstayed.min_by_key(|attempt| (is_last(attempt), attempt.patience_ends))?.id;
         let attempt = self.remove(id, Outcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
             self.destinations.evict(attempt.place);
@@ -496,7 +497,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return None;
         }
         let alone = self.in_flight.iter().filter(|attempt| self.destinations.may_hedge(attempt.place));
-        alone.min_by_key(|attempt| (attempt.patience_ends, attempt.id))
+        alone.min_by_key(|attempt| attempt.patience_ends)
     }
 
     /// Whether anything can still bring a connection.
@@ -564,11 +565,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// Takes an attempt out of flight. With `cancel_next` the only way out, so that each ends exactly once.
     fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
-        let last = self.in_flight.pop()?;
-        let attempt = match self.in_flight.get_mut(index) {
-            Some(attempt) => core::mem::replace(attempt, last),
-            None => last,
-        };
+        // The others keep the order of their start.
+        let mut attempt = self.in_flight.pop()?;
+        for later in self.in_flight.get_mut(index..)?.iter_mut().rev() {
+            (*later, attempt) = (attempt, *later);
+        }
         self.records.end(attempt.record, self.now.micros_since(self.start), outcome);
         Some(attempt)
     }
