@@ -1,2 +1,34 @@
-//! x
-fn main() {}
+//! `connie`: connects to the address that answers first.
+//!
+//! It exits with curl's codes, and says what is wrong in a line on stderr that begins with `connie:`.
+
+mod args;
+mod connect;
+mod error;
+mod get;
+mod output;
+mod race;
+mod request;
+mod svg;
+mod terminal;
+mod url;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Get(args) => get::run(&args),
+        Command::Race(args) => race::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            ExitCode::from(error.code)
+        }
+    }
+}

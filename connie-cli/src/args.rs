@@ -1,0 +1,314 @@
+//! The command line. Options are spelled as curl spells them where curl has them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use connie_core::{Config, Families, Family};
+use connie_std::{MAX_SOCKETS, Options, Override};
+
+/// Connects to the address that answers first.
+#[derive(Debug, Parser)]
+#[command(
+    name = "connie",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetch a URL over the winner; the body goes to stdout
+    Get(Get),
+    /// Only the race: a waterfall in the terminal
+    Race(RaceArgs),
+}
+
+/// `connie get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// What to fetch: an http URL; the scheme may be left out
+    pub url: String,
+    /// Print the heads of the answer before the body
+    #[arg(short = 'i', long = "include", visible_alias = "show-headers")]
+    pub include: bool,
+    /// Ask for the head alone, and print it
+    #[arg(short = 'I', long)]
+    pub head: bool,
+    /// Write to FILE instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The method, where it is not the one that the other options imply
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub method: Option<String>,
+    /// A header 'Name: value'; 'Name:' leaves one out, 'Name;' sends it empty
+    #[arg(short = 'H', long = "header", value_name = "HEADER", allow_hyphen_values = true)]
+    pub headers: Vec<String>,
+    /// Send DATA in a POST; @FILE reads a file, @- stdin; several are joined by '&'
+    #[arg(short, long, value_name = "DATA", allow_hyphen_values = true)]
+    pub data: Vec<String>,
+    /// Fail with exit code 22, and without output, where the server's status is 400 or above
+    #[arg(short, long)]
+    pub fail: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub silent: bool,
+    /// Taken for curl's sake: errors are always shown
+    #[arg(short = 'S', long = "show-error", hide = true)]
+    pub show_error: bool,
+    /// Show the race and both heads on stderr
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Give up after SECONDS in all
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub max_time: Option<Limit>,
+    #[command(flatten)]
+    pub race: Racing,
+}
+
+/// `connie race`.
+#[derive(Debug, Args)]
+pub struct RaceArgs {
+    /// Where to connect; an IPv6 address in brackets
+    #[arg(value_name = "HOST:PORT")]
+    pub target: String,
+    /// Print nothing but errors, and what other options ask for
+    #[arg(short, long)]
+    pub silent: bool,
+    /// Give up after SECONDS in all
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub max_time: Option<Limit>,
+    #[command(flatten)]
+    pub race: Racing,
+}
+
+/// How to race, and what to report of it.
+#[derive(Debug, Args)]
+pub struct Racing {
+    /// Use IPv4 only
+    #[arg(short = '4', long, overrides_with = "ipv6")]
+    pub ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long, overrides_with = "ipv4")]
+    pub ipv6: bool,
+    /// Addresses for a host, in place of a lookup; HOST may be '*'
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
+    pub resolve: Vec<Override>,
+    /// Give the race up after SECONDS [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub connect_timeout: Option<Limit>,
+    /// When the next address is tried
+    #[arg(long, value_enum, default_value_t)]
+    pub pacing: PacingName,
+    /// The most connection attempts at the same time [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_SOCKETS as i64))]
+    pub max_sockets: Option<u8>,
+    /// How long an attempt keeps its socket while another address waits [default: 250]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(10..=600_000))]
+    pub patience: Option<u32>,
+    /// Print the result and the race as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the race to FILE as qlog
+    #[arg(long, value_name = "FILE")]
+    pub qlog: Option<PathBuf>,
+    /// Write a picture of the race to FILE
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PacingName {
+    /// All at once, as many as there are sockets
+    #[default]
+    AllAtOnce,
+    /// Happy Eyeballs (RFC 8305): 250 ms apart
+    Staggered,
+    /// One after the other, as most clients do
+    OneByOne,
+}
+
+/// A limit of time; 0 stands for none, as it does for curl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(Option<Duration>);
+
+impl Limit {
+    pub fn get(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl Racing {
+    /// What curl allows unless told otherwise.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// The options of a race that has `max_time` to end.
+    pub fn options(&self, max_time: Option<Limit>) -> Options {
+        let defaults = Options::default();
+        let preset = match self.pacing {
+            PacingName::AllAtOnce => Config::all_at_once(),
+            PacingName::Staggered => Config::staggered(),
+            PacingName::OneByOne => Config::one_by_one(),
+        };
+        let connect_timeout = self.connect_timeout.map_or(Some(Self::CONNECT_TIMEOUT), Limit::get);
+        let max_time = max_time.and_then(Limit::get);
+        let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
+        let race = Config {
+            families: match (self.ipv4, self.ipv6) {
+                (true, _) => Families::Only(Family::V4),
+                (_, true) => Families::Only(Family::V6),
+                _ => Families::Both,
+            },
+            max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, usize::from),
+            patience: patience.unwrap_or(preset.patience),
+            deadline: connect_timeout.into_iter().chain(max_time).min(),
+            ..preset
+        };
+        Options { race, overrides: self.resolve.clone(), ..defaults }
+    }
+
+    /// Whether an option gives the addresses of `host`.
+    pub fn overrides(&self, host: &str, port: u16) -> bool {
+        let names = |entry: &Override| entry.host == "*" || entry.host.eq_ignore_ascii_case(host);
+        self.resolve.iter().any(|entry| entry.port == port && names(entry))
+    }
+}
+
+impl fmt::Display for PacingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PacingName::AllAtOnce => "all-at-once",
+            PacingName::Staggered => "staggered",
+            PacingName::OneByOne => "one-by-one",
+        })
+    }
+}
+
+/// Seconds as a decimal number.
+fn seconds(text: &str) -> Result<Limit, String> {
+    let decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = text.parse::<f64>().ok().filter(|_| decimal);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match duration {
+        Some(Duration::ZERO) => Ok(Limit(None)),
+        Some(duration) => Ok(Limit(Some(duration))),
+        None => Err("give seconds, such as 10 or 0.5".to_owned()),
+    }
+}
+
+/// `HOST:PORT:ADDR[,ADDR...]`, IPv6 addresses in brackets or bare. A `+` before it, which tells curl to let the entry expire, means
+/// nothing in a program that fetches one URL.
+fn resolve(text: &str) -> Result<Override, String> {
+    let malformed = || "give HOST:PORT:ADDR[,ADDR...]".to_owned();
+    let entry = text.strip_prefix('+').unwrap_or(text);
+    let (host, rest) = match entry.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:").ok_or_else(malformed)?,
+        None => entry.split_once(':').ok_or_else(malformed)?,
+    };
+    let (port, addresses) = rest.split_once(':').ok_or_else(malformed)?;
+    if host.is_empty() {
+        return Err(malformed());
+    }
+    let port = match port.parse() {
+        Ok(0) | Err(_) => return Err(format!("{port:?} is not a port")),
+        Ok(port) => port,
+    };
+    let addresses = addresses.split(',').map(|text| {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address = match bare {
+            Some(v6) => v6.parse().map(IpAddr::V6).ok(),
+            None => text.parse().ok(),
+        };
+        address.ok_or_else(|| format!("{text:?} is not an IP address"))
+    });
+    Ok(Override { host: host.to_owned(), port, addresses: addresses.collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use connie_core::Pacing;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn options(arguments: &str) -> Options {
+        let words = ["connie", "race", "h:80"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Race(args) => args.race.options(args.max_time),
+            Command::Get(_) => unreachable!("race was asked for"),
+        }
+    }
+
+    #[test]
+    fn a_race_is_run_as_asked() {
+        let default = options("");
+        assert_eq!(default.race.pacing, Pacing::AllAtOnce);
+        assert_eq!(default.race.max_in_flight, Options::DEFAULT_SOCKETS);
+        assert_eq!(default.race.deadline, Some(Duration::from_secs(300)));
+        let options =
+            options("--pacing staggered --max-sockets 3 --patience 100 --connect-timeout 2.5 -m 1.25 -6 -4");
+        assert_eq!(options.race.pacing, Config::staggered().pacing);
+        assert!(!options.race.hedge);
+        assert_eq!(options.race.max_in_flight, 3);
+        assert_eq!(options.race.patience, Duration::from_millis(100));
+        assert_eq!(options.race.deadline, Some(Duration::from_millis(1_250)));
+        assert_eq!(options.race.families, Families::Only(Family::V4), "the last of -4 and -6 counts");
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        assert_eq!(options("--connect-timeout 0").race.deadline, None);
+        assert_eq!(options("--connect-timeout 0 -m 3").race.deadline, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn limits_are_decimal_seconds() {
+        assert_eq!(seconds("10"), Ok(Limit(Some(Duration::from_secs(10)))));
+        assert_eq!(seconds(".5"), Ok(Limit(Some(Duration::from_millis(500)))));
+        for text in ["", "-1", "1e3", "inf", "nan", "1s", ".", "1.2.3", "99999999999999999999999"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn resolve_is_spelled_as_in_curl() {
+        let is = |text: &str, host: &str, port: u16, addresses: &str| {
+            let addresses = addresses.split(' ').map(|address| address.parse().unwrap()).collect();
+            assert_eq!(resolve(text), Ok(Override { host: host.to_owned(), port, addresses }), "{text}");
+        };
+        is("h:80:192.0.2.1", "h", 80, "192.0.2.1");
+        is("h:80:192.0.2.1,192.0.2.2", "h", 80, "192.0.2.1 192.0.2.2");
+        is("h:80:[2001:db8::1],192.0.2.2", "h", 80, "2001:db8::1 192.0.2.2");
+        is("h:80:2001:db8::1,::2", "h", 80, "2001:db8::1 ::2");
+        is("*:8080:::1", "*", 8080, "::1");
+        is("+h:80:192.0.2.1", "h", 80, "192.0.2.1");
+        is("[::1]:80:192.0.2.1", "::1", 80, "192.0.2.1");
+        for text in [
+            "",
+            "h",
+            "h:80",
+            "h:80:",
+            "h:x:::1",
+            "h:0:::1",
+            ":80:::1",
+            "h:80:name",
+            "h:80:192.0.2.1,",
+            "h:80:[192.0.2.1]",
+        ] {
+            assert!(resolve(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Runs the race that the options ask for, and writes the files that report it.
+
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use connie_core::race::Summary;
+use connie_core::{Config, Failure, Instant, Timeline};
+use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
+
+use crate::args::{Limit, Racing};
+use crate::error::Error;
+use crate::svg::Svg;
+
+/// A race that is over.
+pub struct Raced {
+    host: String,
+    port: u16,
+    /// How it was run.
+    config: Config,
+    /// Whether a resolver was asked.
+    by_name: bool,
+    elapsed: Duration,
+    report: Option<Report>,
+}
+
+/// Races for `host`. Answers the winner, or why there is none, beside the race.
+pub fn connect(
+    host: &str,
+    port: u16,
+    racing: &Racing,
+    max_time: Option<Limit>,
+) -> (Raced, Result<OsSocket, Error>) {
+    let options = racing.options(max_time);
+    let clock = OsClock::start();
+    let result = connect_socket((host, port), &options);
+    let (report, result) = match result {
+        Ok((socket, _, report)) => (Some(report), Ok(socket)),
+        Err(error) => (report_of(&error), Err(Error::from(&error))),
+    };
+    // An IPv6 address with a zone is no `IpAddr`, and no name holds a colon.
+    let literal = host.contains(':') || host.parse::<IpAddr>().is_ok();
+    let raced = Raced {
+        host: host.to_owned(),
+        port,
+        config: options.race,
+        by_name: !literal && !racing.overrides(host, port),
+        elapsed: clock.now().since(Instant::ZERO),
+        report,
+    };
+    (raced, result)
+}
+
+fn report_of(error: &ConnectError) -> Option<Report> {
+    error.timeline().map(Report::from)
+}
+
+impl Raced {
+    /// What it did; a name that could not be resolved makes a race that never had an address.
+    pub fn timeline(&self) -> Timeline<'_> {
+        let unresolved = Summary {
+            start: Instant::ZERO,
+            resolved: None,
+            ended: Some(self.elapsed),
+            failure: Some(Failure::NoDestinations),
+            max_in_flight: 0,
+            attempts: 0,
+            omitted_attempts: 0,
+            omitted_destinations: 0,
+        };
+        let none = Timeline::from_parts(unresolved, &[], &[]);
+        self.report.as_ref().map_or(none, Report::timeline)
+    }
+
+    /// The race as the object that `race --json` prints.
+    pub fn json(&self) -> impl Display {
+        self.timeline().json(&self.host, self.port).to_string()
+    }
+
+    /// Writes the files of `--qlog` and `--svg`.
+    pub fn write_files(&self, racing: &Racing) -> Result<(), Error> {
+        let timeline = self.timeline();
+        if let Some(path) = &racing.qlog {
+            let session = self.session();
+            let mut config = self.config.clone();
+            if let Some(first) = timeline.attempts().next() {
+                // The resolver's first address decides which family is preferred, and the preferred one goes first.
+                config.preferred_family = first.family;
+            }
+            let qlog = timeline.qlog(&session, &self.host, self.port).config(&config);
+            write_file(path, if self.by_name { qlog.resolved_by_name() } else { qlog })?;
+        }
+        if let Some(path) = &racing.svg {
+            write_file(path, Svg::new(timeline, &self.host, self.port))?;
+        }
+        Ok(())
+    }
+
+    /// A name that no other race has.
+    #[allow(clippy::disallowed_methods, reason = "the program names its sessions by the time of day")]
+    fn session(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}", now.as_micros(), std::process::id())
+    }
+}
+
+fn write_file(path: &Path, content: impl fmt::Display) -> Result<(), Error> {
+    let write = || {
+        let mut file = BufWriter::new(File::create(path)?);
+        write!(file, "{content}")?;
+        file.flush()
+    };
+    write().map_err(|error| Error::write(path.display(), &error))
+}

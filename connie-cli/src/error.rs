@@ -1,0 +1,157 @@
+//! What can go wrong, with curl's exit code and the lines that tell the user.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+
+use connie_core::http::HttpError;
+use connie_core::{AttemptError, Failure, Timeline};
+use connie_std::{ConnectError, ConnectErrorKind};
+
+use crate::url::UrlError;
+
+/// curl's exit codes, as far as this program has them.
+pub mod code {
+    pub const UNSUPPORTED_SCHEME: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const MALFORMED_URL: u8 = 3;
+    pub const RESOLVE: u8 = 6;
+    pub const CONNECT: u8 = 7;
+    pub const WEIRD_REPLY: u8 = 8;
+    pub const PARTIAL: u8 = 18;
+    pub const HTTP_ERROR: u8 = 22;
+    pub const WRITE: u8 = 23;
+    pub const READ: u8 = 26;
+    pub const TIMED_OUT: u8 = 28;
+    pub const EMPTY_REPLY: u8 = 52;
+    pub const SEND: u8 = 55;
+    pub const RECEIVE: u8 = 56;
+}
+
+/// Why the program ends without success.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The exit code.
+    pub code: u8,
+    /// What to tell the user, a line each; none where there is nobody to tell.
+    pub lines: Vec<String>,
+}
+
+impl Error {
+    pub fn new(code: u8, line: impl Into<String>) -> Self {
+        Error { code, lines: vec![line.into()] }
+    }
+
+    pub fn usage(line: impl Into<String>) -> Self {
+        Error::new(code::USAGE, line)
+    }
+
+    /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends quietly.
+    pub fn write(what: impl Display, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Error { code: code::WRITE, lines: Vec::new() },
+            _ => Error::new(code::WRITE, format!("could not write to {what}: {}", reason(error))),
+        }
+    }
+
+    /// The file of `-d @FILE` could not be read.
+    pub fn read(path: &Path, error: &io::Error) -> Self {
+        Error::new(code::READ, format!("could not read {}: {}", path.display(), reason(error)))
+    }
+
+    /// The answer's status is an error, and `-f` was given.
+    pub fn status(status: u16, reason: &str) -> Self {
+        let said = format!("{status} {reason}");
+        Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
+    }
+
+    /// Prints the lines on stderr.
+    pub fn report(&self) {
+        let mut stderr = io::stderr().lock();
+        for line in &self.lines {
+            // Without a stderr there is nobody to tell; the exit code remains.
+            let _ = writeln!(stderr, "connie: {line}");
+        }
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        let code = match error {
+            UrlError::UnsupportedScheme(_) => code::UNSUPPORTED_SCHEME,
+            UrlError::Malformed(_) => code::MALFORMED_URL,
+        };
+        Error::new(code, error.to_string())
+    }
+}
+
+impl From<&ConnectError> for Error {
+    fn from(error: &ConnectError) -> Self {
+        let (code, line) = match error.kind() {
+            ConnectErrorKind::InvalidHost => (code::MALFORMED_URL, error.to_string()),
+            ConnectErrorKind::Resolve(cause) => {
+                let line = format!("could not resolve {} ({})", error.host(), lookup_reason(cause));
+                (code::RESOLVE, format!("{line}: check the name, or give its addresses with --resolve"))
+            }
+            ConnectErrorKind::Race(failure, report) => {
+                let timeline = report.timeline();
+                let (code, advice) = race_advice(*failure, &timeline);
+                (code, format!("{error}: {advice}"))
+            }
+            _ => (code::CONNECT, error.to_string()),
+        };
+        let addresses = error.addresses().map(|line| format!("  {line}"));
+        Error { code, lines: std::iter::once(line).chain(addresses).collect() }
+    }
+}
+
+/// The exit code of a race that failed, and what can be done about it.
+fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
+    let mut errors = timeline.destinations().map(|destination| destination.error());
+    let mut all = |error| errors.clone().len() > 0 && errors.all(|other| other == Some(error));
+    match failure {
+        Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
+        Failure::DeadlineExceeded => {
+            (code::TIMED_OUT, "allow it more time with --connect-timeout or --max-time")
+        }
+        Failure::AllAttemptsFailed if all(AttemptError::Refused) => {
+            (code::CONNECT, "check that a server listens on that port")
+        }
+        Failure::AllAttemptsFailed if all(AttemptError::TimedOut) => {
+            (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
+        }
+        Failure::AllAttemptsFailed if all(AttemptError::Unreachable) => {
+            (code::CONNECT, "check the network and its routes")
+        }
+        Failure::AllAttemptsFailed => (code::CONNECT, "check host, port and network"),
+        Failure::StackGone => (code::CONNECT, "bring the network up"),
+        Failure::Canceled => (code::CONNECT, "it was interrupted"),
+    }
+}
+
+impl From<HttpError> for Error {
+    fn from(error: HttpError) -> Self {
+        let advice = match error.curl_code() {
+            code::TIMED_OUT => ": allow it more time with --max-time",
+            code::WEIRD_REPLY | code::EMPTY_REPLY => ": check that the port is the one of a web server",
+            code::PARTIAL | code::SEND | code::RECEIVE => ": try again",
+            _ => "",
+        };
+        Error::new(error.curl_code(), format!("{error}{advice}"))
+    }
+}
+
+/// The operating system's words for an error, without the number that std adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
+    }
+}
+
+/// The resolver's own words, without those that std puts before them.
+fn lookup_reason(error: &io::Error) -> String {
+    let text = reason(error);
+    text.rsplit_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+}

@@ -1,0 +1,26 @@
+//! `connie race`: only the race.
+
+use std::io;
+
+use crate::args::RaceArgs;
+use crate::connect::connect;
+use crate::error::Error;
+use crate::output::print;
+use crate::terminal;
+use crate::url::parse_host_port;
+
+pub fn run(args: &RaceArgs) -> Result<(), Error> {
+    let (host, port) = parse_host_port(&args.target)?;
+    let (raced, winner) = connect(&host, port, &args.race, args.max_time);
+    // The winner has served its purpose: it closes here.
+    let result = winner.map(drop);
+    let shown = if args.race.json {
+        print(format_args!("{}\n", raced.json()))
+    } else if args.silent {
+        Ok(())
+    } else {
+        print(raced.timeline().waterfall(terminal::width(), terminal::style(&io::stdout())))
+    };
+    // The race's own failure says more than a file that could not be written.
+    result.and(raced.write_files(&args.race)).and(shown)
+}

@@ -1,0 +1,348 @@
+//! A picture of the race as SVG: self-contained, and readable on a light page as on a dark one.
+
+use std::fmt::{self, Display};
+
+use connie_core::race::Attempt;
+use connie_core::{Outcome, Timeline};
+
+/// The width of the picture, in pixels as all figures here.
+const WIDTH: f64 = 960.0;
+const MARGIN: f64 = 24.0;
+const ROW: f64 = 24.0;
+/// Where the first row begins.
+const TOP: f64 = 84.0;
+/// How wide a character of the rows is: 0.602 em in most monospaced fonts, rounded up.
+const CHARACTER: f64 = 7.4;
+/// How many characters of the title fit.
+const TITLE: usize = 96;
+
+/// The style sheet. It names no font that has to be there, and uses nothing that plain viewers do not know.
+const STYLE: &str = "
+  text { font: 12px ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #1f2328; }
+  text.title { font: bold 15px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
+  text.sum { font: 13px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
+  text.soft { fill: #59636e; }
+  text.won { font-weight: bold; }
+  .page { fill: #ffffff; stroke: #d0d7de; }
+  .grid { stroke: #e4e8ec; }
+  .established { fill: #1a7f37; stroke: #1a7f37; }
+  .failed { fill: #cf222e; stroke: #cf222e; }
+  .evicted { fill: #bf8700; stroke: #bf8700; }
+  .canceled { fill: #afb8c1; stroke: #afb8c1; }
+  .flying { fill: #0969da; stroke: #0969da; }
+  .lookup { fill: #d0d7de; stroke: #d0d7de; }
+  .bar { stroke: none; }
+  .open { fill: none; stroke-width: 2; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    text.soft { fill: #9198a1; }
+    .page { fill: #0d1117; stroke: #3d444d; }
+    .grid { stroke: #262c36; }
+    .established { fill: #3fb950; stroke: #3fb950; }
+    .failed { fill: #f85149; stroke: #f85149; }
+    .evicted { fill: #d29922; stroke: #d29922; }
+    .canceled { fill: #545d68; stroke: #545d68; }
+    .flying { fill: #4493f8; stroke: #4493f8; }
+    .lookup { fill: #3d444d; stroke: #3d444d; }
+    .bar { stroke: none; }
+    .open { fill: none; }
+  }
+";
+
+/// A race that prints as SVG.
+pub struct Svg {
+    title: String,
+    result: String,
+    rows: Vec<Row>,
+    notes: Vec<String>,
+    /// The length of the time axis, in milliseconds.
+    span: f64,
+}
+
+/// An attempt, or the wait for the first address.
+struct Row {
+    name: String,
+    word: String,
+    class: &'static str,
+    end: End,
+    started: f64,
+    ended: f64,
+}
+
+/// What stands at the end of a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Dot,
+    Cross,
+    Back,
+    On,
+    Plain,
+}
+
+impl Svg {
+    /// The picture of a race to `host` and `port`.
+    pub fn new(timeline: Timeline<'_>, host: &str, port: u16) -> Self {
+        let summary = timeline.summary();
+        let attempts = || timeline.attempts();
+        let ends = attempts().map(|attempt| attempt.ended.unwrap_or(attempt.started));
+        let span = ends.chain(summary.ended).chain(summary.resolved).max().unwrap_or_default();
+        let span = (span.as_secs_f64() * 1_000.0).max(0.001);
+        let resolved = summary.resolved.map_or(0.0, |resolved| resolved.as_secs_f64() * 1_000.0);
+        let lookup = (resolved >= span / 100.0).then(|| Row::lookup(resolved));
+        let result = match (timeline.winner(), summary.failure) {
+            (Some(winner), _) => format!("connected to {} in {}", winner.destination, time(span, span)),
+            (None, Some(failure)) => format!("failed after {}: {failure}", time(span, span)),
+            (None, None) => "racing".to_owned(),
+        };
+        let plural = if summary.attempts == 1 { "" } else { "s" };
+        let result = format!(
+            "{result} · {} attempt{plural}, {} in flight at most",
+            summary.attempts, summary.max_in_flight
+        );
+        let idle = timeline.destinations().filter(|destination| !destination.was_started()).count();
+        let notes = [(idle, "never started"), (summary.omitted_destinations, "without room in the race")];
+        let mut notes: Vec<String> = notes
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} address{} {what}", if *count == 1 { "" } else { "es" }))
+            .collect();
+        if summary.omitted_attempts > 0 {
+            notes.push(format!("{} earlier attempts not shown", summary.omitted_attempts));
+        }
+        Svg {
+            title: shorten(&format!("{} port {port}", host), TITLE),
+            result,
+            rows: lookup.into_iter().chain(attempts().map(|attempt| Row::attempt(&attempt, span))).collect(),
+            notes,
+            span,
+        }
+    }
+
+    /// Where the time `at` is drawn.
+    fn x(&self, at: f64, left: f64) -> f64 {
+        left + (WIDTH - MARGIN - 8.0 - left) * (at / self.span).clamp(0.0, 1.0)
+    }
+
+    fn write_axis(&self, f: &mut fmt::Formatter<'_>, left: f64) -> fmt::Result {
+        let bottom = TOP + ROW * self.rows.len() as f64 + 4.0;
+        let step = step(self.span, (WIDTH - left) / 80.0);
+        let seconds = self.span >= 10_000.0;
+        let mut tick = 0_u32;
+        while f64::from(tick) * step <= self.span * 1.000_001 {
+            let at = f64::from(tick) * step;
+            let x = self.x(at, left);
+            writeln!(f, r#"<path class="grid" d="M{x:.1} {:.1}V{bottom:.1}"/>"#, TOP - 4.0)?;
+            let label = round(if seconds { at / 1_000.0 } else { at });
+            let unit = match (tick, seconds) {
+                (0, true) => " s",
+                (0, false) => " ms",
+                _ => "",
+            };
+            writeln!(
+                f,
+                r#"<text class="soft" x="{x:.1}" y="{:.1}" text-anchor="middle">{label}{unit}</text>"#,
+                bottom + 16.0
+            )?;
+            tick += 1;
+        }
+        Ok(())
+    }
+
+    fn write_row(&self, f: &mut fmt::Formatter<'_>, row: &Row, columns: &Columns, y: f64) -> fmt::Result {
+        let (from, to) = (self.x(row.started, columns.bars), self.x(row.ended, columns.bars));
+        let (base, middle) = (y + 16.0, y + 12.0);
+        let at = time(row.ended, self.span);
+        let won = if row.end == End::Dot { "won" } else { "" };
+        let (name, word, class) = (Escaped(&row.name), Escaped(&row.word), row.class);
+        let start = time(row.started, self.span);
+        writeln!(f, "<g><title>{name}: {word}, from {start} to {at}</title>")?;
+        writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}" xml:space="preserve">{name}</text>"#)?;
+        writeln!(f, r#"<text class="{won}" x="{:.1}" y="{base:.1}">{word}</text>"#, columns.word)?;
+        writeln!(
+            f,
+            r#"<text class="{won}" x="{:.1}" y="{base:.1}" text-anchor="end">{at}</text>"#,
+            columns.time
+        )?;
+        let (width, top) = ((to - from).max(2.0), middle - 4.0);
+        writeln!(
+            f,
+            r#"<rect class="{class} bar" x="{from:.1}" y="{top:.1}" width="{width:.1}" height="8" rx="2"/>"#
+        )?;
+        write_end(f, row.end, class, from.max(to), middle)?;
+        f.write_str("</g>\n")
+    }
+}
+
+impl Display for Svg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = Columns::of(&self.rows, self.span);
+        let rows = ROW * self.rows.len() as f64;
+        let axis = if self.rows.is_empty() { -16.0 } else { 28.0 };
+        let height = TOP + rows + axis + 20.0 * self.notes.len() as f64 + 12.0;
+        let (title, result) = (Escaped(&self.title), Escaped(&self.result));
+        writeln!(
+            f,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
+        )?;
+        writeln!(f, "<title>Connection race to {title}</title>\n<desc>{result}</desc>")?;
+        writeln!(f, "<style>{STYLE}</style>")?;
+        let (inner, tall) = (WIDTH - 1.0, height - 1.0);
+        writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
+        writeln!(f, r#"<text class="title" x="{MARGIN}" y="36">{title}</text>"#)?;
+        writeln!(f, r#"<text class="sum soft" x="{MARGIN}" y="58">{result}</text>"#)?;
+        if !self.rows.is_empty() {
+            self.write_axis(f, columns.bars)?;
+        }
+        for (index, row) in self.rows.iter().enumerate() {
+            self.write_row(f, row, &columns, TOP + ROW * index as f64)?;
+        }
+        for (index, note) in self.notes.iter().enumerate() {
+            let y = TOP + rows + axis + 12.0 + 20.0 * index as f64;
+            writeln!(f, r#"<text class="soft" x="{MARGIN}" y="{y:.1}">{}</text>"#, Escaped(note))?;
+        }
+        f.write_str("</svg>\n")
+    }
+}
+
+impl Row {
+    fn attempt(attempt: &Attempt, span: f64) -> Self {
+        let millis = |at: std::time::Duration| at.as_secs_f64() * 1_000.0;
+        let (class, end) = match attempt.outcome {
+            Some(Outcome::Established) => ("established", End::Dot),
+            Some(Outcome::Failed(_)) => ("failed", End::Cross),
+            Some(Outcome::Evicted) => ("evicted", End::Back),
+            Some(Outcome::Canceled) => ("canceled", End::Plain),
+            None => ("flying", End::On),
+        };
+        let word = match attempt.outcome {
+            Some(outcome) => outcome.name().replace('_', " "),
+            None => "in flight".to_owned(),
+        };
+        Row {
+            name: shorten(&format!("{}{}", if attempt.hedge { "+ " } else { "" }, attempt.destination), 40),
+            word,
+            class,
+            end,
+            started: millis(attempt.started),
+            ended: attempt.ended.map_or(span, millis),
+        }
+    }
+
+    fn lookup(resolved: f64) -> Self {
+        let (name, word) = ("name lookup".to_owned(), "answered".to_owned());
+        Row { name, word, class: "lookup", end: End::Plain, started: 0.0, ended: resolved }
+    }
+}
+
+/// Where the columns begin; that of the times, where it ends.
+struct Columns {
+    word: f64,
+    time: f64,
+    bars: f64,
+}
+
+impl Columns {
+    fn of(rows: &[Row], span: f64) -> Self {
+        let widest = |text: fn(&Row) -> &str| {
+            let characters = rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
+            characters as f64 * CHARACTER
+        };
+        let word = MARGIN + widest(|row| &row.name) + 16.0;
+        let time = word + widest(|row| &row.word) + 16.0 + time(span, span).len() as f64 * CHARACTER;
+        Columns { word, time, bars: time + 28.0 }
+    }
+}
+
+/// The mark at the end of a bar, at `x` and `y`: each kind of end has a shape of its own, not only a colour.
+fn write_end(f: &mut fmt::Formatter<'_>, end: End, class: &str, x: f64, y: f64) -> fmt::Result {
+    match end {
+        End::Dot => writeln!(f, r#"<circle class="{class} bar" cx="{x:.1}" cy="{y:.1}" r="6"/>"#),
+        End::Cross => {
+            let (left, right, top, bottom) = (x - 4.5, x + 4.5, y - 4.5, y + 4.5);
+            writeln!(
+                f,
+                r#"<path class="{class} open" d="M{left:.1} {top:.1}L{right:.1} {bottom:.1}M{left:.1} {bottom:.1}L{right:.1} {top:.1}"/>"#
+            )
+        }
+        End::Back | End::On => {
+            let tip = if end == End::On { x + 7.0 } else { x - 7.0 };
+            let (top, bottom) = (y - 7.0, y + 7.0);
+            writeln!(f, r#"<path class="{class} bar" d="M{x:.1} {top:.1}V{bottom:.1}L{tip:.1} {y:.1}Z"/>"#)
+        }
+        End::Plain => Ok(()),
+    }
+}
+
+/// A time in milliseconds, as precise as the length of the axis deserves.
+fn time(at: f64, span: f64) -> String {
+    match span {
+        _ if span < 10.0 => format!("{at:.2} ms"),
+        _ if span < 1_000.0 => format!("{at:.1} ms"),
+        _ if span < 10_000.0 => format!("{at:.0} ms"),
+        _ => format!("{:.1} s", at / 1_000.0),
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, so that `span` has at most `most` steps.
+fn step(span: f64, most: f64) -> f64 {
+    let least = span / most.max(1.0);
+    let power = 10_f64.powf(least.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    steps.into_iter().find(|step| *step >= least * 0.999_999).unwrap_or(power * 10.0)
+}
+
+/// The number without the noise of its last binary digits.
+fn round(number: f64) -> f64 {
+    (number * 10_000.0).round() / 10_000.0
+}
+
+/// `text` in at most `most` characters: where it is longer its middle is left out.
+fn shorten(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let (head, tail) = ((most - 1) / 2, most / 2);
+    text.chars().take(head).chain(['…']).chain(text.chars().skip(length - tail)).collect()
+}
+
+/// Text within XML.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            // XML 1.0 has no way to write the other controls.
+            c if c.is_control() => f.write_str("\u{fffd}"),
+            c => write!(f, "{c}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_numbers() {
+        assert_eq!(step(301.5, 7.0), 50.0);
+        assert_eq!(step(40.0, 8.0), 5.0);
+        assert_eq!(step(0.3, 7.0), 0.05);
+        assert_eq!(step(135_000.0, 7.0), 20_000.0);
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_the_picture() {
+        assert_eq!(Escaped("<a href=\"x\">&\u{1}").to_string(), "&lt;a href=&quot;x&quot;&gt;&amp;\u{fffd}");
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shorten("abcdefgh", 8), "abcdefgh");
+        assert_eq!(shorten("abcdefghi", 8), "abc…fghi");
+    }
+}
