@@ -33,12 +33,15 @@ fn answer(stream: &mut TcpStream, body: &str) -> String {
 /// Longer than the kernel's first repeated SYN, which might get lucky.
 #[test]
 fn a_black_hole_never_answers() {
-    for address in [V4, V6] {
-        let hole = BlackHole::open((address, 0));
-        for _ in 0..3 {
-            let error = TcpStream::connect_timeout(&hole.address(), ms(1200)).expect_err("silence");
-            assert_eq!(error.kind(), ErrorKind::TimedOut, "{address}");
-        }
+    let holes = [V4, V6].map(|address| BlackHole::open((address, 0)));
+    let knocks = holes.iter().flat_map(|hole| [hole.address(); 4]).map(|address| {
+        std::thread::spawn(move || {
+            TcpStream::connect_timeout(&address, ms(1200)).map_err(|error| error.kind())
+        })
+    });
+    for knock in knocks.collect::<Vec<_>>() {
+        let answer = knock.join().expect("a thread");
+        assert_eq!(answer.expect_err("silence"), ErrorKind::TimedOut);
     }
 }
 

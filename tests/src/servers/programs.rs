@@ -19,7 +19,8 @@ pub struct Nginx {
 
 impl Nginx {
     /// Starts it on this port, over IPv4 and IPv6, with these files: a name and the content each. It is up when this
-    /// returns. `None` where there is no nginx: the test is [skipped](skip()) and should return.
+    /// returns. `None` where there is no nginx: the test is [skipped](skip()) and should return. It does not outlive the
+    /// thread that starts it.
     ///
     /// # Panics
     /// When it does not start.
@@ -32,8 +33,9 @@ impl Nginx {
         };
         let directory = Directory::with(files);
         let root = directory.0.display();
+        // As root it would give its directories to `nobody`, whom an ordinary user's namespace does not know.
         let configuration = format!(
-            "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
+            "user root root; daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
              events {{ worker_connections 1024; }}\n\
              http {{\n\
                access_log off; default_type application/octet-stream;\n\
@@ -63,7 +65,7 @@ pub struct PythonServer {
 
 impl PythonServer {
     /// Starts it on this port with these files: a name and the content each. It is up when this returns. `None` where
-    /// there is no Python: the test is [skipped](skip()) and should return.
+    /// there is no Python: the test is [skipped](skip()) and should return. It does not outlive the thread that starts it.
     ///
     /// # Panics
     /// When it does not start.
