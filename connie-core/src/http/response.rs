@@ -405,3 +405,131 @@ impl<'a> Iterator for Headers<'a> {
         Some(Header { name, value })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    /// Reads `raw` as a head and shows it to `look`.
+    #[track_caller]
+    fn head<T>(raw: &[u8], look: impl FnOnce(ResponseHead<'_>) -> T) -> T {
+        let mut bytes = raw.to_vec();
+        match ResponseHead::parse(&mut bytes) {
+            Ok(Parsed::Complete(head)) => look(head),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn fields(raw: &[u8], expected: &[(&str, &[u8])]) {
+        head(raw, |head| {
+            let found: Vec<_> = head.headers().map(|header| (header.name, header.value)).collect();
+            assert_eq!(found, expected);
+        });
+    }
+
+    #[track_caller]
+    fn framing(fields: &str, request: RequestKind) -> Result<Framing, HttpError> {
+        head(std::format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), |head| head.framing(request))
+    }
+
+    #[test]
+    fn a_head_is_partial_up_to_its_last_byte() {
+        let raw = b"HTTP/1.1 200 OK\r\nA: b\n\tc\r\n\r\n";
+        for length in 0..raw.len() {
+            let mut bytes = raw[..length].to_vec();
+            assert!(matches!(ResponseHead::parse(&mut bytes), Ok(Parsed::Partial)), "{length}");
+        }
+        head(raw, |head| assert_eq!(head.len(), raw.len()));
+        head(&[&raw[..], b"body\r\n\r\n"].concat(), |head| assert_eq!(head.len(), raw.len()));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_at_its_first_byte() {
+        for (raw, at) in [("SSH-2.0", 1), ("HTTQ", 4), ("\r\nHTTP/1.1", 1), ("HTTP 1.1", 5)] {
+            let bytes = raw.as_bytes();
+            assert_eq!(HeadScanner::new().scan(&bytes[..at - 1]), Ok(None), "{raw:?}");
+            assert_eq!(HeadScanner::new().scan(&bytes[..at]), Err(HttpError::NotHttp), "{raw:?}");
+        }
+    }
+
+    /// Line ends put where the scanner has already been must not change what it finds.
+    #[test]
+    fn no_byte_is_looked_at_twice() {
+        let raw = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
+        let (mut scanner, mut bytes) = (HeadScanner::new(), Vec::new());
+        for (seen, byte) in raw.iter().enumerate() {
+            bytes.push(*byte);
+            let end = (seen + 1 == raw.len()).then_some(raw.len());
+            assert_eq!(scanner.scan(&bytes), Ok(end), "{seen}");
+            // Not in the line under way: its start is compared once its end is there.
+            let line = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            bytes[5.min(line)..line].fill(b'\n');
+        }
+    }
+
+    #[test]
+    fn fields_keep_order_duplicates_and_bytes_beyond_ascii() {
+        let raw = b"HTTP/1.1 200 OK\r\nB: 1\r\na:\t2 \r\nb:\r\nC: \xff:x\r\n\r\n";
+        fields(raw, &[("B", b"1"), ("a", b"2"), ("b", b""), ("C", b"\xff:x")]);
+        head(raw, |head| {
+            assert_eq!(head.header("b"), Some(&b"1"[..]));
+            assert_eq!(head.headers().all("B").count(), 2);
+        });
+        fields(b"HTTP/1.1 200\r\n\r\n", &[]);
+    }
+
+    #[test]
+    fn folded_lines_are_joined_by_spaces() {
+        fields(b"HTTP/1.1 200 OK\r\nA: b\r\n c\n\td\r\n\r\n", &[("A", b"b   c \td")]);
+        fields(b"HTTP/1.1 200 OK\r\nA:\r\n b\r\n \r\nC: d\r\n\r\n", &[("A", b"b"), ("C", b"d")]);
+    }
+
+    #[test]
+    fn reading_a_head_again_gives_the_same() {
+        let mut bytes = b"HTTP/1.7 200 OK\r\nA: b\r\n c\r\n\r\n".to_vec();
+        ResponseHead::parse(&mut bytes).unwrap();
+        let once = bytes.clone();
+        let Ok(Parsed::Complete(head)) = ResponseHead::parse(&mut bytes) else { panic!("it was complete") };
+        assert_eq!(head.version(), Version::Http11);
+        assert_eq!(bytes, once);
+    }
+
+    #[test]
+    fn a_status_line_needs_no_reason() {
+        for (raw, reason) in [
+            ("HTTP/1.1 200 Not quite\r\n\r\n", "Not quite"),
+            ("HTTP/1.1 200 \r\n\r\n", ""),
+            ("HTTP/1.1 200\n\n", ""),
+            ("HTTP/1.1 200 \u{e9}\r\n\r\n", ""),
+        ] {
+            head(raw.as_bytes(), |head| assert_eq!((head.status(), head.reason()), (200, reason)));
+        }
+    }
+
+    #[test]
+    fn framing_follows_the_rules_in_their_order() {
+        use RequestKind::{Connect, Head, Other};
+        let both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+        assert_eq!(framing(both, Head), Ok(Framing::Empty), "rule 1");
+        assert_eq!(framing(both, Connect), Ok(Framing::Empty), "rule 2");
+        assert_eq!(framing(both, Other), Ok(Framing::Chunked), "rules 3 and 4");
+        assert_eq!(framing("Content-Length: x\r\nTransfer-Encoding: x\r\n", Other), Ok(Framing::UntilClose));
+        assert_eq!(framing("Content-Length: x\r\n", Other), Err(HttpError::InvalidContentLength), "rule 5");
+        assert_eq!(framing("Content-Length: 5\r\n", Other), Ok(Framing::Length(5)), "rule 6");
+        assert_eq!(framing("", Other), Ok(Framing::UntilClose), "rule 8");
+    }
+
+    #[test]
+    fn trailers_are_read_as_headers_are() {
+        let mut section = b"A: b\r\n c\r\nD:\r\n\r\n".to_vec();
+        read_trailers(&mut section).unwrap();
+        let found: Vec<_> = Headers::of(&section).map(|header| (header.name, header.value)).collect();
+        assert_eq!(found, [("A", &b"b   c"[..]), ("D", b"")]);
+        for section in [&b"A: b\r\n"[..], b" a: b\r\n\r\n", b"A b\r\n\r\n", b"\r\nA: b\r\n\r\n"] {
+            assert_eq!(read_trailers(&mut section.to_vec()), Err(HttpError::MalformedTrailer), "{section:?}");
+        }
+    }
+}
