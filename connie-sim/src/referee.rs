@@ -87,6 +87,7 @@ impl Referee {
             return;
         }
         match *input {
+            Input::Resolved { family, .. } if !self.config.families.allow(family) => {}
             Input::Resolved { family, addresses } => {
                 let own = addresses.iter().copied().map(canonical);
                 let own = own.filter(|address| Family::of(address) == family).collect();

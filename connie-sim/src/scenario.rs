@@ -440,7 +440,7 @@ impl Scenario {
     ) -> Live {
         let outcome = Outcome::new(ending, &connector.timeline(), &stack);
         let late = Duration::from_micros(self.oversleeps);
-        verify::outcome(&outcome, &self.config, &stack, &self.listed_at_the_end(), late);
+        verify::outcome(&outcome, &self.config, &stack, &self.listed_by(stack.now()), late);
         Live { stack, clock, connector, connection, outcome }
     }
 
@@ -559,9 +559,10 @@ impl Scenario {
         listed.flat_map(|entry| std::iter::repeat_n(entry.address, entry.copies)).collect()
     }
 
-    /// What the last answers hold.
-    fn listed_at_the_end(&self) -> Vec<SocketAddr> {
-        let answers = self.all_answers();
+    /// What the last answers up to `end` hold.
+    fn listed_by(&self, end: Instant) -> Vec<SocketAddr> {
+        let mut answers = self.all_answers();
+        answers.retain(|answer| answer.at <= end);
         let allowed =
             [Family::V4, Family::V6].into_iter().filter(|family| self.config.families.allow(*family));
         let last = allowed.filter_map(|family| answers.iter().rev().find(|answer| answer.family == family));

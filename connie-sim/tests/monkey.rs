@@ -1,0 +1,175 @@
+//! A bare race under a referee, with inputs at random: sensible ones, late ones, repeated ones, ones for attempts that ended
+//! long ago, between any two outputs.
+
+use std::time::Duration;
+
+use connie_core::{AttemptError, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race};
+use connie_sim::{Referee, Rng, address, seeds};
+
+const SOCKETS: usize = 4;
+const DESTINATIONS: usize = 16;
+const STEPS: u32 = 120;
+
+struct Monkey {
+    rng: Rng,
+    race: Race<DESTINATIONS, SOCKETS, 8>,
+    referee: Referee,
+    now: Instant,
+    due: Option<Instant>,
+    /// Every attempt that was ever started.
+    attempts: Vec<AttemptId>,
+}
+
+impl Monkey {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let config = config(&mut rng);
+        let now = Instant::from_micros(rng.below(1_000_000));
+        let race = Race::new(&config, now);
+        let referee = Referee::new(&config, DESTINATIONS, SOCKETS, now);
+        Monkey { rng, race, referee, now, due: None, attempts: Vec::new() }
+    }
+
+    /// Time passes: none, some, or up to what the race waits for, give or take.
+    fn sleep(&mut self) {
+        let micros = match (self.rng.below(4), self.due) {
+            (0, _) => 0,
+            (1, Some(due)) => due.since(self.now).as_micros() as u64,
+            (2, Some(due)) => (due.since(self.now).as_micros() as u64).saturating_sub(1),
+            _ => self.rng.pick(&[1, 1_000, 100_000, 1_000_000]),
+        };
+        self.now = self.now + Duration::from_micros(micros);
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let output = self.race.poll_output(self.now);
+            self.referee.sees(&output, self.now);
+            self.due = None;
+            match output {
+                Output::StartAttempt { id, .. } => self.attempts.push(id),
+                Output::WaitUntil(until) => self.due = Some(until),
+                _ => {}
+            }
+            // Now and then something happens in the middle of a drain.
+            if output.ends_drain() || self.rng.chance(10) {
+                return;
+            }
+        }
+    }
+
+    fn happen(&mut self) {
+        let family = self.rng.pick(&[Family::V4, Family::V6]);
+        match self.rng.below(20) {
+            0..=2 => self.answer(family),
+            3 => self.tell(Input::ResolutionFailed { family }),
+            4 if self.rng.chance(10) => self.tell(Input::Cancel),
+            5 if !self.attempts.is_empty() => {
+                let id = self.attempt();
+                self.tell(Input::AttemptSucceeded { id });
+            }
+            6..=12 if !self.attempts.is_empty() => {
+                let (id, error) = (self.attempt(), self.error());
+                self.tell(Input::AttemptFailed { id, error });
+            }
+            _ => {}
+        }
+    }
+
+    /// Any attempt, the newest ones more often than the others.
+    fn attempt(&mut self) -> AttemptId {
+        let back = self.rng.below(self.attempts.len() as u64).min(self.rng.below(6));
+        self.attempts[self.attempts.len() - 1 - back as usize]
+    }
+
+    fn error(&mut self) -> AttemptError {
+        match self.rng.below(20) {
+            0 => AttemptError::OutOfSockets,
+            1 if self.rng.chance(10) => AttemptError::StackGone,
+            2 => AttemptError::Reset,
+            3 => AttemptError::Other(7),
+            _ => AttemptError::Refused,
+        }
+    }
+
+    /// Up to seven addresses, repetitions among them, and one of the other family.
+    fn answer(&mut self, family: Family) {
+        let name = |family, letter: u64| {
+            let digit = if family == Family::V4 { '4' } else { '6' };
+            address(&format!("{digit}{}", char::from(b'a' + letter as u8)))
+        };
+        let mut addresses = vec![name(family.other(), 0)];
+        for _ in 0..self.rng.below(8) {
+            addresses.push(name(family, self.rng.below(8)));
+        }
+        self.tell(Input::Resolved { family, addresses: &addresses });
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.referee.hears(&input);
+        self.race.handle_input(input, self.now);
+    }
+}
+
+fn config(rng: &mut Rng) -> Config {
+    let preset = match rng.below(4) {
+        0 | 1 => Config::all_at_once(),
+        2 => Config {
+            pacing: Pacing::Staggered {
+                delay: Duration::from_millis(rng.pick(&[10, 250])),
+                growth_percent: rng.pick(&[100, 200]),
+            },
+            ..Config::staggered()
+        },
+        _ => Config::one_by_one(),
+    };
+    Config {
+        families: rng.pick(&[Families::Both, Families::Both, Families::Only(Family::V6)]),
+        first_address_family_count: rng.pick(&[1, 2]),
+        max_in_flight: rng.within(1, 5) as usize,
+        patience: Duration::from_millis(rng.pick(&[10, 250])),
+        evict: rng.chance(80),
+        hedge: rng.chance(50),
+        deadline: rng.chance(30).then(|| Duration::from_micros(rng.below(3_000_000))),
+        attempt_timeout: rng.chance(20).then(|| Duration::from_micros(rng.below(500_000))),
+        ..preset
+    }
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_the_laws_hold() {
+    seeds(20_000, |seed| {
+        let mut monkey = Monkey::new(seed);
+        for _ in 0..STEPS {
+            monkey.happen();
+            monkey.drain();
+            monkey.sleep();
+        }
+    });
+}
+
+#[test]
+fn left_alone_until_each_moment_it_names_a_race_with_a_deadline_ends() {
+    seeds(2_000, |seed| {
+        let mut rng = Rng::new(seed);
+        let deadline = Duration::from_micros(rng.below(10_000_000));
+        let config = Config { deadline: Some(deadline), ..config(&mut rng) };
+        let mut race = Race::<DESTINATIONS, SOCKETS, 8>::new(&config, Instant::ZERO);
+        let mut referee = Referee::new(&config, DESTINATIONS, SOCKETS, Instant::ZERO);
+        let addresses = ["6a", "6b", "4a", "4b", "4c"].map(address);
+        for family in [Family::V6, Family::V4] {
+            let input = Input::Resolved { family, addresses: &addresses };
+            referee.hears(&input);
+            race.handle_input(input, Instant::ZERO);
+        }
+        let mut now = Instant::ZERO;
+        while referee.ended().is_none() {
+            let output = race.poll_output(now);
+            referee.sees(&output, now);
+            if let Output::WaitUntil(until) = output {
+                now = until;
+            }
+        }
+        assert!(now <= Instant::ZERO + deadline, "ended only at {now}");
+    });
+}
