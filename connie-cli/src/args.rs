@@ -9,6 +9,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
 use connie_std::{MAX_SOCKETS, Options, Override};
 
+const EXAMPLES: &str = "\
+Examples:
+  connie demo
+  connie get -v http://example.org/
+  connie race example.org:443
+  connie race --pacing staggered --max-sockets 4 --svg race.svg example.org:443
+  connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
+
+Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
+resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
+26 read error, 28 timed out, 52 empty reply, 55 send failure, 56 receive failure.";
+
 /// Connects to the address that answers first.
 #[derive(Debug, Parser)]
 #[command(
@@ -16,7 +28,8 @@ use connie_std::{MAX_SOCKETS, Options, Override};
     version,
     max_term_width = 100,
     subcommand_required = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = EXAMPLES
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -29,6 +42,19 @@ pub enum Command {
     Get(Get),
     /// Only the race: a waterfall in the terminal
     Race(RaceArgs),
+    /// A race over a simulated internet; needs no network
+    Demo(Demo),
+}
+
+/// `connie demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The most connection attempts of connie at the same time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=12))]
+    pub max_sockets: u8,
+    /// Another number draws other delays
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }
 
 /// `connie get`.
@@ -36,7 +62,7 @@ pub enum Command {
 pub struct Get {
     /// What to fetch: an http URL; the scheme may be left out
     pub url: String,
-    /// Print the heads of the answer before the body
+    /// Print the head of the answer before the body
     #[arg(short = 'i', long = "include", visible_alias = "show-headers")]
     pub include: bool,
     /// Ask for the head alone, and print it
@@ -104,7 +130,7 @@ pub struct Racing {
     /// Give the race up after SECONDS [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
-    /// When the next address is tried
+    /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
     #[arg(long, value_enum, default_value_t)]
     pub pacing: PacingName,
     /// The most connection attempts at the same time [default: 16]
@@ -126,12 +152,9 @@ pub struct Racing {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PacingName {
-    /// All at once, as many as there are sockets
     #[default]
     AllAtOnce,
-    /// Happy Eyeballs (RFC 8305): 250 ms apart
     Staggered,
-    /// One after the other, as most clients do
     OneByOne,
 }
 
@@ -248,7 +271,7 @@ mod tests {
         let words = ["connie", "race", "h:80"].into_iter().chain(arguments.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
             Command::Race(args) => args.race.options(args.max_time),
-            Command::Get(_) => unreachable!("race was asked for"),
+            Command::Get(_) | Command::Demo(_) => unreachable!("race was asked for"),
         }
     }
 

@@ -91,12 +91,12 @@ impl From<&ConnectError> for Error {
             ConnectErrorKind::InvalidHost => (code::MALFORMED_URL, error.to_string()),
             ConnectErrorKind::Resolve(cause) => {
                 let line = format!("could not resolve {} ({})", error.host(), lookup_reason(cause));
-                (code::RESOLVE, format!("{line}: check the name, or give its addresses with --resolve"))
+                (code::RESOLVE, format!("{line}; check the name, or give its addresses with --resolve"))
             }
             ConnectErrorKind::Race(failure, report) => {
                 let timeline = report.timeline();
                 let (code, advice) = race_advice(*failure, &timeline);
-                (code, format!("{error}: {advice}"))
+                (code, format!("{error}; {advice}"))
             }
             _ => (code::CONNECT, error.to_string()),
         };
@@ -132,9 +132,9 @@ fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) 
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
         let advice = match error.curl_code() {
-            code::TIMED_OUT => ": allow it more time with --max-time",
-            code::WEIRD_REPLY | code::EMPTY_REPLY => ": check that the port is the one of a web server",
-            code::PARTIAL | code::SEND | code::RECEIVE => ": try again",
+            code::TIMED_OUT => "; allow it more time with --max-time",
+            code::WEIRD_REPLY | code::EMPTY_REPLY => "; check that the port is the one of a web server",
+            code::PARTIAL | code::SEND | code::RECEIVE => "; try again",
             _ => "",
         };
         Error::new(error.curl_code(), format!("{error}{advice}"))

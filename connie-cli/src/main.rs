@@ -4,6 +4,7 @@
 
 mod args;
 mod connect;
+mod demo;
 mod error;
 mod get;
 mod output;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Get(args) => get::run(&args),
         Command::Race(args) => race::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! A picture of the race as SVG: self-contained, and readable on a light page as on a dark one.
 
 use std::fmt::{self, Display};
+use std::net::SocketAddr;
 
 use connie_core::race::Attempt;
 use connie_core::{Outcome, Timeline};
@@ -30,9 +31,10 @@ const STYLE: &str = "
   .evicted { fill: #bf8700; stroke: #bf8700; }
   .canceled { fill: #afb8c1; stroke: #afb8c1; }
   .flying { fill: #0969da; stroke: #0969da; }
-  .lookup { fill: #d0d7de; stroke: #d0d7de; }
-  .bar { stroke: none; }
-  .open { fill: none; stroke-width: 2; }
+  .wait { fill: #d0d7de; stroke: #d0d7de; }
+  .bar { stroke: none; fill-opacity: 0.45; }
+  .mark { stroke: none; }
+  .open { fill: none; stroke-width: 2.2; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     text.soft { fill: #9198a1; }
@@ -43,8 +45,8 @@ const STYLE: &str = "
     .evicted { fill: #d29922; stroke: #d29922; }
     .canceled { fill: #545d68; stroke: #545d68; }
     .flying { fill: #4493f8; stroke: #4493f8; }
-    .lookup { fill: #3d444d; stroke: #3d444d; }
-    .bar { stroke: none; }
+    .wait { fill: #3d444d; stroke: #3d444d; }
+    .bar, .mark { stroke: none; }
     .open { fill: none; }
   }
 ";
@@ -61,6 +63,8 @@ pub struct Svg {
 
 /// An attempt, or the wait for the first address.
 struct Row {
+    /// A second attempt beside another.
+    hedge: bool,
     name: String,
     word: String,
     class: &'static str,
@@ -88,32 +92,14 @@ impl Svg {
         let span = ends.chain(summary.ended).chain(summary.resolved).max().unwrap_or_default();
         let span = (span.as_secs_f64() * 1_000.0).max(0.001);
         let resolved = summary.resolved.map_or(0.0, |resolved| resolved.as_secs_f64() * 1_000.0);
-        let lookup = (resolved >= span / 100.0).then(|| Row::lookup(resolved));
-        let result = match (timeline.winner(), summary.failure) {
-            (Some(winner), _) => format!("connected to {} in {}", winner.destination, time(span, span)),
-            (None, Some(failure)) => format!("failed after {}: {failure}", time(span, span)),
-            (None, None) => "racing".to_owned(),
-        };
-        let plural = if summary.attempts == 1 { "" } else { "s" };
-        let result = format!(
-            "{result} · {} attempt{plural}, {} in flight at most",
-            summary.attempts, summary.max_in_flight
-        );
-        let idle = timeline.destinations().filter(|destination| !destination.was_started()).count();
-        let notes = [(idle, "never started"), (summary.omitted_destinations, "without room in the race")];
-        let mut notes: Vec<String> = notes
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} address{} {what}", if *count == 1 { "" } else { "es" }))
-            .collect();
-        if summary.omitted_attempts > 0 {
-            notes.push(format!("{} earlier attempts not shown", summary.omitted_attempts));
-        }
+        let wait = (resolved >= span / 100.0).then(|| Row::wait(resolved));
+        let with_port = attempts().any(|attempt| attempt.destination.port() != port);
+        let rows = attempts().map(|attempt| Row::attempt(&attempt, with_port, span));
         Svg {
-            title: shorten(&format!("{} port {port}", host), TITLE),
-            result,
-            rows: lookup.into_iter().chain(attempts().map(|attempt| Row::attempt(&attempt, span))).collect(),
-            notes,
+            title: shorten(&format!("{host} port {port}"), TITLE),
+            result: result(&timeline, span),
+            rows: wait.into_iter().chain(rows).collect(),
+            notes: notes(&timeline),
             span,
         }
     }
@@ -156,7 +142,10 @@ impl Svg {
         let (name, word, class) = (Escaped(&row.name), Escaped(&row.word), row.class);
         let start = time(row.started, self.span);
         writeln!(f, "<g><title>{name}: {word}, from {start} to {at}</title>")?;
-        writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}" xml:space="preserve">{name}</text>"#)?;
+        if row.hedge {
+            writeln!(f, r#"<text class="soft" x="{:.1}" y="{base:.1}">+</text>"#, MARGIN - 14.0)?;
+        }
+        writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}">{name}</text>"#)?;
         writeln!(f, r#"<text class="{won}" x="{:.1}" y="{base:.1}">{word}</text>"#, columns.word)?;
         writeln!(
             f,
@@ -205,7 +194,12 @@ impl Display for Svg {
 }
 
 impl Row {
-    fn attempt(attempt: &Attempt, span: f64) -> Self {
+    fn attempt(attempt: &Attempt, with_port: bool, span: f64) -> Self {
+        let name = match attempt.destination {
+            address if with_port => address.to_string(),
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+            address => address.ip().to_string(),
+        };
         let millis = |at: std::time::Duration| at.as_secs_f64() * 1_000.0;
         let (class, end) = match attempt.outcome {
             Some(Outcome::Established) => ("established", End::Dot),
@@ -219,7 +213,8 @@ impl Row {
             None => "in flight".to_owned(),
         };
         Row {
-            name: shorten(&format!("{}{}", if attempt.hedge { "+ " } else { "" }, attempt.destination), 40),
+            hedge: attempt.hedge,
+            name: shorten(&name, 40),
             word,
             class,
             end,
@@ -228,10 +223,43 @@ impl Row {
         }
     }
 
-    fn lookup(resolved: f64) -> Self {
-        let (name, word) = ("name lookup".to_owned(), "answered".to_owned());
-        Row { name, word, class: "lookup", end: End::Plain, started: 0.0, ended: resolved }
+    fn wait(resolved: f64) -> Self {
+        let (name, word) = ("first address".to_owned(), "known".to_owned());
+        Row { hedge: false, name, word, class: "wait", end: End::Plain, started: 0.0, ended: resolved }
     }
+}
+
+/// How the race ended.
+fn result(timeline: &Timeline<'_>, span: f64) -> String {
+    let summary = timeline.summary();
+    let result = match (timeline.winner(), summary.failure) {
+        (Some(winner), _) => format!("connected to {} in {}", winner.destination, time(span, span)),
+        (None, Some(failure)) => format!("failed after {}: {failure}", time(span, span)),
+        (None, None) => "racing".to_owned(),
+    };
+    let (attempts, most) = (summary.attempts, summary.max_in_flight);
+    match attempts {
+        0 => result,
+        1 => format!("{result} · 1 attempt"),
+        _ => format!("{result} · {attempts} attempts, {most} in flight at most"),
+    }
+}
+
+/// What the rows do not show.
+fn notes(timeline: &Timeline<'_>) -> Vec<String> {
+    let summary = timeline.summary();
+    let idle = timeline.destinations().filter(|destination| !destination.was_started()).count();
+    let notes = [
+        (idle, "address was never started", "addresses were never started"),
+        (
+            summary.omitted_destinations,
+            "address found no room in the race",
+            "addresses found no room in the race",
+        ),
+        (summary.omitted_attempts as usize, "attempt is not shown", "attempts are not shown"),
+    ];
+    let notes = notes.into_iter().filter(|(count, ..)| *count > 0);
+    notes.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
 }
 
 /// Where the columns begin; that of the times, where it ends.
@@ -256,7 +284,7 @@ impl Columns {
 /// The mark at the end of a bar, at `x` and `y`: each kind of end has a shape of its own, not only a colour.
 fn write_end(f: &mut fmt::Formatter<'_>, end: End, class: &str, x: f64, y: f64) -> fmt::Result {
     match end {
-        End::Dot => writeln!(f, r#"<circle class="{class} bar" cx="{x:.1}" cy="{y:.1}" r="6"/>"#),
+        End::Dot => writeln!(f, r#"<circle class="{class} mark" cx="{x:.1}" cy="{y:.1}" r="6"/>"#),
         End::Cross => {
             let (left, right, top, bottom) = (x - 4.5, x + 4.5, y - 4.5, y + 4.5);
             writeln!(
@@ -265,9 +293,9 @@ fn write_end(f: &mut fmt::Formatter<'_>, end: End, class: &str, x: f64, y: f64) 
             )
         }
         End::Back | End::On => {
-            let tip = if end == End::On { x + 7.0 } else { x - 7.0 };
-            let (top, bottom) = (y - 7.0, y + 7.0);
-            writeln!(f, r#"<path class="{class} bar" d="M{x:.1} {top:.1}V{bottom:.1}L{tip:.1} {y:.1}Z"/>"#)
+            let tip = if end == End::On { x + 8.0 } else { x - 8.0 };
+            let (top, bottom) = (y - 6.0, y + 6.0);
+            writeln!(f, r#"<path class="{class} mark" d="M{x:.1} {top:.1}V{bottom:.1}L{tip:.1} {y:.1}Z"/>"#)
         }
         End::Plain => Ok(()),
     }

@@ -58,9 +58,9 @@ impl fmt::Display for Waterfall<'_> {
         if self.timeline.attempts().next().is_some() {
             let layout = Layout::new(self);
             f.write_str("\n")?;
-            if layout.with_lookup {
+            if layout.with_wait {
                 let resolved = self.timeline.summary().resolved.map_or(0, micros);
-                self.write_row(f, &layout, &Row::lookup(resolved, self.style))?;
+                self.write_row(f, &layout, &Row::wait(resolved, self.style))?;
             }
             for attempt in self.timeline.attempts() {
                 self.write_row(f, &layout, &Row::attempt(&attempt, &layout, self.style))?;
@@ -94,6 +94,7 @@ impl Waterfall<'_> {
         };
         let (attempts, most) = (summary.attempts, summary.max_in_flight);
         let _ = match attempts {
+            0 => Ok(()),
             1 => write!(counts, "(1 attempt)"),
             _ => write!(counts, "({attempts} attempts, {most} in flight at most)"),
         };
@@ -153,20 +154,18 @@ impl Waterfall<'_> {
         }
         write!(f, "{}\n{}", Repeat(line, layout.bar.saturating_sub(column)), spaces(layout.left))?;
 
-        let mut column: usize = 0;
+        // Where the last label ended, and where the next may begin.
+        let (mut column, mut free) = (0, 0);
         for time in ticks() {
-            let cell = layout.cell(time);
             let mut label = Line::new();
             let _ = write!(label, "{}", Tick { at: time, step, span: layout.span });
             // The last may have to stand to the left of its tick.
             let length = columns(&label);
-            let at = cell.min(layout.bar.saturating_sub(length));
-            if let Some(gap) = at.checked_sub(column) {
-                write!(f, "{}{label}", spaces(gap))?;
+            let at = layout.cell(time).min(layout.bar.saturating_sub(length));
+            if at >= free {
+                write!(f, "{}{label}", spaces(at.saturating_sub(column)))?;
                 column = at.saturating_add(length);
-                let gap = usize::from(column < layout.bar);
-                write!(f, "{}", spaces(gap))?;
-                column = column.saturating_add(gap);
+                free = column.saturating_add(1);
             }
         }
         self.end_colour(f)?;
@@ -228,7 +227,7 @@ struct Layout {
     bar: usize,
     two_lines: bool,
     with_ports: bool,
-    with_lookup: bool,
+    with_wait: bool,
 }
 
 impl Layout {
@@ -247,10 +246,10 @@ impl Layout {
             two_lines: width < 60,
             with_ports: timeline.attempts().any(|attempt| Some(attempt.destination.port()) != port),
             // What is shorter than a cell of a wide bar is not worth a row.
-            with_lookup: resolved > 0 && resolved.saturating_mul(100) >= span,
+            with_wait: resolved > 0 && resolved.saturating_mul(100) >= span,
         };
-        let lookup = layout.with_lookup.then(|| Row::lookup(resolved, style));
-        let rows = timeline.attempts().map(|attempt| Row::attempt(&attempt, &layout, style)).chain(lookup);
+        let wait = layout.with_wait.then(|| Row::wait(resolved, style));
+        let rows = timeline.attempts().map(|attempt| Row::attempt(&attempt, &layout, style)).chain(wait);
         let (name, word) = rows
             .fold((0, 0), |(name, word), row| (name.max(columns(&row.name)), word.max(columns(&row.word))));
         let mut time = Line::new();
@@ -332,10 +331,10 @@ impl Row {
     }
 
     /// The wait for the first address.
-    fn lookup(resolved: u64, style: Style) -> Self {
+    fn wait(resolved: u64, style: Style) -> Self {
         let dot = if style.unicode { '·' } else { ':' };
         let (mut name, mut word) = (Line::new(), Line::new());
-        let _ = (name.push_str("name lookup"), word.push_str("answered"));
+        let _ = (name.push_str("first address"), word.push_str("known"));
         Row {
             hedge: false,
             name,
@@ -527,7 +526,7 @@ mod tests {
         let expected = "\
 connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
 
-  name lookup                  answered      12.3 ms  ··
+  first address                known         12.3 ms  ··
   2001:db8:1234…ef0:1234:5678  evicted      262.3 ms   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
   192.0.2.1                    refused       13.3 ms   ×
   2001:db8::2                  evicted      262.3 ms   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
@@ -546,7 +545,7 @@ connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
         let expected = "\
 connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
 
-  name lookup                  answered      12.3 ms  ::
+  first address                known         12.3 ms  ::
   2001:db8:123..ef0:1234:5678  evicted      262.3 ms   ~~~~~~~~~~~~~~~~~~~~~<
   192.0.2.1                    refused       13.3 ms   x
   2001:db8::2                  evicted      262.3 ms   ~~~~~~~~~~~~~~~~~~~~~<
@@ -566,7 +565,7 @@ connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
 connected to 192.0.2.4:80 in 301.5 ms
 (7 attempts, 3 in flight at most)
 
-  name lookup      answered      12.3 ms
+  first address    known         12.3 ms
   ··
   2001:db…34:5678  evicted      262.3 ms
    ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
@@ -638,11 +637,11 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         let race = Script::new(&Config::all_at_once(), &[]);
         assert_eq!(
             picture(&race, 80, ASCII),
-            "failed after 0.00 ms: no address to connect to (0 attempts, 0 in flight at most)\n"
+            "failed after 0.00 ms: no address to connect to\n"
         );
         assert_eq!(
             picture(&race, 40, ASCII),
-            "failed after 0.00 ms:\nno address to connect to\n(0 attempts, 0 in flight at most)\n"
+            "failed after 0.00 ms:\nno address to connect to\n"
         );
     }
 

@@ -1,0 +1,80 @@
+//! `connie demo`: three clients connect to the same site over a simulated network, in virtual time.
+
+use std::fmt::Write;
+use std::io;
+use std::time::Duration;
+
+use connie_core::race::Style;
+use connie_sim::demo::{self, HOST, Lane, PORT};
+
+use crate::args::Demo;
+use crate::error::Error;
+use crate::output::print;
+use crate::terminal;
+
+pub fn run(args: &Demo) -> Result<(), Error> {
+    let lanes = demo::run(args.seed, args.max_sockets.into());
+    print(show(&lanes, terminal::width(), terminal::style(&io::stdout())))
+}
+
+fn show(lanes: &[Lane], width: usize, style: Style) -> String {
+    let addresses = demo::addresses();
+    let mut text =
+        format!("{HOST} port {PORT} has {} addresses (simulated, in virtual time):\n\n", addresses.len());
+    for address in &addresses {
+        let _ = writeln!(text, "  {:<14} {}", address.address.ip(), address.does);
+    }
+    for lane in lanes {
+        let _ = write!(text, "\n== {}: {}\n\n", lane.name, lane.about);
+        let _ = write!(text, "{}", lane.outcome.recording.timeline().waterfall(width, style));
+    }
+    text.push_str("\n== In short\n\n");
+    let fastest = lanes.iter().map(|lane| lane.outcome.elapsed).min().unwrap_or_default();
+    for lane in lanes {
+        let (elapsed, sockets) = (lane.outcome.elapsed, lane.outcome.peak);
+        let plural = if sockets == 1 { "" } else { "s" };
+        let line = format!("  {:<14} {:>9}   {sockets:>2} socket{plural}", lane.name, time(elapsed));
+        let _ = writeln!(text, "{}", format!("{line:<41}{}", times(elapsed, fastest)).trim_end());
+    }
+    text
+}
+
+fn time(elapsed: Duration) -> String {
+    match elapsed.as_micros() {
+        micros @ 0..10_000_000 => format!("{} ms", (micros + 500) / 1_000),
+        _ => format!("{:.1} s", elapsed.as_secs_f64()),
+    }
+}
+
+/// How many times as long as the fastest, where that can be felt.
+fn times(elapsed: Duration, fastest: Duration) -> String {
+    let factor = elapsed.as_secs_f64() / fastest.as_secs_f64().max(1e-6);
+    match factor {
+        _ if factor < 1.05 => String::new(),
+        _ if factor < 10.0 => format!("{factor:.1} times as long"),
+        _ => format!("{factor:.0} times as long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_with_who_was_how_fast() {
+        let shown = show(&demo::run(0, 4), 80, Style::default());
+        let last: Vec<&str> = shown.lines().rev().take(3).collect();
+        assert!(last[2].starts_with("  connie ") && last[2].ends_with(" 4 sockets"), "{shown}");
+        assert!(last[1].starts_with("  Happy Eyeballs ") && last[1].ends_with(" times as long"), "{shown}");
+        assert!(last[0].starts_with("  plain client ") && last[0].ends_with(" times as long"), "{shown}");
+        assert_eq!(shown.lines().find(|line| line.chars().count() > 80), None);
+    }
+
+    #[test]
+    fn factors_are_said_where_they_can_be_felt() {
+        let times = |elapsed, fastest| times(Duration::from_millis(elapsed), Duration::from_millis(fastest));
+        assert_eq!(times(100, 100), "");
+        assert_eq!(times(150, 100), "1.5 times as long");
+        assert_eq!(times(40_000, 100), "400 times as long");
+    }
+}
