@@ -204,7 +204,7 @@ impl io::Write for Connected {
 /// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 /// let mut page = String::new();
 /// stream.read_to_string(&mut page)?;
-/// println!("{} won:\n{}", stream.destination(), stream.timeline().waterfall(80));
+/// println!("{} won:\n{}", stream.destination(), stream.timeline().waterfall(80, Default::default()));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
