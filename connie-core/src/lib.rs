@@ -1,4 +1,68 @@
-//! x
+//! Connect to the address that answers first, anywhere: no `std`, no allocation, no socket more than was given.
+//!
+//! A [`Race`] is told the addresses of a host and decides when to try which, with at most `k` connection attempts in flight; the
+//! first that completes its TCP handshake wins and the rest are canceled. It owns no socket and no clock. Its user tells it
+//! what happened ([`handle_input`](Race::handle_input)), asks what to do ([`poll_output`](Race::poll_output)) until the answer
+//! [ends the drain](Output::ends_drain), and then sleeps until the time that the answer named or until something happens. Time
+//! only comes in as an argument. Waking late, early or for nothing is just another poll; results that come late, twice or out of
+//! nowhere change nothing; the race always ends, by its deadline at the latest, and leaves no attempt open.
+//!
+//! ```
+//! use connie_core::{AttemptId, Config, Failure, Input, Instant, Output, Race};
+//! use core::net::SocketAddr;
+//! # struct Sockets; impl Sockets {
+//! #     fn open(&mut self, _: AttemptId, _: SocketAddr) {}
+//! #     fn close(&mut self, _: AttemptId) {}
+//! #     fn wait(&mut self, _: Option<Instant>) -> Option<Input<'static>> { None }
+//! #     fn now(&self) -> Instant { Instant::from_millis(20_000) }
+//! # }
+//!
+//! /// The whole drive loop, over whatever the program calls its sockets.
+//! fn drive(race: &mut Race, sockets: &mut Sockets) -> Result<AttemptId, Failure> {
+//!     loop {
+//!         let until = match race.poll_output(sockets.now()) {
+//!             Output::StartAttempt { id, destination } => {
+//!                 sockets.open(id, destination);
+//!                 continue;
+//!             }
+//!             Output::CancelAttempt { id } => {
+//!                 sockets.close(id);
+//!                 continue;
+//!             }
+//!             Output::WaitUntil(until) => Some(until),
+//!             Output::WaitForInput => None,
+//!             Output::Established { id, .. } => return Ok(id),
+//!             Output::Failed(failure) => return Err(failure),
+//!         };
+//!         if let Some(input) = sockets.wait(until) {
+//!             race.handle_input(input, sockets.now());
+//!         }
+//!     }
+//! }
+//! # let config = Config { deadline: Some(core::time::Duration::from_secs(10)), ..Config::default() };
+//! # let mut race = Race::new(&config, Instant::ZERO);
+//! # assert_eq!(drive(&mut race, &mut Sockets), Err(Failure::DeadlineExceeded));
+//! ```
+//!
+//! # The parts
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Race`] | decides; its [module](race) has the rules, the laws and the state diagram |
+//! | [`Connector`] | drives one race over a TCP stack and owns its sockets |
+//! | [`RaceStack`], [`Waiter`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
+//! | [`Foreign`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
+//! | [`http`] | HTTP/1.1 on the winner |
+//! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
+//!
+//! `connie-std` brings the operating system's sockets and a `connect()` that does it all.
+//!
+//! # Fewer sockets than addresses
+//!
+//! A race with `k` sockets and `n` addresses is never stuck behind dead ones: an attempt that has used up its
+//! [patience](Config::patience) gives its socket to an address that waits, and comes back later with twice the patience. Every
+//! address is first tried within `(⌈n/k⌉ − 1) · patience` of the start.
+
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,6 +74,8 @@ pub mod race;
 mod resolution;
 pub mod stack;
 mod time;
+
+pub use embedded_nal;
 
 pub use connector::{Connection, Connector, Progress};
 pub use race::{

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
-//! parts, for a program that drives the [core](connie_core) itself.
+//! parts, for a program that drives the [core] itself.
 //!
 //! # What it promises
 //!

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Installs what the tests need, where it can, and runs everything: style, every target, all tests, the documentation, the
+# README's first command. Ends with a count.
+#
+#   ./test.sh                   what cannot run here says what it needs, and counts as skipped
+#   CONNIE_STRICT=1 ./test.sh   what cannot run here has failed
+set -uo pipefail
+cd "$(dirname "$0")"
+
+readonly STRICT="${CONNIE_STRICT:-0}"
+readonly CORE_TARGETS="thumbv6m-none-eabi thumbv7m-none-eabi riscv32imac-unknown-none-elf wasm32-wasip2"
+readonly STD_TARGETS="aarch64-apple-darwin x86_64-pc-windows-gnu"
+LOG="$(mktemp -d)"
+readonly LOG
+trap 'rm -rf "$LOG"' EXIT
+failed=()
+skipped=0
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+# A build that differs from the committed Cargo.lock is not the one that was tested.
+readonly LOCKED="--locked"
+
+title() { printf '\n== %s\n' "$*"; }
+
+# step NAME COMMAND...: runs the command; a failure is noted, and the rest goes on.
+step() {
+    local name="$1"
+    shift
+    title "$name"
+    if ! "$@"; then
+        failed+=("$name")
+        printf '== FAILED: %s\n' "$name" >&2
+    fi
+}
+
+# skip WHAT NEEDS: something cannot run here.
+skip() {
+    printf 'SKIPPED %s: needs %s\n' "$1" "$2" >&2
+    if [ "$STRICT" = 1 ]; then failed+=("$1"); else skipped=$((skipped + 1)); fi
+}
+
+# The Debian packages behind the programs that tests use.
+packages() {
+    local need=()
+    command -v ip >/dev/null || need+=(iproute2)
+    command -v unshare >/dev/null || need+=(util-linux)
+    command -v curl >/dev/null || need+=(curl)
+    command -v strace >/dev/null || need+=(strace)
+    command -v python3 >/dev/null || need+=(python3)
+    command -v cc >/dev/null || need+=(gcc libc6-dev)
+    [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)
+    [ ${#need[@]} -eq 0 ] && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        printf 'installing %s\n' "${need[*]}"
+        apt-get update -qq >/dev/null 2>&1
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" \
+            >"$LOG/apt" 2>&1 || { tail -n 5 "$LOG/apt" >&2; return 1; }
+    else
+        printf 'some tests will be skipped; install: %s\n' "${need[*]}" >&2
+    fi
+}
+
+# has TARGET: whether the target's standard library is here, after trying to get it.
+has() {
+    local sysroot
+    sysroot="$(rustc --print sysroot)"
+    [ -d "$sysroot/lib/rustlib/$1/lib" ] && return 0
+    command -v rustup >/dev/null && rustup target add "$1" >"$LOG/rustup" 2>&1
+    [ -d "$sysroot/lib/rustlib/$1/lib" ]
+}
+
+cross() {
+    local target
+    for target in $CORE_TARGETS; do
+        if has "$target"; then
+            step "build connie-core for $target" cargo build -q $LOCKED -p connie-core --target "$target"
+        else
+            skip "build connie-core for $target" "rustup target add $target"
+        fi
+    done
+    for target in $STD_TARGETS; do
+        if has "$target"; then
+            step "check connie-std for $target" cargo check -q $LOCKED -p connie-std --target "$target"
+        else
+            skip "check connie-std for $target" "rustup target add $target"
+        fi
+    done
+    if has thumbv7m-none-eabi; then
+        step "link the race for a microcontroller" cargo build -q $LOCKED -p connie-footprint \
+            --bin microcontroller --target thumbv7m-none-eabi --profile size
+    fi
+}
+
+tests() {
+    cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
+}
+
+licences() {
+    if command -v cargo-deny >/dev/null; then
+        cargo deny --offline check licenses bans sources
+    else
+        # The list in deny.toml is the law; this reads the same list, for machines without cargo-deny.
+        cargo metadata $LOCKED --format-version 1 | python3 tools/licences.py deny.toml
+    fi
+}
+
+# The README's first command, as a newcomer types it, and that it needs no network.
+demo() {
+    cargo run $LOCKED --release -- demo >"$LOG/demo" || return 1
+    cat "$LOG/demo"
+    grep -q . "$LOG/demo"
+}
+
+step "packages" packages
+step "format" cargo fmt --all --check
+step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
+cross
+step "tests" tests
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
+step "licences" licences
+step "demo" demo
+
+passes="$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^passed/) sum += $i} END {print sum + 0}' "$LOG/tests")"
+failures="$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^failed/) sum += $i} END {print sum + 0}' "$LOG/tests")"
+lines="$(grep -c '^SKIPPED' "$LOG/tests")"
+title "result"
+[ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}"
+printf 'tests: %d passed, %d failed, %d skipped\n' $((passes - lines)) $((failures)) $((skipped + lines))
+[ ${#failed[@]} -eq 0 ]
