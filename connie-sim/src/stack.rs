@@ -59,7 +59,7 @@ struct Station {
 }
 
 /// A socket of a [`Stack`]. Only closing or aborting it ends it: one that is dropped stays open.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "a socket that is neither closed nor aborted stays open"]
 pub struct Socket {
     slot: usize,
@@ -456,7 +456,8 @@ impl Stack {
             }
             State::Established { station, .. } => {
                 let tally = &mut self.stations[station].tally;
-                tally.closed += 1;
+                tally.closed += u32::from(!reset);
+                tally.aborted += u32::from(reset);
                 tally.resets += u32::from(reset);
             }
         }

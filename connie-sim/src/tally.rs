@@ -9,13 +9,13 @@ pub struct Tally {
     pub syns: u32,
     /// Attempts that failed: refused, unreachable, timed out, reset, no socket.
     pub failed: u32,
-    /// Handshakes that completed while the client still wanted them.
+    /// Handshakes that completed before their attempt was aborted.
     pub completed: u32,
-    /// Attempts that were aborted before the client knew a result.
+    /// Attempts and connections that were aborted.
     pub aborted: u32,
-    /// Connections that were reset by the client: aborted after the handshake, or given up while a SYN-ACK was on its way.
+    /// Those of them that the address sees a reset for: it has completed the handshake, or its SYN-ACK is on its way.
     pub resets: u32,
-    /// Connections that were handed over and ended: closed in order or aborted.
+    /// Connections that were closed in order, or reset by the peer.
     pub closed: u32,
 }
 

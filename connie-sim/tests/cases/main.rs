@@ -1,0 +1,10 @@
+//! The behaviour that every race must show, case by case, in virtual time. The numbers are those of the project's list of cases;
+//! each test is named by its own. Case 50, the order of queries, is a resolver's.
+
+mod deadline;
+mod errors;
+mod few_sockets;
+mod joining;
+mod pacing;
+mod resolving;
+mod winning;
