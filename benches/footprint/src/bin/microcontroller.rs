@@ -41,6 +41,8 @@ mod firmware {
         connector.handle_addresses(&addresses, clock.now());
         let won = connector.run(&mut Stack, &mut clock).is_ok();
         WORLD.store(won.into(), Ordering::Relaxed);
-        loop {}
+        loop {
+            core::hint::spin_loop();
+        }
     }
 }
