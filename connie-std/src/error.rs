@@ -92,7 +92,8 @@ impl std::error::Error for OsError {
 }
 
 /// Why [`connect`](crate::connect) brought no connection.
-#[derive(Debug)]
+///
+/// `{}` is one line without the single addresses; `{:?}`, which is what a `main` that returns an error prints, has them too.
 pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -187,6 +188,17 @@ impl fmt::Display for ConnectError {
                 write!(f, "connected to {host} port {port}, but the socket failed: {error}")
             }
         }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        for (index, address) in self.addresses().enumerate() {
+            f.write_str(if index == 0 { " (" } else { "; " })?;
+            f.write_str(&address)?;
+        }
+        if self.addresses().next().is_some() { f.write_str(")") } else { Ok(()) }
     }
 }
 

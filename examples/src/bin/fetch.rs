@@ -1,0 +1,28 @@
+//! How do I fetch a page over the winner? With the same `HttpConnection` as on a microcontroller.
+
+use std::io::Write as _;
+
+use connie_core::http::{Host, HttpConnection};
+use connie_std::{Options, OsStack, OsWaiter, connect_socket};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let addresses = connie_examples::addresses()?;
+    let (socket, destination, _) = connect_socket(&addresses, &Options::default())?;
+
+    let (mut stack, mut waiter) = (OsStack::default(), OsWaiter::new(None));
+    let name = destination.ip().to_string();
+    let mut buffer = [0; 4096];
+    let host = Host::http(&name, destination.port());
+    let mut connection = HttpConnection::new(&mut stack, &mut waiter, socket, host, &mut buffer)?;
+
+    connection.request("GET", "/", &[("Accept", "*/*")], b"")?;
+    let mut response = connection.response()?;
+    eprintln!("{} {}", response.status(), response.reason());
+    let mut part = [0; 1024];
+    loop {
+        match response.read(&mut part)? {
+            0 => return Ok(()),
+            count => std::io::stdout().write_all(&part[..count])?,
+        }
+    }
+}

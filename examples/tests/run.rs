@@ -1,0 +1,63 @@
+//! Runs each example against a server on the loopback interface, with a refusing address before it.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+/// Runs `program` with an address that refuses and one that serves a page.
+fn run(program: &str) -> Output {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let good = server.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n");
+        }
+    });
+    Command::new(program).args(["127.0.0.1:1", &good]).output().unwrap()
+}
+
+#[track_caller]
+fn expect(output: &Output, line: &str) {
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    assert!(out.contains(line), "{out}{err}");
+}
+
+#[test]
+fn connect() {
+    let output = run(env!("CARGO_BIN_EXE_connect"));
+    expect(&output, "connected to 127.0.0.1:");
+    expect(&output, "127.0.0.1:1 connection refused");
+}
+
+#[test]
+fn fetch() {
+    expect(&run(env!("CARGO_BIN_EXE_fetch")), "the page\n");
+}
+
+#[test]
+fn own_loop() {
+    expect(&run(env!("CARGO_BIN_EXE_own_loop")), "connected to 127.0.0.1:");
+}
+
+#[test]
+fn foreign_stack() {
+    expect(&run(env!("CARGO_BIN_EXE_foreign_stack")), "connected to 127.0.0.1:");
+}
+
+#[test]
+fn without_addresses_each_says_what_it_wants() {
+    for program in [
+        env!("CARGO_BIN_EXE_connect"),
+        env!("CARGO_BIN_EXE_fetch"),
+        env!("CARGO_BIN_EXE_own_loop"),
+        env!("CARGO_BIN_EXE_foreign_stack"),
+    ] {
+        let output = Command::new(program).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("give one address or more"), "{program}");
+    }
+}
