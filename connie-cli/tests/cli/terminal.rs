@@ -1,0 +1,87 @@
+//! What the program does when it talks to a terminal.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::server::{End, Server};
+use crate::support::program;
+
+/// Runs the program on a terminal of so many columns, and answers all that appears there.
+fn on_a_terminal(columns: u16, command: &mut Command) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal, size).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let program_side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let stdio = || Stdio::from(program_side.try_clone().unwrap());
+    let mut child = command.stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    // `Command` keeps its copies: without this the terminal would never end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    drop(program_side);
+    let mut shown = Vec::new();
+    // Linux ends a terminal that nobody has open any more with EIO.
+    let _ = File::from(terminal).read_to_end(&mut shown);
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+}
+
+fn race(server: &Server) -> Command {
+    let mut command = program();
+    command.args(["race", &format!("127.0.0.4:{}", server.port())]);
+    command
+}
+
+fn widest(picture: &str) -> usize {
+    picture.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+#[test]
+fn a_terminal_gets_colour_unless_it_is_not_wanted() {
+    let server = Server::serving("127.0.0.4:0", "");
+    assert!(on_a_terminal(80, &mut race(&server)).contains("\x1b[32mestablished\x1b[0m"));
+    assert!(
+        on_a_terminal(80, race(&server).env("NO_COLOR", "")).contains('\x1b'),
+        "an empty NO_COLOR says nothing"
+    );
+    assert!(!on_a_terminal(80, race(&server).env("NO_COLOR", "1")).contains('\x1b'));
+    assert!(!on_a_terminal(80, race(&server).env("TERM", "dumb")).contains('\x1b'));
+}
+
+#[test]
+fn the_picture_is_as_wide_as_the_terminal() {
+    let server = Server::serving("127.0.0.4:0", "");
+    for columns in [40_u16, 59, 72, 120] {
+        let picture = on_a_terminal(columns, race(&server).env("NO_COLOR", "1"));
+        assert_eq!(widest(&picture), usize::from(columns), "{picture}");
+    }
+    let picture = on_a_terminal(120, race(&server).env("NO_COLOR", "1").env("COLUMNS", "66"));
+    assert_eq!(widest(&picture), 66, "{picture}");
+}
+
+#[test]
+fn a_locale_without_unicode_gets_ascii() {
+    let server = Server::serving("127.0.0.4:0", "");
+    let picture = on_a_terminal(80, race(&server).env("LC_ALL", "C").env("NO_COLOR", "1"));
+    assert!(picture.is_ascii() && picture.contains("=O"), "{picture}");
+}
+
+#[test]
+fn a_slow_body_shows_progress_and_leaves_nothing_behind() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    let server = Server::answering("127.0.0.4:0", answer, End::Wait);
+    let get = |options: &[&str]| {
+        let mut command = program();
+        command.args(["get", &server.url("/"), "-m", "0.2", "-o", "/dev/null"]).args(options);
+        on_a_terminal(80, &mut command)
+    };
+    // Nothing is drawn in the first half second, and the error is there with -s as without.
+    for shown in [get(&[]), get(&["-s"]), get(&["-sS"])] {
+        assert!(shown.starts_with("connie: timed out"), "{shown:?}");
+    }
+}
