@@ -1,0 +1,163 @@
+//! What the tests of connie against a real kernel share: a race, and what they say about it afterwards.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+pub mod alone;
+pub mod traced;
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use connie_core::race::Style;
+use connie_core::{Config, Failure, Timeline};
+use connie_std::{ConnectError, ConnectErrorKind, Connected, Options, connect};
+use connie_tests::clock::timed;
+use connie_tests::lab::{Closing, Lab, TcpState, ms};
+
+/// The port of every remote address.
+pub const PORT: u16 = 8080;
+/// How late a race may end when both cores are busy. It may never end early.
+pub const LATE: Duration = ms(60);
+/// What happens at once takes at most this long.
+pub const AT_ONCE: Duration = ms(20);
+
+/// The addresses with the port of all tests.
+pub fn at(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<SocketAddr> {
+    addresses.into_iter().map(|address| SocketAddr::new(address, PORT)).collect()
+}
+
+/// Every IPv4 and IPv6 address of the namespace.
+pub fn everywhere() -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, PORT).into()
+}
+
+/// A listener that never accepts: the kernel completes the handshakes, and this process has no descriptor for them.
+#[track_caller]
+pub fn unattended() -> TcpListener {
+    TcpListener::bind(everywhere()).expect("a free port")
+}
+
+/// A race for which every address is started at once, over at most `sockets` sockets.
+pub fn all_at_once(sockets: usize) -> Config {
+    Config { max_in_flight: sockets, ..Config::all_at_once() }
+}
+
+/// The race, with all else as it comes.
+pub fn options(race: Config) -> Options {
+    Options { race, ..Options::default() }
+}
+
+/// A race that was run.
+pub struct Raced {
+    result: Result<Connected, ConnectError>,
+    took: Duration,
+}
+
+/// Runs a race.
+pub fn race(addresses: &[SocketAddr], options: &Options) -> Raced {
+    hurry();
+    let (result, took) = timed(|| connect(addresses, options));
+    Raced { result, took }
+}
+
+/// Asks for the processor before others: a test that measures time must not measure the rest of the machine. An ordinary
+/// user may not ask, and waits in line.
+pub fn hurry() {
+    let _ = rustix::process::setpriority_process(None, -10);
+}
+
+impl Raced {
+    /// This address has won, no sooner than `expected` after the start of the race, and not [`LATE`].
+    #[track_caller]
+    pub fn won_by(self, winner: IpAddr, expected: Duration) -> Connected {
+        let connected = self.result.unwrap_or_else(|error| panic!("{}", explain(&error)));
+        let waterfall = drawing(&connected.timeline());
+        assert_eq!(connected.destination().ip(), winner, "\n{waterfall}");
+        assert_eq!(connected.peer_addr().expect("a peer").ip(), winner, "not connected\n{waterfall}");
+        in_time(self.took, expected, &waterfall);
+        connected
+    }
+
+    /// Nobody has won, for this reason, and the race was over no sooner than `expected` after its start, and not [`LATE`].
+    #[track_caller]
+    pub fn lost(self, why: Failure, expected: Duration) -> ConnectError {
+        let error = match self.result {
+            Ok(connected) => {
+                panic!("{} has won\n{}", connected.destination(), drawing(&connected.timeline()))
+            }
+            Err(error) => error,
+        };
+        let text = explain(&error);
+        assert!(matches!(error.kind(), ConnectErrorKind::Race(failure, _) if *failure == why), "{text}");
+        in_time(self.took, expected, &text);
+        error
+    }
+}
+
+fn explain(error: &ConnectError) -> String {
+    let waterfall = error.timeline().map(|timeline| drawing(&timeline));
+    format!("{error}\n{}", waterfall.unwrap_or_default())
+}
+
+fn drawing(timeline: &Timeline<'_>) -> String {
+    timeline.waterfall(100, Style::default()).to_string()
+}
+
+/// `took` is no less than `expected`, and not [`LATE`].
+#[track_caller]
+pub fn in_time(took: Duration, expected: Duration, context: &str) {
+    assert!(took >= expected, "{took:?}, early for {expected:?}\n{context}");
+    assert!(took <= expected + LATE, "{took:?}, late for {expected:?}\n{context}");
+}
+
+/// The outcome of every attempt, in the order of their starts.
+pub fn outcomes(timeline: &Timeline<'_>) -> Vec<(IpAddr, &'static str)> {
+    let name = |it: connie_core::race::Attempt| it.outcome.map_or("open", |outcome| outcome.name());
+    timeline.attempts().map(|it| (it.destination.ip(), name(it))).collect()
+}
+
+/// When each attempt on this address started, counted from the start of the race.
+pub fn starts(timeline: &Timeline<'_>, address: IpAddr) -> Vec<Duration> {
+    timeline.attempts().filter(|it| it.destination.ip() == address).map(|it| it.started).collect()
+}
+
+/// How many attempts ended like this.
+pub fn count(timeline: &Timeline<'_>, outcome: &str) -> usize {
+    outcomes(timeline).iter().filter(|(_, it)| *it == outcome).count()
+}
+
+/// On the wire and in the kernel nothing is left of a race but the winner's connection: losers were reset or vanished while
+/// their SYN waited, none said goodbye in order, and the winner was never reset.
+#[track_caller]
+pub fn only_the_winner_is_left(lab: &Lab, winner: &Connected) {
+    let client = winner.local_addr().expect("an address");
+    let sockets = lab.client_sockets();
+    assert!(
+        matches!(&sockets[..], [only] if only.local == client && only.state == TcpState::Established),
+        "beside the winner {client}: {sockets:?}"
+    );
+    let log = lab.wait_until_closed(&[client]);
+    assert!(log.attempt_of(client).is_some_and(|it| it.is_open()), "the winner {client} was closed\n{log}");
+    assert!(
+        log.attempts().iter().all(|it| it.closing() != Some(Closing::Fin)),
+        "a loser said goodbye\n{log}"
+    );
+    let established = log.attempts().iter().filter(|it| it.client != client && it.established.is_some());
+    for loser in established {
+        assert_eq!(loser.closing(), Some(Closing::Reset), "an established loser\n{log}");
+    }
+}
+
+/// Ends a winner's connection without a trace: an orderly close would leave a socket in TIME-WAIT for the next race to find.
+#[track_caller]
+pub fn abandon(lab: &Lab, winner: Connected) {
+    rustix::net::sockopt::set_socket_linger(&*winner, Some(Duration::ZERO)).expect("an option");
+    drop(winner);
+    nothing_is_left(lab);
+}
+
+/// Nothing at all is left of a race: no socket in the kernel, nothing open on the wire.
+#[track_caller]
+pub fn nothing_is_left(lab: &Lab) {
+    assert_eq!(lab.client_sockets(), [], "sockets after the end of the race");
+    lab.wait_until_closed(&[]);
+}
