@@ -38,7 +38,9 @@ mod linux {
         sizes(&root, &mut page)?;
         processor_time(&root, &mut page)?;
         let path = root.join("docs/footprint.md");
-        std::fs::write(&path, &page).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        std::fs::create_dir_all(root.join("docs"))
+            .and_then(|()| std::fs::write(&path, &page))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         print!("{page}");
         Ok(())
     }
