@@ -26,11 +26,13 @@ impl OsError {
         let code = self.0.raw_os_error().unwrap_or(0);
         match Errno::from_io_error(&self.0) {
             Some(Errno::CONNREFUSED) => AttemptError::Refused,
-            // EACCES is how Linux reports "administratively prohibited" over IPv6, and EADDRNOTAVAIL that there is no
-            // source address for the destination. A local firewall's rule can show as EPERM, below.
+            // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of a router's
+            // "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there is no source address
+            // for the destination. A local firewall's rule can show as EPERM, below.
             Some(
                 Errno::NETUNREACH
                 | Errno::HOSTUNREACH
+                | Errno::HOSTDOWN
                 | Errno::ACCESS
                 | Errno::ADDRNOTAVAIL
                 | Errno::AFNOSUPPORT,

@@ -114,10 +114,12 @@ impl OsStack {
         let fd = self.open(remote)?;
         match rustix::net::connect(&fd, &remote) {
             Ok(()) => self.finish(fd),
-            // EINTR: "the connection shall be established asynchronously" (POSIX connect). Windows says EWOULDBLOCK.
-            Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => {
-                Ok(State::Connecting { fd, writable: false })
-            }
+            // EINTR: "the connection shall be established asynchronously" (POSIX connect).
+            Err(Errno::INPROGRESS | Errno::INTR) => Ok(State::Connecting { fd, writable: false }),
+            // Elsewhere this is EAGAIN: nothing was begun, and a socket that never will be connected is writable and
+            // shows no error.
+            #[cfg(windows)]
+            Err(Errno::WOULDBLOCK) => Ok(State::Connecting { fd, writable: false }),
             Err(error) => Err(error.into()),
         }
     }
