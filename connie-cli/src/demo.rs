@@ -14,7 +14,7 @@ use crate::terminal;
 
 pub fn run(args: &Demo) -> Result<(), Error> {
     let lanes = demo::run(args.seed, args.max_sockets.into());
-    print(show(&lanes, terminal::width(), terminal::style(&io::stdout())))
+    print(show(&lanes, terminal::width(&io::stdout()), terminal::style(&io::stdout())))
 }
 
 fn show(lanes: &[Lane], width: usize, style: Style) -> String {

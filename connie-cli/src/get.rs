@@ -155,7 +155,7 @@ fn head_of(answer: &Answer<'_, '_>) -> Vec<u8> {
 /// Shows the race on stderr, each line after a `*`.
 fn show_race(raced: &Raced) {
     let mut stderr = io::stderr().lock();
-    let width = terminal::width().saturating_sub(2);
+    let width = terminal::width(&stderr).saturating_sub(2);
     let picture = raced.timeline().waterfall(width, terminal::style(&stderr)).to_string();
     for line in picture.lines() {
         let _ = writeln!(stderr, "* {line}");

@@ -19,7 +19,7 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     } else if args.silent {
         Ok(())
     } else {
-        print(raced.timeline().waterfall(terminal::width(), terminal::style(&io::stdout())))
+        print(raced.timeline().waterfall(terminal::width(&io::stdout()), terminal::style(&io::stdout())))
     };
     // The race's own failure says more than a file that could not be written.
     result.and(raced.write_files(&args.race)).and(shown)

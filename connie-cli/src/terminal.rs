@@ -1,24 +1,28 @@
 //! What the terminal can show.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
+#[cfg(unix)]
+use std::os::fd::AsFd as Handle;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as Handle;
 
 use connie_core::race::Style;
 
-/// How wide a picture may be: what COLUMNS says, else the terminal, else 80.
-pub fn width() -> usize {
+/// How wide a picture on `stream` may be: what COLUMNS says, else the terminal, else 80.
+pub fn width(stream: &impl Handle) -> usize {
     let asked = env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    asked.filter(|columns| *columns > 0).or_else(columns).unwrap_or(80)
+    asked.filter(|columns| *columns > 0).or_else(|| columns(stream)).unwrap_or(80)
 }
 
 #[cfg(unix)]
-fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+fn columns(stream: &impl Handle) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-#[cfg(not(unix))]
-fn columns() -> Option<usize> {
+#[cfg(windows)]
+fn columns(_: &impl Handle) -> Option<usize> {
     None
 }
 

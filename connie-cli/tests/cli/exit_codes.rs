@@ -102,6 +102,8 @@ fn code_22_is_an_error_page_that_was_not_wanted() {
     let page = "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nsorry";
     answered(page, End::Wait, &["-f"]).exits(22).prints("").says_lines(1).says("404 Not Found");
     answered(page, End::Wait, &[]).exits(0).prints("sorry").is_quiet();
+    answered("HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n", End::Wait, &["-f"]).exits(22);
+    answered("HTTP/1.1 399 Odd\r\nContent-Length: 0\r\n\r\n", End::Wait, &["-f"]).exits(0);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum End {
     Reset,
     /// It stays open until the client closes it.
     Wait,
+    /// It closes, and the answer comes in pieces of so many octets.
+    Drip(usize),
 }
 
 /// The server. It listens until it is dropped.
@@ -38,6 +40,12 @@ impl Server {
     #[track_caller]
     pub fn answering(address: &str, answer: impl Into<Vec<u8>>, end: End) -> Self {
         Self::start(address, answer.into(), end, true)
+    }
+
+    /// Answers with these octets, a piece each tenth of a second.
+    #[track_caller]
+    pub fn dripping(address: &str, answer: impl Into<Vec<u8>>, piece: usize) -> Self {
+        Self::start(address, answer.into(), End::Drip(piece), true)
     }
 
     /// Resets every connection as soon as something has come, and reads none of it.
@@ -112,15 +120,28 @@ fn serve(mut stream: TcpStream, answer: &[u8], end: End, reads: bool, seen: &Mut
         }
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
+    if let End::Drip(piece) = end {
+        return drip(&mut stream, answer, piece);
+    }
     let _ = stream.write_all(answer);
     match end {
-        End::Close => {}
+        End::Close | End::Drip(_) => {}
         End::Reset => {
             let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
         }
         End::Wait => {
             let _ = stream.read(&mut [0]);
         }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a slow server is slow in real time")]
+fn drip(stream: &mut TcpStream, answer: &[u8], piece: usize) {
+    for piece in answer.chunks(piece) {
+        if stream.write_all(piece).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

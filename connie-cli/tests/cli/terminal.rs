@@ -73,6 +73,21 @@ fn a_locale_without_unicode_gets_ascii() {
 
 #[test]
 fn a_slow_body_shows_progress_and_leaves_nothing_behind() {
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n{}", "x".repeat(3_000));
+    let server = Server::dripping("127.0.0.4:0", answer, 300);
+    let get = |options: &[&str]| {
+        let mut command = program();
+        command.args(["get", &server.url("/"), "-o", "/dev/null"]).args(options);
+        on_a_terminal(80, &mut command)
+    };
+    let shown = get(&[]);
+    assert!(shown.contains(" of 2.9 KiB  ") && shown.contains(" %  "), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[K"), "{shown:?}");
+    assert_eq!(get(&["-s"]), "");
+}
+
+#[test]
+fn a_quick_answer_shows_no_progress_and_errors_stay() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
     let server = Server::answering("127.0.0.4:0", answer, End::Wait);
     let get = |options: &[&str]| {
@@ -80,7 +95,6 @@ fn a_slow_body_shows_progress_and_leaves_nothing_behind() {
         command.args(["get", &server.url("/"), "-m", "0.2", "-o", "/dev/null"]).args(options);
         on_a_terminal(80, &mut command)
     };
-    // Nothing is drawn in the first half second, and the error is there with -s as without.
     for shown in [get(&[]), get(&["-s"]), get(&["-sS"])] {
         assert!(shown.starts_with("connie: timed out"), "{shown:?}");
     }
