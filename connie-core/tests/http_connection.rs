@@ -91,7 +91,7 @@ mod requests {
     #[test]
     fn go_out_in_as_many_parts_as_the_stack_takes() {
         let takes =
-            [Take::AtMost(1), Take::BlockFor(1), Take::AtMost(40), Take::BlockFor(1), Take::AtMost(3)];
+            [Take::AtMost(1), Take::BlockFor(1), Take::AtMost(40), Take::Zero, Take::AtMost(100), Take::Zero];
         let mut script = answering(OK).taking(takes);
         let (mut clock, mut buffer) = (Clock::default(), [0; 128]);
         let body = [b'x'; 500];
@@ -101,7 +101,7 @@ mod requests {
         drop(connection);
         let head = "PUT / HTTP/1.1\r\nHost: name.test\r\nContent-Length: 500\r\n\r\n";
         assert_eq!(script.sent_text(), format!("{head}{}", "x".repeat(500)));
-        assert_eq!(clock.waits[..2], [Interest::Send, Interest::Send]);
+        assert_eq!(clock.waits, [Interest::Send, Interest::Send, Interest::Send, Interest::Receive]);
     }
 
     #[test]
@@ -218,6 +218,23 @@ mod early_answers {
     }
 
     #[test]
+    fn end_the_sending_where_they_end_the_connection() {
+        let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+        let mut script = Script::new([bytes(answer)]).taking([Take::AtMost(700), Take::Block]);
+        assert_eq!(upload(&mut script), Ok((200, b"ok".to_vec(), false)));
+    }
+
+    #[test]
+    fn that_are_cut_short_are_told_rather_than_the_sending_s_error() {
+        for (say, error) in
+            [(Say::Close, HttpError::IncompleteHead), (Say::Reset, HttpError::Receive(AttemptError::Reset))]
+        {
+            let mut script = Script::new([bytes("HTTP/1.1 4"), say]).taking([Take::AtMost(700), Take::Fail]);
+            assert_eq!(upload(&mut script), Err(error));
+        }
+    }
+
+    #[test]
     fn that_are_no_refusal_let_the_sending_go_on() {
         let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let takes = [Take::AtMost(700), Take::BlockFor(3), Take::AtMost(5000), Take::BlockFor(1)];
@@ -272,16 +289,49 @@ mod early_answers {
 mod waiting {
     use super::*;
 
-    #[test]
-    fn ends_when_the_time_without_a_byte_is_up() {
-        let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
+    /// How long the client waits, in ms, for a silent peer that it has sent a request or could not.
+    #[track_caller]
+    fn waits(takes: &[Take], timeout: Option<u64>, deadline: Option<u64>) -> u64 {
+        let mut script = Script::default().taking(takes.iter().copied());
+        let (mut clock, mut buffer) = (Clock::default(), [0; 128]);
         let mut connection = connect(&mut script, &mut clock, &mut buffer);
-        connection.set_timeout(Some(Duration::from_secs(3)));
-        connection.request("GET", "/", &[], b"").unwrap();
-        assert_eq!(connection.response().unwrap_err(), HttpError::TimedOut);
+        connection.set_timeout(timeout.map(Duration::from_millis));
+        connection.set_deadline(deadline.map(Instant::from_millis));
+        let sent = connection.request("POST", "/", &[], &[b'x'; 900]);
+        let answered = sent.and_then(|()| connection.response().map(|_| ()));
+        assert_eq!(answered, Err(HttpError::TimedOut));
         drop(connection);
-        assert_eq!(clock.now, Instant::from_millis(3000));
-        released_once(&script, 1, 0);
+        clock.now.as_micros() / 1000
+    }
+
+    #[test]
+    fn ends_at_the_time_out_or_the_deadline_whichever_comes_first() {
+        for takes in [&[][..], &[Take::Block], &[Take::AtMost(128), Take::Block]] {
+            assert_eq!(waits(takes, Some(3050), None), 3050, "{takes:?}");
+            assert_eq!(waits(takes, None, Some(3050)), 3050, "{takes:?}");
+            assert_eq!(waits(takes, Some(3050), Some(1010)), 1010, "{takes:?}");
+            assert_eq!(waits(takes, Some(1010), Some(3050)), 1010, "{takes:?}");
+            assert_eq!(waits(takes, Some(30), Some(3050)), 30, "{takes:?}");
+        }
+    }
+
+    #[test]
+    fn begins_anew_with_every_byte_sent() {
+        // 29 looks of 100 ms and one of 1 ms that finds room.
+        let takes = [Take::AtMost(128), Take::BlockFor(30), Take::AtMost(1), Take::BlockFor(30)];
+        assert_eq!(waits(&takes, Some(3000), None), 2901 + 2901 + 3000);
+    }
+
+    #[test]
+    fn is_not_begun_once_the_deadline_has_passed() {
+        let mut clock = Clock { now: Instant::from_millis(50), ..Clock::default() };
+        let (mut script, mut buffer) = (Script::new([bytes(OK)]), [0; 128]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.request("GET", "/", &[], b"").unwrap();
+        connection.set_deadline(Some(Instant::from_millis(50)));
+        assert_eq!(connection.response().unwrap_err(), HttpError::TimedOut);
+        connection.set_deadline(Some(Instant::from_millis(51)));
+        assert_eq!(read_all(&mut connection).unwrap(), b"ok");
     }
 
     #[test]
@@ -414,11 +464,33 @@ mod kept_connections {
         assert!(!connection.is_open());
         let socket = connection.parts_mut().0.open();
         connection.attach(socket);
+        assert_eq!(connection.response().unwrap_err(), HttpError::ResponseNotReady);
         connection.request("GET", "/2", &[], b"").unwrap();
         assert_eq!(read_all(&mut connection).unwrap(), b"ok");
+        assert!(connection.is_open());
+        let socket = connection.parts_mut().0.open();
+        connection.attach(socket);
         drop(connection);
-        assert_eq!(script.sockets, 2);
-        released_once(&script, 2, 0);
+        assert_eq!(script.sockets, 3);
+        released_once(&script, 3, 0);
+    }
+
+    #[test]
+    fn forget_what_befell_the_socket_before() {
+        let mut script = Script::new([Say::Close]).taking([Take::Fail]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.request("GET", "/", &[], b"").unwrap();
+        assert_eq!(connection.response().unwrap_err(), HttpError::Send(AttemptError::Reset));
+        let stack = &mut **connection.parts_mut().0;
+        *stack = Script::new([Say::Close]);
+        let socket = stack.open();
+        connection.attach(socket);
+        // A fresh connection is not asked whether it is stale.
+        connection.request("GET", "/", &[], b"").unwrap();
+        assert_eq!(connection.response().unwrap_err(), HttpError::EmptyReply);
+        drop(connection);
+        released_once(&script, 0, 1);
     }
 }
 
@@ -525,6 +597,21 @@ mod answers {
         assert_eq!((response.status(), response.is_closed()), (200, false));
         drop(connection);
         released_once(&script, 0, 1);
+    }
+
+    #[test]
+    fn read_in_small_pieces_come_through_the_buffer() {
+        let says = [bytes("HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"), bytes([b'x'; 9000])];
+        let (mut script, mut clock, mut buffer) = (Script::new(says), Clock::default(), [0; 509]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.request("GET", "/", &[], b"").unwrap();
+        let mut response = connection.response().unwrap();
+        for _ in 0..9000 {
+            assert_eq!(response.read(&mut [0; 1]), Ok(1));
+        }
+        drop(connection);
+        let free = 500 - "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n".len();
+        assert_eq!(script.receives.len(), 1 + 9000_usize.div_ceil(free));
     }
 
     /// Nothing is copied, and the stack is asked for as much as the caller has room for.

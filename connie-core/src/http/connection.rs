@@ -7,9 +7,10 @@ use embedded_nal::nb;
 
 use super::body::BodyDecoder;
 use super::error::HttpError;
+use super::host::Host;
 use super::link::{Lent, Link};
 use super::reply::{Inbox, Response};
-use super::request::{Host, RequestBody, RequestHead, RequestKind};
+use super::request::{RequestBody, RequestHead, RequestKind};
 use super::response::Framing;
 use super::syntax::{copy, spell};
 use crate::race::AttemptError;
@@ -86,7 +87,7 @@ impl<S: RaceStack, W, B> fmt::Debug for HttpConnection<S, W, B> {
 }
 
 /// How far the exchange has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     /// Between two requests.
     Idle,
@@ -105,7 +106,7 @@ pub(super) enum Phase {
 }
 
 /// What is to come of a request's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Left {
     Bytes(u64),
     Chunks,
@@ -190,7 +191,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         let joined = copy(body, self.room().get_mut(length..).unwrap_or_default());
         self.begin_upload(length.saturating_add(joined), framing)?;
         self.upload(body.get(joined..).unwrap_or_default())?;
-        if self.phase != Phase::Uploading(Left::Refused) {
+        if !self.is_refused() {
             self.phase = Phase::Waiting;
         }
         Ok(())
@@ -280,7 +281,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
             Phase::Uploading(Left::Bytes(missing)) => return Err(HttpError::BodyTooShort { missing }),
             Phase::Uploading(Left::Chunks) => {
                 self.upload(b"0\r\n\r\n")?;
-                if self.phase == Phase::Uploading(Left::Chunks) {
+                if !self.is_refused() {
                     self.phase = Phase::Waiting;
                 }
             }
@@ -421,7 +422,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         if !self.link.is_open() {
             return Err(HttpError::NotConnected);
         }
-        if !self.used || self.link.try_receive(&mut [0]) == Err(nb::Error::WouldBlock) {
+        if !self.used || matches!(self.link.try_receive(&mut [0]), Err(nb::Error::WouldBlock)) {
             return Ok(());
         }
         self.link.release();
@@ -477,7 +478,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
             return Ok(());
         }
         let mut limit = self.link.limit().map_err(|error| self.fail(error))?;
-        while !rest.is_empty() && self.phase != Phase::Uploading(Left::Refused) {
+        while !rest.is_empty() && !self.is_refused() {
             match self.link.try_send(rest) {
                 Ok(count) => {
                     rest = rest.get(count..).unwrap_or_default();
@@ -488,7 +489,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
                 Err(nb::Error::WouldBlock) => {
                     self.hear_early_answer();
                     let pause = Some(EARLY_ANSWER_PAUSE);
-                    if self.phase != Phase::Uploading(Left::Refused) {
+                    if !self.is_refused() {
                         self.link.wait(Interest::Send, limit, pause).map_err(|error| self.fail(error))?;
                     }
                 }
@@ -533,6 +534,11 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
     /// The length of [`room`](Self::room).
     pub(super) fn capacity(&self) -> usize {
         self.buffer.as_ref().len().saturating_sub(self.host)
+    }
+
+    /// Whether the server has stopped listening to the body that was being sent.
+    fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Uploading(Left::Refused))
     }
 
     /// Gives up sending the body, so that the answer can be read.

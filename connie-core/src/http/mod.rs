@@ -45,6 +45,7 @@
 mod body;
 mod connection;
 mod error;
+mod host;
 mod link;
 mod reply;
 mod request;
@@ -54,7 +55,8 @@ mod syntax;
 pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
 pub use connection::{HttpConnection, MAX_INTERIM};
 pub use error::HttpError;
+pub use host::Host;
 pub use link::Lent;
 pub use reply::Response;
-pub use request::{Host, RequestBody, RequestHead, RequestKind};
+pub use request::{RequestBody, RequestHead, RequestKind};
 pub use response::{Framing, HeadScanner, Header, Headers, MAX_HEADERS, Parsed, ResponseHead, Version};

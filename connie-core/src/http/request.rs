@@ -1,114 +1,10 @@
 //! Writes the head of a request, and refuses whatever could make two requests of one.
 
 use core::fmt;
-use core::net::Ipv6Addr;
 
 use super::error::HttpError;
+use super::host::is_host_value;
 use super::syntax::{Writer, elements, is_field_value, is_token};
-
-/// The host that requests go to, as the `Host` field names it (RFC 9110 section 7.2, RFC 9112 section 3.2).
-///
-/// ```
-/// use connie_core::http::Host;
-///
-/// let mut text = [0; 64];
-/// let length = Host::http("2001:db8::1", 8080).write(&mut text)?;
-/// assert_eq!(&text[..length], b"[2001:db8::1]:8080");
-/// let length = Host::https("name.test", 443).write(&mut text)?;
-/// assert_eq!(&text[..length], b"name.test");
-/// # Ok::<(), connie_core::http::HttpError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Host<'a> {
-    name: &'a str,
-    port: u16,
-    default_port: u16,
-}
-
-impl<'a> Host<'a> {
-    /// A host and port of an `http` URL. `name` is a registered name, an IPv4 address, or an IPv6 address with or without its
-    /// brackets and its zone.
-    #[must_use]
-    pub const fn http(name: &'a str, port: u16) -> Self {
-        Host { name, port, default_port: 80 }
-    }
-
-    /// A host and port of an `https` URL.
-    #[must_use]
-    pub const fn https(name: &'a str, port: u16) -> Self {
-        Host { name, port, default_port: 443 }
-    }
-
-    /// Writes the field's value into `to` and says how long it is.
-    ///
-    /// An IPv6 address is put in brackets and loses its zone, which has a meaning on this machine only (RFC 4007 section 11).
-    /// The port is left out where it is the scheme's default.
-    ///
-    /// # Errors
-    ///
-    /// [`HttpError::InvalidHost`] where the name is empty or holds what a URL's host cannot (RFC 3986 section 3.2.2);
-    /// [`HttpError::BufferTooSmall`].
-    pub fn write(&self, to: &mut [u8]) -> Result<usize, HttpError> {
-        let mut writer = Writer::after(to, 0);
-        match self.ipv6()? {
-            Some(address) => {
-                writer.put(b"[")?;
-                writer.put(address.as_bytes())?;
-                writer.put(b"]")?;
-            }
-            None => writer.put(self.name.as_bytes())?,
-        }
-        if self.port != self.default_port {
-            writer.put(b":")?;
-            writer.put_decimal(u64::from(self.port))?;
-        }
-        Ok(writer.length())
-    }
-
-    /// The bare IPv6 address, or `None` for a name that is a registered name or an IPv4 address.
-    fn ipv6(&self) -> Result<Option<&'a str>, HttpError> {
-        let bare = self.name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let inner = bare.unwrap_or(self.name);
-        if bare.is_none() && !inner.contains(':') {
-            let valid = !inner.is_empty() && inner.bytes().all(is_reg_name_byte);
-            return if valid { Ok(None) } else { Err(HttpError::InvalidHost) };
-        }
-        let address = inner.split('%').next().unwrap_or_default();
-        match address.parse::<Ipv6Addr>() {
-            Ok(_) => Ok(Some(address)),
-            Err(_) => Err(HttpError::InvalidHost),
-        }
-    }
-}
-
-/// RFC 3986 section 3.2.2, `reg-name`: unreserved, percent-encoded and sub-delims.
-const fn is_reg_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'%'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-        )
-}
-
-/// Whether `value` can be the value of a `Host` field: a host as above, with or without brackets and a port, or nothing (RFC 9112
-/// section 3.2: empty where the target has no authority).
-fn is_host_value(value: &str) -> bool {
-    value.bytes().all(|byte| is_reg_name_byte(byte) || matches!(byte, b'[' | b']' | b':'))
-}
 
 /// What about a request decides how its answer is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +195,7 @@ fn is_reserved(name: &str) -> bool {
 mod tests {
     extern crate std;
     use super::*;
-    use std::string::{String, ToString};
+    use std::string::String;
 
     #[track_caller]
     fn head(method: &str, target: &str, headers: &[(&str, &str)], body: RequestBody) -> String {
@@ -325,13 +221,6 @@ mod tests {
         let error = head.header(name, value.as_bytes()).unwrap_err();
         assert_eq!(head.length(), length, "something was written");
         error
-    }
-
-    #[track_caller]
-    fn host(host: Host<'_>) -> Result<String, HttpError> {
-        let mut text = [0; 64];
-        let length = host.write(&mut text)?;
-        Ok(core::str::from_utf8(&text[..length]).unwrap().to_string())
     }
 
     #[test]
@@ -376,6 +265,13 @@ mod tests {
         for target in ["/ HTTP/1.1\r\nX: y", "/a b", "/\r", "/\n", "/\0", "/\t", "/\x7f", "/é", "/a#b", " /"]
         {
             assert_eq!(refused("GET", target, "a"), HttpError::InvalidTarget, "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_could_split_the_request_is_refused() {
+        for host in ["a b", "a\r\nX: y", "a\0", "a/b", "a@b", "\u{e9}"] {
+            assert_eq!(refused("GET", "/", host), HttpError::InvalidHost, "{host:?}");
         }
     }
 
@@ -430,42 +326,5 @@ mod tests {
             head.header("connection", value.as_bytes()).unwrap();
             assert_eq!(head.closes(), closes, "{value}");
         }
-    }
-
-    #[test]
-    fn a_host_is_written_as_a_url_spells_it() {
-        assert_eq!(host(Host::http("name.test", 80)).unwrap(), "name.test");
-        assert_eq!(host(Host::http("name.test", 443)).unwrap(), "name.test:443");
-        assert_eq!(host(Host::https("name.test", 443)).unwrap(), "name.test");
-        assert_eq!(host(Host::http("192.0.2.1", 8080)).unwrap(), "192.0.2.1:8080");
-        assert_eq!(host(Host::http("::1", 80)).unwrap(), "[::1]");
-        assert_eq!(host(Host::http("[::1]", 81)).unwrap(), "[::1]:81");
-        assert_eq!(host(Host::http("fe80::1%eth0", 80)).unwrap(), "[fe80::1]");
-        assert_eq!(host(Host::http("my_host.", 80)).unwrap(), "my_host.");
-    }
-
-    #[test]
-    fn a_host_that_no_url_could_hold_is_refused() {
-        let names = [
-            "",
-            "a b",
-            "a/b",
-            "a@b",
-            "a\r\nX: y",
-            "a:80",
-            "[::1",
-            "::1]",
-            "[a]",
-            "[]",
-            "é",
-            "a?b",
-            ":::",
-            "a#",
-        ];
-        for name in names {
-            assert_eq!(host(Host::http(name, 80)), Err(HttpError::InvalidHost), "{name:?}");
-        }
-        assert_eq!(Host::http("name.test", 80).write(&mut [0; 8]), Err(HttpError::BufferTooSmall));
-        assert_eq!(refused("GET", "/", "a b"), HttpError::InvalidHost);
     }
 }

@@ -523,6 +523,19 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_the_protocol_ends_the_connection_for_http() {
+        use RequestKind::{Connect, Other};
+        for (raw, request, closes) in [
+            ("HTTP/1.1 101 Other\r\n\r\n", Other, true),
+            ("HTTP/1.1 200 Yes\r\n\r\n", Connect, true),
+            ("HTTP/1.1 204 Empty\r\n\r\n", Other, false),
+            ("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", Connect, false),
+        ] {
+            head(raw.as_bytes(), |head| assert_eq!(head.will_close(request), closes, "{raw:?}"));
+        }
+    }
+
+    #[test]
     fn trailers_are_read_as_headers_are() {
         let mut section = b"A: b\r\n c\r\nD:\r\n\r\n".to_vec();
         read_trailers(&mut section).unwrap();

@@ -61,10 +61,12 @@ pub(super) fn copy(from: &[u8], to: &mut [u8]) -> usize {
 
 /// Moves the `length` bytes at `from` of `bytes` down to `to`. Does nothing where that is not a move downwards within `bytes`.
 pub(super) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize) {
-    let end = from.saturating_add(length);
-    if to < from && end <= bytes.len() {
-        // `end - from` does not wrap, since `end` saturates above `from`; the target ends below the source.
-        bytes.copy_within(from..end, to);
+    let (Some(end), Some(shift)) = (from.checked_add(length), from.checked_sub(to)) else { return };
+    let stretch = bytes.get_mut(to..end).unwrap_or_default();
+    let whole = stretch.len();
+    // A stretch shorter than the shift holds nothing to move.
+    if 0 < shift && shift < whole {
+        stretch.copy_within(shift..whole, 0);
     }
 }
 
