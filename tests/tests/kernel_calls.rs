@@ -1,0 +1,234 @@
+//! The system calls of a race, as `strace` sees them, and what becomes of a race whose calls fail: `strace` can make a call
+//! return any error, the rare ones too.
+#![cfg(target_os = "linux")]
+
+mod kernel_support;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use connie_tests::clock::pause;
+use connie_tests::lab::{Behaviour, in_namespace, ms, v4};
+use connie_tests::servers::Live;
+use kernel_support::traced::{Call, OneRace, traced};
+use kernel_support::{at, unattended};
+use rustix::process::Signal;
+
+fn count(calls: &[Call], name: &str, with: &str) -> usize {
+    calls.iter().filter(|call| call.name == name && call.line.contains(with)).count()
+}
+
+fn listing(calls: &[Call]) -> String {
+    calls.iter().map(|call| format!("{}\n", call.line)).collect()
+}
+
+/// The calls in the order of their waits: what follows each `ppoll`, up to the next.
+fn after_each_wait(calls: &[Call]) -> impl Iterator<Item = (&Call, &[Call])> {
+    let waits = calls.iter().enumerate().filter(|(_, call)| call.name == "ppoll");
+    waits.map(|(index, wait)| {
+        let rest = &calls[index + 1..];
+        let end = rest.iter().position(|call| call.name == "ppoll").unwrap_or(rest.len());
+        (wait, &rest[..end])
+    })
+}
+
+/// The most sockets that were open at once: `socket` opens one, `close` closes it.
+fn most_open(calls: &[Call]) -> usize {
+    let (mut open, mut most) = (BTreeSet::new(), 0);
+    for call in calls {
+        match &*call.name {
+            "socket" if call.returned >= 0 => {
+                assert!(open.insert(call.returned), "opened twice: {}", call.line);
+            }
+            "close" => {
+                let descriptor = call.line.split(['(', ')']).nth(1).and_then(|text| text.parse().ok());
+                assert!(
+                    descriptor.is_some_and(|it| open.remove(&it)),
+                    "not one of the race's: {}",
+                    call.line
+                );
+            }
+            _ => {}
+        }
+        most = most.max(open.len());
+    }
+    assert_eq!(open.len(), 1, "the winner's is the only one left\n{}", listing(calls));
+    most
+}
+
+/// Twelve attempts: four are refused one after the other, then one wins while seven still wait.
+#[test]
+fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        (1..=4).for_each(|n| lab.set(v4(n), Behaviour::refuse(ms(20 * u64::from(n)))));
+        lab.set(v4(12), Behaviour::accept(ms(100)));
+        let Some((told, calls)) = traced(&[], 12, ms(250), &at((1..=12).map(v4))) else { return };
+        assert_eq!(told.connected().0.ip(), v4(12));
+
+        let text = listing(&calls);
+        let starts: Vec<&str> = calls.iter().take(24).map(|call| &*call.name).collect();
+        assert_eq!(starts, ["socket", "connect"].repeat(12), "a start is two calls\n{text}");
+        assert!(
+            calls[24].name == "ppoll" && calls[24].line.matches("fd=").count() >= 12,
+            "one wait for all\n{text}"
+        );
+        let mut ready = 0;
+        for (wait, answers) in after_each_wait(&calls) {
+            let questions = answers.iter().filter(|call| call.name == "getsockopt").count();
+            assert_eq!(usize::try_from(wait.returned).ok(), Some(questions), "{}\n{text}", wait.line);
+            ready += questions;
+        }
+        assert_eq!((ready, count(&calls, "getsockopt", "SO_ERROR")), (5, 5), "{text}");
+        assert_eq!(
+            (count(&calls, "setsockopt", "TCP_NODELAY"), count(&calls, "setsockopt", "SO_LINGER")),
+            (1, 7)
+        );
+        // Nothing else: no epoll, no pipe, no timer, no call to make a socket non-blocking.
+        let of_the_race = ["socket", "connect", "ppoll", "getsockopt", "setsockopt", "close"];
+        let others: Vec<&Call> = calls.iter().filter(|call| !of_the_race.contains(&&*call.name)).collect();
+        let others: Vec<&str> = others.iter().map(|call| &*call.name).collect();
+        // The winner is made blocking; then the program asks for its two ends.
+        assert_eq!(others, ["ioctl", "getpeername", "getsockname"], "{text}");
+    });
+}
+
+#[test]
+fn a_race_of_64_addresses_over_4_sockets_never_has_more_than_4_open() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(64), Behaviour::accept(ms(10)));
+        (1..=3).for_each(|n| lab.set(v4(10 * n), Behaviour::refuse(ms(3))));
+        let Some((told, calls)) = traced(&[], 4, ms(20), &at((1..=64).map(v4))) else { return };
+        assert_eq!(told.connected().0.ip(), v4(64));
+        assert_eq!(most_open(&calls), 4);
+        assert!(count(&calls, "socket", "") >= 64, "{}", listing(&calls));
+    });
+}
+
+#[test]
+fn a_wait_that_a_signal_interrupts_is_waited_again() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(2), Behaviour::accept(ms(100)));
+        let interrupted = ["-e", "inject=ppoll:error=EINTR:when=1..5"];
+        let Some((told, calls)) = traced(&interrupted, 2, ms(250), &at([v4(1), v4(2)])) else { return };
+        assert_eq!(told.connected().0.ip(), v4(2));
+        let waits = (count(&calls, "ppoll", "EINTR"), count(&calls, "ppoll", ""));
+        assert!(waits.0 == 5 && waits.1 <= 7, "it spins: {}", listing(&calls));
+        assert_eq!(count(&calls, "getsockopt", "SO_ERROR"), 1, "nothing was ready before");
+    });
+}
+
+/// Where the kernel cannot even wait, the race asks each socket, and rests between its questions.
+#[test]
+fn a_wait_that_fails_neither_ends_the_race_nor_makes_it_spin() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(2), Behaviour::accept(ms(60)));
+        // One wait and two questions a turn: three turns.
+        let out_of_memory = ["-e", "inject=ppoll:error=ENOMEM:when=1..9"];
+        let Some((told, calls)) = traced(&out_of_memory, 2, ms(250), &at([v4(1), v4(2)])) else { return };
+        assert_eq!(told.connected().0.ip(), v4(2));
+        assert_eq!((count(&calls, "ppoll", "ENOMEM"), count(&calls, "clock_nanosleep", "")), (9, 3));
+    });
+}
+
+#[test]
+fn a_process_that_is_stopped_and_continued_goes_on_with_its_race() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(2), Behaviour::accept(ms(200)));
+        let mut race = OneRace::start(2, ms(250), &at([v4(1), v4(2)]));
+        lab.wait_until(ms(5000), |log| log.attempts().len() == 2);
+        for _ in 0..4 {
+            race.signal(Signal::STOP);
+            pause(ms(15));
+            race.signal(Signal::CONT);
+            pause(ms(15));
+        }
+        let told = race.told();
+        assert_eq!(told.attempts.len(), 2, "the stops have started something: {:?}", told.attempts);
+        assert_eq!(told.connected().0.ip(), v4(2));
+    });
+}
+
+/// Races a first address, one of whose calls fails with `error`, and a good second one.
+#[track_caller]
+fn first_fails(call: &str, error: &str, outcome: &str) -> bool {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let first = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), server.address().port()));
+    let fault = format!("inject={call}:error={error}:when=1");
+    let Some((told, calls)) = traced(&["-e", &fault], 1, Duration::from_secs(5), &[first, server.address()])
+    else {
+        return false;
+    };
+    assert_eq!(told.outcomes(first), [outcome], "{error} of {call}: {}", told.result);
+    assert_eq!(told.connected().0, server.address(), "{error} of {call}: {}", told.result);
+    assert_eq!(most_open(&calls), 1, "{}", listing(&calls));
+    // It has not waited before the second address was tried.
+    let (wait, second) =
+        (calls.iter().position(|it| it.name == "ppoll"), calls.iter().rposition(|it| it.name == "socket"));
+    assert!(wait > second, "{}", listing(&calls));
+    true
+}
+
+/// One socket, and five seconds of patience: the second address starts because the first has failed.
+#[test]
+fn an_error_of_connect_fails_its_address_at_once_and_no_other() {
+    let cases = [
+        ("ENETUNREACH", "unreachable"),
+        ("EHOSTUNREACH", "unreachable"),
+        ("EHOSTDOWN", "unreachable"),
+        ("EACCES", "unreachable"),
+        ("EPERM", "unreachable"),
+        ("EADDRNOTAVAIL", "unreachable"),
+        ("ECONNREFUSED", "refused"),
+        ("ETIMEDOUT", "timed_out"),
+        ("ECONNRESET", "reset"),
+        ("EINVAL", "other"),
+        ("EAGAIN", "other"),
+    ];
+    for (error, outcome) in cases {
+        if !first_fails("connect", error, outcome) {
+            return;
+        }
+    }
+    for error in ["EAFNOSUPPORT", "EACCES", "EPERM"] {
+        first_fails("socket", error, "unreachable");
+    }
+}
+
+/// `EMFILE` is shown with real descriptors in `kernel_descriptors.rs`; the others need the whole machine.
+#[test]
+fn case_70_whatever_keeps_the_third_socket_from_opening_the_race_goes_on_with_two() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(3), Behaviour::accept(ms(10)));
+        for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
+            let fault = format!("inject=socket:error={error}:when=3");
+            let Some((told, calls)) = traced(&["-e", &fault], 4, ms(100), &at((1..=4).map(v4))) else {
+                return;
+            };
+            assert_eq!(told.connected().0.ip(), v4(3), "{error}");
+            assert_eq!(told.outcomes(at([v4(3)])[0]), ["out_of_sockets", "established"], "{error}");
+            assert_eq!(most_open(&calls), 2, "{error}\n{}", listing(&calls));
+        }
+    });
+}
+
+/// With the network down no address can be reached: the list is not walked.
+#[test]
+fn case_63_a_network_that_is_down_ends_the_race() {
+    let network_down = ["-e", "inject=connect:error=ENETDOWN:when=1"];
+    let addresses = [2, 3].map(|n| SocketAddr::from((Ipv4Addr::new(127, 0, 0, n), 9)));
+    let Some((told, calls)) = traced(&network_down, 1, ms(250), &addresses) else { return };
+    assert!(
+        told.result.starts_with("failed ") && told.result.ends_with("the network is down"),
+        "{}",
+        told.result
+    );
+    let names: Vec<&str> = calls.iter().map(|call| &*call.name).collect();
+    assert_eq!(names, ["socket", "connect", "close"]);
+}
