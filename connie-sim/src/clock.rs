@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Foreign, Instant, Waiter, Wake, Watched};
 
 use crate::rng::Rng;
 use crate::stack::{Socket, Stack};
@@ -121,5 +121,21 @@ impl Waiter<Stack> for Clock {
             Some(at) if at <= self.time.get() => Wake::Canceled,
             _ => Wake::Look,
         }
+    }
+}
+
+impl Waiter<Foreign<Stack>> for Clock {
+    fn now(&mut self) -> Instant {
+        self.time.get()
+    }
+
+    #[track_caller]
+    fn wait(
+        &mut self,
+        stack: &mut Foreign<Stack>,
+        sockets: &mut [Watched<'_, Socket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        self.wait(stack.get_mut(), sockets, until)
     }
 }

@@ -13,12 +13,15 @@ use crate::rng::Rng;
 use crate::stream::{Received, Stream, earliest};
 use crate::tally::Tally;
 
+/// More sockets than a program asks for at one moment: 255 attempts for each of ten races, and a few more.
+const OPENS_AT_ONE_MOMENT: u32 = 3_000;
+
 /// A TCP stack in virtual time, with the hosts that it leads to.
 ///
 /// A SYN is sent at once and again 1, 3, 7, 15, 31 and 63 s later, and the attempt times out after 127 s, as on Linux before
 /// 6.5. An address without a host stays silent.
 ///
-/// It panics on what no client may do: use a socket after its failure was reported, connect one socket to two
+/// It panics on what no client may do: ask for sockets without end at one moment, use a socket after its failure was reported, connect one socket to two
 /// addresses, read or write before the handshake is complete.
 #[derive(Debug)]
 pub struct Stack {
@@ -30,6 +33,9 @@ pub struct Stack {
     peak: usize,
     /// How many sockets were ever asked for.
     asked: u32,
+    /// How many of them at the moment of the last.
+    asked_now: u32,
+    last_asked: Instant,
     failed_opens: u32,
     serial: u32,
     rules: Rules,
@@ -72,10 +78,8 @@ pub struct Error(AttemptError);
 
 impl TcpError for Error {
     fn kind(&self) -> TcpErrorKind {
-        match self.0 {
-            AttemptError::Reset => TcpErrorKind::PipeClosed,
-            _ => TcpErrorKind::Other,
-        }
+        // `PipeClosed` would say that the peer has ended in good order.
+        TcpErrorKind::Other
     }
 }
 
@@ -121,6 +125,8 @@ impl Stack {
             open: 0,
             peak: 0,
             asked: 0,
+            asked_now: 0,
+            last_asked: Instant::ZERO,
             failed_opens: 0,
             serial: 0,
             rules: Rules {
@@ -433,6 +439,17 @@ impl Stack {
         }
     }
 
+    fn count_open(&mut self) {
+        let now = self.now();
+        self.asked += 1;
+        self.asked_now = if now == self.last_asked { self.asked_now + 1 } else { 1 };
+        self.last_asked = now;
+        assert!(
+            self.asked_now < OPENS_AT_ONE_MOMENT,
+            "livelock: a socket is asked for at {now} over and over"
+        );
+    }
+
     /// Frees the slot of `socket` and counts how it ended.
     fn release(&mut self, socket: &Socket, reset: bool) {
         self.catch_up();
@@ -469,7 +486,7 @@ impl TcpClientStack for Stack {
     type Error = Error;
 
     fn socket(&mut self) -> Result<Socket, Error> {
-        self.asked += 1;
+        self.count_open();
         if self.is_gone() {
             return Err(Error(AttemptError::StackGone));
         }

@@ -1,0 +1,309 @@
+//! Every reachable state of small races, searched breadth first over the real `Race`, with a referee that holds it to the seven
+//! laws after each step.
+//!
+//! ```text
+//! cargo run --profile search -p connie-sim --bin exhaustive             a minute's worth
+//! cargo run --profile search -p connie-sim --bin exhaustive -- --large  all of it
+//! cargo run --profile search -p connie-sim --bin exhaustive -- --quick  seconds, for the list of mutants
+//! ```
+//!
+//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an attempt succeeds or
+//! fails, the stack is out of sockets or gone, an answer comes, a second answer takes addresses back and brings new ones, the
+//! caller cancels, or time passes by a unit as long as the race waits. States are the same when the race's fingerprint and what
+//! the world still has in store are the same; that is our own dozen lines, since a general model checker would want the race
+//! rewritten as its model, and the point is to check the race itself.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use connie_core::{AttemptError, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race};
+use connie_sim::{Referee, address};
+
+const DESTINATIONS: usize = 4;
+const SOCKETS: usize = 3;
+const UNIT: Duration = Duration::from_millis(10);
+
+/// How much is searched.
+#[derive(Clone, Copy)]
+struct Size {
+    destinations: usize,
+    sockets: usize,
+    /// The deadline, in units.
+    units: u32,
+}
+
+fn main() -> ExitCode {
+    let size = match std::env::args().nth(1).as_deref() {
+        None => Size { destinations: 3, sockets: 2, units: 6 },
+        Some("--quick") => Size { destinations: 2, sockets: 2, units: 7 },
+        Some("--large") => Size { destinations: 4, sockets: 3, units: 7 },
+        Some(other) => {
+            eprintln!("exhaustive: {other:?} is not an option: give --quick, --large or nothing");
+            return ExitCode::from(2);
+        }
+    };
+    let (mut races, mut states, mut deepest) = (0, 0, 0);
+    for setting in settings(size) {
+        let search = search(&setting);
+        races += 1;
+        states += search.states;
+        deepest = deepest.max(search.depth);
+    }
+    println!("{races} settings, {states} states, {deepest} steps deep at most: every law holds in each");
+    ExitCode::SUCCESS
+}
+
+/// One kind of race, and what the world has in store for it.
+#[derive(Clone, Debug)]
+struct Setting {
+    config: Config,
+    v6: Vec<SocketAddr>,
+    v4: Vec<SocketAddr>,
+}
+
+fn settings(size: Size) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for count in 1..=size.destinations {
+        for of_v6 in 0..=count {
+            let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
+            let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
+            for config in configs(size) {
+                settings.push(Setting { config, v6: v6.clone(), v4: v4.clone() });
+            }
+        }
+    }
+    settings
+}
+
+/// The `n`th address of a family.
+fn name(family: Family, n: usize) -> SocketAddr {
+    let letter = ["a", "b", "c", "d"][n];
+    address(&format!("{}{letter}", if family == Family::V4 { 4 } else { 6 }))
+}
+
+fn configs(size: Size) -> Vec<Config> {
+    let staggered = Pacing::Staggered { delay: 2 * UNIT, growth_percent: 200 };
+    let mut configs = Vec::new();
+    for pacing in [Pacing::AllAtOnce, staggered, Pacing::OneByOne] {
+        for max_in_flight in 1..=size.sockets {
+            for (evict, hedge) in [(true, true), (true, false), (false, true), (false, false)] {
+                if pacing == Pacing::OneByOne && (evict || hedge || max_in_flight > 1) {
+                    continue;
+                }
+                configs.push(Config {
+                    pacing,
+                    max_in_flight,
+                    evict,
+                    hedge,
+                    resolution_delay: UNIT,
+                    patience: 2 * UNIT,
+                    deadline: Some(size.units * UNIT),
+                    attempt_timeout: (!evict).then_some(3 * UNIT),
+                    ..Config::default()
+                });
+            }
+        }
+    }
+    configs
+}
+
+struct Search {
+    states: usize,
+    depth: usize,
+}
+
+fn search(setting: &Setting) -> Search {
+    let start = World::new(setting);
+    let mut known = HashSet::from([start.key()]);
+    let mut layer = vec![start];
+    let mut depth = 0;
+    while !layer.is_empty() {
+        let mut next = Vec::new();
+        for world in &layer {
+            for event in world.events(setting) {
+                let mut world = world.clone();
+                world.happens(event, setting);
+                if known.insert(world.key()) {
+                    next.push(world);
+                }
+            }
+        }
+        depth += 1;
+        layer = next;
+    }
+    Search { states: known.len(), depth }
+}
+
+/// A race, and all around it.
+#[derive(Clone)]
+struct World {
+    race: Race<DESTINATIONS, SOCKETS, 8>,
+    referee: Referee,
+    now: Instant,
+    /// What the race waits for; `None` while it has more to say.
+    waits: Option<Wait>,
+    answers: [Answer; 2],
+    /// Whether the stack may still run out of sockets.
+    plenty: bool,
+    /// An attempt that has ended.
+    late: Option<AttemptId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Wait {
+    Until(Instant),
+    ForInput,
+    Over,
+}
+
+/// How far an answer has come: the first holds all addresses but the last, the second all but the first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Answer {
+    None,
+    First,
+    Second,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Poll,
+    Tick,
+    Succeed(AttemptId),
+    Fail(AttemptId, AttemptError),
+    Resolve(Family),
+    ResolutionFails(Family),
+    Cancel,
+}
+
+impl World {
+    fn new(setting: &Setting) -> Self {
+        let now = Instant::from_millis(1_000);
+        World {
+            race: Race::new(&setting.config, now),
+            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, now),
+            now,
+            waits: None,
+            answers: [Answer::None; 2],
+            plenty: true,
+            late: None,
+        }
+    }
+
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.race.fingerprint(&mut hasher);
+        (self.now, self.waits, self.answers, self.plenty).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// All that may happen now.
+    fn events(&self, setting: &Setting) -> Vec<Event> {
+        let mut events = Vec::new();
+        match self.waits {
+            Some(Wait::Over) => return events,
+            None => events.push(Event::Poll),
+            Some(Wait::Until(_)) => events.push(Event::Tick),
+            Some(Wait::ForInput) => {}
+        }
+        for (id, _) in self.referee.open() {
+            events.push(Event::Succeed(id));
+            events.push(Event::Fail(id, AttemptError::Refused));
+            if self.plenty {
+                events.push(Event::Fail(id, AttemptError::OutOfSockets));
+            }
+        }
+        if let Some((id, _)) = self.referee.open().next() {
+            events.push(Event::Fail(id, AttemptError::StackGone));
+        }
+        for family in [Family::V6, Family::V4] {
+            match (self.answers[family as usize], self.addresses(setting, family).len()) {
+                (Answer::None, _) => {
+                    events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
+                }
+                (Answer::First, 2..) => events.push(Event::Resolve(family)),
+                _ => {}
+            }
+        }
+        events.push(Event::Cancel);
+        assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
+        events
+    }
+
+    fn happens(&mut self, event: Event, setting: &Setting) {
+        match event {
+            Event::Poll => self.poll(),
+            Event::Tick => {
+                self.now = self.now + UNIT;
+                self.waits = None;
+            }
+            Event::Succeed(id) => {
+                self.late = Some(id);
+                self.tell(Input::AttemptSucceeded { id });
+            }
+            Event::Fail(id, error) => {
+                self.late = Some(id);
+                self.plenty &= error != AttemptError::OutOfSockets;
+                self.tell(Input::AttemptFailed { id, error });
+            }
+            Event::Resolve(family) => {
+                let all = self.addresses(setting, family);
+                let answer = &mut self.answers[family as usize];
+                let addresses = match (&answer, all) {
+                    (Answer::None, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
+                    (Answer::None, all) => all,
+                    (_, all) => &all[1..],
+                };
+                *answer = if *answer == Answer::None { Answer::First } else { Answer::Second };
+                self.tell(Input::Resolved { family, addresses });
+            }
+            Event::ResolutionFails(family) => {
+                self.answers[family as usize] = Answer::Second;
+                self.tell(Input::ResolutionFailed { family });
+            }
+            Event::Cancel => self.tell(Input::Cancel),
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.referee.hears(&input);
+        self.race.handle_input(input, self.now);
+        self.waits = None;
+    }
+
+    fn poll(&mut self) {
+        let output = self.race.poll_output(self.now);
+        self.referee.sees(&output, self.now);
+        match output {
+            Output::StartAttempt { .. } => {}
+            Output::CancelAttempt { id } => self.late = Some(id),
+            Output::WaitUntil(until) => self.waits = Some(Wait::Until(until)),
+            Output::WaitForInput => self.waits = Some(Wait::ForInput),
+            Output::Established { .. } | Output::Failed(_) => self.waits = Some(Wait::Over),
+        }
+        self.ignores_late_results();
+    }
+
+    /// A result of an attempt that has ended changes nothing.
+    fn ignores_late_results(&self) {
+        let Some(id) = self.late else { return };
+        for input in [
+            Input::AttemptSucceeded { id },
+            Input::AttemptFailed { id, error: AttemptError::OutOfSockets },
+            Input::AttemptFailed { id, error: AttemptError::StackGone },
+        ] {
+            let mut world = self.clone();
+            world.race.handle_input(input, self.now);
+            assert!(world.key() == self.key(), "law 3: a late result of {id} changed the race");
+        }
+    }
+
+    fn addresses<'a>(&self, setting: &'a Setting, family: Family) -> &'a [SocketAddr] {
+        match family {
+            Family::V4 => &setting.v4,
+            Family::V6 => &setting.v6,
+        }
+    }
+}
