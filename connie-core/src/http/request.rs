@@ -88,7 +88,7 @@ impl<'b> RequestHead<'b> {
     /// Begins a head: the request line and the `Host` field, which RFC 9110 section 7.2 wants first.
     ///
     /// An empty `target` is `/`, and one that begins with its query gets a `/` before it (RFC 9112 section 3.2.1). A target may
-    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Host::write`].
+    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Host::write`](super::Host::write).
     ///
     /// # Errors
     ///
