@@ -254,13 +254,11 @@ fn race(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, 
         OsStack { source_v4: options.source_v4, source_v6: options.source_v6, nodelay: options.nodelay };
     let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&config, start);
     let now = Waiter::<OsStack>::now(&mut waiter);
-    match addresses {
-        Some(addresses) => connector.handle_addresses(&addresses, now),
-        // The deadline has passed, or the program has canceled: the race says which.
-        None if waiter.is_canceled() => {
-            let _ = connector.cancel(&mut stack, now);
-        }
-        None => {}
+    if waiter.is_canceled() {
+        // Before the first attempt: no socket is opened.
+        let _ = connector.cancel(&mut stack, now);
+    } else if let Some(addresses) = addresses {
+        connector.handle_addresses(&addresses, now);
     }
     match connector.run(&mut stack, &mut waiter) {
         Ok(connection) => Ok((connection.socket, connection.destination, connector.timeline().into())),
