@@ -70,6 +70,10 @@ fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
         let text = listing(&calls);
         let starts: Vec<&str> = calls.iter().take(24).map(|call| &*call.name).collect();
         assert_eq!(starts, ["socket", "connect"].repeat(12), "a start is two calls\n{text}");
+        assert_eq!(
+            (count(&calls, "socket", "SOCK_NONBLOCK"), count(&calls, "socket", "SOCK_CLOEXEC")),
+            (12, 12)
+        );
         assert!(
             calls[24].name == "ppoll" && calls[24].line.matches("fd=").count() >= 12,
             "one wait for all\n{text}"

@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::{Config, Connector, Failure, Family, Instant, Pacing, Progress, Waiter};
+use connie_core::{Config, Connector, Failure, Family, Instant, Progress, Waiter};
 use connie_std::{OsClock, OsStack, OsWaiter};
 use connie_tests::clock::{pause, poll_until};
 use connie_tests::lab::{Behaviour, Closing, in_namespace, ms, v4, v6};
@@ -18,17 +18,9 @@ use connie_tests::servers::Live;
 use kernel_support::traced::{OneRace, traced};
 use kernel_support::{
     AT_ONCE, PORT, abandon, all_at_once, at, count, everywhere, in_time, nothing_is_left,
-    only_the_winner_is_left, options, outcomes, race, starts, unattended,
+    only_the_winner_is_left, options, outcomes, race, slowly, starts, unattended,
 };
 use rustix::process::Signal;
-
-/// As far apart as the standard lets two starts be: whatever comes sooner was not paced.
-fn slowly() -> Config {
-    Config {
-        pacing: Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 },
-        ..Config::staggered()
-    }
-}
 
 /// IPv6 is switched off: its addresses fail in the call that would have sent the SYN.
 #[test]
@@ -248,6 +240,20 @@ fn case_76_when_every_first_syn_is_lost_a_second_attempt_gets_through() {
             let counts = lab.log().counts(v4(n));
             assert_eq!((counts.first_syns, counts.repeated_syns), (2, 0), "{}", lab.log());
         }
+    });
+}
+
+/// A slow address is not abandoned: its second attempt would only have answered 300 ms later.
+#[test]
+fn case_77_a_slow_address_wins_at_its_time_and_its_second_attempt_is_closed() {
+    in_namespace(|lab| {
+        let _server = Live::silent(everywhere());
+        lab.set(v4(1), Behaviour::accept(ms(400)));
+        let config = Config { patience: ms(300), ..all_at_once(4) };
+        let winner = race(&at([v4(1)]), &options(config)).won_by(v4(1), ms(400));
+        assert_eq!(outcomes(&winner.timeline()), [(v4(1), "established"), (v4(1), "canceled")]);
+        in_time(starts(&winner.timeline(), v4(1))[1], ms(300), "the start of the second");
+        only_the_winner_is_left(lab, &winner);
     });
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use connie_core::race::Style;
-use connie_core::{Config, Failure, Timeline};
+use connie_core::{Config, Failure, Pacing, Timeline};
 use connie_std::{ConnectError, ConnectErrorKind, Connected, Options, connect};
 use connie_tests::clock::timed;
 use connie_tests::lab::{Closing, Lab, TcpState, ms};
@@ -39,6 +39,14 @@ pub fn unattended() -> TcpListener {
 /// A race for which every address is started at once, over at most `sockets` sockets.
 pub fn all_at_once(sockets: usize) -> Config {
     Config { max_in_flight: sockets, ..Config::all_at_once() }
+}
+
+/// As far apart as the standard lets two starts be: whatever comes sooner was not paced.
+pub fn slowly() -> Config {
+    Config {
+        pacing: Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 },
+        ..Config::staggered()
+    }
 }
 
 /// The race, with all else as it comes.
@@ -80,6 +88,15 @@ impl Raced {
     /// Nobody has won, for this reason, and the race was over no sooner than `expected` after its start, and not [`LATE`].
     #[track_caller]
     pub fn lost(self, why: Failure, expected: Duration) -> ConnectError {
+        let took = self.took;
+        let error = self.lost_to(why);
+        in_time(took, expected, &explain(&error));
+        error
+    }
+
+    /// Nobody has won, for this reason.
+    #[track_caller]
+    pub fn lost_to(self, why: Failure) -> ConnectError {
         let error = match self.result {
             Ok(connected) => {
                 panic!("{} has won\n{}", connected.destination(), drawing(&connected.timeline()))
@@ -88,7 +105,6 @@ impl Raced {
         };
         let text = explain(&error);
         assert!(matches!(error.kind(), ConnectErrorKind::Race(failure, _) if *failure == why), "{text}");
-        in_time(self.took, expected, &text);
         error
     }
 }
