@@ -6,7 +6,7 @@ use crate::race::{Families, Family};
 use crate::time::Instant;
 
 /// What has become of the query for one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     /// No answer yet.
     Pending,
@@ -39,7 +39,7 @@ pub(crate) enum StartRule {
 }
 
 /// The state of resolution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Resolution {
     families: Families,
     v4: Answer,

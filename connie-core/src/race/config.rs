@@ -30,7 +30,7 @@ pub enum Pacing {
 }
 
 /// Which address families may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Families {
     /// Both.
     #[default]

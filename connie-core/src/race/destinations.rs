@@ -49,7 +49,7 @@ impl Address {
 }
 
 /// What a destination is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Status {
     /// Waits for its first attempt.
     Fresh,
@@ -66,7 +66,7 @@ enum Status {
 }
 
 /// One destination of a race, as its timeline keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     // The parts of an `Address`, side by side with the rest: 32 bytes in all instead of 40.
     low: u64,
@@ -155,7 +155,7 @@ impl Destination {
 }
 
 /// The table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Destinations<const N: usize> {
     entries: Vec<Destination, N>,
     fresh_v4: u8,

@@ -57,6 +57,7 @@ mod script;
 mod timeline;
 mod waterfall;
 
+use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -263,6 +264,20 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.ended.unwrap_or(self.now).since(self.start)
+    }
+
+    /// Feeds `state` all that decides what the race does from here on, and nothing of what it did: two races that are equal in
+    /// this do the same from now on. For tools that explore the states of a race.
+    #[doc(hidden)]
+    pub fn fingerprint(&self, state: &mut impl Hasher) {
+        // Names are counted, so that one counts from the other.
+        for attempt in &self.in_flight {
+            (attempt.place, attempt.patience_ends, attempt.gives_up).hash(state);
+        }
+        matches!(self.phase, Phase::Won { .. }).hash(state);
+        matches!(self.phase, Phase::Lost(_)).hash(state);
+        (&self.resolution, &self.destinations).hash(state);
+        (self.limit, self.begun, self.delay, self.delay_runs, self.next_start, self.now).hash(state);
     }
 
     /// Takes note of the time. A clock that runs backwards stands still instead.

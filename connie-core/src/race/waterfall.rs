@@ -635,14 +635,8 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     #[test]
     fn a_race_without_addresses() {
         let race = Script::new(&Config::all_at_once(), &[]);
-        assert_eq!(
-            picture(&race, 80, ASCII),
-            "failed after 0.00 ms: no address to connect to\n"
-        );
-        assert_eq!(
-            picture(&race, 40, ASCII),
-            "failed after 0.00 ms:\nno address to connect to\n"
-        );
+        assert_eq!(picture(&race, 80, ASCII), "failed after 0.00 ms: no address to connect to\n");
+        assert_eq!(picture(&race, 40, ASCII), "failed after 0.00 ms:\nno address to connect to\n");
     }
 
     #[test]
