@@ -1,0 +1,207 @@
+//! `connect` on loopback addresses, which every system has: no privilege, no namespace, no measured time.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use connie_core::race::Outcome;
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, Config, Failure};
+use connie_std::{
+    Canceler, ConnectError, ConnectErrorKind, Options, OsSocket, OsStack, Override, connect, connect_socket,
+};
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+/// A port that refuses, for as long as the connection lives whose near end it is: nobody else gets it, and nobody listens.
+fn refusing() -> ((TcpListener, TcpStream), SocketAddr) {
+    let (listener, address) = listener();
+    let stream = TcpStream::connect(address).expect("a connection");
+    let address = stream.local_addr().expect("an address");
+    ((listener, stream), address)
+}
+
+#[track_caller]
+fn race_failure(error: &ConnectError) -> Failure {
+    match error.kind() {
+        ConnectErrorKind::Race(failure, _) => *failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_winner_is_a_blocking_stream_that_carries_data_both_ways() {
+    let (listener, address) = listener();
+    let (_held, refused) = refusing();
+    let mut winner = connect(&[refused, address], &Options::default()).expect("a connection");
+    assert_eq!((winner.destination(), winner.peer_addr().ok()), (address, Some(address)));
+    assert!(winner.nodelay().expect("an option"));
+
+    let (mut served, peer) = listener.accept().expect("a connection");
+    assert_eq!(Some(peer), winner.local_addr().ok());
+    winner.write_all(b"question").expect("sent");
+    let mut question = [0; 8];
+    served.read_exact(&mut question).expect("received");
+    assert_eq!(&question, b"question");
+    let answering = std::thread::spawn(move || served.write_all(b"answer"));
+    let mut answer = String::new();
+    // To the end: a stream that does not block would answer `WouldBlock` until there is something.
+    winner.read_to_string(&mut answer).expect("received");
+    assert_eq!(answer, "answer");
+    answering.join().expect("a thread").expect("sent");
+}
+
+#[test]
+fn what_the_race_did_stays_with_the_stream() {
+    let (_listener, address) = listener();
+    let (_held, refused) = refusing();
+    let winner = connect(&[refused, address], &Options::default()).expect("a connection");
+    let fates: Vec<_> = winner.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
+    // A system that refuses in the call itself is as good as one that refuses a moment later, or is too slow to.
+    assert_eq!(fates.len(), 2);
+    assert_eq!(fates[1], (address, Some(Outcome::Established)));
+    assert_ne!(fates[0].1, Some(Outcome::Established));
+    let (stream, report) = winner.into_parts();
+    assert_eq!(stream.peer_addr().ok(), Some(address));
+    assert_eq!(report.timeline().attempts().count(), 2);
+}
+
+#[test]
+fn an_address_that_refuses_fails_the_race_by_that_name() {
+    let (_held, refused) = refusing();
+    let error = connect(&[refused], &Options::default()).expect_err("a refusal");
+    assert_eq!(race_failure(&error), Failure::AllAttemptsFailed);
+    assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{refused}: connection refused")]);
+    let text = format!("could not connect to 127.0.0.1 port {}: every address failed", refused.port());
+    assert_eq!(error.to_string(), text);
+    let timeline = error.timeline().expect("a race");
+    let outcome = timeline.attempts().next().and_then(|it| it.outcome);
+    assert_eq!(outcome, Some(Outcome::Failed(AttemptError::Refused)));
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn no_address_is_an_error_of_its_own() {
+    let error = connect(&[], &Options::default()).expect_err("nowhere to go");
+    assert_eq!(race_failure(&error), Failure::NoDestinations);
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn names_that_cannot_be_names_are_refused_before_any_look_up() {
+    for name in ["", "a\0b", &"x".repeat(254)] {
+        let error = connect((name, 80), &Options::default()).expect_err("not a name");
+        assert!(matches!(error.kind(), ConnectErrorKind::InvalidHost), "{error}");
+        assert_eq!(std::io::Error::from(error).kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn literals_need_no_resolver() {
+    let (_listener, address) = listener();
+    let winner = connect(("127.0.0.1", address.port()), &Options::default()).expect("a connection");
+    assert_eq!(winner.destination(), address);
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        eprintln!("SKIPPED the IPv6 half of literals_need_no_resolver: needs ::1");
+        return;
+    };
+    let address = listener.local_addr().expect("an address");
+    for literal in ["::1", "[::1]"] {
+        let winner = connect((literal, address.port()), &Options::default()).expect("a connection");
+        assert_eq!(winner.destination(), address);
+    }
+}
+
+#[test]
+fn addresses_for_a_name_beat_the_resolver_on_their_port_only() {
+    let (_listener, address) = listener();
+    let port = address.port();
+    let with = |host: &str, port, addresses: &[IpAddr]| {
+        let entry = Override { host: host.to_owned(), port, addresses: addresses.to_vec() };
+        Options { overrides: vec![entry], ..Options::default() }
+    };
+    for host in ["NAME.Invalid", "*"] {
+        let options = with(host, port, &[address.ip()]);
+        let winner = connect(("name.invalid", port), &options).expect("a connection");
+        assert_eq!(winner.destination(), address);
+    }
+    // The system knows this name; the list says that it has no address at all.
+    let error = connect(("localhost", port), &with("*", port, &[])).expect_err("an empty list");
+    assert_eq!(race_failure(&error), Failure::NoDestinations);
+    let of_another_port = with("*", port.wrapping_add(1), &[]);
+    assert_eq!(connect(("localhost", port), &of_another_port).expect("a connection").destination(), address);
+}
+
+#[test]
+fn a_race_that_was_canceled_before_it_began_opens_nothing() {
+    let (listener, address) = listener();
+    let canceler = Canceler::new().expect("a canceler");
+    canceler.cancel();
+    let options = Options { canceler: Some(canceler), ..Options::default() };
+    for result in [connect(&[address], &options), connect(("127.0.0.1", address.port()), &options)] {
+        let error = result.expect_err("canceled");
+        assert!(error.is_canceled());
+        assert_eq!(error.timeline().map(|timeline| timeline.attempts().count()), Some(0));
+        assert_eq!(std::io::Error::from(error).kind(), ErrorKind::Interrupted);
+    }
+    listener.set_nonblocking(true).expect("an option");
+    assert_eq!(listener.accept().expect_err("nobody called").kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_deadline_that_has_passed_opens_nothing() {
+    let (listener, address) = listener();
+    let race = Config { deadline: Some(Duration::ZERO), ..Config::all_at_once() };
+    let error = connect(&[address], &Options { race, ..Options::default() }).expect_err("too late");
+    assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
+    listener.set_nonblocking(true).expect("an option");
+    assert_eq!(listener.accept().expect_err("nobody called").kind(), ErrorKind::WouldBlock);
+}
+
+/// Programs written for embedded-nal may poll a socket that nobody waits for.
+#[test]
+fn the_stack_alone_never_blocks() {
+    let (listener, address) = listener();
+    let mut stack = OsStack::default();
+    let mut socket = stack.socket().expect("a socket");
+    nb::block!(stack.connect(&mut socket, address)).expect("a connection");
+    assert!(stack.connect(&mut socket, address).is_ok(), "a connected socket is connected");
+    assert!(matches!(stack.receive(&mut socket, &mut [0]), Err(nb::Error::WouldBlock)));
+
+    let (mut served, _) = listener.accept().expect("a connection");
+    served.write_all(b"!").expect("sent");
+    drop(served);
+    let mut buffer = [0; 8];
+    assert_eq!(nb::block!(stack.receive(&mut socket, &mut buffer)).expect("an octet"), 1);
+    assert_eq!(nb::block!(stack.receive(&mut socket, &mut buffer)).expect("the end"), 0);
+    stack.close(socket).expect("closed");
+}
+
+#[test]
+fn a_socket_that_has_failed_stays_failed() {
+    let (_held, refused) = refusing();
+    let mut stack = OsStack::default();
+    let mut socket = stack.socket().expect("a socket");
+    let error = nb::block!(stack.connect(&mut socket, refused)).expect_err("a refusal");
+    assert_eq!(error.attempt_error(), AttemptError::Refused);
+    let again = nb::block!(stack.connect(&mut socket, refused)).expect_err("no socket any more");
+    assert_eq!(again.as_io().kind(), ErrorKind::NotConnected);
+    assert!(matches!(stack.send(&mut socket, b"?"), Err(nb::Error::Other(_))));
+}
+
+#[test]
+fn a_stream_becomes_a_socket_of_the_stack_and_back() {
+    let (listener, address) = listener();
+    let mut socket =
+        OsSocket::try_from(TcpStream::connect(address).expect("a connection")).expect("a socket");
+    let mut stack = OsStack::default();
+    assert!(matches!(stack.receive(&mut socket, &mut [0]), Err(nb::Error::WouldBlock)));
+    assert_eq!(socket.into_stream().and_then(|stream| stream.peer_addr().ok()), Some(address));
+    let (socket, destination, _) = connect_socket(&[address], &Options::default()).expect("a connection");
+    assert_eq!((destination, socket.into_stream().is_some()), (address, true));
+    drop(listener);
+}
