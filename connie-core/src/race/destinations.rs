@@ -380,7 +380,7 @@ impl<const N: usize> Destinations<N> {
     }
 
     /// The stack had no socket for the attempt: the destination's turn has not come yet.
-    pub(super) fn put_back(&mut self, place: Place) {
+    pub(super) fn put_back(&mut self, place: Place, preferred: Family) {
         let Some(entry) = self.entries.get(usize::from(place)) else { return };
         let status = match (entry.offered, entry.rounds) {
             (false, _) => Status::Withdrawn,
@@ -388,6 +388,12 @@ impl<const N: usize> Destinations<N> {
             // Number 0 is never given out by `queue`: ahead of all others.
             (true, _) => Status::Queued(0),
         };
+        if status == Status::Fresh {
+            // Nor has its family's turn been taken.
+            self.last_taken = Some(entry.family.other());
+            let of_preferred = u8::from(entry.family == preferred);
+            self.taken_of_preferred = self.taken_of_preferred.saturating_sub(of_preferred);
+        }
         self.first_fresh = self.first_fresh.min(place);
         self.set_status(usize::from(place), status);
     }
@@ -578,8 +584,22 @@ mod tests {
         table.evict(1);
         let next = table.next(Family::V6, 1).unwrap();
         table.start(next, Family::V6);
-        table.put_back(next);
+        table.put_back(next, Family::V6);
         assert_eq!(order(&mut table, 1), "ab");
+    }
+
+    #[test]
+    fn one_put_back_keeps_its_turn_between_the_families() {
+        for (started, rest) in [(1, "aAbB"), (2, "AbB"), (3, "bB"), (4, "B")] {
+            let mut table = table::<8>(&["ab", "AB"]);
+            let mut last = 0;
+            for _ in 0..started {
+                last = table.next(Family::V6, 1).unwrap();
+                table.start(last, Family::V6);
+            }
+            table.put_back(last, Family::V6);
+            assert_eq!(order(&mut table, 1), rest);
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if self.is_in_flight(attempt.place) {
             // Its other attempt goes on.
         } else if error == AttemptError::OutOfSockets && others > 0 {
-            self.destinations.put_back(attempt.place);
+            self.destinations.put_back(attempt.place, self.settings.preferred_family);
         } else {
             self.destinations.fail(attempt.place, error);
         }
