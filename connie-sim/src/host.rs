@@ -189,6 +189,11 @@ impl Host {
         self.answer == Answer::Accept && self.loss_percent < 100 && self.resets_after != Some(0)
     }
 
+    /// Whether it answers each SYN by accepting it, for good.
+    pub(crate) fn accepts_every_syn(&self) -> bool {
+        self.accepts() && self.loss_percent == 0 && self.lose_first == 0
+    }
+
     /// Microseconds from a SYN that is not lost to its answer, without jitter.
     #[must_use]
     pub fn round_trip_micros(&self) -> u64 {

@@ -225,6 +225,15 @@ impl Stack {
         self.find(address).map_or(&[], |station| &station.heard)
     }
 
+    /// What stands behind `address`, if anything does.
+    pub(crate) fn host(&self, address: SocketAddr) -> Option<&Host> {
+        self.find(address).map(|station| &station.host)
+    }
+
+    pub(crate) fn lacks_family_of(&self, address: SocketAddr) -> bool {
+        self.rules.without == Some(Family::of(&address))
+    }
+
     /// When the next handshake in progress ends; `None` when none does. Sees ahead no further than `limit`.
     pub(crate) fn next_handshake(&mut self, limit: Option<Instant>) -> Option<Instant> {
         self.look_ahead(limit, |stack| {
@@ -324,7 +333,7 @@ impl Stack {
         earliest(ready, self.rules.gone_at)
     }
 
-    fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.rules.gone_at.is_some_and(|at| at <= self.now())
     }
 

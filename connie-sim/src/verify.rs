@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Outcome as End};
+use connie_core::{AttemptError, Config, Failure, Outcome as End};
 
+use crate::host::Answer;
 use crate::outcome::{Ending, Outcome};
 use crate::scenario::{Connector, Scenario};
 use crate::stack::Stack;
@@ -38,6 +39,7 @@ pub(crate) fn outcome(
     winner(outcome, stack);
     books(outcome, stack);
     every_destination_was_started(outcome, listed);
+    every_error_is_true(outcome, config, stack);
 }
 
 /// Laws 1 and 3: every attempt ends once, at most one wins, and nothing outlives the race.
@@ -119,8 +121,34 @@ fn every_destination_was_started(outcome: &Outcome, listed: &[SocketAddr]) {
     for address in listed {
         // An IPv4-mapped address is the IPv4 address.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let started = timeline.destinations().find(|destination| destination.address() == address);
-        let started = started.is_some_and(|destination| destination.was_started());
+        let known = timeline.destinations().find(|destination| destination.address() == address);
+        let started = known.is_some_and(|destination| destination.was_started());
         assert!(started, "law 6: the race failed before {address} was started");
+        let failed = known.is_some_and(|destination| destination.error().is_some());
+        assert!(failed, "law 6: every address has failed, and {address} has no error");
+    }
+}
+
+/// An address that is said to have refused does refuse, and so on; one that accepts has failed only where something stood in
+/// its way.
+#[track_caller]
+fn every_error_is_true(outcome: &Outcome, config: &Config, stack: &Stack) {
+    let timed = config.attempt_timeout.is_some() || config.deadline.is_some();
+    for destination in outcome.recording.timeline().destinations() {
+        let (address, Some(error)) = (destination.address(), destination.error()) else { continue };
+        let host = stack.host(address);
+        let is_true = match error {
+            AttemptError::Refused => host.is_some_and(|host| host.answer == Answer::Refuse),
+            AttemptError::Unreachable => {
+                stack.lacks_family_of(address)
+                    || host.is_some_and(|host| matches!(host.answer, Answer::Unreachable | Answer::NoRoute))
+            }
+            AttemptError::Reset => host.is_some_and(|host| host.resets_after.is_some()),
+            AttemptError::TimedOut => timed || host.is_none_or(|host| !host.accepts_every_syn()),
+            AttemptError::OutOfSockets => stack.failed_opens() > 0,
+            AttemptError::StackGone => stack.is_gone(),
+            AttemptError::Other(_) => false,
+        };
+        assert!(is_true, "{address} is said to have failed with {error:?}, and it is {host:?}");
     }
 }

@@ -23,6 +23,18 @@ fn case_70_the_same_where_the_first_connect_reports_it() {
 }
 
 #[test]
+fn case_70_with_two_families_the_third_address_keeps_its_turn_too() {
+    Scenario::all_at_once()
+        .runs_out_at(3)
+        .v6(refuse(20))
+        .v6(ok(30))
+        .v4s(2, hang())
+        .run()
+        .starts("6a@0 4a@0 6b@0 6b@20")
+        .connects("6b", 50);
+}
+
+#[test]
 fn case_70_without_any_socket_the_race_fails() {
     Scenario::all_at_once()
         .stack_of(0)

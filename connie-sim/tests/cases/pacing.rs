@@ -196,3 +196,14 @@ fn case_77_before_its_patience_is_used_up_it_stays_alone() {
     Scenario::all_at_once().patience(300).v4(ok(300)).run().starts("4a@0");
     Scenario::all_at_once().patience(300).v4(ok(301)).run().starts("4a@0 4a+@300");
 }
+
+#[test]
+fn one_by_one_each_gets_an_even_share_of_the_deadline_and_two_seconds_at_least() {
+    let scenario = |count, deadline| Scenario::one_by_one().v4s(count, hang()).deadline(deadline).run();
+    scenario(3, 9_000).starts("4a@0 4b@3000 4c@6000").errors("4a timed_out, 4b timed_out, 4c timed_out");
+    scenario(4, 5_000).starts("4a@0 4b@2000 4c@4000");
+    let scenario = |time| Scenario::one_by_one().v4(ok(time)).v4(ok(10)).deadline(6_000).run();
+    scenario(2_999).connects("4a", 2_999);
+    scenario(3_000).connects("4a", 3_000);
+    scenario(3_001).connects("4b", 3_010);
+}
