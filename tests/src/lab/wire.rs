@@ -59,7 +59,7 @@ struct Flow {
     listener: SocketAddr,
     client_fin: bool,
     last_probe: Duration,
-    probe_unanswered: bool,
+    probed: bool,
 }
 
 /// What a packet means for the log once it reaches the client.
@@ -176,7 +176,7 @@ impl Wire {
                 continue;
             }
             flow.last_probe = now;
-            flow.probe_unanswered = true;
+            flow.probed = true;
             let probe = Segment {
                 source: record.remote,
                 destination: record.client,
@@ -272,7 +272,7 @@ impl Wire {
             listener,
             client_fin: false,
             last_probe: now,
-            probe_unanswered: false,
+            probed: false,
         });
         self.by_client.insert((syn.source, syn.destination), index);
         self.by_shadow.insert((shadow, listener), index);
@@ -288,12 +288,13 @@ impl Wire {
         shadow
     }
 
-    /// Whether this is the RST that a probe drew; if so, the client's socket was gone when the probe was sent.
+    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when the last probe was sent.
+    ///
+    /// Before a SYN-ACK has reached the client, nothing else draws one.
     fn answers_probe(&mut self, index: usize, segment: &Segment) -> bool {
         let flow = &mut self.flows[index];
-        let answer = segment.flags.has(Flags::RST) && flow.probe_unanswered;
+        let answer = segment.flags.has(Flags::RST) && flow.probed && flow.record.answered.is_none();
         if answer {
-            flow.probe_unanswered = false;
             flow.record.ended.get_or_insert((flow.last_probe, Ended::Closed(Closing::Silent)));
         }
         answer
@@ -383,8 +384,6 @@ impl Wire {
             Arrival::SynAck(index) => {
                 let flow = &mut self.flows[index];
                 flow.record.answered.get_or_insert(now);
-                // From here on an RST is the answer to the SYN-ACK.
-                flow.probe_unanswered = false;
                 let address = flow.record.remote.ip();
                 self.remote(address).counts.syn_acks += 1;
                 return;
