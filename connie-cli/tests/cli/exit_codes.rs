@@ -150,6 +150,13 @@ fn code_28_is_an_answer_that_does_not_come_in_time() {
 }
 
 #[test]
+fn the_time_allowed_is_for_all_of_it() {
+    let ran = answered("HTTP/1.1 200 OK\r\n", End::Wait, &["-m", "2", "--json", "-o", "/dev/null"]);
+    let elapsed = ran.exits(28).json()["elapsed_us"].as_u64().unwrap();
+    assert!((2_000_000..3_900_000).contains(&elapsed), "{elapsed}");
+}
+
+#[test]
 fn code_52_is_no_reply_at_all() {
     answered("", End::Close, &[]).exits(52).prints("").says_lines(1).says("without an answer");
 }

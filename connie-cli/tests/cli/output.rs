@@ -1,5 +1,6 @@
 //! Pipes that close early.
 
+use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
@@ -42,6 +43,19 @@ fn nobody_at_all_need_read() {
     }
     let (code, _) = with_a_reader_of(0, program().args(["get", "--help"]));
     assert!(code == Some(0) || code == Some(23), "{code:?}");
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_told() {
+    let server = Server::serving("127.0.0.4:0", "page");
+    let (url, target) = (server.url("/"), format!("127.0.0.4:{}", server.port()));
+    for arguments in [["get", &url], ["race", &target], ["demo", "--seed=0"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program().args(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(23), "{arguments:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr, "connie: could not write to stdout: No space left on device\n", "{arguments:?}");
+    }
 }
 
 #[test]

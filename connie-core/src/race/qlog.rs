@@ -398,6 +398,20 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_ends_at_once_has_started_before() {
+        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:80"]);
+        race.fails("192.0.2.1:80", AttemptError::Unreachable);
+
+        let timeline = race.timeline();
+        let expected = [
+            started("0.000", 0, 1),
+            outcome("0.000", 0, r#""result":"failure","error_code":"unreachable","connect_duration_ms":0"#),
+            started("0.000", 1, 2),
+        ];
+        assert_eq!(events(&timeline.qlog("s1", "h", 80)), expected);
+    }
+
+    #[test]
     fn a_hedge_is_marked_and_a_deadline_is_a_timeout() {
         let config = Config { deadline: Some(Duration::from_millis(400)), ..Config::all_at_once() };
         let mut race = Script::new(&config, &["192.0.2.1:80"]);

@@ -666,6 +666,22 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     }
 
     #[test]
+    fn labels_stand_apart() {
+        let mut race = Script::new(&Config::staggered(), &["192.0.2.1:80"]);
+        race.at(2_000_000).succeeds("192.0.2.1:80");
+        for width in 40..=200 {
+            let picture = picture(&race, width, ASCII);
+            let labels = picture.lines().last().unwrap().replace("0 ms", "0");
+            let labels: std::vec::Vec<u32> =
+                labels.split_whitespace().map(|label| label.parse().unwrap()).collect();
+            assert!(
+                labels.len() >= 3 && labels.is_sorted() && labels[labels.len() - 1] <= 2_000,
+                "{picture}"
+            );
+        }
+    }
+
+    #[test]
     fn long_addresses_lose_their_middle() {
         let cut = |most, style| elide("2001:db8:1234:5678:9abc:def0:1234:5678", most, style).to_string();
         assert_eq!(cut(38, UNICODE), "2001:db8:1234:5678:9abc:def0:1234:5678");
