@@ -262,7 +262,7 @@ impl Stack {
         self.ready_at(state, interest).is_some_and(|at| at <= self.now())
     }
 
-    /// Sends the SYNs that fall due before what `next` looks for, since it may hang on their answers.
+    /// Sends the SYNs that fall due by the time of what `next` looks for, since that may hang on their answers.
     fn look_ahead(
         &mut self,
         limit: Option<Instant>,
@@ -271,7 +271,7 @@ impl Stack {
         loop {
             let found = next(self);
             let Some((at, slot)) = self.next_syn() else { return found };
-            if earliest(found, limit).is_some_and(|bound| bound <= at) {
+            if earliest(found, limit).is_some_and(|bound| bound < at) {
                 return found;
             }
             self.send_syn(slot, at);
