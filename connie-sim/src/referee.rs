@@ -23,6 +23,8 @@ pub struct Referee {
     started: Vec<SocketAddr>,
     newest: Option<AttemptId>,
     open: Vec<Open>,
+    /// The destinations that were evicted and have not been tried since.
+    evicted: Vec<SocketAddr>,
     winner: Option<AttemptId>,
     canceled: bool,
     gone: bool,
@@ -60,6 +62,7 @@ impl Referee {
             started: Vec::new(),
             newest: None,
             open: Vec::new(),
+            evicted: Vec::new(),
             winner: None,
             canceled: false,
             gone: false,
@@ -112,6 +115,8 @@ impl Referee {
         if !self.is_open(id) {
             return;
         }
+        let failed = self.open.iter().find(|open| open.id == id).map(|open| open.destination);
+        self.evicted.retain(|evicted| Some(*evicted) != failed);
         self.close(id);
         if self.winner.is_some() || self.canceled || self.gone || self.timed_out {
             return;
@@ -165,6 +170,7 @@ impl Referee {
             assert!(self.open.is_empty(), "one by one, and {id} is the second");
         }
         self.newest = Some(id);
+        self.evicted.retain(|evicted| *evicted != destination);
         if !self.started.contains(&destination) {
             self.started.push(destination);
         }
@@ -188,6 +194,10 @@ impl Referee {
         let gave_up = self.config.attempt_timeout.is_some_and(|timeout| ran >= timeout)
             || self.config.pacing == Pacing::OneByOne;
         assert!(evicted || gave_up, "{id} is canceled after {ran:?}, before its time");
+        self.evicted.retain(|evicted| *evicted != open.destination);
+        if !gave_up {
+            self.evicted.push(open.destination);
+        }
     }
 
     #[track_caller]
@@ -221,6 +231,9 @@ impl Referee {
                 let fit = self.v4.addresses.len() + self.v6.addresses.len() <= self.room;
                 let waits = waiting.next().filter(|_| fit);
                 assert_eq!(waits, None, "law 6: the race failed before this was started");
+                let mut listed = self.v4.addresses.iter().chain(&self.v6.addresses);
+                let evicted = listed.find(|address| self.evicted.contains(address));
+                assert_eq!(evicted, None, "the race failed, and this was evicted and never tried again");
             }
         }
     }

@@ -1,0 +1,99 @@
+"""Seeds faults in the race, one at a time, and sees that the search of its states finds each.
+
+    python3 tools/faults.py
+
+Works in a copy of the tree, in a temporary directory. Ends with 1 where a fault was not found, or no longer fits the code.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+RACE = "connie-core/src/race/mod.rs"
+TABLE = "connie-core/src/race/destinations.rs"
+
+# What is wrong, where, what stands there, what the fault makes of it.
+FAULTS = [
+    ("a second success wins as well", RACE,
+     "        if !self.is_racing() {\n            return;\n        }\n        if let Some(attempt) = self.remove(id, Outcome::Established)",
+     "        if let Some(attempt) = self.remove(id, Outcome::Established)"),
+    ("one attempt too many is in flight", RACE,
+     "if self.in_flight.len() >= self.limit.into() {\n            return self.evict_for(place);",
+     "if self.in_flight.len() > self.limit.into() {\n            return self.evict_for(place);"),
+    ("a stack out of sockets is asked for as many again", RACE,
+     "self.limit = others.max(1) as u8;", "let _ = others;"),
+    ("the deadline wakes nobody", RACE,
+     "let mut soonest = self.deadline.unwrap_or(NEVER);", "let mut soonest = NEVER;"),
+    ("the deadline is passed by one wake-up", RACE,
+     "self.deadline.is_some_and(|deadline| deadline <= self.now)",
+     "self.deadline.is_some_and(|deadline| deadline < self.now)"),
+    ("an attempt is evicted before its patience ends", RACE,
+     "filter(|attempt| attempt.patience_ends <= self.now)", "filter(|attempt| attempt.id.0 < u32::MAX)"),
+    ("a full house waits for patience and forgets the pace", RACE,
+     "soonest = soonest.min(start.max(patience_ends));", "soonest = soonest.min(patience_ends);"),
+    ("the race gives up while an answer is outstanding", RACE,
+     "|| self.destinations.waiting() > 0 || !self.resolution.is_complete()", "|| self.destinations.waiting() > 0"),
+    ("the losers stay open", RACE,
+     "self.cancel_next().unwrap_or_else(|| self.end())", "self.end()"),
+    ("a hedge gets a hedge", TABLE,
+     "matches!(entry.status, Status::InFlight { hedged: false })", "matches!(entry.status, Status::InFlight { .. })"),
+    ("an address that was taken back is started again", TABLE,
+     "(false, _) => Status::Withdrawn,", "(false, _) => Status::Fresh,"),
+    ("an attempt that used up its time goes on", RACE,
+     "if !self.gives_up {\n            return None;", "if self.gives_up || !self.gives_up {\n            return None;"),
+    ("one attempt of two fails and takes its destination with it", RACE,
+     "if self.is_in_flight(attempt.place) {\n            // Its", "if false {\n            // Its"),
+    ("the evicted are forgotten", RACE,
+     "self.destinations.evict(attempt.place);", "let _ = &self.destinations;"),
+]
+
+
+def main():
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    files = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True, text=True).stdout.split("\n")
+    missed = []
+    with tempfile.TemporaryDirectory() as place:
+        for name in filter(None, files):
+            if os.path.isfile(os.path.join(root, name)):
+                os.makedirs(os.path.join(place, os.path.dirname(name)), exist_ok=True)
+                shutil.copy(os.path.join(root, name), os.path.join(place, name))
+        if verdict(place) is not None:
+            sys.exit("faults: the search fails without any fault: mend that first")
+        for what, name, right, wrong in FAULTS:
+            path = os.path.join(place, name)
+            with open(path, encoding="utf-8") as file:
+                good = file.read()
+            if good.count(right) != 1:
+                missed.append(what)
+                print(f"no longer fits the code: {what}")
+                continue
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(good.replace(right, wrong))
+            found = verdict(place)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(good)
+            if found is None:
+                missed.append(what)
+            print(f"{'NOT FOUND' if found is None else 'found'}: {what}{f' ({found})' if found else ''}", flush=True)
+    print(f"{len(FAULTS) - len(missed)} faults found, {len(missed)} not")
+    return 1 if missed else 0
+
+
+def verdict(place):
+    """What the search says against the race in `place`; None where it says nothing."""
+    command = ["cargo", "run", "-q", "--locked", "--profile", "search", "-p", "connie-sim", "--bin", "exhaustive", "--", "--quick"]
+    environment = {**os.environ, "CARGO_TARGET_DIR": os.path.join(place, "target"), "RUST_BACKTRACE": "0"}
+    result = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=900)
+    if result.returncode == 0:
+        return None
+    lines = result.stderr.split("\n")
+    if any(line.startswith("error: could not compile") for line in lines):
+        sys.exit(f"faults: a fault does not compile:\n{result.stderr}")
+    panics = [index for index, line in enumerate(lines) if " panicked at " in line]
+    return lines[panics[0] + 1] if panics else f"status {result.returncode}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
