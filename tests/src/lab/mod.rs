@@ -15,6 +15,7 @@
 pub mod behaviour;
 pub mod log;
 pub mod namespace;
+mod netlink;
 pub mod packet;
 pub mod router;
 pub mod sockets;
@@ -27,10 +28,12 @@ pub use namespace::in_namespace;
 pub use sockets::{TcpSocket, TcpState};
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::clock::poll_until;
+use netlink::Devices;
 use router::Router;
 use wire::{Plan, Wire};
 
@@ -81,7 +84,7 @@ pub const fn ms(milliseconds: u64) -> Duration {
 }
 
 /// The laboratory of one test: a namespace with a loopback device, the two host addresses, and a router behind which
-/// all of 10.9.0.0/16 and fd00:9::/64 lies. There is no default route: other addresses fail at once with `ENETUNREACH`.
+/// 10.8.0.0/15 and fd00:8::/31 lies. There is no default route: other addresses fail at once with `ENETUNREACH`.
 ///
 /// A remote address is a black hole until [`set`](Self::set) says otherwise.
 ///
@@ -99,14 +102,13 @@ impl Lab {
         for (name, value) in SYSCTLS {
             set_sysctl(name, value)?;
         }
-        ip(&format!(
-            "link set lo up
-             link set {DEVICE} mtu 1500 txqueuelen 10000 up
-             address add {HOST_V4}/16 dev {DEVICE}
-             address add {HOST_V6}/64 dev {DEVICE} nodad
-             route add 10.8.0.0/16 dev {DEVICE} src {HOST_V4}
-             route add fd00:8::/64 dev {DEVICE} src {HOST_V6}"
-        ))?;
+        let devices = Devices::open()?;
+        devices.up("lo")?;
+        devices.up_with(DEVICE, 1500, 10_000)?;
+        // One bit short of the remote addresses' network, so that the shadows lie behind the device too.
+        devices.add_address(DEVICE, HOST_V4.into(), 15)?;
+        devices.add_address(DEVICE, HOST_V6.into(), 31)?;
+        wait_for_address(HOST_V6.into())?;
         Ok(Self { router: Router::start(device, Wire::new(PLAN))? })
     }
 
@@ -155,11 +157,15 @@ impl Lab {
     /// When the kernel does not take it.
     #[track_caller]
     pub fn add_address(&self, address: IpAddr) {
-        let (prefix, nodad) = if address.is_ipv4() { (32, "") } else { (128, "nodad") };
-        self.ip(&format!("address add {address}/{prefix} dev {DEVICE} {nodad}"));
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        let added = Devices::open()
+            .and_then(|devices| devices.add_address(DEVICE, address, prefix))
+            .and_then(|()| wait_for_address(address));
+        added.unwrap_or_else(|error| panic!("{address}: {error}"));
     }
 
     /// Puts a whole network, such as `192.0.2.0/24` or `default`, behind the router, beside 10.9.0.0/16 and fd00:9::/64.
+    /// Needs the program `ip`.
     ///
     /// # Panics
     /// When the kernel does not take it.
@@ -169,7 +175,7 @@ impl Lab {
     }
 
     /// Runs commands of the program `ip`, one a line, in the namespace: for TAP devices, routes and rules of a test's
-    /// own. Packets that other devices bring for the remote addresses are forwarded to the router.
+    /// own (Debian package iproute2). Packets that other devices bring for the remote addresses are forwarded to the router.
     ///
     /// # Panics
     /// With what `ip` says, when a command fails.
@@ -220,6 +226,25 @@ const SYSCTLS: [(&str, &str); 6] = [
     // No router solicitations on the wire.
     ("net/ipv6/conf/lab0/router_solicitations", "0"),
 ];
+
+/// Waits until the host takes packets to one of its own addresses in.
+///
+/// For a new IPv6 address a kernel thread sets up the route, and on a busy machine it takes its time. Packets to the
+/// address would go to the router until then.
+fn wait_for_address(address: IpAddr) -> io::Result<()> {
+    let reaches_itself = || {
+        let socket = UdpSocket::bind((address, 0))?;
+        socket.set_read_timeout(Some(ms(5)))?;
+        socket.send_to(b"anybody here?", socket.local_addr()?)?;
+        socket.recv(&mut [0; 16])
+    };
+    let mut last = Ok(0);
+    let there = poll_until(Duration::from_secs(5), || {
+        last = reaches_itself();
+        last.is_ok()
+    });
+    if there { Ok(()) } else { last.map(|_| ()) }
+}
 
 /// Writes a variable below `/proc/sys`, which shows every thread its own network namespace.
 fn set_sysctl(name: &str, value: &str) -> io::Result<()> {

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -111,9 +110,12 @@ impl Router {
 /// Puts this thread before all that are not in a hurry, where the system allows it: with every core busy a packet would
 /// otherwise wait tens of milliseconds for its turn. The thread sleeps nearly always, so nobody else suffers.
 fn hurry() {
-    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
-    let real_time = Command::new("chrt").args(["--rr", "--pid", "1", &thread]).output();
-    if !real_time.is_ok_and(|output| output.status.success()) {
+    // The kernel's struct sched_param, which is one number; some C libraries add to it.
+    let priority: std::ffi::c_int = 1;
+    // SAFETY: the call reads one number, which outlives it; 0 means the calling thread.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_RR, &raw const priority) };
+    if answer != 0 {
         // An ordinary user may have neither, and gets by without.
         let _ = rustix::process::setpriority_process(None, -10);
     }
