@@ -22,8 +22,9 @@ pub fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     (result, start.elapsed())
 }
 
-/// Runs something up to ten times, until it has taken no longer than `late` over what it is expected to take: on a busy
-/// machine a thread may have to wait for its turn, but not every time. No run may be early. Returns the last result.
+/// Runs something up to ten times, until it has taken no longer than `late` over what it is expected to take:
+/// on a busy machine a thread may have to wait for its turn, but not every time. No run may be early. Returns
+/// the last result.
 ///
 /// # Panics
 /// When a run is early, or all are late.

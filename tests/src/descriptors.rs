@@ -1,8 +1,9 @@
 //! How many descriptors this process holds open, as the kernel sees it.
 //!
-//! Descriptors belong to the whole process, and the test harness runs several tests of a binary at once. A test that
-//! counts must therefore live in a test binary of its own, as its only test. In a [laboratory](crate::lab) ask
-//! [`Lab::client_sockets`](crate::lab::Lab::client_sockets) instead: namespaces keep tests apart.
+//! Descriptors belong to the whole process, and the test harness runs several tests of a binary at once. A
+//! test that counts must therefore live in a test binary of its own, as its only test. In a
+//! [laboratory](crate::lab) ask [`Lab::client_sockets`](crate::lab::Lab::client_sockets) instead: namespaces
+//! keep tests apart.
 
 use std::io;
 use std::sync::Arc;
@@ -52,9 +53,9 @@ fn count() -> io::Result<Descriptors> {
 
 /// Watches for the most sockets that are open at once, by counting again and again on a thread of its own.
 ///
-/// It sees what lasts longer than a quarter of a millisecond or so. It does not count a socket and its replacement
-/// both, because numbers are read upwards and a new descriptor takes the lowest that is free. While the process has no
-/// descriptor left it sees nothing.
+/// It sees what lasts longer than a quarter of a millisecond or so. It does not count a socket and its
+/// replacement both, because numbers are read upwards and a new descriptor takes the lowest that is free.
+/// While the process has no descriptor left it sees nothing.
 pub struct SocketWatch {
     most: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,

@@ -7,8 +7,8 @@ pub const STRICT: &str = "CONNIE_STRICT";
 
 /// Says that the running test is skipped: what it needs and how to get it. The test then returns.
 ///
-/// The line starts with `SKIPPED` and reaches the terminal even when the test harness holds the test's own output
-/// back.
+/// The line starts with `SKIPPED` and reaches the terminal even when the test harness holds the test's own
+/// output back.
 ///
 /// # Panics
 /// With `CONNIE_STRICT=1` in the environment, so that the test fails instead.

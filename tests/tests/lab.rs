@@ -216,8 +216,8 @@ fn addresses_may_share_a_listener_or_have_their_own() {
     });
 }
 
-/// Two ports of one remote address may be called from one client port; behind the router the two connections meet at
-/// one listener.
+/// Two ports of one remote address may be called from one client port; behind the router the two connections
+/// meet at one listener.
 #[test]
 fn one_client_port_may_call_two_ports_of_an_address() {
     in_namespace(|lab| {

@@ -86,8 +86,8 @@ impl Behaviour {
         }
     }
 
-    /// A real listener, one half of `rtt` away in each direction. It must listen inside the laboratory's namespace
-    /// on `0.0.0.0`, `[::]` or the laboratory's own address, at the port that is called unless
+    /// A real listener, one half of `rtt` away in each direction. It must listen inside the laboratory's
+    /// namespace on `0.0.0.0`, `[::]` or the laboratory's own address, at the port that is called unless
     /// [`to_port`](Self::to_port) says otherwise. With nobody there the kernel refuses, after `rtt` as well.
     #[must_use]
     pub const fn accept(rtt: Duration) -> Self {
@@ -119,17 +119,17 @@ impl Behaviour {
         self
     }
 
-    /// Sends whoever calls to this address of the laboratory, whatever port was called. It must be an address that
-    /// was added with [`Lab::add_address`](super::Lab::add_address) and not a loopback one: the kernel throws
-    /// packets away that come to those from outside.
+    /// Sends whoever calls to this address of the laboratory, whatever port was called. It must be an address
+    /// that was added with [`Lab::add_address`](super::Lab::add_address) and not a loopback one: the kernel
+    /// throws packets away that come to those from outside.
     #[must_use]
     pub const fn to(mut self, listener: SocketAddr) -> Self {
         self.listener = Listener::Exactly(listener);
         self
     }
 
-    /// Loses the first `count` SYNs that are sent to the address, whichever attempts they belong to. A second attempt
-    /// beside the first gets through once the count is used up.
+    /// Loses the first `count` SYNs that are sent to the address, whichever attempts they belong to. A second
+    /// attempt beside the first gets through once the count is used up.
     #[must_use]
     pub const fn losing_syns(mut self, count: u32) -> Self {
         self.lost_syns = count;

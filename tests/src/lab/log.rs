@@ -8,8 +8,8 @@ use std::time::Duration;
 /// How a client closed an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
-    /// By an RST. After the handshake that is an abort; before it, the client's socket was gone when the SYN-ACK
-    /// came, and the kernel answered so.
+    /// By an RST. After the handshake that is an abort; before it, the client's socket was gone when the
+    /// SYN-ACK came, and the kernel answered so.
     Reset,
     /// By a FIN, in good order.
     Fin,
@@ -30,8 +30,8 @@ pub enum Ended {
     Closed(Closing),
 }
 
-/// One connection attempt: everything between one client port and one remote address and port, from the first SYN on.
-/// Times count from the first SYN of the whole log.
+/// One connection attempt: everything between one client port and one remote address and port, from the first
+/// SYN on. Times count from the first SYN of the whole log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The client's address and port.
@@ -148,21 +148,26 @@ impl WireLog {
 
     /// The most attempts that were open at once.
     ///
-    /// An attempt is open from its first SYN until the client sends its first RST or FIN, or an RST or ICMP error
-    /// reaches the client, or a probe finds the client's socket gone. An established connection that nobody has
-    /// closed counts as open.
+    /// An attempt is open from its first SYN until the client sends its first RST or FIN, or an RST or ICMP
+    /// error reaches the client, or a probe finds the client's socket gone. An established connection that
+    /// nobody has closed counts as open.
     ///
-    /// A socket that is closed while its SYN waits leaves no trace on the wire. Therefore each new attempt's first SYN
-    /// makes the router probe the attempts that still wait (see [`Lab`](super::Lab)); one that is found gone counts as
-    /// closed before the new attempt began. No attempt is probed within 2 ms of its start or of its last probe, so a
-    /// socket that is closed and replaced faster than that is counted beside its replacement.
+    /// A socket that is closed while its SYN waits leaves no trace on the wire. Therefore each new attempt's
+    /// first SYN makes the router probe the attempts that still wait (see [`Lab`](super::Lab)); one that is
+    /// found gone counts as closed before the new attempt began. No attempt is probed within 2 ms of its
+    /// start or of its last probe, so a socket that is closed and replaced faster than that is counted beside
+    /// its replacement.
+    ///
+    /// A socket is closed when its last descriptor is. A child process has copies of all descriptors until it
+    /// runs its program, and of those without CLOEXEC even then; so a test that counts on this starts no
+    /// process meanwhile, and nor do the other tests of its binary.
     #[must_use]
     pub fn most_open(&self) -> usize {
         most_at_once(self.attempts.iter().map(|it| (it.started(), it.ended.map(|(at, _)| at))))
     }
 
-    /// The most handshakes under way at once: as [`most_open`](Self::most_open), but an attempt that gets its SYN-ACK
-    /// counts no longer.
+    /// The most handshakes under way at once: as [`most_open`](Self::most_open), but an attempt that gets its
+    /// SYN-ACK counts no longer.
     #[must_use]
     pub fn most_handshakes(&self) -> usize {
         most_at_once(self.attempts.iter().map(|it| (it.started(), it.handshake_over())))

@@ -83,13 +83,15 @@ pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// The laboratory of one test: a namespace with a loopback device, the two host addresses, and a router behind which
-/// 10.8.0.0/15 and fd00:8::/31 lies. There is no default route: other addresses fail at once with `ENETUNREACH`.
+/// The laboratory of one test: a namespace with a loopback device, the two host addresses, and a router
+/// behind which 10.8.0.0/15 and fd00:8::/31 lie. There is no default route: other addresses fail at once
+/// with `ENETUNREACH`.
 ///
 /// A remote address is a black hole until [`set`](Self::set) says otherwise.
 ///
-/// The router sends *probes* of its own: a bare ACK to a client whose SYN waits for an answer. An open socket ignores
-/// it, a closed one draws an RST. That is how the log knows of sockets that were closed without a packet.
+/// The router sends *probes* of its own: a bare ACK to a client whose SYN waits for an answer. An open socket
+/// ignores it, a closed one draws an RST. That is how the log knows of sockets that were closed without a
+/// packet.
 pub struct Lab {
     router: Router,
 }
@@ -140,8 +142,8 @@ impl Lab {
         }
     }
 
-    /// Waits until every attempt has ended on the wire but those with one of these client addresses, and returns the
-    /// log. Give the winner's local address.
+    /// Waits until every attempt has ended on the wire but those with one of these client addresses, and
+    /// returns the log. Give the winner's local address.
     ///
     /// # Panics
     /// With the log, when an attempt is still open after 5 s.
@@ -150,8 +152,8 @@ impl Lab {
         self.wait_until(CLOSE_LIMIT, |log| log.open().iter().all(|attempt| but.contains(&attempt.client)))
     }
 
-    /// Adds an address to the laboratory's host: for a listener of its own ([`Behaviour::to`]), or for clients that
-    /// choose their source address.
+    /// Adds an address to the laboratory's host: for a listener of its own ([`Behaviour::to`]), or for
+    /// clients that choose their source address.
     ///
     /// # Panics
     /// When the kernel does not take it.
@@ -164,8 +166,8 @@ impl Lab {
         added.unwrap_or_else(|error| panic!("{address}: {error}"));
     }
 
-    /// Puts a whole network, such as `192.0.2.0/24` or `default`, behind the router, beside 10.9.0.0/16 and fd00:9::/64.
-    /// Needs the program `ip`.
+    /// Puts a whole network, such as `192.0.2.0/24` or `default`, behind the router, beside 10.9.0.0/16 and
+    /// fd00:9::/64. Needs the program `ip`.
     ///
     /// # Panics
     /// When the kernel does not take it.
@@ -174,8 +176,9 @@ impl Lab {
         self.ip(&format!("route add {network} dev {DEVICE}"));
     }
 
-    /// Runs commands of the program `ip`, one a line, in the namespace: for TAP devices, routes and rules of a test's
-    /// own (Debian package iproute2). Packets that other devices bring for the remote addresses are forwarded to the router.
+    /// Runs commands of the program `ip`, one a line, in the namespace: for TAP devices, routes and rules of
+    /// a test's own (Debian package iproute2). Packets that other devices bring for the remote addresses are
+    /// forwarded to the router.
     ///
     /// # Panics
     /// With what `ip` says, when a command fails.
@@ -193,9 +196,9 @@ impl Lab {
         set_sysctl(name, value).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    /// The kernel's list of the TCP sockets in the namespace that were opened towards a remote address; neither the
-    /// listeners nor their ends of the connections. Call it from a thread inside the namespace. Takes about 10 ms, because
-    /// the kernel walks the table of all namespaces.
+    /// The kernel's list of the TCP sockets in the namespace that were opened towards a remote address;
+    /// neither the listeners nor their ends of the connections. Call it from a thread inside the namespace.
+    /// Takes about 10 ms, because the kernel walks the table of all namespaces.
     ///
     /// # Panics
     /// When `/proc` cannot be read.
@@ -229,8 +232,8 @@ const SYSCTLS: [(&str, &str); 6] = [
 
 /// Waits until the host takes packets to one of its own addresses in.
 ///
-/// For a new IPv6 address a kernel thread sets up the route, and on a busy machine it takes its time. Packets to the
-/// address would go to the router until then.
+/// For a new IPv6 address a kernel thread sets up the route, and on a busy machine it takes its time. Packets
+/// to the address would go to the router until then.
 fn wait_for_address(address: IpAddr) -> io::Result<()> {
     let reaches_itself = || {
         let socket = UdpSocket::bind((address, 0))?;

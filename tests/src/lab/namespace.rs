@@ -20,12 +20,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a test's body in a network namespace of its own, in which there is nothing but the laboratory.
 ///
-/// The body runs on a thread that was made for it. A thread inherits the namespace of the thread that makes it, and a
-/// child process that of the thread that starts it: servers, and code under test that uses threads, must be started
-/// from within the body. Threads of a pool that is older than the body are outside.
+/// The body runs on a thread that was made for it. A thread inherits the namespace of the thread that makes
+/// it, and a child process that of the thread that starts it: servers, and code under test that uses threads,
+/// must be started from within the body. Threads of a pool that is older than the body are outside.
 ///
-/// Root simply gets the namespace. An ordinary user gets it in a user namespace, which only a process with one thread
-/// can enter; therefore this test alone is run again in a process of its own, through `unshare --user`. Call this
+/// Root simply gets the namespace. An ordinary user gets it in a user namespace, which only a process with
+/// one thread can enter; therefore `unshare` runs this test alone again, in a process of its own. Call this
 /// directly in the test function with a closure: its name tells which test to run again.
 ///
 /// Where neither is possible, or no TUN device, the test is [skipped](crate::skip()).
@@ -83,8 +83,8 @@ fn run<F: FnOnce(&Lab) + Send + 'static>(body: F) {
     }
 }
 
-/// The name of the test function in which a closure was written, as the test harness knows it: `lab::refused::{{closure}}`
-/// is the test `refused` of the binary `lab`.
+/// The name of the test function in which a closure was written, as the test harness knows it:
+/// `lab::refused::{{closure}}` is the test `refused` of the binary `lab`.
 fn test_name<F>() -> String {
     let path = type_name::<F>();
     let path = path.split_once("::").map_or(path, |(_binary, rest)| rest);
@@ -119,7 +119,8 @@ fn run_again(test: &str) {
     assert!(proof.0.exists(), "the test {test:?} was not found when it was run again:\n{stdout}{stderr}");
 }
 
-/// The file that shows that the test was really run; a harness that finds no test of that name is content with none.
+/// The file that shows that the test was really run; a harness that finds no test of that name is content
+/// with none.
 struct Proof(PathBuf);
 
 impl Proof {

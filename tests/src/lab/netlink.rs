@@ -1,7 +1,8 @@
 //! Network devices and their addresses, by rtnetlink(7) messages.
 //!
-//! The program `ip` could do this too. But while a process is being started, it holds copies of all the descriptors of
-//! this one; a socket that another test closes in that moment stays open a little longer, and its counts go wrong.
+//! The program `ip` could do this too. But while a process is being started, it holds copies of all the
+//! descriptors of this one; a socket that another test closes in that moment stays open a little longer, and
+//! its counts go wrong.
 
 use std::io;
 use std::net::IpAddr;

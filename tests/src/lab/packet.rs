@@ -1,7 +1,7 @@
 //! IP packets that carry TCP: reading, readdressing and making them, with right checksums.
 //!
-//! Only what the kernel's TCP sends over a TUN device is understood: IPv4 (RFC 791) without fragments and IPv6
-//! (RFC 8200) without extension headers. Everything else reads as "not TCP".
+//! Only what the kernel's TCP sends over a TUN device is understood: IPv4 (RFC 791) without fragments and
+//! IPv6 (RFC 8200) without extension headers. Everything else reads as "not TCP".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -221,8 +221,8 @@ fn wrap(source: IpAddr, destination: IpAddr, protocol: u8, transport: &[u8]) -> 
     packet
 }
 
-/// The checksum over a pseudo-header and the transport part (RFC 9293 section 3.1, RFC 8200 section 8.1), whose own
-/// checksum field must be zero.
+/// The checksum over a pseudo-header and the transport part (RFC 9293 section 3.1, RFC 8200 section 8.1),
+/// whose own checksum field must be zero.
 fn transport_checksum(source: IpAddr, destination: IpAddr, protocol: u8, transport: &[u8]) -> u16 {
     let length = u32::try_from(transport.len()).expect("an IP packet is shorter than 64 KiB").to_be_bytes();
     let protocol = [0, protocol];

@@ -33,9 +33,9 @@ struct Shared {
 
 /// A router in user space: one thread, one TUN device, delays kept by the thread's own timer.
 ///
-/// Nothing is delivered early. A round trip takes about 0.1 ms too long, seldom 2 ms, because the thread runs under a
-/// real-time priority where it may; without one, tens of milliseconds too long when every core is busy. What the
-/// client's own threads wait for their turn comes on top.
+/// Nothing is delivered early. A round trip takes about 0.1 ms too long, seldom 2 ms, because the thread runs
+/// under a real-time priority where it may; without one, tens of milliseconds too long when every core is
+/// busy. What the client's own threads wait for their turn comes on top.
 pub struct Router {
     shared: Arc<Shared>,
     stop: OwnedFd,
@@ -107,8 +107,9 @@ impl Router {
     }
 }
 
-/// Puts this thread before all that are not in a hurry, where the system allows it: with every core busy a packet would
-/// otherwise wait tens of milliseconds for its turn. The thread sleeps nearly always, so nobody else suffers.
+/// Puts this thread before all that are not in a hurry, where the system allows it: with every core busy a
+/// packet would otherwise wait tens of milliseconds for its turn. The thread sleeps nearly always, so nobody
+/// else suffers.
 fn hurry() {
     // The kernel's struct sched_param, which is one number; some C libraries add to it.
     let priority: std::ffi::c_int = 1;
@@ -183,7 +184,8 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a packet is due, a packet comes or the router is told to stop; says whether it is the last.
+    /// Sleeps until a packet is due, a packet comes or the router is told to stop; says whether it is the
+    /// last.
     fn sleep_until(&self, due: Option<Duration>, stop: &OwnedFd) -> bool {
         let timeout = due.map(|due| {
             let left = due.saturating_sub(self.time());

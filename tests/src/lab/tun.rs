@@ -7,8 +7,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{Updater, ioctl, opcode};
 
-/// `struct ifreq` of netdevice(7) as TUNSETIFF reads it. Forty octets is its size on 64-bit machines, and more than
-/// enough on others.
+/// `struct ifreq` of netdevice(7) as TUNSETIFF reads it. Forty octets is its size on 64-bit machines, and
+/// more than enough on others.
 #[repr(C)]
 struct InterfaceRequest {
     name: [u8; 16],
@@ -40,7 +40,7 @@ pub(super) fn create(device: &OwnedFd, name: &str) -> Result<(), Errno> {
     let mut request = InterfaceRequest { name: [0; 16], flags: TUN_WITHOUT_HEADER, rest: [0; 22] };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     const TUNSETIFF: rustix::ioctl::Opcode = opcode::write::<c_int>(b'T', 202);
-    // SAFETY: TUNSETIFF reads one `struct ifreq` and writes one back; `InterfaceRequest` has its layout for the two
-    // fields that are used and is at least as large, and it outlives the call.
+    // SAFETY: TUNSETIFF reads one `struct ifreq` and writes one back; `InterfaceRequest` has its layout for
+    // the two fields that are used and is at least as large, and it outlives the call.
     unsafe { ioctl(device, Updater::<TUNSETIFF, InterfaceRequest>::new(&mut request)) }
 }

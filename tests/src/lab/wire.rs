@@ -1,11 +1,12 @@
 //! The rules of the wire, as a state machine: packets come in, packets go out when they are due.
 //!
 //! There is no device, clock or thread in here; time is a [`Duration`] since the wire began. The
-//! [router](super::router) drives it with a TUN device. A test may drive it with any other source of IP packets.
+//! [router](super::router) drives it with a TUN device. A test may drive it with any other source of IP
+//! packets.
 //!
-//! Both ends of a connection are real TCP stacks, and often the same kernel. So that this kernel takes the two ends
-//! for two hosts, each remote address has a *shadow*: the listener sees the shadow call, and what it answers to the
-//! shadow comes back here.
+//! Both ends of a connection are real TCP stacks, and often the same kernel. So that this kernel takes the
+//! two ends for two hosts, each remote address has a *shadow*: the listener sees the shadow call, and what it
+//! answers to the shadow comes back here.
 //!
 //! ```text
 //! client C:p ── to R:80 ──▶ wire ── from shadow(R):p, to the host's L:8081 ──▶ listener
@@ -21,8 +22,8 @@ use super::behaviour::{Answer, Behaviour, Listener};
 use super::log::{Attempt, Closing, Counts, Ended, WireLog};
 use super::packet::{self, Flags, Segment};
 
-/// No attempt is probed sooner than this after its start or its last probe, so that a burst of attempts is not
-/// slowed by probes.
+/// No attempt is probed sooner than this after its start or its last probe, so that a burst of attempts is
+/// not slowed by probes.
 const PROBE_REST: Duration = Duration::from_millis(2);
 
 /// The addresses that the wire uses for itself.
@@ -130,8 +131,8 @@ impl Wire {
         }
     }
 
-    /// Says what a remote address does from now on. Its counts of lost packets begin anew; packets under way stay
-    /// under way.
+    /// Says what a remote address does from now on. Its counts of lost packets begin anew; packets under way
+    /// stay under way.
     pub fn set(&mut self, remote: IpAddr, behaviour: Behaviour) {
         let known = self.remote(remote);
         known.behaviour = behaviour;
@@ -162,11 +163,12 @@ impl Wire {
         Some(next.packet)
     }
 
-    /// Asks, without the client noticing, which sockets that wait for an answer are still there. The probes are due at
-    /// once; hand them over with [`deliver`](Self::deliver).
+    /// Asks, without the client noticing, which sockets that wait for an answer are still there. The probes
+    /// are due at once; hand them over with [`deliver`](Self::deliver).
     ///
-    /// The probe is a bare ACK of the client's SYN. A socket in SYN-SENT drops it (RFC 9293 section 3.10.7.3, fifth
-    /// step: neither SYN nor RST is set); where no socket is left, the kernel answers with an RST (section 3.10.7.1).
+    /// The probe is a bare ACK of the client's SYN. A socket in SYN-SENT drops it (RFC 9293 section 3.10.7.3,
+    /// fifth step: neither SYN nor RST is set); where no socket is left, the kernel answers with an RST
+    /// (section 3.10.7.1).
     pub fn probe(&mut self, now: Duration) {
         for index in self.log_from..self.flows.len() {
             let flow = &mut self.flows[index];
@@ -279,8 +281,8 @@ impl Wire {
         index
     }
 
-    /// The shadow with the client's own port, or with the next one that the listener does not know yet: two clients, or
-    /// two ports of one remote address, may meet at one listener.
+    /// The shadow with the client's own port, or with the next one that the listener does not know yet: two
+    /// clients, or two ports of one remote address, may meet at one listener.
     fn free_shadow(&self, mut shadow: SocketAddr, listener: SocketAddr) -> SocketAddr {
         while self.by_shadow.contains_key(&(shadow, listener)) {
             shadow.set_port(shadow.port().wrapping_add(1).max(1024));
@@ -288,7 +290,8 @@ impl Wire {
         shadow
     }
 
-    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when the last probe was sent.
+    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when the last probe was
+    /// sent.
     ///
     /// Before a SYN-ACK has reached the client, nothing else draws one.
     fn answers_probe(&mut self, index: usize, segment: &Segment) -> bool {

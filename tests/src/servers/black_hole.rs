@@ -12,8 +12,8 @@ const SILENCE: Duration = Duration::from_millis(30);
 /// Linux lets a little more than the asked-for backlog wait; far fewer than this.
 const FILLERS_AT_MOST: usize = 16;
 
-/// A loopback address on which nothing ever answers: a listener whose queue of connections is full. Linux then drops
-/// every further SYN.
+/// A loopback address on which nothing ever answers: a listener whose queue of connections is full. Linux
+/// then drops every further SYN.
 pub struct BlackHole {
     address: SocketAddr,
     _listener: OwnedFd,
@@ -21,7 +21,8 @@ pub struct BlackHole {
 }
 
 impl BlackHole {
-    /// Opens a black hole at an address such as `127.0.0.2:8080` or `[::1]:0`; port 0 takes a free one. Needs 30 ms.
+    /// Opens a black hole at an address such as `127.0.0.2:8080` or `[::1]:0`; port 0 takes a free one. Needs
+    /// 30 ms.
     ///
     /// # Panics
     /// When the address is taken, or answers for ever.

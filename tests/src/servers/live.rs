@@ -31,8 +31,8 @@ pub struct LiveCounts {
     pub answered: usize,
 }
 
-/// A server on a thread of its own that accepts at once. It either gives every request the same answer, or never
-/// speaks. It closes nothing before the client does.
+/// A server on a thread of its own that accepts at once. It either gives every request the same answer, or
+/// never speaks. It closes nothing before the client does.
 pub struct Live {
     address: SocketAddr,
     counts: Arc<Mutex<LiveCounts>>,

@@ -18,9 +18,9 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it on this port, over IPv4 and IPv6, with these files: a name and the content each. It is up when this
-    /// returns. `None` where there is no nginx: the test is [skipped](skip()) and should return. It does not outlive the
-    /// thread that starts it.
+    /// Starts it on this port, over IPv4 and IPv6, with these files: a name and the content each. It is up
+    /// when this returns. `None` where there is no nginx: the test is [skipped](skip()) and should return. It
+    /// does not outlive the thread that starts it.
     ///
     /// # Panics
     /// When it does not start.
@@ -64,8 +64,9 @@ pub struct PythonServer {
 }
 
 impl PythonServer {
-    /// Starts it on this port with these files: a name and the content each. It is up when this returns. `None` where
-    /// there is no Python: the test is [skipped](skip()) and should return. It does not outlive the thread that starts it.
+    /// Starts it on this port with these files: a name and the content each. It is up when this returns.
+    /// `None` where there is no Python: the test is [skipped](skip()) and should return. It does not outlive
+    /// the thread that starts it.
     ///
     /// # Panics
     /// When it does not start.
@@ -155,8 +156,8 @@ fn find(name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|file| file.is_file())
 }
 
-/// The command, told to die with the thread that starts it where util-linux has the means, so that nothing stays behind
-/// when a test is killed.
+/// The command, told to die with the thread that starts it where util-linux has the means, so that nothing
+/// stays behind when a test is killed.
 fn command_for(program: &Path) -> Command {
     let Some(setpriv) = find("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
