@@ -32,7 +32,7 @@ pub(crate) struct Service {
     pub(crate) closes: bool,
 }
 
-/// What stands behind an address. Start from one of [`ok`], [`refuse`], [`hang`], [`unreachable`] and [`no_route`], and add to it.
+/// What stands behind an address. Start from one of [`ok`], [`refuse`], [`hang`], [`unreachable()`] and [`no_route`], and add to it.
 ///
 /// All times are milliseconds from when the SYN is sent, the whole way there and back.
 #[derive(Clone, Debug)]
