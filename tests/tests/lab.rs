@@ -140,6 +140,7 @@ fn a_lost_syn_is_repeated_after_a_second() {
 
         let counts = lab.log().counts(v4(1));
         assert_eq!((counts.first_syns, counts.repeated_syns, counts.syn_acks), (2, 1, 2));
+        assert_eq!(lab.log().order(), [v4(1)], "once, though there were two attempts");
     });
 }
 
@@ -213,6 +214,20 @@ fn addresses_may_share_a_listener_or_have_their_own() {
         let _open = [connected(v4(1)), connected(v4(2)), connected(v4(1))];
         shared.wait_until(|counts| counts.accepted == 2);
         single.wait_until(|counts| counts.accepted == 1);
+    });
+}
+
+#[test]
+fn what_the_kernel_does_not_take_is_told() {
+    in_namespace(|lab| {
+        let refuses = |attempt: &dyn Fn()| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).expect_err("a panic");
+        };
+        let own: IpAddr = Ipv4Addr::new(10, 7, 0, 1).into();
+        lab.add_address(own);
+        refuses(&|| lab.add_address(own));
+        refuses(&|| lab.route("nonsense"));
+        refuses(&|| lab.set_sysctl("net/ipv4/no_such_variable", "1"));
     });
 }
 

@@ -174,6 +174,16 @@ fn the_echo_of_a_probe_stays_between_client_and_wire() {
     assert!(bench.one_delivered().is_syn(), "nothing but the SYN reaches the listener");
 }
 
+/// A stack in user space may say goodbye to a SYN that was not answered yet; the kernel does not.
+#[test]
+fn an_rst_that_nothing_drew_is_the_clients_own() {
+    let mut bench = Bench::new(Behaviour::black_hole());
+    bench.client_sends(100, SYN);
+    bench.client_sends(101, RST);
+    assert_eq!(bench.endings(), [Some(Ended::Closed(Closing::Reset))]);
+    assert_eq!(bench.wire.log().counts(REMOTE).client_resets, 1);
+}
+
 #[test]
 fn no_attempt_is_probed_at_once_or_twice_at_once() {
     let mut bench = Bench::new(Behaviour::black_hole());

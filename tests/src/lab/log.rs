@@ -13,7 +13,8 @@ pub enum Closing {
     Reset,
     /// By a FIN, in good order.
     Fin,
-    /// Without a packet: the socket was closed while its SYN waited for an answer. A probe found out.
+    /// Without a packet: the socket was closed while its SYN waited for an answer. A probe found out. A stack in
+    /// user space that sends an RST of its own before the SYN-ACK is taken for this if it was probed before.
     Silent,
 }
 
