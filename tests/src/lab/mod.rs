@@ -217,7 +217,9 @@ impl Lab {
 }
 
 /// Variables of the namespace, and what they are for.
-const SYSCTLS: [(&str, &str); 6] = [
+const SYSCTLS: [(&str, &str); 7] = [
+    // A machine may be set to have no IPv6 on new devices.
+    ("net/ipv6/conf/all/disable_ipv6", "0"),
     // Clients behind other devices: TAP for firmware, TUN for a user-space stack.
     ("net/ipv4/ip_forward", "1"),
     ("net/ipv6/conf/all/forwarding", "1"),

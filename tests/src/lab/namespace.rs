@@ -1,7 +1,7 @@
 //! A network namespace for a test, as root or as an ordinary user.
 
 use std::any::type_name;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -36,6 +36,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub fn in_namespace<F: FnOnce(&Lab) + Send + 'static>(body: F) {
     if let Err(error) = tun::open() {
         return skip(&format!("/dev/net/tun ({error})"), help_for_tun(error));
+    }
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return skip("IPv6", "start the kernel without ipv6.disable=1");
     }
     match std::env::var_os(INSIDE) {
         Some(proof) => {
