@@ -55,6 +55,9 @@ pub struct Demo {
     /// Another number draws other delays
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Draw the three races into FILE as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `connie get`.

@@ -107,7 +107,7 @@ impl Raced {
     }
 }
 
-fn write_file(path: &Path, content: impl fmt::Display) -> Result<(), Error> {
+pub fn write_file(path: &Path, content: impl fmt::Display) -> Result<(), Error> {
     let write = || {
         let mut file = BufWriter::new(File::create(path)?);
         write!(file, "{content}")?;

@@ -8,12 +8,21 @@ use connie_core::race::Style;
 use connie_sim::demo::{self, HOST, Lane, PORT};
 
 use crate::args::Demo;
+use crate::connect::write_file;
 use crate::error::Error;
 use crate::output::print;
+use crate::svg::{Sheet, Svg};
 use crate::terminal;
 
 pub fn run(args: &Demo) -> Result<(), Error> {
     let lanes = demo::run(args.seed, args.max_sockets.into());
+    if let Some(path) = &args.svg {
+        let picture = |lane: &Lane| {
+            let title = format!("{}: {}", lane.name, lane.about);
+            Svg::titled(lane.outcome.recording.timeline(), &title, PORT)
+        };
+        write_file(path, Sheet(lanes.iter().map(picture).collect()))?;
+    }
     print(show(&lanes, terminal::width(&io::stdout()), terminal::style(&io::stdout())))
 }
 
@@ -36,8 +45,16 @@ fn show(lanes: &[Lane], width: usize, style: Style) -> String {
         let line = format!("  {:<14} {:>9}   {sockets:>2} socket{plural}", lane.name, time(elapsed));
         let _ = writeln!(text, "{}", format!("{line:<41}{}", times(elapsed, fastest)).trim_end());
     }
+    text.push_str(NEXT);
     text
 }
+
+/// What to type next.
+const NEXT: &str = "
+Now a real host:   connie race example.org:80
+or a page of it:   connie get http://example.org/
+and what else:     connie --help   (from a checkout: cargo run --release -- ...)
+";
 
 fn time(elapsed: Duration) -> String {
     match elapsed.as_micros() {
@@ -61,9 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_ends_with_who_was_how_fast() {
+    fn it_says_who_was_how_fast_and_what_to_type_next() {
         let shown = show(&demo::run(0, 4), 80, Style::default());
-        let last: Vec<&str> = shown.lines().rev().take(3).collect();
+        let last: Vec<&str> = shown.trim_end_matches(NEXT).lines().rev().take(3).collect();
+        assert!(shown.ends_with(NEXT));
         assert!(last[2].starts_with("  connie ") && last[2].ends_with(" 4 sockets"), "{shown}");
         assert!(last[1].starts_with("  Happy Eyeballs ") && last[1].ends_with(" times as long"), "{shown}");
         assert!(last[0].starts_with("  plain client ") && last[0].ends_with(" times as long"), "{shown}");

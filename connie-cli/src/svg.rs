@@ -86,6 +86,11 @@ enum End {
 impl Svg {
     /// The picture of a race to `host` and `port`.
     pub fn new(timeline: Timeline<'_>, host: &str, port: u16) -> Self {
+        Self::titled(timeline, &format!("{host} port {port}"), port)
+    }
+
+    /// The picture of a race, with a title of its own. Only ports other than `port` are named.
+    pub fn titled(timeline: Timeline<'_>, title: &str, port: u16) -> Self {
         let summary = timeline.summary();
         let attempts = || timeline.attempts();
         let ends = attempts().map(|attempt| attempt.ended.unwrap_or(attempt.started));
@@ -96,7 +101,7 @@ impl Svg {
         let with_port = attempts().any(|attempt| attempt.destination.port() != port);
         let rows = attempts().map(|attempt| Row::attempt(&attempt, with_port, span));
         Svg {
-            title: shorten(&format!("{host} port {port}"), TITLE),
+            title: shorten(title, TITLE),
             result: result(&timeline, span),
             rows: wait.into_iter().chain(rows).collect(),
             notes: notes(&timeline),
@@ -164,14 +169,49 @@ impl Svg {
 
 impl Display for Svg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, 0.0)
+    }
+}
+
+/// Pictures one below the other, as one.
+pub struct Sheet(pub Vec<Svg>);
+
+impl Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const GAP: f64 = 16.0;
+        let height: f64 = self.0.iter().map(|svg| svg.height() + GAP).sum::<f64>() - GAP;
+        writeln!(
+            f,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">"#
+        )?;
+        let mut top = 0.0;
+        for svg in &self.0 {
+            svg.write(f, top)?;
+            top += svg.height() + GAP;
+        }
+        f.write_str("</svg>\n")
+    }
+}
+
+impl Svg {
+    /// The height of the rows, and of the axis below them.
+    fn rows_and_axis(&self) -> (f64, f64) {
+        (ROW * self.rows.len() as f64, if self.rows.is_empty() { -16.0 } else { 28.0 })
+    }
+
+    fn height(&self) -> f64 {
+        let (rows, axis) = self.rows_and_axis();
+        TOP + rows + axis + 20.0 * self.notes.len() as f64 + 12.0
+    }
+
+    /// Writes the picture, `top` pixels below the top of what it stands in.
+    fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
         let columns = Columns::of(&self.rows, self.span);
-        let rows = ROW * self.rows.len() as f64;
-        let axis = if self.rows.is_empty() { -16.0 } else { 28.0 };
-        let height = TOP + rows + axis + 20.0 * self.notes.len() as f64 + 12.0;
+        let ((rows, axis), height) = (self.rows_and_axis(), self.height());
         let (title, result) = (Escaped(&self.title), Escaped(&self.result));
         writeln!(
             f,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" y="{top}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
         )?;
         writeln!(f, "<title>Connection race to {title}</title>\n<desc>{result}</desc>")?;
         writeln!(f, "<style>{STYLE}</style>")?;

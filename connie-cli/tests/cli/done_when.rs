@@ -7,7 +7,7 @@ use std::time::Duration;
 use connie_tests::lab::in_namespace;
 
 use crate::server::Server;
-use crate::support::{Ran, connie};
+use crate::support::{Ran, connie, fresh_path};
 
 #[track_caller]
 fn command(line: &str) -> Ran {
@@ -73,4 +73,19 @@ fn the_demo_needs_no_network() {
     }
     assert_eq!(command("demo").out(), ran.out(), "virtual time has no accidents");
     assert_ne!(command("demo --seed 1").out(), ran.out());
+}
+
+#[test]
+fn the_demo_draws_its_three_races() {
+    let file = fresh_path("demo.svg");
+    let ran = connie(["demo", "--svg", file.to_str().unwrap()]);
+    ran.exits(0);
+    let drawn = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let titles = ["connie: ", "Happy Eyeballs: ", "plain client: "];
+    for title in titles {
+        assert_eq!(drawn.matches(&format!("<title>Connection race to {title}")).count(), 1, "{drawn}");
+    }
+    assert_eq!(drawn.matches("<svg ").count(), drawn.matches("</svg>").count());
+    command("demo --svg /no/such/folder/demo.svg").exits(23).says_lines(1);
 }
