@@ -5,14 +5,14 @@
 mod kernel_support;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use connie_tests::clock::pause;
-use connie_tests::lab::{Behaviour, in_namespace, ms, v4};
+use connie_tests::lab::{Behaviour, Closing, in_namespace, ms, v4};
 use connie_tests::servers::Live;
 use kernel_support::traced::{Call, OneRace, traced};
-use kernel_support::{at, unattended};
+use kernel_support::{at, everywhere, unattended};
 use rustix::process::Signal;
 
 fn count(calls: &[Call], name: &str, with: &str) -> usize {
@@ -119,8 +119,11 @@ fn a_wait_that_a_signal_interrupts_is_waited_again() {
         let interrupted = ["-e", "inject=ppoll:error=EINTR:when=1..5"];
         let Some((told, calls)) = traced(&interrupted, 2, ms(250), &at([v4(1), v4(2)])) else { return };
         assert_eq!(told.connected().0.ip(), v4(2));
+        let text = listing(&calls);
         let waits = (count(&calls, "ppoll", "EINTR"), count(&calls, "ppoll", ""));
-        assert!(waits.0 == 5 && waits.1 <= 7, "it spins: {}", listing(&calls));
+        assert!(waits.0 == 5 && waits.1 <= 7, "it spins: {text}");
+        assert_eq!(count(&calls, "ppoll", ", 2, {"), waits.1, "each wait is for both sockets: {text}");
+        assert_eq!(count(&calls, "clock_nanosleep", ""), 0, "{text}");
         assert_eq!(count(&calls, "getsockopt", "SO_ERROR"), 1, "nothing was ready before");
     });
 }
@@ -156,6 +159,54 @@ fn a_process_that_is_stopped_and_continued_goes_on_with_its_race() {
         assert_eq!(told.attempts.len(), 2, "the stops have started something: {:?}", told.attempts);
         assert_eq!(told.connected().0.ip(), v4(2));
     });
+}
+
+/// The whole process is stopped while four handshakes complete.
+#[test]
+fn case_32_a_process_that_was_stopped_meanwhile_has_one_winner() {
+    in_namespace(|lab| {
+        let server = Live::silent(everywhere());
+        let addresses = at((1..=4).map(v4));
+        (1..=4).for_each(|n| lab.set(v4(n), Behaviour::accept(ms(150))));
+        let mut race = OneRace::start(4, ms(250), &addresses);
+        lab.wait_until(ms(5000), |log| log.attempts().len() == 4);
+        race.signal(Signal::STOP);
+        lab.wait_until(ms(5000), |log| {
+            log.attempts().iter().filter(|it| it.established.is_some()).count() == 4
+        });
+        race.signal(Signal::CONT);
+
+        let told = race.told();
+        let (winner, client) = told.connected();
+        for address in addresses {
+            let fate = if address == winner { "established" } else { "canceled" };
+            assert_eq!(told.outcomes(address), [fate], "{:?}", told.attempts);
+        }
+        let log = lab.wait_until_closed(&[client]);
+        assert_eq!(
+            log.attempts().iter().filter(|it| it.closing() == Some(Closing::Reset)).count(),
+            3,
+            "{log}"
+        );
+        server.wait_until(|counts| (counts.open, counts.reset, counts.eof) == (1, 3, 0));
+    });
+}
+
+/// A kernel without IPv6 does not even make the socket.
+#[test]
+fn case_11_a_family_without_sockets_is_skipped_at_once() {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let missing = SocketAddr::from((Ipv6Addr::LOCALHOST, server.address().port()));
+    let no_family = ["-e", "inject=socket:error=EAFNOSUPPORT:when=1"];
+    let Some((told, calls)) = traced(&no_family, 4, ms(250), &[missing, server.address()]) else { return };
+    assert_eq!(told.connected().0, server.address());
+    assert_eq!(told.outcomes(missing), ["unreachable"]);
+    assert!(calls[0].line.contains("EAFNOSUPPORT"), "{}", calls[0].line);
+    assert_eq!(
+        calls[1].name, "socket",
+        "the next address is tried before anything is waited for: {}",
+        calls[1].line
+    );
 }
 
 /// Races a first address, one of whose calls fails with `error`, and a good second one.

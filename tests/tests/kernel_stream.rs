@@ -11,7 +11,7 @@ use std::time::Duration;
 use connie_core::{Config, Failure};
 use connie_std::{Canceler, Options, Override, connect, connect_socket};
 use connie_tests::clock::{pause, timed};
-use connie_tests::lab::{Behaviour, Unreachable, in_namespace, ms, v4, v6};
+use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Unreachable, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
 use kernel_support::{
     PORT, all_at_once, at, everywhere, in_time, nothing_is_left, only_the_winner_is_left, options, outcomes,
@@ -84,28 +84,43 @@ fn the_server_sees_the_source_address_that_was_asked_for() {
     assert_eq!((peer.ip(), Ok(peer)), (source.into(), winner.local_addr().map_err(|_| ())));
 }
 
+/// Two addresses each, so that the system's own choice cannot be right for both.
 #[test]
 fn each_family_has_a_source_address_of_its_own() {
     in_namespace(|lab| {
         let _listener = unattended();
-        let (source_v4, source_v6) =
-            (Ipv4Addr::new(10, 9, 255, 9), Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0xffff, 9));
-        lab.add_address(source_v4.into());
-        lab.add_address(source_v6.into());
         lab.set(v4(2), Behaviour::accept(ms(20)));
-        let addresses = at([v4(1), v6(1), v4(2)]);
-        let both = Options { source_v4: Some(source_v4), source_v6: Some(source_v6), ..Options::default() };
-        let only_v6 = Options { source_v4: None, ..both.clone() };
-        for (options, from_v4) in [(both, source_v4), (only_v6, connie_tests::lab::HOST_V4)] {
-            lab.clear_log();
-            let winner = race(&addresses, &options).won_by(v4(2), ms(20));
-            for attempt in lab.log().attempts() {
-                let source = if attempt.remote.is_ipv4() { from_v4.into() } else { IpAddr::from(source_v6) };
-                assert_eq!(attempt.client.ip(), source, "{}", lab.log());
-            }
-            assert_eq!(lab.log().attempts().len(), 3);
-            lab.wait_until_closed(&[winner.local_addr().expect("an address")]);
+        let sources_v4 = [8, 9].map(|n| Ipv4Addr::new(10, 9, 255, n));
+        let sources_v6 = [8, 9].map(|n| Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0xffff, n));
+        for (from_v4, from_v6) in sources_v4.into_iter().zip(sources_v6) {
+            lab.add_address(from_v4.into());
+            lab.add_address(from_v6.into());
         }
+        for (from_v4, from_v6) in sources_v4.into_iter().zip(sources_v6) {
+            lab.clear_log();
+            let options =
+                Options { source_v4: Some(from_v4), source_v6: Some(from_v6), ..Options::default() };
+            let winner = race(&at([v4(1), v6(1), v4(2)]), &options).won_by(v4(2), ms(20));
+            let log = lab.wait_until_closed(&[winner.local_addr().expect("an address")]);
+            assert_eq!(log.attempts().len(), 3, "{log}");
+            for attempt in log.attempts() {
+                let source = if attempt.remote.is_ipv4() { from_v4.into() } else { IpAddr::from(from_v6) };
+                assert_eq!(attempt.client.ip(), source, "{log}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_source_address_binds_only_its_own_family() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(20)));
+        lab.set(v6(1), Behaviour::accept(ms(20)));
+        let only_v4 = Options { source_v4: Some(HOST_V4), ..Options::default() };
+        let only_v6 = Options { source_v6: Some(HOST_V6), ..Options::default() };
+        race(&at([v6(1)]), &only_v4).won_by(v6(1), ms(20));
+        race(&at([v4(1)]), &only_v6).won_by(v4(1), ms(20));
     });
 }
 
