@@ -19,26 +19,39 @@ fn an_attempt_that_outstayed_its_patience_makes_room() {
 }
 
 #[test]
-fn the_evicted_come_back_with_their_patience_doubled() {
+fn the_evicted_come_back_with_twice_the_patience_that_they_were_given() {
     let mut race = bench::<1>();
     race.addresses("ab");
     race.expect("start a");
     race.idle_until(250);
     race.expect_all("cancel a, start b");
+    // `a` comes back with 500 ms, so `b` is given as much, and comes back with 1000.
+    race.idle_until(750);
+    race.expect_all("cancel b, start a");
+    race.idle_until(1_750);
+    race.expect_all("cancel a, start b");
+    race.idle_until(3_750);
+    race.expect_all("cancel b, start a");
+    race.expect_timeline(&[
+        "a 0..250 evicted",
+        "b 250..750 evicted",
+        "a 750..1750 evicted",
+        "b 1750..3750 evicted",
+        "a 3750.. in flight",
+    ]);
+}
+
+#[test]
+fn one_that_waits_again_throws_out_nobody_who_has_run_for_less_than_it_will() {
+    let mut race = bench::<4>();
+    race.addresses("abcde");
+    race.expect_all("start a, start b, start c, start d");
+    race.idle_until(250);
+    race.expect_all("cancel a, start e");
     race.idle_until(500);
     race.expect_all("cancel b, start a");
     race.idle_until(1_000);
-    race.expect_all("cancel a, start b");
-    race.idle_until(1_500);
-    race.expect_all("cancel b, start a");
-    race.idle_until(2_500);
-    race.expect_timeline(&[
-        "a 0..250 evicted",
-        "b 250..500 evicted",
-        "a 500..1000 evicted",
-        "b 1000..1500 evicted",
-        "a 1500.. in flight",
-    ]);
+    race.expect_all("cancel c, start b");
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn nobody_is_evicted_while_nobody_waits() {
     race.advance(5_000);
     race.expect("wait");
     race.resolved("ABabc");
-    race.expect_all("cancel a, start A, cancel b, start B, wait 5250");
+    race.expect_all("cancel a, start A, cancel b, start B, wait 5500");
 }
 
 #[test]
@@ -72,7 +85,7 @@ fn the_last_of_a_family_stays_while_there_is_a_choice() {
     race.addresses("aABCDE");
     race.expect_all("start a, start A, start B");
     race.idle_until(250);
-    race.expect_all("cancel A, start C, cancel B, start D, cancel a, start E, wait 500");
+    race.expect_all("cancel A, start C, cancel B, start D, cancel a, start E, wait 750");
 }
 
 #[test]
@@ -97,8 +110,8 @@ fn fresh_addresses_go_before_the_evicted() {
     race.resolved("A");
     race.idle_until(500);
     race.expect_all("cancel b, start A");
-    race.idle_until(750);
-    race.expect_all("cancel A, start a, wait 1250");
+    race.idle_until(1_000);
+    race.expect_all("cancel A, start a, wait 1500");
 }
 
 #[test]
@@ -136,9 +149,11 @@ fn an_evicted_one_that_is_put_back_is_the_next_all_the_same() {
     race.addresses("abc");
     race.expect_all("start a, start b");
     race.idle_until(250);
-    race.expect_all("cancel a, start c, cancel b, start a");
-    race.fails("a", AttemptError::OutOfSockets);
+    race.expect_all("cancel a, start c");
     race.idle_until(500);
+    race.expect_all("cancel b, start a");
+    race.fails("a", AttemptError::OutOfSockets);
+    race.idle_until(750);
     race.expect_all("cancel c, start a");
 }
 
@@ -173,12 +188,15 @@ fn a_full_record_forgets_the_evicted_first_and_no_attempt_in_flight() {
     race.fails("a", REFUSED);
     race.expect("start c");
     race.idle_until(250);
-    race.expect_all("cancel b, start d, cancel c, start b");
-    race.expect_timeline(&["a 0..0 connection refused", "d 250.. in flight", "b 250.. in flight"]);
+    race.expect_all("cancel b, start d");
+    race.expect_timeline(&["a 0..0 connection refused", "c 0.. in flight", "d 250.. in flight"]);
+    race.idle_until(500);
+    race.expect_all("cancel c, start b");
+    race.expect_timeline(&["a 0..0 connection refused", "d 250.. in flight", "b 500.. in flight"]);
     let summary = race.race.timeline().summary();
     assert_eq!((summary.attempts, summary.omitted_attempts), (5, 2));
-    race.advance(300);
+    race.advance(600);
     race.succeeds("b");
     race.expect_all("cancel d, established b");
-    race.expect_timeline(&["a 0..0 connection refused", "d 250..300 canceled", "b 250..300 established"]);
+    race.expect_timeline(&["a 0..0 connection refused", "d 250..600 canceled", "b 500..600 established"]);
 }

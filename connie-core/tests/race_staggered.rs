@@ -154,5 +154,5 @@ fn with_too_few_sockets_the_start_waits_for_an_eviction() {
     race.addresses("ab");
     race.expect("start a");
     race.idle_until(400);
-    race.expect_all("cancel a, start b, wait 800");
+    race.expect_all("cancel a, start b, wait 1200");
 }

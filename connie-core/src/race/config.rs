@@ -76,7 +76,8 @@ pub struct Config {
     /// capacity. Default: the capacity.
     pub max_in_flight: usize,
     /// How long an attempt may keep its socket while a destination waits for one, and how long it runs before it gets a
-    /// hedge. Doubles for a destination each time it is evicted. Default 250 ms, held within 10 ms and 10 minutes.
+    /// hedge. A destination that was evicted comes back with twice that, and yet may not throw out an attempt that has run for
+    /// less. Default 250 ms, held within 10 ms and 10 minutes.
     pub patience: Duration,
     /// Whether an attempt that has outstayed its patience gives its socket up to a destination that waits. Default: yes.
     /// Without, a race with fewer sockets than destinations can get stuck behind dead ones. [`Pacing::OneByOne`] never evicts.
@@ -188,7 +189,7 @@ impl Settings {
         }
     }
 
-    /// The patience of an attempt whose destination has been evicted `rounds` times, in microseconds.
+    /// A patience that has doubled `rounds` times, in microseconds.
     pub(super) fn patience(&self, rounds: u8) -> u64 {
         const LONGEST: u64 = micros(Config::MAX_PATIENCE);
         // 2^32 times the least patience is beyond the longest: shifting further changes nothing.

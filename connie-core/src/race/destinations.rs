@@ -77,7 +77,7 @@ pub struct Destination {
     family: Family,
     /// Its place in the newest answer of its family.
     rank: u8,
-    /// How often it has been evicted.
+    /// How often its patience has doubled.
     rounds: u8,
     started: bool,
     /// Whether the newest answer of its family holds it.
@@ -118,7 +118,7 @@ impl Destination {
         self.started
     }
 
-    /// How often it was evicted.
+    /// How often its patience has doubled.
     pub(super) fn rounds(&self) -> u8 {
         self.rounds
     }
@@ -367,11 +367,13 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), Status::InFlight { hedged: true });
     }
 
-    /// The last attempt in flight was evicted: back to the end of the queue, or out where the answer no longer holds it.
-    pub(super) fn evict(&mut self, place: Place) {
+    /// The last attempt in flight was evicted for `newcomer`: back to the end of the queue, or out where the answer no longer holds
+    /// it. It has run for the longer of both patiences, and comes back with twice that.
+    pub(super) fn evict(&mut self, place: Place, newcomer: Place) {
         let index = usize::from(place);
+        let given = self.get(newcomer).map_or(0, Destination::rounds);
         let Some(entry) = self.entries.get_mut(index) else { return };
-        entry.rounds = entry.rounds.saturating_add(1);
+        entry.rounds = entry.rounds.max(given).saturating_add(1);
         if entry.offered {
             self.queue(index);
         } else {
@@ -559,8 +561,8 @@ mod tests {
     fn evicted_ones_wait_behind_fresh_ones_in_the_order_of_their_eviction() {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
-        table.evict(1);
-        table.evict(0);
+        table.evict(1, 2);
+        table.evict(0, 2);
         answer(&mut table, "A");
         assert_eq!(order(&mut table, 1), "Aba");
         assert_eq!(table.get(0).unwrap().rounds(), 1);
@@ -571,8 +573,8 @@ mod tests {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
         answer(&mut table, "b");
-        table.evict(0);
-        table.evict(1);
+        table.evict(0, 2);
+        table.evict(1, 2);
         assert_eq!(order(&mut table, 1), "b");
     }
 
@@ -580,8 +582,8 @@ mod tests {
     fn one_put_back_goes_first() {
         let mut table = table::<8>(&["abc"]);
         assert_eq!(order(&mut table, 1), "abc");
-        table.evict(0);
-        table.evict(1);
+        table.evict(0, 2);
+        table.evict(1, 2);
         let next = table.next(Family::V6, 1).unwrap();
         table.start(next, Family::V6);
         table.put_back(next, Family::V6);

@@ -20,15 +20,16 @@
 //! 1. **Start** when resolution lets the race begin, the pacing lets the next attempt begin, a destination waits and fewer
 //!    than `k` attempts are in flight. Fresh destinations come first, families alternating; then evicted ones in the order of
 //!    their eviction.
-//! 2. **Evict** when rule 1 fails only for want of a socket: of the attempts that have outstayed their patience the one
-//!    that has done so longest goes, and while there is a choice, not the last in flight of a family that the newcomer does
-//!    not belong to. Its destination queues with its patience doubled.
+//! 2. **Evict** when rule 1 fails only for want of a socket: an attempt yields to the newcomer when it has outstayed its own
+//!    patience and the newcomer's. Of those that do the one that has done so longest goes, and while there is a choice, not the
+//!    last in flight of a family that the newcomer does not belong to. Its destination queues with twice the patience that it
+//!    was given: the longer of the two.
 //! 3. **Hedge** when a socket is free, nothing waits, and a destination's only attempt has outstayed its patience: a second
 //!    attempt starts beside it.
 //! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt is in flight. With
 //!    [`Pacing::Staggered`] the next attempt may start now.
-//! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps its turn; with
-//!    none the destination has failed.
+//! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps its turn, which
+//!    costs no delay; with none the destination has failed.
 //! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established` is said.
 //! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
 //!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
@@ -150,8 +151,7 @@ struct InFlight {
     id: AttemptId,
     place: Place,
     record: u16,
-    /// When it has outstayed its patience.
-    patience_ends: Instant,
+    started: Instant,
     /// When it counts as failed.
     gives_up: Instant,
 }
@@ -272,7 +272,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         // Names are counted, so that one counts from the other.
         for attempt in &self.in_flight {
-            (attempt.place, attempt.patience_ends, attempt.gives_up).hash(state);
+            (attempt.place, attempt.started, attempt.gives_up).hash(state);
         }
         matches!(self.phase, Phase::Won { .. }).hash(state);
         matches!(self.phase, Phase::Lost(_)).hash(state);
@@ -325,10 +325,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if error == AttemptError::OutOfSockets {
             // At most 255, the capacity of `in_flight`.
             self.limit = others.max(1) as u8;
-        } else {
-            self.next_start = self.now;
-            self.delay_runs = false;
         }
+        self.next_start = self.now;
+        self.delay_runs = false;
         if self.is_in_flight(attempt.place) {
             // Its other attempt goes on.
         } else if error == AttemptError::OutOfSockets && others > 0 {
@@ -388,14 +387,13 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if self.destinations.waiting() == 0 || self.earliest_start()? > self.now {
             return None;
         }
-        let preferred = self.settings.preferred_family;
-        let place = self.destinations.next(preferred, self.settings.first_address_family_count)?;
+        let place = self.next_place()?;
         if self.in_flight.len() >= self.limit.into() {
             return self.evict_for(place);
         }
         let gives_up = self.gives_up();
         self.begun = true;
-        self.destinations.start(place, preferred);
+        self.destinations.start(place, self.settings.preferred_family);
         self.pace();
         self.start_attempt(place, false, gives_up)
     }
@@ -411,29 +409,37 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             its_own != family(newcomer)
                 && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
         };
-        let outstayed = self.in_flight.iter().filter(|attempt| attempt.patience_ends <= self.now);
-        let id = outstayed.min_by_key(|attempt| (is_last(attempt), attempt.patience_ends))?.id;
+        let yields = |attempt: &InFlight| self.yields_at(attempt, newcomer);
+        let outstayed = self.in_flight.iter().filter(|attempt| yields(attempt) <= self.now);
+        let id = outstayed.min_by_key(|attempt| (is_last(attempt), yields(attempt)))?.id;
         let attempt = self.remove(id, Outcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
-            self.destinations.evict(attempt.place);
+            self.destinations.evict(attempt.place, newcomer);
         }
         Some(Output::CancelAttempt { id })
     }
 
+    /// When `attempt` yields its socket to `newcomer`.
+    ///
+    /// Not before it has run as long as the newcomer is going to: otherwise one that was evicted a moment ago would throw out the
+    /// next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
+    fn yields_at(&self, attempt: &InFlight, newcomer: Place) -> Instant {
+        let rounds = |place| self.destinations.get(place).map_or(0, Destination::rounds);
+        attempt.started.plus_micros(self.settings.patience(rounds(attempt.place).max(rounds(newcomer))))
+    }
+
     /// Rule 3.
     fn start_hedge(&mut self) -> Option<Output> {
-        let outstayed = self.hedgeable()?;
-        if outstayed.patience_ends > self.now {
+        let (place, at) = self.next_hedge()?;
+        if at > self.now {
             return None;
         }
-        let place = outstayed.place;
         self.destinations.hedge(place);
         self.start_attempt(place, true, self.gives_up())
     }
 
     fn start_attempt(&mut self, place: Place, hedge: bool, gives_up: Instant) -> Option<Output> {
-        let entry = self.destinations.get(place)?;
-        let (destination, patience) = (entry.address(), self.settings.patience(entry.rounds()));
+        let destination = self.destinations.get(place)?.address();
         if let Some(surplus) = self.records.surplus() {
             self.records.forget(surplus);
             for attempt in &mut self.in_flight {
@@ -446,8 +452,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         // ids would have run for years.
         let id = AttemptId(self.records.started());
         let record = self.records.start(place, hedge, self.now.micros_since(self.start));
-        let patience_ends = self.now.plus_micros(patience);
-        let pushed = self.in_flight.push(InFlight { id, place, record, patience_ends, gives_up });
+        let pushed = self.in_flight.push(InFlight { id, place, record, started: self.now, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
         debug_assert!(pushed.is_ok());
         self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);
@@ -503,8 +508,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         }
     }
 
-    /// The attempt that is the next to get a hedge, where a socket is free for it.
-    fn hedgeable(&self) -> Option<&InFlight> {
+    /// The destination that is the next to get a hedge, and when, where a socket is free for it.
+    fn next_hedge(&self) -> Option<(Place, Instant)> {
         if !self.settings.hedge
             || self.destinations.waiting() > 0
             || self.in_flight.len() >= self.limit.into()
@@ -512,7 +517,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return None;
         }
         let alone = self.in_flight.iter().filter(|attempt| self.destinations.may_hedge(attempt.place));
-        alone.min_by_key(|attempt| attempt.patience_ends)
+        let outstays = alone.map(|attempt| (attempt.place, self.yields_at(attempt, attempt.place)));
+        outstays.min_by_key(|&(_, at)| at)
+    }
+
+    /// When an attempt yields to the destination whose turn it is.
+    fn next_eviction(&self) -> Instant {
+        let Some(newcomer) = self.next_place() else { return NEVER };
+        self.in_flight.iter().map(|attempt| self.yields_at(attempt, newcomer)).min().unwrap_or(NEVER)
+    }
+
+    /// The destination whose turn it is.
+    fn next_place(&self) -> Option<Place> {
+        self.destinations.next(self.settings.preferred_family, self.settings.first_address_family_count)
     }
 
     /// Whether anything can still bring a connection.
@@ -523,20 +540,18 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// The soonest of all that time alone brings about.
     fn wait(&self) -> Output {
         let mut soonest = self.deadline.unwrap_or(NEVER);
-        let mut patience_ends = NEVER;
         for attempt in &self.in_flight {
             soonest = soonest.min(attempt.gives_up);
-            patience_ends = patience_ends.min(attempt.patience_ends);
         }
         if self.destinations.waiting() > 0 {
             let start = self.earliest_start().unwrap_or(NEVER);
             if self.in_flight.len() < self.limit.into() {
                 soonest = soonest.min(start);
             } else if self.settings.evict {
-                soonest = soonest.min(start.max(patience_ends));
+                soonest = soonest.min(start.max(self.next_eviction()));
             }
-        } else if let Some(outstayed) = self.hedgeable() {
-            soonest = soonest.min(outstayed.patience_ends);
+        } else if let Some((_, at)) = self.next_hedge() {
+            soonest = soonest.min(at);
         }
         debug_assert!(soonest > self.now, "law 4: a wait is for the future");
         if soonest == NEVER { Output::WaitForInput } else { Output::WaitUntil(soonest) }

@@ -524,16 +524,15 @@ mod tests {
     #[test]
     fn in_80_columns() {
         let expected = "\
-connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
+connected to 192.0.2.4:80 in 301.5 ms (6 attempts, 3 in flight at most)
 
   first address                known         12.3 ms  ··
   2001:db8:1234…ef0:1234:5678  evicted      262.3 ms   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
   192.0.2.1                    refused       13.3 ms   ×
   2001:db8::2                  evicted      262.3 ms   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
-  192.0.2.2                    evicted      263.3 ms   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
+  192.0.2.2                    canceled     301.5 ms   ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
   192.0.2.3                    canceled     301.5 ms                        ╌╌╌╌
   192.0.2.4                    established  301.5 ms                        ━━━●
-  2001:db8:1234…ef0:1234:5678  canceled     301.5 ms                        ╌╌╌╌
                                                       ├───────┬────────┬───────┬
                                                       0 ms    100      200   300
 ";
@@ -543,16 +542,15 @@ connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
     #[test]
     fn in_ascii() {
         let expected = "\
-connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
+connected to 192.0.2.4:80 in 301.5 ms (6 attempts, 3 in flight at most)
 
   first address                known         12.3 ms  ::
   2001:db8:123..ef0:1234:5678  evicted      262.3 ms   ~~~~~~~~~~~~~~~~~~~~~<
   192.0.2.1                    refused       13.3 ms   x
   2001:db8::2                  evicted      262.3 ms   ~~~~~~~~~~~~~~~~~~~~~<
-  192.0.2.2                    evicted      263.3 ms   ~~~~~~~~~~~~~~~~~~~~~<
+  192.0.2.2                    canceled     301.5 ms   .........................
   192.0.2.3                    canceled     301.5 ms                        ....
   192.0.2.4                    established  301.5 ms                        ===O
-  2001:db8:123..ef0:1234:5678  canceled     301.5 ms                        ....
                                                       +-------+--------+-------+
                                                       0 ms    100      200   300
 ";
@@ -563,7 +561,7 @@ connected to 192.0.2.4:80 in 301.5 ms (7 attempts, 3 in flight at most)
     fn in_40_columns() {
         let expected = "\
 connected to 192.0.2.4:80 in 301.5 ms
-(7 attempts, 3 in flight at most)
+(6 attempts, 3 in flight at most)
 
   first address    known         12.3 ms
   ··
@@ -573,14 +571,12 @@ connected to 192.0.2.4:80 in 301.5 ms
    ×
   2001:db8::2      evicted      262.3 ms
    ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
-  192.0.2.2        evicted      263.3 ms
-   ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◂
+  192.0.2.2        canceled     301.5 ms
+   ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
   192.0.2.3        canceled     301.5 ms
                                    ╌╌╌╌╌
   192.0.2.4        established  301.5 ms
                                    ━━━━●
-  2001:db…34:5678  canceled     301.5 ms
-                                   ╌╌╌╌╌
   ├───────────┬────────────┬───────────┬
   0 ms        100          200       300
 ";

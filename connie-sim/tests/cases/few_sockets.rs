@@ -10,7 +10,7 @@ fn case_70_the_third_socket_cannot_be_opened_and_the_race_goes_on_with_two() {
     let outcome =
         Scenario::all_at_once().runs_out_at(3).v4(refuse(20)).v4(hang()).v4(hang()).v4(ok(30)).run();
     // The third address keeps its turn.
-    outcome.starts("4a@0 4b@0 4c@0 4c@20 4d@250 4b@270").connects("4d", 280);
+    outcome.starts("4a@0 4b@0 4c@0 4c@20 4d@250").connects("4d", 280);
     assert!(outcome.end_list().contains("4c:out_of_sockets@0"));
     assert_eq!(outcome.peak, 2);
 }
@@ -19,7 +19,7 @@ fn case_70_the_third_socket_cannot_be_opened_and_the_race_goes_on_with_two() {
 fn case_70_the_same_where_the_first_connect_reports_it() {
     let scenario = Scenario::all_at_once().reports_late().stack_of(2);
     let outcome = scenario.v4(hang()).v4(refuse(20)).v4(hang()).v4(ok(30)).run();
-    outcome.starts("4a@0 4b@0 4c@0 4c@20 4d@250 4a@270").connects("4d", 280);
+    outcome.starts("4a@0 4b@0 4c@0 4c@20 4d@250").connects("4d", 280);
 }
 
 #[test]
@@ -52,8 +52,9 @@ fn case_70_staggered_goes_on_too() {
         .v4(hang())
         .v4(ok(30))
         .run()
-        .starts("4a@0 4b@250 4c@500 4c@750")
-        .connects("4c", 780);
+        // A start that did not happen costs no delay, and 4a has outstayed its patience.
+        .starts("4a@0 4b@250 4c@500 4c@500")
+        .connects("4c", 530);
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn case_74_a_slow_only_survivor_wins_though_it_is_evicted_on_the_way() {
         outcome.connects_by(&connie_sim::label(*survivor), 10_200);
         assert!(outcome.elapsed <= bound.win(Duration::from_millis(900)), "{:?}", outcome.elapsed);
         let attempts = outcome.attempts().filter(|attempt| attempt.destination == *survivor);
-        assert_eq!(attempts.count(), 3, "300 and 600 ms are too short, 1200 are enough");
+        assert!(attempts.count() >= 2, "it is evicted on the way, and comes back");
     }
 }
 
@@ -112,7 +113,7 @@ fn case_74_the_patience_that_is_just_enough() {
     scenario(299).run().starts("4a@0").connects("4a", 299);
     // A success at the moment of eviction comes first.
     scenario(300).run().starts("4a@0").connects("4a", 300);
-    scenario(301).run().starts("4a@0 4b@300 4a@600").connects("4a", 901);
+    scenario(301).run().starts("4a@0 4b@300 4a@900").connects("4a", 1_201);
 }
 
 #[test]
@@ -121,10 +122,10 @@ fn case_74_step_by_step() {
     race.resolves("4a 4b");
     race.expect([starts("4a"), waits_until(250)]);
     race.advance(250);
-    race.expect([cancels("4a"), starts("4b"), waits_until(500)]);
-    race.advance(500);
-    // Twice the patience for the second round.
-    race.expect([cancels("4b"), starts("4a"), waits_until(1_000)]);
+    // 4a comes back with 500 ms, and 4b is given as much before it has to go.
+    race.expect([cancels("4a"), starts("4b"), waits_until(750)]);
+    race.advance(750);
+    race.expect([cancels("4b"), starts("4a"), waits_until(1_750)]);
     race.fails("4a", AttemptError::Refused);
     race.expect(starts("4b"));
 }
