@@ -30,9 +30,9 @@ FAULTS = [
      "self.deadline.is_some_and(|deadline| deadline <= self.now)",
      "self.deadline.is_some_and(|deadline| deadline < self.now)"),
     ("an attempt is evicted before its patience ends", RACE,
-     "filter(|attempt| attempt.patience_ends <= self.now)", "filter(|attempt| attempt.id.0 < u32::MAX)"),
+     "filter(|attempt| yields(attempt) <= self.now)", "filter(|attempt| attempt.id.0 < u32::MAX)"),
     ("a full house waits for patience and forgets the pace", RACE,
-     "soonest = soonest.min(start.max(patience_ends));", "soonest = soonest.min(patience_ends);"),
+     "soonest = soonest.min(start.max(self.next_eviction()));", "soonest = soonest.min(self.next_eviction());"),
     ("the race gives up while an answer is outstanding", RACE,
      "|| self.destinations.waiting() > 0 || !self.resolution.is_complete()", "|| self.destinations.waiting() > 0"),
     ("the losers stay open", RACE,
@@ -46,7 +46,7 @@ FAULTS = [
     ("one attempt of two fails and takes its destination with it", RACE,
      "if self.is_in_flight(attempt.place) {\n            // Its", "if false {\n            // Its"),
     ("the evicted are forgotten", RACE,
-     "self.destinations.evict(attempt.place);", "let _ = &self.destinations;"),
+     "self.destinations.evict(attempt.place, newcomer);", "let _ = &self.destinations;"),
 ]
 
 
