@@ -98,7 +98,8 @@ fn name(family: Family, n: usize) -> SocketAddr {
 }
 
 fn configs(size: Size) -> Vec<Config> {
-    let staggered = Pacing::Staggered { delay: 2 * UNIT, growth_percent: 200 };
+    // Another delay than the patience, so that neither hides behind the other.
+    let staggered = Pacing::Staggered { delay: 3 * UNIT, growth_percent: 200 };
     let mut configs = Vec::new();
     for pacing in [Pacing::AllAtOnce, staggered, Pacing::OneByOne] {
         for max_in_flight in 1..=size.sockets {
