@@ -180,7 +180,7 @@ impl Waterfall<'_> {
         let forgotten = usize::try_from(summary.omitted_attempts).unwrap_or(usize::MAX);
         let notes = [
             (idle, "address was never started", "addresses were never started"),
-            (no_room, "address found no room in the race", "addresses found no room in the race"),
+            (no_room, "address found no room", "addresses found no room"),
             (forgotten, "attempt is not shown", "attempts are not shown"),
         ];
         for (count, one, many) in notes.into_iter().filter(|(count, ..)| *count > 0) {
@@ -645,10 +645,19 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         let notes: std::vec::Vec<&str> = picture.lines().rev().take(3).collect();
         let expected = [
             "  4 attempts are not shown",
-            "  1 address found no room in the race",
+            "  1 address found no room",
             "  4 addresses were never started",
         ];
         assert_eq!(notes, expected, "{picture}");
+    }
+
+    #[test]
+    fn a_count_of_five_digits_keeps_to_the_narrowest_width() {
+        let addresses: std::vec::Vec<String> =
+            (0..10_016).map(|n| format!("198.51.{}.{}:80", n / 256, n % 256)).collect();
+        let addresses: std::vec::Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let race = Script::new(&Config::all_at_once(), &addresses);
+        assert!(picture(&race, 40, ASCII).ends_with("  10000 addresses found no room\n"));
     }
 
     #[test]
