@@ -116,6 +116,7 @@ step "format" cargo fmt --all --check
 step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
 cross
 step "tests" tests
+step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
 step "licences" licences
 step "demo" demo
