@@ -1,6 +1,6 @@
 //! Holds a bare race to its laws: hears every input, sees every output, and knows nothing of the race's insides.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Output, Pacing};
@@ -279,7 +279,12 @@ impl Referee {
     }
 }
 
-/// An IPv4-mapped address is the IPv4 address.
+/// As a race keeps it: an IPv4-mapped address is the IPv4 address, and no address has a flow label.
 fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+    match address {
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_none() => {
+            SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into()
+        }
+        _ => SocketAddr::new(address.ip().to_canonical(), address.port()),
+    }
 }
