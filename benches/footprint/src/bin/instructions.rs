@@ -32,10 +32,9 @@ fn all_at_once_of_twelve(config: &Config, addresses: &[SocketAddr]) -> Option<So
     race.handle_addresses(addresses, Instant::ZERO);
     let mut seventh = None;
     for _ in 0..12 {
-        if let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO)
-            && destination == addresses[6]
-        {
-            seventh = Some(id);
+        match race.poll_output(Instant::ZERO) {
+            Output::StartAttempt { id, destination } if destination == addresses[6] => seventh = Some(id),
+            _ => {}
         }
     }
     let _ = black_box(race.poll_output(Instant::ZERO));
