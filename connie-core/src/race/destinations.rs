@@ -35,7 +35,9 @@ impl Address {
             }
             SocketAddr::V6(v6) => {
                 let bits = v6.ip().to_bits();
-                Address { low: bits as u64, high: (bits >> 64) as u64, scope_id: v6.scope_id(), port }
+                // IPv4 has no scopes: with one, it is another spelling of the same address.
+                let scope_id = if v6.ip().to_ipv4_mapped().is_some() { 0 } else { v6.scope_id() };
+                Address { low: bits as u64, high: (bits >> 64) as u64, scope_id, port }
             }
         }
     }
@@ -528,8 +530,9 @@ mod tests {
     #[test]
     fn an_address_is_held_once_however_it_is_spelled() {
         let mapped: SocketAddr = "[::ffff:192.0.2.65]:80".parse().unwrap();
+        let scoped: SocketAddr = "[::ffff:192.0.2.65%3]:80".parse().unwrap();
         let mut table = Destinations::<8>::new();
-        table.answer(Families::Both, &[address('A'), mapped, address('A'), address('B')]);
+        table.answer(Families::Both, &[scoped, address('A'), mapped, address('A'), address('B')]);
         assert_eq!(order(&mut table, 1), "AB");
     }
 
