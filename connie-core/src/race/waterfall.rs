@@ -643,11 +643,8 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         race.at(600_000).succeeds("192.0.2.9:80");
         let picture = picture(&race, 80, ASCII);
         let notes: std::vec::Vec<&str> = picture.lines().rev().take(3).collect();
-        let expected = [
-            "  4 attempts are not shown",
-            "  1 address found no room",
-            "  4 addresses were never started",
-        ];
+        let expected =
+            ["  4 attempts are not shown", "  1 address found no room", "  4 addresses were never started"];
         assert_eq!(notes, expected, "{picture}");
     }
 
