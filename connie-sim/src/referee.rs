@@ -20,6 +20,8 @@ pub struct Referee {
     room: usize,
     v4: Known,
     v6: Known,
+    /// Whether there were ever more addresses than the race has room for.
+    crowded: bool,
     started: Vec<SocketAddr>,
     newest: Option<AttemptId>,
     open: Vec<Open>,
@@ -59,6 +61,7 @@ impl Referee {
             room: destinations,
             v4: Known::default(),
             v6: Known::default(),
+            crowded: false,
             started: Vec::new(),
             newest: None,
             open: Vec::new(),
@@ -95,6 +98,7 @@ impl Referee {
                 let own = addresses.iter().copied().map(canonical);
                 let own = own.filter(|address| Family::of(address) == family).collect();
                 *self.known(family) = Known { answered: true, addresses: own };
+                self.crowded |= self.is_crowded();
             }
             Input::ResolutionFailed { family } => {
                 *self.known(family) = Known { answered: true, addresses: Vec::new() };
@@ -227,9 +231,7 @@ impl Referee {
                 assert!(self.is_resolved(), "law 6: an answer can still come");
                 let listed = self.v4.addresses.iter().chain(&self.v6.addresses);
                 let mut waiting = listed.filter(|address| !self.started.contains(address));
-                // With more addresses than room, some are never started.
-                let fit = self.v4.addresses.len() + self.v6.addresses.len() <= self.room;
-                let waits = waiting.next().filter(|_| fit);
+                let waits = waiting.next().filter(|_| !self.crowded);
                 assert_eq!(waits, None, "law 6: the race failed before this was started");
                 let mut listed = self.v4.addresses.iter().chain(&self.v6.addresses);
                 let evicted = listed.find(|address| self.evicted.contains(address));
@@ -254,6 +256,15 @@ impl Referee {
     fn is_resolved(&self) -> bool {
         let resolved = |family, known: &Known| known.answered || !self.config.families.allow(family);
         resolved(Family::V4, &self.v4) && resolved(Family::V6, &self.v6)
+    }
+
+    /// Whether some find no room: a place that was used once is never given to another address.
+    fn is_crowded(&self) -> bool {
+        let listed = self.v4.addresses.iter().chain(&self.v6.addresses);
+        let mut taken: Vec<_> = self.started.iter().chain(listed).collect();
+        taken.sort();
+        taken.dedup();
+        taken.len() > self.room
     }
 
     /// Whether an input can still come.
