@@ -85,10 +85,12 @@ impl Waterfall<'_> {
                 write!(result, "failed after {elapsed}:")
             }
             (None, Some(winner)) => {
-                // Around it stands up to 26 columns: "connected to " and " in 584554.5 s".
-                let address =
-                    elide(&name(winner.destination, true), self.width.saturating_sub(26), self.style);
-                write!(result, "connected to {address} in {elapsed}")
+                let mut after = Line::new();
+                let _ = write!(after, " in {elapsed}");
+                let around = "connected to ".len().saturating_add(columns(&after));
+                let room = self.width.saturating_sub(around);
+                let address = elide(&name(winner.destination, true), room, self.style);
+                write!(result, "connected to {address}{after}")
             }
             (None, None) => write!(result, "racing for {elapsed}"),
         };
@@ -655,6 +657,14 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         let addresses: std::vec::Vec<&str> = addresses.iter().map(String::as_str).collect();
         let race = Script::new(&Config::all_at_once(), &addresses);
         assert!(picture(&race, 40, ASCII).ends_with("  10000 addresses found no room\n"));
+    }
+
+    #[test]
+    fn a_race_of_a_year_keeps_to_the_narrowest_width() {
+        let mut race = Script::new(&Config::all_at_once(), &["[2001:db8:1234:5678:9abc:def0:1234:5678]:80"]);
+        race.at(365 * 86_400 * 1_000_000).succeeds("[2001:db8:1234:5678:9abc:def0:1234:5678]:80");
+        let picture = picture(&race, 40, ASCII);
+        assert_eq!(picture.lines().next(), Some("connected to [200..8]:80 in 31536000.0 s"));
     }
 
     #[test]
