@@ -17,7 +17,8 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A port that refuses, for as long as the connection lives whose near end it is: nobody else gets it, and nobody listens.
+/// A port that refuses, for as long as the connection lives whose near end it is: nobody else gets it, and
+/// nobody listens.
 fn refusing() -> ((TcpListener, TcpStream), SocketAddr) {
     let (listener, address) = listener();
     let stream = TcpStream::connect(address).expect("a connection");
@@ -61,7 +62,8 @@ fn what_the_race_did_stays_with_the_stream() {
     let (_held, refused) = refusing();
     let winner = connect(&[refused, address], &Options::default()).expect("a connection");
     let fates: Vec<_> = winner.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
-    // A system that refuses in the call itself is as good as one that refuses a moment later, or is too slow to.
+    // A system that refuses in the call itself is as good as one that refuses a moment later, or is too slow
+    // to.
     assert_eq!(fates.len(), 2);
     assert_eq!(fates[1], (address, Some(Outcome::Established)));
     assert_ne!(fates[0].1, Some(Outcome::Established));

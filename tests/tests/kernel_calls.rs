@@ -1,5 +1,5 @@
-//! The system calls of a race, as `strace` sees them, and what becomes of a race whose calls fail: `strace` can make a call
-//! return any error, the rare ones too.
+//! The system calls of a race, as `strace` sees them, and what becomes of a race whose calls fail: `strace`
+//! can make a call return any error, the rare ones too.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;

@@ -1,8 +1,8 @@
 //! The cases that every race must show, with the kernel's own sockets behind a router with delays.
 //!
 //! Each test is named after its case. The cases that count or use up the descriptors of a process are in
-//! `kernel_descriptors.rs`, those that start a process in `kernel_calls.rs`: a process that is being started holds copies of
-//! every socket for a moment, and keeps what was closed here open.
+//! `kernel_descriptors.rs`, those that start a process in `kernel_calls.rs`: a process that is being started
+//! holds copies of every socket for a moment, and keeps what was closed here open.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -41,6 +41,23 @@ fn case_11_a_family_that_is_switched_off_is_skipped_at_once() {
             abandon(lab, winner);
         }
         assert_eq!(lab.log().order(), [v4(1)], "no SYN went out to the other family");
+    });
+}
+
+/// Staggered as RFC 8305 has it: the first hangs, the second starts after the delay, and its refusal starts
+/// the third at once.
+#[test]
+fn case_22_and_23_silence_costs_one_delay_and_a_refusal_none() {
+    in_namespace(|lab| {
+        let _server = Live::silent(everywhere());
+        lab.set(v4(2), Behaviour::refuse(ms(30)));
+        lab.set(v4(3), Behaviour::accept(ms(20)));
+        let winner =
+            race(&at((1..=3).map(v4)), &options(Config::staggered())).won_by(v4(3), ms(250 + 30 + 20));
+        let fates = [(v4(1), "canceled"), (v4(2), "refused"), (v4(3), "established")];
+        assert_eq!(outcomes(&winner.timeline()), fates);
+        in_time(starts(&winner.timeline(), v4(2))[0], ms(250), "the start of the second");
+        only_the_winner_is_left(lab, &winner);
     });
 }
 
@@ -238,8 +255,8 @@ fn case_78_addresses_of_one_family_start_when_its_answer_comes() {
     });
 }
 
-/// A listener that goes away resets the connections that nobody has accepted yet. The race hears of the handshake and of
-/// the reset in one wait: that is no winner.
+/// A listener that goes away resets the connections that nobody has accepted yet. The race hears of the
+/// handshake and of the reset in one wait: that is no winner.
 #[test]
 fn case_14_a_connection_that_was_reset_before_the_race_looked_does_not_win() {
     in_namespace(|lab| {

@@ -121,7 +121,8 @@ fn whatever_the_64_addresses_do_4_sockets_are_enough() {
     });
 }
 
-/// A quarter each: won, won by a name that a thread looks up, canceled from another thread, ended by the deadline.
+/// A quarter each: won, won by a name that a thread looks up, canceled from another thread, ended by the
+/// deadline.
 #[test]
 fn a_thousand_races_half_of_them_given_up_leave_no_descriptor_and_no_thread() {
     alone(|| {
@@ -201,7 +202,8 @@ impl Drop for Scarcity {
     }
 }
 
-/// The third address keeps its turn: it has the first socket that comes free, when the patience with the dead ones ends.
+/// The third address keeps its turn: it has the first socket that comes free, when the patience with the dead
+/// ones ends.
 #[test]
 fn case_70_without_a_third_socket_the_race_goes_on_with_two() {
     alone(|| {

@@ -1,5 +1,5 @@
-//! Programs and stacks that know only embedded-nal's `TcpClientStack`: any such program over connie's stack, and a race over
-//! somebody else's stack, with what a `connect` that blocks makes of it.
+//! Programs and stacks that know only embedded-nal's `TcpClientStack`: any such program over connie's stack,
+//! and a race over somebody else's stack, with what a `connect` that blocks makes of it.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -15,7 +15,8 @@ use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
 use kernel_support::{AT_ONCE, LATE, all_at_once, at, everywhere, hurry, in_time, nothing_is_left, outcomes};
 
-/// A program for embedded-nal, written without a thought of connie: one request, and the answer of `length` octets.
+/// A program for embedded-nal, written without a thought of connie: one request, and the answer of `length`
+/// octets.
 fn fetch<S: TcpClientStack>(stack: &mut S, remote: SocketAddr, length: usize) -> Result<Vec<u8>, S::Error> {
     let mut socket = stack.socket()?;
     nb::block!(stack.connect(&mut socket, remote))?;
@@ -111,8 +112,8 @@ fn over_connies_stack(addresses: &[SocketAddr], config: &Config) -> Raced<OsStac
     Raced::run(OsStack::default(), OsWaiter::new(None), addresses, config)
 }
 
-/// The first address is far away and alive. Over a stack whose `connect` blocks it is waited for, and the near one is not
-/// even called.
+/// The first address is far away and alive. Over a stack whose `connect` blocks it is waited for, and the
+/// near one is not even called.
 #[test]
 fn over_a_stack_that_blocks_a_far_first_address_wins_before_a_near_second_is_tried() {
     in_namespace(|lab| {
@@ -157,8 +158,8 @@ fn over_a_stack_that_blocks_refusals_add_up() {
     });
 }
 
-/// One dead address costs the stack's whole time-out, here cut to 3 s (by default it is more than two minutes). Patience and
-/// deadline cannot help: they act between calls.
+/// One dead address costs the stack's whole time-out, here cut to 3 s (by default it is more than two
+/// minutes). Patience and deadline cannot help: they act between calls.
 #[test]
 fn over_a_stack_that_blocks_a_dead_first_address_outlasts_the_deadline() {
     in_namespace(|lab| {

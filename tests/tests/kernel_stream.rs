@@ -1,5 +1,5 @@
-//! What `connie_std::connect` hands over and how it gives up: the winner's socket, source addresses, what routers say,
-//! deadlines, cancelation.
+//! What `connie_std::connect` hands over and how it gives up: the winner's socket, source addresses, what
+//! routers say, deadlines, cancelation.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -135,8 +135,8 @@ fn a_source_address_of_somebody_else_fails_its_family_at_once() {
     });
 }
 
-/// The first address is 30 ms away from an error, the second 20 ms from a connection, and pacing alone would keep the
-/// second from starting for two seconds.
+/// The first address is 30 ms away from an error, the second 20 ms from a connection, and pacing alone would
+/// keep the second from starting for two seconds.
 #[test]
 fn what_a_router_says_is_heard_at_once() {
     in_namespace(|lab| {

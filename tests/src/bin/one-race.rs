@@ -1,7 +1,8 @@
-//! One race in a process of its own, for tests that watch a process from outside: its system calls, its signals.
+//! One race in a process of its own, for tests that watch a process from outside: its system calls, its
+//! signals.
 //!
-//! `one-race SOCKETS PATIENCE_MS ADDRESS...` connects to the address that answers first, prints what became of it, keeps
-//! the connection until its standard input ends, and closes it.
+//! `one-race SOCKETS PATIENCE_MS ADDRESS...` connects to the address that answers first, prints what became
+//! of it, keeps the connection until its standard input ends, and closes it.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;

@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 /// Set in the process that runs one test.
 const ALONE: &str = "CONNIE_KERNEL_ALONE";
 
-/// Runs a test's body in a process in which no other test runs: one that counts the descriptors of the process, or takes
-/// them away. Call it directly in the test function with a closure: its name tells which test to run again.
+/// Runs a test's body in a process in which no other test runs: one that counts the descriptors of the
+/// process, or takes them away. Call it directly in the test function with a closure: its name tells which
+/// test to run again.
 ///
 /// # Panics
 /// When the body panics.

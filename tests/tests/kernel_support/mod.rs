@@ -30,7 +30,8 @@ pub fn everywhere() -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, PORT).into()
 }
 
-/// A listener that never accepts: the kernel completes the handshakes, and this process has no descriptor for them.
+/// A listener that never accepts: the kernel completes the handshakes, and this process has no descriptor for
+/// them.
 #[track_caller]
 pub fn unattended() -> TcpListener {
     TcpListener::bind(everywhere()).expect("a free port")
@@ -67,8 +68,8 @@ pub fn race(addresses: &[SocketAddr], options: &Options) -> Raced {
     Raced { result, took }
 }
 
-/// Asks for the processor before others: a test that measures time must not measure the rest of the machine. An ordinary
-/// user may not ask, and waits in line.
+/// Asks for the processor before others: a test that measures time must not measure the rest of the machine.
+/// An ordinary user may not ask, and waits in line.
 pub fn hurry() {
     let _ = rustix::process::setpriority_process(None, -10);
 }
@@ -85,7 +86,8 @@ impl Raced {
         connected
     }
 
-    /// Nobody has won, for this reason, and the race was over no sooner than `expected` after its start, and not [`LATE`].
+    /// Nobody has won, for this reason, and the race was over no sooner than `expected` after its start, and
+    /// not [`LATE`].
     #[track_caller]
     pub fn lost(self, why: Failure, expected: Duration) -> ConnectError {
         let took = self.took;
@@ -141,8 +143,8 @@ pub fn count(timeline: &Timeline<'_>, outcome: &str) -> usize {
     outcomes(timeline).iter().filter(|(_, it)| *it == outcome).count()
 }
 
-/// On the wire and in the kernel nothing is left of a race but the winner's connection: losers were reset or vanished while
-/// their SYN waited, none said goodbye in order, and the winner was never reset.
+/// On the wire and in the kernel nothing is left of a race but the winner's connection: losers were reset or
+/// vanished while their SYN waited, none said goodbye in order, and the winner was never reset.
 #[track_caller]
 pub fn only_the_winner_is_left(lab: &Lab, winner: &Connected) {
     let client = winner.local_addr().expect("an address");
@@ -163,7 +165,8 @@ pub fn only_the_winner_is_left(lab: &Lab, winner: &Connected) {
     }
 }
 
-/// Ends a winner's connection without a trace: an orderly close would leave a socket in TIME-WAIT for the next race to find.
+/// Ends a winner's connection without a trace: an orderly close would leave a socket in TIME-WAIT for the
+/// next race to find.
 #[track_caller]
 pub fn abandon(lab: &Lab, winner: Connected) {
     rustix::net::sockopt::set_socket_linger(&*winner, Some(Duration::ZERO)).expect("an option");
@@ -178,9 +181,9 @@ pub fn nothing_is_left(lab: &Lab) {
     lab.wait_until_closed(&[]);
 }
 
-/// The sockets once they are as expected, or after a while: a test beside this one may be starting a process, which holds
-/// copies of every socket until it is another program. The system calls tell that they are closed in time, see
-/// `kernel_calls.rs`.
+/// The sockets once they are as expected, or after a while: a test beside this one may be starting a process,
+/// which holds copies of every socket until it is another program. The system calls tell that they are closed
+/// in time, see `kernel_calls.rs`.
 fn sockets_when(lab: &Lab, expected: impl Fn(&[TcpSocket]) -> bool) -> Vec<TcpSocket> {
     let mut sockets = Vec::new();
     poll_until(ms(500), || {

@@ -93,9 +93,9 @@ pub struct Call {
     pub returned: i64,
 }
 
-/// Runs one race under `strace` to its end; what it told and the calls from its first `socket` to its last `close`, but for
-/// those that allocate memory. `tampering` are options of `strace` that make calls fail. `None` where there is no `strace`,
-/// or it may not trace: the test is skipped.
+/// Runs one race under `strace` to its end; what it told and the calls from its first `socket` to its last
+/// `close`, but for those that allocate memory. `tampering` are options of `strace` that make calls fail.
+/// `None` where there is no `strace`, or it may not trace: the test is skipped.
 #[track_caller]
 pub fn traced(
     tampering: &[&str],
