@@ -13,7 +13,9 @@ use connie_std::{OsStack, OsWaiter, SleepWaiter};
 use connie_tests::clock::timed;
 use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
-use kernel_support::{AT_ONCE, LATE, all_at_once, at, everywhere, hurry, in_time, nothing_is_left, outcomes};
+use kernel_support::{
+    AT_ONCE, LATE, all_at_once, at, everywhere, in_time, nothing_is_left, on_your_marks, outcomes,
+};
 
 /// A program for embedded-nal, written without a thought of connie: one request, and the answer of `length`
 /// octets.
@@ -76,7 +78,7 @@ struct Raced<S: RaceStack> {
 
 impl<S: RaceStack> Raced<S> {
     fn run(mut stack: S, mut waiter: impl Waiter<S>, addresses: &[SocketAddr], config: &Config) -> Self {
-        hurry();
+        on_your_marks();
         let mut connector = Connector::new(config, waiter.now());
         connector.handle_addresses(addresses, waiter.now());
         let (result, took) = timed(|| connector.run(&mut stack, &mut waiter));
