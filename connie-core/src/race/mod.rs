@@ -342,6 +342,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     fn lose(&mut self, failure: Failure) {
         if self.is_racing() {
+            self.count_in_flight();
             self.phase = Phase::Lost(failure);
             self.ended = Some(self.now);
         }
@@ -364,6 +365,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
                 return output;
             }
             if self.can_go_on() {
+                self.count_in_flight();
                 return self.wait();
             }
             let untried = self.destinations.as_slice().is_empty();
@@ -455,7 +457,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         let pushed = self.in_flight.push(InFlight { id, place, record, started: self.now, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
         debug_assert!(pushed.is_ok());
-        self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);
         Some(Output::StartAttempt { id, destination })
     }
 
@@ -592,9 +593,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.in_flight.iter().any(|attempt| attempt.place == place)
     }
 
+    /// Called before there are fewer, and while the race waits: the most of these is the most there ever were.
+    fn count_in_flight(&mut self) {
+        // At most 255, the capacity.
+        self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);
+    }
+
     /// Takes an attempt out of flight. With `cancel_next` the only way out, so that each ends exactly once.
     fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
+        // An attempt for which there was no socket was never in flight.
+        if !matches!(outcome, Outcome::Failed(AttemptError::OutOfSockets)) {
+            self.count_in_flight();
+        }
         // The others keep the order of their start.
         let mut attempt = self.in_flight.pop()?;
         for later in self.in_flight.get_mut(index..)?.iter_mut().rev() {
