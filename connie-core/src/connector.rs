@@ -107,6 +107,9 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
 
     /// Runs the race to its end, waiting as `waiter` does.
     ///
+    /// Tell it all answers first: a race that still waits for one family's answer, and has no deadline, waits for ever.
+    /// A program whose answers come while the race runs calls [`poll`](Connector::poll) instead.
+    ///
     /// # Errors
     ///
     /// What ended the race without a connection; what became of each address is in the [timeline](Connector::timeline). When

@@ -5,7 +5,7 @@
 //! what happened ([`handle_input`](Race::handle_input)), asks what to do ([`poll_output`](Race::poll_output)) until the answer
 //! [ends the drain](Output::ends_drain), and then sleeps until the time that the answer named or until something happens. Time
 //! only comes in as an argument. Waking late, early or for nothing is just another poll; results that come late, twice or out of
-//! nowhere change nothing; the race always ends, by its deadline at the latest, and leaves no attempt open.
+//! nowhere change nothing; a race with a deadline ends by it, and one that has ended leaves no attempt open.
 //!
 //! ```
 //! use connie_core::{AttemptId, Config, Failure, Input, Instant, Output, Race};
@@ -61,7 +61,7 @@
 //!
 //! A race with `k` sockets and `n` addresses is never stuck behind dead ones: an attempt that has used up its
 //! [patience](Config::patience) gives its socket to an address that waits, and comes back later with twice the patience. Every
-//! address is first tried within `(⌈n/k⌉ − 1) · patience` of the start.
+//! address that is known at the start is first tried within `(⌈n/k⌉ − 1) · patience`.
 
 #![no_std]
 #![forbid(unsafe_code)]

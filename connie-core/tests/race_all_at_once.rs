@@ -93,6 +93,16 @@ fn without_an_address_the_race_fails_and_says_so() {
 }
 
 #[test]
+fn an_answer_taken_back_before_anything_started_leaves_no_address() {
+    let mut race = Bench::<16, 4>::new(Config::staggered());
+    race.resolved("A");
+    race.expect("wait 50");
+    race.no_address(Family::V4);
+    race.no_address(Family::V6);
+    race.expect("failed: no address to connect to");
+}
+
+#[test]
 fn a_family_that_is_not_allowed_is_never_started() {
     let mut race =
         Bench::<16, 4>::new(Config { families: Families::Only(Family::V4), ..Config::all_at_once() });

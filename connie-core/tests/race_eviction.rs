@@ -201,3 +201,44 @@ fn a_full_record_forgets_the_evicted_first_and_no_attempt_in_flight() {
     race.expect_all("cancel d, established b");
     race.expect_timeline(&["a 0..0 connection refused", "d 250..600 canceled", "b 500..600 established"]);
 }
+
+#[test]
+fn a_fresh_address_waits_for_one_patience_however_late_it_comes() {
+    let mut race = bench::<1>();
+    race.resolved("AB");
+    race.expect("start A");
+    race.idle_until(250);
+    race.expect_all("cancel A, start B");
+    race.idle_until(750);
+    race.expect_all("cancel B, start A");
+    race.idle_until(1_750);
+    race.expect_all("cancel A, start B, wait 3750");
+    race.advance(1_900);
+    race.resolved("a");
+    race.idle_until(2_000);
+    race.expect_all("cancel B, start a");
+    // `B` was given less than the 2000 ms that it came back with, and comes back with as much.
+    race.expect_idle(4_000);
+}
+
+#[test]
+fn a_full_table_of_dead_addresses_shuts_out_nobody_who_comes_later() {
+    let mut race = Bench::<4, 4, 4>::new(Config::all_at_once());
+    race.resolved("ABCD");
+    race.expect_all("start A, start B, start C, start D");
+    for name in ["A", "B", "C", "D"] {
+        race.fails(name, REFUSED);
+    }
+    race.expect("wait");
+    race.resolved("a");
+    race.expect("start a");
+    race.expect_timeline(&[
+        "B 0..0 connection refused",
+        "C 0..0 connection refused",
+        "D 0..0 connection refused",
+        "a 0.. in flight",
+    ]);
+    race.succeeds("a");
+    race.expect("established a");
+    assert_eq!(race.race.timeline().summary().omitted_destinations, 1);
+}

@@ -4,7 +4,8 @@ use core::fmt;
 
 /// The name of one connection attempt, never used twice within a race.
 ///
-/// A late result of an attempt that has ended is recognised by its id and ignored.
+/// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0: results of one must not
+/// be told to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(super) u32);
 

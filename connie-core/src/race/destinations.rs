@@ -11,7 +11,7 @@ use super::config::Families;
 use super::input::Family;
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
-/// move, and one that has been started is never given to another address.
+/// move, and a place is given to another address only when no attempt is in flight on it.
 pub(super) type Place = u8;
 
 /// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
@@ -63,8 +63,6 @@ enum Status {
     Failed(AttemptError),
     /// Dropped from the answer before its next attempt.
     Withdrawn,
-    /// Its attempt won.
-    Won,
 }
 
 /// One destination of a race, as its timeline keeps it.
@@ -206,7 +204,14 @@ impl<const N: usize> Destinations<N> {
 
     /// Takes in the newest answer of one family or both: addresses that it adds join, those that it no longer holds and that have
     /// no attempt in flight are withdrawn. Answers whether it holds an IPv4 and an IPv6 address.
-    pub(super) fn answer(&mut self, families: Families, addresses: &[SocketAddr]) -> (bool, bool) {
+    ///
+    /// `forget` is called for each place whose destination makes room for another, before that has it.
+    pub(super) fn answer(
+        &mut self,
+        families: Families,
+        addresses: &[SocketAddr],
+        forget: &mut dyn FnMut(Place),
+    ) -> (bool, bool) {
         if self.entries.iter().any(|entry| families.allow(entry.family)) {
             self.sorted = false;
             self.withdraw_all_but(families, addresses);
@@ -220,7 +225,7 @@ impl<const N: usize> Destinations<N> {
                     Family::V4 => v4 = true,
                     Family::V6 => v6 = true,
                 }
-                self.offer(family, address, rank.min(255) as u8);
+                self.offer(family, address, rank.min(255) as u8, forget);
             }
         }
         (v4, v6)
@@ -241,7 +246,7 @@ impl<const N: usize> Destinations<N> {
         }
     }
 
-    fn offer(&mut self, family: Family, address: Address, rank: u8) {
+    fn offer(&mut self, family: Family, address: Address, rank: u8, forget: &mut dyn FnMut(Place)) {
         let known = self.entries.iter().position(|entry| entry.is_at(&address));
         if let Some(index) = known {
             let Some(entry) = self.entries.get_mut(index) else { return };
@@ -257,20 +262,21 @@ impl<const N: usize> Destinations<N> {
             }
             return;
         }
-        self.add(Destination::new(&address, family, rank));
+        self.add(Destination::new(&address, family, rank), forget);
     }
 
-    /// Puts a fresh destination into the table. Where that is full, an address that was withdrawn before it was started
-    /// makes room, or the last of the other family where that has more that wait: the best of both are kept.
-    fn add(&mut self, entry: Destination) {
+    /// Puts a fresh destination into the table. Where that is full, one makes room that no attempt waits for or runs on: it
+    /// was withdrawn, or it has failed. Else the last of the other family does where that has more that wait: the best of both
+    /// are kept.
+    fn add(&mut self, entry: Destination, forget: &mut dyn FnMut(Place)) {
         let family = entry.family;
         if let Err(entry) = self.entries.push(entry) {
             self.sorted = false;
-            let Some(index) = self.replaceable(family) else {
-                self.omitted = self.omitted.saturating_add(1);
-                return;
-            };
+            self.omitted = self.omitted.saturating_add(1);
+            let Some(index) = self.replaceable(family) else { return };
             self.set_status(index, Status::Withdrawn);
+            // A table holds at most 255 destinations, see the assertion in `Race::new`.
+            forget(index as Place);
             if let Some(replaced) = self.entries.get_mut(index) {
                 *replaced = entry;
             }
@@ -281,13 +287,12 @@ impl<const N: usize> Destinations<N> {
     }
 
     /// The place that a destination of `family` may take in a full table.
-    fn replaceable(&mut self, family: Family) -> Option<usize> {
-        let unused = |entry: &Destination| matches!(entry.status, Status::Withdrawn) && !entry.started;
-        let unused = self.entries.iter().position(unused);
-        if unused.is_some() || self.fresh(family) >= self.fresh(family.other()) {
-            return unused;
+    fn replaceable(&self, family: Family) -> Option<usize> {
+        let done = |entry: &Destination| matches!(entry.status, Status::Withdrawn | Status::Failed(_));
+        let done = self.entries.iter().position(done);
+        if done.is_some() || self.fresh(family) >= self.fresh(family.other()) {
+            return done;
         }
-        self.omitted = self.omitted.saturating_add(1);
         let fresh = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_fresh(family.other()));
         fresh.max_by_key(|(_, entry)| entry.rank).map(|(index, _)| index)
     }
@@ -370,12 +375,14 @@ impl<const N: usize> Destinations<N> {
     }
 
     /// The last attempt in flight was evicted for `newcomer`: back to the end of the queue, or out where the answer no longer holds
-    /// it. It has run for the longer of both patiences, and comes back with twice that.
+    /// it. It comes back with twice the patience that it was given; with as much where a fresh newcomer cut that short.
     pub(super) fn evict(&mut self, place: Place, newcomer: Place) {
         let index = usize::from(place);
         let given = self.get(newcomer).map_or(0, Destination::rounds);
         let Some(entry) = self.entries.get_mut(index) else { return };
-        entry.rounds = entry.rounds.max(given).saturating_add(1);
+        if given > 0 || entry.rounds == 0 {
+            entry.rounds = entry.rounds.max(given).saturating_add(1);
+        }
         if entry.offered {
             self.queue(index);
         } else {
@@ -404,10 +411,6 @@ impl<const N: usize> Destinations<N> {
 
     pub(super) fn fail(&mut self, place: Place, error: AttemptError) {
         self.set_status(usize::from(place), Status::Failed(error));
-    }
-
-    pub(super) fn win(&mut self, place: Place) {
-        self.set_status(usize::from(place), Status::Won);
     }
 
     /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts are right.
@@ -488,7 +491,7 @@ mod tests {
 
     fn answer<const N: usize>(table: &mut Destinations<N>, names: &str) {
         let family = Family::of(&address(names.chars().next().unwrap()));
-        table.answer(Families::Only(family), &addresses(names));
+        table.answer(Families::Only(family), &addresses(names), &mut |_| ());
     }
 
     fn table<const N: usize>(answers: &[&str]) -> Destinations<N> {
@@ -532,7 +535,11 @@ mod tests {
         let mapped: SocketAddr = "[::ffff:192.0.2.65]:80".parse().unwrap();
         let scoped: SocketAddr = "[::ffff:192.0.2.65%3]:80".parse().unwrap();
         let mut table = Destinations::<8>::new();
-        table.answer(Families::Both, &[scoped, address('A'), mapped, address('A'), address('B')]);
+        table.answer(
+            Families::Both,
+            &[scoped, address('A'), mapped, address('A'), address('B')],
+            &mut |_| (),
+        );
         assert_eq!(order(&mut table, 1), "AB");
     }
 
@@ -611,7 +618,7 @@ mod tests {
     fn an_address_keeps_its_zone() {
         let link_local: SocketAddr = "[fe80::1%3]:80".parse().unwrap();
         let mut table = Destinations::<8>::new();
-        table.answer(Families::Both, &[link_local]);
+        table.answer(Families::Both, &[link_local], &mut |_| ());
         assert_eq!(table.get(0).unwrap().address(), link_local);
     }
 }

@@ -20,10 +20,10 @@
 //! 1. **Start** when resolution lets the race begin, the pacing lets the next attempt begin, a destination waits and fewer
 //!    than `k` attempts are in flight. Fresh destinations come first, families alternating; then evicted ones in the order of
 //!    their eviction.
-//! 2. **Evict** when rule 1 fails only for want of a socket: an attempt yields to the newcomer when it has outstayed its own
-//!    patience and the newcomer's. Of those that do the one that has done so longest goes, and while there is a choice, not the
-//!    last in flight of a family that the newcomer does not belong to. Its destination queues with twice the patience that it
-//!    was given: the longer of the two.
+//! 2. **Evict** when rule 1 fails only for want of a socket: an attempt yields to a fresh newcomer when it has run for one
+//!    patience, and to one that was evicted when it has outstayed its own patience and the newcomer's. Of those that yield the
+//!    one that has done so longest goes, and while there is a choice, not the last in flight of a family that the newcomer does
+//!    not belong to. Its destination queues with twice the patience that it was given.
 //! 3. **Hedge** when a socket is free, nothing waits, and a destination's only attempt has outstayed its patience: a second
 //!    attempt starts beside it.
 //! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt is in flight. With
@@ -36,7 +36,8 @@
 //!
 //! # The laws
 //!
-//! They hold after every call, and debug builds assert them:
+//! They hold after every call. Debug builds assert what a state can show of them; `connie-sim` has a referee that holds a race to
+//! all of them from outside.
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
 //! 2. Never more than `k` attempts in flight.
@@ -292,7 +293,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if !self.is_racing() {
             return;
         }
-        let (v4, v6) = self.destinations.answer(families, addresses);
+        let (records, in_flight) = (&mut self.records, &mut self.in_flight);
+        let (v4, v6) = self.destinations.answer(families, addresses, &mut |place| {
+            while let Some(index) = records.of(place) {
+                forget(records, in_flight, index);
+            }
+        });
         for (family, positive) in [(Family::V6, v6), (Family::V4, v4)] {
             if families.allow(family) {
                 self.resolution.record(family, positive, self.now);
@@ -311,7 +317,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if let Some(attempt) = self.remove(id, Outcome::Established) {
             self.phase = Phase::Won { id, place: attempt.place };
             self.ended = Some(self.now);
-            self.destinations.win(attempt.place);
         }
     }
 
@@ -368,7 +373,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
                 self.count_in_flight();
                 return self.wait();
             }
-            let untried = self.destinations.as_slice().is_empty();
+            let untried = !self.destinations.as_slice().iter().any(Destination::was_started);
             self.lose(if untried { Failure::NoDestinations } else { Failure::AllAttemptsFailed });
         }
         self.cancel_next().unwrap_or_else(|| self.end())
@@ -421,13 +426,16 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         Some(Output::CancelAttempt { id })
     }
 
-    /// When `attempt` yields its socket to `newcomer`.
-    ///
-    /// Not before it has run as long as the newcomer is going to: otherwise one that was evicted a moment ago would throw out the
-    /// next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
+    /// When `attempt` yields its socket to `newcomer`: to a fresh one after a single patience, however long its own has become. To
+    /// one that was evicted not before it has run as long as that is going to: otherwise one evicted a moment ago would throw
+    /// out the next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
     fn yields_at(&self, attempt: &InFlight, newcomer: Place) -> Instant {
         let rounds = |place| self.destinations.get(place).map_or(0, Destination::rounds);
-        attempt.started.plus_micros(self.settings.patience(rounds(attempt.place).max(rounds(newcomer))))
+        let rounds = match rounds(newcomer) {
+            0 => 0,
+            given => given.max(rounds(attempt.place)),
+        };
+        attempt.started.plus_micros(self.settings.patience(rounds))
     }
 
     /// Rule 3.
@@ -441,14 +449,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     fn start_attempt(&mut self, place: Place, hedge: bool, gives_up: Instant) -> Option<Output> {
+        debug_assert!(self.is_racing(), "law 1: nothing starts after the race has ended");
+        debug_assert!(
+            self.deadline.is_none_or(|deadline| self.now < deadline),
+            "law 5: nor after its deadline"
+        );
         let destination = self.destinations.get(place)?.address();
         if let Some(surplus) = self.records.surplus() {
-            self.records.forget(surplus);
-            for attempt in &mut self.in_flight {
-                if usize::from(attempt.record) > surplus {
-                    attempt.record = attempt.record.saturating_sub(1);
-                }
-            }
+            forget(&mut self.records, &mut self.in_flight, surplus);
         }
         // An attempt takes at least 10 ms of patience, or fails its destination for good: a race that used up the
         // ids would have run for years.
@@ -632,6 +640,16 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if let Phase::Lost(Failure::AllAttemptsFailed | Failure::NoDestinations) = self.phase {
             debug_assert_eq!(in_flight, 0, "law 3: a race fails when nothing is in flight");
             debug_assert_eq!(self.destinations.waiting(), 0, "law 6: a race fails when nothing waits");
+        }
+    }
+}
+
+/// Forgets a record of an attempt that has ended. The records above it move down by one.
+fn forget<const R: usize>(records: &mut Records<R>, in_flight: &mut [InFlight], index: usize) {
+    records.forget(index);
+    for attempt in in_flight {
+        if usize::from(attempt.record) > index {
+            attempt.record = attempt.record.saturating_sub(1);
         }
     }
 }

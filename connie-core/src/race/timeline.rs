@@ -60,10 +60,10 @@ pub struct Summary {
     pub max_in_flight: usize,
     /// How many attempts were started in all.
     pub attempts: u32,
-    /// How many of them are no longer in the record, because it was full. Those in flight and the last of each destination
-    /// that failed are never lost: see [`Timeline::destinations`].
+    /// How many of them are no longer in the record, because it was full or their address made room for another. Those in
+    /// flight are never lost, and what became of each address in the race is kept: see [`Timeline::destinations`].
     pub omitted_attempts: u32,
-    /// How many addresses found no room in the race and were not tried.
+    /// How many addresses found no room in the race, or had failed and made room for others.
     pub omitted_destinations: usize,
 }
 
@@ -158,6 +158,11 @@ impl<const R: usize> Records<R> {
         let oldest = |wanted: fn(&AttemptRecord) -> bool| self.records.iter().position(wanted);
         oldest(|record| record.outcome == Some(Outcome::Evicted))
             .or_else(|| oldest(|record| record.outcome.is_some()))
+    }
+
+    /// The first record of an attempt on the destination at `place`.
+    pub(super) fn of(&self, place: Place) -> Option<usize> {
+        self.records.iter().position(|record| record.place == place)
     }
 
     /// Forgets a record. Indexes above it move down by one.
