@@ -43,7 +43,7 @@ pub struct Options {
     pub source_v6: Option<Ipv6Addr>,
     /// Whether to set `TCP_NODELAY` on the winner. Default: yes.
     pub nodelay: bool,
-    /// Addresses for names, which beat the resolver.
+    /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
     pub overrides: Vec<Override>,
     /// What ends the call from another thread.
     pub canceler: Option<Canceler>,
@@ -196,6 +196,10 @@ impl io::Write for Connected {
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
 /// the deadline, or until canceled; afterwards no socket is open but the winner's.
 ///
+/// Set a deadline: without one, a host of which every address stays silent takes as long as the system's own time-out, some two
+/// minutes. A look-up cannot be interrupted: where the call gives up before the system's resolver does, a thread waits on for
+/// that and then ends.
+///
 /// ```no_run
 /// use connie_std::{Options, connect};
 /// use std::io::{Read, Write};
@@ -277,10 +281,11 @@ fn addresses(
         Target::Addresses(addresses) => return Ok(Some(addresses.to_vec())),
         Target::Host(host, port) => (host, port),
     };
-    let fits = |entry: &&Override| {
-        entry.port == port && (entry.host == "*" || entry.host.eq_ignore_ascii_case(host))
+    // The last entry counts, and one for this name before one for all, as for curl.
+    let last = |fits: &dyn Fn(&str) -> bool| {
+        options.overrides.iter().rfind(|entry| entry.port == port && fits(&entry.host))
     };
-    if let Some(entry) = options.overrides.iter().find(fits) {
+    if let Some(entry) = last(&|name| name.eq_ignore_ascii_case(host)).or_else(|| last(&|name| name == "*")) {
         return Ok(Some(entry.addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect()));
     }
     match resolve(host, port, until, waiter, options.canceler.is_some())? {

@@ -72,10 +72,8 @@ impl From<OsError> for io::Error {
 impl TcpError for OsError {
     fn kind(&self) -> TcpErrorKind {
         match self.0.kind() {
-            io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
+            // Not a reset: that is no end of what the peer had to say, and a body that it cuts short must not pass for whole.
+            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
             _ => TcpErrorKind::Other,
         }
     }
@@ -150,17 +148,20 @@ impl ConnectError {
         }
     }
 
-    /// One line for each address: what became of it.
+    /// One line for each address: what became of it. A last one counts those for which the race had no room.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
+        let omitted = self.timeline().map_or(0, |timeline| timeline.summary().omitted_destinations);
+        let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
         let destinations = self.timeline().map(|timeline| timeline.destinations()).into_iter().flatten();
-        destinations.map(|destination| {
+        let lines = destinations.map(|destination| {
             let fate = match (destination.error(), destination.was_started()) {
                 (Some(error), _) => describe(error),
                 (None, true) => "no answer".to_owned(),
                 (None, false) => "not tried".to_owned(),
             };
             format!("{}: {fate}", destination.address())
-        })
+        });
+        lines.chain(rest)
     }
 }
 
@@ -183,6 +184,11 @@ impl fmt::Display for ConnectError {
                 write!(f, "{host:?} is not a host name: give 1 to 253 octets without NUL")
             }
             ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
+            ConnectErrorKind::Race(Failure::DeadlineExceeded, report)
+                if report.timeline().destinations().len() == 0 =>
+            {
+                write!(f, "could not resolve {host} in the time allowed")
+            }
             ConnectErrorKind::Race(failure, _) => {
                 write!(f, "could not connect to {host} port {port}: {failure}")
             }
@@ -242,5 +248,39 @@ fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
         Some(AttemptError::TimedOut) => io::ErrorKind::TimedOut,
         Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
         _ => io::ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connie_core::{Config, Connector, Instant};
+
+    use super::*;
+    use crate::socket::OsStack;
+
+    /// A race for a name, told these addresses, that ended at its deadline.
+    fn timed_out(addresses: &[std::net::SocketAddr]) -> ConnectError {
+        let config = Config { deadline: Some(std::time::Duration::ZERO), ..Config::default() };
+        let mut connector = Connector::<OsStack, 1, 1, 1>::new(&config, Instant::ZERO);
+        if !addresses.is_empty() {
+            connector.handle_addresses(addresses, Instant::ZERO);
+        }
+        let _ = connector.poll(&mut OsStack::default(), Instant::ZERO);
+        let kind = ConnectErrorKind::Race(Failure::DeadlineExceeded, connector.timeline().into());
+        ConnectError { host: "name.test".to_owned(), port: 80, kind }
+    }
+
+    #[test]
+    fn a_look_up_that_took_too_long_is_not_a_connection_that_did() {
+        assert_eq!(timed_out(&[]).to_string(), "could not resolve name.test in the time allowed");
+        let known = timed_out(&[([192, 0, 2, 1], 80).into()]);
+        assert_eq!(known.to_string(), "could not connect to name.test port 80: timed out");
+    }
+
+    #[test]
+    fn addresses_for_which_there_was_no_room_are_counted() {
+        let addresses: Vec<_> = (1..=3).map(|n| ([192, 0, 2, n], 80).into()).collect();
+        let lines: Vec<_> = timed_out(&addresses).addresses().collect();
+        assert_eq!(lines, ["192.0.2.1:80: not tried", "2 more addresses: no room for them in this race"]);
     }
 }

@@ -33,7 +33,9 @@ pub(crate) fn resolve(
     waiter: &mut OsWaiter,
     can_cancel: bool,
 ) -> Result<Resolved, ConnectErrorKind> {
-    if host.is_empty() || host.len() > 253 || host.contains('\0') {
+    // The final dot of an absolute name does not count.
+    let length = host.strip_suffix('.').unwrap_or(host).len();
+    if length == 0 || length > 253 || host.contains('\0') {
         return Err(ConnectErrorKind::InvalidHost);
     }
     if let Some(literal) = literal(host, port) {
@@ -54,7 +56,8 @@ pub(crate) fn resolve(
         .map_err(ConnectErrorKind::Resolve)?;
     loop {
         let now = Waiter::<OsStack>::now(waiter);
-        let left = until.map_or(LOOK, |until| until.since(now).min(LOOK));
+        let left = until.map_or(LOOK, |until| until.since(now));
+        let left = if can_cancel { left.min(LOOK) } else { left };
         if waiter.is_canceled() || left.is_zero() {
             return Ok(Resolved::GivenUp);
         }

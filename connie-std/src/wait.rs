@@ -64,7 +64,9 @@ impl Waiter<OsStack> for OsWaiter {
         if self.is_canceled() {
             return Wake::Canceled;
         }
-        let timeout = until.map(|until| timespec(until.since(self.clock.now())));
+        let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
+        let deaf = cfg!(not(unix)) && self.canceler.is_some();
+        let timeout = timespec(left.min(if deaf { DEAF_WAIT } else { LONGEST_WAIT }));
         let mut fds = Vec::with_capacity(sockets.len() + 1);
         let mut owners = Vec::with_capacity(sockets.len());
         for (index, watched) in sockets.iter().enumerate() {
@@ -83,7 +85,7 @@ impl Waiter<OsStack> for OsWaiter {
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
         // socket, after a pause that keeps it from spinning.
-        let polled = poll(&mut fds, timeout.as_ref());
+        let polled = poll(&mut fds, Some(&timeout));
         let blind = polled.is_err_and(|error| error != rustix::io::Errno::INTR);
         let ready: Vec<usize> = owners
             .iter()
@@ -104,6 +106,12 @@ impl Waiter<OsStack> for OsWaiter {
         if self.is_canceled() { Wake::Canceled } else { Wake::Look }
     }
 }
+
+/// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is allowed.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// The longest where a canceler cannot wake it.
+const DEAF_WAIT: Duration = Duration::from_millis(50);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
 
@@ -147,8 +155,7 @@ impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
 
 /// Ends a [`connect`](crate::connect) from another thread. Clones end the same one; it stays canceled.
 ///
-/// On Unix it costs two descriptors, however many races and attempts it serves. Elsewhere a canceled `connect` ends at the next
-/// wake-up of its race, at most 250 ms later where a race has attempts that outstay their patience.
+/// On Unix it costs two descriptors, however many races and attempts it serves. Elsewhere a `connect` looks for it every 50 ms.
 #[derive(Clone, Debug)]
 pub struct Canceler {
     shared: Arc<Shared>,

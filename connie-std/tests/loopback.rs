@@ -108,7 +108,10 @@ fn literals_need_no_resolver() {
     let winner = connect(("127.0.0.1", address.port()), &Options::default()).expect("a connection");
     assert_eq!(winner.destination(), address);
     let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        eprintln!("SKIPPED the IPv6 half of literals_need_no_resolver: needs ::1");
+        let strict = std::env::var_os("CONNIE_STRICT").is_some_and(|value| value == "1");
+        assert!(!strict, "the IPv6 half needs ::1: turn IPv6 on for the loopback interface");
+        // Past the harness, which holds back what is printed by macro.
+        let _ = writeln!(std::io::stderr(), "SKIPPED literals_need_no_resolver: needs ::1");
         return;
     };
     let address = listener.local_addr().expect("an address");

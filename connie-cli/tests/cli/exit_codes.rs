@@ -178,3 +178,15 @@ fn code_56_is_an_answer_that_cannot_be_received() {
         .says_lines(1)
         .says("chunk");
 }
+
+#[test]
+fn code_56_is_a_reset_wherever_it_comes() {
+    for answer in [
+        "",
+        "HTTP/1.1 200 OK\r\nServer: x",
+        "HTTP/1.1 200 OK\r\n\r\na body until the end",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na part of it",
+    ] {
+        answered(answer, End::Reset, &[]).exits(56).says_lines(1).says("reset");
+    }
+}
