@@ -57,7 +57,24 @@ impl Bound {
         self.win(r) + late * (1 + self.steps(r).count() as u32)
     }
 
-    /// The same under `Staggered` pacing whose delay never exceeds `delay`: each round takes at most `n/k` times the longer of
+    /// When the last destination is first started, where the last address arrives at `arrival` and `fresh` of all have not been
+    /// started by then: each socket changes hands after one patience while one of them waits.
+    #[must_use]
+    pub fn first_start_after(&self, arrival: Duration, fresh: usize) -> Duration {
+        arrival + self.patience * u32::try_from(fresh).unwrap_or(u32::MAX).div_ceil(self.k)
+    }
+
+    /// When a destination that needs `r` has won, unless another has, where the last address arrives at `arrival`, `fresh` of all
+    /// have not been started by then, and `n` counts all that ever arrive. The patience of those in flight may have grown to
+    /// twice the age of the race by then, and doubles in each further round that `r` needs.
+    #[must_use]
+    pub fn win_after(&self, arrival: Duration, fresh: usize, r: Duration) -> Duration {
+        let longest = self.patience.max(arrival) * 2;
+        let rounds = (1_u32 << self.round_of(r)) - 1;
+        self.first_start_after(arrival, fresh) + longest * self.n.div_ceil(self.k) * rounds + r
+    }
+
+    /// What [`win`](Bound::win) becomes under `Staggered` pacing whose delay never exceeds `delay`: each round takes at most `n/k` times the longer of
     /// its patience and `k` delays.
     #[must_use]
     pub fn win_staggered(&self, r: Duration, delay: Duration) -> Duration {

@@ -31,6 +31,7 @@ mod clock;
 pub mod demo;
 mod host;
 mod label;
+pub mod never_stuck;
 mod outcome;
 mod random;
 mod recording;

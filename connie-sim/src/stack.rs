@@ -345,12 +345,16 @@ impl Stack {
         if let Some(known) = self.stations.iter().position(|station| station.address == address) {
             return known;
         }
-        let place = self.stations.len() as u64;
-        // Each address has numbers of its own, so that what happens to one does not depend on the others.
-        let rng = Rng::new(Rng::new(self.seed ^ (place << 32)).bits());
+        let rng = Self::numbers_of(self.seed, self.stations.len());
         let tally = Tally::default();
         self.stations.push(Station { address, host: hang(), rng, tally, heard: Vec::new() });
         self.stations.len() - 1
+    }
+
+    /// The random numbers of the `place`-th address that a stack of `seed` leads to. Each address has numbers of its own, so that
+    /// what happens to one does not depend on the others.
+    pub(crate) fn numbers_of(seed: u64, place: usize) -> Rng {
+        Rng::new(Rng::new(seed ^ ((place as u64) << 32)).bits())
     }
 
     fn slot(&self, socket: &Socket) -> usize {
