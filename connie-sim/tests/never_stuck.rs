@@ -51,6 +51,16 @@ fn no_lesser_bound_holds() {
     }
 }
 
+#[test]
+fn the_examples_of_the_page_are_right() {
+    let examples =
+        [(12, 4, 30, 530), (12, 4, 400, 1_900), (12, 4, 900, 4_400), (64, 4, 30, 3_780), (64, 1, 30, 15_780)];
+    for (n, k, r, by) in examples.into_iter().chain([(5, 4, 900, 1_900)]) {
+        let bound = Bound::new(n, k, PATIENCE);
+        assert_eq!(bound.win(Duration::from_millis(r)), Duration::from_millis(by), "{n} on {k}, {r} ms");
+    }
+}
+
 /// IPv6 addresses that come late to a race over IPv4 ones.
 fn late(seed: u64) -> (Scenario, Bound, Duration, Vec<Duration>) {
     let mut rng = Rng::new(seed);
