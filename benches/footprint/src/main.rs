@@ -13,6 +13,9 @@ fn main() {
 }
 
 #[cfg(target_os = "linux")]
+mod firmware;
+
+#[cfg(target_os = "linux")]
 fn main() -> Result<(), String> {
     linux::main()
 }
@@ -28,14 +31,15 @@ mod linux {
     use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-    const TARGET: &str = "thumbv7m-none-eabi";
+    use crate::firmware::{TARGET, build};
+
     const ROUNDS: usize = 100;
 
     pub fn main() -> Result<(), String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut page = String::from(HEAD);
         instructions(&root, &mut page)?;
-        sizes(&root, &mut page)?;
+        sizes(&mut page)?;
         processor_time(&root, &mut page)?;
         let path = root.join("docs/footprint.md");
         std::fs::create_dir_all(root.join("docs"))
@@ -86,32 +90,10 @@ mod linux {
         Ok(())
     }
 
-    /// The race and the connector as a microcontroller links them.
-    fn sizes(root: &Path, page: &mut String) -> Result<(), String> {
-        let build = ["build", "-p", "connie-footprint", "--bin", "microcontroller", "--profile", "size"];
-        cargo(root, &[&build[..], &["--target", TARGET]].concat())?;
-        let path = built(root, &[TARGET, "size", "microcontroller"]);
-        let data =
-            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let file = object::File::parse(&*data).map_err(|error| error.to_string())?;
-        let text = file.section_by_name(".text").ok_or("no .text section")?;
-        let mut runtime = 0;
-        let mut of = [("RACE", 0), ("CONNECTOR", 0)];
-        for symbol in file.symbols() {
-            let name = symbol.name().unwrap_or("");
-            if symbol.section_index() == Some(text.index())
-                && ["compiler_builtins", "__aeabi", "memcpy", "memmove", "memset", "memcmp"]
-                    .iter()
-                    .any(|part| name.contains(part))
-            {
-                runtime += symbol.size();
-            }
-            for (wanted, size) in &mut of {
-                if name == *wanted {
-                    *size = symbol.size();
-                }
-            }
-        }
+    /// The race and the connector as a microcontroller links them, and HTTP on top of them.
+    fn sizes(page: &mut String) -> Result<(), String> {
+        let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
+        let client = Sizes::read(&build("http_client", "z", true, "")?)?;
         say(page, "\n## A microcontroller's share\n");
         say(
             page,
@@ -124,21 +106,51 @@ mod linux {
             "into a program with a stack of which the compiler knows nothing; that stub is counted too.\n",
         );
         say(page, "| what | bytes | target |\n|---|--:|--:|");
-        let own = text.size() - runtime;
-        say(page, &format!("| `.text` of race and connector | {} | 8,192 |", thousands(own)));
-        say(
-            page,
-            &format!(
-                "| `memcpy` and its like beside it, which any firmware has | {} | - |",
-                thousands(runtime)
-            ),
-        );
-        say(page, &format!("| RAM of a `Race` | {} | 1,280 |", thousands(of[0].1)));
-        say(
-            page,
-            &format!("| RAM of a `Connector`, without the stack's sockets | {} | - |", thousands(of[1].1)),
-        );
+        for (what, bytes, target) in [
+            ("`.text` of race and connector", race.own, "8,192"),
+            ("`memcpy` and its like beside it, which any firmware has", race.runtime, "-"),
+            ("`.text` with HTTP/1.1, all of it in use", client.own, "-"),
+            ("`memcpy`, 64-bit division and their like beside that", client.runtime, "-"),
+            ("RAM of a `Race`", race.race, "1,280"),
+            ("RAM of a `Connector`, without the stack's sockets", race.connector, "-"),
+        ] {
+            say(page, &format!("| {what} | {} | {target} |", thousands(bytes)));
+        }
         Ok(())
+    }
+
+    /// Bytes in a program for a microcontroller.
+    #[derive(Default)]
+    struct Sizes {
+        /// `.text` without the runtime.
+        own: u64,
+        /// What the compiler adds.
+        runtime: u64,
+        race: u64,
+        connector: u64,
+    }
+
+    impl Sizes {
+        fn read(path: &Path) -> Result<Self, String> {
+            let data =
+                std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let file = object::File::parse(&*data).map_err(|error| error.to_string())?;
+            let text = file.section_by_name(".text").ok_or("no .text section")?;
+            let mut sizes = Sizes::default();
+            for symbol in file.symbols() {
+                let name = symbol.name().unwrap_or("");
+                let runtime = ["compiler_builtins", "__aeabi", "memcpy", "memmove", "memset", "memcmp"];
+                match name {
+                    "RACE" => sizes.race = symbol.size(),
+                    "CONNECTOR" => sizes.connector = symbol.size(),
+                    _ if symbol.section_index() != Some(text.index()) => {}
+                    _ if runtime.iter().any(|part| name.contains(part)) => sizes.runtime += symbol.size(),
+                    _ => {}
+                }
+            }
+            sizes.own = text.size() - sizes.runtime;
+            Ok(sizes)
+        }
     }
 
     /// `connie race` beside `curl`, to the same live loopback address.

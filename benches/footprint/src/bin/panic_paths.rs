@@ -1,0 +1,188 @@
+//! Looks for ways that lead to a panic in an HTTP client for a microcontroller:
+//!
+//! ```text
+//! cargo run -p connie-footprint --bin panic_paths
+//! ```
+//!
+//! The race and the connector need no such search: `microcontroller` does not link if there is a way. The HTTP client calls httparse,
+//! whose `parse_headers_iter_uninit` has an `unreachable!()` and a slice that the compiler cannot prove right, so a program with it
+//! never links like that. Here it is linked all the same, with every reference between functions kept in the file. Then each
+//! way from the program's start must lead through httparse before it comes to a panic: none of ours may.
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("panic_paths: needs a Unix system");
+}
+
+#[cfg(unix)]
+#[path = "../firmware.rs"]
+mod firmware;
+
+#[cfg(unix)]
+fn main() -> std::process::ExitCode {
+    match search::main() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("panic_paths: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(unix)]
+mod search {
+    use std::collections::{BTreeMap, BTreeSet, VecDeque};
+    use std::path::Path;
+
+    use object::{
+        File, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, Section, SectionKind,
+        SymbolKind,
+    };
+
+    use crate::firmware::build;
+
+    const PROGRAM: &str = "http_client";
+    const START: &str = "_start";
+    /// What the panic handler calls.
+    const PANIC: &str = "a_path_leads_to_a_panic";
+    /// Whose panics are not ours.
+    const EXCUSED: &str = "httparse::";
+
+    pub fn main() -> Result<(), String> {
+        for level in ["z", "s"] {
+            let program = References::read(&build(PROGRAM, level, true, "")?)?;
+            if let Some(way) = program.way_to_panic() {
+                return Err(format!("at opt-level {level} a way leads to a panic:{}", lines(&way)));
+            }
+            println!("opt-level {level}: {} functions, no way to a panic but:", program.of.len());
+            for way in program.excused() {
+                println!("  {} → {}", plain(way[0]), plain(way[1]));
+            }
+        }
+        bites()
+    }
+
+    /// With an index that may be out of bounds the search must find it.
+    fn bites() -> Result<(), String> {
+        let program = References::read(&build(PROGRAM, "z", true, "bite")?)?;
+        match program.way_to_panic() {
+            Some(way) => println!("an index put in on purpose is found:{}", lines(&way)),
+            None => return Err("an index was put in on purpose, and not found".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Which functions each function refers to, by their names in the file.
+    struct References {
+        of: BTreeMap<String, BTreeSet<String>>,
+    }
+
+    impl References {
+        fn read(path: &Path) -> Result<Self, String> {
+            let data = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let file = File::parse(&*data).map_err(|error| error.to_string())?;
+            let functions = functions(&file);
+            let mut references = References { of: BTreeMap::new() };
+            for name in functions.values() {
+                references.of.entry(name.clone()).or_default();
+            }
+            for section in file.sections() {
+                match section.kind() {
+                    SectionKind::Text | SectionKind::Data | SectionKind::ReadOnlyData => {
+                        references.add(&file, &section, &functions)?;
+                    }
+                    _ => {}
+                }
+            }
+            if references.of.values().all(|to| !to.contains(PANIC)) {
+                return Err("the panic handler is not in the program".to_owned());
+            }
+            Ok(references)
+        }
+
+        /// Adds the references out of `section`. Those out of data count as the start's own, since anybody may use them.
+        fn add(
+            &mut self,
+            file: &File<'_>,
+            section: &Section<'_, '_>,
+            functions: &BTreeMap<u64, String>,
+        ) -> Result<(), String> {
+            for (at, relocation) in section.relocations() {
+                let RelocationTarget::Symbol(index) = relocation.target() else {
+                    return Err(format!("what is referred to at {at:#x} has no name"));
+                };
+                let symbol = file.symbol_by_index(index).map_err(|error| error.to_string())?;
+                let name = symbol.name().map_err(|error| error.to_string())?;
+                let within = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
+                let code = within.is_some_and(|within| within.kind() == SectionKind::Text);
+                let to = match (name, code) {
+                    (PANIC, _) => PANIC.to_owned(),
+                    (_, true) if symbol.kind() != SymbolKind::Section => name.to_owned(),
+                    (_, true) => return Err(format!("the function referred to at {at:#x} has no name")),
+                    (_, false) => continue,
+                };
+                let from = match section.kind() {
+                    SectionKind::Text => functions.range(..=at).next_back().map(|(_, name)| name.as_str()),
+                    _ => Some(START),
+                };
+                let from = from.ok_or_else(|| format!("no function is at {at:#x}"))?;
+                self.of.entry(from.to_owned()).or_default().insert(to);
+            }
+            Ok(())
+        }
+
+        /// The shortest way from the start to a panic that does not lead through httparse.
+        fn way_to_panic(&self) -> Option<Vec<&str>> {
+            self.way(START)
+        }
+
+        /// As above, from any function.
+        fn way<'a>(&'a self, start: &'a str) -> Option<Vec<&'a str>> {
+            let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+            let mut next = VecDeque::from([start]);
+            while let Some(function) = next.pop_front() {
+                if function == PANIC {
+                    let way = std::iter::successors(Some(PANIC), |last| before.get(last).copied());
+                    let mut way: Vec<_> = way.collect();
+                    way.reverse();
+                    return Some(way);
+                }
+                for to in self.of.get(function).into_iter().flatten() {
+                    let new = to != start && !before.contains_key(to.as_str());
+                    if new && !is_excused(to) {
+                        before.insert(to, function);
+                        next.push_back(to);
+                    }
+                }
+            }
+            None
+        }
+
+        /// The functions of httparse that call a panic, each with what it calls.
+        fn excused(&self) -> Vec<[&str; 2]> {
+            let excused = self.of.iter().filter(|(name, _)| is_excused(name));
+            let ways = excused.flat_map(|(name, to)| to.iter().map(move |to| [name.as_str(), to.as_str()]));
+            ways.filter(|[_, to]| self.way(to).is_some()).collect()
+        }
+    }
+
+    /// All functions by the address of their first instruction.
+    fn functions(file: &File<'_>) -> BTreeMap<u64, String> {
+        let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+        // The lowest bit says that a function is in Thumb code.
+        functions.filter_map(|symbol| Some((symbol.address() & !1, symbol.name().ok()?.to_owned()))).collect()
+    }
+
+    /// A function as its source names it.
+    fn plain(name: &str) -> String {
+        format!("{:#}", rustc_demangle::demangle(name))
+    }
+
+    fn lines(way: &[&str]) -> String {
+        way.iter().map(|function| format!("\n  {}", plain(function))).collect()
+    }
+
+    fn is_excused(function: &str) -> bool {
+        plain(function).trim_start_matches('<').starts_with(EXCUSED)
+    }
+}
