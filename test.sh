@@ -95,6 +95,22 @@ cross() {
         cargo run -q $LOCKED -p connie-footprint --bin panic_paths
 }
 
+# The fuzzers, each for some seconds from the committed corpus, where what they need is here. What breaks a target is kept in
+# fuzz/artifacts. The corpus itself is among the tests, which run anywhere.
+fuzz() {
+    local target found="$LOG/found"
+    if ! command -v cargo-fuzz >/dev/null || ! cargo +nightly -V >/dev/null 2>&1; then
+        printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
+        return 0
+    fi
+    for target in chunked connection race response_head url; do
+        mkdir -p "$found/$target"
+        step "fuzz $target for ${FUZZ_SECONDS:-10} s" cargo +nightly fuzz run --sanitizer none "$target" \
+            "$found/$target" "fuzz/corpus/$target" -- -max_total_time="${FUZZ_SECONDS:-10}" -dict=fuzz/http.dict \
+            -timeout=10 -verbosity=0
+    done
+}
+
 tests() {
     cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
 }
@@ -120,6 +136,7 @@ step "format" cargo fmt --all --check
 step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
 cross
 step "tests" tests
+fuzz
 step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
 step "licences" licences

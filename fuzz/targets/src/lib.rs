@@ -1,0 +1,33 @@
+//! What the fuzzers run: one function of bytes for each target.
+//!
+//! Each of them takes any bytes at all, ends soon, and panics where something is wrong. The programs in `fuzz/fuzz_targets` hand
+//! them what libFuzzer thinks up; `tests/corpus.rs` hands them every file of `fuzz/corpus`, on any toolchain.
+
+mod chunked;
+mod connection;
+mod draw;
+mod exchange;
+mod looks;
+mod peer;
+mod race;
+mod response_head;
+mod sent;
+mod url;
+
+pub use chunked::chunked;
+pub use connection::connection;
+pub use race::race;
+pub use response_head::response_head;
+pub use url::url;
+
+/// A target: its function of bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets, each with its name, which is that of its program and of its folder in the corpus.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("chunked", chunked),
+    ("connection", connection),
+    ("race", race),
+    ("response_head", response_head),
+    ("url", url),
+];

@@ -1,0 +1,148 @@
+//! The head of an answer: whatever a server writes, and however it arrives.
+
+use connie_core::http::{
+    Framing, HeadScanner, HttpError, MAX_HEADERS, Parsed, RequestKind, ResponseHead, Version,
+};
+
+use crate::draw::Draw;
+
+/// Reads a head. The first byte decides what was asked for, the second in which steps it arrives; the rest is the head and what
+/// follows it.
+///
+/// # Panics
+///
+/// Where reading it in steps, again, or without what follows gives something else, or where httparse sees other fields in it.
+pub fn response_head(data: &[u8]) {
+    let mut draw = Draw::new(data);
+    let kind = draw.pick(&[RequestKind::Other, RequestKind::Head, RequestKind::Connect]);
+    let step = usize::from(draw.byte()).max(1);
+    let text = draw.rest();
+    let length = scan_in_steps(text, step);
+    let mut bytes = text.to_vec();
+    let read = parse(&mut bytes, kind);
+    assert_eq!(parse(&mut bytes, kind), read, "reading the same bytes again gives something else");
+    assert_eq!(parse(&mut unfolded(text), kind), read, "a fold is not read as spaces");
+    match (&read, length) {
+        (Ok(None), None) | (Err(_), _) => {}
+        (Ok(Some(seen)), Some(length)) => {
+            assert_eq!(seen.length, length, "two opinions of where the head ends");
+            seen.makes_sense(kind);
+            seen.is_what_httparse_sees(&bytes[..length]);
+            ends_where_it_ends(text, length, kind, &read);
+        }
+        _ => panic!("the head ends at {length:?}, and was read as {read:?}"),
+    }
+}
+
+/// The head's length as the scanner finds it when `text` arrives in steps.
+#[track_caller]
+fn scan_in_steps(text: &[u8], step: usize) -> Option<usize> {
+    let whole = HeadScanner::new().scan(text);
+    let mut scanner = HeadScanner::new();
+    let mut arrived = 0;
+    while arrived < text.len() {
+        arrived = text.len().min(arrived + step);
+        match scanner.scan(&text[..arrived]) {
+            Ok(None) => {}
+            found => {
+                assert_eq!(found, whole, "the steps decide what the scanner finds");
+                return found.ok().flatten();
+            }
+        }
+    }
+    assert!(matches!(whole, Ok(None)), "in steps nothing was found: {whole:?}");
+    None
+}
+
+/// `text` with spaces in place of the line ends before white space (RFC 9112 section 5.2), but for the one of the status line.
+fn unfolded(text: &[u8]) -> Vec<u8> {
+    let mut flat = text.to_vec();
+    let first = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    for at in first + 1..text.len().saturating_sub(1) {
+        if text[at] == b'\n' && matches!(text[at + 1], b' ' | b'\t') {
+            flat[at] = b' ';
+            if at > first + 1 && text[at - 1] == b'\r' {
+                flat[at - 1] = b' ';
+            }
+        }
+    }
+    flat
+}
+
+/// All that a head says, kept.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    status: u16,
+    version: Version,
+    reason: String,
+    length: usize,
+    fields: Vec<(String, Vec<u8>)>,
+    framing: Result<Framing, HttpError>,
+    will_close: bool,
+}
+
+fn parse(bytes: &mut [u8], kind: RequestKind) -> Result<Option<Seen>, HttpError> {
+    match ResponseHead::parse(bytes)? {
+        Parsed::Partial => Ok(None),
+        Parsed::Complete(head) => Ok(Some(Seen {
+            status: head.status(),
+            version: head.version(),
+            reason: head.reason().to_owned(),
+            length: head.len(),
+            fields: head.headers().map(|field| (field.name.to_owned(), field.value.to_vec())).collect(),
+            framing: head.framing(kind),
+            will_close: head.will_close(kind),
+        })),
+    }
+}
+
+/// What comes after a head does not change it, and less than the head is none.
+#[track_caller]
+fn ends_where_it_ends(text: &[u8], length: usize, kind: RequestKind, read: &Result<Option<Seen>, HttpError>) {
+    assert_eq!(parse(&mut text[..length].to_vec(), kind), *read, "what follows the head changes it");
+    let less = parse(&mut text[..length - 1].to_vec(), kind);
+    assert_eq!(less, Ok(None), "the head is complete before its last byte");
+}
+
+impl Seen {
+    /// What holds for every head (RFC 9110 section 5, RFC 9112 section 6.3).
+    #[track_caller]
+    fn makes_sense(&self, kind: RequestKind) {
+        assert!(self.status <= 999 && self.reason.is_ascii(), "{self:?}");
+        assert!(self.fields.len() <= MAX_HEADERS, "{} fields", self.fields.len());
+        for (name, value) in &self.fields {
+            assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+            assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "{self:?}");
+            assert_eq!(value.trim_ascii(), value, "white space was left around a value");
+        }
+        let has = |wanted: &str| self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let empty = kind == RequestKind::Head
+            || matches!(self.status, 100..=199 | 204 | 304)
+            || (kind == RequestKind::Connect && matches!(self.status, 200..=299));
+        match self.framing {
+            Ok(Framing::Empty) => assert!(empty, "{self:?}"),
+            _ if empty => panic!("there is no body, whatever the head says: {self:?}"),
+            Ok(Framing::Chunked) => assert!(has("transfer-encoding"), "{self:?}"),
+            Ok(Framing::Length(_)) => {
+                assert!(has("content-length") && !has("transfer-encoding"), "{self:?}");
+            }
+            Ok(Framing::UntilClose) => {
+                assert!(self.will_close && (has("transfer-encoding") || !has("content-length")), "{self:?}");
+            }
+            Err(_) => assert!(self.will_close, "{self:?}"),
+        }
+    }
+
+    /// The fields that httparse finds in the head as it was unfolded in place.
+    #[track_caller]
+    fn is_what_httparse_sees(&self, head: &[u8]) {
+        let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut room);
+        let parsed = response.parse(head);
+        assert_eq!(parsed, Ok(httparse::Status::Complete(head.len())));
+        let fields = response.headers.iter();
+        let fields = fields.map(|field| (field.name.to_owned(), field.value.trim_ascii().to_vec()));
+        assert_eq!(fields.collect::<Vec<_>>(), self.fields, "httparse sees other fields");
+        assert_eq!(response.code, Some(self.status));
+    }
+}

@@ -1,0 +1,68 @@
+//! Every file of the corpus, through the functions that the fuzzers run.
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+
+use connie_fuzz_targets::{TARGETS, Target};
+
+/// Fewer files than this, and somebody has lost the corpus.
+const AT_LEAST: usize = 20;
+
+/// The files of a target's corpus, in the order of their names.
+fn corpus(name: &str) -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(name);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[track_caller]
+fn replay(name: &str) {
+    let (_, target): (_, Target) = *TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    let files = corpus(name);
+    assert!(files.len() >= AT_LEAST, "{name} has a corpus of {} files", files.len());
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        if catch_unwind(|| target(&bytes)).is_err() {
+            panic!("{} breaks the target {name}", file.display());
+        }
+    }
+}
+
+#[test]
+fn chunked() {
+    replay("chunked");
+}
+
+#[test]
+fn connection() {
+    replay("connection");
+}
+
+#[test]
+fn race() {
+    replay("race");
+}
+
+#[test]
+fn response_head() {
+    replay("response_head");
+}
+
+#[test]
+fn url() {
+    replay("url");
+}
+
+#[test]
+fn bytes_of_one_kind_break_nothing() {
+    for (_, target) in TARGETS {
+        for byte in 0..=255 {
+            for length in [0, 1, 2, 3, 5, 8, 64, 1_000] {
+                target(&vec![byte; length]);
+            }
+        }
+    }
+}
