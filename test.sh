@@ -99,6 +99,7 @@ cross() {
 # fuzz/artifacts. The corpus itself is among the tests, which run anywhere.
 fuzz() {
     local target found="$LOG/found"
+    [ "${FUZZ_SECONDS:-10}" = 0 ] && return 0
     if ! command -v cargo-fuzz >/dev/null || ! cargo +nightly -V >/dev/null 2>&1; then
         printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
         return 0

@@ -241,7 +241,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
                 Phase::Lost(failure) => Some(failure),
                 Phase::Racing | Phase::Won { .. } => None,
             },
-            max_in_flight: self.max_in_flight.into(),
+            max_in_flight: usize::from(self.max_in_flight).max(self.in_flight.len()),
             attempts: self.records.started(),
             omitted_attempts: self.records.started().saturating_sub(recorded.len() as u32),
             omitted_destinations: self.destinations.omitted().into(),
