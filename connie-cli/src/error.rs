@@ -88,7 +88,9 @@ impl From<UrlError> for Error {
 impl From<&ConnectError> for Error {
     fn from(error: &ConnectError) -> Self {
         let (code, line) = match error.kind() {
-            ConnectErrorKind::InvalidHost => (code::MALFORMED_URL, error.to_string()),
+            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => {
+                (code::MALFORMED_URL, error.to_string())
+            }
             ConnectErrorKind::Resolve(cause) => {
                 let line = format!("could not resolve {} ({})", error.host(), lookup_reason(cause));
                 (code::RESOLVE, format!("{line}; check the name, or give its addresses with --resolve"))

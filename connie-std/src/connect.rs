@@ -10,6 +10,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
 use crate::socket::{OsSocket, OsStack};
+use crate::target::{Target, split};
 use crate::wait::{Canceler, OsWaiter};
 
 /// How many addresses of one host a [`connect`] considers.
@@ -77,56 +78,6 @@ pub struct Override {
     pub port: u16,
     /// The addresses, best first.
     pub addresses: Vec<IpAddr>,
-}
-
-/// Where to connect: a name with a port, or addresses.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Target<'a> {
-    /// A host's name or a literal address (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%2`), and a port.
-    Host(&'a str, u16),
-    /// Addresses, best first.
-    Addresses(&'a [SocketAddr]),
-}
-
-impl<'a> From<(&'a str, u16)> for Target<'a> {
-    fn from((host, port): (&'a str, u16)) -> Self {
-        Target::Host(host, port)
-    }
-}
-
-impl<'a> From<(&'a String, u16)> for Target<'a> {
-    fn from((host, port): (&'a String, u16)) -> Self {
-        Target::Host(host, port)
-    }
-}
-
-impl<'a> From<&'a [SocketAddr]> for Target<'a> {
-    fn from(addresses: &'a [SocketAddr]) -> Self {
-        Target::Addresses(addresses)
-    }
-}
-
-impl<'a> From<&'a Vec<SocketAddr>> for Target<'a> {
-    fn from(addresses: &'a Vec<SocketAddr>) -> Self {
-        Target::Addresses(addresses)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [SocketAddr; N]> for Target<'a> {
-    fn from(addresses: &'a [SocketAddr; N]) -> Self {
-        Target::Addresses(addresses)
-    }
-}
-
-impl Target<'_> {
-    fn name(&self) -> (String, u16) {
-        match self {
-            Target::Host(host, port) => ((*host).to_owned(), *port),
-            Target::Addresses([]) => ("an empty list of addresses".to_owned(), 0),
-            Target::Addresses([first, ..]) => (first.ip().to_string(), first.port()),
-        }
-    }
 }
 
 /// A connection that won its race. Derefs to the stream, which blocks as any `TcpStream` does.
@@ -278,8 +229,10 @@ fn addresses(
     waiter: &mut OsWaiter,
 ) -> Result<Option<Vec<SocketAddr>>, ConnectErrorKind> {
     let (host, port) = match target {
+        Target::Address(address) => return Ok(Some(vec![address])),
         Target::Addresses(addresses) => return Ok(Some(addresses.to_vec())),
         Target::Host(host, port) => (host, port),
+        Target::Text(text) => split(text).ok_or(ConnectErrorKind::InvalidTarget)?,
     };
     // The last entry counts, and one for this name before one for all, as for curl.
     let last = |fits: &dyn Fn(&str) -> bool| {

@@ -106,6 +106,8 @@ pub struct ConnectError {
 pub enum ConnectErrorKind {
     /// The host's name cannot be one: it is empty, longer than 253 octets, or holds a NUL.
     InvalidHost,
+    /// A text that was to be a host and a port is not.
+    InvalidTarget,
     /// The name could not be resolved.
     Resolve(io::Error),
     /// The race failed. [`ConnectError::timeline`] has what became of each address.
@@ -183,6 +185,9 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::InvalidHost => {
                 write!(f, "{host:?} is not a host name: give 1 to 253 octets without NUL")
             }
+            ConnectErrorKind::InvalidTarget => {
+                write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
+            }
             ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
             ConnectErrorKind::Race(Failure::DeadlineExceeded, report)
                 if report.timeline().destinations().len() == 0 =>
@@ -215,7 +220,7 @@ impl std::error::Error for ConnectError {
         match &self.kind {
             ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => Some(error),
             ConnectErrorKind::Race(failure, _) => Some(failure),
-            ConnectErrorKind::InvalidHost => None,
+            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => None,
         }
     }
 }
@@ -223,7 +228,7 @@ impl std::error::Error for ConnectError {
 impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         let kind = match &error.kind {
-            ConnectErrorKind::InvalidHost => io::ErrorKind::InvalidInput,
+            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
             ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => error.kind(),
             ConnectErrorKind::Race(Failure::NoDestinations, _) => io::ErrorKind::NotFound,
             ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,

@@ -35,13 +35,13 @@ mod error;
 mod report;
 mod resolve;
 mod socket;
+mod target;
 mod wait;
 
-pub use connect::{
-    Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, Target, connect, connect_socket,
-};
+pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind, OsError};
 pub use report::Report;
 pub use socket::{OsSocket, OsStack};
+pub use target::Target;
 pub use wait::{Canceler, OsClock, OsWaiter, SleepWaiter};

@@ -8,7 +8,8 @@ use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Config, Failure};
 use connie_std::{
-    Canceler, ConnectError, ConnectErrorKind, Options, OsSocket, OsStack, Override, connect, connect_socket,
+    Canceler, ConnectError, ConnectErrorKind, Options, OsSocket, OsStack, Override, Target, connect,
+    connect_socket,
 };
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -118,6 +119,28 @@ fn literals_need_no_resolver() {
     for literal in ["::1", "[::1]"] {
         let winner = connect((literal, address.port()), &Options::default()).expect("a connection");
         assert_eq!(winner.destination(), address);
+    }
+}
+
+#[test]
+fn a_target_is_whatever_the_caller_has() {
+    let (_listener, address) = listener();
+    let (text, options) = (address.to_string(), Options::default());
+    for target in
+        [text.as_str().into(), (&text).into(), address.into(), (address.ip(), address.port()).into()]
+    {
+        let target: Target = target;
+        assert_eq!(connect(target, &options).expect("a connection").destination(), address, "{target:?}");
+    }
+}
+
+#[test]
+fn a_text_without_a_port_is_refused_before_any_look_up() {
+    for text in ["localhost", "::1", "localhost:http", ""] {
+        let error = connect(text, &Options::default()).expect_err("no port");
+        let says = format!("{text:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets");
+        assert_eq!(error.to_string(), says);
+        assert_eq!(std::io::Error::from(error).kind(), ErrorKind::InvalidInput);
     }
 }
 
