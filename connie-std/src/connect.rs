@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 
-use connie_core::{Config, Connector, Family, Instant, Timeline, Waiter};
+use connie_core::{Config, Connector, Family, Instant, RaceStack, Timeline, Waiter};
 
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
@@ -66,6 +66,13 @@ impl Default for Options {
             overrides: Vec::new(),
             canceler: None,
         }
+    }
+}
+
+impl From<&Options> for OsStack {
+    /// A stack with the source addresses and socket options of `options`.
+    fn from(options: &Options) -> Self {
+        OsStack { source_v4: options.source_v4, source_v6: options.source_v6, nodelay: options.nodelay }
     }
 }
 
@@ -187,35 +194,42 @@ pub fn connect_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
-    race(target, options).map_err(|kind| failed(target, kind))
+    let mut waiter = OsWaiter::new(options.canceler.clone());
+    race(&mut OsStack::from(options), &mut waiter, target, options).map_err(|kind| failed(target, kind))
 }
 
-fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {
+pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {
     let (host, port) = target.name();
     ConnectError { host, port, kind }
 }
 
-fn race(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectErrorKind> {
-    let mut waiter = OsWaiter::new(options.canceler.clone());
-    let start = Waiter::<OsStack>::now(&mut waiter);
+/// Runs a race over `stack`. Its deadline counts from now.
+pub(crate) fn race<S: RaceStack>(
+    stack: &mut S,
+    waiter: &mut OsWaiter,
+    target: Target<'_>,
+    options: &Options,
+) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
+where
+    OsWaiter: Waiter<S>,
+{
+    let start = Waiter::<S>::now(waiter);
     let until = options.race.deadline.map(|deadline| start + deadline);
-    let addresses = addresses(target, options, until, &mut waiter)?;
+    let addresses = addresses(target, options, until, waiter)?;
 
     let mut config = options.race.clone();
     if let Some(first) = addresses.as_deref().and_then(<[_]>::first) {
         config.preferred_family = Family::of(first);
     }
-    let mut stack =
-        OsStack { source_v4: options.source_v4, source_v6: options.source_v6, nodelay: options.nodelay };
     let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&config, start);
-    let now = Waiter::<OsStack>::now(&mut waiter);
+    let now = Waiter::<S>::now(waiter);
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = connector.cancel(&mut stack, now);
+        let _ = connector.cancel(stack, now);
     } else if let Some(addresses) = addresses {
         connector.handle_addresses(&addresses, now);
     }
-    match connector.run(&mut stack, &mut waiter) {
+    match connector.run(stack, waiter) {
         Ok(connection) => Ok((connection.socket, connection.destination, connector.timeline().into())),
         Err(failure) => Err(ConnectErrorKind::Race(failure, connector.timeline().into())),
     }

@@ -5,13 +5,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, RaceStack};
+use connie_core::{AttemptError, Interest, RaceStack};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::error::OsError;
+use crate::wait::{Pollable, Sought};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
 ///
@@ -63,7 +64,7 @@ impl OsSocket {
         }
     }
 
-    /// The descriptor, for a readiness wait; none before `connect` and after a failure.
+    /// The descriptor; none before `connect` and after a failure.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             State::Connecting { fd, .. } => Some(fd.as_fd()),
@@ -72,17 +73,26 @@ impl OsSocket {
         }
     }
 
-    /// Notes that a readiness wait has seen the end of the handshake.
-    pub(crate) fn set_writable(&mut self) {
-        if let State::Connecting { writable, .. } = &mut self.0 {
-            *writable = true;
-        }
-    }
-
     fn stream(&mut self) -> Result<&mut TcpStream, OsError> {
         match &mut self.0 {
             State::Connected(stream) => Ok(stream),
             _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+        }
+    }
+}
+
+impl Pollable for OsSocket {
+    fn sought(&self, interest: Interest) -> Sought<'_> {
+        let events = match interest {
+            Interest::Receive => PollFlags::IN,
+            Interest::Connect | Interest::Send => PollFlags::OUT,
+        };
+        self.fd().map_or(Sought::Never, |fd| Sought::Events(fd, events))
+    }
+
+    fn found(&mut self, interest: Interest) {
+        if let (State::Connecting { writable, .. }, Interest::Connect) = (&mut self.0, interest) {
+            *writable = true;
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, Interest, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::BorrowedFd;
 
 use crate::socket::{OsSocket, OsStack};
 
@@ -61,23 +62,59 @@ impl Waiter<OsStack> for OsWaiter {
         sockets: &mut [Watched<'_, OsSocket>],
         until: Option<Instant>,
     ) -> Wake {
+        self.wait_for(sockets, until)
+    }
+}
+
+/// A socket that an [`OsWaiter`] can wait for.
+pub(crate) trait Pollable {
+    /// What to look for in `poll`, so that the socket has what `interest` says.
+    fn sought(&self, interest: Interest) -> Sought<'_>;
+
+    /// Takes note that `poll` has found it.
+    fn found(&mut self, interest: Interest);
+}
+
+/// What a socket waits for.
+pub(crate) enum Sought<'a> {
+    /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
+    #[allow(dead_code, reason = "a plain socket holds nothing back from poll")]
+    Ready,
+    /// Any of these events of the descriptor.
+    Events(BorrowedFd<'a>, PollFlags),
+    /// What will not come: there is no descriptor.
+    Never,
+}
+
+impl OsWaiter {
+    /// One `poll` over all of `sockets`, which does not wait where one of them is ready without it.
+    pub(crate) fn wait_for<T: Pollable>(
+        &mut self,
+        sockets: &mut [Watched<'_, T>],
+        until: Option<Instant>,
+    ) -> Wake {
         if self.is_canceled() {
             return Wake::Canceled;
         }
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
         let deaf = cfg!(not(unix)) && self.canceler.is_some();
-        let timeout = timespec(left.min(if deaf { DEAF_WAIT } else { LONGEST_WAIT }));
+        let mut longest = left.min(if deaf { DEAF_WAIT } else { LONGEST_WAIT });
         let mut fds = Vec::with_capacity(sockets.len() + 1);
         let mut owners = Vec::with_capacity(sockets.len());
+        let mut ready = Vec::new();
         for (index, watched) in sockets.iter().enumerate() {
-            let events = match watched.interest {
-                Interest::Receive => PollFlags::IN,
-                Interest::Connect | Interest::Send => PollFlags::OUT,
-            };
-            if let Some(fd) = watched.socket.fd() {
-                fds.push(PollFd::from_borrowed_fd(fd, events));
-                owners.push(index);
+            match watched.socket.sought(watched.interest) {
+                Sought::Ready => ready.push(index),
+                Sought::Events(fd, events) => {
+                    fds.push(PollFd::from_borrowed_fd(fd, events));
+                    owners.push(index);
+                }
+                Sought::Never => {}
             }
+        }
+        let known = ready.len();
+        if known > 0 {
+            longest = Duration::ZERO;
         }
         #[cfg(unix)]
         if let Some(canceler) = &self.canceler {
@@ -85,22 +122,18 @@ impl Waiter<OsStack> for OsWaiter {
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
         // socket, after a pause that keeps it from spinning.
-        let polled = poll(&mut fds, Some(&timeout));
+        let polled = poll(&mut fds, Some(&timespec(longest)));
         let blind = polled.is_err_and(|error| error != rustix::io::Errno::INTR);
-        let ready: Vec<usize> = owners
-            .iter()
-            .zip(&fds)
-            .filter(|(_, fd)| blind || !fd.revents().is_empty())
-            .map(|(&index, _)| index)
-            .collect();
+        let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
+        ready.extend(events.map(|(&index, _)| index));
         if blind {
-            pause(until.map_or(BLIND_PAUSE, |until| until.since(self.clock.now())).min(BLIND_PAUSE));
+            pause(longest.min(BLIND_PAUSE));
         }
-        for index in ready {
+        for (position, index) in ready.into_iter().enumerate() {
             let watched = &mut sockets[index];
             watched.ready = true;
-            if watched.interest == Interest::Connect && !blind {
-                watched.socket.set_writable();
+            if position >= known && !blind {
+                watched.socket.found(watched.interest);
             }
         }
         if self.is_canceled() { Wake::Canceled } else { Wake::Look }
