@@ -80,7 +80,7 @@ pub use embedded_nal;
 pub use connector::{Connection, Connector, Progress};
 pub use race::{
     AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing, Race,
-    Timeline,
+    Timeline, TlsFailure,
 };
 pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
 pub use time::Instant;

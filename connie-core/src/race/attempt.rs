@@ -34,6 +34,8 @@ pub enum AttemptError {
     OutOfSockets,
     /// The stack itself is gone (the interface is down): no attempt can succeed, so the race ends.
     StackGone,
+    /// TCP connected, and TLS failed: for a stack whose `connect` ends with the TLS handshake.
+    Tls(TlsFailure),
     /// Anything else, with a number of the stack's own: `errno` on Unix, the WSA code less 10000 on Windows, 0 where the
     /// stack has none.
     Other(u8),
@@ -49,6 +51,8 @@ impl AttemptError {
             AttemptError::TimedOut => "timed_out",
             AttemptError::Reset => "reset",
             AttemptError::OutOfSockets => "out_of_sockets",
+            AttemptError::Tls(failure) if failure.is_certificate() => "bad_certificate",
+            AttemptError::Tls(_) => "tls_failed",
             AttemptError::StackGone | AttemptError::Other(_) => "other",
         }
     }
@@ -63,6 +67,7 @@ impl fmt::Display for AttemptError {
             AttemptError::Reset => f.write_str("connection reset"),
             AttemptError::OutOfSockets => f.write_str("no socket left"),
             AttemptError::StackGone => f.write_str("the network is down"),
+            AttemptError::Tls(failure) => failure.fmt(f),
             AttemptError::Other(0) => f.write_str("failed"),
             AttemptError::Other(code) => write!(f, "failed with error {code}"),
         }
@@ -70,6 +75,123 @@ impl fmt::Display for AttemptError {
 }
 
 impl core::error::Error for AttemptError {}
+
+/// Why TLS failed on a TCP connection that was established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The server's certificate is no longer valid.
+    CertificateExpired,
+    /// The server's certificate is not valid yet.
+    CertificateNotYetValid,
+    /// The server's certificate was issued by nobody who is trusted here.
+    CertificateUntrusted,
+    /// The server's certificate is for other names.
+    CertificateName,
+    /// The server's certificate was revoked.
+    CertificateRevoked,
+    /// The server's certificate is wrong in another way: malformed, badly signed, or for another use.
+    CertificateInvalid,
+    /// What the server sent is not TLS.
+    NotTls,
+    /// The server and this side have no version, cipher suite or key exchange in common.
+    Incompatible,
+    /// The server ended it with this alert (RFC 8446 section 6).
+    Alert(u8),
+    /// The server closed the connection within the handshake.
+    ClosedEarly,
+    /// The server closed the connection and did not say that this was the end of what it had to send. RFC 8446 section 6.1: what follows
+    /// may have been cut off by an attacker.
+    Truncated,
+    /// The server broke the rules of TLS.
+    Protocol,
+    /// This side could not do its part.
+    Local,
+}
+
+impl TlsFailure {
+    /// Whether the fault is the server's certificate.
+    #[must_use]
+    pub const fn is_certificate(self) -> bool {
+        matches!(
+            self,
+            TlsFailure::CertificateExpired
+                | TlsFailure::CertificateNotYetValid
+                | TlsFailure::CertificateUntrusted
+                | TlsFailure::CertificateName
+                | TlsFailure::CertificateRevoked
+                | TlsFailure::CertificateInvalid
+        )
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            TlsFailure::CertificateExpired => "certificate expired",
+            TlsFailure::CertificateNotYetValid => "certificate not valid yet",
+            TlsFailure::CertificateUntrusted => "certificate not issued by a trusted authority",
+            TlsFailure::CertificateName => "certificate not valid for this name",
+            TlsFailure::CertificateRevoked => "certificate revoked",
+            TlsFailure::CertificateInvalid => "invalid certificate",
+            TlsFailure::NotTls => "the server does not speak TLS",
+            TlsFailure::Incompatible => "no TLS version or cipher suite in common",
+            TlsFailure::Alert(_) => "TLS refused by the server",
+            TlsFailure::ClosedEarly => "connection closed within the TLS handshake",
+            TlsFailure::Truncated => "connection closed without a TLS close_notify",
+            TlsFailure::Protocol => "the server broke the rules of TLS",
+            TlsFailure::Local => "TLS failed on this side",
+        }
+    }
+}
+
+impl fmt::Display for TlsFailure {
+    /// What is wrong, in one line, with the alert's name as RFC 8446 section 6 has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())?;
+        match *self {
+            TlsFailure::Alert(code) => match alert_name(code) {
+                Some(name) => write!(f, ": {name}"),
+                None => write!(f, ": alert {code}"),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for TlsFailure {}
+
+/// RFC 8446 section 6, and RFC 5246 section 7.2 for what only TLS 1.2 has.
+const fn alert_name(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
+        40 => "handshake_failure",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        _ => return None,
+    })
+}
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +208,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`, `reset`, `canceled`,
-    /// `evicted`, `out_of_sockets`, `other`.
+    /// `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `other`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -104,5 +226,33 @@ impl fmt::Display for Outcome {
             Outcome::Failed(error) => error.fmt(f),
             other => f.write_str(other.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn an_error_with_its_reason_takes_no_more_than_two_bytes() {
+        // Every address keeps one.
+        assert_eq!(size_of::<AttemptError>(), 2);
+    }
+
+    #[test]
+    fn a_tls_failure_reads_as_one_line() {
+        let text = |failure| AttemptError::Tls(failure).to_string();
+        assert_eq!(text(TlsFailure::CertificateExpired), "certificate expired");
+        assert_eq!(text(TlsFailure::Alert(40)), "TLS refused by the server: handshake_failure");
+        assert_eq!(text(TlsFailure::Alert(7)), "TLS refused by the server: alert 7");
+    }
+
+    #[test]
+    fn the_timeline_tells_a_bad_certificate_from_other_tls_trouble() {
+        let name = |failure| AttemptError::Tls(failure).name();
+        assert_eq!(name(TlsFailure::CertificateName), "bad_certificate");
+        assert_eq!((name(TlsFailure::NotTls), name(TlsFailure::Alert(42))), ("tls_failed", "tls_failed"));
     }
 }

@@ -65,7 +65,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-pub use attempt::{AttemptError, AttemptId, Outcome};
+pub use attempt::{AttemptError, AttemptId, Outcome, TlsFailure};
 pub use config::{Config, Families, Pacing};
 pub use destinations::Destination;
 pub use input::{Family, Input};

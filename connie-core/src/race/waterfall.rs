@@ -389,6 +389,10 @@ fn word(outcome: Option<Outcome>) -> Line {
         Some(Outcome::Failed(AttemptError::StackGone)) => write!(word, "network down"),
         Some(Outcome::Failed(AttemptError::OutOfSockets)) => write!(word, "no socket"),
         Some(Outcome::Failed(AttemptError::TimedOut)) => write!(word, "timed out"),
+        Some(Outcome::Failed(AttemptError::Tls(failure))) if failure.is_certificate() => {
+            write!(word, "bad certificate")
+        }
+        Some(Outcome::Failed(AttemptError::Tls(_))) => write!(word, "TLS failed"),
         Some(outcome) => write!(word, "{}", outcome.name()),
     };
     word
