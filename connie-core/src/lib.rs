@@ -71,7 +71,7 @@ mod connector;
 pub mod doc_stack;
 pub mod http;
 pub mod race;
-mod resolution;
+pub mod resolution;
 pub mod stack;
 mod time;
 

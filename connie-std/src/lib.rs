@@ -33,7 +33,7 @@
 mod connect;
 mod error;
 mod report;
-mod resolve;
+pub mod resolve;
 mod socket;
 mod target;
 mod wait;

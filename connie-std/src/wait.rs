@@ -28,6 +28,14 @@ impl OsClock {
     pub fn now(&self) -> Instant {
         Instant::ZERO + Duration::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
+
+    /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
+    #[must_use]
+    pub fn to_std(&self, moment: Instant) -> std::time::Instant {
+        // Years beyond any clock are a century.
+        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
+        self.0.checked_add(since_start).unwrap_or(self.0)
+    }
 }
 
 /// Waits for the operating system's sockets: one `poll` over all of them, with no descriptor of its own.

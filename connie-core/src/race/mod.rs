@@ -50,6 +50,7 @@
 mod attempt;
 mod config;
 mod destinations;
+mod gate;
 mod input;
 mod json;
 mod output;
@@ -75,10 +76,10 @@ pub use qlog::Qlog;
 pub use timeline::{Attempt, AttemptRecord, Summary, Timeline};
 pub use waterfall::{Style, Waterfall};
 
-use crate::resolution::{Gate, Resolution, StartRule};
 use crate::time::{Instant, micros};
 use config::{Pace, Settings, first_delay, next_delay};
 use destinations::{Destinations, Place};
+use gate::{Gate, Resolution, StartRule};
 use timeline::Records;
 
 /// A race for one connection to a host with many addresses.

@@ -1,13 +1,13 @@
-//! Which answers have come, and when the race may start.
+//! When resolution lets the race start.
 //!
 //! A pure record: the race tells it what has come, and asks it whether the first attempt may start.
 
-use crate::race::{Families, Family};
+use super::{Families, Family};
 use crate::time::Instant;
 
 /// What has become of the query for one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub(super) enum Answer {
     /// No answer yet.
     Pending,
     /// Answered with at least one address, first at this moment.
@@ -18,7 +18,7 @@ pub(crate) enum Answer {
 
 /// When the first attempt may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub(super) enum Gate {
     /// Now.
     Open,
     /// At this moment, or when the other family answers.
@@ -29,7 +29,7 @@ pub(crate) enum Gate {
 
 /// How much of resolution the start of a race waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StartRule {
+pub(super) enum StartRule {
     /// The first usable answer.
     FirstAnswer,
     /// RFC 8305 section 3: the preferred family's answer, for at most this many microseconds after the other's.
@@ -40,20 +40,20 @@ pub(crate) enum StartRule {
 
 /// The state of resolution.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Resolution {
+pub(super) struct Resolution {
     families: Families,
     v4: Answer,
     v6: Answer,
 }
 
 impl Resolution {
-    pub(crate) fn new(families: Families) -> Self {
+    pub(super) fn new(families: Families) -> Self {
         let asked = |family| if families.allow(family) { Answer::Pending } else { Answer::Negative };
         Resolution { families, v4: asked(Family::V4), v6: asked(Family::V6) }
     }
 
     /// Those of `families` whose answer is of use; `None` where none is.
-    pub(crate) fn wanted(&self, families: Families) -> Option<Families> {
+    pub(super) fn wanted(&self, families: Families) -> Option<Families> {
         match (self.families, families) {
             (Families::Both, any) | (any, Families::Both) => Some(any),
             (allowed, asked) if allowed == asked => Some(asked),
@@ -62,7 +62,7 @@ impl Resolution {
     }
 
     /// Records the newest answer for `family`.
-    pub(crate) fn record(&mut self, family: Family, positive: bool, now: Instant) {
+    pub(super) fn record(&mut self, family: Family, positive: bool, now: Instant) {
         let answer = match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
@@ -82,12 +82,12 @@ impl Resolution {
     }
 
     /// Whether no first answer is outstanding.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.v4 != Answer::Pending && self.v6 != Answer::Pending
     }
 
     /// Whether a race whose first choice is `preferred` may start.
-    pub(crate) fn gate(&self, rule: StartRule, preferred: Family, now: Instant) -> Gate {
+    pub(super) fn gate(&self, rule: StartRule, preferred: Family, now: Instant) -> Gate {
         if self.is_complete() {
             return Gate::Open;
         }

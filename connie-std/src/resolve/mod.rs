@@ -1,0 +1,185 @@
+//! Where a host's addresses come from, and how a look-up runs beside the race.
+//!
+//! [`connect`](crate::connect) never waits for a resolver alone: a look-up lends its descriptors to the one `poll` that also
+//! waits for the connection attempts, and each answer joins the race when it comes. [`Options::resolver`](crate::Options::resolver)
+//! chooses the resolver; [`Resolve`] and [`Lookup`] are what one has to offer, so that a program can bring its own.
+//!
+//! # What does not reach a resolver
+//!
+//! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names below it (RFC 6761
+//! section 6.3), and names below `invalid` (section 6.4).
+//!
+//! # The rules of a look-up
+//!
+//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`Lookup`], not its drop.
+//! 2. **AAAA goes first**, then A "immediately" after it (RFC 8305 section 3). A family that was not asked for is not looked up.
+//! 3. **Answers are told as they come.** Each family that was asked for gets one [`Event::Answered`] or [`Event::Failed`], in
+//!    any order, neither held back for the other. That a name has no address of a family is an empty answer.
+//! 4. **Hints** ([`Event::Hinted`]) may come before the answer of their family, which takes their place. They never end the
+//!    wait for it.
+//! 5. **After the last answer nothing is left**: no descriptor, no time to wake at, and `poll` answers `None` for ever.
+//! 6. **Waking for nothing is allowed**: `poll` may be called at any time. What it has to do when a descriptor is ready or
+//!    [`wake_at`](Lookup::wake_at) has come, it does then, and it does not spin: after it has answered `None`, `wake_at` is in
+//!    the future, and a descriptor that it watches is ready only where something new has come.
+//! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
+//!    nothing of the caller's, and there is a bound on how many there are.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connie_core::resolution::QueryError;
+use connie_core::{Families, Family, Instant};
+use rustix::fd::{AsFd, BorrowedFd};
+
+use crate::wait::OsClock;
+
+/// A resolver: something that can begin to look a host's name up.
+///
+/// It is shared by all the connections of a program that use it, on any thread; a cache belongs into it.
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// Begins a look-up. Sends what can be sent at once, and never blocks: what goes wrong is told by the look-up.
+    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup>;
+}
+
+/// A look-up under way: see the [rules](self#the-rules-of-a-look-up).
+pub trait Lookup {
+    /// Lends what the look-up waits for to the race's `poll`.
+    fn watch<'a>(&'a self, watch: &mut Watch<'a>);
+
+    /// Does what is to be done now, and tells what is new: an event, or `None` when nothing more has come. Called until it
+    /// answers `None`.
+    fn poll(&mut self, now: Instant) -> Option<Event>;
+
+    /// When to call [`poll`](Lookup::poll) though no descriptor is ready; `None` when there is no such time.
+    fn wake_at(&self) -> Option<Instant>;
+}
+
+/// What is looked up.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Question<'a> {
+    /// The name: 1 to 253 octets without a NUL, not counting a final dot, which an absolute name may have. It is no literal
+    /// address and none of the names that [do not reach a resolver](self#what-does-not-reach-a-resolver).
+    pub host: &'a str,
+    /// The port to put into the addresses.
+    pub port: u16,
+    /// The families to ask for.
+    pub families: Families,
+    /// The clock of the caller's `now`: [`OsClock::to_std`] turns a moment into one that a shared cache can keep.
+    pub clock: OsClock,
+}
+
+impl<'a> Question<'a> {
+    /// Asks for both families of `host`.
+    #[must_use]
+    pub fn new(host: &'a str, port: u16, clock: OsClock) -> Self {
+        Question { host, port, families: Families::Both, clock }
+    }
+}
+
+/// What a look-up has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A family's answer.
+    Answered(Answer),
+    /// Addresses to go on with until their family's answer comes (the hints of RFC 9460 section 7.3).
+    Hinted(Answer),
+    /// A family's query failed: there will be no answer.
+    Failed {
+        /// The family that was asked for.
+        family: Family,
+        /// Why.
+        error: LookupError,
+    },
+}
+
+/// The addresses of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The family.
+    pub family: Family,
+    /// Its addresses, with the port to connect to; none when the name has none. Best first where the resolver has an opinion.
+    pub addresses: Vec<SocketAddr>,
+    /// How long the answer holds, where the resolver can tell.
+    pub ttl: Option<Duration>,
+    /// Whether the addresses are in the order of RFC 6724 section 6 already. Where not, `connect` puts them in that order.
+    pub ordered: bool,
+}
+
+/// Why a query brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupError {
+    /// What went wrong.
+    pub kind: QueryError,
+    /// The resolver's own words, where they say more than `kind`: which server, which error.
+    pub detail: Option<String>,
+}
+
+impl From<QueryError> for LookupError {
+    fn from(kind: QueryError) -> Self {
+        LookupError { kind, detail: None }
+    }
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => f.write_str(detail),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LookupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.kind)
+    }
+}
+
+/// The descriptors that a look-up waits for.
+#[derive(Debug, Default)]
+pub struct Watch<'a> {
+    pub(crate) entries: Vec<(BorrowedFd<'a>, Readiness)>,
+}
+
+/// What is waited for on a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Read,
+    Write,
+}
+
+impl<'a> Watch<'a> {
+    /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
+    pub fn read(&mut self, source: &'a impl AsFd) {
+        self.entries.push((source.as_fd(), Readiness::Read));
+    }
+
+    /// Wake when `source` can be written to, or when its connecting has ended.
+    pub fn write(&mut self, source: &'a impl AsFd) {
+        self.entries.push((source.as_fd(), Readiness::Write));
+    }
+}
+
+mod old;
+pub(crate) use old::{Resolved, resolve};
+
+/// Which resolver a [`connect`](crate::connect) uses.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Resolver {
+    /// The operating system's: hosts file, DNS, mDNS, whatever it is set up to ask.
+    #[default]
+    System,
+    /// This one.
+    With(Arc<dyn Resolve>),
+}
+
+impl<R: Resolve + 'static> From<Arc<R>> for Resolver {
+    fn from(resolver: Arc<R>) -> Self {
+        Resolver::With(resolver)
+    }
+}
