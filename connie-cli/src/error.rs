@@ -6,9 +6,8 @@ use std::path::Path;
 
 use connie_core::http::HttpError;
 use connie_core::{AttemptError, Failure, Timeline};
+use connie_std::web::UrlError;
 use connie_std::{ConnectError, ConnectErrorKind};
-
-use crate::url::UrlError;
 
 /// curl's exit codes, as far as this program has them.
 pub mod code {

@@ -4,16 +4,16 @@ use std::io::{self, Write};
 
 use connie_core::http::{Host, HttpConnection, Response, Version};
 use connie_core::{Instant, Waiter};
+use connie_std::web::{Scheme, Url};
 use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
 use serde_json::Value;
 
 use crate::args::{Get, Limit};
 use crate::connect::{Raced, connect};
-use crate::error::Error;
+use crate::error::{Error, code};
 use crate::output::{Output, Progress, is_stdout, print};
 use crate::request::Request;
 use crate::terminal;
-use crate::url::Url;
 
 /// As much as other desktop clients allow for a head.
 const HEAD_ROOM: usize = 64 * 1024;
@@ -29,6 +29,10 @@ pub fn run(args: &Get) -> Result<(), Error> {
         ));
     }
     let url = Url::parse(&args.url)?;
+    if url.scheme == Scheme::Https {
+        let line = "https needs TLS, which is not in this build: give an http URL";
+        return Err(Error::new(code::UNSUPPORTED_SCHEME, line));
+    }
     let request = Request::new(args, &url)?;
     let clock = OsClock::start();
     let (raced, winner) = connect(&url.host, url.port, &args.race, args.max_time);

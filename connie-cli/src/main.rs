@@ -12,7 +12,6 @@ mod race;
 mod request;
 mod svg;
 mod terminal;
-mod url;
 
 use std::process::ExitCode;
 

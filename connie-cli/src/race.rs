@@ -2,12 +2,13 @@
 
 use std::io;
 
+use connie_std::web::parse_host_port;
+
 use crate::args::RaceArgs;
 use crate::connect::connect;
 use crate::error::Error;
 use crate::output::print;
 use crate::terminal;
-use crate::url::parse_host_port;
 
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
     let (host, port) = parse_host_port(&args.target)?;

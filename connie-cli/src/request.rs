@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use connie_core::http::{Host, HttpError, RequestBody, RequestHead};
+use connie_std::web::Url;
 
 use crate::args::Get;
 use crate::error::Error;
-use crate::url::Url;
 
 /// A request that is ready to be sent.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ pub mod resolve;
 mod socket;
 mod target;
 mod wait;
+pub mod web;
 
 pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;

@@ -1,15 +1,16 @@
-//! The program's own splitter of URLs: whatever it accepts can be sent, and means the same when it is written out again.
+//! The splitter of URLs: whatever it accepts can be sent, and means the same when it is written out again.
 
 use connie_core::http::{Host, RequestBody, RequestHead};
 
-use self::splitter::{Url, UrlError, parse_host_port};
+use self::splitter::{Scheme, Url, UrlError, parse_host_port};
 use crate::draw::Draw;
 
-// The program has no library, since nothing else wants this.
-#[path = "../../../connie-cli/src/url.rs"]
+// The file alone, so that the fuzzers need none of what connie-std brings along.
+#[path = "../../../connie-std/src/web/url.rs"]
+#[allow(dead_code, reason = "what makes no URL of a text is not tried here")]
 mod splitter;
 
-/// Splits a URL. The first byte decides whether the rest is taken as a URL, as `HOST:PORT` or as a path.
+/// Splits a URL. The first byte decides whether the rest is taken as a URL, as `HOST:PORT`, as a path or as a reference.
 ///
 /// # Panics
 ///
@@ -17,11 +18,12 @@ mod splitter;
 /// segments as RFC 3986 has it; where an error is more than a line.
 pub fn url(data: &[u8]) {
     let mut draw = Draw::new(data);
-    let kind = draw.below(3);
+    let kind = draw.below(4);
     let Ok(text) = std::str::from_utf8(draw.rest()) else { return };
     let split = match kind {
         0 => Url::parse(text),
-        1 => parse_host_port(text).map(|(host, port)| Url { host, port, target: "/".to_owned() }),
+        1 => parse_host_port(text).map(|(host, port)| Url { host, port, ..base() }),
+        2 => base().join(text).inspect(|url| goes_where_it_says(text, url)),
         _ => Url::parse(&format!("http://h/{text}")).inspect(|url| loses_its_dots(text, url)),
     };
     match split {
@@ -32,6 +34,19 @@ pub fn url(data: &[u8]) {
         }
         Err(error) => is_a_line(&error),
     }
+}
+
+/// The page that references are read on.
+fn base() -> Url {
+    let (host, target) = ("base.test".to_owned(), "/".to_owned());
+    Url { scheme: Scheme::Http, credentials: None, host, port: 80, target }
+}
+
+/// A reference leaves the host only where it names another.
+#[track_caller]
+fn goes_where_it_says(text: &str, url: &Url) {
+    let names_a_host = text.contains("//");
+    assert!(names_a_host || url.has_origin_of(&base()), "{text:?} leads to {url:?}");
 }
 
 #[track_caller]
@@ -67,10 +82,14 @@ fn means_the_same_again(url: &Url) {
         (true, None) => format!("[{}]", url.host),
         (false, _) => url.host.clone(),
     };
-    let written = format!("http://{host}:{}{}", url.port, url.target);
-    assert_eq!(Url::parse(&written).as_ref(), Ok(url), "{written}");
-    let pair = parse_host_port(&format!("{host}:{}", url.port));
-    assert_eq!(pair, Ok((url.host.clone(), url.port)), "{written}");
+    let bare = Url { credentials: None, ..url.clone() };
+    let (scheme, port) = (url.scheme.name(), url.port);
+    for written in [format!("{scheme}://{host}:{port}{}", url.target), url.to_string()] {
+        assert_eq!(Url::parse(&written).as_ref(), Ok(&bare), "{written}");
+        assert_eq!(base().join(&written).as_ref(), Ok(&bare), "{written}");
+    }
+    let written = format!("{host}:{port}");
+    assert_eq!(parse_host_port(&written), Ok((url.host.clone(), port)), "{written}");
 }
 
 /// The target begins with what RFC 3986 section 5.2.4 makes of the path, `text` up to its query.

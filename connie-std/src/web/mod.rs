@@ -1,0 +1,47 @@
+//! What a client of the web decides between two exchanges: where a redirect leads, whether a proxy is in the way, whether and when
+//! to try again, what a resumed download may go on with.
+//!
+//! Nothing here touches a socket, a clock or, but for [`Proxies::from_env`], the environment: each rule is a function of what the
+//! caller has. `connie get` is made of them.
+//!
+//! ```
+//! use connie_std::web::{Redirects, Url};
+//!
+//! let page = Url::parse("http://name.test/old")?;
+//! let mut redirects = Redirects::new(Some(10));
+//! // The server has answered a POST with `302 Found` and a Location.
+//! let next = redirects.follow("POST", &page, 302, b"/new")?.expect("302 is followed");
+//! assert_eq!((next.method.as_str(), next.url.to_string()), ("GET", "http://name.test/new".to_owned()));
+//! assert!(next.same_origin && !next.keeps_body);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod proxy;
+mod redirect;
+mod resume;
+mod retry;
+mod url;
+
+pub use proxy::{NoProxy, Proxies, Proxy, ProxyError};
+pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
+pub use resume::{ContentRange, Resume, ResumeError, resume};
+pub use retry::{Backoff, is_transient_status, retry_after};
+pub use url::{Credentials, Scheme, Url, UrlError, parse_host_port};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+impl Credentials {
+    /// The value of an `Authorization` or `Proxy-Authorization` field of the Basic scheme (RFC 7617 section 2).
+    ///
+    /// ```
+    /// use connie_std::web::Credentials;
+    ///
+    /// let who = Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
+    /// assert_eq!(who.basic(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    /// ```
+    #[must_use]
+    pub fn basic(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
+    }
+}

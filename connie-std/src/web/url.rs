@@ -1,0 +1,794 @@
+//! Splits `http` and `https` URLs into what a request needs: scheme, host, port and target.
+//!
+//! Written here because the `url` crate brings the tables of internationalised names along, a third of a megabyte. Names have to
+//! come in their ASCII form.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+/// The longest host name, in octets (RFC 1035 section 2.3.4, less the length octets that text does not show).
+const MAX_HOST: usize = 253;
+/// The longest label of a host name, in octets.
+const MAX_LABEL: usize = 63;
+
+/// How a URL's server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`: TCP.
+    Http,
+    /// `https`: TLS over TCP.
+    Https,
+}
+
+impl Scheme {
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// The port where a URL names none (RFC 9110 sections 4.2.1 and 4.2.2).
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+/// A user's name and password. Printed with `{:?}` it keeps the password to itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name. It holds no colon when it is sent by the Basic scheme (RFC 7617 section 2).
+    pub user: String,
+    /// The password; may be empty.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// A URL of scheme `http` or `https`. Prints as the URL that it is, without credentials.
+///
+/// ```
+/// use connie_std::web::{Scheme, Url};
+///
+/// let url = Url::parse("https://name.test/a/b?c#d")?;
+/// assert_eq!((url.scheme, url.host.as_str(), url.port), (Scheme::Https, "name.test", 443));
+/// assert_eq!(url.target, "/a/b?c");
+/// assert_eq!(url.join("../e")?.to_string(), "https://name.test/e");
+/// # Ok::<(), connie_std::web::UrlError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// How the server is spoken to.
+    pub scheme: Scheme,
+    /// What stood before the host: `user:password@`, percent-decoded.
+    pub credentials: Option<Credentials>,
+    /// The host's name in lower case, or its address; IPv6 without brackets, with its zone after `%`.
+    pub host: String,
+    /// The port; the scheme's own where the URL has none.
+    pub port: u16,
+    /// Path and query, as the request line has them. Begins with `/`.
+    pub target: String,
+}
+
+/// Why a URL was refused. Prints as one line that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    /// It begins with a scheme that is neither `http` nor `https`.
+    UnsupportedScheme(String),
+    /// It is not a URL, or one that cannot be fetched.
+    Malformed(String),
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UrlError::UnsupportedScheme(scheme) => {
+                write!(f, "the scheme {scheme:?} is not supported: give an http or https URL")
+            }
+            UrlError::Malformed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme.name())?;
+        match self.host.split_once('%') {
+            // RFC 6874 section 2: the zone's percent sign is percent-encoded.
+            Some((address, zone)) => write!(f, "[{address}%25{zone}]")?,
+            None if self.host.contains(':') => write!(f, "[{}]", self.host)?,
+            None => f.write_str(&self.host)?,
+        }
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.target)
+    }
+}
+
+impl Url {
+    /// Reads a URL. Without a scheme it is taken as `http`. A fragment is dropped, as it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`], with a line that says what to mend.
+    pub fn parse(text: &str) -> Result<Url, UrlError> {
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return malformed("the URL holds a space or a control character: write it as %20 or the like");
+        }
+        let (scheme, rest) = split_scheme(text)?;
+        let rest = without_fragment(rest);
+        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (userinfo, authority) = match authority.rsplit_once('@') {
+            Some((userinfo, authority)) => (Some(userinfo), authority),
+            None => (None, authority),
+        };
+        let (host, port) = split_authority(authority)?;
+        let credentials = userinfo.map_or(Ok(None), credentials)?;
+        let port = port.unwrap_or(scheme.default_port());
+        Ok(Url { scheme, credentials, host, port, target: target(tail) })
+    }
+
+    /// The URL that `reference` means where it is read on the page of this one (RFC 3986 section 5.2).
+    ///
+    /// A space at either end is dropped; one within is taken as `%20`, as browsers do, since servers send them.
+    /// Credentials stay where the reference names no host.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn join(&self, reference: &str) -> Result<Url, UrlError> {
+        let reference = reference.trim_matches([' ', '\t']).replace(' ', "%20");
+        let reference = without_fragment(&reference);
+        if reference.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return malformed("the reference holds a control character");
+        }
+        if let Some(scheme) = scheme_of(reference) {
+            return match reference.get(scheme.len()..).is_some_and(|rest| rest.starts_with("://")) {
+                true => Url::parse(reference),
+                false if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => {
+                    malformed(format!("the URL needs two slashes after \"{scheme}:\""))
+                }
+                false => Err(UrlError::UnsupportedScheme(scheme.to_ascii_lowercase())),
+            };
+        }
+        if reference.starts_with("//") {
+            return Url::parse(&format!("{}:{reference}", self.scheme.name()));
+        }
+        let tail = match reference.as_bytes().first() {
+            None => self.target.clone(),
+            Some(b'/') => reference.to_owned(),
+            Some(b'?') => format!("{}{reference}", self.path()),
+            // RFC 3986 section 5.2.3: "all but the last segment of the base URI's path".
+            Some(_) => {
+                let path = self.path();
+                let folder = path.get(..=path.rfind('/').unwrap_or(0)).unwrap_or("/");
+                format!("{folder}{reference}")
+            }
+        };
+        Ok(Url { target: target(&tail), ..self.clone() })
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// The last segment of the path, still percent-encoded: a name for a file, without a slash. `None` where the path ends in a
+    /// slash.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&str> {
+        let name = self.path().rsplit('/').next().unwrap_or_default();
+        Some(name).filter(|name| !matches!(*name, "" | "." | ".."))
+    }
+
+    /// Adds `query`, which is encoded already, to the URL's own query.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError::Malformed`] where it holds what a query cannot: a space, a control, a `#`.
+    pub fn push_query(&mut self, query: &str) -> Result<(), UrlError> {
+        if query.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+            return malformed("the data holds what a URL cannot: write a space as %20, '#' as %23");
+        }
+        if !query.is_empty() {
+            self.target.push(if self.target.contains('?') { '&' } else { '?' });
+            self.target.push_str(&ascii(query));
+        }
+        Ok(())
+    }
+
+    /// Puts a file's name behind the path, percent-encoded where a path needs that.
+    pub fn push_segment(&mut self, name: &str) {
+        let mut segment = String::new();
+        for byte in name.bytes() {
+            // RFC 3986 section 2.3, "Unreserved Characters".
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                segment.push(char::from(byte));
+            } else {
+                segment.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        let end = self.path().len();
+        self.target.insert_str(end, &segment);
+    }
+
+    /// Whether both have the same origin: scheme, host and port (RFC 9110 section 4.3.1).
+    #[must_use]
+    pub fn has_origin_of(&self, other: &Url) -> bool {
+        (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
+    }
+}
+
+/// Reads `HOST:PORT`, where the port is not optional.
+///
+/// # Errors
+///
+/// [`UrlError::Malformed`], with a line that says what to mend.
+pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
+    if text.contains("://") || text.contains('/') {
+        return malformed(format!("{text:?} is not HOST:PORT: leave scheme and path away"));
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));
+    }
+    if text.contains('@') {
+        return malformed(format!("{text:?} is not HOST:PORT: leave the user's name away"));
+    }
+    match split_authority(text)? {
+        (host, Some(port)) => Ok((host, port)),
+        (host, None) => malformed(format!("{text:?} has no port: give {host}:80 or the like")),
+    }
+}
+
+fn malformed<T>(reason: impl Into<String>) -> Result<T, UrlError> {
+    Err(UrlError::Malformed(reason.into()))
+}
+
+fn without_fragment(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(before, _)| before)
+}
+
+/// The scheme that a reference begins with (RFC 3986 section 3.1).
+fn scheme_of(reference: &str) -> Option<&str> {
+    let (scheme, _) = reference.split_once(':')?;
+    let mut bytes = scheme.bytes();
+    let letter = bytes.next()?.is_ascii_alphabetic();
+    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    Some(scheme).filter(|_| letter && bytes.all(rest))
+}
+
+/// The scheme, and what follows `://`; all of it where there is none.
+fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
+    let is_scheme = |scheme: &str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    match text.split_once("://") {
+        Some(("", _)) => malformed("the URL has nothing before \"://\": give an http or https URL"),
+        Some((scheme, rest)) if is_scheme(scheme) => match scheme.to_ascii_lowercase().as_str() {
+            "http" => Ok((Scheme::Http, rest)),
+            "https" => Ok((Scheme::Https, rest)),
+            scheme => Err(UrlError::UnsupportedScheme(scheme.to_owned())),
+        },
+        _ => {
+            let start = text.split_once('/').map_or(text, |(start, _)| start).to_ascii_lowercase();
+            if matches!(start.as_str(), "http:" | "https:") {
+                return malformed(format!("the URL needs two slashes after {start:?}"));
+            }
+            Ok((Scheme::Http, text))
+        }
+    }
+}
+
+/// `user:password` or `user`, percent-encoded.
+fn credentials(userinfo: &str) -> Result<Option<Credentials>, UrlError> {
+    if userinfo.is_empty() {
+        return Ok(None);
+    }
+    if userinfo.contains('@') {
+        return malformed("the URL has two '@' before its host: write one that is part of a password as %40");
+    }
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    match (decoded(user), decoded(password)) {
+        // RFC 7617 section 2: "a user-id containing a colon character is invalid".
+        (Some(user), Some(_)) if user.contains(':') => malformed("the user's name holds a colon"),
+        (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
+        _ => malformed("the user's name or password holds a control character, or is not UTF-8"),
+    }
+}
+
+/// `text` with its `%XX` replaced; `None` where what comes out is no text, or holds a control character.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digit: &u8| char::from(*digit).to_digit(16);
+        let octet = match tail {
+            [high, low, ..] if *first == b'%' => hex(high).zip(hex(low)).map(|(high, low)| high * 16 + low),
+            _ => None,
+        };
+        match octet.and_then(|octet| u8::try_from(octet).ok()) {
+            Some(octet) => {
+                bytes.push(octet);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains(|c: char| c.is_control()))
+}
+
+/// Host and port; the port where there is one.
+fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let Some((address, after)) = rest.split_once(']') else {
+            return malformed(format!("the IPv6 address in {authority:?} has no closing bracket"));
+        };
+        let port = match after.strip_prefix(':') {
+            Some(port) => parse_port(port)?,
+            None if after.is_empty() => None,
+            None => return malformed(format!("{after:?} after the IPv6 address is not a port")),
+        };
+        return Ok((ipv6(address)?, port));
+    }
+    match authority.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => {
+            malformed(format!("{authority:?} is not a host: write an IPv6 address in brackets"))
+        }
+        Some((host, port)) => Ok((name(host)?, parse_port(port)?)),
+        None => Ok((name(authority)?, None)),
+    }
+}
+
+/// A port, or `None` for the empty text, which stands for the scheme's own (RFC 3986 section 6.2.3).
+fn parse_port(text: &str) -> Result<Option<u16>, UrlError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(0) => malformed("nothing can be fetched from port 0: give one from 1 to 65535"),
+        Ok(port) if digits => Ok(Some(port)),
+        _ => malformed(format!("{text:?} is not a port: give a number from 1 to 65535")),
+    }
+}
+
+/// An IPv6 address as it stands within brackets. The zone may follow `%25`, as RFC 6874 wants it, or a bare `%`, as people write
+/// it and curl takes it.
+fn ipv6(text: &str) -> Result<String, UrlError> {
+    let (address, zone) = match text.split_once('%') {
+        None => (text, None),
+        Some((address, zone)) => {
+            (address, Some(zone.strip_prefix("25").filter(|z| !z.is_empty()).unwrap_or(zone)))
+        }
+    };
+    let Ok(parsed) = address.parse::<Ipv6Addr>() else {
+        return malformed(format!("{address:?} is not an IPv6 address"));
+    };
+    match zone {
+        None => Ok(parsed.to_string()),
+        Some(zone) if is_zone(zone) => Ok(format!("{parsed}%{zone}")),
+        Some(zone) => malformed(format!("{zone:?} is not the zone of an IPv6 address: give an interface")),
+    }
+}
+
+fn is_zone(zone: &str) -> bool {
+    !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+}
+
+/// A host's name, or an IPv4 address.
+fn name(text: &str) -> Result<String, UrlError> {
+    if text.is_empty() {
+        return malformed("the URL has no host");
+    }
+    if !text.is_ascii() {
+        return malformed(format!("{text:?} is not ASCII: write the name in its xn-- form"));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(other) = text.chars().find(|c| !allowed(*c)) {
+        return malformed(format!("a host's name cannot hold {other:?}"));
+    }
+    // One dot at the end marks a name as complete and is not counted.
+    let relative = text.strip_suffix('.').unwrap_or(text);
+    if relative.len() > MAX_HOST {
+        return malformed(format!("the host's name has {} octets: {MAX_HOST} is the most", relative.len()));
+    }
+    for label in relative.split('.') {
+        match label.len() {
+            0 => return malformed(format!("{text:?} is not a host: there is nothing between two dots")),
+            1..=MAX_LABEL => {}
+            long => {
+                return malformed(format!(
+                    "a part of the host's name has {long} octets: {MAX_LABEL} is the most"
+                ));
+            }
+        }
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Path and query for the request line: never empty, without dot segments, and in ASCII.
+fn target(tail: &str) -> String {
+    let (path, query) = match tail.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (tail, None),
+    };
+    let mut target = without_dots(path);
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    ascii(&target)
+}
+
+/// `text` with what is not ASCII as RFC 3987 section 3.1 has it: the octets of UTF-8, each percent-encoded.
+fn ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            0x00..=0x7f => ascii.push(char::from(byte)),
+            _ => ascii.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    ascii
+}
+
+/// The path without its dot segments (RFC 3986 section 5.2.4). Begins with `/`.
+fn without_dots(path: &str) -> String {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut ends_in_dots = false;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        ends_in_dots = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    if ends_in_dots {
+        segments.push("");
+    }
+    format!("/{}", segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn splits(text: &str, host: &str, port: u16, target: &str) {
+        let expected = Url {
+            scheme: Scheme::Http,
+            credentials: None,
+            host: host.to_owned(),
+            port,
+            target: target.to_owned(),
+        };
+        assert_eq!(Url::parse(text), Ok(expected), "{text}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, part_of_reason: &str) {
+        match Url::parse(text) {
+            Err(UrlError::Malformed(reason)) => assert!(reason.contains(part_of_reason), "{text}: {reason}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn has_scheme(text: &str, scheme: &str) {
+        assert_eq!(Url::parse(text), Err(UrlError::UnsupportedScheme(scheme.to_owned())), "{text}");
+    }
+
+    #[test]
+    fn urls_that_can_be_fetched() {
+        splits("http://example.org", "example.org", 80, "/");
+        splits("http://example.org/", "example.org", 80, "/");
+        splits("http://example.org/a/b.html", "example.org", 80, "/a/b.html");
+        splits("http://example.org:8080/a", "example.org", 8080, "/a");
+        splits("http://example.org:/a", "example.org", 80, "/a");
+        splits("http://example.org:0080/", "example.org", 80, "/");
+        splits("http://example.org:65535", "example.org", 65535, "/");
+        splits("http://example.org?q=1", "example.org", 80, "/?q=1");
+        splits("http://example.org/?q=1&r=2", "example.org", 80, "/?q=1&r=2");
+        splits("http://example.org/a?b?c", "example.org", 80, "/a?b?c");
+        splits("http://example.org/a?u=http://b/../c", "example.org", 80, "/a?u=http://b/../c");
+        splits("http://example.org/a#part", "example.org", 80, "/a");
+        splits("http://example.org#part", "example.org", 80, "/");
+        splits("http://example.org?q#part?x/y", "example.org", 80, "/?q");
+        splits("HTTP://EXAMPLE.org/A", "example.org", 80, "/A");
+        splits("hTTp://example.org", "example.org", 80, "/");
+        splits("example.org", "example.org", 80, "/");
+        splits("example.org/path", "example.org", 80, "/path");
+        splits("localhost:8080", "localhost", 8080, "/");
+        splits("localhost:8080/x?y", "localhost", 8080, "/x?y");
+        splits("example.org/go?to=https://b.test/", "example.org", 80, "/go?to=https://b.test/");
+        splits("http://127.0.0.1:1/", "127.0.0.1", 1, "/");
+        splits("http://127.1/", "127.1", 80, "/");
+        splits("http://under_score.test/", "under_score.test", 80, "/");
+        splits("http://xn--bcher-kva.example/", "xn--bcher-kva.example", 80, "/");
+        splits("http://example.org./", "example.org.", 80, "/");
+    }
+
+    #[test]
+    fn ipv6_addresses() {
+        splits("http://[::1]/", "::1", 80, "/");
+        splits("http://[::1]:8080/a", "::1", 8080, "/a");
+        splits("http://[::1]", "::1", 80, "/");
+        splits("http://[::1]?q", "::1", 80, "/?q");
+        splits("[::1]:8080", "::1", 8080, "/");
+        splits("http://[2001:DB8:0:0::1]/", "2001:db8::1", 80, "/");
+        splits("http://[::ffff:192.0.2.1]/", "::ffff:192.0.2.1", 80, "/");
+        splits("http://[fe80::1%25eth0]/", "fe80::1%eth0", 80, "/");
+        splits("http://[fe80::1%25eth0.100]:81/", "fe80::1%eth0.100", 81, "/");
+        splits("http://[fe80::1%eth0]/", "fe80::1%eth0", 80, "/");
+        splits("http://[fe80::1%2]/", "fe80::1%2", 80, "/");
+        splits("http://[fe80::1%25]/", "fe80::1%25", 80, "/");
+        refuses("http://[::1/", "closing bracket");
+        refuses("http://[::1]8080/", "not a port");
+        refuses("http://[::1]a/", "not a port");
+        refuses("http://[]/", "not an IPv6 address");
+        refuses("http://[127.0.0.1]/", "not an IPv6 address");
+        refuses("http://[1::2::3]/", "not an IPv6 address");
+        refuses("http://[example.org]/", "not an IPv6 address");
+        refuses("http://[fe80::1%]/", "zone");
+        refuses("http://[fe80::1%25a/b]/", "closing bracket");
+        refuses("http://::1/", "in brackets");
+        refuses("2001:db8::1", "in brackets");
+    }
+
+    #[test]
+    fn paths_lose_their_dots() {
+        splits("http://h/a/./b", "h", 80, "/a/b");
+        splits("http://h/a/../b", "h", 80, "/b");
+        splits("http://h/../../b", "h", 80, "/b");
+        splits("http://h/a/b/..", "h", 80, "/a/");
+        splits("http://h/a/.", "h", 80, "/a/");
+        splits("http://h/..", "h", 80, "/");
+        splits("http://h/a//b", "h", 80, "/a//b");
+        splits("http://h//", "h", 80, "//");
+        splits("http://h/...", "h", 80, "/...");
+        splits("http://h/a/?../b", "h", 80, "/a/?../b");
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_encoded_behind_the_host() {
+        splits("http://h/bücher?q=ü", "h", 80, "/b%C3%BCcher?q=%C3%BC");
+        splits("http://h/%20%zz", "h", 80, "/%20%zz");
+        splits("http://h/{a}|b", "h", 80, "/{a}|b");
+        refuses("http://bücher.example/", "xn--");
+    }
+
+    #[test]
+    fn ports_that_cannot_be() {
+        refuses("http://h:0/", "port 0");
+        refuses("http://h:00000/", "port 0");
+        refuses("http://h:65536/", "not a port");
+        refuses("http://h:+80/", "not a port");
+        refuses("http://h:-1/", "not a port");
+        refuses("http://h:8o/", "not a port");
+        refuses("mailto:x", "not a port");
+    }
+
+    #[test]
+    fn hosts_that_cannot_be() {
+        refuses("", "no host");
+        refuses("http://", "no host");
+        refuses("http:///path", "no host");
+        refuses("http://:80/", "no host");
+        refuses("http://?q", "no host");
+        refuses("/path", "no host");
+        refuses("http://a..b/", "two dots");
+        refuses("http://./", "two dots");
+        refuses("http://.a/", "two dots");
+        refuses("http://a%41/", "'%'");
+        refuses("http://a\\b/", "'\\\\'");
+        refuses("http://a,b/", "','");
+        refuses("http://user@/", "no host");
+        refuses("http://a@b@h/", "two '@'");
+        refuses("http://a%0d:b@h/", "control");
+        refuses("http://a%ff:b@h/", "UTF-8");
+        refuses("http://a%3ab:c@h/", "colon");
+        refuses("http://h /", "space");
+        refuses("http://h/a b", "space");
+        refuses("http://h/a\tb", "space");
+        refuses("http://h/a\r\nX: y", "space");
+        refuses("http://h/\u{0}", "control");
+        refuses("http://h/\u{85}", "control");
+        refuses(" http://h/", "space");
+    }
+
+    #[test]
+    fn hosts_have_a_longest() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        splits(&format!("http://{longest}/"), &longest, 80, "/");
+        splits(&format!("http://{longest}./"), &format!("{longest}."), 80, "/");
+        refuses(&format!("http://{longest}a/"), "254 octets");
+        refuses(&format!("http://{label}a.test/"), "64 octets");
+    }
+
+    #[test]
+    fn schemes() {
+        has_scheme("ftp://example.org/", "ftp");
+        has_scheme("file:///etc/passwd", "file");
+        has_scheme("svn+ssh://h/", "svn+ssh");
+        has_scheme("gopher://h", "gopher");
+        refuses("://h/", "nothing before");
+        refuses("http:/h/", "two slashes");
+        refuses("https:/h/", "two slashes");
+        refuses("http:h/", "not a port");
+        let secure = Url::parse("HTTPS://example.org/a").unwrap();
+        assert_eq!((secure.scheme, secure.port), (Scheme::Https, 443));
+        assert_eq!(Url::parse("https://h:80/").unwrap().to_string(), "https://h:80/");
+        let error = Url::parse("ftp://h/").unwrap_err();
+        assert_eq!(error.to_string(), "the scheme \"ftp\" is not supported: give an http or https URL");
+    }
+
+    #[test]
+    fn credentials_stand_before_the_host() {
+        let has = |text: &str, user: &str, password: &str| {
+            let expected = Credentials { user: user.to_owned(), password: password.to_owned() };
+            assert_eq!(Url::parse(text).unwrap().credentials, Some(expected), "{text}");
+        };
+        has("http://user:secret@h/", "user", "secret");
+        has("http://user@h/", "user", "");
+        has("user:secret@h", "user", "secret");
+        has("http://:secret@h/", "", "secret");
+        has("http://us%40er:a:b%2F@h/", "us@er", "a:b/");
+        has("http://u:%zz%@[::1]:8080/", "u", "%zz%");
+        assert_eq!(Url::parse("http://@h/").unwrap().credentials, None);
+        let url = Url::parse("http://user:secret@h:81/a@b").unwrap();
+        assert_eq!((url.to_string().as_str(), url.port), ("http://h:81/a@b", 81));
+        assert!(!format!("{url:?}").contains("secret"), "{url:?}");
+    }
+
+    #[test]
+    fn a_url_prints_as_it_is_read() {
+        for text in [
+            "http://h/",
+            "https://h/a?b",
+            "http://h:443/",
+            "https://h:444/",
+            "http://[::1]:81/",
+            "http://[fe80::1%25eth0]/",
+        ] {
+            assert_eq!(Url::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    /// RFC 3986 section 5.4, as far as it has the scheme of the base.
+    #[test]
+    fn references_are_resolved_as_the_standard_shows() {
+        let base = Url::parse("http://a/b/c/d;p?q").unwrap();
+        let joins = |reference: &str, expected: &str| {
+            assert_eq!(base.join(reference).unwrap().to_string(), expected, "{reference:?}");
+        };
+        for (reference, expected) in [
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g/"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q"),
+            ("g#s", "http://a/b/c/g"),
+            ("g?y#s", "http://a/b/c/g?y"),
+            (";x", "http://a/b/c/;x"),
+            ("g;x", "http://a/b/c/g;x"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("./", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../..", "http://a/"),
+            ("../../", "http://a/"),
+            ("../../g", "http://a/g"),
+            ("../../../g", "http://a/g"),
+            ("../../../../g", "http://a/g"),
+            ("/./g", "http://a/g"),
+            ("/../g", "http://a/g"),
+            ("g.", "http://a/b/c/g."),
+            (".g", "http://a/b/c/.g"),
+            ("g..", "http://a/b/c/g.."),
+            ("..g", "http://a/b/c/..g"),
+            ("./../g", "http://a/b/g"),
+            ("./g/.", "http://a/b/c/g/"),
+            ("g/./h", "http://a/b/c/g/h"),
+            ("g/../h", "http://a/b/c/h"),
+            ("g;x=1/./y", "http://a/b/c/g;x=1/y"),
+            ("g;x=1/../y", "http://a/b/c/y"),
+            ("g?y/./x", "http://a/b/c/g?y/./x"),
+            ("g?y/../x", "http://a/b/c/g?y/../x"),
+            ("g#s/./x", "http://a/b/c/g"),
+        ] {
+            joins(reference, expected);
+        }
+        joins("https://b:8443/x", "https://b:8443/x");
+        joins("HTTP://B", "http://b/");
+        joins(" /a b ", "http://a/a%20b");
+        joins("/b\u{fc}cher", "http://a/b%C3%BCcher");
+        joins("a/b:c", "http://a/b/c/a/b:c");
+        assert_eq!(base.join("g:h"), Err(UrlError::UnsupportedScheme("g".to_owned())));
+        assert_eq!(base.join("file:///etc/passwd"), Err(UrlError::UnsupportedScheme("file".to_owned())));
+        for reference in ["http:g", "http:///", "//", "//h:0/", "/a\r\nX: y", "http://[::1"] {
+            assert!(matches!(base.join(reference), Err(UrlError::Malformed(_))), "{reference:?}");
+        }
+        let secure = Url::parse("https://u:p@a/").unwrap();
+        assert_eq!(secure.join("//g/").unwrap().to_string(), "https://g/");
+        assert_eq!(secure.join("//g/").unwrap().credentials, None);
+        assert_eq!(secure.join("/g").unwrap().credentials, secure.credentials);
+    }
+
+    #[test]
+    fn what_is_added_to_a_url() {
+        let mut url = Url::parse("http://h/a").unwrap();
+        url.push_query("b=1").unwrap();
+        url.push_query("c=\u{fc}").unwrap();
+        url.push_query("").unwrap();
+        assert_eq!(url.target, "/a?b=1&c=%C3%BC");
+        for query in ["a b", "a#b", "a\r\nX: y"] {
+            assert!(url.push_query(query).is_err(), "{query:?}");
+        }
+        let mut url = Url::parse("http://h/up/?q").unwrap();
+        url.push_segment("a b/\u{fc}.txt");
+        assert_eq!(url.target, "/up/a%20b%2F%C3%BC.txt?q");
+    }
+
+    #[test]
+    fn a_file_s_name_is_the_last_segment() {
+        for (text, name) in [
+            ("http://h/a/b.txt?c/d", Some("b.txt")),
+            ("http://h/a%2Fb", Some("a%2Fb")),
+            ("http://h/.bashrc", Some(".bashrc")),
+            ("http://h/", None),
+            ("http://h/a/", None),
+            ("http://h/a/..", None),
+            ("http://h?/x", None),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().file_name(), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let same = |a: &str, b: &str| url(a).has_origin_of(&url(b));
+        assert!(same("http://h/a", "HTTP://H:80/b?c"));
+        assert!(!same("http://h/", "https://h/"));
+        assert!(!same("http://h/", "http://h:81/"));
+        assert!(!same("http://h/", "http://i/"));
+    }
+
+    #[test]
+    fn host_and_port() {
+        let splits = |text: &str, host: &str, port| {
+            assert_eq!(parse_host_port(text), Ok((host.to_owned(), port)), "{text}");
+        };
+        splits("example.org:443", "example.org", 443);
+        splits("[::1]:80", "::1", 80);
+        for text in
+            ["example.org", "example.org:", "[::1]", "http://h:80", "h:80/", "h:0", "h :80", ":80", "a@h:80"]
+        {
+            assert!(matches!(parse_host_port(text), Err(UrlError::Malformed(_))), "{text}");
+        }
+    }
+}
