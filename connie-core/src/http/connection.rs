@@ -9,19 +9,21 @@ use super::body::BodyDecoder;
 use super::error::HttpError;
 use super::host::Host;
 use super::link::{Lent, Link};
+use super::opener::{Opener, Opening};
 use super::reply::{Inbox, Response};
-use super::request::{RequestBody, RequestHead, RequestKind};
+use super::request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 use super::response::Framing;
 use super::syntax::{copy, spell};
 use crate::race::AttemptError;
-use crate::stack::{Interest, RaceStack, Waiter};
+use crate::stack::{RaceStack, Waiter};
 use crate::time::Instant;
 
 /// The most answers of status 1xx that are passed over before the final one. 101 is a final one.
 pub const MAX_INTERIM: u8 = 16;
 
-/// How often a body that cannot be sent for the moment lets the connection look for an early answer.
-const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
+/// How long a body is held back after `Expect: 100-continue`, unless
+/// [told otherwise](HttpConnection::set_expect_timeout). As long as curl waits.
+pub const EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection to one server, in the manner of Python's `http.client.HTTPConnection`.
 ///
@@ -33,6 +35,36 @@ const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
 /// `B` is the buffer, anything from an array to a `Vec`. It holds the request's head, then the answer's head, then what was
 /// received beyond it; the last bytes hold the `Host` value. 1 KiB serves plain servers, 8 KiB most, 64 KiB is what desktop
 /// clients allow. Bodies do not have to fit: they go from the stack to the caller's slice.
+///
+/// # Opening
+///
+/// A connection is made over a socket that is connected ([`new`](Self::new), [`owning`](Self::owning)), and then ends with it unless it is
+/// given [another](Self::attach). Or it is made with an [`Opener`] ([`with_opener`](Self::with_opener)), and then connects itself as soon
+/// as a request needs it, by a race as a rule: for the first request, and whenever the connection before was closed, by whichever side.
+///
+/// A server may close a kept connection at the very moment when a request is on its way. Such a request is sent once more over a new
+/// connection if not a byte of an answer came, its method is idempotent (RFC 9110 section 9.2.2: a client "SHOULD NOT
+/// automatically retry a request with a non-idempotent method"), and it can be: head and body fit the buffer, or no more than the
+/// head has been sent, or [`request`](Self::request) is still sending. It is not sent a third time: "A client SHOULD NOT
+/// automatically retry a failed automatic retry." [`set_auto_open`](Self::set_auto_open) turns all this off.
+///
+/// ```
+/// # use connie_core::doc_stack::{Clock, Stack};
+/// use connie_core::Config;
+/// use connie_core::http::{Destinations, Host, HttpConnection, Lent};
+/// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
+///
+/// let destinations = Destinations::<_>::new(["192.0.2.1:80".parse()?], Config::all_at_once());
+/// let (host, mut buffer) = (Host::http("name.test", 80), [0; 512]);
+/// let mut connection =
+///     HttpConnection::with_opener(&mut stack, Lent(&mut clock), destinations, host, &mut buffer)?;
+/// for _ in 0..3 {
+///     connection.request("GET", "/", &[], b"")?;
+///     connection.response()?.discard()?;
+///     connection.close();
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # The socket
 ///
@@ -64,23 +96,46 @@ const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
 /// # Ok::<(), connie_core::http::HttpError>(())
 /// ```
 #[doc(alias = "HTTPConnection")]
-pub struct HttpConnection<S: RaceStack, W, B> {
+pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     pub(super) link: Link<S, W>,
+    pub(super) opener: O,
+    /// At its end, in this order: the CONNECT request where there is a tunnel, and the `Host` value.
     pub(super) buffer: B,
-    /// The length of the `Host` value at the end of the buffer.
+    /// The length of the `Host` value.
     host: usize,
+    /// The length of the CONNECT request; 0 for no tunnel.
+    pub(super) tunnel: usize,
     pub(super) phase: Phase,
     pub(super) kind: RequestKind,
+    /// What the request under way wants beyond its kind.
+    pub(super) wish: Wish,
     /// Whether the connection may serve another request after this one.
     pub(super) persists: bool,
-    /// Whether it has served one before.
-    used: bool,
+    /// Whether it has been sent a request before.
+    pub(super) used: bool,
+    /// Whether the proxy has opened the tunnel.
+    pub(super) tunneled: bool,
+    auto_open: bool,
+    /// As long as the request may be sent once more, its length: it is at the start of the buffer.
+    pub(super) repeatable: usize,
+    pub(super) expect_timeout: Duration,
     pub(super) send_failure: Option<AttemptError>,
     pub(super) inbox: Inbox,
     pub(super) decoder: BodyDecoder,
 }
 
-impl<S: RaceStack, W, B> fmt::Debug for HttpConnection<S, W, B> {
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    /// That the connection be closed after it.
+    pub(super) close: bool,
+    /// That the server say whether it wants the body.
+    pub(super) expect: bool,
+    /// Nothing that doing it twice would change.
+    pub(super) idempotent: bool,
+}
+
+impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConnection").field("phase", &self.phase).finish_non_exhaustive()
     }
@@ -144,20 +199,66 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         host: Host<'_>,
         buffer: B,
     ) -> Result<Self, HttpError> {
+        Self::assemble(Link::new(stack, waiter, Some(socket)), (), host, buffer)
+    }
+}
+
+impl<S, W, B, O> HttpConnection<S, W, B, O>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Opener<S, W>,
+{
+    /// A connection that `opener` opens when a request needs it. It can be lent a stack, a waiter and an opener, as `&mut stack`,
+    /// [`Lent`]`(&mut waiter)` and `&mut opener`.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
+    pub fn with_opener(stack: S, waiter: W, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
+        Self::assemble(Link::new(stack, waiter, None), opener, host, buffer)
+    }
+
+    fn assemble(link: Link<S, W>, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
         let mut connection = HttpConnection {
-            link: Link::new(stack, waiter, socket),
+            link,
+            opener,
             buffer,
             host: 0,
+            tunnel: 0,
             phase: Phase::Idle,
             kind: RequestKind::Other,
+            wish: Wish::default(),
             persists: true,
             used: false,
+            tunneled: false,
+            auto_open: true,
+            repeatable: 0,
+            expect_timeout: EXPECT_TIMEOUT,
             send_failure: None,
             inbox: Inbox::default(),
             decoder: BodyDecoder::new(Framing::Empty),
         };
-        connection.keep_host(host)?;
+        let length = host.write(connection.buffer.as_mut())?;
+        connection.keep(0, length)?;
         Ok(connection)
+    }
+
+    /// Opens the connection, tunnel included, where it is not open. A request does that by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Connect`], [`HttpError::TunnelRefused`], [`HttpError::NotConnected`] where nothing opens it, and what can go wrong
+    /// between client and proxy.
+    pub fn connect(&mut self) -> Result<(), HttpError> {
+        if !self.is_open() {
+            return match self.opener.opens() {
+                true => self.open(0),
+                false => Err(HttpError::NotConnected),
+            };
+        }
+        self.enter_tunnel(0)
     }
 
     /// Sends a request: its head, and `body` where that is not empty.
@@ -167,9 +268,11 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
     ///
     /// It is no error that the server stops listening: it may have answered early, as [`response`](Self::response) will tell.
     ///
+    /// With `Expect: 100-continue` among `headers` the body is held back until the server asks for it: see [`end_headers`](Self::end_headers).
+    ///
     /// # Errors
     ///
-    /// Those of [`put_request`](Self::put_request) and [`put_header`](Self::put_header), with nothing sent;
+    /// Those of [`put_request`](Self::put_request), [`put_header`](Self::put_header) and [`end_headers`](Self::end_headers), with nothing sent;
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn request(
         &mut self,
@@ -188,9 +291,12 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
             }
         };
         // The start of the body goes out with the head, in one segment where it can.
-        let joined = copy(body, self.room().get_mut(length..).unwrap_or_default());
+        let joined = match self.wish.expect {
+            true => 0,
+            false => copy(body, self.room().get_mut(length..).unwrap_or_default()),
+        };
         self.begin_upload(length.saturating_add(joined), framing)?;
-        self.upload(body.get(joined..).unwrap_or_default())?;
+        self.upload_again(body.get(joined..).unwrap_or_default(), framing)?;
         if !self.is_refused() {
             self.phase = Phase::Waiting;
         }
@@ -201,11 +307,22 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendRequest`] while the last exchange is not over, [`HttpError::NotConnected`], [`HttpError::Stale`],
-    /// [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`], [`HttpError::BufferTooSmall`].
+    /// [`HttpError::CannotSendRequest`] while the last exchange is not over, [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`],
+    /// [`HttpError::BufferTooSmall`]; [`HttpError::NotConnected`] and [`HttpError::Stale`] where nothing opens another connection, else those
+    /// of [`connect`](Self::connect).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), HttpError> {
         self.begin(method, target, None)
+    }
+
+    /// As [`put_request`](Self::put_request), with `host` as the value of the `Host` field: for a proxy that is asked for many hosts.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::InvalidHost`], and those of [`put_request`](Self::put_request).
+    #[doc(alias = "skip_host")]
+    pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), HttpError> {
+        self.begin(method, target, Some(host))
     }
 
     /// Adds a header field to the request begun.
@@ -221,17 +338,26 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         };
         let mut head = RequestHead::resume(self.room(), length);
         head.header(name, value)?;
-        let (length, closes) = (head.length(), head.closes());
+        let (length, closes, expects) = (head.length(), head.closes(), head.expects_continue());
         self.phase = Phase::Heading(length);
-        self.persists &= !closes;
+        self.wish.close |= closes;
+        self.wish.expect |= expects;
+        self.persists = !self.wish.close;
         Ok(())
     }
 
     /// Ends the head of the request begun and sends it. With [`RequestBody::None`] the request is complete.
     ///
+    /// With `Expect: 100-continue` in the head, this waits for the server's word (RFC 9110 section 10.1.1). After a 100 the body is sent,
+    /// and also when none has come in [time](Self::set_expect_timeout), since a client "SHOULD NOT wait for an indefinite
+    /// period". After a final answer it is not: [`wants_body`](Self::wants_body) says so, what is sent all the same is dropped, and
+    /// [`response`](Self::response) has the answer. A 417 says that the server cannot be asked this way: repeat the
+    /// request without the field.
+    ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendHeader`], [`HttpError::BufferTooSmall`], [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    /// [`HttpError::CannotSendHeader`], [`HttpError::ExpectWithoutBody`], [`HttpError::BufferTooSmall`], [`HttpError::TimedOut`],
+    /// [`HttpError::Canceled`].
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), HttpError> {
         let length = self.finish_head(body)?;
@@ -307,7 +433,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
     /// [`HttpError::Send`] where the request could not be sent and no answer had come; [`HttpError::Receive`],
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "getresponse")]
-    pub fn response(&mut self) -> Result<Response<'_, S, W, B>, HttpError> {
+    pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
         match self.phase {
             Phase::Waiting | Phase::Uploading(Left::Refused | Left::Bytes(0)) => {
                 self.phase = Phase::Waiting;
@@ -339,6 +465,7 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         self.phase = Phase::Idle;
         self.inbox = Inbox::default();
         self.used = false;
+        self.tunneled = false;
     }
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the answer's head and have not been
@@ -359,12 +486,35 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         self.link.deadline = deadline;
     }
 
+    /// Whether a request opens the connection where it has ended, and is repeated over a new one where the server gave up the old one
+    /// meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
+    pub fn set_auto_open(&mut self, auto_open: bool) {
+        self.auto_open = auto_open;
+    }
+
+    /// How long a body is held back after `Expect: 100-continue`, and no longer than the [time-out](Self::set_timeout). Default:
+    /// [`EXPECT_TIMEOUT`].
+    pub fn set_expect_timeout(&mut self, timeout: Duration) {
+        self.expect_timeout = timeout;
+    }
+
+    /// What opens the connection.
+    #[must_use]
+    pub fn opener(&self) -> &O {
+        &self.opener
+    }
+
+    /// What opens the connection, to be changed for the next time.
+    pub fn opener_mut(&mut self) -> &mut O {
+        &mut self.opener
+    }
+
     /// The stack and the waiter.
     pub fn parts_mut(&mut self) -> (&mut S, &mut W) {
         (&mut self.link.stack, &mut self.link.waiter)
     }
 
-    /// The buffer without the `Host` value.
+    /// The buffer without what is kept at its end.
     pub(super) fn room(&mut self) -> &mut [u8] {
         let end = self.capacity();
         self.buffer.as_mut().get_mut(..end).unwrap_or_default()
@@ -377,10 +527,10 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         error
     }
 
-    /// Writes the `Host` value to the end of the buffer.
-    fn keep_host(&mut self, host: Host<'_>) -> Result<(), HttpError> {
+    /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
+    pub(super) fn keep(&mut self, tunnel: usize, host: usize) -> Result<(), HttpError> {
         let buffer = self.buffer.as_mut();
-        let length = host.write(buffer)?;
+        let length = tunnel.saturating_add(host);
         // Not beyond the buffer, since it has just been written there.
         let end = buffer.len().saturating_sub(length);
         if end < length {
@@ -389,30 +539,74 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         }
         let (front, back) = buffer.split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
         copy(front, back);
-        self.host = length;
+        (self.tunnel, self.host) = (tunnel, host);
         Ok(())
     }
 
-    /// Checks that a request can begin, and writes the start of its head.
+    /// Forgets the last answer and a request that was begun.
+    pub(super) fn forget(&mut self) {
+        if let Phase::Heading(_) = self.phase {
+            self.phase = Phase::Idle;
+        }
+        self.inbox = Inbox::default();
+    }
+
+    /// Whether a connection that has ended is opened again.
+    pub(super) fn may_open(&self) -> bool {
+        self.auto_open && self.opener.opens()
+    }
+
+    /// Begins a request: checks it, sees that there is a connection, and writes the start of its head.
     fn begin(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<(), HttpError> {
         match self.phase {
             Phase::Idle | Phase::Heading(_) => {}
+            Phase::Failed(_) if self.may_open() => {}
             Phase::Failed(_) => return Err(HttpError::NotConnected),
             _ => return Err(HttpError::CannotSendRequest),
         }
-        self.check_idle()?;
-        self.phase = Phase::Idle;
-        self.inbox = Inbox::default();
-        let end = self.capacity();
-        let (room, own) = self.buffer.as_mut().split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
-        // Written as text by `keep_host`.
-        let own = core::str::from_utf8(own).unwrap_or_default();
-        let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
-        self.phase = Phase::Heading(head.length());
+        self.forget();
+        let mut length = self.write_start(method, target, host)?;
+        if self.ensure_open()? {
+            // Opening a tunnel took the buffer.
+            length = self.write_start(method, target, host)?;
+        }
+        self.phase = Phase::Heading(length);
         self.kind = RequestKind::of(method);
+        self.wish = Wish { idempotent: is_idempotent(method), ..Wish::default() };
         self.persists = true;
         self.send_failure = None;
         Ok(())
+    }
+
+    fn write_start(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<usize, HttpError> {
+        let end = self.capacity();
+        let (room, kept) = self.buffer.as_mut().split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
+        // Written as text by `Host::write`.
+        let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
+        Ok(RequestHead::new(room, method, target, host.unwrap_or(own))?.length())
+    }
+
+    /// Sees that there is a connection, tunnel included, and says whether that took the buffer.
+    fn ensure_open(&mut self) -> Result<bool, HttpError> {
+        match self.check_idle() {
+            Ok(()) if !self.lacks_tunnel() => return Ok(false),
+            Ok(()) => self.enter_tunnel(0)?,
+            Err(_) if self.may_open() => self.open(0)?,
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// Opens a connection, tunnel included, in place of the one there was. The first `kept` bytes of the buffer are left alone.
+    pub(super) fn open(&mut self, kept: usize) -> Result<(), HttpError> {
+        self.link.release();
+        let until = self.link.limit().map_err(|error| self.fail(error))?;
+        let opening = Opening { until, tunnel: self.tunnel > 0 };
+        match self.opener.open(&mut self.link.stack, &mut self.link.waiter, opening) {
+            Ok(socket) => self.attach(socket),
+            Err(failure) => return Err(self.fail(HttpError::Connect(failure))),
+        }
+        self.enter_tunnel(kept)
     }
 
     /// RFC 9112 section 9.2: data on a connection without an outstanding request must not be taken for an answer, and "the client
@@ -444,108 +638,17 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         let Phase::Heading(length) = self.phase else {
             return Err(HttpError::CannotSendHeader);
         };
+        // RFC 9110 section 10.1.1: a client "MUST NOT generate a 100-continue expectation in a request that does not include
+        // content".
+        if self.wish.expect && matches!(body, RequestBody::None | RequestBody::Length(0)) {
+            return Err(HttpError::ExpectWithoutBody);
+        }
         RequestHead::resume(self.room(), length).finish(body)
-    }
-
-    /// Sends the first `length` bytes of the buffer, which begin with a head.
-    fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
-        self.used = true;
-        self.phase = match body {
-            RequestBody::None => Phase::Waiting,
-            RequestBody::Length(length) => Phase::Uploading(Left::Bytes(length)),
-            RequestBody::Chunked => Phase::Uploading(Left::Chunks),
-        };
-        let mut sent = 0;
-        while sent < length {
-            let data = self.buffer.as_ref().get(sent..length).unwrap_or_default();
-            match self.link.send(data) {
-                Ok(count) => sent = sent.saturating_add(count),
-                Err(HttpError::Send(reason)) => {
-                    self.stop_upload(Some(reason));
-                    return Ok(());
-                }
-                Err(error) => return Err(self.fail(error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends `data`, part of a body, and looks for an early answer where it cannot be sent at once: RFC 9112 section 9.5 has a client
-    /// "monitor the network connection for an error response while it is transmitting the request".
-    fn upload(&mut self, data: &[u8]) -> Result<(), HttpError> {
-        let mut rest = data;
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let mut limit = self.link.limit().map_err(|error| self.fail(error))?;
-        while !rest.is_empty() && !self.is_refused() {
-            match self.link.try_send(rest) {
-                Ok(count) => {
-                    rest = rest.get(count..).unwrap_or_default();
-                    limit = self.link.limit().map_err(|error| self.fail(error))?;
-                }
-                Err(nb::Error::Other(HttpError::Send(reason))) => self.stop_upload(Some(reason)),
-                Err(nb::Error::Other(error)) => return Err(self.fail(error)),
-                Err(nb::Error::WouldBlock) => {
-                    self.hear_early_answer();
-                    let pause = Some(EARLY_ANSWER_PAUSE);
-                    if !self.is_refused() {
-                        self.link.wait(Interest::Send, limit, pause).map_err(|error| self.fail(error))?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what the server has said while it was being sent a body, and stops sending where that is pointless.
-    fn hear_early_answer(&mut self) {
-        let end = self.capacity();
-        let Some(free) = self.inbox.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) else {
-            return;
-        };
-        match self.link.try_receive(free) {
-            Ok(0) => self.stop_upload(None),
-            Ok(count) => {
-                self.inbox.received(count);
-                if self.is_turned_down() {
-                    self.stop_upload(None);
-                }
-            }
-            Err(nb::Error::WouldBlock) => {}
-            Err(nb::Error::Other(HttpError::Receive(reason))) => self.stop_upload(Some(reason)),
-            Err(nb::Error::Other(_)) => self.stop_upload(None),
-        }
-    }
-
-    /// Whether an answer has come that makes the rest of the body pointless: one that cannot be read, an error, or one that closes.
-    fn is_turned_down(&mut self) -> bool {
-        let (kind, end) = (self.kind, self.capacity());
-        match self.inbox.next_head(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) {
-            Err(_) => true,
-            Ok(None) => false,
-            Ok(Some(head)) => {
-                let head = head.view(self.buffer.as_ref());
-                head.status() >= 400 || head.will_close(kind)
-            }
-        }
     }
 
     /// The length of [`room`](Self::room).
     pub(super) fn capacity(&self) -> usize {
-        self.buffer.as_ref().len().saturating_sub(self.host)
-    }
-
-    /// Whether the server has stopped listening to the body that was being sent.
-    fn is_refused(&self) -> bool {
-        matches!(self.phase, Phase::Uploading(Left::Refused))
-    }
-
-    /// Gives up sending the body, so that the answer can be read.
-    fn stop_upload(&mut self, reason: Option<AttemptError>) {
-        self.send_failure = reason;
-        self.persists = false;
-        self.phase = Phase::Uploading(Left::Refused);
+        self.buffer.as_ref().len().saturating_sub(self.host.saturating_add(self.tunnel))
     }
 }
 

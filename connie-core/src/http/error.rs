@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-use crate::race::AttemptError;
+use crate::race::{AttemptError, Failure};
 
 /// Why a request could not be made or an answer could not be had.
 ///
 /// Errors of the caller ([`is_usage`](HttpError::is_usage)) leave the connection as it was and have sent nothing. After
 /// [`TimedOut`](HttpError::TimedOut) or [`Canceled`](HttpError::Canceled) while an answer is read, the same call can be made
-/// again. Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
+/// again, as long as the connection is [open](super::HttpConnection::is_open). Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -47,9 +47,21 @@ pub enum HttpError {
         /// The length of that slice.
         capacity: usize,
     },
-    /// There is no connection: it was closed.
+    /// `Expect: 100-continue` was given for a request without a body (RFC 9110 section 10.1.1: a client "MUST NOT").
+    ExpectWithoutBody,
+    /// A tunnel was asked for on a connection that is open and in use.
+    CannotSetTunnel,
+    /// There is no connection: it was closed, and nothing opens another.
     NotConnected,
-    /// The server closed the kept connection before this request, or spoke on it unasked. Nothing was sent.
+    /// No connection could be opened.
+    Connect(Failure),
+    /// The proxy refused to open the tunnel.
+    TunnelRefused {
+        /// The status of its answer: 407 where it wants `Proxy-Authorization`.
+        status: u16,
+    },
+    /// The server closed the kept connection before this request, or spoke on it unasked. Nothing was sent, and nothing opens
+    /// another connection.
     Stale,
 
     /// The connection was closed before the first byte of the answer.
@@ -124,11 +136,13 @@ impl HttpError {
                 | HttpError::CannotSendHeader
                 | HttpError::CannotSendBody
                 | HttpError::ResponseNotReady
+                | HttpError::ExpectWithoutBody
+                | HttpError::CannotSetTunnel
                 | HttpError::NotConnected
         )
     }
 
-    /// The code that curl exits with for this kind of failure: 2 failed to start, 8 weird reply, 18 partial file,
+    /// The code that curl exits with for this kind of failure: 2 failed to start, 7 could not connect, 8 weird reply, 18 partial file,
     /// 28 timed out, 42 aborted, 52 empty reply, 55 send failure, 56 receive failure, 63 too large.
     #[must_use]
     pub const fn curl_code(&self) -> u8 {
@@ -145,15 +159,17 @@ impl HttpError {
             | HttpError::ConflictingContentLength
             | HttpError::InvalidTransferEncoding => 8,
             HttpError::IncompleteRead { .. } => 18,
-            HttpError::TimedOut => 28,
-            HttpError::Canceled => 42,
+            HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => 28,
+            HttpError::Canceled | HttpError::Connect(Failure::Canceled) => 42,
+            HttpError::Connect(_) => 7,
             HttpError::Send(_) => 55,
             HttpError::BodyTooLarge { .. } => 63,
             HttpError::Receive(_)
             | HttpError::IncompleteHead
             | HttpError::MalformedChunk
             | HttpError::MalformedTrailer
-            | HttpError::TrailersTooLarge => 56,
+            | HttpError::TrailersTooLarge
+            | HttpError::TunnelRefused { .. } => 56,
             // What is left is the caller's own.
             _ => 2,
         }
@@ -180,7 +196,11 @@ impl HttpError {
             HttpError::CannotSendBody => "no request body is being sent",
             HttpError::ResponseNotReady => "no request has been sent",
             HttpError::BodyTooLarge { .. } => "the body is longer than the room for it",
+            HttpError::ExpectWithoutBody => "a request without a body cannot expect 100-continue",
+            HttpError::CannotSetTunnel => "the connection is open already: close it before the tunnel is set",
             HttpError::NotConnected => "the connection is closed",
+            HttpError::Connect(_) => "could not connect",
+            HttpError::TunnelRefused { .. } => "the proxy refused to open the tunnel",
             HttpError::Stale => "the server has given up the kept connection",
             HttpError::EmptyReply => "the server closed the connection without an answer",
             HttpError::NotHttp => "the answer is not HTTP",
@@ -220,6 +240,8 @@ impl fmt::Display for HttpError {
             }
             HttpError::IncompleteRead { got, expected: None } => write!(f, ": {got} bytes received"),
             HttpError::Send(error) | HttpError::Receive(error) => write!(f, ": {error}"),
+            HttpError::Connect(failure) => write!(f, ": {failure}"),
+            HttpError::TunnelRefused { status } => write!(f, ": its answer has status {status}"),
             _ => Ok(()),
         }
     }

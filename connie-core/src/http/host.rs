@@ -47,22 +47,35 @@ impl<'a> Host<'a> {
     /// [`HttpError::BufferTooSmall`].
     pub fn write(&self, to: &mut [u8]) -> Result<usize, HttpError> {
         let mut writer = Writer::after(to, 0);
-        if is_name(self.name.as_bytes()) {
-            writer.put(self.name.as_bytes())?;
-        } else {
-            let address = bare_address(self.name.as_bytes());
-            if !is_ipv6(address) {
-                return Err(HttpError::InvalidHost);
-            }
-            writer.put(b"[")?;
-            writer.put(address)?;
-            writer.put(b"]")?;
-        }
+        self.put_name(&mut writer)?;
         if self.port != self.default_port {
-            writer.put(b":")?;
-            writer.put_decimal(u64::from(self.port))?;
+            self.put_port(&mut writer)?;
         }
         Ok(writer.length())
+    }
+
+    /// Writes the host and its port, even where that is the scheme's default.
+    pub(super) fn put_with_port(&self, writer: &mut Writer<'_>) -> Result<(), HttpError> {
+        self.put_name(writer)?;
+        self.put_port(writer)
+    }
+
+    fn put_name(&self, writer: &mut Writer<'_>) -> Result<(), HttpError> {
+        if is_name(self.name.as_bytes()) {
+            return writer.put(self.name.as_bytes());
+        }
+        let address = bare_address(self.name.as_bytes());
+        if !is_ipv6(address) {
+            return Err(HttpError::InvalidHost);
+        }
+        writer.put(b"[")?;
+        writer.put(address)?;
+        writer.put(b"]")
+    }
+
+    fn put_port(&self, writer: &mut Writer<'_>) -> Result<(), HttpError> {
+        writer.put(b":")?;
+        writer.put_decimal(u64::from(self.port))
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Link<S: RaceStack, W> {
 }
 
 impl<S: RaceStack, W> Link<S, W> {
-    pub(super) fn new(stack: S, waiter: W, socket: S::TcpSocket) -> Self {
-        Link { stack, waiter, socket: Some(socket), timeout: None, deadline: None, unread: false }
+    pub(super) fn new(stack: S, waiter: W, socket: Option<S::TcpSocket>) -> Self {
+        Link { stack, waiter, socket, timeout: None, deadline: None, unread: false }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -53,6 +53,11 @@ impl<S: RaceStack, W> Link<S, W> {
     pub(super) fn attach(&mut self, socket: S::TcpSocket) {
         self.release();
         self.socket = Some(socket);
+    }
+
+    /// The socket with what it belongs to, while there is one.
+    pub(super) fn parts(&mut self) -> Option<(&mut S, &mut W, &mut S::TcpSocket)> {
+        Some((&mut self.stack, &mut self.waiter, self.socket.as_mut()?))
     }
 
     /// Hands the socket over to the caller, who must close it.

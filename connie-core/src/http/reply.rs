@@ -5,6 +5,8 @@ use core::fmt;
 use super::body::{BodyDecoder, Part};
 use super::connection::{HttpConnection, MAX_INTERIM, Phase};
 use super::error::HttpError;
+use super::opener::Opener;
+use super::request::RequestBody;
 use super::response::{HeadLayout, HeadScanner, Headers, ResponseHead, Version, read_trailers};
 use super::syntax::{copy, move_down};
 use crate::stack::{RaceStack, Waiter};
@@ -15,6 +17,8 @@ pub(super) struct Inbox {
     scanner: HeadScanner,
     /// Answers of status 1xx so far.
     interim: u8,
+    /// Whether one of them was 100.
+    continued: bool,
     /// The final head, once it is there.
     head: Option<HeadLayout>,
     /// The length of the trailer section so far, which is kept behind the head.
@@ -67,6 +71,7 @@ impl Inbox {
                 break;
             }
             self.interim = self.interim.saturating_add(1);
+            self.continued |= head.status == 100;
             if self.interim > MAX_INTERIM {
                 return Err(HttpError::TooManyInterim);
             }
@@ -76,6 +81,16 @@ impl Inbox {
             self.scanner = HeadScanner::new();
         }
         Ok(self.head)
+    }
+
+    /// Whether not a byte of an answer has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.end == 0 && self.interim == 0
+    }
+
+    /// Whether the server has said to go on with the body.
+    pub(super) fn has_continue(&self) -> bool {
+        self.continued
     }
 
     /// Whether the final head is there.
@@ -104,17 +119,23 @@ impl Inbox {
 /// Dropping it loses nothing: [`HttpConnection::response`] gives it again. Before the next request its body must be read to the
 /// end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
-pub struct Response<'c, S: RaceStack, W, B> {
-    pub(super) connection: &'c mut HttpConnection<S, W, B>,
+pub struct Response<'c, S: RaceStack, W, B, O = ()> {
+    pub(super) connection: &'c mut HttpConnection<S, W, B, O>,
 }
 
-impl<S: RaceStack, W, B> fmt::Debug for Response<'_, S, W, B> {
+impl<S: RaceStack, W, B, O> fmt::Debug for Response<'_, S, W, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response").field("head", &self.connection.inbox.head).finish_non_exhaustive()
     }
 }
 
-impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> Response<'_, S, W, B> {
+impl<S, W, B, O> Response<'_, S, W, B, O>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Opener<S, W>,
+{
     /// The head.
     #[must_use]
     pub fn head(&self) -> ResponseHead<'_> {
@@ -244,7 +265,13 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> Response<'_, S, W
     }
 }
 
-impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S, W, B> {
+impl<S, W, B, O> HttpConnection<S, W, B, O>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Opener<S, W>,
+{
     /// Receives until the final head is there, and gets ready for its body.
     pub(super) fn receive_head(&mut self) -> Result<(), HttpError> {
         let end = self.capacity();
@@ -259,8 +286,10 @@ impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
                 return Err(self.fail(HttpError::HeadTooLarge { capacity: end }));
             };
             match self.link.receive(free) {
+                Ok(0) if self.repeat(RequestBody::None)? => {}
                 Ok(0) => return Err(self.answer_missing(HttpError::EmptyReply)),
                 Ok(count) => self.inbox.received(count),
+                Err(HttpError::Receive(_)) if self.repeat(RequestBody::None)? => {}
                 Err(error @ HttpError::Receive(_)) => return Err(self.answer_missing(error)),
                 Err(error) => return Err(error),
             }

@@ -29,6 +29,12 @@ impl RequestKind {
     }
 }
 
+/// Whether a request with this method may be sent again by itself: RFC 9110 section 9.2.2 has "PUT, DELETE, and safe request
+/// methods" idempotent, and section 9.2.1 has these safe.
+pub(super) fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+}
+
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestBody {
@@ -76,6 +82,7 @@ impl RequestBody {
 pub struct RequestHead<'b> {
     writer: Writer<'b>,
     closes: bool,
+    expects_continue: bool,
 }
 
 impl fmt::Debug for RequestHead<'_> {
@@ -114,12 +121,12 @@ impl<'b> RequestHead<'b> {
         writer.put(b" HTTP/1.1\r\nHost: ")?;
         writer.put(host.as_bytes())?;
         writer.put(b"\r\n")?;
-        Ok(RequestHead { writer, closes: false })
+        Ok(RequestHead { writer, closes: false, expects_continue: false })
     }
 
     /// Goes on with a head of which `length` bytes are in `buffer`.
     pub(super) fn resume(buffer: &'b mut [u8], length: usize) -> Self {
-        RequestHead { writer: Writer::after(buffer, length), closes: false }
+        RequestHead { writer: Writer::after(buffer, length), closes: false, expects_continue: false }
     }
 
     /// Adds a header field.
@@ -144,6 +151,8 @@ impl<'b> RequestHead<'b> {
             self.writer.truncate(before);
         } else if name.eq_ignore_ascii_case("connection") {
             self.closes |= elements(value).any(|option| option.eq_ignore_ascii_case(b"close"));
+        } else if name.eq_ignore_ascii_case("expect") {
+            self.expects_continue |= elements(value).any(|what| what.eq_ignore_ascii_case(b"100-continue"));
         }
         written
     }
@@ -152,6 +161,12 @@ impl<'b> RequestHead<'b> {
     #[must_use]
     pub fn closes(&self) -> bool {
         self.closes
+    }
+
+    /// Whether a field so far expects a 100 answer before the body is sent (RFC 9110 section 10.1.1).
+    #[must_use]
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
     }
 
     /// The length of the head so far.

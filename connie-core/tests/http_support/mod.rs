@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError, Lent};
+use connie_core::http::{Destinations, Host, HttpConnection, HttpError, Lent};
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, Config, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
 /// What the peer does next, as the client sees it when it receives.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,13 +40,18 @@ pub enum Take {
 }
 
 /// A stack with one connection to a peer that follows a script. Once that is at its end, the peer is silent.
+///
+/// A connection that the stack is asked for goes to the next [peer](Script::with_peers), or is refused where there is none.
 #[derive(Debug, Default)]
 pub struct Script {
     says: VecDeque<Say>,
     takes: VecDeque<Take>,
+    next: VecDeque<Script>,
     asked: usize,
     zeros: u32,
     pub sent: Vec<u8>,
+    /// What the peers before were sent.
+    pub before: Vec<Vec<u8>>,
     pub sockets: u32,
     pub closed: u32,
     pub aborted: u32,
@@ -75,6 +80,17 @@ impl Script {
     pub fn taking(mut self, takes: impl IntoIterator<Item = Take>) -> Self {
         self.takes = takes.into_iter().collect();
         self
+    }
+
+    /// A stack that has no connection yet.
+    pub fn with_peers(peers: impl IntoIterator<Item = Script>) -> Self {
+        Script { next: peers.into_iter().collect(), ..Script::default() }
+    }
+
+    /// What each peer was sent, the ones before it too.
+    pub fn all_sent(&self) -> Vec<String> {
+        let all = self.before.iter().chain([&self.sent]);
+        all.map(|sent| String::from_utf8_lossy(sent).into_owned()).collect()
     }
 
     pub fn open(&mut self) -> Socket {
@@ -123,6 +139,16 @@ impl TcpClientStack for Script {
     }
 
     fn connect(&mut self, _: &mut Socket, _: SocketAddr) -> nb::Result<(), Gone> {
+        assert_eq!(
+            self.sockets,
+            self.closed + self.aborted + 1,
+            "the old socket is released before there is another"
+        );
+        let next = self.next.pop_front().ok_or(nb::Error::Other(Gone))?;
+        (self.says, self.takes, self.asked) = (next.says, next.takes, 0);
+        if self.sockets > 1 {
+            self.before.push(std::mem::take(&mut self.sent));
+        }
         Ok(())
     }
 
@@ -223,6 +249,18 @@ impl Waiter<Script> for Clock {
         };
         Wake::Look
     }
+}
+
+/// A connection over a script, everything lent, that connects itself by a race to one address.
+pub type Opening<'a> =
+    HttpConnection<&'a mut Script, Lent<'a, Clock>, &'a mut [u8], Destinations<[SocketAddr; 1]>>;
+
+/// A connection to `http://name.test/` that is opened when it is needed.
+#[track_caller]
+pub fn opening<'a>(script: &'a mut Script, clock: &'a mut Clock, buffer: &'a mut [u8]) -> Opening<'a> {
+    let destinations = Destinations::new([SocketAddr::from(([192, 0, 2, 1], 80))], Config::all_at_once());
+    HttpConnection::with_opener(script, Lent(clock), destinations, Host::http("name.test", 80), buffer)
+        .unwrap()
 }
 
 /// A connection over a script, everything lent.

@@ -22,15 +22,16 @@ mod firmware {
     use core::time::Duration;
 
     use connie_core::http::{
-        BodyDecoder, Framing, HeadScanner, Host, HttpConnection, HttpError, Lent, Parsed, Part, RequestBody,
-        RequestHead, RequestKind, Response, ResponseHead,
+        BodyDecoder, Destinations, Framing, HeadScanner, Host, HttpConnection, HttpError, Lent, Parsed, Part,
+        RequestBody, RequestHead, RequestKind, Response, ResponseHead,
     };
     use connie_core::stack::TcpClientStack;
-    use connie_core::{Config, Connection, Connector, Instant, Waiter};
+    use connie_core::{Config, Instant};
 
-    use crate::stub::{Clock, Socket, Stack, WORLD, world};
+    use crate::stub::{Clock, Stack, WORLD, world};
 
-    type Lending<'a> = HttpConnection<&'a mut Stack, Lent<'a, Clock>, &'a mut [u8]>;
+    type Opener = Destinations<[SocketAddr; 1], 16, 4, 32>;
+    type Lending<'a> = HttpConnection<&'a mut Stack, Lent<'a, Clock>, &'a mut [u8], Opener>;
 
     /// Bytes that the compiler cannot know.
     fn fill(room: &mut [u8; 16]) -> &[u8] {
@@ -50,22 +51,17 @@ mod firmware {
         WORLD.store(value as u32, Ordering::Relaxed);
     }
 
-    fn race(stack: &mut Stack, clock: &mut Clock) -> Option<Connection<Socket>> {
-        let mut connector = Connector::<Stack, 16, 4, 32>::new(&Config::all_at_once(), clock.now());
-        connector.handle_addresses(&[SocketAddr::new(Ipv4Addr::from(world()).into(), 80)], clock.now());
-        connector.run(stack, clock).ok()
-    }
-
     fn client() -> Result<(), HttpError> {
         let (mut stack, mut clock) = (Stack, Clock);
-        let Some(won) = race(&mut stack, &mut clock) else { return Ok(()) };
+        let address = SocketAddr::new(Ipv4Addr::from(world()).into(), 80);
+        let opener = Opener::new([address], Config::all_at_once());
         let (mut name, mut buffer) = ([0; 16], [0; 1024]);
         let host = match world() {
             0 => Host::http(text(&mut name), world() as u16),
             _ => Host::https(text(&mut name), world() as u16),
         };
         let room = buffer.get_mut(world() as usize..).unwrap_or_default();
-        let mut connection = HttpConnection::new(&mut stack, &mut clock, won.socket, host, room)?;
+        let mut connection = HttpConnection::with_opener(&mut stack, Lent(&mut clock), opener, host, room)?;
         loop {
             // An error of any kind, and the next request is tried all the same.
             if let Err(error) = exchange(&mut connection) {
@@ -80,6 +76,9 @@ mod firmware {
             let _ = connection.parts_mut().0.close(socket);
         }
         connection.close();
+        tell(usize::from(connection.opener().destination().is_some()));
+        let [first] = connection.opener_mut().addresses_mut();
+        first.set_port(world() as u16);
         Ok(())
     }
 
@@ -104,13 +103,28 @@ mod firmware {
             })?,
             5 => connection.send(fill(&mut value))?,
             6 => connection.finish_body()?,
+            7 => connection.connect()?,
+            8 => {
+                let (name, value) = (text(&mut name), text(&mut value));
+                connection.set_tunnel(Host::http(text(&mut target), world() as u16), &[(name, value)])?;
+            }
+            9 => {
+                let (method, target) = (text(&mut method), text(&mut target));
+                connection.put_request_for(method, target, text(&mut name))?;
+            }
+            10 => {
+                connection.set_auto_open(world() == 0);
+                connection.set_expect_timeout(Duration::new(world().into(), world()));
+            }
             _ => read(connection.response()?)?,
         }
         tell(usize::from(connection.is_open()) + usize::from(connection.wants_body()));
         Ok(())
     }
 
-    fn read(mut response: Response<'_, &mut Stack, Lent<'_, Clock>, &mut [u8]>) -> Result<(), HttpError> {
+    fn read(
+        mut response: Response<'_, &mut Stack, Lent<'_, Clock>, &mut [u8], Opener>,
+    ) -> Result<(), HttpError> {
         let (mut name, mut room) = ([0; 16], [0; 64]);
         tell(look(&response.head()));
         tell(usize::from(response.status()) + response.reason().len() + response.version() as usize);

@@ -1,0 +1,198 @@
+//! How a connection is opened, and opened again: what `auto_open` and `connect()` are in Python's `http.client`.
+
+use core::net::SocketAddr;
+
+use crate::connector::Connector;
+use crate::race::{Config, Failure};
+use crate::stack::{RaceStack, Waiter};
+use crate::time::Instant;
+
+/// Opens the connections of an [`HttpConnection`](super::HttpConnection): the first one, and another each time that the last has
+/// ended.
+///
+/// [`Destinations`] races a list of addresses and is all that most programs need. `()` opens nothing: with it a connection lives as
+/// long as the socket that it was given. Write an opener of your own to resolve the host's name each time, to keep the
+/// race's timeline, or to speak TLS:
+///
+/// ```
+/// # use connie_core::doc_stack::{Clock, Stack};
+/// use connie_core::http::{Host, HttpConnection, Lent, Opener, Opening};
+/// use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
+/// # fn look_up(_: &str) -> Option<[std::net::SocketAddr; 1]> { "192.0.2.1:80".parse().ok().map(|address| [address]) }
+///
+/// /// Looks the name up anew for each connection, and remembers how many attempts the race took.
+/// struct Resolving {
+///     attempts: usize,
+/// }
+///
+/// impl<S: RaceStack, W: Waiter<S>> Opener<S, W> for Resolving {
+///     fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
+///         let addresses = look_up("name.test").ok_or(Failure::NoDestinations)?;
+///         let now = waiter.now();
+///         let config = Config { deadline: opening.until.map(|until| until.since(now)), ..Config::all_at_once() };
+///         let mut race = Connector::<S>::new(&config, now);
+///         race.handle_addresses(&addresses, now);
+///         let won = race.run(stack, waiter);
+///         self.attempts += race.timeline().attempts().count();
+///         Ok(won?.socket)
+///     }
+/// }
+///
+/// let mut connection = HttpConnection::with_opener(
+///     Stack::default(),
+///     Clock::default(),
+///     Resolving { attempts: 0 },
+///     Host::http("name.test", 80),
+///     [0; 512],
+/// )?;
+/// connection.request("GET", "/", &[], b"")?;
+/// connection.response()?.discard()?;
+/// assert_eq!(connection.opener().attempts, 1);
+/// # Ok::<(), connie_core::http::HttpError>(())
+/// ```
+pub trait Opener<S: RaceStack, W> {
+    /// Opens a connection, waiting as `waiter` does, and hands its socket over, connected. A socket that does not end as the
+    /// connection's must have been released.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no connection; it is told as [`HttpError::Connect`](super::HttpError::Connect).
+    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure>;
+
+    /// Called when the proxy has opened the [tunnel](super::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
+    /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](Opener::open) where
+    /// [`Opening::tunnel`] is set. Does nothing unless written.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection cannot be used; it is then reset.
+    fn enter_tunnel(
+        &mut self,
+        stack: &mut S,
+        waiter: &mut W,
+        socket: &mut S::TcpSocket,
+        opening: Opening,
+    ) -> Result<(), Failure> {
+        let _ = (stack, waiter, socket, opening);
+        Ok(())
+    }
+
+    /// Whether this opens anything. Where it does not, a connection that has ended stays so.
+    fn opens(&self) -> bool {
+        true
+    }
+}
+
+/// What is asked of an [`Opener`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opening {
+    /// When to give up: the earlier of the connection's [deadline](super::HttpConnection::set_deadline) and its
+    /// [time-out](super::HttpConnection::set_timeout) from now; `None` for never.
+    pub until: Option<Instant>,
+    /// Whether the socket leads to a proxy through which a tunnel will be opened.
+    pub tunnel: bool,
+}
+
+/// Opens nothing: the connection lives as long as the socket that it was given.
+impl<S: RaceStack, W> Opener<S, W> for () {
+    fn open(&mut self, _: &mut S, _: &mut W, _: Opening) -> Result<S::TcpSocket, Failure> {
+        Err(Failure::NoDestinations)
+    }
+
+    fn opens(&self) -> bool {
+        false
+    }
+}
+
+impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
+    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
+        O::open(self, stack, waiter, opening)
+    }
+
+    fn enter_tunnel(
+        &mut self,
+        stack: &mut S,
+        waiter: &mut W,
+        socket: &mut S::TcpSocket,
+        opening: Opening,
+    ) -> Result<(), Failure> {
+        O::enter_tunnel(self, stack, waiter, socket, opening)
+    }
+
+    fn opens(&self) -> bool {
+        O::opens(self)
+    }
+}
+
+/// The addresses of a host, raced for each connection.
+///
+/// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the [`Connector`] that runs the
+/// race: how many addresses count, how many sockets may be in flight, and how many attempts are recorded (for nobody, so that as many as
+/// there are sockets will do). It lives on the stack while a connection is being opened and costs nothing in between.
+///
+/// ```
+/// # use connie_core::doc_stack::{Clock, Stack};
+/// use connie_core::Config;
+/// use connie_core::http::{Destinations, Host, HttpConnection};
+///
+/// let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
+/// let destinations = Destinations::<_, 8, 4>::new(addresses, Config::all_at_once());
+/// let (stack, clock) = (Stack::default(), Clock::default());
+/// let mut connection =
+///     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), [0; 512])?;
+/// connection.request("GET", "/", &[], b"")?;
+/// connection.response()?.discard()?;
+/// assert_eq!(connection.opener().destination(), Some(addresses[1]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Destinations<A, const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 8>
+{
+    addresses: A,
+    config: Config,
+    won: Option<SocketAddr>,
+}
+
+impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
+    Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
+{
+    /// `addresses`, best first, to be raced as `config` says.
+    #[must_use]
+    pub fn new(addresses: A, config: Config) -> Self {
+        Destinations { addresses, config, won: None }
+    }
+
+    /// Where the last connection leads; `None` before the first.
+    #[must_use]
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.won
+    }
+
+    /// The addresses, to be exchanged for others where the host has moved.
+    pub fn addresses_mut(&mut self) -> &mut A {
+        &mut self.addresses
+    }
+}
+
+impl<S, W, A, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize> Opener<S, W>
+    for Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    A: AsRef<[SocketAddr]>,
+{
+    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
+        let now = waiter.now();
+        let mut config = self.config.clone();
+        if let Some(until) = opening.until {
+            let left = until.since(now);
+            config.deadline = Some(config.deadline.map_or(left, |deadline| deadline.min(left)));
+        }
+        let mut race = Connector::<S, DESTINATIONS, SOCKETS, RECORDS>::new(&config, now);
+        race.handle_addresses(self.addresses.as_ref(), now);
+        let won = race.run(stack, waiter)?;
+        self.won = Some(won.destination);
+        Ok(won.socket)
+    }
+}

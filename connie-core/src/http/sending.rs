@@ -1,0 +1,194 @@
+//! The sending half of an exchange: from the first byte of a request to the last one of its body.
+
+use core::time::Duration;
+
+use embedded_nal::nb;
+
+use super::connection::{HttpConnection, Left, Phase};
+use super::error::HttpError;
+use super::opener::Opener;
+use super::request::RequestBody;
+use crate::race::AttemptError;
+use crate::stack::{Interest, RaceStack, Waiter};
+
+/// How often a body that cannot be sent for the moment lets the connection look for an early answer.
+const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
+
+impl<S, W, B, O> HttpConnection<S, W, B, O>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Opener<S, W>,
+{
+    /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
+    pub(super) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
+        let kept = core::mem::replace(&mut self.used, true);
+        let repeats = kept && self.wish.idempotent && self.may_open();
+        self.repeatable = if repeats { length } else { 0 };
+        self.transmit(length, body)?;
+        if self.is_refused() {
+            self.repeat(body)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the request once more over a new connection, where that is allowed and the server has given the kept one up without a word.
+    /// Says whether it did.
+    pub(super) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
+        let length = core::mem::take(&mut self.repeatable);
+        if length == 0 || !self.is_unanswered() {
+            return Ok(false);
+        }
+        self.open(length)?;
+        self.used = true;
+        self.persists = !self.wish.close;
+        self.send_failure = None;
+        self.transmit(length, body)?;
+        Ok(true)
+    }
+
+    /// Whether not a byte of an answer has come.
+    fn is_unanswered(&mut self) -> bool {
+        let end = self.capacity();
+        let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+        if let Some(free) = self.inbox.free(room) {
+            if let Ok(count) = self.link.try_receive(free) {
+                self.inbox.received(count);
+            }
+        }
+        self.inbox.is_empty()
+    }
+
+    fn transmit(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
+        self.phase = match body {
+            RequestBody::None => Phase::Waiting,
+            RequestBody::Length(length) => Phase::Uploading(Left::Bytes(length)),
+            RequestBody::Chunked => Phase::Uploading(Left::Chunks),
+        };
+        let mut sent = 0;
+        while sent < length {
+            let data = self.buffer.as_ref().get(sent..length).unwrap_or_default();
+            match self.link.send(data) {
+                Ok(count) => sent = sent.saturating_add(count),
+                Err(HttpError::Send(reason)) => {
+                    self.stop_upload(Some(reason));
+                    return Ok(());
+                }
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+        if self.wish.expect { self.await_continue() } else { Ok(()) }
+    }
+
+    /// Waits until the server says to go on, answers, or lets the time pass.
+    fn await_continue(&mut self) -> Result<(), HttpError> {
+        let patience = self.link.timeout.map_or(self.expect_timeout, |most| most.min(self.expect_timeout));
+        let until = self.link.waiter.now() + patience;
+        loop {
+            self.hear_early_answer();
+            if self.inbox.has_head() && !self.is_refused() {
+                self.stop_upload(None);
+            }
+            let left = until.since(self.link.waiter.now());
+            if self.is_refused() || self.inbox.has_continue() || left.is_zero() {
+                return Ok(());
+            }
+            let limit = self.link.deadline;
+            self.link.wait(Interest::Receive, limit, Some(left)).map_err(|error| self.fail(error))?;
+        }
+    }
+
+    /// Sends `rest`, the end of a body whose start went out with the head, and all of it again where the connection was given up.
+    pub(super) fn upload_again(&mut self, rest: &[u8], body: RequestBody) -> Result<(), HttpError> {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let repeatable = self.repeatable;
+        self.upload(rest)?;
+        if self.is_refused() {
+            self.repeatable = repeatable;
+            if self.repeat(body)? {
+                self.upload(rest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `data`, part of a body, and looks for an early answer where it cannot be sent at once: RFC 9112 section 9.5 has a client
+    /// "monitor the network connection for an error response while it is transmitting the request".
+    pub(super) fn upload(&mut self, data: &[u8]) -> Result<(), HttpError> {
+        let mut rest = data;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        // Nobody keeps these bytes.
+        self.repeatable = 0;
+        let mut limit = self.link.limit().map_err(|error| self.fail(error))?;
+        while !rest.is_empty() && !self.is_refused() {
+            match self.link.try_send(rest) {
+                Ok(count) => {
+                    rest = rest.get(count..).unwrap_or_default();
+                    limit = self.link.limit().map_err(|error| self.fail(error))?;
+                }
+                Err(nb::Error::Other(HttpError::Send(reason))) => self.stop_upload(Some(reason)),
+                Err(nb::Error::Other(error)) => return Err(self.fail(error)),
+                Err(nb::Error::WouldBlock) => {
+                    self.hear_early_answer();
+                    let pause = Some(EARLY_ANSWER_PAUSE);
+                    if !self.is_refused() {
+                        self.link.wait(Interest::Send, limit, pause).map_err(|error| self.fail(error))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what the server has said while it was being sent a body, and stops sending where that is pointless.
+    fn hear_early_answer(&mut self) {
+        let end = self.capacity();
+        let Some(free) = self.inbox.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) else {
+            // A head that does not fit cannot be read.
+            self.stop_upload(None);
+            return;
+        };
+        match self.link.try_receive(free) {
+            Ok(0) => self.stop_upload(None),
+            Ok(count) => {
+                self.inbox.received(count);
+                if self.is_turned_down() {
+                    self.stop_upload(None);
+                }
+            }
+            Err(nb::Error::WouldBlock) => {}
+            Err(nb::Error::Other(HttpError::Receive(reason))) => self.stop_upload(Some(reason)),
+            Err(nb::Error::Other(_)) => self.stop_upload(None),
+        }
+    }
+
+    /// Whether an answer has come that makes the rest of the body pointless: one that cannot be read, an error, or one that closes.
+    fn is_turned_down(&mut self) -> bool {
+        let (kind, end) = (self.kind, self.capacity());
+        match self.inbox.next_head(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) {
+            Err(_) => true,
+            Ok(None) => false,
+            Ok(Some(head)) => {
+                let head = head.view(self.buffer.as_ref());
+                head.status() >= 400 || head.will_close(kind)
+            }
+        }
+    }
+
+    /// Whether the server has stopped listening to the body that was being sent.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Uploading(Left::Refused))
+    }
+
+    /// Gives up sending the body, so that the answer can be read.
+    fn stop_upload(&mut self, reason: Option<AttemptError>) {
+        self.send_failure = reason;
+        self.persists = false;
+        self.phase = Phase::Uploading(Left::Refused);
+    }
+}

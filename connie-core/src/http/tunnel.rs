@@ -1,0 +1,142 @@
+//! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
+
+use super::connection::HttpConnection;
+use super::error::HttpError;
+use super::host::Host;
+use super::opener::{Opener, Opening};
+use super::reply::Inbox;
+use super::request::{RequestBody, RequestHead};
+use super::syntax::Writer;
+use crate::race::Failure;
+use crate::stack::{RaceStack, Waiter};
+
+impl<S, W, B, O> HttpConnection<S, W, B, O>
+where
+    S: RaceStack,
+    W: Waiter<S>,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    O: Opener<S, W>,
+{
+    /// Has the connection lead to `to`, through the HTTP proxy that the socket or the opener leads to.
+    ///
+    /// Each connection then begins with a CONNECT request that names `to` with its port and has `headers` (`Proxy-Authorization`, say).
+    /// All requests after that go through the tunnel to `to`, whose name takes the place of the one given to the constructor. The
+    /// CONNECT request is kept at the end of the buffer, which has that much less room for heads, and is sent again for
+    /// every new connection.
+    ///
+    /// The proxy's answer is read byte by byte, so that nothing of what the host says after it is lost. One that is not 2xx is
+    /// [`HttpError::TunnelRefused`], told by the request that needed the connection.
+    ///
+    /// ```
+    /// # use connie_core::doc_stack::{Clock, Stack};
+    /// use connie_core::Config;
+    /// use connie_core::http::{Destinations, Host, HttpConnection};
+    ///
+    /// let proxy = Destinations::<_>::new(["192.0.2.1:3128".parse()?], Config::all_at_once());
+    /// let host = Host::http("proxy.test", 3128);
+    /// let mut connection = HttpConnection::with_opener(Stack::default(), Clock::default(), proxy, host, [0; 512])?;
+    /// connection.set_tunnel(Host::http("name.test", 80), &[("Proxy-Authorization", "Basic bWU6aXQ=")])?;
+    /// connection.request("GET", "/", &[], b"")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::CannotSetTunnel`] where the connection already leads somewhere: it is open and has been used;
+    /// [`HttpError::InvalidHost`], those of [`put_header`](Self::put_header), and [`HttpError::BufferTooSmall`] where the CONNECT request
+    /// would take half of the buffer. The connection is then as it was.
+    pub fn set_tunnel(&mut self, to: Host<'_>, headers: &[(&str, &str)]) -> Result<(), HttpError> {
+        if self.is_open() && (self.used || self.tunneled) {
+            return Err(HttpError::CannotSetTunnel);
+        }
+        // What is in the buffer is of no more use: nothing has been sent on this connection, or it is closed.
+        self.forget();
+        let length = write_connect(self.room(), to, headers)?;
+        let host = to.write(self.room().get_mut(length..).unwrap_or_default())?;
+        self.keep(length, host)
+    }
+
+    /// Whether the connection leads to a proxy that has yet to open the tunnel.
+    pub(super) fn lacks_tunnel(&self) -> bool {
+        self.tunnel > 0 && !self.tunneled
+    }
+
+    /// Opens the tunnel where one is wanted. The first `kept` bytes of the buffer are left alone.
+    pub(super) fn enter_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
+        if !self.lacks_tunnel() {
+            return Ok(());
+        }
+        let answered = self.send_connect().and_then(|()| self.receive_connected(kept));
+        if let Err(error) = answered.and_then(|()| self.secure_tunnel()) {
+            return Err(self.fail(match error {
+                HttpError::TimedOut => HttpError::Connect(Failure::DeadlineExceeded),
+                HttpError::Canceled => HttpError::Connect(Failure::Canceled),
+                error => error,
+            }));
+        }
+        self.tunneled = true;
+        Ok(())
+    }
+
+    fn send_connect(&mut self) -> Result<(), HttpError> {
+        let mut at = self.capacity();
+        let end = at.saturating_add(self.tunnel);
+        while at < end {
+            let data = self.buffer.as_ref().get(at..end).unwrap_or_default();
+            at = at.saturating_add(self.link.send(data)?);
+        }
+        Ok(())
+    }
+
+    /// Reads the proxy's answer behind the first `kept` bytes of the buffer.
+    fn receive_connected(&mut self, kept: usize) -> Result<(), HttpError> {
+        let mut inbox = Inbox::default();
+        let end = self.capacity();
+        loop {
+            let room = self.buffer.as_mut().get_mut(kept..end).unwrap_or_default();
+            if let Some(head) = inbox.next_head(room)? {
+                // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies)
+                // will switch to tunnel mode immediately after the response header section", whatever that says of a body.
+                return match head.status {
+                    200..=299 => Ok(()),
+                    status => Err(HttpError::TunnelRefused { status }),
+                };
+            }
+            // What follows the answer is the tunnel's: no byte of it may be taken.
+            let Some(next) = inbox.free(room).and_then(|free| free.get_mut(..1)) else {
+                return Err(HttpError::HeadTooLarge { capacity: end.saturating_sub(kept) });
+            };
+            match self.link.receive(next)? {
+                0 if inbox.is_empty() => return Err(HttpError::EmptyReply),
+                0 => return Err(HttpError::IncompleteHead),
+                count => inbox.received(count),
+            }
+        }
+    }
+
+    /// Lets the opener begin what it speaks within the tunnel.
+    fn secure_tunnel(&mut self) -> Result<(), HttpError> {
+        let opening = Opening { until: self.link.limit()?, tunnel: true };
+        let (stack, waiter, socket) = self.link.parts().ok_or(HttpError::NotConnected)?;
+        self.opener.enter_tunnel(stack, waiter, socket, opening).map_err(HttpError::Connect)
+    }
+}
+
+/// Writes a CONNECT request and says how long it is.
+///
+/// RFC 9110 section 9.3.6: "A client MUST send the port number even if the CONNECT request is based on a URI reference that contains
+/// an authority component with an elided port".
+fn write_connect(room: &mut [u8], to: Host<'_>, headers: &[(&str, &str)]) -> Result<usize, HttpError> {
+    let mut writer = Writer::after(room, 0);
+    writer.put(b"CONNECT ")?;
+    to.put_with_port(&mut writer)?;
+    writer.put(b" HTTP/1.1\r\nHost: ")?;
+    to.put_with_port(&mut writer)?;
+    writer.put(b"\r\n")?;
+    let length = writer.length();
+    let mut head = RequestHead::resume(room, length);
+    for (name, value) in headers {
+        head.header(name, value.as_bytes())?;
+    }
+    head.finish(RequestBody::None)
+}

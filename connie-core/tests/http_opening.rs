@@ -1,0 +1,355 @@
+//! A connection that connects itself: for the first request, after the last connection has ended, and for a request that a kept
+//! connection has lost.
+
+mod http_support;
+use http_support::{Clock, Opening, Say, Script, Take, bytes, opening};
+
+use std::time::Duration;
+
+use connie_core::http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
+use connie_core::{AttemptError, Config, Failure, Instant};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+
+/// A peer that gives these answers, one to each request, and then says nothing more.
+fn peer(answers: &[&str]) -> Script {
+    Script::new(answers.iter().flat_map(|answer| [Say::Asked, Say::Pause, bytes(answer)]))
+}
+
+/// A peer that answers once, and does `say` while the second request is on its way to it.
+fn losing(say: Say) -> Script {
+    Script::new([Say::Asked, bytes(OK), Say::Asked, say])
+}
+
+#[track_caller]
+fn get(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
+    connection.request(method, "/", &[], b"")?;
+    let mut response = connection.response()?;
+    response.discard()?;
+    Ok(response.status())
+}
+
+/// Runs `act` with a connection to these peers, in turn, and gives what each was sent.
+#[track_caller]
+fn with_peers(peers: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Opening<'_>)) -> Vec<String> {
+    let (mut script, mut clock, mut buffer) = (Script::with_peers(peers), Clock::default(), [0; 512]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    connection.set_timeout(Some(Duration::from_secs(5)));
+    act(&mut connection);
+    drop(connection);
+    assert_eq!(script.closed + script.aborted, script.sockets, "each socket is released exactly once");
+    script.all_sent()
+}
+
+fn head(method: &str) -> String {
+    format!("{method} / HTTP/1.1\r\nHost: name.test\r\n\r\n")
+}
+
+mod a_connection_opens {
+    use super::*;
+
+    #[test]
+    fn for_its_first_request() {
+        let sent = with_peers([peer(&[OK])], |connection| {
+            assert!(!connection.is_open());
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert!(connection.is_open());
+            assert_eq!(connection.opener().destination(), Some(([192, 0, 2, 1], 80).into()));
+        });
+        assert_eq!(sent, [head("GET")]);
+    }
+
+    #[test]
+    fn for_a_request_in_pieces() {
+        let sent = with_peers([peer(&[OK])], |connection| {
+            connection.put_request_for("PUT", "/", "other.test:81").unwrap();
+            connection.end_headers(RequestBody::Length(2)).unwrap();
+            connection.send(b"hi").unwrap();
+            connection.finish_body().unwrap();
+            connection.response().unwrap().discard().unwrap();
+        });
+        assert_eq!(sent, ["PUT / HTTP/1.1\r\nHost: other.test:81\r\nContent-Length: 2\r\n\r\nhi"]);
+    }
+
+    #[test]
+    fn when_told_to_and_only_once() {
+        let sent = with_peers([peer(&[OK])], |connection| {
+            connection.set_auto_open(false);
+            assert_eq!(connection.request("GET", "/", &[], b""), Err(HttpError::NotConnected));
+            connection.connect().unwrap();
+            connection.connect().unwrap();
+            assert_eq!(get(connection, "GET"), Ok(200));
+        });
+        assert_eq!(sent, [head("GET")]);
+    }
+
+    #[test]
+    fn again_after_any_end_of_the_last() {
+        let bad = "SSH-2.0\r\n";
+        let peers = [peer(&[LAST]), peer(&[OK]), peer(&[bad]), peer(&[OK])];
+        let sent = with_peers(peers, |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert!(!connection.is_open(), "the server has ended it");
+            assert_eq!(get(connection, "POST"), Ok(200));
+            connection.close();
+            assert_eq!(get(connection, "PATCH"), Err(HttpError::NotHttp));
+            assert_eq!(get(connection, "DELETE"), Ok(200));
+        });
+        assert_eq!(sent.len(), 4);
+    }
+
+    #[test]
+    fn again_where_the_last_was_found_closed_whatever_the_method() {
+        for method in ["GET", "POST"] {
+            for say in [Say::Close, Say::Reset, bytes("HTTP/1.1 408 Request Timeout\r\n\r\n")] {
+                let idle = Script::new([Say::Asked, bytes(OK), say.clone()]);
+                let sent = with_peers([idle, peer(&[OK])], |connection| {
+                    assert_eq!(get(connection, "GET"), Ok(200));
+                    assert_eq!(connection.request(method, "/", &[], b"x"), Ok(()), "{say:?}");
+                    connection.response().unwrap().discard().unwrap();
+                });
+                assert_eq!(sent[0], head("GET"));
+                assert!(sent[1].ends_with("Content-Length: 1\r\n\r\nx"), "{sent:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn not_for_what_could_not_be_sent() {
+        let sent = with_peers([peer(&[OK])], |connection| {
+            assert_eq!(connection.request("G T", "/", &[], b""), Err(HttpError::InvalidMethod));
+            assert_eq!(connection.request("GET", "a b", &[], b""), Err(HttpError::InvalidTarget));
+            assert!(!connection.is_open());
+            assert_eq!(get(connection, "GET"), Ok(200));
+        });
+        assert_eq!(sent, [head("GET")]);
+    }
+
+    #[test]
+    fn not_where_nobody_listens() {
+        let sent = with_peers([peer(&[LAST])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            for _ in 0..2 {
+                let error = HttpError::Connect(Failure::AllAttemptsFailed);
+                assert_eq!(get(connection, "GET"), Err(error));
+                assert_eq!(error.to_string(), "could not connect: every address failed");
+                assert_eq!(connection.response().unwrap_err(), error);
+                assert!(!connection.is_open());
+            }
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn only_as_long_as_there_is_time() {
+        let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
+        clock.now = Instant::from_millis(50);
+        let none: [std::net::SocketAddr; 0] = [];
+        // A race that is told of no address ends at once, one that has no time before it.
+        let destinations = Destinations::<_>::new(none, Config::all_at_once());
+        let host = Host::http("name.test", 80);
+        let mut connection =
+            HttpConnection::with_opener(&mut script, Lent(&mut clock), destinations, host, &mut buffer)
+                .unwrap();
+        let tried = |connection: &mut HttpConnection<_, _, _, _>| connection.connect().unwrap_err();
+        assert_eq!(tried(&mut connection), HttpError::Connect(Failure::NoDestinations));
+        connection.set_deadline(Some(Instant::from_millis(50)));
+        assert_eq!(tried(&mut connection), HttpError::TimedOut);
+        assert_eq!(connection.request("GET", "/", &[], b""), Err(HttpError::TimedOut));
+        drop(connection);
+        assert_eq!(script.sockets, 0);
+    }
+}
+
+/// RFC 9110 section 9.2.2.
+mod a_lost_request_is_repeated {
+    use super::*;
+
+    /// Sends a request that the kept connection loses in the way of `say`, to find a second peer.
+    fn lose(say: Say, method: &str, body: &[u8]) -> (Result<u16, HttpError>, Vec<String>) {
+        let mut result = Ok(0);
+        let sent = with_peers([losing(say), peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            result = connection.request(method, "/", &[], body).and_then(|()| {
+                let mut response = connection.response()?;
+                response.discard()?;
+                Ok(response.status())
+            });
+        });
+        (result, sent)
+    }
+
+    #[test]
+    fn with_an_idempotent_method() {
+        for say in [Say::Close, Say::Reset] {
+            for method in ["GET", "HEAD", "OPTIONS", "TRACE", "DELETE"] {
+                let (result, sent) = lose(say.clone(), method, b"");
+                assert_eq!(result, Ok(200), "{method}");
+                assert_eq!(sent, [head("GET") + &head(method), head(method)], "{say:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn with_a_body_that_is_still_in_the_buffer() {
+        let (result, sent) = lose(Say::Reset, "PUT", &[b'x'; 400]);
+        assert_eq!(result, Ok(200));
+        assert_eq!(sent[0], head("GET") + &sent[1]);
+        assert!(sent[1].ends_with(&"x".repeat(400)));
+    }
+
+    #[test]
+    fn but_not_with_a_method_that_is_not_idempotent() {
+        for method in ["POST", "PATCH", "get", "LOCK"] {
+            let (result, sent) = lose(Say::Close, method, b"");
+            assert_eq!(result, Err(HttpError::EmptyReply), "{method}");
+            assert_eq!(sent.len(), 1);
+        }
+        let (result, _) = lose(Say::Reset, "POST", b"x");
+        assert_eq!(result, Err(HttpError::Receive(AttemptError::Reset)));
+    }
+
+    #[test]
+    fn but_not_once_a_byte_of_the_answer_has_come() {
+        let interim = bytes("HTTP/1.1 102 Processing\r\n\r\n");
+        for (say, error) in [(bytes("H"), HttpError::IncompleteHead), (interim, HttpError::EmptyReply)] {
+            let lossy = Script::new([Say::Asked, bytes(OK), Say::Asked, say, Say::Pause, Say::Close]);
+            let sent = with_peers([lossy, peer(&[OK])], |connection| {
+                assert_eq!(get(connection, "GET"), Ok(200));
+                assert_eq!(get(connection, "GET"), Err(error));
+            });
+            assert_eq!(sent.len(), 1);
+        }
+    }
+
+    #[test]
+    fn but_not_on_a_fresh_connection() {
+        let fresh = Script::new([Say::Asked, Say::Close]);
+        let sent = with_peers([fresh, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Err(HttpError::EmptyReply));
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    /// "A client SHOULD NOT automatically retry a failed automatic retry."
+    #[test]
+    fn but_once() {
+        let fresh = Script::new([Say::Asked, Say::Close]);
+        let sent = with_peers([losing(Say::Close), fresh, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert_eq!(get(connection, "GET"), Err(HttpError::EmptyReply));
+        });
+        assert_eq!(sent.len(), 2);
+    }
+
+    #[test]
+    fn but_not_where_the_connection_may_not_be_opened() {
+        let sent = with_peers([losing(Say::Close), peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.set_auto_open(false);
+            assert_eq!(get(connection, "GET"), Err(HttpError::EmptyReply));
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn but_not_after_a_time_out() {
+        let silent = Script::new([Say::Asked, bytes(OK)]);
+        let sent = with_peers([silent, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert_eq!(get(connection, "GET"), Err(HttpError::TimedOut));
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn and_the_new_connection_s_failure_is_told() {
+        let sent = with_peers([losing(Say::Close)], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert_eq!(get(connection, "GET"), Err(HttpError::Connect(Failure::AllAttemptsFailed)));
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn with_all_that_it_asked_for() {
+        let sent = with_peers([losing(Say::Close), peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.request("GET", "/", &[("Connection", "close")], b"").unwrap();
+            let mut response = connection.response().unwrap();
+            assert!(response.will_close(), "it asked for the close");
+            response.discard().unwrap();
+            assert!(!connection.is_open());
+        });
+        assert_eq!(sent[1], "GET / HTTP/1.1\r\nHost: name.test\r\nConnection: close\r\n\r\n");
+    }
+
+    /// A peer that takes so much of the second request and then breaks.
+    fn breaking(taken: usize) -> Script {
+        let first = head("GET").len();
+        Script::new([Say::Asked, bytes(OK)]).taking([Take::AtMost(first), Take::AtMost(taken), Take::Fail])
+    }
+
+    #[test]
+    fn where_sending_it_fails() {
+        for taken in [1, 20, 60, 500, 700] {
+            let sent = with_peers([breaking(taken), peer(&[OK])], |connection| {
+                assert_eq!(get(connection, "GET"), Ok(200));
+                connection.request("PUT", "/", &[], &[b'x'; 2000]).unwrap();
+                assert!(!connection.wants_body());
+                connection.response().unwrap().discard().unwrap();
+                assert!(connection.is_open(), "the new connection is a good one");
+            });
+            assert_eq!(
+                sent[1],
+                format!(
+                    "PUT / HTTP/1.1\r\nHost: name.test\r\nContent-Length: 2000\r\n\r\n{}",
+                    "x".repeat(2000)
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn but_not_one_that_is_answered_while_it_is_sent() {
+        let broken = Script::new([
+            Say::Asked,
+            bytes(OK),
+            Say::Asked,
+            bytes("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"),
+        ]);
+        let broken = broken.taking([Take::AtMost(head("GET").len()), Take::AtMost(100), Take::Fail]);
+        let sent = with_peers([broken, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.request("PUT", "/", &[], &[b'x'; 2000]).unwrap();
+            assert_eq!(connection.response().unwrap().status(), 413);
+        });
+        assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn in_pieces_as_long_as_no_more_than_the_head_was_sent() {
+        let sent = with_peers([breaking(10), peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.put_request("PUT", "/").unwrap();
+            connection.end_headers(RequestBody::Chunked).unwrap();
+            assert!(connection.wants_body());
+            connection.send(b"abc").unwrap();
+            connection.finish_body().unwrap();
+            connection.response().unwrap().discard().unwrap();
+        });
+        let chunked =
+            "PUT / HTTP/1.1\r\nHost: name.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        assert_eq!(sent[1], chunked);
+        let sent = with_peers([breaking(70), peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.put_request("PUT", "/").unwrap();
+            connection.end_headers(RequestBody::Chunked).unwrap();
+            connection.send(b"abc").unwrap();
+            connection.finish_body().unwrap();
+            assert!(connection.response().is_err(), "nobody has the first chunk any more");
+        });
+        assert_eq!(sent.len(), 1);
+    }
+}
