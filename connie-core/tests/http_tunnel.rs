@@ -1,0 +1,271 @@
+//! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
+
+mod http_support;
+use http_support::{Clock, Opening, Say, Script, Take, bytes, connect, opening};
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_core::http::{Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
+use connie_core::{AttemptError, Failure, Instant, RaceStack};
+
+const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
+const GET: &str = "GET / HTTP/1.1\r\nHost: name.test\r\n\r\n";
+const OPENED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A proxy that gives these answers, one to each request.
+fn proxy(answers: &[&str]) -> Script {
+    Script::new(answers.iter().flat_map(|answer| [Say::Asked, Say::Pause, bytes(answer)]))
+}
+
+/// Runs `act` with a connection to these proxies, in turn, through which there is to be a tunnel to name.test, and gives what each was
+/// sent.
+#[track_caller]
+fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Opening<'_>)) -> Vec<String> {
+    let (mut script, mut clock, mut buffer) = (Script::with_peers(proxies), Clock::default(), [0; 512]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    connection.set_timeout(Some(Duration::from_secs(5)));
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    act(&mut connection);
+    drop(connection);
+    assert_eq!(script.closed + script.aborted, script.sockets, "each socket is released exactly once");
+    script.all_sent()
+}
+
+#[track_caller]
+fn get(connection: &mut Opening<'_>) -> Result<u16, HttpError> {
+    connection.request("GET", "/", &[], b"")?;
+    let mut response = connection.response()?;
+    let mut body = [0; 64];
+    let length = response.read_to_end(&mut body)?;
+    assert_eq!(&body[..length], b"ok");
+    Ok(response.status())
+}
+
+/// The error of a request through a proxy that does this.
+#[track_caller]
+fn refused(proxy: Script) -> HttpError {
+    let mut error = None;
+    through([proxy], |connection| {
+        error = connection.request("GET", "/", &[], b"").err();
+        assert!(!connection.is_open());
+        assert_eq!(connection.response().err(), error, "it is said again");
+    });
+    error.unwrap()
+}
+
+#[test]
+fn it_is_opened_before_the_first_request_and_stays() {
+    let sent = through([proxy(&[OPENED, OK, OK])], |connection| {
+        assert_eq!(get(connection), Ok(200));
+        assert_eq!(get(connection), Ok(200));
+    });
+    assert_eq!(sent, [format!("{CONNECT}{GET}{GET}")]);
+}
+
+#[test]
+fn it_is_opened_by_connect_and_only_once() {
+    let sent = through([proxy(&[OPENED, OK])], |connection| {
+        connection.connect().unwrap();
+        connection.connect().unwrap();
+        assert_eq!(get(connection), Ok(200));
+    });
+    assert_eq!(sent, [format!("{CONNECT}{GET}")]);
+}
+
+#[test]
+fn it_is_opened_anew_with_each_connection() {
+    let ends = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let sent = through([proxy(&[OPENED, ends]), proxy(&[OPENED, OK])], |connection| {
+        assert_eq!(get(connection), Ok(200));
+        assert_eq!(get(connection), Ok(200));
+    });
+    assert_eq!(sent, [format!("{CONNECT}{GET}"), format!("{CONNECT}{GET}")]);
+}
+
+#[test]
+fn a_lost_request_is_repeated_through_a_new_one() {
+    let losing = Script::new([Say::Asked, bytes(OPENED), Say::Asked, bytes(OK), Say::Asked, Say::Reset]);
+    let sent = through([losing, proxy(&[OPENED, OK])], |connection| {
+        assert_eq!(get(connection), Ok(200));
+        connection.request("PUT", "/", &[], b"with a body").unwrap();
+        connection.response().unwrap().discard().unwrap();
+    });
+    let put = "PUT / HTTP/1.1\r\nHost: name.test\r\nContent-Length: 11\r\n\r\nwith a body";
+    assert_eq!(sent, [format!("{CONNECT}{GET}{put}"), format!("{CONNECT}{put}")]);
+}
+
+#[test]
+fn it_carries_the_caller_s_fields_and_the_port_always() {
+    let (mut script, mut clock, mut buffer) =
+        (Script::with_peers([proxy(&[OPENED, OK])]), Clock::default(), [0; 512]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    let fields = [("Proxy-Authorization", "Basic bWU6aXQ="), ("User-Agent", "connie")];
+    connection.set_tunnel(Host::https("2001:db8::1", 443), &fields).unwrap();
+    assert_eq!(get(&mut connection), Ok(200));
+    drop(connection);
+    let connect = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\
+                   Proxy-Authorization: Basic bWU6aXQ=\r\nUser-Agent: connie\r\n\r\n";
+    assert_eq!(script.all_sent(), [format!("{connect}GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\n\r\n")]);
+}
+
+#[test]
+fn it_goes_over_a_socket_that_was_given_too() {
+    let (mut script, mut clock, mut buffer) = (proxy(&[OPENED, OK]), Clock::default(), [0; 512]);
+    let mut connection = connect(&mut script, &mut clock, &mut buffer);
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.request("GET", "/", &[], b"").unwrap();
+    assert_eq!(connection.response().unwrap().status(), 200);
+    drop(connection);
+    assert_eq!(script.sent_text(), format!("{CONNECT}{GET}"));
+}
+
+#[test]
+fn it_may_be_sent_and_answered_in_pieces() {
+    let hinted = format!("HTTP/1.1 103 Hint\r\n\r\n{OPENED}");
+    let says = hinted.bytes().flat_map(|byte| [Say::Pause, bytes([byte])]);
+    let pieces = Script::new([Say::Asked].into_iter().chain(says).chain([Say::Asked, bytes(OK)]));
+    let takes = [Take::AtMost(1), Take::BlockFor(1), Take::AtMost(30), Take::Zero];
+    let sent = through([pieces.taking(takes)], |connection| assert_eq!(get(connection), Ok(200)));
+    assert_eq!(sent, [format!("{CONNECT}{GET}")]);
+}
+
+/// "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a successful response to CONNECT", and
+/// nothing of what the host says is taken for the proxy's.
+#[test]
+fn what_follows_the_proxy_s_answer_is_the_host_s() {
+    for fields in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let answers = format!("HTTP/1.1 299 Yes\r\n{fields}\r\n{OK}");
+        let sent = through([proxy(&[&answers])], |connection| assert_eq!(get(connection), Ok(200)));
+        assert_eq!(sent, [format!("{CONNECT}{GET}")]);
+    }
+}
+
+#[test]
+fn a_refusal_tells_its_status() {
+    for status in [101, 300, 407, 503] {
+        let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+        let error = refused(proxy(&[&answer]));
+        assert_eq!(error, HttpError::TunnelRefused { status });
+        assert_eq!(
+            error.to_string(),
+            format!("the proxy refused to open the tunnel: its answer has status {status}")
+        );
+    }
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_as_it_should_is_told() {
+    assert_eq!(refused(Script::new([Say::Asked, Say::Close])), HttpError::EmptyReply);
+    assert_eq!(refused(Script::new([bytes("HTTP/1.1 2"), Say::Close])), HttpError::IncompleteHead);
+    assert_eq!(refused(Script::new([Say::Reset])), HttpError::Receive(AttemptError::Reset));
+    assert_eq!(refused(Script::default().taking([Take::Fail])), HttpError::Send(AttemptError::Reset));
+    assert_eq!(refused(proxy(&["SSH-2.0"])), HttpError::NotHttp);
+    assert_eq!(refused(proxy(&["HTTP/2.0 200 OK\r\n\r\n"])), HttpError::UnsupportedVersion);
+    let hints = "HTTP/1.1 103 Hint\r\n\r\n".repeat(usize::from(MAX_INTERIM) + 1);
+    assert_eq!(refused(proxy(&[&hints])), HttpError::TooManyInterim);
+    let capacity = 512 - CONNECT.len() - "name.test".len();
+    let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(500));
+    assert_eq!(refused(proxy(&[&long])), HttpError::HeadTooLarge { capacity });
+}
+
+#[test]
+fn a_silent_proxy_is_a_connection_that_could_not_be_opened() {
+    assert_eq!(refused(Script::default()), HttpError::Connect(Failure::DeadlineExceeded));
+    assert_eq!(
+        refused(Script::default().taking([Take::Block])),
+        HttpError::Connect(Failure::DeadlineExceeded)
+    );
+}
+
+#[test]
+fn what_cannot_be_kept_leaves_the_connection_as_it_was() {
+    let (mut script, mut clock, mut buffer) =
+        (Script::with_peers([proxy(&[OK])]), Clock::default(), [0; 100]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    let name = Host::http("a", 80);
+    for (host, fields, error) in [
+        (Host::http("a b", 80), &[][..], HttpError::InvalidHost),
+        (name, &[("A", "b\r\nC: d")], HttpError::InvalidHeaderValue),
+        (name, &[("Host", "b")], HttpError::ReservedHeader),
+        (Host::http("quite-a-long-name.test", 80), &[], HttpError::BufferTooSmall),
+        (name, &[("Proxy-Authorization", "Basic bWU6aXQ=")], HttpError::BufferTooSmall),
+    ] {
+        assert_eq!(connection.set_tunnel(host, fields), Err(error));
+        assert!(error.is_usage());
+    }
+    assert_eq!(get(&mut connection), Ok(200));
+    drop(connection);
+    assert_eq!(script.all_sent(), [GET]);
+}
+
+#[test]
+fn it_can_be_set_as_long_as_the_connection_leads_nowhere() {
+    let to = Host::http("other.test", 81);
+    let sent = through([proxy(&[OPENED, OK]), proxy(&[OPENED, OK])], |connection| {
+        connection.connect().unwrap();
+        assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
+        assert_eq!(get(connection), Ok(200));
+        assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
+        connection.close();
+        connection.set_tunnel(to, &[]).unwrap();
+        assert_eq!(get(connection), Ok(200));
+    });
+    let other = "CONNECT other.test:81 HTTP/1.1\r\nHost: other.test:81\r\n\r\n\
+                 GET / HTTP/1.1\r\nHost: other.test:81\r\n\r\n";
+    assert_eq!(sent, [format!("{CONNECT}{GET}"), other.to_owned()]);
+}
+
+/// An opener that speaks something of its own within the tunnel, as TLS does.
+struct Inner {
+    within: Result<(), Failure>,
+    told: Vec<(bool, Option<Instant>)>,
+}
+
+impl<S: RaceStack, W> Opener<S, W> for Inner {
+    fn open(
+        &mut self,
+        stack: &mut S,
+        _: &mut W,
+        opening: connie_core::http::Opening,
+    ) -> Result<S::TcpSocket, Failure> {
+        self.told.push((opening.tunnel, opening.until));
+        let mut socket = stack.socket().map_err(|_| Failure::StackGone)?;
+        let remote = SocketAddr::from(([192, 0, 2, 1], 3128));
+        stack.connect(&mut socket, remote).map_err(|_| Failure::AllAttemptsFailed)?;
+        Ok(socket)
+    }
+
+    fn enter_tunnel(
+        &mut self,
+        stack: &mut S,
+        _: &mut W,
+        socket: &mut S::TcpSocket,
+        opening: connie_core::http::Opening,
+    ) -> Result<(), Failure> {
+        self.told.push((opening.tunnel, opening.until));
+        stack.send(socket, b"<handshake>").map_err(|_| Failure::StackGone)?;
+        self.within
+    }
+}
+
+#[test]
+fn the_opener_is_told_when_it_stands() {
+    for within in [Ok(()), Err(Failure::AllAttemptsFailed)] {
+        let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+        let mut inner = Inner { within, told: Vec::new() };
+        let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("proxy.test", 3128));
+        let mut connection =
+            HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
+        connection.set_deadline(Some(Instant::from_millis(100)));
+        connection.set_tunnel(Host::https("name.test", 443), &[]).unwrap();
+        assert_eq!(connection.connect(), within.map_err(HttpError::Connect));
+        assert_eq!(connection.is_open(), within.is_ok());
+        drop(connection);
+        assert_eq!(inner.told, [(true, Some(Instant::from_millis(100))); 2]);
+        assert!(script.sent_text().ends_with("\r\n\r\n<handshake>"), "{}", script.sent_text());
+        assert_eq!(script.closed + script.aborted, script.sockets);
+    }
+}
