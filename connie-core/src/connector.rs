@@ -1,6 +1,7 @@
 //! Drives one race over a TCP stack: owns the sockets, and turns the race's outputs into calls.
 
 use core::net::SocketAddr;
+use core::task::Poll;
 use core::time::Duration;
 
 use embedded_nal::nb;
@@ -12,8 +13,9 @@ use crate::time::Instant;
 
 /// A race over a stack of type `S`, with the sockets of its attempts in flight: never more than `SOCKETS`.
 ///
-/// [`run`](Connector::run) does everything, waiting included. A program with a loop of its own calls [`poll`](Connector::poll)
-/// instead, whenever the stack may have news and at the time that the last poll named.
+/// [`run`](Connector::run) does everything, waiting included; [`turn`](Connector::turn) does one turn of it, so that answers can
+/// join in between. A program with a loop of its own calls [`poll`](Connector::poll) instead, whenever the stack may have news
+/// and at the time that the last poll named.
 ///
 /// Losers are [aborted](RaceStack::abort), the winner is handed over untouched, and once a poll has answered
 /// [`Progress::Connected`] or [`Progress::Failed`] no socket is left. To give up before that, call
@@ -95,6 +97,16 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.race.handle_input(Input::Resolved { family, addresses }, now);
     }
 
+    /// Tells the race that something happened; attempts are its own affair. See [`Race::handle_input`].
+    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+        self.race.handle_input(input, now);
+    }
+
+    /// The family whose addresses come first from now on: see [`Race::prefer`].
+    pub fn prefer(&mut self, family: Family) {
+        self.race.prefer(family);
+    }
+
     /// Takes note that there will be no answer for one family.
     pub fn resolution_failed(&mut self, family: Family, now: Instant) {
         self.race.handle_input(Input::ResolutionFailed { family }, now);
@@ -108,7 +120,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     /// Runs the race to its end, waiting as `waiter` does.
     ///
     /// Tell it all answers first: a race that still waits for one family's answer, and has no deadline, waits for ever.
-    /// A program whose answers come while the race runs calls [`poll`](Connector::poll) instead.
+    /// A program whose answers come while the race runs calls [`turn`](Connector::turn) or [`poll`](Connector::poll) instead.
     ///
     /// # Errors
     ///
@@ -121,18 +133,53 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         waiter: &mut W,
     ) -> Result<Connection<S::TcpSocket>, Failure> {
         loop {
-            let until = match self.drain(stack, &mut || waiter.now()) {
-                Progress::WaitUntil(until) => Some(until),
-                Progress::WaitForInput => None,
-                Progress::Connected(connection) => return Ok(connection),
-                Progress::Failed(failure) => return Err(failure),
-                Progress::Finished => return Err(Failure::Canceled),
-            };
-            if self.wait(stack, waiter, until) == Wake::Canceled {
-                self.race.handle_input(Input::Cancel, waiter.now());
+            if let Poll::Ready(result) = self.turn(stack, waiter) {
+                return result;
             }
-            self.look(stack, waiter.now());
         }
+    }
+
+    /// One turn of [`run`](Connector::run): does what is to be done now and, where the race goes on, waits once. `Pending` when
+    /// the wait has ended, for whatever reason: tell the connector what else is new, and call it again.
+    ///
+    /// So answers join a race that is under way, where `waiter` also waits for the resolver:
+    ///
+    /// ```
+    /// # use connie_core::{doc_stack::{Clock, Stack}};
+    /// use connie_core::{Config, Connector, Failure, Family};
+    /// use core::task::Poll;
+    /// # let (mut stack, mut waiter) = (Stack::default(), Clock::default());
+    /// # let mut answers = [(Family::V6, Vec::new()), (Family::V4, vec!["192.0.2.1:80".parse().unwrap()])].into_iter();
+    ///
+    /// let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), waiter.now());
+    /// let result = loop {
+    ///     while let Some((family, addresses)) = answers.next() {
+    ///         connector.resolved(family, &addresses, waiter.now());
+    ///     }
+    ///     if let Poll::Ready(result) = connector.turn(&mut stack, &mut waiter) {
+    ///         break result;
+    ///     }
+    /// };
+    /// # use connie_core::Waiter;
+    /// assert!(result.is_ok());
+    /// ```
+    pub fn turn<W: Waiter<S>>(
+        &mut self,
+        stack: &mut S,
+        waiter: &mut W,
+    ) -> Poll<Result<Connection<S::TcpSocket>, Failure>> {
+        let until = match self.drain(stack, &mut || waiter.now()) {
+            Progress::WaitUntil(until) => Some(until),
+            Progress::WaitForInput => None,
+            Progress::Connected(connection) => return Poll::Ready(Ok(connection)),
+            Progress::Failed(failure) => return Poll::Ready(Err(failure)),
+            Progress::Finished => return Poll::Ready(Err(Failure::Canceled)),
+        };
+        if self.wait(stack, waiter, until) == Wake::Canceled {
+            self.race.handle_input(Input::Cancel, waiter.now());
+        }
+        self.look(stack, waiter.now());
+        Poll::Pending
     }
 
     /// Asks the stack for news of every attempt in flight, and does what is to be done now. Never waits.

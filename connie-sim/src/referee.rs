@@ -100,8 +100,21 @@ impl Referee {
                 *self.known(family) = Known { answered: true, addresses: own };
                 self.crowded |= self.is_crowded();
             }
+            Input::Hinted { family, addresses } => {
+                let own = addresses.iter().copied().map(canonical);
+                let own = own.filter(|address| Family::of(address) == family).collect();
+                if self.config.families.allow(family) && !self.known(family).answered {
+                    *self.known(family) = Known { answered: false, addresses: own };
+                    self.crowded |= self.is_crowded();
+                }
+            }
             Input::ResolutionFailed { family } => {
-                *self.known(family) = Known { answered: true, addresses: Vec::new() };
+                let known = self.known(family);
+                // Hints stay where their family's query fails.
+                if known.answered {
+                    known.addresses.clear();
+                }
+                known.answered = true;
             }
             Input::AttemptSucceeded { id } => {
                 let lost = self.canceled || self.gone || self.timed_out;

@@ -64,6 +64,7 @@ impl Monkey {
             0..=2 => self.answer(family),
             3 => self.tell(Input::ResolutionFailed { family }),
             4 if self.rng.chance(10) => self.tell(Input::Cancel),
+            13 => self.race.prefer(family),
             5 if !self.attempts.is_empty() => {
                 let id = self.attempt();
                 self.tell(Input::AttemptSucceeded { id });
@@ -102,7 +103,11 @@ impl Monkey {
         for _ in 0..self.rng.below(8) {
             addresses.push(name(family, self.rng.below(8)));
         }
-        self.tell(Input::Resolved { family, addresses: &addresses });
+        let addresses = &addresses;
+        match self.rng.chance(20) {
+            true => self.tell(Input::Hinted { family, addresses }),
+            false => self.tell(Input::Resolved { family, addresses }),
+        }
     }
 
     fn tell(&mut self, input: Input<'_>) {

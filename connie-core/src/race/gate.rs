@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub(super) enum Answer {
     /// No answer yet.
     Pending,
+    /// No answer yet, but addresses to go on with, first at this moment.
+    Hinted(Instant),
     /// Answered with at least one address, first at this moment.
     Positive(Instant),
     /// Answered without an address, failed, or never asked.
@@ -63,15 +65,32 @@ impl Resolution {
 
     /// Records the newest answer for `family`.
     pub(super) fn record(&mut self, family: Family, positive: bool, now: Instant) {
-        let answer = match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
-        };
+        let answer = self.answer_mut(family);
         *answer = match (positive, *answer) {
-            (true, Answer::Positive(since)) => Answer::Positive(since),
+            (true, Answer::Positive(since) | Answer::Hinted(since)) => Answer::Positive(since),
             (true, _) => Answer::Positive(now),
             (false, _) => Answer::Negative,
         };
+    }
+
+    /// Records hints for `family`, which has not answered.
+    pub(super) fn record_hint(&mut self, family: Family, positive: bool, now: Instant) {
+        let answer = self.answer_mut(family);
+        *answer = match (positive, *answer) {
+            (true, Answer::Hinted(since)) => Answer::Hinted(since),
+            (true, _) => Answer::Hinted(now),
+            (false, _) => Answer::Pending,
+        };
+    }
+
+    /// Whether `family`'s answer is outstanding.
+    pub(super) fn is_open(&self, family: Family) -> bool {
+        matches!(self.answer(family), Answer::Pending | Answer::Hinted(_))
+    }
+
+    /// Whether `family` has nothing but hints.
+    pub(super) fn is_hinted(&self, family: Family) -> bool {
+        matches!(self.answer(family), Answer::Hinted(_))
     }
 
     fn answer(&self, family: Family) -> Answer {
@@ -81,9 +100,16 @@ impl Resolution {
         }
     }
 
+    fn answer_mut(&mut self, family: Family) -> &mut Answer {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+
     /// Whether no first answer is outstanding.
     pub(super) fn is_complete(&self) -> bool {
-        self.v4 != Answer::Pending && self.v6 != Answer::Pending
+        !self.is_open(Family::V4) && !self.is_open(Family::V6)
     }
 
     /// Whether a race whose first choice is `preferred` may start.
@@ -92,13 +118,19 @@ impl Resolution {
             return Gate::Open;
         }
         match (rule, self.answer(preferred), self.answer(preferred.other())) {
-            (StartRule::FirstAnswer, Answer::Positive(_), _) => Gate::Open,
-            (StartRule::FirstAnswer, _, Answer::Positive(_)) => Gate::Open,
+            (StartRule::FirstAnswer, Answer::Positive(_) | Answer::Hinted(_), _) => Gate::Open,
+            (StartRule::FirstAnswer, _, Answer::Positive(_) | Answer::Hinted(_)) => Gate::Open,
             // On a positive AAAA response "the first IPv6 connection attempt is immediately started" (RFC 8305 section 3).
-            (StartRule::ResolutionDelay(_), Answer::Positive(_), _) => Gate::Open,
+            // "Clients MAY use A and AAAA records [...] or ipv4hint and ipv6hint" (RFC 9460 section 7.3): a hint is as good.
+            (StartRule::ResolutionDelay(_), Answer::Positive(_) | Answer::Hinted(_), _) => Gate::Open,
+            (StartRule::ResolutionDelay(_), Answer::Negative, Answer::Hinted(_)) => Gate::Open,
             // On a positive A response "the client SHOULD wait a short time for the AAAA response to ensure that
             // preference is given to IPv6" (same place).
-            (StartRule::ResolutionDelay(delay), Answer::Pending, Answer::Positive(since)) => {
+            (
+                StartRule::ResolutionDelay(delay),
+                Answer::Pending,
+                Answer::Positive(since) | Answer::Hinted(since),
+            ) => {
                 let opens = since.plus_micros(u64::from(delay));
                 if opens <= now { Gate::Open } else { Gate::OpensAt(opens) }
             }
@@ -150,6 +182,19 @@ mod tests {
         resolution.record(Family::V4, true, at(10));
         resolution.record(Family::V4, true, at(40));
         assert_eq!(resolution.gate(RULE, Family::V6, at(40)), Gate::OpensAt(at(60)));
+    }
+
+    #[test]
+    fn a_hint_opens_as_an_answer_does_and_ends_no_wait() {
+        let mut resolution = Resolution::new(Families::Both);
+        resolution.record_hint(Family::V4, true, at(10));
+        assert_eq!(resolution.gate(RULE, Family::V6, at(10)), Gate::OpensAt(at(60)));
+        resolution.record(Family::V6, false, at(20));
+        assert_eq!(resolution.gate(RULE, Family::V6, at(20)), Gate::Open);
+        assert_eq!(resolution.gate(StartRule::AllAnswers, Family::V6, at(20)), Gate::Closed);
+        assert!(!resolution.is_complete());
+        resolution.record(Family::V4, false, at(30));
+        assert!(resolution.is_complete());
     }
 
     #[test]

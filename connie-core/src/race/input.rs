@@ -69,7 +69,15 @@ pub enum Input<'a> {
         /// The addresses, in order of preference (RFC 6724). Duplicates are raced once.
         addresses: &'a [SocketAddr],
     },
-    /// Resolution of a family failed: there will be no answer.
+    /// Addresses of a family to go on with until its answer comes, such as the hints of an HTTPS record (RFC 9460 section
+    /// 7.3). The answer takes their place. They do not end the wait for it, and after it they change nothing.
+    Hinted {
+        /// The family that they belong to.
+        family: Family,
+        /// The addresses, in order of preference.
+        addresses: &'a [SocketAddr],
+    },
+    /// Resolution of a family failed: there will be no answer. Hints that came before stay.
     ResolutionFailed {
         /// The family that was asked for.
         family: Family,

@@ -206,7 +206,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.advance(now);
         match input {
             Input::Resolved { family, addresses } => self.answered(Families::Only(family), addresses),
-            Input::ResolutionFailed { family } => self.answered(Families::Only(family), &[]),
+            Input::Hinted { family, addresses } => self.hinted(family, addresses),
+            Input::ResolutionFailed { family } => self.unanswered(family),
             Input::AttemptSucceeded { id } => self.succeeded(id),
             Input::AttemptFailed { id, error } => self.failed(id, error),
             Input::Cancel => self.lose(Failure::Canceled),
@@ -220,6 +221,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.advance(now);
         self.answered(Families::Both, addresses);
         self.check_laws();
+    }
+
+    /// The family whose addresses come first from now on, in place of [`Config::preferred_family`]. RFC 6724 tells, once
+    /// addresses are known: see RFC 6724 section 6.
+    pub fn prefer(&mut self, family: Family) {
+        self.settings.preferred_family = family;
     }
 
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
@@ -278,7 +285,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         }
         matches!(self.phase, Phase::Won { .. }).hash(state);
         matches!(self.phase, Phase::Lost(_)).hash(state);
-        (&self.resolution, &self.destinations).hash(state);
+        (&self.resolution, &self.destinations, self.settings.preferred_family).hash(state);
         (self.limit, self.begun, self.delay, self.delay_runs, self.next_start, self.now).hash(state);
     }
 
@@ -294,20 +301,44 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if !self.is_racing() {
             return;
         }
+        let (v4, v6) = self.take_in(families, addresses);
+        for (family, positive) in [(Family::V6, v6), (Family::V4, v4)] {
+            if families.allow(family) {
+                self.resolution.record(family, positive, self.now);
+            }
+        }
+    }
+
+    fn hinted(&mut self, family: Family, addresses: &[SocketAddr]) {
+        let wanted = self.resolution.wanted(Families::Only(family)).is_some();
+        if wanted && self.is_racing() && self.resolution.is_open(family) {
+            let (v4, v6) = self.take_in(Families::Only(family), addresses);
+            self.resolution.record_hint(family, v4 || v6, self.now);
+        }
+    }
+
+    /// RFC 9460 says what to do with hints until the answer comes, and not what to do when it never will: what may lead to a
+    /// connection stays.
+    fn unanswered(&mut self, family: Family) {
+        if self.resolution.is_hinted(family) {
+            self.resolution.record(family, true, self.now);
+        } else {
+            self.answered(Families::Only(family), &[]);
+        }
+    }
+
+    /// Answers whether there is an IPv4 and an IPv6 address among `addresses`, as far as they are of `families`.
+    fn take_in(&mut self, families: Families, addresses: &[SocketAddr]) -> (bool, bool) {
         let (records, in_flight) = (&mut self.records, &mut self.in_flight);
         let (v4, v6) = self.destinations.answer(families, addresses, &mut |place| {
             while let Some(index) = records.of(place) {
                 forget(records, in_flight, index);
             }
         });
-        for (family, positive) in [(Family::V6, v6), (Family::V4, v4)] {
-            if families.allow(family) {
-                self.resolution.record(family, positive, self.now);
-            }
-        }
         if (v4 || v6) && self.resolved.is_none() {
             self.resolved = Some(self.now);
         }
+        (v4, v6)
     }
 
     fn succeeded(&mut self, id: AttemptId) {
