@@ -1,0 +1,78 @@
+//! What can go wrong with a socket.
+
+use core::fmt;
+
+use connie_core::AttemptError;
+use connie_core::stack::{TcpError, TcpErrorKind};
+
+/// What can go wrong with a socket of a [`Stack`](crate::Stack).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Every socket that was lent to the stack is in use.
+    OutOfSockets,
+    /// The peer answered the SYN with a reset.
+    Refused,
+    /// There is no way to the address: it is none that can be connected to, the interface has no address of its family or no route, or
+    /// a router said so.
+    Unreachable,
+    /// Nobody answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
+    TimedOut,
+    /// The connection was reset, by the peer or because the peer fell silent with data under way: smoltcp does not tell.
+    Reset,
+    /// The socket is not connected.
+    NotConnected,
+    /// The sending side was closed.
+    Closed,
+    /// The datagram is longer than the socket's buffer.
+    TooLong,
+    /// The datagram was longer than the slice that was given for it; the rest of it is lost.
+    Truncated,
+    /// The local port is taken, or 0.
+    PortInUse,
+}
+
+impl Error {
+    /// What this means to a race.
+    #[must_use]
+    pub fn attempt_error(self) -> AttemptError {
+        match self {
+            Error::OutOfSockets => AttemptError::OutOfSockets,
+            Error::Refused => AttemptError::Refused,
+            Error::Unreachable => AttemptError::Unreachable,
+            Error::TimedOut => AttemptError::TimedOut,
+            Error::Reset => AttemptError::Reset,
+            Error::NotConnected | Error::Closed | Error::TooLong | Error::Truncated | Error::PortInUse => {
+                AttemptError::Other(0)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Error::OutOfSockets => "no socket left: close one, or lend the stack more",
+            Error::Refused => "connection refused",
+            Error::Unreachable => "unreachable",
+            Error::TimedOut => "timed out",
+            Error::Reset => "connection reset",
+            Error::NotConnected => "not connected",
+            Error::Closed => "the sending side was closed",
+            Error::TooLong => "the datagram is longer than the socket's buffer",
+            Error::Truncated => "the datagram was longer than the slice given for it",
+            Error::PortInUse => "the local port is taken",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl TcpError for Error {
+    fn kind(&self) -> TcpErrorKind {
+        match self {
+            Error::Closed => TcpErrorKind::PipeClosed,
+            _ => TcpErrorKind::Other,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`, no allocation.
+//!
+//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`Connector`](connie_core::Connector) races and an
+//! [`HttpConnection`](connie_core::http::HttpConnection) uses. The program lends it a device (smoltcp's
+//! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Board`]: a clock and a way to sleep.
+//!
+//! ```
+//! use connie_core::http::{Host, HttpConnection};
+//! use connie_core::{Config, Connector, Waiter};
+//! use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
+//! use connie_smoltcp::smoltcp::wire::IpCidr;
+//! use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+//! use core::time::Duration;
+//! # use connie_core::Instant;
+//! # use connie_smoltcp::Board as _;
+//! # use core::net::IpAddr;
+//! # /// Time passes only while nothing happens.
+//! # struct Clock(core::cell::Cell<u64>);
+//! # impl connie_smoltcp::Board for Clock {
+//! #     fn now(&self) -> Instant { Instant::from_micros(self.0.get()) }
+//! #     fn idle_until(&self, until: Option<Instant>) {
+//! #         let step = self.now() + Duration::from_millis(1);
+//! #         self.0.set(until.map_or(step, |until| until.min(step)).as_micros().max(self.0.get()));
+//! #     }
+//! # }
+//!
+//! let board = // a clock and a way to sleep
+//! # Clock(Default::default());
+//! let mut device = Loopback::new(Medium::Ip);
+//! let mut interface = interface(&mut device, [0x02, 0, 0, 0, 0, 1], 0x5eed, board.now());
+//! interface.update_ip_addrs(|addresses| addresses.push("127.0.0.1/8".parse::<IpCidr>().unwrap()).unwrap());
+//!
+//! let mut storage = [SocketStorage::EMPTY; 5];
+//! let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+//! # let (mut rx, mut tx) = ([0; 512], [0; 512]);
+//! let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, &board, 0x5eed);
+//! let mut waiter = BoardWaiter(&board);
+//! # use connie_smoltcp::smoltcp::socket::tcp;
+//! # let mut server = tcp::Socket::new(tcp::SocketBuffer::new(&mut rx[..]), tcp::SocketBuffer::new(&mut tx[..]));
+//! # server.listen(80).unwrap();
+//! # let server = stack.add(server).unwrap();
+//!
+//! // Nobody is there, nobody listens, and a server.
+//! let addresses = ["127.0.0.3:80", "127.0.0.1:81", "127.0.0.1:80"].map(|address| address.parse().unwrap());
+//! let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+//! let mut connector = Connector::<_, 16, 4>::new(&config, board.now());
+//! connector.handle_addresses(&addresses, board.now());
+//! let connection = connector.run(&mut stack, &mut waiter)?;
+//! assert_eq!(connection.destination, addresses[2]);
+//! # let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+//! # while !stack.get_mut::<tcp::Socket<'_>>(server).unwrap().may_send() { stack.poll(); }
+//! # stack.get_mut::<tcp::Socket<'_>>(server).unwrap().send_slice(page).unwrap();
+//!
+//! let mut head = [0; 512];
+//! let host = Host::http("localhost", 80);
+//! let mut http = HttpConnection::new(&mut stack, &mut waiter, connection.socket, host, &mut head)?;
+//! http.request("GET", "/", &[], b"")?;
+//! let mut response = http.response()?;
+//! assert_eq!(response.status(), 200);
+//! let mut body = [0; 64];
+//! let length = response.read(&mut body)?;
+//! assert_eq!(&body[..length], b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The parts
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Stack`] | smoltcp's interface, sockets and device: embedded-nal's TCP and UDP traits, and `RaceStack` |
+//! | [`Board`], [`BoardWaiter`] | what the board lends, and the `Waiter` that is made of it |
+//! | [`interface()`] | makes smoltcp's interface |
+//! | `Dns`, `Lookup` | names: both families side by side, each told to the race when it answers (feature `dns`) |
+//! | `Dhcp` | an IPv4 address (feature `dhcpv4`); IPv6 addresses come by themselves (feature `slaac`) |
+//!
+//! # Memory
+//!
+//! All of it is lent. A socket costs its buffers and one [`SocketStorage`]; DNS and DHCP take a `SocketStorage` each, DNS two
+//! [`QueryStorage`] more. Put them into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in
+//! a plain static lies in flash a second time. The arrays that smoltcp keeps inside are sized by its features and environment
+//! variables; this crate asks for 4 interface addresses, 4 routes, and 8 addresses in a DNS answer.
+//!
+//! # Neighbours
+//!
+//! On Ethernet every address on the link, and every router, must be asked for its hardware address first. smoltcp asks for one a second. A
+//! race cannot wait for that, so the stack asks for each neighbour that a connection attempt needs, at once and then once a second, as the
+//! standards have it. The answers go into smoltcp's cache, which holds 8.
+//!
+//! # Other stacks
+//!
+//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Two files know smoltcp's sockets,
+//! `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs` and `neighbour.rs` know only frames and can stay as they are. What must
+//! hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it over a simulated link.
+
+#![no_std]
+#![forbid(unsafe_code)]
+// smoltcp's enums have a variant for each address family and medium that is built in, here or elsewhere in the program.
+#![allow(unreachable_patterns, reason = "whether there is another variant depends on features, others' too")]
+#![cfg_attr(
+    not(all(feature = "ipv4", feature = "ipv6", feature = "ethernet", feature = "ip", feature = "slaac")),
+    allow(irrefutable_let_patterns, unused_variables, unused_mut, dead_code)
+)]
+mod address;
+mod board;
+#[cfg(feature = "dhcpv4")]
+mod dhcp;
+#[cfg(feature = "dns")]
+mod dns;
+mod error;
+mod interface;
+#[cfg(feature = "ethernet")]
+mod neighbour;
+mod ports;
+mod stack;
+mod tcp;
+#[cfg(feature = "udp")]
+mod udp;
+mod watch;
+
+pub use smoltcp;
+pub use smoltcp::iface::{SocketHandle, SocketStorage};
+
+pub use board::{Board, BoardWaiter};
+#[cfg(feature = "dhcpv4")]
+pub use dhcp::{Dhcp, DhcpEvent, Lease};
+#[cfg(feature = "dns")]
+pub use dns::{Answer, Dns, Lookup, LookupError, MAX_ADDRESSES, QueryStorage};
+pub use error::Error;
+pub use interface::interface;
+pub use stack::{Stack, StorageFull};
+pub use tcp::{TcpBuffers, TcpSocket};
+#[cfg(feature = "udp")]
+pub use udp::{UdpBuffers, UdpSocket};
+
+#[cfg(not(any(feature = "ipv4", feature = "ipv6")))]
+compile_error!("turn on an address family: the features ipv4 and ipv6");
+#[cfg(not(any(feature = "ethernet", feature = "ip")))]
+compile_error!("turn on what the device carries: the features ethernet (frames) and ip (bare packets)");

@@ -1,0 +1,86 @@
+//! Local ports.
+
+/// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral Ports, from 49152-65535").
+const FIRST: u16 = 49_152;
+/// How many there are.
+const COUNT: u16 = 16_384;
+/// The widest step from one port to the next.
+const STEP: u64 = 32;
+
+/// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments Port Selection"): a stranger cannot
+/// guess the next, and a port comes back only after hundreds of others.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    state: u64,
+    last: u16,
+}
+
+impl Ports {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut ports = Ports { state: seed, last: 0 };
+        // Below 2^14, which a u16 holds.
+        ports.last = (ports.random() % u64::from(COUNT)) as u16;
+        ports
+    }
+
+    /// A port for which `is_taken` says no. It is asked about at most `taken` ports that are, so one is found as long as
+    /// `taken` is below 16,384; `None` else.
+    pub(crate) fn next(&mut self, mut is_taken: impl FnMut(u16) -> bool) -> Option<u16> {
+        // Below 33, which a u16 holds.
+        let step = (self.random() % STEP) as u16;
+        for offset in 0..COUNT {
+            // `last` and the sum's last part are below 2^14, and the step is below 2^5.
+            let place = self.last.wrapping_add(1).wrapping_add(step).wrapping_add(offset) % COUNT;
+            let port = FIRST.saturating_add(place);
+            if !is_taken(port) {
+                self.last = place;
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// SplitMix64: every seed, 0 included, is as good as another.
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_port_comes_back_soon() {
+        for seed in 0..50 {
+            let mut ports = Ports::new(seed);
+            let mut seen = BTreeSet::new();
+            for _ in 0..500 {
+                let port = ports.next(|_| false).unwrap();
+                assert!(port >= 49_152);
+                assert!(seen.insert(port), "seed {seed}: {port} again");
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_passed_over() {
+        let mut ports = Ports::new(7);
+        assert_eq!(ports.next(|port| port != 50_000), Some(50_000));
+        assert_eq!(ports.next(|_| true), None);
+        assert!(ports.next(|_| false).is_some());
+    }
+
+    #[test]
+    fn seeds_differ() {
+        let first: BTreeSet<_> = (0..100).map(|seed| Ports::new(seed).next(|_| false)).collect();
+        assert!(first.len() > 90);
+    }
+}

@@ -1,0 +1,415 @@
+//! The stack: smoltcp's interface, its sockets and the device, served together.
+
+use core::cell::RefCell;
+use core::fmt;
+use core::time::Duration;
+
+use connie_core::Instant;
+use smoltcp::iface::{
+    Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage,
+};
+use smoltcp::phy::Device;
+use smoltcp::socket::{AnySocket, tcp};
+use smoltcp::wire::IpAddress;
+
+use crate::address;
+use crate::board::Board;
+use crate::ports::Ports;
+use crate::tcp::{TcpBuffers, TcpSlot};
+#[cfg(feature = "udp")]
+use crate::udp::UdpSlot;
+use crate::watch::{Watch, Watched};
+
+/// The most frames that one [`Stack::poll`] takes in: a flood must not keep a race from its timers.
+const FRAMES_AT_ONCE: usize = 64;
+/// The most rounds over the sockets in which one poll sends. Each gives every socket a segment.
+const ROUNDS_AT_ONCE: usize = 64;
+/// The pause after which an interface is served again that wants to be served at once though it just was, since its device has no
+/// room for another frame.
+///
+/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it forgets the timers
+/// of the sockets when the routers have none: then this is how often it is looked at.
+const BUSY_PAUSE: Duration = Duration::from_millis(if cfg!(feature = "slaac") { 5 } else { 1 });
+
+/// There are no UDP sockets.
+#[cfg(not(feature = "udp"))]
+#[derive(Debug)]
+pub(crate) enum UdpSlot {}
+
+/// smoltcp as a TCP stack that a race can run on, with `TCP` sockets for connections and `UDP` for datagrams.
+///
+/// It implements embedded-nal's [`TcpClientStack`](connie_core::stack::TcpClientStack), so that any program written for that runs over it;
+/// [`RaceStack`](connie_core::RaceStack), so that races do; and `UdpClientStack` and `UdpFullStack`. All memory is lent by the
+/// caller, and nothing is allocated.
+///
+/// A call that would block serves the interface first ([`poll`](Stack::poll)), so a program that loops over `nb` calls makes
+/// progress; one that waits by [`BoardWaiter`](crate::BoardWaiter) sleeps in between.
+///
+/// # Sockets
+///
+/// A socket that was closed or aborted is free for the next `socket` call:
+///
+/// - **An attempt whose SYN is not answered is forgotten at once**, as RFC 9293 section 3.10.5 has it for the ABORT call ("delete the TCB");
+///   a SYN-ACK that comes too late finds no socket and is answered by a reset.
+/// - **A connection that is aborted is reset**, and the reset leaves within the call. Where the device has no room for it, the
+///   socket tries again at every poll, and is lent to another only when no other is free and one more try has failed.
+/// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other socket is free, the one that was closed first is
+///   reset and lent.
+///
+/// # Errors
+///
+/// smoltcp says "closed" to every failure. The stack tells them apart: an attempt that ended before its
+/// [time-out](Stack::set_connect_timeout) was refused; without an address of the family, or a route, it is unreachable at once; and so
+/// it is when a router answers the SYN with an ICMP error, which smoltcp itself ignores.
+pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
+    pub(crate) interface: Interface,
+    pub(crate) device: D,
+    pub(crate) sockets: SocketSet<'a>,
+    /// How many sockets still fit into `sockets`, which panics when it is full.
+    room: usize,
+    board: B,
+    pub(crate) slots: [TcpSlot; TCP],
+    #[cfg_attr(not(feature = "udp"), allow(dead_code, reason = "it is empty"))]
+    pub(crate) udp: [UdpSlot; UDP],
+    ports: Ports,
+    now: Instant,
+    /// Whether something was asked of smoltcp since it was last served.
+    pub(crate) has_work: bool,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// All sockets that fit into the storage lent to the stack are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageFull;
+
+impl fmt::Display for StorageFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no room for another socket: lend the stack a larger array of SocketStorage")
+    }
+}
+
+impl core::error::Error for StorageFull {}
+
+impl<D: Device, B, const TCP: usize, const UDP: usize> fmt::Debug for Stack<'_, D, B, TCP, UDP> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").field("tcp", &self.slots).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
+    /// A stack over `interface` and `device` with a socket for each of `buffers`.
+    ///
+    /// `storage` has room for these and for those added later: one each for DNS and DHCP, and any of the program's own. Too little room
+    /// for the buffers does not compile.
+    ///
+    /// `seed` decides the local ports. It should differ from boot to boot, as the interface's own `random_seed` should: a
+    /// server may still hold the last boot's connections.
+    pub fn new<const SLOTS: usize, const RX: usize, const TX: usize>(
+        interface: Interface,
+        device: D,
+        storage: &'a mut [SocketStorage<'a>; SLOTS],
+        buffers: &'a mut [TcpBuffers<RX, TX>; TCP],
+        board: B,
+        seed: u64,
+    ) -> Self {
+        const { assert!(TCP > 0 && SLOTS >= TCP, "one SocketStorage for each TCP socket, at least") };
+        let mut sockets = SocketSet::new(&mut storage[..]);
+        // As many as there is room for, as asserted above.
+        let slots = buffers.each_mut().map(|buffers| TcpSlot::new(sockets.add(buffers.socket())));
+        let now = board.now();
+        Stack {
+            interface,
+            device,
+            sockets,
+            // Asserted above.
+            room: SLOTS.saturating_sub(TCP),
+            board,
+            slots,
+            udp: [],
+            ports: Ports::new(seed),
+            now,
+            has_work: true,
+            connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
+        }
+    }
+}
+
+impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+    /// RFC 9293 section 3.8.3: "R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at least 3
+    /// minutes (MUST-23)."
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(180);
+
+    /// The same stack with these UDP sockets.
+    #[cfg(feature = "udp")]
+    pub(crate) fn exchange_udp<const NEW: usize>(self, udp: [UdpSlot; NEW]) -> Stack<'a, D, B, TCP, NEW> {
+        let Stack {
+            interface,
+            device,
+            sockets,
+            room,
+            board,
+            slots,
+            ports,
+            now,
+            has_work,
+            connect_timeout,
+            ..
+        } = self;
+        Stack { interface, device, sockets, room, board, slots, udp, ports, now, has_work, connect_timeout }
+    }
+
+    /// How long an attempt that nobody answers goes on, from its next start. A race has its own times (patience, attempt time-out,
+    /// deadline), so this matters only where none of them ends it.
+    ///
+    /// It holds for the connection as well: one whose peer has been silent for as long, with data under way, is reset.
+    pub fn set_connect_timeout(&mut self, timeout: Duration) {
+        self.connect_timeout = timeout;
+    }
+
+    /// The interface: its addresses and routes.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The interface, to change its addresses and routes.
+    pub fn interface_mut(&mut self) -> &mut Interface {
+        self.has_work = true;
+        &mut self.interface
+    }
+
+    /// The device. What is received through it past the stack is lost to the stack.
+    pub fn device_mut(&mut self) -> &mut D {
+        &mut self.device
+    }
+
+    /// Adds a socket of the program's own: a server's, a raw one.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageFull`]; smoltcp's own `add` would panic.
+    pub fn add<T: AnySocket<'a>>(&mut self, socket: T) -> Result<SocketHandle, StorageFull> {
+        self.room = self.room.checked_sub(1).ok_or(StorageFull)?;
+        self.has_work = true;
+        Ok(self.sockets.add(socket))
+    }
+
+    /// A socket that was [added](Stack::add). `None` where the handle is of another kind or another stack.
+    pub fn get_mut<T: AnySocket<'a>>(&mut self, handle: SocketHandle) -> Option<&mut T> {
+        self.has_work = true;
+        self.find(handle)
+    }
+
+    pub(crate) fn find<T: AnySocket<'a>>(&mut self, handle: SocketHandle) -> Option<&mut T> {
+        find(&mut self.sockets, handle)
+    }
+
+    /// A local port that no socket of the stack uses.
+    pub(crate) fn free_port(&mut self) -> Option<u16> {
+        let sockets = &self.sockets;
+        self.ports.next(|port| uses_port(sockets, port))
+    }
+
+    /// Whether a socket of the stack uses this local port.
+    #[cfg(feature = "udp")]
+    pub(crate) fn is_taken(&self, port: u16) -> bool {
+        uses_port(&self.sockets, port)
+    }
+}
+
+impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+    /// The board's time, which does not run backwards here.
+    pub fn now(&mut self) -> Instant {
+        self.now = self.now.max(self.board.now());
+        self.now
+    }
+
+    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that connection attempts wait for.
+    /// Whether something was received.
+    ///
+    /// Never waits, and takes no more than 64 frames at once.
+    pub fn poll(&mut self) -> bool {
+        let now = self.now();
+        let time = address::to_smoltcp(now);
+        let capabilities = self.device.capabilities();
+        let watch = Watch {
+            slots: RefCell::new(&mut self.slots),
+            now,
+            medium: capabilities.medium,
+            checksums: capabilities.checksum,
+        };
+        let mut device = Watched { device: &mut self.device, watch: &watch };
+        self.interface.poll_maintenance(time);
+        let mut frames = 0;
+        while frames < FRAMES_AT_ONCE
+            && self.interface.poll_ingress_single(time, &mut device, &mut self.sockets)
+                != PollIngressSingleResult::None
+        {
+            // Below 65.
+            frames = usize::saturating_add(frames, 1);
+        }
+        let rounds = (0..ROUNDS_AT_ONCE)
+            .take_while(|_| {
+                self.interface.poll_egress(time, &mut device, &mut self.sockets) != PollResult::None
+            })
+            .count();
+        self.has_work = frames == FRAMES_AT_ONCE || rounds == ROUNDS_AT_ONCE;
+        #[cfg(feature = "ethernet")]
+        self.solicit(now);
+        self.settle();
+        frames > 0
+    }
+
+    /// Sends what is due, and takes nothing in.
+    pub(crate) fn flush(&mut self) {
+        let now = self.now();
+        let time = address::to_smoltcp(now);
+        let capabilities = self.device.capabilities();
+        let watch = Watch {
+            slots: RefCell::new(&mut self.slots),
+            now,
+            medium: capabilities.medium,
+            checksums: capabilities.checksum,
+        };
+        let mut device = Watched { device: &mut self.device, watch: &watch };
+        for _ in 0..ROUNDS_AT_ONCE {
+            if self.interface.poll_egress(time, &mut device, &mut self.sockets) == PollResult::None {
+                return;
+            }
+        }
+    }
+
+    /// When [`poll`](Stack::poll) is next to be called, if nothing is received before that. A time that has passed: at once.
+    pub fn poll_at(&mut self) -> Option<Instant> {
+        let now = self.now();
+        if self.has_work {
+            return Some(now);
+        }
+        let interface = match self.interface.poll_at(address::to_smoltcp(now), &self.sockets) {
+            Some(at) if address::from_smoltcp(at) > now => Some(address::from_smoltcp(at)),
+            None if !cfg!(feature = "slaac") => None,
+            _ => Some(now + BUSY_PAUSE),
+        };
+        let neighbours = self.slots.iter().filter_map(TcpSlot::solicits_at);
+        neighbours.chain(interface).min()
+    }
+
+    /// Asks for the neighbours of those attempts whose SYN has not left.
+    #[cfg(feature = "ethernet")]
+    fn solicit(&mut self, now: Instant) {
+        use smoltcp::wire::HardwareAddress;
+        if self.device.capabilities().medium != smoltcp::phy::Medium::Ethernet {
+            return;
+        }
+        let HardwareAddress::Ethernet(hardware) = self.interface.hardware_addr() else { return };
+        for index in 0..TCP {
+            let waits = self.slots.get(index).and_then(|slot| slot.waits_for_neighbour(now));
+            let Some(target) = waits else { continue };
+            let Some(source) = self.interface.get_source_address(&target) else { continue };
+            let Some(token) = self.device.transmit(address::to_smoltcp(now)) else {
+                self.has_work = true;
+                return;
+            };
+            crate::neighbour::solicit(token, hardware, source, target);
+            self.slots.iter_mut().for_each(|slot| slot.note_solicited(target, now));
+        }
+    }
+
+    /// The next hop towards `remote` and the address to send from; `None` where there is no way.
+    pub(crate) fn way_to(&mut self, remote: IpAddress) -> Option<(IpAddress, IpAddress)> {
+        let now = address::to_smoltcp(self.now());
+        way_to(&mut self.interface, self.device.capabilities().medium, remote, now)
+    }
+}
+
+/// The socket behind a handle, without smoltcp's panic where there is none.
+pub(crate) fn find<'s, 'a, T: AnySocket<'a>>(
+    sockets: &'s mut SocketSet<'a>,
+    handle: SocketHandle,
+) -> Option<&'s mut T> {
+    let (_, socket) = sockets.iter_mut().find(|(each, _)| *each == handle)?;
+    T::downcast_mut(socket)
+}
+
+fn uses_port(sockets: &SocketSet<'_>, port: u16) -> bool {
+    sockets.iter().any(|(_, socket)| {
+        if let Some(socket) = tcp::Socket::downcast(socket) {
+            return socket.local_endpoint().is_some_and(|local| local.port == port)
+                || socket.listen_endpoint().port == port;
+        }
+        #[cfg(feature = "udp")]
+        if let Some(socket) = smoltcp::socket::udp::Socket::downcast(socket) {
+            return socket.endpoint().port == port;
+        }
+        false
+    })
+}
+
+fn way_to(
+    interface: &mut Interface,
+    medium: smoltcp::phy::Medium,
+    remote: IpAddress,
+    now: smoltcp::time::Instant,
+) -> Option<(IpAddress, IpAddress)> {
+    // RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP address
+    // (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them.
+    if !remote.is_unicast() || is_subnet_broadcast(interface, remote) {
+        return None;
+    }
+    let on_link = interface.ip_addrs().iter().any(|network| network.contains_addr(&remote));
+    let source = interface.get_source_address(&remote)?;
+    // Without an IPv6 address smoltcp sends from ::1.
+    if source.is_unspecified() || !interface.ip_addrs().iter().any(|own| own.address() == source) {
+        return None;
+    }
+    if on_link || is_point_to_point(medium) {
+        return Some((remote, source));
+    }
+    // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination addresses to other links."
+    // RFC 1122 section 3.2.1.3 (g): loopback addresses "MUST NOT appear outside a host".
+    if is_link_local(source) || is_link_local(remote) || is_loopback(remote) {
+        return None;
+    }
+    route(interface, remote, now).map(|router| (router, source))
+}
+
+/// On a device that carries bare IP packets there is one neighbour, and smoltcp asks for no route.
+fn is_point_to_point(medium: smoltcp::phy::Medium) -> bool {
+    match medium {
+        #[cfg(feature = "ip")]
+        smoltcp::phy::Medium::Ip => true,
+        _ => false,
+    }
+}
+
+/// The router towards `remote`, as smoltcp will choose it.
+fn route(interface: &mut Interface, remote: IpAddress, now: smoltcp::time::Instant) -> Option<IpAddress> {
+    let mut router = None;
+    // The only way to look at the routes.
+    interface.routes_mut().update(|routes| {
+        router = routes
+            .iter()
+            .filter(|route| route.expires_at.is_none_or(|at| now <= at) && route.cidr.contains_addr(&remote))
+            .max_by_key(|route| route.cidr.prefix_len())
+            .map(|route| route.via_router);
+    });
+    router
+}
+
+fn is_subnet_broadcast(interface: &Interface, remote: IpAddress) -> bool {
+    interface.ip_addrs().iter().any(|network| match network {
+        #[cfg(feature = "ipv4")]
+        smoltcp::wire::IpCidr::Ipv4(network) => network.broadcast().map(IpAddress::Ipv4) == Some(remote),
+        _ => false,
+    })
+}
+
+fn is_link_local(address: IpAddress) -> bool {
+    match core::net::IpAddr::from(address) {
+        core::net::IpAddr::V4(address) => address.is_link_local(),
+        core::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+fn is_loopback(address: IpAddress) -> bool {
+    core::net::IpAddr::from(address).is_loopback()
+}

@@ -1,0 +1,453 @@
+//! Connections: embedded-nal's `TcpClientStack`, and what a race asks beyond it.
+
+use core::net::SocketAddr;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, Instant, Interest, RaceStack};
+use smoltcp::iface::SocketHandle;
+use smoltcp::phy::Device;
+use smoltcp::socket::{Socket, tcp};
+use smoltcp::wire::{IpAddress, IpEndpoint};
+
+use crate::address;
+use crate::board::Board;
+use crate::error::Error;
+use crate::stack::{Stack, find};
+use crate::watch::IcmpError;
+
+/// The buffers of one socket, in octets: `RX` for what was received and `TX` for what is to be sent.
+///
+/// 512 each are enough for a request and for steady reading over a short way. A download can go no faster than `RX` octets in
+/// each round trip.
+#[derive(Debug)]
+pub struct TcpBuffers<const RX: usize = 512, const TX: usize = 512> {
+    rx: [u8; RX],
+    tx: [u8; TX],
+}
+
+impl<const RX: usize, const TX: usize> TcpBuffers<RX, TX> {
+    /// Empty buffers: all zeros, so that a static of them takes no flash.
+    #[must_use]
+    pub const fn new() -> Self {
+        // smoltcp panics over a receive buffer of more than 1 GiB.
+        const { assert!(RX > 0 && TX > 0 && RX <= 1 << 30, "buffers hold 1 octet to 1 GiB") };
+        TcpBuffers { rx: [0; RX], tx: [0; TX] }
+    }
+
+    pub(crate) fn socket(&mut self) -> tcp::Socket<'_> {
+        let Self { rx, tx } = self;
+        let mut socket =
+            tcp::Socket::new(tcp::SocketBuffer::new(&mut rx[..]), tcp::SocketBuffer::new(&mut tx[..]));
+        // A client that writes a request and then reads gains nothing from waiting for more.
+        socket.set_nagle_enabled(false);
+        socket
+    }
+}
+
+impl<const RX: usize, const TX: usize> Default for TcpBuffers<RX, TX> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its place is
+/// lost until the stack is made anew.
+#[derive(Debug)]
+pub struct TcpSocket {
+    index: usize,
+}
+
+/// A socket's place in the stack.
+#[derive(Debug)]
+pub(crate) struct TcpSlot {
+    handle: SocketHandle,
+    phase: Phase,
+    attempt: Attempt,
+}
+
+/// How far a socket has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nobody has it, and smoltcp's socket is as new.
+    Free,
+    /// Somebody has it, and it has not been used.
+    New,
+    Connecting,
+    Connected,
+    /// The attempt failed, or the connection was lost.
+    Failed,
+    /// Nobody has it, and smoltcp's socket has something to send since this moment: its last data and a FIN, or a reset.
+    Leaving(Instant),
+}
+
+/// What is known of a connection attempt.
+#[derive(Debug)]
+struct Attempt {
+    local: IpEndpoint,
+    remote: IpEndpoint,
+    /// Whose hardware address its segments need.
+    next_hop: IpAddress,
+    started: Instant,
+    /// The sequence number of its SYN, once that has left.
+    syn: Option<u32>,
+    /// When the next hop was last asked for.
+    solicited: Option<Instant>,
+    /// Whether an ICMP error has come back for its SYN.
+    is_unreachable: bool,
+}
+
+impl TcpSlot {
+    pub(crate) fn new(handle: SocketHandle) -> Self {
+        let nowhere = IpEndpoint::new(NOWHERE, 0);
+        let attempt = Attempt {
+            local: nowhere,
+            remote: nowhere,
+            next_hop: NOWHERE,
+            started: Instant::ZERO,
+            syn: None,
+            solicited: None,
+            is_unreachable: false,
+        };
+        TcpSlot { handle, phase: Phase::Free, attempt }
+    }
+
+    /// A SYN has left.
+    pub(crate) fn note_syn(&mut self, port: u16, sequence: u32) {
+        if self.phase == Phase::Connecting && self.attempt.local.port == port {
+            self.attempt.syn = Some(sequence);
+        }
+    }
+
+    /// Somebody has asked for a neighbour.
+    pub(crate) fn note_solicited(&mut self, target: IpAddress, now: Instant) {
+        if self.phase == Phase::Connecting && self.attempt.next_hop == target {
+            self.attempt.solicited = Some(now);
+        }
+    }
+
+    /// An ICMP error has come. It counts if it quotes the SYN, sequence number and all (RFC 5927 section 4.1), and while the SYN is
+    /// not answered: then the advice is to give the attempt up at once rather than to wait for better (RFC 5461 section 4.1).
+    pub(crate) fn note_unreachable(&mut self, error: &IcmpError) {
+        let Attempt { local, remote, .. } = &self.attempt;
+        if self.phase == Phase::Connecting
+            && error.source == (local.addr, local.port)
+            && error.destination == (remote.addr, remote.port)
+            && self.attempt.syn == Some(error.sequence)
+        {
+            self.attempt.is_unreachable = true;
+        }
+    }
+
+    /// The neighbour that must be asked for now so that the SYN can leave.
+    #[cfg(feature = "ethernet")]
+    pub(crate) fn waits_for_neighbour(&self, now: Instant) -> Option<IpAddress> {
+        let waits = self.phase == Phase::Connecting && self.attempt.syn.is_none();
+        let asked = self.attempt.solicited.is_some_and(|at| now < at + crate::neighbour::PAUSE);
+        (waits && !asked).then_some(self.attempt.next_hop)
+    }
+
+    /// When the neighbour is to be asked for again.
+    pub(crate) fn solicits_at(&self) -> Option<Instant> {
+        #[cfg(feature = "ethernet")]
+        if self.phase == Phase::Connecting && self.attempt.syn.is_none() {
+            return Some(self.attempt.solicited? + crate::neighbour::PAUSE);
+        }
+        None
+    }
+}
+
+#[cfg(feature = "ipv4")]
+const NOWHERE: IpAddress = IpAddress::Ipv4(core::net::Ipv4Addr::UNSPECIFIED);
+#[cfg(not(feature = "ipv4"))]
+const NOWHERE: IpAddress = IpAddress::Ipv6(core::net::Ipv6Addr::UNSPECIFIED);
+
+impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+    /// The local address of a socket that is connected or connecting.
+    pub fn local_address(&self, socket: &TcpSocket) -> Option<SocketAddr> {
+        let slot = self.slots.get(socket.index)?;
+        matches!(slot.phase, Phase::Connecting | Phase::Connected)
+            .then(|| address::socket_addr(slot.attempt.local))
+    }
+
+    /// How many sockets are free for `socket`.
+    pub fn free_sockets(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot.phase, Phase::Free | Phase::Leaving(_))).count()
+    }
+
+    /// Whether a call that `interest` stands for would not block.
+    pub(crate) fn is_ready(&mut self, socket: &TcpSocket, interest: Interest) -> bool {
+        let Some(slot) = self.slots.get(socket.index) else { return true };
+        let is_unreachable = slot.attempt.is_unreachable;
+        let Some(socket) = find::<tcp::Socket<'_>>(&mut self.sockets, slot.handle) else { return true };
+        match interest {
+            Interest::Connect => {
+                is_unreachable || !matches!(socket.state(), tcp::State::SynSent | tcp::State::SynReceived)
+            }
+            Interest::Receive => socket.can_recv() || !socket.may_recv(),
+            Interest::Send => socket.can_send() || !socket.may_send(),
+        }
+    }
+
+    fn phase(&self, socket: &TcpSocket) -> Option<Phase> {
+        Some(self.slots.get(socket.index)?.phase)
+    }
+
+    fn set_phase(&mut self, index: usize, phase: Phase) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.phase = phase;
+        }
+    }
+
+    /// smoltcp's socket behind a place. There always is one.
+    fn tcp(&mut self, index: usize) -> Option<&mut tcp::Socket<'a>> {
+        let handle = self.slots.get(index)?.handle;
+        find(&mut self.sockets, handle)
+    }
+
+    fn state(&mut self, index: usize) -> tcp::State {
+        self.tcp(index).map_or(tcp::State::Closed, |socket| socket.state())
+    }
+
+    /// Begins a handshake. The SYN leaves at the next poll.
+    fn begin(&mut self, index: usize, remote: SocketAddr) -> Result<(), Error> {
+        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
+        let (next_hop, source) = self.way_to(remote.addr).ok_or(Error::Unreachable)?;
+        let port = self.free_port().ok_or(Error::OutOfSockets)?;
+        let local = IpEndpoint::new(source, port);
+        let (started, timeout) = (self.now(), self.connect_timeout);
+        let slot = self.slots.get_mut(index).ok_or(Error::NotConnected)?;
+        let attempt =
+            Attempt { local, remote, next_hop, started, syn: None, solicited: None, is_unreachable: false };
+        let socket: &mut tcp::Socket<'_> = find(&mut self.sockets, slot.handle).ok_or(Error::NotConnected)?;
+        socket.set_timeout(Some(smoltcp::time::Duration::from_micros(
+            u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).min(LONGEST_TIMEOUT),
+        )));
+        // What is left that it can object to is port 0.
+        socket.connect(self.interface.context(), remote, local).map_err(|_| Error::Unreachable)?;
+        slot.attempt = attempt;
+        slot.phase = Phase::Connecting;
+        self.has_work = true;
+        Ok(())
+    }
+
+    /// What has become of a handshake; `None` while it is under way.
+    fn outcome(&mut self, index: usize) -> Option<Result<(), Error>> {
+        match self.state(index) {
+            // The peer may have closed its side already: that is a connection all the same.
+            tcp::State::Established | tcp::State::CloseWait => return Some(Ok(())),
+            tcp::State::SynSent | tcp::State::SynReceived => {
+                let unreachable = self.slots.get(index).is_some_and(|slot| slot.attempt.is_unreachable);
+                return unreachable.then_some(Err(Error::Unreachable));
+            }
+            _ => {}
+        }
+        let (now, timeout) = (self.now(), self.connect_timeout);
+        let Attempt { local, started, .. } = &self.slots.get(index)?.attempt;
+        Some(Err(if !self.interface.has_ip_addr(local.addr) {
+            // smoltcp closes a socket whose own address was taken away.
+            Error::Unreachable
+        } else if now >= *started + timeout {
+            Error::TimedOut
+        } else {
+            Error::Refused
+        }))
+    }
+
+    /// Takes note of how a handshake has ended.
+    fn conclude(&mut self, index: usize) -> nb::Result<(), Error> {
+        let outcome = self.outcome(index).or_else(|| {
+            self.poll();
+            self.outcome(index)
+        });
+        let outcome = outcome.ok_or(nb::Error::WouldBlock)?;
+        self.set_phase(index, if outcome.is_ok() { Phase::Connected } else { Phase::Failed });
+        outcome.map_err(nb::Error::Other)
+    }
+
+    /// Makes a place's socket as new, and says nothing to its peer.
+    fn renew(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if find::<tcp::Socket<'_>>(&mut self.sockets, slot.handle).is_none() {
+            return;
+        }
+        // Taken out and put back, so that smoltcp forgets which neighbour the socket waited for: for a second it would not send to
+        // any other. There is a socket behind the handle, as was just seen, so that this does not panic...
+        if let Socket::Tcp(mut socket) = self.sockets.remove(slot.handle) {
+            // A socket that was closed without a word still owes a reset. One that listens forgets all it was, and one that
+            // listened owes nothing.
+            socket.abort();
+            let _ = socket.listen(1);
+            socket.close();
+            // ...and nor does this, with the place that was just made.
+            slot.handle = self.sockets.add(socket);
+        }
+        slot.phase = Phase::Free;
+    }
+
+    /// Takes back the sockets that have nothing more to send.
+    pub(crate) fn settle(&mut self) {
+        for index in 0..TCP {
+            if self.slots.get(index).is_some_and(|slot| matches!(slot.phase, Phase::Leaving(_)))
+                && self.tcp(index).is_none_or(|socket| socket.local_endpoint().is_none())
+            {
+                self.renew(index);
+            }
+        }
+    }
+
+    /// A place that nobody has.
+    fn free_place(&mut self) -> Option<usize> {
+        let free = |slots: &[TcpSlot]| slots.iter().position(|slot| slot.phase == Phase::Free);
+        if let Some(index) = free(&self.slots) {
+            return Some(index);
+        }
+        // One that was left may be ready, or wait in TIME-WAIT, which the ports outlast.
+        self.flush();
+        self.settle();
+        if let Some(index) = free(&self.slots) {
+            return Some(index);
+        }
+        let left = self.slots.iter().enumerate().filter_map(|(index, slot)| match slot.phase {
+            Phase::Leaving(since) => Some((since, index)),
+            _ => None,
+        });
+        let (_, index) = left.min()?;
+        if self.state(index) != tcp::State::TimeWait {
+            self.tcp(index)?.abort();
+            self.flush();
+        }
+        self.renew(index);
+        Some(index)
+    }
+
+    /// Leaves a socket to finish on its own, and starts it on its way.
+    fn leave(&mut self, index: usize) {
+        let now = self.now();
+        self.set_phase(index, Phase::Leaving(now));
+        self.has_work = true;
+        self.flush();
+        self.settle();
+    }
+}
+
+/// A day, in microseconds: smoltcp adds the time-out to the time.
+const LONGEST_TIMEOUT: u64 = 86_400_000_000;
+
+impl<D: Device, B: Board, const TCP: usize, const UDP: usize> TcpClientStack for Stack<'_, D, B, TCP, UDP> {
+    type TcpSocket = TcpSocket;
+    type Error = Error;
+
+    fn socket(&mut self) -> Result<TcpSocket, Error> {
+        let index = self.free_place().ok_or(Error::OutOfSockets)?;
+        self.set_phase(index, Phase::New);
+        Ok(TcpSocket { index })
+    }
+
+    /// Begins a handshake, or says how it stands. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Unreachable`], [`Error::TimedOut`], once; then [`Error::NotConnected`].
+    fn connect(&mut self, socket: &mut TcpSocket, remote: SocketAddr) -> nb::Result<(), Error> {
+        match self.phase(socket) {
+            Some(Phase::New) => match self.begin(socket.index, remote) {
+                Ok(()) => Err(nb::Error::WouldBlock),
+                Err(error) => {
+                    self.set_phase(socket.index, Phase::Failed);
+                    Err(nb::Error::Other(error))
+                }
+            },
+            Some(Phase::Connecting) => self.conclude(socket.index),
+            Some(Phase::Connected) => Ok(()),
+            _ => Err(nb::Error::Other(Error::NotConnected)),
+        }
+    }
+
+    /// Hands over as much of `buffer` as the socket has room for, and says how much that is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Reset`], [`Error::NotConnected`].
+    fn send(&mut self, socket: &mut TcpSocket, buffer: &[u8]) -> nb::Result<usize, Error> {
+        if self.phase(socket) != Some(Phase::Connected) {
+            return Err(nb::Error::Other(Error::NotConnected));
+        }
+        for last in [false, true] {
+            let tcp = self.tcp(socket.index).ok_or(Error::NotConnected)?;
+            match tcp.send_slice(buffer) {
+                Ok(0) if !buffer.is_empty() => {}
+                Ok(sent) => {
+                    self.has_work = true;
+                    return Ok(sent);
+                }
+                Err(_) => return Err(nb::Error::Other(Error::Reset)),
+            }
+            if !last {
+                self.poll();
+            }
+        }
+        Err(nb::Error::WouldBlock)
+    }
+
+    /// Takes what was received. `Ok(0)`, for a buffer that is not empty: the peer has closed its side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Reset`], [`Error::NotConnected`].
+    fn receive(&mut self, socket: &mut TcpSocket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
+        if self.phase(socket) != Some(Phase::Connected) {
+            return Err(nb::Error::Other(Error::NotConnected));
+        }
+        for last in [false, true] {
+            let tcp = self.tcp(socket.index).ok_or(Error::NotConnected)?;
+            match tcp.recv_slice(buffer) {
+                Ok(0) if !buffer.is_empty() => {}
+                Ok(received) => {
+                    // The peer learns of the room that this has made.
+                    self.has_work = true;
+                    return Ok(received);
+                }
+                Err(tcp::RecvError::Finished) => return Ok(0),
+                Err(tcp::RecvError::InvalidState) => return Err(nb::Error::Other(Error::Reset)),
+            }
+            if !last {
+                self.poll();
+            }
+        }
+        Err(nb::Error::WouldBlock)
+    }
+
+    /// Closes the connection in good order: what was sent is still delivered, as long as the stack is polled.
+    fn close(&mut self, socket: TcpSocket) -> Result<(), Error> {
+        if self.phase(&socket) != Some(Phase::Connected) {
+            self.abort(socket);
+            return Ok(());
+        }
+        if let Some(tcp) = self.tcp(socket.index) {
+            tcp.close();
+        }
+        self.leave(socket.index);
+        Ok(())
+    }
+}
+
+impl<D: Device, B: Board, const TCP: usize, const UDP: usize> RaceStack for Stack<'_, D, B, TCP, UDP> {
+    fn attempt_error(&self, error: &Error) -> AttemptError {
+        error.attempt_error()
+    }
+
+    fn abort(&mut self, socket: TcpSocket) {
+        match self.phase(&socket) {
+            None | Some(Phase::Free | Phase::Leaving(_)) => return,
+            Some(Phase::New | Phase::Failed | Phase::Connecting | Phase::Connected) => {}
+        }
+        // RFC 9293 section 3.10.5, ABORT in SYN-SENT: "Delete the TCB, enter CLOSED state, and return." Nothing is sent.
+        if self.state(socket.index) == tcp::State::SynSent {
+            return self.renew(socket.index);
+        }
+        if let Some(tcp) = self.tcp(socket.index) {
+            tcp.abort();
+        }
+        self.leave(socket.index);
+    }
+}

@@ -1,0 +1,262 @@
+//! Datagrams: embedded-nal's `UdpClientStack` and `UdpFullStack`.
+
+use core::net::SocketAddr;
+
+use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
+use connie_core::stack::nb;
+use smoltcp::iface::{SocketHandle, SocketStorage};
+use smoltcp::phy::Device;
+use smoltcp::socket::udp;
+use smoltcp::wire::IpEndpoint;
+
+use crate::address;
+use crate::board::Board;
+use crate::error::Error;
+use crate::stack::Stack;
+use crate::tcp::TcpBuffers;
+
+/// The buffers of one UDP socket: room for `PACKETS` datagrams of `BYTES` octets together, in each direction.
+#[derive(Debug)]
+pub struct UdpBuffers<const PACKETS: usize = 2, const BYTES: usize = 512> {
+    rx_meta: [udp::PacketMetadata; PACKETS],
+    rx: [u8; BYTES],
+    tx_meta: [udp::PacketMetadata; PACKETS],
+    tx: [u8; BYTES],
+}
+
+impl<const PACKETS: usize, const BYTES: usize> UdpBuffers<PACKETS, BYTES> {
+    /// Empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(PACKETS > 0 && BYTES > 0, "buffers hold a datagram, at least") };
+        UdpBuffers {
+            rx_meta: [udp::PacketMetadata::EMPTY; PACKETS],
+            rx: [0; BYTES],
+            tx_meta: [udp::PacketMetadata::EMPTY; PACKETS],
+            tx: [0; BYTES],
+        }
+    }
+
+    fn socket(&mut self) -> udp::Socket<'_> {
+        let Self { rx_meta, rx, tx_meta, tx } = self;
+        let received = udp::PacketBuffer::new(&mut rx_meta[..], &mut rx[..]);
+        let sent = udp::PacketBuffer::new(&mut tx_meta[..], &mut tx[..]);
+        udp::Socket::new(received, sent)
+    }
+}
+
+impl<const PACKETS: usize, const BYTES: usize> Default for UdpBuffers<PACKETS, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One UDP socket of a [`Stack`]. Give it back by `close`.
+#[derive(Debug)]
+pub struct UdpSocket {
+    index: usize,
+}
+
+/// A socket's place in the stack.
+#[derive(Debug)]
+pub(crate) struct UdpSlot {
+    handle: SocketHandle,
+    is_free: bool,
+    remote: Option<IpEndpoint>,
+}
+
+impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
+    /// As [`new`](Stack::new), with a UDP socket for each of `datagrams`.
+    ///
+    /// ```
+    /// # use connie_core::Instant;
+    /// use connie_smoltcp::{Board, SocketStorage, Stack, TcpBuffers, UdpBuffers};
+    /// # #[derive(Clone, Copy)] struct Still;
+    /// # impl Board for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
+    /// # let board = Still;
+    /// # let mut device = connie_smoltcp::smoltcp::phy::Loopback::new(connie_smoltcp::smoltcp::phy::Medium::Ethernet);
+    /// # let interface = connie_smoltcp::interface(&mut device, [2, 0, 0, 0, 0, 1], 7, Instant::ZERO);
+    ///
+    /// let mut storage = [SocketStorage::EMPTY; 5];
+    /// let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+    /// let mut datagrams = [UdpBuffers::<2, 512>::new()];
+    /// let stack = Stack::with_udp(interface, device, &mut storage, &mut buffers, &mut datagrams, board, 7);
+    /// # let _ = stack;
+    /// ```
+    pub fn with_udp<
+        const UDP: usize,
+        const SLOTS: usize,
+        const RX: usize,
+        const TX: usize,
+        const PACKETS: usize,
+        const BYTES: usize,
+    >(
+        interface: smoltcp::iface::Interface,
+        device: D,
+        storage: &'a mut [SocketStorage<'a>; SLOTS],
+        buffers: &'a mut [TcpBuffers<RX, TX>; TCP],
+        datagrams: &'a mut [UdpBuffers<PACKETS, BYTES>; UDP],
+        board: B,
+        seed: u64,
+    ) -> Stack<'a, D, B, TCP, UDP> {
+        const { assert!(SLOTS >= TCP + UDP, "one SocketStorage for each socket, at least") };
+        let mut stack = Stack::new(interface, device, storage, buffers, board, seed);
+        let slots = datagrams.each_mut().map(|buffers| {
+            // There is room, as asserted above.
+            let handle = stack.add(buffers.socket()).unwrap_or_default();
+            UdpSlot { handle, is_free: true, remote: None }
+        });
+        stack.exchange_udp(slots)
+    }
+}
+
+impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+    fn udp_slot(&mut self, socket: &UdpSocket) -> Result<&mut UdpSlot, Error> {
+        self.udp.get_mut(socket.index).ok_or(Error::NotConnected)
+    }
+
+    fn udp(&mut self, socket: &UdpSocket) -> Result<&mut udp::Socket<'a>, Error> {
+        let handle = self.udp_slot(socket)?.handle;
+        self.find(handle).ok_or(Error::NotConnected)
+    }
+
+    fn bind_to(&mut self, socket: &UdpSocket, port: u16) -> Result<(), Error> {
+        self.udp(socket)?.bind(port).map_err(|_| Error::PortInUse)
+    }
+
+    fn is_open(&mut self, socket: &UdpSocket) -> bool {
+        self.udp(socket).is_ok_and(|socket| socket.is_open())
+    }
+
+    fn send_datagram(
+        &mut self,
+        socket: &UdpSocket,
+        remote: IpEndpoint,
+        data: &[u8],
+    ) -> nb::Result<(), Error> {
+        let everybody = remote.addr.is_multicast() || remote.addr.is_broadcast();
+        if !everybody && self.way_to(remote.addr).is_none() {
+            return Err(nb::Error::Other(Error::Unreachable));
+        }
+        if data.len() > self.udp(socket)?.payload_send_capacity() {
+            return Err(nb::Error::Other(Error::TooLong));
+        }
+        for last in [false, true] {
+            match self.udp(socket)?.send_slice(data, remote) {
+                Ok(()) => {
+                    self.has_work = true;
+                    return Ok(());
+                }
+                Err(udp::SendError::Unaddressable) => return Err(nb::Error::Other(Error::Unreachable)),
+                Err(udp::SendError::BufferFull) if last => {}
+                Err(udp::SendError::BufferFull) => _ = self.poll(),
+            }
+        }
+        Err(nb::Error::WouldBlock)
+    }
+}
+
+impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpClientStack for Stack<'_, D, B, TCP, UDP> {
+    type UdpSocket = UdpSocket;
+    type Error = Error;
+
+    fn socket(&mut self) -> Result<UdpSocket, Error> {
+        let index = self.udp.iter().position(|slot| slot.is_free).ok_or(Error::OutOfSockets)?;
+        let socket = UdpSocket { index };
+        let slot = self.udp_slot(&socket)?;
+        (slot.is_free, slot.remote) = (false, None);
+        Ok(socket)
+    }
+
+    /// Chooses a local port, unless the socket was bound, and the remote address. From then on nothing is received from others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] where the address is of a family that is not built in.
+    fn connect(&mut self, socket: &mut UdpSocket, remote: SocketAddr) -> Result<(), Error> {
+        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
+        if !self.is_open(socket) {
+            let port = self.free_port().ok_or(Error::OutOfSockets)?;
+            self.bind_to(socket, port)?;
+        }
+        self.udp_slot(socket)?.remote = Some(remote);
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`] before `connect`, [`Error::Unreachable`], [`Error::TooLong`].
+    fn send(&mut self, socket: &mut UdpSocket, buffer: &[u8]) -> nb::Result<(), Error> {
+        let remote = self.udp_slot(socket)?.remote.ok_or(Error::NotConnected)?;
+        self.send_datagram(socket, remote, buffer)
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`] where the socket has no local port yet; [`Error::Truncated`], with the datagram lost.
+    fn receive(
+        &mut self,
+        socket: &mut UdpSocket,
+        buffer: &mut [u8],
+    ) -> nb::Result<(usize, SocketAddr), Error> {
+        if !self.is_open(socket) {
+            return Err(nb::Error::Other(Error::NotConnected));
+        }
+        let only = self.udp_slot(socket)?.remote;
+        for last in [false, true] {
+            let udp = self.udp(socket)?;
+            // Ends when the buffer is empty.
+            while udp.can_recv() {
+                let result = udp.recv_slice(buffer);
+                match result {
+                    Ok((length, from)) if only.is_none_or(|only| only == from.endpoint) => {
+                        return Ok((length, address::socket_addr(from.endpoint)));
+                    }
+                    Ok(_) => {}
+                    Err(udp::RecvError::Truncated) => return Err(nb::Error::Other(Error::Truncated)),
+                    Err(udp::RecvError::Exhausted) => break,
+                }
+            }
+            if !last {
+                self.poll();
+            }
+        }
+        Err(nb::Error::WouldBlock)
+    }
+
+    /// Gives the socket back. What has not left when the call returns is lost.
+    fn close(&mut self, socket: UdpSocket) -> Result<(), Error> {
+        self.flush();
+        self.udp(&socket)?.close();
+        self.udp_slot(&socket)?.is_free = true;
+        Ok(())
+    }
+}
+
+impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpFullStack for Stack<'_, D, B, TCP, UDP> {
+    /// # Errors
+    ///
+    /// [`Error::PortInUse`] where the port is taken, or 0, or the socket has one already.
+    fn bind(&mut self, socket: &mut UdpSocket, local_port: u16) -> Result<(), Error> {
+        if self.is_taken(local_port) {
+            return Err(Error::PortInUse);
+        }
+        self.bind_to(socket, local_port)
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`] where the socket has no local port yet; [`Error::Unreachable`], [`Error::TooLong`].
+    fn send_to(
+        &mut self,
+        socket: &mut UdpSocket,
+        remote: SocketAddr,
+        buffer: &[u8],
+    ) -> nb::Result<(), Error> {
+        if !self.is_open(socket) {
+            return Err(nb::Error::Other(Error::NotConnected));
+        }
+        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
+        self.send_datagram(socket, remote, buffer)
+    }
+}
