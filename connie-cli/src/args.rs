@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
 use connie_std::{MAX_SOCKETS, Options, Override};
@@ -16,6 +17,7 @@ Examples:
   connie race example.org:443
   connie race --pacing staggered --max-sockets 4 --svg race.svg example.org:443
   connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
+  connie bench --sim
 
 Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
 resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
@@ -44,6 +46,8 @@ pub enum Command {
     Race(RaceArgs),
     /// A race over a simulated internet; needs no network
     Demo(Demo),
+    /// connie beside plain serial connect and Happy Eyeballs
+    Bench(Bench),
 }
 
 /// `connie demo`.
@@ -218,7 +222,7 @@ impl fmt::Display for PacingName {
 }
 
 /// Seconds as a decimal number.
-fn seconds(text: &str) -> Result<Limit, String> {
+pub fn seconds(text: &str) -> Result<Limit, String> {
     let decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds = text.parse::<f64>().ok().filter(|_| decimal);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -231,7 +235,7 @@ fn seconds(text: &str) -> Result<Limit, String> {
 
 /// `HOST:PORT:ADDR[,ADDR...]`, IPv6 addresses in brackets or bare. A `+` before it, which tells curl to let the entry expire, means
 /// nothing in a program that fetches one URL.
-fn resolve(text: &str) -> Result<Override, String> {
+pub fn resolve(text: &str) -> Result<Override, String> {
     let malformed = || "give HOST:PORT:ADDR[,ADDR...]".to_owned();
     let entry = text.strip_prefix('+').unwrap_or(text);
     let (host, rest) = match entry.strip_prefix('[') {
@@ -274,7 +278,7 @@ mod tests {
         let words = ["connie", "race", "h:80"].into_iter().chain(arguments.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
             Command::Race(args) => args.race.options(args.max_time),
-            Command::Get(_) | Command::Demo(_) => unreachable!("race was asked for"),
+            Command::Get(_) | Command::Demo(_) | Command::Bench(_) => unreachable!("race was asked for"),
         }
     }
 

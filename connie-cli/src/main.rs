@@ -3,6 +3,7 @@
 //! It exits with curl's codes, and says what is wrong in a line on stderr that begins with `connie:`.
 
 mod args;
+mod bench;
 mod connect;
 mod demo;
 mod error;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Get(args) => get::run(&args),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,8 +7,8 @@ use connie_core::race::Attempt;
 use connie_core::{Outcome, Timeline};
 
 /// The width of the picture, in pixels as all figures here.
-const WIDTH: f64 = 960.0;
-const MARGIN: f64 = 24.0;
+pub const WIDTH: f64 = 960.0;
+pub const MARGIN: f64 = 24.0;
 const ROW: f64 = 24.0;
 /// Where the first row begins.
 const TOP: f64 = 84.0;
@@ -18,7 +18,7 @@ const CHARACTER: f64 = 7.4;
 const TITLE: usize = 96;
 
 /// The style sheet. It names no font that has to be there, and uses nothing that plain viewers do not know.
-const STYLE: &str = "
+pub const STYLE: &str = "
   text { font: 12px ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #1f2328; }
   text.title { font: bold 15px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
   text.sum { font: 13px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
@@ -375,7 +375,7 @@ fn shorten(text: &str, most: usize) -> String {
 }
 
 /// Text within XML.
-struct Escaped<'a>(&'a str);
+pub struct Escaped<'a>(pub &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

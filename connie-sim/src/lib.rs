@@ -38,6 +38,7 @@ mod recording;
 mod referee;
 mod rng;
 mod scenario;
+pub mod sites;
 mod stack;
 mod stream;
 mod tally;

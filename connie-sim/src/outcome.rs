@@ -58,6 +58,12 @@ impl Outcome {
         self.recording.timeline().attempts()
     }
 
+    /// How long it took to connect; `None` where the race came to no connection.
+    #[must_use]
+    pub fn time_to_connect(&self) -> Option<Duration> {
+        matches!(self.ending, Ending::Connected(_)).then_some(self.elapsed)
+    }
+
     /// What the address named `label` saw.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 //! Linux only: there every address of 127.0.0.0/8 is the machine's own, and a listener whose queue is full is a black hole.
 #![cfg(target_os = "linux")]
 
+mod bench;
 mod done_when;
 mod exit_codes;
 mod get;

@@ -1,0 +1,296 @@
+//! `connie bench`: connie beside Happy Eyeballs, a plain client and one that takes any address, on the user's own hosts or on the
+//! simulated internet.
+
+mod plot;
+mod progress;
+mod report;
+mod statistics;
+mod trial;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use connie_core::{Families, Family};
+use connie_sim::sites::{self, Client};
+use connie_sim::{Ending, Rng};
+use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
+
+use crate::args::{Limit, resolve, seconds};
+use crate::connect::write_file;
+use crate::error::{Error, code};
+use crate::output::print;
+use crate::terminal;
+use crate::url::Url;
+use plot::Plot;
+use progress::Progress;
+use report::Report;
+use trial::{Contender, Mode, Rules, Site, Trial, look_up};
+
+/// `connie bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to connect to, or to fetch with --mode get; the scheme may be left out
+    #[arg(required_unless_present = "sim", value_name = "URL")]
+    pub urls: Vec<String>,
+    /// Measure on the simulated internet, in virtual time: needs no network
+    #[arg(long, conflicts_with_all = ["urls", "mode", "dns", "ipv4", "ipv6", "resolve", "pause", "force"])]
+    pub sim: bool,
+    /// Measure the time to a connection, or to the last byte of the page
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// How often each contender connects to each URL [default: 10; with --sim 200]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<NonZeroU32>,
+    /// The contenders, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
+    pub contenders: Vec<Contender>,
+    /// Look the name up in each trial, and time that too; otherwise its addresses are looked up once
+    #[arg(long)]
+    pub dns: bool,
+    /// What a trial may take; one that fails counts as this [default: 10]
+    #[arg(short = 'm', long, value_name = "SECONDS", value_parser = seconds)]
+    pub max_time: Option<Limit>,
+    /// How long to leave the servers alone between two rounds [default: 500]
+    #[arg(long, value_name = "MS")]
+    pub pause: Option<u32>,
+    /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
+    #[arg(long)]
+    pub force: bool,
+    /// Use IPv4 only
+    #[arg(short = '4', long, overrides_with = "ipv6")]
+    pub ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long, overrides_with = "ipv4")]
+    pub ipv6: bool,
+    /// Addresses for a host, in place of a lookup; HOST may be '*'
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
+    pub resolve: Vec<Override>,
+    /// The most connection attempts at the same time, for those that race
+    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8, value_parser = clap::value_parser!(u8).range(1..=MAX_SOCKETS as i64))]
+    pub max_sockets: u8,
+    /// Draws the order of the trials, the random addresses and the simulated internet
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Show no progress
+    #[arg(short, long)]
+    pub silent: bool,
+    /// Print the figures and all trials as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write all trials to FILE, a line each
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Draw all trials into FILE as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// The most rounds that servers of others are asked to bear.
+const MAX_ROUNDS: u32 = 50;
+/// The least pause that they are left.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+
+pub fn run(args: &Bench) -> Result<(), Error> {
+    let report = if args.sim { simulate(args) } else { measure(args)? };
+    if let Some(path) = &args.csv {
+        write_file(path, report.csv())?;
+    }
+    if let Some(path) = &args.svg {
+        write_file(path, Plot(&report))?;
+    }
+    if args.json {
+        return print(format_args!("{}\n", report.json()));
+    }
+    print(report.table(terminal::width(&std::io::stdout())))
+}
+
+impl Bench {
+    fn limit(&self) -> Duration {
+        self.max_time.and_then(Limit::get).unwrap_or(Duration::from_secs(10))
+    }
+
+    fn contenders(&self) -> Vec<Contender> {
+        let named = |contender: &Contender| self.contenders.is_empty() || self.contenders.contains(contender);
+        Contender::ALL.into_iter().filter(named).collect()
+    }
+
+    fn rounds(&self) -> u32 {
+        let default = if self.sim { 200 } else { 10 };
+        self.rounds.map_or(default, NonZeroU32::get)
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause.map_or(Duration::from_millis(500), |millis| Duration::from_millis(millis.into()))
+    }
+
+    /// Refuses what other people's servers should not have to bear.
+    fn check_manners(&self) -> Result<(), Error> {
+        if self.force {
+            return Ok(());
+        }
+        if self.rounds() > MAX_ROUNDS {
+            return Err(Error::usage(format!(
+                "more than {MAX_ROUNDS} rounds burden other people's servers: give fewer, or --force where the servers are yours"
+            )));
+        }
+        if self.pause() < MIN_PAUSE {
+            return Err(Error::usage(
+                "a pause under 100 ms burdens other people's servers: give more, or --force where the servers are yours",
+            ));
+        }
+        Ok(())
+    }
+
+    fn report(&self, sites: Vec<(String, String)>, trials: Vec<Trial>) -> Report {
+        let measures = match (self.mode, self.dns) {
+            (Mode::Connect, false) => "time to connect",
+            (Mode::Connect, true) => "time to look up and connect",
+            (Mode::Get, false) => "time to the last byte",
+            (Mode::Get, true) => "time to look up, connect and receive the last byte",
+        };
+        Report {
+            measures,
+            limit: self.limit(),
+            rounds: self.rounds(),
+            seed: self.seed,
+            contenders: self.contenders(),
+            sites,
+            trials,
+        }
+    }
+}
+
+/// All trials of one round, in random order.
+fn shuffled(sites: usize, contenders: &[Contender], rng: &mut Rng) -> Vec<(usize, Contender)> {
+    let pairs = (0..sites).flat_map(|site| contenders.iter().map(move |contender| (site, *contender)));
+    let mut order: Vec<_> = pairs.collect();
+    for place in (1..order.len()).rev() {
+        order.swap(place, rng.below(place as u64 + 1) as usize);
+    }
+    order
+}
+
+fn measure(args: &Bench) -> Result<Report, Error> {
+    args.check_manners()?;
+    let families = match (args.ipv4, args.ipv6) {
+        (true, _) => Families::Only(Family::V4),
+        (_, true) => Families::Only(Family::V6),
+        _ => Families::Both,
+    };
+    let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
+    options.race.families = families;
+    let sites = args.urls.iter().map(|url| site(url, &options, args.dns)).collect::<Result<Vec<_>, _>>()?;
+    let rules = Rules { mode: args.mode, limit: args.limit(), max_sockets: args.max_sockets.into(), options };
+    let trials = run_rounds(args, &sites, &rules);
+    let described = sites.iter().zip(&args.urls).map(|(site, url)| (url.clone(), about(site)));
+    Ok(args.report(described.collect(), trials))
+}
+
+fn site(url: &str, options: &Options, dns: bool) -> Result<Site, Error> {
+    let url = Url::parse(url)?;
+    let addresses = if dns {
+        None
+    } else {
+        let found = look_up(&url.host, url.port, options).map_err(|error| unresolved(&url.host, &error))?;
+        if found.is_empty() {
+            return Err(Error::new(
+                code::RESOLVE,
+                format!("{} has no address of the family that was asked for", url.host),
+            ));
+        }
+        Some(found)
+    };
+    Ok(Site { host: url.host, port: url.port, target: url.target, addresses })
+}
+
+fn unresolved(host: &str, error: &std::io::Error) -> Error {
+    let advice = "check the name, or give its addresses with --resolve";
+    Error::new(code::RESOLVE, format!("could not resolve {host} ({error}); {advice}"))
+}
+
+fn about(site: &Site) -> String {
+    match site.addresses.as_ref().map(Vec::len) {
+        None => format!("port {}, looked up each time", site.port),
+        Some(1) => format!("port {}, 1 address", site.port),
+        Some(count) => format!("port {}, {count} addresses", site.port),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program leaves other people's servers alone between rounds"
+)]
+fn run_rounds(args: &Bench, sites: &[Site], rules: &Rules) -> Vec<Trial> {
+    let contenders = args.contenders();
+    let mut rng = Rng::new(args.seed);
+    let total = args.rounds() as usize * sites.len() * contenders.len();
+    let mut progress = Progress::new(!args.silent, total, OsClock::start());
+    let mut trials = Vec::with_capacity(total);
+    for round in 0..args.rounds() {
+        if round > 0 {
+            std::thread::sleep(args.pause());
+        }
+        for (place, contender) in shuffled(sites.len(), &contenders, &mut rng) {
+            let trial = trial::run(contender, &sites[place], rules, &mut rng);
+            trials.push(Trial { site: place, round, ..trial });
+            progress.step();
+        }
+    }
+    trials
+}
+
+fn simulate(args: &Bench) -> Report {
+    let sites = sites::all();
+    let limit = args.limit();
+    let mut trials = Vec::new();
+    for (place, site) in sites.iter().enumerate() {
+        for round in 0..args.rounds() {
+            for contender in args.contenders() {
+                let client = contender.race(args.max_sockets.into()).map_or(Client::OneAddress, Client::Race);
+                // In one round all meet the same weather.
+                let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
+                let outcome = site.visit(&client, seed);
+                trials.push(Trial {
+                    site: place,
+                    round,
+                    contender,
+                    elapsed: outcome.elapsed.min(limit),
+                    // What would have come after the limit was never opened.
+                    sockets: outcome.attempts().filter(|attempt| attempt.started < limit).count() as u32,
+                    result: match outcome.ending {
+                        Ending::Connected(address) if outcome.elapsed <= limit => Ok(address.to_string()),
+                        _ => Err("not connected in time".to_owned()),
+                    },
+                });
+            }
+        }
+    }
+    let described = sites.iter().map(|site| (site.name.to_owned(), format!("{} (simulated)", site.about)));
+    args.report(described.collect(), trials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_has_every_trial_once_and_each_round_an_order_of_its_own() {
+        let mut rng = Rng::new(1);
+        let (one, other) = (shuffled(3, &Contender::ALL, &mut rng), shuffled(3, &Contender::ALL, &mut rng));
+        for order in [&one, &other] {
+            assert_eq!(order.len(), 12);
+            assert!((0..3).all(|site| Contender::ALL.iter().all(|name| order.contains(&(site, *name)))));
+        }
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn every_place_of_a_round_is_as_likely() {
+        let mut rng = Rng::new(2);
+        let first = (0..4_000).filter(|_| shuffled(1, &Contender::ALL, &mut rng)[0].1 == Contender::Plain);
+        let first = first.count();
+        assert!((900..1_100).contains(&first), "{first} of 4,000");
+    }
+}

@@ -1,0 +1,244 @@
+//! One trial: one client connects once, and fetches the page where that is measured too.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use connie_core::http::{Host, HttpConnection};
+use connie_core::{Config, Families, Instant, Timeline, Waiter};
+use connie_sim::Rng;
+use connie_std::{Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket};
+
+use crate::error::Error;
+
+/// A way to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Contender {
+    /// All addresses at once.
+    Connie,
+    /// RFC 8305: one more address every 250 ms.
+    HappyEyeballs,
+    /// One address after the other, in the resolver's order.
+    Plain,
+    /// One address, drawn at random.
+    Random,
+}
+
+impl Contender {
+    pub const ALL: [Contender; 4] =
+        [Contender::Connie, Contender::HappyEyeballs, Contender::Plain, Contender::Random];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Contender::Connie => "connie",
+            Contender::HappyEyeballs => "happy-eyeballs",
+            Contender::Plain => "plain",
+            Contender::Random => "random",
+        }
+    }
+
+    /// The race that it runs; `None` where it only tries one address.
+    pub fn race(self, max_sockets: usize) -> Option<Config> {
+        match self {
+            Contender::Connie => Some(Config { max_in_flight: max_sockets, ..Config::all_at_once() }),
+            Contender::HappyEyeballs => Some(Config { max_in_flight: max_sockets, ..Config::staggered() }),
+            // Families are not mixed: the list is walked as it is.
+            Contender::Plain => Some(Config { first_address_family_count: u8::MAX, ..Config::one_by_one() }),
+            Contender::Random => None,
+        }
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The time to a connection
+    #[default]
+    Connect,
+    /// The time to the last byte of the page
+    Get,
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub site: usize,
+    pub round: u32,
+    pub contender: Contender,
+    /// How long it took to succeed or to fail.
+    pub elapsed: Duration,
+    /// How many sockets were opened in all.
+    pub sockets: u32,
+    /// Where it was connected to in the end, as text; or what went wrong.
+    pub result: Result<String, String>,
+}
+
+impl Trial {
+    /// What the trial counts for, in microseconds. A failure counts as the whole time that was allowed: whoever waits has nothing by
+    /// then, and a failure that came soon must not pass for a success that did.
+    pub fn counted(&self, limit: Duration) -> u64 {
+        let counted = if self.result.is_ok() { self.elapsed } else { limit };
+        u64::try_from(counted.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A site of the real internet.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub host: String,
+    pub port: u16,
+    pub target: String,
+    /// Its addresses in the resolver's order; `None` where each trial looks them up.
+    pub addresses: Option<Vec<SocketAddr>>,
+}
+
+/// How trials are run.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub mode: Mode,
+    pub limit: Duration,
+    pub max_sockets: usize,
+    /// Overrides and families; its race is replaced by that of each contender.
+    pub options: Options,
+}
+
+/// Where a trial has come to.
+struct Arrived {
+    socket: OsSocket,
+    destination: SocketAddr,
+    sockets: u32,
+}
+
+/// A trial that failed, and what it had opened by then.
+struct Failed {
+    reason: String,
+    sockets: u32,
+}
+
+impl Failed {
+    fn new(reason: impl Into<String>) -> Self {
+        Failed { reason: reason.into(), sockets: 0 }
+    }
+}
+
+/// Runs one trial; `site` and `round` are left for the caller to fill in.
+pub fn run(contender: Contender, site: &Site, rules: &Rules, rng: &mut Rng) -> Trial {
+    let clock = OsClock::start();
+    let arrived = match contender.race(rules.max_sockets) {
+        Some(config) if contender != Contender::Plain => race(site, rules, config),
+        _ => one_after_the_other(contender, site, rules, &clock, rng),
+    };
+    let (sockets, result) = match arrived {
+        Err(failed) => (failed.sockets, Err(failed.reason)),
+        Ok(Arrived { socket, destination, sockets }) => {
+            let result = match rules.mode {
+                Mode::Connect => Ok(()),
+                Mode::Get => fetch(site, socket, &clock, rules.limit),
+            };
+            (sockets, result.map(|()| destination.to_string()))
+        }
+    };
+    Trial { site: 0, round: 0, contender, elapsed: clock.now().since(Instant::ZERO), sockets, result }
+}
+
+/// connie's race or Happy Eyeballs, through connie's own `connect`.
+fn race(site: &Site, rules: &Rules, config: Config) -> Result<Arrived, Failed> {
+    let families = rules.options.race.families;
+    let race = Config { deadline: Some(rules.limit), families, ..config };
+    let options = Options { race, ..rules.options.clone() };
+    let target = match &site.addresses {
+        Some(addresses) => Target::Addresses(addresses),
+        None => Target::Host(&site.host, site.port),
+    };
+    let opened = |timeline: Timeline<'_>| timeline.summary().attempts;
+    match connect_socket(target, &options) {
+        Ok((socket, destination, report)) => {
+            Ok(Arrived { socket, destination, sockets: opened(report.timeline()) })
+        }
+        Err(error) => Err(Failed {
+            sockets: error.timeline().map_or(0, opened),
+            reason: Error::from(&error).lines.into_iter().next().unwrap_or_default(),
+        }),
+    }
+}
+
+/// What a client does that does not race, over the standard library alone: each address gets the time that is left, since nothing else
+/// ends the wait for a dead one.
+fn one_after_the_other(
+    contender: Contender,
+    site: &Site,
+    rules: &Rules,
+    clock: &OsClock,
+    rng: &mut Rng,
+) -> Result<Arrived, Failed> {
+    let mut addresses = match &site.addresses {
+        Some(addresses) => addresses.clone(),
+        None => {
+            look_up(&site.host, site.port, &rules.options).map_err(|error| Failed::new(error.to_string()))?
+        }
+    };
+    if contender == Contender::Random && !addresses.is_empty() {
+        addresses = vec![addresses[rng.below(addresses.len() as u64) as usize]];
+    }
+    let mut failed = Failed::new("the name has no address");
+    for destination in addresses {
+        let left = rules.limit.saturating_sub(clock.now().since(Instant::ZERO));
+        if left.is_zero() {
+            break;
+        }
+        failed.sockets += 1;
+        match TcpStream::connect_timeout(&destination, left).and_then(OsSocket::try_from) {
+            Ok(socket) => return Ok(Arrived { socket, destination, sockets: failed.sockets }),
+            Err(error) => failed.reason = format!("{destination}: {error}"),
+        }
+    }
+    Err(failed)
+}
+
+/// The addresses of a host, in the resolver's order, as far as the options want them.
+pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<SocketAddr>> {
+    let fits = |entry: &&connie_std::Override| {
+        entry.port == port && (entry.host == "*" || entry.host.eq_ignore_ascii_case(host))
+    };
+    let addresses: Vec<SocketAddr> = match options.overrides.iter().rev().find(fits) {
+        Some(entry) => entry.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
+        None => std::net::ToSocketAddrs::to_socket_addrs(&(host, port))?.collect(),
+    };
+    let wanted = |address: &SocketAddr| match options.race.families {
+        Families::Both => true,
+        Families::Only(family) => connie_core::Family::of(address) == family,
+    };
+    Ok(addresses.into_iter().filter(wanted).collect())
+}
+
+/// Fetches the page and drops it.
+fn fetch(site: &Site, socket: OsSocket, clock: &OsClock, limit: Duration) -> Result<(), String> {
+    let mut waiter = OsWaiter::new(None);
+    let now = Waiter::<OsStack>::now(&mut waiter);
+    let left = limit.saturating_sub(clock.now().since(Instant::ZERO));
+    let host = Host::http(&site.host, site.port);
+    let exchange = || {
+        let mut connection =
+            HttpConnection::owning(OsStack::default(), waiter, socket, host, vec![0; 64 * 1024])?;
+        connection.set_deadline(Some(now + left));
+        connection.request(
+            "GET",
+            &site.target,
+            &[("Connection", "close"), ("User-Agent", "connie-bench")],
+            b"",
+        )?;
+        let mut response = connection.response()?;
+        let mut piece = vec![0; 64 * 1024];
+        while response.read(&mut piece)? > 0 {}
+        Ok(())
+    };
+    exchange().map_err(|error: connie_core::http::HttpError| error.to_string())
+}

@@ -1,0 +1,90 @@
+//! `connie bench`: the contenders beside each other, on loopback and on the simulated internet.
+
+use connie_tests::servers::BlackHole;
+use serde_json::Value;
+
+use crate::server::Server;
+use crate::support::{connie, fresh_path, resolve};
+
+fn figures<'a>(report: &'a Value, contender: &str) -> &'a Value {
+    let all = report["results"][0]["contenders"].as_array().expect("contenders");
+    all.iter()
+        .find(|figures| figures["name"] == contender)
+        .unwrap_or_else(|| panic!("no {contender}: {report}"))
+}
+
+#[test]
+fn where_the_first_address_is_dead_those_that_race_connect_and_the_plain_client_fails() {
+    let server = Server::serving("127.0.0.4:0", "page");
+    let port = server.port();
+    let _hole = BlackHole::open(([127, 0, 0, 3], port));
+    let [option, addresses] = resolve(port, "127.0.0.3,127.0.0.4");
+    let url = format!("http://name.test:{port}/");
+    let ran =
+        connie(["bench", "--json", "--rounds", "3", "-m", "1", "--pause", "100", &url, &option, &addresses]);
+    let report = ran.exits(0).is_quiet().json();
+    assert_eq!(report["trials"].as_array().unwrap().len(), 3 * 4);
+    let plain = figures(&report, "plain");
+    assert_eq!((&plain["failures"], &plain["mean_us"]), (&3.into(), &1_000_000.0.into()));
+    for racer in ["connie", "happy-eyeballs"] {
+        let figures = figures(&report, racer);
+        assert_eq!((&figures["failures"], &figures["sockets_mean"]), (&0.into(), &2.0.into()), "{racer}");
+    }
+    // RFC 8305 waits 250 ms for the dead one first.
+    assert!(figures(&report, "happy-eyeballs")["median_us"].as_u64() >= Some(250_000));
+    assert!(figures(&report, "connie")["ratio_to_plain"]["high"].as_f64() < Some(1.0));
+    assert!(server.requests().is_empty(), "only connections were asked for");
+}
+
+#[test]
+fn the_whole_page_is_fetched_where_that_is_measured() {
+    let server = Server::serving("127.0.0.1:0", "page");
+    let ran =
+        connie(["bench", "--json", "--mode", "get", "--rounds", "2", "--pause", "100", &server.url("/a?b")]);
+    let report = ran.exits(0).json();
+    assert_eq!(report["measures"], "time to the last byte");
+    assert!(report["trials"].as_array().unwrap().iter().all(|trial| trial["error"].is_null()), "{report}");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2 * 4);
+    assert!(requests.iter().all(|request| request.starts_with("GET /a?b HTTP/1.1\r\n")), "{requests:?}");
+}
+
+#[test]
+fn a_seed_replays_the_simulated_internet() {
+    let bench =
+        |seed: &str| connie(["bench", "--sim", "--rounds", "5", "--json", "--seed", seed]).exits(0).out();
+    assert_eq!(bench("7"), bench("7"));
+    assert_ne!(bench("7"), bench("8"));
+}
+
+#[test]
+fn files_hold_every_trial() {
+    let (csv, svg) = (fresh_path("bench.csv"), fresh_path("bench.svg"));
+    let paths = [csv.to_str().unwrap(), svg.to_str().unwrap()];
+    let ran = connie([
+        "bench",
+        "--sim",
+        "--rounds",
+        "3",
+        "--contenders",
+        "connie,plain",
+        "--csv",
+        paths[0],
+        "--svg",
+        paths[1],
+    ]);
+    let table = ran.exits(0).is_quiet().out();
+    assert_eq!(table.lines().find(|line| line.chars().count() > 80), None, "{table}");
+    let csv = std::fs::read_to_string(&csv).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 5 * 3 * 2);
+    let svg = std::fs::read_to_string(&svg).unwrap();
+    let marks = svg.matches(" dot\"").count() + svg.matches(" cross\"").count();
+    assert_eq!(marks, 5 * 3 * 2);
+}
+
+#[test]
+fn other_peoples_servers_are_spared() {
+    connie(["bench", "--rounds", "51", "http://127.0.0.1:1/"]).exits(2).says("--force").says_lines(1);
+    connie(["bench", "--pause", "5", "http://127.0.0.1:1/"]).exits(2).says("--force").says_lines(1);
+    connie(["bench", "http://name.invalid/"]).exits(6).says("could not resolve name.invalid").says_lines(1);
+}

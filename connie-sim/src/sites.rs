@@ -1,0 +1,136 @@
+//! Sites of the simulated internet to measure clients on: what their addresses do, and one connection to one of them.
+
+use connie_core::{Config, Family};
+
+use crate::host::{Host, hang, ok, refuse};
+use crate::outcome::Outcome;
+use crate::rng::Rng;
+use crate::scenario::Scenario;
+
+/// A site with a name and addresses that each do something of their own.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// A name of the domain that is reserved for this (RFC 6761).
+    pub name: &'static str,
+    /// What its addresses do, in a few words.
+    pub about: &'static str,
+    v6: Vec<Host>,
+    v4: Vec<Host>,
+}
+
+/// How a client connects to a site.
+#[derive(Clone, Debug)]
+pub enum Client {
+    /// A race over all addresses.
+    Race(Config),
+    /// One attempt, on an address drawn at random.
+    OneAddress,
+}
+
+/// The sites, from the harmless to the broken.
+#[must_use]
+pub fn all() -> Vec<Site> {
+    let alive = |trips: &[u64]| trips.iter().map(|trip| ok(*trip)).collect::<Vec<_>>();
+    vec![
+        Site {
+            name: "alive.test",
+            about: "twelve addresses, all alive",
+            v6: alive(&[120, 90, 60, 200, 150, 45]),
+            v4: alive(&[110, 80, 30, 180, 140, 70]),
+        },
+        Site {
+            name: "first-dead.test",
+            about: "four addresses, the first is dead",
+            v6: vec![hang(), ok(45)],
+            v4: alive(&[40, 60]),
+        },
+        Site {
+            name: "ipv6-broken.test",
+            about: "six addresses, IPv6 leads nowhere",
+            v6: vec![hang(), hang(), hang()],
+            v4: alive(&[40, 60, 90]),
+        },
+        Site {
+            name: "lossy.test",
+            about: "four addresses, one SYN in five is lost",
+            v6: alive(&[40, 50]).into_iter().map(|host| host.loss(20)).collect(),
+            v4: alive(&[45, 60]).into_iter().map(|host| host.loss(20)).collect(),
+        },
+        Site {
+            name: "mostly-dead.test",
+            about: "twelve addresses, nine dead, two refuse, one alive",
+            v6: vec![hang(), refuse(30), hang(), hang(), hang(), hang()],
+            v4: vec![hang(), hang(), refuse(25), hang(), ok(40), hang()],
+        },
+    ]
+}
+
+impl Site {
+    /// How many addresses it has.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.v6.len() + self.v4.len()
+    }
+
+    /// `client` connects once. Round trips vary by up to 5 ms, as `seed` has it.
+    #[must_use]
+    pub fn visit(&self, client: &Client, seed: u64) -> Outcome {
+        let mut rng = Rng::new(seed);
+        match client {
+            Client::Race(config) => self.scenario(seed, |_| true).under(config.clone()).run(),
+            Client::OneAddress => {
+                let drawn = rng.below(self.addresses() as u64) as usize;
+                self.scenario(seed, |place| place == drawn).under(Config::one_by_one()).run()
+            }
+        }
+    }
+
+    fn scenario(&self, seed: u64, among: impl Fn(usize) -> bool) -> Scenario {
+        let v6 = self.v6.iter().map(|host| (Family::V6, host));
+        let v4 = self.v4.iter().map(|host| (Family::V4, host));
+        let hosts = v6.chain(v4).enumerate().filter(|(place, _)| among(*place));
+        hosts.fold(Scenario::all_at_once().seed(seed), |scenario, (_, (family, host))| match family {
+            Family::V6 => scenario.v6(host.clone().jitter(5)),
+            Family::V4 => scenario.v4(host.clone().jitter(5)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(name: &str) -> Site {
+        all().into_iter().find(|site| site.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_race_connects_wherever_something_lives() {
+        for site in all() {
+            for seed in 0..50 {
+                let race = Config { max_in_flight: 16, ..Config::all_at_once() };
+                let outcome = site.visit(&Client::Race(race), seed);
+                assert!(outcome.time_to_connect().is_some(), "{} {seed}", site.name);
+            }
+        }
+    }
+
+    #[test]
+    fn one_address_is_drawn_evenly_and_may_be_dead() {
+        let site = site("first-dead.test");
+        let alive = (0..400).filter(|seed| {
+            let outcome = site.visit(&Client::OneAddress, *seed);
+            assert_eq!(outcome.attempts().count(), 1);
+            outcome.time_to_connect().is_some()
+        });
+        let alive = alive.count();
+        assert!((260..340).contains(&alive), "three of four addresses live: {alive} of 400");
+    }
+
+    #[test]
+    fn a_seed_replays_a_visit() {
+        let visit = |seed| site("lossy.test").visit(&Client::Race(Config::staggered()), seed).end_list();
+        assert_eq!(visit(3), visit(3));
+        assert!((0..20).any(|seed| visit(seed) != visit(3)));
+    }
+}
