@@ -15,6 +15,7 @@ use clap::Args;
 use connie_core::{Families, Family};
 use connie_sim::sites::{self, Client};
 use connie_sim::{Ending, Rng};
+use connie_std::web::{Scheme, Url};
 use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
 
 use crate::args::{Limit, resolve, seconds};
@@ -22,7 +23,6 @@ use crate::connect::write_file;
 use crate::error::{Error, code};
 use crate::output::print;
 use crate::terminal;
-use crate::url::Url;
 use plot::Plot;
 use progress::Progress;
 use report::Report;
@@ -181,16 +181,19 @@ fn measure(args: &Bench) -> Result<Report, Error> {
     };
     let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
     options.race.families = families;
-    let sites = args.urls.iter().map(|url| site(url, &options, args.dns)).collect::<Result<Vec<_>, _>>()?;
+    let sites = args.urls.iter().map(|url| site(url, &options, args)).collect::<Result<Vec<_>, _>>()?;
     let rules = Rules { mode: args.mode, limit: args.limit(), max_sockets: args.max_sockets.into(), options };
     let trials = run_rounds(args, &sites, &rules);
     let described = sites.iter().zip(&args.urls).map(|(site, url)| (url.clone(), about(site)));
     Ok(args.report(described.collect(), trials))
 }
 
-fn site(url: &str, options: &Options, dns: bool) -> Result<Site, Error> {
+fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
     let url = Url::parse(url)?;
-    let addresses = if dns {
+    if (url.scheme, args.mode) == (Scheme::Https, Mode::Get) {
+        return Err(Error::usage("pages are fetched over http only: measure https with --mode connect"));
+    }
+    let addresses = if args.dns {
         None
     } else {
         let found = look_up(&url.host, url.port, options).map_err(|error| unresolved(&url.host, &error))?;
