@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::nat64::WELL_KNOWN_NAME;
 use crate::race::Family;
 
 /// Why a query brought no answer. That a name has no address of the family is an answer, an empty one, and no error.
@@ -45,11 +46,65 @@ impl fmt::Display for QueryError {
 
 impl core::error::Error for QueryError {}
 
-/// The type of record that holds a family's addresses: `A` or `AAAA`.
-#[must_use]
-pub const fn record_type(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "A",
-        Family::V6 => "AAAA",
+/// A query of a resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// For the name's IPv6 addresses.
+    Aaaa,
+    /// For the name's IPv4 addresses.
+    A,
+    /// For the network's NAT64 prefix: the AAAA records of [`WELL_KNOWN_NAME`].
+    Nat64Prefix,
+}
+
+impl Query {
+    /// All, in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC 8305 section 3).
+    pub const ALL: [Query; 3] = [Query::Aaaa, Query::A, Query::Nat64Prefix];
+
+    /// The query for the addresses of `family`.
+    #[must_use]
+    pub const fn of(family: Family) -> Self {
+        match family {
+            Family::V4 => Query::A,
+            Family::V6 => Query::Aaaa,
+        }
+    }
+
+    /// The name that is asked for, where the resolution is one of `host`.
+    #[must_use]
+    pub const fn name(self, host: &str) -> &str {
+        match self {
+            Query::Aaaa | Query::A => host,
+            Query::Nat64Prefix => WELL_KNOWN_NAME,
+        }
+    }
+
+    /// The type of record that is asked for.
+    #[must_use]
+    pub const fn record_type(self) -> &'static str {
+        match self {
+            Query::Aaaa | Query::Nat64Prefix => "AAAA",
+            Query::A => "A",
+        }
     }
 }
+
+/// A query that failed. `{}` names it: `AAAA query for example.org failed: no answer in time`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryFailure<'a> {
+    /// The name of the resolution.
+    pub host: &'a str,
+    /// The query.
+    pub query: Query,
+    /// Why it failed.
+    pub error: QueryError,
+}
+
+impl fmt::Display for QueryFailure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let QueryFailure { host, query, error } = self;
+        write!(f, "{} query for {} failed: {error}", query.record_type(), query.name(host))
+    }
+}
+
+impl core::error::Error for QueryFailure<'_> {}

@@ -1,0 +1,257 @@
+//! What a host's text stands for: an address, a name that needs no resolver, or a name to ask for.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// A host as a program names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host<'a> {
+    /// An address written out. There is nothing to ask, and nothing else to try.
+    Address(Literal<'a>),
+    /// `localhost` or a name below it: "Name resolution APIs and libraries SHOULD recognize localhost names as special and
+    /// SHOULD always return the IP loopback address" (RFC 6761 section 6.3). See [`LOOPBACK`].
+    Loopback,
+    /// A name below `invalid`, for which they "SHOULD always return immediate negative responses" (RFC 6761 section 6.4).
+    Nowhere,
+    /// A name to ask for, as it was given: a final dot, which makes it absolute, is part of it.
+    Name(&'a str),
+}
+
+/// The addresses of [`Host::Loopback`], best first.
+pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
+/// An address written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    /// The address.
+    pub ip: IpAddr,
+    /// The zone of an IPv6 address (RFC 4007 section 11): the `eth0` of `fe80::1%eth0`. Never empty.
+    pub zone: Option<&'a str>,
+}
+
+impl Literal<'_> {
+    /// The address with `port`; `None` where its zone is a name, whose number the system knows.
+    #[must_use]
+    pub fn socket_addr(&self, port: u16) -> Option<SocketAddr> {
+        match (self.ip, self.zone) {
+            (ip, None) => Some(SocketAddr::new(ip, port)),
+            (IpAddr::V6(ip), Some(zone)) => Some(SocketAddrV6::new(ip, port, 0, zone.parse().ok()?).into()),
+            (IpAddr::V4(_), Some(_)) => None,
+        }
+    }
+}
+
+/// Why a text is no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostError {
+    /// There is nothing in it.
+    Empty,
+    /// It is longer than the 253 octets of a name (RFC 1035 section 2.3.4), a final dot not counted.
+    TooLong,
+    /// A part between its dots is empty, or longer than 63 octets.
+    Label,
+    /// It holds a space or a control character.
+    Octet,
+    /// It ends as an IPv4 address does and is none in dotted decimal: `127.1`, `0x7f000001`, `192.0.2.256`. Some systems make
+    /// addresses of such texts, and not the same ones.
+    Ipv4,
+    /// It has a colon or a bracket and is no IPv6 address.
+    Ipv6,
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HostError::Empty => "a host's name cannot be empty",
+            HostError::TooLong => "a host's name has 253 octets at most",
+            HostError::Label => "each part of a host's name has 1 to 63 octets",
+            HostError::Octet => "a host's name holds no spaces or control characters",
+            HostError::Ipv4 => "write IPv4 addresses as four decimal numbers: 192.0.2.1",
+            HostError::Ipv6 => "write IPv6 addresses as in 2001:db8::1, with a zone as in fe80::1%eth0",
+        })
+    }
+}
+
+impl core::error::Error for HostError {}
+
+impl<'a> Host<'a> {
+    /// Reads `text`: a name, an IPv4 address, or an IPv6 address, bare or in brackets, with a zone or without.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] says what a host may look like.
+    ///
+    /// ```
+    /// use connie_core::resolution::{Host, HostError};
+    ///
+    /// assert_eq!(Host::parse("example.org"), Ok(Host::Name("example.org")));
+    /// assert!(matches!(Host::parse("[2001:db8::1]"), Ok(Host::Address(_))));
+    /// assert_eq!(Host::parse("127.1"), Err(HostError::Ipv4));
+    /// ```
+    pub fn parse(text: &'a str) -> Result<Self, HostError> {
+        if text.contains([':', '[', ']']) {
+            return literal_v6(text).map(Host::Address).ok_or(HostError::Ipv6);
+        }
+        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+            return Ok(Host::Address(Literal { ip: ip.into(), zone: None }));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        check(name)?;
+        Ok(match name.rsplit('.').next() {
+            Some(top) if top.eq_ignore_ascii_case("localhost") => Host::Loopback,
+            Some(top) if top.eq_ignore_ascii_case("invalid") => Host::Nowhere,
+            _ => Host::Name(text),
+        })
+    }
+}
+
+fn literal_v6(text: &str) -> Option<Literal<'_>> {
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?,
+        None => text,
+    };
+    let (ip, zone) = match bare.split_once('%') {
+        Some((ip, zone)) => (ip, Some(zone)),
+        None => (bare, None),
+    };
+    let known = |zone: &str| !zone.is_empty() && !zone.contains(is_bad);
+    let ip: Ipv6Addr = ip.parse().ok()?;
+    zone.is_none_or(known).then_some(Literal { ip: ip.into(), zone })
+}
+
+/// Whether `name`, which has no final dot, can be a name.
+fn check(name: &str) -> Result<(), HostError> {
+    if name.is_empty() {
+        return Err(HostError::Empty);
+    }
+    if name.contains(is_bad) {
+        return Err(HostError::Octet);
+    }
+    if name.len() > 253 {
+        return Err(HostError::TooLong);
+    }
+    if name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+        return Err(HostError::Label);
+    }
+    // No top-level domain is a number, so that names and addresses stay apart (RFC 1123 section 2.1).
+    if name.rsplit('.').next().is_some_and(is_number) { Err(HostError::Ipv4) } else { Ok(()) }
+}
+
+fn is_bad(character: char) -> bool {
+    character.is_ascii_control() || character == ' '
+}
+
+/// Whether `inet_aton` would read `label` as a number, be it decimal, octal or hexadecimal.
+fn is_number(label: &str) -> bool {
+    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        None => label.bytes().all(|digit| digit.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn is_address(text: &str, ip: &str, zone: Option<&str>) {
+        let ip = ip.parse().unwrap();
+        assert_eq!(Host::parse(text), Ok(Host::Address(Literal { ip, zone })), "{text}");
+    }
+
+    #[test]
+    fn addresses() {
+        is_address("192.0.2.1", "192.0.2.1", None);
+        is_address("2001:db8::1", "2001:db8::1", None);
+        is_address("[2001:db8::1]", "2001:db8::1", None);
+        is_address("::ffff:192.0.2.1", "::ffff:192.0.2.1", None);
+        is_address("fe80::1%eth0", "fe80::1", Some("eth0"));
+        is_address("[fe80::1%3]", "fe80::1", Some("3"));
+    }
+
+    #[test]
+    fn a_zone_is_a_number_or_the_systems_affair() {
+        let literal = |text| match Host::parse(text) {
+            Ok(Host::Address(literal)) => literal.socket_addr(80),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(literal("fe80::1%3"), Some("[fe80::1%3]:80".parse().unwrap()));
+        assert_eq!(literal("fe80::1"), Some("[fe80::1]:80".parse().unwrap()));
+        assert_eq!(literal("fe80::1%eth0"), None);
+        assert_eq!(literal("192.0.2.1"), Some("192.0.2.1:80".parse().unwrap()));
+    }
+
+    #[test]
+    fn names_that_need_no_resolver() {
+        for name in ["localhost", "LocalHost", "localhost.", "a.b.localhost", "a.localhost."] {
+            assert_eq!(Host::parse(name), Ok(Host::Loopback), "{name}");
+        }
+        for name in ["invalid", "a.invalid", "a.INVALID."] {
+            assert_eq!(Host::parse(name), Ok(Host::Nowhere), "{name}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        let longest =
+            [&"a".repeat(63), ".", &"b".repeat(63), ".", &"c".repeat(63), ".", &"d".repeat(61)].concat();
+        assert_eq!(longest.len(), 253);
+        for name in [
+            "example.org",
+            "example.org.",
+            "nas",
+            "localhost.example",
+            "notlocalhost",
+            "1.2.3.example",
+            "0xcafe.example",
+            "x0",
+            "bücher.example",
+            "_srv.example",
+            &longest,
+            &[&longest, "."].concat(),
+        ] {
+            assert_eq!(Host::parse(name), Ok(Host::Name(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host() {
+        let long = "a.".repeat(127);
+        let label = "a".repeat(64);
+        for (text, error) in [
+            ("", HostError::Empty),
+            (".", HostError::Empty),
+            ("..", HostError::Label),
+            (".a", HostError::Label),
+            ("a..b", HostError::Label),
+            (label.as_str(), HostError::Label),
+            (&["a", &long].concat(), HostError::TooLong),
+            ("a b", HostError::Octet),
+            ("a\0b", HostError::Octet),
+            ("a\r\nb", HostError::Octet),
+            ("127.1", HostError::Ipv4),
+            ("1", HostError::Ipv4),
+            ("2130706433", HostError::Ipv4),
+            ("0x7f000001", HostError::Ipv4),
+            ("0X7F.1", HostError::Ipv4),
+            ("a.0x", HostError::Ipv4),
+            ("010.0.0.1", HostError::Ipv4),
+            ("192.0.2.256", HostError::Ipv4),
+            ("192.0.2.1.", HostError::Ipv4),
+            ("1.2.3.4.5", HostError::Ipv4),
+            ("::1::", HostError::Ipv6),
+            ("[::1", HostError::Ipv6),
+            ("::1]", HostError::Ipv6),
+            ("[192.0.2.1]", HostError::Ipv6),
+            ("[example.org]", HostError::Ipv6),
+            ("example.org:80", HostError::Ipv6),
+            ("fe80::1%", HostError::Ipv6),
+            ("[fe80::1]%1", HostError::Ipv6),
+            ("fe80::1%a b", HostError::Ipv6),
+        ] {
+            assert_eq!(Host::parse(text), Err(error), "{text:?}");
+        }
+    }
+}
