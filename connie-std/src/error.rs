@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use connie_core::stack::{TcpError, TcpErrorKind};
-use connie_core::{AttemptError, Failure, Timeline};
+use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use rustix::io::Errno;
 
 use crate::report::Report;
@@ -114,6 +114,13 @@ pub enum ConnectErrorKind {
     Race(Failure, Report),
     /// The winner could not be made ready for use.
     Socket(io::Error),
+    /// TLS to a list of addresses, and no name to check the certificate against:
+    /// [`TlsOptions::server_name`](crate::TlsOptions::server_name).
+    #[cfg(feature = "tls")]
+    NoServerName,
+    /// A race to the TCP finish line was won by this address, and TLS with it failed.
+    #[cfg(feature = "tls")]
+    Tls(std::net::SocketAddr, crate::TlsError),
 }
 
 impl ConnectError {
@@ -126,7 +133,12 @@ impl ConnectError {
     /// Whether the program canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        matches!(self.kind, ConnectErrorKind::Race(Failure::Canceled, _))
+        match &self.kind {
+            ConnectErrorKind::Race(failure, _) => *failure == Failure::Canceled,
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => error.is_canceled(),
+            _ => false,
+        }
     }
 
     /// The host that was asked for.
@@ -156,14 +168,46 @@ impl ConnectError {
         let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
         let destinations = self.timeline().map(|timeline| timeline.destinations()).into_iter().flatten();
         let lines = destinations.map(|destination| {
+            let address = destination.address();
             let fate = match (destination.error(), destination.was_started()) {
+                (Some(error @ AttemptError::Tls(_)), _) => {
+                    self.note(address).map_or_else(|| describe(error), str::to_owned)
+                }
                 (Some(error), _) => describe(error),
                 (None, true) => "no answer".to_owned(),
                 (None, false) => "not tried".to_owned(),
             };
-            format!("{}: {fate}", destination.address())
+            format!("{address}: {fate}")
         });
         lines.chain(rest)
+    }
+}
+
+impl ConnectError {
+    /// Why TLS failed, where that is what went wrong: with the address that won the race to the TCP finish line, or, in a race to the
+    /// TLS finish line that failed, with one of the addresses, a bad certificate before all else.
+    #[must_use]
+    pub fn tls_failure(&self) -> Option<TlsFailure> {
+        match &self.kind {
+            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
+                let timeline = report.timeline();
+                let failures = timeline.destinations().filter_map(|destination| match destination.error() {
+                    Some(AttemptError::Tls(failure)) => Some(failure),
+                    _ => None,
+                });
+                failures.max_by_key(|failure| failure.is_certificate())
+            }
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => error.failure(),
+            _ => None,
+        }
+    }
+
+    fn note(&self, address: std::net::SocketAddr) -> Option<&str> {
+        match &self.kind {
+            ConnectErrorKind::Race(_, report) => report.note(address),
+            _ => None,
+        }
     }
 }
 
@@ -200,6 +244,14 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Socket(error) => {
                 write!(f, "connected to {host} port {port}, but the socket failed: {error}")
             }
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::NoServerName => {
+                f.write_str("TLS to a list of addresses needs a name: set TlsOptions::server_name")
+            }
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(address, error) => {
+                write!(f, "connected to {host} port {port} at {address}, but not with TLS: {error}")
+            }
         }
     }
 }
@@ -221,6 +273,10 @@ impl std::error::Error for ConnectError {
             ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => Some(error),
             ConnectErrorKind::Race(failure, _) => Some(failure),
             ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => None,
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::NoServerName => None,
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => Some(error),
         }
     }
 }
@@ -230,6 +286,10 @@ impl From<ConnectError> for io::Error {
         let kind = match &error.kind {
             ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
             ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => error.kind(),
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => error.io_kind(),
             ConnectErrorKind::Race(Failure::NoDestinations, _) => io::ErrorKind::NotFound,
             ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,
             ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::Interrupted,
@@ -252,6 +312,8 @@ fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
         Some(AttemptError::Unreachable) => io::ErrorKind::NetworkUnreachable,
         Some(AttemptError::TimedOut) => io::ErrorKind::TimedOut,
         Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
+        Some(AttemptError::Tls(TlsFailure::ClosedEarly)) => io::ErrorKind::UnexpectedEof,
+        Some(AttemptError::Tls(_)) => io::ErrorKind::InvalidData,
         _ => io::ErrorKind::Other,
     }
 }

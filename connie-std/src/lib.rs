@@ -36,6 +36,8 @@ mod report;
 pub mod resolve;
 mod socket;
 mod target;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod wait;
 pub mod web;
 
@@ -45,4 +47,8 @@ pub use error::{ConnectError, ConnectErrorKind, OsError};
 pub use report::Report;
 pub use socket::{OsSocket, OsStack};
 pub use target::Target;
+#[cfg(feature = "tls")]
+pub use tls::{
+    FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
+};
 pub use wait::{Canceler, OsClock, OsWaiter, SleepWaiter};

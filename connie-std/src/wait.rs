@@ -52,6 +52,12 @@ impl OsWaiter {
         OsWaiter { clock: OsClock::start(), canceler }
     }
 
+    /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
+    #[must_use]
+    pub fn now(&mut self) -> Instant {
+        self.clock.now()
+    }
+
     /// Whether the program has canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
@@ -86,7 +92,7 @@ pub(crate) trait Pollable {
 /// What a socket waits for.
 pub(crate) enum Sought<'a> {
     /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
-    #[allow(dead_code, reason = "a plain socket holds nothing back from poll")]
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Ready,
     /// Any of these events of the descriptor.
     Events(BorrowedFd<'a>, PollFlags),

@@ -5,7 +5,9 @@
 mod black_hole;
 mod live;
 mod programs;
+mod tls;
 
 pub use black_hole::{BlackHole, ClosedPort, closed_port};
 pub use live::{Live, LiveCounts};
 pub use programs::{Nginx, PythonServer};
+pub use tls::{Authority, Identity, PemFile, Served, TlsServer};

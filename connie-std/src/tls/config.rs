@@ -1,0 +1,288 @@
+//! How TLS connections are made: whom to trust, and where the race ends.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, pem};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::stack::TlsStack;
+use super::verify::{AnyCertificate, OwnCertificates};
+use crate::Options;
+
+/// Where a race for a TLS connection ends.
+///
+/// draft-ietf-happy-happyeyeballs-v3, "Determining successful connection establishment": "When TLS is used on top of TCP [...] clients
+/// SHOULD wait for the TLS handshake to successfully complete before cancelling other connection attempts. This is particularly
+/// useful for networks in which a TCP-terminating proxy might be causing TCP handshakes to succeed quickly, even though
+/// end-to-end connectivity with the TLS-terminating server will fail."
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FinishLine {
+    /// At the TLS handshake, certificate included: the default. What lost the TCP handshakes is kept until then, so an
+    /// address that accepts TCP and goes no further costs nothing but its socket. Each server that completes TCP in time is asked for a TLS
+    /// handshake, one signature, of which all but one are thrown away.
+    #[default]
+    Tls,
+    /// At the TCP handshake, as for plain connections. The winner alone is asked for TLS, and if that fails the connection has
+    /// failed. For servers to be spared, and for networks where nobody stands between.
+    Tcp,
+}
+
+/// How to make TLS connections, for [`TlsConnector::new`].
+///
+/// ```
+/// use connie_std::{FinishLine, TlsOptions};
+///
+/// let options = TlsOptions { finish_line: FinishLine::Tcp, ..TlsOptions::default() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// Whether to trust the authorities that the machine trusts. Default: yes.
+    ///
+    /// They are read by rustls-native-certs: from the files of OpenSSL's usual places or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, on
+    /// macOS from the key chain, on Windows from the certificate store.
+    pub system_roots: bool,
+    /// Files with further certificates to trust, in PEM. A server that shows one of these itself is trusted too, be it self-signed.
+    pub ca_files: Vec<PathBuf>,
+    /// Further certificates to trust, in PEM, as such a file holds them. Default: none.
+    pub ca_pem: Vec<u8>,
+    /// Takes any certificate: whoever is on the way can read and change everything. Default: no.
+    pub insecure: bool,
+    /// The name that the server's certificate must be valid for, where it is not the host connected to.
+    pub server_name: Option<String>,
+    /// The protocols offered (RFC 7301), best first; none to offer none. Default: `http/1.1`.
+    pub alpn: Vec<String>,
+    /// Where the race ends. Default: at the TLS handshake.
+    pub finish_line: FinishLine,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        TlsOptions {
+            system_roots: true,
+            ca_files: Vec::new(),
+            ca_pem: Vec::new(),
+            insecure: false,
+            server_name: None,
+            alpn: vec!["http/1.1".to_owned()],
+            finish_line: FinishLine::default(),
+        }
+    }
+}
+
+/// Makes TLS connections, 1.2 and 1.3. Made once, since that reads the machine's list of authorities (some milliseconds); a clone is a reference.
+///
+/// Connections of one connector resume each other's sessions where the server offers that.
+#[derive(Clone, Debug)]
+pub struct TlsConnector {
+    client: Arc<ClientConfig>,
+    finish_line: FinishLine,
+    server_name: Option<String>,
+    insecure: bool,
+}
+
+impl TlsConnector {
+    /// A connector with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsSetupError`] where a file cannot be read or holds no certificate, where there is nobody to trust, and where the server name is
+    /// none.
+    pub fn new(options: &TlsOptions) -> Result<Self, TlsSetupError> {
+        if let Some(name) = &options.server_name {
+            server_name(name).ok_or_else(|| TlsSetupError::ServerName(name.clone()))?;
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn rustls::client::danger::ServerCertVerifier> = if options.insecure {
+            Arc::new(AnyCertificate::new(&provider))
+        } else {
+            verifier(options, &provider)?
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsSetupError::Provider(error.to_string()))?;
+        let mut client = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        client.alpn_protocols = options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
+        Ok(TlsConnector {
+            client: Arc::new(client),
+            finish_line: options.finish_line,
+            server_name: options.server_name.clone(),
+            insecure: options.insecure,
+        })
+    }
+
+    /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None` where `host` can be no
+    /// server's name.
+    #[must_use]
+    pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
+        let name = server_name(self.server_name.as_deref().unwrap_or(host))?;
+        Some(TlsStack::new(options.into(), self.clone(), name))
+    }
+
+    /// Where its races end.
+    #[must_use]
+    pub fn finish_line(&self) -> FinishLine {
+        self.finish_line
+    }
+
+    pub(super) fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.client)
+    }
+
+    /// Whether certificates are checked against a name that does not come from a host.
+    pub(super) fn knows_name(&self) -> bool {
+        self.server_name.is_some() || self.insecure
+    }
+}
+
+fn verifier(
+    options: &TlsOptions,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<OwnCertificates>, TlsSetupError> {
+    let own = own_certificates(options)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &own {
+        // One that cannot be an authority can still be the server's own.
+        let _ = roots.add(certificate.clone());
+    }
+    if options.system_roots {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    if roots.is_empty() {
+        return Err(TlsSetupError::NoRoots);
+    }
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| TlsSetupError::Provider(error.to_string()))?;
+    Ok(Arc::new(OwnCertificates::new(inner, own)))
+}
+
+/// The certificates that the caller gave.
+fn own_certificates(options: &TlsOptions) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    let mut own = Vec::new();
+    for path in &options.ca_files {
+        let text = std::fs::read(path).map_err(|error| TlsSetupError::CaFile(path.clone(), error))?;
+        own.extend(certificates(&text).ok_or_else(|| TlsSetupError::NoCertificate(Some(path.clone())))?);
+    }
+    if !options.ca_pem.is_empty() {
+        own.extend(certificates(&options.ca_pem).ok_or(TlsSetupError::NoCertificate(None))?);
+    }
+    Ok(own)
+}
+
+/// The certificates of a PEM text; `None` where there is none, or one is broken.
+fn certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(text).collect();
+    let whole =
+        |certificate: &CertificateDer<'_>| rustls::server::ParsedCertificate::try_from(certificate).is_ok();
+    found.ok().filter(|found| !found.is_empty() && found.iter().all(whole))
+}
+
+/// `host` as a name that a certificate can hold: brackets, a zone and a final dot are not part of it.
+fn server_name(host: &str) -> Option<ServerName<'static>> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = match bare.split_once('%') {
+        Some((address, _)) if address.contains(':') => address,
+        _ => bare,
+    };
+    let bare = bare.strip_suffix('.').unwrap_or(bare);
+    ServerName::try_from(bare).ok().map(|name| name.to_owned())
+}
+
+/// Why a [`TlsConnector`] could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsSetupError {
+    /// A file of certificates could not be read.
+    CaFile(PathBuf, io::Error),
+    /// A file, or [`TlsOptions::ca_pem`], holds no certificate in PEM, or a broken one.
+    NoCertificate(Option<PathBuf>),
+    /// There is nobody to trust: no authority was given, and the machine has none.
+    NoRoots,
+    /// The server name is neither a name nor an address.
+    ServerName(String),
+    /// The cryptography is not usable.
+    Provider(String),
+}
+
+impl fmt::Display for TlsSetupError {
+    /// One line that says what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TlsSetupError::CaFile(path, error) => write!(f, "could not read {}: {error}", path.display()),
+            TlsSetupError::NoCertificate(Some(path)) => {
+                write!(f, "{} holds no certificate in PEM, or a broken one", path.display())
+            }
+            TlsSetupError::NoCertificate(None) => f.write_str("no certificate in PEM, or a broken one"),
+            TlsSetupError::NoRoots => f.write_str(
+                "this machine has no list of trusted authorities: install ca-certificates, or name a file with SSL_CERT_FILE",
+            ),
+            TlsSetupError::ServerName(name) => {
+                write!(f, "{name:?} is no server name: give a host name or an address")
+            }
+            TlsSetupError::Provider(reason) => write!(f, "no cryptography: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsSetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TlsSetupError::CaFile(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<TlsSetupError> for io::Error {
+    fn from(error: TlsSetupError) -> Self {
+        let kind = match &error {
+            TlsSetupError::CaFile(_, error) => error.kind(),
+            TlsSetupError::NoRoots => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn expect_name(host: &str, name: &str) {
+        assert_eq!(server_name(host).expect(host).to_str(), name);
+    }
+
+    #[test]
+    fn a_host_is_a_server_name_without_what_is_not_part_of_it() {
+        expect_name("name.test", "name.test");
+        expect_name("name.test.", "name.test");
+        expect_name("192.0.2.1", "192.0.2.1");
+        expect_name("[2001:db8::1]", "2001:db8::1");
+        expect_name("fe80::1%2", "fe80::1");
+        for none in ["", ".", "a b", "name%2", "n\u{e4}me", "[name.test", &"x".repeat(300)] {
+            assert_eq!(server_name(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_say_why() {
+        let only =
+            |pem: &[u8]| TlsOptions { system_roots: false, ca_pem: pem.to_vec(), ..TlsOptions::default() };
+        let error = |options| TlsConnector::new(&options).expect_err("unusable").to_string();
+        assert!(error(only(b"")).starts_with("this machine has no list of trusted authorities"));
+        assert_eq!(error(only(b"not PEM")), "no certificate in PEM, or a broken one");
+        let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(error(only(broken)), "no certificate in PEM, or a broken one");
+        let file = TlsOptions { ca_files: vec!["/nonexistent/ca.pem".into()], ..TlsOptions::default() };
+        assert!(error(file).starts_with("could not read /nonexistent/ca.pem: "));
+        let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };
+        assert_eq!(error(name), "\"a b\" is no server name: give a host name or an address");
+    }
+}

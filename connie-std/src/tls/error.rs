@@ -1,0 +1,331 @@
+//! What can go wrong with a TLS connection, in words.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, TlsFailure};
+use rustls::pki_types::UnixTime;
+use rustls::{CertificateError, PeerIncompatible};
+
+use crate::error::OsError;
+
+/// An error of a TLS connection, or of the socket below it.
+#[derive(Debug)]
+pub struct TlsError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Os(OsError),
+    Tls(Arc<rustls::Error>),
+    ClosedEarly,
+    Truncated,
+    TimedOut,
+    Canceled,
+}
+
+impl TlsError {
+    pub(super) fn closed_early() -> Self {
+        TlsError(Kind::ClosedEarly)
+    }
+
+    pub(super) fn truncated() -> Self {
+        TlsError(Kind::Truncated)
+    }
+
+    pub(super) fn timed_out() -> Self {
+        TlsError(Kind::TimedOut)
+    }
+
+    pub(super) fn canceled() -> Self {
+        TlsError(Kind::Canceled)
+    }
+
+    /// What TLS found wrong; `None` where the socket failed or the time was up.
+    #[must_use]
+    pub fn failure(&self) -> Option<TlsFailure> {
+        match &self.0 {
+            Kind::Tls(error) => Some(failure(error)),
+            Kind::ClosedEarly => Some(TlsFailure::ClosedEarly),
+            Kind::Truncated => Some(TlsFailure::Truncated),
+            Kind::Os(_) | Kind::TimedOut | Kind::Canceled => None,
+        }
+    }
+
+    /// Whether the program canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        matches!(self.0, Kind::Canceled)
+    }
+
+    /// What it means to a race.
+    #[must_use]
+    pub fn attempt_error(&self) -> AttemptError {
+        match (&self.0, self.failure()) {
+            (_, Some(failure)) => AttemptError::Tls(failure),
+            (Kind::Os(error), None) => error.attempt_error(),
+            (Kind::TimedOut, None) => AttemptError::TimedOut,
+            (_, None) => AttemptError::Other(0),
+        }
+    }
+
+    pub(crate) fn io_kind(&self) -> io::ErrorKind {
+        match &self.0 {
+            Kind::Os(error) => error.as_io().kind(),
+            Kind::Tls(_) => io::ErrorKind::InvalidData,
+            Kind::ClosedEarly | Kind::Truncated => io::ErrorKind::UnexpectedEof,
+            Kind::TimedOut => io::ErrorKind::TimedOut,
+            Kind::Canceled => io::ErrorKind::Interrupted,
+        }
+    }
+
+    /// The same error once more: a session that has failed says so as often as it is asked.
+    pub(super) fn again(&self) -> Self {
+        TlsError(match &self.0 {
+            Kind::Os(error) => Kind::Os(match error.as_io().raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code).into(),
+                None => io::Error::from(error.as_io().kind()).into(),
+            }),
+            Kind::Tls(error) => Kind::Tls(Arc::clone(error)),
+            Kind::ClosedEarly => Kind::ClosedEarly,
+            Kind::Truncated => Kind::Truncated,
+            Kind::TimedOut => Kind::TimedOut,
+            Kind::Canceled => Kind::Canceled,
+        })
+    }
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        TlsError(Kind::Tls(Arc::new(error)))
+    }
+}
+
+impl From<OsError> for TlsError {
+    fn from(error: OsError) -> Self {
+        TlsError(Kind::Os(error))
+    }
+}
+
+impl From<io::Error> for TlsError {
+    fn from(error: io::Error) -> Self {
+        TlsError(Kind::Os(error.into()))
+    }
+}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        match error.0 {
+            Kind::Os(error) => error.into(),
+            _ => io::Error::new(error.io_kind(), error),
+        }
+    }
+}
+
+impl TcpError for TlsError {
+    fn kind(&self) -> TcpErrorKind {
+        match &self.0 {
+            Kind::Os(error) => error.kind(),
+            // Not even where the connection was closed: what came before may have been cut off.
+            _ => TcpErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for TlsError {
+    /// One line, with the names, dates and alerts that go with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Os(error) => error.fmt(f),
+            Kind::Tls(error) => describe(error, f),
+            Kind::ClosedEarly => TlsFailure::ClosedEarly.fmt(f),
+            Kind::Truncated => TlsFailure::Truncated.fmt(f),
+            Kind::TimedOut => f.write_str("timed out within the TLS handshake"),
+            Kind::Canceled => f.write_str("canceled"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Kind::Os(error) => Some(error),
+            Kind::Tls(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+fn failure(error: &rustls::Error) -> TlsFailure {
+    use rustls::Error;
+    match error {
+        Error::InvalidCertificate(error) => certificate_failure(error),
+        Error::NoCertificatesPresented => TlsFailure::CertificateInvalid,
+        Error::AlertReceived(alert) => TlsFailure::Alert(u8::from(*alert)),
+        // What does not begin as a record does, and what begins as a record that nobody sends.
+        Error::InvalidMessage(_) | Error::PeerSentOversizedRecord => TlsFailure::NotTls,
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFailure::Incompatible,
+        Error::PeerMisbehaved(_)
+        | Error::DecryptError
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => TlsFailure::Protocol,
+        _ => TlsFailure::Local,
+    }
+}
+
+fn certificate_failure(error: &CertificateError) -> TlsFailure {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::CertificateExpired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsFailure::CertificateNotYetValid
+        }
+        CertificateError::UnknownIssuer => TlsFailure::CertificateUntrusted,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsFailure::CertificateName
+        }
+        CertificateError::Revoked => TlsFailure::CertificateRevoked,
+        _ => TlsFailure::CertificateInvalid,
+    }
+}
+
+/// The failure in one line, with what rustls knows beside it.
+fn describe(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use rustls::Error;
+    match error {
+        Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
+            write!(f, "certificate not valid for {:?}", expected.to_str())?;
+            for (index, name) in presented.iter().take(NAMES_AT_MOST).enumerate() {
+                f.write_str(if index == 0 { ": it is for " } else { ", " })?;
+                write!(f, "{:?}", bare_name(name))?;
+            }
+            if presented.len() > NAMES_AT_MOST { f.write_str(", ...") } else { Ok(()) }
+        }
+        Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+            write!(f, "{} {} ago", TlsFailure::CertificateExpired, Span::between(*not_after, *time))
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
+            write!(f, "certificate not valid for another {}", Span::between(*time, *not_before))
+        }
+        Error::InvalidCertificate(other) if failure(error) == TlsFailure::CertificateInvalid => {
+            write!(f, "{}: {other}", TlsFailure::CertificateInvalid)
+        }
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => f.write_str("the server speaks neither TLS 1.2 nor 1.3"),
+        Error::PeerMisbehaved(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::DecryptError => write!(f, "{}: {error}", TlsFailure::Protocol),
+        other => match failure(other) {
+            TlsFailure::Local => write!(f, "{}: {other}", TlsFailure::Local),
+            failure => write!(f, "{failure}"),
+        },
+    }
+}
+
+/// How many of a certificate's names an error lists; some have hundreds.
+const NAMES_AT_MOST: usize = 4;
+
+/// `example.org` of `DnsName("example.org")`, as webpki writes it.
+fn bare_name(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(presented, |inner| inner.trim_matches('"'))
+}
+
+/// A length of time for people: its largest unit.
+struct Span(Duration);
+
+impl Span {
+    fn between(earlier: UnixTime, later: UnixTime) -> Self {
+        Span(Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs())))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+        let (unit, length) = units.into_iter().find(|&(_, length)| seconds >= length).unwrap_or(units[3]);
+        let count = seconds / length;
+        write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+    use rustls::{AlertDescription, InvalidMessage};
+
+    use super::*;
+
+    fn text(error: rustls::Error) -> String {
+        TlsError::from(error).to_string()
+    }
+
+    fn certificate(error: CertificateError) -> String {
+        text(rustls::Error::InvalidCertificate(error))
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_certificate_for_other_names_lists_some_of_them() {
+        let names = |presented: &[&str]| {
+            certificate(CertificateError::NotValidForNameContext {
+                expected: ServerName::try_from("x.test").expect("a name"),
+                presented: presented.iter().map(|&name| name.to_owned()).collect(),
+            })
+        };
+        assert_eq!(names(&[]), r#"certificate not valid for "x.test""#);
+        let two = [r#"DnsName("a.test")"#, "IpAddress(192.0.2.1)"];
+        assert_eq!(names(&two), r#"certificate not valid for "x.test": it is for "a.test", "192.0.2.1""#);
+        assert!(names(&["a", "b", "c", "d"]).ends_with(r#""c", "d""#));
+        assert!(names(&["a", "b", "c", "d", "e"]).ends_with(r#""d", ..."#));
+    }
+
+    #[test]
+    fn dates_are_told_by_their_distance() {
+        let expired =
+            |now| certificate(CertificateError::ExpiredContext { time: at(now), not_after: at(1_000) });
+        assert_eq!(expired(1_000), "certificate expired 0 seconds ago");
+        assert_eq!(expired(1_001), "certificate expired 1 second ago");
+        assert_eq!(expired(1_000 + 86_399), "certificate expired 23 hours ago");
+        assert_eq!(expired(1_000 + 86_400 * 400), "certificate expired 400 days ago");
+        let early = CertificateError::NotValidYetContext { time: at(0), not_before: at(120) };
+        assert_eq!(certificate(early), "certificate not valid for another 2 minutes");
+    }
+
+    #[test]
+    fn what_is_not_tls_and_what_the_server_says_is_told() {
+        use rustls::Error::{AlertReceived, InvalidMessage as Invalid};
+        assert_eq!(text(Invalid(InvalidMessage::InvalidContentType)), "the server does not speak TLS");
+        let refused = text(AlertReceived(AlertDescription::HandshakeFailure));
+        assert_eq!(refused, "TLS refused by the server: handshake_failure");
+    }
+
+    #[test]
+    fn an_error_can_be_told_twice() {
+        let errors = [
+            TlsError::from(rustls::Error::DecryptError),
+            TlsError::truncated(),
+            TlsError::from(io::Error::from_raw_os_error(1)),
+            TlsError::from(io::Error::from(io::ErrorKind::WriteZero)),
+        ];
+        for error in errors {
+            assert_eq!(error.again().to_string(), error.to_string());
+            assert_eq!(error.again().attempt_error(), error.attempt_error());
+        }
+    }
+
+    #[test]
+    fn a_truncated_stream_is_no_end_of_file() {
+        assert_eq!(TcpError::kind(&TlsError::truncated()), TcpErrorKind::Other);
+        assert_eq!(TlsError::truncated().attempt_error(), AttemptError::Tls(TlsFailure::Truncated));
+        assert_eq!(io::Error::from(TlsError::truncated()).kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

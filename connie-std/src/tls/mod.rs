@@ -1,0 +1,131 @@
+//! TLS connections that win a race.
+//!
+//! [`TlsConnector::connect`] races as [`connect`](crate::connect) does, to another finish line: the TLS handshake, certificate
+//! included. The draft of Happy Eyeballs Version 3 asks for that ([`FinishLine`] has its words). An address that accepts TCP and
+//! then is silent, refuses, speaks no TLS or shows a bad certificate does not stop the others.
+//!
+//! ```no_run
+//! use connie_std::{Options, TlsConnector, TlsOptions};
+//! use std::io::{Read, Write};
+//!
+//! let tls = TlsConnector::new(&TlsOptions::default())?;
+//! let mut stream = tls.connect(("example.org", 443), &Options::default())?;
+//! stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
+//! let mut page = String::new();
+//! stream.read_to_string(&mut page)?;
+//! println!("{} won, with {:?}:\n{page}", stream.destination(), stream.tls_version());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod config;
+mod error;
+mod session;
+mod stack;
+mod stream;
+mod verify;
+
+use std::net::SocketAddr;
+
+use connie_core::stack::nb;
+use connie_core::{Instant, Interest, RaceStack, Waiter, Wake, Watched};
+
+pub use config::{FinishLine, TlsConnector, TlsOptions, TlsSetupError};
+pub use error::TlsError;
+pub use stack::{TlsSocket, TlsStack};
+pub use stream::TlsStream;
+
+use crate::connect::{failed, race};
+use crate::error::ConnectErrorKind;
+use crate::target::split;
+use crate::{ConnectError, Options, OsWaiter, Report, Target};
+
+impl TlsConnector {
+    /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS is established, until every
+    /// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
+    ///
+    /// The certificate must be valid for the host, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
+    pub fn connect<'a>(
+        &self,
+        target: impl Into<Target<'a>>,
+        options: &Options,
+    ) -> Result<TlsStream, ConnectError> {
+        let target = target.into();
+        let (_, socket, destination, report) = self.connect_socket(target, options)?;
+        TlsStream::new(socket, destination, report)
+            .map_err(|error| failed(target, ConnectErrorKind::Socket(error)))
+    }
+
+    /// As [`connect`](Self::connect), for a program that goes on with the core: the winner stays a non-blocking socket of the stack that is
+    /// handed out with it, such as [`connie_core::http::HttpConnection`] takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_socket<'a>(
+        &self,
+        target: impl Into<Target<'a>>,
+        options: &Options,
+    ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectError> {
+        let target = target.into();
+        self.race(target, options).map_err(|kind| failed(target, kind))
+    }
+
+    fn race(
+        &self,
+        target: Target<'_>,
+        options: &Options,
+    ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
+        match target {
+            Target::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
+            Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
+            _ => {}
+        }
+        let (host, _) = target.name();
+        let mut stack = self.stack(&host, options).ok_or(ConnectErrorKind::InvalidHost)?;
+        let mut waiter = OsWaiter::new(options.canceler.clone());
+        let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
+        match race(&mut stack, &mut waiter, target, options) {
+            Ok((mut socket, destination, report)) => {
+                let report = report.with_notes(stack.take_notes());
+                match finish(&mut stack, &mut socket, &mut waiter, until) {
+                    Ok(()) => Ok((stack, socket, destination, report)),
+                    Err(error) => {
+                        stack.abort(socket);
+                        Err(ConnectErrorKind::Tls(destination, error))
+                    }
+                }
+            }
+            Err(ConnectErrorKind::Race(failure, report)) => {
+                Err(ConnectErrorKind::Race(failure, report.with_notes(stack.take_notes())))
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Completes the handshake of a connection whose TCP is up. Where the race went to the TLS finish line it has completed already.
+pub(crate) fn finish(
+    stack: &mut TlsStack,
+    socket: &mut TlsSocket,
+    waiter: &mut OsWaiter,
+    until: Option<Instant>,
+) -> Result<(), TlsError> {
+    loop {
+        match stack.handshake(socket) {
+            Ok(()) => return Ok(()),
+            Err(nb::Error::Other(error)) => return Err(error),
+            Err(nb::Error::WouldBlock) => {}
+        }
+        if until.is_some_and(|until| waiter.now() >= until) {
+            return Err(TlsError::timed_out());
+        }
+        let mut watched = [Watched::new(&mut *socket, Interest::Connect)];
+        if Waiter::<TlsStack>::wait(waiter, stack, &mut watched, until) == Wake::Canceled {
+            return Err(TlsError::canceled());
+        }
+    }
+}

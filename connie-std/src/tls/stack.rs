@@ -1,0 +1,285 @@
+//! TLS connections as a stack that a race can run on.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use rustix::event::PollFlags;
+use rustls::pki_types::ServerName;
+
+use super::FinishLine;
+use super::config::TlsConnector;
+use super::error::TlsError;
+use super::session::{Session, Wants};
+use crate::report::Note;
+use crate::socket::{OsSocket, OsStack};
+use crate::wait::{OsWaiter, Pollable, Sought};
+
+/// The most failures that are kept in words.
+const NOTES_AT_MOST: usize = crate::MAX_DESTINATIONS;
+
+/// TLS connections to one server over the operating system's sockets.
+///
+/// `connect` answers `WouldBlock` until TCP **and** TLS have completed their handshakes, so a
+/// [`Connector`](connie_core::Connector) over it races to the TLS finish line: an address that accepts TCP and then stays silent,
+/// refuses, has a bad certificate or speaks no TLS fails like one that refuses TCP, and does not stop the others. With
+/// [`FinishLine::Tcp`] it answers `Ok` as soon as TCP is up, and the first `send` or `receive`, or
+/// [`handshake`](Self::handshake), does the rest.
+///
+/// `send` takes bytes and may keep up to 64 KiB of them, encrypted, when the kernel's buffer is full. The next call on the socket sends
+/// them; [`flush`](Self::flush) tells when they are gone. `close` says `close_notify` and does not wait. `receive` answers `Ok(0)` only after
+/// the server's `close_notify`: a connection that ends without one is [`TlsFailure::Truncated`](connie_core::TlsFailure::Truncated).
+#[derive(Debug)]
+pub struct TlsStack {
+    os: OsStack,
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    notes: Vec<Note>,
+}
+
+/// One TLS connection. Dropping it closes it, with a `close_notify` where the handshake has completed.
+#[derive(Debug, Default)]
+pub struct TlsSocket(State);
+
+#[derive(Debug, Default)]
+enum State {
+    /// The TCP handshake has not completed.
+    Tcp(OsSocket),
+    Tls {
+        stream: TcpStream,
+        session: Box<Session>,
+    },
+    /// A handshake failed.
+    #[default]
+    Failed,
+}
+
+impl TlsStack {
+    pub(super) fn new(os: OsStack, connector: TlsConnector, name: ServerName<'static>) -> Self {
+        TlsStack { os, connector, name, notes: Vec::new() }
+    }
+
+    /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3).
+    #[must_use]
+    pub fn server_name(&self) -> String {
+        self.name.to_str().into_owned()
+    }
+
+    /// A TLS connection over `socket`, whose TCP connection is up: a tunnel through a proxy, say. Nothing is sent yet:
+    /// [`handshake`](Self::handshake) begins.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] where `socket` is not connected.
+    pub fn wrap(&self, socket: OsSocket) -> Result<TlsSocket, TlsError> {
+        let stream = socket.into_stream().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let session = Session::new(self.connector.client(), self.name.clone())?;
+        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }))
+    }
+
+    /// Goes on with the TLS handshake; `Ok` when it has completed.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` until then, and [`TlsError`] where it failed.
+    pub fn handshake(&mut self, socket: &mut TlsSocket) -> nb::Result<(), TlsError> {
+        let (stream, session) = socket.parts()?;
+        session.handshake(stream)
+    }
+
+    /// Sends what `send` has kept.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` while there is something left; wait for [`Interest::Send`].
+    pub fn flush(&mut self, socket: &mut TlsSocket) -> nb::Result<(), TlsError> {
+        let (stream, session) = socket.parts()?;
+        session.flush(stream)
+    }
+
+    /// What has become of attempts whose TLS failed.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Goes on with a connection attempt as far as it goes now.
+    fn go_on(&mut self, state: &mut State, remote: SocketAddr) -> nb::Result<(), TlsError> {
+        if let State::Tcp(socket) = state {
+            self.os.connect(socket, remote).map_err(|error| error.map(TlsError::from))?;
+            *state = self.wrap(std::mem::take(socket))?.take();
+            if self.connector.finish_line() == FinishLine::Tcp {
+                return Ok(());
+            }
+        }
+        match state {
+            State::Tls { .. } if self.connector.finish_line() == FinishLine::Tcp => Ok(()),
+            State::Tls { stream, session } => session.handshake(stream),
+            State::Tcp(_) | State::Failed => Err(not_connected()),
+        }
+    }
+
+    fn note(&mut self, address: SocketAddr, error: &TlsError) {
+        if error.failure().is_none() {
+            return;
+        }
+        self.notes.retain(|note| note.address != address);
+        if self.notes.len() < NOTES_AT_MOST {
+            self.notes.push(Note { address, text: error.to_string().into() });
+        }
+    }
+}
+
+impl TlsSocket {
+    /// The stream and the session, where TCP is up.
+    pub(super) fn parts(&mut self) -> nb::Result<(&mut TcpStream, &mut Session), TlsError> {
+        match &mut self.0 {
+            State::Tls { stream, session } => Ok((stream, session)),
+            State::Tcp(_) | State::Failed => Err(not_connected()),
+        }
+    }
+
+    /// The TCP connection, where it is up.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            State::Tls { stream, .. } => Some(stream),
+            State::Tcp(_) | State::Failed => None,
+        }
+    }
+
+    /// The application's protocol that was agreed on (RFC 7301), such as `http/1.1`.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match &self.0 {
+            State::Tls { session, .. } => session.alpn(),
+            State::Tcp(_) | State::Failed => None,
+        }
+    }
+
+    /// The version of TLS that was agreed on: `TLSv1_2` or `TLSv1_3`. `None` within the handshake.
+    #[must_use]
+    pub fn tls_version(&self) -> Option<&'static str> {
+        match &self.0 {
+            State::Tls { session, .. } => session.version().and_then(|version| version.as_str()),
+            State::Tcp(_) | State::Failed => None,
+        }
+    }
+
+    fn take(mut self) -> State {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for TlsSocket {
+    fn drop(&mut self) {
+        if let State::Tls { stream, session } = &mut self.0 {
+            // A stream that was made to block must not wait here for a peer that does not read.
+            if session.is_established() && stream.set_nonblocking(true).is_ok() {
+                session.close(stream);
+            }
+        }
+    }
+}
+
+impl TcpClientStack for TlsStack {
+    type TcpSocket = TlsSocket;
+    type Error = TlsError;
+
+    fn socket(&mut self) -> Result<TlsSocket, TlsError> {
+        Ok(TlsSocket(State::Tcp(self.os.socket()?)))
+    }
+
+    fn connect(&mut self, socket: &mut TlsSocket, remote: SocketAddr) -> nb::Result<(), TlsError> {
+        let mut state = std::mem::take(&mut socket.0);
+        let result = self.go_on(&mut state, remote);
+        match &result {
+            // The state is dropped, and its descriptor closed in order, so that the alert that says why is delivered.
+            Err(nb::Error::Other(error)) => self.note(remote, error),
+            Ok(()) | Err(nb::Error::WouldBlock) => socket.0 = state,
+        }
+        result
+    }
+
+    fn send(&mut self, socket: &mut TlsSocket, buffer: &[u8]) -> nb::Result<usize, TlsError> {
+        let (stream, session) = socket.parts()?;
+        session.send(stream, buffer)
+    }
+
+    fn receive(&mut self, socket: &mut TlsSocket, buffer: &mut [u8]) -> nb::Result<usize, TlsError> {
+        let (stream, session) = socket.parts()?;
+        session.receive(stream, buffer)
+    }
+
+    fn close(&mut self, socket: TlsSocket) -> Result<(), TlsError> {
+        drop(socket);
+        Ok(())
+    }
+}
+
+impl RaceStack for TlsStack {
+    fn attempt_error(&self, error: &TlsError) -> AttemptError {
+        error.attempt_error()
+    }
+
+    fn abort(&mut self, socket: TlsSocket) {
+        match socket.take() {
+            State::Tcp(socket) => self.os.abort(socket),
+            // It is non-blocking already; where it cannot be made so again it is closed in order.
+            State::Tls { stream, .. } => {
+                if let Ok(socket) = OsSocket::try_from(stream) {
+                    self.os.abort(socket);
+                }
+            }
+            State::Failed => {}
+        }
+    }
+}
+
+impl Pollable for TlsSocket {
+    fn sought(&self, interest: Interest) -> Sought<'_> {
+        let (stream, session) = match &self.0 {
+            State::Tcp(socket) => return socket.sought(interest),
+            State::Tls { stream, session } => (stream, session),
+            State::Failed => return Sought::Never,
+        };
+        let wants = match interest {
+            Interest::Connect => session.wants_for_handshake(),
+            Interest::Receive => session.wants_for_receive(),
+            Interest::Send => session.wants_for_send(),
+        };
+        match wants {
+            Wants { read: false, write: false } => Sought::Ready,
+            Wants { read, write } => {
+                let mut events = PollFlags::empty();
+                events.set(PollFlags::IN, read);
+                events.set(PollFlags::OUT, write);
+                Sought::Events(rustix::fd::AsFd::as_fd(stream), events)
+            }
+        }
+    }
+
+    fn found(&mut self, interest: Interest) {
+        if let State::Tcp(socket) = &mut self.0 {
+            socket.found(interest);
+        }
+    }
+}
+
+impl Waiter<TlsStack> for OsWaiter {
+    fn now(&mut self) -> Instant {
+        OsWaiter::now(self)
+    }
+
+    fn wait(
+        &mut self,
+        _: &mut TlsStack,
+        sockets: &mut [Watched<'_, TlsSocket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        self.wait_for(sockets, until)
+    }
+}
+
+fn not_connected() -> nb::Error<TlsError> {
+    nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into())
+}
