@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
@@ -40,7 +40,8 @@ impl Authority {
     #[must_use]
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
-        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        let mut parameters = parameters(&[]);
+        parameters.distinguished_name.push(DnType::CommonName, unique("authority"));
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self { certificate: parameters.self_signed(&key).expect("a certificate"), key }
     }
@@ -112,7 +113,16 @@ impl Identity {
 
 fn parameters(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    CertificateParams::new(names).expect("names")
+    let mut parameters = CertificateParams::new(names).expect("names");
+    // What it would have by default is the same for all, and an authority is found by its name.
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, unique("server"));
+    parameters
+}
+
+fn unique(what: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{what} {}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A file in PEM, removed when this is dropped.
