@@ -45,6 +45,7 @@ packages() {
     command -v unshare >/dev/null || need+=(util-linux)
     command -v curl >/dev/null || need+=(curl)
     command -v strace >/dev/null || need+=(strace)
+    command -v valgrind >/dev/null || need+=(valgrind)
     command -v python3 >/dev/null || need+=(python3)
     command -v cc >/dev/null || need+=(gcc libc6-dev)
     [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)
@@ -130,6 +131,15 @@ tests() {
     cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
 }
 
+# Instructions, code size and memory beside the figures that were accepted.
+budget() {
+    if command -v valgrind >/dev/null && has thumbv7m-none-eabi; then
+        step "what connie costs" cargo run -q $LOCKED --release -p connie-footprint -- --check
+    else
+        skip "what connie costs" "valgrind, and rustup target add thumbv7m-none-eabi"
+    fi
+}
+
 licences() {
     if command -v cargo-deny >/dev/null; then
         cargo deny --offline check licenses bans sources
@@ -154,6 +164,7 @@ cross
 step "tests" tests
 fuzz
 step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
+budget
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
 step "licences" licences
 step "demo" demo
