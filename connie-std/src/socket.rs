@@ -64,6 +64,15 @@ impl OsSocket {
         }
     }
 
+    /// Where it leads.
+    #[cfg(feature = "tls")]
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            State::Connected(stream) => stream.peer_addr(),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// The descriptor; none before `connect` and after a failure.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {

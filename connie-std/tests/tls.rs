@@ -7,9 +7,11 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use connie_core::race::Outcome;
+use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Config, Failure, TlsFailure};
 use connie_std::{
     ConnectError, ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, TlsStream,
+    connect_socket,
 };
 use connie_tests::servers::{Authority, Identity, PemFile, TlsServer};
 
@@ -286,6 +288,32 @@ fn a_race_to_the_tcp_finish_line_fails_with_its_winner() {
     assert!(matches!(error.kind(), ConnectErrorKind::Tls(address, _) if *address == bad.address()));
     let end = r#"not with TLS: certificate not valid for "name.test": it is for "other.test""#;
     assert!(error.to_string().ends_with(end), "{error}");
+}
+
+#[test]
+fn a_connection_that_leads_there_already_can_be_secured() {
+    let world = World::new();
+    let secure = |server: &TlsServer, options: &Options| {
+        let address = server.address();
+        let (socket, ..) = connect_socket(address, options).expect("a connection");
+        let tls = TlsOptions { server_name: None, ..world.options() };
+        let tls = TlsConnector::new(&tls).expect("usable options");
+        tls.secure((HOST, address.port()), socket, options)
+    };
+    let server = TlsServer::echo(&world.identity);
+    let (mut stack, mut socket) = secure(&server, &Options::default()).expect("a session");
+    assert_eq!((stack.server_name(), socket.tls_version()), (HOST.to_owned(), Some("TLSv1_3")));
+    assert_eq!(nb::block!(stack.send(&mut socket, b"question")).expect("sent"), 8);
+    let mut answer = [0; 9];
+    assert_eq!(nb::block!(stack.receive(&mut socket, &mut answer)).expect("received"), 8);
+    assert_eq!(&answer[..8], b"question");
+
+    let race = Config { deadline: Some(Duration::from_millis(50)), ..Config::all_at_once() };
+    let hasty = Options { race, ..Options::default() };
+    let error = secure(&TlsServer::silent(), &hasty).expect_err("silence");
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
+    let error = secure(&TlsServer::plain_http(), &Options::default()).expect_err("no TLS");
+    assert_eq!(error.tls_failure(), Some(TlsFailure::NotTls));
 }
 
 #[test]

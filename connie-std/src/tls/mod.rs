@@ -37,7 +37,7 @@ pub use stream::TlsStream;
 use crate::connect::{failed, race};
 use crate::error::ConnectErrorKind;
 use crate::target::split;
-use crate::{ConnectError, Options, OsWaiter, Report, Target};
+use crate::{ConnectError, Options, OsSocket, OsWaiter, Report, Target};
 
 impl TlsConnector {
     /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS is established, until every
@@ -74,18 +74,49 @@ impl TlsConnector {
         self.race(target, options).map_err(|kind| failed(target, kind))
     }
 
-    fn race(
+    /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. `socket` is connected, and nothing
+    /// of TLS has passed on it. Blocks until the handshake has completed, or the race's deadline has passed from now.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectErrorKind::Tls`], [`ConnectErrorKind::InvalidHost`], [`ConnectErrorKind::InvalidTarget`]; the connection is then
+    /// closed.
+    pub fn secure<'a>(
         &self,
-        target: Target<'_>,
+        target: impl Into<Target<'a>>,
+        socket: OsSocket,
         options: &Options,
-    ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
+    ) -> Result<(TlsStack, TlsSocket), ConnectError> {
+        let target = target.into();
+        let mut waiter = OsWaiter::new(options.canceler.clone());
+        let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
+        let secure = || {
+            let mut stack = self.stack_for(target, options)?;
+            let peer = socket.peer().map_err(ConnectErrorKind::Socket)?;
+            let failed = |error| ConnectErrorKind::Tls(peer, error);
+            let mut socket = stack.wrap(socket).map_err(failed)?;
+            finish(&mut stack, &mut socket, &mut waiter, until).map_err(failed)?;
+            Ok((stack, socket))
+        };
+        secure().map_err(|kind| failed(target, kind))
+    }
+
+    /// The stack for connections to `target`.
+    fn stack_for(&self, target: Target<'_>, options: &Options) -> Result<TlsStack, ConnectErrorKind> {
         match target {
             Target::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
             Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
             _ => {}
         }
-        let (host, _) = target.name();
-        let mut stack = self.stack(&host, options).ok_or(ConnectErrorKind::InvalidHost)?;
+        self.stack(&target.name().0, options).ok_or(ConnectErrorKind::InvalidHost)
+    }
+
+    fn race(
+        &self,
+        target: Target<'_>,
+        options: &Options,
+    ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
+        let mut stack = self.stack_for(target, options)?;
         let mut waiter = OsWaiter::new(options.canceler.clone());
         let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
         match race(&mut stack, &mut waiter, target, options) {
