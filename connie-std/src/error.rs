@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use connie_core::race::Destination;
 use connie_core::stack::{TcpError, TcpErrorKind};
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use rustix::io::Errno;
@@ -11,20 +12,33 @@ use crate::report::Report;
 
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
-pub struct OsError(io::Error);
+pub struct OsError {
+    error: io::Error,
+    /// Whether it came of binding the socket to the source address that the program asked for.
+    of_source: bool,
+}
 
 impl OsError {
     /// The error as the operating system gave it.
     #[must_use]
     pub fn as_io(&self) -> &io::Error {
-        &self.0
+        &self.error
+    }
+
+    /// The source address that the program asked for could not be had.
+    pub(crate) fn of_source(errno: Errno) -> Self {
+        OsError { error: errno.into(), of_source: true }
     }
 
     /// What it means to a race.
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
-        let code = self.0.raw_os_error().unwrap_or(0);
-        match Errno::from_io_error(&self.0) {
+        // Windows counts its socket errors from 10000.
+        let code = self.error.raw_os_error().unwrap_or(0) % 10_000;
+        let other = AttemptError::Other(u8::try_from(code).unwrap_or(0));
+        match Errno::from_io_error(&self.error) {
+            // Nothing about the destination: the program asked for an address that this machine does not have.
+            Some(Errno::ADDRNOTAVAIL) if self.of_source => other,
             Some(Errno::CONNREFUSED) => AttemptError::Refused,
             // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of a router's
             // "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there is no source address
@@ -45,33 +59,32 @@ impl OsError {
             #[cfg(unix)]
             Some(Errno::PERM) => AttemptError::Unreachable,
             Some(Errno::NETDOWN) => AttemptError::StackGone,
-            // Windows counts its socket errors from 10000.
-            _ => AttemptError::Other(u8::try_from(code % 10_000).unwrap_or(0)),
+            _ => other,
         }
     }
 }
 
 impl From<io::Error> for OsError {
     fn from(error: io::Error) -> Self {
-        OsError(error)
+        OsError { error, of_source: false }
     }
 }
 
 impl From<Errno> for OsError {
     fn from(errno: Errno) -> Self {
-        OsError(errno.into())
+        io::Error::from(errno).into()
     }
 }
 
 impl From<OsError> for io::Error {
     fn from(error: OsError) -> Self {
-        error.0
+        error.error
     }
 }
 
 impl TcpError for OsError {
     fn kind(&self) -> TcpErrorKind {
-        match self.0.kind() {
+        match self.error.kind() {
             // Not a reset: that is no end of what the peer had to say, and a body that it cuts short must not pass for whole.
             io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
             _ => TcpErrorKind::Other,
@@ -81,13 +94,13 @@ impl TcpError for OsError {
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.error.fmt(f)
     }
 }
 
 impl std::error::Error for OsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
+        Some(&self.error)
     }
 }
 
@@ -166,18 +179,15 @@ impl ConnectError {
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         let omitted = self.timeline().map_or(0, |timeline| timeline.summary().omitted_destinations);
         let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
-        let destinations = self.timeline().map(|timeline| timeline.destinations()).into_iter().flatten();
-        let lines = destinations.map(|destination| {
-            let address = destination.address();
-            let fate = match (destination.error(), destination.was_started()) {
-                (Some(error @ AttemptError::Tls(_)), _) => {
-                    self.note(address).map_or_else(|| describe(error), str::to_owned)
-                }
-                (Some(error), _) => describe(error),
-                (None, true) => "no answer".to_owned(),
-                (None, false) => "not tried".to_owned(),
-            };
-            format!("{address}: {fate}")
+        let lines = self.timeline().into_iter().flat_map(move |timeline| {
+            timeline.destinations().map(move |destination| {
+                let address = destination.address();
+                let note = match destination.error() {
+                    Some(AttemptError::Tls(_)) => self.note(address).map(str::to_owned),
+                    _ => None,
+                };
+                format!("{address}: {}", note.unwrap_or_else(|| fate(&timeline, destination)))
+            })
         });
         lines.chain(rest)
     }
@@ -211,14 +221,37 @@ impl ConnectError {
     }
 }
 
+/// What became of an address, in a few words.
+fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
+    if let Some(error) = destination.error() {
+        return describe(error);
+    }
+    if destination.was_started() {
+        return "no answer".to_owned();
+    }
+    // It waited for a socket until the end, perhaps because the stack had none left when its turn came.
+    let mut attempts = timeline.attempts();
+    match attempts.any(|attempt| attempt.destination == destination.address()) {
+        true => AttemptError::OutOfSockets.to_string(),
+        false => "not tried".to_owned(),
+    }
+}
+
 /// The error in the operating system's words where there are any.
 fn describe(error: AttemptError) -> String {
     match error {
-        AttemptError::Other(code) if code > 0 && cfg!(unix) => {
-            io::Error::from_raw_os_error(code.into()).to_string()
+        other if other == OsError::of_source(Errno::ADDRNOTAVAIL).attempt_error() => {
+            "this machine does not have the source address that was asked for".to_owned()
         }
+        AttemptError::Other(code @ 1..) => os_error(code).to_string(),
         other => other.to_string(),
     }
+}
+
+/// The operating system's error behind [`AttemptError::Other`].
+fn os_error(code: u8) -> io::Error {
+    // Windows counts its socket errors from 10000.
+    io::Error::from_raw_os_error(i32::from(code) + if cfg!(windows) { 10_000 } else { 0 })
 }
 
 impl fmt::Display for ConnectError {
@@ -314,13 +347,14 @@ fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
         Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
         Some(AttemptError::Tls(TlsFailure::ClosedEarly)) => io::ErrorKind::UnexpectedEof,
         Some(AttemptError::Tls(_)) => io::ErrorKind::InvalidData,
+        Some(AttemptError::Other(code @ 1..)) => os_error(code).kind(),
         _ => io::ErrorKind::Other,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use connie_core::{Config, Connector, Instant};
+    use connie_core::{Config, Connector, Input, Instant, Output, Race};
 
     use super::*;
     use crate::socket::OsStack;
@@ -342,6 +376,28 @@ mod tests {
         assert_eq!(timed_out(&[]).to_string(), "could not resolve name.test in the time allowed");
         let known = timed_out(&[([192, 0, 2, 1], 80).into()]);
         assert_eq!(known.to_string(), "could not connect to name.test port 80: timed out");
+    }
+
+    /// The second of three addresses finds no socket while the first keeps the only one until the program cancels.
+    fn canceled_with_one_socket() -> ConnectError {
+        let mut race = Race::<4, 2, 4>::new(&Config::all_at_once(), Instant::ZERO);
+        let addresses: Vec<_> = (1..=3).map(|n| ([192, 0, 2, n], 80).into()).collect();
+        race.handle_addresses(&addresses, Instant::ZERO);
+        let _ = race.poll_output(Instant::ZERO);
+        let Output::StartAttempt { id, .. } = race.poll_output(Instant::ZERO) else { panic!("two start") };
+        let error = AttemptError::OutOfSockets;
+        race.handle_input(Input::AttemptFailed { id, error }, Instant::ZERO);
+        race.handle_input(Input::Cancel, Instant::ZERO);
+        while !race.poll_output(Instant::ZERO).ends_drain() {}
+        let kind = ConnectErrorKind::Race(Failure::Canceled, race.timeline().into());
+        ConnectError { host: "name.test".to_owned(), port: 80, kind }
+    }
+
+    #[test]
+    fn only_an_address_that_was_asked_has_given_no_answer() {
+        let lines: Vec<_> = canceled_with_one_socket().addresses().collect();
+        let fates = ["192.0.2.1:80: no answer", "192.0.2.2:80: no socket left", "192.0.2.3:80: not tried"];
+        assert_eq!(lines, fates);
     }
 
     #[test]

@@ -117,14 +117,14 @@ impl TryFrom<TcpStream> for OsSocket {
 }
 
 impl OsStack {
-    fn open(&self, remote: SocketAddr) -> Result<OwnedFd, Errno> {
+    fn open(&self, remote: SocketAddr) -> Result<OwnedFd, OsError> {
         let fd = open_nonblocking(if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
         let source = match remote {
             SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
             SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
         };
         if let Some(source) = source {
-            rustix::net::bind(&fd, &source)?;
+            rustix::net::bind(&fd, &source).map_err(OsError::of_source)?;
         }
         Ok(fd)
     }

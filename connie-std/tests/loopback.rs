@@ -87,6 +87,17 @@ fn an_address_that_refuses_fails_the_race_by_that_name() {
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
 }
 
+/// A program that asks for a source address that is not this machine's is told so, not that the destination cannot be reached.
+#[test]
+fn a_source_address_of_somebody_else_is_the_programs_error() {
+    let (_listener, address) = listener();
+    let options = Options { source_v4: Some(Ipv4Addr::new(192, 0, 2, 1)), ..Options::default() };
+    let error = connect(address, &options).expect_err("no such source address");
+    let says = format!("{address}: this machine does not have the source address that was asked for");
+    assert_eq!(error.addresses().collect::<Vec<_>>(), [says]);
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::AddrNotAvailable);
+}
+
 #[test]
 fn no_address_is_an_error_of_its_own() {
     let error = connect(&[], &Options::default()).expect_err("nowhere to go");

@@ -112,7 +112,7 @@ impl Destination {
         }
     }
 
-    /// Whether an attempt on it was ever started.
+    /// Whether an attempt on it was ever started, one for which the stack had no socket not counted.
     #[must_use]
     pub fn was_started(&self) -> bool {
         self.started
@@ -392,7 +392,9 @@ impl<const N: usize> Destinations<N> {
 
     /// The stack had no socket for the attempt: the destination's turn has not come yet.
     pub(super) fn put_back(&mut self, place: Place, preferred: Family) {
-        let Some(entry) = self.entries.get(usize::from(place)) else { return };
+        let Some(entry) = self.entries.get_mut(usize::from(place)) else { return };
+        // One that was evicted has had an attempt before this one, any other has had none.
+        entry.started = entry.rounds > 0;
         let status = match (entry.offered, entry.rounds) {
             (false, _) => Status::Withdrawn,
             (true, 0) => Status::Fresh,
@@ -598,6 +600,16 @@ mod tests {
         table.start(next, Family::V6);
         table.put_back(next, Family::V6);
         assert_eq!(order(&mut table, 1), "ab");
+    }
+
+    #[test]
+    fn one_put_back_was_not_started_by_that() {
+        let mut table = table::<8>(&["ab"]);
+        assert_eq!(order(&mut table, 1), "ab");
+        table.evict(0, 2);
+        table.put_back(0, Family::V6);
+        table.put_back(1, Family::V6);
+        assert_eq!([0, 1].map(|place| table.get(place).unwrap().was_started()), [true, false]);
     }
 
     #[test]
