@@ -127,6 +127,21 @@ fuzz() {
     done
 }
 
+# The core's unit tests under Miri, which sees undefined behaviour in what they run of the dependencies too. Needs a nightly
+# toolchain, which not every machine can have: not run is said aloud, and is no failure.
+miri() {
+    local nightly=(cargo +nightly)
+    if "${nightly[@]}" -V >/dev/null 2>&1 && ! "${nightly[@]}" miri --version >/dev/null 2>&1; then
+        rustup +nightly component add miri rust-src >"$LOG/miri" 2>&1
+    fi
+    if ! "${nightly[@]}" miri --version >/dev/null 2>&1; then
+        printf 'NOT RUN under Miri: needs rustup toolchain install nightly --component miri,rust-src\n' >&2
+        return 0
+    fi
+    step "the core's unit tests under Miri" env CARGO_TARGET_DIR=target/miri \
+        timeout 600 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
+}
+
 tests() {
     cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
 }
@@ -162,6 +177,7 @@ step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
 step "lint connie-std without its features" cargo clippy -q $LOCKED -p connie-std --no-default-features --all-targets -- -D warnings
 cross
 step "tests" tests
+miri
 fuzz
 step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
 budget

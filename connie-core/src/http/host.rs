@@ -209,8 +209,10 @@ mod tests {
     /// Random texts of the characters that addresses are made of, most of them wrong.
     #[test]
     fn an_address_is_one_where_the_standard_library_says_so() {
+        // Miri takes a thousand times as long for each.
+        let texts = if cfg!(miri) { 400 } else { 200_000 };
         let (mut state, mut addresses) = (0x5eed_u64, 0);
-        for _ in 0..200_000 {
+        for _ in 0..texts {
             let mut text = String::new();
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let mut rest = state >> 8;
@@ -222,7 +224,7 @@ mod tests {
             addresses += usize::from(valid);
             assert_eq!(is_ipv6(text.as_bytes()), valid, "{text}");
         }
-        assert!(addresses > 1000, "{addresses}");
+        assert!(addresses > texts / 200, "{addresses}");
         for text in [
             "1:2:3:4:5:6:7:8",
             "1:2:3:4:5:6:1.2.3.4",
