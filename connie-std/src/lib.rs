@@ -31,6 +31,8 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 mod report;
 pub mod resolve;

@@ -94,6 +94,9 @@ pub enum Event {
         /// Why.
         error: LookupError,
     },
+    /// A service record was met. It changes nothing: what follows from it is told by the other events.
+    #[cfg(feature = "dns")]
+    Service(ServiceRecord),
 }
 
 /// The addresses of one family.
@@ -165,7 +168,11 @@ impl<'a> Watch<'a> {
 }
 
 mod old;
+#[cfg(feature = "dns")]
+mod service;
 pub(crate) use old::{Resolved, resolve};
+#[cfg(feature = "dns")]
+pub use service::ServiceRecord;
 
 /// Which resolver a [`connect`](crate::connect) uses.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,224 @@
+//! One look-up: the questions about a name that are asked side by side, and what they add up to.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use connie_core::{Families, Family, Instant};
+
+use super::message::{Found, Kind, Name};
+use super::pursuit::{Context, Pursuit};
+use super::services::Services;
+use crate::resolve::{Answer, Event, Lookup, LookupError, Watch};
+
+/// How long a name that has no address of its own waits for a service record that may lead elsewhere.
+const SERVICE_WAIT: Duration = Duration::from_secs(1);
+
+/// A look-up by DNS.
+pub(super) struct DnsLookup {
+    context: Context,
+    port: u16,
+    addresses: Addresses,
+    services: Option<Services>,
+    told: [Told; 2],
+    /// Until when the last of the families that have no address waits for the service records.
+    waits_until: Option<Instant>,
+    events: VecDeque<Event>,
+}
+
+/// The addresses of one name: one question for each family.
+pub(super) struct Addresses {
+    pub(super) name: Name,
+    /// AAAA before A: "a client ... SHOULD send the AAAA query first" (RFC 8305 section 3).
+    by_family: [(Family, Option<Pursuit>); 2],
+}
+
+impl Addresses {
+    /// Begins to ask for those of `families`.
+    pub(super) fn new(name: &Name, families: Families, context: &Context, now: Instant) -> Self {
+        let begin = |family: Family, kind| {
+            let pursuit = families.allow(family).then(|| Pursuit::new(kind, name, context, now));
+            (family, pursuit)
+        };
+        let by_family = [begin(Family::V6, Kind::Aaaa), begin(Family::V4, Kind::A)];
+        Addresses { name: name.clone(), by_family }
+    }
+
+    pub(super) fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
+        self.by_family.iter().filter_map(|(_, pursuit)| pursuit.as_ref())
+    }
+
+    pub(super) fn poll(&mut self, context: &Context, now: Instant) {
+        for (_, pursuit) in &mut self.by_family {
+            if let Some(pursuit) = pursuit {
+                pursuit.poll(context, now);
+            }
+        }
+    }
+
+    /// What is known of a family's addresses.
+    pub(super) fn known(&self, family: Family) -> Known<'_> {
+        let pursuit = self.by_family.iter().find(|(of, _)| *of == family).and_then(|(_, of)| of.as_ref());
+        match pursuit.map(Pursuit::end) {
+            None => Known::Answered(&[], None),
+            Some(None) => Known::Pending,
+            Some(Some(Err(error))) => Known::Failed(error),
+            Some(Some(Ok(reply))) => match &reply.found {
+                Found::Addresses(addresses) => Known::Answered(addresses, reply.ttl),
+                _ => Known::Answered(&[], reply.ttl),
+            },
+        }
+    }
+}
+
+/// What is known of the addresses of one family.
+pub(super) enum Known<'a> {
+    Pending,
+    Failed(&'a LookupError),
+    Answered(&'a [IpAddr], Option<u32>),
+}
+
+/// What the caller was told of one family.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Nothing,
+    Hints(Vec<SocketAddr>),
+    /// Its answer; none after a failure.
+    Answer(Vec<SocketAddr>),
+}
+
+impl DnsLookup {
+    /// Begins to ask for `families` of `name`, and for the service records of `service` where there is such a name.
+    pub(super) fn new(
+        name: &Name,
+        port: u16,
+        families: Families,
+        service: Option<Name>,
+        context: Context,
+        now: Instant,
+    ) -> Self {
+        let addresses = Addresses::new(name, families, &context, now);
+        let services = service.map(|service| Services::new(service, port, families, &context, now));
+        let told = [Told::default(), Told::default()];
+        let mut lookup = DnsLookup {
+            context,
+            port,
+            addresses,
+            services,
+            told,
+            waits_until: None,
+            events: VecDeque::new(),
+        };
+        // The first queries leave now, and what the cache has is told by the first poll.
+        lookup.go_on(now);
+        lookup
+    }
+
+    fn go_on(&mut self, now: Instant) {
+        self.addresses.poll(&self.context, now);
+        if let Some(services) = &mut self.services {
+            services.poll(&self.addresses, &self.context, now);
+            self.events.extend(services.take_events());
+        }
+        for index in 0..self.told.len() {
+            self.tell(index, now);
+        }
+    }
+
+    /// Tells what is new of one family.
+    fn tell(&mut self, index: usize, now: Instant) {
+        let (family, pursuit) = &self.addresses.by_family[index];
+        if pursuit.is_none() {
+            return;
+        }
+        let family = *family;
+        let (mut list, mut ttl) = (Vec::new(), None);
+        if let Some(services) = &self.services {
+            services.destinations(family, &self.addresses, &mut list);
+        }
+        let error = match self.addresses.known(family) {
+            Known::Pending => {
+                let hints = Told::Hints(list.clone());
+                if !list.is_empty() && self.told[index] != hints {
+                    self.told[index] = hints;
+                    self.events.push_back(Event::Hinted(answer(family, list, None)));
+                }
+                return;
+            }
+            Known::Failed(error) => Some(error.clone()),
+            Known::Answered(addresses, seconds) => {
+                for ip in addresses {
+                    add(&mut list, SocketAddr::new(*ip, self.port));
+                }
+                ttl = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+                None
+            }
+        };
+        if list.is_empty() && self.told[index] != Told::Answer(Vec::new()) && self.waits(index, now) {
+            return;
+        }
+        let told = Told::Answer(list.clone());
+        if self.told[index] == told {
+            return;
+        }
+        self.told[index] = told;
+        self.events.push_back(match error {
+            Some(error) if list.is_empty() => Event::Failed { family, error },
+            _ => Event::Answered(answer(family, list, ttl)),
+        });
+    }
+
+    /// Whether a family without an address is not told yet: it is the last that the race waits for, and a service record may still lead
+    /// to one.
+    fn waits(&mut self, index: usize, now: Instant) -> bool {
+        let last = self.told.iter().enumerate().all(|(other, told)| {
+            let asked = self.addresses.by_family[other].1.is_some();
+            other == index || !asked || *told == Told::Answer(Vec::new())
+        });
+        if !last || !self.services.as_ref().is_some_and(Services::is_pending) {
+            return false;
+        }
+        now < *self.waits_until.get_or_insert(now + SERVICE_WAIT)
+    }
+
+    fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
+        self.addresses.pursuits().chain(self.services.iter().flat_map(Services::pursuits))
+    }
+}
+
+impl Lookup for DnsLookup {
+    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        for pursuit in self.pursuits() {
+            pursuit.watch(watch);
+        }
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Event> {
+        if self.events.is_empty() {
+            self.go_on(now);
+        }
+        self.events.pop_front()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let waits = self.waits_until.filter(|_| self.services.as_ref().is_some_and(Services::is_pending));
+        let held = self.told.iter().zip(&self.addresses.by_family).any(|(told, (_, pursuit))| {
+            pursuit.as_ref().is_some_and(|pursuit| pursuit.end().is_some())
+                && !matches!(told, Told::Answer(_))
+        });
+        let waits = waits.filter(|_| held);
+        self.pursuits().filter_map(Pursuit::wake_at).chain(waits).min()
+    }
+}
+
+fn answer(family: Family, addresses: Vec<SocketAddr>, ttl: Option<Duration>) -> Answer {
+    Answer { family, addresses, ttl, ordered: false }
+}
+
+/// Adds a destination that the list does not have yet.
+pub(super) fn add(list: &mut Vec<SocketAddr>, destination: SocketAddr) {
+    if !list.contains(&destination) {
+        list.push(destination);
+    }
+}

@@ -1,0 +1,219 @@
+//! DNS spoken directly: [`Dns`] asks name servers itself, side by side for each kind of record, and without a thread.
+//!
+//! The system's resolver answers when the slowest of its questions is answered or given up. [`Dns`] gives a race the first answer
+//! when it comes, and the others later.
+//!
+//! ```
+//! use connie_std::dns::Dns;
+//!
+//! let dns = Dns::from_resolv_conf("nameserver 192.0.2.53\nnameserver 2001:db8::53\noptions timeout:2");
+//! assert_eq!(dns.servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+//! ```
+//!
+//! # What it does
+//!
+//! - **AAAA and A are asked side by side**, AAAA first (RFC 8305 section 3), each from a port of its own with a random id. An answer
+//!   counts only where it comes from the server that was asked and repeats id and question.
+//! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a server is asked again
+//!   after 1 s, then after twice that and so on. NXDOMAIN is an answer; SERVFAIL and REFUSED are failures.
+//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again without. What is longer is
+//!   fetched over TCP (RFC 7766).
+//! - **Aliases** (CNAME) are followed within an answer, in any order, and asked for where the server has not.
+//! - **Answers are [kept](Cache)** for their time to live, for at most a minute, for all connections that share the [`Dns`].
+//! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it says of a name
+//!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
+//! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
+//!   address hints join the race until the addresses are there, and their target names and ports are followed. A late one, or none,
+//!   keeps nothing waiting. One that leads to another place where HTTP/1.1 is not spoken is
+//!   [reported](crate::resolve::ServiceRecord) and left aside; so is one that demands what is not understood.
+//!
+//! # What it does not
+//!
+//! Names are taken as they are: the `search` list and `ndots` of resolv.conf are not applied. Names that only the system knows (mDNS,
+//! NIS, a VPN's own resolver) are for the system's resolver. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS,
+//! and no DNSSEC.
+
+mod cache;
+mod config;
+mod exchange;
+mod hosts;
+mod lookup;
+mod message;
+mod pursuit;
+mod query;
+mod service;
+mod services;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connie_core::resolution::QueryError;
+use connie_core::{Families, Family, Instant};
+
+pub use self::cache::Cache;
+use self::config::ResolvConf;
+pub use self::config::parse_server;
+use self::exchange::Timing;
+use self::lookup::DnsLookup;
+use self::message::{Name, Transport};
+use self::pursuit::Context;
+use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+
+/// A resolver that asks name servers itself. Clones share their [`Cache`].
+#[derive(Clone, Debug)]
+pub struct Dns {
+    /// The servers, the first to be asked first. With none every look-up fails.
+    pub servers: Vec<SocketAddr>,
+    /// How often a silent server is asked: 1 to 255 times; 0 counts as 1. Default: 3.
+    pub attempts: u8,
+    /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in all, and the longest
+    /// pause before it is asked again. Default: 5 s.
+    pub timeout: Duration,
+    /// Whether everything is asked over TCP (`use-vc` in resolv.conf). Default: no.
+    pub tcp: bool,
+    /// The hosts file, which beats the servers. Default: the system's.
+    pub hosts_file: Option<PathBuf>,
+    /// When service records are asked for.
+    pub https_records: HttpsRecords,
+    /// The answers that came lately.
+    pub cache: Cache,
+}
+
+/// When the service records of an HTTPS server (RFC 9460) are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpsRecords {
+    /// Never.
+    Never,
+    /// For connections to port 443. The records of a name speak of its HTTPS service; a connection to another port is most likely
+    /// to be for something else.
+    #[default]
+    Port443,
+    /// Always: every connection is for HTTPS. The records for another port than 443 have a name of their own, such as
+    /// `_8443._https.example.org`.
+    Always,
+}
+
+impl Dns {
+    /// How often a silent server is asked unless told otherwise.
+    pub const DEFAULT_ATTEMPTS: u8 = 3;
+    /// How long the last query waits unless told otherwise: as long as the C library's resolver.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// A resolver that asks these servers, with a cache of its own.
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Dns {
+            servers: servers.into_iter().collect(),
+            attempts: Self::DEFAULT_ATTEMPTS,
+            timeout: Self::DEFAULT_TIMEOUT,
+            tcp: false,
+            hosts_file: Some(hosts::system_path()),
+            https_records: HttpsRecords::default(),
+            cache: Cache::new(),
+        }
+    }
+
+    /// A resolver that asks the system's servers: those of `/etc/resolv.conf` as it is now, and the one on this machine where there is
+    /// no such file or it names none.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is there and cannot be read, and on Windows, which has none.
+    pub fn system() -> io::Result<Self> {
+        if cfg!(windows) {
+            let text = "there is no resolv.conf on Windows: name the servers, or use the system's resolver";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        match std::fs::read_to_string("/etc/resolv.conf") {
+            Ok(text) => Ok(Self::from_resolv_conf(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::from_resolv_conf("")),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A resolver that does what the text of a resolv.conf(5) says. Honoured are `nameserver`, of which the first three count, and the
+    /// options `timeout`, `attempts` and `use-vc`; everything else is passed over.
+    #[must_use]
+    pub fn from_resolv_conf(text: &str) -> Self {
+        let conf = ResolvConf::parse(text);
+        let default = Self::new(conf.servers);
+        Dns {
+            attempts: conf.attempts.unwrap_or(default.attempts),
+            timeout: conf.timeout.unwrap_or(default.timeout),
+            tcp: conf.tcp,
+            ..default
+        }
+    }
+
+    /// The name of the service records to ask for.
+    fn service(&self, name: &Name, port: u16) -> Option<Name> {
+        match self.https_records {
+            HttpsRecords::Never => None,
+            HttpsRecords::Port443 if port != 443 => None,
+            HttpsRecords::Port443 | HttpsRecords::Always => name.of_https_service(port),
+        }
+    }
+}
+
+impl Resolve for Dns {
+    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+        let &Question { host, port, families, clock, .. } = question;
+        let hosts = self.hosts_file.as_deref().map(|path| hosts::look_up(path, host)).unwrap_or_default();
+        if !hosts.is_empty() {
+            return Box::new(Known::addresses(&hosts, port, families));
+        }
+        let Some(name) = Name::parse(host) else {
+            return Box::new(Known::no_name(families));
+        };
+        let context = Context {
+            servers: Arc::from(self.servers.as_slice()),
+            timing: Timing { attempts: self.attempts.max(1), timeout: self.timeout },
+            transport: if self.tcp { Transport::Tcp } else { Transport::Udp },
+            cache: self.cache.clone(),
+            clock,
+        };
+        let service = self.service(&name, port);
+        Box::new(DnsLookup::new(&name, port, families, service, context, now))
+    }
+}
+
+/// A look-up that has ended before it began.
+struct Known(VecDeque<Event>);
+
+impl Known {
+    fn new(families: Families, event: impl Fn(Family) -> Event) -> Self {
+        let asked = [Family::V6, Family::V4].into_iter().filter(|family| families.allow(*family));
+        Known(asked.map(event).collect())
+    }
+
+    fn addresses(addresses: &[IpAddr], port: u16, families: Families) -> Self {
+        Self::new(families, |family| {
+            let of_family = addresses.iter().filter(|ip| ip.is_ipv6() == (family == Family::V6));
+            let addresses = of_family.map(|ip| SocketAddr::new(*ip, port)).collect();
+            Event::Answered(Answer { family, addresses, ttl: None, ordered: false })
+        })
+    }
+
+    /// What cannot be written into a query.
+    fn no_name(families: Families) -> Self {
+        let detail = "no name that DNS can hold: its labels must have 1 to 63 octets of ASCII";
+        let error = LookupError { kind: QueryError::NoSuchName, detail: Some(detail.to_owned()) };
+        Self::new(families, |family| Event::Failed { family, error: error.clone() })
+    }
+}
+
+impl Lookup for Known {
+    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+
+    fn poll(&mut self, _: Instant) -> Option<Event> {
+        self.0.pop_front()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}

@@ -1,0 +1,248 @@
+//! One question on its way: an exchange with its sockets.
+//!
+//! Each question has a socket of its own to each server that it asks, so that the port is as hard to guess as the id (RFC 5452
+//! section 9.2), and so that an answer can only be taken for the question that it was given to. Two questions from one port
+//! would also be lost on the routers that mistake the second for a copy of the first. The sockets are connected: the kernel passes
+//! on what comes from the server's address and port alone, and tells when nobody is there.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{Instant, RaceStack};
+
+use super::exchange::{Exchange, Outcome, Problem, Timing, Todo};
+use super::message::{Question, Transport};
+use crate::resolve::{Readiness, Watch};
+use crate::socket::{OsSocket, OsStack};
+
+/// The largest datagram that is taken in. A query allows 1,232 octets; a server may not keep to that.
+const LARGEST_DATAGRAM: usize = 4_096;
+/// How many datagrams of one socket are read in a row: a flood must not keep the race waiting.
+const DATAGRAMS_IN_A_ROW: usize = 16;
+
+/// A question that is being asked.
+pub(super) struct Query {
+    exchange: Exchange,
+    servers: Arc<[SocketAddr]>,
+    /// Those to each server.
+    sockets: Vec<Sockets>,
+    /// Why it cannot be asked at all.
+    dead: Option<String>,
+}
+
+#[derive(Default)]
+struct Sockets {
+    udp: Option<UdpSocket>,
+    tcp: Option<Stream>,
+}
+
+impl Query {
+    /// Asks. The first query is sent by the first [`poll`](Self::poll).
+    pub(super) fn new(
+        question: Question,
+        servers: &Arc<[SocketAddr]>,
+        timing: Timing,
+        transport: Transport,
+        now: Instant,
+    ) -> Self {
+        let (ids, dead) = match random_ids(servers.len()) {
+            Ok(ids) => (ids, None),
+            Err(error) => (Vec::new(), Some(format!("no random numbers: {error}"))),
+        };
+        Query {
+            exchange: Exchange::new(question, timing, transport, ids, now),
+            sockets: servers.iter().map(|_| Sockets::default()).collect(),
+            servers: Arc::clone(servers),
+            dead,
+        }
+    }
+
+    /// What is asked.
+    pub(super) fn question(&self) -> &Question {
+        self.exchange.question()
+    }
+
+    /// Reads what has come, and sends what is due. The outcome once it has ended; no socket is open then.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Outcome> {
+        if let Some(reason) = &self.dead {
+            let problem = |_: &SocketAddr| Problem::Unreachable(reason.clone());
+            return Some(Err(self.servers.iter().map(problem).collect()));
+        }
+        // What has come counts before what has not come in time.
+        for index in 0..self.sockets.len() {
+            self.read_datagrams(index, now);
+            self.go_on_with_stream(index, now);
+        }
+        while let Some(todo) = self.exchange.poll(now) {
+            match todo {
+                Todo::Send(index, message) => {
+                    if let Err(error) = self.send(index, &message) {
+                        self.exchange.datagram_failed(index, reason(&error), now);
+                    }
+                }
+                Todo::Connect(index, message) => {
+                    self.sockets[index].tcp = Some(Stream::new(self.servers[index], &message));
+                    self.go_on_with_stream(index, now);
+                }
+                Todo::Close(index) => self.sockets[index] = Sockets::default(),
+            }
+        }
+        self.exchange.outcome()
+    }
+
+    fn send(&mut self, index: usize, message: &[u8]) -> io::Result<()> {
+        let socket = match &mut self.sockets[index].udp {
+            Some(socket) => socket,
+            none => none.insert(open_udp(self.servers[index])?),
+        };
+        match socket.send(message) {
+            Ok(_) => Ok(()),
+            // Lost before it left: it will be sent again as any that is lost on the way.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_datagrams(&mut self, index: usize, now: Instant) {
+        let mut packet = [0; LARGEST_DATAGRAM];
+        for _ in 0..DATAGRAMS_IN_A_ROW {
+            let Some(socket) = &self.sockets[index].udp else { return };
+            match socket.recv(&mut packet) {
+                Ok(length) => self.exchange.received(index, &packet[..length], Transport::Udp, now),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => return self.exchange.datagram_failed(index, reason(&error), now),
+            }
+        }
+    }
+
+    fn go_on_with_stream(&mut self, index: usize, now: Instant) {
+        let Some(stream) = &mut self.sockets[index].tcp else { return };
+        match stream.go_on() {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                self.exchange.received(index, &message, Transport::Tcp, now);
+                // Unless that has settled it, or set it on another way.
+                self.exchange.stream_failed(index, "it answered something else", now);
+            }
+            Err(error) => self.exchange.stream_failed(index, reason(&error), now),
+        }
+    }
+
+    /// When to [`poll`](Self::poll) though nothing has come.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.exchange.wake_at()
+    }
+
+    /// Lends the descriptors that it waits for.
+    pub(super) fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        for Sockets { udp, tcp } in &self.sockets {
+            if let Some(udp) = udp {
+                watch.read(udp);
+            }
+            if let Some((tcp, fd)) = tcp.as_ref().and_then(|tcp| Some((tcp, tcp.socket.fd()?))) {
+                let readiness = if tcp.is_sent() { Readiness::Read } else { Readiness::Write };
+                watch.entries.push((fd, readiness));
+            }
+        }
+    }
+}
+
+/// A UDP socket on a port that the system draws, connected to `server`.
+fn open_udp(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+/// A query over TCP (RFC 7766): each message goes after its length.
+struct Stream {
+    server: SocketAddr,
+    stack: OsStack,
+    socket: OsSocket,
+    /// The query with its length before it, and how much of it was sent.
+    query: Vec<u8>,
+    sent: usize,
+    /// The answer so far, with its length before it.
+    answer: Vec<u8>,
+}
+
+impl Stream {
+    fn new(server: SocketAddr, message: &[u8]) -> Self {
+        // A query is no longer than a name and two headers.
+        let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+        // In one piece: "clients ... SHOULD" send both in one segment (RFC 7766 section 8).
+        let query = [&length.to_be_bytes(), message].concat();
+        let (stack, socket) = (OsStack::default(), OsSocket::default());
+        Stream { server, stack, socket, query, sent: 0, answer: Vec::new() }
+    }
+
+    fn is_sent(&self) -> bool {
+        self.sent == self.query.len()
+    }
+
+    /// Connects, sends and receives as far as that goes without waiting. The answer, once it is there.
+    fn go_on(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.go_on_or_block() {
+            Ok(answer) => Ok(Some(answer)),
+            Err(nb::Error::WouldBlock) => Ok(None),
+            Err(nb::Error::Other(error)) => Err(error),
+        }
+    }
+
+    fn go_on_or_block(&mut self) -> nb::Result<Vec<u8>, io::Error> {
+        self.stack.connect(&mut self.socket, self.server).map_err(|error| error.map(io::Error::from))?;
+        while !self.is_sent() {
+            let sent = self.stack.send(&mut self.socket, &self.query[self.sent..]);
+            // No more than was to be sent.
+            self.sent += sent.map_err(|error| error.map(io::Error::from))?;
+        }
+        loop {
+            if let Some((length, answer)) = self.answer.split_first_chunk::<2>() {
+                let length = usize::from(u16::from_be_bytes(*length));
+                if let Some(answer) = answer.get(..length) {
+                    return Ok(answer.to_vec());
+                }
+            }
+            let mut buffer = [0; LARGEST_DATAGRAM];
+            let received = self.stack.receive(&mut self.socket, &mut buffer);
+            match received.map_err(|error| error.map(io::Error::from))? {
+                0 => return Err(nb::Error::Other(ErrorKind::UnexpectedEof.into())),
+                length => self.answer.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Nothing is left to be said: no TIME-WAIT.
+        self.stack.abort(std::mem::take(&mut self.socket));
+    }
+}
+
+/// As many ids as there are servers, from the system's source of randomness.
+fn random_ids(count: usize) -> Result<Vec<u16>, getrandom::Error> {
+    let mut bytes = vec![0; 2 * count];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect())
+}
+
+/// The operating system's words for an error, without the number that std adds.
+fn reason(error: &io::Error) -> String {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return "the connection was closed before the answer".to_owned();
+    }
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,219 @@
+//! The service records of a name (RFC 9460), followed to the addresses that they lead to.
+//!
+//! A client of HTTP/1.1 over TCP can do without them, so they never keep the race waiting: what they add joins it (section 3: the
+//! name's own addresses stay good where they are "SVCB-optional").
+
+use std::net::{IpAddr, SocketAddr};
+
+use connie_core::{Families, Family, Instant};
+
+use super::lookup::{Addresses, Known, add};
+use super::message::{Found, Kind, Name};
+use super::pursuit::{Context, Pursuit};
+use super::service::{Service, ServiceFault};
+use crate::resolve::{Event, ServiceRecord};
+
+/// How many aliases (records with priority 0) are followed. Section 2.4.2 demands a limit and leaves it open.
+const MOST_ALIASES: u8 = 4;
+/// How many names beside the one that was asked for are looked up.
+const MOST_TARGETS: usize = 4;
+
+/// The service records of a name, and what is known of the names that they lead to.
+pub(super) struct Services {
+    /// The question for the records, of the name that was asked for or the one that aliases have led to.
+    pursuit: Pursuit,
+    asked: Name,
+    /// Whether its answer was taken.
+    ended: bool,
+    aliases: u8,
+    port: u16,
+    families: Families,
+    targets: Vec<Addresses>,
+    endpoints: Vec<Endpoint>,
+    events: Vec<Event>,
+}
+
+/// Where the service is to be had, in the order of preference.
+struct Endpoint {
+    target: Target,
+    port: u16,
+    hints: Vec<IpAddr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// The name that was asked for.
+    Origin,
+    /// The one with this index in `targets`.
+    Other(usize),
+}
+
+impl Services {
+    /// Begins to ask for the records of `name`, which are about the service on `port`.
+    pub(super) fn new(name: Name, port: u16, families: Families, context: &Context, now: Instant) -> Self {
+        Services {
+            pursuit: Pursuit::new(Kind::Https, &name, context, now),
+            asked: name,
+            ended: false,
+            aliases: 0,
+            port,
+            families,
+            targets: Vec::new(),
+            endpoints: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Goes on as far as possible without waiting.
+    pub(super) fn poll(&mut self, origin: &Addresses, context: &Context, now: Instant) {
+        // Each turn waits, ends, or follows one more alias.
+        while !self.ended {
+            self.pursuit.poll(context, now);
+            let found = match self.pursuit.end() {
+                None => break,
+                Some(Ok(reply)) => reply.found.clone(),
+                Some(Err(_)) => Found::NoData,
+            };
+            match found {
+                Found::Services(records) => self.take(records, origin, context, now),
+                _ => self.ended = true,
+            }
+        }
+        for target in &mut self.targets {
+            target.poll(context, now);
+        }
+    }
+
+    /// Takes the records of one answer.
+    fn take(&mut self, mut records: Vec<Service>, origin: &Addresses, context: &Context, now: Instant) {
+        self.ended = true;
+        if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceFault::Malformed)) {
+            // "the client MUST reject the entire RRSet" (section 2.2).
+            return self.report(malformed, false);
+        }
+        // "if any AliasMode record is present, the client MUST ignore" the others (section 2.4.1).
+        if let Some(alias) = records.iter().find(|record| record.is_alias()) {
+            return self.follow(alias, origin, context, now);
+        }
+        records.sort_by_key(|record| record.priority);
+        let mut endpoints = Vec::new();
+        for record in &records {
+            let endpoint = self.endpoint(record, origin, context, now);
+            self.report(record, endpoint.is_some());
+            endpoints.extend(endpoint);
+        }
+        // Without a record of use the name that aliases led to is what there is (section 3).
+        if !endpoints.is_empty() {
+            self.endpoints = endpoints;
+        }
+    }
+
+    /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such service (section 2.5.1), which
+    /// a client that can do without the records leaves aside.
+    fn follow(&mut self, alias: &Service, origin: &Addresses, context: &Context, now: Instant) {
+        let Some(name) = alias.target.clone().filter(|_| self.aliases < MOST_ALIASES) else { return };
+        let Some(target) = self.target(&name, origin, context, now) else { return };
+        self.report(alias, true);
+        self.aliases += 1;
+        self.endpoints = vec![Endpoint { target, port: self.port, hints: Vec::new() }];
+        self.pursuit = Pursuit::new(Kind::Https, &name, context, now);
+        self.asked = name;
+        self.ended = false;
+    }
+
+    /// The endpoint of a record; `None` where it is of no use.
+    fn endpoint(
+        &mut self,
+        record: &Service,
+        origin: &Addresses,
+        context: &Context,
+        now: Instant,
+    ) -> Option<Endpoint> {
+        if record.fault.is_some() {
+            return None;
+        }
+        // A record reached through an alias of DNS (CNAME) stands at that alias's target, which has the same addresses.
+        let at_owner = record.target.as_ref().is_none_or(|target| *target == record.owner);
+        let is_origin = at_owner && self.asked == origin.name;
+        let name = record.target.as_ref().unwrap_or(&record.owner);
+        let port = record.port.unwrap_or(self.port);
+        let is_same = (is_origin || *name == origin.name) && port == self.port;
+        // Another place that does not speak http/1.1 is of no use. At the same place the name's own addresses are raced in any
+        // case, and the hints are as good as these.
+        if port == 0 || !(record.http1 || is_same) {
+            return None;
+        }
+        let target = if is_origin { Target::Origin } else { self.target(name, origin, context, now)? };
+        Some(Endpoint { target, port, hints: record.hints.clone() })
+    }
+
+    /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where there is no room.
+    fn target(&mut self, name: &Name, origin: &Addresses, context: &Context, now: Instant) -> Option<Target> {
+        if *name == origin.name {
+            return Some(Target::Origin);
+        }
+        let known = self.targets.iter().position(|target| target.name == *name);
+        if known.is_none() {
+            if self.targets.len() >= MOST_TARGETS {
+                return None;
+            }
+            self.targets.push(Addresses::new(name, self.families, context, now));
+        }
+        Some(Target::Other(known.unwrap_or(self.targets.len() - 1)))
+    }
+
+    fn report(&mut self, record: &Service, used: bool) {
+        let target = record.target.as_ref().unwrap_or(&record.owner).to_string();
+        self.events.push(Event::Service(ServiceRecord {
+            owner: record.owner.to_string(),
+            priority: record.priority,
+            target,
+            port: record.port.unwrap_or(self.port),
+            alpn: record.alpn.clone(),
+            http1: record.http1,
+            used,
+            fault: record.fault.map(|fault| match fault {
+                ServiceFault::Malformed => "malformed".to_owned(),
+                ServiceFault::Mandatory(key) => format!("demands that key {key} be understood"),
+            }),
+        }));
+    }
+
+    /// What there is to report of the records that have come.
+    pub(super) fn take_events(&mut self) -> impl Iterator<Item = Event> {
+        self.events.drain(..)
+    }
+
+    /// Adds the destinations of a family to `list`: of each endpoint its addresses, and its hints as long as there is no answer
+    /// (section 7.3: "SHOULD use those in place of" the hints).
+    pub(super) fn destinations(&self, family: Family, origin: &Addresses, list: &mut Vec<SocketAddr>) {
+        if !self.families.allow(family) {
+            return;
+        }
+        for endpoint in &self.endpoints {
+            let known = match endpoint.target {
+                Target::Origin => origin.known(family),
+                Target::Other(index) => self.targets[index].known(family),
+            };
+            let of_family = |ip: &&IpAddr| ip.is_ipv6() == (family == Family::V6);
+            match known {
+                Known::Answered(addresses, _) => {
+                    addresses.iter().for_each(|ip| add(list, SocketAddr::new(*ip, endpoint.port)));
+                }
+                Known::Pending | Known::Failed(_) => {
+                    let hints = endpoint.hints.iter().filter(of_family);
+                    hints.for_each(|ip| add(list, SocketAddr::new(*ip, endpoint.port)));
+                }
+            }
+        }
+    }
+
+    /// Whether more may come of them.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.ended || self.targets.iter().flat_map(Addresses::pursuits).any(|it| it.end().is_none())
+    }
+
+    pub(super) fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
+        std::iter::once(&self.pursuit).chain(self.targets.iter().flat_map(Addresses::pursuits))
+    }
+}

@@ -1,0 +1,45 @@
+//! What a resolver reports of a service record.
+
+use std::fmt;
+
+/// A service record (RFC 9460) that a look-up has met.
+///
+/// Such a record tells where else a service is to be had, and what it speaks. The look-up follows it by itself; this is for
+/// programs that want to know, or to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceRecord {
+    /// The record's name.
+    pub owner: String,
+    /// 0 for an alias of the whole service; otherwise the least number is preferred.
+    pub priority: u16,
+    /// The name of the host that has the service.
+    pub target: String,
+    /// Its port.
+    pub port: u16,
+    /// The protocols that the record lists, as TLS names them (ALPN).
+    pub alpn: Vec<String>,
+    /// Whether the service speaks `http/1.1`: it does unless the record says that only what it lists is spoken.
+    pub http1: bool,
+    /// Whether the race goes by it. One that leads to another place where `http/1.1` is not spoken is of no use to it.
+    pub used: bool,
+    /// Why it cannot be used, where it is not because of what it speaks.
+    pub fault: Option<String>,
+}
+
+impl fmt::Display for ServiceRecord {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTPS record of {}: ", self.owner)?;
+        match &self.fault {
+            Some(fault) => return f.write_str(fault),
+            None if self.priority == 0 => return write!(f, "alias of {}", self.target),
+            None => write!(f, "{} port {}", self.target, self.port)?,
+        }
+        if !self.alpn.is_empty() {
+            write!(f, ", speaks {}", self.alpn.join(", "))?;
+        }
+        f.write_str(if self.http1 { "" } else { " but not http/1.1" })?;
+        f.write_str(if self.used { "" } else { "; not used" })
+    }
+}
