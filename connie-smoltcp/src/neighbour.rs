@@ -3,10 +3,13 @@
 //! smoltcp asks for one neighbour a second for the whole interface, in the order of its sockets: a race to four addresses on the link, of
 //! which the first is dead, would ask for the others one, two and three seconds late, or never. The standards limit the rate for each
 //! neighbour instead (RFC 1122 section 2.3.2.1: "1 per second per destination"; RFC 4861 section 10: RETRANS_TIMER, "1,000 milliseconds").
-//! So a connection attempt whose SYN has not left sends its own question, and the answer fills smoltcp's cache as any other does.
+//! So the stack sends a question of its own for each connection attempt whose SYN has not left, and the answer fills smoltcp's cache as any
+//! other does. What smoltcp asks is noted too, so that one neighbour is asked for twice in a second at most, and seldom.
 
 use core::time::Duration;
 
+use connie_core::Instant;
+use heapless::Vec;
 use smoltcp::phy::TxToken;
 #[cfg(feature = "ipv4")]
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr};
@@ -16,7 +19,36 @@ use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv6Packet, Ipv6Repr, NdiscRepr};
 
 /// The least time between two questions for the same neighbour.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many neighbours are remembered: as many as smoltcp's cache holds.
+const REMEMBERED: usize = 8;
+
+/// The neighbours that were asked for of late, and when. It outlives the attempts: one that is evicted and comes back must not ask again too
+/// soon.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The newest last.
+    list: Vec<(IpAddress, Instant), REMEMBERED>,
+}
+
+impl Asked {
+    /// Takes note that somebody has asked for `target`.
+    pub(crate) fn note(&mut self, target: IpAddress, now: Instant) {
+        self.list.retain(|(each, _)| *each != target);
+        if self.list.is_full() {
+            self.list.remove(0);
+        }
+        // There is room, as was just seen to.
+        let _ = self.list.push((target, now));
+    }
+
+    /// When `target` may be asked for; `None`: now.
+    pub(crate) fn next(&self, target: IpAddress, now: Instant) -> Option<Instant> {
+        let (_, at) = self.list.iter().find(|(each, _)| *each == target)?;
+        Some(*at + PAUSE).filter(|next| *next > now)
+    }
+}
 
 /// The longest question: Ethernet and IPv6 header, and a Neighbor Solicitation with our own address.
 const LONGEST: usize = 14 + 40 + 32;

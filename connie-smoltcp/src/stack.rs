@@ -28,8 +28,8 @@ const ROUNDS_AT_ONCE: usize = 64;
 /// room for another frame.
 ///
 /// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it forgets the timers
-/// of the sockets when the routers have none: then this is how often it is looked at.
-const BUSY_PAUSE: Duration = Duration::from_millis(if cfg!(feature = "slaac") { 5 } else { 1 });
+/// of the sockets when those of SLAAC do not run: then this is how often it is looked at. Delayed acknowledgements wait 10 ms.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// There are no UDP sockets.
 #[cfg(not(feature = "udp"))]
@@ -73,6 +73,8 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     pub(crate) udp: [UdpSlot; UDP],
     ports: Ports,
     now: Instant,
+    #[cfg(feature = "ethernet")]
+    asked: crate::neighbour::Asked,
     /// Whether something was asked of smoltcp since it was last served.
     pub(crate) has_work: bool,
     pub(crate) connect_timeout: Duration,
@@ -113,25 +115,20 @@ impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
         seed: u64,
     ) -> Self {
         const { assert!(TCP > 0 && SLOTS >= TCP, "one SocketStorage for each TCP socket, at least") };
-        let mut sockets = SocketSet::new(&mut storage[..]);
-        // As many as there is room for, as asserted above.
-        let slots = buffers.each_mut().map(|buffers| TcpSlot::new(sockets.add(buffers.socket())));
-        let now = board.now();
-        Stack {
-            interface,
-            device,
-            sockets,
-            // Asserted above.
-            room: SLOTS.saturating_sub(TCP),
-            board,
-            slots,
-            udp: [],
-            ports: Ports::new(seed),
-            now,
-            has_work: true,
-            connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
-        }
+        Stack::assemble(interface, device, fill(storage, buffers), [], board, seed)
     }
+}
+
+/// A socket set with a socket for each of `buffers`, which there must be room for, and how much room is left.
+pub(crate) fn fill<'a, const TCP: usize, const RX: usize, const TX: usize>(
+    storage: &'a mut [SocketStorage<'a>],
+    buffers: &'a mut [TcpBuffers<RX, TX>; TCP],
+) -> (SocketSet<'a>, [TcpSlot; TCP], usize) {
+    let room = storage.len().saturating_sub(TCP);
+    let mut sockets = SocketSet::new(storage);
+    // Both callers have seen that there is room, at compile time.
+    let slots = buffers.each_mut().map(|buffers| TcpSlot::new(sockets.add(buffers.socket())));
+    (sockets, slots, room)
 }
 
 impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
@@ -139,23 +136,30 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
     /// minutes (MUST-23)."
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(180);
 
-    /// The same stack with these UDP sockets.
-    #[cfg(feature = "udp")]
-    pub(crate) fn exchange_udp<const NEW: usize>(self, udp: [UdpSlot; NEW]) -> Stack<'a, D, B, TCP, NEW> {
-        let Stack {
+    /// A stack of these sockets, with room for so many more.
+    pub(crate) fn assemble(
+        interface: Interface,
+        device: D,
+        (sockets, slots, room): (SocketSet<'a>, [TcpSlot; TCP], usize),
+        udp: [UdpSlot; UDP],
+        board: B,
+        seed: u64,
+    ) -> Self {
+        Stack {
             interface,
             device,
             sockets,
             room,
             board,
             slots,
-            ports,
-            now,
-            has_work,
-            connect_timeout,
-            ..
-        } = self;
-        Stack { interface, device, sockets, room, board, slots, udp, ports, now, has_work, connect_timeout }
+            udp,
+            ports: Ports::new(seed),
+            now: Instant::ZERO,
+            #[cfg(feature = "ethernet")]
+            asked: crate::neighbour::Asked::default(),
+            has_work: true,
+            connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
+        }
     }
 
     /// How long an attempt that nobody answers goes on, from its next start. A race has its own times (patience, attempt time-out,
@@ -233,6 +237,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         let capabilities = self.device.capabilities();
         let watch = Watch {
             slots: RefCell::new(&mut self.slots),
+            #[cfg(feature = "ethernet")]
+            asked: RefCell::new(&mut self.asked),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
@@ -266,6 +272,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         let capabilities = self.device.capabilities();
         let watch = Watch {
             slots: RefCell::new(&mut self.slots),
+            #[cfg(feature = "ethernet")]
+            asked: RefCell::new(&mut self.asked),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
@@ -286,11 +294,12 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         }
         let interface = match self.interface.poll_at(address::to_smoltcp(now), &self.sockets) {
             Some(at) if address::from_smoltcp(at) > now => Some(address::from_smoltcp(at)),
-            None if !cfg!(feature = "slaac") => None,
+            None if !may_use_slaac(&self.interface) => None,
             _ => Some(now + BUSY_PAUSE),
         };
-        let neighbours = self.slots.iter().filter_map(TcpSlot::solicits_at);
-        neighbours.chain(interface).min()
+        #[cfg(feature = "ethernet")]
+        let interface = self.asks_at(now).into_iter().chain(interface).min();
+        interface
     }
 
     /// Asks for the neighbours of those attempts whose SYN has not left.
@@ -302,16 +311,25 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         }
         let HardwareAddress::Ethernet(hardware) = self.interface.hardware_addr() else { return };
         for index in 0..TCP {
-            let waits = self.slots.get(index).and_then(|slot| slot.waits_for_neighbour(now));
-            let Some(target) = waits else { continue };
+            let waits = self.slots.get(index).and_then(TcpSlot::waits_for);
+            let Some(target) = waits.filter(|target| self.asked.next(*target, now).is_none()) else {
+                continue;
+            };
             let Some(source) = self.interface.get_source_address(&target) else { continue };
             let Some(token) = self.device.transmit(address::to_smoltcp(now)) else {
                 self.has_work = true;
                 return;
             };
             crate::neighbour::solicit(token, hardware, source, target);
-            self.slots.iter_mut().for_each(|slot| slot.note_solicited(target, now));
+            self.asked.note(target, now);
         }
+    }
+
+    /// When the next neighbour is to be asked for.
+    #[cfg(feature = "ethernet")]
+    fn asks_at(&self, now: Instant) -> Option<Instant> {
+        let waits = self.slots.iter().filter_map(TcpSlot::waits_for);
+        waits.filter_map(|target| self.asked.next(target, now)).min()
     }
 
     /// The next hop towards `remote` and the address to send from; `None` where there is no way.
@@ -370,6 +388,11 @@ fn way_to(
         return None;
     }
     route(interface, remote, now).map(|router| (router, source))
+}
+
+/// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without a link-local address.
+fn may_use_slaac(interface: &Interface) -> bool {
+    cfg!(feature = "slaac") && interface.ip_addrs().iter().any(|own| is_link_local(own.address()))
 }
 
 /// On a device that carries bare IP packets there is one neighbour, and smoltcp asks for no route.

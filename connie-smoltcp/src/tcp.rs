@@ -90,8 +90,6 @@ struct Attempt {
     started: Instant,
     /// The sequence number of its SYN, once that has left.
     syn: Option<u32>,
-    /// When the next hop was last asked for.
-    solicited: Option<Instant>,
     /// Whether an ICMP error has come back for its SYN.
     is_unreachable: bool,
 }
@@ -105,7 +103,6 @@ impl TcpSlot {
             next_hop: NOWHERE,
             started: Instant::ZERO,
             syn: None,
-            solicited: None,
             is_unreachable: false,
         };
         TcpSlot { handle, phase: Phase::Free, attempt }
@@ -115,13 +112,6 @@ impl TcpSlot {
     pub(crate) fn note_syn(&mut self, port: u16, sequence: u32) {
         if self.phase == Phase::Connecting && self.attempt.local.port == port {
             self.attempt.syn = Some(sequence);
-        }
-    }
-
-    /// Somebody has asked for a neighbour.
-    pub(crate) fn note_solicited(&mut self, target: IpAddress, now: Instant) {
-        if self.phase == Phase::Connecting && self.attempt.next_hop == target {
-            self.attempt.solicited = Some(now);
         }
     }
 
@@ -138,21 +128,10 @@ impl TcpSlot {
         }
     }
 
-    /// The neighbour that must be asked for now so that the SYN can leave.
+    /// The neighbour whose hardware address it may be waiting for: its SYN has not left.
     #[cfg(feature = "ethernet")]
-    pub(crate) fn waits_for_neighbour(&self, now: Instant) -> Option<IpAddress> {
-        let waits = self.phase == Phase::Connecting && self.attempt.syn.is_none();
-        let asked = self.attempt.solicited.is_some_and(|at| now < at + crate::neighbour::PAUSE);
-        (waits && !asked).then_some(self.attempt.next_hop)
-    }
-
-    /// When the neighbour is to be asked for again.
-    pub(crate) fn solicits_at(&self) -> Option<Instant> {
-        #[cfg(feature = "ethernet")]
-        if self.phase == Phase::Connecting && self.attempt.syn.is_none() {
-            return Some(self.attempt.solicited? + crate::neighbour::PAUSE);
-        }
-        None
+    pub(crate) fn waits_for(&self) -> Option<IpAddress> {
+        (self.phase == Phase::Connecting && self.attempt.syn.is_none()).then_some(self.attempt.next_hop)
     }
 }
 
@@ -216,8 +195,7 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         let local = IpEndpoint::new(source, port);
         let (started, timeout) = (self.now(), self.connect_timeout);
         let slot = self.slots.get_mut(index).ok_or(Error::NotConnected)?;
-        let attempt =
-            Attempt { local, remote, next_hop, started, syn: None, solicited: None, is_unreachable: false };
+        let attempt = Attempt { local, remote, next_hop, started, syn: None, is_unreachable: false };
         let socket: &mut tcp::Socket<'_> = find(&mut self.sockets, slot.handle).ok_or(Error::NotConnected)?;
         socket.set_timeout(Some(smoltcp::time::Duration::from_micros(
             u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).min(LONGEST_TIMEOUT),

@@ -99,14 +99,15 @@ impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
         board: B,
         seed: u64,
     ) -> Stack<'a, D, B, TCP, UDP> {
-        const { assert!(SLOTS >= TCP + UDP, "one SocketStorage for each socket, at least") };
-        let mut stack = Stack::new(interface, device, storage, buffers, board, seed);
-        let slots = datagrams.each_mut().map(|buffers| {
-            // There is room, as asserted above.
-            let handle = stack.add(buffers.socket()).unwrap_or_default();
-            UdpSlot { handle, is_free: true, remote: None }
+        const { assert!(TCP > 0 && SLOTS >= TCP + UDP, "one SocketStorage for each socket, at least") };
+        let (mut sockets, slots, room) = crate::stack::fill(storage, buffers);
+        // There is room, as asserted above.
+        let udp = datagrams.each_mut().map(|buffers| UdpSlot {
+            handle: sockets.add(buffers.socket()),
+            is_free: true,
+            remote: None,
         });
-        stack.exchange_udp(slots)
+        Stack::assemble(interface, device, (sockets, slots, room.saturating_sub(UDP)), udp, board, seed)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::tcp::TcpSlot;
 /// What the device shares with the stack while smoltcp uses it.
 pub(crate) struct Watch<'s> {
     pub(crate) slots: RefCell<&'s mut [TcpSlot]>,
+    #[cfg(feature = "ethernet")]
+    pub(crate) asked: RefCell<&'s mut crate::neighbour::Asked>,
     pub(crate) now: Instant,
     pub(crate) medium: Medium,
     pub(crate) checksums: ChecksumCapabilities,
@@ -21,7 +23,7 @@ pub(crate) struct Watch<'s> {
 
 impl Watch<'_> {
     fn each(&self, mut visit: impl FnMut(&mut TcpSlot)) {
-        // Never borrowed twice: neither visit below calls anything that borrows.
+        // Never borrowed twice: no visit calls anything that borrows.
         if let Ok(mut slots) = self.slots.try_borrow_mut() {
             slots.iter_mut().for_each(&mut visit);
         }
@@ -30,8 +32,12 @@ impl Watch<'_> {
     fn sent(&self, frame: &[u8]) {
         match parse::sent(frame, self.medium) {
             Some(parse::Sent::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
+            #[cfg(feature = "ethernet")]
             Some(parse::Sent::Solicitation(target)) => {
-                self.each(|slot| slot.note_solicited(target, self.now))
+                // Borrowed here alone.
+                if let Ok(mut asked) = self.asked.try_borrow_mut() {
+                    asked.note(target, self.now);
+                }
             }
             None => {}
         }
@@ -125,7 +131,11 @@ mod parse {
     use smoltcp::wire::IpAddress;
 
     pub(super) enum Sent {
-        Syn { port: u16, sequence: u32 },
+        Syn {
+            port: u16,
+            sequence: u32,
+        },
+        #[cfg(feature = "ethernet")]
         Solicitation(IpAddress),
     }
 
@@ -151,7 +161,7 @@ mod parse {
                 match packet.protocol {
                     TCP => syn(packet.payload),
                     // RFC 4861 section 4.3: type 135 asks for the target at octet 8.
-                    #[cfg(feature = "ipv6")]
+                    #[cfg(all(feature = "ipv6", feature = "ethernet"))]
                     ICMPV6 if packet.payload.first() == Some(&135) => {
                         let target: [u8; 16] = bytes(packet.payload, 8)?;
                         Some(Sent::Solicitation(IpAddress::Ipv6(target.into())))

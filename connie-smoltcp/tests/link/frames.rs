@@ -1,0 +1,160 @@
+//! Just enough of Ethernet, IP, TCP and ICMP to route frames and to read what they say.
+
+use std::net::{IpAddr, SocketAddr};
+
+use connie_smoltcp::smoltcp::phy::{ChecksumCapabilities, Medium};
+use connie_smoltcp::smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4DstUnreachable,
+    Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet,
+    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscRepr, TcpPacket,
+};
+
+/// The IP packet in a frame.
+pub fn ip(frame: &[u8], medium: Medium) -> Option<&[u8]> {
+    if medium == Medium::Ip {
+        return Some(frame);
+    }
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let is_ip = matches!(ethernet.ethertype(), EthernetProtocol::Ipv4 | EthernetProtocol::Ipv6);
+    is_ip.then(|| ethernet.payload())
+}
+
+/// The same packet in a frame from one station to another.
+pub fn framed(packet: &[u8], from: [u8; 6], to: [u8; 6]) -> Vec<u8> {
+    let mut buffer = vec![0; 14 + packet.len()];
+    let mut frame = EthernetFrame::new_unchecked(&mut buffer[..]);
+    frame.set_src_addr(EthernetAddress(from));
+    frame.set_dst_addr(EthernetAddress(to));
+    let is_v4 = packet[0] >> 4 == 4;
+    frame.set_ethertype(if is_v4 { EthernetProtocol::Ipv4 } else { EthernetProtocol::Ipv6 });
+    frame.payload_mut().copy_from_slice(packet);
+    buffer
+}
+
+/// The station that a frame is for.
+pub fn station(frame: &[u8]) -> [u8; 6] {
+    EthernetFrame::new_checked(frame).expect("a whole frame").dst_addr().0
+}
+
+/// Where an IP packet comes from, and where it goes.
+pub fn addresses(packet: &[u8]) -> (IpAddr, IpAddr) {
+    if packet[0] >> 4 == 4 {
+        let packet = Ipv4Packet::new_checked(packet).expect("a whole packet");
+        (packet.src_addr().into(), packet.dst_addr().into())
+    } else {
+        let packet = Ipv6Packet::new_checked(packet).expect("a whole packet");
+        (packet.src_addr().into(), packet.dst_addr().into())
+    }
+}
+
+/// The part of a TCP segment that tells its story.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    pub syn: bool,
+    pub ack: bool,
+    pub fin: bool,
+    pub rst: bool,
+}
+
+/// The TCP segment in an IP packet.
+pub fn segment(packet: &[u8]) -> Option<Segment> {
+    let (source, destination) = addresses(packet);
+    let payload = if packet[0] >> 4 == 4 {
+        let packet = Ipv4Packet::new_checked(packet).ok()?;
+        if packet.next_header() != IpProtocol::Tcp {
+            return None;
+        }
+        packet.payload()
+    } else {
+        let packet = Ipv6Packet::new_checked(packet).ok()?;
+        if packet.next_header() != IpProtocol::Tcp {
+            return None;
+        }
+        packet.payload()
+    };
+    let tcp = TcpPacket::new_checked(payload).ok()?;
+    Some(Segment {
+        source: (source, tcp.src_port()).into(),
+        destination: (destination, tcp.dst_port()).into(),
+        syn: tcp.syn(),
+        ack: tcp.ack(),
+        fin: tcp.fin(),
+        rst: tcp.rst(),
+    })
+}
+
+/// The neighbour that a frame asks for.
+pub fn solicited(frame: &[u8]) -> Option<IpAddr> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    match ethernet.ethertype() {
+        EthernetProtocol::Arp => {
+            let ArpRepr::EthernetIpv4 { operation, target_protocol_addr, .. } =
+                ArpRepr::parse(&ArpPacket::new_checked(ethernet.payload()).ok()?).ok()?
+            else {
+                return None;
+            };
+            (operation == ArpOperation::Request).then_some(target_protocol_addr.into())
+        }
+        EthernetProtocol::Ipv6 => {
+            let packet = Ipv6Packet::new_checked(ethernet.payload()).ok()?;
+            if packet.next_header() != IpProtocol::Icmpv6 {
+                return None;
+            }
+            let icmp = Icmpv6Packet::new_checked(packet.payload()).ok()?;
+            let checksums = ChecksumCapabilities::default();
+            match Icmpv6Repr::parse(&packet.src_addr(), &packet.dst_addr(), &icmp, &checksums).ok()? {
+                Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, .. }) => Some(target_addr.into()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What a router says to the sender of `packet`: its host cannot be reached.
+pub fn unreachable(packet: &[u8], router: IpAddr) -> Vec<u8> {
+    let checksums = ChecksumCapabilities::default();
+    match router {
+        IpAddr::V4(router) => {
+            let original = Ipv4Packet::new_checked(packet).expect("a whole packet");
+            let message = Icmpv4Repr::DstUnreachable {
+                reason: Icmpv4DstUnreachable::HostUnreachable,
+                header: Ipv4Repr::parse(&original, &checksums).expect("a good header"),
+                data: original.payload(),
+            };
+            let header = Ipv4Repr {
+                src_addr: router,
+                dst_addr: original.src_addr(),
+                next_header: IpProtocol::Icmp,
+                payload_len: message.buffer_len(),
+                hop_limit: 64,
+            };
+            let mut buffer = vec![0; 20 + message.buffer_len()];
+            header.emit(&mut Ipv4Packet::new_unchecked(&mut buffer[..]), &checksums);
+            message.emit(&mut Icmpv4Packet::new_unchecked(&mut buffer[20..]), &checksums);
+            buffer
+        }
+        IpAddr::V6(router) => {
+            let original = Ipv6Packet::new_checked(packet).expect("a whole packet");
+            let message = Icmpv6Repr::DstUnreachable {
+                reason: Icmpv6DstUnreachable::AddrUnreachable,
+                header: Ipv6Repr::parse(&original).expect("a good header"),
+                data: original.payload(),
+            };
+            let header = Ipv6Repr {
+                src_addr: router,
+                dst_addr: original.src_addr(),
+                next_header: IpProtocol::Icmpv6,
+                payload_len: message.buffer_len(),
+                hop_limit: 64,
+            };
+            let mut buffer = vec![0; 40 + message.buffer_len()];
+            header.emit(&mut Ipv6Packet::new_unchecked(&mut buffer[..]));
+            let mut packet = Icmpv6Packet::new_unchecked(&mut buffer[40..]);
+            message.emit(&router, &original.src_addr(), &mut packet, &checksums);
+            buffer
+        }
+    }
+}
