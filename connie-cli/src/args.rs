@@ -1,5 +1,8 @@
 //! The command line. Options are spelled as curl spells them where curl has them.
 
+mod get;
+mod ordered;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,7 +24,11 @@ Examples:
 
 Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
 resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
-26 read error, 28 timed out, 52 empty reply, 55 send failure, 56 receive failure.";
+26 read error, 28 timed out, 33 cannot resume, 47 too many redirects, 52 empty reply, 55 send failure,
+56 receive failure; connie get --help has all.";
+
+pub use get::{ContinueAt, Get};
+pub use ordered::{DataArg, DataKind, OutputArg};
 
 /// Connects to the address that answers first.
 #[derive(Debug, Parser)]
@@ -41,7 +48,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fetch a URL over the winner; the body goes to stdout
-    Get(Get),
+    Get(Box<Get>),
     /// Only the race: a waterfall in the terminal
     Race(RaceArgs),
     /// A race over a simulated internet; needs no network
@@ -62,48 +69,6 @@ pub struct Demo {
     /// Draw the three races into FILE as SVG
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-}
-
-/// `connie get`.
-#[derive(Debug, Args)]
-pub struct Get {
-    /// What to fetch: an http URL; the scheme may be left out
-    pub url: String,
-    /// Print the head of the answer before the body
-    #[arg(short = 'i', long = "include", visible_alias = "show-headers")]
-    pub include: bool,
-    /// Ask for the head alone, and print it
-    #[arg(short = 'I', long)]
-    pub head: bool,
-    /// Write to FILE instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// The method, where it is not the one that the other options imply
-    #[arg(short = 'X', long = "request", value_name = "METHOD")]
-    pub method: Option<String>,
-    /// A header 'Name: value'; 'Name:' leaves one out, 'Name;' sends it empty
-    #[arg(short = 'H', long = "header", value_name = "HEADER", allow_hyphen_values = true)]
-    pub headers: Vec<String>,
-    /// Send DATA in a POST; @FILE reads a file, @- stdin; several are joined by '&'
-    #[arg(short, long, value_name = "DATA", allow_hyphen_values = true)]
-    pub data: Vec<String>,
-    /// Fail with exit code 22, and without output, where the server's status is 400 or above
-    #[arg(short, long)]
-    pub fail: bool,
-    /// Show no progress
-    #[arg(short, long)]
-    pub silent: bool,
-    /// Taken for curl's sake: errors are always shown
-    #[arg(short = 'S', long = "show-error", hide = true)]
-    pub show_error: bool,
-    /// Show the race and both heads on stderr
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Give up after SECONDS in all
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
-    pub max_time: Option<Limit>,
-    #[command(flatten)]
-    pub race: Racing,
 }
 
 /// `connie race`.
@@ -180,7 +145,7 @@ impl Racing {
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
     /// The options of a race that has `max_time` to end.
-    pub fn options(&self, max_time: Option<Limit>) -> Options {
+    pub fn options(&self, max_time: Option<Duration>) -> Options {
         let defaults = Options::default();
         let preset = match self.pacing {
             PacingName::AllAtOnce => Config::all_at_once(),
@@ -188,7 +153,6 @@ impl Racing {
             PacingName::OneByOne => Config::one_by_one(),
         };
         let connect_timeout = self.connect_timeout.map_or(Some(Self::CONNECT_TIMEOUT), Limit::get);
-        let max_time = max_time.and_then(Limit::get);
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
         let race = Config {
             families: match (self.ipv4, self.ipv6) {
@@ -277,7 +241,7 @@ mod tests {
     fn options(arguments: &str) -> Options {
         let words = ["connie", "race", "h:80"].into_iter().chain(arguments.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Race(args) => args.race.options(args.max_time),
+            Command::Race(args) => args.race.options(args.max_time.and_then(Limit::get)),
             Command::Get(_) | Command::Demo(_) | Command::Bench(_) => unreachable!("race was asked for"),
         }
     }

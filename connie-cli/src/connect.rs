@@ -11,7 +11,7 @@ use connie_core::race::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
 use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
 
-use crate::args::{Limit, Racing};
+use crate::args::Racing;
 use crate::error::Error;
 use crate::svg::Svg;
 
@@ -32,7 +32,7 @@ pub fn connect(
     host: &str,
     port: u16,
     racing: &Racing,
-    max_time: Option<Limit>,
+    max_time: Option<Duration>,
 ) -> (Raced, Result<OsSocket, Error>) {
     let options = racing.options(max_time);
     let clock = OsClock::start();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use connie_core::http::HttpError;
 use connie_core::{AttemptError, Failure, Timeline};
-use connie_std::web::UrlError;
+use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
 
 /// curl's exit codes, as far as this program has them.
@@ -14,6 +14,7 @@ pub mod code {
     pub const UNSUPPORTED_SCHEME: u8 = 1;
     pub const USAGE: u8 = 2;
     pub const MALFORMED_URL: u8 = 3;
+    pub const RESOLVE_PROXY: u8 = 5;
     pub const RESOLVE: u8 = 6;
     pub const CONNECT: u8 = 7;
     pub const WEIRD_REPLY: u8 = 8;
@@ -22,9 +23,12 @@ pub mod code {
     pub const WRITE: u8 = 23;
     pub const READ: u8 = 26;
     pub const TIMED_OUT: u8 = 28;
+    pub const RANGE: u8 = 33;
+    pub const REDIRECTS: u8 = 47;
     pub const EMPTY_REPLY: u8 = 52;
     pub const SEND: u8 = 55;
     pub const RECEIVE: u8 = 56;
+    pub const REWIND: u8 = 65;
 }
 
 /// Why the program ends without success.
@@ -34,11 +38,13 @@ pub struct Error {
     pub code: u8,
     /// What to tell the user, a line each; none where there is nobody to tell.
     pub lines: Vec<String>,
+    /// Whether a connection was refused.
+    pub refused: bool,
 }
 
 impl Error {
     pub fn new(code: u8, line: impl Into<String>) -> Self {
-        Error { code, lines: vec![line.into()] }
+        Error { code, lines: vec![line.into()], refused: false }
     }
 
     pub fn usage(line: impl Into<String>) -> Self {
@@ -48,7 +54,7 @@ impl Error {
     /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends quietly.
     pub fn write(what: impl Display, error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Error { code: code::WRITE, lines: Vec::new() },
+            io::ErrorKind::BrokenPipe => Error { code: code::WRITE, lines: Vec::new(), refused: false },
             _ => Error::new(code::WRITE, format!("could not write to {what}: {}", reason(error))),
         }
     }
@@ -62,6 +68,35 @@ impl Error {
     pub fn status(status: u16, reason: &str) -> Self {
         let said = format!("{status} {reason}");
         Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
+    }
+
+    /// A download cannot go on.
+    pub fn resume(error: ResumeError) -> Self {
+        Error::new(code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
+    }
+
+    /// The same failure, of the proxy and not of the server.
+    pub fn of_proxy(mut self, proxy: &Proxy) -> Self {
+        if self.code == code::RESOLVE {
+            self.code = code::RESOLVE_PROXY;
+        }
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("no way to the proxy {proxy}: {line}");
+        }
+        self
+    }
+
+    /// The same failure, of one URL of several.
+    pub fn of_url(mut self, url: &str) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("{url}: {line}");
+        }
+        self
+    }
+
+    /// Whether nothing that follows can go better: the command line makes no sense, or nobody reads any more.
+    pub fn is_final(&self) -> bool {
+        self.code == code::USAGE || self.lines.is_empty()
     }
 
     /// Prints the lines on stderr.
@@ -84,6 +119,29 @@ impl From<UrlError> for Error {
     }
 }
 
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        let code = match error {
+            ProxyError::UnsupportedScheme(_) => code::CONNECT,
+            ProxyError::Malformed(_) => code::RESOLVE_PROXY,
+        };
+        Error::new(code, error.to_string())
+    }
+}
+
+impl From<RedirectError> for Error {
+    fn from(error: RedirectError) -> Self {
+        let line = error.to_string();
+        match error {
+            RedirectError::TooMany { .. } => {
+                Error::new(code::REDIRECTS, format!("{line}; allow more with --max-redirs"))
+            }
+            RedirectError::Loop { .. } => Error::new(code::REDIRECTS, line),
+            RedirectError::Url(error) => Error { lines: vec![line], ..Error::from(error) },
+        }
+    }
+}
+
 impl From<&ConnectError> for Error {
     fn from(error: &ConnectError) -> Self {
         let (code, line) = match error.kind() {
@@ -102,7 +160,10 @@ impl From<&ConnectError> for Error {
             _ => (code::CONNECT, error.to_string()),
         };
         let addresses = error.addresses().map(|line| format!("  {line}"));
-        Error { code, lines: std::iter::once(line).chain(addresses).collect() }
+        let refused = error.timeline().is_some_and(|timeline| {
+            timeline.destinations().any(|destination| destination.error() == Some(AttemptError::Refused))
+        });
+        Error { code, lines: std::iter::once(line).chain(addresses).collect(), refused }
     }
 }
 

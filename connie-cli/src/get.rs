@@ -1,177 +1,166 @@
-//! `connie get`: fetches a URL over the winner.
+//! `connie get`: fetches URLs, one after the other, over the winners.
 
-use std::io::{self, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
 
-use connie_core::http::{Host, HttpConnection, Response, Version};
-use connie_core::{Instant, Waiter};
-use connie_std::web::{Scheme, Url};
-use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
+use connie_std::OsClock;
+use connie_std::web::Url;
 use serde_json::Value;
 
-use crate::args::{Get, Limit};
-use crate::connect::{Raced, connect};
+use crate::args::{Get, OutputArg};
+use crate::body::Body;
 use crate::error::{Error, code};
-use crate::output::{Output, Progress, is_stdout, print};
-use crate::request::Request;
-use crate::terminal;
-
-/// As much as other desktop clients allow for a head.
-const HEAD_ROOM: usize = 64 * 1024;
-/// How much of a body is read at a time.
-const PIECE: usize = 64 * 1024;
-
-type Answer<'c, 'a> = Response<'c, OsStack, OsWaiter, &'a mut [u8]>;
+use crate::output::{Output, Target, is_stdout, print};
+use crate::session::Session;
+use crate::transfer::{Fetched, Transfer};
 
 pub fn run(args: &Get) -> Result<(), Error> {
-    if args.race.json && args.output.as_deref().is_none_or(is_stdout) {
+    check(args)?;
+    let mut session = Session::new(args)?;
+    let data = Body::data(&args.data.0)?;
+    let (data, query) = match args.get {
+        true => (Body::None, Some(data.into_query()?)),
+        false => (data, None),
+    };
+    let data = Rc::new(data);
+    let folder = |path: &PathBuf| Output::new(Target::new(path), args.create_dirs);
+    let mut dump = args.dump_header.as_ref().map(folder);
+    let mut urls = args.urls.iter().enumerate().peekable();
+    while let Some((index, text)) = urls.next() {
+        let fetched = fetch(args, index, query.as_deref(), &data, &mut session, &mut dump);
+        let fetched = match args.urls.len() {
+            1 => fetched,
+            _ => fetched.map_err(|error| error.of_url(text)),
+        };
+        match fetched {
+            // As curl has it, the last URL gives the exit code.
+            Err(error) if urls.peek().is_some() && !args.fail_early && !error.is_final() => error.report(),
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+    }
+    dump.map_or(Ok(()), |mut dump| dump.finish())
+}
+
+/// Refuses options that cannot go together.
+fn check(args: &Get) -> Result<(), Error> {
+    let to_stdout = |output: &OutputArg| matches!(output, OutputArg::File(path) if is_stdout(path));
+    let outputs = &args.outputs.0;
+    let all_aside = outputs.len() >= args.urls.len() || args.remote_name_all;
+    if args.race.json && (!all_aside || outputs.iter().any(to_stdout)) {
         return Err(Error::usage(
-            "--json prints on stdout: give the body a file with -o FILE (-o /dev/null to drop it)",
+            "--json prints on stdout: give each body a file with -o FILE (-o /dev/null to drop it)",
         ));
     }
-    let url = Url::parse(&args.url)?;
-    if url.scheme == Scheme::Https {
-        let line = "https needs TLS, which is not in this build: give an http URL";
-        return Err(Error::new(code::UNSUPPORTED_SCHEME, line));
+    let refused = [
+        (!args.data.0.is_empty() && !args.upload_file.is_empty(), "-d and -T are two bodies: leave one away"),
+        (
+            args.get && !args.upload_file.is_empty(),
+            "-G is for data in the URL, -T for a body: leave one away",
+        ),
+        (args.continue_at.is_some() && args.range.is_some(), "-C and -r are two ranges: leave one away"),
+        (args.continue_at.is_some() && !args.upload_file.is_empty(), "-C is for downloads: leave -T away"),
+        (args.upload_file.len() > args.urls.len(), "there are more files to send with -T than URLs"),
+        (outputs.len() > args.urls.len(), "there are more -o and -O than URLs"),
+    ];
+    match refused.into_iter().find(|(refused, _)| *refused) {
+        Some((_, line)) => Err(Error::usage(line)),
+        None => Ok(()),
     }
-    let request = Request::new(args, &url)?;
+}
+
+/// Fetches one of the URLs, and prints what `--json` wants to know of it.
+fn fetch(
+    args: &Get,
+    index: usize,
+    query: Option<&str>,
+    data: &Rc<Body>,
+    session: &mut Session<'_>,
+    dump: &mut Option<Output>,
+) -> Result<(), Error> {
     let clock = OsClock::start();
-    let (raced, winner) = connect(&url.host, url.port, &args.race, args.max_time);
-    let written = raced.write_files(&args.race);
-    if args.verbose {
-        show_race(&raced);
-    }
+    session.begin();
     let mut fetched = Fetched::default();
-    let result = winner.and_then(|socket| fetch(args, &url, &request, socket, &clock, &mut fetched));
+    let result = transfer(args, index, query, data, dump).and_then(|mut transfer| {
+        let result = transfer.run(session);
+        fetched = std::mem::take(&mut transfer.fetched);
+        result
+    });
     // What went wrong with the fetch says more than a file that could not be written.
-    let result = result.and(written);
+    let result = result.and_then(|()| session.take_written());
     if args.race.json {
         let elapsed = clock.now().as_micros();
-        let printed = print(format_args!("{}\n", fetched.json(args, &raced, &result, elapsed)));
+        let url = args.urls.get(index).map_or("", String::as_str);
+        let printed = print(format_args!("{}\n", json(url, &fetched, session, &result, elapsed)));
         return result.and(printed);
     }
     result
 }
 
-/// What is known of the answer.
-#[derive(Debug, Default)]
-struct Fetched {
-    status: Option<u16>,
-    reason: String,
-    body: u64,
-}
-
-impl Fetched {
-    fn json(&self, args: &Get, raced: &Raced, result: &Result<(), Error>, elapsed: u64) -> String {
-        let (code, error) = match result {
-            Ok(()) => (0, Value::Null),
-            Err(error) => (error.code, Value::from(error.lines.first().map_or("", String::as_str))),
-        };
-        let (url, reason) = (Value::from(args.url.as_str()), Value::from(self.reason.as_str()));
-        let status = Value::from(self.status);
-        format!(
-            r#"{{"url":{url},"exit_code":{code},"error":{error},"status":{status},"reason":{reason},"body_bytes":{},"elapsed_us":{elapsed},"race":{}}}"#,
-            self.body,
-            raced.json(),
-        )
+/// The transfer that the options ask for.
+fn transfer<'a>(
+    args: &'a Get,
+    index: usize,
+    query: Option<&str>,
+    data: &Rc<Body>,
+    dump: &'a mut Option<Output>,
+) -> Result<Transfer<'a>, Error> {
+    let mut url = Url::parse(args.urls.get(index).map_or("", String::as_str))?;
+    let target = match args.outputs.0.get(index) {
+        Some(OutputArg::File(path)) => Target::new(path),
+        Some(OutputArg::RemoteName) => remote_name(&url)?,
+        None if args.remote_name_all => remote_name(&url)?,
+        None => Target::Stdout,
+    };
+    let target = match (target, &args.output_dir) {
+        (Target::File(path), Some(folder)) => Target::File(folder.join(path)),
+        (target, _) => target,
+    };
+    if let Some(query) = query {
+        url.push_query(query)?;
     }
-}
-
-fn fetch(
-    args: &Get,
-    url: &Url,
-    request: &Request,
-    socket: OsSocket,
-    clock: &OsClock,
-    fetched: &mut Fetched,
-) -> Result<(), Error> {
-    let mut waiter = OsWaiter::new(None);
-    let deadline = args.max_time.and_then(Limit::get).map(|all| {
-        let now = Waiter::<OsStack>::now(&mut waiter);
-        now + all.saturating_sub(clock.now().since(Instant::ZERO))
-    });
-    let mut buffer = vec![0; HEAD_ROOM + request.size()];
-    let host = Host::http(&url.host, url.port);
-    let mut connection =
-        HttpConnection::owning(OsStack::default(), waiter, socket, host, buffer.as_mut_slice())?;
-    connection.set_deadline(deadline);
-    if args.verbose {
-        show_head('>', &request.head()?);
-    }
-    let headers: Vec<(&str, &str)> =
-        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    connection.request(&request.method, &request.target, &headers, &request.body)?;
-    let answer = connection.response()?;
-    fetched.status = Some(answer.status());
-    fetched.reason = answer.reason().to_owned();
-    receive(args, answer, fetched)
-}
-
-/// Writes the answer to where it is wanted.
-fn receive(args: &Get, mut answer: Answer<'_, '_>, fetched: &mut Fetched) -> Result<(), Error> {
-    let head = head_of(&answer);
-    if args.verbose {
-        show_head('<', &head);
-    }
-    if args.fail && answer.status() >= 400 {
-        return Err(Error::status(answer.status(), answer.reason()));
-    }
-    let mut output = Output::open(args.output.as_deref())?;
-    if args.include || args.head {
-        output.write(&head)?;
-    }
-    // With -I and a method of one's own there may be a body, which was not asked for.
-    if !args.head {
-        let aside = args.output.as_deref().is_some_and(|path| !is_stdout(path));
-        let wanted = !args.silent && !args.verbose && (aside || !io::IsTerminal::is_terminal(&io::stdout()));
-        let mut progress = Progress::new(wanted, answer.remaining());
-        let mut piece = vec![0; PIECE];
-        loop {
-            let count = answer.read(&mut piece)?;
-            if count == 0 {
-                break;
+    let body = match args.upload_file.get(index) {
+        None => Rc::clone(data),
+        Some(path) => {
+            let name = path.file_name().and_then(|name| name.to_str()).filter(|name| *name != "-");
+            if let Some(name) = name.filter(|_| url.file_name().is_none()) {
+                url.push_segment(name);
             }
-            output.write(&piece[..count])?;
-            fetched.body += count as u64;
-            progress.add(count);
+            Rc::new(Body::upload(path)?)
+        }
+    };
+    Ok(Transfer::new(args, url, body, Output::new(target, args.create_dirs), dump.as_mut()))
+}
+
+/// The file that `-O` names: the last part of the URL, in the folder where the program runs.
+fn remote_name(url: &Url) -> Result<Target, Error> {
+    // On Windows these would lead out of the folder.
+    let safe = |name: &&str| !cfg!(windows) || !name.contains(['\\', ':']);
+    match url.file_name().filter(safe) {
+        Some(name) => Ok(Target::File(name.into())),
+        None => {
+            let line = format!("{url} does not end in a name for a file: give one with -o FILE");
+            Err(Error::new(code::WRITE, line))
         }
     }
-    output.finish()
 }
 
-/// The head as it was sent, but for white space around values.
-fn head_of(answer: &Answer<'_, '_>) -> Vec<u8> {
-    let head = answer.head();
-    let version = match head.version() {
-        Version::Http10 => "HTTP/1.0",
-        Version::Http11 => "HTTP/1.1",
+fn json(
+    url: &str,
+    fetched: &Fetched,
+    session: &Session<'_>,
+    result: &Result<(), Error>,
+    elapsed: u64,
+) -> String {
+    let (code, error) = match result {
+        Ok(()) => (0, Value::Null),
+        Err(error) => (error.code, Value::from(error.lines.first().map_or("", String::as_str))),
     };
-    let mut bytes = format!("{version} {} {}\r\n", head.status(), head.reason()).into_bytes();
-    for header in head.headers() {
-        bytes.extend_from_slice(header.name.as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(header.value);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes
-}
-
-/// Shows the race on stderr, each line after a `*`.
-fn show_race(raced: &Raced) {
-    let mut stderr = io::stderr().lock();
-    let width = terminal::width(&stderr).saturating_sub(2);
-    let picture = raced.timeline().waterfall(width, terminal::style(&stderr)).to_string();
-    for line in picture.lines() {
-        let _ = writeln!(stderr, "* {line}");
-    }
-}
-
-/// Shows a head on stderr, each line after `mark`. What a terminal would act on is shown as dots.
-fn show_head(mark: char, head: &[u8]) {
-    let mut stderr = io::stderr().lock();
-    for line in head.strip_suffix(b"\n").unwrap_or(head).split(|byte| *byte == b'\n') {
-        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-        let shown: String = line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect();
-        let _ = writeln!(stderr, "{mark} {shown}");
-    }
+    let (url, reason) = (Value::from(url), Value::from(fetched.reason.as_str()));
+    let (last, status) = (Value::from(fetched.url.as_str()), Value::from(fetched.status));
+    let race = session.raced.as_ref().map_or_else(|| "null".to_owned(), |raced| raced.json().to_string());
+    format!(
+        r#"{{"url":{url},"exit_code":{code},"error":{error},"status":{status},"reason":{reason},"body_bytes":{},"redirects":{},"final_url":{last},"elapsed_us":{elapsed},"race":{race}}}"#,
+        fetched.body, fetched.redirects,
+    )
 }

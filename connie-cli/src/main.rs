@@ -4,15 +4,20 @@
 
 mod args;
 mod bench;
+mod body;
 mod connect;
 mod demo;
 mod error;
+mod exchange;
 mod get;
 mod output;
+mod progress;
 mod race;
 mod request;
+mod session;
 mod svg;
 mod terminal;
+mod transfer;
 
 use std::process::ExitCode;
 

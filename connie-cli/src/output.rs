@@ -1,49 +1,172 @@
-//! Where the answer goes, and the progress that is shown meanwhile.
+//! Where the answer goes.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use connie_core::Instant;
-use connie_std::OsClock;
 
 use crate::error::Error;
 
-/// stdout, or the file of `-o`.
-pub enum Output {
-    Stdout(io::StdoutLock<'static>),
-    File(File, PathBuf),
+/// stdout, or a file, which is opened when the first byte comes. What has been written stays there if the rest does not come, so that
+/// `-C -` can go on with it.
+pub struct Output {
+    target: Target,
+    /// Where the first byte goes.
+    start: u64,
+    create_folders: bool,
+    sink: Option<Sink>,
+    /// How many bytes were written.
+    written: u64,
+}
+
+/// Where the answer is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Target {
+    /// What the path of an option stands for.
+    pub fn new(path: &Path) -> Self {
+        if is_stdout(path) { Target::Stdout } else { Target::File(path.to_owned()) }
+    }
+}
+
+enum Sink {
+    /// Without the buffer of [`io::Stdout`], which would look through every body for line ends.
+    #[cfg(any(unix, windows))]
+    Stdout(File),
+    #[cfg(not(any(unix, windows)))]
+    Stdout(io::Stdout),
+    File(File),
 }
 
 impl Output {
-    /// Opens the file, whose old content is lost; `-` is stdout, as for curl.
-    pub fn open(path: Option<&Path>) -> Result<Self, Error> {
-        match path.filter(|path| !is_stdout(path)) {
-            None => Ok(Output::Stdout(io::stdout().lock())),
-            Some(path) => match File::create(path) {
-                Ok(file) => Ok(Output::File(file, path.to_owned())),
-                Err(error) => Err(Error::write(path.display(), &error)),
-            },
-        }
+    pub fn new(target: Target, create_folders: bool) -> Self {
+        Output { target, start: 0, create_folders, sink: None, written: 0 }
+    }
+
+    /// Has a file keep its first `offset` bytes.
+    pub fn start_at(&mut self, offset: u64) {
+        self.start = offset;
+    }
+
+    /// Closes the file, whose content stays.
+    pub fn close(&mut self) {
+        self.sink = None;
+        self.written = 0;
+    }
+
+    /// Whether this goes to a file and not to stdout.
+    pub fn is_aside(&self) -> bool {
+        self.target != Target::Stdout
+    }
+
+    /// How long the file is that is there; 0 where there is none, or something that is no file.
+    pub fn existing_length(&self) -> u64 {
+        let Target::File(path) = &self.target else { return 0 };
+        std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map_or(0, |metadata| metadata.len())
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.sink().and_then(|sink| sink.write_all(bytes));
+        written.map_err(|error| self.error(&error))?;
+        self.written = self.written.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Everything is written: only now are the last errors known. A file that nothing was written to is made all the same.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        let end = self.start.saturating_add(self.written);
+        let resumed = self.start > 0;
+        let finished = self.sink().and_then(|sink| match sink {
+            // What was behind the part that came is not part of the whole.
+            Sink::File(file) if resumed => file.set_len(end),
+            sink => sink.flush(),
+        });
+        finished.map_err(|error| self.error(&error))
+    }
+
+    /// Forgets what was written, for another try. Says whether that was possible: stdout takes nothing back.
+    pub fn restart(&mut self) -> Result<bool, Error> {
+        let start = self.start;
+        let reset = match &mut self.sink {
+            _ if self.written == 0 => Ok(true),
+            Some(Sink::File(file)) => match file.metadata() {
+                Ok(metadata) if !metadata.is_file() => Ok(false),
+                _ => file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map(|_| true),
+            },
+            Some(Sink::Stdout(_)) | None => Ok(false),
+        };
+        let reset = reset.map_err(|error| self.error(&error))?;
+        if reset {
+            self.written = 0;
+        }
+        Ok(reset)
+    }
+
+    fn sink(&mut self) -> io::Result<&mut Sink> {
+        if self.sink.is_none() {
+            self.sink = Some(self.open()?);
+        }
+        // Just put there.
+        self.sink.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn open(&self) -> io::Result<Sink> {
+        let Target::File(path) = &self.target else { return stdout().map(Sink::Stdout) };
+        if let Some(folder) = path.parent().filter(|_| self.create_folders) {
+            std::fs::create_dir_all(folder)?;
+        }
+        if self.start == 0 {
+            return File::create(path).map(Sink::File);
+        }
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.is_file() {
+            file.seek(SeekFrom::Start(self.start))?;
+        }
+        Ok(Sink::File(file))
+    }
+
+    fn error(&self, error: &io::Error) -> Error {
+        match &self.target {
+            Target::Stdout => Error::write("stdout", error),
+            Target::File(path) => Error::write(path.display(), error),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Output::Stdout(stdout) => stdout.write_all(bytes).map_err(|error| Error::write("stdout", &error)),
-            Output::File(file, path) => {
-                file.write_all(bytes).map_err(|error| Error::write(path.display(), &error))
-            }
+            Sink::Stdout(out) => out.write(bytes),
+            Sink::File(file) => file.write(bytes),
         }
     }
 
-    /// Everything is written; only now are the last errors known.
-    pub fn finish(&mut self) -> Result<(), Error> {
+    fn flush(&mut self) -> io::Result<()> {
         match self {
-            Output::Stdout(stdout) => stdout.flush().map_err(|error| Error::write("stdout", &error)),
-            Output::File(file, path) => file.flush().map_err(|error| Error::write(path.display(), &error)),
+            Sink::Stdout(out) => out.flush(),
+            Sink::File(file) => file.flush(),
         }
     }
+}
+
+#[cfg(unix)]
+fn stdout() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn stdout() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn stdout() -> io::Result<io::Stdout> {
+    Ok(io::stdout())
 }
 
 /// Whether the path of `-o` stands for stdout.
@@ -55,80 +178,4 @@ pub fn is_stdout(path: &Path) -> bool {
 pub fn print(text: impl std::fmt::Display) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     write!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| Error::write("stdout", &error))
-}
-
-/// A line on stderr that says how much of a body has come. Quick transfers show none.
-pub struct Progress {
-    clock: OsClock,
-    total: Option<u64>,
-    got: u64,
-    /// When the line is drawn the next time; `None` where it is not wanted.
-    next: Option<Instant>,
-    drawn: bool,
-}
-
-impl Progress {
-    const FIRST: Duration = Duration::from_millis(500);
-    const STEP: Duration = Duration::from_millis(100);
-
-    /// `wanted` unless stderr is no terminal.
-    pub fn new(wanted: bool, total: Option<u64>) -> Self {
-        let next = (wanted && io::stderr().is_terminal()).then(|| Instant::ZERO + Self::FIRST);
-        Progress { clock: OsClock::start(), total, got: 0, next, drawn: false }
-    }
-
-    pub fn add(&mut self, bytes: usize) {
-        self.got = self.got.saturating_add(bytes as u64);
-        let Some(next) = self.next else { return };
-        let now = self.clock.now();
-        if now >= next {
-            self.next = Some(now + Self::STEP);
-            self.drawn = true;
-            let line = line(self.got, self.total, now.since(Instant::ZERO));
-            let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.drawn {
-            let _ = write!(io::stderr().lock(), "\r\x1b[K");
-        }
-    }
-}
-
-fn line(got: u64, total: Option<u64>, elapsed: Duration) -> String {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    let rate = size(got.saturating_mul(1_000) / millis);
-    match total {
-        Some(total) => {
-            let percent = got.saturating_mul(100).checked_div(total).unwrap_or(100);
-            format!("{} of {}  {percent} %  {rate}/s", size(got), size(total))
-        }
-        None => format!("{}  {rate}/s", size(got)),
-    }
-}
-
-/// A number of bytes in the largest unit that it fills.
-fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} B"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_says_how_much_and_how_fast() {
-        let second = Duration::from_secs(1);
-        assert_eq!(line(512, None, second), "512 B  512 B/s");
-        assert_eq!(line(1_572_864, Some(3_145_728), second * 2), "1.5 MiB of 3.0 MiB  50 %  768.0 KiB/s");
-        assert_eq!(line(0, Some(0), Duration::ZERO), "0 B of 0 B  100 %  0 B/s");
-        assert_eq!(size(u64::MAX), "17179869183.9 GiB");
-    }
 }

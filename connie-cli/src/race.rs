@@ -4,7 +4,7 @@ use std::io;
 
 use connie_std::web::parse_host_port;
 
-use crate::args::RaceArgs;
+use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;
 use crate::error::Error;
 use crate::output::print;
@@ -12,7 +12,7 @@ use crate::terminal;
 
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
     let (host, port) = parse_host_port(&args.target)?;
-    let (raced, winner) = connect(&host, port, &args.race, args.max_time);
+    let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
     // The winner has served its purpose: it closes here.
     let result = winner.map(drop);
     let shown = if args.race.json {

@@ -1,41 +1,145 @@
-//! From `-X`, `-H`, `-d` and `-I` to a request, as curl has it.
-
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+//! From the options to the head of a request, as curl has it.
 
 use connie_core::http::{Host, HttpError, RequestBody, RequestHead};
-use connie_std::web::Url;
+use connie_std::web::{Credentials, Redirect, Scheme, Url};
 
 use crate::args::Get;
+use crate::body::Body;
 use crate::error::Error;
 
-/// A request that is ready to be sent.
+/// Bodies longer than this wait for the server to ask for them.
+const EXPECT_FROM: u64 = 1024 * 1024;
+
+/// A request of a chain of redirects.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    pub url: Url,
+    pub method: String,
+    /// Whether the body goes along.
+    pub body: bool,
+    /// Whether it goes to the origin that the user named, and so may have the user's credentials.
+    pub trusted: bool,
+    /// What `Referer` says, where it is not what the options say.
+    pub referer: Option<String>,
+    /// Whether a large body may wait for the server to ask for it.
+    pub expects: bool,
+}
+
+impl Hop {
+    /// The request that the options ask for.
+    pub fn first(args: &Get, url: Url, body: &Body) -> Result<Self, Error> {
+        let uploads = matches!(body, Body::File(..) | Body::Stream(..));
+        let implied = match body {
+            _ if args.head => "HEAD",
+            Body::None => "GET",
+            Body::Data(_) => "POST",
+            Body::File(..) | Body::Stream(..) => "PUT",
+        };
+        if args.head && !matches!(body, Body::None) {
+            let option = if uploads { "-T" } else { "-d" };
+            return Err(Error::usage(format!(
+                "-I asks for the head alone, so there is nothing to send with {option}: leave one away"
+            )));
+        }
+        let method = args.method.clone().unwrap_or_else(|| implied.to_owned());
+        Ok(Hop { url, method, body: true, trusted: true, referer: None, expects: true })
+    }
+
+    /// The request that a redirect of this one asks for. `first` is where the chain began.
+    pub fn next(&self, args: &Get, redirect: Redirect, first: &Url) -> Self {
+        let auto = args.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto"));
+        Hop {
+            // Without credentials and fragment, as RFC 9110 section 10.1.3 wants it.
+            referer: auto.then(|| self.url.to_string()),
+            trusted: args.location_trusted || redirect.url.has_origin_of(first),
+            method: redirect.method,
+            body: self.body && redirect.keeps_body,
+            url: redirect.url,
+            expects: self.expects,
+        }
+    }
+
+    /// What to log in with.
+    fn credentials(&self, args: &Get) -> Result<Option<Credentials>, Error> {
+        match args.user.as_deref().filter(|_| self.trusted) {
+            Some(user) => credentials("-u", user).map(Some),
+            None => Ok(self.url.credentials.clone()),
+        }
+    }
+}
+
+/// The value of `-u` or `-U`.
+pub fn credentials(option: &str, text: &str) -> Result<Credentials, Error> {
+    match text.split_once(':') {
+        Some((user, password)) => Ok(Credentials { user: user.to_owned(), password: password.to_owned() }),
+        None => Err(Error::usage(format!(
+            "{option} needs USER:PASSWORD; with no password, give '{text}:', the colon included"
+        ))),
+    }
+}
+
+/// The head of a request.
 #[derive(Debug)]
 pub struct Request {
     pub method: String,
     pub target: String,
-    /// The header fields in the order of sending, `Host` first.
+    pub host: String,
+    /// The header fields in the order of sending, without `Host`.
     pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    /// How the body is framed.
+    pub body: RequestBody,
+    /// Whether the body waits because this program asked for that.
+    pub expects: bool,
+}
+
+/// What the connection asks of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Via<'a> {
+    /// Whether a proxy is asked for it.
+    pub proxy: bool,
+    /// What to log in to that with.
+    pub credentials: Option<&'a Credentials>,
 }
 
 impl Request {
-    /// The request that the options ask for. Reads the files of `-d`.
-    pub fn new(args: &Get, url: &Url) -> Result<Self, Error> {
-        if args.head && !args.data.is_empty() {
-            return Err(Error::usage(
-                "-I asks for the head alone, so there is nothing to send with -d: leave one away",
-            ));
+    /// The request for `hop`, for the bytes from `offset` on where that is not 0.
+    pub fn new(args: &Get, hop: &Hop, via: Via<'_>, body: &Body, offset: u64) -> Result<Self, Error> {
+        let body = if hop.body { body } else { &Body::None };
+        let mut fields = Fields { kept: defaults(args, hop, via, body, offset)?, others: Vec::new() };
+        let mut chunked = body.length().is_none();
+        let mut expects = hop.expects && body.length().is_none_or(|length| length > EXPECT_FROM);
+        let mut host = host(&hop.url)?;
+        for text in &args.headers {
+            let (name, value) = header(text)?;
+            match name.to_ascii_lowercase().as_str() {
+                // Meant for the first host.
+                "host" if !hop.trusted => {}
+                "host" => host = value.map(str::to_owned).ok_or_else(no_host)?,
+                "authorization" | "cookie" if !hop.trusted => {}
+                // These describe a body that is not sent any more (RFC 9110 section 15.4).
+                "content-type" | "content-encoding" | "content-language" | "transfer-encoding" | "expect"
+                    if !hop.body => {}
+                "transfer-encoding" if value.is_some_and(|value| value.eq_ignore_ascii_case("chunked")) => {
+                    chunked = !matches!(body, Body::None);
+                }
+                "expect" => {
+                    expects = false;
+                    fields.set(name, value);
+                }
+                _ => fields.set(name, value),
+            }
         }
-        let method = match (&args.method, args.head, args.data.is_empty()) {
-            (Some(method), ..) => method.clone(),
-            (None, true, _) => "HEAD".to_owned(),
-            (None, false, true) => "GET".to_owned(),
-            (None, false, false) => "POST".to_owned(),
+        if expects {
+            fields.set("Expect", Some("100-continue"));
+        }
+        let framing = match body.length() {
+            _ if chunked => RequestBody::Chunked,
+            Some(0) | None => RequestBody::of(&hop.method, b""),
+            Some(length) => RequestBody::Length(length),
         };
-        let headers = headers(args, url)?;
-        let request = Request { method, target: url.target.clone(), headers, body: body(&args.data)? };
+        let target = if via.proxy { hop.url.to_string() } else { hop.url.target.clone() };
+        let headers = fields.all();
+        let request = Request { method: hop.method.clone(), target, host, headers, body: framing, expects };
         // What is wrong with it is found before a connection is made.
         request.head()?;
         Ok(request)
@@ -44,55 +148,103 @@ impl Request {
     /// The head as it is sent.
     pub fn head(&self) -> Result<Vec<u8>, HttpError> {
         let mut buffer = vec![0; self.size()];
-        let host = self.headers.first().map_or("", |(_, host)| host);
-        let mut head = RequestHead::new(&mut buffer, &self.method, &self.target, host)?;
-        for (name, value) in self.headers.iter().skip(1) {
+        let mut head = RequestHead::new(&mut buffer, &self.method, &self.target, &self.host)?;
+        for (name, value) in &self.headers {
             head.header(name, value.as_bytes())?;
         }
-        let length = head.finish(RequestBody::of(&self.method, &self.body))?;
+        let length = head.finish(self.body)?;
         buffer.truncate(length);
         Ok(buffer)
+    }
+
+    /// The head as it may be shown: without what logs in.
+    pub fn shown(&self) -> Result<Vec<u8>, HttpError> {
+        let secret = |name: &str| {
+            ["authorization", "proxy-authorization"].iter().any(|other| name.eq_ignore_ascii_case(other))
+        };
+        let headers = self.headers.iter().map(|(name, value)| {
+            let scheme = value.split(' ').next().unwrap_or_default();
+            let value = if secret(name) { format!("{scheme} (not shown)") } else { value.clone() };
+            (name.clone(), value)
+        });
+        let (method, target, host) = (self.method.clone(), self.target.clone(), self.host.clone());
+        let headers = headers.collect();
+        Request { method, target, host, headers, body: self.body, expects: self.expects }.head()
     }
 
     /// At least the length of the head.
     pub fn size(&self) -> usize {
         let fields: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        // The rest: the request line's fixed part, and a Content-Length.
-        self.method.len() + self.target.len() + fields + 128
+        // The rest: the request line's fixed part, a Content-Length, and room for `shown`.
+        self.method.len() + self.target.len() + self.host.len() + fields + 256
     }
 }
 
-/// The fields that go out unless a header of the user takes their place, and those of the user.
-fn headers(args: &Get, url: &Url) -> Result<Vec<(String, String)>, Error> {
-    let mut defaults = vec![
-        ("Host", Some(host(url)?)),
-        ("User-Agent", Some(concat!("connie/", env!("CARGO_PKG_VERSION")).to_owned())),
-        ("Accept", Some("*/*".to_owned())),
-    ];
-    if !args.data.is_empty() {
-        defaults.push(("Content-Type", Some("application/x-www-form-urlencoded".to_owned())));
-    }
-    let mut others = Vec::new();
-    for text in &args.headers {
-        let (name, value) = header(text)?;
-        let value = value.map(str::to_owned);
-        match defaults.iter_mut().find(|(default, _)| default.eq_ignore_ascii_case(name)) {
-            // RFC 9110 section 7.2: "A user agent MUST generate a Host header field in a request".
-            Some(("Host", _)) if value.is_none() => {
-                return Err(Error::usage("HTTP/1.1 demands a Host header: it cannot be left out"));
-            }
-            Some((_, default)) => *default = value,
-            None => others.extend(value.map(|value| (name.to_owned(), value))),
+/// The fields of the program, which a header of the user can replace, and those of the user.
+struct Fields {
+    kept: Vec<(String, String)>,
+    others: Vec<(String, String)>,
+}
+
+impl Fields {
+    fn set(&mut self, name: &str, value: Option<&str>) {
+        let at = self.kept.iter().position(|(other, _)| other.eq_ignore_ascii_case(name));
+        match (at, value) {
+            (Some(at), Some(value)) => value.clone_into(&mut self.kept[at].1),
+            (Some(at), None) => drop(self.kept.remove(at)),
+            (None, Some(value)) => self.others.push((name.to_owned(), value.to_owned())),
+            (None, None) => {}
         }
     }
-    let defaults = defaults.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Ok(defaults.chain(others).collect())
+
+    fn all(self) -> Vec<(String, String)> {
+        self.kept.into_iter().chain(self.others).collect()
+    }
 }
 
+/// The fields that go out unless a header of the user takes their place.
+fn defaults(
+    args: &Get,
+    hop: &Hop,
+    via: Via<'_>,
+    body: &Body,
+    offset: u64,
+) -> Result<Vec<(String, String)>, Error> {
+    let agent = args.user_agent.as_deref().unwrap_or(concat!("connie/", env!("CARGO_PKG_VERSION")));
+    let range = match (&args.range, offset) {
+        (_, 1..) => Some(format!("bytes={offset}-")),
+        (Some(range), 0) => Some(format!("bytes={range}")),
+        (None, 0) => None,
+    };
+    let referer = args.referer.as_deref().map(|referer| referer.strip_suffix(";auto").unwrap_or(referer));
+    let referer = hop.referer.as_deref().or(referer).filter(|referer| !referer.is_empty());
+    let form = matches!(body, Body::Data(_)).then_some("application/x-www-form-urlencoded");
+    let fields = [
+        ("Proxy-Authorization", via.credentials.map(Credentials::basic)),
+        ("Authorization", hop.credentials(args)?.as_ref().map(Credentials::basic)),
+        ("User-Agent", Some(agent.to_owned()).filter(|agent| !agent.is_empty())),
+        ("Accept", Some("*/*".to_owned())),
+        ("Range", range),
+        ("Referer", referer.map(str::to_owned)),
+        ("Content-Type", form.map(str::to_owned)),
+    ];
+    Ok(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+}
+
+/// The value of the `Host` field.
 fn host(url: &Url) -> Result<String, HttpError> {
     let mut buffer = vec![0; url.host.len() + 16];
-    let length = Host::http(&url.host, url.port).write(&mut buffer)?;
+    let host = match url.scheme {
+        Scheme::Http => Host::http(&url.host, url.port),
+        Scheme::Https => Host::https(&url.host, url.port),
+    };
+    let length = host.write(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+fn no_host() -> Error {
+    // RFC 9110 section 7.2: "A user agent MUST generate a Host header field in a request".
+    Error::usage("HTTP/1.1 demands a Host header: it cannot be left out")
 }
 
 /// A header of the user: its name, and its value unless it is to be left out.
@@ -109,28 +261,6 @@ fn header(text: &str) -> Result<(&str, Option<&str>), Error> {
     }
 }
 
-/// All pieces of `-d`, joined.
-fn body(pieces: &[String]) -> Result<Vec<u8>, Error> {
-    let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| data(piece)).collect::<Result<_, _>>()?;
-    Ok(pieces.join(&b'&'))
-}
-
-/// A piece of `-d`: the text, or a file without its line ends and NULs, as curl sends them.
-fn data(text: &str) -> Result<Vec<u8>, Error> {
-    let Some(file) = text.strip_prefix('@') else {
-        return Ok(text.as_bytes().to_vec());
-    };
-    let mut bytes = Vec::new();
-    let path = Path::new(file);
-    let read = match file {
-        "-" => io::stdin().lock().read_to_end(&mut bytes),
-        _ => File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
-    };
-    read.map_err(|error| Error::read(path, &error))?;
-    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -138,11 +268,23 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
 
-    fn request(arguments: &[&str]) -> Result<String, Error> {
+    fn get(arguments: &[&str]) -> Get {
         let words = ["connie", "get", "http://name.test:81/a?b"].iter().chain(arguments);
-        let Command::Get(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
-        let request = Request::new(&args, &Url::parse(&args.url).unwrap())?;
-        let bytes = [request.head().unwrap(), request.body].concat();
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Get(args) => *args,
+            _ => unreachable!("get was asked for"),
+        }
+    }
+
+    fn request(arguments: &[&str]) -> Result<String, Error> {
+        let args = get(arguments);
+        let body = match args.upload_file.first() {
+            Some(path) => Body::upload(path)?,
+            None => Body::data(&args.data.0)?,
+        };
+        let hop = Hop::first(&args, Url::parse(&args.urls[0]).unwrap(), &body)?;
+        let mut bytes = Request::new(&args, &hop, Via::default(), &body, 0)?.head().unwrap();
+        std::io::copy(&mut body.open()?, &mut bytes).unwrap();
         Ok(String::from_utf8(bytes).unwrap())
     }
 
@@ -208,5 +350,102 @@ mod tests {
         refuses(&["-H", "A B: c"], 2, "header name");
         refuses(&["-H", "Content-Length: 5"], 2, "Content-Length");
         refuses(&["-H", "Host:"], 2, "Host");
+    }
+
+    #[test]
+    fn options_have_their_headers() {
+        let agent = concat!("connie/", env!("CARGO_PKG_VERSION"));
+        let start = "GET /a?b HTTP/1.1|Host: name.test:81|";
+        sends(
+            &["-A", "me", "-e", "http://r/"],
+            &format!("{start}User-Agent: me|Accept: */*|Referer: http://r/||"),
+        );
+        sends(&["-A", "", "-e", ";auto"], &format!("{start}Accept: */*||"));
+        sends(&["-r", "0-4"], &format!("{start}<agent>Accept: */*|Range: bytes=0-4||"));
+        sends(
+            &["-u", "Aladdin:open sesame"],
+            &format!("{start}Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==|<agent>Accept: */*||"),
+        );
+        sends(
+            &["-u", "a:b", "-H", "authorization: Bearer x"],
+            &format!("{start}Authorization: Bearer x|User-Agent: {agent}|Accept: */*||")
+                .replace(&format!("User-Agent: {agent}|"), "<agent>"),
+        );
+        refuses(&["-u", "name"], 2, "name:");
+    }
+
+    #[test]
+    fn large_bodies_wait_to_be_asked_for() {
+        let path = std::env::temp_dir().join(format!("connie-request-{}", std::process::id()));
+        let (path, option) = (path.clone(), format!("@{}", path.display()));
+        let waits = |length: usize, more: &[&str]| {
+            std::fs::write(&path, "x".repeat(length)).unwrap();
+            let text = request(&[&["--data-binary", option.as_str()], more].concat()).unwrap();
+            text.contains("Expect: 100-continue")
+        };
+        assert!(!waits(1 << 20, &[]));
+        assert!(waits((1 << 20) + 1, &[]));
+        assert!(!waits((1 << 20) + 1, &["-H", "Expect:"]));
+        std::fs::remove_file(path).unwrap();
+        let stream = request(&["-T", "/dev/null"]).unwrap();
+        assert!(stream.starts_with("PUT /a?b HTTP/1.1\r\n"), "{stream}");
+        assert!(stream.ends_with("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"), "{stream}");
+        sends(
+            &["-d", "x", "-H", "Transfer-Encoding: chunked"],
+            "POST /a?b HTTP/1.1|Host: name.test:81|<agent>Accept: */*|Content-Type: application/x-www-form-urlencoded|Transfer-Encoding: chunked||x",
+        );
+    }
+
+    /// The request after a redirect with this status.
+    fn redirected(arguments: &[&str], status: u16, location: &str) -> String {
+        let args = get(arguments);
+        let body = Body::data(&args.data.0).unwrap();
+        let first = Url::parse("http://u:p@name.test:81/a?b").unwrap();
+        let hop = Hop::first(&args, first.clone(), &body).unwrap();
+        let mut redirects = connie_std::web::Redirects::new(None);
+        let redirect = redirects.follow(&hop.method, &hop.url, status, location.as_bytes()).unwrap().unwrap();
+        let hop = hop.next(&args, redirect, &first);
+        let head = Request::new(&args, &hop, Via::default(), &body, 0).unwrap().head().unwrap();
+        String::from_utf8(head).unwrap().replace("\r\n", "|")
+    }
+
+    #[test]
+    fn another_origin_is_told_no_secrets() {
+        let secrets = ["-H", "Authorization: Bearer secret", "-H", "Cookie: secret", "-H", "X-Open: yes"];
+        let other = redirected(&secrets, 307, "http://other.test/");
+        assert!(!other.contains("secret") && other.contains("|X-Open: yes|"), "{other}");
+        assert!(redirected(&secrets, 307, "/b").matches("secret").count() == 2);
+        let trusted = [&secrets[..], &["--location-trusted"]].concat();
+        assert!(redirected(&trusted, 307, "http://other.test/").matches("secret").count() == 2);
+        for option in [&[][..], &["-u", "x:y"]] {
+            assert!(
+                !redirected(option, 302, "https://name.test:81/").contains("Authorization"),
+                "{option:?}"
+            );
+            assert!(redirected(option, 302, "/b").contains("|Authorization: Basic "), "{option:?}");
+        }
+        assert!(redirected(&["-H", "Host: mine.test"], 302, "/b").contains("|Host: mine.test|"));
+        assert!(redirected(&["-H", "Host: mine.test"], 302, "//c/").contains("|Host: c|"));
+    }
+
+    #[test]
+    fn a_body_that_stays_behind_takes_its_headers_along() {
+        let data = ["-d", "x", "-H", "Content-Type: text/plain", "-H", "Content-Language: en"];
+        let kept = redirected(&data, 308, "/b");
+        assert!(kept.starts_with("POST ") && kept.contains("|Content-Length: 1|"), "{kept}");
+        let dropped = redirected(&data, 302, "/b");
+        assert!(dropped.starts_with("GET /b ") && !dropped.contains("|Content-"), "{dropped}");
+        let referer = redirected(&["-e", "http://r/;auto"], 302, "/b");
+        assert!(referer.contains("|Referer: http://name.test:81/a?b|"), "{referer}");
+    }
+
+    #[test]
+    fn what_logs_in_is_not_shown() {
+        let args = get(&["-u", "name:secret", "-H", "Proxy-Authorization: Basic c2VjcmV0"]);
+        let hop = Hop::first(&args, Url::parse("http://h/").unwrap(), &Body::None).unwrap();
+        let request = Request::new(&args, &hop, Via::default(), &Body::None, 0).unwrap();
+        let shown = String::from_utf8(request.shown().unwrap()).unwrap();
+        assert!(shown.contains("Authorization: Basic (not shown)\r\n"), "{shown}");
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("bmFtZTpzZWNyZXQ"), "{shown}");
     }
 }

@@ -62,5 +62,5 @@ pub use host::Host;
 pub use link::Lent;
 pub use opener::{Destinations, Opener, Opening};
 pub use reply::Response;
-pub use request::{RequestBody, RequestHead, RequestKind};
+pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Header, Headers, MAX_HEADERS, Parsed, ResponseHead, Version};

@@ -31,7 +31,8 @@ impl RequestKind {
 
 /// Whether a request with this method may be sent again by itself: RFC 9110 section 9.2.2 has "PUT, DELETE, and safe request
 /// methods" idempotent, and section 9.2.1 has these safe.
-pub(super) fn is_idempotent(method: &str) -> bool {
+#[must_use]
+pub fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }
 

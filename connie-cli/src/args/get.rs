@@ -1,0 +1,170 @@
+//! The options of `connie get`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::ordered::{DataArgs, OutputArgs};
+use super::{Limit, Racing, seconds};
+
+/// `connie get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// What to fetch: http or https URLs, one after the other; the scheme http may be left out
+    #[arg(value_name = "URL", required = true)]
+    pub urls: Vec<String>,
+    /// Print the head of each answer before the body
+    #[arg(short = 'i', long = "include", visible_alias = "show-headers")]
+    pub include: bool,
+    /// Ask for the head alone, and print it
+    #[arg(short = 'I', long)]
+    pub head: bool,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
+    /// Use -O for all URLs that have no -o
+    #[arg(long)]
+    pub remote_name_all: bool,
+    /// The folder for the files of -o and -O
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Make the folders that a file needs
+    #[arg(long)]
+    pub create_dirs: bool,
+    /// Write the heads to FILE
+    #[arg(short = 'D', long, value_name = "FILE")]
+    pub dump_header: Option<PathBuf>,
+    /// The method, where it is not the one that the other options imply
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub method: Option<String>,
+    /// A header 'Name: value'; 'Name:' leaves one out, 'Name;' sends it empty
+    #[arg(short = 'H', long = "header", value_name = "HEADER", allow_hyphen_values = true)]
+    pub headers: Vec<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Put the data of -d into the URL's query, and send no body
+    #[arg(short = 'G', long)]
+    pub get: bool,
+    /// Send FILE in a PUT, '-' for stdin as it comes; a URL that ends in '/' gets the file's name
+    #[arg(short = 'T', long, value_name = "FILE", allow_hyphen_values = true)]
+    pub upload_file: Vec<PathBuf>,
+    /// How long a large body waits for the server to ask for it [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub expect100_timeout: Option<Limit>,
+    /// User-Agent; the empty text leaves it out
+    #[arg(short = 'A', long, value_name = "NAME", allow_hyphen_values = true)]
+    pub user_agent: Option<String>,
+    /// Referer; with ';auto' at its end, redirects bring their own
+    #[arg(short = 'e', long, value_name = "URL")]
+    pub referer: Option<String>,
+    /// Only these bytes: 0-499, 500-, -500
+    #[arg(short = 'r', long, value_name = "RANGE", allow_hyphen_values = true)]
+    pub range: Option<String>,
+    /// Go on at byte OFFSET; '-' for where the file ends
+    #[arg(short = 'C', long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = continue_at)]
+    pub continue_at: Option<ContinueAt>,
+    /// Log in to the server, by the Basic scheme
+    #[arg(short = 'u', long, value_name = "USER:PASSWORD")]
+    pub user: Option<String>,
+    /// Follow redirects
+    #[arg(short = 'L', long, visible_alias = "follow")]
+    pub location: bool,
+    /// As -L, and log in wherever they lead
+    #[arg(long)]
+    pub location_trusted: bool,
+    /// How many redirects to follow; -1 for any number
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=1_000_000))]
+    pub max_redirs: i64,
+    /// Fail with exit code 22, and without output, where the server's status is 400 or above
+    #[arg(short, long, conflicts_with = "fail_with_body")]
+    pub fail: bool,
+    /// As -f, with output
+    #[arg(long)]
+    pub fail_with_body: bool,
+    /// End with the first URL that fails; otherwise the last one gives the exit code
+    #[arg(long)]
+    pub fail_early: bool,
+    /// Try up to N times more after a time-out or a status 408, 429, 500, 502, 503 or 504
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retry: u32,
+    /// The pause between tries [default: 1, then twice as long each time]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub retry_delay: Option<Limit>,
+    /// Begin no try later than this
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub retry_max_time: Option<Limit>,
+    /// Try again after a refused connection, too
+    #[arg(long)]
+    pub retry_connrefused: bool,
+    /// Try again after any failure
+    #[arg(long)]
+    pub retry_all_errors: bool,
+    /// Ask this HTTP proxy; the empty text for none. Otherwise http_proxy, https_proxy and all_proxy tell
+    #[arg(short = 'x', long, value_name = "[http://][USER:PASSWORD@]HOST[:PORT]")]
+    pub proxy: Option<String>,
+    /// Log in to the proxy, by the Basic scheme
+    #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
+    pub proxy_user: Option<String>,
+    /// Tunnel through the proxy for http, too
+    #[arg(short = 'p', long)]
+    pub proxytunnel: bool,
+    /// Hosts that no proxy is for, in place of no_proxy; '*' for all
+    #[arg(long, value_name = "HOST[,HOST...]")]
+    pub noproxy: Option<String>,
+    /// Show no progress
+    #[arg(short, long)]
+    pub silent: bool,
+    /// Taken for curl's sake: errors are always shown
+    #[arg(short = 'S', long = "show-error", hide = true)]
+    pub show_error: bool,
+    /// Taken for curl's sake: nothing is held back
+    #[arg(short = 'N', long, hide = true)]
+    pub no_buffer: bool,
+    /// Taken for curl's sake: URLs are taken as they are
+    #[arg(short = 'g', long, hide = true)]
+    pub globoff: bool,
+    /// Show the race and all heads on stderr
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Give up on a try after SECONDS in all
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub max_time: Option<Limit>,
+    #[command(flatten)]
+    pub race: Racing,
+}
+
+/// Where a download goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContinueAt {
+    /// Where the file ends that is there.
+    FileEnd,
+    /// At this byte.
+    Offset(u64),
+}
+
+fn continue_at(text: &str) -> Result<ContinueAt, String> {
+    if text == "-" {
+        return Ok(ContinueAt::FileEnd);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(offset) if digits => Ok(ContinueAt::Offset(offset)),
+        _ => Err("give a number of bytes, or - for where the file ends".to_owned()),
+    }
+}
+
+impl Get {
+    /// How many redirects to follow; `None` for any number.
+    pub fn redirect_limit(&self) -> Option<u32> {
+        u32::try_from(self.max_redirs).ok()
+    }
+
+    pub fn follows(&self) -> bool {
+        self.location || self.location_trusted
+    }
+
+    /// The longest time of one try.
+    pub fn max_time(&self) -> Option<Duration> {
+        self.max_time.and_then(Limit::get)
+    }
+}

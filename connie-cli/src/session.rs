@@ -1,0 +1,224 @@
+//! The connections of a run of the program: where they lead, and which are kept for the next request.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
+use connie_std::{OsSocket, OsStack, OsWaiter};
+
+use crate::args::Get;
+use crate::connect::{Raced, connect};
+use crate::error::{Error, code};
+use crate::exchange::Exchange;
+use crate::request::{Via, credentials};
+use crate::terminal;
+
+/// As much as other desktop clients allow for the head of an answer.
+const HEAD_ROOM: usize = 64 * 1024;
+/// How many connections are kept for later URLs.
+const KEPT: usize = 8;
+
+/// Where the connection for a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    scheme: Scheme,
+    /// The server; `None` where a proxy is asked for any.
+    server: Option<(String, u16)>,
+    proxy: Option<Proxy>,
+}
+
+impl Route {
+    /// What the connection asks of a request.
+    pub fn via(&self) -> Via<'_> {
+        let proxy = self.proxy.as_ref().filter(|_| self.server.is_none());
+        Via { proxy: proxy.is_some(), credentials: proxy.and_then(|proxy| proxy.credentials.as_ref()) }
+    }
+}
+
+/// The connections of a run.
+pub struct Session<'a> {
+    args: &'a Get,
+    proxies: Proxies,
+    proxy_user: Option<Credentials>,
+    kept: Vec<(Route, Kept)>,
+    /// The last race for the URL that is up.
+    pub raced: Option<Raced>,
+    written: Result<(), Error>,
+}
+
+/// A connection with the room that it has for heads.
+pub struct Kept {
+    pub connection: Box<dyn Exchange>,
+    room: usize,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(args: &'a Get) -> Result<Self, Error> {
+        let proxies = args.proxy.as_deref().map_or_else(Proxies::from_env, |proxy| {
+            Proxies::all(proxy).except(Proxies::from_env().exceptions().clone())
+        });
+        let proxies = match &args.noproxy {
+            Some(list) => proxies.except(NoProxy::new(list)),
+            None => proxies,
+        };
+        let proxy_user = args.proxy_user.as_deref().map(|user| credentials("-U", user)).transpose()?;
+        Ok(Session { args, proxies, proxy_user, kept: Vec::new(), raced: None, written: Ok(()) })
+    }
+
+    /// Another URL is up: what is told of races is told of its own.
+    pub fn begin(&mut self) {
+        self.raced = None;
+    }
+
+    /// Whether the files that report the races could be written.
+    pub fn take_written(&mut self) -> Result<(), Error> {
+        std::mem::replace(&mut self.written, Ok(()))
+    }
+
+    /// Where a connection for `url` leads.
+    pub fn route(&self, url: &Url) -> Result<Route, Error> {
+        let mut proxy = self.proxies.select(url)?;
+        if let Some(proxy) = &mut proxy {
+            if proxy.scheme == Scheme::Https {
+                let line = format!("TLS to the proxy {proxy} is not supported: give an http proxy");
+                return Err(Error::new(code::CONNECT, line));
+            }
+            if self.proxy_user.is_some() {
+                proxy.credentials.clone_from(&self.proxy_user);
+            }
+        }
+        let any = proxy.is_some() && url.scheme == Scheme::Http && !self.args.proxytunnel;
+        let server = (!any).then(|| (url.host.clone(), url.port));
+        Ok(Route { scheme: url.scheme, server, proxy })
+    }
+
+    /// A kept connection that leads there, with room for a request's head of `size` bytes.
+    pub fn kept(&mut self, route: &Route, size: usize) -> Option<Kept> {
+        let fits = |kept: &Kept| kept.room >= size + HEAD_ROOM;
+        let at = self.kept.iter().position(|(other, kept)| other == route && fits(kept))?;
+        let (_, kept) = self.kept.remove(at);
+        if self.args.verbose {
+            say("on the connection of before");
+        }
+        Some(kept)
+    }
+
+    /// Keeps a connection for the next request, unless it has ended.
+    pub fn keep(&mut self, route: Route, kept: Kept) {
+        if kept.connection.is_open() {
+            // The oldest goes.
+            let surplus = (self.kept.len() + 1).saturating_sub(KEPT);
+            self.kept.drain(..surplus);
+            self.kept.push((route, kept));
+        }
+    }
+
+    /// A new connection, within the time `left`.
+    pub fn open(&mut self, route: &Route, size: usize, left: Option<Duration>) -> Result<Kept, Error> {
+        // A head of the request and one of the answer are never there at the same time, but for CONNECT.
+        let room = 2 * HEAD_ROOM + size;
+        let connection = match (&route.proxy, &route.server) {
+            (Some(proxy), server) => {
+                let socket =
+                    self.race(&proxy.host, proxy.port, left).map_err(|error| error.of_proxy(proxy))?;
+                let connection = plain(socket, Host::http(&proxy.host, proxy.port), room)?;
+                match server {
+                    None => Box::new(connection) as Box<dyn Exchange>,
+                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, left)?,
+                }
+            }
+            (None, Some((host, port))) if route.scheme == Scheme::Http => {
+                let socket = self.race(host, *port, left)?;
+                Box::new(plain(socket, Host::http(host, *port), room)?)
+            }
+            (None, _) => return Err(no_tls()),
+        };
+        Ok(Kept { connection, room })
+    }
+
+    /// Opens a tunnel through the proxy that `connection` leads to.
+    fn tunnel(
+        &self,
+        mut connection: Plain,
+        proxy: &Proxy,
+        scheme: Scheme,
+        (host, port): &(String, u16),
+        left: Option<Duration>,
+    ) -> Result<Box<dyn Exchange>, Error> {
+        let to = match scheme {
+            Scheme::Http => Host::http(host, *port),
+            Scheme::Https => Host::https(host, *port),
+        };
+        let agent = self.args.user_agent.as_deref().unwrap_or(concat!("connie/", env!("CARGO_PKG_VERSION")));
+        let login = proxy.credentials.as_ref().map(Credentials::basic);
+        let login = login.as_deref().map(|login| ("Proxy-Authorization", login));
+        let agent = Some(agent).filter(|agent| !agent.is_empty()).map(|agent| ("User-Agent", agent));
+        let headers: Vec<(&str, &str)> = [login, agent].into_iter().flatten().collect();
+        connection.set_tunnel(to, &headers)?;
+        connection.limit(left, None);
+        connection.connect().map_err(|error| tunnel_error(error, proxy))?;
+        if self.args.verbose {
+            say(&format!("tunnel through {proxy} to {host} port {port}"));
+        }
+        match scheme {
+            Scheme::Http => Ok(Box::new(connection)),
+            Scheme::Https => Err(no_tls()),
+        }
+    }
+
+    /// Races for `host`, and tells of the race where that is wanted.
+    fn race(&mut self, host: &str, port: u16, left: Option<Duration>) -> Result<OsSocket, Error> {
+        let (raced, winner) = connect(host, port, &self.args.race, left);
+        self.told(raced);
+        winner
+    }
+
+    fn told(&mut self, raced: Raced) {
+        let written = raced.write_files(&self.args.race);
+        if self.written.is_ok() {
+            self.written = written;
+        }
+        if self.args.verbose {
+            show_race(&raced);
+        }
+        self.raced = Some(raced);
+    }
+}
+
+type Plain = HttpConnection<OsStack, OsWaiter, Vec<u8>>;
+
+fn plain(socket: OsSocket, host: Host<'_>, room: usize) -> Result<Plain, HttpError> {
+    HttpConnection::owning(OsStack::default(), OsWaiter::new(None), socket, host, vec![0; room])
+}
+
+fn no_tls() -> Error {
+    let line = "https needs TLS, which is not in this build: give an http URL";
+    Error::new(code::UNSUPPORTED_SCHEME, line)
+}
+
+fn tunnel_error(error: HttpError, proxy: &Proxy) -> Error {
+    let advice = match error {
+        HttpError::TunnelRefused { status: 407 } => "log in to it with -U USER:PASSWORD",
+        HttpError::TunnelRefused { .. } => "it may not lead there: ask another, or none with --noproxy",
+        _ => return Error::from(error),
+    };
+    let HttpError::TunnelRefused { status } = error else { return Error::from(error) };
+    Error::new(code::RECEIVE, format!("the proxy {proxy} answered {status} to CONNECT; {advice}"))
+}
+
+/// Shows a line on stderr, as `-v` does.
+pub fn say(line: &str) {
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "* {line}");
+}
+
+/// Shows the race on stderr, each line after a `*`.
+fn show_race(raced: &Raced) {
+    let mut stderr = io::stderr().lock();
+    let width = terminal::width(&stderr).saturating_sub(2);
+    let picture = raced.timeline().waterfall(width, terminal::style(&stderr)).to_string();
+    for line in picture.lines() {
+        let _ = writeln!(stderr, "* {line}");
+    }
+}

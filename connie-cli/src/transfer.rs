@@ -1,0 +1,427 @@
+//! One URL of `connie get`: its tries, its redirects, and where the answer goes.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use connie_core::Instant;
+use connie_core::http::{HttpError, is_idempotent};
+use connie_std::OsClock;
+use connie_std::web::{Backoff, Redirect, Redirects, Resume, Url, is_transient_status, resume, retry_after};
+
+use crate::args::{ContinueAt, Get, Limit};
+use crate::body::Body;
+use crate::error::{Error, code};
+use crate::exchange::{Answer, Exchange, is_whole};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::request::{Hop, Request};
+use crate::session::{Kept, Route, Session};
+
+/// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
+const PIECE: usize = 256 * 1024;
+/// How much of the body of a redirect is read to keep the connection.
+const PASSED_OVER: u64 = 64 * 1024;
+
+/// What is known of the answer.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    pub status: Option<u16>,
+    pub reason: String,
+    /// Bytes of the body that have come.
+    pub body: u64,
+    pub redirects: u32,
+    /// Where the last request went.
+    pub url: String,
+}
+
+/// The transfer of one URL.
+pub struct Transfer<'a> {
+    args: &'a Get,
+    url: Url,
+    body: Rc<Body>,
+    output: Output,
+    /// Where heads go, beside the output.
+    dump: Option<&'a mut Output>,
+    /// The clock of this try, and of all.
+    clock: OsClock,
+    started: OsClock,
+    tries_left: u32,
+    backoff: Backoff,
+    /// Where the body goes on.
+    offset: u64,
+    piece: Vec<u8>,
+    pub fetched: Fetched,
+}
+
+/// What came of a try.
+enum Tried {
+    Done,
+    /// The answer may well be another one after this time.
+    Again(Duration, String),
+}
+
+impl<'a> Transfer<'a> {
+    pub fn new(
+        args: &'a Get,
+        url: Url,
+        body: Rc<Body>,
+        output: Output,
+        dump: Option<&'a mut Output>,
+    ) -> Self {
+        let fetched = Fetched { url: url.to_string(), ..Fetched::default() };
+        Transfer {
+            args,
+            url,
+            body,
+            output,
+            dump,
+            clock: OsClock::start(),
+            started: OsClock::start(),
+            tries_left: args.retry,
+            backoff: Backoff::new(args.retry_delay.and_then(Limit::get)),
+            offset: 0,
+            piece: Vec::new(),
+            fetched,
+        }
+    }
+
+    /// Fetches the URL, as often as it takes and is allowed.
+    pub fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
+        self.piece = vec![0; PIECE];
+        loop {
+            let (pause, reason) = match self.attempt(session) {
+                Ok(Tried::Done) => return Ok(()),
+                Ok(Tried::Again(pause, reason)) => (pause, reason),
+                Err(error) => match self.pause_after(&error) {
+                    Some(pause) if self.take_back()? => {
+                        (pause, error.lines.first().cloned().unwrap_or_default())
+                    }
+                    _ => return Err(error),
+                },
+            };
+            if !self.args.silent {
+                let left = self.tries_left;
+                let more = if left == 1 { "try" } else { "tries" };
+                let pause = pause.as_secs_f64();
+                let line = format!("connie: {reason}; next try in {pause} s, {left} {more} left after that");
+                let _ = writeln!(io::stderr().lock(), "{line}");
+            }
+            wait(pause);
+        }
+    }
+
+    /// One try, redirects included.
+    fn attempt(&mut self, session: &mut Session<'_>) -> Result<Tried, Error> {
+        self.clock = OsClock::start();
+        self.fetched = Fetched { url: self.url.to_string(), ..Fetched::default() };
+        self.offset = self.resumes_at();
+        self.output.start_at(self.offset);
+        let mut redirects = Redirects::new(self.args.redirect_limit());
+        let mut hop = Hop::first(self.args, self.url.clone(), &self.body)?;
+        loop {
+            let route = session.route(&hop.url)?;
+            let request = Request::new(self.args, &hop, route.via(), &self.body, self.offset)?;
+            let (mut kept, answer) = self.exchange(session, &route, &request, &hop)?;
+            self.fetched.status = Some(answer.status);
+            self.fetched.reason.clone_from(&answer.reason);
+            if answer.status == 417 && request.expects && self.body.is_repeatable() {
+                // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
+                hop.expects = false;
+                self.pass_over(session, route, kept, &answer);
+                continue;
+            }
+            self.show_answer(&answer)?;
+            if let Some(redirect) = self.redirect(&hop, &answer, &mut redirects)? {
+                if self.args.include || self.args.head {
+                    self.output.write(&answer.head)?;
+                }
+                self.pass_over(session, route, kept, &answer);
+                hop = hop.next(self.args, redirect, &self.url);
+                self.fetched.redirects = redirects.followed();
+                self.fetched.url = hop.url.to_string();
+                continue;
+            }
+            let received = self.receive(kept.connection.as_mut(), &answer)?;
+            session.keep(route, kept);
+            return Ok(received);
+        }
+    }
+
+    /// Sends the request and waits for the head of its answer: on a kept connection where there is one, and once more on a new one where
+    /// the server has given that up meanwhile.
+    fn exchange(
+        &mut self,
+        session: &mut Session<'_>,
+        route: &Route,
+        request: &Request,
+        hop: &Hop,
+    ) -> Result<(Kept, Answer), Error> {
+        if let Some(kept) = session.kept(route, request.size()) {
+            match self.exchange_over(kept, request, hop) {
+                Err(Failed::Http(error)) if self.may_repeat(error, request) => {}
+                other => return other.map_err(Error::from),
+            }
+        }
+        let kept = session.open(route, request.size(), self.left())?;
+        self.exchange_over(kept, request, hop).map_err(Error::from)
+    }
+
+    fn exchange_over(&self, mut kept: Kept, request: &Request, hop: &Hop) -> Result<(Kept, Answer), Failed> {
+        if self.args.verbose {
+            show_head('>', &request.shown()?);
+        }
+        let connection = kept.connection.as_mut();
+        connection.limit(self.left(), self.args.expect100_timeout.and_then(Limit::get));
+        let body = if hop.body { &*self.body } else { &Body::None };
+        match body.as_bytes().filter(|bytes| is_whole(request, bytes)) {
+            Some(bytes) => connection.send_whole(request, bytes)?,
+            None => {
+                connection.send_head(request)?;
+                if connection.wants_body() {
+                    self.send_body(connection, body)?;
+                }
+            }
+        }
+        let answer = connection.answer()?;
+        Ok((kept, answer))
+    }
+
+    /// Whether a request that failed so on a kept connection may be sent once more: nothing of it has been sent, or doing it twice
+    /// changes nothing.
+    fn may_repeat(&self, error: HttpError, request: &Request) -> bool {
+        match error {
+            HttpError::Stale | HttpError::NotConnected => true,
+            HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_) => {
+                self.body.is_repeatable() && is_idempotent(&request.method)
+            }
+            _ => false,
+        }
+    }
+
+    fn send_body(&self, connection: &mut dyn Exchange, body: &Body) -> Result<(), Failed> {
+        let mut reader = body.open()?;
+        let mut piece = vec![0; PIECE];
+        let mut progress = Progress::new(self.shows_progress(), 0, body.length());
+        while connection.wants_body() {
+            let count = match reader.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::read(body.name().as_ref(), &error).into()),
+            };
+            connection.send(&piece[..count])?;
+            progress.add(count);
+        }
+        match connection.finish_body() {
+            Err(HttpError::BodyTooShort { .. }) => {
+                let line = format!("{} has become shorter while it was sent: try again", body.name());
+                Err(Error::new(code::READ, line).into())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Where the answer leads, if that is to be followed.
+    fn redirect(
+        &self,
+        hop: &Hop,
+        answer: &Answer,
+        redirects: &mut Redirects,
+    ) -> Result<Option<Redirect>, Error> {
+        let location = answer.header("location").filter(|location| !location.is_empty());
+        match location.filter(|_| self.args.follows()) {
+            Some(location) => {
+                redirects.follow(&hop.method, &hop.url, answer.status, location).map_err(Error::from)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Reads and drops the body of an answer that leads elsewhere, and keeps the connection, unless the body is long.
+    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept, answer: &Answer) {
+        let mut left = PASSED_OVER;
+        if answer.length.is_some_and(|length| length > left) {
+            return;
+        }
+        while let Ok(count) = kept.connection.read(&mut self.piece) {
+            if count == 0 {
+                return session.keep(route, kept);
+            }
+            match left.checked_sub(count as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+
+    /// Shows the head of an answer wherever heads are wanted, but for where the body goes.
+    fn show_answer(&mut self, answer: &Answer) -> Result<(), Error> {
+        if self.args.verbose {
+            show_head('<', &answer.head);
+        }
+        match &mut self.dump {
+            Some(dump) => dump.write(&answer.head),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the last answer to where it is wanted.
+    fn receive(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<Tried, Error> {
+        if is_transient_status(answer.status) {
+            let asked = answer.header("retry-after").and_then(|value| retry_after(value, time_of_day()));
+            if let Some(pause) = self.pause(asked) {
+                let said = format!("the server answered {} {}", answer.status, answer.reason);
+                return Ok(Tried::Again(pause, said.trim_end().to_owned()));
+            }
+        }
+        let failed = answer.status >= 400;
+        if self.offset > 0 && (!failed || answer.status == 416) {
+            let range = answer.header("content-range");
+            match resume(self.offset, answer.status, range, answer.length) {
+                Ok(Resume::Append | Resume::Unrelated) => {}
+                Ok(Resume::Complete) => return Ok(Tried::Done),
+                Err(error) => return Err(Error::resume(error)),
+            }
+        } else if failed && self.args.fail {
+            return Err(Error::status(answer.status, &answer.reason));
+        } else if failed && self.offset > 0 {
+            // An error page is no part of a file.
+            let said = format!("the server answered {} {}", answer.status, answer.reason);
+            let line =
+                format!("{}; the {} bytes that are here were left alone", said.trim_end(), self.offset);
+            return Err(Error::new(code::RANGE, line));
+        }
+        if self.args.include || self.args.head {
+            self.output.write(&answer.head)?;
+        }
+        // With -I and a method of one's own there may be a body, which was not asked for.
+        if !self.args.head {
+            self.receive_body(connection, answer)?;
+        }
+        self.output.finish()?;
+        match failed && self.args.fail_with_body {
+            true => Err(Error::status(answer.status, &answer.reason)),
+            false => Ok(Tried::Done),
+        }
+    }
+
+    fn receive_body(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<(), Error> {
+        let total = answer.length.map(|length| length.saturating_add(self.offset));
+        let mut progress = Progress::new(self.shows_progress(), self.offset, total);
+        loop {
+            let count = connection.read(&mut self.piece)?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.output.write(&self.piece[..count])?;
+            self.fetched.body += count as u64;
+            progress.add(count);
+        }
+    }
+
+    /// Progress would be in the way of a body that is on the terminal, and of what -v shows.
+    fn shows_progress(&self) -> bool {
+        let terminal = !self.output.is_aside() && io::stdout().is_terminal();
+        !self.args.silent && !self.args.verbose && !terminal
+    }
+
+    /// Where this try begins: behind the bytes that are there already, where that is wanted.
+    fn resumes_at(&self) -> u64 {
+        match self.args.continue_at {
+            None => 0,
+            Some(ContinueAt::FileEnd) => self.output.existing_length(),
+            Some(ContinueAt::Offset(offset)) => offset,
+        }
+    }
+
+    /// How much of the time for this try is left.
+    fn left(&self) -> Option<Duration> {
+        let elapsed = self.clock.now().since(Instant::ZERO);
+        self.args.max_time().map(|all| all.saturating_sub(elapsed))
+    }
+
+    /// The pause before another try after `error`, where there is to be one.
+    fn pause_after(&mut self, error: &Error) -> Option<Duration> {
+        let transient = match error.code {
+            code::TIMED_OUT | code::RESOLVE | code::RESOLVE_PROXY => true,
+            code::CONNECT if error.refused => self.args.retry_connrefused || self.args.retry_all_errors,
+            // What another try cannot mend.
+            code::UNSUPPORTED_SCHEME
+            | code::USAGE
+            | code::MALFORMED_URL
+            | code::WRITE
+            | code::READ
+            | code::REWIND => false,
+            _ => self.args.retry_all_errors,
+        };
+        if transient { self.pause(None) } else { None }
+    }
+
+    /// The pause before another try, where one is left and there is time for it.
+    fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        self.tries_left = self.tries_left.checked_sub(1)?;
+        let pause = self.backoff.next_pause(asked);
+        let end = self.started.now().since(Instant::ZERO).saturating_add(pause);
+        let most = self.args.retry_max_time.and_then(Limit::get);
+        Some(pause).filter(|_| most.is_none_or(|most| end <= most))
+    }
+
+    /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it. Says whether that can be.
+    fn take_back(&mut self) -> Result<bool, Error> {
+        match self.args.continue_at {
+            Some(ContinueAt::FileEnd) if self.output.is_aside() => {
+                self.output.close();
+                Ok(true)
+            }
+            _ => self.output.restart(),
+        }
+    }
+}
+
+/// Why an exchange failed.
+enum Failed {
+    Http(HttpError),
+    Other(Error),
+}
+
+impl From<HttpError> for Failed {
+    fn from(error: HttpError) -> Self {
+        Failed::Http(error)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Other(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Http(error) => Error::from(error),
+            Failed::Other(error) => error,
+        }
+    }
+}
+
+/// Shows a head on stderr, each line after `mark`. What a terminal would act on is shown as dots.
+fn show_head(mark: char, head: &[u8]) {
+    let mut stderr = io::stderr().lock();
+    for line in head.strip_suffix(b"\n").unwrap_or(head).split(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+        let shown: String = line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect();
+        let _ = writeln!(stderr, "{mark} {shown}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause between two tries")]
+fn wait(pause: Duration) {
+    std::thread::sleep(pause);
+}
+
+#[expect(clippy::disallowed_methods, reason = "Retry-After can be a date")]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
