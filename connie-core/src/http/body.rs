@@ -204,8 +204,9 @@ impl BodyDecoder {
 
     /// What follows after `byte` of a chunk's framing.
     ///
-    /// A bare LF ends a line here as it does in a head. A CR that no LF follows is refused, and so is anything but digits
-    /// where a size has to be: readers that differ in what they forgive are what smuggling lives on.
+    /// Only CRLF ends a line here: RFC 9112 section 2.2 forgives a bare LF in "the start-line and fields" alone. A CR that no LF
+    /// follows is refused, and so is anything but digits where a size has to be: readers that differ in what they forgive are
+    /// what smuggling lives on.
     fn framing(&mut self, byte: u8) -> Result<State, HttpError> {
         self.line = self.line.saturating_add(1);
         if self.line > MAX_CHUNK_LINE {
@@ -224,18 +225,12 @@ impl BodyDecoder {
             (State::Size(Some(size)) | State::SizeEnd(size) | State::Extension(size), b'\r') => {
                 Ok(State::LineFeed(size))
             }
-            (
-                State::Size(Some(size))
-                | State::SizeEnd(size)
-                | State::Extension(size)
-                | State::LineFeed(size),
-                b'\n',
-            ) => Ok(self.begin_chunk(size)),
+            (State::LineFeed(size), b'\n') => Ok(self.begin_chunk(size)),
             (State::Size(Some(size)) | State::SizeEnd(size), b' ' | b'\t') => Ok(State::SizeEnd(size)),
             (State::Size(Some(size)) | State::SizeEnd(size), b';') => Ok(State::Extension(size)),
-            (State::Extension(size), _) => Ok(State::Extension(size)),
+            (State::Extension(size), byte) if byte != b'\n' => Ok(State::Extension(size)),
             (State::ChunkEnd, b'\r') => Ok(State::ChunkLineFeed),
-            (State::ChunkEnd | State::ChunkLineFeed, b'\n') => {
+            (State::ChunkLineFeed, b'\n') => {
                 self.line = 0;
                 Ok(State::Size(None))
             }
@@ -355,7 +350,8 @@ mod tests {
         chunks_give(b"1\r\na\r\n2\r\nbc\r\nA\r\n0123456789\r\n0\r\n\r\n", b"abc0123456789");
         chunks_give(b"0\r\n\r\n", b"");
         chunks_give(b"0000000000000000000000005\r\nhello\r\n000\r\n\r\n", b"hello");
-        chunks_give(b"a\n0123456789\n0\n\n", b"0123456789");
+        // The trailer section is one of fields, whose lines may end in a bare LF.
+        chunks_give(b"1\r\na\r\n0\r\nA: b\n\n", b"a");
     }
 
     #[test]
@@ -412,6 +408,9 @@ mod tests {
         chunks_are_refused(b"5;a\rb\r\nhello");
         chunks_are_refused(b"5\r\nhelloX");
         chunks_are_refused(b"5\r\nhello\rX");
+        for input in ["5\n", "5 \n", "5;a\n", "5;a\n\r\n", "5\r\nhello\n"] {
+            chunks_are_refused(input.as_bytes());
+        }
     }
 
     #[test]

@@ -303,7 +303,9 @@ impl HeadLayout {
         unfold(head.get_mut(fields..).unwrap_or_default());
         let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut room);
+        let major_1 = head.starts_with(b"HTTP/1.");
         let parsed = response.parse(head).map_err(|error| match error {
+            httparse::Error::Version if major_1 => HttpError::MalformedStatusLine,
             httparse::Error::Version => HttpError::UnsupportedVersion,
             httparse::Error::Status => HttpError::MalformedStatusLine,
             httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,

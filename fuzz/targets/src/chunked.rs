@@ -153,7 +153,7 @@ fn agrees_with_the_standard(input: &[u8], decoded: &Decoded) {
 fn read_chunks<'a>(input: &'a [u8], content: &mut Vec<u8>) -> Result<(&'a [u8], usize), Stop> {
     let mut rest = input;
     loop {
-        let size = chunk_size(line(&mut rest, MAX_CHUNK_LINE)?)?;
+        let size = chunk_size(chunk_line(&mut rest, MAX_CHUNK_LINE)?)?;
         if size == 0 {
             break;
         }
@@ -161,13 +161,13 @@ fn read_chunks<'a>(input: &'a [u8], content: &mut Vec<u8>) -> Result<(&'a [u8], 
         let (chunk, after) = rest.split_at(here);
         content.extend_from_slice(chunk);
         rest = after;
-        if !line(&mut rest, 2)?.is_empty() {
+        if !chunk_line(&mut rest, 2)?.is_empty() {
             return Err(Stop::Malformed);
         }
     }
     let section = rest;
     loop {
-        let end = line(&mut rest, usize::MAX);
+        let end = line(&mut rest, usize::MAX).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let read = section.len() - rest.len();
         if read > MAX_TRAILERS || (end.is_err() && section.len() > MAX_TRAILERS) {
             return Err(Stop::TooLarge);
@@ -178,7 +178,12 @@ fn read_chunks<'a>(input: &'a [u8], content: &mut Vec<u8>) -> Result<(&'a [u8], 
     }
 }
 
-/// The next line without its end, which is CRLF or a bare LF.
+/// The next line of the chunks' framing without its end, which is CRLF and nothing else.
+fn chunk_line<'a>(rest: &mut &'a [u8], most: usize) -> Result<&'a [u8], Stop> {
+    line(rest, most)?.strip_suffix(b"\r").ok_or(Stop::Malformed)
+}
+
+/// The next line without its LF.
 fn line<'a>(rest: &mut &'a [u8], most: usize) -> Result<&'a [u8], Stop> {
     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
         return Err(if rest.len() > most { Stop::Malformed } else { Stop::Incomplete });
@@ -188,8 +193,7 @@ fn line<'a>(rest: &mut &'a [u8], most: usize) -> Result<&'a [u8], Stop> {
         return Err(Stop::Malformed);
     }
     *rest = after;
-    let line = &line[..end];
-    Ok(line.strip_suffix(b"\r").unwrap_or(line))
+    Ok(&line[..end])
 }
 
 /// The size in the line that begins a chunk.
