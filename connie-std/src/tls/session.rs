@@ -245,3 +245,301 @@ fn wait_or_fail(error: io::Error) -> nb::Error<TlsError> {
         _ => nb::Error::Other(error.into()),
     }
 }
+
+// With the certificates of a crate that knows Linux only.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use connie_core::TlsFailure;
+    use connie_tests::servers::Identity;
+    use rustls::ServerConnection;
+
+    use super::*;
+    use crate::{TlsConnector, TlsOptions};
+
+    const NOTHING: Wants = Wants { read: false, write: false };
+    const READ: Wants = Wants { read: true, write: false };
+    const WRITE: Wants = Wants { read: false, write: true };
+    const BOTH: Wants = Wants { read: true, write: true };
+
+    /// A transport with a server at its far end, that takes as many bytes as there is room for and hands over as many as
+    /// were let through.
+    struct Peer {
+        server: ServerConnection,
+        /// How many bytes the client can still write.
+        room: usize,
+        written: Vec<u8>,
+        arrived: VecDeque<u8>,
+        ended: bool,
+    }
+
+    impl Read for Peer {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            match self.arrived.read(into)? {
+                0 if !self.ended => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        }
+    }
+
+    impl Write for Peer {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            let count = data.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room -= count;
+            self.written.extend_from_slice(&data[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Peer {
+        /// Lets the server take what was written; what it answers.
+        fn answer(&mut self) -> Vec<u8> {
+            let mut written = &self.written[..];
+            while !written.is_empty() {
+                self.server.read_tls(&mut written).expect("room in the server");
+                self.server.process_new_packets().expect("a client that keeps the rules");
+            }
+            self.written.clear();
+            let mut answer = Vec::new();
+            while self.server.wants_write() {
+                self.server.write_tls(&mut answer).expect("memory");
+            }
+            answer
+        }
+
+        /// What the server writes when it sends these bytes.
+        fn record(&mut self, data: &[u8]) -> Vec<u8> {
+            self.server.writer().write_all(data).expect("memory");
+            self.answer()
+        }
+    }
+
+    fn start() -> (Session, Peer) {
+        let identity = Identity::self_signed(&["name.test"]);
+        let config = identity.server_config(rustls::ALL_VERSIONS);
+        let server = ServerConnection::new(Arc::new(config)).expect("a server");
+        let options = TlsOptions {
+            system_roots: false,
+            ca_pem: identity.certificate_pem.into_bytes(),
+            ..TlsOptions::default()
+        };
+        let client = TlsConnector::new(&options).expect("usable options").client();
+        let session = Session::new(client, ServerName::try_from("name.test").expect("a name"));
+        let (written, arrived) = (Vec::new(), VecDeque::new());
+        let peer = Peer { server, room: usize::MAX, written, arrived, ended: false };
+        (session.expect("a session"), peer)
+    }
+
+    fn established() -> (Session, Peer) {
+        let (mut session, mut peer) = start();
+        while peer.server.is_handshaking() || session.tls.is_handshaking() {
+            let _ = session.handshake(&mut peer);
+            let answer = peer.answer();
+            peer.arrived.extend(answer);
+        }
+        // Whatever the server sends after its handshake, tickets among it.
+        expect_nothing(&mut session, &mut peer);
+        (session, peer)
+    }
+
+    #[track_caller]
+    fn expect_nothing(session: &mut Session, peer: &mut Peer) {
+        let received = session.receive(peer, &mut [0; 8]);
+        assert!(matches!(received, Err(nb::Error::WouldBlock)), "{received:?}");
+    }
+
+    #[track_caller]
+    fn expect(session: &mut Session, peer: &mut Peer, data: &[u8]) {
+        let mut into = vec![0; data.len()];
+        let count = session.receive(peer, &mut into).expect("received");
+        assert_eq!(&into[..count], data);
+    }
+
+    #[track_caller]
+    fn expect_failure(session: &mut Session, peer: &mut Peer, failure: TlsFailure) {
+        // As often as it is asked for.
+        for _ in 0..2 {
+            match session.receive(peer, &mut [0; 8]) {
+                Err(nb::Error::Other(error)) => assert_eq!(error.failure(), Some(failure)),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(session.wants_for_receive(), NOTHING);
+        }
+    }
+
+    #[test]
+    fn a_handshake_first_writes_and_then_reads() {
+        let (mut session, mut peer) = start();
+        peer.room = 0;
+        for room in [0, 1, 100] {
+            peer.room = room;
+            assert!(matches!(session.handshake(&mut peer), Err(nb::Error::WouldBlock)));
+            assert_eq!(session.wants_for_handshake(), WRITE, "after {room} bytes");
+            // Neither can be had before the handshake, so both wait for what it wants.
+            assert_eq!((session.wants_for_receive(), session.wants_for_send()), (WRITE, WRITE));
+        }
+        peer.room = usize::MAX;
+        assert!(matches!(session.handshake(&mut peer), Err(nb::Error::WouldBlock)));
+        assert_eq!(session.wants_for_handshake(), READ);
+        assert_eq!((session.wants_for_receive(), session.wants_for_send()), (READ, READ));
+    }
+
+    #[test]
+    fn a_handshake_goes_on_byte_by_byte_and_ends_when_its_last_message_is_out() {
+        let (mut session, mut peer) = start();
+        let _ = session.handshake(&mut peer);
+        let answer = peer.answer();
+        for (at, byte) in answer.iter().enumerate() {
+            assert!(!session.is_established(), "after {at} of {} bytes", answer.len());
+            assert_eq!(session.wants_for_handshake(), READ);
+            peer.arrived.push_back(*byte);
+            if at == answer.len() - 1 {
+                peer.room = 0;
+            }
+            let result = session.handshake(&mut peer);
+            assert!(matches!(result, Err(nb::Error::WouldBlock)), "{result:?} after {at} bytes");
+        }
+        // The client's own Finished has no room yet.
+        assert_eq!(session.wants_for_handshake(), WRITE);
+        peer.room = usize::MAX;
+        session.handshake(&mut peer).expect("established");
+        assert_eq!(session.wants_for_handshake(), NOTHING);
+        let _ = peer.answer();
+        assert!(!peer.server.is_handshaking());
+    }
+
+    #[test]
+    fn what_is_decrypted_is_there_without_the_transport() {
+        let (mut session, mut peer) = established();
+        assert_eq!(session.wants_for_receive(), READ);
+        let record = peer.record(b"0123456789");
+        peer.arrived.extend(record);
+        expect(&mut session, &mut peer, b"0123");
+        assert_eq!(session.wants_for_receive(), NOTHING);
+        expect(&mut session, &mut peer, b"456789");
+        // That was all, but all the room was used.
+        expect_nothing(&mut session, &mut peer);
+        assert_eq!(session.wants_for_receive(), READ);
+    }
+
+    #[test]
+    fn records_that_came_together_are_there_one_after_the_other() {
+        let (mut session, mut peer) = established();
+        let records = [peer.record(b"first"), peer.record(b"second"), peer.record(b"third")].concat();
+        let (now, later) = records.split_at(records.len() - 1);
+        peer.arrived.extend(now);
+        expect(&mut session, &mut peer, b"first");
+        assert_eq!(session.wants_for_receive(), NOTHING);
+        expect(&mut session, &mut peer, b"second");
+        expect_nothing(&mut session, &mut peer);
+        assert_eq!(session.wants_for_receive(), READ);
+        peer.arrived.extend(later);
+        expect(&mut session, &mut peer, b"third");
+    }
+
+    #[test]
+    fn what_has_come_and_is_not_decrypted_is_there_without_the_transport() {
+        let (mut session, mut peer) = established();
+        let (first, second) = ([1; 6_000], [2; 6_000]);
+        let records = [peer.record(&first), peer.record(&second)].concat();
+        peer.arrived.extend(records);
+        let mut into = [0; 8_000];
+        assert_eq!(session.receive(&mut peer, &mut into).expect("received"), first.len());
+        assert!(peer.arrived.is_empty(), "both were taken in at once");
+        assert_eq!(session.wants_for_receive(), NOTHING);
+        expect(&mut session, &mut peer, &second);
+    }
+
+    #[test]
+    fn what_the_transport_does_not_take_is_kept_and_no_more_is_taken() {
+        let (mut session, mut peer) = established();
+        assert_eq!(session.wants_for_send(), NOTHING);
+        peer.room = 10;
+        assert_eq!(session.send(&mut peer, b"first").expect("taken"), 5);
+        assert_eq!((session.wants_for_send(), session.wants_for_receive()), (WRITE, BOTH));
+        assert!(matches!(session.send(&mut peer, b"second"), Err(nb::Error::WouldBlock)));
+        assert!(matches!(session.flush(&mut peer), Err(nb::Error::WouldBlock)));
+
+        // A call that only wants to receive sends it too.
+        peer.room = usize::MAX;
+        expect_nothing(&mut session, &mut peer);
+        assert_eq!((session.wants_for_send(), session.wants_for_receive()), (NOTHING, READ));
+        let _ = peer.answer();
+        let mut received = [0; 8];
+        assert_eq!(peer.server.reader().read(&mut received).expect("received"), 5);
+        assert_eq!(&received[..5], b"first");
+    }
+
+    #[test]
+    fn a_send_takes_no_more_than_its_share() {
+        let (mut session, mut peer) = established();
+        let data = vec![7; 3 * SEND_AT_MOST];
+        assert_eq!(session.send(&mut peer, &data).expect("taken"), SEND_AT_MOST);
+        peer.room = 0;
+        assert_eq!(session.send(&mut peer, &data).expect("taken"), SEND_AT_MOST);
+        assert!(matches!(session.send(&mut peer, &data), Err(nb::Error::WouldBlock)));
+    }
+
+    #[test]
+    fn a_close_notify_is_the_end_however_long_the_transport_lives() {
+        let (mut session, mut peer) = established();
+        peer.server.writer().write_all(b"last").expect("memory");
+        peer.server.send_close_notify();
+        let record = peer.answer();
+        peer.arrived.extend(record);
+        // What follows it is nobody's.
+        peer.arrived.extend(b"surplus");
+        expect(&mut session, &mut peer, b"last");
+        for _ in 0..2 {
+            assert_eq!(session.wants_for_receive(), NOTHING);
+            assert_eq!(session.receive(&mut peer, &mut [0; 8]).expect("the end"), 0);
+        }
+    }
+
+    #[test]
+    fn an_end_without_a_close_notify_is_a_cut() {
+        let (mut session, mut peer) = established();
+        let record = peer.record(b"half");
+        peer.arrived.extend(record);
+        peer.ended = true;
+        expect(&mut session, &mut peer, b"half");
+        expect_failure(&mut session, &mut peer, TlsFailure::Truncated);
+    }
+
+    #[test]
+    fn an_end_within_the_handshake_is_told_as_that() {
+        let (mut session, mut peer) = start();
+        let _ = session.handshake(&mut peer);
+        peer.ended = true;
+        expect_failure(&mut session, &mut peer, TlsFailure::ClosedEarly);
+    }
+
+    #[test]
+    fn what_came_before_a_fault_is_received_before_it() {
+        let (mut session, mut peer) = established();
+        let mut records = [peer.record(b"good"), peer.record(b"bad")].concat();
+        let last = records.len() - 1;
+        records[last] ^= 1;
+        peer.arrived.extend(records);
+        expect(&mut session, &mut peer, b"good");
+        expect_failure(&mut session, &mut peer, TlsFailure::Protocol);
+        // The alert is on its way.
+        assert!(!peer.written.is_empty());
+    }
+
+    #[test]
+    fn closing_says_so() {
+        let (mut session, mut peer) = established();
+        session.close(&mut peer);
+        let _ = peer.answer();
+        assert_eq!(peer.server.reader().read(&mut [0; 8]).expect("the end"), 0);
+    }
+}

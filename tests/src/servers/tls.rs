@@ -101,6 +101,21 @@ impl Identity {
         Self::new(&parameters.self_signed(&key).expect("a certificate"), &key)
     }
 
+    /// How a server is configured that shows this certificate and speaks these versions.
+    #[must_use]
+    pub fn server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("versions that the provider has")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone()], key)
+            .expect("a certificate and its key");
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    }
+
     fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
             certificate: certificate.der().clone(),
@@ -269,16 +284,7 @@ impl TlsServer {
         versions: &[&'static SupportedProtocolVersion],
         behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.clone()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("versions that the provider has")
-            .with_no_client_auth()
-            .with_single_cert(vec![identity.certificate.clone()], key)
-            .expect("a certificate and its key");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let config = Arc::new(config);
+        let config = Arc::new(identity.server_config(versions));
         let shaken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&shaken);
         let mut server = Self::raw(move |mut tcp| {
