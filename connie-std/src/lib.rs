@@ -34,6 +34,7 @@ mod connect;
 #[cfg(feature = "dns")]
 pub mod dns;
 mod error;
+pub mod http;
 mod report;
 pub mod resolve;
 mod socket;
@@ -46,6 +47,9 @@ pub mod web;
 pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind, OsError};
+pub use http::HttpConnection;
+#[cfg(feature = "tls")]
+pub use http::HttpsConnection;
 pub use report::Report;
 pub use socket::{OsSocket, OsStack};
 pub use target::Target;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
@@ -116,12 +116,31 @@ impl TlsConnector {
         })
     }
 
+    /// The connector with the default options, made at the first call and shared by all.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsSetupError::NoRoots`] where the machine trusts nobody.
+    pub fn system() -> Result<Self, TlsSetupError> {
+        static SHARED: OnceLock<TlsConnector> = OnceLock::new();
+        if let Some(shared) = SHARED.get() {
+            return Ok(shared.clone());
+        }
+        let made = Self::new(&TlsOptions::default())?;
+        // Where two threads make one at a time, both get the first.
+        Ok(SHARED.get_or_init(|| made).clone())
+    }
+
     /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None` where `host` can be no
     /// server's name.
     #[must_use]
     pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
-        let name = server_name(self.server_name.as_deref().unwrap_or(host))?;
-        Some(TlsStack::new(options.into(), self.clone(), name))
+        Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?))
+    }
+
+    /// The name that a certificate of `host` must be valid for.
+    pub(super) fn name_for(&self, host: &str) -> Option<ServerName<'static>> {
+        server_name(self.server_name.as_deref().unwrap_or(host))
     }
 
     /// Where its races end.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::stack::{TcpError, TcpErrorKind};
-use connie_core::{AttemptError, TlsFailure};
+use connie_core::{AttemptError, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, PeerIncompatible};
 
@@ -68,6 +68,15 @@ impl TlsError {
             (Kind::Os(error), None) => error.attempt_error(),
             (Kind::TimedOut, None) => AttemptError::TimedOut,
             (_, None) => AttemptError::Other(0),
+        }
+    }
+
+    /// What a failed handshake means to a race that was won before.
+    pub(crate) fn race_failure(&self) -> Failure {
+        match &self.0 {
+            Kind::TimedOut => Failure::DeadlineExceeded,
+            Kind::Canceled => Failure::Canceled,
+            _ => Failure::AllAttemptsFailed,
         }
     }
 

@@ -12,6 +12,7 @@ use super::FinishLine;
 use super::config::TlsConnector;
 use super::error::TlsError;
 use super::session::{Session, Wants};
+use crate::error::OsError;
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
 use crate::wait::{OsWaiter, Pollable, Sought};
@@ -35,6 +36,8 @@ pub struct TlsStack {
     os: OsStack,
     connector: TlsConnector,
     name: ServerName<'static>,
+    /// Whether the next connections lead to a proxy, and TLS begins later.
+    plain: bool,
     notes: Vec<Note>,
 }
 
@@ -46,6 +49,8 @@ pub struct TlsSocket(State);
 enum State {
     /// The TCP handshake has not completed.
     Tcp(OsSocket),
+    /// TCP is up, and leads to a proxy that has yet to open the tunnel.
+    Plain(OsSocket),
     Tls {
         stream: TcpStream,
         session: Box<Session>,
@@ -57,7 +62,7 @@ enum State {
 
 impl TlsStack {
     pub(super) fn new(os: OsStack, connector: TlsConnector, name: ServerName<'static>) -> Self {
-        TlsStack { os, connector, name, notes: Vec::new() }
+        TlsStack { os, connector, name, plain: false, notes: Vec::new() }
     }
 
     /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3).
@@ -98,15 +103,39 @@ impl TlsStack {
         session.flush(stream)
     }
 
+    /// Has the next connections be meant for `host`; `false` where it can be no server's name.
+    pub(crate) fn set_host(&mut self, host: &str) -> bool {
+        let name = self.connector.name_for(host);
+        name.map(|name| self.name = name).is_some()
+    }
+
+    /// Whether the next connections end with TCP and stay plain until [`secure`](Self::secure).
+    pub(crate) fn set_plain(&mut self, plain: bool) {
+        self.plain = plain;
+    }
+
+    /// Begins TLS on a plain connection.
+    pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
+        match std::mem::take(&mut socket.0) {
+            State::Plain(plain) => *socket = self.wrap(plain)?,
+            other => socket.0 = other,
+        }
+        Ok(())
+    }
+
     /// What has become of attempts whose TLS failed.
-    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
 
     /// Goes on with a connection attempt as far as it goes now.
     fn go_on(&mut self, state: &mut State, remote: SocketAddr) -> nb::Result<(), TlsError> {
         if let State::Tcp(socket) = state {
-            self.os.connect(socket, remote).map_err(|error| error.map(TlsError::from))?;
+            self.os.connect(socket, remote).map_err(lift)?;
+            if self.plain {
+                *state = State::Plain(std::mem::take(socket));
+                return Ok(());
+            }
             *state = self.wrap(std::mem::take(socket))?.take();
             if self.connector.finish_line() == FinishLine::Tcp {
                 return Ok(());
@@ -115,6 +144,7 @@ impl TlsStack {
         match state {
             State::Tls { .. } if self.connector.finish_line() == FinishLine::Tcp => Ok(()),
             State::Tls { stream, session } => session.handshake(stream),
+            State::Plain(_) => Ok(()),
             State::Tcp(_) | State::Failed => Err(not_connected()),
         }
     }
@@ -135,7 +165,7 @@ impl TlsSocket {
     pub(super) fn parts(&mut self) -> nb::Result<(&mut TcpStream, &mut Session), TlsError> {
         match &mut self.0 {
             State::Tls { stream, session } => Ok((stream, session)),
-            State::Tcp(_) | State::Failed => Err(not_connected()),
+            State::Tcp(_) | State::Plain(_) | State::Failed => Err(not_connected()),
         }
     }
 
@@ -143,7 +173,7 @@ impl TlsSocket {
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
             State::Tls { stream, .. } => Some(stream),
-            State::Tcp(_) | State::Failed => None,
+            State::Tcp(_) | State::Plain(_) | State::Failed => None,
         }
     }
 
@@ -152,7 +182,7 @@ impl TlsSocket {
     pub fn alpn(&self) -> Option<&[u8]> {
         match &self.0 {
             State::Tls { session, .. } => session.alpn(),
-            State::Tcp(_) | State::Failed => None,
+            State::Tcp(_) | State::Plain(_) | State::Failed => None,
         }
     }
 
@@ -161,8 +191,13 @@ impl TlsSocket {
     pub fn tls_version(&self) -> Option<&'static str> {
         match &self.0 {
             State::Tls { session, .. } => session.version().and_then(|version| version.as_str()),
-            State::Tcp(_) | State::Failed => None,
+            State::Tcp(_) | State::Plain(_) | State::Failed => None,
         }
+    }
+
+    /// Whether it is plain for now.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.0, State::Plain(_))
     }
 
     fn take(mut self) -> State {
@@ -201,11 +236,17 @@ impl TcpClientStack for TlsStack {
     }
 
     fn send(&mut self, socket: &mut TlsSocket, buffer: &[u8]) -> nb::Result<usize, TlsError> {
+        if let State::Plain(plain) = &mut socket.0 {
+            return self.os.send(plain, buffer).map_err(lift);
+        }
         let (stream, session) = socket.parts()?;
         session.send(stream, buffer)
     }
 
     fn receive(&mut self, socket: &mut TlsSocket, buffer: &mut [u8]) -> nb::Result<usize, TlsError> {
+        if let State::Plain(plain) = &mut socket.0 {
+            return self.os.receive(plain, buffer).map_err(lift);
+        }
         let (stream, session) = socket.parts()?;
         session.receive(stream, buffer)
     }
@@ -223,7 +264,7 @@ impl RaceStack for TlsStack {
 
     fn abort(&mut self, socket: TlsSocket) {
         match socket.take() {
-            State::Tcp(socket) => self.os.abort(socket),
+            State::Tcp(socket) | State::Plain(socket) => self.os.abort(socket),
             // It is non-blocking already; where it cannot be made so again it is closed in order.
             State::Tls { stream, .. } => {
                 if let Ok(socket) = OsSocket::try_from(stream) {
@@ -238,7 +279,7 @@ impl RaceStack for TlsStack {
 impl Pollable for TlsSocket {
     fn sought(&self, interest: Interest) -> Sought<'_> {
         let (stream, session) = match &self.0 {
-            State::Tcp(socket) => return socket.sought(interest),
+            State::Tcp(socket) | State::Plain(socket) => return socket.sought(interest),
             State::Tls { stream, session } => (stream, session),
             State::Failed => return Sought::Never,
         };
@@ -278,6 +319,10 @@ impl Waiter<TlsStack> for OsWaiter {
     ) -> Wake {
         self.wait_for(sockets, until)
     }
+}
+
+fn lift(error: nb::Error<OsError>) -> nb::Error<TlsError> {
+    error.map(TlsError::from)
 }
 
 fn not_connected() -> nb::Error<TlsError> {

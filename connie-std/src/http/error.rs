@@ -1,0 +1,99 @@
+//! Why an exchange failed: the connection could not be made, or what passed on it was wrong.
+
+use std::fmt;
+use std::io;
+
+use connie_core::http::HttpError;
+use connie_core::{AttemptError, TlsFailure};
+
+use crate::error::ConnectError;
+
+/// Why a request could not be made or an answer could not be had.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no connection: the name could not be resolved, the race failed, or TLS did.
+    Connect(Box<ConnectError>),
+    /// All that can go wrong with an exchange.
+    Http(HttpError),
+    /// TLS is not usable on this machine.
+    #[cfg(feature = "tls")]
+    Tls(crate::TlsSetupError),
+}
+
+impl ClientError {
+    /// The error of HTTP, where there is a connection.
+    #[must_use]
+    pub fn as_http(&self) -> Option<&HttpError> {
+        match self {
+            ClientError::Http(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<HttpError> for ClientError {
+    fn from(error: HttpError) -> Self {
+        ClientError::Http(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<crate::TlsSetupError> for ClientError {
+    fn from(error: crate::TlsSetupError) -> Self {
+        ClientError::Tls(error)
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Connect(error) => error.fmt(f),
+            ClientError::Http(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            ClientError::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ClientError::Connect(error) => error.source(),
+            ClientError::Http(error) => error.source(),
+            #[cfg(feature = "tls")]
+            ClientError::Tls(error) => error.source(),
+        }
+    }
+}
+
+impl From<ClientError> for io::Error {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Connect(error) => (*error).into(),
+            ClientError::Http(error) => io::Error::new(kind(&error), error),
+            #[cfg(feature = "tls")]
+            ClientError::Tls(error) => error.into(),
+        }
+    }
+}
+
+/// `error` as a reader tells it.
+pub(super) fn kind(error: &HttpError) -> io::ErrorKind {
+    match error {
+        _ if error.is_usage() => io::ErrorKind::InvalidInput,
+        HttpError::TimedOut => io::ErrorKind::TimedOut,
+        // Not `Interrupted`, which readers take for a reason to try again.
+        HttpError::Canceled => io::ErrorKind::ConnectionAborted,
+        HttpError::EmptyReply | HttpError::IncompleteHead | HttpError::IncompleteRead { .. } => {
+            io::ErrorKind::UnexpectedEof
+        }
+        HttpError::Receive(AttemptError::Tls(TlsFailure::Truncated)) => io::ErrorKind::UnexpectedEof,
+        HttpError::Receive(AttemptError::Reset) | HttpError::Stale => io::ErrorKind::ConnectionReset,
+        HttpError::Send(_) => io::ErrorKind::BrokenPipe,
+        HttpError::Receive(_) | HttpError::Connect(_) | HttpError::TunnelRefused { .. } => {
+            io::ErrorKind::Other
+        }
+        _ => io::ErrorKind::InvalidData,
+    }
+}
