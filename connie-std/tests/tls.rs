@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Config, Failure, TlsFailure};
+use connie_core::{AttemptError, Config, Failure, RaceStack, TlsFailure};
 use connie_std::{
     ConnectError, ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, TlsStream,
     connect_socket,
@@ -361,6 +361,44 @@ fn a_stream_that_ends_in_order_is_whole() {
     stream.read_to_string(&mut answer).expect("the end");
     assert_eq!(answer, "answer");
     assert_eq!(stream.read(&mut [0; 8]).expect("still the end"), 0);
+}
+
+#[test]
+fn dropping_a_stream_ends_it_in_order_and_aborting_resets_it() {
+    let world = World::new();
+    let (tell, told) = channel();
+    let server = TlsServer::start(&world.identity, move |served| {
+        // The client has read all there is to read, tickets included, so that closing cannot turn into a reset.
+        served.write_all(b"!")?;
+        let end = served.read(&mut [0]);
+        let _ = tell.send(end.map_err(|error| error.kind()));
+        Ok(())
+    });
+    let mut stream = world.connect(&[server.address()]).expect("a connection");
+    stream.read_exact(&mut [0]).expect("received");
+    drop(stream);
+    assert_eq!(told.recv().expect("a server"), Ok(0));
+
+    let tls = TlsConnector::new(&world.options()).expect("usable options");
+    let (mut stack, mut socket, ..) =
+        tls.connect_socket(&[server.address()], &Options::default()).expect("a connection");
+    assert_eq!(nb::block!(stack.receive(&mut socket, &mut [0])).expect("received"), 1);
+    stack.abort(socket);
+    assert_eq!(told.recv().expect("a server"), Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn what_loses_within_its_tls_handshake_is_reset() {
+    let world = World::new();
+    let (tell, told) = channel();
+    let silent = TlsServer::raw(move |mut tcp| {
+        let end = io::copy(&mut tcp, &mut io::sink());
+        let _ = tell.send(end.map_err(|error| error.kind()));
+        Ok(())
+    });
+    let good = TlsServer::echo(&world.identity);
+    world.connect(&[silent.address(), good.address()]).expect("a connection");
+    assert_eq!(told.recv().expect("a server"), Err(ErrorKind::ConnectionReset));
 }
 
 /// Far more than all buffers on the way hold, while nobody reads for a while.
