@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use connie_core::{Config, Connector, Family, Instant, RaceStack, Timeline, Waiter};
 
+use crate::budget::{Holder, Share, SocketBudget};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
 use crate::resolve::{Resolved, resolve};
@@ -48,6 +49,9 @@ pub struct Options {
     pub overrides: Vec<Override>,
     /// What ends the call from another thread.
     pub canceler: Option<Canceler>,
+    /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
+    /// many races from using up the process's descriptors.
+    pub budget: Option<SocketBudget>,
 }
 
 impl Options {
@@ -65,6 +69,7 @@ impl Default for Options {
             nodelay: true,
             overrides: Vec::new(),
             canceler: None,
+            budget: Some(SocketBudget::of_process()),
         }
     }
 }
@@ -93,6 +98,8 @@ pub struct Connected {
     stream: TcpStream,
     destination: SocketAddr,
     report: Report,
+    /// Its place in a budget.
+    _share: Option<Share>,
 }
 
 impl Connected {
@@ -176,9 +183,10 @@ impl io::Write for Connected {
 pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let target = target.into();
     let (socket, destination, report) = connect_socket(target, options)?;
-    let stream = socket.into_stream().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
+    let (stream, share) = socket.into_parts();
+    let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
     match stream.and_then(|stream| stream.set_nonblocking(false).map(|()| stream)) {
-        Ok(stream) => Ok(Connected { stream, destination, report }),
+        Ok(stream) => Ok(Connected { stream, destination, report, _share: share }),
         Err(error) => Err(failed(target, ConnectErrorKind::Socket(error))),
     }
 }
@@ -211,6 +219,7 @@ pub(crate) fn race<S: RaceStack>(
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
+    S::TcpSocket: Holder,
     OsWaiter: Waiter<S>,
 {
     let start = Waiter::<S>::now(waiter);
@@ -221,6 +230,18 @@ where
     if let Some(first) = addresses.as_deref().and_then(<[_]>::first) {
         config.preferred_family = Family::of(first);
     }
+    let (addresses, share) = match (addresses, &options.budget) {
+        (Some(addresses), Some(budget)) => {
+            match take_share(budget, &config, addresses.len(), until, waiter) {
+                Some(share) => {
+                    config.max_in_flight = share.sockets();
+                    (Some(addresses), Some(share))
+                }
+                None => (None, None),
+            }
+        }
+        (addresses, _) => (addresses, None),
+    };
     let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&config, start);
     let now = Waiter::<S>::now(waiter);
     if waiter.is_canceled() {
@@ -230,9 +251,29 @@ where
         connector.handle_addresses(&addresses, now);
     }
     match connector.run(stack, waiter) {
-        Ok(connection) => Ok((connection.socket, connection.destination, connector.timeline().into())),
+        Ok(mut connection) => {
+            if let Some(mut share) = share {
+                share.keep_one();
+                connection.socket.hold(share);
+            }
+            Ok((connection.socket, connection.destination, connector.timeline().into()))
+        }
         Err(failure) => Err(ConnectErrorKind::Race(failure, connector.timeline().into())),
     }
+}
+
+/// As many sockets as a race to so many addresses can use, or fewer; `None` where the caller gave up before there was one.
+fn take_share(
+    budget: &SocketBudget,
+    config: &Config,
+    addresses: usize,
+    until: Option<Instant>,
+    waiter: &OsWaiter,
+) -> Option<Share> {
+    let for_each = if config.hedge { 2 } else { 1 };
+    let most = config.max_in_flight.min(MAX_SOCKETS).min(addresses.saturating_mul(for_each));
+    let canceled = || waiter.is_canceled();
+    budget.take(most, waiter.clock(), until, waiter.can_be_canceled().then_some(&canceled))
 }
 
 /// The addresses to race; `None` where the caller gave up before they were there.

@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod connect;
 #[cfg(feature = "dns")]
 pub mod dns;
@@ -44,6 +45,7 @@ pub mod tls;
 mod wait;
 pub mod web;
 
+pub use budget::SocketBudget;
 pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind, OsError};

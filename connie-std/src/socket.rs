@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
+use crate::budget::{Holder, Share};
 use crate::error::OsError;
 use crate::wait::{Pollable, Sought};
 
@@ -37,7 +38,7 @@ impl Default for OsStack {
 
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
-pub struct OsSocket(State);
+pub struct OsSocket(State, Option<Share>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -55,12 +56,17 @@ enum State {
 }
 
 impl OsSocket {
-    /// The stream, still non-blocking, where the socket is connected.
+    /// The stream, still non-blocking, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
     #[must_use]
     pub fn into_stream(self) -> Option<TcpStream> {
+        self.into_parts().0
+    }
+
+    /// The stream and its place in a budget.
+    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Share>) {
         match self.0 {
-            State::Connected(stream) => Some(stream),
-            _ => None,
+            State::Connected(stream) => (Some(stream), self.1),
+            _ => (None, None),
         }
     }
 
@@ -90,6 +96,12 @@ impl OsSocket {
     }
 }
 
+impl Holder for OsSocket {
+    fn hold(&mut self, share: Share) {
+        self.1 = Some(share);
+    }
+}
+
 impl Pollable for OsSocket {
     fn sought(&self, interest: Interest) -> Sought<'_> {
         let events = match interest {
@@ -112,7 +124,7 @@ impl TryFrom<TcpStream> for OsSocket {
     /// A connected stream as a socket of this stack: it is made non-blocking.
     fn try_from(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(OsSocket(State::Connected(stream)))
+        Ok(OsSocket(State::Connected(stream), None))
     }
 }
 

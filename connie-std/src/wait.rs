@@ -58,6 +58,16 @@ impl OsWaiter {
         self.clock.now()
     }
 
+    /// Its clock.
+    pub(crate) fn clock(&self) -> OsClock {
+        self.clock
+    }
+
+    /// Whether the program can cancel.
+    pub(crate) fn can_be_canceled(&self) -> bool {
+        self.canceler.is_some()
+    }
+
     /// Whether the program has canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {

@@ -49,6 +49,14 @@ fn foreign_stack() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn crawl() {
+    let output = Command::new(env!("CARGO_BIN_EXE_crawl")).args(["300", "48"]).output().unwrap();
+    expect(&output, "300 hosts of 12 addresses, 48 descriptors, 32 clients at a time");
+    expect(&output, "0 live hosts missed, 0 times out of descriptors");
+}
+
+#[test]
 fn without_addresses_each_says_what_it_wants() {
     for program in [
         env!("CARGO_BIN_EXE_connect"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use connie_core::http::{Host, Opener, Opening};
 use connie_core::{Failure, Instant, RaceStack, Waiter};
 
+use crate::budget::Holder;
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::socket::OsStack;
@@ -24,7 +25,7 @@ impl Transport for OsStack {}
 impl Transport for TlsStack {}
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack {
+pub trait Sealed: RaceStack<TcpSocket: Holder> {
     /// The host as a `Host` field names it.
     fn host(name: &str, port: u16) -> Host<'_>;
 

@@ -12,6 +12,7 @@ use super::FinishLine;
 use super::config::TlsConnector;
 use super::error::TlsError;
 use super::session::{Session, Wants};
+use crate::budget::{Holder, Share};
 use crate::error::OsError;
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
@@ -43,7 +44,7 @@ pub struct TlsStack {
 
 /// One TLS connection. Dropping it closes it, with a `close_notify` where the handshake has completed.
 #[derive(Debug, Default)]
-pub struct TlsSocket(State);
+pub struct TlsSocket(State, Option<Share>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -78,9 +79,10 @@ impl TlsStack {
     ///
     /// [`TlsError`] where `socket` is not connected.
     pub fn wrap(&self, socket: OsSocket) -> Result<TlsSocket, TlsError> {
-        let stream = socket.into_stream().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let (stream, share) = socket.into_parts();
+        let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let session = Session::new(self.connector.client(), self.name.clone())?;
-        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }))
+        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }, share))
     }
 
     /// Goes on with the TLS handshake; `Ok` when it has completed.
@@ -117,7 +119,7 @@ impl TlsStack {
     /// Begins TLS on a plain connection.
     pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
         match std::mem::take(&mut socket.0) {
-            State::Plain(plain) => *socket = self.wrap(plain)?,
+            State::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
             other => socket.0 = other,
         }
         Ok(())
@@ -221,7 +223,7 @@ impl TcpClientStack for TlsStack {
     type Error = TlsError;
 
     fn socket(&mut self) -> Result<TlsSocket, TlsError> {
-        Ok(TlsSocket(State::Tcp(self.os.socket()?)))
+        Ok(TlsSocket(State::Tcp(self.os.socket()?), None))
     }
 
     fn connect(&mut self, socket: &mut TlsSocket, remote: SocketAddr) -> nb::Result<(), TlsError> {
@@ -273,6 +275,12 @@ impl RaceStack for TlsStack {
             }
             State::Failed => {}
         }
+    }
+}
+
+impl Holder for TlsSocket {
+    fn hold(&mut self, share: Share) {
+        self.1 = Some(share);
     }
 }
 

@@ -1,0 +1,305 @@
+//! How many sockets all races of a program may have open together.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use connie_core::Instant;
+
+use crate::wait::OsClock;
+
+/// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
+///
+/// A race takes its sockets from the budget before it starts, waits in line where none is free, and gives them back when it ends, all
+/// but the winner's. That one comes back when the [`OsSocket`](crate::OsSocket) or [`Connected`](crate::Connected) is dropped,
+/// or turned into a plain stream, which the budget knows nothing of.
+///
+/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. What a race gets beside that is its part of
+/// what is free, with each in line given as much; a crowd of races has a socket each, a lone one all that it asks for. A race with
+/// few sockets is slower where addresses are dead, and never stuck.
+///
+/// ```
+/// use connie_std::{Options, SocketBudget, connect};
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let address = server.local_addr()?;
+///
+/// let budget = SocketBudget::new(8);
+/// let options = Options { budget: Some(budget.clone()), ..Options::default() };
+/// let stream = connect(address, &options)?;
+/// assert_eq!(budget.free(), 7, "the winner's is taken");
+/// drop(stream);
+/// assert_eq!(budget.free(), 8);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SocketBudget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sockets: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Who waits for a socket, longest first.
+    line: VecDeque<Waiting>,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    thread: Thread,
+}
+
+impl SocketBudget {
+    /// A budget of so many sockets, at least one.
+    #[must_use]
+    pub fn new(sockets: usize) -> Self {
+        let sockets = sockets.max(1);
+        let state = State { free: sockets, line: VecDeque::new(), next_ticket: 0 };
+        SocketBudget { shared: Arc::new(Shared { sockets, state: Mutex::new(state) }) }
+    }
+
+    /// The one that all races of this process share unless told otherwise: three quarters of the descriptors that it was allowed when
+    /// this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files and servers; 4,096 where the system sets no
+    /// limit.
+    #[must_use]
+    pub fn of_process() -> Self {
+        static OF_PROCESS: OnceLock<SocketBudget> = OnceLock::new();
+        OF_PROCESS.get_or_init(|| Self::new(allowed().map_or(UNLIMITED, |limit| limit - limit / 4))).clone()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.shared.sockets
+    }
+
+    /// How many are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.state().free
+    }
+
+    /// Takes up to `most` sockets, at least one, and waits for that until `until` comes by `clock` (for ever where it is `None`) or
+    /// `canceled` says so, which it is asked every 20 ms.
+    pub(crate) fn take(
+        &self,
+        most: usize,
+        clock: OsClock,
+        until: Option<Instant>,
+        canceled: Option<&dyn Fn() -> bool>,
+    ) -> Option<Share> {
+        let ticket = self.queue_up();
+        loop {
+            if let Some(share) = self.try_take(ticket, most) {
+                return Some(share);
+            }
+            let left = until.map(|until| until.since(clock.now()));
+            if left == Some(Duration::ZERO) || canceled.is_some_and(|canceled| canceled()) {
+                self.leave(ticket);
+                return None;
+            }
+            let left = left.unwrap_or(LONGEST_WAIT);
+            std::thread::park_timeout(if canceled.is_some() { left.min(LOOK) } else { left });
+        }
+    }
+
+    fn queue_up(&self) -> u64 {
+        let mut state = self.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.line.push_back(Waiting { ticket, thread: std::thread::current() });
+        ticket
+    }
+
+    /// Takes what the first in line may have, where that is `ticket`.
+    fn try_take(&self, ticket: u64, most: usize) -> Option<Share> {
+        let mut state = self.state();
+        if state.free == 0 || state.line.front()?.ticket != ticket {
+            return None;
+        }
+        let part = state.free / state.line.len();
+        let sockets = part.clamp(1, most.max(1));
+        state.line.pop_front();
+        state.free -= sockets;
+        state.wake_next();
+        Some(Share { budget: self.clone(), sockets })
+    }
+
+    fn leave(&self, ticket: u64) {
+        let mut state = self.state();
+        state.line.retain(|waiting| waiting.ticket != ticket);
+        state.wake_next();
+    }
+
+    fn give_back(&self, sockets: usize) {
+        let mut state = self.state();
+        state.free += sockets;
+        state.wake_next();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics with the lock held.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake_next(&self) {
+        if let Some(next) = self.line.front().filter(|_| self.free > 0) {
+            next.thread.unpark();
+        }
+    }
+}
+
+/// How often a wait looks whether the program has canceled.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// To wake early is allowed.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+const UNLIMITED: usize = 4_096;
+
+#[cfg(unix)]
+fn allowed() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+    usize::try_from(limit).ok()
+}
+
+#[cfg(not(unix))]
+fn allowed() -> Option<usize> {
+    None
+}
+
+/// Sockets taken from a budget. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Share {
+    budget: SocketBudget,
+    sockets: usize,
+}
+
+impl Share {
+    pub(crate) fn sockets(&self) -> usize {
+        self.sockets
+    }
+
+    /// Gives back all but one, which goes on with the winner.
+    pub(crate) fn keep_one(&mut self) {
+        let surplus = self.sockets.saturating_sub(1);
+        self.sockets -= surplus;
+        self.budget.give_back(surplus);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.give_back(self.sockets);
+    }
+}
+
+/// What can keep a connection's place in a budget as long as it lives.
+pub trait Holder {
+    /// Keeps `share`.
+    fn hold(&mut self, share: Share);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn take(budget: &SocketBudget, most: usize) -> Option<Share> {
+        let clock = OsClock::start();
+        budget.take(most, clock, Some(clock.now()), None)
+    }
+
+    /// Waits until `count` are in line.
+    fn wait_for_line(budget: &SocketBudget, count: usize) {
+        while budget.state().line.len() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_lone_race_has_all_that_it_asks_for_and_a_budget_is_never_exceeded() {
+        let budget = SocketBudget::new(10);
+        let first = take(&budget, 8).unwrap();
+        let second = take(&budget, 8).unwrap();
+        assert_eq!((first.sockets(), second.sockets(), budget.free()), (8, 2, 0));
+        assert!(take(&budget, 1).is_none());
+        drop(first);
+        assert_eq!(budget.free(), 8);
+    }
+
+    #[test]
+    fn a_winner_keeps_one() {
+        let budget = SocketBudget::new(10);
+        let mut share = take(&budget, 6).unwrap();
+        share.keep_one();
+        share.keep_one();
+        assert_eq!(budget.free(), 9);
+        drop(share);
+        assert_eq!(budget.free(), 10);
+    }
+
+    #[test]
+    fn a_budget_has_a_socket() {
+        assert_eq!(take(&SocketBudget::new(0), 5).unwrap().sockets(), 1);
+        assert!(SocketBudget::of_process().sockets() >= 1);
+    }
+
+    #[test]
+    fn who_waits_longest_is_next_and_shares_with_those_behind() {
+        let budget = SocketBudget::new(4);
+        let all = take(&budget, 4).unwrap();
+        let (sender, receiver) = channel();
+        let waiters: Vec<_> = (0..3)
+            .map(|number| {
+                let (waiting, sender) = (budget.clone(), sender.clone());
+                let thread = std::thread::spawn(move || {
+                    let share = waiting.take(4, OsClock::start(), None, None).unwrap();
+                    sender.send((number, share.sockets())).unwrap();
+                    share
+                });
+                wait_for_line(&budget, number + 1);
+                thread
+            })
+            .collect();
+        drop(all);
+        // Of four free ones the first of three takes one, the next of two that are left one, the last all.
+        let mut took: Vec<_> = receiver.iter().take(3).collect();
+        took.sort_unstable();
+        assert_eq!(took, [(0, 1), (1, 1), (2, 2)]);
+        for waiter in waiters {
+            drop(waiter.join().unwrap());
+        }
+        assert_eq!(budget.free(), 4);
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_line_to_those_behind() {
+        let budget = SocketBudget::new(1);
+        let all = take(&budget, 1).unwrap();
+        let canceled = {
+            let waiting = budget.clone();
+            std::thread::spawn(move || waiting.take(1, OsClock::start(), None, Some(&|| true)).is_none())
+        };
+        assert!(canceled.join().unwrap());
+        let next = {
+            let waiting = budget.clone();
+            std::thread::spawn(move || waiting.take(1, OsClock::start(), None, None).is_some())
+        };
+        wait_for_line(&budget, 1);
+        drop(all);
+        assert!(next.join().unwrap());
+        assert_eq!(budget.free(), 1);
+    }
+}
