@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::race::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
+use connie_std::{ConnectError, Options, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
 use crate::error::Error;
@@ -27,18 +27,31 @@ pub struct Raced {
     report: Option<Report>,
 }
 
-/// Races for `host`. Answers the winner, or why there is none, beside the race.
+/// Races for `host` over TCP. Answers the winner, or why there is none, beside the race.
 pub fn connect(
     host: &str,
     port: u16,
     racing: &Racing,
     max_time: Option<Duration>,
 ) -> (Raced, Result<OsSocket, Error>) {
+    run(host, port, racing, max_time, |options| {
+        connect_socket((host, port), options).map(|(socket, _, report)| (socket, report))
+    })
+}
+
+/// Races for `host`, as `race` does with the options. Answers what that brings, beside the race.
+pub fn run<T>(
+    host: &str,
+    port: u16,
+    racing: &Racing,
+    max_time: Option<Duration>,
+    race: impl FnOnce(&Options) -> Result<(T, Report), ConnectError>,
+) -> (Raced, Result<T, Error>) {
     let options = racing.options(max_time);
     let clock = OsClock::start();
-    let result = connect_socket((host, port), &options);
+    let result = race(&options);
     let (report, result) = match result {
-        Ok((socket, _, report)) => (Some(report), Ok(socket)),
+        Ok((won, report)) => (Some(report), Ok(won)),
         Err(error) => (report_of(&error), Err(Error::from(&error))),
     };
     // An IPv6 address with a zone is no `IpAddr`, and no name holds a colon.

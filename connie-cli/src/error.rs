@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use connie_core::http::HttpError;
-use connie_core::{AttemptError, Failure, Timeline};
+use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
 
@@ -24,7 +24,11 @@ pub mod code {
     pub const READ: u8 = 26;
     pub const TIMED_OUT: u8 = 28;
     pub const RANGE: u8 = 33;
+    #[cfg(feature = "tls")]
+    pub const TLS: u8 = 35;
     pub const REDIRECTS: u8 = 47;
+    #[cfg(feature = "tls")]
+    pub const CA_FILE: u8 = 77;
     pub const EMPTY_REPLY: u8 = 52;
     pub const SEND: u8 = 55;
     pub const RECEIVE: u8 = 56;
@@ -129,6 +133,13 @@ impl From<ProxyError> for Error {
     }
 }
 
+#[cfg(feature = "tls")]
+impl From<connie_std::TlsSetupError> for Error {
+    fn from(error: connie_std::TlsSetupError) -> Self {
+        Error::new(code::CA_FILE, error.to_string())
+    }
+}
+
 impl From<RedirectError> for Error {
     fn from(error: RedirectError) -> Self {
         let line = error.to_string();
@@ -152,11 +163,23 @@ impl From<&ConnectError> for Error {
                 let line = format!("could not resolve {} ({})", error.host(), lookup_reason(cause));
                 (code::RESOLVE, format!("{line}; check the name, or give its addresses with --resolve"))
             }
+            _ if error.tls_failure().is_some() => {
+                let failure = error.tls_failure().unwrap_or(TlsFailure::Local);
+                (failure.curl_code(), format!("{error}; {}", tls_advice(failure)))
+            }
             ConnectErrorKind::Race(failure, report) => {
                 let timeline = report.timeline();
                 let (code, advice) = race_advice(*failure, &timeline);
                 (code, format!("{error}; {advice}"))
             }
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
+                AttemptError::TimedOut => (
+                    code::TIMED_OUT,
+                    format!("{error}; allow it more time with --connect-timeout or --max-time"),
+                ),
+                _ => (code::TLS, format!("{error}; check that the port is the one of an https server")),
+            },
             _ => (code::CONNECT, error.to_string()),
         };
         let addresses = error.addresses().map(|line| format!("  {line}"));
@@ -164,6 +187,17 @@ impl From<&ConnectError> for Error {
             timeline.destinations().any(|destination| destination.error() == Some(AttemptError::Refused))
         });
         Error { code, lines: std::iter::once(line).chain(addresses).collect(), refused }
+    }
+}
+
+/// What can be done about a TLS handshake that failed.
+fn tls_advice(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::CertificateUntrusted => "trust its authority with --cacert FILE, or take any with -k",
+        TlsFailure::CertificateName => "check the host's name, or take any certificate with -k",
+        failure if failure.is_certificate() => "check this machine's date, or take any certificate with -k",
+        TlsFailure::NotTls => "check the port, or give an http URL",
+        _ => "check that the port is the one of an https server",
     }
 }
 
@@ -196,7 +230,8 @@ impl From<HttpError> for Error {
         let advice = match error.curl_code() {
             code::TIMED_OUT => "; allow it more time with --max-time",
             code::WEIRD_REPLY | code::EMPTY_REPLY => "; check that the port is the one of a web server",
-            code::PARTIAL | code::SEND | code::RECEIVE => "; try again",
+            code::PARTIAL => "; try again, with -C - to go on where it broke off",
+            code::SEND | code::RECEIVE => "; try again",
             _ => "",
         };
         Error::new(error.curl_code(), format!("{error}{advice}"))

@@ -24,7 +24,9 @@ pub trait Exchange {
     fn answer(&mut self) -> Result<Answer, HttpError>;
     /// Reads some of the answer's body; 0 at its end.
     fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError>;
-    /// Whether it can serve another request.
+    /// How much of the answer's body is still to come; `None` where nobody knows.
+    fn remaining(&mut self) -> Option<u64>;
+    /// Whether there is still a connection.
     fn is_open(&self) -> bool;
 }
 
@@ -114,6 +116,10 @@ where
 
     fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
         self.response()?.read(out)
+    }
+
+    fn remaining(&mut self) -> Option<u64> {
+        self.response().ok()?.remaining()
     }
 
     fn is_open(&self) -> bool {

@@ -6,8 +6,12 @@ use std::time::Duration;
 use connie_core::http::{Host, HttpConnection, HttpError};
 use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 use connie_std::{OsSocket, OsStack, OsWaiter};
+#[cfg(feature = "tls")]
+use connie_std::{TlsConnector, TlsSocket, TlsStack};
 
 use crate::args::Get;
+#[cfg(feature = "tls")]
+use crate::connect::run;
 use crate::connect::{Raced, connect};
 use crate::error::{Error, code};
 use crate::exchange::Exchange;
@@ -42,6 +46,9 @@ pub struct Session<'a> {
     proxies: Proxies,
     proxy_user: Option<Credentials>,
     kept: Vec<(Route, Kept)>,
+    /// Made for the first https URL, since that reads the list of the machine's authorities.
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConnector>,
     /// The last race for the URL that is up.
     pub raced: Option<Raced>,
     written: Result<(), Error>,
@@ -63,7 +70,16 @@ impl<'a> Session<'a> {
             None => proxies,
         };
         let proxy_user = args.proxy_user.as_deref().map(|user| credentials("-U", user)).transpose()?;
-        Ok(Session { args, proxies, proxy_user, kept: Vec::new(), raced: None, written: Ok(()) })
+        Ok(Session {
+            args,
+            proxies,
+            proxy_user,
+            kept: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            raced: None,
+            written: Ok(()),
+        })
     }
 
     /// Another URL is up: what is told of races is told of its own.
@@ -125,25 +141,27 @@ impl<'a> Session<'a> {
                 let connection = plain(socket, Host::http(&proxy.host, proxy.port), room)?;
                 match server {
                     None => Box::new(connection) as Box<dyn Exchange>,
-                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, left)?,
+                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, room, left)?,
                 }
             }
             (None, Some((host, port))) if route.scheme == Scheme::Http => {
                 let socket = self.race(host, *port, left)?;
                 Box::new(plain(socket, Host::http(host, *port), room)?)
             }
-            (None, _) => return Err(no_tls()),
+            (None, Some((host, port))) => self.secure(host, *port, room, left)?,
+            (None, None) => return Err(Error::usage("a route without a server and without a proxy")),
         };
         Ok(Kept { connection, room })
     }
 
     /// Opens a tunnel through the proxy that `connection` leads to.
     fn tunnel(
-        &self,
+        &mut self,
         mut connection: Plain,
         proxy: &Proxy,
         scheme: Scheme,
         (host, port): &(String, u16),
+        room: usize,
         left: Option<Duration>,
     ) -> Result<Box<dyn Exchange>, Error> {
         let to = match scheme {
@@ -163,8 +181,87 @@ impl<'a> Session<'a> {
         }
         match scheme {
             Scheme::Http => Ok(Box::new(connection)),
-            Scheme::Https => Err(no_tls()),
+            Scheme::Https => {
+                let (socket, _) = connection.take_socket().ok_or(HttpError::NotConnected)?;
+                self.secure_over(socket, host, *port, room, left)
+            }
         }
+    }
+
+    /// A TLS connection to `host`, won in a race.
+    #[cfg(feature = "tls")]
+    fn secure(
+        &mut self,
+        host: &str,
+        port: u16,
+        room: usize,
+        left: Option<Duration>,
+    ) -> Result<Box<dyn Exchange>, Error> {
+        let tls = self.tls()?;
+        let (raced, winner) = run(host, port, &self.args.race, left, |options| {
+            let won = tls.connect_socket((host, port), options);
+            won.map(|(stack, socket, _, report)| ((stack, socket), report))
+        });
+        self.told(raced);
+        let (stack, socket) = winner?;
+        self.within_tls(stack, socket, Host::https(host, port), room)
+    }
+
+    /// A TLS connection to `host` over a tunnel that leads there.
+    #[cfg(feature = "tls")]
+    fn secure_over(
+        &mut self,
+        socket: OsSocket,
+        host: &str,
+        port: u16,
+        room: usize,
+        left: Option<Duration>,
+    ) -> Result<Box<dyn Exchange>, Error> {
+        let tls = self.tls()?;
+        let secured = tls.secure((host, port), socket, &self.args.race.options(left));
+        let (stack, socket) = secured.map_err(|error| Error::from(&error))?;
+        self.within_tls(stack, socket, Host::https(host, port), room)
+    }
+
+    #[cfg(feature = "tls")]
+    fn within_tls(
+        &self,
+        stack: TlsStack,
+        socket: TlsSocket,
+        host: Host<'_>,
+        room: usize,
+    ) -> Result<Box<dyn Exchange>, Error> {
+        if self.args.verbose {
+            say(&format!("{} with {}", socket.tls_version().unwrap_or("TLS"), stack.server_name()));
+        }
+        Ok(Box::new(HttpConnection::owning(stack, OsWaiter::new(None), socket, host, vec![0; room])?))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&mut self) -> Result<TlsConnector, Error> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        let tls = TlsConnector::new(&self.args.tls())?;
+        self.tls = Some(tls.clone());
+        Ok(tls)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(&mut self, _: &str, _: u16, _: usize, _: Option<Duration>) -> Result<Box<dyn Exchange>, Error> {
+        Err(no_tls())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure_over(
+        &mut self,
+        _: OsSocket,
+        _: &str,
+        _: u16,
+        _: usize,
+        _: Option<Duration>,
+    ) -> Result<Box<dyn Exchange>, Error> {
+        Err(no_tls())
     }
 
     /// Races for `host`, and tells of the race where that is wanted.
@@ -192,18 +289,18 @@ fn plain(socket: OsSocket, host: Host<'_>, room: usize) -> Result<Plain, HttpErr
     HttpConnection::owning(OsStack::default(), OsWaiter::new(None), socket, host, vec![0; room])
 }
 
+#[cfg(not(feature = "tls"))]
 fn no_tls() -> Error {
     let line = "https needs TLS, which is not in this build: give an http URL";
     Error::new(code::UNSUPPORTED_SCHEME, line)
 }
 
 fn tunnel_error(error: HttpError, proxy: &Proxy) -> Error {
-    let advice = match error {
-        HttpError::TunnelRefused { status: 407 } => "log in to it with -U USER:PASSWORD",
-        HttpError::TunnelRefused { .. } => "it may not lead there: ask another, or none with --noproxy",
-        _ => return Error::from(error),
-    };
     let HttpError::TunnelRefused { status } = error else { return Error::from(error) };
+    let advice = match status {
+        407 => "log in to it with -U USER:PASSWORD",
+        _ => "it may not lead there: ask another with -x, or none with --noproxy",
+    };
     Error::new(code::RECEIVE, format!("the proxy {proxy} answered {status} to CONNECT; {advice}"))
 }
 

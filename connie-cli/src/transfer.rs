@@ -20,7 +20,7 @@ use crate::session::{Kept, Route, Session};
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
 const PIECE: usize = 256 * 1024;
-/// How much of the body of a redirect is read to keep the connection.
+/// How much of a body that nobody wants is read to keep the connection.
 const PASSED_OVER: u64 = 64 * 1024;
 
 /// What is known of the answer.
@@ -128,7 +128,7 @@ impl<'a> Transfer<'a> {
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
                 // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
                 hop.expects = false;
-                self.pass_over(session, route, kept, &answer);
+                self.pass_over(session, route, kept);
                 continue;
             }
             self.show_answer(&answer)?;
@@ -136,14 +136,14 @@ impl<'a> Transfer<'a> {
                 if self.args.include || self.args.head {
                     self.output.write(&answer.head)?;
                 }
-                self.pass_over(session, route, kept, &answer);
+                self.pass_over(session, route, kept);
                 hop = hop.next(self.args, redirect, &self.url);
                 self.fetched.redirects = redirects.followed();
                 self.fetched.url = hop.url.to_string();
                 continue;
             }
             let received = self.receive(kept.connection.as_mut(), &answer)?;
-            session.keep(route, kept);
+            self.pass_over(session, route, kept);
             return Ok(received);
         }
     }
@@ -238,10 +238,10 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Reads and drops the body of an answer that leads elsewhere, and keeps the connection, unless the body is long.
-    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept, answer: &Answer) {
+    /// Reads and drops what nobody wants of a body, and keeps the connection, unless that is much.
+    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept) {
         let mut left = PASSED_OVER;
-        if answer.length.is_some_and(|length| length > left) {
+        if kept.connection.remaining().is_some_and(|length| length > left) {
             return;
         }
         while let Ok(count) = kept.connection.read(&mut self.piece) {

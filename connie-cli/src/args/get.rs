@@ -111,6 +111,18 @@ pub struct Get {
     /// Hosts that no proxy is for, in place of no_proxy; '*' for all
     #[arg(long, value_name = "HOST[,HOST...]")]
     pub noproxy: Option<String>,
+    /// Trust the certificates in FILE, too (PEM)
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Vec<PathBuf>,
+    /// Take any certificate: whoever is on the way can read and change everything
+    #[cfg(feature = "tls")]
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+    /// What wins a race for https: the TLS handshake, or the TCP handshake already
+    #[cfg(feature = "tls")]
+    #[arg(long, value_enum, default_value_t)]
+    pub finish_line: FinishLineName,
     /// Show no progress
     #[arg(short, long)]
     pub silent: bool,
@@ -131,6 +143,25 @@ pub struct Get {
     pub max_time: Option<Limit>,
     #[command(flatten)]
     pub race: Racing,
+}
+
+/// Where a race for https ends.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FinishLineName {
+    #[default]
+    Tls,
+    Tcp,
+}
+
+#[cfg(feature = "tls")]
+impl std::fmt::Display for FinishLineName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            FinishLineName::Tls => "tls",
+            FinishLineName::Tcp => "tcp",
+        })
+    }
 }
 
 /// Where a download goes on.
@@ -154,6 +185,20 @@ fn continue_at(text: &str) -> Result<ContinueAt, String> {
 }
 
 impl Get {
+    /// How TLS connections are made.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> connie_std::TlsOptions {
+        connie_std::TlsOptions {
+            ca_files: self.cacert.clone(),
+            insecure: self.insecure,
+            finish_line: match self.finish_line {
+                FinishLineName::Tls => connie_std::FinishLine::Tls,
+                FinishLineName::Tcp => connie_std::FinishLine::Tcp,
+            },
+            ..connie_std::TlsOptions::default()
+        }
+    }
+
     /// How many redirects to follow; `None` for any number.
     pub fn redirect_limit(&self) -> Option<u32> {
         u32::try_from(self.max_redirs).ok()

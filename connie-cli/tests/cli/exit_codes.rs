@@ -19,7 +19,6 @@ fn answered(answer: &str, end: End, options: &[&str]) -> Ran {
 
 #[test]
 fn code_1_is_a_scheme_that_is_not_spoken() {
-    get("https://127.0.0.1/", &[]).exits(1).says_lines(1).says("TLS");
     get("ftp://127.0.0.1/", &[]).exits(1).says_lines(1).says("ftp");
 }
 

@@ -12,6 +12,9 @@ use serde_json::Value;
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_connie"));
     command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_ascii_uppercase());
+    }
     command.stdin(Stdio::null());
     command
 }
