@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use connie_core::resolution::QueryError;
 use connie_core::{Families, Family, Instant};
 
 use super::message::{Found, Kind, Name};
@@ -155,7 +156,10 @@ impl DnsLookup {
                 None
             }
         };
-        if list.is_empty() && self.told[index] != Told::Answer(Vec::new()) && self.waits(index, now) {
+        // A name that does not exist has no records of any kind (RFC 8020 section 2).
+        let exists = error.as_ref().is_none_or(|error| error.kind != QueryError::NoSuchName);
+        let is_new = self.told[index] != Told::Answer(Vec::new());
+        if list.is_empty() && is_new && exists && self.waits(index, now) {
             return;
         }
         let told = Told::Answer(list.clone());

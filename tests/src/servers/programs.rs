@@ -91,6 +91,45 @@ impl PythonServer {
     }
 }
 
+/// Debian's dnsmasq as a name server that knows what its options say, over UDP and TCP on 127.0.0.1.
+pub struct Dnsmasq {
+    server: Program,
+}
+
+impl Dnsmasq {
+    /// Starts it on this port with options such as `--host-record=name.test,192.0.2.1`. It is up when this returns. `None` where
+    /// there is no dnsmasq: the test is [skipped](skip()) and should return. It does not outlive the thread that
+    /// starts it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, options: &[String]) -> Option<Self> {
+        let Some(program) = find("dnsmasq") else {
+            skip("dnsmasq", "apt-get install dnsmasq-base");
+            return None;
+        };
+        let mut command = command_for(&program);
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            "--pid-file=",
+        ]);
+        command.args(["--user=root", "--group=root", "--listen-address=127.0.0.1", "--bind-interfaces"]);
+        command.args(["--log-facility=-", "--local=/test/"]).arg(format!("--port={port}")).args(options);
+        Some(Self { server: Program::start(command, Directory::with(&[]), port) })
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.server.child.id()
+    }
+}
+
 /// A child process that listens; it is killed and its directory removed in the end.
 struct Program {
     child: Child,

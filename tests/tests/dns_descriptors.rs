@@ -1,0 +1,78 @@
+//! The descriptors of look-ups by DNS, counted. Alone in its binary: see [`connie_tests::descriptors`].
+#![cfg(target_os = "linux")]
+
+mod dns_support;
+
+use connie_std::OsClock;
+use connie_std::dns::{Dns, HttpsRecords};
+use connie_std::resolve::{Question, Resolve};
+use connie_tests::clock::{pause, poll_until};
+use connie_tests::descriptors::descriptors;
+use connie_tests::servers::{DnsAnswer, RecordType};
+
+use dns_support::*;
+
+/// One UDP socket for each question and server, and one for TCP while an answer is fetched; none after the end, or after the
+/// look-up was given up.
+#[test]
+fn none_is_left_however_a_look_up_ends() {
+    let (first, second) = (server(), server());
+    let resolver = Dns { https_records: HttpsRecords::Always, ..dns([&first, &second]) };
+    // What the process opens once and keeps.
+    first.host("name.test", &v4([1]));
+    look_up(&resolver);
+    let before = descriptors();
+
+    // To its end, by an answer, over TCP, by failure.
+    for answer in [
+        DnsAnswer::addresses(&v4([1])),
+        DnsAnswer::addresses(&v4(1..=40)).truncated(),
+        DnsAnswer::code(2),
+        DnsAnswer::no_such_name(),
+    ] {
+        resolver.cache.clear();
+        name(&first, answer.clone(), answer);
+        look_up(&resolver);
+        settles_at(before, "after its end");
+    }
+
+    // Given up while three questions wait for two servers each.
+    for silent in [&first, &second] {
+        name(silent, DnsAnswer::silent(), DnsAnswer::silent());
+        silent.set("_80._https.name.test", RecordType::Https, DnsAnswer::silent());
+    }
+    resolver.cache.clear();
+    let clock = OsClock::start();
+    let mut lookup = resolver.lookup(&Question::new("name.test", 80, clock), clock.now());
+    assert_eq!(lookup.poll(clock.now()), None);
+    assert_eq!(descriptors().sockets, before.sockets + 3, "one for each question");
+    pause(ms(300));
+    assert_eq!(lookup.poll(clock.now()), None);
+    assert_eq!(descriptors().sockets, before.sockets + 6, "and one for each at the second server");
+    drop(lookup);
+    assert_eq!(descriptors(), before, "after it was given up");
+
+    // Given up in the middle of TCP.
+    let late = DnsAnswer::addresses(&v4([1])).truncated();
+    name(&first, late.clone(), late);
+    let mut lookup = resolver.lookup(&Question::new("name.test", 80, clock), clock.now());
+    let over_tcp = || first.queries().iter().any(|query| query.tcp);
+    first.clear_queries();
+    assert!(poll_until(ms(5_000), || {
+        let _ = lookup.poll(clock.now());
+        over_tcp()
+    }));
+    drop(lookup);
+    settles_at(before, "after it was given up over TCP");
+}
+
+/// The server, in this process too, closes its ends a moment later.
+#[track_caller]
+fn settles_at(before: connie_tests::descriptors::Descriptors, when: &str) {
+    let mut now = descriptors();
+    poll_until(ms(2_000), || {
+        now = descriptors();
+        now == before
+    });
+    assert_eq!(now, before, "{when}");
+}
