@@ -19,7 +19,7 @@ const UDP_PAYLOAD: u16 = 1_232;
 /// How many aliases are followed within one answer.
 const MAX_ALIASES: usize = 16;
 /// How many addresses of one answer are kept: as many as a race has room for.
-const MAX_ADDRESSES: usize = crate::connect::MAX_DESTINATIONS;
+pub(super) const MAX_ADDRESSES: usize = 128;
 /// How many service records of one answer are kept.
 const MAX_SERVICES: usize = 16;
 

@@ -63,6 +63,9 @@ use self::message::{Name, Transport};
 use self::pursuit::Context;
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
 
+const _: () =
+    assert!(message::MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
+
 /// A resolver that asks name servers itself. Clones share their [`Cache`].
 #[derive(Clone, Debug)]
 pub struct Dns {
@@ -151,6 +154,10 @@ impl Dns {
 
     /// The name of the service records to ask for.
     fn service(&self, name: &Name, port: u16) -> Option<Name> {
+        if Name::parse(WELL_KNOWN_NAME).as_ref() == Some(name) {
+            // Asked for the network's sake (RFC 7050), and no service.
+            return None;
+        }
         match self.https_records {
             HttpsRecords::Never => None,
             HttpsRecords::Port443 if port != 443 => None,

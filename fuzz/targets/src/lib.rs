@@ -5,6 +5,7 @@
 
 mod chunked;
 mod connection;
+mod dns;
 mod draw;
 mod exchange;
 mod looks;
@@ -16,6 +17,7 @@ mod url;
 
 pub use chunked::chunked;
 pub use connection::connection;
+pub use dns::dns;
 pub use race::race;
 pub use response_head::response_head;
 pub use url::url;
@@ -24,9 +26,10 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("chunked", chunked),
     ("connection", connection),
+    ("dns", dns),
     ("race", race),
     ("response_head", response_head),
     ("url", url),

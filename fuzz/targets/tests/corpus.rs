@@ -42,6 +42,11 @@ fn connection() {
 }
 
 #[test]
+fn dns() {
+    replay("dns");
+}
+
+#[test]
 fn race() {
     replay("race");
 }
