@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
+use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::{Families, Family, Instant};
 
 pub use self::cache::Cache;
