@@ -88,7 +88,7 @@ cross() {
             # Nothing is linked here, so ring's C and assembly may be compiled to nothing: no cross compiler is needed.
             compiler="${target//-/_}"
             step "check connie-std for $target" env "CC_$compiler=true" "AR_$compiler=true" \
-                cargo check -q $LOCKED -p connie-std --target "$target"
+                cargo check -q $LOCKED -p connie-std --all-features --target "$target"
             step "check connie-std without its features for $target" \
                 cargo check -q $LOCKED -p connie-std --no-default-features --target "$target"
         else

@@ -7,6 +7,7 @@ use connie_core::Families;
 use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
+use connie_tests::lab::in_namespace;
 use connie_tests::servers::{DnsAnswer, DnsServer, Quirk, RecordType};
 
 use dns_support::*;
@@ -340,4 +341,17 @@ fn answers_that_do_not_hold_are_not_kept() {
         look_up(&resolver);
         assert_eq!(server.queries().len(), 4, "{what}");
     }
+}
+
+#[test]
+fn a_name_server_with_an_ipv6_address() {
+    in_namespace(|_| {
+        let server = DnsServer::start((std::net::Ipv6Addr::LOCALHOST, 0).into());
+        both(&server);
+        let truncated = DnsAnswer::addresses(&v4([1])).truncated();
+        server.set("name.test", RecordType::A, truncated);
+        let told = look_up(&dns([&server]));
+        told.has(V6, &v6([1]));
+        told.has(V4, &v4([1]));
+    });
 }

@@ -4,8 +4,8 @@
 //! # Whom to ask when
 //!
 //! The servers are asked in their order, each [`STAGGER`] after the one before it or as soon as that has failed: a dead server costs
-//! that much, and the first answer counts whoever gives it. A server that stays silent is asked again after 1 s, the pause without
-//! a measured round trip that RFC 8085 section 3.1.1 has ("initialize the RTO value to 1 second"), then after twice that, and so on.
+//! that much, and the first answer counts whoever gives it. A server that stays silent is asked again after 1 s, which is
+//! RFC 8085's pause for who has not measured a round trip (section 3.1.1), then after twice that, and so on.
 //! The question fails when every server has failed: by what it said, or by [`Timing::timeout`] of silence after it was asked for
 //! the last time.
 
@@ -178,7 +178,7 @@ impl Exchange {
             Said::Truncated if matches!(server.state, State::Stream(_)) => {}
             Said::Truncated => server.state = State::Due(now, Transport::Tcp),
             Said::Refused(code) if server.edns && code.may_be_edns() => {
-                // It "may not support" EDNS (RFC 6891 section 7): once more without, at once and in the same way.
+                // It may not know EDNS (RFC 6891 section 7): once more without, at once and in the same way.
                 server.edns = false;
                 server.asked = server.asked.saturating_sub(1);
                 server.close = transport == Transport::Tcp;

@@ -30,7 +30,7 @@ pub(super) struct DnsLookup {
 /// The addresses of one name: one question for each family.
 pub(super) struct Addresses {
     pub(super) name: Name,
-    /// AAAA before A: "a client ... SHOULD send the AAAA query first" (RFC 8305 section 3).
+    /// "with the AAAA query made first and immediately followed by the A query" (RFC 8305 section 3).
     by_family: [(Family, Option<Pursuit>); 2],
 }
 

@@ -155,8 +155,8 @@ pub(super) enum Found {
 pub(super) struct Code(OptRcode);
 
 impl Code {
-    /// Whether the server may not have understood EDNS (RFC 6891 section 7: "FORMERR", and "NOTIMP" of older servers;
-    /// section 6.1.3: "BADVERS").
+    /// Whether the server may not have understood EDNS. It says FORMERR (RFC 6891 section 7), BADVERS (section 6.1.3), or, if it is
+    /// old, NOTIMP.
     pub(super) fn may_be_edns(self) -> bool {
         matches!(self.0, OptRcode::FORMERR | OptRcode::NOTIMP | OptRcode::BADVERS)
     }

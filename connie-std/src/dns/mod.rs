@@ -27,6 +27,10 @@
 //!   keeps nothing waiting. One that leads to another place where HTTP/1.1 is not spoken is
 //!   [reported](crate::resolve::ServiceRecord) and left aside; so is one that demands what is not understood.
 //!
+//! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of
+//! [`max_in_flight`](connie_core::Config::max_in_flight); and one TCP socket where an answer is fetched over TCP. All are closed
+//! when the race is over.
+//!
 //! # What it does not
 //!
 //! Names are taken as they are: the `search` list and `ndots` of resolv.conf are not applied. Names that only the system knows (mDNS,

@@ -178,7 +178,7 @@ impl Stream {
     fn new(server: SocketAddr, message: &[u8]) -> Self {
         // A query is no longer than a name and two headers.
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
-        // In one piece: "clients ... SHOULD" send both in one segment (RFC 7766 section 8).
+        // In one piece, as RFC 7766 section 8 recommends.
         let query = [&length.to_be_bytes(), message].concat();
         let (stack, socket) = (OsStack::default(), OsSocket::default());
         Stream { server, stack, socket, query, sent: 0, answer: Vec::new() }

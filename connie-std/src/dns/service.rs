@@ -73,7 +73,7 @@ impl Service {
     pub(super) fn parse(owner: Name, priority: u16, target: Option<Name>, parameters: &[u8]) -> Self {
         let mut service = Self::new(owner, priority, target);
         if service.is_alias() {
-            // "Recipients MUST ignore any SvcParams that are present" in an alias (section 2.4.2).
+            // In an alias "recipients MUST ignore any SvcParams that are present" (section 2.4.2).
             return service;
         }
         if service.take_all(parameters).is_none() {

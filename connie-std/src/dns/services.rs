@@ -13,7 +13,7 @@ use super::pursuit::{Context, Pursuit};
 use super::service::{Service, ServiceFault};
 use crate::resolve::{Event, ServiceRecord};
 
-/// How many aliases (records with priority 0) are followed. Section 2.4.2 demands a limit and leaves it open.
+/// How many aliases (records with priority 0) are followed. Section 2.4.2: "clients and recursive resolvers MUST impose a limit".
 const MOST_ALIASES: u8 = 4;
 /// How many names beside the one that was asked for are looked up.
 const MOST_TARGETS: usize = 4;
@@ -88,10 +88,10 @@ impl Services {
     fn take(&mut self, mut records: Vec<Service>, origin: &Addresses, context: &Context, now: Instant) {
         self.ended = true;
         if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceFault::Malformed)) {
-            // "the client MUST reject the entire RRSet" (section 2.2).
+            // "the client MUST reject the entire RRset" (section 2.2).
             return self.report(malformed, false);
         }
-        // "if any AliasMode record is present, the client MUST ignore" the others (section 2.4.1).
+        // "If an RRset contains a record in AliasMode, the recipient MUST ignore any ServiceMode records in the set" (section 2.4.1).
         if let Some(alias) = records.iter().find(|record| record.is_alias()) {
             return self.follow(alias, origin, context, now);
         }
@@ -185,7 +185,7 @@ impl Services {
     }
 
     /// Adds the destinations of a family to `list`: of each endpoint its addresses, and its hints as long as there is no answer
-    /// (section 7.3: "SHOULD use those in place of" the hints).
+    /// (section 7.3: "clients SHOULD use the IP address in those responses for future connections").
     pub(super) fn destinations(&self, family: Family, origin: &Addresses, list: &mut Vec<SocketAddr>) {
         if !self.families.allow(family) {
             return;
