@@ -156,12 +156,11 @@ impl From<RedirectError> for Error {
 impl From<&ConnectError> for Error {
     fn from(error: &ConnectError) -> Self {
         let (code, line) = match error.kind() {
-            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => {
-                (code::MALFORMED_URL, error.to_string())
-            }
-            ConnectErrorKind::Resolve(cause) => {
-                let line = format!("could not resolve {} ({})", error.host(), lookup_reason(cause));
-                (code::RESOLVE, format!("{line}; check the name, or give its addresses with --resolve"))
+            ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_)
+            | ConnectErrorKind::InvalidTarget => (code::MALFORMED_URL, error.to_string()),
+            ConnectErrorKind::Resolve(_) => {
+                (code::RESOLVE, format!("{error}; check the name, or give its addresses with --resolve"))
             }
             _ if error.tls_failure().is_some() => {
                 let failure = error.tls_failure().unwrap_or(TlsFailure::Local);
@@ -245,10 +244,4 @@ fn reason(error: &io::Error) -> String {
         Some((reason, _)) => reason.to_owned(),
         None => text,
     }
-}
-
-/// The resolver's own words, without those that std puts before them.
-fn lookup_reason(error: &io::Error) -> String {
-    let text = reason(error);
-    text.rsplit_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
 }

@@ -107,6 +107,11 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.race.prefer(family);
     }
 
+    /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
+    pub fn limit_to(&mut self, sockets: usize) {
+        self.race.limit_to(sockets);
+    }
+
     /// Takes note that there will be no answer for one family.
     pub fn resolution_failed(&mut self, family: Family, now: Instant) {
         self.race.handle_input(Input::ResolutionFailed { family }, now);

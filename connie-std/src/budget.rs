@@ -190,9 +190,9 @@ impl Share {
         self.sockets
     }
 
-    /// Gives back all but one, which goes on with the winner.
-    pub(crate) fn keep_one(&mut self) {
-        let surplus = self.sockets.saturating_sub(1);
+    /// Gives back all but `sockets`.
+    pub(crate) fn keep(&mut self, sockets: usize) {
+        let surplus = self.sockets.saturating_sub(sockets);
         self.sockets -= surplus;
         self.budget.give_back(surplus);
     }
@@ -243,8 +243,8 @@ mod tests {
     fn a_winner_keeps_one() {
         let budget = SocketBudget::new(10);
         let mut share = take(&budget, 6).unwrap();
-        share.keep_one();
-        share.keep_one();
+        share.keep(1);
+        share.keep(1);
         assert_eq!(budget.free(), 9);
         drop(share);
         assert_eq!(budget.free(), 10);

@@ -3,15 +3,16 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
+use std::task::Poll;
 
-use connie_core::{Config, Connector, Family, Instant, RaceStack, Timeline, Waiter};
+use connie_core::{Config, Connector, Failure, RaceStack, Timeline, Waiter};
 
 use crate::budget::{Holder, Share, SocketBudget};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::{Resolver, Start};
 use crate::socket::{OsSocket, OsStack};
-use crate::target::{Target, split};
+use crate::target::Target;
 use crate::wait::{Canceler, OsWaiter};
 
 /// How many addresses of one host a [`connect`] considers.
@@ -36,9 +37,12 @@ const RECORDS: usize = 512;
 pub struct Options {
     /// The race. Default: every address at once, over at most [`Options::DEFAULT_SOCKETS`] sockets.
     ///
-    /// The deadline covers resolution too. The family of the first address that the resolver gives is the one that is preferred
-    /// (RFC 8305 section 4), whatever `preferred_family` says: the system has sorted its answer by RFC 6724.
+    /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send
+    /// from, which for nearly all is IPv6 where the host has it; `preferred_family: Family::V4` makes it IPv4 in any case. For lists
+    /// of addresses it is the family of the first.
     pub race: Config,
+    /// Where addresses of names come from. Default: the operating system.
+    pub resolver: Resolver,
     /// The source address of IPv4 connections. Default: the system's choice.
     pub source_v4: Option<Ipv4Addr>,
     /// The source address of IPv6 connections. Default: the system's choice.
@@ -64,6 +68,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             race: Config { max_in_flight: Self::DEFAULT_SOCKETS, ..Config::all_at_once() },
+            resolver: Resolver::System,
             source_v4: None,
             source_v6: None,
             nodelay: true,
@@ -161,9 +166,11 @@ impl io::Write for Connected {
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
 /// the deadline, or until canceled; afterwards no socket is open but the winner's.
 ///
+/// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is known, and the others join.
+/// Nothing waits for a resolver but the addresses that it has not told yet.
+///
 /// Set a deadline: without one, a host of which every address stays silent takes as long as the system's own time-out, some two
-/// minutes. A look-up cannot be interrupted: where the call gives up before the system's resolver does, a thread waits on for
-/// that and then ends.
+/// minutes, and a name whose last answer never comes as long as its resolver.
 ///
 /// ```no_run
 /// use connie_std::{Options, connect};
@@ -211,7 +218,7 @@ pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError
     ConnectError { host, port, kind }
 }
 
-/// Runs a race over `stack`. Its deadline counts from now.
+/// Runs a race over `stack`. Its deadline counts from now, and covers resolution.
 pub(crate) fn race<S: RaceStack>(
     stack: &mut S,
     waiter: &mut OsWaiter,
@@ -223,81 +230,98 @@ where
     OsWaiter: Waiter<S>,
 {
     let start = Waiter::<S>::now(waiter);
-    let until = options.race.deadline.map(|deadline| start + deadline);
-    let addresses = addresses(target, options, until, waiter)?;
-
-    let mut config = options.race.clone();
-    if let Some(first) = addresses.as_deref().and_then(<[_]>::first) {
-        config.preferred_family = Family::of(first);
-    }
-    let (addresses, share) = match (addresses, &options.budget) {
-        (Some(addresses), Some(budget)) => {
-            match take_share(budget, &config, addresses.len(), until, waiter) {
-                Some(share) => {
-                    config.max_in_flight = share.sockets();
-                    (Some(addresses), Some(share))
-                }
-                None => (None, None),
-            }
-        }
-        (addresses, _) => (addresses, None),
-    };
-    let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&config, start);
-    let now = Waiter::<S>::now(waiter);
+    let begun = Start::new(target, options, waiter, start)?;
+    let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&options.race, start);
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = connector.cancel(stack, now);
-    } else if let Some(addresses) = addresses {
-        connector.handle_addresses(&addresses, now);
+        let _ = connector.cancel(stack, start);
     }
-    match connector.run(stack, waiter) {
+    let mut names = begun.tell(&mut connector, start);
+    let mut allowance = options.budget.as_ref().map(|budget| Allowance { budget, share: None });
+    let result = loop {
+        if let Some(names) = &mut names {
+            let now = Waiter::<S>::now(waiter);
+            names.advance(&mut connector, waiter, now);
+        }
+        let complete = names.as_ref().is_none_or(|names| names.is_complete());
+        if !allowance.as_mut().is_none_or(|it| it.settle(&mut connector, options, complete, waiter)) {
+            // Canceled, or too late: the race ends before it has opened a socket.
+            if waiter.is_canceled() {
+                let _ = connector.cancel(stack, start);
+            }
+        }
+        if let Poll::Ready(result) = connector.turn(stack, waiter) {
+            break result;
+        }
+    };
+    // Look-ups that are still under way are abandoned.
+    waiter.lookups.clear();
+    let report = Report::from(connector.timeline());
+    let timed_out = matches!(result, Err(Failure::DeadlineExceeded));
+    let report = match names {
+        Some(names) => names.conclude(report, timed_out),
+        None => report,
+    };
+    match result {
         Ok(mut connection) => {
-            if let Some(mut share) = share {
-                share.keep_one();
+            if let Some(mut share) = allowance.and_then(|it| it.share) {
+                share.keep(1);
                 connection.socket.hold(share);
             }
-            Ok((connection.socket, connection.destination, connector.timeline().into()))
+            Ok((connection.socket, connection.destination, report))
         }
-        Err(failure) => Err(ConnectErrorKind::Race(failure, connector.timeline().into())),
+        Err(failure) => {
+            let unresolved = failure == Failure::NoDestinations && !report.failed_queries().is_empty();
+            Err(if unresolved {
+                ConnectErrorKind::Resolve(report)
+            } else {
+                ConnectErrorKind::Race(failure, report)
+            })
+        }
     }
 }
 
-/// As many sockets as a race to so many addresses can use, or fewer; `None` where the caller gave up before there was one.
-fn take_share(
-    budget: &SocketBudget,
-    config: &Config,
-    addresses: usize,
-    until: Option<Instant>,
-    waiter: &OsWaiter,
-) -> Option<Share> {
-    let for_each = if config.hedge { 2 } else { 1 };
-    let most = config.max_in_flight.min(MAX_SOCKETS).min(addresses.saturating_mul(for_each));
-    let canceled = || waiter.is_canceled();
-    budget.take(most, waiter.clock(), until, waiter.can_be_canceled().then_some(&canceled))
+/// What a race may take from a budget.
+struct Allowance<'a> {
+    budget: &'a SocketBudget,
+    /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
+    share: Option<Share>,
 }
 
-/// The addresses to race; `None` where the caller gave up before they were there.
-fn addresses(
-    target: Target<'_>,
-    options: &Options,
-    until: Option<Instant>,
-    waiter: &mut OsWaiter,
-) -> Result<Option<Vec<SocketAddr>>, ConnectErrorKind> {
-    let (host, port) = match target {
-        Target::Address(address) => return Ok(Some(vec![address])),
-        Target::Addresses(addresses) => return Ok(Some(addresses.to_vec())),
-        Target::Host(host, port) => (host, port),
-        Target::Text(text) => split(text).ok_or(ConnectErrorKind::InvalidTarget)?,
-    };
-    // The last entry counts, and one for this name before one for all, as for curl.
-    let last = |fits: &dyn Fn(&str) -> bool| {
-        options.overrides.iter().rfind(|entry| entry.port == port && fits(&entry.host))
-    };
-    if let Some(entry) = last(&|name| name.eq_ignore_ascii_case(host)).or_else(|| last(&|name| name == "*")) {
-        return Ok(Some(entry.addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect()));
-    }
-    match resolve(host, port, until, waiter, options.canceler.is_some())? {
-        Resolved::Addresses(addresses) => Ok(Some(addresses)),
-        Resolved::GivenUp => Ok(None),
+impl Allowance<'_> {
+    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. Waits in line;
+    /// answers `false` where the caller gave up before there was a socket.
+    fn settle<S: RaceStack, const D: usize, const K: usize, const R: usize>(
+        &mut self,
+        connector: &mut Connector<S, D, K, R>,
+        options: &Options,
+        complete: bool,
+        waiter: &OsWaiter,
+    ) -> bool {
+        let addresses = connector.timeline().destinations().len();
+        if addresses == 0 {
+            return true;
+        }
+        let for_each = if options.race.hedge { 2 } else { 1 };
+        let useful = if complete { addresses.saturating_mul(for_each) } else { usize::MAX };
+        let share = match &mut self.share {
+            Some(share) => share,
+            free => {
+                let most = connector.race().limit().min(useful);
+                let until = options.race.deadline.map(|deadline| connector.race().start() + deadline);
+                let canceled = || waiter.is_canceled();
+                let canceled: Option<&dyn Fn() -> bool> =
+                    if waiter.can_be_canceled() { Some(&canceled) } else { None };
+                let Some(share) = self.budget.take(most, waiter.clock(), until, canceled) else {
+                    return false;
+                };
+                free.insert(share)
+            }
+        };
+        if share.sockets() > useful {
+            share.keep(useful);
+        }
+        connector.limit_to(share.sockets());
+        true
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 
 use connie_core::race::Destination;
+use connie_core::resolution::{HostError, QueryError};
 use connie_core::stack::{TcpError, TcpErrorKind};
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use rustix::io::Errno;
 
-use crate::report::Report;
+use crate::report::{FailedQuery, Report};
 
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
@@ -117,12 +118,14 @@ pub struct ConnectError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
-    /// The host's name cannot be one: it is empty, longer than 253 octets, or holds a NUL.
-    InvalidHost,
+    /// The host is neither a name nor an address.
+    InvalidHost(HostError),
+    /// The host is an address in a zone that the system does not have: `fe80::1%eth9`.
+    UnknownZone(String),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
-    /// The name could not be resolved.
-    Resolve(io::Error),
+    /// The name could not be resolved: [`Report::failed_queries`] says what failed.
+    Resolve(Report),
     /// The race failed. [`ConnectError::timeline`] has what became of each address.
     Race(Failure, Report),
     /// The winner could not be made ready for use.
@@ -170,12 +173,22 @@ impl ConnectError {
     #[must_use]
     pub fn timeline(&self) -> Option<Timeline<'_>> {
         match &self.kind {
-            ConnectErrorKind::Race(_, report) => Some(report.timeline()),
+            ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => Some(report.timeline()),
             _ => None,
         }
     }
 
-    /// One line for each address: what became of it. A last one counts those for which the race had no room.
+    /// The queries for the host's addresses that failed.
+    #[must_use]
+    pub fn failed_queries(&self) -> &[FailedQuery] {
+        match &self.kind {
+            ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => report.failed_queries(),
+            _ => &[],
+        }
+    }
+
+    /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
+    /// race had no room.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         let omitted = self.timeline().map_or(0, |timeline| timeline.summary().omitted_destinations);
         let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
@@ -189,7 +202,13 @@ impl ConnectError {
                 format!("{address}: {}", note.unwrap_or_else(|| fate(&timeline, destination)))
             })
         });
-        lines.chain(rest)
+        // Where there is no address, they are the error itself.
+        let queries = if omitted == 0 && self.timeline().is_none_or(|it| it.destinations().len() == 0) {
+            &[]
+        } else {
+            self.failed_queries()
+        };
+        lines.chain(queries.iter().map(FailedQuery::to_string)).chain(rest)
     }
 }
 
@@ -259,17 +278,24 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, kind } = self;
         match kind {
-            ConnectErrorKind::InvalidHost => {
-                write!(f, "{host:?} is not a host name: give 1 to 253 octets without NUL")
+            ConnectErrorKind::InvalidHost(error) => write!(f, "{host:?} is no host: {error}"),
+            ConnectErrorKind::UnknownZone(zone) => {
+                write!(f, "{host:?}: there is no network interface {zone:?}")
             }
             ConnectErrorKind::InvalidTarget => {
                 write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
-            ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
+            ConnectErrorKind::Resolve(report) => {
+                write!(f, "could not resolve {host}: {}", Failures(report.failed_queries()))
+            }
             ConnectErrorKind::Race(Failure::DeadlineExceeded, report)
                 if report.timeline().destinations().len() == 0 =>
             {
-                write!(f, "could not resolve {host} in the time allowed")
+                write!(f, "could not resolve {host} in the time allowed")?;
+                match report.failed_queries() {
+                    [] => Ok(()),
+                    queries => write!(f, ": {}", Failures(queries)),
+                }
             }
             ConnectErrorKind::Race(failure, _) => {
                 write!(f, "could not connect to {host} port {port}: {failure}")
@@ -289,6 +315,24 @@ impl fmt::Display for ConnectError {
     }
 }
 
+/// Queries that failed, in one line.
+struct Failures<'a>(&'a [FailedQuery]);
+
+impl fmt::Display for Failures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [aaaa, a] if aaaa.error == a.error => {
+                let (aaaa, a, error) = (aaaa.query.record_type(), a.query.record_type(), &a.error);
+                write!(f, "{aaaa} and {a} queries failed: {error}")
+            }
+            queries => queries.iter().enumerate().try_for_each(|(index, failed)| {
+                f.write_str(if index == 0 { "" } else { "; " })?;
+                write!(f, "{} query failed: {}", failed.query.record_type(), failed.error)
+            }),
+        }
+    }
+}
+
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
@@ -303,9 +347,13 @@ impl fmt::Debug for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => Some(error),
+            ConnectErrorKind::Resolve(report) => {
+                report.failed_queries().first().map(|failed| &failed.error as _)
+            }
+            ConnectErrorKind::Socket(error) => Some(error),
             ConnectErrorKind::Race(failure, _) => Some(failure),
-            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => None,
+            ConnectErrorKind::InvalidHost(error) => Some(error),
+            ConnectErrorKind::UnknownZone(_) | ConnectErrorKind::InvalidTarget => None,
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => None,
             #[cfg(feature = "tls")]
@@ -317,8 +365,11 @@ impl std::error::Error for ConnectError {
 impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         let kind = match &error.kind {
-            ConnectErrorKind::InvalidHost | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
-            ConnectErrorKind::Resolve(error) | ConnectErrorKind::Socket(error) => error.kind(),
+            ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_)
+            | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
+            ConnectErrorKind::Resolve(report) => resolution_kind(report),
+            ConnectErrorKind::Socket(error) => error.kind(),
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
             #[cfg(feature = "tls")]
@@ -330,6 +381,16 @@ impl From<ConnectError> for io::Error {
             ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => common_kind(&report.timeline()),
         };
         io::Error::new(kind, error)
+    }
+}
+
+fn resolution_kind(report: &Report) -> io::ErrorKind {
+    let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
+    match kinds.next() {
+        Some(QueryError::NoSuchName) | None => io::ErrorKind::NotFound,
+        Some(QueryError::TimedOut) => io::ErrorKind::TimedOut,
+        Some(QueryError::Unreachable) => io::ErrorKind::NetworkUnreachable,
+        Some(_) => io::ErrorKind::Other,
     }
 }
 

@@ -23,7 +23,9 @@
 //! # What it promises
 //!
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says, and needs no
-//!   descriptor beside them. When the call returns, none is open but the winner's.
+//!   descriptor beside them where the addresses are known. Resolution of a name takes its own while it is under way: with the
+//!   system's resolver one pipe until the last answer is there, and for a moment a UDP socket for each answer, by which the system
+//!   tells its source address (RFC 6724). When the call returns, none is open but the winner's.
 //! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready.
 //! - Only a completed handshake wins: writable with an error pending is a failure.
 //! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
@@ -34,6 +36,7 @@ mod budget;
 mod connect;
 #[cfg(feature = "dns")]
 pub mod dns;
+mod doorbell;
 mod error;
 pub mod http;
 mod report;
@@ -52,7 +55,7 @@ pub use error::{ConnectError, ConnectErrorKind, OsError};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
-pub use report::Report;
+pub use report::{FailedQuery, Report};
 pub use socket::{OsSocket, OsStack};
 pub use target::Target;
 #[cfg(feature = "tls")]

@@ -1,9 +1,15 @@
 //! A race's timeline, kept when the race is gone.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use connie_core::Timeline;
 use connie_core::race::{AttemptRecord, Destination, Summary};
+use connie_core::resolution::Query;
+
+use crate::resolve::LookupError;
+#[cfg(feature = "dns")]
+use crate::resolve::ServiceRecord;
 
 /// What a race did. Owns its parts: some 32 bytes for each address and 12 for each attempt.
 #[derive(Clone, Debug)]
@@ -15,6 +21,27 @@ struct Parts {
     destinations: Box<[Destination]>,
     records: Box<[AttemptRecord]>,
     notes: Vec<Note>,
+    queries: Vec<FailedQuery>,
+    #[cfg(feature = "dns")]
+    services: Vec<ServiceRecord>,
+}
+
+/// A query that failed. `{}` names it: `AAAA query for example.org failed: no answer in time`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedQuery {
+    /// The name.
+    pub host: String,
+    /// The query.
+    pub query: Query,
+    /// Why it failed.
+    pub error: LookupError,
+}
+
+impl fmt::Display for FailedQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FailedQuery { host, query, error } = self;
+        write!(f, "{} query for {} failed: {error}", query.record_type(), query.name(host))
+    }
 }
 
 /// What an error of a race has no room for.
@@ -38,6 +65,30 @@ impl Report {
         self.0.notes.iter().find(|note| note.address == address).map(|note| &*note.text)
     }
 
+    /// The queries for the host's addresses that failed, where the host is a name: AAAA before A. A race can be won all the same.
+    #[must_use]
+    pub fn failed_queries(&self) -> &[FailedQuery] {
+        &self.0.queries
+    }
+
+    pub(crate) fn with_failed_queries(mut self, queries: Vec<FailedQuery>) -> Self {
+        self.0.queries = queries;
+        self
+    }
+
+    /// The service records (RFC 9460) that were met on the way.
+    #[cfg(feature = "dns")]
+    #[must_use]
+    pub fn services(&self) -> &[ServiceRecord] {
+        &self.0.services
+    }
+
+    #[cfg(feature = "dns")]
+    pub(crate) fn with_services(mut self, services: Vec<ServiceRecord>) -> Self {
+        self.0.services = services;
+        self
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes = notes;
@@ -53,6 +104,9 @@ impl From<Timeline<'_>> for Report {
             destinations: destinations.into(),
             records: records.into(),
             notes: Vec::new(),
+            queries: Vec::new(),
+            #[cfg(feature = "dns")]
+            services: Vec::new(),
         }))
     }
 }

@@ -130,7 +130,10 @@ impl TryFrom<TcpStream> for OsSocket {
 
 impl OsStack {
     fn open(&self, remote: SocketAddr) -> Result<OwnedFd, OsError> {
-        let fd = open_nonblocking(if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 })?;
+        let fd = open(
+            if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
+            SocketType::STREAM,
+        )?;
         let source = match remote {
             SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
             SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
@@ -250,19 +253,19 @@ fn is_writable(fd: &OwnedFd) -> bool {
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
 }
 
-/// A TCP socket that never blocks and does not survive `exec`.
-fn open_nonblocking(family: AddressFamily) -> Result<OwnedFd, Errno> {
+/// A socket that never blocks and does not survive `exec`.
+pub(crate) fn open(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
         use rustix::net::SocketFlags;
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+        rustix::net::socket_with(family, kind, flags, None)
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     {
         #[cfg(windows)]
         start_winsock()?;
-        let fd = rustix::net::socket(family, SocketType::STREAM, None)?;
+        let fd = rustix::net::socket(family, kind, None)?;
         #[cfg(not(windows))]
         rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
         #[cfg(any(target_vendor = "apple", target_os = "netbsd"))]

@@ -1,5 +1,6 @@
 //! The operating system's clock, and ways to wait for its sockets.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use connie_core::{Instant, Interest, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 
+use crate::doorbell::Doorbell;
+use crate::resolve::{Lookup, Readiness, Watch};
 use crate::socket::{OsSocket, OsStack};
 
 /// The operating system's monotonic clock, counted from its creation.
@@ -39,17 +42,34 @@ impl OsClock {
 }
 
 /// Waits for the operating system's sockets: one `poll` over all of them, with no descriptor of its own.
-#[derive(Debug)]
 pub struct OsWaiter {
-    clock: OsClock,
+    pub(crate) clock: OsClock,
     canceler: Option<Canceler>,
+    /// Look-ups that run beside a race.
+    pub(crate) lookups: Vec<Running>,
+}
+
+/// A look-up under way, and the queries that it is for.
+pub(crate) struct Running {
+    pub(crate) lookup: Box<dyn Lookup>,
+    /// Whether it is for the NAT64 prefix and not for the name's addresses.
+    pub(crate) prefix: bool,
+}
+
+impl fmt::Debug for OsWaiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OsWaiter { clock, canceler, lookups } = self;
+        let lookups = &lookups.len();
+        let mut parts = f.debug_struct("OsWaiter");
+        parts.field("clock", clock).field("canceler", canceler).field("lookups", lookups).finish()
+    }
 }
 
 impl OsWaiter {
     /// A waiter whose clock starts now. `canceler`, where there is one, can end every wait from another thread.
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
-        OsWaiter { clock: OsClock::start(), canceler }
+        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
@@ -111,7 +131,8 @@ pub(crate) enum Sought<'a> {
 }
 
 impl OsWaiter {
-    /// One `poll` over all of `sockets`, which does not wait where one of them is ready without it.
+    /// One `poll` over all of `sockets` and what the look-ups watch, which does not wait where one of the sockets is ready without
+    /// it.
     pub(crate) fn wait_for<T: Pollable>(
         &mut self,
         sockets: &mut [Watched<'_, T>],
@@ -120,9 +141,10 @@ impl OsWaiter {
         if self.is_canceled() {
             return Wake::Canceled;
         }
+        let wakes = self.lookups.iter().filter_map(|running| running.lookup.wake_at());
+        let until = wakes.chain(until).min();
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
-        let deaf = cfg!(not(unix)) && self.canceler.is_some();
-        let mut longest = left.min(if deaf { DEAF_WAIT } else { LONGEST_WAIT });
+        let mut longest = left.min(LONGEST_WAIT);
         let mut fds = Vec::with_capacity(sockets.len() + 1);
         let mut owners = Vec::with_capacity(sockets.len());
         let mut ready = Vec::new();
@@ -140,9 +162,19 @@ impl OsWaiter {
         if known > 0 {
             longest = Duration::ZERO;
         }
-        #[cfg(unix)]
+        let mut watch = Watch::default();
+        for running in &self.lookups {
+            running.lookup.watch(&mut watch);
+        }
+        for (fd, readiness) in watch.entries {
+            let events = match readiness {
+                Readiness::Read => PollFlags::IN,
+                Readiness::Write => PollFlags::OUT,
+            };
+            fds.push(PollFd::from_borrowed_fd(fd, events));
+        }
         if let Some(canceler) = &self.canceler {
-            fds.push(PollFd::new(&canceler.shared.reader, PollFlags::IN));
+            fds.push(PollFd::new(&canceler.shared.bell, PollFlags::IN));
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
         // socket, after a pause that keeps it from spinning.
@@ -166,9 +198,6 @@ impl OsWaiter {
 
 /// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is allowed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-
-/// The longest where a canceler cannot wake it.
-const DEAF_WAIT: Duration = Duration::from_millis(50);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
 
@@ -212,7 +241,7 @@ impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
 
 /// Ends a [`connect`](crate::connect) from another thread. Clones end the same one; it stays canceled.
 ///
-/// On Unix it costs two descriptors, however many races and attempts it serves. Elsewhere a `connect` looks for it every 50 ms.
+/// On Unix it costs two descriptors, elsewhere a socket, however many races and attempts it serves.
 #[derive(Clone, Debug)]
 pub struct Canceler {
     shared: Arc<Shared>,
@@ -221,10 +250,8 @@ pub struct Canceler {
 #[derive(Debug)]
 struct Shared {
     canceled: AtomicBool,
-    #[cfg(unix)]
-    reader: std::io::PipeReader,
-    #[cfg(unix)]
-    writer: std::io::PipeWriter,
+    /// Rung once, and never answered: it wakes every wait from then on.
+    bell: Doorbell,
 }
 
 impl Canceler {
@@ -232,31 +259,17 @@ impl Canceler {
     ///
     /// # Errors
     ///
-    /// On Unix, where no pipe can be opened: the process is out of descriptors.
+    /// Where the process is out of descriptors.
     pub fn new() -> std::io::Result<Self> {
-        #[cfg(unix)]
-        let (reader, writer) = std::io::pipe()?;
-        Ok(Canceler {
-            shared: Arc::new(Shared {
-                canceled: AtomicBool::new(false),
-                #[cfg(unix)]
-                reader,
-                #[cfg(unix)]
-                writer,
-            }),
-        })
+        let bell = Doorbell::new()?;
+        Ok(Canceler { shared: Arc::new(Shared { canceled: AtomicBool::new(false), bell }) })
     }
 
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
-        let first = !self.shared.canceled.swap(true, Ordering::SeqCst);
-        #[cfg(unix)]
-        if first {
-            // One octet that is never read wakes every wait from now on. The pipe is empty, so it cannot block.
-            let _ = std::io::Write::write(&mut &self.shared.writer, &[1]);
+        if !self.shared.canceled.swap(true, Ordering::SeqCst) {
+            self.shared.bell.ring();
         }
-        #[cfg(not(unix))]
-        let _ = first;
     }
 
     /// Whether it was canceled.

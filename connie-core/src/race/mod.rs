@@ -229,6 +229,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.settings.preferred_family = family;
     }
 
+    /// Has no more than `sockets` attempts in flight from now on, where that is fewer than [`limit`](Race::limit) and no fewer than
+    /// are in flight already; at least one.
+    pub fn limit_to(&mut self, sockets: usize) {
+        let least = self.in_flight.len().max(1);
+        // At most the limit, which is a `u8`.
+        self.limit = usize::from(self.limit).min(sockets.max(least)) as u8;
+    }
+
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
@@ -267,6 +275,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.into()
+    }
+
+    /// When the race began.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        self.start
     }
 
     /// How long the race has run, or ran.

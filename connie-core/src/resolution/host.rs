@@ -51,7 +51,8 @@ pub enum HostError {
     TooLong,
     /// A part between its dots is empty, or longer than 63 octets.
     Label,
-    /// It holds a space or a control character.
+    /// It holds a space or a control character, or, where a certificate is to be checked against it, anything that no name in one
+    /// can hold.
     Octet,
     /// It ends as an IPv4 address does and is none in dotted decimal: `127.1`, `0x7f000001`, `192.0.2.256`. Some systems make
     /// addresses of such texts, and not the same ones.
@@ -66,7 +67,7 @@ impl fmt::Display for HostError {
             HostError::Empty => "a host's name cannot be empty",
             HostError::TooLong => "a host's name has 253 octets at most",
             HostError::Label => "each part of a host's name has 1 to 63 octets",
-            HostError::Octet => "a host's name holds no spaces or control characters",
+            HostError::Octet => "a host's name is made of letters, digits, hyphens and dots",
             HostError::Ipv4 => "write IPv4 addresses as four decimal numbers: 192.0.2.1",
             HostError::Ipv6 => "write IPv6 addresses as in 2001:db8::1, with a zone as in fe80::1%eth0",
         })

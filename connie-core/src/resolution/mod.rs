@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Host`] | tells literal addresses and special names from those to ask for |
 //! | [`Resolution`] | which queries to send, and what their answers mean to the race |
+//! | [`selection`] | puts addresses in order (RFC 6724) |
 //! | [`nat64`] | reaches IPv4 addresses from an IPv6-only network |
 //!
 //! How long the race waits for which answer is the race's own affair: see [`Config::resolution_delay`](crate::Config::resolution_delay).
@@ -14,6 +15,7 @@
 mod host;
 pub mod nat64;
 mod query;
+pub mod selection;
 mod state;
 
 pub use host::{Host, HostError, LOOPBACK, Literal};

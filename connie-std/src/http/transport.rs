@@ -159,7 +159,9 @@ impl Racing {
             ConnectErrorKind::Race(failure, _) => *failure,
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.race_failure(),
-            ConnectErrorKind::Resolve(_) | ConnectErrorKind::InvalidHost => Failure::NoDestinations,
+            ConnectErrorKind::Resolve(_)
+            | ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_) => Failure::NoDestinations,
             _ => Failure::AllAttemptsFailed,
         };
         self.error = Some(Box::new(failed(Target::Host(&self.host, self.port), kind)));

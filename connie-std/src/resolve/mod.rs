@@ -24,6 +24,12 @@
 //! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
 //!    nothing of the caller's, and there is a bound on how many there are.
 
+mod names;
+mod order;
+#[cfg(feature = "dns")]
+mod service;
+mod system;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +41,11 @@ use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::wait::OsClock;
 
+pub(crate) use names::Start;
+#[cfg(feature = "dns")]
+pub use service::ServiceRecord;
+pub use system::{MAX_THREADS, SystemResolver};
+
 /// A resolver: something that can begin to look a host's name up.
 ///
 /// It is shared by all the connections of a program that use it, on any thread; a cache belongs into it.
@@ -44,7 +55,7 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 }
 
 /// A look-up under way: see the [rules](self#the-rules-of-a-look-up).
-pub trait Lookup {
+pub trait Lookup: Send {
     /// Lends what the look-up waits for to the race's `poll`.
     fn watch<'a>(&'a self, watch: &mut Watch<'a>);
 
@@ -167,18 +178,11 @@ impl<'a> Watch<'a> {
     }
 }
 
-mod old;
-#[cfg(feature = "dns")]
-mod service;
-pub(crate) use old::{Resolved, resolve};
-#[cfg(feature = "dns")]
-pub use service::ServiceRecord;
-
 /// Which resolver a [`connect`](crate::connect) uses.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Resolver {
-    /// The operating system's: hosts file, DNS, mDNS, whatever it is set up to ask.
+    /// The operating system's ([`SystemResolver`]): hosts file, DNS, mDNS, whatever it is set up to ask.
     #[default]
     System,
     /// This one.
@@ -188,5 +192,14 @@ pub enum Resolver {
 impl<R: Resolve + 'static> From<Arc<R>> for Resolver {
     fn from(resolver: Arc<R>) -> Self {
         Resolver::With(resolver)
+    }
+}
+
+impl Resolver {
+    pub(crate) fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+        match self {
+            Resolver::System => SystemResolver.lookup(question, now),
+            Resolver::With(resolver) => resolver.lookup(question, now),
+        }
     }
 }

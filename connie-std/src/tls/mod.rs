@@ -26,6 +26,7 @@ mod verify;
 
 use std::net::SocketAddr;
 
+use connie_core::resolution::{Host, HostError};
 use connie_core::stack::nb;
 use connie_core::{Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
@@ -108,7 +109,9 @@ impl TlsConnector {
             Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
             _ => {}
         }
-        self.stack(&target.name().0, options).ok_or(ConnectErrorKind::InvalidHost)
+        let host = target.name().0;
+        let invalid = || ConnectErrorKind::InvalidHost(Host::parse(&host).err().unwrap_or(HostError::Octet));
+        self.stack(&host, options).ok_or_else(invalid)
     }
 
     fn race(
