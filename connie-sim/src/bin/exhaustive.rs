@@ -9,7 +9,8 @@
 //!
 //! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an attempt succeeds or
 //! fails, the stack is out of sockets or gone, an answer comes, a second answer takes addresses back and brings new ones, the
-//! caller cancels, or time passes by a unit as long as the race waits. States are the same when the race's fingerprint and what
+//! caller cancels, or time passes by a unit as long as the race waits. Some settings have hints before the answers, and some no
+//! deadline; those are watched for as long as the others run. States are the same when the race's fingerprint and what
 //! the world still has in store are the same; that is our own dozen lines, since a general model checker would want the race
 //! rewritten as its model, and the point is to check the race itself.
 
@@ -26,21 +27,24 @@ use connie_sim::{Referee, address};
 const DESTINATIONS: usize = 4;
 const SOCKETS: usize = 3;
 const UNIT: Duration = Duration::from_millis(10);
+const START: Instant = Instant::from_millis(1_000);
 
 /// How much is searched.
 #[derive(Clone, Copy)]
 struct Size {
     destinations: usize,
     sockets: usize,
-    /// The deadline, in units.
+    /// The deadline, in units, and how long a race without one is watched.
     units: u32,
+    /// The most destinations of a race that gets hints, or has no deadline.
+    special: usize,
 }
 
 fn main() -> ExitCode {
     let size = match std::env::args().nth(1).as_deref() {
-        None => Size { destinations: 3, sockets: 2, units: 6 },
-        Some("--quick") => Size { destinations: 2, sockets: 3, units: 5 },
-        Some("--large") => Size { destinations: 4, sockets: 3, units: 6 },
+        None => Size { destinations: 3, sockets: 2, units: 6, special: 2 },
+        Some("--quick") => Size { destinations: 2, sockets: 3, units: 5, special: 1 },
+        Some("--large") => Size { destinations: 4, sockets: 3, units: 6, special: 3 },
         Some(other) => {
             eprintln!("exhaustive: {other:?} is not an option: give --quick, --large or nothing");
             return ExitCode::from(2);
@@ -75,6 +79,10 @@ struct Setting {
     config: Config,
     v6: Vec<SocketAddr>,
     v4: Vec<SocketAddr>,
+    /// Whether hints may come before the answers.
+    hints: bool,
+    /// When nobody watches any more, where there is no deadline.
+    until: Instant,
 }
 
 fn settings(size: Size) -> Vec<Setting> {
@@ -83,8 +91,15 @@ fn settings(size: Size) -> Vec<Setting> {
         for of_v6 in 0..=count {
             let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
             let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
+            let until = START + size.units * UNIT;
+            let plain = |config| Setting { config, v6: v6.clone(), v4: v4.clone(), hints: false, until };
             for config in configs(size) {
-                settings.push(Setting { config, v6: v6.clone(), v4: v4.clone() });
+                let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
+                if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
+                    settings.push(Setting { hints: true, ..plain(config.clone()) });
+                    settings.push(plain(Config { deadline: None, ..config.clone() }));
+                }
+                settings.push(plain(config));
             }
         }
     }
@@ -173,10 +188,11 @@ enum Wait {
     Over,
 }
 
-/// How far an answer has come: the first holds all addresses but the last, the second all but the first.
+/// How far an answer has come: a hint holds the last address, the first answer all but that, the second all but the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Answer {
     None,
+    Hint,
     First,
     Second,
 }
@@ -187,6 +203,7 @@ enum Event {
     Tick,
     Succeed(AttemptId),
     Fail(AttemptId, AttemptError),
+    Hint(Family),
     Resolve(Family),
     ResolutionFails(Family),
     Cancel,
@@ -194,11 +211,10 @@ enum Event {
 
 impl World {
     fn new(setting: &Setting) -> Self {
-        let now = Instant::from_millis(1_000);
         World {
-            race: Race::new(&setting.config, now),
-            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, now),
-            now,
+            race: Race::new(&setting.config, START),
+            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, START),
+            now: START,
             waits: None,
             answers: [Answer::None; 2],
             plenty: true,
@@ -219,6 +235,9 @@ impl World {
         match self.waits {
             Some(Wait::Over) => return events,
             None => events.push(Event::Poll),
+            Some(Wait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
+                return events;
+            }
             Some(Wait::Until(_)) => events.push(Event::Tick),
             Some(Wait::ForInput) => {}
         }
@@ -234,7 +253,10 @@ impl World {
         }
         for family in [Family::V6, Family::V4] {
             match (self.answers[family as usize], self.addresses(setting, family).len()) {
-                (Answer::None, _) => {
+                (answer @ (Answer::None | Answer::Hint), count) => {
+                    if setting.hints && answer == Answer::None && count > 0 {
+                        events.push(Event::Hint(family));
+                    }
                     events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
                 }
                 (Answer::First, 2..) => events.push(Event::Resolve(family)),
@@ -262,15 +284,21 @@ impl World {
                 self.plenty &= error != AttemptError::OutOfSockets;
                 self.tell(Input::AttemptFailed { id, error });
             }
+            Event::Hint(family) => {
+                self.answers[family as usize] = Answer::Hint;
+                let all = self.addresses(setting, family);
+                self.tell(Input::Hinted { family, addresses: &all[all.len() - 1..] });
+            }
             Event::Resolve(family) => {
                 let all = self.addresses(setting, family);
                 let answer = &mut self.answers[family as usize];
-                let addresses = match (&answer, all) {
-                    (Answer::None, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
-                    (Answer::None, all) => all,
-                    (_, all) => &all[1..],
+                let first = matches!(answer, Answer::None | Answer::Hint);
+                let addresses = match (first, all) {
+                    (true, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
+                    (true, all) => all,
+                    (false, all) => &all[1..],
                 };
-                *answer = if *answer == Answer::None { Answer::First } else { Answer::Second };
+                *answer = if first { Answer::First } else { Answer::Second };
                 self.tell(Input::Resolved { family, addresses });
             }
             Event::ResolutionFails(family) => {

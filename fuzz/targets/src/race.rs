@@ -92,7 +92,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             16 => self.wake_at_due(1),
             17 | 18 => self.sleep(),
             19 => self.turn_back(),
-            20 => self.cancel(),
+            20 => self.rarer(),
             21 => look(&self.race.timeline(), &self.config, &mut self.draw),
             22 => self.report_on_anything(),
             _ => {
@@ -141,11 +141,24 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         }
     }
 
-    /// Cancels in one case of four: what comes after the end is soon dull.
-    fn cancel(&mut self) {
-        if self.draw.below(4) == 0 {
-            self.tell(Input::Cancel);
+    /// What comes after a cancel is soon dull, and a preference changes once or twice.
+    fn rarer(&mut self) {
+        match self.draw.below(4) {
+            0 => self.tell(Input::Cancel),
+            1 => {
+                let family = self.family();
+                self.race.prefer(family);
+            }
+            2 => {
+                let (family, addresses) = (self.family(), addresses(&mut self.draw));
+                self.tell(Input::Hinted { family, addresses: &addresses });
+            }
+            _ => {}
         }
+    }
+
+    fn family(&mut self) -> Family {
+        self.draw.pick(&[Family::V4, Family::V6])
     }
 
     /// One of the newest eight attempts.
