@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config};
+use connie_core::{AttemptError, Config, Pacing};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config::all_at_once())
@@ -114,4 +114,15 @@ fn staggered_does_not_hedge_unless_told_to() {
     let mut race = Bench::<16, 4>::new(Config { hedge: true, ..Config::staggered() });
     race.addresses("a");
     race.expect_all("start a, wait 250");
+}
+
+/// A free socket belongs to the destination whose turn pacing still holds back.
+#[test]
+fn while_a_destination_waits_for_its_turn_nothing_is_hedged() {
+    let pacing = Pacing::Staggered { delay: ms(2_000), growth_percent: 100 };
+    let mut race = Bench::<16, 4>::new(Config { pacing, hedge: true, ..Config::staggered() });
+    race.addresses("ab");
+    race.expect("start a");
+    race.idle_until(2_000);
+    race.expect_all("start b, start a', wait 2250");
 }

@@ -58,3 +58,12 @@ fn a_share_is_at_least_two_seconds_but_ends_with_the_deadline() {
     race.idle_until(3_000);
     race.expect_all("cancel b, failed: timed out");
 }
+
+#[test]
+fn nothing_is_started_beside_the_last_one() {
+    let mut race = Bench::<16, 4>::new(Config::one_by_one());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    race.advance(130_000);
+    race.expect("wait");
+}
