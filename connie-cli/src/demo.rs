@@ -11,19 +11,45 @@ use crate::args::Demo;
 use crate::connect::write_file;
 use crate::error::Error;
 use crate::output::print;
-use crate::svg::{Sheet, Svg};
+use crate::svg::{Entry, Sheet, Summary, Svg};
 use crate::terminal;
 
 pub fn run(args: &Demo) -> Result<(), Error> {
     let lanes = demo::run(args.seed, args.max_sockets.into());
     if let Some(path) = &args.svg {
-        let picture = |lane: &Lane| {
-            let title = format!("{}: {}", lane.name, lane.about);
-            Svg::titled(lane.outcome.recording.timeline(), &title, PORT)
-        };
-        write_file(path, Sheet(lanes.iter().map(picture).collect()))?;
+        write_file(path, picture(&lanes))?;
     }
     print(show(&lanes, terminal::width(&io::stdout()), terminal::style(&io::stdout())))
+}
+
+/// The three races, and above them what they come to.
+fn picture(lanes: &[Lane]) -> Sheet {
+    let race = |lane: &Lane| {
+        let title = format!("{}: {}", lane.name, lane.about);
+        Svg::titled(lane.outcome.recording.timeline(), &title, PORT)
+    };
+    let fastest = fastest(lanes);
+    let entry = |lane: &Lane| Entry {
+        name: lane.name.to_owned(),
+        time: time(lane.outcome.elapsed),
+        length: lane.outcome.elapsed.as_secs_f64(),
+        cost: sockets(lane, 0),
+        note: times(lane.outcome.elapsed, fastest),
+    };
+    let addresses = demo::addresses();
+    let which = |does: &str| addresses.iter().filter(|address| address.does.starts_with(does)).count();
+    let summary = Summary {
+        title: format!("Time to connect to {HOST}, which has {} addresses", addresses.len()),
+        about: format!(
+            "simulated · {} are dead, {} refuse, {} cannot be reached, {} answer",
+            which("dead"),
+            which("refuses"),
+            which("unreachable"),
+            which("answers")
+        ),
+        entries: lanes.iter().map(entry).collect(),
+    };
+    Sheet { summary, races: lanes.iter().map(race).collect() }
 }
 
 fn show(lanes: &[Lane], width: usize, style: Style) -> String {
@@ -38,11 +64,10 @@ fn show(lanes: &[Lane], width: usize, style: Style) -> String {
         let _ = write!(text, "{}", lane.outcome.recording.timeline().waterfall(width, style));
     }
     text.push_str("\n== In short\n\n");
-    let fastest = lanes.iter().map(|lane| lane.outcome.elapsed).min().unwrap_or_default();
+    let fastest = fastest(lanes);
     for lane in lanes {
-        let (elapsed, sockets) = (lane.outcome.elapsed, lane.outcome.peak);
-        let plural = if sockets == 1 { "" } else { "s" };
-        let line = format!("  {:<14} {:>9}   {sockets:>2} socket{plural}", lane.name, time(elapsed));
+        let elapsed = lane.outcome.elapsed;
+        let line = format!("  {:<14} {:>9}   {}", lane.name, time(elapsed), sockets(lane, 2));
         let _ = writeln!(text, "{}", format!("{line:<41}{}", times(elapsed, fastest)).trim_end());
     }
     text.push_str(NEXT);
@@ -55,6 +80,16 @@ Now a real host:   connie race example.org:80
 or a page of it:   connie get http://example.org/
 and what else:     connie --help   (from a checkout: cargo run --release -- ...)
 ";
+
+fn fastest(lanes: &[Lane]) -> Duration {
+    lanes.iter().map(|lane| lane.outcome.elapsed).min().unwrap_or_default()
+}
+
+/// How many sockets it held at most, in `width` digits.
+fn sockets(lane: &Lane, width: usize) -> String {
+    let sockets = lane.outcome.peak;
+    format!("{sockets:>width$} socket{}", if sockets == 1 { "" } else { "s" })
+}
 
 fn time(elapsed: Duration) -> String {
     match elapsed.as_micros() {

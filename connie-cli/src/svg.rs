@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 use connie_core::race::Attempt;
 use connie_core::{Outcome, Timeline};
 
+mod summary;
+
+pub use summary::{Entry, Summary};
+
 /// The width of the picture, in pixels as all figures here.
 pub const WIDTH: f64 = 960.0;
 pub const MARGIN: f64 = 24.0;
@@ -35,6 +39,7 @@ pub const STYLE: &str = "
   .bar { stroke: none; fill-opacity: 0.45; }
   .mark { stroke: none; }
   .open { fill: none; stroke-width: 2.2; }
+  .cut { stroke: #ffffff; stroke-width: 4; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     text.soft { fill: #9198a1; }
@@ -48,11 +53,14 @@ pub const STYLE: &str = "
     .wait { fill: #3d444d; stroke: #3d444d; }
     .bar, .mark { stroke: none; }
     .open { fill: none; }
+    .cut { stroke: #0d1117; }
   }
 ";
 
 /// A race that prints as SVG.
 pub struct Svg {
+    /// What it is, to who cannot see it.
+    label: String,
     title: String,
     result: String,
     rows: Vec<Row>,
@@ -86,7 +94,8 @@ enum End {
 impl Svg {
     /// The picture of a race to `host` and `port`.
     pub fn new(timeline: Timeline<'_>, host: &str, port: u16) -> Self {
-        Self::titled(timeline, &format!("{host} port {port}"), port)
+        let title = format!("{host} port {port}");
+        Svg { label: format!("Connection race to {title}"), ..Self::titled(timeline, &title, port) }
     }
 
     /// The picture of a race, with a title of its own. Only ports other than `port` are named.
@@ -101,6 +110,7 @@ impl Svg {
         let with_port = attempts().any(|attempt| attempt.destination.port() != port);
         let rows = attempts().map(|attempt| Row::attempt(&attempt, with_port, span));
         Svg {
+            label: title.to_owned(),
             title: shorten(title, TITLE),
             result: result(&timeline, span),
             rows: wait.into_iter().chain(rows).collect(),
@@ -174,20 +184,27 @@ impl Display for Svg {
 }
 
 /// Pictures one below the other, as one.
-pub struct Sheet(pub Vec<Svg>);
+pub struct Sheet {
+    /// Above the others.
+    pub summary: Summary,
+    /// Below.
+    pub races: Vec<Svg>,
+}
 
 impl Display for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const GAP: f64 = 16.0;
-        let height: f64 = self.0.iter().map(|svg| svg.height() + GAP).sum::<f64>() - GAP;
+        let races: f64 = self.races.iter().map(|race| GAP + race.height()).sum();
+        let height = self.summary.height() + races;
         writeln!(
             f,
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">"#
         )?;
-        let mut top = 0.0;
-        for svg in &self.0 {
-            svg.write(f, top)?;
-            top += svg.height() + GAP;
+        self.summary.write(f, 0.0)?;
+        let mut top = self.summary.height();
+        for race in &self.races {
+            race.write(f, top + GAP)?;
+            top += GAP + race.height();
         }
         f.write_str("</svg>\n")
     }
@@ -207,18 +224,8 @@ impl Svg {
     /// Writes the picture, `top` pixels below the top of what it stands in.
     fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
         let columns = Columns::of(&self.rows, self.span);
-        let ((rows, axis), height) = (self.rows_and_axis(), self.height());
-        let (title, result) = (Escaped(&self.title), Escaped(&self.result));
-        writeln!(
-            f,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" y="{top}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
-        )?;
-        writeln!(f, "<title>Connection race to {title}</title>\n<desc>{result}</desc>")?;
-        writeln!(f, "<style>{STYLE}</style>")?;
-        let (inner, tall) = (WIDTH - 1.0, height - 1.0);
-        writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
-        writeln!(f, r#"<text class="title" x="{MARGIN}" y="36">{title}</text>"#)?;
-        writeln!(f, r#"<text class="sum soft" x="{MARGIN}" y="58">{result}</text>"#)?;
+        let (rows, axis) = self.rows_and_axis();
+        frame(f, top, self.height(), [&self.label, &self.title, &self.result])?;
         if !self.rows.is_empty() {
             self.write_axis(f, columns.bars)?;
         }
@@ -229,8 +236,29 @@ impl Svg {
             let y = TOP + rows + axis + 12.0 + 20.0 * index as f64;
             writeln!(f, r#"<text class="soft" x="{MARGIN}" y="{y:.1}">{}</text>"#, Escaped(note))?;
         }
-        f.write_str("</svg>\n")
+        close(f)
     }
+}
+
+/// Begins a picture of this height, `top` pixels below the top of what it stands in: what it is to who cannot see it, its title
+/// and the line below that.
+fn frame(f: &mut fmt::Formatter<'_>, top: f64, height: f64, texts: [&str; 3]) -> fmt::Result {
+    let [label, title, about] = texts.map(Escaped);
+    writeln!(
+        f,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" y="{top}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">"#
+    )?;
+    writeln!(f, "<title>{label}</title>\n<desc>{about}</desc>")?;
+    writeln!(f, "<style>{STYLE}</style>")?;
+    let (inner, tall) = (WIDTH - 1.0, height - 1.0);
+    writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
+    writeln!(f, r#"<text class="title" x="{MARGIN}" y="36">{title}</text>"#)?;
+    writeln!(f, r#"<text class="sum soft" x="{MARGIN}" y="58">{about}</text>"#)
+}
+
+/// Ends a picture.
+fn close(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("</svg>\n")
 }
 
 impl Row {
@@ -341,13 +369,15 @@ fn write_end(f: &mut fmt::Formatter<'_>, end: End, class: &str, x: f64, y: f64) 
     }
 }
 
-/// A time in milliseconds, as precise as the length of the axis deserves.
+/// A time in milliseconds, as precise as the length of the axis deserves: rounded from microseconds as the waterfall does it.
 fn time(at: f64, span: f64) -> String {
+    let micros = (at * 1_000.0).round();
+    let to = |digit: f64| (micros / digit + 0.5).floor() * digit / 1_000.0;
     match span {
-        _ if span < 10.0 => format!("{at:.2} ms"),
-        _ if span < 1_000.0 => format!("{at:.1} ms"),
-        _ if span < 10_000.0 => format!("{at:.0} ms"),
-        _ => format!("{:.1} s", at / 1_000.0),
+        _ if span < 10.0 => format!("{:.2} ms", to(10.0)),
+        _ if span < 1_000.0 => format!("{:.1} ms", to(100.0)),
+        _ if span < 10_000.0 => format!("{:.0} ms", to(1_000.0)),
+        _ => format!("{:.1} s", to(100_000.0) / 1_000.0),
     }
 }
 
@@ -406,6 +436,13 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_the_picture() {
         assert_eq!(Escaped("<a href=\"x\">&\u{1}").to_string(), "&lt;a href=&quot;x&quot;&gt;&amp;\u{fffd}");
+    }
+
+    #[test]
+    fn times_are_rounded_as_the_waterfall_rounds_them() {
+        let shown = [(0.125, 9.9), (312.45, 999.0), (532.5, 1_224.0), (127_150.0, 127_200.0)];
+        let shown = shown.map(|(at, span)| time(at, span));
+        assert_eq!(shown, ["0.13 ms", "312.5 ms", "533 ms", "127.2 s"]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
             "all at once, few sockets",
             Config { max_in_flight: sockets, ..Config::all_at_once() },
         ),
-        lane("Happy Eyeballs", "RFC 8305: one more every 250 ms", Config::staggered()),
+        lane("Happy Eyeballs", "RFC 8305, one more every 250 ms", Config::staggered()),
         // The resolver lists all of IPv6 first, and a plain client does not mix the families.
         lane(
             "plain client",

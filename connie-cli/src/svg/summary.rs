@@ -1,0 +1,122 @@
+//! The picture that sums up a comparison: how long each took, on one scale.
+
+use std::fmt;
+
+use super::{CHARACTER, Escaped, MARGIN, ROW, TOP, WIDTH, close, frame};
+
+/// How much room a note behind a bar has.
+const NOTE: f64 = 150.0;
+/// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can be told apart.
+const CUT: f64 = 10.0;
+
+/// How long each of several took, on one scale.
+pub struct Summary {
+    /// What was compared.
+    pub title: String,
+    /// One line about it.
+    pub about: String,
+    /// Each of them.
+    pub entries: Vec<Entry>,
+}
+
+/// One of those that are compared.
+pub struct Entry {
+    /// What to call it.
+    pub name: String,
+    /// How long it took, in words.
+    pub time: String,
+    /// The same in any unit.
+    pub length: f64,
+    /// What else it took.
+    pub cost: String,
+    /// What stands behind its bar.
+    pub note: String,
+}
+
+impl Summary {
+    /// The height of the picture.
+    pub(super) fn height(&self) -> f64 {
+        TOP + ROW * self.entries.len() as f64 + 12.0
+    }
+
+    /// Writes the picture, `top` pixels below the top of what it stands in.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, top: f64) -> fmt::Result {
+        frame(f, top, self.height(), [&self.title, &self.title, &self.about])?;
+        let widest = |text: fn(&Entry) -> &str| {
+            let characters = self.entries.iter().map(|entry| text(entry).chars().count()).max().unwrap_or(0);
+            characters as f64 * CHARACTER
+        };
+        let time = MARGIN + widest(|entry| &entry.name) + 16.0 + widest(|entry| &entry.time);
+        let cost = time + 20.0;
+        let left = cost + widest(|entry| &entry.cost) + 28.0;
+        let (longest, most) = (self.longest(), WIDTH - MARGIN - NOTE - left);
+        for (index, entry) in self.entries.iter().enumerate() {
+            let y = TOP + ROW * index as f64;
+            let (base, bar) = (y + 16.0, y + 6.0);
+            let class = if index == 0 { "established" } else { "canceled" };
+            let won = if index == 0 { "won" } else { "" };
+            let [name, took, also] = [&entry.name, &entry.time, &entry.cost].map(|text| Escaped(text));
+            writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}">{name}</text>"#)?;
+            writeln!(
+                f,
+                r#"<text class="{won}" x="{time:.1}" y="{base:.1}" text-anchor="end">{took}</text>"#
+            )?;
+            writeln!(f, r#"<text class="{won}" x="{cost:.1}" y="{base:.1}">{also}</text>"#)?;
+            // One that is cut goes beyond the longest that is not, by enough to show it.
+            let is_cut = entry.length > longest;
+            let width = if is_cut { most } else { (most - 40.0) * entry.length / longest };
+            let width = width.max(2.0);
+            writeln!(
+                f,
+                r#"<rect class="{class} bar" x="{left:.1}" y="{bar:.1}" width="{width:.1}" height="12" rx="2"/>"#
+            )?;
+            if is_cut {
+                let (x, top, bottom) = (left + most - 24.0, bar - 2.0, bar + 14.0);
+                for x in [x, x + 8.0] {
+                    writeln!(f, r#"<path class="cut" d="M{x:.1} {bottom:.1}L{:.1} {top:.1}"/>"#, x + 6.0)?;
+                }
+            }
+            let (x, note) = (left + width + 10.0, Escaped(&entry.note));
+            writeln!(f, r#"<text class="soft" x="{x:.1}" y="{base:.1}">{note}</text>"#)?;
+        }
+        close(f)
+    }
+
+    /// The longest whose bar is drawn in full.
+    fn longest(&self) -> f64 {
+        let mut lengths: Vec<f64> = self.entries.iter().map(|entry| entry.length).collect();
+        lengths.sort_by(f64::total_cmp);
+        let mut longest = lengths.first().copied().unwrap_or(1.0).max(f64::MIN_POSITIVE);
+        for length in lengths {
+            if length <= longest * CUT {
+                longest = longest.max(length);
+            }
+        }
+        longest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn longest(lengths: &[f64]) -> f64 {
+        let entry = |length: &f64| Entry {
+            name: String::new(),
+            time: String::new(),
+            length: *length,
+            cost: String::new(),
+            note: String::new(),
+        };
+        let (title, about) = (String::new(), String::new());
+        Summary { title, about, entries: lengths.iter().map(entry).collect() }.longest()
+    }
+
+    #[test]
+    fn a_bar_is_cut_that_would_make_the_others_too_short_to_tell_apart() {
+        assert_eq!(longest(&[312.0, 1_224.0, 127_200.0]), 1_224.0);
+        assert_eq!(longest(&[300.0, 40.0, 3_000.0]), 3_000.0);
+        assert_eq!(longest(&[40.0, 40.0, 40.0]), 40.0);
+        assert_eq!(longest(&[10.0, 100.1]), 10.0);
+    }
+}
