@@ -87,7 +87,8 @@ fn the_demo_draws_its_three_races_and_what_they_come_to() {
         assert_eq!(drawn.matches(&format!("<title>{title}")).count(), 1, "{drawn}");
     }
     // The words of the summary are those that the terminal shows.
-    let sum = ran.out().split_once("== In short").unwrap().1;
+    let out = ran.out();
+    let (_, sum) = out.split_once("== In short").unwrap();
     for words in ["312 ms", "4 sockets", "3.9 times as long", "407 times as long"] {
         assert!(sum.contains(words) && drawn.contains(words), "{words}: {sum}{drawn}");
     }

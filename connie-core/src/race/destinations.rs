@@ -548,11 +548,16 @@ mod tests {
     /// Neither the loopback address of IPv6 nor one that looks IPv4-mapped in its lower half is an IPv4 address.
     #[test]
     fn only_the_whole_prefix_makes_an_address_ipv4() {
-        for text in ["[::1]:80", "[::192.0.2.1]:80", "[2001:db8::ffff:192.0.2.1]:80", "[64:ff9b::192.0.2.1]:80"] {
+        for text in
+            ["[::1]:80", "[::192.0.2.1]:80", "[2001:db8::ffff:192.0.2.1]:80", "[64:ff9b::192.0.2.1]:80"]
+        {
             let address: SocketAddr = text.parse().unwrap();
             let mut table = Destinations::<8>::new();
             assert_eq!(table.answer(Families::Both, &[address], &mut |_| ()), (false, true), "{text}");
-            assert_eq!(table.get(0).map(|entry| (entry.family(), entry.address())), Some((Family::V6, address)));
+            assert_eq!(
+                table.get(0).map(|entry| (entry.family(), entry.address())),
+                Some((Family::V6, address))
+            );
         }
     }
 
