@@ -3,14 +3,17 @@
 mod get;
 mod ordered;
 
+use std::cell::OnceCell;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
+use connie_std::dns::{self, Dns};
+use connie_std::resolve::Resolver;
 use connie_std::{MAX_SOCKETS, Options, Override};
 
 const EXAMPLES: &str = "\
@@ -99,6 +102,12 @@ pub struct Racing {
     /// Addresses for a host, in place of a lookup; HOST may be '*'
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
+    /// Ask this name server in place of the system's resolver; several are asked in turn
+    #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
+    pub dns_server: Vec<SocketAddr>,
+    /// The resolver that these make, which keeps what it has learnt from one connection to the next.
+    #[arg(skip)]
+    resolver: OnceCell<Resolver>,
     /// Give the race up after SECONDS [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
@@ -165,7 +174,14 @@ impl Racing {
             deadline: connect_timeout.into_iter().chain(max_time).min(),
             ..preset
         };
-        Options { race, overrides: self.resolve.clone(), ..defaults }
+        Options { race, resolver: self.resolver().clone(), overrides: self.resolve.clone(), ..defaults }
+    }
+
+    fn resolver(&self) -> &Resolver {
+        self.resolver.get_or_init(|| match &*self.dns_server {
+            [] => Resolver::System,
+            servers => Dns::new(servers.iter().copied()).into(),
+        })
     }
 
     /// Whether an option gives the addresses of `host`.
@@ -195,6 +211,13 @@ pub fn seconds(text: &str) -> Result<Limit, String> {
         Some(duration) => Ok(Limit(Some(duration))),
         None => Err("give seconds, such as 10 or 0.5".to_owned()),
     }
+}
+
+/// The address of a name server.
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    dns::parse_server(text).ok_or_else(|| {
+        "give the address of a name server, such as 192.0.2.53 or [2001:db8::53]:5353".to_owned()
+    })
 }
 
 /// `HOST:PORT:ADDR[,ADDR...]`, IPv6 addresses in brackets or bare. A `+` before it, which tells curl to let the entry expire, means

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::race::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::{ConnectError, Options, OsClock, OsSocket, Report, connect_socket};
+use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
 use crate::error::Error;
@@ -68,7 +68,10 @@ pub fn run<T>(
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {
-    error.timeline().map(Report::from)
+    match error.kind() {
+        ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => Some(report.clone()),
+        _ => None,
+    }
 }
 
 impl Raced {
@@ -86,6 +89,11 @@ impl Raced {
         };
         let none = Timeline::from_parts(unresolved, &[], &[]);
         self.report.as_ref().map_or(none, Report::timeline)
+    }
+
+    /// A line for each service record that was met.
+    pub fn services(&self) -> impl Iterator<Item = String> {
+        self.report.iter().flat_map(|report| report.services()).map(ToString::to_string)
     }
 
     /// The race as the object that `race --json` prints.

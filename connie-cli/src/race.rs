@@ -20,7 +20,11 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     } else if args.silent {
         Ok(())
     } else {
-        print(raced.timeline().waterfall(terminal::width(&io::stdout()), terminal::style(&io::stdout())))
+        let picture =
+            raced.timeline().waterfall(terminal::width(&io::stdout()), terminal::style(&io::stdout()));
+        let services = raced.services().map(|line| format!("{line}\n")).collect::<String>();
+        let apart = if services.is_empty() { "" } else { "\n" };
+        print(format_args!("{picture}{apart}{services}"))
     };
     // The race's own failure says more than a file that could not be written.
     result.and(raced.write_files(&args.race)).and(shown)

@@ -318,4 +318,7 @@ fn show_race(raced: &Raced) {
     for line in picture.lines() {
         let _ = writeln!(stderr, "* {line}");
     }
+    for line in raced.services() {
+        let _ = writeln!(stderr, "* {line}");
+    }
 }

@@ -243,6 +243,18 @@ fn an_alias_of_nothing() {
 }
 
 #[test]
+fn an_alias_of_a_name_in_a_zone_that_the_server_says_nothing_of() {
+    let server = server();
+    // The SOA record is that of "test".
+    let nothing = DnsAnswer::no_data().through(&["name.example"]);
+    name(&server, nothing.clone(), nothing);
+    server.host("name.example", &v4([7]));
+    let told = look_up(&dns([&server]));
+    told.has(V4, &v4([7]));
+    told.has(V6, &[]);
+}
+
+#[test]
 fn aliases_in_a_circle_end() {
     let server = server();
     // Within one answer, and from one to the next.

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod bench;
+mod dns;
 mod done_when;
 mod exit_codes;
 mod get;

@@ -463,6 +463,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_another_class_says_nothing() {
+        let mut bench = Bench::new(1);
+        bench.expect(0, "udp0");
+        let mut chaos = answer(1, 0, 0x80);
+        chaos[32] = 3;
+        bench.packet(0, &chaos, Transport::Udp);
+        let (_, reply) = bench.exchange.outcome().unwrap().unwrap();
+        assert_eq!(reply.found, Found::NoData);
+    }
+
+    #[test]
     fn an_answer_cut_short_is_no_answer() {
         let mut bench = Bench::new(2);
         bench.expect(0, "udp0");

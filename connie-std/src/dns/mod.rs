@@ -3,11 +3,14 @@
 //! The system's resolver answers when the slowest of its questions is answered or given up. [`Dns`] gives a race the first answer
 //! when it comes, and the others later.
 //!
-//! ```
+//! ```no_run
 //! use connie_std::dns::Dns;
+//! use connie_std::{Options, connect};
 //!
-//! let dns = Dns::from_resolv_conf("nameserver 192.0.2.53\nnameserver 2001:db8::53\noptions timeout:2");
-//! assert_eq!(dns.servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+//! let dns = Dns::new(["192.0.2.53:53".parse().unwrap()]);
+//! let options = Options { resolver: dns.into(), ..Options::default() };
+//! let stream = connect(("example.org", 80), &options)?;
+//! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! # What it does
@@ -25,7 +28,7 @@
 //! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
 //!   address hints join the race until the addresses are there, and their target names and ports are followed. A late one, or none,
 //!   keeps nothing waiting. One that leads to another place where HTTP/1.1 is not spoken is
-//!   [reported](crate::resolve::ServiceRecord) and left aside; so is one that demands what is not understood.
+//!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
 //!
 //! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of
 //! [`max_in_flight`](connie_core::Config::max_in_flight); and one TCP socket where an answer is fetched over TCP. All are closed
@@ -66,7 +69,7 @@ use self::exchange::Timing;
 use self::lookup::DnsLookup;
 use self::message::{Name, Transport};
 use self::pursuit::Context;
-use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};
 
 const _: () =
     assert!(message::MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
@@ -143,7 +146,17 @@ impl Dns {
         }
     }
 
-    /// A resolver that does what the text of a resolv.conf(5) says. Honoured are `nameserver`, of which the first three count, and the
+    /// A resolver that does what the text of a resolv.conf(5) says.
+    ///
+    /// ```
+    /// use connie_std::dns::Dns;
+    ///
+    /// let dns = Dns::from_resolv_conf("nameserver 192.0.2.53\nnameserver 2001:db8::53\noptions timeout:2");
+    /// assert_eq!(dns.servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+    /// assert_eq!(dns.timeout.as_secs(), 2);
+    /// ```
+    ///
+    /// Honoured are `nameserver`, of which the first three count, and the
     /// options `timeout`, `attempts` and `use-vc`; everything else is passed over.
     #[must_use]
     pub fn from_resolv_conf(text: &str) -> Self {
@@ -190,6 +203,12 @@ impl Resolve for Dns {
         };
         let service = self.service(&name, port);
         Box::new(DnsLookup::new(&name, port, families, service, context, now))
+    }
+}
+
+impl From<Dns> for Resolver {
+    fn from(dns: Dns) -> Self {
+        Resolver::With(Arc::new(dns))
     }
 }
 
