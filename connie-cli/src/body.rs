@@ -216,8 +216,10 @@ fn url_encoded(text: &str) -> Result<Vec<u8>, Error> {
         encoded.push(b'=');
     }
     for byte in content {
-        // RFC 3986 section 2.3, "Unreserved Characters".
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        // As a form has it (WHATWG URL section 5.2), and curl: a space is a plus.
+        if byte == b' ' {
+            encoded.push(b'+');
+        } else if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(byte);
         } else {
             encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
@@ -312,7 +314,7 @@ mod tests {
         is(&[(Binary, &format!("@{path}"))], b"a\r\nb\n\0c");
         is(&[(UrlEncode, &format!("n@{path}"))], b"n=a%0D%0Ab%0A%00c");
         for (text, encoded) in
-            [("a b", "a%20b"), ("=a=b", "a%3Db"), ("n=a&b", "n=a%26b"), ("n=", "n="), ("~-._", "~-._")]
+            [("a b", "a+b"), ("=a=b", "a%3Db"), ("n=a&b", "n=a%26b"), ("n=", "n="), ("~-._", "~-._")]
         {
             is(&[(UrlEncode, text)], encoded.as_bytes());
         }

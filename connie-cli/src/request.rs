@@ -211,7 +211,9 @@ fn defaults(
     offset: u64,
 ) -> Result<Vec<(String, String)>, Error> {
     let agent = args.user_agent.as_deref().unwrap_or(concat!("connie/", env!("CARGO_PKG_VERSION")));
+    // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
     let range = match (&args.range, offset) {
+        _ if !matches!(body, Body::None) => None,
         (_, 1..) => Some(format!("bytes={offset}-")),
         (Some(range), 0) => Some(format!("bytes={range}")),
         (None, 0) => None,

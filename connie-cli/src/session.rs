@@ -232,7 +232,8 @@ impl<'a> Session<'a> {
         room: usize,
     ) -> Result<Box<dyn Exchange>, Error> {
         if self.args.verbose {
-            say(&format!("{} with {}", socket.tls_version().unwrap_or("TLS"), stack.server_name()));
+            let version = socket.tls_version().unwrap_or("TLS").replace('_', ".");
+            say(&format!("{version} with {}", stack.server_name()));
         }
         Ok(Box::new(HttpConnection::owning(stack, OsWaiter::new(None), socket, host, vec![0; room])?))
     }

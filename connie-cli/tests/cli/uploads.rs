@@ -29,7 +29,7 @@ fn each_kind_of_data_is_sent_as_it_is_meant() {
     get(&site, "/", &["--data-binary", &at]).exits(0);
     get(&site, "/", &["--data-binary", &at, "-d", "b=2", "-H", "Content-Type: text/plain"]).exits(0);
     let asked = site.asked();
-    assert_eq!(asked[0].body(), "a=1&lineline&@x&n=a%20b%26c");
+    assert_eq!(asked[0].body(), "a=1&lineline&@x&n=a+b%26c");
     assert_eq!(asked[1].raw_body, content);
     assert_eq!(asked[2].raw_body, [&content[..], b"&b=2"].concat());
     assert_eq!(asked[1].header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -65,7 +65,7 @@ fn data_can_go_into_the_url() {
     get(&site, "/a?b=c", &["-G", "-d", "d=e", "-d", &format!("@{path}"), "--data-urlencode", "f=g h"])
         .exits(0);
     get(&site, "/", &["-GI", "-d", "x"]).exits(0);
-    assert_eq!(site.lines(), ["GET /a?b=c&d=e&line&f=g%20h", "HEAD /?x"]);
+    assert_eq!(site.lines(), ["GET /a?b=c&d=e&line&f=g+h", "HEAD /?x"]);
     assert_eq!(site.asked()[0].header("content-type"), None);
     get(&site, "/", &["-G", "-d", "a b"]).exits(3).says("%20");
 }

@@ -11,5 +11,5 @@ mod tls;
 pub use black_hole::{BlackHole, ClosedPort, closed_port};
 pub use dns::{DnsAnswer, DnsQuery, DnsServer, Quirk, RecordType, https};
 pub use live::{Live, LiveCounts};
-pub use programs::{Dnsmasq, Nginx, PythonServer};
+pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, free_port};
 pub use tls::{Authority, Identity, PemFile, Served, TlsServer};

@@ -1,7 +1,7 @@
 //! Web servers that are programs of their own.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,12 +27,23 @@ impl Nginx {
     #[must_use]
     #[track_caller]
     pub fn start(port: u16, files: &[(&str, &[u8])]) -> Option<Self> {
+        Self::configured(port, files, "")
+    }
+
+    /// As [`start`](Self::start), with these lines in its `server` block, in which `{files}` stands for the folder that it serves.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn configured(port: u16, files: &[(&str, &[u8])], directives: &str) -> Option<Self> {
         let Some(program) = find("nginx") else {
             skip("nginx", "apt-get install nginx-light");
             return None;
         };
         let directory = Directory::with(files);
         let root = directory.0.display();
+        let directives = directives.replace("{files}", &format!("{root}/files"));
         // As root it would give its directories to `nobody`, whom an ordinary user's namespace does not know.
         let configuration = format!(
             "user root root; daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;\n\
@@ -41,7 +52,7 @@ impl Nginx {
                access_log off; default_type application/octet-stream;\n\
                client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
                uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
-               server {{ listen 0.0.0.0:{port}; listen [::]:{port}; root {root}/files; }}\n\
+               server {{ listen 0.0.0.0:{port}; listen [::]:{port}; root {root}/files; {directives} }}\n\
              }}\n"
         );
         let file = directory.0.join("nginx.conf");
@@ -56,6 +67,52 @@ impl Nginx {
     pub fn process_id(&self) -> u32 {
         self.server.child.id()
     }
+
+    /// The folder that it serves.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.server.directory.0.join("files")
+    }
+}
+
+/// Debian's tinyproxy, an HTTP proxy, on 127.0.0.1.
+pub struct Tinyproxy {
+    _server: Program,
+}
+
+impl Tinyproxy {
+    /// Starts it on this port, with these lines in its configuration. It is up when this returns. `None` where there is none: the test
+    /// is [skipped](skip()) and should return. It does not outlive the thread that starts it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, lines: &str) -> Option<Self> {
+        let Some(program) = find("tinyproxy") else {
+            skip("tinyproxy", "apt-get install tinyproxy-bin");
+            return None;
+        };
+        let directory = Directory::with(&[]);
+        let file = directory.0.join("tinyproxy.conf");
+        let configuration =
+            format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nLogLevel Error\n{lines}\n");
+        fs::write(&file, configuration).expect("a configuration file");
+        let mut command = command_for(&program);
+        command.arg("-d").arg("-c").arg(file);
+        Some(Self { _server: Program::start(command, directory, port) })
+    }
+}
+
+/// A TCP port of 127.0.0.1 that nobody listens on for the moment.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+#[track_caller]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// `python3 -m http.server`, serving files from a temporary directory on every IPv4 address of the namespace.
@@ -133,7 +190,7 @@ impl Dnsmasq {
 /// A child process that listens; it is killed and its directory removed in the end.
 struct Program {
     child: Child,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Program {
@@ -144,7 +201,7 @@ impl Program {
         let errors = output.try_clone().expect("a descriptor");
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut program = Self { child, _directory: directory };
+        let mut program = Self { child, directory };
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut ended = false;
         let up = poll_until(START_LIMIT, || {

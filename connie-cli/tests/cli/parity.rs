@@ -1,0 +1,321 @@
+//! The program beside curl: the same command line against the same server has the same exit code and the same output.
+
+use std::process::Command;
+
+use connie_tests::servers::{Authority, BlackHole, Identity, PemFile, TlsServer};
+use connie_tests::skip;
+
+use crate::server::{End, Server};
+use crate::site::{Reply, Site};
+use crate::support::{Ran, fresh_path, program, run};
+
+/// Runs curl. None of what it takes from the machine's configuration.
+fn curl(arguments: &[String]) -> Ran {
+    let mut command = Command::new("curl");
+    command.arg("-q").args(arguments);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_ascii_uppercase());
+    }
+    run(&mut command, b"from stdin\n")
+}
+
+fn ours(arguments: &[String]) -> Ran {
+    run(program().arg("get").args(arguments), b"from stdin\n")
+}
+
+/// The rows of a table: what was run, and in what the two differ.
+#[derive(Default)]
+struct Table {
+    rows: usize,
+    differences: Vec<String>,
+    codes: Vec<i32>,
+}
+
+impl Table {
+    /// One situation, which `peer` makes anew for each program: it answers the arguments.
+    fn row(&mut self, what: &str, peer: impl Fn(&mut dyn FnMut(&[&str]) -> Ran)) {
+        let both = [curl as fn(&[String]) -> Ran, ours].map(|client| {
+            let mut ran = None;
+            peer(&mut |arguments: &[&str]| {
+                let arguments: Vec<String> =
+                    ["-s"].iter().chain(arguments).map(|&text| text.to_owned()).collect();
+                let outcome = client(&arguments);
+                let known = Ran { code: outcome.code, stdout: outcome.stdout.clone(), stderr: String::new() };
+                ran = Some(outcome);
+                known
+            });
+            ran.expect("the situation runs the client")
+        });
+        let [theirs, ours] = both;
+        self.rows += 1;
+        self.codes.push(theirs.code.unwrap_or(-1));
+        if theirs.code != ours.code {
+            self.differences.push(format!(
+                "{what}: curl exits with {:?}, connie with {:?}: {}",
+                theirs.code, ours.code, ours.stderr
+            ));
+        } else if theirs.stdout != ours.stdout {
+            self.differences.push(format!("{what}: curl prints {:?}, connie {:?}", theirs.out(), ours.out()));
+        }
+    }
+
+    /// One answer, octet for octet.
+    fn answer(&mut self, what: &str, answer: &str, end: End, options: &[&str]) {
+        self.row(what, |run| {
+            let server = Server::answering("127.0.0.4:0", answer, end);
+            run(&[&[server.url("/").as_str()], options].concat());
+        });
+    }
+
+    /// A site that answers so.
+    fn site(&mut self, what: &str, answer: fn(&crate::site::Asked) -> Reply, path: &str, options: &[&str]) {
+        self.row(what, |run| {
+            let site = Site::start(answer);
+            run(&[&[site.url(path).as_str()], options].concat());
+        });
+    }
+
+    /// Only arguments.
+    fn line(&mut self, arguments: &[&str]) {
+        self.row(&arguments.join(" "), |run| {
+            run(arguments);
+        });
+    }
+}
+
+#[test]
+fn the_two_agree() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skip("curl", "apt-get install curl");
+    }
+    let mut table = Table::default();
+    answers(&mut table);
+    lines(&mut table);
+    redirects(&mut table);
+    files(&mut table);
+    tls(&mut table);
+    assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
+    for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 47, 52, 56, 60, 65, 77] {
+        assert!(table.codes.contains(&code), "no row has the exit code {code}");
+    }
+}
+
+fn answers(table: &mut Table) {
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";
+    table.answer("a page", page, End::Wait, &[]);
+    table.answer("its head", page, End::Close, &["-I"]);
+    table.answer("head and body", page, End::Wait, &["-i"]);
+    table.answer("until close", "HTTP/1.1 200 OK\r\n\r\npage", End::Close, &[]);
+    table.answer("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\npage", End::Close, &[]);
+    table.answer(
+        "chunked",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npage\r\n0\r\n\r\n",
+        End::Wait,
+        &[],
+    );
+    table.answer("204", "HTTP/1.1 204 No Content\r\n\r\n", End::Wait, &[]);
+    table.answer(
+        "early hints",
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        End::Wait,
+        &[],
+    );
+    table.answer("nothing", "", End::Close, &[]);
+    table.answer("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", End::Close, &[]);
+    table.answer(
+        "half a chunk",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+        End::Close,
+        &[],
+    );
+    table.answer(
+        "no last chunk",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        End::Close,
+        &[],
+    );
+    table.answer(
+        "a bad chunk",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        End::Wait,
+        &[],
+    );
+    table.answer("a bad length", "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", End::Wait, &[]);
+    table.answer(
+        "a reset",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        End::Reset,
+        &["-o", "/dev/null"],
+    );
+    table.answer("404", "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nsorry", End::Wait, &[]);
+    table.answer(
+        "404 with -f",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nsorry",
+        End::Wait,
+        &["-f"],
+    );
+    table.answer(
+        "404 with its body",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nsorry",
+        End::Wait,
+        &["--fail-with-body"],
+    );
+    table.answer("silence", "", End::Wait, &["-m", "1"]);
+    table.answer(
+        "silence in the body",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        End::Wait,
+        &["-m", "1"],
+    );
+    table.answer("a full disk", page, End::Wait, &["-o", "/dev/full"]);
+    table.answer("no such folder", page, End::Wait, &["-o", "/nonexistent/file"]);
+    table.answer("no name for a file", page, End::Wait, &["-O"]);
+}
+
+fn lines(table: &mut Table) {
+    table.line(&["ftq://h/"]);
+    table.line(&["http://h:99999/"]);
+    table.line(&["http://127.0.0.1:1/"]);
+    table.line(&["http://no-such-host.invalid/"]);
+    table.line(&["-x", "http://no-such-host.invalid:1", "http://h/"]);
+    table.line(&["-x", "127.0.0.1:1", "http://h/"]);
+    table.line(&["-x", "http://127.0.0.1:x", "http://h/"]);
+    table.line(&["-T", "/nonexistent/file", "http://127.0.0.1:1/"]);
+    table.line(&["--no-such-option", "http://127.0.0.1:1/"]);
+    table.line(&["http://127.0.0.1:1/", "-m", "soon"]);
+    table.row("a silent address", |run| {
+        let hole = BlackHole::open(([127, 0, 0, 5], 0));
+        run(&["--connect-timeout", "1", &format!("http://{}/", hole.address())]);
+    });
+    table.row("a proxy that refuses", |run| {
+        let proxy = Site::start(|_| Reply::status("403 Forbidden", "", "no"));
+        run(&["-p", "-x", &proxy.address().to_string(), "http://127.0.0.4:81/"]);
+    });
+    table.row("two URLs, the first fails", |run| {
+        let site = Site::start(|_| Reply::ok("page"));
+        run(&["http://127.0.0.1:1/", &site.url("/")]);
+    });
+    table.row("two URLs, the last fails", |run| {
+        let site = Site::start(|_| Reply::ok("page"));
+        run(&[&site.url("/"), "http://127.0.0.1:1/"]);
+    });
+    table.row("two URLs, --fail-early", |run| {
+        let site = Site::start(|_| Reply::ok("page"));
+        run(&["--fail-early", "http://127.0.0.1:1/", &site.url("/")]);
+    });
+}
+
+fn redirects(table: &mut Table) {
+    let endless: fn(&crate::site::Asked) -> Reply =
+        |asked| Reply::to("302 Found", &format!("/{}", asked.number + 1));
+    table.site("more redirects than allowed", endless, "/0", &["-L", "--max-redirs", "3"]);
+    table.site("no redirect allowed", endless, "/0", &["-L", "--max-redirs", "0"]);
+    table.site("a loop", |_| Reply::to("302 Found", "/"), "/", &["-L"]);
+    table.site("a redirect to another scheme", |_| Reply::to("302 Found", "ftq://h/"), "/", &["-L"]);
+    table.site("a redirect not followed", |_| Reply::to("302 Found", "/"), "/", &[]);
+    let echo: fn(&crate::site::Asked) -> Reply = |asked| match asked.target() {
+        "/" => Reply::to("307 Again", "/to"),
+        _ => Reply::ok(format!("{} {}", asked.method(), asked.body())),
+    };
+    table.site("stdin that is to be sent again", echo, "/", &["-L", "-T", "-"]);
+    table.site("data that is sent again", echo, "/", &["-L", "-d", "@-"]);
+    let found: fn(&crate::site::Asked) -> Reply = |asked| match asked.target() {
+        "/" => Reply::to("302 Found", "/to"),
+        _ => Reply::ok(format!("{} {}", asked.method(), asked.body())),
+    };
+    table.site("a POST that becomes a GET", found, "/", &["-L", "-d", "x"]);
+    table.site("both heads", found, "/", &["-Li"]);
+}
+
+fn files(table: &mut Table) {
+    let resumes =
+        |table: &mut Table, what: &str, answer: fn(&crate::site::Asked) -> Reply, options: &[&str]| {
+            table.row(what, |run| {
+                let (site, path) = (Site::start(answer), fresh_path("parity"));
+                std::fs::write(&path, "0123").unwrap();
+                let url = site.url("/");
+                run(&[&[url.as_str(), "-C", "-", "-o", path.to_str().unwrap()], options].concat());
+            });
+        };
+    resumes(
+        table,
+        "the rest",
+        |_| Reply::status("206 Partial Content", "Content-Range: bytes 4-9/10\r\n", "456789"),
+        &[],
+    );
+    resumes(
+        table,
+        "another part",
+        |_| Reply::status("206 Partial Content", "Content-Range: bytes 3-9/10\r\n", "3456789"),
+        &[],
+    );
+    resumes(table, "the whole", |_| Reply::ok("0123456789"), &[]);
+    resumes(table, "a whole of that length", |_| Reply::ok("0123"), &[]);
+    resumes(table, "416", |_| Reply::status("416 No", "Content-Range: bytes */4\r\n", "no"), &[]);
+    // With -f, curl 7.88 calls a file that is complete an error (22). Here it is none: nothing is missing.
+    resumes(table, "404", |_| Reply::status("404 No", "", "no"), &[]);
+    resumes(table, "404 with -f", |_| Reply::status("404 No", "", "no"), &["-f"]);
+    let echo: fn(&crate::site::Asked) -> Reply =
+        |asked| Reply::ok(format!("{} {} {}", asked.method(), asked.target(), asked.body()));
+    table.site(
+        "data",
+        echo,
+        "/",
+        &["-d", "a=1", "-d", "@-", "--data-raw", "@x", "--data-urlencode", "n=a b"],
+    );
+    table.site("data in the URL", echo, "/?q", &["-G", "-d", "a=1", "-d", "b=2"]);
+    table.site("stdin", echo, "/", &["-T", "-"]);
+    table.site("binary data", echo, "/", &["--data-binary", "@-"]);
+    table.site("another method", echo, "/", &["-X", "PATCH", "-d", "x"]);
+    let seen: fn(&crate::site::Asked) -> Reply = |asked| {
+        let names = ["authorization", "user-agent", "referer", "range", "x-one", "content-type"];
+        let values: Vec<String> =
+            names.iter().map(|name| format!("{name}: {:?}", asked.header(name))).collect();
+        Reply::ok(values.join("\n"))
+    };
+    table.site(
+        "headers",
+        seen,
+        "/",
+        &["-u", "me:secret", "-A", "me", "-e", "http://r/", "-r", "0-4", "-H", "X-One: 1", "-d", "x"],
+    );
+    table.site("headers left out", seen, "/", &["-A", "", "-H", "X-One;", "-d", "x", "-H", "Content-Type:"]);
+}
+
+fn tls(table: &mut Table) {
+    let authority = Authority::new();
+    let page = |served: &mut connie_tests::servers::Served| {
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")?;
+        served.close()
+    };
+    let row = |table: &mut Table, what: &str, identity: &Identity, options: &[&str]| {
+        table.row(what, |run| {
+            let server = TlsServer::start(identity, page);
+            let url = format!("https://{}/", server.address());
+            run(&[&[url.as_str()], options].concat());
+        });
+    };
+    let file: PemFile = authority.file();
+    let trusted = ["--cacert", file.path().to_str().unwrap()];
+    let good = authority.certify(&["127.0.0.1"]);
+    row(table, "https", &good, &trusted);
+    row(table, "an authority that nobody trusts", &good, &[]);
+    row(table, "any certificate", &good, &["-k"]);
+    row(table, "another name", &authority.certify(&["name.test"]), &trusted);
+    row(table, "expired", &authority.certify_until_2001(&["127.0.0.1"]), &trusted);
+    row(table, "not valid yet", &authority.certify_from_3001(&["127.0.0.1"]), &trusted);
+    row(table, "no such file of authorities", &good, &["--cacert", "/nonexistent/file"]);
+    table.row("no TLS", |run| {
+        let server = TlsServer::plain_http();
+        run(&["-k", &format!("https://{}/", server.address())]);
+    });
+    table.row("TLS that breaks off in a body", |run| {
+        let server = TlsServer::start(&good, |served| {
+            served.read_head()?;
+            served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")?;
+            served.close()
+        });
+        run(&["-k", &format!("https://{}/", server.address())]);
+    });
+}
