@@ -1,6 +1,8 @@
 //! Wakes a `poll` from another thread.
 
-use std::io::{self, Read, Write};
+use std::io;
+#[cfg(unix)]
+use std::io::{Read, Write};
 
 use rustix::fd::{AsFd, BorrowedFd};
 

@@ -1,0 +1,112 @@
+//! The operating system's resolver: that look-ups leave neither descriptors nor threads behind, and that the program need not wait for
+//! them. One test, since it counts what belongs to the whole process. The names are those of the hosts file: no query leaves the
+//! machine.
+
+#![cfg(target_os = "linux")]
+
+use std::net::{IpAddr, TcpListener};
+use std::time::Duration;
+
+use connie_core::{Families, Family};
+use connie_std::resolve::{Event, Lookup, MAX_THREADS, Question, Resolve, SystemResolver};
+use connie_std::{Options, OsClock, connect};
+
+/// The pipes of this process: what a look-up holds. The system's resolver opens files of its own meanwhile.
+fn pipes() -> usize {
+    let all = std::fs::read_dir("/proc/self/fd").expect("proc");
+    let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| link.to_string_lossy().starts_with("pipe:")).count()
+}
+
+/// All descriptors of this process.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("proc").count()
+}
+
+fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "waiting for threads of the system")]
+    std::thread::sleep(Duration::from_micros(500));
+}
+
+fn begin(clock: OsClock) -> Box<dyn Lookup> {
+    let mut question = Question::new("localhost", 80, clock);
+    // Not every hosts file has its IPv6 address, and then the system would ask elsewhere.
+    question.families = Families::Only(Family::V4);
+    SystemResolver.lookup(&question, clock.now())
+}
+
+fn finish(lookup: &mut dyn Lookup, clock: OsClock) -> Vec<Event> {
+    let mut events = Vec::new();
+    for _ in 0..20_000 {
+        events.extend(std::iter::from_fn(|| lookup.poll(clock.now())));
+        if !events.is_empty() {
+            break;
+        }
+        pause();
+    }
+    events
+}
+
+#[test]
+fn look_ups_leave_nothing_behind() {
+    let clock = OsClock::start();
+    let before = (descriptors(), threads());
+    let pipes_before = pipes();
+    let mut most = 0;
+    for round in 0..1_000 {
+        let mut lookup = begin(clock);
+        if round % 2 == 0 {
+            let events = finish(&mut *lookup, clock);
+            assert_eq!(events.len(), 1, "{events:?}");
+            let v4 = events.iter().find_map(|event| match event {
+                Event::Answered(answer) if answer.family == Family::V4 => Some(answer.addresses.clone()),
+                _ => None,
+            });
+            assert_eq!(v4.map(|list| list[0].to_string()), Some("127.0.0.1:80".to_owned()), "{events:?}");
+            assert_eq!(pipes(), pipes_before, "after its last answer a look-up holds nothing");
+        }
+        drop(lookup);
+        assert_eq!(pipes(), pipes_before, "an abandoned look-up frees its descriptors at once");
+        most = most.max(threads());
+    }
+    // Many at the same time do not take a thread each, and share the calls for the same name.
+    let mut crowd: Vec<_> = (0..300).map(|_| begin(clock)).collect();
+    most = most.max(threads());
+    for lookup in crowd.iter_mut().skip(1).step_by(2) {
+        assert_eq!(finish(&mut **lookup, clock).len(), 1);
+    }
+    drop(crowd);
+    assert_eq!(pipes(), pipes_before);
+    assert!(most <= before.1 + MAX_THREADS, "{most} threads");
+
+    // A whole connect by the system's resolver: the machine's own name, where its hosts file has it.
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut own = hosts.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let local = words.next()?.parse::<IpAddr>().ok()?.is_loopback();
+        words
+            .find(|name| local && !name.starts_with("localhost") && !name.starts_with("ip6-"))
+            .map(str::to_owned)
+    });
+    if let Some(name) = own.next_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let mut options = Options::default();
+        options.race.families = Families::Only(Family::V4);
+        let winner = connect((name.as_str(), port), &options).expect(&name);
+        assert!(winner.destination().ip().is_loopback());
+    }
+
+    // Idle threads end.
+    for _ in 0..20_000 {
+        if threads() <= before.1 {
+            break;
+        }
+        pause();
+    }
+    assert_eq!((descriptors(), threads()), before);
+}
