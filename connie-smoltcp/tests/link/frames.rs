@@ -6,7 +6,7 @@ use connie_smoltcp::smoltcp::phy::{ChecksumCapabilities, Medium};
 use connie_smoltcp::smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4DstUnreachable,
     Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet,
-    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscRepr, TcpPacket,
+    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscRepr, TcpPacket, TcpSeqNumber,
 };
 
 /// The IP packet in a frame.
@@ -157,4 +157,28 @@ pub fn unreachable(packet: &[u8], router: IpAddr) -> Vec<u8> {
             buffer
         }
     }
+}
+
+/// A SYN that nobody has sent.
+pub fn syn(source: SocketAddr, destination: SocketAddr, sequence: u32) -> Vec<u8> {
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (source.ip(), destination.ip()) else {
+        panic!("only over IPv4")
+    };
+    let header = Ipv4Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: IpProtocol::Tcp,
+        payload_len: 20,
+        hop_limit: 64,
+    };
+    let mut buffer = vec![0; 40];
+    header.emit(&mut Ipv4Packet::new_unchecked(&mut buffer[..]), &ChecksumCapabilities::default());
+    let mut segment = TcpPacket::new_unchecked(&mut buffer[20..]);
+    segment.set_src_port(source.port());
+    segment.set_dst_port(destination.port());
+    segment.set_seq_number(TcpSeqNumber(sequence.cast_signed()));
+    segment.set_header_len(20);
+    segment.set_syn(true);
+    segment.fill_checksum(&from.into(), &to.into());
+    buffer
 }

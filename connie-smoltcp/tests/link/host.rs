@@ -38,7 +38,8 @@ pub struct Host {
     pub cable: Cable,
     interface: Interface,
     sockets: SocketSet<'static>,
-    listeners: Vec<(SocketHandle, usize)>,
+    listeners: Vec<SocketHandle>,
+    served: usize,
     answers: Answers,
     dns: Option<(SocketHandle, Names)>,
     page: String,
@@ -67,20 +68,38 @@ impl Host {
             interface,
             sockets: SocketSet::new(Vec::new()),
             listeners: Vec::new(),
+            served: 0,
             answers,
             dns: None,
             page,
         };
-        if answers != Answers::Nothing {
-            for _ in 0..LISTENERS {
-                let buffers = [(); 2].map(|()| tcp::SocketBuffer::new(vec![0; 2048]));
-                let [rx, tx] = buffers;
-                let mut socket = tcp::Socket::new(rx, tx);
-                socket.listen(80).expect("a port");
-                host.listeners.push((host.sockets.add(socket), 0));
-            }
-        }
+        host.listen();
         host
+    }
+
+    fn listen(&mut self) {
+        if self.answers == Answers::Nothing {
+            return;
+        }
+        for _ in 0..LISTENERS {
+            let [rx, tx] = [(); 2].map(|()| tcp::SocketBuffer::new(vec![0; 2048]));
+            let mut socket = tcp::Socket::new(rx, tx);
+            socket.listen(80).expect("a port");
+            self.listeners.push(self.sockets.add(socket));
+        }
+    }
+
+    /// Forgets all connections without a word.
+    pub fn crash(&mut self) {
+        for handle in std::mem::take(&mut self.listeners) {
+            self.sockets.remove(handle);
+        }
+        self.listen();
+    }
+
+    /// How many requests were answered.
+    pub fn served(&self) -> usize {
+        self.served
     }
 
     /// Answers questions for names at port 53.
@@ -116,7 +135,7 @@ impl Host {
 
     /// How many connections the host has that were opened and not closed again by both sides.
     pub fn connections(&self) -> Vec<(tcp::State, Option<u16>)> {
-        let listeners = self.listeners.iter().map(|(handle, _)| self.sockets.get::<tcp::Socket<'_>>(*handle));
+        let listeners = self.listeners.iter().map(|handle| self.sockets.get::<tcp::Socket<'_>>(*handle));
         listeners
             .filter(|socket| !matches!(socket.state(), tcp::State::Listen | tcp::State::Closed))
             .map(|socket| (socket.state(), socket.remote_endpoint().map(|remote| remote.port)))
@@ -124,17 +143,16 @@ impl Host {
     }
 
     fn serve(&mut self) {
-        for (handle, seen) in &mut self.listeners {
+        for handle in &self.listeners {
             let socket = self.sockets.get_mut::<tcp::Socket<'_>>(*handle);
             if !socket.is_open() {
-                *seen = 0;
                 // A socket that still owes a reset listens at the next step.
                 let _ = socket.listen(80);
                 continue;
             }
             let ended = socket.recv(|data| (data.len(), data.ends_with(b"\r\n\r\n"))).unwrap_or(false);
             if ended {
-                *seen += 1;
+                self.served += 1;
                 let page = &self.page;
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len());
                 let _ = socket.send_slice(answer.as_bytes());

@@ -10,7 +10,7 @@ mod wire;
 mod world;
 
 pub use host::Answers;
-pub use wire::Wire;
+pub use wire::{Flow, Wire};
 pub use world::{CLIENT_MAC, Card, Link, Place, World, client_v4, client_v6};
 
 use std::time::Duration;

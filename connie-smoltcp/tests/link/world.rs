@@ -211,6 +211,25 @@ impl World {
         node.and_then(|node| node.host.as_ref()).map(Host::connections).unwrap_or_default()
     }
 
+    /// How many requests the host at an address has answered.
+    pub fn served(&self, address: SocketAddr) -> usize {
+        let net = self.net.borrow();
+        let node = net.nodes.iter().find(|node| node.address == address.ip());
+        node.and_then(|node| node.host.as_ref()).map_or(0, Host::served)
+    }
+
+    /// Lets the host at an address forget all its connections.
+    pub fn crash(&self, address: SocketAddr) {
+        let mut net = self.net.borrow_mut();
+        let node = net.nodes.iter_mut().find(|node| node.address == address.ip());
+        node.and_then(|node| node.host.as_mut()).expect("a host").crash();
+    }
+
+    /// Hands the client a frame that no host has sent.
+    pub fn deliver(&self, frame: Vec<u8>) {
+        self.net.borrow_mut().inbox.push_back(frame);
+    }
+
     /// Lets time pass until `until`, or until the client has received something.
     fn advance(&self, until: Option<Instant>) {
         let mut net = self.net.borrow_mut();

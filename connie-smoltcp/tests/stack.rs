@@ -1,0 +1,499 @@
+//! What a `Stack` promises, one promise at a time.
+
+mod link;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{Instant, Interest, RaceStack, Waiter, Watched};
+use connie_smoltcp::smoltcp::phy::Medium;
+use connie_smoltcp::smoltcp::socket::tcp;
+use connie_smoltcp::{Board as _, BoardWaiter, Error, SocketStorage, Stack, TcpBuffers, TcpSocket};
+use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
+
+const HTTP: Place = Place::Host(Answers::Http);
+const ROUND_TRIP: Duration = ms(20);
+const PATH: Link = Link::perfect(ROUND_TRIP);
+
+type Client<'a> = Stack<'a, Card, World, 4>;
+
+/// Runs `body` with a stack of four sockets over `world`.
+fn with_stack(world: &World, body: impl FnOnce(&mut Client<'_>)) {
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut storage = [SocketStorage::EMPTY; 4];
+    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+    body(&mut Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7));
+}
+
+fn point_to_point() -> World {
+    World::new(Medium::Ip, 1)
+}
+
+fn socket(stack: &mut Client<'_>) -> TcpSocket {
+    TcpClientStack::socket(stack).expect("a socket")
+}
+
+/// Begins to connect.
+#[track_caller]
+fn begin(stack: &mut Client<'_>, remote: SocketAddr) -> TcpSocket {
+    let mut socket = socket(stack);
+    assert_eq!(TcpClientStack::connect(stack, &mut socket, remote), Err(nb::Error::WouldBlock));
+    socket
+}
+
+/// Asks every 100 µs until the attempt has ended, without polling: `connect` itself serves the stack.
+fn end(
+    world: &World,
+    stack: &mut Client<'_>,
+    socket: &mut TcpSocket,
+    remote: SocketAddr,
+) -> Result<(), Error> {
+    loop {
+        match TcpClientStack::connect(stack, socket, remote) {
+            Err(nb::Error::WouldBlock) => world.idle_until(Some(world.now() + Duration::from_micros(100))),
+            Err(nb::Error::Other(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+#[track_caller]
+fn connected(world: &World, stack: &mut Client<'_>, remote: SocketAddr) -> TcpSocket {
+    let mut socket = begin(stack, remote);
+    assert_eq!(end(world, stack, &mut socket, remote), Ok(()));
+    socket
+}
+
+/// Serves the stack until `until`.
+fn serve(world: &World, stack: &mut Client<'_>, until: Instant) {
+    loop {
+        stack.poll();
+        if world.now() >= until {
+            return;
+        }
+        let next = stack.poll_at().map_or(until, |next| next.min(until));
+        world.idle_until(Some(next));
+    }
+}
+
+fn send(stack: &mut Client<'_>, socket: &mut TcpSocket, data: &[u8]) -> nb::Result<usize, Error> {
+    TcpClientStack::send(stack, socket, data)
+}
+
+fn receive(stack: &mut Client<'_>, socket: &mut TcpSocket) -> nb::Result<usize, Error> {
+    TcpClientStack::receive(stack, socket, &mut [0; 1024])
+}
+
+fn close(stack: &mut Client<'_>, socket: TcpSocket) {
+    TcpClientStack::close(stack, socket).expect("closed");
+}
+
+/// The one flow to `remote`.
+fn flow(world: &World, remote: SocketAddr) -> link::Flow {
+    let wire = world.wire();
+    let flows = wire.flows_to(remote);
+    assert_eq!(flows.len(), 1, "{wire:#?}");
+    flows[0].clone()
+}
+
+#[test]
+fn a_connection_is_there_after_a_round_trip_and_not_before() {
+    let world = point_to_point();
+    for remote in [world.add_v4(false, HTTP, PATH), world.add_v6(false, HTTP, PATH)] {
+        with_stack(&world, |stack| {
+            let start = world.now();
+            let _socket = connected(&world, stack, remote);
+            assert_eq!(world.now().since(start), ROUND_TRIP);
+        });
+    }
+}
+
+#[test]
+fn a_refusal_is_told_once_and_as_what_it_is() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, Place::Host(Answers::Nothing), PATH);
+    with_stack(&world, |stack| {
+        let mut socket = begin(stack, remote);
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Refused));
+        assert_eq!(world.now(), Instant::ZERO + ROUND_TRIP);
+        assert_eq!(
+            end(&world, stack, &mut socket, remote),
+            Err(Error::NotConnected),
+            "it does not try again"
+        );
+        assert_eq!(world.wire().syns(), 1);
+        stack.abort(socket);
+        assert_eq!(stack.free_sockets(), 4);
+    });
+}
+
+#[test]
+fn silence_is_a_time_out_by_the_stacks_own_clock() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, Place::Nobody, PATH);
+    with_stack(&world, |stack| {
+        stack.set_connect_timeout(ms(2_500));
+        let mut socket = begin(stack, remote);
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::TimedOut));
+        assert_eq!(world.now(), at(2_500));
+        assert_eq!(flow(&world, remote).syns, [at(0), at(1_000)], "the next would be due at 3 s");
+    });
+}
+
+#[test]
+fn a_router_that_knows_no_way_is_believed_at_once() {
+    for world in [World::ethernet(), point_to_point()] {
+        for remote in
+            [world.add_v4(false, Place::Unreachable, PATH), world.add_v6(false, Place::Unreachable, PATH)]
+        {
+            with_stack(&world, |stack| {
+                let mut socket = begin(stack, remote);
+                assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Unreachable));
+                stack.abort(socket);
+                assert_eq!(stack.free_sockets(), 4);
+            });
+            assert_eq!(flow(&world, remote).syns.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_icmp_error_that_quotes_no_syn_of_ours_is_not_believed() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = begin(stack, remote);
+        stack.poll();
+        // Port and addresses are right, the sequence number is a guess.
+        let local = stack.local_address(&socket).expect("a local address");
+        world.deliver(link::frames::unreachable(&link::frames::syn(local, remote, 0x1234_5678), remote.ip()));
+        assert_eq!(end(&world, stack, &mut socket, remote), Ok(()));
+    });
+}
+
+#[test]
+fn where_there_is_no_way_nothing_is_sent() {
+    let world = World::ethernet();
+    let mut card = world.card();
+    let mut interface = client_interface(&mut card, 7);
+    interface.routes_mut().update(|routes| routes.clear());
+    let mut storage = [SocketStorage::EMPTY; 4];
+    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+    let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+    for remote in [
+        "192.0.2.1:80",          // no route
+        "[2001:db8::1]:80",      // no route
+        "[fe81::1]:80",          // link-local, and on another link
+        "127.0.0.1:80",          // does not leave a host
+        "[::1]:80",              // the same
+        "0.0.0.0:80",            // nobody
+        "[::]:80",               // nobody
+        "255.255.255.255:80",    // everybody
+        "10.0.0.255:80",         // everybody on the link
+        "224.0.0.1:80",          // a group
+        "[ff02::1]:80",          // a group
+        "10.0.0.1:0",            // no port
+        "[::ffff:192.0.2.1]:80", // IPv4 all the same, and no route
+    ] {
+        let remote = remote.parse().expect("an address");
+        let mut socket = socket(&mut stack);
+        let result = TcpClientStack::connect(&mut stack, &mut socket, remote);
+        assert_eq!(result, Err(nb::Error::Other(Error::Unreachable)), "{remote}");
+        stack.abort(socket);
+    }
+    stack.poll();
+    assert_eq!((world.wire().syns(), world.wire().questions.len()), (0, 0));
+}
+
+#[test]
+fn a_family_without_an_address_is_unreachable_at_once() {
+    for medium in [Medium::Ethernet, Medium::Ip] {
+        let world = World::new(medium, 1);
+        let mut card = world.card();
+        let mut interface = client_interface(&mut card, 7);
+        let (v4, v6) = (world.add_v4(false, HTTP, PATH), world.add_v6(false, HTTP, PATH));
+        // What SLAAC begins with: a link-local address, which does not lead beyond the link.
+        interface.update_ip_addrs(|own| {
+            own.retain(|own| matches!(own.address().into(), std::net::IpAddr::V6(own) if own.is_unicast_link_local()));
+        });
+        let mut storage = [SocketStorage::EMPTY; 4];
+        let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+        let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+        for remote in [v4, v6] {
+            let mut socket = socket(&mut stack);
+            let result = TcpClientStack::connect(&mut stack, &mut socket, remote);
+            assert_eq!(result, Err(nb::Error::Other(Error::Unreachable)), "{remote} over {medium:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_away_takes_its_attempts_along() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, Place::Nobody, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = begin(stack, remote);
+        stack.poll();
+        stack.interface_mut().update_ip_addrs(|own| own.clear());
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Unreachable));
+    });
+}
+
+#[test]
+fn there_are_as_many_sockets_as_were_lent() {
+    let world = point_to_point();
+    with_stack(&world, |stack| {
+        let mut all: Vec<_> = (0..4).map(|_| socket(stack)).collect();
+        for _ in 0..3 {
+            assert_eq!(TcpClientStack::socket(stack).unwrap_err(), Error::OutOfSockets);
+            stack.abort(all.pop().expect("a socket"));
+            all.push(socket(stack));
+        }
+    });
+}
+
+#[test]
+fn an_attempt_that_is_aborted_is_forgotten_without_a_word() {
+    let world = point_to_point();
+    let (slow, other) = (world.add_v4(false, HTTP, Link::perfect(ms(100))), world.add_v4(false, HTTP, PATH));
+    with_stack(&world, |stack| {
+        let rest: Vec<_> = (0..3).map(|_| socket(stack)).collect();
+        let loser = begin(stack, slow);
+        serve(&world, stack, at(50));
+        stack.abort(loser);
+        // Its place is lent again, and the answer that is still under way finds somebody else there.
+        let winner = connected(&world, stack, other);
+        serve(&world, stack, at(200));
+        let flow = flow(&world, slow);
+        assert_eq!(
+            (flow.answered, flow.reset),
+            (Some(at(100)), Some(at(100))),
+            "a reset answers it, and not before"
+        );
+        assert_eq!(world.connections(slow), []);
+        assert_eq!(world.connections(other).len(), 1, "the connection in its place lives on");
+        drop((rest, winner));
+    });
+}
+
+#[test]
+fn a_connection_that_is_aborted_is_reset_within_the_call() {
+    let world = point_to_point();
+    let (loser, other) = (world.add_v4(false, HTTP, PATH), world.add_v4(false, HTTP, PATH));
+    with_stack(&world, |stack| {
+        let _rest: Vec<_> = (0..3).map(|_| socket(stack)).collect();
+        let socket = connected(&world, stack, loser);
+        let now = world.now();
+        stack.abort(socket);
+        assert_eq!(flow(&world, loser).reset, Some(now));
+        let _ = begin(stack, other);
+        serve(&world, stack, now + ms(100));
+        assert_eq!(world.connections(loser), []);
+        assert_eq!(world.connections(other).len(), 1);
+    });
+}
+
+#[test]
+fn a_reset_that_finds_no_room_leaves_as_soon_as_there_is_some() {
+    let world = point_to_point();
+    let loser = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let socket = connected(&world, stack, loser);
+        world.set_busy(100);
+        stack.abort(socket);
+        serve(&world, stack, world.now() + ms(50));
+        assert_eq!(flow(&world, loser).reset, None);
+        assert_eq!(stack.free_sockets(), 4, "its place is free all the same");
+        world.set_busy(0);
+        let now = world.now();
+        serve(&world, stack, now + ms(10));
+        assert!(flow(&world, loser).reset.is_some_and(|reset| reset >= now));
+    });
+}
+
+#[test]
+fn a_socket_that_owes_a_reset_is_lent_when_no_other_is_free() {
+    let world = point_to_point();
+    let loser = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let rest: Vec<_> = (0..3).map(|_| socket(stack)).collect();
+        let taken = connected(&world, stack, loser);
+        world.set_busy(100);
+        stack.abort(taken);
+        let again = socket(stack);
+        world.set_busy(0);
+        // The peer hears of it when it next says something.
+        serve(&world, stack, world.now() + ms(50));
+        assert_eq!(flow(&world, loser).reset, None);
+        drop((rest, again));
+    });
+}
+
+#[test]
+fn what_was_sent_before_a_close_is_delivered() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(send(stack, &mut socket, b"GET / HTTP/1.1\r\n\r\n"), Ok(18));
+        close(stack, socket);
+        serve(&world, stack, world.now() + ms(100));
+        assert_eq!(world.served(remote), 1);
+        assert!(flow(&world, remote).finished.is_some());
+    });
+}
+
+#[test]
+fn a_socket_that_is_closing_is_lent_when_no_other_is_free() {
+    let world = point_to_point();
+    let remotes = [0, 1, 2, 3].map(|_| world.add_v4(false, HTTP, PATH));
+    with_stack(&world, |stack| {
+        for remote in remotes {
+            let socket = connected(&world, stack, remote);
+            // The FIN is a long time under way.
+            world.set_link(remote, Link::perfect(ms(10_000)));
+            close(stack, socket);
+        }
+        assert_eq!(stack.free_sockets(), 4);
+        let _new = socket(stack);
+        let was_reset = remotes.map(|remote| flow(&world, remote).reset.is_some());
+        assert_eq!(was_reset, [true, false, false, false], "the one that was closed first");
+        assert_eq!(stack.free_sockets(), 3);
+    });
+}
+
+#[test]
+fn a_peer_that_has_closed_its_side_already_is_a_connection_all_the_same() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, Place::Host(Answers::HttpAndHurry), PATH);
+    with_stack(&world, |stack| {
+        let mut socket = begin(stack, remote);
+        serve(&world, stack, at(500));
+        assert_eq!(TcpClientStack::connect(stack, &mut socket, remote), Ok(()));
+        assert_eq!(receive(stack, &mut socket), Ok(0), "there is nothing more to come");
+        assert_eq!(send(stack, &mut socket, b"hello"), Ok(5), "but it still listens");
+    });
+}
+
+#[test]
+fn a_reset_is_no_end_of_file() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        serve(&world, stack, world.now() + ms(50));
+        assert_eq!(receive(stack, &mut socket), Err(nb::Error::WouldBlock));
+        world.crash(remote);
+        assert_eq!(send(stack, &mut socket, b"hello"), Ok(5));
+        serve(&world, stack, world.now() + ms(50));
+        assert_eq!(receive(stack, &mut socket), Err(nb::Error::Other(Error::Reset)));
+        assert_eq!(send(stack, &mut socket, b"hello"), Err(nb::Error::Other(Error::Reset)));
+    });
+}
+
+#[test]
+fn all_is_read_before_the_end() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(send(stack, &mut socket, b"GET / HTTP/1.1\r\n\r\n"), Ok(18));
+        serve(&world, stack, world.now() + ms(100));
+        let (mut page, mut part) = (Vec::new(), [0; 7]);
+        loop {
+            match TcpClientStack::receive(stack, &mut socket, &mut part) {
+                Ok(0) => break,
+                Ok(count) => page.extend(&part[..count]),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        assert!(page.ends_with(b"host 192.0.2.1"), "{}", String::from_utf8_lossy(&page));
+    });
+}
+
+#[test]
+fn a_place_whose_last_neighbour_was_silent_does_not_hold_up_the_next() {
+    let world = World::ethernet();
+    let (nobody, live) = (world.add_v4(true, Place::Nobody, PATH), world.add_v4(true, HTTP, PATH));
+    with_stack(&world, |stack| {
+        let _rest: Vec<_> = (0..3).map(|_| socket(stack)).collect();
+        let dead = begin(stack, nobody);
+        serve(&world, stack, at(100));
+        stack.abort(dead);
+        let mut socket = begin(stack, live);
+        assert_eq!(end(&world, stack, &mut socket, live), Ok(()));
+        assert_eq!(
+            world.now(),
+            at(100) + ROUND_TRIP * 2,
+            "one for its hardware address, one for the handshake"
+        );
+    });
+}
+
+#[test]
+fn a_wait_ends_when_a_socket_is_ready_and_says_which() {
+    let world = point_to_point();
+    let (live, dead) = (world.add_v4(false, HTTP, PATH), world.add_v4(false, Place::Nobody, PATH));
+    with_stack(&world, |stack| {
+        let (mut live, mut dead) = (begin(stack, live), begin(stack, dead));
+        let mut ready = (false, false);
+        while ready == (false, false) {
+            let mut sockets =
+                [Watched::new(&mut live, Interest::Connect), Watched::new(&mut dead, Interest::Connect)];
+            let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, None);
+            ready = (sockets[0].ready, sockets[1].ready);
+        }
+        assert_eq!((ready, world.now()), ((true, false), Instant::ZERO + ROUND_TRIP));
+    });
+}
+
+#[test]
+fn a_wait_looks_at_what_has_come_before_it_sleeps() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = begin(stack, remote);
+        stack.poll();
+        // The answer waits in the card.
+        world.idle_until(Some(at(20)));
+        let before = world.now();
+        let mut sockets = [Watched::new(&mut socket, Interest::Connect)];
+        let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, Some(at(5_000)));
+        assert!(sockets[0].ready);
+        assert_eq!(world.now(), before);
+        // With nothing to watch, whatever comes is news.
+        let _second = begin(stack, remote);
+        stack.poll();
+        world.idle_until(Some(at(40)));
+        let _ = BoardWaiter(world.clone()).wait(stack, &mut [], Some(at(5_000)));
+        assert_eq!(world.now(), at(40));
+    });
+}
+
+#[test]
+fn a_wait_ends_at_its_time() {
+    let world = point_to_point();
+    with_stack(&world, |stack| {
+        for until in [at(3), at(3), at(7)] {
+            let _ = BoardWaiter(world.clone()).wait(stack, &mut [], Some(until));
+            assert_eq!(world.now(), until);
+        }
+    });
+}
+
+#[test]
+fn a_server_of_the_programs_own_runs_beside() {
+    let world = point_to_point();
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut storage = [SocketStorage::EMPTY; 5];
+    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+    let (mut rx, mut tx) = ([0; 64], [0; 64]);
+    let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+    let new = |rx, tx| tcp::Socket::new(tcp::SocketBuffer::new(rx), tcp::SocketBuffer::new(tx));
+    let handle = stack.add(new(&mut rx[..], &mut tx[..])).expect("room for a fifth");
+    stack.get_mut::<tcp::Socket<'_>>(handle).expect("a socket").listen(7).expect("a port");
+    assert_eq!(stack.add(new(&mut [][..], &mut [][..])), Err(connie_smoltcp::StorageFull));
+}
