@@ -13,6 +13,7 @@
 //! ```
 
 pub mod behaviour;
+pub mod guest;
 pub mod log;
 pub mod namespace;
 mod netlink;
@@ -23,6 +24,7 @@ mod tun;
 pub mod wire;
 
 pub use behaviour::{Behaviour, Unreachable};
+pub use guest::Guest;
 pub use log::{Attempt, Closing, Counts, Ended, WireLog};
 pub use namespace::in_namespace;
 pub use sockets::{TcpSocket, TcpState};
@@ -174,6 +176,17 @@ impl Lab {
     #[track_caller]
     pub fn route(&self, network: &str) {
         self.ip(&format!("route add {network} dev {DEVICE}"));
+    }
+
+    /// Puts a second host into the laboratory, for a TCP stack in this process, on a link that carries Ethernet frames (TAP) or IP
+    /// packets (TUN).
+    ///
+    /// # Panics
+    /// When the kernel does not make the device, or there is a guest already.
+    #[must_use]
+    #[track_caller]
+    pub fn guest(&self, medium: connie_smoltcp::smoltcp::phy::Medium) -> Guest {
+        Guest::plug_in(medium).unwrap_or_else(|error| panic!("a guest: {error}"))
     }
 
     /// Runs commands of the program `ip`, one a line, in the namespace: for TAP devices, routes and rules of

@@ -18,6 +18,8 @@ struct InterfaceRequest {
 
 /// `IFF_TUN | IFF_NO_PI`: whole IP packets with nothing before them.
 const TUN_WITHOUT_HEADER: u16 = 0x0001 | 0x1000;
+/// `IFF_TAP | IFF_NO_PI`: whole Ethernet frames with nothing before them.
+const TAP_WITHOUT_HEADER: u16 = 0x0002 | 0x1000;
 
 /// Opens the device through which TUN interfaces are made.
 ///
@@ -36,8 +38,23 @@ pub(super) fn open() -> Result<OwnedFd, Errno> {
 /// # Panics
 /// When the name has more than 15 octets.
 pub(super) fn create(device: &OwnedFd, name: &str) -> Result<(), Errno> {
+    attach(device, name, TUN_WITHOUT_HEADER)
+}
+
+/// The same for a TAP interface.
+///
+/// # Errors
+/// As [`create`].
+///
+/// # Panics
+/// When the name has more than 15 octets.
+pub(super) fn create_tap(device: &OwnedFd, name: &str) -> Result<(), Errno> {
+    attach(device, name, TAP_WITHOUT_HEADER)
+}
+
+fn attach(device: &OwnedFd, name: &str, flags: u16) -> Result<(), Errno> {
     assert!(name.len() < 16, "an interface name has at most 15 octets");
-    let mut request = InterfaceRequest { name: [0; 16], flags: TUN_WITHOUT_HEADER, rest: [0; 22] };
+    let mut request = InterfaceRequest { name: [0; 16], flags, rest: [0; 22] };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     const TUNSETIFF: rustix::ioctl::Opcode = opcode::write::<c_int>(b'T', 202);
     // SAFETY: TUNSETIFF reads one `struct ifreq` and writes one back; `InterfaceRequest` has its layout for
