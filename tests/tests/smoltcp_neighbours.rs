@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection};
 use connie_core::race::Style;
-use connie_core::{Config, Connector, Family, Waiter as _};
+use connie_core::{Config, Connector, Family};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
