@@ -177,6 +177,48 @@ fn a_body_that_ends_early_says_how_much_came() {
     assert_eq!(inner, Some(&HttpError::IncompleteRead { got: 5, expected: Some(9) }));
 }
 
+#[cfg(feature = "gzip")]
+#[test]
+fn a_compressed_body_is_decoded_as_it_is_read_and_the_connection_kept() {
+    use connie_std::http::{ACCEPT_ENCODING, DecodeError, Decoded};
+
+    // "hello", as gzip writes it.
+    const GZIP: &[u8] =
+        &[31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 203, 72, 205, 201, 201, 7, 0, 134, 166, 16, 54, 5, 0, 0, 0];
+    let (server, mut connection) = https(|served| {
+        loop {
+            let head = served.read_head()?;
+            if head.is_empty() {
+                return served.close();
+            }
+            let body = if head.contains("GET /half ") { &GZIP[..12] } else { GZIP };
+            let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
+            served.write_all(head.as_bytes())?;
+            for byte in body {
+                served.write_all(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n'])?;
+            }
+            served.write_all(b"0\r\n\r\n")?;
+        }
+    });
+    let mut get = |target| {
+        connection.request("GET", target, &[("Accept-Encoding", ACCEPT_ENCODING)], b"")?;
+        let response = connection.response()?;
+        let coding = response.header("content-encoding").unwrap_or_default().to_vec();
+        let mut text = String::new();
+        Decoded::new(&coding, response)?.read_to_string(&mut text)?;
+        Ok::<_, io::Error>(text)
+    };
+    for _ in 0..2 {
+        assert_eq!(get("/").expect("a body"), "hello");
+    }
+    let error = get("/half").expect_err("half of one");
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<DecodeError>());
+    assert_eq!(inner, Some(&DecodeError::Truncated));
+    // The body as it was sent was whole.
+    assert_eq!(get("/").expect("a body"), "hello");
+    assert_eq!(server.accepted(), 1);
+}
+
 #[test]
 fn a_failure_to_connect_tells_all_that_the_race_knows() {
     let authority = Authority::new();

@@ -20,6 +20,8 @@
 //! ```
 
 mod client;
+#[cfg(feature = "gzip")]
+mod decode;
 mod error;
 mod response;
 mod transport;
@@ -27,6 +29,8 @@ mod transport;
 #[cfg(feature = "tls")]
 pub use client::HttpsConnection;
 pub use client::{Client, HttpConnection};
+#[cfg(feature = "gzip")]
+pub use decode::{ACCEPT_ENCODING, DecodeError, Decoded, MAX_CODINGS, UnsupportedCoding};
 pub use error::ClientError;
 pub use response::Response;
 pub use transport::Transport;
