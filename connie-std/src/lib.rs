@@ -45,6 +45,8 @@ mod socket;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "ureq")]
+pub mod ureq;
 mod wait;
 pub mod web;
 

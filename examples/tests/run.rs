@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-/// Runs `program` with an address that refuses and one that serves a page.
-fn run(program: &str) -> Output {
+/// A server on the loopback interface, and nothing on the same port of ::1.
+fn server() -> String {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let good = server.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -15,7 +15,12 @@ fn run(program: &str) -> Output {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n");
         }
     });
-    Command::new(program).args(["127.0.0.1:1", &good]).output().unwrap()
+    good
+}
+
+/// Runs `program` with an address that refuses and one that serves a page.
+fn run(program: &str) -> Output {
+    Command::new(program).args(["127.0.0.1:1", &server()]).output().unwrap()
 }
 
 #[track_caller]
@@ -46,6 +51,13 @@ fn own_loop() {
 #[test]
 fn foreign_stack() {
     expect(&run(env!("CARGO_BIN_EXE_foreign_stack")), "connected to 127.0.0.1:");
+}
+
+#[test]
+fn ureq() {
+    let (_, port) = server().rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
+    let url = format!("http://localhost:{port}/");
+    expect(&Command::new(env!("CARGO_BIN_EXE_ureq")).arg(url).output().unwrap(), "the page\n");
 }
 
 #[test]

@@ -1,0 +1,207 @@
+//! connie's race under the HTTP client ureq 3 (feature `ureq`).
+//!
+//! ureq tries the addresses of a host one after the other, the first for half of the time that it has. With [`RaceConnector`] in the
+//! place of its `TcpConnector` it races them; all else stays as it is: its TLS goes on top, its time-outs hold, its resolver gives
+//! the addresses.
+//!
+//! ```
+//! use connie_std::ureq::RaceConnector;
+//! use ureq::Agent;
+//! use ureq::config::Config;
+//! use ureq::unversioned::resolver::DefaultResolver;
+//! use ureq::unversioned::transport::Connector;
+//! # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! # let port = server.local_addr().unwrap().port();
+//! # std::thread::spawn(move || {
+//! #     let (mut stream, _) = server.accept().unwrap();
+//! #     std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+//! #     std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").unwrap();
+//! # });
+//!
+//! // With ureq's feature `rustls`: ().chain(RaceConnector::default()).chain(RustlsConnector::default())
+//! let connector = ().chain(RaceConnector::default());
+//! let agent = Agent::with_parts(Config::default(), connector, DefaultResolver::default());
+//!
+//! let page = agent.get(format!("http://localhost:{port}/")).call()?.body_mut().read_to_string()?;
+//! assert_eq!(page, "hello");
+//! # Ok::<(), ureq::Error>(())
+//! ```
+//!
+//! Where all addresses fail, the error is an `Error::Io` around a [`ConnectError`], which has a line for each.
+//!
+//! ureq calls its transport traits unversioned: they may change with any minor version, so this is for ureq 3.5.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use connie_core::Failure;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
+};
+use ureq::{Error, Timeout};
+
+use crate::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, connect};
+
+/// Connects as ureq's own `TcpConnector` does, but by a race over all addresses that the resolver gave.
+#[derive(Clone, Debug, Default)]
+pub struct RaceConnector {
+    options: Options,
+}
+
+impl RaceConnector {
+    /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
+    /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels the race.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        RaceConnector { options }
+    }
+}
+
+impl<In: Transport> Connector<In> for RaceConnector {
+    type Out = Either<In, RaceTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        if chained.is_some() {
+            // A connection that is there already, to a SOCKS proxy say.
+            return Ok(chained.map(Either::A));
+        }
+        let mut options = self.options.clone();
+        let allowed = details.timeout.not_zero().map(|time| *time);
+        options.race.deadline = options.race.deadline.into_iter().chain(allowed).min();
+        options.nodelay = details.config.no_delay();
+        let canceler = Arc::new(Ends(options.canceler.take().map_or_else(Canceler::new, Ok)?));
+        options.canceler = Some(canceler.0.clone());
+        (details.register_shutdown)(weak(&canceler))?;
+
+        let addresses: &[_] = &details.addrs;
+        let connected = connect(addresses, &options).map_err(|error| lift(error, details.timeout))?;
+        let socket = Arc::new(Socket(connected));
+        (details.register_shutdown)(weak(&socket))?;
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        Ok(Some(Either::B(RaceTransport { socket, buffers, read_timeout: None, write_timeout: None })))
+    }
+}
+
+/// What a failed race is to ureq.
+fn lift(error: ConnectError, timeout: NextTimeout) -> Error {
+    match error.kind() {
+        ConnectErrorKind::Race(Failure::DeadlineExceeded, _) if timeout.not_zero().is_some() => {
+            Error::Timeout(timeout.reason)
+        }
+        ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => Error::Timeout(Timeout::Connect),
+        _ => Error::Io(error.into()),
+    }
+}
+
+fn weak<T: ShutdownHandle + 'static>(handle: &Arc<T>) -> Weak<dyn ShutdownHandle> {
+    let weak: Weak<T> = Arc::downgrade(handle);
+    weak
+}
+
+/// Ends a race when the agent is shut down.
+struct Ends(Canceler);
+
+impl ShutdownHandle for Ends {
+    fn shutdown(&self) {
+        self.0.cancel();
+    }
+}
+
+/// The winner, which the agent can shut down while it is in use.
+struct Socket(Connected);
+
+impl ShutdownHandle for Socket {
+    fn shutdown(&self) {
+        // An error says that it is closed already.
+        let _ = TcpStream::shutdown(&self.0, Shutdown::Both);
+    }
+}
+
+/// A connection that won its race.
+pub struct RaceTransport {
+    socket: Arc<Socket>,
+    buffers: LazyBuffers,
+    /// The time-outs that are set on the socket.
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl fmt::Debug for RaceTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RaceTransport")
+            .field("destination", &self.socket.0.destination())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport for RaceTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let timeout = running(timeout.for_write())?;
+        let mut stream: &TcpStream = &self.socket.0;
+        let wanted = timeout.not_zero().map(|time| *time);
+        if wanted != self.write_timeout {
+            stream.set_write_timeout(wanted)?;
+            self.write_timeout = wanted;
+        }
+        let output = self
+            .buffers
+            .output()
+            .get(..amount)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        stream.write_all(output).map_err(|error| timed_out(error, timeout))
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = running(timeout.for_read())?;
+        let mut stream: &TcpStream = &self.socket.0;
+        let wanted = timeout.not_zero().map(|time| *time);
+        if wanted != self.read_timeout {
+            stream.set_read_timeout(wanted)?;
+            self.read_timeout = wanted;
+        }
+        let input = self.buffers.input_append_buf();
+        let count = loop {
+            match stream.read(input) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.map_err(|error| timed_out(error, timeout))?,
+            }
+        };
+        self.buffers.input_appended(count);
+        Ok(count > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        let stream: &TcpStream = &self.socket.0;
+        if stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        // What a server says between two exchanges, its close included, makes the connection useless.
+        let silent = stream.peek(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).is_ok() && silent
+    }
+}
+
+/// `timeout`, unless it has passed.
+fn running(timeout: NextTimeout) -> Result<NextTimeout, Error> {
+    if timeout.after.is_zero() { Err(Error::Timeout(timeout.reason)) } else { Ok(timeout) }
+}
+
+/// A socket whose time-out has passed says on Unix that it would block.
+fn timed_out(error: io::Error, timeout: NextTimeout) -> Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Timeout(timeout.reason),
+        _ => Error::Io(error),
+    }
+}

@@ -1,0 +1,106 @@
+//! connie's race under ureq.
+#![cfg(all(feature = "ureq", target_os = "linux"))]
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use connie_std::ConnectError;
+use connie_std::ureq::RaceConnector;
+use connie_tests::servers::{BlackHole, Live, closed_port};
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector, NextTimeout};
+use ureq::{Agent, Error, Timeout};
+
+/// A name server that knows one answer.
+#[derive(Debug)]
+struct Knows(Vec<SocketAddr>);
+
+impl Resolver for Knows {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut addresses = self.empty();
+        self.0.iter().for_each(|address| addresses.push(*address));
+        Ok(addresses)
+    }
+}
+
+fn agent(addresses: &[SocketAddr], config: Config) -> Agent {
+    Agent::with_parts(config, ().chain(RaceConnector::default()), Knows(addresses.to_vec()))
+}
+
+fn here(last: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, last).into()
+}
+
+#[expect(clippy::disallowed_methods, reason = "what a user waits for is the matter here")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn a_dead_first_address_costs_nothing() {
+    let hole = BlackHole::open(SocketAddr::new(here(2), 0));
+    let closed = closed_port(here(3));
+    let server = Live::http(SocketAddr::new(here(4), 0), "page");
+    let agent = agent(&[hole.address(), closed.address(), server.address()], Config::default());
+    let start = now();
+    let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();
+    assert_eq!(page, "page");
+    // ureq alone gives the first address all the time in the world.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn its_time_out_for_connecting_holds() {
+    let hole = BlackHole::open(SocketAddr::new(here(2), 0));
+    let config = Config::builder().timeout_connect(Some(Duration::from_millis(300))).build();
+    let start = now();
+    let error = agent(&[hole.address()], config).get("http://name.test/").call().unwrap_err();
+    assert!(matches!(error, Error::Timeout(Timeout::Connect)), "{error:?}");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn where_all_addresses_fail_the_error_names_each() {
+    let (one, other) = (closed_port(here(2)), closed_port(here(3)));
+    let error = agent(&[one.address(), other.address()], Config::default()).get("http://name.test/").call();
+    let error = error.unwrap_err();
+    let Error::Io(inner) = &error else { panic!("{error:?}") };
+    assert_eq!(inner.kind(), ErrorKind::ConnectionRefused);
+    let failed =
+        inner.get_ref().and_then(|error| error.downcast_ref::<ConnectError>()).expect("connie's own error");
+    let lines: Vec<String> = failed.addresses().map(|line| line.to_string()).collect();
+    let expected = [one, other].map(|port| format!("{}: connection refused", port.address()));
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn shutting_the_agent_down_ends_a_race_under_way() {
+    let hole = BlackHole::open(SocketAddr::new(here(2), 0));
+    let agent = agent(&[hole.address()], Config::default());
+    let calling = agent.clone();
+    let thread = std::thread::spawn(move || calling.get("http://name.test/").call().map(|_| ()));
+    while agent_is_idle(&hole) {
+        std::thread::yield_now();
+    }
+    agent.shutdown();
+    assert!(thread.join().unwrap().is_err());
+}
+
+/// Whether no SYN has come to the black hole: a socket of this process that is connecting to it.
+fn agent_is_idle(hole: &BlackHole) -> bool {
+    let port = format!(":{:04X} 02 ", hole.address().port());
+    !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&port)
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let server = Live::http(SocketAddr::new(here(4), 0), "page");
+    let agent = agent(&[server.address()], Config::default());
+    for _ in 0..3 {
+        let mut answer = agent.get("http://name.test/").call().unwrap();
+        assert_eq!(answer.body_mut().read_to_string().unwrap(), "page");
+    }
+}
