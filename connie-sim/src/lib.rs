@@ -31,6 +31,7 @@ mod clock;
 pub mod demo;
 mod host;
 mod label;
+mod names;
 pub mod never_stuck;
 mod outcome;
 mod random;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::race::Attempt;
+use connie_core::resolution::Query;
 use connie_core::{AttemptError, Failure, Timeline};
 
 use crate::label::{address, label};
@@ -39,6 +40,10 @@ pub struct Outcome {
     pub recording: Recording,
     /// What each address that was tried saw, in the order of the timeline's destinations.
     pub tallies: Vec<(SocketAddr, Tally)>,
+    /// The queries that were sent, in order.
+    pub queries: Vec<Query>,
+    /// Those that failed, as an error names them.
+    pub failed_queries: Vec<String>,
 }
 
 impl Outcome {
@@ -50,6 +55,8 @@ impl Outcome {
             peak: stack.peak(),
             recording: Recording::of(timeline),
             tallies: addresses.map(|address| (address, stack.tally(address))).collect(),
+            queries: Vec::new(),
+            failed_queries: Vec::new(),
         }
     }
 
@@ -102,6 +109,14 @@ impl Outcome {
             write!(list, "{gap}{}{hedge}:{how}@{at}", label(attempt.destination)).expect("text grows");
         }
         list
+    }
+
+    /// These queries were sent, in this order, and no others: `AAAA A`.
+    #[track_caller]
+    pub fn asks(&self, expected: &str) -> &Self {
+        let sent: Vec<_> = self.queries.iter().map(|query| query.record_type()).collect();
+        assert_eq!(sent.join(" "), expected, "the queries");
+        self
     }
 
     /// These attempts started, in this order, and no others: `6a@0 4a@250`. A hedge has a plus: `6a+@250`.

@@ -8,6 +8,7 @@ use connie_core::{Config, Connector as Core, Failure, Families, Family, Instant,
 use crate::clock::Clock;
 use crate::host::Host;
 use crate::label::numbered;
+use crate::names::{self, Names};
 use crate::outcome::{Ending, Outcome};
 use crate::stack::{Socket, Stack};
 use crate::stream::earliest;
@@ -28,6 +29,7 @@ const STEPS_AT_ONE_MOMENT: u32 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Scenario {
     config: Config,
+    host: String,
     seed: u64,
     entries: Vec<Entry>,
     v4: Query,
@@ -100,6 +102,7 @@ impl Scenario {
     pub fn with(config: Config) -> Self {
         Scenario {
             config,
+            host: "name.test".to_owned(),
             seed: 0,
             entries: Vec::new(),
             v4: Query::Answered(Instant::ZERO),
@@ -305,6 +308,13 @@ impl Scenario {
         self
     }
 
+    /// The host that is asked for, in place of `name.test`: another name, or a literal address.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
+        self
+    }
+
     // The stack and the clock.
 
     /// The stack has only `count` sockets, whatever the race was told.
@@ -398,7 +408,7 @@ impl Scenario {
     #[track_caller]
     pub fn run_once(&self) -> Ending {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
+        let (mut connector, _) = self.connector();
         match connector.run(&mut stack, &mut clock) {
             Ok(connection) => {
                 let ending = Ending::Connected(connection.destination);
@@ -417,22 +427,24 @@ impl Scenario {
     #[track_caller]
     pub fn connect(&self) -> Live {
         let (stack, clock) = self.lay_out();
-        let connector = Connector::new(&self.config, stack.now());
-        let mut driver = Driver { scenario: self, stack, clock, connector, answers: self.all_answers() };
+        let mut connector = Connector::new(&self.config, stack.now());
+        let names = Names::begin(&self.host, self.config.families, &mut connector, stack.now());
+        let mut driver =
+            Driver { scenario: self, stack, clock, connector, names, answers: self.all_answers() };
         let (ending, connection) = driver.drive();
-        let Driver { stack, clock, connector, .. } = driver;
-        self.conclude(stack, clock, connector, connection, ending)
+        let Driver { stack, clock, connector, names, .. } = driver;
+        self.conclude(stack, clock, connector, connection, ending, &names)
     }
 
     #[track_caller]
     fn connect_by_run(&self) -> Live {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
+        let (mut connector, names) = self.connector();
         let (ending, connection) = match connector.run(&mut stack, &mut clock) {
             Ok(connection) => (Ending::Connected(connection.destination), Some(connection)),
             Err(failure) => (Ending::Failed(failure), None),
         };
-        self.conclude(stack, clock, connector, connection, ending)
+        self.conclude(stack, clock, connector, connection, ending, &names)
     }
 
     #[track_caller]
@@ -443,8 +455,11 @@ impl Scenario {
         connector: Connector,
         connection: Option<connie_core::Connection<Socket>>,
         ending: Ending,
+        names: &Names,
     ) -> Live {
-        let outcome = Outcome::new(ending, &connector.timeline(), &stack);
+        let mut outcome = Outcome::new(ending, &connector.timeline(), &stack);
+        outcome.queries.clone_from(&names.asked);
+        outcome.failed_queries = names.failures(&self.host);
         let late = Duration::from_micros(self.oversleeps);
         verify::outcome(&outcome, &self.config, &stack, &self.listed_by(stack.now()), late);
         Live { stack, clock, connector, connection, outcome }
@@ -463,13 +478,14 @@ impl Scenario {
     }
 
     /// The connector with all addresses, which are known at the start.
-    fn connector(&self) -> Connector {
+    fn connector(&self) -> (Connector, Names) {
         let mut connector = Connector::new(&self.config, Instant::ZERO);
+        let mut names = Names::begin(&self.host, self.config.families, &mut connector, Instant::ZERO);
         for answer in self.all_answers() {
             assert_eq!(answer.at, Instant::ZERO, "all addresses are known at the start");
-            answer.tell(&mut connector, Instant::ZERO);
+            answer.tell(&mut names, &mut connector, Instant::ZERO);
         }
-        connector
+        (connector, names)
     }
 
     fn answers_at_once(&self) -> bool {
@@ -527,6 +543,9 @@ impl Scenario {
 
     /// All that the resolver says, in order of time.
     fn all_answers(&self) -> Vec<Answer> {
+        if !names::is_asked_for(&self.host) {
+            return Vec::new();
+        }
         let mut answers = self.extra.clone();
         let allowed =
             [Family::V6, Family::V4].into_iter().filter(|family| self.config.families.allow(*family));
@@ -585,11 +604,8 @@ impl Scenario {
 }
 
 impl Answer {
-    fn tell(&self, connector: &mut Connector, now: Instant) {
-        match &self.addresses {
-            Some(addresses) => connector.resolved(self.family, addresses, now),
-            None => connector.resolution_failed(self.family, now),
-        }
+    fn tell(&self, names: &mut Names, connector: &mut Connector, now: Instant) {
+        names.hear(self.family, self.addresses.as_deref(), connector, now);
     }
 }
 
@@ -599,6 +615,7 @@ struct Driver<'a> {
     stack: Stack,
     clock: Clock,
     connector: Connector,
+    names: Names,
     answers: Vec<Answer>,
 }
 
@@ -612,7 +629,7 @@ impl Driver<'_> {
             here = if here.0 == now { (now, here.1 + 1) } else { (now, 1) };
             assert!(here.1 < STEPS_AT_ONE_MOMENT, "livelock at {now}");
             while let Some(answer) = answers.next_if(|answer| answer.at <= now) {
-                answer.tell(&mut self.connector, now);
+                answer.tell(&mut self.names, &mut self.connector, now);
             }
             let canceled = self.scenario.cancel_at.filter(|at| *at <= now).is_some();
             let until = match self.step(canceled) {

@@ -47,6 +47,38 @@ fn case_25_a_thousand_copies_of_one_address_are_one() {
 }
 
 #[test]
+fn case_50_the_aaaa_query_goes_first_and_neither_waits() {
+    let both = Scenario::staggered().v6(ok(10)).v4(ok(10));
+    both.run().asks("AAAA A");
+    both.clone().aaaa_never().a_at(10).run().asks("AAAA A");
+    both.clone().only(Family::V4).run().asks("A").connects("4a", 10);
+    both.clone().only(Family::V6).run().asks("AAAA").connects("6a", 10);
+}
+
+#[test]
+fn case_50_names_that_are_not_asked_for() {
+    let outcome = Scenario::all_at_once().v4(ok(10)).host("no-such.invalid").run();
+    outcome.asks("").fails(Failure::NoDestinations, 0);
+    assert_eq!(
+        outcome.failed_queries,
+        [
+            "AAAA query for no-such.invalid failed: no such name",
+            "A query for no-such.invalid failed: no such name"
+        ]
+    );
+    let outcome = Scenario::all_at_once().host("localhost").run();
+    outcome.asks("").starts("[::1]:80@0 127.0.0.1:80@0 [::1]:80+@250 127.0.0.1:80+@250");
+}
+
+#[test]
+fn case_50_a_query_that_failed_is_named() {
+    let outcome = Scenario::all_at_once().v4(refuse(20)).aaaa_fails_at(10).run();
+    outcome.fails(Failure::AllAttemptsFailed, 20);
+    assert_eq!(outcome.failed_queries.len(), 1);
+    assert!(outcome.failed_queries[0].starts_with("AAAA query for name.test failed: "));
+}
+
+#[test]
 fn case_51_an_a_answer_alone_waits_for_the_resolution_delay() {
     let scenario = Scenario::staggered().a_at(100).v6(ok(10)).v4(ok(10));
     scenario.clone().aaaa_never().run().starts("4a@150").connects("4a", 160);
@@ -96,12 +128,19 @@ fn case_54_the_same_address_from_two_sources_is_attempted_once() {
 }
 
 #[test]
-fn case_56_the_failure_of_an_address_literal_is_final() {
-    // A literal is a race that has its only address from the start.
-    let outcome = Scenario::staggered().only(Family::V6).v6(refuse(20)).run();
-    outcome.starts("6a@0").errors("6a refused").fails(Failure::AllAttemptsFailed, 20);
-    assert_eq!(outcome.tally("6a").syns, 1);
-    Scenario::all_at_once().only(Family::V4).v4(ok(20)).run().starts("4a@0").connects("4a", 20);
+fn case_56_an_address_literal_is_one_attempt_whose_failure_is_final() {
+    for host in ["2001:db8::1", "[2001:db8::1]"] {
+        let outcome = Scenario::staggered().v6(refuse(20)).v4(ok(10)).host(host).run();
+        outcome.asks("").starts("6a@0").errors("6a refused").fails(Failure::AllAttemptsFailed, 20);
+        assert_eq!(outcome.tally("6a").syns, 1);
+    }
+    let outcome = Scenario::all_at_once().v4(ok(20)).host("192.0.2.1").run();
+    outcome.asks("").starts("4a@0").connects("4a", 20);
+}
+
+#[test]
+fn case_56_a_literal_of_a_family_that_may_not_be_used() {
+    Scenario::all_at_once().only(Family::V4).host("2001:db8::1").run().fails(Failure::NoDestinations, 0);
 }
 
 #[test]
