@@ -470,6 +470,7 @@ where
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the answer's head and have not been
     /// read: for tunnels and other protocols. The connection is closed as far as HTTP is concerned.
+    #[doc(alias = "sock")]
     pub fn take_socket(&mut self) -> Option<(S::TcpSocket, &[u8])> {
         let socket = self.link.take()?;
         self.phase = Phase::Failed(HttpError::NotConnected);
@@ -477,6 +478,7 @@ where
     }
 
     /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
+    #[doc(alias = "timeout")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.link.timeout = timeout;
     }
@@ -488,6 +490,7 @@ where
 
     /// Whether a request opens the connection where it has ended, and is repeated over a new one where the server gave up the old one
     /// meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
+    #[doc(alias = "auto_open")]
     pub fn set_auto_open(&mut self, auto_open: bool) {
         self.auto_open = auto_open;
     }

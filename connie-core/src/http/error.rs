@@ -11,10 +11,12 @@ use crate::race::{AttemptError, Failure};
 /// again, as long as the connection is [open](super::HttpConnection::is_open). Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "HTTPException")]
 pub enum HttpError {
     /// The method is not a token (RFC 9110 section 9.1).
     InvalidMethod,
     /// The target is not one: a space, a control, a `#` or a byte that is not ASCII (RFC 9112 section 3.2).
+    #[doc(alias = "InvalidURL")]
     InvalidTarget,
     /// The host is neither a name nor an address that a `Host` field can hold (RFC 9110 section 7.2).
     InvalidHost,
@@ -65,18 +67,23 @@ pub enum HttpError {
     Stale,
 
     /// The connection was closed before the first byte of the answer.
+    #[doc(alias = "RemoteDisconnected")]
     EmptyReply,
     /// The answer does not begin as HTTP does.
+    #[doc(alias = "BadStatusLine")]
     NotHttp,
     /// The answer is of a major version other than 1.
+    #[doc(alias = "UnknownProtocol")]
     UnsupportedVersion,
     /// The status line is malformed.
+    #[doc(alias = "BadStatusLine")]
     MalformedStatusLine,
     /// A header line is malformed.
     MalformedHeader,
     /// The head, or the trailer section, holds more than [`MAX_HEADERS`](super::MAX_HEADERS) fields.
     TooManyHeaders,
     /// The answer's head does not fit the buffer.
+    #[doc(alias = "LineTooLong")]
     HeadTooLarge {
         /// What the buffer can hold.
         capacity: usize,
@@ -91,6 +98,7 @@ pub enum HttpError {
     ConflictingContentLength,
     /// The Transfer-Encoding cannot be understood: chunked more than once or with parameters, or a quoted string
     /// (RFC 9112 sections 6.1 and 7.1).
+    #[doc(alias = "UnknownTransferEncoding")]
     InvalidTransferEncoding,
     /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](super::MAX_CHUNK) or
     /// [`MAX_CHUNK_LINE`](super::MAX_CHUNK_LINE).

@@ -28,17 +28,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Who knows Python's `http.client` finds each of its names in [`python`].
+//!
+//! # A connection that opens itself
+//!
+//! Given addresses in place of a socket, the connection races them when a request needs it, and again when the server has closed it
+//! meanwhile:
+//!
+//! ```
+//! # use connie_core::doc_stack::{Clock, Stack};
+//! use connie_core::Config;
+//! use connie_core::http::{Destinations, Host, HttpConnection};
+//!
+//! let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
+//! let destinations = Destinations::<_, 16, 4>::new(addresses, Config::all_at_once());
+//! let (stack, clock, buffer) = (Stack::default(), Clock::default(), [0; 1024]);
+//! let mut connection =
+//!     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), buffer)?;
+//!
+//! connection.request("GET", "/", &[], b"")?;
+//! let mut body = [0; 64];
+//! assert_eq!(connection.response()?.read_to_end(&mut body)?, 6);
+//! connection.close();
+//! connection.request("GET", "/again", &[], b"")?;
+//! assert_eq!(connection.response()?.status(), 200);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Limits
 //!
 //! | what | limit |
 //! |---|---|
-//! | a request's head, an answer's head | the buffer, less the length of the `Host` value |
+//! | a request's head, an answer's head | the buffer, less the length of the `Host` value and of the CONNECT request where there is one |
 //! | header fields, trailer fields | [`MAX_HEADERS`] each |
 //! | 1xx answers before the final one | [`MAX_INTERIM`] |
 //! | a line that begins a chunk, extensions included | [`MAX_CHUNK_LINE`] |
 //! | the size of a chunk | [`MAX_CHUNK`] |
 //! | the trailer section | [`MAX_TRAILERS`], and what the head leaves free of the buffer |
 //! | a Content-Length | `u64::MAX` |
+//! | the wait for a 100 after `Expect: 100-continue` | [`EXPECT_TIMEOUT`], unless told otherwise |
+//! | times that a lost request is repeated | 1 |
 //!
 //! Reading a head takes 16 bytes of stack for each of [`MAX_HEADERS`] on a 32-bit machine, twice that on a 64-bit one.
 
@@ -48,10 +77,13 @@ mod error;
 mod host;
 mod link;
 mod opener;
+#[cfg(doc)]
+pub mod python;
 mod reply;
 mod request;
 mod response;
 mod sending;
+mod status;
 mod syntax;
 mod tunnel;
 
@@ -64,3 +96,4 @@ pub use opener::{Destinations, Opener, Opening};
 pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Header, Headers, MAX_HEADERS, Parsed, ResponseHead, Version};
+pub use status::reason_phrase;

@@ -145,6 +145,7 @@ where
     /// The status code.
     #[must_use]
     #[doc(alias = "code")]
+    #[doc(alias = "getcode")]
     pub fn status(&self) -> u16 {
         self.head().status()
     }
@@ -164,6 +165,8 @@ where
     /// All header fields, in order, duplicates included.
     #[must_use]
     #[doc(alias = "getheaders")]
+    #[doc(alias = "msg")]
+    #[doc(alias = "info")]
     pub fn headers(&self) -> Headers<'_> {
         self.head().headers()
     }
@@ -224,6 +227,7 @@ where
     /// [`HttpError::TrailersTooLarge`], [`HttpError::Receive`], and again at each later call;
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "readinto")]
+    #[doc(alias = "read1")]
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
         self.connection.read(out)
     }

@@ -44,6 +44,7 @@ pub enum RequestBody {
     /// A body of this many bytes, by Content-Length.
     Length(u64),
     /// A body in chunks, for a length that is not known beforehand. Only for servers known to speak HTTP/1.1.
+    #[doc(alias = "encode_chunked")]
     Chunked,
 }
 

@@ -129,6 +129,7 @@ impl<'a> ResponseHead<'a> {
     ///
     /// [`HttpError::NotHttp`], [`HttpError::UnsupportedVersion`], [`HttpError::MalformedStatusLine`],
     /// [`HttpError::MalformedHeader`], [`HttpError::TooManyHeaders`].
+    #[doc(alias = "parse_headers")]
     pub fn parse(bytes: &'a mut [u8]) -> Result<Parsed<'a>, HttpError> {
         let Some(length) = HeadScanner::new().scan(bytes)? else {
             return Ok(Parsed::Partial);
