@@ -128,7 +128,7 @@ fn without_a_body_there_is_nothing_to_ask() {
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
     assert_eq!(connection.request("GET", "/", &EXPECT, b""), Err(HttpError::ExpectWithoutBody));
     assert_eq!(connection.request("POST", "/", &EXPECT, b""), Err(HttpError::ExpectWithoutBody));
-    assert!(HttpError::ExpectWithoutBody.is_usage() && connection.is_open());
+    assert!(HttpError::ExpectWithoutBody.is_usage() && !connection.is_open(), "nothing was opened");
     // The next request is none that asks, and neither is one that expects something else.
     connection.request("GET", "/", &[("Expect", "something")], b"").unwrap();
     assert_eq!(connection.response().unwrap().status(), 200);

@@ -7,7 +7,7 @@ use http_support::{Clock, Opening, Say, Script, Take, bytes, opening};
 use std::time::Duration;
 
 use connie_core::http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
-use connie_core::{AttemptError, Config, Failure, Instant};
+use connie_core::{AttemptError, Config, Failure, Instant, Interest, Waiter, Watched};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
@@ -73,6 +73,36 @@ mod a_connection_opens {
     }
 
     #[test]
+    fn for_a_request_that_has_been_begun() {
+        let sent = with_peers([peer(&[OK])], |connection| {
+            connection.put_request("GET", "/").unwrap();
+            connection.connect().unwrap();
+            connection.put_header("A", b"b").unwrap();
+            connection.connect().unwrap();
+            connection.end_headers(RequestBody::None).unwrap();
+            connection.response().unwrap().discard().unwrap();
+        });
+        assert_eq!(sent, ["GET / HTTP/1.1\r\nHost: name.test\r\nA: b\r\n\r\n"]);
+    }
+
+    /// As late as it can be, so that a request that took its time to be written does not go to a connection that ended meanwhile.
+    #[test]
+    fn when_the_head_is_sent() {
+        let idle = Script::new([Say::Asked, bytes(OK), Say::Pause, Say::Close]);
+        let sent = with_peers([idle, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            connection.put_request("POST", "/").unwrap();
+            let (script, clock) = connection.parts_mut();
+            let socket = &mut http_support::Socket;
+            let mut watched = [Watched::new(socket, Interest::Receive)];
+            let _ = clock.wait(script, &mut watched, None);
+            connection.end_headers(RequestBody::None).unwrap();
+            connection.response().unwrap().discard().unwrap();
+        });
+        assert_eq!(sent, [head("GET"), head("POST")]);
+    }
+
+    #[test]
     fn when_told_to_and_only_once() {
         let sent = with_peers([peer(&[OK])], |connection| {
             connection.set_auto_open(false);
@@ -120,6 +150,12 @@ mod a_connection_opens {
         let sent = with_peers([peer(&[OK])], |connection| {
             assert_eq!(connection.request("G T", "/", &[], b""), Err(HttpError::InvalidMethod));
             assert_eq!(connection.request("GET", "a b", &[], b""), Err(HttpError::InvalidTarget));
+            assert_eq!(
+                connection.request("GET", "/", &[("A", "b\n")], b""),
+                Err(HttpError::InvalidHeaderValue)
+            );
+            connection.put_request("GET", "/forgotten").unwrap();
+            assert_eq!(connection.put_header("A B", b"c"), Err(HttpError::InvalidHeaderName));
             assert!(!connection.is_open());
             assert_eq!(get(connection, "GET"), Ok(200));
         });

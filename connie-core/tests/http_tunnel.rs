@@ -64,6 +64,32 @@ fn it_is_opened_before_the_first_request_and_stays() {
     assert_eq!(sent, [format!("{CONNECT}{GET}{GET}")]);
 }
 
+/// What goes out with the head leaves room for the proxy's answer, should the request have to be repeated.
+#[test]
+fn a_request_that_fills_the_buffer_leaves_room_for_the_proxy_s_answer() {
+    let losing = Script::new([Say::Asked, bytes(OPENED), Say::Asked, bytes(OK), Say::Asked, Say::Reset]);
+    let mut script = Script::with_peers([losing, proxy(&[OPENED, OK])]);
+    let (mut clock, mut buffer) = (Clock::default(), [0; 1024]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    assert_eq!(get(&mut connection), Ok(200));
+    connection.request("PUT", "/", &[], &[b'x'; 300]).unwrap();
+    assert_eq!(connection.response().unwrap().status(), 200);
+    drop(connection);
+    assert!(script.sent_text().ends_with(&"x".repeat(300)));
+}
+
+#[test]
+fn a_head_that_leaves_no_room_for_the_proxy_s_answer_is_told() {
+    let sent = through([proxy(&[OPENED, OK])], |connection| {
+        let long = "x".repeat(380);
+        let error = connection.request("GET", "/", &[("A", &long)], b"").unwrap_err();
+        assert!(matches!(error, HttpError::HeadTooLarge { capacity: 1..40 }), "{error}");
+        assert!(!connection.is_open());
+    });
+    assert_eq!(sent, [CONNECT]);
+}
+
 #[test]
 fn it_is_opened_by_connect_and_only_once() {
     let sent = through([proxy(&[OPENED, OK])], |connection| {
@@ -147,7 +173,7 @@ fn a_refusal_tells_its_status() {
     for status in [101, 300, 407, 503] {
         let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
         let error = refused(proxy(&[&answer]));
-        assert_eq!(error, HttpError::TunnelRefused { status });
+        assert!(error == HttpError::TunnelRefused { status } && !error.is_usage());
         assert_eq!(
             error.to_string(),
             format!("the proxy refused to open the tunnel: its answer has status {status}")
@@ -165,7 +191,7 @@ fn a_proxy_that_does_not_answer_as_it_should_is_told() {
     assert_eq!(refused(proxy(&["HTTP/2.0 200 OK\r\n\r\n"])), HttpError::UnsupportedVersion);
     let hints = "HTTP/1.1 103 Hint\r\n\r\n".repeat(usize::from(MAX_INTERIM) + 1);
     assert_eq!(refused(proxy(&[&hints])), HttpError::TooManyInterim);
-    let capacity = 512 - CONNECT.len() - "name.test".len();
+    let capacity = 512 - CONNECT.len() - "name.test".len() - GET.len();
     let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(500));
     assert_eq!(refused(proxy(&[&long])), HttpError::HeadTooLarge { capacity });
 }

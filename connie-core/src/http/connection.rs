@@ -25,6 +25,9 @@ pub const MAX_INTERIM: u8 = 16;
 /// [told otherwise](HttpConnection::set_expect_timeout). As long as curl waits.
 pub const EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What a body that goes out with its head leaves free for a proxy's answer, in a buffer that has four times as much.
+const CONNECT_ROOM: usize = 512;
+
 /// A connection to one server, in the manner of Python's `http.client.HTTPConnection`.
 ///
 /// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the body to its end, and
@@ -252,13 +255,19 @@ where
     /// [`HttpError::Connect`], [`HttpError::TunnelRefused`], [`HttpError::NotConnected`] where nothing opens it, and what can go wrong
     /// between client and proxy.
     pub fn connect(&mut self) -> Result<(), HttpError> {
-        if !self.is_open() {
-            return match self.opener.opens() {
-                true => self.open(0),
-                false => Err(HttpError::NotConnected),
-            };
+        let phase = self.phase;
+        let kept = if let Phase::Heading(length) = phase { length } else { 0 };
+        if self.is_open() {
+            return self.enter_tunnel(kept);
         }
-        self.enter_tunnel(0)
+        if !self.opener.opens() {
+            return Err(HttpError::NotConnected);
+        }
+        self.open(kept)?;
+        if kept > 0 {
+            self.phase = phase;
+        }
+        Ok(())
     }
 
     /// Sends a request: its head, and `body` where that is not empty.
@@ -290,11 +299,8 @@ where
                 return Err(error);
             }
         };
-        // The start of the body goes out with the head, in one segment where it can.
-        let joined = match self.wish.expect {
-            true => 0,
-            false => copy(body, self.room().get_mut(length..).unwrap_or_default()),
-        };
+        self.ensure_open(length)?;
+        let joined = self.join(length, body);
         self.begin_upload(length.saturating_add(joined), framing)?;
         self.upload_again(body.get(joined..).unwrap_or_default(), framing)?;
         if !self.is_refused() {
@@ -308,8 +314,7 @@ where
     /// # Errors
     ///
     /// [`HttpError::CannotSendRequest`] while the last exchange is not over, [`HttpError::InvalidMethod`], [`HttpError::InvalidTarget`],
-    /// [`HttpError::BufferTooSmall`]; [`HttpError::NotConnected`] and [`HttpError::Stale`] where nothing opens another connection, else those
-    /// of [`connect`](Self::connect).
+    /// [`HttpError::BufferTooSmall`]; [`HttpError::NotConnected`] and [`HttpError::Stale`] where nothing opens another connection.
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), HttpError> {
         self.begin(method, target, None)
@@ -346,7 +351,8 @@ where
         Ok(())
     }
 
-    /// Ends the head of the request begun and sends it. With [`RequestBody::None`] the request is complete.
+    /// Ends the head of the request begun and sends it, over a new connection where there is none that is good. With
+    /// [`RequestBody::None`] the request is complete.
     ///
     /// With `Expect: 100-continue` in the head, this waits for the server's word (RFC 9110 section 10.1.1). After a 100 the body is sent,
     /// and also when none has come in [time](Self::set_expect_timeout), since a client "SHOULD NOT wait for an indefinite
@@ -356,11 +362,12 @@ where
     ///
     /// # Errors
     ///
-    /// [`HttpError::CannotSendHeader`], [`HttpError::ExpectWithoutBody`], [`HttpError::BufferTooSmall`], [`HttpError::TimedOut`],
-    /// [`HttpError::Canceled`].
+    /// [`HttpError::CannotSendHeader`], [`HttpError::ExpectWithoutBody`], [`HttpError::BufferTooSmall`], those of
+    /// [`connect`](Self::connect), [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), HttpError> {
         let length = self.finish_head(body)?;
+        self.ensure_open(length)?;
         self.begin_upload(length, body)
     }
 
@@ -559,7 +566,7 @@ where
         self.auto_open && self.opener.opens()
     }
 
-    /// Begins a request: checks it, sees that there is a connection, and writes the start of its head.
+    /// Begins a request: checks it and writes the start of its head.
     fn begin(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<(), HttpError> {
         match self.phase {
             Phase::Idle | Phase::Heading(_) => {}
@@ -567,13 +574,16 @@ where
             Phase::Failed(_) => return Err(HttpError::NotConnected),
             _ => return Err(HttpError::CannotSendRequest),
         }
-        self.forget();
-        let mut length = self.write_start(method, target, host)?;
-        if self.ensure_open()? {
-            // Opening a tunnel took the buffer.
-            length = self.write_start(method, target, host)?;
+        if !self.may_open() {
+            self.check_idle()?;
         }
-        self.phase = Phase::Heading(length);
+        self.forget();
+        let end = self.capacity();
+        let (room, kept) = self.buffer.as_mut().split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
+        // Written as text by `Host::write`.
+        let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
+        let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
+        self.phase = Phase::Heading(head.length());
         self.kind = RequestKind::of(method);
         self.wish = Wish { idempotent: is_idempotent(method), ..Wish::default() };
         self.persists = true;
@@ -581,23 +591,13 @@ where
         Ok(())
     }
 
-    fn write_start(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<usize, HttpError> {
-        let end = self.capacity();
-        let (room, kept) = self.buffer.as_mut().split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
-        // Written as text by `Host::write`.
-        let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
-        Ok(RequestHead::new(room, method, target, host.unwrap_or(own))?.length())
-    }
-
-    /// Sees that there is a connection, tunnel included, and says whether that took the buffer.
-    fn ensure_open(&mut self) -> Result<bool, HttpError> {
-        match self.check_idle() {
-            Ok(()) if !self.lacks_tunnel() => return Ok(false),
-            Ok(()) => self.enter_tunnel(0)?,
-            Err(_) if self.may_open() => self.open(0)?,
-            Err(error) => return Err(error),
+    /// Sees that there is a connection, tunnel included, for a request whose head is written: these first `kept` bytes of the buffer.
+    fn ensure_open(&mut self, kept: usize) -> Result<(), HttpError> {
+        // Where nothing opens another, it was seen to be there when the request was begun.
+        if self.may_open() && self.check_idle().is_err() {
+            return self.open(kept);
         }
-        Ok(true)
+        self.enter_tunnel(kept)
     }
 
     /// Opens a connection, tunnel included, in place of the one there was. The first `kept` bytes of the buffer are left alone.
@@ -610,6 +610,18 @@ where
             Err(failure) => return Err(self.fail(HttpError::Connect(failure))),
         }
         self.enter_tunnel(kept)
+    }
+
+    /// Puts the start of a body behind the head, to go out with it, in one segment where it can.
+    fn join(&mut self, length: usize, body: &[u8]) -> usize {
+        if self.wish.expect {
+            return 0;
+        }
+        // Were the request repeated, a proxy's answer would have to find room behind it.
+        let capacity = self.capacity();
+        let left = if self.tunnel > 0 { CONNECT_ROOM.min(capacity / 4) } else { 0 };
+        let end = capacity.saturating_sub(left);
+        copy(body, self.buffer.as_mut().get_mut(length..end).unwrap_or_default())
     }
 
     /// RFC 9112 section 9.2: data on a connection without an outstanding request must not be taken for an answer, and "the client

@@ -59,7 +59,7 @@
 //!
 //! | what | limit |
 //! |---|---|
-//! | a request's head, an answer's head | the buffer, less the length of the `Host` value and of the CONNECT request where there is one |
+//! | a request's head, an answer's head; a request's head and a proxy's answer to CONNECT together | the buffer, less the length of the `Host` value and of the CONNECT request where there is one |
 //! | header fields, trailer fields | [`MAX_HEADERS`] each |
 //! | 1xx answers before the final one | [`MAX_INTERIM`] |
 //! | a line that begins a chunk, extensions included | [`MAX_CHUNK_LINE`] |

@@ -24,7 +24,8 @@ where
     /// CONNECT request is kept at the end of the buffer, which has that much less room for heads, and is sent again for
     /// every new connection.
     ///
-    /// The proxy's answer is read byte by byte, so that nothing of what the host says after it is lost. One that is not 2xx is
+    /// The proxy's answer is read byte by byte, behind the head of the request that needs the connection: nothing of what the host says
+    /// after it is lost. One that is not 2xx is
     /// [`HttpError::TunnelRefused`], told by the request that needed the connection.
     ///
     /// ```

@@ -23,7 +23,7 @@ mod firmware {
 
     use connie_core::http::{
         BodyDecoder, Destinations, Framing, HeadScanner, Host, HttpConnection, HttpError, Lent, Parsed, Part,
-        RequestBody, RequestHead, RequestKind, Response, ResponseHead,
+        RequestBody, RequestHead, RequestKind, Response, ResponseHead, reason_phrase,
     };
     use connie_core::stack::TcpClientStack;
     use connie_core::{Config, Instant};
@@ -138,6 +138,7 @@ mod firmware {
         tell(response.trailers().all(text(&mut name)).count() + response.surplus());
         tell(response.remaining().unwrap_or(0) as usize);
         tell(usize::from(response.is_closed()) + usize::from(response.will_close()));
+        tell(reason_phrase(response.status()).map_or(0, str::len));
         Ok(())
     }
 
