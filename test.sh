@@ -49,6 +49,7 @@ packages() {
     command -v python3 >/dev/null || need+=(python3)
     command -v cc >/dev/null || need+=(gcc libc6-dev)
     command -v tinyproxy >/dev/null || need+=(tinyproxy-bin)
+    command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
     [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)
     [ -x /usr/sbin/dnsmasq ] || command -v dnsmasq >/dev/null || need+=(dnsmasq-base)
     [ ${#need[@]} -eq 0 ] && return 0

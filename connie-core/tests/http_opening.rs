@@ -178,6 +178,38 @@ mod a_connection_opens {
     }
 
     #[test]
+    fn in_the_time_that_is_left() {
+        // The connection's time-out, its deadline, and what the race is allowed, in ms; then the time that it takes.
+        for (timeout, deadline, race, took) in [
+            (Some(700), None, None, 700),
+            (None, Some(600), None, 500),
+            (Some(700), Some(600), None, 500),
+            (Some(700), Some(600), Some(400), 400),
+            (None, None, Some(400), 400),
+            (Some(300), None, Some(400), 300),
+        ] {
+            let mut script = Script::with_peers([Script::silent()]);
+            let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+            clock.now = Instant::from_millis(100);
+            let config =
+                Config { hedge: false, deadline: race.map(Duration::from_millis), ..Config::all_at_once() };
+            let destinations = Destinations::<_>::new([([192, 0, 2, 1], 80).into()], config);
+            let host = Host::http("name.test", 80);
+            let lent = Lent(&mut clock);
+            let mut connection =
+                HttpConnection::with_opener(&mut script, lent, destinations, host, &mut buffer).unwrap();
+            connection.set_timeout(timeout.map(Duration::from_millis));
+            connection.set_deadline(deadline.map(Instant::from_millis));
+            let error = HttpError::Connect(Failure::DeadlineExceeded);
+            assert_eq!(connection.request("GET", "/", &[], b""), Err(error));
+            assert_eq!(error.curl_code(), 28);
+            drop(connection);
+            assert_eq!(clock.now, Instant::from_millis(100 + took));
+            assert_eq!(script.aborted, script.sockets);
+        }
+    }
+
+    #[test]
     fn only_as_long_as_there_is_time() {
         let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
         clock.now = Instant::from_millis(50);
@@ -268,6 +300,25 @@ mod a_lost_request_is_repeated {
         assert_eq!(sent.len(), 1);
     }
 
+    #[test]
+    fn but_not_with_a_body_that_nobody_has_any_more() {
+        for size in [500, 2000] {
+            let (result, sent) = lose(Say::Reset, "PUT", &vec![b'x'; size]);
+            assert_eq!(result, Err(HttpError::Receive(AttemptError::Reset)));
+            assert_eq!(sent.len(), 1);
+        }
+    }
+
+    #[test]
+    fn and_the_second_failure_is_the_one_that_is_told() {
+        let fresh = Script::new([Say::Asked, Say::Close]);
+        let sent = with_peers([breaking(10), fresh], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert_eq!(get(connection, "DELETE"), Err(HttpError::EmptyReply));
+        });
+        assert_eq!(sent.len(), 2);
+    }
+
     /// "A client SHOULD NOT automatically retry a failed automatic retry."
     #[test]
     fn but_once() {
@@ -277,6 +328,16 @@ mod a_lost_request_is_repeated {
             assert_eq!(get(connection, "GET"), Err(HttpError::EmptyReply));
         });
         assert_eq!(sent.len(), 2);
+    }
+
+    #[test]
+    fn over_a_connection_that_is_then_as_good_as_another() {
+        let sent = with_peers([losing(Say::Close), losing(Say::Reset), peer(&[OK])], |connection| {
+            for _ in 0..3 {
+                assert_eq!(get(connection, "GET"), Ok(200));
+            }
+        });
+        assert_eq!(sent, [head("GET").repeat(2), head("GET").repeat(2), head("GET")]);
     }
 
     #[test]

@@ -243,6 +243,18 @@ fn it_can_be_set_as_long_as_the_connection_leads_nowhere() {
     assert_eq!(sent, [format!("{CONNECT}{GET}"), other.to_owned()]);
 }
 
+#[test]
+fn it_cannot_be_set_on_a_connection_that_leads_to_a_host() {
+    let (mut script, mut clock, mut buffer) = (proxy(&[OK]), Clock::default(), [0; 512]);
+    let mut connection = connect(&mut script, &mut clock, &mut buffer);
+    connection.request("GET", "/", &[], b"").unwrap();
+    let to = Host::http("other.test", 81);
+    assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
+    connection.response().unwrap().discard().unwrap();
+    assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
+    assert_eq!(connection.response().unwrap().status(), 200, "the answer is still there");
+}
+
 /// An opener that speaks something of its own within the tunnel, as TLS does.
 struct Inner {
     within: Result<(), Failure>,

@@ -49,6 +49,8 @@ pub struct Script {
     next: VecDeque<Script>,
     asked: usize,
     zeros: u32,
+    /// Whether no connection to the peer ever comes about.
+    silent: bool,
     pub sent: Vec<u8>,
     /// What the peers before were sent.
     pub before: Vec<Vec<u8>>,
@@ -80,6 +82,11 @@ impl Script {
     pub fn taking(mut self, takes: impl IntoIterator<Item = Take>) -> Self {
         self.takes = takes.into_iter().collect();
         self
+    }
+
+    /// A peer that cannot be connected to.
+    pub fn silent() -> Self {
+        Script { silent: true, ..Script::default() }
     }
 
     /// A stack that has no connection yet.
@@ -144,6 +151,9 @@ impl TcpClientStack for Script {
             self.closed + self.aborted + 1,
             "the old socket is released before there is another"
         );
+        if self.next.front().is_some_and(|next| next.silent) {
+            return Err(nb::Error::WouldBlock);
+        }
         let next = self.next.pop_front().ok_or(nb::Error::Other(Gone))?;
         (self.says, self.takes, self.asked) = (next.says, next.takes, 0);
         if self.sockets > 1 {

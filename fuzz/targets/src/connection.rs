@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError, RequestBody};
+use connie_core::Failure;
+use connie_core::http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
 
 use crate::draw::Draw;
 use crate::exchange::exchange;
-use crate::peer::Handle;
+use crate::peer::{Handle, Socket};
 use crate::sent::{BODY, requests};
 
 /// The most that a client does.
@@ -27,32 +28,118 @@ const FIELDS: [(&str, &str); 10] = [
     ("Connection", "keep-alive, Close"),
     ("host", "a\r\nX-Worse: b"),
 ];
-/// What may stand in a request: what the connection writes itself, and the good ones of `FIELDS`.
-const NAMES: [&str; 6] = ["Host", "Content-Length", "Transfer-Encoding", "Accept", "Connection", "X-Empty"];
+/// What a client that opens its connections gives besides.
+const MORE_FIELDS: [(&str, &str); 5] = [
+    ("Expect", "100-continue"),
+    ("expect", "100-Continue, x"),
+    ("Expect", "y"),
+    ("Accept", "*/*"),
+    ("Connection", "close"),
+];
+/// What may stand in a request: what the connection writes itself, and the good ones of the fields above.
+const NAMES: [&str; 8] =
+    ["Host", "Content-Length", "Transfer-Encoding", "Accept", "Connection", "X-Empty", "Expect", "expect"];
+/// The methods whose requests may be sent twice (RFC 9110 section 9.2.2).
+const IDEMPOTENT: [&str; 4] = ["GET", "HEAD", "PUT", "OPTIONS"];
 
-/// Plays an HTTP connection. The first byte decides whether one answer is read in two ways or anything happens, the second how many
-/// decisions follow; after them comes what the peer says.
+/// Plays an HTTP connection. The first byte decides whether one answer is read in two ways or anything happens, over a socket that is
+/// there or over as many as are opened; the second how many decisions follow; after them comes what the peer says.
 ///
 /// # Panics
 ///
 /// Where a socket is not released exactly once, somebody asks without end, an error leaves the connection in another state than it
-/// promises, a request says what nobody asked for, or the way an answer arrives decides what it says.
+/// promises, a request says what nobody asked for, one is sent twice that may not be, or the way an answer arrives decides what it says.
 pub fn connection(data: &[u8]) {
     let mut draw = Draw::new(data);
-    let method = draw.pick(&["", "", "GET", "HEAD", "CONNECT", "", "GET", ""]);
+    let how = draw.pick(&["", "", "GET", "HEAD", "CONNECT", "open", "GET", "open"]);
     let count = draw.byte();
     let decisions = draw.take(count.into());
-    match method {
-        "" => Client::play(Draw::new(decisions), draw.rest()),
+    match how {
+        "" => play(Draw::new(decisions), draw.rest()),
+        "open" => play_opening(Draw::new(decisions), draw.rest()),
         method => exchange(method, decisions, count.into(), draw.rest()),
     }
 }
 
-struct Client<'a> {
+/// Plays over a socket that is there.
+fn play<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
+    let (room, name) = room_and_name(&mut draw);
+    let net = Handle::new(draw, says);
+    let (socket, host) = (net.connected(), Host::http(name, 80));
+    let made = HttpConnection::owning(net.clone(), net.clone(), socket, host, vec![0xa5; room]);
+    finish(net, made);
+}
+
+/// Plays over sockets that are opened when they are needed.
+fn play_opening<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
+    let (room, name) = room_and_name(&mut draw);
+    let net = Handle::new(draw, says);
+    let (dial, host) = (Dial(net.clone()), Host::http(name, 80));
+    let made = HttpConnection::with_opener(net.clone(), net.clone(), dial, host, vec![0xa5; room]);
+    finish(net, made);
+}
+
+fn room_and_name(draw: &mut Draw<'_>) -> (usize, &'static str) {
+    let room = draw.pick(&[512, 64, 100, 20, 5, 0, 2_000]);
+    (room, draw.pick(&["name.test", "::1", "a b", "[fe80::1%25eth0]", ""]))
+}
+
+fn finish<'a, O: Opener<Handle<'a>, Handle<'a>>>(
     net: Handle<'a>,
-    connection: HttpConnection<Handle<'a>, Handle<'a>, Vec<u8>>,
-    /// How many requests were begun to be sent.
-    begun: usize,
+    made: Result<HttpConnection<Handle<'a>, Handle<'a>, Vec<u8>, O>, HttpError>,
+) {
+    if let Ok(connection) = made {
+        let opens = connection.opener().opens();
+        let mut client = Client { net: net.clone(), connection, opens, begun: Vec::new(), tunnels: false };
+        client.run();
+    }
+    assert_eq!(net.open(), 0, "a socket was left open");
+}
+
+/// Opens a connection, or fails to.
+struct Dial<'a>(Handle<'a>);
+
+impl Dial<'_> {
+    fn decide(&self) -> Result<(), Failure> {
+        let all = [
+            Failure::NoDestinations,
+            Failure::AllAttemptsFailed,
+            Failure::DeadlineExceeded,
+            Failure::Canceled,
+            Failure::StackGone,
+        ];
+        self.0.decide(|draw| if draw.byte() < 0xd0 { Ok(()) } else { Err(draw.pick(&all)) })
+    }
+}
+
+impl<'a> Opener<Handle<'a>, Handle<'a>> for Dial<'a> {
+    fn open(&mut self, _: &mut Handle<'a>, _: &mut Handle<'a>, opening: Opening) -> Result<Socket, Failure> {
+        assert_eq!(self.0.open(), 0, "a second connection is opened beside the first");
+        assert!(opening.until.is_none_or(|until| until >= self.0.time()), "there is no time left");
+        self.decide().map(|()| self.0.connected())
+    }
+
+    fn enter_tunnel(
+        &mut self,
+        _: &mut Handle<'a>,
+        _: &mut Handle<'a>,
+        _: &mut Socket,
+        opening: Opening,
+    ) -> Result<(), Failure> {
+        assert!(opening.tunnel, "there is a tunnel that the opener was not told of");
+        self.decide()
+    }
+}
+
+struct Client<'a, O> {
+    net: Handle<'a>,
+    connection: HttpConnection<Handle<'a>, Handle<'a>, Vec<u8>, O>,
+    /// Whether the connection opens itself.
+    opens: bool,
+    /// The methods of the requests that were begun to be sent.
+    begun: Vec<&'static str>,
+    /// Whether a tunnel was ever asked for.
+    tunnels: bool,
 }
 
 /// What an operation may do to the connection when it fails.
@@ -62,20 +149,7 @@ enum Kind {
     Reads,
 }
 
-impl<'a> Client<'a> {
-    fn play(mut draw: Draw<'a>, says: &'a [u8]) {
-        let room = draw.pick(&[512, 64, 100, 20, 5, 0, 2_000]);
-        let name = draw.pick(&["name.test", "::1", "a b", "[fe80::1%25eth0]", ""]);
-        let net = Handle::new(draw, says);
-        let (socket, host) = (net.connected(), Host::http(name, 80));
-        let made = HttpConnection::owning(net.clone(), net.clone(), socket, host, vec![0xa5; room]);
-        if let Ok(connection) = made {
-            let mut client = Client { net: net.clone(), connection, begun: 0 };
-            client.run();
-        }
-        assert_eq!(net.open(), 0, "a socket was left open");
-    }
-
+impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
     fn run(&mut self) {
         for _ in 0..STEPS {
             if self.net.decide(|draw| draw.is_done()) {
@@ -87,12 +161,33 @@ impl<'a> Client<'a> {
         }
         // Whatever has happened, the next answer or error comes.
         let _ = self.exchange();
-        let sent: usize = self.net.sent().iter().map(|sent| requests(sent, &NAMES)).sum();
-        assert!(sent <= self.begun, "{sent} requests were sent, and {} were asked for", self.begun);
+        self.check_sent();
+    }
+
+    /// Sees that no more was sent than was asked for: each request once, and again where that is allowed.
+    fn check_sent(&self) {
+        let mut sent: Vec<String> = Vec::new();
+        for each in self.net.sent() {
+            let mut methods = requests(&each, &NAMES);
+            if self.tunnels && methods.first().is_some_and(|method| "CONNECT".starts_with(method.as_str())) {
+                methods.remove(0);
+            }
+            sent.append(&mut methods);
+        }
+        let twice = if self.opens { 2 } else { 1 };
+        assert!(sent.len() <= self.begun.len() * twice, "{sent:?} was sent, and {:?} asked for", self.begun);
+        for method in METHODS.iter().filter(|method| !method.is_empty() && !IDEMPOTENT.contains(method)) {
+            let count =
+                |methods: &mut dyn Iterator<Item = &str>| methods.filter(|other| other == method).count();
+            let (sent, begun) =
+                (count(&mut sent.iter().map(String::as_str)), count(&mut self.begun.iter().copied()));
+            assert!(sent <= begun, "{method} was sent {sent} times, and asked for {begun} times");
+        }
     }
 
     fn act(&mut self) {
-        match self.net.decide(|draw| draw.below(20)) {
+        let acts = if self.opens { 30 } else { 20 };
+        match self.net.decide(|draw| draw.below(acts)) {
             0..=2 => self.request(),
             3 => self.put_request(),
             4 | 5 => self.put_header(),
@@ -103,6 +198,16 @@ impl<'a> Client<'a> {
             16 => self.limit_time(),
             17 => self.change_socket(),
             18 => self.take_socket(),
+            20 => {
+                let _ = self.tried(Kind::Sends, |client| client.connection.connect());
+            }
+            21 | 22 => self.set_tunnel(),
+            23 => {
+                let (open, wait) = self.net.decide(|draw| (draw.byte() & 3 != 0, draw.byte()));
+                self.connection.set_auto_open(open);
+                self.connection.set_expect_timeout(Duration::from_millis(u64::from(wait) * 10));
+            }
+            24 => self.put_request_for(),
             _ => {
                 let _ = self.exchange();
             }
@@ -124,7 +229,8 @@ impl<'a> Client<'a> {
         match error {
             error if error.is_usage() => assert_eq!(after, before, "{error} changes something"),
             HttpError::TimedOut | HttpError::Canceled if kind == Kind::Reads => {
-                assert_eq!(after, before, "{error} ends the connection");
+                // Unless the request was sent again.
+                assert!(after == before || self.opens, "{error} ends the connection");
             }
             HttpError::BodyTooLarge { .. } => {}
             error => assert!(!after.1, "the connection stays open after {error}"),
@@ -136,19 +242,40 @@ impl<'a> Client<'a> {
         let (method, target, body) =
             self.net.decide(|draw| (draw.pick(&METHODS), draw.pick(&TARGETS), draw.byte()));
         let count = self.net.decide(|draw| draw.below(4));
-        let headers: Vec<_> = (0..count).map(|_| self.net.decide(|draw| draw.pick(&FIELDS))).collect();
+        let headers: Vec<_> = (0..count).map(|_| self.field()).collect();
         let body = vec![BODY; usize::from(body) * 7];
-        self.begun += 1;
+        self.begun.push(method);
         let _ = self.tried(Kind::Sends, |client| client.connection.request(method, target, &headers, &body));
+    }
+
+    fn field(&self) -> (&'static str, &'static str) {
+        let more = self.opens;
+        self.net.decide(|draw| if more && draw.flag() { draw.pick(&MORE_FIELDS) } else { draw.pick(&FIELDS) })
     }
 
     fn put_request(&mut self) {
         let (method, target) = self.net.decide(|draw| (draw.pick(&METHODS), draw.pick(&TARGETS)));
+        self.begun.push(method);
         let _ = self.tried(Kind::Sends, |client| client.connection.put_request(method, target));
     }
 
+    fn put_request_for(&mut self) {
+        let (method, host) =
+            self.net.decide(|draw| (draw.pick(&METHODS), draw.pick(&["other.test", "a b", ""])));
+        self.begun.push(method);
+        let _ = self.tried(Kind::Sends, |client| client.connection.put_request_for(method, "/", host));
+    }
+
+    fn set_tunnel(&mut self) {
+        let (name, count) = self.net.decide(|draw| (draw.pick(&["far.test", "::2", "a b"]), draw.below(3)));
+        let headers: Vec<_> = (0..count).map(|_| self.field()).collect();
+        self.tunnels = true;
+        let _ =
+            self.tried(Kind::Sends, |client| client.connection.set_tunnel(Host::http(name, 80), &headers));
+    }
+
     fn put_header(&mut self) {
-        let (name, value) = self.net.decide(|draw| draw.pick(&FIELDS));
+        let (name, value) = self.field();
         let _ = self.tried(Kind::Sends, |client| client.connection.put_header(name, value.as_bytes()));
     }
 
@@ -158,7 +285,6 @@ impl<'a> Client<'a> {
             1 => RequestBody::Length(draw.byte().into()),
             _ => RequestBody::Chunked,
         });
-        self.begun += 1;
         let _ = self.tried(Kind::Sends, |client| client.connection.end_headers(body));
     }
 
@@ -210,7 +336,7 @@ impl<'a> Client<'a> {
 
     /// Sends a plain request and reads all of the answer.
     fn exchange(&mut self) -> Result<(), HttpError> {
-        self.begun += 1;
+        self.begun.push("GET");
         self.tried(Kind::Sends, |client| client.connection.request("GET", "/", &[], b""))?;
         self.tried(Kind::Reads, |client| client.connection.response()?.discard())
     }

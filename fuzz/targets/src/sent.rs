@@ -5,20 +5,21 @@ use connie_core::http::{BodyDecoder, Framing, Part};
 /// The only byte in bodies, so that a head that has come into one stands out.
 pub const BODY: u8 = b'~';
 
-/// Reads `sent`, which may be cut anywhere, and says how many requests begin in it.
+/// Reads `sent`, which may be cut anywhere, and gives the methods of the requests that begin in it, as far as they are there.
 ///
 /// # Panics
 ///
 /// Where a request is not one, has a field whose name is not among `names`, or has a body of other bytes than [`BODY`].
 #[track_caller]
-pub fn requests(sent: &[u8], names: &[&str]) -> usize {
-    let (mut rest, mut count) = (sent, 0);
+pub fn requests(sent: &[u8], names: &[&str]) -> Vec<String> {
+    let (mut rest, mut methods) = (sent, Vec::new());
     while !rest.is_empty() {
-        count += 1;
+        let method = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+        methods.push(String::from_utf8_lossy(method).into_owned());
         let Some((framing, length)) = head(rest, names) else { break };
         rest = body(framing, &rest[length..]);
     }
-    count
+    methods
 }
 
 /// How the body is framed, and the head's length; `None` where it is cut short.
