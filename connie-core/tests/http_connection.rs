@@ -420,7 +420,8 @@ mod kept_connections {
     fn end_where_the_request_asks_for_it() {
         let (mut script, mut clock, mut buffer) = (answering(OK), Clock::default(), [0; 512]);
         let mut connection = connect(&mut script, &mut clock, &mut buffer);
-        connection.request("GET", "/", &[("Connection", "close")], b"").unwrap();
+        let fields = [("Connection", "close"), ("Connection", "x"), ("A", "b")];
+        connection.request("GET", "/", &fields, b"").unwrap();
         assert!(connection.response().unwrap().will_close());
         assert_eq!(read_all(&mut connection).unwrap(), b"ok");
         assert!(!connection.is_open());

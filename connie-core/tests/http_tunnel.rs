@@ -79,6 +79,19 @@ fn a_request_that_fills_the_buffer_leaves_room_for_the_proxy_s_answer() {
     assert!(script.sent_text().ends_with(&"x".repeat(300)));
 }
 
+/// Were all of it in the buffer, the proxy's answer would find no room, and that would be told in place of what has happened.
+#[test]
+fn a_request_that_would_fill_the_buffer_is_not_repeated() {
+    let losing = Script::new([Say::Asked, bytes(OPENED), Say::Asked, bytes(OK), Say::Asked, Say::Reset]);
+    let (mut script, mut clock) = (Script::with_peers([losing, proxy(&[OPENED, OK])]), Clock::default());
+    let mut buffer = [0; 1024];
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    assert_eq!(get(&mut connection), Ok(200));
+    connection.request("PUT", "/", &[], &[b'x'; 880]).unwrap();
+    assert_eq!(connection.response().unwrap_err(), HttpError::Receive(AttemptError::Reset));
+}
+
 #[test]
 fn a_head_that_leaves_no_room_for_the_proxy_s_answer_is_told() {
     let sent = through([proxy(&[OPENED, OK])], |connection| {
