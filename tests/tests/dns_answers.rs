@@ -7,6 +7,7 @@ use connie_core::Families;
 use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
+use connie_std::resolve::Event;
 use connie_tests::lab::in_namespace;
 use connie_tests::servers::{DnsAnswer, DnsServer, Quirk, RecordType};
 
@@ -229,6 +230,30 @@ fn aliases_that_the_server_does_not_follow() {
     let told = look_up(&dns([&server]));
     told.has(V6, &[]);
     told.has(V4, &v4([7]));
+}
+
+#[test]
+fn an_answer_holds_as_long_as_the_shortest_of_its_parts() {
+    let server = server();
+    let ttl = |aaaa, a| {
+        name(&server, aaaa, a);
+        let told = look_up(&dns([&server]));
+        let ttl = |family| {
+            told.0.iter().find_map(|(_, event)| match event {
+                Event::Answered(answer) if answer.family == family => answer.ttl,
+                _ => None,
+            })
+        };
+        [ttl(V6), ttl(V4)].map(|ttl| ttl.map(|ttl| ttl.as_secs()))
+    };
+    server.set("a.test", RecordType::A, DnsAnswer::addresses(&v4([1])).ttl(30));
+    server.set("b.test", RecordType::Aaaa, DnsAnswer::addresses(&v6([1])).ttl(5));
+    assert_eq!(
+        ttl(DnsAnswer::alias("b.test").ttl(20), DnsAnswer::alias("a.test").ttl(20)),
+        [Some(5), Some(20)]
+    );
+    let direct = DnsAnswer::addresses(&v4([1])).ttl(70);
+    assert_eq!(ttl(DnsAnswer::no_data().ttl(9), direct), [Some(9), Some(70)]);
 }
 
 #[test]

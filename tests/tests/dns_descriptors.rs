@@ -3,9 +3,12 @@
 
 mod dns_support;
 
-use connie_std::OsClock;
+use std::net::{Ipv4Addr, TcpListener};
+
+use connie_core::Config;
 use connie_std::dns::{Dns, HttpsRecords};
 use connie_std::resolve::{Question, Resolve};
+use connie_std::{Options, OsClock, connect};
 use connie_tests::clock::{pause, poll_until};
 use connie_tests::descriptors::descriptors;
 use connie_tests::servers::{DnsAnswer, RecordType};
@@ -52,6 +55,23 @@ fn none_is_left_however_a_look_up_ends() {
     drop(lookup);
     assert_eq!(descriptors(), before, "after it was given up");
 
+    // Given up by a race that has its winner, and what it costs while it runs: no thread.
+    let web = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = web.local_addr().expect("an address").port();
+    let before_race = descriptors();
+    first.set("name.test", RecordType::A, DnsAnswer::addresses(&[Ipv4Addr::LOCALHOST.into()]));
+    let before_threads = threads();
+    let options = Options { resolver: resolver.clone().into(), ..Options::default() };
+    let winner = connect(("name.test", port), &options).expect("a connection");
+    assert_eq!(descriptors().sockets, before_race.sockets + 1, "the winner, and no question");
+    assert_eq!(threads(), before_threads);
+    drop((winner, web));
+    name(&first, DnsAnswer::silent(), DnsAnswer::silent());
+    let race = Config { deadline: Some(ms(300)), ..Config::all_at_once() };
+    resolver.cache.clear();
+    let error = connect(("name.test", port), &Options { race, ..options }).expect_err("nobody answers");
+    settles_at(before, &format!("after {error}"));
+
     // Given up in the middle of TCP.
     let late = DnsAnswer::addresses(&v4([1])).truncated();
     name(&first, late.clone(), late);
@@ -64,6 +84,10 @@ fn none_is_left_however_a_look_up_ends() {
     }));
     drop(lookup);
     settles_at(before, "after it was given up over TCP");
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("the threads").count()
 }
 
 /// The server, in this process too, closes its ends a moment later.

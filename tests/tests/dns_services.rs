@@ -158,6 +158,10 @@ fn aliases_of_a_service() {
     let told = look_up_https(&server);
     told.has_destinations(V4, &at(443, &v4([5, 1])));
     assert_eq!(told.services()[0].to_string(), "HTTPS record of name.test: alias of cdn.test");
+    // So it does where what the alias leads to has no record of use.
+    let no_use = https(1, "h2.test", &[(ALPN, H2), (NO_DEFAULT_ALPN, b"")]);
+    server.set("cdn.test", RecordType::Https, DnsAnswer::services(&[no_use]));
+    look_up_https(&server).has_destinations(V4, &at(443, &v4([5, 1])));
     // With records of its own, where "." is the alias's target.
     let record = https(1, ".", &[(PORT_KEY, &444_u16.to_be_bytes())]);
     server.set("cdn.test", RecordType::Https, DnsAnswer::services(&[record]));

@@ -297,6 +297,27 @@ fn the_second_connection_asks_nothing() {
     });
 }
 
+/// How long this thread has had a processor (Linux, Documentation/scheduler/sched-stats.rst: nanoseconds).
+fn on_processor() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("scheduler statistics");
+    Duration::from_nanos(text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number"))
+}
+
+#[test]
+fn waiting_for_name_servers_takes_no_processor_time() {
+    in_namespace(|lab| {
+        let (server, _web) = (name_server(lab), unattended());
+        // A datagram after half a second, and the rest over TCP after as long again.
+        set(&server, DnsAnswer::silent(), addresses([v4(1)]).truncated().after(ms(500)));
+        let options = options(&server, Config::all_at_once());
+        let before = on_processor();
+        let (connected, took) = timed(|| connect(("name.test", PORT), &options).expect("a connection"));
+        let used = on_processor() - before;
+        assert!(took >= ms(1_000) && used < ms(200), "{used:?} of {took:?}");
+        abandon(lab, connected);
+    });
+}
+
 #[test]
 fn why_a_name_was_not_resolved() {
     in_namespace(|lab| {

@@ -158,8 +158,7 @@ impl DnsLookup {
         };
         // A name that does not exist has no records of any kind (RFC 8020 section 2).
         let exists = error.as_ref().is_none_or(|error| error.kind != QueryError::NoSuchName);
-        let is_new = self.told[index] != Told::Answer(Vec::new());
-        if list.is_empty() && is_new && exists && self.waits(index, now) {
+        if list.is_empty() && exists && self.waits(index, now) {
             return;
         }
         let told = Told::Answer(list.clone());
