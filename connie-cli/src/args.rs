@@ -102,7 +102,7 @@ pub struct Racing {
     /// Addresses for a host, in place of a lookup; HOST may be '*'
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
-    /// Ask this name server in place of the system's resolver; several are asked in turn
+    /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in turn
     #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,
     /// The resolver that these make, which keeps what it has learnt from one connection to the next.

@@ -13,11 +13,12 @@
 //!
 //! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`Lookup`], not its drop.
 //! 2. **AAAA goes first**, then A "immediately" after it (RFC 8305 section 3). A family that was not asked for is not looked up.
-//! 3. **Answers are told as they come.** Each family that was asked for gets one [`Event::Answered`] or [`Event::Failed`], in
-//!    any order, neither held back for the other. That a name has no address of a family is an empty answer.
+//! 3. **Answers are told as they come.** Each family that was asked for gets an [`Event::Answered`] or [`Event::Failed`], in
+//!    any order, neither held back for the other. That a name has no address of a family is an empty answer. Where more is
+//!    learnt later, a family is answered again, and the newest answer takes the place of the others.
 //! 4. **Hints** ([`Event::Hinted`]) may come before the answer of their family, which takes their place. They never end the
 //!    wait for it.
-//! 5. **After the last answer nothing is left**: no descriptor, no time to wake at, and `poll` answers `None` for ever.
+//! 5. **When everything is told nothing is left**: no descriptor, no time to wake at, and `poll` answers `None` for ever.
 //! 6. **Waking for nothing is allowed**: `poll` may be called at any time. What it has to do when a descriptor is ready or
 //!    [`wake_at`](Lookup::wake_at) has come, it does then, and it does not spin: after it has answered `None`, `wake_at` is in
 //!    the future, and a descriptor that it watches is ready only where something new has come.
