@@ -63,6 +63,16 @@ fn a_dead_name_server_beside_a_good_one() {
 }
 
 #[test]
+fn what_was_learnt_serves_the_next_url() {
+    let (one, other, dns) =
+        (Server::serving("127.0.0.4:0", "one\n"), Server::serving("127.0.0.4:0", "other\n"), name_server());
+    let [one, other] = [&one, &other].map(|server| format!("http://name.test:{}/", server.port()));
+    let ran = connie(["get", &one, &other, "--dns-server", &dns.address().to_string()]);
+    ran.exits(0).prints("one\nother\n");
+    assert_eq!(dns.asked("name.test", RecordType::A), 1, "{:?}", dns.queries());
+}
+
+#[test]
 fn addresses_that_are_given_beat_the_name_server() {
     let (server, dns) = (Server::serving("127.0.0.4:0", "a page\n"), name_server());
     let entry = format!("name.test:{}:127.0.0.4", server.port());

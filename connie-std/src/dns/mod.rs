@@ -37,8 +37,8 @@
 //! # What it does not
 //!
 //! Names are taken as they are: the `search` list and `ndots` of resolv.conf are not applied. Names that only the system knows (mDNS,
-//! NIS, a VPN's own resolver) are for the system's resolver. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS,
-//! and no DNSSEC.
+//! NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
+//! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod cache;
 mod config;
