@@ -1,0 +1,139 @@
+//! The host's side of semihosting: what it is asked and told by (Arm, "Semihosting for AArch32 and AArch64").
+
+use core::fmt::{self, Write};
+
+use super::stack;
+use cortex_m_semihosting::hio::{self, HostStream};
+use cortex_m_semihosting::{nr, syscall, syscall1};
+use static_cell::ConstStaticCell;
+
+/// `SYS_EXIT_EXTENDED`
+const EXIT_EXTENDED: usize = 0x20;
+/// `ADP_Stopped_ApplicationExit`
+const APPLICATION_EXIT: usize = 0x20026;
+
+/// The longest command line that is read.
+const LONGEST: usize = 1024;
+
+/// A stream of the host's. Text is collected into lines, since each call stops the processor; what is left goes out on drop.
+pub struct Stream {
+    host: Option<HostStream>,
+    line: heapless::Vec<u8, 256>,
+}
+
+impl Stream {
+    /// The host's standard output: for the page alone.
+    #[must_use]
+    pub fn output() -> Self {
+        Stream { host: hio::hstdout().ok(), line: heapless::Vec::new() }
+    }
+
+    /// The host's standard error: for everything else.
+    #[must_use]
+    pub fn error() -> Self {
+        Stream { host: hio::hstderr().ok(), line: heapless::Vec::new() }
+    }
+
+    /// Writes bytes. A host that does not take them cannot be told so either.
+    pub fn put(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for byte in piece {
+                if self.line.push(*byte).is_err() {
+                    self.flush();
+                    let _ = self.line.push(*byte);
+                }
+            }
+            if piece.ends_with(b"\n") {
+                self.flush();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(host) = &mut self.host {
+            let _ = host.write_all(&self.line);
+        }
+        self.line.clear();
+    }
+}
+
+impl Write for Stream {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// A line to the host's standard error.
+pub fn say(line: fmt::Arguments<'_>) {
+    let mut stream = Stream::error();
+    let _ = writeln!(stream, "{line}");
+}
+
+/// The command line: the path of the program and its arguments. `None` where it is too long, or not UTF-8, or was taken before.
+#[must_use]
+pub fn command_line() -> Option<&'static str> {
+    static ROOM: ConstStaticCell<[u8; LONGEST]> = ConstStaticCell::new([0; LONGEST]);
+
+    let room = ROOM.try_take()?;
+    let mut block = [room.as_mut_ptr() as usize, room.len()];
+    // SAFETY: `SYS_GET_CMDLINE` takes a block of a buffer and its length, writes a string that ends with a zero into the buffer, and
+    // its length, which does not count the zero, into the block. The buffer is ours for ever.
+    let failed = unsafe { syscall1(nr::GET_CMDLINE, (&raw mut block).expose_provenance()) };
+    if failed != 0 {
+        return None;
+    }
+    // Written by the host behind the compiler's back; a zero ends the text for certain.
+    let [_, length] = unsafe { (&raw const block).read_volatile() };
+    let text = room.get(..length)?;
+    core::str::from_utf8(text.split(|byte| *byte == 0).next()?).ok()
+}
+
+/// Ticks of the host since it started the machine: `SYS_ELAPSED`. The only number here that is another one at each start.
+#[must_use]
+pub fn elapsed() -> u64 {
+    let mut ticks = [0_u32; 2];
+    // SAFETY: `SYS_ELAPSED` writes two words, the low one first.
+    unsafe { syscall1(nr::ELAPSED, (&raw mut ticks).expose_provenance()) };
+    let [low, high] = ticks;
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Tells how much of the stack was used, and ends the program.
+pub fn finish(code: u8) -> ! {
+    say(format_args!("stack: {} of {} bytes used", stack::high_water(), stack::room()));
+    exit(code)
+}
+
+/// Ends the program with an exit code of the host's.
+pub fn exit(code: u8) -> ! {
+    let block = [APPLICATION_EXIT, usize::from(code)];
+    // SAFETY: `SYS_EXIT_EXTENDED` reads a block of a reason and a code.
+    unsafe { syscall(EXIT_EXTENDED, &block) };
+    // Without a debugger there is no way out.
+    loop {
+        cortex_m::asm::bkpt();
+    }
+}
+
+#[cortex_m_rt::exception]
+// SAFETY: the handler touches nothing of the program's; it tells the host and ends.
+unsafe fn HardFault(_frame: &cortex_m_rt::ExceptionFrame) -> ! {
+    say(format_args!("firmware: a hard fault; this is a bug"));
+    exit(101)
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    match info.location() {
+        Some(place) => say(format_args!("firmware: panic at {}:{}", place.file(), place.line())),
+        None => say(format_args!("firmware: panic")),
+    }
+    exit(101)
+}

@@ -1,0 +1,290 @@
+//! The command line: what to fetch, from where, and who we are on the network.
+//!
+//! A microcontroller has no command line of its own; QEMU and debuggers hand one over by semihosting. Everything here is a function of
+//! text, borrows from it and allocates nothing.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::SplitAsciiWhitespace;
+use core::time::Duration;
+
+use heapless::Vec;
+
+/// The most addresses that `--addresses` takes.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// How to call the firmware, in one line.
+pub const USAGE: &str = "usage: [--ip dhcp|slaac|ADDRESS/PREFIX[,...]] [--gateway ADDRESS[,ADDRESS]] [--dns ADDRESS] \
+    [--addresses ADDRESS[,...]] [--max-time SECONDS] http://HOST[:PORT][/PATH]";
+
+/// What the firmware is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine<'a> {
+    /// What to fetch.
+    pub url: Url<'a>,
+    /// Who we are in IPv4. `None`: nobody.
+    pub v4: Option<Own<Ipv4Addr>>,
+    /// The same for IPv6.
+    pub v6: Option<Own<Ipv6Addr>>,
+    /// The way out, where DHCP does not say.
+    pub gateway_v4: Option<Ipv4Addr>,
+    /// The way out, where no router advertises itself.
+    pub gateway_v6: Option<Ipv6Addr>,
+    /// The name server, where DHCP does not say, or in its place.
+    pub dns: Option<IpAddr>,
+    /// The host's addresses; empty where a name server is to be asked.
+    pub addresses: Vec<IpAddr, MAX_ADDRESSES>,
+    /// How long all of it may take, from the start.
+    pub max_time: Duration,
+}
+
+/// How we come by an address of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own<A> {
+    /// From the network: DHCP for IPv4, router advertisements for IPv6.
+    Automatic,
+    /// This one, in a network of this prefix length.
+    Static(A, u8),
+}
+
+/// An `http` URL in its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Url<'a> {
+    /// The host: a name or an address, IPv6 without its brackets.
+    pub host: &'a str,
+    /// The port, 80 where the URL has none.
+    pub port: u16,
+    /// Path and query, at least `/`.
+    pub path: &'a str,
+}
+
+impl Url<'_> {
+    /// The host where it is an address.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+/// What is wrong with a command line. Prints as one line that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error<'a> {
+    /// There is no URL.
+    NoUrl,
+    /// There is a second one.
+    SecondUrl(&'a str),
+    /// The URL is not one that this program fetches.
+    BadUrl(&'a str),
+    /// There is no such option.
+    UnknownOption(&'a str),
+    /// The option's value is missing.
+    NoValue(&'a str),
+    /// The option's value is not one: the option, the value, and what it takes.
+    BadValue(&'a str, &'a str, &'static str),
+    /// The option was given more than once, or twice for one family.
+    Twice(&'a str),
+    /// More addresses than there is room for.
+    TooManyAddresses,
+    /// The name of the host must be looked up, and there is nobody to ask.
+    NoNameServer(&'a str),
+    /// This build has no way to do it: what, and the feature that brings it.
+    NotBuilt(&'static str, &'static str),
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::NoUrl => write!(f, "no URL; {USAGE}"),
+            Error::SecondUrl(text) => write!(f, "{text}: a URL was given already; give one"),
+            Error::BadUrl(text) => {
+                write!(f, "{text}: not a URL that can be fetched; give http://HOST[:PORT][/PATH]")
+            }
+            Error::UnknownOption(option) => write!(f, "{option}: no such option; {USAGE}"),
+            Error::NoValue(option) => write!(f, "{option}: wants a value; {USAGE}"),
+            Error::BadValue(option, value, wanted) => write!(f, "{option} {value}: give {wanted}"),
+            Error::Twice(option) => {
+                write!(f, "{option}: given twice; give it once, with one value for each family")
+            }
+            Error::TooManyAddresses => write!(f, "--addresses: give at most {MAX_ADDRESSES}"),
+            Error::NoNameServer(host) => write!(
+                f,
+                "{host}: a name, and nobody to ask for its addresses; give --dns ADDRESS, --ip dhcp, or --addresses"
+            ),
+            Error::NotBuilt(what, feature) => {
+                write!(f, "{what}: not in this firmware; build it with the feature {feature}")
+            }
+        }
+    }
+}
+
+/// Reads a command line. The first word is the path of the program, as a debugger gives it, and is passed over.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<CommandLine<'_>, Error<'_>> {
+    let mut words = text.split_ascii_whitespace();
+    words.next();
+    let mut parsed = Parsed::default();
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            parsed.option(word, &mut words)?;
+        } else if parsed.url.is_some() {
+            return Err(Error::SecondUrl(word));
+        } else {
+            parsed.url = Some(url(word)?);
+        }
+    }
+    parsed.check()
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Parsed<'a> {
+    url: Option<Url<'a>>,
+    v4: Option<Own<Ipv4Addr>>,
+    v6: Option<Own<Ipv6Addr>>,
+    gateway_v4: Option<Ipv4Addr>,
+    gateway_v6: Option<Ipv6Addr>,
+    dns: Option<IpAddr>,
+    addresses: Vec<IpAddr, MAX_ADDRESSES>,
+    max_time: Option<Duration>,
+}
+
+impl<'a> Parsed<'a> {
+    fn option(&mut self, option: &'a str, words: &mut SplitAsciiWhitespace<'a>) -> Result<(), Error<'a>> {
+        let known = ["--ip", "--gateway", "--dns", "--addresses", "--max-time"];
+        if !known.contains(&option) {
+            return Err(Error::UnknownOption(option));
+        }
+        let value = words.next().ok_or(Error::NoValue(option))?;
+        match option {
+            "--ip" => value.split(',').try_for_each(|one| self.own(option, one)),
+            "--gateway" => value.split(',').try_for_each(|one| self.gateway(option, one)),
+            "--dns" => set(&mut self.dns, option, address(option, value)?),
+            "--addresses" => value.split(',').try_for_each(|one| {
+                self.addresses.push(address(option, one)?).map_err(|_| Error::TooManyAddresses)
+            }),
+            _ => {
+                let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+                let seconds = seconds.ok_or(Error::BadValue(option, value, "whole seconds, 1 to 3600"))?;
+                set(&mut self.max_time, option, Duration::from_secs(seconds))
+            }
+        }
+    }
+
+    fn own(&mut self, option: &'a str, value: &'a str) -> Result<(), Error<'a>> {
+        let bad =
+            Error::BadValue(option, value, "dhcp, slaac, or an address and its prefix such as 10.77.0.2/24");
+        match value {
+            "dhcp" if cfg!(feature = "dhcp") => set(&mut self.v4, option, Own::Automatic),
+            "dhcp" => Err(Error::NotBuilt("--ip dhcp", "dhcp")),
+            "slaac" if cfg!(feature = "slaac") => set(&mut self.v6, option, Own::Automatic),
+            "slaac" => Err(Error::NotBuilt("--ip slaac", "slaac")),
+            _ => {
+                let (address, prefix) = value.split_once('/').ok_or(bad)?;
+                let prefix = prefix.parse().map_err(|_| bad)?;
+                match address.parse().map_err(|_| bad)? {
+                    IpAddr::V4(address) if prefix <= 32 && is_host_v4(address) => {
+                        set(&mut self.v4, option, Own::Static(address, prefix))
+                    }
+                    IpAddr::V6(address) if prefix <= 128 && is_host_v6(address) => {
+                        set(&mut self.v6, option, Own::Static(address, prefix))
+                    }
+                    _ => Err(bad),
+                }
+            }
+        }
+    }
+
+    fn gateway(&mut self, option: &'a str, value: &'a str) -> Result<(), Error<'a>> {
+        match address(option, value)? {
+            IpAddr::V4(address) => set(&mut self.gateway_v4, option, address),
+            IpAddr::V6(address) => set(&mut self.gateway_v6, option, address),
+        }
+    }
+
+    /// The whole, with what was not said filled in.
+    fn check(self) -> Result<CommandLine<'a>, Error<'a>> {
+        let url = self.url.ok_or(Error::NoUrl)?;
+        let (v4, v6) = match (self.v4, self.v6) {
+            (None, None) if cfg!(feature = "dhcp") => (Some(Own::Automatic), None),
+            (None, None) => return Err(Error::NoValue("--ip")),
+            own => own,
+        };
+        let is_name = url.address().is_none() && self.addresses.is_empty();
+        if is_name && !cfg!(feature = "dns") {
+            return Err(Error::NotBuilt("looking up a name", "dns"));
+        }
+        if is_name && self.dns.is_none() && v4 != Some(Own::Automatic) {
+            return Err(Error::NoNameServer(url.host));
+        }
+        Ok(CommandLine {
+            url,
+            v4,
+            v6,
+            gateway_v4: self.gateway_v4,
+            gateway_v6: self.gateway_v6,
+            dns: self.dns,
+            addresses: self.addresses,
+            max_time: self.max_time.unwrap_or(Duration::from_secs(30)),
+        })
+    }
+}
+
+fn set<'a, T>(place: &mut Option<T>, option: &'a str, value: T) -> Result<(), Error<'a>> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::Twice(option)),
+    }
+}
+
+fn address<'a>(option: &'a str, value: &'a str) -> Result<IpAddr, Error<'a>> {
+    let address = value.parse().ok().filter(|address| match address {
+        IpAddr::V4(address) => is_host_v4(*address),
+        IpAddr::V6(address) => is_host_v6(*address),
+    });
+    address.ok_or(Error::BadValue(option, value, "an IPv4 or IPv6 address, without brackets, port or zone"))
+}
+
+/// Whether it can be the address of one host. smoltcp panics where it is given another as its own.
+fn is_host_v4(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
+}
+
+fn is_host_v6(address: Ipv6Addr) -> bool {
+    // An IPv4-mapped one would be an IPv4 address in disguise.
+    !(address.is_unspecified() || address.is_multicast() || address.to_ipv4_mapped().is_some())
+}
+
+fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
+    let bad = Error::BadUrl(text);
+    let rest = text.strip_prefix("http://").ok_or(bad)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A query may follow the host directly (RFC 3986 section 3), but a request's target begins with a slash. A fragment never is
+    // part of one, and credentials are not sent by this program.
+    if path.starts_with('?') || path.contains('#') || authority.contains('@') {
+        return Err(bad);
+    }
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, port) = rest.split_once(']').ok_or(bad)?;
+        host.parse::<Ipv6Addr>().map_err(|_| bad)?;
+        (host, port)
+    } else {
+        authority.split_at(authority.find(':').unwrap_or(authority.len()))
+    };
+    let port = match port.strip_prefix(':') {
+        // "http://host:/" is allowed by RFC 3986 section 3.2.3 and means the default.
+        Some("") => 80,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok().filter(|port| *port != 0).ok_or(bad)?
+        }
+        None if port.is_empty() => 80,
+        _ => return Err(bad),
+    };
+    // 253 characters is the longest name that DNS can carry (RFC 1035 section 2.3.4).
+    if host.is_empty() || host.len() > 253 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad);
+    }
+    Ok(Url { host, port, path: if path.is_empty() { "/" } else { path } })
+}

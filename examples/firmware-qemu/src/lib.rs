@@ -1,0 +1,17 @@
+//! What the firmware for the board LM3S6965EVB is made of.
+//!
+//! - [`command_line`]: what to do.
+//! - [`stellaris`]: the driver of the Ethernet controller.
+//! - `board`: the rest of the board: clock, sleep, console, exit. Only in a build for a microcontroller.
+//! - [`net`]: an address of our own, and the addresses of the host.
+//!
+//! The first two are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
+
+#![no_std]
+
+#[cfg(target_os = "none")]
+pub mod board;
+pub mod command_line;
+#[cfg(target_os = "none")]
+pub mod net;
+pub mod stellaris;
