@@ -52,6 +52,8 @@ packages() {
     command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
     [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)
     [ -x /usr/sbin/dnsmasq ] || command -v dnsmasq >/dev/null || need+=(dnsmasq-base)
+    [ -x /usr/sbin/nft ] || command -v nft >/dev/null || need+=(nftables)
+    command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
     [ ${#need[@]} -eq 0 ] && return 0
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         printf 'installing %s\n' "${need[*]}"
@@ -103,6 +105,12 @@ cross() {
             --features "$features" -- -D warnings
     done
     has thumbv7m-none-eabi || return 0
+    # What the tests run is built by them, with everything in it.
+    step "lint the firmware" cargo clippy -q $LOCKED -p connie-firmware-qemu --target thumbv7m-none-eabi -- -D warnings
+    for features in "" dns dhcp slaac; do
+        step "lint the firmware with the features '$features'" cargo clippy -q $LOCKED -p connie-firmware-qemu \
+            --target thumbv7m-none-eabi --no-default-features --features "$features" -- -D warnings
+    done
     local level
     for level in z s; do
         # Links only where no path leads to a panic.

@@ -2,6 +2,7 @@
 //!
 //! - [`lab`]: a private network with remote addresses that accept, refuse, are silent or far away.
 //! - [`servers`]: web servers, silent listeners and black holes on loopback addresses or inside a laboratory.
+//! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU.
 //! - [`descriptors`]: how many files and sockets this process holds open.
 //! - [`clock`]: real time, for tests.
 //! - [`skip()`]: what a test says that cannot run here.
@@ -11,6 +12,8 @@
 pub mod clock;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
+#[cfg(target_os = "linux")]
+pub mod firmware;
 #[cfg(target_os = "linux")]
 pub mod lab;
 #[cfg(target_os = "linux")]

@@ -12,4 +12,5 @@ pub use black_hole::{BlackHole, ClosedPort, closed_port};
 pub use dns::{DnsAnswer, DnsQuery, DnsServer, Quirk, RecordType, https};
 pub use live::{Live, LiveCounts};
 pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, free_port};
+pub(crate) use programs::{command_for, find};
 pub use tls::{Authority, Identity, PemFile, Served, TlsServer};

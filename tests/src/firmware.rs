@@ -1,0 +1,331 @@
+//! The firmware of `examples/firmware-qemu`: built, and run in QEMU on a TAP device of a [laboratory](crate::lab).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::clock::{poll_until, timed};
+use crate::lab::Lab;
+use crate::servers::{command_for, find};
+use crate::skip;
+
+/// What the firmware is built for.
+pub const TARGET: &str = "thumbv7m-none-eabi";
+
+/// The host's address on the link to the firmware, and its router.
+pub const HOST_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The same for IPv6.
+pub const HOST_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 77, 0, 0, 0, 0, 0, 1);
+/// The firmware's own addresses and its routers, as its command line takes them.
+pub const STATIC: &str = "--ip 10.77.0.2/24,fd00:4d::2/64 --gateway 10.77.0.1,fd00:4d::1";
+
+/// The TAP device.
+const DEVICE: &str = "fw0";
+/// A run that takes longer has hung: the firmware itself gives up after 30 s.
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// Which parts of the firmware are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// All.
+    All,
+    /// Addresses only from the command line.
+    NoDnsNoDhcp,
+    /// These features.
+    Features(&'static str),
+}
+
+/// Builds a program of `examples/firmware-qemu` as small as it gets, and says where it is.
+///
+/// # Errors
+/// What is missing, or what cargo says.
+pub fn build(program: &str, parts: Parts) -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // A directory for each choice of parts, so that one build does not undo another.
+    let target = match parts {
+        Parts::All => target,
+        Parts::NoDnsNoDhcp => target.join("firmware").join("none"),
+        Parts::Features(features) => target.join("firmware").join(features.replace(',', "-")),
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", remap(&root));
+    cargo.args(["build", "--quiet", "--locked", "-p", "connie-firmware-qemu", "--bin", program]);
+    cargo.args(["--target", TARGET, "--profile", "size"]);
+    match parts {
+        Parts::All => {}
+        Parts::NoDnsNoDhcp => _ = cargo.arg("--no-default-features"),
+        Parts::Features(features) => _ = cargo.args(["--no-default-features", "--features", features]),
+    }
+    let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(target.join(TARGET).join("size").join(program))
+}
+
+/// The compiler writes the path of each source file into the program, for panics. Without the part that differs from machine to machine
+/// the program has the same size on each.
+fn remap(root: &Path) -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    let registry = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
+    let sources = registry.into_iter().flatten().flatten().map(|entry| entry.path());
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let prefixes = sources.chain([root]).map(|path| format!("--remap-path-prefix={}/=", path.display()));
+    prefixes.collect::<Vec<_>>().join("\u{1f}")
+}
+
+/// The firmware, ready to run.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    program: PathBuf,
+    qemu: PathBuf,
+}
+
+impl Firmware {
+    /// Builds `program` with all its parts. `None` where there is no QEMU or no compiler for the target: the test is
+    /// [skipped](skip()) and should return. Call it outside of the laboratory, in which there is no network to download anything.
+    ///
+    /// # Panics
+    /// When it does not build.
+    #[must_use]
+    #[track_caller]
+    pub fn build(program: &str) -> Option<Self> {
+        let Some(qemu) = find("qemu-system-arm") else {
+            skip("qemu-system-arm", "apt-get install qemu-system-arm");
+            return None;
+        };
+        let known = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+        let library = known.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        if !library.is_ok_and(|path| Path::new(&path).is_dir()) {
+            skip(TARGET, &format!("rustup target add {TARGET}"));
+            return None;
+        }
+        match build(program, Parts::All) {
+            Ok(program) => Some(Self { program, qemu }),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The firmware in a file.
+    ///
+    /// # Errors
+    /// When there is no QEMU.
+    pub fn at(program: PathBuf) -> Result<Self, String> {
+        let qemu = find("qemu-system-arm").ok_or("no qemu-system-arm: apt-get install qemu-system-arm")?;
+        Ok(Self { program, qemu })
+    }
+
+    /// Runs it to its end with this command line, on the link that [`link`] has made. Call it from a thread inside the laboratory.
+    ///
+    /// # Panics
+    /// When QEMU does not run, or has not ended after 45 s.
+    #[track_caller]
+    pub fn run(&self, arguments: &str) -> Run {
+        let mut command = command_for(&self.qemu);
+        command.args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none", "-serial", "none"]);
+        // Without -nic QEMU makes a network of its own, which reaches the host's.
+        command.arg("-nic").arg(format!(
+            "tap,ifname={DEVICE},script=no,downscript=no,model=stellaris,mac=02:00:00:00:4d:02"
+        ));
+        command.args(["-semihosting-config", "enable=on,target=native"]);
+        // The firmware gets the path before its arguments, as one text: without a directory there is no space in it.
+        command.current_dir(self.program.parent().unwrap_or(Path::new(".")));
+        command.arg("-kernel").arg(self.program.file_name().unwrap_or_default()).args(["-append", arguments]);
+        finish(command)
+    }
+
+    /// Whether what [`run_by_scripts`](Self::run_by_scripts) needs is here; the test is [skipped](skip()) otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn has_servers(&self) -> bool {
+        let missing =
+            ["dnsmasq", "python3", "unshare", "ip"].into_iter().find(|program| find(program).is_none());
+        if let Some(program) = missing {
+            skip(program, "apt-get install dnsmasq-base python3 util-linux iproute2");
+            return false;
+        }
+        let Err(error) = std::fs::OpenOptions::new().write(true).open("/dev/net/tun") else { return true };
+        skip(
+            &format!("/dev/net/tun ({error})"),
+            "run as root, or let users open it: chmod 0666 /dev/net/tun",
+        );
+        false
+    }
+
+    /// Runs it as a user does: by the scripts beside its source, in a network of their own.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    #[track_caller]
+    pub fn run_by_scripts(&self, arguments: &str) -> Run {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/firmware-qemu");
+        let mut command = Command::new("./network.sh");
+        command.current_dir(scripts).arg("./qemu.sh").arg(&self.program).args(arguments.split(' '));
+        finish(command)
+    }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+fn finish(mut command: Command) -> Run {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (output, errors) = (child.stdout.take(), child.stderr.take());
+    let page = std::thread::spawn(move || everything(output));
+    let report = std::thread::spawn(move || everything(errors));
+    let mut status = None;
+    let (ended, time) = timed(|| {
+        poll_until(LIMIT, || {
+            status = child.try_wait().expect("a child can be asked");
+            status.is_some()
+        })
+    });
+    if !ended {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let page = page.join().expect("a thread that reads");
+    let report = String::from_utf8_lossy(&report.join().expect("a thread that reads")).into_owned();
+    let code = status.and_then(|status| status.code());
+    // QEMU's own word, at every start of this board.
+    let report = report.replace("Timer with period zero, disabling\n", "");
+    let run = Run { code, page, report, time };
+    assert!(ended, "the firmware has not ended within {LIMIT:?}: {run}");
+    run
+}
+
+fn everything(stream: Option<impl std::io::Read>) -> Vec<u8> {
+    let mut all = Vec::new();
+    // What was read before an error counts.
+    let _ = stream.map(|mut stream| stream.read_to_end(&mut all));
+    all
+}
+
+/// Makes the link to the firmware in a laboratory: a TAP device, on which the host has [`HOST_V4`] and [`HOST_V6`]. The laboratory's
+/// remote addresses lie behind the host.
+///
+/// # Panics
+/// When the kernel does not take it.
+#[track_caller]
+pub fn link(lab: &Lab) {
+    lab.ip(&format!("tuntap add dev {DEVICE} mode tap"));
+    // Each time QEMU opens the device, the kernel would ask for a second whether somebody has its link-local address, and a router
+    // cannot advertise itself without one.
+    lab.set_sysctl(&format!("net/ipv6/conf/{DEVICE}/accept_dad"), "0");
+    lab.ip(&format!(
+        "link set {DEVICE} up\n\
+         addr add {HOST_V4}/24 dev {DEVICE}\n\
+         addr add {HOST_V6}/64 dev {DEVICE} nodad"
+    ));
+}
+
+/// The name of the link's device, for a server that wants to know.
+#[must_use]
+pub fn device() -> &'static str {
+    DEVICE
+}
+
+/// What a run of the firmware has come to.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The exit code. `None` where QEMU was killed.
+    pub code: Option<i32>,
+    /// What it wrote to standard output: the page.
+    pub page: Vec<u8>,
+    /// What it wrote to standard error.
+    pub report: String,
+    /// How long it took, with QEMU's own start.
+    pub time: Duration,
+}
+
+/// A row of the waterfall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The address.
+    pub address: IpAddr,
+    /// How the attempt ended, such as `refused`.
+    pub outcome: String,
+    /// When it ended, counted from the race's start.
+    pub ended: Duration,
+    /// Whether it was a second attempt beside another.
+    pub hedge: bool,
+}
+
+impl Run {
+    /// The address that won.
+    #[must_use]
+    pub fn winner(&self) -> Option<IpAddr> {
+        let rows = self.rows();
+        rows.iter().find(|row| row.outcome == "established").map(|row| row.address)
+    }
+
+    /// The rows of the waterfall that are attempts.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        self.report.lines().filter_map(row).collect()
+    }
+
+    /// How the attempts to an address ended, in the order of their start.
+    #[must_use]
+    pub fn outcomes(&self, address: IpAddr) -> Vec<String> {
+        let rows = self.rows().into_iter().filter(|row| row.address == address);
+        rows.map(|row| row.outcome).collect()
+    }
+
+    /// The most bytes of stack that were in use.
+    #[must_use]
+    pub fn stack(&self) -> Option<u64> {
+        let line = self.report.lines().find_map(|line| line.strip_prefix("stack: "))?;
+        line.split(' ').next()?.parse().ok()
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {:?}, {} bytes, {:?}\n{}", self.code, self.page.len(), self.time, self.report)
+    }
+}
+
+/// `+ 10.9.0.1  timed out  250.0 ms  ───×` as a row.
+fn row(line: &str) -> Option<Row> {
+    let mut columns =
+        line.trim_start_matches([' ', '+']).split("  ").map(str::trim).filter(|it| !it.is_empty());
+    let address = columns.next()?.parse().ok()?;
+    let outcome = columns.next()?.to_owned();
+    let (number, unit) = columns.next()?.split_once(' ')?;
+    let number: f64 = number.parse().ok()?;
+    let scale = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return None,
+    };
+    let ended = Duration::try_from_secs_f64(number * scale).ok()?;
+    Some(Row { address, outcome, ended, hedge: line.starts_with('+') })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_from_a_waterfall() {
+        let waterfall = "connected to 10.9.0.2:80 in 250 ms (3 attempts)\n\n\
+            \x20 first address  known         0.3 ms  ·\n\
+            \x20 fd00:9::1      timed out   12.50 ms   ━━●\n\
+            + 10.9.0.2       established  250 ms   ━━━━━●\n\
+            \x20                                     ├───\n";
+        let run = Run { code: Some(0), page: Vec::new(), report: waterfall.into(), time: Duration::ZERO };
+        let [v6, v4]: [IpAddr; 2] = ["fd00:9::1", "10.9.0.2"].map(|address| address.parse().unwrap());
+        let row = |address, outcome: &str, micros, hedge| Row {
+            address,
+            outcome: outcome.into(),
+            ended: Duration::from_micros(micros),
+            hedge,
+        };
+        assert_eq!(run.rows(), [row(v6, "timed out", 12_500, false), row(v4, "established", 250_000, true)]);
+        assert_eq!((run.winner(), run.outcomes(v6)), (Some(v4), vec!["timed out".to_owned()]));
+    }
+}
