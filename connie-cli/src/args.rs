@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
-use connie_std::dns::{self, Dns};
+use connie_std::dns::{self, Dns, HttpsRecords};
 use connie_std::resolve::Resolver;
 use connie_std::{MAX_SOCKETS, Options, Override};
 
@@ -105,9 +105,9 @@ pub struct Racing {
     /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in turn
     #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,
-    /// The resolver that these make, which keeps what it has learnt from one connection to the next.
+    /// What these make, which keeps what it has learnt from one connection to the next.
     #[arg(skip)]
-    resolver: OnceCell<Resolver>,
+    dns: OnceCell<Dns>,
     /// Give the race up after SECONDS [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
@@ -174,14 +174,23 @@ impl Racing {
             deadline: connect_timeout.into_iter().chain(max_time).min(),
             ..preset
         };
-        Options { race, resolver: self.resolver().clone(), overrides: self.resolve.clone(), ..defaults }
+        Options {
+            race,
+            resolver: self.resolver(HttpsRecords::default()),
+            overrides: self.resolve.clone(),
+            ..defaults
+        }
     }
 
-    fn resolver(&self) -> &Resolver {
-        self.resolver.get_or_init(|| match &*self.dns_server {
+    /// Where addresses come from, with the records of HTTPS servers asked for as `records` says.
+    pub fn resolver(&self, records: HttpsRecords) -> Resolver {
+        match &*self.dns_server {
             [] => Resolver::System,
-            servers => Dns::new(servers.iter().copied()).into(),
-        })
+            servers => {
+                let dns = self.dns.get_or_init(|| Dns::new(servers.iter().copied()));
+                Dns { https_records: records, ..dns.clone() }.into()
+            }
+        }
     }
 
     /// Whether an option gives the addresses of `host`.

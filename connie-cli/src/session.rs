@@ -4,10 +4,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection, HttpError};
-use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
-use connie_std::{OsSocket, OsStack, OsWaiter};
 #[cfg(feature = "tls")]
-use connie_std::{TlsConnector, TlsSocket, TlsStack};
+use connie_std::dns::HttpsRecords;
+use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
+#[cfg(feature = "tls")]
+use connie_std::{Options, TlsConnector, TlsSocket, TlsStack};
+use connie_std::{OsSocket, OsStack, OsWaiter};
 
 use crate::args::Get;
 #[cfg(feature = "tls")]
@@ -198,8 +200,10 @@ impl<'a> Session<'a> {
         left: Option<Duration>,
     ) -> Result<Box<dyn Exchange>, Error> {
         let tls = self.tls()?;
+        let resolver = self.args.race.resolver(HttpsRecords::Always);
         let (raced, winner) = run(host, port, &self.args.race, left, |options| {
-            let won = tls.connect_socket((host, port), options);
+            let options = Options { resolver, ..options.clone() };
+            let won = tls.connect_socket((host, port), &options);
             won.map(|(stack, socket, _, report)| ((stack, socket), report))
         });
         self.told(raced);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_tests::clock::timed;
 use connie_tests::lab::{Behaviour, HOST_V4, in_namespace, ms, v4, v6};
-use connie_tests::servers::{DnsAnswer, DnsServer, Live, Nginx, RecordType, https};
+use connie_tests::servers::{Authority, DnsAnswer, DnsServer, Live, Nginx, RecordType, TlsServer, https};
 
 use crate::server::Server;
 use crate::support::{Ran, connie};
@@ -128,6 +128,25 @@ fn service_records_are_told() {
         }
         assert!(out.contains("10.9.0.2"), "{out}");
     });
+}
+
+/// The URL's port is closed; the record of its own port leads to another host and port, and the certificate is still that of the URL.
+#[test]
+fn an_https_page_by_its_service_record() {
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certify(&["name.test"]), |served| {
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")?;
+        served.close()
+    });
+    let dns = name_server();
+    dns.host("web.test", &[server.address().ip()]);
+    let record = https(1, "web.test", &[(3, &server.address().port().to_be_bytes())]);
+    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(&[record]));
+    let (asked, file) = (dns.address().to_string(), authority.file());
+    let trusted = ["--cacert", file.path().to_str().expect("a path in text")];
+    let ran = connie(["get", "-v", "https://name.test:1/", "--dns-server", &asked].iter().chain(&trusted));
+    ran.exits(0).prints("page").says("* HTTPS record of _1._https.name.test: web.test port");
 }
 
 #[test]
