@@ -77,6 +77,21 @@ impl Prefix {
         self.length
     }
 
+    /// Whether a translator with this prefix can reach `ip`. None reaches what has no meaning beyond a link or a host, and one with the
+    /// Well-Known Prefix no private network either: it "MUST NOT be used to represent non-global IPv4 addresses" (RFC 6052 section
+    /// 3.1).
+    #[must_use]
+    pub fn reaches(&self, ip: Ipv4Addr) -> bool {
+        let local = ip.is_loopback()
+            || ip.is_link_local()
+            || ip.is_multicast()
+            || ip.is_broadcast()
+            // "This host on this network" (RFC 6890 section 2.2.2).
+            || ip.octets().first() == Some(&0);
+        let private = ip.is_private() && *self == Self::WELL_KNOWN;
+        !(local || private)
+    }
+
     /// The IPv6 address of `ip` under this prefix, with a suffix of zeros (RFC 6052 section 2.2).
     ///
     /// ```
@@ -195,6 +210,25 @@ mod tests {
         assert_eq!(prefix.extract(v6("2001:db8:122:c000:102:2100::")), None, "the octet u");
         // "The suffix ... SHOULD be set to zero" and is not looked at.
         assert_eq!(prefix.extract(v6("2001:db8:122:c000:2:2100::7")), Some(Ipv4Addr::new(192, 0, 2, 33)));
+    }
+
+    #[test]
+    fn what_is_local_is_not_reached_through_a_translator() {
+        let own = Prefix::new(v6("2001:db8:122:344::"), Length::L96).unwrap();
+        for (ip, by_well_known, by_own) in [
+            ([192, 0, 2, 1], true, true),
+            ([10, 0, 0, 1], false, true),
+            ([172, 16, 0, 1], false, true),
+            ([192, 168, 0, 1], false, true),
+            ([127, 0, 0, 1], false, false),
+            ([169, 254, 0, 1], false, false),
+            ([224, 0, 0, 1], false, false),
+            ([255, 255, 255, 255], false, false),
+            ([0, 0, 0, 0], false, false),
+        ] {
+            assert_eq!(Prefix::WELL_KNOWN.reaches(ip.into()), by_well_known, "{ip:?}");
+            assert_eq!(own.reaches(ip.into()), by_own, "{ip:?}");
+        }
     }
 
     #[test]

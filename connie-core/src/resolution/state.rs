@@ -168,15 +168,13 @@ impl<const NAT64: usize> Resolution<NAT64> {
     fn through_nat64(&mut self, query: Query) -> Inputs<'_> {
         let (v4, v6) = (Family::V4, Family::V6);
         let known = self.a == State::Answered && !self.prefix.is_open();
-        let joins = known && self.found.is_some() && !self.v4.is_empty();
+        let joins =
+            known && self.found.is_some_and(|prefix| self.v4.iter().any(|it| under(prefix, it).is_some()));
         if let (true, Some(prefix)) = (joins, self.found) {
-            for address in &self.v4 {
-                if let SocketAddr::V4(address) = address {
-                    let address = SocketAddr::new(prefix.synthesize(*address.ip()).into(), address.port());
-                    if !self.v6.contains(&address) {
-                        // Where there is no room, the name has had more addresses of its own than this keeps.
-                        let _ = self.v6.push(address);
-                    }
+            for address in self.v4.iter().filter_map(|address| under(prefix, address)) {
+                if !self.v6.contains(&address) {
+                    // Where there is no room, the name has had more addresses of its own than this keeps.
+                    let _ = self.v6.push(address);
                 }
             }
         }
@@ -199,6 +197,16 @@ fn inputs<'a, const N: usize>(inputs: [Input<'a>; N]) -> Inputs<'a> {
 
 fn kept<const N: usize>(addresses: &[SocketAddr], family: Family) -> Vec<SocketAddr, N> {
     addresses.iter().copied().filter(|address| Family::of(address) == family).take(N).collect()
+}
+
+/// `address` as the translator of `prefix` knows it; `None` where that does not reach it.
+fn under(prefix: Prefix, address: &SocketAddr) -> Option<SocketAddr> {
+    match address {
+        SocketAddr::V4(v4) if prefix.reaches(*v4.ip()) => {
+            Some(SocketAddr::new(prefix.synthesize(*v4.ip()).into(), v4.port()))
+        }
+        _ => None,
+    }
 }
 
 /// The first prefix that the answer tells.
@@ -312,6 +320,13 @@ mod tests {
         let mut resolution = Resolution::<4>::with_nat64();
         assert_eq!(told(resolution.answered(Query::Nat64Prefix, &list("2001:db8::1"))), "");
         assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.1"))), "4= 192.0.2.1");
+    }
+
+    #[test]
+    fn a_private_address_is_not_reached_through_the_well_known_prefix() {
+        let mut resolution = Resolution::<4>::with_nat64();
+        resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
+        assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "4= 10.0.0.1");
     }
 
     #[test]

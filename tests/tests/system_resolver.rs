@@ -1,0 +1,152 @@
+//! From a name to a connection by the operating system's resolver: the whole path, in a namespace that has a name server of its own.
+//!
+//! One test, since the threads that call `getaddrinfo` belong to the process and to the namespace in which they were made.
+#![cfg(target_os = "linux")]
+
+mod kernel_support;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::Duration;
+
+use connie_core::{Config, Families, Family};
+use connie_std::{ConnectErrorKind, Options, connect};
+use connie_tests::clock::timed;
+use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
+use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::thread::UnshareFlags;
+
+use kernel_support::{PORT, abandon, on_your_marks, unattended};
+
+/// Set in the process that connects while its name server is silent.
+const IMPATIENT: &str = "CONNIE_IMPATIENT";
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// When the name server answers.
+const DNS: Duration = ms(10);
+const RTT: Duration = ms(30);
+
+/// Gives this thread, and those that it starts, a view of the files in which the system's resolver is set up: ask 127.0.0.1, once each
+/// five seconds, and no hosts file before.
+fn set_up_resolver() {
+    // SAFETY: nothing but the view of the file systems is unshared, not the table of file descriptors.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.expect("a mount namespace");
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .expect("a mount of our own");
+    let files = [
+        ("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"),
+        ("/etc/nsswitch.conf", "hosts: files dns\n"),
+        ("/etc/hosts", "192.0.2.1 hosted.test\n"),
+    ];
+    for (path, content) in files {
+        let own = std::env::temp_dir().join(format!("connie-{}-etc", std::process::id()));
+        std::fs::write(&own, content).expect("a temporary file");
+        let mounted = mount_bind(&own, path);
+        // What is mounted stays.
+        let _ = std::fs::remove_file(&own);
+        mounted.unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+fn name_server(lab: &Lab) -> DnsServer {
+    lab.add_address("2001:db8:ffff::1".parse().expect("an address"));
+    for network in ["192.0.2.0/24", "2001:db8::/32"] {
+        lab.route(network);
+    }
+    lab.set(V4, Behaviour::accept(RTT));
+    DnsServer::start((Ipv4Addr::LOCALHOST, 53).into())
+}
+
+fn options(race: Config) -> Options {
+    Options { race: Config { deadline: Some(ms(30_000)), ..race }, ..Options::default() }
+}
+
+/// Connects to `host` no later than `expected`, at best.
+#[track_caller]
+fn connects(lab: &Lab, host: &str, race: Config, least: Duration) {
+    on_your_marks();
+    let options = options(race);
+    let mut best = Duration::MAX;
+    for _ in 0..20 {
+        let (result, time) = timed(|| connect((host, PORT), &options));
+        let winner = result.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(winner.destination().ip(), V4);
+        assert!(time >= least, "{time:?}, early for {least:?}");
+        abandon(lab, winner);
+        best = best.min(time);
+        if best <= least + ms(5) {
+            return;
+        }
+    }
+    panic!("{best:?} at best, {least:?} would do");
+}
+
+#[test]
+fn late_answers_cost_nothing_by_the_systems_resolver_either() {
+    if std::env::var_os(IMPATIENT).is_some() {
+        return impatient();
+    }
+    in_namespace(|lab| {
+        set_up_resolver();
+        let (server, _web) = (name_server(lab), unattended());
+        let a = DnsAnswer::addresses(&[V4]).after(DNS);
+        server.set("name.test", RecordType::A, a.clone());
+        // Late by two seconds, never, and failed.
+        for (index, aaaa) in
+            [DnsAnswer::no_data().after(ms(2_000)), DnsAnswer::silent(), DnsAnswer::code(2).after(DNS)]
+                .into_iter()
+                .enumerate()
+        {
+            let host = format!("n{index}.test");
+            server.set(&host, RecordType::A, a.clone());
+            server.set(&host, RecordType::Aaaa, aaaa);
+            connects(lab, &host, Config::all_at_once(), DNS + RTT);
+        }
+        // With `Staggered` at most the Resolution Delay more.
+        let delayed = DNS + Config::DEFAULT_RESOLUTION_DELAY + RTT;
+        connects(lab, "n1.test", Config::staggered(), delayed);
+        // The hosts file holds.
+        let only_v4 = Config { families: Families::Only(Family::V4), ..Config::all_at_once() };
+        connects(lab, "hosted.test", only_v4, RTT);
+        errors_name_the_query(&server);
+        the_program_ends_before_the_look_up();
+    });
+}
+
+fn errors_name_the_query(server: &DnsServer) {
+    let error =
+        |host: &str| connect((host, PORT), &options(Config::all_at_once())).map(|_| ()).expect_err(host);
+    let nowhere = error("no-such.test");
+    assert!(matches!(nowhere.kind(), ConnectErrorKind::Resolve(_)), "{nowhere:?}");
+    assert_eq!(
+        nowhere.to_string(),
+        "could not resolve no-such.test: AAAA and A queries failed: no such name"
+    );
+    server.set("broken.test", RecordType::A, DnsAnswer::code(2));
+    server.set("broken.test", RecordType::Aaaa, DnsAnswer::no_data());
+    let broken = error("broken.test").to_string();
+    assert_eq!(
+        broken,
+        "could not resolve broken.test: A query failed: a temporary failure of name resolution"
+    );
+}
+
+/// A process that has its connection ends, though the system's resolver waits for another nine seconds.
+fn the_program_ends_before_the_look_up() {
+    let test = "late_answers_cost_nothing_by_the_systems_resolver_either";
+    let program = std::env::current_exe().expect("the path of this test");
+    let (output, time) = timed(|| {
+        let mut command = Command::new(program);
+        command.args([test, "--exact", "--nocapture"]).env(IMPATIENT, "1").output().expect("a process")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("impatient: connected"), "{said}");
+    assert!(time < ms(4_000), "{time:?}");
+}
+
+/// Runs in the namespace that its parent has set up.
+fn impatient() {
+    let winner = connect(("n1.test", PORT), &options(Config::all_at_once()));
+    println!("impatient: {}", if winner.is_ok() { "connected" } else { "failed" });
+}
