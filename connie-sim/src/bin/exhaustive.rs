@@ -252,11 +252,12 @@ impl World {
             events.push(Event::Fail(id, AttemptError::StackGone));
         }
         for family in [Family::V6, Family::V4] {
-            match (self.answers[family as usize], self.addresses(setting, family).len()) {
-                (answer @ (Answer::None | Answer::Hint), count) => {
-                    if setting.hints && answer == Answer::None && count > 0 {
-                        events.push(Event::Hint(family));
-                    }
+            let (answer, count) = (self.answers[family as usize], self.addresses(setting, family).len());
+            if setting.hints && answer != Answer::Hint && count > 0 {
+                events.push(Event::Hint(family));
+            }
+            match (answer, count) {
+                (Answer::None | Answer::Hint, _) => {
                     events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
                 }
                 (Answer::First, 2..) => events.push(Event::Resolve(family)),
@@ -285,7 +286,11 @@ impl World {
                 self.tell(Input::AttemptFailed { id, error });
             }
             Event::Hint(family) => {
-                self.answers[family as usize] = Answer::Hint;
+                // After the answer it is news of nothing.
+                let answer = &mut self.answers[family as usize];
+                if *answer == Answer::None {
+                    *answer = Answer::Hint;
+                }
                 let all = self.addresses(setting, family);
                 self.tell(Input::Hinted { family, addresses: &all[all.len() - 1..] });
             }
