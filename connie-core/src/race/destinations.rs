@@ -607,6 +607,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_taken_back_after_its_eviction_has_its_turn_when_it_is_listed_again() {
+        let mut table = table::<8>(&["ab"]);
+        assert_eq!(order(&mut table, 1), "ab");
+        table.evict(0, 2);
+        answer(&mut table, "b");
+        assert_eq!(order(&mut table, 1), "");
+        answer(&mut table, "ba");
+        assert_eq!(order(&mut table, 1), "a");
+    }
+
+    #[test]
     fn one_put_back_goes_first() {
         let mut table = table::<8>(&["abc"]);
         assert_eq!(order(&mut table, 1), "abc");
