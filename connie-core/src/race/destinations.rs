@@ -617,6 +617,18 @@ mod tests {
         assert_eq!(order(&mut table, 1), "a");
     }
 
+    /// The first two times it makes way for an address that was never tried, the third for one that has had as many turns.
+    #[test]
+    fn a_patience_that_a_fresh_address_cut_short_does_not_double() {
+        let mut table = table::<8>(&["ab"]);
+        assert_eq!(order(&mut table, 1), "ab");
+        for (newcomer, rounds) in [(2, 1), (2, 1), (0, 2)] {
+            table.evict(0, newcomer);
+            assert_eq!(table.get(0).unwrap().rounds(), rounds);
+            assert_eq!(order(&mut table, 1), "a");
+        }
+    }
+
     #[test]
     fn one_put_back_goes_first() {
         let mut table = table::<8>(&["abc"]);
