@@ -8,7 +8,7 @@ use std::time::Duration;
 use connie_core::stack::{TcpError, TcpErrorKind};
 use connie_core::{AttemptError, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
-use rustls::{CertificateError, PeerIncompatible};
+use rustls::{CertificateError, OtherError, PeerIncompatible};
 
 use crate::error::OsError;
 
@@ -216,6 +216,9 @@ fn describe(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
             write!(f, "certificate not valid for another {}", Span::between(*time, *not_before))
+        }
+        Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
+            write!(f, "{}: {other}", TlsFailure::CertificateInvalid)
         }
         Error::InvalidCertificate(other) if failure(error) == TlsFailure::CertificateInvalid => {
             write!(f, "{}: {other}", TlsFailure::CertificateInvalid)

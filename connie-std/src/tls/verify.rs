@@ -9,7 +9,7 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 /// What webpki takes, and beside it the very certificates that the caller trusts.
 ///
@@ -46,7 +46,13 @@ impl ServerCertVerifier for OwnCertificates {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        verdict
+        match verdict {
+            // "certificate is its own authority" means to people that nobody else has issued it.
+            Err(Error::InvalidCertificate(CertificateError::Other(other))) if is_own_authority(&other) => {
+                Err(CertificateError::UnknownIssuer.into())
+            }
+            verdict => verdict,
+        }
     }
 
     fn verify_tls12_signature(
@@ -70,6 +76,11 @@ impl ServerCertVerifier for OwnCertificates {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
     }
+}
+
+/// rustls hands webpki's errors on by their names alone, for those that it has none for.
+fn is_own_authority(error: &OtherError) -> bool {
+    error.0.to_string() == "CaUsedAsEndEntity"
 }
 
 /// Takes any certificate. The server must still prove that it has the key.
