@@ -330,6 +330,59 @@ fn names_that_cannot_be_asked_for() {
     look_up_name(&dns([&server]), "A_b.TEST.", PORT).has(V4, &v4([1]));
 }
 
+/// A resolver with a search list, as resolv.conf has it.
+fn searching(server: &DnsServer, options: &str) -> Dns {
+    let text = format!("search corp.test lab.test\noptions {options}");
+    Dns { servers: vec![server.address()], hosts_file: None, ..Dns::from_resolv_conf(&text) }
+}
+
+#[test]
+fn the_search_list_is_tried_until_a_name_has_an_address() {
+    let server = server();
+    server.host("a.lab.test", &v4([1]));
+    server.host("a.b", &v4([2]));
+    let told = look_up_name(&searching(&server, ""), "a", PORT);
+    told.has(V4, &v4([1]));
+    told.has(V6, &[]);
+    assert_eq!(told.0.len(), 2, "nothing of the names before: {told:?}");
+    assert_eq!(server.asked("a", RecordType::A), 0);
+    // With a dot it is tried as it is first, and with many demanded last.
+    server.clear_queries();
+    look_up_name(&searching(&server, ""), "a.b", PORT).has(V4, &v4([2]));
+    assert_eq!(server.asked("a.b.corp.test", RecordType::A), 0);
+    look_up_name(&searching(&server, "ndots:5"), "a.b", PORT).has(V4, &v4([2]));
+    assert_eq!(server.asked("a.b.corp.test", RecordType::A), 1);
+    let told = look_up_name(&searching(&server, ""), "a.", PORT);
+    told.failed(V4, QueryError::NoSuchName, "NXDOMAIN");
+}
+
+#[test]
+fn a_name_of_the_search_list_is_held_back_by_nothing() {
+    let server = server();
+    server.host("a.corp.test", &v4([1]));
+    server.set("a.corp.test", RecordType::Aaaa, DnsAnswer::no_data().after(ms(400)));
+    let told = look_up_name(&searching(&server, ""), "a", PORT);
+    assert!(told.has(V4, &v4([1])) < AT_ONCE, "{told:?}");
+    assert!(told.has(V6, &[]) >= ms(400), "{told:?}");
+}
+
+#[test]
+fn where_no_name_of_the_search_list_has_an_address() {
+    let server = server();
+    // One that exists tells more than those that do not.
+    server.host("a.corp.test", &[]);
+    let told = look_up_name(&searching(&server, ""), "a", PORT);
+    told.has(V4, &[]);
+    told.has(V6, &[]);
+    assert_eq!(server.asked("a", RecordType::A), 1, "the last was tried too");
+    // Who does not answer is not asked for the next name.
+    server.set("b.corp.test", RecordType::A, DnsAnswer::silent());
+    server.set("b.corp.test", RecordType::Aaaa, DnsAnswer::silent());
+    let told = look_up_name(&impatient(searching(&server, "")), "b", PORT);
+    told.failed(V4, QueryError::TimedOut, "no answer");
+    assert_eq!(server.asked("b.lab.test", RecordType::A), 0);
+}
+
 #[test]
 fn the_hosts_file_comes_first() {
     let server = server();

@@ -15,12 +15,21 @@ pub(super) struct ResolvConf {
     pub(super) timeout: Option<Duration>,
     pub(super) attempts: Option<u8>,
     pub(super) tcp: bool,
+    pub(super) search: Vec<String>,
+    pub(super) ndots: Option<u8>,
 }
 
 impl ResolvConf {
     /// Reads the text of the file. What it does not know it passes over, as the C library does.
     pub(super) fn parse(text: &str) -> Self {
-        let mut conf = ResolvConf { servers: Vec::new(), timeout: None, attempts: None, tcp: false };
+        let mut conf = ResolvConf {
+            servers: Vec::new(),
+            timeout: None,
+            attempts: None,
+            tcp: false,
+            search: Vec::new(),
+            ndots: None,
+        };
         for line in text.lines() {
             // A comment begins in the first column only.
             if line.starts_with(['#', ';']) {
@@ -31,6 +40,10 @@ impl ResolvConf {
                 Some("nameserver") if conf.servers.len() < MOST_SERVERS => {
                     conf.servers.extend(words.next().and_then(bare_address));
                 }
+                // "The domain and search keywords are mutually exclusive. If more than one instance ... is present, the last
+                // instance wins."
+                Some("domain") => conf.search = words.take(1).map(str::to_owned).collect(),
+                Some("search") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => words.for_each(|option| conf.take(option)),
                 _ => {}
             }
@@ -44,14 +57,16 @@ impl ResolvConf {
 
     /// One word after `options`, with the bounds that resolv.conf(5) gives.
     fn take(&mut self, option: &str) {
-        let number = |name: &str, most: u8| {
+        let number = |name: &str, least: u8, most: u8| {
             let number = option.strip_prefix(name)?.parse::<u32>().ok()?;
-            u8::try_from(number.clamp(1, most.into())).ok()
+            u8::try_from(number.clamp(least.into(), most.into())).ok()
         };
-        if let Some(seconds) = number("timeout:", 30) {
+        if let Some(seconds) = number("timeout:", 1, 30) {
             self.timeout = Some(Duration::from_secs(seconds.into()));
-        } else if let Some(attempts) = number("attempts:", 5) {
+        } else if let Some(attempts) = number("attempts:", 1, 5) {
             self.attempts = Some(attempts);
+        } else if let Some(ndots) = number("ndots:", 0, 15) {
+            self.ndots = Some(ndots);
         } else if option == "use-vc" {
             self.tcp = true;
         }
@@ -133,6 +148,7 @@ mod tests {
             &["192.0.2.1:53", "[2001:db8::1]:53", "[fe80::1%2]:53"],
         );
         assert_eq!((conf.timeout, conf.attempts), (Some(Duration::from_secs(3)), Some(4)));
+        assert_eq!((conf.search, conf.ndots), (vec!["corp.example".to_owned()], Some(2)));
         assert!(!conf.tcp);
     }
 
@@ -140,6 +156,14 @@ mod tests {
     fn an_empty_file_means_the_server_on_this_machine() {
         let conf = servers("", &["127.0.0.1:53"]);
         assert_eq!((conf.timeout, conf.attempts), (None, None));
+    }
+
+    #[test]
+    fn the_last_search_list_counts() {
+        let search = |text: &str| ResolvConf::parse(text).search;
+        assert_eq!(search("search a.test b.test\ndomain c.test d.test"), ["c.test"]);
+        assert_eq!(search("domain c.test\nsearch a.test\tb.test"), ["a.test", "b.test"]);
+        assert!(search("search").is_empty());
     }
 
     #[test]

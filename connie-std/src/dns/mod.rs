@@ -22,6 +22,8 @@
 //! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again without. What is longer is
 //!   fetched over TCP (RFC 7766).
 //! - **Aliases** (CNAME) are followed within an answer, in any order, and asked for where the server has not.
+//! - **The search list** of resolv.conf is tried where there is one ([`Dns::system`]); with servers that were given by hand
+//!   ([`Dns::new`]) names are taken as they are.
 //! - **Answers are [kept](Cache)** for their time to live, for at most a minute, for all connections that share the [`Dns`].
 //! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it says of a name
 //!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
@@ -36,8 +38,7 @@
 //!
 //! # What it does not
 //!
-//! Names are taken as they are: the `search` list and `ndots` of resolv.conf are not applied. Names that only the system knows (mDNS,
-//! NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
+//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
 //! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod cache;
@@ -48,6 +49,7 @@ mod lookup;
 mod message;
 mod pursuit;
 mod query;
+mod search;
 mod service;
 mod services;
 
@@ -66,9 +68,9 @@ pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
 use self::exchange::Timing;
-use self::lookup::DnsLookup;
 use self::message::{Name, Transport};
 use self::pursuit::Context;
+use self::search::{Plan, Search};
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};
 
 const _: () =
@@ -86,6 +88,12 @@ pub struct Dns {
     pub timeout: Duration,
     /// Whether everything is asked over TCP (`use-vc` in resolv.conf). Default: no.
     pub tcp: bool,
+    /// The domains below which a name is looked for too. Default: none, so that names are taken as they are.
+    ///
+    /// The names are tried one after the other, until one has an address. A name with a final dot is taken as it is.
+    pub search: Vec<String>,
+    /// How many dots a name must have to be tried as it is before the [search list](Self::search) is. Default: 1.
+    pub ndots: u8,
     /// The hosts file, which beats the servers. Default: the system's.
     pub hosts_file: Option<PathBuf>,
     /// When service records are asked for.
@@ -122,6 +130,8 @@ impl Dns {
             attempts: Self::DEFAULT_ATTEMPTS,
             timeout: Self::DEFAULT_TIMEOUT,
             tcp: false,
+            search: Vec::new(),
+            ndots: 1,
             hosts_file: Some(hosts::system_path()),
             https_records: HttpsRecords::default(),
             cache: Cache::new(),
@@ -156,8 +166,8 @@ impl Dns {
     /// assert_eq!(dns.timeout.as_secs(), 2);
     /// ```
     ///
-    /// Honoured are `nameserver`, of which the first three count, and the
-    /// options `timeout`, `attempts` and `use-vc`; everything else is passed over.
+    /// Honoured are `nameserver`, of which the first three count, `search` and `domain`, and the options `ndots`, `timeout`, `attempts`
+    /// and `use-vc`; everything else is passed over.
     #[must_use]
     pub fn from_resolv_conf(text: &str) -> Self {
         let conf = ResolvConf::parse(text);
@@ -166,6 +176,8 @@ impl Dns {
             attempts: conf.attempts.unwrap_or(default.attempts),
             timeout: conf.timeout.unwrap_or(default.timeout),
             tcp: conf.tcp,
+            search: conf.search,
+            ndots: conf.ndots.unwrap_or(default.ndots),
             ..default
         }
     }
@@ -191,9 +203,7 @@ impl Resolve for Dns {
         if !hosts.is_empty() {
             return Box::new(Known::addresses(&hosts, port, families));
         }
-        let Some(name) = Name::parse(host) else {
-            return Box::new(Known::no_name(families));
-        };
+        let names = search::candidates(host, &self.search, self.ndots);
         let context = Context {
             servers: Arc::from(self.servers.as_slice()),
             timing: Timing { attempts: self.attempts.max(1), timeout: self.timeout },
@@ -201,8 +211,11 @@ impl Resolve for Dns {
             cache: self.cache.clone(),
             clock,
         };
-        let service = self.service(&name, port);
-        Box::new(DnsLookup::new(&name, port, families, service, context, now))
+        let plan = Plan { dns: self.clone(), port, families, context };
+        match Search::new(names, plan, now) {
+            Some(search) => Box::new(search),
+            None => Box::new(Known::no_name(families)),
+        }
     }
 }
 
