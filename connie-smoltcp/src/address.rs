@@ -26,8 +26,8 @@ pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
 
-/// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its range (146,000 years) is held
-/// here, so that none of its sums of a moment and an interval of days overflows.
+/// smoltcp counts microseconds in an `i64` and adds time spans of up to 584,000 years to it. Half of its range (146,000
+/// years) is held here, so that none of its sums of a moment and an interval of days overflows.
 pub(crate) fn to_smoltcp(time: Instant) -> smoltcp::time::Instant {
     const LATEST: i64 = i64::MAX / 2;
     smoltcp::time::Instant::from_micros(i64::try_from(time.as_micros()).unwrap_or(LATEST).min(LATEST))

@@ -8,8 +8,8 @@ use crate::stack::Stack;
 
 /// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating system or a test.
 ///
-/// The methods take `&self`, so that a stack and a waiter can share one board: lend both a reference, or make it a type without a
-/// field whose clock is a static counter.
+/// The methods take `&self`, so that a stack and a waiter can share one board: lend both a reference, or make it a type
+/// without a field whose clock is a static counter.
 ///
 /// ```
 /// use connie_core::Instant;
@@ -40,8 +40,8 @@ pub trait Board {
     /// The time since some start. Must not run backwards; where it does, the stack's time stands still.
     fn now(&self) -> Instant;
 
-    /// Does nothing until `until`, or for ever where that is `None`, but returns once the device may have received something or may
-    /// be able to send again. May return early, or at once.
+    /// Does nothing until `until`, or for ever where that is `None`, but returns once the device may have received something
+    /// or may be able to send again. May return early, or at once.
     ///
     /// What happens between the last look at the device and this call must end it too: see the example.
     fn idle_until(&self, until: Option<Instant>);

@@ -2,8 +2,10 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::task::Poll;
 
-use connie_core::{Connection, Connector, Failure, Families, Family, Instant, Progress, Waiter as _, Wake};
+use connie_core::resolution::{Host, HostError, LOOPBACK};
+use connie_core::{Connection, Connector, Failure, Families, Family, Instant};
 use heapless::Vec;
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::Device;
@@ -23,9 +25,10 @@ pub type QueryStorage = Option<dns::DnsQuery>;
 
 /// smoltcp's DNS client.
 ///
-/// It asks over UDP, each server for 10 s with repeated questions before the next. What it does not do: it takes no notice of a truncated answer,
-/// does not ask again over TCP, keeps nothing, and tells neither a name that does not exist from one without addresses nor that from a
-/// server's failure. All three are a [failed resolution](Connector::resolution_failed) to a race.
+/// It asks over UDP, each server for 10 to 15 s with repeated questions before the next. What it does not do: it takes no
+/// notice of a truncated answer, does not ask again over TCP, keeps nothing, and tells neither a name that does not exist
+/// from one without addresses nor that from a server's failure. All three are a [failed
+/// resolution](Connector::resolution_failed) to a race.
 #[derive(Debug)]
 pub struct Dns {
     handle: SocketHandle,
@@ -33,11 +36,10 @@ pub struct Dns {
 
 /// Why a lookup cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LookupError {
-    /// The name is empty, or one of its labels is, or has more than 63 octets.
-    InvalidName,
-    /// The name has more than 255 octets.
-    NameTooLong,
+    /// The text is no host.
+    Host(HostError),
     /// Other lookups have all the memory that was lent: two [`QueryStorage`] for each lookup.
     OutOfQueries,
     /// The DNS client belongs to another stack.
@@ -46,12 +48,11 @@ pub enum LookupError {
 
 impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LookupError::InvalidName => "not a host name",
-            LookupError::NameTooLong => "the host name is too long",
-            LookupError::OutOfQueries => "no room for another query: lend the DNS client more",
-            LookupError::WrongStack => "the DNS client belongs to another stack",
-        })
+        match self {
+            LookupError::Host(error) => error.fmt(f),
+            LookupError::OutOfQueries => f.write_str("no room for another query: lend the DNS client more"),
+            LookupError::WrongStack => f.write_str("the DNS client belongs to another stack"),
+        }
     }
 }
 
@@ -91,8 +92,8 @@ impl Dns {
         }
     }
 
-    /// Begins to look up the addresses of `host` in `families`, for connections to `port`. An address literal, bare or in brackets, is not
-    /// looked up.
+    /// Begins to look up the addresses of `host` in `families`, for connections to `port`. What is no name to ask for
+    /// ([`Host`]) is answered without a query: an address literal, `localhost`, names below `invalid`.
     ///
     /// # Errors
     ///
@@ -104,13 +105,30 @@ impl Dns {
         port: u16,
         families: Families,
     ) -> Result<Lookup, LookupError> {
-        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let mut lookup = Lookup { handle: self.handle, port, v6: Query::Failed, v4: Query::Failed };
-        if let Ok(literal) = bare.parse::<IpAddr>() {
-            *lookup.query(Family::of(&SocketAddr::new(literal, port))) = Query::Literal(literal);
-            return Ok(lookup);
+        let known: &[IpAddr] = match Host::parse(host).map_err(LookupError::Host)? {
+            Host::Name(_) => return self.ask_for(stack, host, families, lookup),
+            Host::Address(literal) => &[literal.ip],
+            Host::Loopback => &LOOPBACK,
+            Host::Nowhere => &[],
+        };
+        for ip in known {
+            let family = Family::of(&SocketAddr::new(*ip, port));
+            if families.allow(family) {
+                *lookup.query(family) = Query::Known(*ip);
+            }
         }
-        // RFC 8305 section 3: "the AAAA query SHOULD be made first, immediately followed by the A query".
+        Ok(lookup)
+    }
+
+    fn ask_for<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &mut self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        host: &str,
+        families: Families,
+        mut lookup: Lookup,
+    ) -> Result<Lookup, LookupError> {
+        // RFC 8305 section 3: "the AAAA query SHOULD be sent first, followed by the A query".
         for family in [Family::V6, Family::V4] {
             if !families.allow(family) {
                 continue;
@@ -151,14 +169,15 @@ fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
     let socket = socket.ok_or(LookupError::WrongStack)?;
     match socket.start_query(stack.interface.context(), host, kind) {
         Ok(query) => Ok(Query::Pending(query)),
-        Err(dns::StartQueryError::InvalidName) => Err(LookupError::InvalidName),
-        Err(dns::StartQueryError::NameTooLong) => Err(LookupError::NameTooLong),
+        // `Host` is as strict, so that neither comes.
+        Err(dns::StartQueryError::InvalidName) => Err(LookupError::Host(HostError::Label)),
+        Err(dns::StartQueryError::NameTooLong) => Err(LookupError::Host(HostError::TooLong)),
         Err(dns::StartQueryError::NoFreeSlot) => Err(LookupError::OutOfQueries),
     }
 }
 
-/// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one; [`cancel`](Lookup::cancel) it when it
-/// is not wanted to its end: dropping it leaves its queries taken.
+/// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one;
+/// [`cancel`](Lookup::cancel) it when it is not wanted to its end: dropping it leaves its queries taken.
 pub struct Lookup {
     handle: SocketHandle,
     port: u16,
@@ -175,7 +194,7 @@ impl fmt::Debug for Lookup {
 enum Query {
     Pending(dns::QueryHandle),
     /// There is no need to ask.
-    Literal(IpAddr),
+    Known(IpAddr),
     /// Not asked for, and not told yet.
     Failed,
     Told,
@@ -194,7 +213,7 @@ impl Lookup {
             match query {
                 Query::Told => continue,
                 Query::Failed => {}
-                Query::Literal(literal) => _ = addresses.push(SocketAddr::new(*literal, port)),
+                Query::Known(ip) => _ = addresses.push(SocketAddr::new(*ip, port)),
                 Query::Pending(pending) => {
                     // The query is there: it was begun, and it is freed by telling its result, which is done once.
                     let result =
@@ -263,21 +282,8 @@ impl Lookup {
             while let Some(answer) = self.poll(stack) {
                 tell(connector, &answer, stack.now());
             }
-            let now = stack.now();
-            let until = match connector.poll(stack, now) {
-                Progress::WaitUntil(until) => Some(until),
-                Progress::WaitForInput => None,
-                Progress::Connected(connection) => break Ok(connection),
-                Progress::Failed(failure) => break Err(failure),
-                Progress::Finished => break Err(Failure::Canceled),
-            };
-            if waiter.wait(stack, &mut [], until) == Wake::Canceled {
-                let now = stack.now();
-                match connector.cancel(stack, now) {
-                    Progress::Failed(failure) => break Err(failure),
-                    Progress::Connected(connection) => break Ok(connection),
-                    _ => break Err(Failure::Canceled),
-                }
+            if let Poll::Ready(result) = connector.turn(stack, waiter) {
+                break result;
             }
         };
         self.cancel(stack);

@@ -13,8 +13,8 @@ pub enum Error {
     OutOfSockets,
     /// The peer answered the SYN with a reset.
     Refused,
-    /// There is no way to the address: it is none that can be connected to, the interface has no address of its family or no route, or
-    /// a router said so.
+    /// There is no way to the address: it is none that can be connected to, the interface has no address of its family or no
+    /// route, or a router said so.
     Unreachable,
     /// Nobody answered within [`Stack::set_connect_timeout`](crate::Stack::set_connect_timeout).
     TimedOut,

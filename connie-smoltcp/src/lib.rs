@@ -1,7 +1,7 @@
 //! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`, no allocation.
 //!
-//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`Connector`](connie_core::Connector) races and an
-//! [`HttpConnection`](connie_core::http::HttpConnection) uses. The program lends it a device (smoltcp's
+//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`Connector`](connie_core::Connector) races and
+//! an [`HttpConnection`](connie_core::http::HttpConnection) uses. The program lends it a device (smoltcp's
 //! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Board`]: a clock and a way to sleep.
 //!
 //! ```
@@ -76,21 +76,23 @@
 //! # Memory
 //!
 //! All of it is lent. A socket costs its buffers and one [`SocketStorage`]; DNS and DHCP take a `SocketStorage` each, DNS two
-//! [`QueryStorage`] more. Put them into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in
-//! a plain static lies in flash a second time. The arrays that smoltcp keeps inside are sized by its features and environment
-//! variables; this crate asks for 4 interface addresses, 4 routes, and 8 addresses in a DNS answer.
+//! [`QueryStorage`] more. Put them into statics that are initialised at run time (`static_cell`): an array of
+//! `SocketStorage::EMPTY` in a plain static lies in flash a second time. The arrays that smoltcp keeps inside are sized by
+//! its features and environment variables; this crate asks for 4 interface addresses, 4 routes, and 8 addresses in a DNS
+//! answer.
 //!
 //! # Neighbours
 //!
-//! On Ethernet every address on the link, and every router, must be asked for its hardware address first. smoltcp asks for one a second. A
-//! race cannot wait for that, so the stack asks for each neighbour that a connection attempt needs, at once and then once a second, as the
-//! standards have it. The answers go into smoltcp's cache, which holds 8.
+//! On Ethernet every address on the link, and every router, must be asked for its hardware address first. smoltcp asks for
+//! one a second. A race cannot wait for that, so the stack asks for each neighbour that a connection attempt needs, at once
+//! and then once a second, as the standards have it. The answers go into smoltcp's cache, which holds 8.
 //!
 //! # Other stacks
 //!
-//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Two files know smoltcp's sockets,
-//! `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs` and `neighbour.rs` know only frames and can stay as they are. What must
-//! hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it over a simulated link.
+//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Two files know smoltcp's
+//! sockets, `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs` and `neighbour.rs` know only frames and can
+//! stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
+//! over a simulated link.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,14 +1,15 @@
 //! Local ports.
 
-/// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral Ports, from 49152-65535").
+/// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral Ports, from
+/// 49152-65535").
 const FIRST: u16 = 49_152;
 /// How many there are.
 const COUNT: u16 = 16_384;
 /// The widest step from one port to the next.
 const STEP: u64 = 32;
 
-/// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments Port Selection"): a stranger cannot
-/// guess the next, and a port comes back only after hundreds of others.
+/// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments Port
+/// Selection"): a stranger cannot guess the next, and a port comes back only after hundreds of others.
 #[derive(Debug)]
 pub(crate) struct Ports {
     state: u64,

@@ -24,11 +24,12 @@ use crate::watch::{Watch, Watched};
 const FRAMES_AT_ONCE: usize = 64;
 /// The most rounds over the sockets in which one poll sends. Each gives every socket a segment.
 const ROUNDS_AT_ONCE: usize = 64;
-/// The pause after which an interface is served again that wants to be served at once though it just was, since its device has no
-/// room for another frame.
+/// The pause after which an interface is served again that wants to be served at once though it just was, since its device
+/// has no room for another frame.
 ///
-/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it forgets the timers
-/// of the sockets when those of SLAAC do not run: then this is how often it is looked at. Delayed acknowledgements wait 10 ms.
+/// With SLAAC, smoltcp 0.14 also says so for ever once three questions for a router were not answered, and it forgets the
+/// timers of the sockets when those of SLAAC do not run: then this is how often it is looked at. Delayed acknowledgements
+/// wait 10 ms.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// There are no UDP sockets.
@@ -38,9 +39,9 @@ pub(crate) enum UdpSlot {}
 
 /// smoltcp as a TCP stack that a race can run on, with `TCP` sockets for connections and `UDP` for datagrams.
 ///
-/// It implements embedded-nal's [`TcpClientStack`](connie_core::stack::TcpClientStack), so that any program written for that runs over it;
-/// [`RaceStack`](connie_core::RaceStack), so that races do; and `UdpClientStack` and `UdpFullStack`. All memory is lent by the
-/// caller, and nothing is allocated.
+/// It implements embedded-nal's [`TcpClientStack`](connie_core::stack::TcpClientStack), so that any program written for that
+/// runs over it; [`RaceStack`](connie_core::RaceStack), so that races do; and `UdpClientStack` and `UdpFullStack`. All memory
+/// is lent by the caller, and nothing is allocated.
 ///
 /// A call that would block serves the interface first ([`poll`](Stack::poll)), so a program that loops over `nb` calls makes
 /// progress; one that waits by [`BoardWaiter`](crate::BoardWaiter) sleeps in between.
@@ -49,18 +50,18 @@ pub(crate) enum UdpSlot {}
 ///
 /// A socket that was closed or aborted is free for the next `socket` call:
 ///
-/// - **An attempt whose SYN is not answered is forgotten at once**, as RFC 9293 section 3.10.5 has it for the ABORT call ("delete the TCB");
-///   a SYN-ACK that comes too late finds no socket and is answered by a reset.
-/// - **A connection that is aborted is reset**, and the reset leaves within the call. Where the device has no room for it, the
-///   socket tries again at every poll, and is lent to another only when no other is free and one more try has failed.
-/// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other socket is free, the one that was closed first is
-///   reset and lent.
+/// - **An attempt whose SYN is not answered is forgotten at once**, as RFC 9293 section 3.10.5 has it for the ABORT call
+///   ("delete the TCB"); a SYN-ACK that comes too late finds no socket and is answered by a reset.
+/// - **A connection that is aborted is reset**, and the reset leaves within the call. Where the device has no room for it,
+///   the socket tries again at every poll, and is lent to another only when no other is free and one more try has failed.
+/// - **A connection that is closed** goes on delivering what was sent to it, in the background. When no other socket is free,
+///   the one that was closed first is reset and lent.
 ///
 /// # Errors
 ///
 /// smoltcp says "closed" to every failure. The stack tells them apart: an attempt that ended before its
-/// [time-out](Stack::set_connect_timeout) was refused; without an address of the family, or a route, it is unreachable at once; and so
-/// it is when a router answers the SYN with an ICMP error, which smoltcp itself ignores.
+/// [time-out](Stack::set_connect_timeout) was refused; without an address of the family, or a route, it is unreachable at
+/// once; and so it is when a router answers the SYN with an ICMP error, which smoltcp itself ignores.
 pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     pub(crate) interface: Interface,
     pub(crate) device: D,
@@ -101,8 +102,8 @@ impl<D: Device, B, const TCP: usize, const UDP: usize> fmt::Debug for Stack<'_, 
 impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     /// A stack over `interface` and `device` with a socket for each of `buffers`.
     ///
-    /// `storage` has room for these and for those added later: one each for DNS and DHCP, and any of the program's own. Too little room
-    /// for the buffers does not compile.
+    /// `storage` has room for these and for those added later: one each for DNS and DHCP, and any of the program's own. Too
+    /// little room for the buffers does not compile.
     ///
     /// `seed` decides the local ports. It should differ from boot to boot, as the interface's own `random_seed` should: a
     /// server may still hold the last boot's connections.
@@ -132,8 +133,8 @@ pub(crate) fn fill<'a, const TCP: usize, const RX: usize, const TX: usize>(
 }
 
 impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
-    /// RFC 9293 section 3.8.3: "R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at least 3
-    /// minutes (MUST-23)."
+    /// RFC 9293 section 3.8.3: "R2 for a SYN segment MUST be set large enough to provide retransmission of the segment for at
+    /// least 3 minutes (MUST-23)."
     pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(180);
 
     /// A stack of these sockets, with room for so many more.
@@ -162,8 +163,8 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
         }
     }
 
-    /// How long an attempt that nobody answers goes on, from its next start. A race has its own times (patience, attempt time-out,
-    /// deadline), so this matters only where none of them ends it.
+    /// How long an attempt that nobody answers goes on, a day at most. It holds for attempts that begin after this call. A race
+    /// has its own times (patience, attempt time-out, deadline), so this matters only where none of them ends it.
     ///
     /// It holds for the connection as well: one whose peer has been silent for as long, with data under way, is reset.
     pub fn set_connect_timeout(&mut self, timeout: Duration) {
@@ -227,8 +228,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         self.now
     }
 
-    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that connection attempts wait for.
-    /// Whether something was received.
+    /// Serves the interface: takes in what was received, sends what is due, and asks for the neighbours that connection
+    /// attempts wait for. Whether something was received.
     ///
     /// Never waits, and takes no more than 64 frames at once.
     pub fn poll(&mut self) -> bool {
@@ -368,8 +369,8 @@ fn way_to(
     remote: IpAddress,
     now: smoltcp::time::Instant,
 ) -> Option<(IpAddress, IpAddress)> {
-    // RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP address
-    // (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them.
+    // RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP
+    // address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them.
     if !remote.is_unicast() || is_subnet_broadcast(interface, remote) {
         return None;
     }
@@ -382,8 +383,8 @@ fn way_to(
     if on_link || is_point_to_point(medium) {
         return Some((remote, source));
     }
-    // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination addresses to other links."
-    // RFC 1122 section 3.2.1.3 (g): loopback addresses "MUST NOT appear outside a host".
+    // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination addresses to other
+    // links." RFC 1122 section 3.2.1.3 (g): loopback addresses "MUST NOT appear outside a host".
     if is_link_local(source) || is_link_local(remote) || is_loopback(remote) {
         return None;
     }

@@ -1,6 +1,7 @@
 //! Connections: embedded-nal's `TcpClientStack`, and what a race asks beyond it.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack};
@@ -50,8 +51,8 @@ impl<const RX: usize, const TX: usize> Default for TcpBuffers<RX, TX> {
     }
 }
 
-/// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its place is
-/// lost until the stack is made anew.
+/// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its
+/// place is lost until the stack is made anew.
 #[derive(Debug)]
 pub struct TcpSocket {
     index: usize,
@@ -87,7 +88,8 @@ struct Attempt {
     remote: IpEndpoint,
     /// Whose hardware address its segments need.
     next_hop: IpAddress,
-    started: Instant,
+    /// When smoltcp gives it up.
+    gives_up: Instant,
     /// The sequence number of its SYN, once that has left.
     syn: Option<u32>,
     /// Whether an ICMP error has come back for its SYN.
@@ -101,7 +103,7 @@ impl TcpSlot {
             local: nowhere,
             remote: nowhere,
             next_hop: NOWHERE,
-            started: Instant::ZERO,
+            gives_up: Instant::ZERO,
             syn: None,
             is_unreachable: false,
         };
@@ -115,8 +117,9 @@ impl TcpSlot {
         }
     }
 
-    /// An ICMP error has come. It counts if it quotes the SYN, sequence number and all (RFC 5927 section 4.1), and while the SYN is
-    /// not answered: then the advice is to give the attempt up at once rather than to wait for better (RFC 5461 section 4.1).
+    /// An ICMP error has come. It counts if it quotes the SYN, sequence number and all (RFC 5927 section 4.1), and while the
+    /// SYN is not answered: then the advice is to give the attempt up at once rather than to wait for better (RFC 5461
+    /// section 4.1).
     pub(crate) fn note_unreachable(&mut self, error: &IcmpError) {
         let Attempt { local, remote, .. } = &self.attempt;
         if self.phase == Phase::Connecting
@@ -193,13 +196,12 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         let (next_hop, source) = self.way_to(remote.addr).ok_or(Error::Unreachable)?;
         let port = self.free_port().ok_or(Error::OutOfSockets)?;
         let local = IpEndpoint::new(source, port);
-        let (started, timeout) = (self.now(), self.connect_timeout);
+        let timeout = self.connect_timeout.min(LONGEST_TIMEOUT);
+        let gives_up = self.now() + timeout;
         let slot = self.slots.get_mut(index).ok_or(Error::NotConnected)?;
-        let attempt = Attempt { local, remote, next_hop, started, syn: None, is_unreachable: false };
+        let attempt = Attempt { local, remote, next_hop, gives_up, syn: None, is_unreachable: false };
         let socket: &mut tcp::Socket<'_> = find(&mut self.sockets, slot.handle).ok_or(Error::NotConnected)?;
-        socket.set_timeout(Some(smoltcp::time::Duration::from_micros(
-            u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).min(LONGEST_TIMEOUT),
-        )));
+        socket.set_timeout(Some(timeout.into()));
         // What is left that it can object to is port 0.
         socket.connect(self.interface.context(), remote, local).map_err(|_| Error::Unreachable)?;
         slot.attempt = attempt;
@@ -219,12 +221,12 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             }
             _ => {}
         }
-        let (now, timeout) = (self.now(), self.connect_timeout);
-        let Attempt { local, started, .. } = &self.slots.get(index)?.attempt;
+        let now = self.now();
+        let Attempt { local, gives_up, .. } = &self.slots.get(index)?.attempt;
         Some(Err(if !self.interface.has_ip_addr(local.addr) {
             // smoltcp closes a socket whose own address was taken away.
             Error::Unreachable
-        } else if now >= *started + timeout {
+        } else if now >= *gives_up {
             Error::TimedOut
         } else {
             Error::Refused
@@ -248,8 +250,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         if find::<tcp::Socket<'_>>(&mut self.sockets, slot.handle).is_none() {
             return;
         }
-        // Taken out and put back, so that smoltcp forgets which neighbour the socket waited for: for a second it would not send to
-        // any other. There is a socket behind the handle, as was just seen, so that this does not panic...
+        // Taken out and put back, so that smoltcp forgets which neighbour the socket waited for: for a second it would not
+        // send to any other. There is a socket behind the handle, as was just seen, so that this does not panic...
         if let Socket::Tcp(mut socket) = self.sockets.remove(slot.handle) {
             // A socket that was closed without a word still owes a reset. One that listens forgets all it was, and one that
             // listened owes nothing.
@@ -308,8 +310,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
     }
 }
 
-/// A day, in microseconds: smoltcp adds the time-out to the time.
-const LONGEST_TIMEOUT: u64 = 86_400_000_000;
+/// A day: smoltcp adds the time-out to the time.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 impl<D: Device, B: Board, const TCP: usize, const UDP: usize> TcpClientStack for Stack<'_, D, B, TCP, UDP> {
     type TcpSocket = TcpSocket;

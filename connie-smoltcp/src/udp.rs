@@ -169,7 +169,8 @@ impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpClientStack for
         Ok(socket)
     }
 
-    /// Chooses a local port, unless the socket was bound, and the remote address. From then on nothing is received from others.
+    /// Chooses a local port, unless the socket was bound, and the remote address. From then on nothing is received from
+    /// others.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! Looks over smoltcp's shoulder: a device that passes every frame on and notes what smoltcp does not tell.
 //!
-//! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence. Which neighbours smoltcp has
-//! asked for, so that they are not asked for twice. And the ICMP errors that come back for a SYN, which smoltcp ignores.
+//! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence. Which neighbours
+//! smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that come back for a SYN, which smoltcp
+//! ignores.
 
 use core::cell::RefCell;
 
@@ -207,7 +208,8 @@ mod parse {
         })
     }
 
-    /// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against the address.
+    /// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against the
+    /// address.
     #[cfg(feature = "ipv4")]
     fn destination_unreachable<'f>(
         packet: &Packet<'f>,
@@ -261,7 +263,8 @@ mod parse {
         }
     }
 
-    /// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes what we sent.
+    /// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes what we
+    /// sent.
     struct Packet<'f> {
         protocol: u8,
         source: IpAddress,
@@ -298,8 +301,8 @@ mod parse {
         }
     }
 
-    /// The packet without the padding of its frame: its length stands at octet `at`, less `header`. A quoted packet is often shorter
-    /// than it says.
+    /// The packet without the padding of its frame: its length stands at octet `at`, less `header`. A quoted packet is often
+    /// shorter than it says.
     fn cut(packet: &[u8], at: usize, header: usize) -> &[u8] {
         let length = bytes(packet, at).map_or(0, u16::from_be_bytes);
         packet.get(..usize::from(length).saturating_add(header)).unwrap_or(packet)

@@ -17,12 +17,14 @@ use connie_tests::lab::{Behaviour, Guest, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Nginx;
 use kernel_support::{PORT, at, in_time, on_your_marks};
 
-/// How late the winner may be for its round trip. smoltcp alone is a second late for each neighbour that was asked for before.
+/// How late the winner may be for its round trip. smoltcp alone is a second late for each neighbour that was asked for
+/// before.
 const LATE: Duration = ms(50);
 
 type Client<'a> = Stack<'a, Guest, Guest, 4>;
 
-/// Races over four sockets, the first of the addresses first; the winner must be `winner`, `round_trip` after the start, and serve the page.
+/// Races over four sockets, the first of the addresses first; the winner must be `winner`, `round_trip` after the start, and
+/// serve the page.
 #[track_caller]
 fn race(
     stack: &mut Client<'_>,

@@ -1,12 +1,14 @@
 //! Just enough of Ethernet, IP, TCP and ICMP to route frames and to read what they say.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use connie_smoltcp::smoltcp;
 use connie_smoltcp::smoltcp::phy::{ChecksumCapabilities, Medium};
 use connie_smoltcp::smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4DstUnreachable,
     Icmpv4Packet, Icmpv4Repr, Icmpv6DstUnreachable, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet,
-    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscRepr, TcpPacket, TcpSeqNumber,
+    Ipv4Repr, Ipv6Packet, Ipv6Repr, NdiscPrefixInfoFlags, NdiscPrefixInformation, NdiscRepr,
+    NdiscRouterFlags, TcpPacket, TcpSeqNumber,
 };
 
 /// The IP packet in a frame.
@@ -180,5 +182,47 @@ pub fn syn(source: SocketAddr, destination: SocketAddr, sequence: u32) -> Vec<u8
     segment.set_header_len(20);
     segment.set_syn(true);
     segment.fill_checksum(&from.into(), &to.into());
+    buffer
+}
+
+/// Whether a frame asks for routers (RFC 4861 section 4.1).
+pub fn is_router_solicitation(frame: &[u8]) -> bool {
+    let packet = ip(frame, Medium::Ethernet).and_then(|packet| Ipv6Packet::new_checked(packet).ok());
+    packet.is_some_and(|packet| {
+        packet.next_header() == IpProtocol::Icmpv6 && packet.payload().first() == Some(&133)
+    })
+}
+
+/// What a router says to all: it serves for half an hour, and so does the prefix fd00::/64.
+pub fn router_advertisement(router: Ipv6Addr) -> Vec<u8> {
+    let hour = smoltcp::time::Duration::from_secs(1800);
+    let message = Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
+        hop_limit: 64,
+        flags: NdiscRouterFlags::empty(),
+        router_lifetime: hour,
+        reachable_time: smoltcp::time::Duration::ZERO,
+        retrans_time: smoltcp::time::Duration::ZERO,
+        lladdr: None,
+        mtu: None,
+        prefix_info: Some(NdiscPrefixInformation {
+            prefix_len: 64,
+            flags: NdiscPrefixInfoFlags::ON_LINK | NdiscPrefixInfoFlags::ADDRCONF,
+            valid_lifetime: hour,
+            preferred_lifetime: hour,
+            prefix: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0),
+        }),
+    });
+    let everybody = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let header = Ipv6Repr {
+        src_addr: router,
+        dst_addr: everybody,
+        next_header: IpProtocol::Icmpv6,
+        payload_len: message.buffer_len(),
+        hop_limit: 255,
+    };
+    let mut buffer = vec![0; 40 + message.buffer_len()];
+    header.emit(&mut Ipv6Packet::new_unchecked(&mut buffer[..]));
+    let mut packet = Icmpv6Packet::new_unchecked(&mut buffer[40..]);
+    message.emit(&router, &everybody, &mut packet, &ChecksumCapabilities::default());
     buffer
 }

@@ -93,6 +93,8 @@ struct Net {
     inbox: VecDeque<Vec<u8>>,
     wire: Wire,
     rng: Rng,
+    /// Whether the IPv6 router answers solicitations.
+    advertises: bool,
     /// How often the card has no room for a frame, in percent.
     busy: u8,
 }
@@ -121,6 +123,7 @@ impl World {
             inbox: VecDeque::new(),
             wire: Wire::default(),
             rng: Rng::new(seed),
+            advertises: false,
             busy: 0,
         };
         World { net: Rc::new(RefCell::new(net)), now: Rc::new(Cell::new(Instant::ZERO)) }
@@ -169,6 +172,11 @@ impl World {
         let mut net = self.net.borrow_mut();
         let node = net.nodes.iter_mut().find(|node| node.address == address).expect("a host");
         node.host.as_mut().expect("a host").serve_names(names);
+    }
+
+    /// Lets the IPv6 router advertise itself and the prefix fd00::/64 to those who ask.
+    pub fn advertise(&self) {
+        self.net.borrow_mut().advertises = true;
     }
 
     /// Takes the router of one family away.
@@ -319,6 +327,10 @@ impl Net {
                 self.route(&packet, now);
             }
             return;
+        }
+        if self.advertises && frames::is_router_solicitation(&frame) {
+            let advertisement = frames::router_advertisement(ROUTER_V6);
+            self.put(Goal::Client, frames::framed(&advertisement, ROUTER_MAC, [0x33, 0x33, 0, 0, 0, 1]), now);
         }
         if station[0] & 1 == 1 {
             self.put(Goal::Router, frame.clone(), now);

@@ -1,7 +1,7 @@
 //! A second host in the laboratory, whose TCP stack is smoltcp in this process.
 //!
-//! It sits behind a TAP or TUN device of its own. The kernel forwards between that and the laboratory's router, so the same remote addresses,
-//! behaviours and log serve it as serve the kernel's sockets.
+//! It sits behind a TAP or TUN device of its own. The kernel forwards between that and the laboratory's router, so the same
+//! remote addresses, behaviours and log serve it as serve the kernel's sockets.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -74,8 +74,8 @@ impl Scenario {
     }
 
     pub fn on_the_kernel(&self, lab: &Lab) {
-        // The kernel's sockets are closed and replaced within microseconds, and the wire asks for those that may be gone every 2 ms (see
-        // `WireLog::most_open`): one round may be counted beside the next.
+        // The kernel's sockets are closed and replaced within microseconds, and the wire asks for those that may be gone
+        // every 2 ms (see `WireLog::most_open`): one round may be counted beside the next.
         let seen = self.race.max_in_flight.saturating_mul(2);
         self.play(lab, seen, |stage| stage.play(OsStack::default(), OsWaiter::new(None)));
     }
@@ -100,8 +100,8 @@ impl Scenario {
         }
     }
 
-    /// Lets `client` race on a thread of its own, judges what came of it while it waits, and then lets it fetch the page. At most `seen`
-    /// sockets may be open at once, as the wire sees it.
+    /// Lets `client` race on a thread of its own, judges what came of it while it waits, and then lets it fetch the page. At
+    /// most `seen` sockets may be open at once, as the wire sees it.
     fn play(&self, lab: &Lab, seen: usize, client: impl FnOnce(Stage<'_>) + Send) {
         let Some(_nginx) = Nginx::start(SERVER_PORT, &[("page", PAGE)]) else { return };
         self.addresses.iter().for_each(|(address, behaviour)| lab.set(*address, *behaviour));
