@@ -180,6 +180,8 @@ impl<'a> Watch<'a> {
 }
 
 /// Which resolver a [`connect`](crate::connect) uses.
+#[cfg_attr(feature = "dns", doc = "")]
+#[cfg_attr(feature = "dns", doc = "[`dns::Dns`](crate::dns::Dns) asks name servers itself.")]
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Resolver {
