@@ -25,6 +25,8 @@ use crate::time::Instant;
 ///   [`AttemptError::OutOfSockets`]; a stack never waits for a socket and never panics for want of one.
 /// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still has a segment to
 ///   send for it.
+/// - **A connection that broke while sending may be received from.** What the peer said before it is still to be had, or the error is
+///   told again.
 /// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is [`TcpErrorKind::PipeClosed`], when the
 ///   peer has closed its side and everything it sent has been read.
 pub trait RaceStack: TcpClientStack {

@@ -21,8 +21,9 @@ const OPENS_AT_ONE_MOMENT: u32 = 3_000;
 /// A SYN is sent at once and again 1, 3, 7, 15, 31 and 63 s later, and the attempt times out after 127 s, as on Linux before
 /// 6.5. An address without a host stays silent.
 ///
-/// It panics on what no client may do: ask for sockets without end at one moment, use a socket after its failure was reported, connect one socket to two
-/// addresses, read or write before the handshake is complete.
+/// It panics on what no client may do: ask for sockets without end at one moment, use a socket after its handshake has failed, connect one socket to two
+/// addresses, read or write before the handshake is complete. A connection that broke says so again to whoever reads from it, since one that
+/// could not send may look for an answer.
 #[derive(Debug)]
 pub struct Stack {
     time: Rc<Cell<Instant>>,
@@ -100,6 +101,8 @@ enum State {
     },
     /// The failure was reported: only good for `abort`.
     Failed,
+    /// The failure of an established connection was reported.
+    Broken(AttemptError),
 }
 
 /// A handshake under way.
@@ -322,7 +325,7 @@ impl Stack {
     fn ready_at(&self, state: &State, interest: Interest) -> Option<Instant> {
         let ready = match state {
             State::Free | State::Idle => return None,
-            State::Failed => return Some(self.now()),
+            State::Failed | State::Broken(_) => return Some(self.now()),
             State::Connecting(handshake) => handshake.end.map(|(at, _)| at),
             State::Established { station, stream } => match interest {
                 Interest::Connect => Some(self.now()),
@@ -430,9 +433,12 @@ impl Stack {
         match self.slots[slot].state {
             State::Connecting(Handshake { station, .. }) => self.stations[station].tally.failed += 1,
             State::Established { station, .. } => self.stations[station].tally.closed += 1,
-            State::Free | State::Idle | State::Failed => {}
+            State::Free | State::Idle | State::Failed | State::Broken(_) => {}
         }
-        self.slots[slot].state = State::Failed;
+        self.slots[slot].state = match self.slots[slot].state {
+            State::Established { .. } => State::Broken(error),
+            _ => State::Failed,
+        };
         Err(nb::Error::Other(Error(error)))
     }
 
@@ -474,7 +480,7 @@ impl Stack {
         self.open -= 1;
         match state {
             State::Free => panic!("a socket was released twice"),
-            State::Idle | State::Failed => {}
+            State::Idle | State::Failed | State::Broken(_) => {}
             State::Connecting(handshake) => {
                 let tally = &mut self.stations[handshake.station].tally;
                 tally.aborted += 1;
@@ -559,6 +565,9 @@ impl TcpClientStack for Stack {
 
     fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
         let slot = self.slot(socket);
+        if let State::Broken(error) = self.slots[slot].state {
+            return Err(nb::Error::Other(Error(error)));
+        }
         let (station, mut stream) = self.stream(slot)?;
         let received = stream.receive(&self.stations[station].host, buffer, self.now());
         self.slots[slot].state = State::Established { station, stream };

@@ -11,6 +11,14 @@ mod clauses;
 
 /// What is longer is left to machines with more memory.
 const LONGEST: usize = 1000;
+/// Answers that a machine of 32 bits could take for complete.
+const MORE: [(&str, &str); 2] = [
+    ("a length of 2^32 + 5", "HTTP/1.1 200 OK\r\nContent-Length: 4294967301\r\n\r\nhello"),
+    (
+        "a chunk of 2^32 + 5",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100000005\r\nhello\r\n0\r\n\r\n",
+    ),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -21,6 +29,7 @@ fn main() {
         .into_iter()
         .filter(|answer| answer.raw.len() <= LONGEST)
         .map(|answer| (answer.name, answer.method, answer.raw))
+        .chain(MORE.map(|(name, raw)| (name, "GET", raw.as_bytes().to_vec())))
         .collect();
     let write = |name, content: &[u8]| std::fs::write(out.join(name), content).expect("OUT_DIR takes a file");
     let list: Vec<_> =

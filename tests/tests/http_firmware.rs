@@ -10,7 +10,7 @@ use connie_tests::skip;
 
 const TARGET: &str = "thumbv7m-none-eabi";
 /// It takes a second.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Builds the firmware; `None` where there is no compiler for it.
 fn firmware() -> Option<PathBuf> {

@@ -48,11 +48,11 @@ where
         Ok(true)
     }
 
-    /// Whether not a byte of an answer has come.
+    /// Whether not a byte of an answer has come. Where it was sending that failed, one may still be waiting to be received.
     fn is_unanswered(&mut self) -> bool {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        if let Some(free) = self.inbox.free(room) {
+        if let (Some(_), Some(free)) = (self.send_failure, self.inbox.free(room)) {
             if let Ok(count) = self.link.try_receive(free) {
                 self.inbox.received(count);
             }
