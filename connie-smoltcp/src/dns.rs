@@ -1,11 +1,12 @@
 //! Names, over smoltcp's DNS socket: both families side by side, each told to the race when it answers.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::Poll;
 
-use connie_core::resolution::{Host, HostError, LOOPBACK};
-use connie_core::{Connection, Connector, Failure, Families, Family, Instant};
+use connie_core::resolution::selection::{self, Candidate, DEFAULT_POLICY, Route};
+use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution};
+use connie_core::{Connection, Connector, Failure, Families, Family};
 use heapless::Vec;
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::Device;
@@ -20,7 +21,7 @@ use crate::tcp::TcpSocket;
 /// The most addresses of one family in an answer. Further ones are left out.
 pub const MAX_ADDRESSES: usize = 8;
 
-/// The memory of one query. A lookup needs two: one for each family.
+/// The memory of one query. A lookup needs two: one for each family; with the feature `nat64` three.
 pub type QueryStorage = Option<dns::DnsQuery>;
 
 /// smoltcp's DNS client.
@@ -40,7 +41,9 @@ pub struct Dns {
 pub enum LookupError {
     /// The text is no host.
     Host(HostError),
-    /// Other lookups have all the memory that was lent: two [`QueryStorage`] for each lookup.
+    /// The address is in a zone that is not given by number: an interface here has no name.
+    Zone,
+    /// Other lookups have all the memory that was lent: two [`QueryStorage`] for each lookup, three with the feature `nat64`.
     OutOfQueries,
     /// The DNS client belongs to another stack.
     WrongStack,
@@ -50,6 +53,7 @@ impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LookupError::Host(error) => error.fmt(f),
+            LookupError::Zone => f.write_str("give the zone of an address by number"),
             LookupError::OutOfQueries => f.write_str("no room for another query: lend the DNS client more"),
             LookupError::WrongStack => f.write_str("the DNS client belongs to another stack"),
         }
@@ -57,15 +61,6 @@ impl fmt::Display for LookupError {
 }
 
 impl core::error::Error for LookupError {}
-
-/// The answer for one family.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The family that was asked for.
-    pub family: Family,
-    /// Its addresses, in the server's order. Empty: there are none, or nobody knows.
-    pub addresses: Vec<SocketAddr, MAX_ADDRESSES>,
-}
 
 impl Dns {
     /// A DNS client that asks `servers` (the first 3 of them). Takes one [`SocketStorage`](crate::SocketStorage).
@@ -92,8 +87,11 @@ impl Dns {
         }
     }
 
-    /// Begins to look up the addresses of `host` in `families`, for connections to `port`. What is no name to ask for
-    /// ([`Host`]) is answered without a query: an address literal, `localhost`, names below `invalid`.
+    /// Begins to look up the addresses of `host` in `families`, for connections to `port`.
+    ///
+    /// A literal address, bare or in brackets, is not looked up, nor are `localhost` and names below `invalid`
+    /// ([`Host`](connie_core::resolution::Host)). With the feature `nat64`, a stack without an IPv4 route also asks for the prefix of the
+    /// network's NAT64, by a third query, and reaches IPv4 addresses through it (RFC 8305 section 7).
     ///
     /// # Errors
     ///
@@ -105,44 +103,76 @@ impl Dns {
         port: u16,
         families: Families,
     ) -> Result<Lookup, LookupError> {
-        let mut lookup = Lookup { handle: self.handle, port, v6: Query::Failed, v4: Query::Failed };
-        let known: &[IpAddr] = match Host::parse(host).map_err(LookupError::Host)? {
-            Host::Name(_) => return self.ask_for(stack, host, families, lookup),
-            Host::Address(literal) => &[literal.ip],
-            Host::Loopback => &LOOPBACK,
-            Host::Nowhere => &[],
+        let mut lookup = Lookup {
+            handle: self.handle,
+            port,
+            resolution: Resolution::new(families),
+            pending: [None; 3],
+            known: Known::Nothing,
+            best: [None; 2],
         };
-        for ip in known {
-            let family = Family::of(&SocketAddr::new(*ip, port));
-            if families.allow(family) {
-                *lookup.query(family) = Query::Known(*ip);
+        match Host::parse(host).map_err(LookupError::Host)? {
+            Host::Nowhere => lookup.known = Known::All(Vec::new()),
+            Host::Loopback => {
+                lookup.known = Known::All(LOOPBACK.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
             }
+            Host::Address(literal) => {
+                let address = literal.socket_addr(port).ok_or(LookupError::Zone)?;
+                if has_nat64(stack, families)
+                    && address.is_ipv4()
+                    && way_to(stack, &address) == Route::Unreachable
+                {
+                    lookup.resolution = Resolution::with_nat64();
+                    lookup.known = Known::Literal;
+                    // Its own queries have their answers; that leaves the one for the prefix.
+                    let _ = lookup.resolution.answered(Query::Aaaa, &[]);
+                    let _ = lookup.resolution.answered(Query::A, &[address]);
+                } else {
+                    lookup.known = Known::All(core::iter::once(address).collect());
+                }
+            }
+            Host::Name(_) if has_nat64(stack, families) => lookup.resolution = Resolution::with_nat64(),
+            Host::Name(_) => {}
+        }
+        if !matches!(lookup.known, Known::All(_)) {
+            lookup.ask(stack, host)?;
         }
         Ok(lookup)
     }
+}
 
-    fn ask_for<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-        &mut self,
-        stack: &mut Stack<'_, D, B, TCP, UDP>,
-        host: &str,
-        families: Families,
-        mut lookup: Lookup,
-    ) -> Result<Lookup, LookupError> {
-        // RFC 8305 section 3: "the AAAA query SHOULD be sent first, followed by the A query".
-        for family in [Family::V6, Family::V4] {
-            if !families.allow(family) {
-                continue;
-            }
-            match ask(stack, self.handle, host, family) {
-                Ok(query) => *lookup.query(family) = query,
-                Err(error) => {
-                    lookup.cancel(stack);
-                    return Err(error);
-                }
-            }
-        }
-        stack.has_work = true;
-        Ok(lookup)
+/// Whether IPv4 is to be reached through a NAT64: there is IPv6, and no IPv4 route.
+fn has_nat64<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    families: Families,
+) -> bool {
+    cfg!(feature = "nat64")
+        && families == Families::Both
+        && !has_route(stack, Family::V4)
+        && has_route(stack, Family::V6)
+}
+
+/// Whether there is a way to the internet by `family`: addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no
+/// route names.
+fn has_route<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    family: Family,
+) -> bool {
+    let anywhere = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    };
+    way_to(stack, &SocketAddr::new(anywhere, 0)) != Route::Unreachable
+}
+
+/// What RFC 6724 wants to know of the way to `address`.
+fn way_to<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    address: &SocketAddr,
+) -> Route {
+    match address::ip(address.ip()).and_then(|ip| stack.way_to(ip)) {
+        Some((_, source)) => Route::from_source(source.into()),
+        None => Route::Unreachable,
     }
 }
 
@@ -152,38 +182,31 @@ fn known(servers: &[IpAddr]) -> Vec<IpAddress, 3> {
     servers.filter(|server| server.is_unicast()).take(3).collect()
 }
 
-fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    handle: SocketHandle,
-    host: &str,
-    family: Family,
-) -> Result<Query, LookupError> {
-    let kind = match family {
-        #[cfg(feature = "ipv4")]
-        Family::V4 => DnsQueryType::A,
-        #[cfg(feature = "ipv6")]
-        Family::V6 => DnsQueryType::Aaaa,
-        _ => return Ok(Query::Failed),
-    };
-    let socket = crate::stack::find::<dns::Socket<'_>>(&mut stack.sockets, handle);
-    let socket = socket.ok_or(LookupError::WrongStack)?;
-    match socket.start_query(stack.interface.context(), host, kind) {
-        Ok(query) => Ok(Query::Pending(query)),
-        // `Host` is as strict, so that neither comes.
-        Err(dns::StartQueryError::InvalidName) => Err(LookupError::Host(HostError::Label)),
-        Err(dns::StartQueryError::NameTooLong) => Err(LookupError::Host(HostError::TooLong)),
-        Err(dns::StartQueryError::NoFreeSlot) => Err(LookupError::OutOfQueries),
-    }
-}
-
-/// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one;
-/// [`cancel`](Lookup::cancel) it when it is not wanted to its end: dropping it leaves its queries taken.
+/// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one; [`cancel`](Lookup::cancel) it when it
+/// is not wanted to its end: dropping it leaves its queries taken.
 pub struct Lookup {
     handle: SocketHandle,
     port: u16,
-    v6: Query,
-    v4: Query,
+    resolution: Resolution<ROOM>,
+    /// In the order of [`Query::ALL`].
+    pending: [Option<dns::QueryHandle>; 3],
+    known: Known,
+    /// The best address of each family, IPv6 before IPv4.
+    best: [Option<Candidate>; 2],
 }
+
+/// What the race is to be told before anything has come.
+enum Known {
+    Nothing,
+    /// There is nothing to ask.
+    All(Vec<SocketAddr, 2>),
+    /// An IPv4 address that waits for the prefix of the network's NAT64.
+    Literal,
+    Told,
+}
+
+/// How many addresses of each family are kept for NAT64.
+const ROOM: usize = if cfg!(feature = "nat64") { MAX_ADDRESSES } else { 0 };
 
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,55 +214,131 @@ impl fmt::Debug for Lookup {
     }
 }
 
-enum Query {
-    Pending(dns::QueryHandle),
-    /// There is no need to ask.
-    Known(IpAddr),
-    /// Not asked for, and not told yet.
-    Failed,
-    Told,
-}
-
 impl Lookup {
-    /// The next answer that has come, if any. Each family is answered once. Does not serve the stack: [`Stack::poll`] does.
-    pub fn poll<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    /// Sends the queries: AAAA first, then A (RFC 8305 section 3).
+    fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
-    ) -> Option<Answer> {
-        let (handle, port) = (self.handle, self.port);
-        for family in [Family::V6, Family::V4] {
-            let query = self.query(family);
-            let mut addresses = Vec::new();
-            match query {
-                Query::Told => continue,
-                Query::Failed => {}
-                Query::Known(ip) => _ = addresses.push(SocketAddr::new(*ip, port)),
-                Query::Pending(pending) => {
-                    // The query is there: it was begun, and it is freed by telling its result, which is done once.
-                    let result =
-                        stack.find::<dns::Socket<'_>>(handle).map(|socket| socket.get_query_result(*pending));
-                    match result {
-                        Some(Err(dns::GetQueryResultError::Pending)) => continue,
-                        Some(Ok(found)) => {
-                            for ip in found {
-                                // As many as smoltcp keeps, which is 8.
-                                let _ = addresses.push(SocketAddr::new(ip.into(), port));
-                            }
-                        }
-                        Some(Err(dns::GetQueryResultError::Failed)) | None => {}
-                    }
+        host: &str,
+    ) -> Result<(), LookupError> {
+        while let Some(query) = self.resolution.next_query() {
+            match begin(stack, self.handle, query.name(host), query) {
+                Ok(begun) => *self.place(query) = begun,
+                Err(error) => {
+                    self.cancel(stack);
+                    return Err(error);
                 }
             }
-            *query = Query::Told;
-            return Some(Answer { family, addresses });
         }
-        None
+        stack.has_work = true;
+        Ok(())
     }
 
-    /// Whether all answers were told.
+    /// Tells the race what has come. Does not serve the stack: [`Stack::poll`] does.
+    pub fn poll<
+        'a,
+        D: Device,
+        B: Board,
+        const TCP: usize,
+        const UDP: usize,
+        const DESTINATIONS: usize,
+        const SOCKETS: usize,
+        const RECORDS: usize,
+    >(
+        &mut self,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>,
+    ) {
+        let now = stack.now();
+        match core::mem::replace(&mut self.known, Known::Told) {
+            Known::All(addresses) => connector.handle_addresses(&addresses, now),
+            Known::Literal => connector.resolution_failed(Family::V6, now),
+            // A host without IPv6 has no preference for it that would be worth a wait.
+            Known::Nothing if !has_route(stack, Family::V6) => connector.prefer(Family::V4),
+            Known::Nothing | Known::Told => {}
+        }
+        for query in Query::ALL {
+            let Some(addresses) = self.take(stack, query) else { continue };
+            let Ok(mut addresses) = addresses else {
+                // An answer without addresses, too: smoltcp tells no more.
+                for input in self.resolution.failed(query, QueryError::Failed) {
+                    connector.handle_input(input, now);
+                }
+                continue;
+            };
+            if query != Query::Nat64Prefix {
+                self.rank(stack, query, &mut addresses, connector);
+            }
+            for input in self.resolution.answered(query, &addresses) {
+                connector.handle_input(input, now);
+            }
+        }
+    }
+
+    /// The result of `query`, once.
+    fn take<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &mut self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        query: Query,
+    ) -> Option<Result<Vec<SocketAddr, MAX_ADDRESSES>, ()>> {
+        let (handle, port) = (self.handle, self.port);
+        let place = self.place(query);
+        let Some(pending) = *place else {
+            // Of a family that is not built in: nobody answers.
+            return self.resolution.is_pending(query).then_some(Err(()));
+        };
+        // The query is there: it was begun, and it is freed by telling its result, which is done once.
+        let result = stack.find::<dns::Socket<'_>>(handle).map(|socket| socket.get_query_result(pending));
+        if let Some(Err(dns::GetQueryResultError::Pending)) = result {
+            return None;
+        }
+        *place = None;
+        Some(match result {
+            // As many as smoltcp keeps, which is 8.
+            Some(Ok(found)) => {
+                Ok(found.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).take(MAX_ADDRESSES).collect())
+            }
+            _ => Err(()),
+        })
+    }
+
+    /// Puts an answer in the order of RFC 6724, and sees to it that the family of the best address of all comes first.
+    fn rank<
+        'a,
+        D: Device,
+        B: Board,
+        const TCP: usize,
+        const UDP: usize,
+        const DESTINATIONS: usize,
+        const SOCKETS: usize,
+        const RECORDS: usize,
+    >(
+        &mut self,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        query: Query,
+        addresses: &mut Vec<SocketAddr, MAX_ADDRESSES>,
+        connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>,
+    ) {
+        let candidates =
+            addresses.iter().map(|address| Candidate::new(&DEFAULT_POLICY, *address, way_to(stack, address)));
+        let mut candidates: Vec<_, MAX_ADDRESSES> = candidates.take(MAX_ADDRESSES).collect();
+        selection::sort(&mut candidates);
+        addresses.clear();
+        addresses.extend(candidates.iter().map(Candidate::address).take(MAX_ADDRESSES));
+        let [v6, v4] = &mut self.best;
+        match query {
+            Query::A => *v4 = candidates.first().copied(),
+            _ => *v6 = candidates.first().copied(),
+        }
+        if let (Some(v6), Some(v4)) = (v6, v4) {
+            connector.prefer(if v4.compare(v6).is_lt() { Family::V4 } else { Family::V6 });
+        }
+    }
+
+    /// Whether all that there is to tell was told.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        matches!((&self.v6, &self.v4), (Query::Told, Query::Told))
+        matches!(self.known, Known::Told) && self.pending.iter().all(Option::is_none)
     }
 
     /// Gives up what has not been answered.
@@ -247,9 +346,10 @@ impl Lookup {
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
     ) {
-        for family in [Family::V6, Family::V4] {
-            if let Query::Pending(pending) = core::mem::replace(self.query(family), Query::Told)
-                && let Some(socket) = stack.find::<dns::Socket<'_>>(self.handle)
+        self.known = Known::Told;
+        for pending in &mut self.pending {
+            if let (Some(pending), Some(socket)) =
+                (pending.take(), stack.find::<dns::Socket<'_>>(self.handle))
             {
                 // The query is there: see above.
                 socket.cancel_query(pending);
@@ -279,9 +379,7 @@ impl Lookup {
         waiter: &mut BoardWaiter<C>,
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
-            while let Some(answer) = self.poll(stack) {
-                tell(connector, &answer, stack.now());
-            }
+            self.poll(stack, connector);
             if let Poll::Ready(result) = connector.turn(stack, waiter) {
                 break result;
             }
@@ -290,31 +388,38 @@ impl Lookup {
         result
     }
 
-    fn query(&mut self, family: Family) -> &mut Query {
-        match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
+    fn place(&mut self, query: Query) -> &mut Option<dns::QueryHandle> {
+        let [aaaa, a, prefix] = &mut self.pending;
+        match query {
+            Query::Aaaa => aaaa,
+            Query::A => a,
+            Query::Nat64Prefix => prefix,
         }
     }
 }
 
-fn tell<
-    'a,
-    D: Device,
-    B: Board,
-    const TCP: usize,
-    const UDP: usize,
-    const N: usize,
-    const K: usize,
-    const R: usize,
->(
-    connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, N, K, R>,
-    answer: &Answer,
-    now: Instant,
-) {
-    if answer.addresses.is_empty() {
-        connector.resolution_failed(answer.family, now);
-    } else {
-        connector.resolved(answer.family, &answer.addresses, now);
+/// Sends one query; `None` where its family is not built in.
+fn begin<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    handle: SocketHandle,
+    host: &str,
+    query: Query,
+) -> Result<Option<dns::QueryHandle>, LookupError> {
+    let kind = match query {
+        #[cfg(feature = "ipv4")]
+        Query::A => DnsQueryType::A,
+        #[cfg(feature = "ipv6")]
+        Query::Aaaa | Query::Nat64Prefix => DnsQueryType::Aaaa,
+        #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
+        _ => return Ok(None),
+    };
+    let socket = crate::stack::find::<dns::Socket<'_>>(&mut stack.sockets, handle);
+    let socket = socket.ok_or(LookupError::WrongStack)?;
+    match socket.start_query(stack.interface.context(), host, kind) {
+        Ok(query) => Ok(Some(query)),
+        // Not after what `Host` has looked at.
+        Err(dns::StartQueryError::InvalidName) => Err(LookupError::Host(HostError::Label)),
+        Err(dns::StartQueryError::NameTooLong) => Err(LookupError::Host(HostError::TooLong)),
+        Err(dns::StartQueryError::NoFreeSlot) => Err(LookupError::OutOfQueries),
     }
 }
