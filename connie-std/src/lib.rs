@@ -17,6 +17,19 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! [`TlsConnector`] does the same with TLS, where an address has to complete that handshake too. [`HttpConnection`] and [`HttpsConnection`]
+//! look a host up, race for each connection, and speak HTTP/1.1 over the winner:
+//!
+#![cfg_attr(feature = "tls", doc = "```no_run")]
+#![cfg_attr(not(feature = "tls"), doc = "```ignore")]
+//! use connie_std::HttpsConnection;
+//!
+//! let mut connection = HttpsConnection::new("example.org", 443)?;
+//! connection.request("GET", "/", &[], b"")?;
+//! let page = std::io::read_to_string(connection.response()?)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
 //! parts, for a program that drives the [core] itself.
 //!

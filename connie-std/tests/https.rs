@@ -428,3 +428,14 @@ fn a_host_that_is_none_is_refused_at_once() {
         assert_eq!(error.as_http(), Some(&HttpError::InvalidHost), "{host:?}");
     }
 }
+
+/// A program keeps its connections in a pool, and hands them from thread to thread.
+#[test]
+fn connections_can_be_handed_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<HttpConnection>();
+    assert_send::<HttpsConnection>();
+    assert_send::<connie_std::TlsStream>();
+    assert_send::<TlsConnector>();
+    assert_send::<ClientError>();
+}

@@ -62,6 +62,30 @@ fn ureq() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn https() {
+    use connie_tests::servers::{Authority, TlsServer};
+
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certify(&["127.0.0.1"]), |served| {
+        while !served.read_head()?.is_empty() {
+            served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n")?;
+        }
+        served.close()
+    });
+    let run = |file: &std::path::Path| {
+        let program = env!("CARGO_BIN_EXE_https");
+        Command::new(program).arg(server.address().to_string()).arg(file).output().unwrap()
+    };
+    expect(&run(authority.file().path()), "/again: 200 OK\nthe page\n");
+    assert_eq!(server.accepted(), 1);
+    // Somebody else's.
+    let output = run(Authority::new().file().path());
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("certificate not issued by a trusted authority"), "{err}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn crawl() {
     let output = Command::new(env!("CARGO_BIN_EXE_crawl")).args(["300", "48"]).output().unwrap();
     expect(&output, "300 hosts of 12 addresses, 48 descriptors, 32 clients at a time");
