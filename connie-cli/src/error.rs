@@ -32,6 +32,7 @@ pub mod code {
     pub const EMPTY_REPLY: u8 = 52;
     pub const SEND: u8 = 55;
     pub const RECEIVE: u8 = 56;
+    pub const CODING: u8 = 61;
     pub const REWIND: u8 = 65;
 }
 
@@ -72,6 +73,14 @@ impl Error {
     pub fn status(status: u16, reason: &str) -> Self {
         let said = format!("{status} {reason}");
         Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
+    }
+
+    /// The body could not be read, or not decoded.
+    pub fn body(error: io::Error) -> Self {
+        match error.downcast::<HttpError>() {
+            Ok(error) => Error::from(error),
+            Err(error) => Error::new(code::CODING, format!("{error}; try again without --compressed")),
+        }
     }
 
     /// A download cannot go on.

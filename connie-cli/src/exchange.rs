@@ -1,5 +1,6 @@
 //! One exchange over one connection, whatever that runs over.
 
+use std::io::{self, Read};
 use std::time::Duration;
 
 use connie_core::http::{HttpConnection, HttpError, RequestBody, Version};
@@ -47,6 +48,24 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let mut headers = self.headers.iter();
         headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl Answer {
+    /// What has been done to the body, the last coding last.
+    #[cfg(feature = "gzip")]
+    pub fn codings(&self) -> Vec<u8> {
+        let fields = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+        fields.map(|(_, value)| value.as_slice()).collect::<Vec<_>>().join(&b","[..])
+    }
+}
+
+/// The body of an answer as a reader, whose errors hold the [`HttpError`].
+pub struct BodyReader<'a>(pub &'a mut dyn Exchange);
+
+impl Read for BodyReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out).map_err(io::Error::other)
     }
 }
 

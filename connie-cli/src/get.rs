@@ -60,6 +60,10 @@ fn check(args: &Get) -> Result<(), Error> {
         ),
         (args.continue_at.is_some() && args.range.is_some(), "-C and -r are two ranges: leave one away"),
         (args.continue_at.is_some() && !args.upload_file.is_empty(), "-C is for downloads: leave -T away"),
+        (
+            args.continue_at.is_some() && args.compressed(),
+            "what is here and what --compressed asks for do not fit together: leave -C away",
+        ),
         (args.upload_file.len() > args.urls.len(), "there are more files to send with -T than URLs"),
         (outputs.len() > args.urls.len(), "there are more -o and -O than URLs"),
     ];

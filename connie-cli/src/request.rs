@@ -226,6 +226,8 @@ fn defaults(
         ("Authorization", hop.credentials(args)?.as_ref().map(Credentials::basic)),
         ("User-Agent", Some(agent.to_owned()).filter(|agent| !agent.is_empty())),
         ("Accept", Some("*/*".to_owned())),
+        #[cfg(feature = "gzip")]
+        ("Accept-Encoding", args.compressed().then(|| connie_std::http::ACCEPT_ENCODING.to_owned())),
         ("Range", range),
         ("Referer", referer.map(str::to_owned)),
         ("Content-Type", form.map(str::to_owned)),

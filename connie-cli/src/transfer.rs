@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime};
 use connie_core::Instant;
 use connie_core::http::{HttpError, is_idempotent};
 use connie_std::OsClock;
+#[cfg(feature = "gzip")]
+use connie_std::http::Decoded;
 use connie_std::web::{Backoff, Redirect, Redirects, Resume, Url, is_transient_status, resume, retry_after};
 
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::Body;
 use crate::error::{Error, code};
-use crate::exchange::{Answer, Exchange, is_whole};
+use crate::exchange::{Answer, BodyReader, Exchange, is_whole};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
@@ -307,10 +309,18 @@ impl<'a> Transfer<'a> {
     }
 
     fn receive_body(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<(), Error> {
-        let total = answer.length.map(|length| length.saturating_add(self.offset));
+        let length = answer.length.filter(|_| !self.args.compressed());
+        let total = length.map(|length| length.saturating_add(self.offset));
         let mut progress = Progress::new(self.shows_progress(), self.offset, total);
+        let body = BodyReader(connection);
+        #[cfg(feature = "gzip")]
+        let body = {
+            let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
+            Decoded::new(&codings, body).map_err(|error| Error::new(code::CODING, error.to_string()))?
+        };
+        let mut body = body;
         loop {
-            let count = connection.read(&mut self.piece)?;
+            let count = body.read(&mut self.piece).map_err(Error::body)?;
             if count == 0 {
                 return Ok(());
             }

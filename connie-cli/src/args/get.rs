@@ -63,6 +63,10 @@ pub struct Get {
     /// Go on at byte OFFSET; '-' for where the file ends
     #[arg(short = 'C', long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = continue_at)]
     pub continue_at: Option<ContinueAt>,
+    /// Have the server compress the body (gzip, deflate), and undo that
+    #[cfg(feature = "gzip")]
+    #[arg(long)]
+    pub compressed: bool,
     /// Log in to the server, by the Basic scheme
     #[arg(short = 'u', long, value_name = "USER:PASSWORD")]
     pub user: Option<String>,
@@ -197,6 +201,14 @@ impl Get {
             },
             ..connie_std::TlsOptions::default()
         }
+    }
+
+    /// Whether the server may compress the body.
+    pub fn compressed(&self) -> bool {
+        #[cfg(feature = "gzip")]
+        return self.compressed;
+        #[cfg(not(feature = "gzip"))]
+        return false;
     }
 
     /// How many redirects to follow; `None` for any number.

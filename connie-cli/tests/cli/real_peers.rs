@@ -103,6 +103,20 @@ fn nginx_takes_uploads_and_asks_for_large_ones() {
 }
 
 #[test]
+fn nginx_compresses_what_may_be_compressed() {
+    let Some(served) = Served::start() else { return };
+    let url = served.url("/gzip/text.txt");
+    let ran = get(&url, &["-v", "--compressed"]);
+    ran.exits(0).prints(TEXT).says("> Accept-Encoding: gzip, deflate").says("< Content-Encoding: gzip");
+    let plain = get(&url, &["-v"]);
+    plain.exits(0).prints(TEXT);
+    assert!(!plain.stderr.contains("Encoding"), "{}", plain.stderr);
+    // Asked for by hand, it is handed on as it comes.
+    let raw = get(&url, &["-H", "Accept-Encoding: gzip"]);
+    assert!(raw.exits(0).stdout.starts_with(&[0x1f, 0x8b]) && raw.stdout.len() < TEXT.len());
+}
+
+#[test]
 fn nginx_speaks_tls() {
     let Some(served) = Served::start() else { return };
     let url = served.secure("/text.txt");

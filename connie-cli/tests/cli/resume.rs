@@ -129,6 +129,7 @@ fn an_offset_can_be_given() {
     };
     refuses(&["-C", "-", "-r", "0-4"], "-r");
     refuses(&["-C", "-", "-T", "/dev/null"], "-T");
+    refuses(&["-C", "-", "--compressed"], "--compressed");
     refuses(&["-C", "some"], "number of bytes");
 }
 
