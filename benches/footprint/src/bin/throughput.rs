@@ -105,7 +105,7 @@ mod linux {
 
     fn row(what: &str, mut ours: Times, mut theirs: Times) -> String {
         let [our_wall, our_cpu, their_wall, their_cpu] =
-            [&mut ours.wall, &mut ours.cpu, &mut theirs.wall, &mut theirs.cpu].map(median);
+            [&mut ours.wall, &mut ours.cpu, &mut theirs.wall, &mut theirs.cpu].map(|times| median(times));
         let speed = |wall: f64| (BODY / MIB) as f64 / wall * 1e3;
         format!(
             "| {what} | {:.0} | {:.0} | {:.2} | {our_cpu:.0} | {their_cpu:.0} | {:.2} |\n",
@@ -116,7 +116,7 @@ mod linux {
         )
     }
 
-    fn median(values: &mut Vec<f64>) -> f64 {
+    fn median(values: &mut [f64]) -> f64 {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     }
