@@ -106,7 +106,8 @@ cross() {
     done
     has thumbv7m-none-eabi || return 0
     # What the tests run is built by them, with everything in it.
-    step "lint the firmware" cargo clippy -q $LOCKED -p connie-firmware-qemu --target thumbv7m-none-eabi -- -D warnings
+    step "lint the firmware" cargo clippy -q $LOCKED -p connie-firmware-qemu -p connie-http-firmware \
+        --target thumbv7m-none-eabi -- -D warnings
     for features in "" dns dhcp slaac; do
         step "lint the firmware with the features '$features'" cargo clippy -q $LOCKED -p connie-firmware-qemu \
             --target thumbv7m-none-eabi --no-default-features --features "$features" -- -D warnings
