@@ -77,7 +77,8 @@ pub enum Input<'a> {
         /// The addresses, in order of preference.
         addresses: &'a [SocketAddr],
     },
-    /// Resolution of a family failed: there will be no answer. Hints that came before stay.
+    /// Resolution of a family failed: there will be no answer. Hints that came before stay; an answer that came before is taken
+    /// back.
     ResolutionFailed {
         /// The family that was asked for.
         family: Family,

@@ -87,6 +87,18 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         self.input(Input::Resolved { family: Family::of(&addresses[0]), addresses: &addresses });
     }
 
+    /// Hints for the family of the first address named.
+    #[track_caller]
+    pub fn hinted(&mut self, names: &str) {
+        let addresses = addresses(names);
+        self.input(Input::Hinted { family: Family::of(&addresses[0]), addresses: &addresses });
+    }
+
+    /// The query for this family failed.
+    pub fn unanswered(&mut self, family: Family) {
+        self.input(Input::ResolutionFailed { family });
+    }
+
     /// There is no address of this family.
     pub fn no_address(&mut self, family: Family) {
         self.input(Input::Resolved { family, addresses: &[] });
