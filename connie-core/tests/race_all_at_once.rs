@@ -251,3 +251,28 @@ fn max_in_flight_is_held_within_the_capacity() {
         assert_eq!(race.race.limit(), limit);
     }
 }
+
+#[test]
+fn a_preference_that_changes_counts_from_the_next_start() {
+    let mut race = bench::<4>();
+    race.race.prefer(Family::V4);
+    race.addresses("abAB");
+    race.expect_all("start A, start a");
+    race.race.prefer(Family::V6);
+    race.expect_all("start B, start b, wait");
+}
+
+#[test]
+fn fewer_sockets_than_are_in_use_are_as_many_as_are_in_use() {
+    for (sockets, limit) in [(0, 2), (1, 2), (2, 2), (3, 3), (4, 4), (usize::MAX, 4)] {
+        let mut race = bench::<4>();
+        race.addresses("abcde");
+        race.expect_all("start a, start b");
+        race.race.limit_to(sockets);
+        assert_eq!(race.race.limit(), limit, "limited to {sockets}");
+    }
+    let mut race = bench::<4>();
+    race.race.limit_to(0);
+    race.addresses("ab");
+    race.expect_all("start a, wait");
+}
