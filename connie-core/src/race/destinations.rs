@@ -536,6 +536,7 @@ mod tests {
     fn an_address_is_held_once_however_it_is_spelled() {
         let mapped: SocketAddr = "[::ffff:192.0.2.65]:80".parse().unwrap();
         let scoped: SocketAddr = "[::ffff:192.0.2.65%3]:80".parse().unwrap();
+        assert_eq!([mapped, scoped].map(|address| Family::of(&address)), [Family::V4; 2]);
         let mut table = Destinations::<8>::new();
         table.answer(
             Families::Both,
@@ -552,6 +553,7 @@ mod tests {
             ["[::1]:80", "[::192.0.2.1]:80", "[2001:db8::ffff:192.0.2.1]:80", "[64:ff9b::192.0.2.1]:80"]
         {
             let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Family::of(&address), Family::V6);
             let mut table = Destinations::<8>::new();
             assert_eq!(table.answer(Families::Both, &[address], &mut |_| ()), (false, true), "{text}");
             assert_eq!(
