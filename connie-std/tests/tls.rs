@@ -295,7 +295,7 @@ fn a_connection_that_leads_there_already_can_be_secured() {
     let world = World::new();
     let secure = |server: &TlsServer, options: &Options| {
         let address = server.address();
-        let (socket, ..) = connect_socket(address, options).expect("a connection");
+        let (socket, ..) = connect_socket(address, &Options::default()).expect("a connection");
         let tls = TlsOptions { server_name: None, ..world.options() };
         let tls = TlsConnector::new(&tls).expect("usable options");
         tls.secure((HOST, address.port()), socket, options)
