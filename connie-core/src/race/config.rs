@@ -243,4 +243,15 @@ mod tests {
         assert_eq!(next_delay(1_000_000, 200), 2_000_000);
         assert_eq!(next_delay(2_000_000, u16::MAX), 2_000_000);
     }
+
+    #[test]
+    fn a_delay_grows_by_its_percentage_to_the_microsecond_and_never_shrinks() {
+        assert_eq!(next_delay(10_050, 150), 15_075);
+        assert_eq!(next_delay(10_099, 101), 10_199);
+        for (given, taken) in [(0, 100), (99, 100), (100, 100), (101, 101)] {
+            let pacing = Pacing::Staggered { delay: Config::DEFAULT_DELAY, growth_percent: given };
+            let settings = Settings::new(&Config { pacing, ..Config::staggered() });
+            assert_eq!(settings.pace, Pace::Staggered { growth_percent: taken });
+        }
+    }
 }
