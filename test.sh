@@ -100,7 +100,7 @@ cross() {
         fi
     done
     local features
-    for features in ipv4,ethernet ipv6,ip ipv4,ipv6,ethernet,dns ipv6,slaac,udp; do
+    for features in ipv4,ethernet ipv6,ip ipv4,ipv6,ethernet,dns ipv6,slaac,udp ipv4,ip,dns ipv6,ip,nat64; do
         step "check connie-smoltcp with $features" cargo clippy -q $LOCKED -p connie-smoltcp --no-default-features \
             --features "$features" -- -D warnings
     done
@@ -116,7 +116,7 @@ cross() {
     for level in z s; do
         # Links only where no path leads to a panic.
         step "link the race, free of panics, for a microcontroller at opt-level $level" env CARGO_PROFILE_SIZE_OPT_LEVEL="$level" \
-            cargo build -q $LOCKED -p connie-footprint --bin microcontroller --target thumbv7m-none-eabi --profile size
+            cargo build -q $LOCKED -p connie-footprint --bin microcontroller --bin names --target thumbv7m-none-eabi --profile size
     done
     step "no way to a panic in the HTTP client but through httparse" \
         cargo run -q $LOCKED -p connie-footprint --bin panic_paths

@@ -9,7 +9,32 @@ use super::query::{Query, QueryError, QueryFailure};
 use crate::race::{Families, Family, Input};
 
 /// What a resolution has to tell the race, in this order: two inputs at most.
-pub type Inputs<'a> = Vec<Input<'a>, 2>;
+#[derive(Clone, Debug, Default)]
+#[must_use = "the race waits for what it is not told"]
+pub struct Inputs<'a> {
+    first: Option<Input<'a>>,
+    second: Option<Input<'a>>,
+}
+
+impl<'a> Iterator for Inputs<'a> {
+    type Item = Input<'a>;
+
+    fn next(&mut self) -> Option<Input<'a>> {
+        self.first.take().or_else(|| self.second.take())
+    }
+}
+
+impl<'a> From<Input<'a>> for Inputs<'a> {
+    fn from(input: Input<'a>) -> Self {
+        Inputs { first: Some(input), second: None }
+    }
+}
+
+impl<'a> From<[Input<'a>; 2]> for Inputs<'a> {
+    fn from([first, second]: [Input<'a>; 2]) -> Self {
+        Inputs { first: Some(first), second: Some(second) }
+    }
+}
 
 /// The resolution of one name: which queries to send, and what their answers mean to the race.
 ///
@@ -103,9 +128,9 @@ impl<const NAT64: usize> Resolution<NAT64> {
         *self.state(query) = State::Answered;
         if self.prefix == State::Unwanted {
             return match query {
-                Query::Aaaa => inputs([Input::Resolved { family: Family::V6, addresses }]),
-                Query::A => inputs([Input::Resolved { family: Family::V4, addresses }]),
-                Query::Nat64Prefix => Inputs::new(),
+                Query::Aaaa => Input::Resolved { family: Family::V6, addresses }.into(),
+                Query::A => Input::Resolved { family: Family::V4, addresses }.into(),
+                Query::Nat64Prefix => Inputs::default(),
             };
         }
         match query {
@@ -120,8 +145,8 @@ impl<const NAT64: usize> Resolution<NAT64> {
     pub fn failed(&mut self, query: Query, error: QueryError) -> Inputs<'_> {
         *self.state(query) = State::Failed(error);
         match query {
-            Query::Aaaa => inputs([Input::ResolutionFailed { family: Family::V6 }]),
-            Query::A => inputs([Input::ResolutionFailed { family: Family::V4 }]),
+            Query::Aaaa => Input::ResolutionFailed { family: Family::V6 }.into(),
+            Query::A => Input::ResolutionFailed { family: Family::V4 }.into(),
             Query::Nat64Prefix => self.through_nat64(query),
         }
     }
@@ -183,20 +208,23 @@ impl<const NAT64: usize> Resolution<NAT64> {
             _ => Input::Hinted { family: v6, addresses: &self.v6 },
         };
         match query {
-            Query::Aaaa => inputs([ours]),
-            _ if joins => inputs([ours, Input::Resolved { family: v4, addresses: &[] }]),
-            _ if known => inputs([Input::Resolved { family: v4, addresses: &self.v4 }]),
-            _ => Inputs::new(),
+            Query::Aaaa => ours.into(),
+            _ if joins => [ours, Input::Resolved { family: v4, addresses: &[] }].into(),
+            _ if known => Input::Resolved { family: v4, addresses: &self.v4 }.into(),
+            _ => Inputs::default(),
         }
     }
 }
 
-fn inputs<'a, const N: usize>(inputs: [Input<'a>; N]) -> Inputs<'a> {
-    inputs.into_iter().take(2).collect()
-}
-
+/// The addresses of `family`, as many as there is room for. Not by `collect`, which panics where there are more.
 fn kept<const N: usize>(addresses: &[SocketAddr], family: Family) -> Vec<SocketAddr, N> {
-    addresses.iter().copied().filter(|address| Family::of(address) == family).take(N).collect()
+    let mut list = Vec::new();
+    for address in addresses.iter().filter(|address| Family::of(address) == family) {
+        if list.push(*address).is_err() {
+            break;
+        }
+    }
+    list
 }
 
 /// `address` as the translator of `prefix` knows it; `None` where that does not reach it.
@@ -304,8 +332,8 @@ mod tests {
         assert_eq!(told(resolution.answered(Query::A, &a)), "");
         assert_eq!(told(resolution.answered(Query::Nat64Prefix, &prefix)), "6= 64:ff9b::c000:221 | 4=");
         let mut resolution = Resolution::<4>::with_nat64();
-        resolution.answered(Query::A, &a);
-        resolution.answered(Query::Nat64Prefix, &prefix);
+        let _ = resolution.answered(Query::A, &a);
+        let _ = resolution.answered(Query::Nat64Prefix, &prefix);
         assert_eq!(told(resolution.failed(Query::Aaaa, QueryError::TimedOut)), "6!", "hints stay");
     }
 
@@ -325,7 +353,7 @@ mod tests {
     #[test]
     fn a_private_address_is_not_reached_through_the_well_known_prefix() {
         let mut resolution = Resolution::<4>::with_nat64();
-        resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
+        let _ = resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
         assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "4= 10.0.0.1");
     }
 

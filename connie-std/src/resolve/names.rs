@@ -154,8 +154,9 @@ impl Names {
 
     /// The host is an IPv4 address: nothing is to be asked but the network's prefix.
     fn is_known(&mut self, address: &SocketAddr) {
-        self.resolution.answered(Query::Aaaa, &[]);
-        self.resolution.answered(Query::A, &[*address]);
+        // The race is told when the prefix is known.
+        let _ = self.resolution.answered(Query::Aaaa, &[]);
+        let _ = self.resolution.answered(Query::A, &[*address]);
     }
 
     fn is_nowhere(&mut self) {
@@ -264,7 +265,8 @@ impl Names {
     }
 
     fn fail(&mut self, query: Query, error: LookupError) {
-        self.resolution.failed(query, error.kind);
+        // The race is told when it begins.
+        let _ = self.resolution.failed(query, error.kind);
         self.failures.push(FailedQuery { host: self.host.clone(), query, error });
     }
 
