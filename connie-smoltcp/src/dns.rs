@@ -32,7 +32,24 @@ pub type QueryStorage = Option<dns::DnsQuery>;
 /// resolution](Connector::resolution_failed) to a race.
 #[derive(Debug)]
 pub struct Dns {
+    client: Client,
+}
+
+/// smoltcp's DNS socket, and the stack that it belongs to.
+#[derive(Clone, Copy, Debug)]
+struct Client {
     handle: SocketHandle,
+    stack: usize,
+}
+
+impl Client {
+    /// The socket; `None` in another stack than its own, where smoltcp would panic over its queries.
+    fn of<'s, 'a, D: Device, B, const TCP: usize, const UDP: usize>(
+        self,
+        stack: &'s mut Stack<'a, D, B, TCP, UDP>,
+    ) -> Option<&'s mut dns::Socket<'a>> {
+        if stack.identity == self.stack { stack.find(self.handle) } else { None }
+    }
 }
 
 /// Why a lookup cannot begin.
@@ -73,7 +90,8 @@ impl Dns {
         servers: &[IpAddr],
         queries: &'a mut [QueryStorage],
     ) -> Result<Dns, StorageFull> {
-        Ok(Dns { handle: stack.add(dns::Socket::new(&known(servers), queries))? })
+        let handle = stack.add(dns::Socket::new(&known(servers), queries))?;
+        Ok(Dns { client: Client { handle, stack: stack.identity } })
     }
 
     /// Asks other servers from now on.
@@ -82,7 +100,7 @@ impl Dns {
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         servers: &[IpAddr],
     ) {
-        if let Some(socket) = stack.find::<dns::Socket<'_>>(self.handle) {
+        if let Some(socket) = self.client.of(stack) {
             socket.update_servers(&known(servers));
         }
     }
@@ -104,7 +122,7 @@ impl Dns {
         families: Families,
     ) -> Result<Lookup, LookupError> {
         let mut lookup = Lookup {
-            handle: self.handle,
+            client: self.client,
             port,
             resolution: Resolution::new(families),
             pending: [None; 3],
@@ -185,7 +203,7 @@ fn known(servers: &[IpAddr]) -> Vec<IpAddress, 3> {
 /// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one; [`cancel`](Lookup::cancel) it when it
 /// is not wanted to its end: dropping it leaves its queries taken.
 pub struct Lookup {
-    handle: SocketHandle,
+    client: Client,
     port: u16,
     resolution: Resolution<ROOM>,
     /// In the order of [`Query::ALL`].
@@ -222,7 +240,7 @@ impl Lookup {
         host: &str,
     ) -> Result<(), LookupError> {
         while let Some(query) = self.resolution.next_query() {
-            match begin(stack, self.handle, query.name(host), query) {
+            match begin(stack, self.client, query.name(host), query) {
                 Ok(begun) => *self.place(query) = begun,
                 Err(error) => {
                     self.cancel(stack);
@@ -281,14 +299,14 @@ impl Lookup {
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         query: Query,
     ) -> Option<Result<Vec<SocketAddr, MAX_ADDRESSES>, ()>> {
-        let (handle, port) = (self.handle, self.port);
+        let (client, port) = (self.client, self.port);
         let place = self.place(query);
         let Some(pending) = *place else {
             // Of a family that is not built in: nobody answers.
             return self.resolution.is_pending(query).then_some(Err(()));
         };
-        // The query is there: it was begun, and it is freed by telling its result, which is done once.
-        let result = stack.find::<dns::Socket<'_>>(handle).map(|socket| socket.get_query_result(pending));
+        // The query is there: it was begun in this stack, and it is freed by telling its result, which is done once.
+        let result = client.of(stack).map(|socket| socket.get_query_result(pending));
         if let Some(Err(dns::GetQueryResultError::Pending)) = result {
             return None;
         }
@@ -348,9 +366,7 @@ impl Lookup {
     ) {
         self.known = Known::Told;
         for pending in &mut self.pending {
-            if let (Some(pending), Some(socket)) =
-                (pending.take(), stack.find::<dns::Socket<'_>>(self.handle))
-            {
+            if let (Some(pending), Some(socket)) = (pending.take(), self.client.of(stack)) {
                 // The query is there: see above.
                 socket.cancel_query(pending);
             }
@@ -401,7 +417,7 @@ impl Lookup {
 /// Sends one query; `None` where its family is not built in.
 fn begin<D: Device, B: Board, const TCP: usize, const UDP: usize>(
     stack: &mut Stack<'_, D, B, TCP, UDP>,
-    handle: SocketHandle,
+    client: Client,
     host: &str,
     query: Query,
 ) -> Result<Option<dns::QueryHandle>, LookupError> {
@@ -413,7 +429,8 @@ fn begin<D: Device, B: Board, const TCP: usize, const UDP: usize>(
         #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
         _ => return Ok(None),
     };
-    let socket = crate::stack::find::<dns::Socket<'_>>(&mut stack.sockets, handle);
+    client.of(stack).ok_or(LookupError::WrongStack)?;
+    let socket = crate::stack::find::<dns::Socket<'_>>(&mut stack.sockets, client.handle);
     let socket = socket.ok_or(LookupError::WrongStack)?;
     match socket.start_query(stack.interface.context(), host, kind) {
         Ok(query) => Ok(Some(query)),

@@ -75,11 +75,14 @@
 //!
 //! # Memory
 //!
-//! All of it is lent. A socket costs its buffers and one [`SocketStorage`]; DNS and DHCP take a `SocketStorage` each, DNS two
-//! [`QueryStorage`] more. Put them into statics that are initialised at run time (`static_cell`): an array of
-//! `SocketStorage::EMPTY` in a plain static lies in flash a second time. The arrays that smoltcp keeps inside are sized by
-//! its features and environment variables; this crate asks for 4 interface addresses, 4 routes, and 8 addresses in a DNS
-//! answer.
+//! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.8 KB, of which 1.0 KB is smoltcp's interface, each socket 392
+//! octets of [`SocketStorage`] and its buffers; DNS and DHCP take a `SocketStorage` each, and DNS two [`QueryStorage`] of 304 octets. With
+//! buffers of 512 octets in each direction that is 7.4 KB, or 8.8 KB with names and addresses from the network. A race for 16
+//! addresses comes on top with 1.4 KB.
+//!
+//! Put it into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in a plain static lies in
+//! flash a second time. The arrays that smoltcp keeps inside are sized by its features and environment variables; this crate asks for 4
+//! interface addresses, 4 routes, and 8 addresses in a DNS answer.
 //!
 //! # Neighbours
 //!
@@ -96,6 +99,19 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// No way of its own to a panic: what is left is a call with its proof beside it, and what smoltcp does inside.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 // smoltcp's enums have a variant for each address family and medium that is built in, here or elsewhere in the program.
 #![allow(unreachable_patterns, reason = "whether there is another variant depends on features, others' too")]
 #![cfg_attr(

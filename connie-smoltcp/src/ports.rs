@@ -19,13 +19,12 @@ pub(crate) struct Ports {
 impl Ports {
     pub(crate) fn new(seed: u64) -> Self {
         let mut ports = Ports { state: seed, last: 0 };
-        // Below 2^14, which a u16 holds.
-        ports.last = (ports.random() % u64::from(COUNT)) as u16;
+        // Cut off on purpose: any number will do.
+        ports.last = ports.random() as u16 % COUNT;
         ports
     }
 
-    /// A port for which `is_taken` says no. It is asked about at most `taken` ports that are, so one is found as long as
-    /// `taken` is below 16,384; `None` else.
+    /// A port for which `is_taken` says no; `None` where all 16,384 are taken.
     pub(crate) fn next(&mut self, mut is_taken: impl FnMut(u16) -> bool) -> Option<u16> {
         // Below 33, which a u16 holds.
         let step = (self.random() % STEP) as u16;

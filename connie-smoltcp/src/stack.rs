@@ -66,6 +66,9 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     pub(crate) interface: Interface,
     pub(crate) device: D,
     pub(crate) sockets: SocketSet<'a>,
+    /// Where its storage lies, which no other stack shares: what belongs to another stack is known by that.
+    #[cfg(feature = "dns")]
+    pub(crate) identity: usize,
     /// How many sockets still fit into `sockets`, which panics when it is full.
     room: usize,
     board: B,
@@ -120,16 +123,25 @@ impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     }
 }
 
-/// A socket set with a socket for each of `buffers`, which there must be room for, and how much room is left.
+/// A socket set with a socket for each of the buffers.
+pub(crate) struct Filled<'a, const TCP: usize> {
+    pub(crate) sockets: SocketSet<'a>,
+    slots: [TcpSlot; TCP],
+    /// How much room is left.
+    pub(crate) room: usize,
+    identity: usize,
+}
+
+/// Makes a socket for each of `buffers`. There must be room for them.
 pub(crate) fn fill<'a, const TCP: usize, const RX: usize, const TX: usize>(
     storage: &'a mut [SocketStorage<'a>],
     buffers: &'a mut [TcpBuffers<RX, TX>; TCP],
-) -> (SocketSet<'a>, [TcpSlot; TCP], usize) {
-    let room = storage.len().saturating_sub(TCP);
+) -> Filled<'a, TCP> {
+    let (room, identity) = (storage.len().saturating_sub(TCP), storage.as_ptr().addr());
     let mut sockets = SocketSet::new(storage);
     // Both callers have seen that there is room, at compile time.
     let slots = buffers.each_mut().map(|buffers| TcpSlot::new(sockets.add(buffers.socket())));
-    (sockets, slots, room)
+    Filled { sockets, slots, room, identity }
 }
 
 impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
@@ -141,7 +153,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
     pub(crate) fn assemble(
         interface: Interface,
         device: D,
-        (sockets, slots, room): (SocketSet<'a>, [TcpSlot; TCP], usize),
+        Filled { sockets, slots, room, identity }: Filled<'a, TCP>,
         udp: [UdpSlot; UDP],
         board: B,
         seed: u64,
@@ -150,6 +162,8 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             interface,
             device,
             sockets,
+            #[cfg(feature = "dns")]
+            identity,
             room,
             board,
             slots,

@@ -100,14 +100,15 @@ impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
         seed: u64,
     ) -> Stack<'a, D, B, TCP, UDP> {
         const { assert!(TCP > 0 && SLOTS >= TCP + UDP, "one SocketStorage for each socket, at least") };
-        let (mut sockets, slots, room) = crate::stack::fill(storage, buffers);
+        let mut filled = crate::stack::fill(storage, buffers);
         // There is room, as asserted above.
         let udp = datagrams.each_mut().map(|buffers| UdpSlot {
-            handle: sockets.add(buffers.socket()),
+            handle: filled.sockets.add(buffers.socket()),
             is_free: true,
             remote: None,
         });
-        Stack::assemble(interface, device, (sockets, slots, room.saturating_sub(UDP)), udp, board, seed)
+        filled.room = filled.room.saturating_sub(UDP);
+        Stack::assemble(interface, device, filled, udp, board, seed)
     }
 }
 

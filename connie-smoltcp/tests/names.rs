@@ -164,6 +164,25 @@ fn a_lookup_that_cannot_begin_says_why() {
     });
 }
 
+#[test]
+fn another_stack_knows_nothing_of_a_lookup() {
+    with_stack(|_, stack, dns| {
+        let mut lookup = dns.look_up(stack, "both.test", 80, Families::Both).expect("a name");
+        with_stack(|world, other, others| {
+            let wrong = dns.look_up(other, "both.test", 80, Families::Both).map(|_| ());
+            assert_eq!(wrong, Err(LookupError::WrongStack));
+            let config = Config::all_at_once();
+            let mut connector = Connector::<_, 16, 4>::new(&config, other.now());
+            let mut waiter = BoardWaiter(world.clone());
+            assert_eq!(
+                lookup.run(&mut connector, other, &mut waiter).map(|_| ()),
+                Err(Failure::NoDestinations)
+            );
+            assert!(others.look_up(other, "both.test", 80, Families::Both).is_ok());
+        });
+    });
+}
+
 /// The question for the A record of both.test.
 const QUESTION: &[u8] =
     b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04both\x04test\x00\x00\x01\x00\x01";

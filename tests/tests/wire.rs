@@ -174,6 +174,24 @@ fn the_echo_of_a_probe_stays_between_client_and_wire() {
     assert!(bench.one_delivered().is_syn(), "nothing but the SYN reaches the listener");
 }
 
+/// The client is slow to answer: the wire has asked again when the first answer comes.
+#[test]
+fn a_socket_was_gone_when_the_first_probe_that_it_answers_was_sent() {
+    let mut bench = Bench::new(Behaviour::black_hole());
+    bench.client_sends(100, SYN);
+    for _ in 0..3 {
+        bench.passes(ms(10));
+        bench.wire.probe(bench.now);
+        bench.one_delivered();
+    }
+    // It was still there at the first.
+    bench.client_sends(101, RST);
+    assert_eq!(bench.endings(), [Some(Ended::Closed(Closing::Silent))]);
+    bench.client_sends(101, RST);
+    let attempt = bench.wire.log().attempts()[0].clone();
+    assert_eq!(attempt.ended, Some((ms(20), Ended::Closed(Closing::Silent))));
+}
+
 /// A stack in user space may say goodbye to a SYN that was not answered yet; the kernel does not.
 #[test]
 fn an_rst_that_nothing_drew_is_the_clients_own() {

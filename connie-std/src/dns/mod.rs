@@ -27,11 +27,10 @@
 //! - **Answers are [kept](Cache)** for their time to live, for at most a minute, for all connections that share the [`Dns`].
 //! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it says of a name
 //!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
-//! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says
-//!   so: their address hints join the race until the addresses are there, and their target names and ports are followed. A
-//!   late one, or none, keeps nothing waiting, but for a name that has no address: that waits up to a second for a record
-//!   that leads to one. One that leads to another place where HTTP/1.1 is not spoken is [reported](crate::Report::services)
-//!   and left aside; so is one that demands what is not understood.
+//! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
+//!   address hints join the race until the addresses are there, and their target names and ports are followed. A late one, or none,
+//!   keeps nothing waiting, but for a name that has no address: that waits up to a second for a record that leads to one. One that leads to another place where HTTP/1.1 is not spoken is
+//!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
 //!
 //! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of
 //! [`max_in_flight`](connie_core::Config::max_in_flight); and one TCP socket where an answer is fetched over TCP. All are closed
@@ -39,9 +38,8 @@
 //!
 //! # What it does not
 //!
-//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is
-//! not used against forgers ("0x20"), since some servers answer in a case of their own. Nothing is encrypted or validated:
-//! there is no DNS over TLS or HTTPS, and no DNSSEC.
+//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
+//! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod cache;
 mod config;

@@ -60,7 +60,10 @@ struct Flow {
     listener: SocketAddr,
     client_fin: bool,
     last_probe: Duration,
-    probed: bool,
+    /// When it was probed.
+    probes: Vec<Duration>,
+    /// How many of the probes have drawn an RST.
+    echoes: usize,
 }
 
 /// What a packet means for the log once it reaches the client.
@@ -178,7 +181,7 @@ impl Wire {
                 continue;
             }
             flow.last_probe = now;
-            flow.probed = true;
+            flow.probes.push(now);
             let probe = Segment {
                 source: record.remote,
                 destination: record.client,
@@ -274,7 +277,8 @@ impl Wire {
             listener,
             client_fin: false,
             last_probe: now,
-            probed: false,
+            probes: Vec::new(),
+            echoes: 0,
         });
         self.by_client.insert((syn.source, syn.destination), index);
         self.by_shadow.insert((shadow, listener), index);
@@ -290,15 +294,22 @@ impl Wire {
         shadow
     }
 
-    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when the last probe was
-    /// sent.
+    /// Whether this is an RST that a probe drew; if so, the client's socket was gone when that probe was sent.
     ///
-    /// Before a SYN-ACK has reached the client, nothing else draws one.
+    /// Before a SYN-ACK has reached the client, nothing else draws one. A socket that is gone answers every probe, and the answers keep
+    /// their order: the first one is taken for an answer to the last probe, and each further one tells of an earlier probe.
     fn answers_probe(&mut self, index: usize, segment: &Segment) -> bool {
         let flow = &mut self.flows[index];
-        let answer = segment.flags.has(Flags::RST) && flow.probed && flow.record.answered.is_none();
+        let answer =
+            segment.flags.has(Flags::RST) && !flow.probes.is_empty() && flow.record.answered.is_none();
         if answer {
-            flow.record.ended.get_or_insert((flow.last_probe, Ended::Closed(Closing::Silent)));
+            flow.echoes += 1;
+            let asked = flow.probes[flow.probes.len().saturating_sub(flow.echoes)];
+            match &mut flow.record.ended {
+                ended @ None => *ended = Some((asked, Ended::Closed(Closing::Silent))),
+                Some((at, Ended::Closed(Closing::Silent))) => *at = asked.min(*at),
+                Some(_) => {}
+            }
         }
         answer
     }

@@ -15,13 +15,16 @@ use connie_std::{OsStack, OsWaiter};
 use connie_tests::lab::{Behaviour, Closing, Guest, Lab, WireLog, ms};
 use connie_tests::servers::Nginx;
 
-use crate::kernel_support::{PORT, in_time, on_your_marks};
+use crate::kernel_support::{LATE, PORT, in_time, on_your_marks};
 
 /// Behind every address that accepts.
 const PAGE: &[u8] = b"the page\n";
 const SERVER_PORT: u16 = 8081;
 /// How long the wire may take to show that all is over.
 const WIRE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a race may be late.
+const TRIES: usize = 5;
 
 /// What must come of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,34 +94,49 @@ impl Scenario {
     /// With as many sockets as the race may use, and no more.
     fn on_smoltcp(&self, lab: &Lab, guest: Guest) {
         let seen = self.race.max_in_flight;
+        let guest = || guest.clone();
         match seen {
-            1 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<1>(guest)),
-            4 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<4>(guest)),
-            8 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<8>(guest)),
-            12 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<12>(guest)),
+            1 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<1>(guest())),
+            4 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<4>(guest())),
+            8 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<8>(guest())),
+            12 => self.play(lab, seen, |stage| stage.play_on_smoltcp::<12>(guest())),
             other => panic!("no scenario has {other} sockets"),
         }
     }
 
-    /// Lets `client` race on a thread of its own, judges what came of it while it waits, and then lets it fetch the page. At
-    /// most `seen` sockets may be open at once, as the wire sees it.
-    fn play(&self, lab: &Lab, seen: usize, client: impl FnOnce(Stage<'_>) + Send) {
+    /// Plays the scenario until the race was not late, which on a busy machine it may be now and then; the last time it may not. It may
+    /// never be early. At most `seen` sockets may be open at once, as the wire sees it.
+    fn play(&self, lab: &Lab, seen: usize, client: impl Fn(Stage<'_>) + Sync) {
         let Some(_nginx) = Nginx::start(SERVER_PORT, &[("page", PAGE)]) else { return };
+        for _ in 0..TRIES {
+            let took = self.play_once(lab, seen, &client);
+            if took.is_none_or(|took| took <= self.after + LATE) {
+                return;
+            }
+        }
+        self.play_once(lab, seen, &client)
+            .inspect(|took| in_time(*took, self.after, "the last of several tries"));
+    }
+
+    /// Lets `client` race on a thread of its own, judges what came of it while it waits, and then lets it fetch the page. Says how long
+    /// the race took; `None` where the client has panicked, which tells more.
+    fn play_once(&self, lab: &Lab, seen: usize, client: &(impl Fn(Stage<'_>) + Sync)) -> Option<Duration> {
+        lab.clear_log();
         self.addresses.iter().for_each(|(address, behaviour)| lab.set(*address, *behaviour));
         let ((report, reported), (go_on, told)) = (channel(), channel());
         thread::scope(move |scope| {
             scope.spawn(move || client(Stage { scenario: self, report, told }));
-            // The client's own panic tells more than the channel's end.
-            let Ok(raced) = reported.recv() else { return };
+            let raced: Raced = reported.recv().ok()?;
             self.judge(lab, seen, &raced);
             go_on.send(()).expect("the client waits");
-        });
+            Some(raced.took)
+        })
     }
 
     #[track_caller]
     fn judge(&self, lab: &Lab, seen: usize, raced: &Raced) {
         let text = &raced.drawing;
-        in_time(raced.took, self.after, text);
+        assert!(raced.took >= self.after, "{:?}, early for {:?}\n{text}", raced.took, self.after);
         let end = match raced.result {
             Ok(winner) => End::Wins(winner.ip()),
             Err(failure) => End::Fails(failure),
