@@ -4,6 +4,46 @@
 //! waits for the connection attempts, and each answer joins the race when it comes. [`Options::resolver`](crate::Options::resolver)
 //! chooses the resolver; [`Resolve`] and [`Lookup`] are what one has to offer, so that a program can bring its own.
 //!
+//! ```
+//! use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+//! use connie_std::{Options, connect, core::{Family, Instant}};
+//! use std::net::{SocketAddr, TcpListener};
+//! use std::sync::Arc;
+//!
+//! /// Knows every name: all lead here.
+//! #[derive(Debug)]
+//! struct Here;
+//!
+//! impl Resolve for Here {
+//!     fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+//!         let answer = |family, addresses| Event::Answered(Answer { family, addresses, ttl: None, ordered: true });
+//!         let here = SocketAddr::from(([127, 0, 0, 1], question.port));
+//!         Box::new(Told(vec![answer(Family::V4, vec![here]), answer(Family::V6, Vec::new())]))
+//!     }
+//! }
+//!
+//! /// A look-up that waits for nothing.
+//! struct Told(Vec<Event>);
+//!
+//! impl Lookup for Told {
+//!     fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+//!
+//!     fn poll(&mut self, _: Instant) -> Option<Event> {
+//!         self.0.pop()
+//!     }
+//!
+//!     fn wake_at(&self) -> Option<Instant> {
+//!         None
+//!     }
+//! }
+//!
+//! let server = TcpListener::bind("127.0.0.1:0")?;
+//! let options = Options { resolver: Arc::new(Here).into(), ..Options::default() };
+//! let stream = connect(("example.org", server.local_addr()?.port()), &options)?;
+//! assert_eq!(stream.peer_addr()?, server.local_addr()?);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # What does not reach a resolver
 //!
 //! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names below it (RFC 6761
