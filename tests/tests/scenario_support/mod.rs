@@ -144,10 +144,13 @@ impl Scenario {
         assert_eq!(Some(end), self.end, "\n{text}");
 
         let open = usize::from(matches!(end, End::Wins(_)));
-        let log = lab.wait_until(WIRE_LIMIT, |log| log.open().len() == open);
+        // The winner's last segment of the handshake may still be under way.
+        let log = lab.wait_until(WIRE_LIMIT, |log| {
+            let left = log.open();
+            left.len() == open && left.iter().all(|winner| winner.established.is_some())
+        });
         if let End::Wins(winner) = end {
-            let left = log.open()[0];
-            assert!(left.remote.ip() == winner && left.established.is_some(), "{log}");
+            assert_eq!(log.open()[0].remote.ip(), winner, "{log}");
         }
         self.judge_losers(&log);
         let syns: usize = log.attempts().iter().map(|attempt| attempt.syns.len()).sum();
