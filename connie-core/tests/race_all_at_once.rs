@@ -276,3 +276,16 @@ fn fewer_sockets_than_are_in_use_are_as_many_as_are_in_use() {
     race.addresses("ab");
     race.expect_all("start a, wait");
 }
+
+#[test]
+fn what_became_of_an_address_is_not_told_of_the_one_that_takes_its_place() {
+    let mut race = Bench::<1, 1, 4>::new(Config::all_at_once());
+    race.resolved("a");
+    race.expect("start a");
+    race.fails("a", REFUSED);
+    race.resolved("A");
+    race.expect("start A");
+    race.expect_timeline(&["A 0.. in flight"]);
+    let summary = race.race.timeline().summary();
+    assert_eq!((summary.attempts, summary.omitted_attempts, summary.omitted_destinations), (2, 1, 1));
+}
