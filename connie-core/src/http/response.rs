@@ -544,6 +544,10 @@ mod tests {
         read_trailers(&mut section).unwrap();
         let found: Vec<_> = Headers::of(&section).map(|header| (header.name, header.value)).collect();
         assert_eq!(found, [("A", &b"b   c"[..]), ("D", b"")]);
+        for (count, expected) in [(MAX_HEADERS, Ok(())), (MAX_HEADERS + 1, Err(HttpError::TooManyHeaders))] {
+            let mut section = std::format!("{}\r\n", "A: b\r\n".repeat(count)).into_bytes();
+            assert_eq!(read_trailers(&mut section), expected, "{count} fields");
+        }
         for section in [&b"A: b\r\n"[..], b" a: b\r\n\r\n", b"A b\r\n\r\n", b"\r\nA: b\r\n\r\n"] {
             assert_eq!(read_trailers(&mut section.to_vec()), Err(HttpError::MalformedTrailer), "{section:?}");
         }
