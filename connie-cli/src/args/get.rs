@@ -8,8 +8,24 @@ use clap::Args;
 use super::ordered::{DataArgs, OutputArgs};
 use super::{Limit, Racing, seconds};
 
+const EXAMPLES: &str = "\
+Examples:
+  connie get -L https://example.org/
+  connie get -O -C - https://example.org/large.iso
+  connie get -f --retry 3 -d name=value https://example.org/form
+  connie get -T report.pdf -u USER:PASSWORD https://example.org/files/
+  connie get -x http://proxy.example:3128 https://example.org/
+
+Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 5 could not
+resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial file,
+22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
+failed, 47 too many redirects, 52 empty reply, 55 send failure, 56 receive failure or a proxy
+that refuses, 60 bad certificate, 61 bad compression, 65 data that cannot be sent again, 77 no
+list of authorities. Of several URLs the last one counts.";
+
 /// `connie get`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Get {
     /// What to fetch: http or https URLs, one after the other; the scheme http may be left out
     #[arg(value_name = "URL", required = true)]
@@ -88,7 +104,7 @@ pub struct Get {
     /// End with the first URL that fails; otherwise the last one gives the exit code
     #[arg(long)]
     pub fail_early: bool,
-    /// Try up to N times more after a time-out or a status 408, 429, 500, 502, 503 or 504
+    /// Try up to N times more where a host cannot be resolved or time runs out, and after 408, 429, 500, 502, 503 and 504
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub retry: u32,
     /// The pause between tries [default: 1, then twice as long each time]
@@ -125,7 +141,7 @@ pub struct Get {
     pub insecure: bool,
     /// What wins a race for https: the TLS handshake, or the TCP handshake already
     #[cfg(feature = "tls")]
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
     pub finish_line: FinishLineName,
     /// Show no progress
     #[arg(short, long)]
