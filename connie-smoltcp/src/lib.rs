@@ -75,9 +75,9 @@
 //!
 //! # Memory
 //!
-//! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.8 KB, of which 1.0 KB is smoltcp's interface, each socket 392
+//! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.9 KB, of which 1.0 KB is smoltcp's interface, each socket 392
 //! octets of [`SocketStorage`] and its buffers; DNS and DHCP take a `SocketStorage` each, and DNS two [`QueryStorage`] of 304 octets. With
-//! buffers of 512 octets in each direction that is 7.4 KB, or 8.8 KB with names and addresses from the network. A race for 16
+//! buffers of 512 octets in each direction that is 7.5 KB, or 8.9 KB with names and addresses from the network. A race for 16
 //! addresses comes on top with 1.4 KB.
 //!
 //! Put it into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in a plain static lies in

@@ -19,18 +19,22 @@ use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 #[cfg(feature = "ipv6")]
 use smoltcp::wire::{Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv6Packet, Ipv6Repr, NdiscRepr};
 
-/// The least time between two questions for the same neighbour.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two questions for the same neighbour, in ticks: a second and a part of one, since both ends are cut to ticks.
+const PAUSE: u32 = 1_000_000 / (1 << TICK) + 2;
 
-/// How many neighbours are remembered: as many as smoltcp's cache holds.
-const REMEMBERED: usize = 8;
+/// A tick is 2 to the power of this in microseconds. A moment is kept in ticks, in 32 bits, where dividing it would cost a
+/// microcontroller a kilobyte. They come round after 51 days: a neighbour may then be asked for a second late, once.
+const TICK: u32 = 10;
+
+/// How many neighbours are remembered: as many as a race commonly has destinations.
+const REMEMBERED: usize = 16;
 
 /// The neighbours that were asked for of late, and when. It outlives the attempts: one that is evicted and comes back must
 /// not ask again too soon.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// The newest last.
-    list: Vec<(IpAddress, Instant), REMEMBERED>,
+    list: Vec<(IpAddress, u32), REMEMBERED>,
 }
 
 impl Asked {
@@ -41,14 +45,20 @@ impl Asked {
             self.list.remove(0);
         }
         // There is room, as was just seen to.
-        let _ = self.list.push((target, now));
+        let _ = self.list.push((target, ticks(now)));
     }
 
     /// When `target` may be asked for; `None`: now.
     pub(crate) fn next(&self, target: IpAddress, now: Instant) -> Option<Instant> {
         let (_, at) = self.list.iter().find(|(each, _)| *each == target)?;
-        Some(*at + PAUSE).filter(|next| *next > now)
+        let left = PAUSE.checked_sub(ticks(now).wrapping_sub(*at)).filter(|left| *left > 0)?;
+        Some(now + Duration::from_micros(u64::from(left) << TICK))
     }
+}
+
+/// A moment in ticks, cut to 32 bits.
+fn ticks(now: Instant) -> u32 {
+    (now.as_micros() >> TICK) as u32
 }
 
 /// The longest question: Ethernet and IPv6 header, and a Neighbor Solicitation with our own address.
