@@ -40,6 +40,8 @@ pub struct DnsQuery {
     pub name: String,
     /// What was asked for.
     pub kind: RecordType,
+    /// When it came.
+    pub at: Instant,
     /// Its id.
     pub id: u16,
     /// Whom it came from.
@@ -281,6 +283,7 @@ impl Service {
         shared.queries.push(DnsQuery {
             name: query.name.clone(),
             kind: query.kind,
+            at: now(),
             id: query.id,
             client,
             tcp,

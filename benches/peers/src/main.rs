@@ -1,0 +1,90 @@
+//! connie beside the clients that people use: each fetches a page of the same host over the same network, in a namespace of its own,
+//! with addresses that are near, far, dead, refusing, or behind a name server that is slow.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml              # writes docs/benchmarks.md and docs/benchmarks.svg
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- SCENARIO  # runs the scenarios whose names contain SCENARIO
+//! ```
+//!
+//! Needs Linux, root or user namespaces, and a release build of the program `connie`. Clients that are not installed are left out, and
+//! the page says so.
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("peers: needs Linux, for its namespaces and its TUN devices");
+}
+
+#[cfg(target_os = "linux")]
+mod clients;
+#[cfg(target_os = "linux")]
+mod own;
+#[cfg(target_os = "linux")]
+mod page;
+#[cfg(target_os = "linux")]
+mod plot;
+#[cfg(target_os = "linux")]
+mod scenarios;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
+mod trial;
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--fetch-with", client, url] => own::fetch(client, url),
+        [] => compare(""),
+        [scenario] => compare(scenario),
+        _ => Err("give a part of a scenario's name, or nothing".to_owned()),
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("peers: {reason}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// How often each client fetches in each scenario; the median counts.
+#[cfg(target_os = "linux")]
+const ROUNDS: usize = 3;
+
+#[cfg(target_os = "linux")]
+fn compare(part: &str) -> Result<(), String> {
+    let clients = clients::installed()?;
+    let scenarios: Vec<_> = scenarios::all().into_iter().filter(|it| it.name.contains(part)).collect();
+    if scenarios.is_empty() {
+        return Err(format!("no scenario's name contains {part:?}"));
+    }
+    let mut results = Vec::new();
+    for scenario in &scenarios {
+        let mut rows = Vec::new();
+        for client in &clients {
+            let trials = rounds(scenario, client)?;
+            let median = trial::median(trials);
+            eprintln!("{:<28} {:<22} {}", scenario.name, client.name, median);
+            rows.push(median);
+        }
+        results.push(rows);
+    }
+    if part.is_empty() {
+        page::write(&scenarios, &clients, &results)?;
+    }
+    Ok(())
+}
+
+/// The trials of one client in one scenario. One that takes seconds is not repeated: no noise of milliseconds matters there.
+#[cfg(target_os = "linux")]
+fn rounds(scenario: &scenarios::Scenario, client: &clients::Client) -> Result<Vec<trial::Trial>, String> {
+    let mut trials = Vec::new();
+    for _ in 0..ROUNDS {
+        let trial = trial::run(scenario, client)?;
+        trials.push(trial);
+        if trial.time.is_none_or(|time| time.as_secs() >= 2) {
+            return Ok(vec![trial]);
+        }
+    }
+    Ok(trials)
+}
