@@ -58,6 +58,10 @@ pub struct Bench {
     /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
     #[arg(long)]
     pub force: bool,
+    /// Trust the certificates in FILE, too (PEM)
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
     /// Use IPv4 only
     #[arg(short = '4', long, overrides_with = "ipv6")]
     pub ipv4: bool,
@@ -114,6 +118,13 @@ impl Bench {
     fn contenders(&self) -> Vec<Contender> {
         let named = |contender: &Contender| self.contenders.is_empty() || self.contenders.contains(contender);
         Contender::ALL.into_iter().filter(named).collect()
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Result<connie_std::TlsConnector, Error> {
+        let ca_files = self.cacert.clone().into_iter().collect();
+        let options = connie_std::TlsOptions { ca_files, ..connie_std::TlsOptions::default() };
+        Ok(connie_std::TlsConnector::new(&options)?)
     }
 
     fn rounds(&self) -> u32 {
@@ -182,7 +193,20 @@ fn measure(args: &Bench) -> Result<Report, Error> {
     let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
     options.race.families = families;
     let sites = args.urls.iter().map(|url| site(url, &options, args)).collect::<Result<Vec<_>, _>>()?;
-    let rules = Rules { mode: args.mode, limit: args.limit(), max_sockets: args.max_sockets.into(), options };
+    let fetches_https = args.mode == Mode::Get && sites.iter().any(|site| site.scheme == Scheme::Https);
+    let rules = Rules {
+        mode: args.mode,
+        limit: args.limit(),
+        max_sockets: args.max_sockets.into(),
+        options,
+        #[cfg(feature = "tls")]
+        tls: if fetches_https { Some(args.tls()?) } else { None },
+    };
+    if fetches_https && !cfg!(feature = "tls") {
+        return Err(Error::usage(
+            "https needs TLS, which is not in this build: measure it with --mode connect",
+        ));
+    }
     let trials = run_rounds(args, &sites, &rules);
     let described = sites.iter().zip(&args.urls).map(|(site, url)| (url.clone(), about(site)));
     Ok(args.report(described.collect(), trials))
@@ -190,9 +214,6 @@ fn measure(args: &Bench) -> Result<Report, Error> {
 
 fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
     let url = Url::parse(url)?;
-    if (url.scheme, args.mode) == (Scheme::Https, Mode::Get) {
-        return Err(Error::usage("pages are fetched over http only: measure https with --mode connect"));
-    }
     let addresses = if args.dns {
         None
     } else {
@@ -205,7 +226,7 @@ fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
         }
         Some(found)
     };
-    Ok(Site { host: url.host, port: url.port, target: url.target, addresses })
+    Ok(Site { scheme: url.scheme, host: url.host, port: url.port, target: url.target, addresses })
 }
 
 fn unresolved(host: &str, error: &std::io::Error) -> Error {

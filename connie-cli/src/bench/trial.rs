@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use connie_core::http::{Host, HttpConnection};
-use connie_core::{Config, Families, Instant, Timeline, Waiter};
+use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_core::{Config, Families, Instant, RaceStack, Timeline, Waiter};
 use connie_sim::Rng;
-use connie_std::{Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket};
+use connie_std::web::Scheme;
+use connie_std::{ConnectError, Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket};
 
 use crate::error::Error;
 
@@ -93,6 +94,7 @@ impl Trial {
 /// A site of the real internet.
 #[derive(Clone, Debug)]
 pub struct Site {
+    pub scheme: Scheme,
     pub host: String,
     pub port: u16,
     pub target: String,
@@ -108,6 +110,9 @@ pub struct Rules {
     pub max_sockets: usize,
     /// Overrides and families; its race is replaced by that of each contender.
     pub options: Options,
+    /// For https pages.
+    #[cfg(feature = "tls")]
+    pub tls: Option<connie_std::TlsConnector>,
 }
 
 /// Where a trial has come to.
@@ -141,7 +146,10 @@ pub fn run(contender: Contender, site: &Site, rules: &Rules, rng: &mut Rng) -> T
         Ok(Arrived { socket, destination, sockets }) => {
             let result = match rules.mode {
                 Mode::Connect => Ok(()),
-                Mode::Get => fetch(site, socket, &clock, rules.limit),
+                Mode::Get => {
+                    let left = rules.limit.saturating_sub(clock.now().since(Instant::ZERO));
+                    fetch(site, socket, rules, left)
+                }
             };
             (sockets, result.map(|()| destination.to_string()))
         }
@@ -163,10 +171,7 @@ fn race(site: &Site, rules: &Rules, config: Config) -> Result<Arrived, Failed> {
         Ok((socket, destination, report)) => {
             Ok(Arrived { socket, destination, sockets: opened(report.timeline()) })
         }
-        Err(error) => Err(Failed {
-            sockets: error.timeline().map_or(0, opened),
-            reason: Error::from(&error).lines.into_iter().next().unwrap_or_default(),
-        }),
+        Err(error) => Err(Failed { sockets: error.timeline().map_or(0, opened), reason: first_line(&error) }),
     }
 }
 
@@ -219,26 +224,56 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
     Ok(addresses.into_iter().filter(wanted).collect())
 }
 
-/// Fetches the page and drops it.
-fn fetch(site: &Site, socket: OsSocket, clock: &OsClock, limit: Duration) -> Result<(), String> {
+/// Fetches the page and drops it, over TLS where the URL says so.
+fn fetch(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
+    match site.scheme {
+        Scheme::Http => exchange(site, OsStack::default(), socket, Host::http(&site.host, site.port), left),
+        Scheme::Https => fetch_over_tls(site, socket, rules, left),
+    }
+}
+
+/// What wins a race is the TCP handshake for all contenders alike; TLS comes after it.
+#[cfg(feature = "tls")]
+fn fetch_over_tls(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
+    let race = Config { deadline: Some(left), ..rules.options.race.clone() };
+    let options = Options { race, ..rules.options.clone() };
+    let tls = rules.tls.as_ref().ok_or("TLS was not set up")?;
+    let secured = tls.secure(Target::Host(&site.host, site.port), socket, &options);
+    let (stack, socket) = secured.map_err(|error| first_line(&error))?;
+    exchange(site, stack, socket, Host::https(&site.host, site.port), left)
+}
+
+#[cfg(not(feature = "tls"))]
+fn fetch_over_tls(_: &Site, _: OsSocket, _: &Rules, _: Duration) -> Result<(), String> {
+    Err("this build has no TLS".to_owned())
+}
+
+/// What went wrong, without what to do about it: a bench tries again by itself.
+fn first_line(error: &ConnectError) -> String {
+    Error::from(error).lines.into_iter().next().unwrap_or_default()
+}
+
+fn exchange<S: RaceStack>(
+    site: &Site,
+    stack: S,
+    socket: S::TcpSocket,
+    host: Host<'_>,
+    left: Duration,
+) -> Result<(), String>
+where
+    OsWaiter: Waiter<S>,
+{
     let mut waiter = OsWaiter::new(None);
-    let now = Waiter::<OsStack>::now(&mut waiter);
-    let left = limit.saturating_sub(clock.now().since(Instant::ZERO));
-    let host = Host::http(&site.host, site.port);
+    let until = Waiter::<S>::now(&mut waiter) + left;
     let exchange = || {
-        let mut connection =
-            HttpConnection::owning(OsStack::default(), waiter, socket, host, vec![0; 64 * 1024])?;
-        connection.set_deadline(Some(now + left));
-        connection.request(
-            "GET",
-            &site.target,
-            &[("Connection", "close"), ("User-Agent", "connie-bench")],
-            b"",
-        )?;
+        let mut connection = HttpConnection::owning(stack, waiter, socket, host, vec![0; 64 * 1024])?;
+        connection.set_deadline(Some(until));
+        let headers = [("Connection", "close"), ("User-Agent", "connie-bench")];
+        connection.request("GET", &site.target, &headers, b"")?;
         let mut response = connection.response()?;
         let mut piece = vec![0; 64 * 1024];
         while response.read(&mut piece)? > 0 {}
         Ok(())
     };
-    exchange().map_err(|error: connie_core::http::HttpError| error.to_string())
+    exchange().map_err(|error: HttpError| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! `connie bench`: the contenders beside each other, on loopback and on the simulated internet.
 
-use connie_tests::servers::BlackHole;
+use connie_tests::servers::{Authority, BlackHole, TlsServer};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -47,6 +47,22 @@ fn the_whole_page_is_fetched_where_that_is_measured() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2 * 4);
     assert!(requests.iter().all(|request| request.starts_with("GET /a?b HTTP/1.1\r\n")), "{requests:?}");
+}
+
+#[test]
+fn pages_come_over_tls_too() {
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certify(&["127.0.0.1"]), |served| {
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")?;
+        served.close()
+    });
+    let (url, file) = (format!("https://{}/", server.address()), authority.file());
+    let bench = ["bench", "--json", "--mode", "get", "--rounds", "1", &url];
+    let report = connie(bench.iter().chain(&["--cacert", file.path().to_str().unwrap()])).exits(0).json();
+    assert!(report["trials"].as_array().unwrap().iter().all(|trial| trial["error"].is_null()), "{report}");
+    let distrustful = connie(bench).exits(0).json();
+    assert_eq!(figures(&distrustful, "connie")["failures"], 1, "{distrustful}");
 }
 
 #[test]
