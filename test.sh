@@ -105,6 +105,13 @@ cross() {
             --features "$features" -- -D warnings
     done
     has thumbv7m-none-eabi || return 0
+    if has thumbv7em-none-eabihf; then
+        step "lint the firmware for a board that is not emulated" cargo clippy -q $LOCKED -p connie-firmware-stm32 \
+            --target thumbv7em-none-eabihf -- -D warnings
+        step "build it" cargo build -q $LOCKED -p connie-firmware-stm32 --target thumbv7em-none-eabihf
+    else
+        skip "build the firmware for a board that is not emulated" "rustup target add thumbv7em-none-eabihf"
+    fi
     # What the tests run is built by them, with everything in it.
     step "lint the firmware" cargo clippy -q $LOCKED -p connie-firmware-qemu -p connie-http-firmware \
         --target thumbv7m-none-eabi -- -D warnings

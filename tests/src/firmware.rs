@@ -30,9 +30,7 @@ const LIMIT: Duration = Duration::from_secs(45);
 pub enum Parts {
     /// All.
     All,
-    /// Addresses only from the command line.
-    NoDnsNoDhcp,
-    /// These features.
+    /// These features, and no others.
     Features(&'static str),
 }
 
@@ -43,26 +41,26 @@ pub enum Parts {
 pub fn build(program: &str, parts: Parts) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    // A directory for each choice of parts, so that one build does not undo another.
-    let target = match parts {
-        Parts::All => target,
-        Parts::NoDnsNoDhcp => target.join("firmware").join("none"),
-        Parts::Features(features) => target.join("firmware").join(features.replace(',', "-")),
-    };
+    // Not in the way of tests that run the whole at the same time.
+    let target = if parts == Parts::All { target } else { target.join("firmware") };
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", remap(&root));
     cargo.args(["build", "--quiet", "--locked", "-p", "connie-firmware-qemu", "--bin", program]);
     cargo.args(["--target", TARGET, "--profile", "size"]);
     match parts {
         Parts::All => {}
-        Parts::NoDnsNoDhcp => _ = cargo.arg("--no-default-features"),
         Parts::Features(features) => _ = cargo.args(["--no-default-features", "--features", features]),
     }
     let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
         return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    Ok(target.join(TARGET).join("size").join(program))
+    let built = target.join(TARGET).join("size").join(program);
+    let Parts::Features(features) = parts else { return Ok(built) };
+    // The next choice of parts takes its place.
+    let kept = target.join(format!("{program}-{features}.elf"));
+    std::fs::copy(&built, &kept).map_err(|error| format!("cannot write {}: {error}", kept.display()))?;
+    Ok(kept)
 }
 
 /// The compiler writes the path of each source file into the program, for panics. Without the part that differs from machine to machine

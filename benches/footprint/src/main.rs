@@ -16,6 +16,8 @@ fn main() {
 }
 
 #[cfg(target_os = "linux")]
+mod board;
+#[cfg(target_os = "linux")]
 mod budget;
 #[cfg(target_os = "linux")]
 mod figures;
@@ -51,10 +53,11 @@ fn main() -> std::process::ExitCode {
 fn write_page(root: &std::path::Path, figures: &Figures) -> Result<(), String> {
     let mut page = String::from(
         "# What connie costs\n\n\
-        Written by `cargo run --release -p connie-footprint`, which needs valgrind, curl and the target\n\
-        thumbv7m-none-eabi. Do not edit.\n",
+        Written by `cargo run --release -p connie-footprint`, which needs root, valgrind, curl, qemu-system-arm, nginx\n\
+        and the target thumbv7m-none-eabi. Do not edit.\n",
     );
     figures.write(&mut page);
+    board::write(&mut page)?;
     processor::processor_time(root, &mut page)?;
     let path = root.join("docs/footprint.md");
     std::fs::create_dir_all(root.join("docs"))

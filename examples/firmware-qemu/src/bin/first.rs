@@ -182,10 +182,10 @@ mod firmware {
         use smoltcp::socket::dns::{DnsQuery, GetQueryResultError, Socket};
         use smoltcp::wire::DnsQueryType;
 
-        static QUERIES: ConstStaticCell<[Option<DnsQuery>; 1]> = ConstStaticCell::new([const { None }; 1]);
+        static QUERIES: StaticCell<[Option<DnsQuery>; 1]> = StaticCell::new();
 
         let server = server.ok_or(Trouble::NoNameServer)?;
-        let queries = QUERIES.try_take().ok_or(Trouble::Bug)?;
+        let queries = QUERIES.try_init_with(|| [const { None }; 1]).ok_or(Trouble::Bug)?;
         let resolver = net.sockets.add(Socket::new(&[server.into()], &mut queries[..]));
         let kind = if wanted.v4.is_some() { DnsQueryType::A } else { DnsQueryType::Aaaa };
         let socket = net.sockets.get_mut::<Socket>(resolver);

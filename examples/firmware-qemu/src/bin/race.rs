@@ -15,7 +15,6 @@ mod firmware {
     use core::net::{IpAddr, SocketAddr};
 
     use connie_core::http::{Host, HttpConnection, HttpError};
-    use connie_core::race::Style;
     use connie_core::{Config, Connection, Failure, Instant, Waiter as _};
     use connie_firmware_qemu::board::clock::Clock;
     use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
@@ -116,8 +115,22 @@ mod firmware {
         let config = Config { deadline: Some(deadline.since(clock.now())), ..Config::all_at_once() };
         let mut connector = Connector::new(&config, clock.now());
         let raced = race(&mut connector, &mut stack, &mut waiter, wanted, server);
-        say(format_args!("{}", connector.timeline().waterfall(79, Style { unicode: true, colour: false })));
+        tell(&connector, &raced);
         fetch(&mut stack, &mut waiter, raced?, &wanted.url, deadline)
+    }
+
+    /// Tells what the race did.
+    #[cfg(feature = "waterfall")]
+    fn tell(connector: &Connector, _raced: &Result<Connection<TcpSocket>, Failed>) {
+        let style = connie_core::race::Style { unicode: true, colour: false };
+        say(format_args!("{}", connector.timeline().waterfall(79, style)));
+    }
+
+    #[cfg(not(feature = "waterfall"))]
+    fn tell(_connector: &Connector, raced: &Result<Connection<TcpSocket>, Failed>) {
+        if let Ok(connection) = raced {
+            say(format_args!("connected to {}", connection.destination));
+        }
     }
 
     /// Waits for the addresses that the network gives, and answers whom to ask for names.
@@ -184,10 +197,10 @@ mod firmware {
         use connie_smoltcp::{Dns, QueryStorage};
 
         /// For A and AAAA.
-        static QUERIES: ConstStaticCell<[QueryStorage; 2]> = ConstStaticCell::new([const { None }; 2]);
+        static QUERIES: StaticCell<[QueryStorage; 2]> = StaticCell::new();
 
         let server = server.ok_or(Trouble::NoNameServer)?;
-        let queries = QUERIES.try_take().ok_or(Trouble::Bug)?;
+        let queries = QUERIES.try_init_with(|| [const { None }; 2]).ok_or(Trouble::Bug)?;
         let mut dns = Dns::start(stack, &[server], queries).map_err(|_| Trouble::Bug)?;
         let lookup = dns.look_up(stack, url.host, url.port, Families::Both);
         let mut lookup = lookup.map_err(|_| Trouble::NoAddress)?;

@@ -1,0 +1,238 @@
+//! Firmware for the board NUCLEO-F429ZI (STM32F429, Ethernet with an RMII transceiver): fetches a page over the address of a host that
+//! answers first, once a minute, and prints it over RTT.
+//!
+//! ```text
+//! rustup target add thumbv7em-none-eabihf; cargo install probe-rs-tools
+//! cd examples/firmware-stm32
+//! cargo run --release --target thumbv7em-none-eabihf
+//! ```
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("nucleo: build this for a microcontroller: --target thumbv7em-none-eabihf");
+}
+
+#[cfg(target_os = "none")]
+mod device;
+
+#[cfg(target_os = "none")]
+mod firmware {
+    use core::fmt;
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use core::time::Duration;
+
+    use connie_core::http::{Host, HttpConnection, HttpError};
+    use connie_core::{Config, Failure, Families, Instant, Waiter as _};
+    use connie_smoltcp::{
+        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, LookupError, QueryStorage, SocketStorage, TcpBuffers,
+        interface,
+    };
+    use cortex_m_rt::{entry, exception};
+    use rand_core::RngCore as _;
+    use rtt_target::{rprintln, rtt_init_print};
+    use static_cell::{ConstStaticCell, StaticCell};
+    use stm32_eth::dma::{RxRingEntry, TxRingEntry};
+    use stm32_eth::hal::gpio::GpioExt as _;
+    use stm32_eth::hal::prelude::*;
+    use stm32_eth::hal::signature::Uid;
+    use stm32_eth::stm32::{CorePeripherals, Peripherals, interrupt};
+    use stm32_eth::{EthPins, PartsIn};
+
+    use crate::device::Ethernet;
+
+    /// What is fetched.
+    const HOST: &str = "example.org";
+    const PATH: &str = "/";
+
+    const SOCKETS: usize = 4;
+
+    type Stack = connie_smoltcp::Stack<'static, Ethernet<'static>, Nucleo, SOCKETS>;
+    type Connector = connie_core::Connector<Stack, 16, SOCKETS, 32>;
+
+    /// Milliseconds since the start; comes round after 49 days, which a product would have to mind.
+    static MILLIS: AtomicU32 = AtomicU32::new(0);
+
+    /// The board's clock.
+    #[derive(Clone, Copy)]
+    struct Nucleo;
+
+    impl Board for Nucleo {
+        fn now(&self) -> Instant {
+            Instant::from_millis(MILLIS.load(Ordering::Relaxed).into())
+        }
+
+        fn idle_until(&self, _until: Option<Instant>) {
+            // A frame wakes the processor, and so does SysTick every millisecond: one that came just before costs no more than that.
+            cortex_m::asm::wfi();
+        }
+    }
+
+    #[exception]
+    fn SysTick() {
+        MILLIS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[interrupt]
+    fn ETH() {
+        stm32_eth::eth_interrupt_handler();
+    }
+
+    #[panic_handler]
+    fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+        rprintln!("{}", info);
+        loop {
+            cortex_m::asm::bkpt();
+        }
+    }
+
+    /// Why there is no page.
+    enum Failed {
+        Lookup(LookupError),
+        Race(Failure),
+        Http(HttpError),
+    }
+
+    impl fmt::Display for Failed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Failed::Lookup(error) => error.fmt(f),
+                Failed::Race(failure) => failure.fmt(f),
+                Failed::Http(error) => error.fmt(f),
+            }
+        }
+    }
+
+    #[entry]
+    fn main() -> ! {
+        rtt_init_print!();
+        // Nobody has taken them before.
+        let (Some(core), Some(peripherals)) = (CorePeripherals::take(), Peripherals::take()) else {
+            panic!()
+        };
+        let (mut device, seed) = start(core, peripherals);
+        let address = hardware_address();
+        let interface = interface(&mut device, address, seed, Nucleo.now());
+
+        static SLOTS: StaticCell<[SocketStorage<'static>; SOCKETS + 2]> = StaticCell::new();
+        static BUFFERS: ConstStaticCell<[TcpBuffers<1024, 1024>; SOCKETS]> =
+            ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
+        static QUERIES: StaticCell<[QueryStorage; 2]> = StaticCell::new();
+        let slots = SLOTS.init_with(|| [SocketStorage::EMPTY; SOCKETS + 2]);
+        let mut stack = Stack::new(interface, device, slots, BUFFERS.take(), Nucleo, seed);
+        // There is room for both.
+        let queries = QUERIES.init_with(|| [const { None }; 2]);
+        let (Ok(mut dhcp), Ok(mut dns)) = (Dhcp::start(&mut stack), Dns::start(&mut stack, &[], queries))
+        else {
+            panic!()
+        };
+        let mut waiter = BoardWaiter(Nucleo);
+        let mut next = None;
+        loop {
+            stack.poll();
+            match dhcp.poll(&mut stack) {
+                Some(DhcpEvent::Configured(lease)) => {
+                    rprintln!("address {}", lease.address);
+                    dns.set_servers(&mut stack, &lease.dns_servers);
+                    next = next.or(Some(Nucleo.now()));
+                }
+                Some(DhcpEvent::Deconfigured) => next = None,
+                None => {}
+            }
+            if next.is_some_and(|next| Nucleo.now() >= next) {
+                match fetch(&mut stack, &mut waiter, &mut dns) {
+                    Ok(()) => {}
+                    Err(failed) => rprintln!("{}: {}", HOST, failed),
+                }
+                next = Some(Nucleo.now() + Duration::from_secs(60));
+            }
+            let _ = waiter.wait(&mut stack, &mut [], next);
+        }
+    }
+
+    /// Looks the host up, races its addresses of both families, and prints the page that the winner sends.
+    fn fetch(stack: &mut Stack, waiter: &mut BoardWaiter<Nucleo>, dns: &mut Dns) -> Result<(), Failed> {
+        let mut lookup = dns.look_up(stack, HOST, 80, Families::Both).map_err(Failed::Lookup)?;
+        let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+        let mut connector = Connector::new(&config, Nucleo.now());
+        let raced = lookup.run(&mut connector, stack, waiter);
+        rprintln!("{}", connector.timeline().waterfall(79, connie_core::race::Style::default()));
+        let connection = raced.map_err(Failed::Race)?;
+        print_page(stack, waiter, connection.socket).map_err(Failed::Http)
+    }
+
+    fn print_page(
+        stack: &mut Stack,
+        waiter: &mut BoardWaiter<Nucleo>,
+        socket: connie_smoltcp::TcpSocket,
+    ) -> Result<(), HttpError> {
+        let mut buffer = [0; 2048];
+        let mut http = HttpConnection::new(stack, waiter, socket, Host::http(HOST, 80), &mut buffer)?;
+        http.set_timeout(Some(Duration::from_secs(10)));
+        http.request("GET", PATH, &[("Connection", "close")], b"")?;
+        let mut response = http.response()?;
+        rprintln!("{} {}", response.status(), response.reason());
+        let mut piece = [0; 256];
+        loop {
+            match response.read(&mut piece)? {
+                0 => return Ok(()),
+                // What is no text is left out.
+                length => rprintln!("{}", core::str::from_utf8(&piece[..length]).unwrap_or("...")),
+            }
+        }
+    }
+
+    /// A hardware address that is ours to give (its second lowest bit), from the chip's unique number.
+    fn hardware_address() -> [u8; 6] {
+        let uid = Uid::get();
+        let [a, b] = (uid.x() ^ uid.y()).to_le_bytes();
+        [0x02, uid.waf_num(), a, b, uid.lot_num().as_bytes()[0], uid.lot_num().as_bytes()[1]]
+    }
+
+    /// Starts clocks, SysTick, the Ethernet controller and the generator of random numbers, and draws one.
+    fn start(mut core: CorePeripherals, peripherals: Peripherals) -> (Ethernet<'static>, u64) {
+        static RECEIVED: StaticCell<[RxRingEntry; 4]> = StaticCell::new();
+        static TO_SEND: StaticCell<[TxRingEntry; 4]> = StaticCell::new();
+
+        let clocks =
+            peripherals.RCC.constrain().cfgr.sysclk(96.MHz()).hclk(96.MHz()).require_pll48clk().freeze();
+        let mut seed = [0; 8];
+        // Without its clock, which was asked for above, it fails; the page comes all the same.
+        let _ = peripherals.RNG.constrain(&clocks).try_fill_bytes(&mut seed);
+
+        core.SYST.set_clock_source(cortex_m::peripheral::syst::SystClkSource::Core);
+        core.SYST.set_reload(clocks.hclk().to_Hz() / 1000 - 1);
+        core.SYST.clear_current();
+        core.SYST.enable_counter();
+        core.SYST.enable_interrupt();
+
+        let (a, b, c, g) = (
+            peripherals.GPIOA.split(),
+            peripherals.GPIOB.split(),
+            peripherals.GPIOC.split(),
+            peripherals.GPIOG.split(),
+        );
+        // The board's wiring: UM1974, table "Ethernet pin configuration".
+        let pins = EthPins {
+            ref_clk: a.pa1.into_floating_input(),
+            crs: a.pa7.into_floating_input(),
+            tx_en: g.pg11.into_floating_input(),
+            tx_d0: g.pg13.into_floating_input(),
+            tx_d1: b.pb13.into_floating_input(),
+            rx_d0: c.pc4.into_floating_input(),
+            rx_d1: c.pc5.into_floating_input(),
+        };
+        let parts = PartsIn {
+            dma: peripherals.ETHERNET_DMA,
+            mac: peripherals.ETHERNET_MAC,
+            mmc: peripherals.ETHERNET_MMC,
+        };
+        let (received, to_send) = (RECEIVED.init_with(Default::default), TO_SEND.init_with(Default::default));
+        let Ok(ethernet) = stm32_eth::new(parts, received, to_send, clocks, pins) else {
+            panic!("the clock is too slow for Ethernet");
+        };
+        ethernet.dma.enable_interrupt();
+        (Ethernet(ethernet.dma), u64::from_le_bytes(seed))
+    }
+}
