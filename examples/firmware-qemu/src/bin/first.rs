@@ -139,6 +139,7 @@ mod firmware {
     }
 
     /// Waits for the addresses that the network gives, and answers whom to ask for names.
+    #[inline(never)]
     fn configure(net: &mut Net, wanted: &CommandLine<'_>) -> Result<Option<IpAddr>, Trouble> {
         let limit = net.clock.now() + PATIENCE.min(wanted.max_time);
         let mut server = wanted.dns;
@@ -178,6 +179,7 @@ mod firmware {
 
     /// The host's first address.
     #[cfg(feature = "dns")]
+    #[inline(never)]
     fn look_up(net: &mut Net, wanted: &CommandLine<'_>, server: Option<IpAddr>) -> Result<IpAddr, Trouble> {
         use smoltcp::socket::dns::{DnsQuery, GetQueryResultError, Socket};
         use smoltcp::wire::DnsQueryType;
@@ -207,6 +209,7 @@ mod firmware {
         Err(Trouble::NoNameServer)
     }
 
+    #[inline(never)]
     fn connect(net: &mut Net, remote: SocketAddr, port: u16) -> Result<SocketHandle, Trouble> {
         // Each static is taken here alone, and this runs once.
         let (Some(received), Some(to_send)) = (RECEIVED.try_take(), TO_SEND.try_take()) else {
@@ -230,6 +233,7 @@ mod firmware {
     }
 
     /// Asks for the page and writes its body to the host's standard output.
+    #[inline(never)]
     fn fetch(net: &mut Net, connection: SocketHandle, url: &Url<'_>) -> Result<(), Failed> {
         let (mut buffer, mut host) = ([0; 1024], [0; 272]);
         let length = Host::http(url.host, url.port).write(&mut host)?;

@@ -22,6 +22,7 @@ mod firmware {
     use connie_firmware_qemu::command_line::{CommandLine, Own, Url, parse};
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
+    use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
     use heapless::Vec;
     use static_cell::{ConstStaticCell, StaticCell};
@@ -33,10 +34,6 @@ mod firmware {
 
     type Stack = connie_smoltcp::Stack<'static, Ethernet<'static, Mapped>, &'static Clock, SOCKETS>;
     type Connector = connie_core::Connector<Stack, 16, SOCKETS, 16>;
-
-    static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
-    static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
-        ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
 
     /// Why there is no page.
     enum Failed {
@@ -101,22 +98,28 @@ mod firmware {
 
     fn page(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
         let interface = net::interface(&mut board, wanted);
-        let Board { ethernet, clock, seed } = board;
-        let (Some(slots), Some(buffers)) =
-            (SLOT.try_init_with(|| [SocketStorage::EMPTY; SLOTS]), BUFFERS.try_take())
-        else {
-            return Err(Trouble::Bug.into());
-        };
-        let mut stack = Stack::new(interface, ethernet, slots, buffers, clock, seed);
+        let clock = board.clock;
+        let stack = make_stack(board, interface)?;
         let mut waiter = BoardWaiter(clock);
         let deadline = clock.now() + wanted.max_time;
-        let server = configure(&mut stack, &mut waiter, wanted)?;
+        let server = configure(stack, &mut waiter, wanted)?;
+        let connection = race(stack, &mut waiter, wanted, server, deadline)?;
+        fetch(stack, &mut waiter, connection, &wanted.url, deadline)
+    }
 
-        let config = Config { deadline: Some(deadline.since(clock.now())), ..Config::all_at_once() };
-        let mut connector = Connector::new(&config, clock.now());
-        let raced = race(&mut connector, &mut stack, &mut waiter, wanted, server);
-        tell(&connector, &raced);
-        fetch(&mut stack, &mut waiter, raced?, &wanted.url, deadline)
+    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    #[inline(never)]
+    fn make_stack(board: Board, interface: Interface) -> Result<&'static mut Stack, Trouble> {
+        static STACK: StaticCell<Stack> = StaticCell::new();
+        static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
+        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
+            ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
+
+        let slots = SLOT.try_init_with(|| [SocketStorage::EMPTY; SLOTS]).ok_or(Trouble::Bug)?;
+        let buffers = BUFFERS.try_take().ok_or(Trouble::Bug)?;
+        let Board { ethernet, clock, seed } = board;
+        let stack = STACK.try_init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
+        stack.ok_or(Trouble::Bug)
     }
 
     /// Tells what the race did.
@@ -134,6 +137,7 @@ mod firmware {
     }
 
     /// Waits for the addresses that the network gives, and answers whom to ask for names.
+    #[inline(never)]
     fn configure(
         stack: &mut Stack,
         waiter: &mut BoardWaiter<&'static Clock>,
@@ -167,7 +171,22 @@ mod firmware {
     }
 
     /// Connects to the address that answers first: of those on the command line, or of those that the name has.
+    #[inline(never)]
     fn race(
+        stack: &mut Stack,
+        waiter: &mut BoardWaiter<&'static Clock>,
+        wanted: &CommandLine<'_>,
+        server: Option<IpAddr>,
+        deadline: Instant,
+    ) -> Result<Connection<TcpSocket>, Failed> {
+        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
+        let mut connector = Connector::new(&config, stack.now());
+        let raced = run_race(&mut connector, stack, waiter, wanted, server);
+        tell(&connector, &raced);
+        raced
+    }
+
+    fn run_race(
         connector: &mut Connector,
         stack: &mut Stack,
         waiter: &mut BoardWaiter<&'static Clock>,
@@ -219,6 +238,7 @@ mod firmware {
     }
 
     /// Asks for the page over the winner and writes its body to the host's standard output.
+    #[inline(never)]
     fn fetch(
         stack: &mut Stack,
         waiter: &mut BoardWaiter<&'static Clock>,
