@@ -21,7 +21,7 @@ mod firmware {
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::clock::Clock;
     use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
-    use connie_firmware_qemu::command_line::{CommandLine, Own, Url, parse};
+    use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
     use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
@@ -142,9 +142,11 @@ mod firmware {
     #[inline(never)]
     fn configure(net: &mut Net, wanted: &CommandLine<'_>) -> Result<Option<IpAddr>, Trouble> {
         let limit = net.clock.now() + PATIENCE.min(wanted.max_time);
+        #[cfg_attr(not(feature = "dhcp"), expect(unused_mut, reason = "nobody else names one"))]
         let mut server = wanted.dns;
         #[cfg(feature = "dhcp")]
-        let dhcp = (wanted.v4 == Some(Own::Automatic)).then(|| net.sockets.add(dhcpv4::Socket::new()));
+        let dhcp = (wanted.v4 == Some(connie_firmware_qemu::command_line::Own::Automatic))
+            .then(|| net.sockets.add(dhcpv4::Socket::new()));
         let there = net.until(limit, |net| {
             #[cfg(feature = "dhcp")]
             if let Some(name_server) = dhcp.and_then(|dhcp| lease(net, dhcp, wanted)) {

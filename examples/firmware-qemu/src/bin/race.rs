@@ -19,7 +19,7 @@ mod firmware {
     use connie_firmware_qemu::board::clock::Clock;
     use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
     use connie_firmware_qemu::board::{Board, Mapped};
-    use connie_firmware_qemu::command_line::{CommandLine, Own, Url, parse};
+    use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
     use connie_smoltcp::smoltcp::iface::Interface;
@@ -144,10 +144,13 @@ mod firmware {
         wanted: &CommandLine<'_>,
     ) -> Result<Option<IpAddr>, Trouble> {
         let limit = stack.now() + PATIENCE.min(wanted.max_time);
+        #[cfg_attr(not(feature = "dhcp"), expect(unused_mut, reason = "nobody else names one"))]
         let mut server = wanted.dns;
         #[cfg(feature = "dhcp")]
         let mut dhcp = match wanted.v4 {
-            Some(Own::Automatic) => Some(connie_smoltcp::Dhcp::start(stack).map_err(|_| Trouble::Bug)?),
+            Some(connie_firmware_qemu::command_line::Own::Automatic) => {
+                Some(connie_smoltcp::Dhcp::start(stack).map_err(|_| Trouble::Bug)?)
+            }
             _ => None,
         };
         loop {
