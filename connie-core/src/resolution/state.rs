@@ -73,6 +73,8 @@ pub struct Resolution<const NAT64: usize = 0> {
     /// Kept with NAT64 only: the A answer, and the AAAA answer, to which what is synthesized is added.
     v4: Vec<SocketAddr, NAT64>,
     v6: Vec<SocketAddr, NAT64>,
+    /// How many of `v6` are the AAAA answer's.
+    own: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +105,19 @@ impl<const NAT64: usize> Resolution<NAT64> {
             found: None,
             v4: Vec::new(),
             v6: Vec::new(),
+            own: 0,
         }
     }
 
-    /// A resolution for both families on a host that has no IPv4 route.
+    /// A resolution for both families on a host that has no IPv4 route. Without room for addresses it does not compile.
     #[must_use]
     pub fn with_nat64() -> Self {
+        const {
+            assert!(
+                NAT64 >= 1,
+                "a resolution with NAT64 needs room for addresses: Resolution::<16>::with_nat64()"
+            )
+        }
         Resolution { prefix: State::ToSend, ..Self::new(Families::Both) }
     }
 
@@ -123,9 +132,11 @@ impl<const NAT64: usize> Resolution<NAT64> {
     /// Takes in an answer: addresses with the port to connect to, best first; none where the name has none. Tells what the race
     /// is to be told.
     ///
-    /// A later answer takes the place of an earlier one.
+    /// A later answer takes the place of an earlier one. One to a query that is not wanted tells nothing.
     pub fn answered<'a>(&'a mut self, query: Query, addresses: &'a [SocketAddr]) -> Inputs<'a> {
-        *self.state(query) = State::Answered;
+        if !self.ends(query, State::Answered) {
+            return Inputs::default();
+        }
         if self.prefix == State::Unwanted {
             return match query {
                 Query::Aaaa => Input::Resolved { family: Family::V6, addresses }.into(),
@@ -134,7 +145,10 @@ impl<const NAT64: usize> Resolution<NAT64> {
             };
         }
         match query {
-            Query::Aaaa => self.v6 = kept(addresses, Family::V6),
+            Query::Aaaa => {
+                self.v6 = kept(addresses, Family::V6);
+                self.own = self.v6.len();
+            }
             Query::A => self.v4 = kept(addresses, Family::V4),
             Query::Nat64Prefix => self.found = discover(addresses),
         }
@@ -143,7 +157,9 @@ impl<const NAT64: usize> Resolution<NAT64> {
 
     /// Takes note that a query failed. Tells what the race is to be told.
     pub fn failed(&mut self, query: Query, error: QueryError) -> Inputs<'_> {
-        *self.state(query) = State::Failed(error);
+        if !self.ends(query, State::Failed(error)) {
+            return Inputs::default();
+        }
         match query {
             Query::Aaaa => Input::ResolutionFailed { family: Family::V6 }.into(),
             Query::A => Input::ResolutionFailed { family: Family::V4 }.into(),
@@ -177,6 +193,16 @@ impl<const NAT64: usize> Resolution<NAT64> {
         })
     }
 
+    /// Takes note of how `query` has ended, and answers whether it is wanted at all.
+    fn ends(&mut self, query: Query, how: State) -> bool {
+        let state = self.state(query);
+        let wanted = *state != State::Unwanted;
+        if wanted {
+            *state = how;
+        }
+        wanted
+    }
+
     fn state(&mut self, query: Query) -> &mut State {
         match query {
             Query::Aaaa => &mut self.aaaa,
@@ -195,6 +221,9 @@ impl<const NAT64: usize> Resolution<NAT64> {
         let known = self.a == State::Answered && !self.prefix.is_open();
         let joins =
             known && self.found.is_some_and(|prefix| self.v4.iter().any(|it| under(prefix, it).is_some()));
+        // What an earlier answer has added goes.
+        let joined = self.v6.len() > self.own;
+        self.v6.truncate(self.own);
         if let (true, Some(prefix)) = (joins, self.found) {
             for address in self.v4.iter().filter_map(|address| under(prefix, address)) {
                 if !self.v6.contains(&address) {
@@ -210,6 +239,7 @@ impl<const NAT64: usize> Resolution<NAT64> {
         match query {
             Query::Aaaa => ours.into(),
             _ if joins => [ours, Input::Resolved { family: v4, addresses: &[] }].into(),
+            _ if known && joined => [ours, Input::Resolved { family: v4, addresses: &self.v4 }].into(),
             _ if known => Input::Resolved { family: v4, addresses: &self.v4 }.into(),
             _ => Inputs::default(),
         }
@@ -354,6 +384,32 @@ mod tests {
     fn a_private_address_is_not_reached_through_the_well_known_prefix() {
         let mut resolution = Resolution::<4>::with_nat64();
         let _ = resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
+        assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "4= 10.0.0.1");
+    }
+
+    #[test]
+    fn what_was_not_asked_for_changes_nothing() {
+        let mut resolution: Resolution = Resolution::new(Families::Only(Family::V6));
+        let prefix = list("64:ff9b::192.0.0.170");
+        assert_eq!(told(resolution.answered(Query::Nat64Prefix, &prefix)), "");
+        assert_eq!(told(resolution.failed(Query::Nat64Prefix, QueryError::Failed)), "");
+        assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.1"))), "");
+        assert_eq!(told(resolution.failed(Query::A, QueryError::Failed)), "");
+        assert_eq!(resolution.failures("x").count(), 0);
+        assert_eq!(told(resolution.answered(Query::Aaaa, &list("2001:db8::1"))), "6= 2001:db8::1");
+    }
+
+    #[test]
+    fn a_later_a_answer_takes_the_place_of_what_the_earlier_one_became() {
+        let mut resolution = Resolution::<4>::with_nat64();
+        let _ = resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
+        let _ = resolution.answered(Query::Aaaa, &list("2001:db8::1"));
+        let both = "6= 2001:db8::1 64:ff9b::c000:221 | 4=";
+        assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.33"))), both);
+        let other = "6= 2001:db8::1 64:ff9b::c000:222 | 4=";
+        assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.34"))), other);
+        assert_eq!(told(resolution.answered(Query::Aaaa, &[])), "6= 64:ff9b::c000:222");
+        assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "6= | 4= 10.0.0.1");
         assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "4= 10.0.0.1");
     }
 
