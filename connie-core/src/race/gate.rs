@@ -6,16 +6,24 @@ use super::{Families, Family};
 use crate::time::Instant;
 
 /// What has become of the query for one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Answer {
-    /// No answer yet.
-    Pending,
-    /// No answer yet, but addresses to go on with, first at this moment.
-    Hinted(Instant),
-    /// Answered with at least one address, first at this moment.
-    Positive(Instant),
-    /// Answered without an address, failed, or never asked.
-    Negative,
+#[derive(Clone, Copy, Debug, Hash)]
+struct Answer {
+    /// Whether it is outstanding.
+    open: bool,
+    /// Whether there are addresses to go on with, be they hints.
+    usable: bool,
+    /// Where there are, when the first of them came.
+    since: Instant,
+}
+
+impl Answer {
+    /// Takes note that there are addresses, or that there are none any more.
+    fn update(&mut self, positive: bool, now: Instant) {
+        if !self.usable {
+            self.since = now;
+        }
+        self.usable = positive;
+    }
 }
 
 /// When the first attempt may start.
@@ -50,7 +58,7 @@ pub(super) struct Resolution {
 
 impl Resolution {
     pub(super) fn new(families: Families) -> Self {
-        let asked = |family| if families.allow(family) { Answer::Pending } else { Answer::Negative };
+        let asked = |family| Answer { open: families.allow(family), usable: false, since: Instant::ZERO };
         Resolution { families, v4: asked(Family::V4), v6: asked(Family::V6) }
     }
 
@@ -65,38 +73,29 @@ impl Resolution {
 
     /// Records the newest answer for `family`.
     pub(super) fn record(&mut self, family: Family, positive: bool, now: Instant) {
-        let answer = self.answer_mut(family);
-        *answer = match (positive, *answer) {
-            (true, Answer::Positive(since) | Answer::Hinted(since)) => Answer::Positive(since),
-            (true, _) => Answer::Positive(now),
-            (false, _) => Answer::Negative,
-        };
+        self.record_hint(family, positive, now);
+        self.close(family);
     }
 
     /// Records hints for `family`, which has not answered.
     pub(super) fn record_hint(&mut self, family: Family, positive: bool, now: Instant) {
-        let answer = self.answer_mut(family);
-        *answer = match (positive, *answer) {
-            (true, Answer::Hinted(since)) => Answer::Hinted(since),
-            (true, _) => Answer::Hinted(now),
-            (false, _) => Answer::Pending,
-        };
+        self.answer_mut(family).update(positive, now);
+    }
+
+    /// Records that `family` has no answer to come. What it has brought stays.
+    pub(super) fn close(&mut self, family: Family) {
+        self.answer_mut(family).open = false;
     }
 
     /// Whether `family`'s answer is outstanding.
     pub(super) fn is_open(&self, family: Family) -> bool {
-        matches!(self.answer(family), Answer::Pending | Answer::Hinted(_))
+        self.answer(family).open
     }
 
-    /// Whether `family` has nothing but hints.
-    pub(super) fn is_hinted(&self, family: Family) -> bool {
-        matches!(self.answer(family), Answer::Hinted(_))
-    }
-
-    fn answer(&self, family: Family) -> Answer {
+    fn answer(&self, family: Family) -> &Answer {
         match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
         }
     }
 
@@ -109,7 +108,7 @@ impl Resolution {
 
     /// Whether no first answer is outstanding.
     pub(super) fn is_complete(&self) -> bool {
-        !self.is_open(Family::V4) && !self.is_open(Family::V6)
+        !self.v4.open && !self.v6.open
     }
 
     /// Whether a race whose first choice is `preferred` may start.
@@ -117,22 +116,17 @@ impl Resolution {
         if self.is_complete() {
             return Gate::Open;
         }
-        match (rule, self.answer(preferred), self.answer(preferred.other())) {
-            (StartRule::FirstAnswer, Answer::Positive(_) | Answer::Hinted(_), _) => Gate::Open,
-            (StartRule::FirstAnswer, _, Answer::Positive(_) | Answer::Hinted(_)) => Gate::Open,
+        let (first, other) = (self.answer(preferred), self.answer(preferred.other()));
+        match rule {
+            StartRule::FirstAnswer if first.usable || other.usable => Gate::Open,
             // On a positive AAAA response "the first IPv6 connection attempt is immediately started" (RFC 8305 section 3).
             // "Clients MAY use A and AAAA records [...] or ipv4hint and ipv6hint" (RFC 9460 section 7.3): a hint is as good.
-            (StartRule::ResolutionDelay(_), Answer::Positive(_) | Answer::Hinted(_), _) => Gate::Open,
-            (StartRule::ResolutionDelay(_), Answer::Negative, Answer::Hinted(_)) => Gate::Open,
+            StartRule::ResolutionDelay(_) if first.usable => Gate::Open,
             // On a positive A response "the client SHOULD wait a short time for the AAAA response to ensure that
             // preference is given to IPv6" (same place).
-            (
-                StartRule::ResolutionDelay(delay),
-                Answer::Pending,
-                Answer::Positive(since) | Answer::Hinted(since),
-            ) => {
-                let opens = since.plus_micros(u64::from(delay));
-                if opens <= now { Gate::Open } else { Gate::OpensAt(opens) }
+            StartRule::ResolutionDelay(delay) if other.usable => {
+                let opens = other.since.plus_micros(u64::from(delay));
+                if !first.open || opens <= now { Gate::Open } else { Gate::OpensAt(opens) }
             }
             _ => Gate::Closed,
         }

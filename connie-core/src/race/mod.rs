@@ -324,8 +324,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     fn hinted(&mut self, family: Family, addresses: &[SocketAddr]) {
-        let wanted = self.resolution.wanted(Families::Only(family)).is_some();
-        if wanted && self.is_racing() && self.resolution.is_open(family) {
+        if self.is_racing() && self.resolution.is_open(family) {
             let (v4, v6) = self.take_in(Families::Only(family), addresses);
             self.resolution.record_hint(family, v4 || v6, self.now);
         }
@@ -334,8 +333,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// RFC 9460 says what to do with hints until the answer comes, and not what to do when it never will: what may lead to a
     /// connection stays.
     fn unanswered(&mut self, family: Family) {
-        if self.resolution.is_hinted(family) {
-            self.resolution.record(family, true, self.now);
+        if self.resolution.is_open(family) {
+            self.resolution.close(family);
         } else {
             self.answered(Families::Only(family), &[]);
         }
