@@ -156,3 +156,13 @@ fn with_too_few_sockets_the_start_waits_for_an_eviction() {
     race.idle_until(400);
     race.expect_all("cancel a, start b, wait 1200");
 }
+
+/// The wait is for the family that is preferred now.
+#[test]
+fn a_preference_told_later_opens_the_race_to_what_has_come() {
+    let mut race = Bench::<16, 4>::new(Config::staggered());
+    race.resolved("A");
+    race.expect("wait 50");
+    race.race.prefer(Family::V4);
+    race.expect("start A");
+}
