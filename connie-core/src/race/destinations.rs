@@ -310,11 +310,13 @@ impl<const N: usize> Destinations<N> {
         let index = if self.fresh_v4 | self.fresh_v6 != 0 {
             self.next_fresh(self.next_family(preferred, first_family_count))
         } else if self.queued != 0 {
-            let queued = self.entries.iter().enumerate().filter_map(|(index, entry)| match entry.status {
-                Status::Queued(number) => Some((number, index)),
-                _ => None,
-            });
-            queued.min().map(|(_, index)| index)
+            let number = |entry: &Destination| match entry.status {
+                Status::Queued(number) => u32::from(number),
+                // Behind every number.
+                _ => u32::MAX,
+            };
+            let queued = self.entries.iter().enumerate().min_by_key(|(_, entry)| number(entry));
+            queued.map(|(index, _)| index)
         } else {
             None
         };

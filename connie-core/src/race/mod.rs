@@ -463,7 +463,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         };
         let yields = |attempt: &InFlight| self.yields_at(attempt, newcomer);
         let outstayed = self.in_flight.iter().filter(|attempt| yields(attempt) <= self.now);
-        let id = outstayed.min_by_key(|attempt| (is_last(attempt), yields(attempt)))?.id;
+        // Of two that are alike the older goes.
+        let (.., id) = outstayed.map(|attempt| (is_last(attempt), yields(attempt), attempt.id)).min()?;
         let attempt = self.remove(id, Outcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
             self.destinations.evict(attempt.place, newcomer);
