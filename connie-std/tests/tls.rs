@@ -204,6 +204,22 @@ fn a_certificate_that_is_its_own_authority_is_trusted_by_name_and_date_when_it_i
     }
 }
 
+/// A server that is trusted for its own certificate cannot speak for others: basicConstraints does not make it an authority (RFC 5280
+/// section 4.2.1.9).
+#[test]
+fn a_certificate_that_is_no_authority_makes_nobody_else_trusted() {
+    let world = World::new();
+    let given = world.authority.certify(&["printer.test"]);
+    let server = TlsServer::echo(&given.misused_as_authority(&[HOST]));
+    let tls = |pem: String| TlsOptions { ca_pem: pem.into_bytes(), ..world.options() };
+    let mut pem = given.certificate_pem;
+    fails(connect(&tls(pem.clone()), &[server.address()]), TlsFailure::CertificateUntrusted);
+    // Beside an authority that is one, too.
+    pem.push_str(&world.authority.pem());
+    fails(connect(&tls(pem.clone()), &[server.address()]), TlsFailure::CertificateUntrusted);
+    echoes(&mut connect(&tls(pem), &[TlsServer::echo(&world.identity).address()]).expect("a connection"));
+}
+
 #[test]
 fn insecure_takes_any_certificate() {
     let tls = TlsOptions { insecure: true, ..TlsOptions::default() };

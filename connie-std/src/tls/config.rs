@@ -5,11 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, pem};
-use rustls::{ClientConfig, RootCertStore};
 
 use super::stack::TlsStack;
 use super::verify::{AnyCertificate, OwnCertificates};
@@ -47,7 +46,9 @@ pub struct TlsOptions {
     /// They are read by rustls-native-certs: from the files of OpenSSL's usual places or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, on
     /// macOS from the key chain, on Windows from the certificate store.
     pub system_roots: bool,
-    /// Files with further certificates to trust, in PEM. A server that shows one of these itself is trusted too, be it self-signed.
+    /// Files with further certificates to trust, in PEM: authorities, and certificates of servers. A server that shows one of these
+    /// itself is trusted, be it self-signed; what one has signed is trusted where it is an authority (basicConstraints, RFC 5280
+    /// section 4.2.1.9).
     pub ca_files: Vec<PathBuf>,
     /// Further certificates to trust, in PEM, as such a file holds them. Default: none.
     pub ca_pem: Vec<u8>,
@@ -164,21 +165,11 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<OwnCertificates>, TlsSetupError> {
     let own = own_certificates(options)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &own {
-        // One that cannot be an authority can still be the server's own.
-        let _ = roots.add(certificate.clone());
-    }
-    if options.system_roots {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if roots.is_empty() {
-        return Err(TlsSetupError::NoRoots);
-    }
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .map_err(|error| TlsSetupError::Provider(error.to_string()))?;
-    Ok(Arc::new(OwnCertificates::new(inner, own)))
+    let system = match options.system_roots {
+        true => rustls_native_certs::load_native_certs().certs,
+        false => Vec::new(),
+    };
+    OwnCertificates::new(&system, own, provider).map(Arc::new).ok_or(TlsSetupError::NoRoots)
 }
 
 /// The certificates that the caller gave.

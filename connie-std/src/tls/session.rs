@@ -1,5 +1,6 @@
 //! One TLS session over a transport that does not block: which bytes it wants next, and which way.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -18,7 +19,6 @@ const PIECE: usize = 2 * (16 * 1024 + 256);
 const SEND_AT_MOST: usize = 64 * 1024;
 
 /// The client's side of one TLS connection. The transport is lent to each call.
-#[derive(Debug)]
 pub(super) struct Session {
     tls: ClientConnection,
     /// What was received and not yet decrypted.
@@ -31,6 +31,15 @@ pub(super) struct Session {
     closed: bool,
     /// What ended the session. Bytes that were decrypted before can still be read.
     fault: Option<TlsError>,
+}
+
+impl fmt::Debug for Session {
+    /// Without the bytes, of which there are thousands.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = f.debug_struct("Session");
+        parts.field("received", &(self.end - self.start)).field("readable", &self.readable);
+        parts.field("closed", &self.closed).field("fault", &self.fault).finish_non_exhaustive()
+    }
 }
 
 /// Which way the bytes must flow before a session can go on; neither: it can go on now.

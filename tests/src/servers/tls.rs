@@ -28,6 +28,7 @@ pub struct Authority {
 #[derive(Clone)]
 pub struct Identity {
     certificate: CertificateDer<'static>,
+    subject: DistinguishedName,
     key: Vec<u8>,
     /// The certificate in PEM.
     pub certificate_pem: String,
@@ -101,6 +102,19 @@ impl Identity {
         Self::new(&parameters.self_signed(&key).expect("a certificate"), &key)
     }
 
+    /// What the holder of this certificate's key can sign, whether or not anybody has made it an authority.
+    #[must_use]
+    pub fn misused_as_authority(&self, names: &[&str]) -> Self {
+        let issuer_key = KeyPair::from_pem(&self.key_pem).expect("a key");
+        // For its name and key alone; what it signs holds no more of it.
+        let mut issuer = CertificateParams::default();
+        issuer.distinguished_name = self.subject.clone();
+        let issuer = issuer.self_signed(&issuer_key).expect("a certificate");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters(names).signed_by(&key, &issuer, &issuer_key).expect("a certificate");
+        Self::new(&certificate, &key)
+    }
+
     /// How a server is configured that shows this certificate and speaks these versions.
     #[must_use]
     pub fn server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
@@ -119,6 +133,7 @@ impl Identity {
     fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
             certificate: certificate.der().clone(),
+            subject: certificate.params().distinguished_name.clone(),
             key: key.serialize_der(),
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
