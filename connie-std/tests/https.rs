@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_core::http::HttpError;
 use connie_core::{Config, TlsFailure};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
-use connie_std::{Canceler, FinishLine, Options, OsWaiter, Override, TlsConnector, TlsOptions};
+use connie_std::{Canceler, FinishLine, Options, OsClock, OsWaiter, Override, TlsConnector, TlsOptions};
 use connie_tests::servers::{Authority, Served, TlsServer};
 
 const HOST: &str = "name.test";
@@ -303,6 +303,57 @@ fn a_tunnel_does_not_hide_a_bad_certificate() {
     // The proxy's address would be good enough for this certificate; the host's name is not.
     let error = connection.request("GET", "/", &[], b"").expect_err("a bad certificate");
     assert_eq!(tls_failure(&error), Some(TlsFailure::CertificateName));
+}
+
+/// A connection that was opened to the proxy before it was told of the tunnel: nothing may go through the tunnel in the clear.
+#[test]
+fn a_tunnel_that_is_set_on_an_open_connection_speaks_tls_with_the_host() {
+    let authority = Authority::new();
+    // The proxy speaks TLS itself, so that the first connection succeeds; what comes then is for it to tell.
+    let (tell, told) = channel();
+    let tell = std::sync::Mutex::new(tell);
+    let proxy = TlsServer::start(&authority.certify(&["127.0.0.1"]), move |served| {
+        let asked = served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        let through = if asked.is_empty() { asked } else { served.read_head()? };
+        let _ = tell.lock().map(|tell| tell.send(through));
+        served.close()
+    });
+    let port = proxy.address().port();
+    let tls = trusting(&authority, FinishLine::Tls);
+    let mut connection =
+        HttpsConnection::with_options("127.0.0.1", port, options(port), tls).expect("a proxy");
+    connection.connect().expect("TLS with the proxy");
+    connection.set_tunnel(HOST, 443, &[]).expect("a host");
+    connection.request("GET", "/secret", &[], b"").expect_err("the proxy takes no plain CONNECT");
+    assert_eq!(told.recv().expect("the end of the first"), "");
+}
+
+#[test]
+fn silence_within_a_tunnel_lasts_until_the_deadline_of_the_race() {
+    let authority = Authority::new();
+    // One that never answers, and one that opens the tunnel to nobody.
+    for answer in ["", "HTTP/1.1 200 OK\r\n\r\n"] {
+        let proxy = TlsServer::raw(move |mut client| {
+            head(&mut client)?;
+            client.write_all(answer.as_bytes())?;
+            // Until the client has gone.
+            io::copy(&mut client, &mut io::sink()).map(|_| ())
+        });
+        let port = proxy.address().port();
+        let race = Config { deadline: Some(Duration::from_millis(300)), ..Options::default().race };
+        let options = Options { race, ..options(port) };
+        let tls = trusting(&authority, FinishLine::Tls);
+        let mut connection = HttpsConnection::with_options("127.0.0.1", port, options, tls).expect("a proxy");
+        connection.set_tunnel(HOST, 443, &[]).expect("a host");
+        // A test that hangs is worse than one that fails.
+        connection.set_timeout(Some(Duration::from_secs(10)));
+        let clock = OsClock::start();
+        let error = connection.request("GET", "/", &[], b"").expect_err("silence");
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
+        let took = clock.now().since(connie_core::Instant::ZERO);
+        assert!(took < Duration::from_secs(9), "the deadline did not count: {took:?}");
+    }
 }
 
 #[test]

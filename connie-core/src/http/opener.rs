@@ -77,6 +77,12 @@ pub trait Opener<S: RaceStack, W> {
         Ok(())
     }
 
+    /// Until when a connection that was just opened may take to get through the proxy, beside the limits of the connection itself: for
+    /// an opener that has a deadline of its own. `None` unless written.
+    fn tunnel_until(&self) -> Option<Instant> {
+        None
+    }
+
     /// Whether this opens anything. Where it does not, a connection that has ended stays so.
     fn opens(&self) -> bool {
         true
@@ -118,6 +124,10 @@ impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
         opening: Opening,
     ) -> Result<(), Failure> {
         O::enter_tunnel(self, stack, waiter, socket, opening)
+    }
+
+    fn tunnel_until(&self) -> Option<Instant> {
+        O::tunnel_until(self)
     }
 
     fn opens(&self) -> bool {

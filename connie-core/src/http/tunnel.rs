@@ -67,8 +67,12 @@ where
         if !self.lacks_tunnel() {
             return Ok(());
         }
+        let deadline = self.link.deadline;
+        self.link.deadline = deadline.into_iter().chain(self.opener.tunnel_until()).min();
         let answered = self.send_connect().and_then(|()| self.receive_connected(kept));
-        if let Err(error) = answered.and_then(|()| self.secure_tunnel()) {
+        let entered = answered.and_then(|()| self.secure_tunnel());
+        self.link.deadline = deadline;
+        if let Err(error) = entered {
             return Err(self.fail(match error {
                 HttpError::TimedOut => HttpError::Connect(Failure::DeadlineExceeded),
                 HttpError::Canceled => HttpError::Connect(Failure::Canceled),

@@ -376,13 +376,18 @@ where
 
     /// Has the connection lead to `host`, through the HTTP proxy that it was made for: each connection begins with a CONNECT request with
     /// `headers` (`Proxy-Authorization`, say). Of an [`HttpsConnection`] the way to the proxy is plain, and TLS with `host` begins
-    /// within the tunnel.
+    /// within the tunnel. A connection that is open already, and has not been used, is closed. The deadline of
+    /// [`Options::race`] holds until the tunnel is there.
     ///
     /// # Errors
     ///
     /// As the [core's](connie_core::http::HttpConnection::set_tunnel).
     pub fn set_tunnel(&mut self, host: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
         self.inner.set_tunnel(T::host(host, port), headers)?;
+        // It leads to the proxy as to the host itself: by TLS, where that is spoken.
+        if self.inner.is_open() {
+            self.inner.close();
+        }
         if self.inner.parts_mut().0.aim(host) { Ok(()) } else { Err(HttpError::InvalidHost.into()) }
     }
 

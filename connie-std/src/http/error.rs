@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use connie_core::http::HttpError;
-use connie_core::{AttemptError, TlsFailure};
+use connie_core::{AttemptError, Failure, TlsFailure};
 
 use crate::error::ConnectError;
 
@@ -82,9 +82,9 @@ impl From<ClientError> for io::Error {
 pub(super) fn kind(error: &HttpError) -> io::ErrorKind {
     match error {
         _ if error.is_usage() => io::ErrorKind::InvalidInput,
-        HttpError::TimedOut => io::ErrorKind::TimedOut,
+        HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => io::ErrorKind::TimedOut,
         // Not `Interrupted`, which readers take for a reason to try again.
-        HttpError::Canceled => io::ErrorKind::ConnectionAborted,
+        HttpError::Canceled | HttpError::Connect(Failure::Canceled) => io::ErrorKind::ConnectionAborted,
         HttpError::EmptyReply | HttpError::IncompleteHead | HttpError::IncompleteRead { .. } => {
             io::ErrorKind::UnexpectedEof
         }

@@ -144,13 +144,15 @@ pub(super) struct Racing {
     pub(super) port: u16,
     pub(super) options: Options,
     pub(super) won: Option<(SocketAddr, Report)>,
+    /// When the deadline of the last race is, which holds for the way through a proxy too.
+    until: Option<Instant>,
     /// Why the last one failed, until it is told.
     pub(super) error: Option<Box<ConnectError>>,
 }
 
 impl Racing {
     pub(super) fn new(host: &str, port: u16, options: Options) -> Self {
-        Racing { host: host.to_owned(), port, options, won: None, error: None }
+        Racing { host: host.to_owned(), port, options, won: None, until: None, error: None }
     }
 
     /// Keeps what went wrong, and says what it comes down to.
@@ -187,6 +189,7 @@ where
         // Whichever is earlier.
         let until = own.into_iter().chain(opening.until).min();
         options.race.deadline = until.map(|until| until.since(now));
+        self.until = own;
         stack.begin(opening.tunnel);
         let raced = race(stack, waiter, Target::Host(&self.host, self.port), &options);
         let completed = match raced {
@@ -219,5 +222,9 @@ where
         // There is one: what it leads to has opened the tunnel.
         let Some((destination, _)) = self.won else { return Ok(()) };
         stack.enter(waiter, socket, destination, opening.until).map_err(|kind| self.fail(kind))
+    }
+
+    fn tunnel_until(&self) -> Option<Instant> {
+        self.until
     }
 }

@@ -116,11 +116,15 @@ impl TlsStack {
         self.plain = plain;
     }
 
-    /// Begins TLS on a plain connection.
+    /// Begins TLS on a plain connection. One that is not plain fails: TLS within TLS is not spoken, and without it what is meant for the
+    /// host would be read by whom the connection leads to.
     pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
         match std::mem::take(&mut socket.0) {
             State::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
-            other => socket.0 = other,
+            other => {
+                socket.0 = other;
+                return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+            }
         }
         Ok(())
     }
