@@ -187,11 +187,11 @@ impl Url {
         self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
     }
 
-    /// The last segment of the path, still percent-encoded: a name for a file, without a slash. `None` where the path ends in a
-    /// slash.
+    /// The last segment of the path, still percent-encoded: a name for a file, without a slash or a backslash, which some systems take
+    /// for one. `None` where the path ends in either.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
-        let name = self.path().rsplit('/').next().unwrap_or_default();
+        let name = self.path().rsplit(['/', '\\']).next().unwrap_or_default();
         Some(name).filter(|name| !matches!(*name, "" | "." | ".."))
     }
 
@@ -300,6 +300,12 @@ fn credentials(userinfo: &str) -> Result<Option<Credentials>, UrlError> {
         return malformed("the URL has two '@' before its host: write one that is part of a password as %40");
     }
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    if userinfo.contains('\\') {
+        // A browser takes it for a slash, after which comes no host: the two must not be led to different servers.
+        return malformed(
+            "the URL has a backslash before its host: write one that is part of a password as %5C",
+        );
+    }
     match (decoded(user), decoded(password)) {
         // RFC 7617 section 2: "a user-id containing a colon character is invalid".
         (Some(user), Some(_)) if user.contains(':') => malformed("the user's name holds a colon"),
@@ -603,6 +609,8 @@ mod tests {
         refuses("http://user@/", "no host");
         refuses("http://a@b@h/", "two '@'");
         refuses("http://a%0d:b@h/", "control");
+        refuses("http://other.test\\@h/", "backslash");
+        refuses("http://other.test\\h/", "'\\\\'");
         refuses("http://a%ff:b@h/", "UTF-8");
         refuses("http://a%3ab:c@h/", "colon");
         refuses("http://h /", "space");
