@@ -142,11 +142,16 @@ fn an_https_page_by_its_service_record() {
     let dns = name_server();
     dns.host("web.test", &[server.address().ip()]);
     let record = https(1, "web.test", &[(3, &server.address().port().to_be_bytes())]);
-    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(&[record]));
+    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(&[record.clone()]));
     let (asked, file) = (dns.address().to_string(), authority.file());
     let trusted = ["--cacert", file.path().to_str().expect("a path in text")];
     let ran = connie(["get", "-v", "https://name.test:1/", "--dns-server", &asked].iter().chain(&trusted));
     ran.exits(0).prints("page").says("* HTTPS record of _1._https.name.test: web.test port");
+    // The name's own address has refused long before the record leads elsewhere.
+    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(&[record]).after(ms(200)));
+    dns.set("web.test", RecordType::A, DnsAnswer::addresses(&[server.address().ip()]).after(ms(200)));
+    let ran = connie(["get", "https://name.test:1/", "--dns-server", &asked].iter().chain(&trusted));
+    ran.exits(0).prints("page");
 }
 
 #[test]

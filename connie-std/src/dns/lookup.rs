@@ -12,7 +12,8 @@ use super::pursuit::{Context, Pursuit};
 use super::services::Services;
 use crate::resolve::{Answer, Event, Lookup, LookupError, Watch};
 
-/// How long a name that has no address of its own waits for a service record that may lead elsewhere.
+/// How long the answer of a family stays open for what a service record may add. The race goes on meanwhile with what is known; it only
+/// does not fail, when all of that has failed, before it has seen where else the service is.
 const SERVICE_WAIT: Duration = Duration::from_secs(1);
 
 /// A look-up by DNS.
@@ -22,7 +23,7 @@ pub(super) struct DnsLookup {
     addresses: Addresses,
     services: Option<Services>,
     told: [Told; 2],
-    /// Until when the last of the families that have no address waits for the service records.
+    /// Until when answers stay open for the service records.
     waits_until: Option<Instant>,
     events: VecDeque<Event>,
 }
@@ -139,14 +140,7 @@ impl DnsLookup {
             services.destinations(family, &self.addresses, &mut list);
         }
         let error = match self.addresses.known(family) {
-            Known::Pending => {
-                let hints = Told::Hints(list.clone());
-                if !list.is_empty() && self.told[index] != hints {
-                    self.told[index] = hints;
-                    self.events.push_back(Event::Hinted(answer(family, list, None)));
-                }
-                return;
-            }
+            Known::Pending => return self.hint(index, list),
             Known::Failed(error) => Some(error.clone()),
             Known::Answered(addresses, seconds) => {
                 for ip in addresses {
@@ -158,8 +152,8 @@ impl DnsLookup {
         };
         // A name that does not exist has no records of any kind (RFC 8020 section 2).
         let exists = error.as_ref().is_none_or(|error| error.kind != QueryError::NoSuchName);
-        if list.is_empty() && exists && self.waits(index, now) {
-            return;
+        if exists && self.waits(index, list.is_empty(), now) {
+            return self.hint(index, list);
         }
         let told = Told::Answer(list.clone());
         if self.told[index] == told {
@@ -172,14 +166,26 @@ impl DnsLookup {
         });
     }
 
-    /// Whether a family without an address is not told yet: it is the last that the race waits for, and a service record may still lead
-    /// to one.
-    fn waits(&mut self, index: usize, now: Instant) -> bool {
+    /// Tells addresses to go on with, where there are new ones: the race starts on them and does not end for want of others.
+    fn hint(&mut self, index: usize, list: Vec<SocketAddr>) {
+        let family = self.addresses.by_family[index].0;
+        let hints = Told::Hints(list.clone());
+        if !list.is_empty() && self.told[index] != hints && !matches!(self.told[index], Told::Answer(_)) {
+            self.told[index] = hints;
+            self.events.push_back(Event::Hinted(answer(family, list, None)));
+        }
+    }
+
+    /// Whether a family's answer stays open, since a service record may still lead to more: where it has addresses, or where it is the
+    /// last that the race waits for and no other has any.
+    fn waits(&mut self, index: usize, is_empty: bool, now: Instant) -> bool {
         let last = self.told.iter().enumerate().all(|(other, told)| {
             let asked = self.addresses.by_family[other].1.is_some();
             other == index || !asked || *told == Told::Answer(Vec::new())
         });
-        if !last || !self.services.as_ref().is_some_and(Services::is_pending) {
+        let answered = matches!(&self.told[index], Told::Answer(_));
+        let pending = self.services.as_ref().is_some_and(Services::is_pending);
+        if answered || !pending || (is_empty && !last) {
             return false;
         }
         now < *self.waits_until.get_or_insert(now + SERVICE_WAIT)

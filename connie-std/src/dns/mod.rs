@@ -29,7 +29,9 @@
 //!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
 //! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
 //!   address hints join the race until the addresses are there, and their target names and ports are followed. A late one, or none,
-//!   keeps nothing waiting, but for a name that has no address: that waits up to a second for a record that leads to one. One that leads to another place where HTTP/1.1 is not spoken is
+//!   keeps no attempt waiting: until the records are there, and for a second at most, what is known is told as a hint, so that a race
+//!   whose attempts have all failed by then does not end before it knows where else the service is. One that leads to another place
+//!   where HTTP/1.1 is not spoken is
 //!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
 //!
 //! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of

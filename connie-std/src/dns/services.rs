@@ -1,6 +1,6 @@
 //! The service records of a name (RFC 9460), followed to the addresses that they lead to.
 //!
-//! A client of HTTP/1.1 over TCP can do without them, so they never keep the race waiting: what they add joins it (section 3: the
+//! A client of HTTP/1.1 over TCP can do without them, so no attempt waits for them: what they add joins the race (section 3: the
 //! name's own addresses stay good where they are "SVCB-optional").
 
 use std::net::{IpAddr, SocketAddr};

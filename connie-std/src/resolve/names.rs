@@ -297,7 +297,9 @@ impl Names {
     /// `report` with what became of resolution. A query that has no answer when the race has timed out has failed by that.
     pub(crate) fn conclude(mut self, report: Report, timed_out: bool) -> Report {
         for query in [Query::Aaaa, Query::A] {
-            if timed_out && self.resolution.is_pending(query) {
+            let best = &self.best[usize::from(query == Query::A)];
+            // A family with addresses is known, though more might have come.
+            if timed_out && best.is_none() && self.resolution.is_pending(query) {
                 let (host, error) = (self.host.clone(), QueryError::TimedOut.into());
                 self.failures.push(FailedQuery { host, query, error });
             }
