@@ -6,7 +6,7 @@ use std::path::Path;
 
 use connie_core::http::HttpError;
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
-use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, UrlError};
+use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
 
 /// curl's exit codes, as far as this program has them.
@@ -99,9 +99,10 @@ impl Error {
         self
     }
 
-    /// The same failure, of one URL of several.
+    /// The same failure, of one URL of several. What logs in there is not told.
     pub fn of_url(mut self, url: &str) -> Self {
         if let Some(line) = self.lines.first_mut() {
+            let url = Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.to_string());
             *line = format!("{url}: {line}");
         }
         self

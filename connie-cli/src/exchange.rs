@@ -49,6 +49,13 @@ impl Answer {
         let mut headers = self.headers.iter();
         headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
+
+    /// Whether the connection may serve for more: the body's end can be told from the connection's, and the server does not announce that.
+    pub fn keeps_connection(&self) -> bool {
+        let framed = self.length.is_some() || self.header("transfer-encoding").is_some();
+        let closes = self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+        framed && !closes
+    }
 }
 
 impl Answer {

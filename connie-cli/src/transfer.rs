@@ -130,7 +130,7 @@ impl<'a> Transfer<'a> {
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
                 // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
                 hop.expects = false;
-                self.pass_over(session, route, kept);
+                self.pass_over(session, route, kept, &answer);
                 continue;
             }
             self.show_answer(&answer)?;
@@ -138,14 +138,14 @@ impl<'a> Transfer<'a> {
                 if self.args.include || self.args.head {
                     self.output.write(&answer.head)?;
                 }
-                self.pass_over(session, route, kept);
+                self.pass_over(session, route, kept, &answer);
                 hop = hop.next(self.args, redirect, &self.url);
                 self.fetched.redirects = redirects.followed();
                 self.fetched.url = hop.url.to_string();
                 continue;
             }
             let received = self.receive(kept.connection.as_mut(), &answer)?;
-            self.pass_over(session, route, kept);
+            self.pass_over(session, route, kept, &answer);
             return Ok(received);
         }
     }
@@ -240,8 +240,12 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Reads and drops what nobody wants of a body, and keeps the connection, unless that is much.
-    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept) {
+    /// Reads and drops what nobody wants of a body, and keeps the connection, unless that is much or the connection ends with it: then
+    /// there is nothing to wait for.
+    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept, answer: &Answer) {
+        if !answer.keeps_connection() {
+            return;
+        }
         let mut left = PASSED_OVER;
         if kept.connection.remaining().is_some_and(|length| length > left) {
             return;
@@ -281,18 +285,15 @@ impl<'a> Transfer<'a> {
         if self.offset > 0 && (!failed || answer.status == 416) {
             let range = answer.header("content-range");
             match resume(self.offset, answer.status, range, answer.length) {
-                Ok(Resume::Append | Resume::Unrelated) => {}
+                Ok(Resume::Append) => {}
+                Ok(Resume::Unrelated) => return Err(self.left_alone(answer)),
                 Ok(Resume::Complete) => return Ok(Tried::Done),
                 Err(error) => return Err(Error::resume(error)),
             }
         } else if failed && self.args.fail {
             return Err(Error::status(answer.status, &answer.reason));
         } else if failed && self.offset > 0 {
-            // An error page is no part of a file.
-            let said = format!("the server answered {} {}", answer.status, answer.reason);
-            let line =
-                format!("{}; the {} bytes that are here were left alone", said.trim_end(), self.offset);
-            return Err(Error::new(code::RANGE, line));
+            return Err(self.left_alone(answer));
         }
         if self.args.include || self.args.head {
             self.output.write(&answer.head)?;
@@ -306,6 +307,15 @@ impl<'a> Transfer<'a> {
             true => Err(Error::status(answer.status, &answer.reason)),
             false => Ok(Tried::Done),
         }
+    }
+
+    /// A page about an error or a redirect is no part of a file.
+    fn left_alone(&self, answer: &Answer) -> Error {
+        let said = format!("the server answered {} {}", answer.status, answer.reason);
+        let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
+        let line =
+            format!("{}; the {} bytes that are here were left alone{advice}", said.trim_end(), self.offset);
+        Error::new(code::RANGE, line)
     }
 
     fn receive_body(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<(), Error> {

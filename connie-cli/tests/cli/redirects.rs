@@ -193,6 +193,20 @@ fn a_long_answer_on_the_way_is_not_waited_for() {
     assert_eq!(site.connections(), 2);
 }
 
+/// A page that ends with its connection may not end at all: nothing is to be had from waiting for that.
+#[test]
+fn the_end_of_a_connection_on_the_way_is_not_waited_for() {
+    let head = "HTTP/1.1 302 Found\r\nLocation: /here\r\n";
+    for more in ["", "Connection: close\r\nTransfer-Encoding: chunked\r\n"] {
+        let site = Site::start(move |asked| match asked.target() {
+            "/" => Reply::Keep(format!("{head}{more}\r\n5\r\nhello").into_bytes()),
+            _ => Reply::ok("here"),
+        });
+        get(&site, "/", &["-L", "-m", "20"]).exits(0).prints("here");
+        assert_eq!(site.connections(), 2);
+    }
+}
+
 #[test]
 fn an_upload_is_sent_again_where_it_can_be() {
     let path = fresh_path("upload");

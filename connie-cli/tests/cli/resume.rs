@@ -78,6 +78,7 @@ fn what_does_not_fit_is_refused_and_the_file_left_alone() {
     refuses(part(""), "0123", "does not say");
     refuses(part("Content-Range: bytes 4-1/10\r\n"), "0123", "does not say");
     refuses(Site::start(|_| Reply::status("404 Not Found", "", "sorry")), "0123", "404 Not Found");
+    refuses(Site::start(|_| Reply::to("302 Found", "/elsewhere")), "0123", "follow redirects with -L");
 }
 
 #[test]

@@ -122,6 +122,15 @@ fn the_last_url_gives_the_exit_code() {
 }
 
 #[test]
+fn what_logs_in_is_not_told() {
+    let site = pages();
+    let url = format!("http://name:secret@{}/missing", site.address());
+    let ran = connie(["get", "-f", &url, &site.url("/one")]);
+    assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
+    ran.says(&format!("{}: ", site.url("/missing")));
+}
+
+#[test]
 fn json_has_a_line_for_each() {
     let site = pages();
     let ran =
