@@ -24,7 +24,7 @@ pub enum Error {
     NotConnected,
     /// The sending side was closed.
     Closed,
-    /// The datagram is longer than the socket's buffer.
+    /// The datagram is longer than the socket's buffer, or than one frame of the device can hold.
     TooLong,
     /// The datagram was longer than the slice that was given for it; the rest of it is lost.
     Truncated,
@@ -59,7 +59,7 @@ impl fmt::Display for Error {
             Error::Reset => "connection reset",
             Error::NotConnected => "not connected",
             Error::Closed => "the sending side was closed",
-            Error::TooLong => "the datagram is longer than the socket's buffer",
+            Error::TooLong => "the datagram is longer than the socket's buffer or a frame",
             Error::Truncated => "the datagram was longer than the slice given for it",
             Error::PortInUse => "the local port is taken",
         })

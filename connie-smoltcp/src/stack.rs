@@ -331,20 +331,17 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
                 continue;
             };
             let Some(source) = self.interface.get_source_address(&target) else { continue };
-            let Some(token) = self.device.transmit(address::to_smoltcp(now)) else {
-                self.has_work = true;
-                return;
-            };
+            let Some(token) = self.device.transmit(address::to_smoltcp(now)) else { return };
             crate::neighbour::solicit(token, hardware, source, target);
             self.asked.note(target, now);
         }
     }
 
-    /// When the next neighbour is to be asked for.
+    /// When the next neighbour is to be asked for. One that should have been asked by now was not, since the device had no room.
     #[cfg(feature = "ethernet")]
     fn asks_at(&self, now: Instant) -> Option<Instant> {
         let waits = self.slots.iter().filter_map(TcpSlot::waits_for);
-        waits.filter_map(|target| self.asked.next(target, now)).min()
+        waits.map(|target| self.asked.next(target, now).unwrap_or(now + BUSY_PAUSE)).min()
     }
 
     /// The next hop towards `remote` and the address to send from; `None` where there is no way.

@@ -130,6 +130,18 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         self.udp(socket).is_ok_and(|socket| socket.is_open())
     }
 
+    /// How many octets fit into one frame to `remote`, behind its headers.
+    fn longest_datagram(&self, remote: IpEndpoint) -> usize {
+        let capabilities = self.device.capabilities();
+        let link = match capabilities.medium {
+            #[cfg(feature = "ethernet")]
+            smoltcp::phy::Medium::Ethernet => 14,
+            _ => 0,
+        };
+        let ip = if core::net::IpAddr::from(remote.addr).is_ipv4() { 20 } else { 40 };
+        capabilities.max_transmission_unit.saturating_sub(link).saturating_sub(ip).saturating_sub(8)
+    }
+
     fn send_datagram(
         &mut self,
         socket: &UdpSocket,
@@ -140,7 +152,9 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         if !everybody && self.way_to(remote.addr).is_none() {
             return Err(nb::Error::Other(Error::Unreachable));
         }
-        if data.len() > self.udp(socket)?.payload_send_capacity() {
+        // What is too long for one frame, smoltcp would drop without a word.
+        let fits = self.longest_datagram(remote);
+        if data.len() > self.udp(socket)?.payload_send_capacity().min(fits) {
             return Err(nb::Error::Other(Error::TooLong));
         }
         for last in [false, true] {

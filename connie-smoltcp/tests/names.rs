@@ -215,6 +215,28 @@ fn a_datagram_is_answered() {
     });
 }
 
+/// smoltcp would drop it, and `send` say that all is well.
+#[test]
+fn a_datagram_that_no_frame_can_hold_is_refused() {
+    let world = World::ethernet();
+    let hosts = [world.add_v4(true, HTTP, PATH), world.add_v6(true, HTTP, PATH)];
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut storage = [SocketStorage::EMPTY; 2];
+    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 1];
+    let mut datagrams = [UdpBuffers::<2, 4096>::new()];
+    let mut stack =
+        Stack::with_udp(interface, card, &mut storage, &mut buffers, &mut datagrams, world.clone(), 7);
+    for (host, longest) in hosts.into_iter().zip([1500 - 28, 1500 - 48]) {
+        let mut socket = UdpClientStack::socket(&mut stack).expect("a socket");
+        UdpClientStack::connect(&mut stack, &mut socket, host).expect("a local port");
+        let mut send = |length| UdpClientStack::send(&mut stack, &mut socket, &vec![0; length]);
+        assert_eq!(send(longest + 1), Err(nb::Error::Other(Error::TooLong)), "{host}");
+        assert_eq!(send(longest), Ok(()), "{host}");
+        UdpClientStack::close(&mut stack, socket).expect("closed");
+    }
+}
+
 #[test]
 fn ports_can_be_chosen_and_are_not_shared() {
     with_stack(|_, stack, _| {

@@ -83,3 +83,13 @@ fn a_dead_ipv4_router_does_not_hold_up_ipv6() {
     let live = world.add_v6(true, HTTP, Link::perfect(ROUND_TRIP));
     wins_at_once(&world, &[dead[0], dead[1], dead[2], live], live);
 }
+
+#[test]
+fn a_device_without_room_for_the_question_is_not_asked_again_and_again() {
+    let world = World::ethernet();
+    let address = world.add_v4(true, HTTP, Link::perfect(ROUND_TRIP));
+    // The clock passes only while the client idles: one that spins never comes to the deadline.
+    world.set_busy(100);
+    assert_eq!(race(&world, &[address]), Err(Failure::DeadlineExceeded));
+    assert_eq!(world.now(), at(10_000));
+}
