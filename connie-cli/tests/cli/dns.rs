@@ -142,7 +142,7 @@ fn an_https_page_by_its_service_record() {
     let dns = name_server();
     dns.host("web.test", &[server.address().ip()]);
     let record = https(1, "web.test", &[(3, &server.address().port().to_be_bytes())]);
-    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(&[record.clone()]));
+    dns.set("_1._https.name.test", RecordType::Https, DnsAnswer::services(std::slice::from_ref(&record)));
     let (asked, file) = (dns.address().to_string(), authority.file());
     let trusted = ["--cacert", file.path().to_str().expect("a path in text")];
     let ran = connie(["get", "-v", "https://name.test:1/", "--dns-server", &asked].iter().chain(&trusted));
