@@ -55,6 +55,9 @@ pub struct Options {
     pub canceler: Option<Canceler>,
     /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
     /// many races from using up the process's descriptors.
+    ///
+    /// A connection keeps its place in the budget as long as it lives, and while all places are taken a race waits for one, until its
+    /// deadline: a program that holds very many connections at once gives a larger budget, or none.
     pub budget: Option<SocketBudget>,
 }
 

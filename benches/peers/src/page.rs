@@ -43,7 +43,7 @@ fn page(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) -> S
     let mut page = HEAD.to_owned();
     page.push_str("\n## Time\n\n");
     table(&mut page, scenarios, clients, results, true, |trial| cell(trial.time));
-    page.push_str("\n## What it costs\n\nSYNs sent / the most sockets open at a time / connections that a server accepted for nothing.\n\n");
+    page.push_str("\n## What it costs\n\nSYNs sent / the most sockets open at a time / connections that a server accepted for nothing. Sockets are counted on\nthe wire, which learns of one that was closed without a packet some milliseconds late: where attempts are evicted, those\nof a moment ago are counted beside their successors.\n\n");
     table(&mut page, scenarios, clients, results, false, |trial| {
         format!("{} / {} / {}", trial.syns, trial.open, trial.wasted)
     });

@@ -415,7 +415,8 @@ where
         self.inner.opener().won.as_ref().map(|(_, report)| report)
     }
 
-    /// How the next connections race.
+    /// How the next connections race. What the stack and its waiter were made of stays as it was: source addresses,
+    /// `nodelay`, the canceler.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.inner.opener_mut().options
     }

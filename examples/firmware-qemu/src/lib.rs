@@ -2,10 +2,10 @@
 //!
 //! - [`command_line`]: what to do.
 //! - [`stellaris`]: the driver of the Ethernet controller.
-//! - `board`: the rest of the board: clock, sleep, console, exit. Only in a build for a microcontroller.
-//! - [`net`]: an address of our own, and the addresses of the host.
+//! - `board`: the rest of the board: clock, sleep, console, exit.
+//! - `net`: an address of our own, and the addresses of the host.
 //!
-//! The first two are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
+//! The last two are there in a build for a microcontroller only. The first two are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
 
 #![no_std]
 
