@@ -1,4 +1,4 @@
-//! How do I race over smoltcp? Here over a TAP device of Linux; on a microcontroller only the device and the [`Board`]
+//! How do I race over smoltcp? Here over a TAP device of Linux; on a microcontroller only the device and the `Board`
 //! differ.
 //!
 //! The README of the examples says how to set the device up.
