@@ -140,7 +140,7 @@ impl Dns {
                     && address.is_ipv4()
                     && way_to(stack, &address) == Route::Unreachable
                 {
-                    lookup.resolution = Resolution::with_nat64();
+                    lookup.resolution = through_nat64();
                     lookup.known = Known::Literal;
                     // Its own queries have their answers; that leaves the one for the prefix.
                     let _ = lookup.resolution.answered(Query::Aaaa, &[]);
@@ -149,7 +149,7 @@ impl Dns {
                     lookup.known = Known::All(core::iter::once(address).collect());
                 }
             }
-            Host::Name(_) if has_nat64(stack, families) => lookup.resolution = Resolution::with_nat64(),
+            Host::Name(_) if has_nat64(stack, families) => lookup.resolution = through_nat64(),
             Host::Name(_) => {}
         }
         if !matches!(lookup.known, Known::All(_)) {
@@ -168,6 +168,18 @@ fn has_nat64<D: Device, B: Board, const TCP: usize, const UDP: usize>(
         && families == Families::Both
         && !has_route(stack, Family::V4)
         && has_route(stack, Family::V6)
+}
+
+/// A resolution that asks for the network's prefix too.
+#[cfg(feature = "nat64")]
+fn through_nat64() -> Resolution<ROOM> {
+    Resolution::with_nat64()
+}
+
+/// Never called: [`has_nat64`] is false. Without room for addresses such a resolution does not compile.
+#[cfg(not(feature = "nat64"))]
+fn through_nat64() -> Resolution<ROOM> {
+    Resolution::new(Families::Both)
 }
 
 /// Whether there is a way to the internet by `family`: addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no
