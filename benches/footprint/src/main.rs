@@ -26,6 +26,8 @@ mod firmware;
 #[cfg(target_os = "linux")]
 mod processor;
 #[cfg(target_os = "linux")]
+mod start;
+#[cfg(target_os = "linux")]
 mod tools;
 
 #[cfg(target_os = "linux")]

@@ -10,6 +10,8 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use crate::tools::{built, cargo, run, say, thousands};
 
 const ROUNDS: usize = 100;
+/// 4 MiB.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// `connie race` beside `curl`, to the same live loopback address.
 pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
@@ -51,7 +53,18 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
         say(page, &format!("| {what} | {median:.2} | {:.2} |", median / base));
     }
     say(page, &format!("| `curl -o /dev/null` {version} | {base:.2} | 1.00 |"));
-    say(page, &format!("\nThe stripped release binary has {} bytes.", thousands(size)));
+    crate::start::write(&connie, page)?;
+    say(
+        page,
+        &format!(
+            "\nThe stripped release binary has {} bytes, TLS included; it is meant to stay below {}.",
+            thousands(size),
+            thousands(MOST_BYTES)
+        ),
+    );
+    if size > MOST_BYTES {
+        return Err(format!("the program has {} bytes, more than it is meant to have", thousands(size)));
+    }
     Ok(())
 }
 
