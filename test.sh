@@ -161,8 +161,15 @@ miri() {
         timeout 600 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
 }
 
+# A test program that hangs is ended and has failed, so that the others are still heard.
 tests() {
-    cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
+    local host limited=()
+    if command -v timeout >/dev/null; then
+        host="$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')"
+        # In the foreground where there is a terminal, so that Ctrl-C reaches it; else with all that it has started.
+        limited=("CARGO_TARGET_${host}_RUNNER=timeout --kill-after=10 $([ -t 0 ] && printf %s --foreground) 900")
+    fi
+    env "${limited[@]}" cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
 }
 
 # Instructions, code size and memory beside the figures that were accepted.

@@ -10,6 +10,7 @@ use connie_core::http::HttpError;
 use connie_core::{Config, TlsFailure};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsClock, OsWaiter, Override, TlsConnector, TlsOptions};
+use connie_tests::limits;
 use connie_tests::servers::{Authority, Served, TlsServer};
 
 const HOST: &str = "name.test";
@@ -278,13 +279,13 @@ fn https_goes_through_a_tunnel() {
             assert_eq!(get(&mut connection), (200, "hello".to_owned()));
         }
         let authority = format!("{HOST}:{}", server.address().port());
-        let asked = told.recv().expect("a request");
+        let asked = limits::told(&told);
         assert!(asked.starts_with(&format!("CONNECT {authority} HTTP/1.1\r\n")), "{asked}");
         assert!(asked.contains("Proxy-Authorization: Basic eDp5\r\n"), "{asked}");
         // And once more after the end of the first.
         connection.close();
         assert_eq!(get(&mut connection), (200, "hello".to_owned()));
-        told.recv().expect("another request");
+        limits::told(&told);
     }
     assert_eq!((server.accepted(), proxy.accepted()), (4, 4));
 }
@@ -313,9 +314,12 @@ fn a_tunnel_that_is_set_on_an_open_connection_speaks_tls_with_the_host() {
     let (tell, told) = channel();
     let tell = std::sync::Mutex::new(tell);
     let proxy = TlsServer::start(&authority.certify(&["127.0.0.1"]), move |served| {
-        let asked = served.read_head()?;
-        served.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        let through = if asked.is_empty() { asked } else { served.read_head()? };
+        // A client that goes away may do so by a reset, since it has not read the session tickets.
+        let mut through = served.read_head().unwrap_or_default();
+        if !through.is_empty() {
+            served.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+            through += &served.read_head().unwrap_or_default();
+        }
         let _ = tell.lock().map(|tell| tell.send(through));
         served.close()
     });
@@ -326,7 +330,7 @@ fn a_tunnel_that_is_set_on_an_open_connection_speaks_tls_with_the_host() {
     connection.connect().expect("TLS with the proxy");
     connection.set_tunnel(HOST, 443, &[]).expect("a host");
     connection.request("GET", "/secret", &[], b"").expect_err("the proxy takes no plain CONNECT");
-    assert_eq!(told.recv().expect("the end of the first"), "");
+    assert_eq!(limits::told(&told), "");
 }
 
 #[test]
@@ -392,7 +396,7 @@ fn a_body_comes_from_a_reader() {
         let mut body = &b"hello world"[..];
         connection.request_from("PUT", "/", &[("Host", "own.test")], &mut body, length)?;
         connection.response()?.discard()?;
-        Ok::<_, io::Error>(told.recv().expect("a request"))
+        Ok::<_, io::Error>(limits::told(&told))
     };
     let (head, body) = send(Some(11)).expect("sent");
     assert_eq!(body, "hello world");

@@ -13,6 +13,7 @@ use connie_std::{
     ConnectError, ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, TlsStream,
     connect_socket,
 };
+use connie_tests::limits;
 use connie_tests::servers::{Authority, Identity, PemFile, TlsServer};
 
 const HOST: &str = "name.test";
@@ -111,7 +112,7 @@ fn the_name_comes_from_the_host_and_is_told_to_the_server() {
     let tls = TlsOptions { server_name: None, ..world.options() };
     let tls = TlsConnector::new(&tls).expect("usable options");
     tls.connect((HOST, address.port()), &options).expect("a connection");
-    assert_eq!(told.recv().expect("a handshake"), Some(HOST.to_owned()));
+    assert_eq!(limits::told(&told), Some(HOST.to_owned()));
 
     // The server's certificate is not for its address.
     let error = fails(tls.connect(address, &options), TlsFailure::CertificateName);
@@ -393,14 +394,14 @@ fn dropping_a_stream_ends_it_in_order_and_aborting_resets_it() {
     let mut stream = world.connect(&[server.address()]).expect("a connection");
     stream.read_exact(&mut [0]).expect("received");
     drop(stream);
-    assert_eq!(told.recv().expect("a server"), Ok(0));
+    assert_eq!(limits::told(&told), Ok(0));
 
     let tls = TlsConnector::new(&world.options()).expect("usable options");
     let (mut stack, mut socket, ..) =
         tls.connect_socket(&[server.address()], &Options::default()).expect("a connection");
     assert_eq!(nb::block!(stack.receive(&mut socket, &mut [0])).expect("received"), 1);
     stack.abort(socket);
-    assert_eq!(told.recv().expect("a server"), Err(ErrorKind::ConnectionReset));
+    assert_eq!(limits::told(&told), Err(ErrorKind::ConnectionReset));
 }
 
 #[test]
@@ -414,7 +415,7 @@ fn what_loses_within_its_tls_handshake_is_reset() {
     });
     let good = TlsServer::echo(&world.identity);
     world.connect(&[silent.address(), good.address()]).expect("a connection");
-    assert_eq!(told.recv().expect("a server"), Err(ErrorKind::ConnectionReset));
+    assert_eq!(limits::told(&told), Err(ErrorKind::ConnectionReset));
 }
 
 /// Far more than all buffers on the way hold, while nobody reads for a while.
@@ -426,7 +427,7 @@ fn large_bodies_go_both_ways() {
     let gone = std::sync::Mutex::new(gone);
     let server = TlsServer::start(&world.identity, move |served| {
         // Until the client has filled every buffer.
-        let _ = gone.lock().map(|gone| gone.recv());
+        let _ = gone.lock().map(|gone| gone.recv_timeout(limits::LIMIT));
         let mut body = vec![0; LENGTH];
         served.read_exact(&mut body)?;
         served.write_all(&body)?;

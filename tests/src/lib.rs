@@ -5,6 +5,7 @@
 //! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU.
 //! - [`descriptors`]: how many files and sockets this process holds open.
 //! - [`clock`]: real time, for tests.
+//! - [`limits`]: ends to waiting.
 //! - [`skip()`]: what a test says that cannot run here.
 //!
 //! Linux only, but for `skip`: a test file begins with `#![cfg(target_os = "linux")]`.
@@ -16,6 +17,8 @@ pub mod descriptors;
 pub mod firmware;
 #[cfg(target_os = "linux")]
 pub mod lab;
+#[cfg(target_os = "linux")]
+pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod servers;
 mod skip;

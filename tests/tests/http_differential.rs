@@ -22,6 +22,7 @@ use connie_core::RaceStack;
 use connie_core::http::{Host, HttpConnection, HttpError, Opener, Version};
 use connie_core::stack::Waiter;
 use connie_std::{Options, OsStack, OsWaiter, connect_socket};
+use connie_tests::limits::Limited;
 use connie_tests::skip;
 use serde_json::{Value, json};
 
@@ -204,8 +205,10 @@ mod theirs {
         let mut command = Command::new("python3");
         command.arg("-I").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut python = command.spawn().expect("Python starts");
+        let end = Limited::new(&python);
         python.stdin.take().expect("a pipe").write_all(given.as_bytes()).expect("Python reads");
         let output = python.wait_with_output().expect("Python ends");
+        drop(end);
         assert!(output.status.success(), "{script} failed");
         let said: Vec<Vec<(String, Value)>> = serde_json::from_slice(&output.stdout).expect("JSON");
         let read = |(way, outcome): (String, Value)| (way, outcome_of(&outcome));

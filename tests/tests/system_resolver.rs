@@ -13,6 +13,7 @@ use connie_core::{Config, Families, Family};
 use connie_std::{ConnectErrorKind, Options, connect};
 use connie_tests::clock::timed;
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
+use connie_tests::limits;
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::thread::UnshareFlags;
@@ -138,7 +139,7 @@ fn the_program_ends_before_the_look_up() {
     let program = std::env::current_exe().expect("the path of this test");
     let (output, time) = timed(|| {
         let mut command = Command::new(program);
-        command.args([test, "--exact", "--nocapture"]).env(IMPATIENT, "1").output().expect("a process")
+        limits::output(command.args([test, "--exact", "--nocapture"]).env(IMPATIENT, "1")).expect("a process")
     });
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("impatient: connected"), "{said}");

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use connie_tests::limits;
+
 use crate::server::{End, Server};
 use crate::support::program;
 
@@ -13,7 +15,7 @@ fn with_a_reader_of(count: usize, command: &mut Command) -> (Option<i32>, String
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut vec![0; count]).unwrap();
     drop(stdout);
-    let output = child.wait_with_output().unwrap();
+    let output = limits::finish(child).unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 

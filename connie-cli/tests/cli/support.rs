@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use connie_tests::limits;
 use serde_json::Value;
 
 /// The program, in an environment that does not depend on who runs the test.
@@ -32,7 +33,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Ran {
     let mut child = command.spawn().expect("the program starts");
     // A program that reads no stdin may be gone by now.
     let _ = child.stdin.take().expect("stdin is a pipe").write_all(input);
-    let output = child.wait_with_output().expect("the program ends");
+    let output = limits::finish(child).expect("the program ends");
     Ran {
         code: output.status.code(),
         stdout: output.stdout,

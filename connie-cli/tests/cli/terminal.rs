@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use connie_tests::limits::Limited;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -21,6 +22,7 @@ fn on_a_terminal(columns: u16, command: &mut Command) -> String {
     let program_side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let stdio = || Stdio::from(program_side.try_clone().unwrap());
     let mut child = command.stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    let _end = Limited::new(&child);
     // `Command` keeps its copies: without this the terminal would never end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     drop(program_side);

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 
 use super::{Lab, tun};
+use crate::limits;
 use crate::skip::{say, skip};
 
 /// Set in the process that runs one test as an ordinary user: the file to make once the test's body was run.
@@ -107,13 +108,14 @@ fn run_again(test: &str) {
         );
     }
     let proof = Proof::new();
-    let output = Command::new("unshare")
-        .args(unshare)
-        .arg(std::env::current_exe().expect("the path of this test"))
-        .args([test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
-        .env(INSIDE, &proof.0)
-        .output()
-        .expect("unshare was found a moment ago");
+    let output = limits::output(
+        Command::new("unshare")
+            .args(unshare)
+            .arg(std::env::current_exe().expect("the path of this test"))
+            .args([test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
+            .env(INSIDE, &proof.0),
+    )
+    .expect("unshare was found a moment ago");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     for line in stderr.lines().filter(|line| line.starts_with("SKIPPED")) {
         say(&format!("{line}\n"));

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use connie_tests::limits;
+
 /// Set in the process that runs one test.
 const ALONE: &str = "CONNIE_KERNEL_ALONE";
 
@@ -19,13 +21,15 @@ pub fn alone<F: FnOnce()>(body: F) {
     let path = std::any::type_name::<F>();
     let test = path.split_once("::").map_or(path, |(_binary, rest)| rest);
     let test = test.split("::{{closure}}").next().unwrap_or(test);
-    let output = Command::new(std::env::current_exe().expect("the path of this test"))
+    let child = Command::new(std::env::current_exe().expect("the path of this test"))
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(ALONE, "1")
+        .stdout(Stdio::piped())
         // Straight to the terminal: that a test is skipped must be seen.
         .stderr(Stdio::inherit())
-        .output()
+        .spawn()
         .expect("a process");
+    let output = limits::finish(child).expect("its output");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "alone: {said}");
     assert!(said.contains("1 passed"), "the test {test:?} was not found when it was run again: {said}");

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use connie_tests::limits::Limited;
 use connie_tests::skip;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct OneRace {
     child: Child,
     output: BufReader<ChildStdout>,
+    _end: Limited,
 }
 
 /// What `one-race` said of its race.
@@ -37,7 +39,8 @@ impl OneRace {
         command.args(addresses.iter().map(SocketAddr::to_string));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
         let output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
-        Self { child, output }
+        let _end = Limited::new(&child);
+        Self { child, output, _end }
     }
 
     /// Sends it a signal.
