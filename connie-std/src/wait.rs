@@ -83,6 +83,11 @@ impl OsWaiter {
         self.clock
     }
 
+    /// Has `canceler` end every wait from here on, in place of the one before.
+    pub(crate) fn set_canceler(&mut self, canceler: Option<Canceler>) {
+        self.canceler = canceler;
+    }
+
     /// Whether the program can cancel.
     pub(crate) fn can_be_canceled(&self) -> bool {
         self.canceler.is_some()

@@ -193,7 +193,7 @@ where
     ///
     /// [`ClientError::Connect`], [`HttpError::TunnelRefused`], and what can go wrong between client and proxy.
     pub fn connect(&mut self) -> Result<(), ClientError> {
-        let result = self.inner.connect();
+        let result = self.ready().connect();
         self.told(result)
     }
 
@@ -210,7 +210,7 @@ where
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), ClientError> {
-        let result = self.inner.request(method, target, headers, body);
+        let result = self.ready().request(method, target, headers, body);
         self.told(result)
     }
 
@@ -265,7 +265,7 @@ where
     /// As the [core's](connie_core::http::HttpConnection::put_request).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), ClientError> {
-        let result = self.inner.put_request(method, target);
+        let result = self.ready().put_request(method, target);
         self.told(result)
     }
 
@@ -275,7 +275,7 @@ where
     ///
     /// As the [core's](connie_core::http::HttpConnection::put_request_for).
     pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), ClientError> {
-        let result = self.inner.put_request_for(method, target, host);
+        let result = self.ready().put_request_for(method, target, host);
         self.told(result)
     }
 
@@ -296,7 +296,7 @@ where
     /// [`ClientError::Connect`], and as the [core's](connie_core::http::HttpConnection::end_headers).
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), ClientError> {
-        let result = self.inner.end_headers(body);
+        let result = self.ready().end_headers(body);
         self.told(result)
     }
 
@@ -306,7 +306,7 @@ where
     ///
     /// As the [core's](connie_core::http::HttpConnection::send).
     pub fn send(&mut self, data: &[u8]) -> Result<(), ClientError> {
-        let result = self.inner.send(data);
+        let result = self.ready().send(data);
         self.told(result)
     }
 
@@ -316,7 +316,7 @@ where
     ///
     /// As the [core's](connie_core::http::HttpConnection::finish_body).
     pub fn finish_body(&mut self) -> Result<(), ClientError> {
-        let result = self.inner.finish_body();
+        let result = self.ready().finish_body();
         self.told(result)
     }
 
@@ -335,7 +335,7 @@ where
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
         // Asked twice, since what the first call lends could not be given back with an error. The second waits for nothing.
-        let result = self.inner.response().map(|_| ());
+        let result = self.ready().response().map(|_| ());
         self.told(result)?;
         Ok(Response(self.inner.response()?))
     }
@@ -381,14 +381,20 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::set_tunnel).
+    /// As the [core's](connie_core::http::HttpConnection::set_tunnel), and [`HttpError::InvalidHost`] where `host` can be no server's name.
+    /// The connection is then as it was.
     pub fn set_tunnel(&mut self, host: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
+        // Asked first: a tunnel that is half set would send TLS for one host to another.
+        if !self.inner.parts_mut().0.can_aim(host) {
+            return Err(HttpError::InvalidHost.into());
+        }
         self.inner.set_tunnel(T::host(host, port), headers)?;
         // It leads to the proxy as to the host itself: by TLS, where that is spoken.
         if self.inner.is_open() {
             self.inner.close();
         }
-        if self.inner.parts_mut().0.aim(host) { Ok(()) } else { Err(HttpError::InvalidHost.into()) }
+        self.inner.parts_mut().0.aim(host);
+        Ok(())
     }
 
     /// The host that it was made for.
@@ -415,10 +421,17 @@ where
         self.inner.opener().won.as_ref().map(|(_, report)| report)
     }
 
-    /// How the next connections race. What the stack and its waiter were made of stays as it was: source addresses,
-    /// `nodelay`, the canceler.
+    /// How the next connections race, source addresses and `nodelay` included. A [`Canceler`](crate::Canceler) that is set here ends what is waited for
+    /// from the next call on, also on a connection that is open: to go on after a cancel, set another or `None`.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.inner.opener_mut().options
+    }
+
+    /// The connection, whose waits end as the options say now.
+    fn ready(&mut self) -> &mut http::HttpConnection<T, OsWaiter, Vec<u8>, Racing> {
+        let canceler = self.inner.opener().options.canceler.clone();
+        self.inner.parts_mut().1.set_canceler(canceler);
+        &mut self.inner
     }
 
     /// A failure to connect with all that the race knows about it.

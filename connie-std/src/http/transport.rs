@@ -29,11 +29,14 @@ pub trait Sealed: RaceStack<TcpSocket: Holder> {
     /// The host as a `Host` field names it.
     fn host(name: &str, port: u16) -> Host<'_>;
 
-    /// Has what follows be meant for `host`; `false` where it can be no server's name.
-    fn aim(&mut self, host: &str) -> bool;
+    /// Whether `host` can be a server's name.
+    fn can_aim(&self, host: &str) -> bool;
 
-    /// Gets ready for a race: to the host itself, or to a proxy that will open a tunnel.
-    fn begin(&mut self, tunnel: bool);
+    /// Has what follows be meant for `host`, where that can be a server's name.
+    fn aim(&mut self, host: &str);
+
+    /// Gets ready for a race with these options: to the host itself, or to a proxy that will open a tunnel.
+    fn begin(&mut self, options: &Options, tunnel: bool);
 
     /// Completes a connection whose race is won.
     fn complete(
@@ -62,11 +65,15 @@ impl Sealed for OsStack {
         Host::http(name, port)
     }
 
-    fn aim(&mut self, _: &str) -> bool {
+    fn can_aim(&self, _: &str) -> bool {
         true
     }
 
-    fn begin(&mut self, _: bool) {}
+    fn aim(&mut self, _: &str) {}
+
+    fn begin(&mut self, options: &Options, _: bool) {
+        *self = options.into();
+    }
 
     fn complete(
         &mut self,
@@ -99,12 +106,16 @@ impl Sealed for TlsStack {
         Host::https(name, port)
     }
 
-    fn aim(&mut self, host: &str) -> bool {
-        self.set_host(host)
+    fn can_aim(&self, host: &str) -> bool {
+        self.can_have_host(host)
     }
 
-    fn begin(&mut self, tunnel: bool) {
-        self.set_plain(tunnel);
+    fn aim(&mut self, host: &str) {
+        self.set_host(host);
+    }
+
+    fn begin(&mut self, options: &Options, tunnel: bool) {
+        self.set_up(options.into(), tunnel);
     }
 
     fn complete(
@@ -190,7 +201,7 @@ where
         let until = own.into_iter().chain(opening.until).min();
         options.race.deadline = until.map(|until| until.since(now));
         self.until = own;
-        stack.begin(opening.tunnel);
+        stack.begin(&options, opening.tunnel);
         let raced = race(stack, waiter, Target::Host(&self.host, self.port), &options);
         let completed = match raced {
             Ok((mut socket, destination, report)) => {

@@ -105,14 +105,21 @@ impl TlsStack {
         session.flush(stream)
     }
 
-    /// Has the next connections be meant for `host`; `false` where it can be no server's name.
-    pub(crate) fn set_host(&mut self, host: &str) -> bool {
-        let name = self.connector.name_for(host);
-        name.map(|name| self.name = name).is_some()
+    /// Whether `host` can be a server's name.
+    pub(crate) fn can_have_host(&self, host: &str) -> bool {
+        self.connector.name_for(host).is_some()
     }
 
-    /// Whether the next connections end with TCP and stay plain until [`secure`](Self::secure).
-    pub(crate) fn set_plain(&mut self, plain: bool) {
+    /// Has the next connections be meant for `host`, where that can be a server's name.
+    pub(crate) fn set_host(&mut self, host: &str) {
+        if let Some(name) = self.connector.name_for(host) {
+            self.name = name;
+        }
+    }
+
+    /// Has the next connections run over `os`, and tells whether they end with TCP and stay plain until [`secure`](Self::secure).
+    pub(crate) fn set_up(&mut self, os: OsStack, plain: bool) {
+        self.os = os;
         self.plain = plain;
     }
 
