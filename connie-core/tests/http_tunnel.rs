@@ -6,8 +6,9 @@ use http_support::{Clock, Opening, Say, Script, Take, bytes, connect, opening};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
-use connie_core::{AttemptError, Failure, Instant, RaceStack};
+use connie_core::http::{Destinations, Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
+use connie_core::stack::TcpClientStack;
+use connie_core::{AttemptError, Config, Failure, Instant, RaceStack};
 
 const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
 const GET: &str = "GET / HTTP/1.1\r\nHost: name.test\r\n\r\n";
@@ -319,4 +320,64 @@ fn the_opener_is_told_when_it_stands() {
         assert!(script.sent_text().ends_with("\r\n\r\n<handshake>"), "{}", script.sent_text());
         assert_eq!(script.closed + script.aborted, script.sockets);
     }
+}
+
+/// A connection to a proxy, raced for `deadline` at most, through which there is to be a tunnel.
+fn raced<'a>(
+    script: &'a mut Script,
+    clock: &'a mut Clock,
+    buffer: &'a mut [u8],
+    deadline: Duration,
+) -> Opening<'a> {
+    let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
+    let destinations = Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
+    let host = Host::http("proxy.test", 3128);
+    let mut connection =
+        HttpConnection::with_opener(script, connie_core::http::Lent(clock), destinations, host, buffer)
+            .unwrap();
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection
+}
+
+#[test]
+fn the_deadline_of_the_race_lasts_until_the_tunnel_stands() {
+    let silent = || Script::new([]);
+    let (mut script, mut clock, mut buffer) =
+        (Script::with_peers([silent(), silent()]), Clock::default(), [0; 512]);
+    let mut connection = raced(&mut script, &mut clock, &mut buffer, Duration::from_secs(3));
+    let too_late = Err(HttpError::Connect(Failure::DeadlineExceeded));
+    assert_eq!(connection.request("GET", "/", &[], b""), too_late);
+    // The next one has as long again, where the connection's own limits do not end it before.
+    connection.set_timeout(Some(Duration::from_secs(2)));
+    assert_eq!(connection.request("GET", "/", &[], b""), too_late);
+    drop(connection);
+    assert_eq!(clock.now, Instant::from_millis(5_000));
+    assert_eq!((script.sockets, script.aborted), (2, 2));
+}
+
+/// The proxy takes one wait, of a millisecond, to answer. A deadline in that moment has passed when it comes.
+#[test]
+fn a_tunnel_is_in_time_or_not() {
+    for (deadline, expected) in [(1, Err(HttpError::Connect(Failure::DeadlineExceeded))), (2, Ok(()))] {
+        let mut script = Script::with_peers([proxy(&[OPENED])]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+        let mut connection = raced(&mut script, &mut clock, &mut buffer, Duration::from_millis(deadline));
+        assert_eq!(connection.connect(), expected, "{deadline} ms");
+    }
+}
+
+/// What was a deadline long ago says nothing about a socket that comes from elsewhere.
+#[test]
+fn the_deadline_of_a_race_is_not_for_a_socket_that_was_given() {
+    let (mut script, mut clock, mut buffer) =
+        (Script::with_peers([proxy(&[OPENED, OK]), proxy(&[OPENED, OK])]), Clock::default(), [0; 512]);
+    let mut connection = raced(&mut script, &mut clock, &mut buffer, Duration::from_millis(100));
+    assert_eq!(get(&mut connection), Ok(200));
+    connection.close();
+    let (stack, _) = connection.parts_mut();
+    let mut socket = stack.socket().unwrap();
+    stack.connect(&mut socket, SocketAddr::from(([192, 0, 2, 1], 3128))).unwrap();
+    connection.parts_mut().1.0.now = Instant::from_millis(60_000);
+    connection.attach(socket);
+    assert_eq!(get(&mut connection), Ok(200));
 }

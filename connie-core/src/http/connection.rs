@@ -258,7 +258,7 @@ where
         let phase = self.phase;
         let kept = if let Phase::Heading(length) = phase { length } else { 0 };
         if self.is_open() {
-            return self.enter_tunnel(kept);
+            return self.enter_tunnel(kept, None);
         }
         if !self.opener.opens() {
             return Err(HttpError::NotConnected);
@@ -597,7 +597,7 @@ where
         if self.may_open() && self.check_idle().is_err() {
             return self.open(kept);
         }
-        self.enter_tunnel(kept)
+        self.enter_tunnel(kept, None)
     }
 
     /// Opens a connection, tunnel included, in place of the one there was. The first `kept` bytes of the buffer are left alone.
@@ -609,7 +609,7 @@ where
             Ok(socket) => self.attach(socket),
             Err(failure) => return Err(self.fail(HttpError::Connect(failure))),
         }
-        self.enter_tunnel(kept)
+        self.enter_tunnel(kept, self.opener.tunnel_until())
     }
 
     /// Puts the start of a body behind the head, to go out with it, in one segment where it can.

@@ -78,7 +78,8 @@ pub trait Opener<S: RaceStack, W> {
     }
 
     /// Until when a connection that was just opened may take to get through the proxy, beside the limits of the connection itself: for
-    /// an opener that has a deadline of its own. `None` unless written.
+    /// an opener that has a deadline of its own. Asked after each [`open`](Opener::open), and not where the socket comes from elsewhere or had
+    /// been open for a while. `None` unless written.
     fn tunnel_until(&self) -> Option<Instant> {
         None
     }
@@ -162,15 +163,18 @@ pub struct Destinations<A, const DESTINATIONS: usize = 16, const SOCKETS: usize 
     addresses: A,
     config: Config,
     won: Option<SocketAddr>,
+    /// When the deadline of the last race is, which holds for the way through a proxy too.
+    until: Option<Instant>,
 }
 
 impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
 {
-    /// `addresses`, best first, to be raced as `config` says.
+    /// `addresses`, best first, to be raced as `config` says. Its deadline covers the way through a proxy where there is a
+    /// [tunnel](super::HttpConnection::set_tunnel).
     #[must_use]
     pub fn new(addresses: A, config: Config) -> Self {
-        Destinations { addresses, config, won: None }
+        Destinations { addresses, config, won: None, until: None }
     }
 
     /// Where the last connection leads; `None` before the first.
@@ -195,6 +199,7 @@ where
     fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
         let now = waiter.now();
         let mut config = self.config.clone();
+        self.until = config.deadline.map(|deadline| now + deadline);
         if let Some(until) = opening.until {
             let left = until.since(now);
             config.deadline = Some(config.deadline.map_or(left, |deadline| deadline.min(left)));
@@ -204,5 +209,9 @@ where
         let won = race.run(stack, waiter)?;
         self.won = Some(won.destination);
         Ok(won.socket)
+    }
+
+    fn tunnel_until(&self) -> Option<Instant> {
+        self.until
     }
 }

@@ -9,6 +9,7 @@ use super::request::{RequestBody, RequestHead};
 use super::syntax::Writer;
 use crate::race::Failure;
 use crate::stack::{RaceStack, Waiter};
+use crate::time::Instant;
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
@@ -62,13 +63,13 @@ where
         self.tunnel > 0 && !self.tunneled
     }
 
-    /// Opens the tunnel where one is wanted. The first `kept` bytes of the buffer are left alone.
-    pub(super) fn enter_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
+    /// Opens the tunnel where one is wanted, by `until` at the latest. The first `kept` bytes of the buffer are left alone.
+    pub(super) fn enter_tunnel(&mut self, kept: usize, until: Option<Instant>) -> Result<(), HttpError> {
         if !self.lacks_tunnel() {
             return Ok(());
         }
         let deadline = self.link.deadline;
-        self.link.deadline = deadline.into_iter().chain(self.opener.tunnel_until()).min();
+        self.link.deadline = deadline.into_iter().chain(until).min();
         let answered = self.send_connect().and_then(|()| self.receive_connected(kept));
         let entered = answered.and_then(|()| self.secure_tunnel());
         self.link.deadline = deadline;
