@@ -53,7 +53,8 @@ pub struct RaceConnector {
 
 impl RaceConnector {
     /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
-    /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels the race.
+    /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels its races as [`Options::canceler`] does, without
+    /// canceling that.
     #[must_use]
     pub fn new(options: Options) -> Self {
         RaceConnector { options }
@@ -76,7 +77,12 @@ impl<In: Transport> Connector<In> for RaceConnector {
         let allowed = details.timeout.not_zero().map(|time| *time);
         options.race.deadline = options.race.deadline.into_iter().chain(allowed).min();
         options.nodelay = details.config.no_delay();
-        let canceler = Arc::new(Ends(options.canceler.take().map_or_else(Canceler::new, Ok)?));
+        // A canceler of the caller's may serve other races too, which this agent is not to end.
+        let canceler = match &options.canceler {
+            Some(shared) => shared.child()?,
+            None => Canceler::new()?,
+        };
+        let canceler = Arc::new(Ends(canceler));
         options.canceler = Some(canceler.0.clone());
         (details.register_shutdown)(weak(&canceler))?;
 

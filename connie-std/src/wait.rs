@@ -178,8 +178,8 @@ impl OsWaiter {
             };
             fds.push(PollFd::from_borrowed_fd(fd, events));
         }
-        if let Some(canceler) = &self.canceler {
-            fds.push(PollFd::new(&canceler.shared.bell, PollFlags::IN));
+        for shared in self.canceler.iter().flat_map(Canceler::lineage) {
+            fds.push(PollFd::new(&shared.bell, PollFlags::IN));
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
         // socket, after a pause that keeps it from spinning.
@@ -257,6 +257,8 @@ struct Shared {
     canceled: AtomicBool,
     /// Rung once, and never answered: it wakes every wait from then on.
     bell: Doorbell,
+    /// What cancels this one too.
+    parent: Option<Canceler>,
 }
 
 impl Canceler {
@@ -266,8 +268,33 @@ impl Canceler {
     ///
     /// Where the process is out of descriptors.
     pub fn new() -> std::io::Result<Self> {
+        Self::with_parent(None)
+    }
+
+    /// A canceler of its own that this one cancels too: for a part of what this one ends.
+    ///
+    /// ```
+    /// use connie_std::Canceler;
+    ///
+    /// let program = Canceler::new()?;
+    /// let (page, picture) = (program.child()?, program.child()?);
+    /// page.cancel();
+    /// assert!(page.is_canceled() && !picture.is_canceled() && !program.is_canceled());
+    /// program.cancel();
+    /// assert!(picture.is_canceled());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the process is out of descriptors.
+    pub fn child(&self) -> std::io::Result<Canceler> {
+        Self::with_parent(Some(self.clone()))
+    }
+
+    fn with_parent(parent: Option<Canceler>) -> std::io::Result<Self> {
         let bell = Doorbell::new()?;
-        Ok(Canceler { shared: Arc::new(Shared { canceled: AtomicBool::new(false), bell }) })
+        Ok(Canceler { shared: Arc::new(Shared { canceled: AtomicBool::new(false), bell, parent }) })
     }
 
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
@@ -277,10 +304,15 @@ impl Canceler {
         }
     }
 
-    /// Whether it was canceled.
+    /// Whether it was canceled, or one that it is a child of.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.shared.canceled.load(Ordering::SeqCst)
+        self.lineage().any(|shared| shared.canceled.load(Ordering::SeqCst))
+    }
+
+    /// What it shares with its clones, then the same of its parent, and so on.
+    fn lineage(&self) -> impl Iterator<Item = &Shared> {
+        std::iter::successors(Some(&*self.shared), |shared| Some(&*shared.parent.as_ref()?.shared))
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use connie_std::ConnectError;
 use connie_std::ureq::RaceConnector;
+use connie_std::{Canceler, ConnectError, Options};
 use connie_tests::servers::{BlackHole, Live, closed_port};
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -87,6 +87,45 @@ fn shutting_the_agent_down_ends_a_race_under_way() {
     }
     agent.shutdown();
     assert!(thread.join().unwrap().is_err());
+}
+
+/// Options whose canceler the program shares between agents and its own races.
+#[test]
+fn shutting_an_agent_down_ends_no_races_but_its_own() {
+    let hole = BlackHole::open(SocketAddr::new(here(2), 0));
+    let shared = Canceler::new().unwrap();
+    // One socket each, and an end where the cancel has none.
+    let limit = Duration::from_secs(20);
+    let race = connie_core::Config { hedge: false, deadline: Some(limit), ..Options::default().race };
+    let options = Options { race, canceler: Some(shared.clone()), ..Options::default() };
+    let connector = RaceConnector::new(options);
+    let agent =
+        |address| Agent::with_parts(Config::default(), ().chain(connector.clone()), Knows(vec![address]));
+    let (one, other) = (agent(hole.address()), agent(hole.address()));
+    let start = |agent: &Agent| {
+        let agent = agent.clone();
+        std::thread::spawn(move || agent.get("http://name.test/").call().map(|_| ()))
+    };
+    let (first, second) = (start(&one), start(&other));
+    let began = now();
+    while connecting_to(&hole) < 2 {
+        assert!(began.elapsed() < limit, "no race began");
+        std::thread::yield_now();
+    }
+    one.shutdown();
+    assert!(first.join().unwrap().is_err());
+    assert!(!shared.is_canceled() && !second.is_finished());
+    assert_eq!(connecting_to(&hole), 1);
+    // The program's own canceler ends them all.
+    shared.cancel();
+    assert!(second.join().unwrap().is_err());
+    assert!(began.elapsed() < limit, "the deadline ended it, and not the canceler");
+}
+
+/// How many sockets of this machine are connecting to the black hole.
+fn connecting_to(hole: &BlackHole) -> usize {
+    let port = format!(":{:04X} 02 ", hole.address().port());
+    std::fs::read_to_string("/proc/net/tcp").unwrap().matches(&port).count()
 }
 
 /// Whether no SYN has come to the black hole: a socket of this process that is connecting to it.
