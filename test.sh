@@ -47,6 +47,8 @@ packages() {
     command -v strace >/dev/null || need+=(strace)
     command -v valgrind >/dev/null || need+=(valgrind)
     command -v python3 >/dev/null || need+=(python3)
+    # The runtime for components is a package of Python's.
+    python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
     command -v cc >/dev/null || need+=(gcc libc6-dev)
     command -v tinyproxy >/dev/null || need+=(tinyproxy-bin)
     command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
@@ -75,7 +77,7 @@ has() {
 }
 
 cross() {
-    local target
+    local target features
     for target in $CORE_TARGETS; do
         if has "$target"; then
             step "build connie-core for $target" cargo build -q $LOCKED -p connie-core --target "$target"
@@ -86,6 +88,13 @@ cross() {
         [ "$target" = wasm32-wasip2 ] && continue
         has "$target" && step "build connie-smoltcp for $target" cargo build -q $LOCKED -p connie-smoltcp --target "$target"
     done
+    if has wasm32-wasip2; then
+        # The tests build it, and run it.
+        for features in "" std; do
+            step "lint connie-wasi with the features '$features'" cargo clippy -q $LOCKED -p connie-wasi --all-targets \
+                --target wasm32-wasip2 --no-default-features --features "$features" -- -D warnings
+        done
+    fi
     local compiler
     for target in $STD_TARGETS; do
         if has "$target"; then
@@ -99,7 +108,6 @@ cross() {
             skip "check connie-std for $target" "rustup target add $target"
         fi
     done
-    local features
     for features in ipv4,ethernet ipv6,ip ipv4,ipv6,ethernet,dns ipv6,slaac,udp ipv4,ip,dns ipv6,ip,nat64; do
         step "check connie-smoltcp with $features" cargo clippy -q $LOCKED -p connie-smoltcp --no-default-features \
             --features "$features" -- -D warnings

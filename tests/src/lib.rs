@@ -6,6 +6,7 @@
 //! - [`descriptors`]: how many files and sockets this process holds open.
 //! - [`clock`]: real time, for tests.
 //! - [`limits`]: ends to waiting.
+//! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
 //! - [`skip()`]: what a test says that cannot run here.
 //!
 //! Linux only, but for `skip`: a test file begins with `#![cfg(target_os = "linux")]`.
@@ -22,6 +23,8 @@ pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod servers;
 mod skip;
+#[cfg(target_os = "linux")]
+pub mod wasi;
 
 pub use skip::{STRICT, skip};
 

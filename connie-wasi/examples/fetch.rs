@@ -1,0 +1,42 @@
+//! Fetches a page over the address that answers first.
+//!
+//! `cargo build -p connie-wasi --example fetch --target wasm32-wasip2`, then
+//! `wasmtime run -S inherit-network=y,allow-ip-name-lookup=y target/wasm32-wasip2/debug/examples/fetch.wasm example.org`
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use connie_wasi::core::Config;
+use connie_wasi::{HttpConnection, WasiWaiter, http};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let host = std::env::args().nth(1).ok_or("give a host, and a port if it is not 80")?;
+    let port = std::env::args().nth(2).map_or(Ok(80), |port| port.parse())?;
+    let config =
+        Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
+    let mut connection = http::connection(&host, port, config, WasiWaiter::new())?;
+    connection.set_timeout(Some(Duration::from_secs(30)));
+    let fetched = fetch(&mut connection);
+    if let Some(error) = connection.opener().error() {
+        // It knows more than HTTP does: the name, and each address.
+        eprintln!("{error}");
+        error.addresses().for_each(|line| eprintln!("  {line}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    fetched.map(|()| ExitCode::SUCCESS)
+}
+
+fn fetch(connection: &mut HttpConnection) -> Result<(), Box<dyn Error>> {
+    connection.request("GET", "/", &[], b"")?;
+    let mut response = connection.response()?;
+    eprintln!("{} {}", response.status(), response.reason());
+    let mut piece = [0; 16 * 1024];
+    loop {
+        match response.read(&mut piece)? {
+            0 => return Ok(()),
+            count => io::stdout().write_all(&piece[..count])?,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What can go wrong with a socket.
+
+use alloc::string::String;
+use core::fmt;
+
+use connie_core::AttemptError;
+use connie_core::stack::{TcpError, TcpErrorKind};
+use wasip2::io::streams::StreamError;
+use wasip2::sockets::network::ErrorCode;
+
+/// What can go wrong with a socket of a [`WasiStack`](crate::WasiStack).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// What the runtime says of a socket (`wasi:sockets/network.error-code`).
+    Code(ErrorCode),
+    /// A stream of a connection has failed, in the words of the runtime. WASI 0.2 has no stable way to ask what kind of failure it was.
+    Stream(String),
+    /// The sending side was closed.
+    Closed,
+    /// The socket is not connected.
+    NotConnected,
+    /// The time that the program allowed has passed: [`TcpStream::set_timeout`](crate::TcpStream::set_timeout).
+    TimedOut,
+    /// The program has canceled: [`WasiWaiter::cancel_when`](crate::WasiWaiter::cancel_when).
+    Canceled,
+}
+
+impl Error {
+    /// What this means to a race.
+    ///
+    /// A code that a race has no word for is [`AttemptError::Other`] with its number in `wasi:sockets`, which [`describe`] reads.
+    #[must_use]
+    pub fn attempt_error(&self) -> AttemptError {
+        match self {
+            Error::Code(code) => match code {
+                ErrorCode::ConnectionRefused => AttemptError::Refused,
+                // `not-supported` is the answer for a family that the host does not have (EAFNOSUPPORT).
+                ErrorCode::RemoteUnreachable | ErrorCode::NotSupported => AttemptError::Unreachable,
+                ErrorCode::Timeout => AttemptError::TimedOut,
+                ErrorCode::ConnectionReset | ErrorCode::ConnectionAborted => AttemptError::Reset,
+                // A `start-connect` that ends in `address-in-use` found no ephemeral port.
+                ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory | ErrorCode::AddressInUse => {
+                    AttemptError::OutOfSockets
+                }
+                other => AttemptError::Other(*other as u8),
+            },
+            // Of an established connection: that it broke.
+            Error::Stream(_) => AttemptError::Reset,
+            Error::TimedOut => AttemptError::TimedOut,
+            Error::Closed | Error::NotConnected | Error::Canceled => AttemptError::Other(0),
+        }
+    }
+
+    /// Of a stream.
+    pub(crate) fn of_stream(error: &StreamError) -> Self {
+        match error {
+            StreamError::Closed => Error::Closed,
+            StreamError::LastOperationFailed(error) => Error::Stream(error.to_debug_string()),
+        }
+    }
+}
+
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        Error::Code(code)
+    }
+}
+
+impl TcpError for Error {
+    fn kind(&self) -> TcpErrorKind {
+        match self {
+            Error::Closed => TcpErrorKind::PipeClosed,
+            _ => TcpErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Code(code) => f.write_str(text(*code)),
+            Error::Stream(text) => write!(f, "the connection broke: {text}"),
+            Error::Closed => f.write_str("the sending side was closed"),
+            Error::NotConnected => f.write_str("not connected"),
+            Error::TimedOut => f.write_str("timed out"),
+            Error::Canceled => f.write_str("canceled"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// `error` in words, where it came from a [`WasiStack`](crate::WasiStack): the number of an [`AttemptError::Other`] is read as the code
+/// that it stands for.
+///
+/// ```
+/// use connie_wasi::{Error, describe, wasip2::sockets::network::ErrorCode};
+///
+/// let denied = Error::Code(ErrorCode::AccessDenied).attempt_error();
+/// assert!(describe(denied).to_string().starts_with("the runtime does not allow it"));
+/// ```
+pub fn describe(error: AttemptError) -> impl fmt::Display {
+    Words(error)
+}
+
+struct Words(AttemptError);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = match self.0 {
+            AttemptError::Other(code @ 1..) => CODES.into_iter().find(|known| *known as u8 == code),
+            _ => None,
+        };
+        match code {
+            Some(code) => f.write_str(text(code)),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+/// The codes that become [`AttemptError::Other`].
+const CODES: [ErrorCode; 11] = [
+    ErrorCode::AccessDenied,
+    ErrorCode::InvalidArgument,
+    ErrorCode::ConcurrencyConflict,
+    ErrorCode::NotInProgress,
+    ErrorCode::WouldBlock,
+    ErrorCode::InvalidState,
+    ErrorCode::AddressNotBindable,
+    ErrorCode::DatagramTooLarge,
+    ErrorCode::NameUnresolvable,
+    ErrorCode::TemporaryResolverFailure,
+    ErrorCode::PermanentResolverFailure,
+];
+
+/// A code in a few words, and what to do about it where that is known.
+pub(crate) fn text(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::AccessDenied => {
+            "the runtime does not allow it: give the component the network (-S inherit-network)"
+        }
+        ErrorCode::NotSupported => "not supported by this host",
+        ErrorCode::InvalidArgument => "not an address that one can connect to",
+        ErrorCode::OutOfMemory => "out of memory",
+        ErrorCode::Timeout => "timed out",
+        ErrorCode::NewSocketLimit => "no socket left",
+        ErrorCode::AddressNotBindable => "this machine does not have the source address that was asked for",
+        ErrorCode::AddressInUse => "no port left",
+        ErrorCode::RemoteUnreachable => "unreachable",
+        ErrorCode::ConnectionRefused => "connection refused",
+        ErrorCode::ConnectionReset => "connection reset",
+        ErrorCode::ConnectionAborted => "connection aborted",
+        ErrorCode::NameUnresolvable => "no such name",
+        ErrorCode::TemporaryResolverFailure => "a temporary failure of name resolution",
+        ErrorCode::PermanentResolverFailure => "name resolution failed",
+        other => other.name(),
+    }
+}

@@ -1,0 +1,117 @@
+//! HTTP/1.1 over the winner: the [core's connection](connie_core::http), with an opener that looks the host up and races for each
+//! connection.
+//!
+//! ```no_run
+//! use connie_wasi::{core::Config, http, WasiWaiter};
+//! use std::time::Duration;
+//!
+//! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
+//! let mut connection = http::connection("example.org", 80, config, WasiWaiter::new())?;
+//! connection.set_timeout(Some(Duration::from_secs(30)));
+//! connection.request("GET", "/", &[], b"")?;
+//! let mut response = connection.response()?;
+//! println!("{} {}", response.status(), response.reason());
+//! let mut piece = [0; 4096];
+//! loop {
+//!     match response.read(&mut piece)? {
+//!         0 => break,
+//!         count => print!("{}", String::from_utf8_lossy(&piece[..count])),
+//!     }
+//! }
+//! # Ok::<(), connie_wasi::core::http::HttpError>(())
+//! ```
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use connie_core::http::{Host, HttpError, Opener, Opening};
+use connie_core::{Config, Failure};
+
+use crate::connect::{ConnectError, ConnectErrorKind, Report, Won, connect_with};
+use crate::socket::{WasiSocket, WasiStack};
+use crate::wait::WasiWaiter;
+
+/// A connection to one server. Its methods are the [core's](connie_core::http::HttpConnection).
+pub type HttpConnection = connie_core::http::HttpConnection<WasiStack, WasiWaiter, Vec<u8>, Racing>;
+
+/// As much as desktop clients allow for the head of an answer.
+const BUFFER: usize = 64 * 1024;
+
+/// A connection to this host: a name or an address. Nothing is looked up or opened before the first request. Each connection is opened by a
+/// race as `config` says; `waiter` is what the connection waits with, and what [cancels](WasiWaiter::cancel_when) it.
+///
+/// # Errors
+///
+/// [`HttpError::InvalidHost`].
+pub fn connection(
+    host: &str,
+    port: u16,
+    config: Config,
+    waiter: WasiWaiter,
+) -> Result<HttpConnection, HttpError> {
+    let racing = Racing { host: host.to_string(), port, config, won: None, error: None };
+    let buffer = alloc::vec![0; BUFFER];
+    HttpConnection::with_opener(WasiStack::default(), waiter, racing, Host::http(host, port), buffer)
+}
+
+/// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_core::http::HttpConnection::opener) has it.
+#[derive(Debug)]
+pub struct Racing {
+    host: String,
+    port: u16,
+    config: Config,
+    won: Option<(SocketAddr, Report)>,
+    error: Option<ConnectError>,
+}
+
+impl Racing {
+    /// Where the last connection leads; `None` before the first, and where the last could not be opened.
+    #[must_use]
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.won.as_ref().map(|(destination, _)| *destination)
+    }
+
+    /// What the race for the last connection did.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.won.as_ref().map(|(_, report)| report)
+    }
+
+    /// Why the last connection could not be opened, where that is what went wrong ([`HttpError::Connect`]).
+    #[must_use]
+    pub fn error(&self) -> Option<&ConnectError> {
+        self.error.as_ref()
+    }
+}
+
+impl Opener<WasiStack, WasiWaiter> for Racing {
+    fn open(
+        &mut self,
+        stack: &mut WasiStack,
+        waiter: &mut WasiWaiter,
+        opening: Opening,
+    ) -> Result<WasiSocket, Failure> {
+        self.won = None;
+        self.error = None;
+        let now = waiter.clock().now();
+        let left = opening.until.map(|until| until.since(now));
+        // Whichever is earlier.
+        let deadline = self.config.deadline.into_iter().chain(left).min();
+        let config = Config { deadline, ..self.config.clone() };
+        match connect_with(stack, waiter, &self.host, self.port, &config) {
+            Ok(Won { socket, destination, report }) => {
+                self.won = Some((destination, report));
+                Ok(socket)
+            }
+            Err(error) => {
+                let failure = match error.kind() {
+                    ConnectErrorKind::Race(failure, _) => *failure,
+                    _ => Failure::NoDestinations,
+                };
+                self.error = Some(error);
+                Err(failure)
+            }
+        }
+    }
+}

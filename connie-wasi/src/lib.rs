@@ -1,0 +1,96 @@
+//! connie over the sockets of WASI 0.2: a WebAssembly component that connects to the address that answers first.
+//!
+//! A host name often has a dozen addresses. An ordinary client takes the first and, if that is dead, waits a long time-out before the next.
+//! [`connect`] tries all of them at once, keeps the first that completes its TCP handshake, closes the rest and goes on with the winner.
+//!
+//! ```no_run
+//! use connie_wasi::{connect, core::Config};
+//! use std::io::{Read, Write};
+//! use std::time::Duration;
+//!
+//! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
+//! let mut stream = connect("example.org", 80, &config)?;
+//! stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
+//! let mut page = String::new();
+//! stream.read_to_string(&mut page)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Build with `--target wasm32-wasip2`, and run with a runtime that is told to lend the network:
+//!
+//! ```text
+//! cargo build --release --target wasm32-wasip2
+//! wasmtime run -S inherit-network=y,allow-ip-name-lookup=y target/wasm32-wasip2/release/program.wasm
+//! ```
+//!
+//! # The parts
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`connect()`] | looks a name up, races, and hands the winner over as a [`TcpStream`] that blocks |
+//! | [`http`] | HTTP/1.1 on the winner |
+//! | [`WasiStack`], [`WasiWaiter`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
+//! | [`NameLookup`] | names, by the runtime, beside a race |
+//! | [`PollSet`] | one `poll` over pollables of the program's own too |
+//!
+//! `connie-std` has more: socket budgets, a resolver of one's own, proxies. It runs in components too, over this crate.
+//!
+//! # Without std
+//!
+//! The crate is `no_std` with `alloc`; the feature `std`, on by default, adds [`std::io`]'s traits.
+//!
+//! # Other targets
+//!
+//! It compiles for every target, so that a workspace with a component in it can be checked as a whole, and its documentation read. Where
+//! there is no WASI, the first call that would reach the runtime ends the program.
+//!
+//! # What it promises
+//!
+//! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says. When a call returns, none is
+//!   open but the winner's.
+//! - A wake-up costs one `poll` over all attempts, the look-up and the clock, and one more call for each socket that is ready.
+//! - Only a completed handshake wins. std's `TcpStream::connect_timeout` says `Ok` for a refused port on this target.
+//! - It does not trap where the runtime denies it the network or names: it says so in one line.
+
+#![no_std]
+#![forbid(unsafe_code)]
+// No way of its own to a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod address;
+mod connect;
+mod error;
+pub mod http;
+mod lookup;
+mod socket;
+mod stream;
+mod wait;
+
+pub use connie_core as core;
+pub use wasip2;
+
+pub use connect::{
+    ConnectError, ConnectErrorKind, MAX_DESTINATIONS, MAX_SOCKETS, Report, ResolveError, Won, connect,
+    connect_with,
+};
+pub use error::{Error, describe};
+pub use http::HttpConnection;
+pub use lookup::{LookupError, LookupEvent, NameLookup};
+pub use socket::{LINGER, WasiSocket, WasiStack};
+pub use stream::TcpStream;
+pub use wait::{PollSet, WasiClock, WasiWaiter};

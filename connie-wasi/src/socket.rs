@@ -1,0 +1,305 @@
+//! The sockets of `wasi:sockets/tcp` as a stack that a race can run on.
+
+use alloc::string::ToString;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, Interest, RaceStack};
+use wasip2::io::poll::Pollable;
+use wasip2::io::streams::{InputStream, OutputStream, StreamError};
+use wasip2::sockets::instance_network::instance_network;
+use wasip2::sockets::network::{ErrorCode, Network};
+use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
+use wasip2::sockets::tcp_create_socket::create_tcp_socket;
+
+use crate::address;
+use crate::error::Error;
+use crate::wait::{PollSet, WasiClock};
+
+/// The most that one call receives or sends. The runtime makes a list of that size for each.
+const PIECE: usize = 64 * 1024;
+
+/// How long [`close`](TcpClientStack::close) waits for what was sent and the runtime still holds.
+///
+/// An operating system goes on sending when a program has closed its socket. A runtime throws away what it has not passed on yet when the
+/// component drops the stream, so that closing has to wait for it. Nothing is held back as long as the peer reads.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// The TCP sockets of WASI 0.2.
+///
+/// It implements embedded-nal's [`TcpClientStack`], so that any program written for that runs over it, and [`RaceStack`], so that races do.
+/// How many sockets a race has open is up to its [`Config::max_in_flight`](connie_core::Config::max_in_flight).
+///
+/// # What WASI does otherwise
+///
+/// - **Losers are closed, not reset**, where they had completed their handshake: WASI 0.2 has no `SO_LINGER`. An attempt that is under way
+///   ends when its socket is dropped, and a SYN-ACK that comes later finds no socket, as everywhere.
+/// - **`close` may wait**, for [`LINGER`] at most, where a large piece that was sent has not left the runtime. `abort` never waits.
+#[derive(Debug, Default)]
+pub struct WasiStack {
+    source_v4: Option<Ipv4Addr>,
+    source_v6: Option<Ipv6Addr>,
+    network: Option<Network>,
+}
+
+/// One TCP socket. Dropping it closes it at once.
+#[derive(Debug, Default)]
+pub struct WasiSocket(State);
+
+#[derive(Debug, Default)]
+enum State {
+    /// No socket yet: its family is not known before `connect`.
+    #[default]
+    New,
+    /// The source address is being bound.
+    Binding(Pending),
+    Connecting(Pending),
+    Connected(Streams),
+    /// The handshake failed.
+    Failed,
+}
+
+/// A socket with an operation under way. Fields are dropped in their order: a runtime traps where a pollable outlives what it is for.
+#[derive(Debug)]
+struct Pending {
+    pollable: Pollable,
+    socket: TcpSocket,
+}
+
+/// A connected socket. The order of the fields counts, as in [`Pending`].
+#[derive(Debug)]
+struct Streams {
+    readable: Pollable,
+    writable: Pollable,
+    input: InputStream,
+    output: OutputStream,
+    socket: TcpSocket,
+    /// What ended the receiving side. A runtime tells it once, and says "closed" from then on, as if all had been well.
+    broken: Option<Error>,
+}
+
+impl WasiSocket {
+    /// What says that the socket may have what `interest` says; none before `connect` and after a failure.
+    #[must_use]
+    pub fn pollable(&self, interest: Interest) -> Option<&Pollable> {
+        match (&self.0, interest) {
+            (State::Binding(pending) | State::Connecting(pending), _) => Some(&pending.pollable),
+            (State::Connected(streams), Interest::Receive) => Some(&streams.readable),
+            (State::Connected(streams), Interest::Connect | Interest::Send) => Some(&streams.writable),
+            (State::New | State::Failed, _) => None,
+        }
+    }
+
+    /// Where it leads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`], and what the runtime says.
+    pub fn peer_address(&self) -> Result<SocketAddr, Error> {
+        Ok(address::socket_addr(self.streams()?.socket.remote_address()?))
+    }
+
+    /// Where it comes from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`], and what the runtime says.
+    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+        Ok(address::socket_addr(self.streams()?.socket.local_address()?))
+    }
+
+    /// Closes one side of the connection, or both. What was sent still leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`], and what the runtime says.
+    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), Error> {
+        Ok(self.streams()?.socket.shutdown(sides)?)
+    }
+
+    /// Whether everything that was sent has left the runtime. While it has not, [`Interest::Send`] says when to ask again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`], [`Error::Closed`], [`Error::Stream`].
+    pub fn is_flushed(&self) -> Result<bool, Error> {
+        let permit = self.streams()?.output.check_write();
+        Ok(permit.map_err(|error| Error::of_stream(&error))? > 0)
+    }
+
+    fn streams(&self) -> Result<&Streams, Error> {
+        match &self.0 {
+            State::Connected(streams) => Ok(streams),
+            _ => Err(Error::NotConnected),
+        }
+    }
+}
+
+impl State {
+    /// Where the handshake stands. It is asked for as soon as it has begun: on some runtimes the SYN leaves only then.
+    fn ask(socket: TcpSocket) -> Result<Self, Error> {
+        match socket.finish_connect() {
+            Ok(streams) => Ok(Self::connected(socket, streams)),
+            Err(ErrorCode::WouldBlock) => {
+                Ok(State::Connecting(Pending { pollable: socket.subscribe(), socket }))
+            }
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    fn ask_again(pending: Pending) -> Result<Self, Error> {
+        match pending.socket.finish_connect() {
+            Ok(streams) => {
+                let Pending { pollable, socket } = pending;
+                drop(pollable);
+                Ok(Self::connected(socket, streams))
+            }
+            Err(ErrorCode::WouldBlock) => Ok(State::Connecting(pending)),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    fn connected(socket: TcpSocket, (input, output): (InputStream, OutputStream)) -> Self {
+        let (readable, writable) = (input.subscribe(), output.subscribe());
+        State::Connected(Streams { readable, writable, input, output, socket, broken: None })
+    }
+}
+
+impl WasiStack {
+    /// A stack whose connections come from these addresses; for a family without one the host chooses.
+    #[must_use]
+    pub fn from_sources(v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
+        WasiStack { source_v4: v4, source_v6: v6, network: None }
+    }
+
+    /// The network that the runtime lends.
+    pub(crate) fn network(&mut self) -> &Network {
+        self.network.get_or_insert_with(instance_network)
+    }
+
+    fn begin(&mut self, remote: SocketAddr) -> Result<State, Error> {
+        let socket = create_tcp_socket(address::family(&remote))?;
+        let source = match remote {
+            SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
+            SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
+        };
+        let Some(source) = source else { return self.start(socket, remote) };
+        socket.start_bind(self.network(), address::ip_socket_address(source))?;
+        match socket.finish_bind() {
+            Ok(()) => self.start(socket, remote),
+            // A runtime may be asking somebody for permission.
+            Err(ErrorCode::WouldBlock) => {
+                Ok(State::Binding(Pending { pollable: socket.subscribe(), socket }))
+            }
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    fn bind(&mut self, pending: Pending, remote: SocketAddr) -> Result<State, Error> {
+        match pending.socket.finish_bind() {
+            Ok(()) => {
+                let Pending { pollable, socket } = pending;
+                drop(pollable);
+                self.start(socket, remote)
+            }
+            Err(ErrorCode::WouldBlock) => Ok(State::Binding(pending)),
+            Err(code) => Err(code.into()),
+        }
+    }
+
+    fn start(&mut self, socket: TcpSocket, remote: SocketAddr) -> Result<State, Error> {
+        socket.start_connect(self.network(), address::ip_socket_address(remote))?;
+        State::ask(socket)
+    }
+}
+
+impl TcpClientStack for WasiStack {
+    type TcpSocket = WasiSocket;
+    type Error = Error;
+
+    /// A socket that the runtime hears of when it is connected, since its family is not known before.
+    fn socket(&mut self) -> Result<WasiSocket, Error> {
+        Ok(WasiSocket::default())
+    }
+
+    fn connect(&mut self, socket: &mut WasiSocket, remote: SocketAddr) -> nb::Result<(), Error> {
+        let remote = address::canonical(remote);
+        socket.0 = match core::mem::replace(&mut socket.0, State::Failed) {
+            State::New => self.begin(remote)?,
+            State::Binding(pending) => self.bind(pending, remote)?,
+            State::Connecting(pending) => State::ask_again(pending)?,
+            State::Connected(streams) => State::Connected(streams),
+            State::Failed => return Err(nb::Error::Other(Error::NotConnected)),
+        };
+        match socket.0 {
+            State::Connected(_) => Ok(()),
+            _ => Err(nb::Error::WouldBlock),
+        }
+    }
+
+    fn send(&mut self, socket: &mut WasiSocket, buffer: &[u8]) -> nb::Result<usize, Error> {
+        let output = &socket.streams()?.output;
+        let permit = output.check_write().map_err(|error| Error::of_stream(&error))?;
+        if permit == 0 {
+            return Err(nb::Error::WouldBlock);
+        }
+        let most = usize::try_from(permit).unwrap_or(PIECE).min(PIECE);
+        let piece = buffer.get(..most).unwrap_or(buffer);
+        output.write(piece).map_err(|error| Error::of_stream(&error))?;
+        Ok(piece.len())
+    }
+
+    fn receive(&mut self, socket: &mut WasiSocket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
+        let State::Connected(streams) = &mut socket.0 else {
+            return Err(nb::Error::Other(Error::NotConnected));
+        };
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if let Some(error) = &streams.broken {
+            return Err(nb::Error::Other(error.clone()));
+        }
+        match streams.input.read(buffer.len().min(PIECE) as u64) {
+            Ok(bytes) if bytes.is_empty() => Err(nb::Error::WouldBlock),
+            Ok(bytes) => match buffer.get_mut(..bytes.len()) {
+                Some(into) => {
+                    // Two slices of the same length.
+                    into.copy_from_slice(&bytes);
+                    Ok(bytes.len())
+                }
+                None => Err(nb::Error::Other(Error::Stream(
+                    "the runtime gave more than it was asked for".to_string(),
+                ))),
+            },
+            Err(StreamError::Closed) => Ok(0),
+            Err(error) => {
+                let error = Error::of_stream(&error);
+                streams.broken = Some(error.clone());
+                Err(nb::Error::Other(error))
+            }
+        }
+    }
+
+    /// Closes the socket in order: what was sent is still delivered, for which it may wait as long as [`LINGER`].
+    fn close(&mut self, socket: WasiSocket) -> Result<(), Error> {
+        if let (Ok(false), Some(writable)) = (socket.is_flushed(), socket.pollable(Interest::Send)) {
+            let clock = WasiClock::start();
+            let mut set = PollSet::default();
+            set.watch(writable);
+            let _ = set.wait(clock, Some(clock.now() + LINGER));
+        }
+        drop(socket);
+        Ok(())
+    }
+}
+
+impl RaceStack for WasiStack {
+    fn attempt_error(&self, error: &Error) -> AttemptError {
+        error.attempt_error()
+    }
+
+    fn abort(&mut self, socket: WasiSocket) {
+        drop(socket);
+    }
+}

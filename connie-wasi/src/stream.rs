@@ -1,0 +1,173 @@
+//! The connection that won, as a stream that blocks.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{Instant, Interest, Waiter, Wake, Watched};
+use wasip2::sockets::tcp::ShutdownType;
+
+use crate::connect::Report;
+use crate::error::Error;
+use crate::socket::{WasiSocket, WasiStack};
+use crate::wait::WasiWaiter;
+
+/// A connection that won its race, as a stream that blocks. Dropping it closes it; what was written is still delivered.
+///
+/// With the feature `std` it is a [`std::io::Read`] and a [`std::io::Write`].
+#[derive(Debug)]
+pub struct TcpStream {
+    /// Dropped before the stack and what cancels.
+    socket: WasiSocket,
+    stack: WasiStack,
+    waiter: WasiWaiter,
+    destination: SocketAddr,
+    report: Report,
+    timeout: Option<Duration>,
+}
+
+impl TcpStream {
+    pub(crate) fn new(
+        stack: WasiStack,
+        waiter: WasiWaiter,
+        socket: WasiSocket,
+        destination: SocketAddr,
+        report: Report,
+    ) -> Self {
+        TcpStream { socket, stack, waiter, destination, report, timeout: None }
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        self.destination
+    }
+
+    /// What the race did.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The longest time that one call waits, beyond which it is [`Error::TimedOut`]. Default: for ever.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// Reads what has come, waiting for it. 0: the peer has closed its side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stream`] where the connection broke, [`Error::TimedOut`].
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.retry(Interest::Receive, |stack, socket| stack.receive(socket, buffer))
+    }
+
+    /// Sends some of `data`, waiting until there is room, and says how much.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stream`] where the connection broke, [`Error::Closed`], [`Error::TimedOut`].
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        if data.is_empty() {
+            return Ok(0);
+        }
+        self.retry(Interest::Send, |stack, socket| stack.send(socket, data))
+    }
+
+    /// Waits until all that was written has left the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.retry(Interest::Send, |_, socket| match socket.is_flushed()? {
+            true => Ok(()),
+            false => Err(nb::Error::WouldBlock),
+        })
+    }
+
+    /// Closes one side, or both. The peer reads the end once it has read what was written.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime says.
+    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), Error> {
+        self.socket.shutdown(sides)
+    }
+
+    /// The parts, for a program that goes on with the core.
+    #[must_use]
+    pub fn into_parts(mut self) -> (WasiStack, WasiWaiter, WasiSocket) {
+        let socket = core::mem::take(&mut self.socket);
+        (core::mem::take(&mut self.stack), core::mem::take(&mut self.waiter), socket)
+    }
+
+    fn retry<T>(
+        &mut self,
+        interest: Interest,
+        mut call: impl FnMut(&mut WasiStack, &mut WasiSocket) -> nb::Result<T, Error>,
+    ) -> Result<T, Error> {
+        let limit: Option<Instant> = self.timeout.map(|timeout| self.waiter.now() + timeout);
+        loop {
+            match call(&mut self.stack, &mut self.socket) {
+                Ok(done) => return Ok(done),
+                Err(nb::Error::Other(error)) => return Err(error),
+                Err(nb::Error::WouldBlock) => {}
+            }
+            if limit.is_some_and(|limit| self.waiter.now() >= limit) {
+                return Err(Error::TimedOut);
+            }
+            let mut watched = [Watched::new(&mut self.socket, interest)];
+            if self.waiter.wait(&mut self.stack, &mut watched, limit) == Wake::Canceled {
+                return Err(Error::Canceled);
+            }
+        }
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        // One that is New closes nothing.
+        let _ = self.stack.close(core::mem::take(&mut self.socket));
+    }
+}
+
+#[cfg(feature = "std")]
+mod io {
+    use std::io::{self, ErrorKind, Read, Write};
+
+    use super::TcpStream;
+    use crate::error::Error;
+
+    impl Read for TcpStream {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(TcpStream::read(self, buffer)?)
+        }
+    }
+
+    impl Write for TcpStream {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            Ok(TcpStream::write(self, data)?)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(TcpStream::flush(self)?)
+        }
+    }
+
+    impl From<Error> for io::Error {
+        fn from(error: Error) -> Self {
+            let kind = match error {
+                Error::Stream(_) => ErrorKind::ConnectionReset,
+                Error::Closed => ErrorKind::BrokenPipe,
+                Error::NotConnected => ErrorKind::NotConnected,
+                Error::TimedOut => ErrorKind::TimedOut,
+                // Not `Interrupted`, which readers take for a reason to try again.
+                Error::Canceled => ErrorKind::ConnectionAborted,
+                Error::Code(_) => ErrorKind::Other,
+            };
+            io::Error::new(kind, error)
+        }
+    }
+}

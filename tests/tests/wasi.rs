@@ -1,0 +1,121 @@
+//! connie in WebAssembly components, on a real runtime, against real listeners.
+#![cfg(target_os = "linux")]
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use connie_tests::clock::{pause, poll_until};
+use connie_tests::servers::{BlackHole, Live, closed_port};
+use connie_tests::wasi::Runtime;
+
+/// What came of a run.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn says(&self, expected: &str) -> &Self {
+        assert_eq!(self.stderr, expected);
+        self
+    }
+}
+
+/// How long anything that a test waits for may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A server that takes one connection, and counts what it is sent until that ends. It reads slowly.
+fn sink() -> (SocketAddr, JoinHandle<usize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let count = move || {
+        listener.set_nonblocking(true).expect("a setting");
+        let mut accepted = None;
+        poll_until(LIMIT, || {
+            accepted = listener.accept().ok();
+            accepted.is_some()
+        });
+        let (mut peer, _) = accepted.expect("a connection");
+        peer.set_nonblocking(false).expect("a setting");
+        peer.set_read_timeout(Some(LIMIT)).expect("a setting");
+        let (mut piece, mut count) = (vec![0; 64 * 1024], 0);
+        loop {
+            match peer.read(&mut piece).expect("what was sent, to its end") {
+                0 => return count,
+                some => count += some,
+            }
+            pause(Duration::from_millis(2));
+        }
+    };
+    (address, std::thread::spawn(count))
+}
+
+/// The stack's own tests run in a component. They are lent what a component cannot make.
+#[test]
+fn the_stack_keeps_its_promises_on_a_runtime() {
+    let Some(runtime) = Runtime::find() else { return };
+    // Outside of what has a limit.
+    Ran::of(runtime.cargo("test", "connie-wasi").args(["--lib", "--tests", "--no-run"])).exits(0);
+    let hole = BlackHole::open((Ipv4Addr::new(127, 0, 0, 9), 0));
+    let (sink, flood) = sink();
+    let mut cargo = runtime.cargo("test", "connie-wasi");
+    cargo.args(["--lib", "--tests", "--", "--nocapture"]);
+    cargo.env("CONNIE_BLACK_HOLE", hole.address().to_string()).env("CONNIE_SINK", sink.to_string());
+    let ran = Ran::of(&mut cargo);
+    ran.exits(0);
+    assert!(!ran.stderr.contains("SKIPPED"), "{}", ran.stderr);
+    assert_eq!(ran.stdout.matches("test result: ok").count(), 2, "{}", ran.stdout);
+    assert!(!ran.stdout.contains(" 0 passed"), "{}", ran.stdout);
+    // All of what a test has written before it dropped the stream.
+    assert_eq!(flood.join().expect("a server"), 4 * 1024 * 1024);
+}
+
+/// The example, by name and by address, and what it says where the runtime denies it what it needs.
+#[test]
+fn the_example_fetches_a_page_or_says_what_is_missing() {
+    let Some(runtime) = Runtime::find() else { return };
+    let fetch = runtime.build("connie-wasi", &["--example", "fetch"], "examples/fetch.wasm");
+    let server = Live::http((Ipv4Addr::LOCALHOST, 0), "the page\n");
+    let port = server.address().port().to_string();
+    for host in ["127.0.0.1", "localhost"] {
+        let ran = Ran::of(runtime.command(&fetch).args([host, &port]));
+        ran.exits(0).says("200 OK\n");
+        assert_eq!(ran.stdout, "the page\n");
+    }
+    server.wait_until(|counts| counts.answered == 2 && counts.open == 0);
+    let closed = closed_port(Ipv4Addr::LOCALHOST.into());
+    let refused = closed.address().port().to_string();
+    Ran::of(runtime.command(&fetch).args(["127.0.0.1", &refused])).exits(1).says(&format!(
+        "could not connect to 127.0.0.1 port {refused}: every address failed: connection refused\n  \
+         127.0.0.1:{refused}: connection refused\n"
+    ));
+    let denied = "the runtime does not allow it: give the component the network (-S inherit-network)";
+    let mut run = runtime.command_with(&["--deny-network"], &fetch);
+    Ran::of(run.args(["127.0.0.1", &port])).exits(1).says(&format!(
+        "could not connect to 127.0.0.1 port {port}: every address failed: {denied}\n  \
+         127.0.0.1:{port}: {denied}\n"
+    ));
+    let mut run = runtime.command_with(&["--deny-names"], &fetch);
+    Ran::of(run.args(["name.test", &port])).exits(1).says(
+        "could not resolve name.test: the runtime cannot look it up, or is not to: give the component \
+         names (-S allow-ip-name-lookup)\n",
+    );
+}
