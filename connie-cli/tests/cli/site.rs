@@ -199,6 +199,8 @@ fn reply_with(stream: &mut TcpStream, reply: Reply) -> bool {
         Reply::Continue => true,
         Reply::Keep(bytes) => stream.write_all(&bytes).is_ok(),
         Reply::Close(bytes) => {
+            // The end goes out in the segment of the last byte: who has the answer knows that the connection is closed.
+            let _ = rustix::net::sockopt::set_tcp_cork(&*stream, true);
             let _ = stream.write_all(&bytes);
             let _ = stream.shutdown(Shutdown::Write);
             // What the client is still sending must not turn the close into a reset.

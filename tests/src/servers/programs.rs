@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::clock::poll_until;
@@ -104,15 +105,27 @@ impl Tinyproxy {
     }
 }
 
-/// A TCP port of 127.0.0.1 that nobody listens on for the moment.
+/// A TCP port that nobody listens on for the moment, at any IPv4 address, and that no test gets by chance: it lies below those that
+/// the kernel gives to who asks for any, and is given out once in a process.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 #[track_caller]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    // Far from where another process begins.
+    let begin = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = (FIRST + begin.wrapping_add(step) % COUNT) as u16;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port");
 }
 
 /// `python3 -m http.server`, serving files from a temporary directory on every IPv4 address of the namespace.
