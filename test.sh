@@ -216,6 +216,8 @@ fuzz
 step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
 budget
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
+step "documentation of every feature" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --no-deps --all-features \
+    -p connie-std -p connie-smoltcp
 step "licences" licences
 step "demo" demo
 

@@ -84,3 +84,8 @@ pub use race::{
 };
 pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
 pub use time::Instant;
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

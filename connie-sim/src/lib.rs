@@ -58,3 +58,8 @@ pub use rng::{Rng, seeds};
 pub use scenario::{Connector, Live, Scenario};
 pub use stack::{Error, Socket, Stack};
 pub use tally::Tally;
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -99,6 +99,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// docs.rs says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // No way of its own to a panic: what is left is a call with its proof beside it, and what smoltcp does inside.
 #![cfg_attr(
     not(test),

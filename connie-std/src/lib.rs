@@ -44,6 +44,8 @@
 //! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
 
 #![forbid(unsafe_code)]
+// docs.rs says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod budget;
 mod connect;
@@ -78,3 +80,8 @@ pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
 };
 pub use wait::{Canceler, OsClock, OsWaiter, SleepWaiter};
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

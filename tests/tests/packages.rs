@@ -1,0 +1,89 @@
+//! What crates.io shows and ships of each crate that may be published: its texts, its licences, and nothing that it could not build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The workspace's packages, as cargo reads their manifests.
+#[track_caller]
+fn packages() -> Vec<Value> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut metadata = Command::new(cargo);
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root());
+    let output = metadata.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// `publish` is null where nothing was said, and an empty list where it is `false`.
+fn may_be_published(package: &Value) -> bool {
+    package["publish"].is_null()
+}
+
+fn published() -> Vec<Value> {
+    let published: Vec<_> = packages().into_iter().filter(may_be_published).collect();
+    assert!(published.len() >= 5, "the core, its adapters, the simulation and the program");
+    published
+}
+
+fn name(package: &Value) -> &str {
+    package["name"].as_str().unwrap()
+}
+
+fn folder(package: &Value) -> PathBuf {
+    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned()
+}
+
+#[test]
+fn each_says_what_it_is() {
+    for package in published() {
+        let name = name(&package);
+        assert!(package["description"].as_str().is_some_and(|text| text.len() > 20), "{name}: description");
+        assert_eq!(package["license"], "MIT OR Apache-2.0", "{name}: license");
+        // What crates.io takes.
+        for (list, most) in [("keywords", 5), ("categories", 5)] {
+            let count = package[list].as_array().unwrap().len();
+            assert!((1..=most).contains(&count), "{name}: {count} {list}");
+        }
+        let readme = package["readme"].as_str().unwrap_or_else(|| panic!("{name}: a README.md"));
+        let text = fs::read_to_string(folder(&package).join(readme)).unwrap();
+        assert!(text.starts_with("# ") && text.contains("MIT or Apache-2.0"), "{name}: its README.md");
+        // On crates.io they would lead nowhere.
+        assert!(!text.contains("](../") && !text.contains("](docs"), "{name}: links out of the package");
+    }
+}
+
+#[test]
+fn each_carries_the_licences() {
+    for package in published() {
+        for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let wanted = fs::read_to_string(root().join(file)).unwrap();
+            let carried = fs::read_to_string(folder(&package).join(file));
+            assert!(carried.is_ok_and(|text| text == wanted), "{}: ln -s ../{file}", name(&package));
+        }
+    }
+}
+
+/// cargo leaves out a development dependency without a version, and refuses any other.
+#[test]
+fn none_needs_a_crate_that_is_not_published() {
+    let packages = packages();
+    let private: Vec<_> = packages.iter().filter(|package| !may_be_published(package)).map(name).collect();
+    for package in packages.iter().filter(|package| may_be_published(package)) {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let (needed, required) = (dependency["name"].as_str().unwrap(), dependency["req"].as_str());
+            let by_path = required == Some("*") && !dependency["path"].is_null();
+            let for_tests = dependency["kind"] == "dev";
+            assert!(!by_path || for_tests, "{} needs {needed} without a version", name(package));
+            assert!(!private.contains(&needed) || (by_path && for_tests), "{} needs {needed}", name(package));
+        }
+    }
+}
