@@ -310,10 +310,10 @@ fn a_flood_does_not_stop_the_driver() {
     });
 }
 
-/// The firmware without connie does the same where the first address is alive, and nothing where it is dead.
-#[test]
-fn without_connie_the_first_address_decides() {
-    let (Some(first), Some(raced)) = (Firmware::build("first"), Firmware::build("race")) else { return };
+/// What does not race does the same where the first address is alive, and nothing where it is dead.
+#[track_caller]
+fn the_first_address_decides(program: &'static str) {
+    let (Some(firmware), Some(raced)) = (Firmware::build(program), Firmware::build("race")) else { return };
     in_namespace(move |lab| {
         link(lab);
         let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
@@ -321,26 +321,43 @@ fn without_connie_the_first_address_decides() {
         let Some(_dnsmasq) = dnsmasq(&names) else { return };
         for address in [v4(2), v6(2)] {
             lab.set(address, Behaviour::accept(ms(5)).to_port(PORT));
-            let run = race(&first, &[address], "http://name.test/page");
+            let run = race(&firmware, &[address], "http://name.test/page");
             assert_eq!((run.code, run.page.as_slice()), (Some(0), PAGE), "{run}");
-            assert!(
-                run.report.starts_with(&format!("connected to {}\n", SocketAddr::new(address, 80))),
-                "{run}"
-            );
+            let said = format!("connected to {}\n", SocketAddr::new(address, 80));
+            assert!(run.report.starts_with(&said), "{run}");
         }
-        let run = first.run("http://name.test/page");
+        let run = firmware.run("http://name.test/page");
         assert_eq!((run.code, run.page.as_slice()), (Some(0), PAGE), "{run}");
 
         lab.set(v4(1), Behaviour::refuse(ms(5)));
-        failed(
-            &race(&first, &[v4(1), v4(2)], "http://name.test/page"),
-            7,
-            "first: name.test: could not connect",
-        );
+        let run = race(&firmware, &[v4(1), v4(2)], "http://name.test/page");
+        failed(&run, 7, &format!("{program}: name.test: could not connect"));
         let line =
             format!("{STATIC} --max-time 2 --addresses {} http://name.test/page", list(&[v4(3), v4(2)]));
-        failed(&first.run(&line), 28, "first: name.test: the time allowed was used up");
+        failed(&firmware.run(&line), 28, &format!("{program}: name.test: the time allowed was used up"));
         fetched(&raced.run(&line), v4(2));
+    });
+}
+
+#[test]
+fn without_connie_the_first_address_decides() {
+    the_first_address_decides("first");
+}
+
+#[test]
+fn without_the_race_the_first_address_decides() {
+    the_first_address_decides("single");
+}
+
+/// The firmware brings its own.
+#[test]
+fn memcpy_memmove_and_memset_do_as_a_loop_does() {
+    let Some(firmware) = Firmware::build("memory") else { return };
+    in_namespace(move |lab| {
+        link(lab);
+        let run = firmware.run("");
+        assert_eq!(run.code, Some(0), "{run}");
+        assert!(run.report.contains("memory: 12160 calls"), "{run}");
     });
 }
 

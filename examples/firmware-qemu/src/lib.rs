@@ -4,13 +4,16 @@
 //! - [`stellaris`]: the driver of the Ethernet controller.
 //! - `board`: the rest of the board: clock, sleep, console, exit.
 //! - `net`: an address of our own, and the addresses of the host.
+//! - `client`: what the programs on connie's stack have in common.
 //!
-//! The last two are there in a build for a microcontroller only. The first two are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
+//! The last three are there in a build for a microcontroller only. The first two are tested where they are built. The programs in `src/bin` are run by `tests/` in QEMU.
 
 #![no_std]
 
 #[cfg(target_os = "none")]
 pub mod board;
+#[cfg(target_os = "none")]
+pub mod client;
 pub mod command_line;
 #[cfg(target_os = "none")]
 pub mod net;

@@ -14,14 +14,12 @@ fn main() {
 mod firmware {
     use core::net::{IpAddr, SocketAddr};
 
-    use connie_core::http::{Host, HttpConnection, HttpError};
-    use connie_core::{Config, Connection, Failure, Instant, Waiter as _};
-    use connie_firmware_qemu::board::clock::Clock;
-    use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
-    use connie_firmware_qemu::board::{Board, Mapped};
-    use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
-    use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
-    use connie_firmware_qemu::stellaris::Ethernet;
+    use connie_core::{Config, Connection, Instant};
+    use connie_firmware_qemu::board::Board;
+    use connie_firmware_qemu::board::console::{finish, say};
+    use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
+    use connie_firmware_qemu::command_line::{CommandLine, Url};
+    use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
     use heapless::Vec;
@@ -32,68 +30,12 @@ mod firmware {
     /// For these, DNS and DHCP.
     const SLOTS: usize = SOCKETS + 2;
 
-    type Stack = connie_smoltcp::Stack<'static, Ethernet<'static, Mapped>, &'static Clock, SOCKETS>;
+    type Stack = client::Stack<SOCKETS>;
     type Connector = connie_core::Connector<Stack, 16, SOCKETS, 16>;
-
-    /// Why there is no page.
-    enum Failed {
-        Trouble(Trouble),
-        Race(Failure),
-        Http(HttpError),
-    }
-
-    impl From<Trouble> for Failed {
-        fn from(trouble: Trouble) -> Self {
-            Failed::Trouble(trouble)
-        }
-    }
-
-    impl From<HttpError> for Failed {
-        fn from(error: HttpError) -> Self {
-            Failed::Http(error)
-        }
-    }
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
-        finish(run())
-    }
-
-    /// Does it all, and answers the exit code.
-    fn run() -> u8 {
-        let Some(board) = Board::take() else { return Trouble::Bug.code() };
-        let wanted = match command_line().map(parse) {
-            Some(Ok(wanted)) => wanted,
-            Some(Err(error)) => {
-                say(format_args!("race: {error}"));
-                return 2;
-            }
-            None => {
-                say(format_args!("race: the command line is too long, or no text; give less"));
-                return 2;
-            }
-        };
-        let host = wanted.url.host;
-        match page(board, &wanted) {
-            Ok(()) => 0,
-            Err(Failed::Http(error)) => {
-                say(format_args!("race: {host}: {error}"));
-                error.curl_code()
-            }
-            Err(Failed::Trouble(trouble)) => {
-                say(format_args!("race: {host}: {trouble}"));
-                trouble.code()
-            }
-            Err(Failed::Race(failure)) => {
-                let trouble = match failure {
-                    Failure::NoDestinations => Trouble::NoAddress,
-                    Failure::DeadlineExceeded => Trouble::TimedOut,
-                    _ => Trouble::NotConnected,
-                };
-                say(format_args!("race: {host}: {failure}: {trouble}"));
-                trouble.code()
-            }
-        }
+        finish(client::run("race", page))
     }
 
     fn page(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
@@ -107,7 +49,7 @@ mod firmware {
         fetch(stack, &mut waiter, connection, &wanted.url, deadline)
     }
 
-    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    /// Not part of its caller, which would keep room for what it needs on the way; nor is the race.
     #[inline(never)]
     fn make_stack(board: Board, interface: Interface) -> Result<&'static mut Stack, Trouble> {
         static STACK: StaticCell<Stack> = StaticCell::new();
@@ -136,48 +78,11 @@ mod firmware {
         }
     }
 
-    /// Waits for the addresses that the network gives, and answers whom to ask for names.
-    #[inline(never)]
-    fn configure(
-        stack: &mut Stack,
-        waiter: &mut BoardWaiter<&'static Clock>,
-        wanted: &CommandLine<'_>,
-    ) -> Result<Option<IpAddr>, Trouble> {
-        let limit = stack.now() + PATIENCE.min(wanted.max_time);
-        #[cfg_attr(not(feature = "dhcp"), expect(unused_mut, reason = "nobody else names one"))]
-        let mut server = wanted.dns;
-        #[cfg(feature = "dhcp")]
-        let mut dhcp = match wanted.v4 {
-            Some(connie_firmware_qemu::command_line::Own::Automatic) => {
-                Some(connie_smoltcp::Dhcp::start(stack).map_err(|_| Trouble::Bug)?)
-            }
-            _ => None,
-        };
-        loop {
-            stack.poll();
-            #[cfg(feature = "dhcp")]
-            if let Some(connie_smoltcp::DhcpEvent::Configured(lease)) =
-                dhcp.as_mut().and_then(|dhcp| dhcp.poll(stack))
-            {
-                if let Some(gateway) = wanted.gateway_v4 {
-                    // In place of the one that the server has named.
-                    let _ = stack.interface_mut().routes_mut().add_default_ipv4_route(gateway);
-                }
-                server = server.or(lease.dns_servers.first().copied());
-            }
-            let Some(missing) = net::missing(stack.interface(), wanted) else { return Ok(server) };
-            if stack.now() >= limit {
-                return Err(missing);
-            }
-            let _ = waiter.wait(stack, &mut [], Some(limit));
-        }
-    }
-
     /// Connects to the address that answers first: of those on the command line, or of those that the name has.
     #[inline(never)]
     fn race(
         stack: &mut Stack,
-        waiter: &mut BoardWaiter<&'static Clock>,
+        waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
         server: Option<IpAddr>,
         deadline: Instant,
@@ -192,7 +97,7 @@ mod firmware {
     fn run_race(
         connector: &mut Connector,
         stack: &mut Stack,
-        waiter: &mut BoardWaiter<&'static Clock>,
+        waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
         server: Option<IpAddr>,
     ) -> Result<Connection<TcpSocket>, Failed> {
@@ -211,7 +116,7 @@ mod firmware {
     fn look_up_and_race(
         connector: &mut Connector,
         stack: &mut Stack,
-        waiter: &mut BoardWaiter<&'static Clock>,
+        waiter: &mut Waiter,
         url: &Url<'_>,
         server: Option<IpAddr>,
     ) -> Result<Connection<TcpSocket>, Failed> {
@@ -233,36 +138,10 @@ mod firmware {
     fn look_up_and_race(
         _connector: &mut Connector,
         _stack: &mut Stack,
-        _waiter: &mut BoardWaiter<&'static Clock>,
+        _waiter: &mut Waiter,
         _url: &Url<'_>,
         _server: Option<IpAddr>,
     ) -> Result<Connection<TcpSocket>, Failed> {
         Err(Trouble::NoNameServer.into())
-    }
-
-    /// Asks for the page over the winner and writes its body to the host's standard output.
-    #[inline(never)]
-    fn fetch(
-        stack: &mut Stack,
-        waiter: &mut BoardWaiter<&'static Clock>,
-        connection: Connection<TcpSocket>,
-        url: &Url<'_>,
-        deadline: Instant,
-    ) -> Result<(), Failed> {
-        let mut buffer = [0; 1024];
-        let host = Host::http(url.host, url.port);
-        let mut http = HttpConnection::new(stack, waiter, connection.socket, host, &mut buffer)?;
-        http.set_deadline(Some(deadline));
-        http.request("GET", url.path, &[("Connection", "close")], b"")?;
-        let mut response = http.response()?;
-        say(format_args!("{} {}", response.status(), response.reason()));
-        let mut page = Stream::output();
-        let mut piece = [0; 256];
-        loop {
-            match response.read(&mut piece)? {
-                0 => return Ok(()),
-                length => page.put(piece.get(..length).unwrap_or_default()),
-            }
-        }
     }
 }

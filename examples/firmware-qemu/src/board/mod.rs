@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod console;
+mod memory;
 pub mod stack;
 
 use core::ptr;

@@ -1,0 +1,146 @@
+//! The firmware without the race: as `race` in everything, on the same stack and the same HTTP client, but it asks for the addresses of
+//! one family and connects to the first. The two together show what the race itself costs; `first` shows a program without connie.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!(
+        "single: build this for a microcontroller: --target thumbv7m-none-eabi; see examples/README.md"
+    );
+}
+
+#[cfg(target_os = "none")]
+mod firmware {
+    use core::net::{IpAddr, SocketAddr};
+
+    use connie_core::stack::{TcpClientStack as _, nb};
+    use connie_core::{Connection, Instant, Interest, RaceStack as _, Waiter as _, Watched};
+    use connie_firmware_qemu::board::Board;
+    use connie_firmware_qemu::board::console::{finish, say};
+    use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
+    use connie_firmware_qemu::command_line::CommandLine;
+    use connie_firmware_qemu::net::{self, Trouble};
+    use connie_smoltcp::smoltcp::iface::Interface;
+    use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
+    use static_cell::{ConstStaticCell, StaticCell};
+
+    /// With 1 KiB of buffers.
+    const SOCKETS: usize = 1;
+    /// For this, DNS and DHCP.
+    const SLOTS: usize = SOCKETS + 2;
+
+    type Stack = client::Stack<SOCKETS>;
+
+    #[cortex_m_rt::entry]
+    fn main() -> ! {
+        finish(client::run("single", page))
+    }
+
+    fn page(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
+        let interface = net::interface(&mut board, wanted);
+        let clock = board.clock;
+        let stack = make_stack(board, interface)?;
+        let mut waiter = BoardWaiter(clock);
+        let deadline = clock.now() + wanted.max_time;
+        let server = configure(stack, &mut waiter, wanted)?;
+        let connection = connect(stack, &mut waiter, wanted, server, deadline)?;
+        say(format_args!("connected to {}", connection.destination));
+        fetch(stack, &mut waiter, connection, &wanted.url, deadline)
+    }
+
+    /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
+    #[inline(never)]
+    fn make_stack(board: Board, interface: Interface) -> Result<&'static mut Stack, Trouble> {
+        static STACK: StaticCell<Stack> = StaticCell::new();
+        static SLOT: StaticCell<[SocketStorage<'static>; SLOTS]> = StaticCell::new();
+        static BUFFERS: ConstStaticCell<[TcpBuffers<512, 512>; SOCKETS]> =
+            ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
+
+        let slots = SLOT.try_init_with(|| [SocketStorage::EMPTY; SLOTS]).ok_or(Trouble::Bug)?;
+        let buffers = BUFFERS.try_take().ok_or(Trouble::Bug)?;
+        let Board { ethernet, clock, seed } = board;
+        let stack = STACK.try_init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
+        stack.ok_or(Trouble::Bug)
+    }
+
+    /// Connects to the first address: of those on the command line, or of those that the name has.
+    #[inline(never)]
+    fn connect(
+        stack: &mut Stack,
+        waiter: &mut Waiter,
+        wanted: &CommandLine<'_>,
+        server: Option<IpAddr>,
+        deadline: Instant,
+    ) -> Result<Connection<TcpSocket>, Trouble> {
+        let address = match wanted.addresses.first().copied().or(wanted.url.address()) {
+            Some(address) => address,
+            None => look_up(stack, waiter, wanted, server, deadline)?,
+        };
+        let destination = SocketAddr::new(address, wanted.url.port);
+        let mut socket = stack.socket().map_err(|_| Trouble::Bug)?;
+        loop {
+            let trouble = match stack.connect(&mut socket, destination) {
+                Ok(()) => return Ok(Connection { socket, destination }),
+                Err(nb::Error::Other(_)) => Trouble::NotConnected,
+                Err(nb::Error::WouldBlock) if stack.now() >= deadline => Trouble::TimedOut,
+                Err(nb::Error::WouldBlock) => {
+                    let mut watched = [Watched::new(&mut socket, Interest::Connect)];
+                    let _ = waiter.wait(stack, &mut watched, Some(deadline));
+                    continue;
+                }
+            };
+            stack.abort(socket);
+            return Err(trouble);
+        }
+    }
+
+    /// The host's first address.
+    #[cfg(feature = "dns")]
+    #[inline(never)]
+    fn look_up(
+        stack: &mut Stack,
+        waiter: &mut Waiter,
+        wanted: &CommandLine<'_>,
+        server: Option<IpAddr>,
+        deadline: Instant,
+    ) -> Result<IpAddr, Trouble> {
+        use connie_smoltcp::QueryStorage;
+        use connie_smoltcp::smoltcp::socket::dns::{GetQueryResultError, Socket};
+        use connie_smoltcp::smoltcp::wire::DnsQueryType;
+
+        static QUERIES: StaticCell<[QueryStorage; 1]> = StaticCell::new();
+
+        let server = server.ok_or(Trouble::NoNameServer)?;
+        let queries = QUERIES.try_init_with(|| [const { None }; 1]).ok_or(Trouble::Bug)?;
+        let mut resolver = Socket::new(&[server.into()], &mut queries[..]);
+        let kind = if wanted.v4.is_some() { DnsQueryType::A } else { DnsQueryType::Aaaa };
+        let query = resolver.start_query(stack.interface_mut().context(), wanted.url.host, kind);
+        let query = query.map_err(|_| Trouble::NoAddress)?;
+        let resolver = stack.add(resolver).map_err(|_| Trouble::Bug)?;
+        loop {
+            let socket = stack.get_mut::<Socket>(resolver).ok_or(Trouble::Bug)?;
+            match socket.get_query_result(query) {
+                Ok(addresses) => {
+                    return addresses.first().copied().map(IpAddr::from).ok_or(Trouble::NoAddress);
+                }
+                Err(GetQueryResultError::Failed) => return Err(Trouble::NoAddress),
+                Err(GetQueryResultError::Pending) if stack.now() >= deadline => {
+                    return Err(Trouble::TimedOut);
+                }
+                Err(GetQueryResultError::Pending) => _ = waiter.wait(stack, &mut [], Some(deadline)),
+            }
+        }
+    }
+
+    #[cfg(not(feature = "dns"))]
+    fn look_up(
+        _stack: &mut Stack,
+        _waiter: &mut Waiter,
+        _wanted: &CommandLine<'_>,
+        _server: Option<IpAddr>,
+        _deadline: Instant,
+    ) -> Result<IpAddr, Trouble> {
+        Err(Trouble::NoNameServer)
+    }
+}

@@ -1,0 +1,154 @@
+//! What the firmware with the race and the one that connects to the first address have in common: connie's stack, an address of our
+//! own, and the page over the connection.
+
+use core::net::IpAddr;
+
+use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_core::{Connection, Failure, Instant, Waiter as _};
+use connie_smoltcp::{BoardWaiter, TcpSocket};
+
+use crate::board::clock::Clock;
+use crate::board::console::{Stream, command_line, say};
+use crate::board::{Board, Mapped};
+use crate::command_line::{CommandLine, Url, parse};
+use crate::net::{self, PATIENCE, Trouble};
+use crate::stellaris::Ethernet;
+
+/// connie's stack over the board's Ethernet.
+pub type Stack<const SOCKETS: usize> =
+    connie_smoltcp::Stack<'static, Ethernet<'static, Mapped>, &'static Clock, SOCKETS>;
+
+/// The board's way to wait.
+pub type Waiter = BoardWaiter<&'static Clock>;
+
+/// Why there is no page.
+#[derive(Debug)]
+pub enum Failed {
+    /// Not for want of trying.
+    Trouble(Trouble),
+    /// The race was lost.
+    Race(Failure),
+    /// The answer is none.
+    Http(HttpError),
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Failed::Trouble(trouble)
+    }
+}
+
+impl From<HttpError> for Failed {
+    fn from(error: HttpError) -> Self {
+        Failed::Http(error)
+    }
+}
+
+/// Does it all, under the program's `name`, and answers the exit code.
+pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), Failed>) -> u8 {
+    let Some(board) = Board::take() else { return Trouble::Bug.code() };
+    let wanted = match command_line().map(parse) {
+        Some(Ok(wanted)) => wanted,
+        Some(Err(error)) => {
+            say(format_args!("{name}: {error}"));
+            return 2;
+        }
+        None => {
+            say(format_args!("{name}: the command line is too long, or no text; give less"));
+            return 2;
+        }
+    };
+    let host = wanted.url.host;
+    match page(board, &wanted) {
+        Ok(()) => 0,
+        Err(Failed::Http(error)) => {
+            say(format_args!("{name}: {host}: {error}"));
+            error.curl_code()
+        }
+        Err(Failed::Trouble(trouble)) => {
+            say(format_args!("{name}: {host}: {trouble}"));
+            trouble.code()
+        }
+        Err(Failed::Race(failure)) => {
+            let trouble = match failure {
+                Failure::NoDestinations => Trouble::NoAddress,
+                Failure::DeadlineExceeded => Trouble::TimedOut,
+                _ => Trouble::NotConnected,
+            };
+            say(format_args!("{name}: {host}: {failure}: {trouble}"));
+            trouble.code()
+        }
+    }
+}
+
+/// Waits for the addresses that the network gives, and answers whom to ask for names.
+///
+/// # Errors
+///
+/// What is missing when the time is over.
+// Not part of its caller, which would keep room for what it needs on the way.
+#[inline(never)]
+pub fn configure<const SOCKETS: usize>(
+    stack: &mut Stack<SOCKETS>,
+    waiter: &mut Waiter,
+    wanted: &CommandLine<'_>,
+) -> Result<Option<IpAddr>, Trouble> {
+    let limit = stack.now() + PATIENCE.min(wanted.max_time);
+    #[cfg_attr(not(feature = "dhcp"), expect(unused_mut, reason = "nobody else names one"))]
+    let mut server = wanted.dns;
+    #[cfg(feature = "dhcp")]
+    let mut dhcp = match wanted.v4 {
+        Some(crate::command_line::Own::Automatic) => {
+            Some(connie_smoltcp::Dhcp::start(stack).map_err(|_| Trouble::Bug)?)
+        }
+        _ => None,
+    };
+    loop {
+        stack.poll();
+        #[cfg(feature = "dhcp")]
+        if let Some(connie_smoltcp::DhcpEvent::Configured(lease)) =
+            dhcp.as_mut().and_then(|dhcp| dhcp.poll(stack))
+        {
+            if let Some(gateway) = wanted.gateway_v4 {
+                // In place of the one that the server has named.
+                let _ = stack.interface_mut().routes_mut().add_default_ipv4_route(gateway);
+            }
+            server = server.or(lease.dns_servers.first().copied());
+        }
+        let Some(missing) = net::missing(stack.interface(), wanted) else { return Ok(server) };
+        if stack.now() >= limit {
+            return Err(missing);
+        }
+        let _ = waiter.wait(stack, &mut [], Some(limit));
+    }
+}
+
+/// Asks for the page over the connection and writes its body to the host's standard output.
+///
+/// # Errors
+///
+/// What is wrong with the connection or the answer.
+#[inline(never)]
+pub fn fetch<const SOCKETS: usize>(
+    stack: &mut Stack<SOCKETS>,
+    waiter: &mut Waiter,
+    connection: Connection<TcpSocket>,
+    url: &Url<'_>,
+    deadline: Instant,
+) -> Result<(), Failed> {
+    let mut buffer = [0; 1024];
+    let host = Host::http(url.host, url.port);
+    let mut http = HttpConnection::new(stack, waiter, connection.socket, host, &mut buffer)?;
+    http.set_deadline(Some(deadline));
+    http.request("GET", url.path, &[("Connection", "close")], b"")?;
+    let mut response = http.response()?;
+    say(format_args!("{} {}", response.status(), response.reason()));
+    let mut page = Stream::output();
+    let mut piece = [0; 256];
+    loop {
+        match response.read(&mut piece)? {
+            0 => return Ok(()),
+            length => page.put(piece.get(..length).unwrap_or_default()),
+        }
+    }
+}
