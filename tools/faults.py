@@ -46,9 +46,10 @@ FAULTS = [
     ("one attempt of two fails and takes its destination with it", RACE,
      "if self.is_in_flight(attempt.place) {\n            // Its", "if false {\n            // Its"),
     ("a hint counts after the answer", RACE,
-     "if wanted && self.is_racing() && self.resolution.is_open(family) {", "if wanted && self.is_racing() {"),
+     "if self.is_racing() && self.resolution.is_open(family) {", "if self.is_racing() {"),
     ("hints go when the query fails that would have confirmed them", RACE,
-     "if self.resolution.is_hinted(family) {", "if family == Family::V6 && self.resolution.is_hinted(family) {"),
+     "if self.resolution.is_open(family) {\n            self.resolution.close(family);",
+     "if family == Family::V6 && self.resolution.is_open(family) {\n            self.resolution.close(family);"),
     ("the evicted are forgotten", RACE,
      "self.destinations.evict(attempt.place, newcomer);", "let _ = &self.destinations;"),
 ]
