@@ -254,8 +254,10 @@ mod early_answers {
 
     #[test]
     fn that_never_came_leave_the_sending_s_own_error() {
-        for says in [vec![Say::Close], vec![Say::Reset]] {
-            let mut script = Script::new(says).taking([Take::AtMost(700), Take::Fail]);
+        for (say, take) in
+            [(Say::Close, Take::Fail), (Say::Reset, Take::Fail), (Say::Reset, Take::PipeClosed)]
+        {
+            let mut script = Script::new([say]).taking([Take::AtMost(700), take]);
             assert_eq!(upload(&mut script), Err(HttpError::Send(AttemptError::Reset)));
             released_once(&script, 0, 1);
         }
@@ -544,6 +546,31 @@ mod answers {
             connection.request("GET", "/", &[], b"").unwrap();
             assert_eq!(connection.response().unwrap().read_to_end(&mut vec![0; capacity]), expected);
             assert!(!connection.is_open());
+        }
+    }
+
+    #[test]
+    fn that_nobody_reads_are_dropped_to_their_end() {
+        let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000));
+        let mut script = answering_each(&[&long, OK]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 256]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.request("GET", "/1", &[], b"").unwrap();
+        connection.response().unwrap().discard().unwrap();
+        connection.request("GET", "/2", &[], b"").unwrap();
+        assert_eq!(read_all(&mut connection).unwrap(), b"ok");
+    }
+
+    /// `RaceStack`: "`receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is `TcpErrorKind::PipeClosed`, when the peer
+    /// has closed its side and everything it sent has been read."
+    #[test]
+    fn end_with_the_connection_whichever_way_the_stack_says_so() {
+        for end in [Say::Close, Say::PipeClosed] {
+            let mut script = Script::new([Say::Asked, bytes("HTTP/1.1 200 OK\r\n\r\nall of it"), end]);
+            let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+            let mut connection = connect(&mut script, &mut clock, &mut buffer);
+            connection.request("GET", "/", &[], b"").unwrap();
+            assert_eq!(read_all(&mut connection).unwrap(), b"all of it");
         }
     }
 

@@ -115,6 +115,19 @@ mod a_connection_opens {
     }
 
     #[test]
+    fn when_told_to_after_a_failure_of_which_it_then_knows_nothing() {
+        with_peers([peer(&["SSH-2.0\r\n"]), peer(&[OK])], |connection| {
+            connection.set_auto_open(false);
+            connection.connect().unwrap();
+            assert_eq!(get(connection, "GET"), Err(HttpError::NotHttp));
+            assert_eq!(get(connection, "GET"), Err(HttpError::NotConnected));
+            connection.connect().unwrap();
+            assert_eq!(connection.response().unwrap_err(), HttpError::ResponseNotReady);
+            assert_eq!(get(connection, "GET"), Ok(200));
+        });
+    }
+
+    #[test]
     fn again_after_any_end_of_the_last() {
         let bad = "SSH-2.0\r\n";
         let peers = [peer(&[LAST]), peer(&[OK]), peer(&[bad]), peer(&[OK])];
@@ -160,6 +173,17 @@ mod a_connection_opens {
             assert_eq!(get(connection, "GET"), Ok(200));
         });
         assert_eq!(sent, [head("GET")]);
+    }
+
+    #[test]
+    fn not_where_its_opener_opens_nothing_lent_or_not() {
+        let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
+        let (mut opener, host) = ((), Host::http("name.test", 80));
+        let mut connection =
+            HttpConnection::with_opener(&mut script, Lent(&mut clock), &mut opener, host, &mut buffer)
+                .unwrap();
+        assert_eq!(connection.connect(), Err(HttpError::NotConnected));
+        assert_eq!(connection.request("GET", "/", &[], b""), Err(HttpError::NotConnected));
     }
 
     #[test]

@@ -322,6 +322,20 @@ fn the_opener_is_told_when_it_stands() {
     }
 }
 
+/// An opener that speaks TLS makes its handshake there and then where the socket leads to the host.
+#[test]
+fn the_opener_is_told_that_there_is_none() {
+    let mut script = Script::with_peers([proxy(&[OK])]);
+    let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+    let mut inner = Inner { within: Ok(()), told: Vec::new() };
+    let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("name.test", 80));
+    let mut connection =
+        HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
+    assert_eq!(connection.connect(), Ok(()));
+    drop(connection);
+    assert_eq!(inner.told, [(false, None)]);
+}
+
 /// A connection to a proxy, raced for `deadline` at most, through which there is to be a tunnel.
 fn raced<'a>(
     script: &'a mut Script,
@@ -353,6 +367,22 @@ fn the_deadline_of_the_race_lasts_until_the_tunnel_stands() {
     drop(connection);
     assert_eq!(clock.now, Instant::from_millis(5_000));
     assert_eq!((script.sockets, script.aborted), (2, 2));
+}
+
+#[test]
+fn the_deadline_of_a_race_that_is_lent_is_the_same() {
+    let (mut script, mut clock, mut buffer) =
+        (Script::with_peers([Script::new([])]), Clock::default(), [0; 512]);
+    let config = Config { deadline: Some(Duration::from_secs(3)), ..Config::all_at_once() };
+    let mut destinations: Destinations<_> =
+        Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
+    let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("proxy.test", 3128));
+    let mut connection =
+        HttpConnection::with_opener(&mut script, lent, &mut destinations, host, &mut buffer).unwrap();
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    assert_eq!(connection.connect(), Err(HttpError::Connect(Failure::DeadlineExceeded)));
+    drop(connection);
+    assert_eq!(clock.now, Instant::from_millis(3_000));
 }
 
 /// The proxy takes one wait, of a millisecond, to answer. A deadline in that moment has passed when it comes.

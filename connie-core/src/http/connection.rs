@@ -569,9 +569,8 @@ where
     /// Begins a request: checks it and writes the start of its head.
     fn begin(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<(), HttpError> {
         match self.phase {
-            Phase::Idle | Phase::Heading(_) => {}
-            Phase::Failed(_) if self.may_open() => {}
-            Phase::Failed(_) => return Err(HttpError::NotConnected),
+            // After a failure there is no socket: that is told below, where nothing may open another.
+            Phase::Idle | Phase::Heading(_) | Phase::Failed(_) => {}
             _ => return Err(HttpError::CannotSendRequest),
         }
         if !self.may_open() {

@@ -271,6 +271,10 @@ mod tests {
         assert_eq!(reset.to_string(), "receiving failed: connection reset");
         let large = HttpError::HeadTooLarge { capacity: 512 };
         assert_eq!(large.to_string(), "the answer's head does not fit the buffer of 512 bytes");
+        let endless = HttpError::IncompleteRead { got: 3, expected: None };
+        assert_eq!(endless.to_string(), "the connection was closed within the body: 3 bytes received");
+        let short = HttpError::BodyTooShort { missing: 7 };
+        assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");
     }
 
     #[test]
@@ -278,10 +282,16 @@ mod tests {
         let codes = [
             (HttpError::NotHttp, 8),
             (HttpError::IncompleteRead { got: 0, expected: None }, 18),
+            (HttpError::Connect(Failure::AllAttemptsFailed), 7),
             (HttpError::TimedOut, 28),
+            (HttpError::Connect(Failure::DeadlineExceeded), 28),
+            (HttpError::Canceled, 42),
+            (HttpError::Connect(Failure::Canceled), 42),
             (HttpError::EmptyReply, 52),
+            (HttpError::Stale, 52),
             (HttpError::Send(AttemptError::Reset), 55),
             (HttpError::Receive(AttemptError::Reset), 56),
+            (HttpError::BodyTooLarge { capacity: 5 }, 63),
             (HttpError::InvalidTarget, 2),
         ];
         for (error, code) in codes {

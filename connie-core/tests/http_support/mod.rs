@@ -20,6 +20,8 @@ pub enum Say {
     Asked,
     /// The peer has closed its side.
     Close,
+    /// The same, which the stack says by an error of its own.
+    PipeClosed,
     /// The peer has reset the connection.
     Reset,
 }
@@ -37,6 +39,8 @@ pub enum Take {
     Block,
     /// The connection is found to be gone.
     Fail,
+    /// The same, which the stack says by the error that stands for a peer's close.
+    PipeClosed,
 }
 
 /// A stack with one connection to a peer that follows a script. Once that is at its end, the peer is silent.
@@ -66,11 +70,17 @@ pub struct Script {
 pub struct Socket;
 
 #[derive(Debug)]
-pub struct Gone;
+pub enum Gone {
+    Reset,
+    PipeClosed,
+}
 
 impl TcpError for Gone {
     fn kind(&self) -> TcpErrorKind {
-        TcpErrorKind::Other
+        match self {
+            Gone::Reset => TcpErrorKind::Other,
+            Gone::PipeClosed => TcpErrorKind::PipeClosed,
+        }
     }
 }
 
@@ -154,7 +164,7 @@ impl TcpClientStack for Script {
         if self.next.front().is_some_and(|next| next.silent) {
             return Err(nb::Error::WouldBlock);
         }
-        let next = self.next.pop_front().ok_or(nb::Error::Other(Gone))?;
+        let next = self.next.pop_front().ok_or(nb::Error::Other(Gone::Reset))?;
         (self.says, self.takes, self.asked) = (next.says, next.takes, 0);
         if self.sockets > 1 {
             self.before.push(std::mem::take(&mut self.sent));
@@ -176,7 +186,8 @@ impl TcpClientStack for Script {
                 assert!(self.zeros < 3, "asked again without a wait");
                 return Ok(0);
             }
-            Some(Take::Fail) => return Err(nb::Error::Other(Gone)),
+            Some(Take::PipeClosed) => return Err(nb::Error::Other(Gone::PipeClosed)),
+            Some(Take::Fail) => return Err(nb::Error::Other(Gone::Reset)),
         };
         self.sent.extend_from_slice(&buffer[..count]);
         Ok(count)
@@ -195,7 +206,8 @@ impl TcpClientStack for Script {
                 self.receive(&mut Socket, buffer)
             }
             Some(Say::Close) => Ok(0),
-            Some(Say::Reset) => Err(nb::Error::Other(Gone)),
+            Some(Say::PipeClosed) => Err(nb::Error::Other(Gone::PipeClosed)),
+            Some(Say::Reset) => Err(nb::Error::Other(Gone::Reset)),
             Some(Say::Bytes(bytes)) => {
                 let count = bytes.len().min(buffer.len());
                 buffer[..count].copy_from_slice(&bytes[..count]);
@@ -215,8 +227,12 @@ impl TcpClientStack for Script {
 }
 
 impl RaceStack for Script {
-    fn attempt_error(&self, _: &Gone) -> AttemptError {
-        AttemptError::Reset
+    fn attempt_error(&self, error: &Gone) -> AttemptError {
+        match error {
+            Gone::Reset => AttemptError::Reset,
+            // EPIPE.
+            Gone::PipeClosed => AttemptError::Other(32),
+        }
     }
 
     fn abort(&mut self, _: Socket) {
