@@ -112,7 +112,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.race.limit_to(sockets);
     }
 
-    /// Takes note that there will be no answer for one family.
+    /// Takes note that there will be no answer for one family: see [`Input::ResolutionFailed`].
     pub fn resolution_failed(&mut self, family: Family, now: Instant) {
         self.race.handle_input(Input::ResolutionFailed { family }, now);
     }

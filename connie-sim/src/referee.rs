@@ -109,12 +109,8 @@ impl Referee {
                 }
             }
             Input::ResolutionFailed { family } => {
-                let known = self.known(family);
-                // Hints stay where their family's query fails.
-                if known.answered {
-                    known.addresses.clear();
-                }
-                known.answered = true;
+                // A query that fails takes nothing back, neither hints nor an answer.
+                self.known(family).answered = true;
             }
             Input::AttemptSucceeded { id } => {
                 let lost = self.canceled || self.gone || self.timed_out;

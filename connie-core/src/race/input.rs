@@ -77,8 +77,9 @@ pub enum Input<'a> {
         /// The addresses, in order of preference.
         addresses: &'a [SocketAddr],
     },
-    /// Resolution of a family failed: there will be no answer. Hints that came before stay; an answer that came before is taken
-    /// back.
+    /// Resolution of a family failed: there will be no answer. What came before stays, hints and an answer: a look-up that fails
+    /// later, to refresh one, does not say that its addresses have gone. [`Resolved`](Input::Resolved) without addresses
+    /// does.
     ResolutionFailed {
         /// The family that was asked for.
         family: Family,

@@ -330,14 +330,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         }
     }
 
-    /// RFC 9460 says what to do with hints until the answer comes, and not what to do when it never will: what may lead to a
-    /// connection stays.
+    /// What may lead to a connection stays. RFC 8305 section 6 takes an address off the list where "the DNS answers change", and a
+    /// query that failed has no answer: it says nothing about the one that came before. Nor does RFC 9460 say what becomes of hints
+    /// when the answer never comes.
     fn unanswered(&mut self, family: Family) {
-        if self.resolution.is_open(family) {
-            self.resolution.close(family);
-        } else {
-            self.answered(Families::Only(family), &[]);
-        }
+        self.resolution.close(family);
     }
 
     /// Answers whether there is an IPv4 and an IPv6 address among `addresses`, as far as they are of `families`.

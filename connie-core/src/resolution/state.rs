@@ -156,8 +156,10 @@ impl<const NAT64: usize> Resolution<NAT64> {
     }
 
     /// Takes note that a query failed. Tells what the race is to be told.
+    ///
+    /// A failure after an answer changes nothing: what was answered stays.
     pub fn failed(&mut self, query: Query, error: QueryError) -> Inputs<'_> {
-        if !self.ends(query, State::Failed(error)) {
+        if *self.state(query) == State::Answered || !self.ends(query, State::Failed(error)) {
             return Inputs::default();
         }
         match query {
@@ -411,6 +413,23 @@ mod tests {
         assert_eq!(told(resolution.answered(Query::Aaaa, &[])), "6= 64:ff9b::c000:222");
         assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "6= | 4= 10.0.0.1");
         assert_eq!(told(resolution.answered(Query::A, &list("10.0.0.1"))), "4= 10.0.0.1");
+    }
+
+    #[test]
+    fn a_failure_after_an_answer_takes_nothing_back() {
+        let mut resolution = Resolution::<4>::with_nat64();
+        let _ = resolution.answered(Query::Nat64Prefix, &list("64:ff9b::192.0.0.170"));
+        let _ = resolution.answered(Query::A, &list("192.0.2.33"));
+        let _ = resolution.answered(Query::Aaaa, &list("2001:db8::1"));
+        for query in Query::ALL {
+            assert_eq!(told(resolution.failed(query, QueryError::TimedOut)), "");
+        }
+        assert!(resolution.is_complete());
+        assert_eq!(resolution.failures("x").count(), 0, "each has its answer");
+        // The prefix, the A answer and the AAAA answer are all there still.
+        let both = "6= 2001:db8::1 64:ff9b::c000:222 | 4=";
+        assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.34"))), both);
+        assert_eq!(told(resolution.answered(Query::Aaaa, &[])), "6= 64:ff9b::c000:222");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Answers that change while the race runs.
 
-use connie_core::{Config, Family};
-use connie_sim::{Bench, Scenario, cancels, connects, hang, ok, refuse, starts, waits_until};
+use connie_core::{Config, Failure, Family, Input};
+use connie_sim::{
+    Bench, Scenario, address, cancels, connects, fails, hang, ok, refuse, starts, waits_for_input,
+    waits_until,
+};
 
 #[test]
 fn case_75_an_address_that_arrives_late_joins_at_once() {
@@ -85,4 +88,37 @@ fn case_75_step_by_step() {
     race.expect_idle();
     race.succeeds("4c");
     race.expect(connects("4c"));
+}
+
+/// RFC 8305 section 6: an address goes when "the DNS answers change". A refresh that gets none has not changed them.
+#[test]
+fn case_75_a_refresh_that_fails_takes_no_address_back() {
+    let mut race = Bench::new(&Config { max_in_flight: 1, ..Config::all_at_once() });
+    race.answers(Family::V4, "4a 4b");
+    race.answers(Family::V6, "");
+    race.expect([starts("4a"), waits_until(250)]);
+    race.advance(100);
+    race.input(Input::ResolutionFailed { family: Family::V4 });
+    race.expect(waits_until(250));
+    race.advance(250);
+    race.expect([cancels("4a"), starts("4b")]);
+    race.succeeds("4b");
+    race.expect(connects("4b"));
+}
+
+#[test]
+fn case_75_before_the_start_as_well() {
+    let mut race = Bench::new(&Config::staggered());
+    race.answers(Family::V4, "4a");
+    race.expect(waits_until(50));
+    race.input(Input::ResolutionFailed { family: Family::V4 });
+    race.expect(waits_until(50));
+    race.answers(Family::V6, "");
+    race.expect(starts("4a"));
+    race.expect(waits_for_input());
+    // An answer that came after the failure counts, and one without addresses takes back what has not started.
+    race.input(Input::Resolved { family: Family::V4, addresses: &[address("4b")] });
+    race.answers(Family::V4, "");
+    race.fails("4a", connie_core::AttemptError::Refused);
+    race.expect(fails(Failure::AllAttemptsFailed));
 }
