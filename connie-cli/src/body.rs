@@ -53,6 +53,7 @@ impl Body {
 
     /// The file of `-T`; `-` and `.` are stdin, as for curl.
     pub fn upload(path: &Path) -> Result<Self, Error> {
+        let path = if path == Path::new(".") { Path::new("-") } else { path };
         if is_stdin(path) {
             return Ok(Body::Stream(path.to_owned(), Cell::new(false)));
         }
@@ -242,7 +243,7 @@ fn open(path: &Path) -> Result<File, Error> {
 }
 
 fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-") || path == Path::new(".")
+    path == Path::new("-")
 }
 
 fn name(path: &Path) -> String {
@@ -346,6 +347,13 @@ mod tests {
         for path in ["/nonexistent/file", "/"] {
             assert_eq!(Body::upload(Path::new(path)).unwrap_err().code, 26, "{path}");
         }
-        assert_eq!(Body::data(&[argument(DataKind::Text, "@/nonexistent/file")]).unwrap_err().code, 26);
+        for kind in [DataKind::Text, DataKind::Binary, DataKind::UrlEncode] {
+            for path in ["/nonexistent/file", ".", "/"] {
+                let error = Body::data(&[argument(kind, &format!("@{path}"))]).unwrap_err();
+                assert_eq!((error.code, error.lines.len()), (26, 1), "{kind:?} @{path}");
+                let line = &error.lines[0];
+                assert!(line.starts_with(&format!("could not read {path}: ")), "{line}");
+            }
+        }
     }
 }
