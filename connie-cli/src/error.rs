@@ -102,8 +102,7 @@ impl Error {
     /// The same failure, of one URL of several. What logs in there is not told.
     pub fn of_url(mut self, url: &str) -> Self {
         if let Some(line) = self.lines.first_mut() {
-            let url = Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.to_string());
-            *line = format!("{url}: {line}");
+            *line = format!("{}: {line}", without_login(url));
         }
         self
     }
@@ -247,11 +246,47 @@ impl From<HttpError> for Error {
     }
 }
 
+/// A URL as it was typed, but for what logs in.
+pub fn without_login(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    // Where there is a password with one of these, and no URL, too much is dropped rather than too little.
+    let end = match Url::parse(url) {
+        Ok(_) => rest.find(['/', '?', '#']).unwrap_or(rest.len()),
+        Err(_) => rest.len(),
+    };
+    let (authority, tail) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}{host}{tail}")
+}
+
 /// The operating system's words for an error, without the number that std adds.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((reason, _)) => reason.to_owned(),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_logs_in_is_cut_out_of_a_url() {
+        for (typed, shown) in [
+            ("http://h/a@b?c@d#e", "http://h/a@b?c@d#e"),
+            ("http://u:p@h:80/a@b", "http://h:80/a@b"),
+            ("u:p@h/a", "h/a"),
+            ("http://u:p%40q@[::1]/?x", "http://[::1]/?x"),
+            ("http://u:p/q@h/a", "http://h/a"),
+            ("http://u:p q@h/", "http://h/"),
+            ("u:p?@h", "h"),
+            ("", ""),
+            ("@", ""),
+        ] {
+            assert_eq!(without_login(typed), shown, "{typed}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::args::{Get, OutputArg};
 use crate::body::Body;
-use crate::error::{Error, code};
+use crate::error::{Error, code, without_login};
 use crate::output::{Output, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::{Fetched, Transfer};
@@ -160,7 +160,7 @@ fn json(
         Ok(()) => (0, Value::Null),
         Err(error) => (error.code, Value::from(error.lines.first().map_or("", String::as_str))),
     };
-    let (url, reason) = (Value::from(url), Value::from(fetched.reason.as_str()));
+    let (url, reason) = (Value::from(without_login(url)), Value::from(fetched.reason.as_str()));
     let (last, status) = (Value::from(fetched.url.as_str()), Value::from(fetched.status));
     let race = session.raced.as_ref().map_or_else(|| "null".to_owned(), |raced| raced.json().to_string());
     format!(

@@ -117,6 +117,10 @@ fn get_puts_the_race_into_its_own_object() {
     assert_eq!(keys(&fetched["race"]), RACE);
     assert!(fetched["race"]["elapsed_us"].as_u64() <= fetched["elapsed_us"].as_u64());
 
+    let login = server.url("/x").replace("http://", "http://me:secret@");
+    let ran = connie(["get", &login, "--json", "-o", "/dev/null"]);
+    assert_eq!(ran.exits(0).json()["url"], server.url("/x"), "without what logs in");
+    assert!(!ran.out().contains("secret"));
     let fetched = connie(["get", &server.url("/x"), "-f", "--json", "-o", "/dev/null"]).exits(22).json();
     assert_eq!((&fetched["exit_code"], &fetched["status"]), (&json!(22), &json!(404)));
     let fetched = connie(["get", "http://127.0.0.1:1/", "--json", "-o", "/dev/null"]).exits(7).json();

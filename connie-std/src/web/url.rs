@@ -128,14 +128,18 @@ impl Url {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return malformed("the URL holds a space or a control character: write it as %20 or the like");
         }
-        let (scheme, rest) = split_scheme(text)?;
-        let rest = without_fragment(rest);
+        let (scheme, whole) = split_scheme(text)?;
+        let rest = without_fragment(whole);
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (userinfo, authority) = match authority.rsplit_once('@') {
             Some((userinfo, authority)) => (Some(userinfo), authority),
             None => (None, authority),
         };
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority(authority).map_err(|error| {
+            // What is in the place of the port may be half of a password, which is not to be shown.
+            let behind = whole.get(authority.len()..).unwrap_or_default();
+            if userinfo.is_none() && behind.contains('@') { cut_password() } else { error }
+        })?;
         let credentials = userinfo.map_or(Ok(None), credentials)?;
         let port = port.unwrap_or(scheme.default_port());
         Ok(Url { scheme, credentials, host, port, target: target(tail) })
@@ -239,14 +243,15 @@ impl Url {
 ///
 /// [`UrlError::Malformed`], with a line that says what to mend.
 pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
+    if text.contains('@') {
+        // Not shown: it may hold a password.
+        return malformed("the target holds an '@': give HOST:PORT, without a user's name");
+    }
     if text.contains("://") || text.contains('/') {
         return malformed(format!("{text:?} is not HOST:PORT: leave scheme and path away"));
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));
-    }
-    if text.contains('@') {
-        return malformed(format!("{text:?} is not HOST:PORT: leave the user's name away"));
     }
     match split_authority(text)? {
         (host, Some(port)) => Ok((host, port)),
@@ -256,6 +261,12 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
 
 fn malformed<T>(reason: impl Into<String>) -> Result<T, UrlError> {
     Err(UrlError::Malformed(reason.into()))
+}
+
+fn cut_password() -> UrlError {
+    let line =
+        "the URL has '/', '?' or '#' before an '@': write one that is part of a password as %2F, %3F or %23";
+    UrlError::Malformed(line.to_owned())
 }
 
 fn without_fragment(text: &str) -> &str {
@@ -500,6 +511,32 @@ mod tests {
     #[track_caller]
     fn has_scheme(text: &str, scheme: &str) {
         assert_eq!(Url::parse(text), Err(UrlError::UnsupportedScheme(scheme.to_owned())), "{text}");
+    }
+
+    #[test]
+    fn no_error_shows_a_password() {
+        for text in [
+            "http://u:secret/x@h/",
+            "http://u:secret?x@h/",
+            "u:secret#x@h",
+            "http://u:secret x@h/",
+            "http://u:secret@x@h/",
+            "http://u:secret\\@h/",
+            "http://u:a:secret/@h/",
+            "http://u:secret@h:x/",
+            "http://u:secret@[::1/",
+        ] {
+            let error = Url::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{text}: {error}");
+        }
+        for text in ["u:secret@h:80", "http://u:secret@h/", "u:secret @h:80"] {
+            let error = parse_host_port(text).unwrap_err().to_string();
+            assert!(error.contains("'@'") && !error.contains("secret"), "{text}: {error}");
+        }
+        // Without a password what was typed is shown.
+        let error = Url::parse("http://h:x/@").unwrap_err().to_string();
+        assert!(error.contains("'@'"), "{error}");
+        assert!(Url::parse("http://h:x/").unwrap_err().to_string().starts_with("\"x\" is not a port"));
     }
 
     #[test]
