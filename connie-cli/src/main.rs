@@ -10,6 +10,7 @@ mod demo;
 mod error;
 mod exchange;
 mod get;
+mod login;
 mod output;
 mod progress;
 mod race;
@@ -27,7 +28,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Get(args) => get::run(&args),
+        Command::Get(mut args) => login::complete(&mut args).and_then(|()| get::run(&args)),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -73,7 +73,7 @@ pub fn credentials(option: &str, text: &str) -> Result<Credentials, Error> {
     match text.split_once(':') {
         Some((user, password)) => Ok(Credentials { user: user.to_owned(), password: password.to_owned() }),
         None => Err(Error::usage(format!(
-            "{option} needs USER:PASSWORD; with no password, give '{text}:', the colon included"
+            "{option} needs USER:PASSWORD where there is no terminal to ask; with no password, give '{text}:', the colon included"
         ))),
     }
 }

@@ -83,8 +83,8 @@ pub struct Get {
     #[cfg(feature = "gzip")]
     #[arg(long)]
     pub compressed: bool,
-    /// Log in to the server, by the Basic scheme
-    #[arg(short = 'u', long, value_name = "USER:PASSWORD")]
+    /// Log in to the server, by the Basic scheme; without PASSWORD the terminal is asked for it
+    #[arg(short = 'u', long, value_name = "USER[:PASSWORD]")]
     pub user: Option<String>,
     /// Follow redirects
     #[arg(short = 'L', long, visible_alias = "follow")]
@@ -123,7 +123,7 @@ pub struct Get {
     #[arg(short = 'x', long, value_name = "[http://][USER:PASSWORD@]HOST[:PORT]")]
     pub proxy: Option<String>,
     /// Log in to the proxy, by the Basic scheme
-    #[arg(short = 'U', long, value_name = "USER:PASSWORD")]
+    #[arg(short = 'U', long, value_name = "USER[:PASSWORD]")]
     pub proxy_user: Option<String>,
     /// Tunnel through the proxy for http, too
     #[arg(short = 'p', long)]

@@ -1,14 +1,16 @@
 //! What the program does when it talks to a terminal.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use connie_tests::limits::Limited;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::server::{End, Server};
+use crate::site::{Reply, Site};
 use crate::support::program;
 
 /// Runs the program on a terminal of so many columns, and answers all that appears there.
@@ -31,6 +33,64 @@ fn on_a_terminal(columns: u16, command: &mut Command) -> String {
     let _ = File::from(terminal).read_to_end(&mut shown);
     child.wait().unwrap();
     String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+}
+
+/// Runs the program in a session of its own whose terminal this is, types `line` when something asks for it, and answers all that
+/// appears there.
+fn typing(arguments: &[&str], line: &str) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let program_side = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let stdio = || Stdio::from(program_side.try_clone().unwrap());
+    // From util-linux: the program finds its terminal by the name /dev/tty.
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(program().get_program()).args(arguments);
+    let mut child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+    let _end = Limited::new(&child);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(program_side);
+    let mut terminal = File::from(terminal);
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    let mut typed = false;
+    while let Ok(1) = terminal.read(&mut byte) {
+        shown.push(byte[0]);
+        if !typed && shown.ends_with(b"': ") {
+            typed = true;
+            wait_for_silence(&terminal);
+            terminal.write_all(line.as_bytes()).unwrap();
+        }
+    }
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+}
+
+/// Waits until what is typed is not shown any more. A person is never as quick with the first letter.
+#[track_caller]
+#[allow(clippy::disallowed_methods, reason = "a terminal tells nobody that its modes have changed")]
+fn wait_for_silence(terminal: &File) {
+    for _ in 0..2_000 {
+        if !tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the terminal shows what is typed");
+}
+
+#[test]
+fn a_password_that_was_left_away_is_asked_for_and_not_shown() {
+    for (option, header, of) in [("-u", "authorization", "host"), ("-U", "proxy-authorization", "proxy")] {
+        let site = Site::start(|_| Reply::ok("page\n"));
+        let address = site.address().to_string();
+        let shown = typing(&["get", &site.url("/"), option, "me", "-x", &address], "open sesame\n");
+        assert_eq!(shown, format!("Enter {of} password for user 'me': \npage\n"));
+        // "me:open sesame".
+        assert_eq!(site.one().header(header), Some("Basic bWU6b3BlbiBzZXNhbWU="));
+    }
+    let site = Site::start(|_| Reply::ok("page\n"));
+    assert_eq!(typing(&["get", &site.url("/"), "-u", "me:"], ""), "page\n");
 }
 
 fn race(server: &Server) -> Command {
