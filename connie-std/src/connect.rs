@@ -57,7 +57,8 @@ pub struct Options {
     /// many races from using up the process's descriptors.
     ///
     /// A connection keeps its place in the budget as long as it lives, and while all places are taken a race waits for one, until its
-    /// deadline: a program that holds very many connections at once gives a larger budget, or none.
+    /// deadline, or for ever where it has none: a program that holds very many connections at once sets a deadline, and gives a larger budget or
+    /// none.
     pub budget: Option<SocketBudget>,
 }
 
