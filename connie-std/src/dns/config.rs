@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::resolve::in_zone;
+
 /// The port of DNS.
 const PORT: u16 = 53;
 /// How many servers of resolv.conf are used: as many as the C library uses.
@@ -38,7 +40,7 @@ impl ResolvConf {
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("nameserver") if conf.servers.len() < MOST_SERVERS => {
-                    conf.servers.extend(words.next().and_then(bare_address));
+                    conf.servers.extend(words.next().and_then(|text| address(text, PORT)));
                 }
                 // "The domain and search keywords are mutually exclusive. If more than one instance ... is present, the last
                 // instance wins."
@@ -73,20 +75,19 @@ impl ResolvConf {
     }
 }
 
-/// An address without a port, with a numeric zone or none.
-fn bare_address(text: &str) -> Option<SocketAddr> {
-    match text.parse::<IpAddr>() {
-        Ok(ip) => Some((ip, PORT).into()),
-        // std reads a zone in a whole socket address only.
-        Err(_) if text.contains(':') => format!("[{text}]:{PORT}").parse().ok(),
-        Err(_) => None,
+/// An address without its port, with a zone or none. One whose interface is not there is no address of a server.
+fn address(text: &str, port: u16) -> Option<SocketAddr> {
+    match text.split_once('%') {
+        None => text.parse::<IpAddr>().ok().map(|ip| (ip, port).into()),
+        Some((ip, zone)) => in_zone(ip.parse().ok()?, zone, port),
     }
 }
 
 /// A server as a user writes it: an address, and a port if it is not 53. An IPv6 address with a port goes in brackets:
-/// `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`, `fe80::1%2`.
+/// `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. A link-local address needs the interface, by its name or its number:
+/// `fe80::1%eth0`, `fe80::1%2`.
 ///
-/// `None` where it is none of these, or the port is 0.
+/// `None` where it is none of these, where the port is 0, or where there is no such interface.
 ///
 /// ```
 /// use connie_std::dns::parse_server;
@@ -97,11 +98,16 @@ fn bare_address(text: &str) -> Option<SocketAddr> {
 /// ```
 #[must_use]
 pub fn parse_server(text: &str) -> Option<SocketAddr> {
-    let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let server = match in_brackets {
-        Some(inside) if inside.contains(':') => bare_address(inside),
-        Some(_) => None,
-        None => bare_address(text).or_else(|| text.parse().ok()),
+    let server = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        None => address(text, PORT).or_else(|| text.parse().ok()),
+        Some(None) => None,
+        Some(Some((inside, after))) => {
+            let port = match after.strip_prefix(':') {
+                None if after.is_empty() => PORT,
+                port => port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?,
+            };
+            address(inside, port).filter(SocketAddr::is_ipv6)
+        }
     };
     server.filter(|server| server.port() != 0)
 }
@@ -128,6 +134,15 @@ mod tests {
             ("[2001:db8::1]:5353", Some("[2001:db8::1]:5353")),
             ("fe80::1%3", Some("[fe80::1%3]:53")),
             ("[fe80::1%3]:99", Some("[fe80::1%3]:99")),
+            ("[fe80::1%3]", Some("[fe80::1%3]:53")),
+            ("fe80::1%", None),
+            ("fe80::1%no-such", None),
+            ("[fe80::1%no-such]:53", None),
+            ("192.0.2.1%3", None),
+            ("[2001:db8::1]:", None),
+            ("[2001:db8::1]:+53", None),
+            ("[2001:db8::1]53", None),
+            ("[2001:db8::1]:0", None),
             ("192.0.2.1:0", None),
             ("192.0.2.1:99999", None),
             ("[192.0.2.1]", None),
@@ -150,6 +165,18 @@ mod tests {
         assert_eq!((conf.timeout, conf.attempts), (Some(Duration::from_secs(3)), Some(4)));
         assert_eq!((conf.search, conf.ndots), (vec!["corp.example".to_owned()], Some(2)));
         assert!(!conf.tcp);
+    }
+
+    /// What systemd-networkd and odhcp6c write where a router announces itself as the name server. The first interface of Linux is `lo`.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn interfaces_have_names() {
+        servers(
+            "nameserver fe80::1%lo\nnameserver fe80::2%no-such\nnameserver fe80::3%1\n",
+            &["[fe80::1%1]:53", "[fe80::3%1]:53"],
+        );
+        assert_eq!(parse_server("fe80::1%lo"), "[fe80::1%1]:53".parse().ok());
+        assert_eq!(parse_server("[fe80::1%lo]:99"), "[fe80::1%1]:99".parse().ok());
     }
 
     #[test]

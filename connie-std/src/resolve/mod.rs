@@ -84,6 +84,8 @@ use crate::wait::OsClock;
 
 pub(crate) use names::Start;
 #[cfg(feature = "dns")]
+pub(crate) use names::in_zone;
+#[cfg(feature = "dns")]
 pub use service::ServiceRecord;
 pub use system::{MAX_THREADS, SystemResolver};
 

@@ -1,6 +1,6 @@
 //! From what a program wants to connect to, to what the race is told: the look-ups of one `connect`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Candidate;
@@ -116,15 +116,28 @@ fn overridden(host: &str, port: u16, options: &Options) -> Option<Vec<SocketAddr
 
 /// A literal address, of which the system numbers the zone.
 fn located(literal: Literal<'_>, port: u16) -> Result<SocketAddr, ConnectErrorKind> {
-    use std::net::ToSocketAddrs;
     if let Some(address) = literal.socket_addr(port) {
         return Ok(address);
     }
-    let Literal { ip, zone } = literal;
-    let zone = zone.unwrap_or_default();
+    let zone = literal.zone.unwrap_or_default();
+    let found = match literal.ip {
+        IpAddr::V6(ip) => in_zone(ip, zone, port),
+        IpAddr::V4(_) => None,
+    };
+    found.ok_or_else(|| ConnectErrorKind::UnknownZone(zone.to_owned()))
+}
+
+/// An address on the interface that `zone` names or numbers; `None` where there is no such interface.
+pub(crate) fn in_zone(ip: Ipv6Addr, zone: &str, port: u16) -> Option<SocketAddr> {
+    use std::net::ToSocketAddrs;
+    if let Ok(number) = zone.parse() {
+        return Some(SocketAddrV6::new(ip, port, 0, number).into());
+    }
+    if zone.is_empty() || zone.contains('\0') {
+        return None;
+    }
     // The system's resolver takes a literal apart without asking anybody.
-    let mut found = (format!("{ip}%{zone}"), port).to_socket_addrs().into_iter().flatten();
-    found.next().ok_or_else(|| ConnectErrorKind::UnknownZone(zone.to_owned()))
+    (format!("{ip}%{zone}"), port).to_socket_addrs().into_iter().flatten().next()
 }
 
 impl Names {
