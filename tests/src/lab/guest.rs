@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -33,7 +34,7 @@ pub const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 7, 0, 0, 0, 0, 0, 1);
 /// The name of the guest's device.
 pub const GUEST_DEVICE: &str = "guest0";
 const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 2];
-/// Its sequence numbers and ports.
+/// Of the first start's random numbers.
 const SEED: u64 = 0x9e37_79b9;
 /// The longest packet; an Ethernet header comes on top.
 const MTU: usize = 1500;
@@ -63,13 +64,16 @@ impl Guest {
         Ok(Self { descriptor: Arc::new(descriptor), medium, clock: OsClock::start() })
     }
 
-    /// smoltcp's interface, with the guest's addresses and with routes to the laboratory.
+    /// smoltcp's interface, with the guest's addresses and with routes to the laboratory. Every one has random numbers of its own, as
+    /// at each start of a board: with the same sequence numbers a SYN would be the repetition of one from before.
     ///
     /// # Panics
     /// Never: there is room for two addresses and two routes.
     #[must_use]
     pub fn interface(&self) -> Interface {
-        let mut interface = interface(&mut self.clone(), MAC, SEED, self.clock.now());
+        static STARTS: AtomicU64 = AtomicU64::new(SEED);
+        let seed = STARTS.fetch_add(1, Ordering::Relaxed);
+        let mut interface = interface(&mut self.clone(), MAC, seed, self.clock.now());
         interface.update_ip_addrs(|own| {
             own.push(IpCidr::Ipv4(Ipv4Cidr::new(GUEST_V4, 24))).expect("room");
             own.push(IpCidr::Ipv6(Ipv6Cidr::new(GUEST_V6, 64))).expect("room");

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub mod alone;
-mod machine;
+pub mod machine;
 pub mod traced;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
