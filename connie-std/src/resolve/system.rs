@@ -147,6 +147,8 @@ impl Mailbox {
 
 /// All calls that are to be made or under way, and the threads that make them.
 struct Pool {
+    /// Whose threads they are: the child of a fork has a copy of the pool, and none of its threads.
+    process: u32,
     calls: Vec<Call>,
     threads: usize,
     idle: usize,
@@ -159,11 +161,18 @@ struct Call {
     waiting: Vec<Arc<Mailbox>>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { calls: Vec::new(), threads: 0, idle: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { process: 0, calls: Vec::new(), threads: 0, idle: 0 });
 static NEWS: Condvar = Condvar::new();
 
 fn pool() -> MutexGuard<'static, Pool> {
-    lock(&POOL)
+    let mut pool = lock(&POOL);
+    let process = std::process::id();
+    if pool.process != process {
+        // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
+        std::mem::forget(std::mem::take(&mut pool.calls));
+        *pool = Pool { process, calls: Vec::new(), threads: 0, idle: 0 };
+    }
+    pool
 }
 
 /// Nothing that is done under these locks panics halfway.

@@ -1,0 +1,174 @@
+//! What a call of C asks for, and what it is told when that fails.
+
+use std::ffi::{CStr, c_int};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use connie_std::core::resolution::{Host, QueryError};
+use connie_std::core::{AttemptError, Config, Failure, Timeline};
+use connie_std::{ConnectError, ConnectErrorKind, Options, Target};
+
+use crate::Connie;
+
+/// Why there is no connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) error: Connie,
+    /// One line.
+    pub(crate) message: String,
+}
+
+impl Failed {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Failed { error: Connie::InvalidArgument, message: message.into() }
+    }
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        // With each address.
+        Failed { error: code(error.kind()), message: format!("{error:?}") }
+    }
+}
+
+/// Races. `port` is that of the target.
+pub(crate) fn connect(target: Target<'_>, port: u16, timeout_ms: u32) -> Result<TcpStream, Failed> {
+    if port == 0 {
+        return Err(Failed::invalid("nothing listens on port 0: give one from 1 to 65535"));
+    }
+    let mut options = Options::default();
+    options.race = Config {
+        deadline: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into())),
+        ..options.race
+    };
+    Ok(connie_std::connect(target, &options)?.into_stream())
+}
+
+pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
+    text.to_str().map_err(|_| Failed::invalid(format!("{text:?} is no host: it is not UTF-8")))
+}
+
+/// Addresses without a port, as texts.
+pub(crate) fn addresses(texts: &[Option<&CStr>], port: u16) -> Result<Vec<SocketAddr>, Failed> {
+    if texts.is_empty() {
+        return Err(Failed::invalid("there is no address"));
+    }
+    let one = |text: &Option<&CStr>| {
+        let text = utf8(text.ok_or_else(|| Failed::invalid("an address is NULL"))?)?;
+        address(text, port)
+    };
+    texts.iter().map(one).collect()
+}
+
+fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
+    let literal = match Host::parse(text) {
+        Ok(Host::Address(literal)) => literal,
+        Ok(_) => {
+            let message = format!("{text:?} is a name, not an address: connie_connect looks names up");
+            return Err(Failed::invalid(message));
+        }
+        Err(error) => return Err(Failed::invalid(format!("{text:?} is no address: {error}"))),
+    };
+    if let Some(address) = literal.socket_addr(port) {
+        return Ok(address);
+    }
+    // In a zone that has a name, which the system knows. It takes a literal apart without asking anybody.
+    let zone = literal.zone.unwrap_or_default();
+    let mut found = (format!("{}%{zone}", literal.ip), port).to_socket_addrs().into_iter().flatten();
+    found.next().ok_or_else(|| Failed::invalid(format!("{text:?}: there is no network interface {zone:?}")))
+}
+
+fn code(kind: &ConnectErrorKind) -> Connie {
+    match kind {
+        ConnectErrorKind::InvalidHost(_)
+        | ConnectErrorKind::UnknownZone(_)
+        | ConnectErrorKind::InvalidTarget => Connie::InvalidArgument,
+        ConnectErrorKind::Resolve(report) => {
+            let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
+            if kinds.all(|kind| kind == QueryError::NoSuchName) {
+                Connie::NameNotFound
+            } else {
+                Connie::LookUpFailed
+            }
+        }
+        ConnectErrorKind::Race(failure, report) => match failure {
+            Failure::NoDestinations => Connie::NameNotFound,
+            Failure::DeadlineExceeded => Connie::TimedOut,
+            Failure::StackGone => Connie::NetworkDown,
+            Failure::AllAttemptsFailed => most_telling(&report.timeline()),
+            // No call can be canceled.
+            Failure::Canceled => Connie::Other,
+        },
+        _ => Connie::Other,
+    }
+}
+
+/// The error that says most, where addresses have failed in different ways. That there was no descriptor comes first, for the addresses
+/// say nothing then; that a machine answered, before that there is none or no way to it.
+fn most_telling(timeline: &Timeline<'_>) -> Connie {
+    const ORDER: [Connie; 5] =
+        [Connie::OutOfDescriptors, Connie::Refused, Connie::Reset, Connie::TimedOut, Connie::Unreachable];
+    let met = |code: &Connie| {
+        let mut errors = timeline.destinations().filter_map(|destination| destination.error());
+        errors.any(|error| of_attempt(error) == *code)
+    };
+    ORDER.into_iter().find(met).unwrap_or(Connie::Other)
+}
+
+fn of_attempt(error: AttemptError) -> Connie {
+    match error {
+        AttemptError::Refused => Connie::Refused,
+        AttemptError::Unreachable => Connie::Unreachable,
+        AttemptError::TimedOut => Connie::TimedOut,
+        AttemptError::Reset => Connie::Reset,
+        AttemptError::OutOfSockets => Connie::OutOfDescriptors,
+        AttemptError::StackGone => Connie::NetworkDown,
+        AttemptError::Tls(_) | AttemptError::Other(_) => Connie::Other,
+    }
+}
+
+/// A few words for each code.
+pub(crate) fn words(error: c_int) -> &'static CStr {
+    ALL.iter().find(|(code, _)| *code as c_int == error).map_or(c"no error of connie", |(_, words)| words)
+}
+
+const ALL: [(Connie, &CStr); 11] = [
+    (Connie::Ok, c"connected"),
+    (Connie::InvalidArgument, c"invalid argument"),
+    (Connie::NameNotFound, c"no such name, or no address for it"),
+    (Connie::LookUpFailed, c"the name could not be looked up"),
+    (Connie::TimedOut, c"timed out"),
+    (Connie::OutOfDescriptors, c"no descriptor left"),
+    (Connie::Refused, c"connection refused"),
+    (Connie::Reset, c"connection reset"),
+    (Connie::Unreachable, c"unreachable"),
+    (Connie::NetworkDown, c"the network is down"),
+    (Connie::Other, c"failed"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `InvalidArgument` as C spells it.
+    fn in_c(code: Connie) -> String {
+        let mut name = "CONNIE".to_owned();
+        for letter in format!("{code:?}").chars() {
+            if letter.is_ascii_uppercase() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+        }
+        name
+    }
+
+    #[test]
+    fn the_header_has_each_code_by_its_number() {
+        let header = include_str!("../include/connie.h");
+        for (code, _) in ALL {
+            let entry = format!("  {} = {},\n", in_c(code), code as c_int);
+            assert!(header.contains(&entry), "{entry}");
+        }
+        assert_eq!(header.matches(" = ").count(), ALL.len());
+    }
+}

@@ -1,0 +1,164 @@
+//! connie for C: `connie_connect` looks a host up, tries its addresses all at once and hands out the descriptor of the connection
+//! that was established first. `include/connie.h` is the reference, `docs/c.md` the introduction.
+//!
+//! Everything that takes a raw pointer is in this file, and nothing else is: what a call does is safe Rust over `connie-std`. A panic
+//! would end the process, as it does in every `extern "C"` function; none can be reached.
+//!
+//! The header is made of this file alone, by cbindgen.
+
+#![cfg(unix)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![expect(clippy::missing_safety_doc, reason = "the documentation is that of the header, in C's terms")]
+
+mod failure;
+mod message;
+
+use std::ffi::{CStr, c_char, c_int};
+use std::os::fd::IntoRawFd;
+
+use connie_std::{MAX_DESTINATIONS, Target};
+
+use failure::Failed;
+
+/// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connie {
+    /// There is a connection.
+    Ok = 0,
+    /// A pointer is NULL, the port is 0, or the host is neither a name nor an address. Nothing was tried. As EINVAL.
+    InvalidArgument = -1,
+    /// There is no such name, or it has no address. As EAI_NONAME of getaddrinfo.
+    NameNotFound = -2,
+    /// The name could not be looked up, which may be different the next time. As EAI_AGAIN of getaddrinfo.
+    LookUpFailed = -3,
+    /// The time allowed is used up, for the look-up and the addresses together; or the system has given up each address. As
+    /// ETIMEDOUT.
+    TimedOut = -4,
+    /// The process, or the system, has no descriptor left. As EMFILE.
+    OutOfDescriptors = -5,
+    /// Nobody listens on that port: a machine has answered, and refused. As ECONNREFUSED.
+    Refused = -6,
+    /// The connection was reset before it could be used. As ECONNRESET.
+    Reset = -7,
+    /// There is no way to the host: no route, no address of its family on this machine, or a router or firewall said so. As
+    /// EHOSTUNREACH.
+    Unreachable = -8,
+    /// The network is down. As ENETDOWN.
+    NetworkDown = -9,
+    /// Anything else. As EIO.
+    Other = -10,
+}
+
+/// Connects to the address of `host` that answers first, and stores the connection's descriptor in `*fd`.
+///
+/// `host` is a name (`example.org`) or an address (`192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`). A name is looked up for IPv6 and IPv4
+/// at once, by the system's resolver, and every address is tried as soon as it is known, up to 16 at a time; those that stay silent
+/// make room for others. The first that completes its TCP handshake is kept, all others are closed.
+///
+/// `timeout_ms` limits the whole call, in milliseconds, the look-up included. 0 sets no limit: then a host that stays silent takes as
+/// long as the system's own time-out, some two minutes on Linux.
+///
+/// Answers CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in different ways, it is
+/// the first of these that any has met: CONNIE_OUT_OF_DESCRIPTORS, CONNIE_REFUSED, CONNIE_RESET, CONNIE_TIMED_OUT,
+/// CONNIE_UNREACHABLE, CONNIE_OTHER. Each by itself is in the message of `connie_last_error`.
+///
+/// The descriptor is a connected TCP socket that blocks, is closed on exec, and sends small segments at once (TCP_NODELAY). It is the
+/// caller's to close. After an error `*fd` is -1 and nothing is left open.
+///
+/// `host` must be NULL or a string that ends in a NUL; `fd` must be NULL or point to an int. May be called by any number of threads at
+/// once; the races of a process share three quarters of the descriptors that it may have, and wait for one another within their
+/// time. A signal does not end it, and a signal handler must not call it. The child of a `fork` may call it, unless another thread of
+/// the parent was in a call at that moment.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_connect(
+    host: *const c_char,
+    port: u16,
+    timeout_ms: u32,
+    fd: *mut c_int,
+) -> c_int {
+    // SAFETY: the caller's promises about `host` are those of `text`.
+    let host = unsafe { text(host) };
+    let result = host
+        .ok_or_else(|| Failed::invalid("the host is NULL"))
+        .and_then(failure::utf8)
+        .and_then(|host| failure::connect(Target::Host(host, port), port, timeout_ms));
+    // SAFETY: `fd` is NULL or points to an int, as the caller promises.
+    unsafe { conclude(result, fd) }
+}
+
+/// As `connie_connect`, for a caller that has looked the host up already: tries these addresses, best first.
+///
+/// `addresses` is an array of `count` strings, each an address without a port: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0`, as
+/// getnameinfo writes with NI_NUMERICHOST. The first 128 are tried; a name among them is CONNIE_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_connect_addresses(
+    addresses: *const *const c_char,
+    count: usize,
+    port: u16,
+    timeout_ms: u32,
+    fd: *mut c_int,
+) -> c_int {
+    let mut found = Vec::new();
+    if !addresses.is_null() {
+        for index in 0..count.min(MAX_DESTINATIONS) {
+            // SAFETY: the caller promises `count` pointers from `addresses` on, each of which is what `text` wants.
+            found.push(unsafe { text(*addresses.add(index)) });
+        }
+    }
+    let result = failure::addresses(&found, port)
+        .and_then(|addresses| failure::connect(Target::Addresses(&addresses), port, timeout_ms));
+    // SAFETY: `fd` is NULL or points to an int, as the caller promises.
+    unsafe { conclude(result, fd) }
+}
+
+/// What an error means, in a few words that never change: "connection refused". The string is never freed and must not be written to.
+/// Any number may be asked for.
+#[unsafe(no_mangle)]
+pub extern "C" fn connie_strerror(error: c_int) -> *const c_char {
+    failure::words(error).as_ptr()
+}
+
+/// Writes what went wrong in the last connect of the calling thread into `message`: one line of UTF-8 that names the host and the
+/// reason, and what became of each address. Empty where that call has succeeded, or there was none.
+///
+/// Works as snprintf does: writes at most `capacity` octets, the last of them a NUL, and answers how long the whole message is without
+/// its NUL; an answer of `capacity` or more says that it was cut. `message` may be NULL where `capacity` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_last_error(message: *mut c_char, capacity: usize) -> usize {
+    message::with_last(|text| {
+        let Some(room) = capacity.checked_sub(1).filter(|_| !message.is_null()) else { return text.len() };
+        let cut = message::cut(text, room);
+        // SAFETY: the caller promises `capacity` octets from `message` on, and what is written, with the NUL, is no more. The text is
+        // this thread's and is not lent to anybody.
+        unsafe {
+            std::ptr::copy_nonoverlapping(cut.as_ptr(), message.cast(), cut.len());
+            message.add(cut.len()).write(0);
+        }
+        text.len()
+    })
+}
+
+/// The octets of a string of C; none where it is NULL.
+unsafe fn text<'a>(string: *const c_char) -> Option<&'a CStr> {
+    if string.is_null() {
+        return None;
+    }
+    // SAFETY: the caller promises a string that ends in a NUL and stays as it is during the call.
+    Some(unsafe { CStr::from_ptr(string) })
+}
+
+/// Stores the outcome of a call: the descriptor in `*fd`, what went wrong for `connie_last_error`.
+unsafe fn conclude(result: Result<std::net::TcpStream, Failed>, fd: *mut c_int) -> c_int {
+    if fd.is_null() {
+        // A connection that is there already is closed.
+        return message::remember(Err(Failed::invalid("there is no place for the descriptor: fd is NULL")));
+    }
+    let (descriptor, error) = match result {
+        Ok(stream) => (stream.into_raw_fd(), message::remember(Ok(()))),
+        Err(failed) => (-1, message::remember(Err(failed))),
+    };
+    // SAFETY: not NULL, and so an int of the caller's.
+    unsafe { fd.write(descriptor) };
+    error
+}

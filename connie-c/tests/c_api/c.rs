@@ -1,0 +1,93 @@
+//! C programs: the example, and one that makes every call that can go wrong.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use connie_tests::lab::in_namespace;
+use connie_tests::skip;
+
+use crate::support::{Folder, PAGE, PORT, World, has, library, passes, root, run, texts};
+
+/// Makes the example as its Makefile does, elsewhere.
+#[track_caller]
+fn make(folder: &Folder) {
+    let source = root().join("examples/c");
+    for file in ["fetch.c", "Makefile"] {
+        std::fs::copy(source.join(file), folder.0.join(file)).expect("a copy of the example");
+    }
+    let mut make = Command::new("make");
+    make.arg("-C").arg(&folder.0).arg(format!("ROOT={}", root().display()));
+    passes(&make.arg(format!("LIBRARY={}", library().display())).output().expect("make"));
+}
+
+/// Compiles calls.c.
+#[track_caller]
+fn compile(folder: &Folder, compiler: &str, standard: &str) -> PathBuf {
+    let program = folder.0.join(compiler);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_api/calls.c");
+    let mut compile = Command::new(compiler);
+    compile.args([standard, "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);
+    if compiler == "c++" {
+        compile.args(["-x", "c++"]);
+    }
+    compile.arg("-I").arg(root().join("connie-c/include")).arg(source);
+    compile.args(["-x", "none", "-L"]).arg(library()).args(["-lconnie", "-o"]).arg(&program);
+    passes(&compile.output().expect("a compiler"));
+    program
+}
+
+#[test]
+fn the_example_fetches_a_page_though_the_first_address_is_dead() {
+    let folder = Folder::new();
+    make(&folder);
+    in_namespace(move |lab| {
+        let Some(_world) = World::set_up(lab) else { return };
+        let port = PORT.to_string();
+        for program in ["fetch", "fetch-static"] {
+            let program = folder.0.join(program);
+            let page = passes(&run(&program, |it| it.args(["many.test", &port, "/"])));
+            assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with(PAGE), "{page}");
+            let addresses = ["name.test", &port, "/", "10.9.0.1", "10.9.0.3", "10.9.0.2"];
+            let page = passes(&run(&program, |it| it.args(addresses)));
+            assert!(page.ends_with(PAGE), "{page}");
+            let refused = run(&program, |it| it.args(["refused.test", &port, "/"]));
+            assert_eq!(refused.status.code(), Some(1));
+            let expected = "fetch: connection refused: could not connect to refused.test port 8080: \
+                            every address failed (10.9.0.3:8080: connection refused)\n";
+            assert_eq!(texts(&refused).1, expected);
+            let usage = run(&program, |it| it.args(["live.test", "http", "/"]));
+            assert_eq!(texts(&usage).1, "fetch: http is no port: give one from 1 to 65535\n");
+        }
+    });
+}
+
+#[test]
+fn every_call_that_can_go_wrong_says_so_and_leaves_nothing_open() {
+    let folder = Folder::new();
+    let programs = [compile(&folder, "cc", "-std=c99"), compile(&folder, "c++", "-std=c++11")];
+    in_namespace(move |lab| {
+        let _folder = folder;
+        let Some(_world) = World::set_up(lab) else { return };
+        for program in programs {
+            assert_eq!(passes(&run(program, |it| it.arg(PORT.to_string()))), "passed\n");
+        }
+    });
+}
+
+#[test]
+fn valgrind_finds_no_fault_in_them() {
+    if !has("valgrind") {
+        return skip("valgrind", "apt-get install valgrind");
+    }
+    let folder = Folder::new();
+    let program = compile(&folder, "cc", "-std=c99");
+    in_namespace(move |lab| {
+        let _folder = folder;
+        let Some(_world) = World::set_up(lab) else { return };
+        let output = run("valgrind", |it| {
+            it.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+            it.arg("--errors-for-leak-kinds=definite,indirect").arg(program).arg(PORT.to_string())
+        });
+        assert_eq!(passes(&output), "passed\n");
+    });
+}

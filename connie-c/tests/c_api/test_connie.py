@@ -1,0 +1,192 @@
+"""The module connie over the hosts of support.rs: run by python.rs."""
+
+import errno
+import http.client
+import os
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import connie
+
+PORT = int(os.environ["PORT"])
+TLS_PORT = int(os.environ["TLS_PORT"])
+PAGE = b"the page\n"
+# More than anything here takes on a busy machine.
+LONG = 20
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Connections(unittest.TestCase):
+    def setUp(self):
+        self.before = descriptors()
+
+    def tearDown(self):
+        self.assertEqual(descriptors(), self.before)
+
+    def get(self, connection):
+        connection.request("GET", "/")
+        page = connection.getresponse().read()
+        connection.close()
+        self.assertEqual(page, PAGE)
+
+    def test_a_connection_is_http_clients(self):
+        connection = connie.HTTPConnection("many.test", PORT, timeout=LONG)
+        self.assertIsInstance(connection, http.client.HTTPConnection)
+        connection.request("GET", "/")
+        self.assertEqual(connection.sock.getpeername(), ("10.9.0.2", PORT))
+        self.assertEqual(connection.sock.gettimeout(), LONG)
+        self.assertTrue(connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        self.assertFalse(connection.sock.get_inheritable())
+        self.assertEqual(connection.getresponse().read(), PAGE)
+        # Kept alive, and opened anew.
+        for _ in range(2):
+            connection.request("GET", "/missing")
+            response = connection.getresponse()
+            self.assertEqual(response.status, 404)
+            response.read()
+            connection.close()
+
+    def test_https(self):
+        context = ssl.create_default_context(cafile=os.environ["AUTHORITY"])
+        self.get(connie.HTTPSConnection("many.test", TLS_PORT, timeout=LONG, context=context))
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.get(connie.HTTPSConnection("live.test", TLS_PORT, timeout=LONG, context=context))
+        opener = connie.build_opener(context=context)
+        with opener.open(f"https://many.test:{TLS_PORT}/", timeout=LONG) as response:
+            self.assertEqual(response.read(), PAGE)
+
+    def test_an_opener_of_urllib(self):
+        with connie.build_opener().open(f"http://many.test:{PORT}/", timeout=LONG) as response:
+            self.assertEqual(response.read(), PAGE)
+        with self.assertRaises(urllib.error.URLError) as caught:
+            connie.build_opener().open(f"http://refused.test:{PORT}/", timeout=LONG)
+        self.assertIsInstance(caught.exception.reason, ConnectionRefusedError)
+
+    def test_a_proxy(self):
+        proxy = urllib.request.ProxyHandler({"http": f"http://many.test:{PORT}"})
+        with connie.build_opener(proxy).open("http://name.test/", timeout=LONG) as response:
+            self.assertEqual(response.read(), PAGE)
+
+    def test_errors_are_the_ones_that_python_raises(self):
+        for host, kind, number in [
+            ("refused.test", ConnectionRefusedError, errno.ECONNREFUSED),
+            ("mixed.test", ConnectionRefusedError, errno.ECONNREFUSED),
+            ("far.test", OSError, errno.EHOSTUNREACH),
+            ("no-such.test", socket.gaierror, socket.EAI_NONAME),
+            ("127.1", OSError, errno.EINVAL),
+            ("", OSError, errno.EINVAL),
+        ]:
+            with self.subTest(host), self.assertRaises(kind) as caught:
+                connie.create_connection((host, PORT), LONG)
+            self.assertEqual(caught.exception.errno, number)
+            self.assertIn(host, caught.exception.strerror)
+
+    def test_a_time_out(self):
+        start = time.monotonic()
+        with self.assertRaises(TimeoutError) as caught:
+            connie.HTTPConnection("dead.test", PORT, timeout=0.25).connect()
+        self.assertGreaterEqual(time.monotonic() - start, 0.249)
+        self.assertEqual(caught.exception.errno, errno.ETIMEDOUT)
+        self.assertIn("10.9.0.1", str(caught.exception))
+        with self.assertRaises(TimeoutError):
+            connie.create_connection(("dead.test", PORT), 1e-9)
+
+    def test_time_outs_are_as_for_socket(self):
+        self.assertIsNone(socket.getdefaulttimeout())
+        for timeout in [(), (None,), (LONG,), (1e9,)]:
+            connected = connie.create_connection(("live.test", PORT), *timeout)
+            self.assertEqual(connected.gettimeout(), timeout[0] if timeout else None)
+            connected.close()
+        socket.setdefaulttimeout(LONG)
+        try:
+            connected = connie.create_connection(("live.test", PORT))
+            self.assertEqual(connected.gettimeout(), LONG)
+            connected.close()
+        finally:
+            socket.setdefaulttimeout(None)
+        for timeout in [0, -1, float("nan")]:
+            with self.assertRaises(ValueError):
+                connie.create_connection(("live.test", PORT), timeout)
+
+    def test_what_the_library_must_not_see(self):
+        with self.assertRaises(ValueError):
+            connie.create_connection(("live.test\0.evil.test", PORT), LONG)
+        for port in [-1, 65536 + PORT]:
+            with self.assertRaises(OverflowError):
+                connie.create_connection(("live.test", port), LONG)
+        with self.assertRaises(OSError):
+            connie.create_connection(("live.test", 0), LONG)
+        with self.assertRaises(ValueError):
+            connie.create_connection(("live.test", PORT), LONG, ("10.9.255.1", 0))
+        with self.assertRaises(UnicodeError):
+            connie.create_connection(("\u00e4" * 100, PORT), LONG)
+        with self.assertRaises(socket.gaierror):
+            connie.create_connection(("b\u00fccher.test", PORT), LONG)
+
+    def test_addresses_that_were_looked_up(self):
+        connected = connie.connect_addresses(["10.9.0.1", "10.9.0.3", "10.9.0.2"], PORT, LONG)
+        self.assertEqual(connected.getpeername(), ("10.9.0.2", PORT))
+        connected.close()
+        with self.assertRaises(OSError) as caught:
+            connie.connect_addresses([], PORT, LONG)
+        self.assertEqual(caught.exception.errno, errno.EINVAL)
+
+    def test_threads_run_beside_a_call(self):
+        ended = []
+        waiting = threading.Thread(target=lambda: ended.append(self.fails("dead.test", 1)), daemon=True)
+        waiting.start()
+        self.get(connie.HTTPConnection("many.test", PORT, timeout=LONG))
+        self.assertEqual(ended, [], "the other call holds up this thread")
+        waiting.join(LONG)
+        self.assertEqual(ended, [True])
+
+    def fails(self, host, timeout):
+        try:
+            connie.create_connection((host, PORT), timeout).close()
+            return False
+        except TimeoutError as error:
+            return host in str(error)
+
+    def test_the_child_of_a_fork_connects(self):
+        # The threads that look names up are the parent's; they wait for more for a second.
+        connie.create_connection(("many.test", PORT), LONG).close()
+        child = os.fork()
+        if child == 0:
+            try:
+                connie.create_connection(("many.test", PORT), LONG).close()
+                os._exit(0)
+            except BaseException as error:
+                print(repr(error), file=sys.stderr, flush=True)
+                os._exit(1)
+        limit = time.monotonic() + 2 * LONG
+        ended, status = 0, None
+        while not ended and time.monotonic() < limit:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.01)
+        self.assertEqual((ended, status), (child, 0))
+
+    def test_the_table_of_errors_is_that_of_the_header(self):
+        with open(os.environ["HEADER"], encoding="utf-8") as file:
+            header = file.read()
+        entries = re.findall(r"/\*\*(.*?)\*/\s+CONNIE_\w+ = (-?\d+),", header, re.S)
+        self.assertEqual(int(entries[0][1]), 0)
+        errors = {int(number): re.search(r"As\s[\s*]*(\w+)", text).group(1) for text, number in entries[1:]}
+        self.assertEqual(sorted(errors), list(range(-len(connie._ERRORS), 0)))
+        for number, name in errors.items():
+            kind, value = connie._ERRORS[-number - 1]
+            module = socket if name.startswith("EAI") else errno
+            self.assertEqual((kind is socket.gaierror, value), (module is socket, getattr(module, name)), name)
+
+
+if __name__ == "__main__":
+    unittest.main()
