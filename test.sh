@@ -50,6 +50,9 @@ packages() {
     # The runtime for components is a package of Python's.
     python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
     command -v cc >/dev/null || need+=(gcc libc6-dev)
+    command -v c++ >/dev/null || need+=(g++)
+    command -v make >/dev/null || need+=(make)
+    command -v cbindgen >/dev/null || need+=(cbindgen)
     command -v tinyproxy >/dev/null || need+=(tinyproxy-bin)
     command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
     [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)

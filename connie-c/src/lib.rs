@@ -14,6 +14,7 @@ mod failure;
 mod message;
 
 use std::ffi::{CStr, c_char, c_int};
+use std::net::TcpStream;
 use std::os::fd::IntoRawFd;
 
 use connie_std::{MAX_DESTINATIONS, Target};
@@ -79,12 +80,12 @@ pub unsafe extern "C" fn connie_connect(
 ) -> c_int {
     // SAFETY: the caller's promises about `host` are those of `text`.
     let host = unsafe { text(host) };
-    let result = host
-        .ok_or_else(|| Failed::invalid("the host is NULL"))
-        .and_then(failure::utf8)
-        .and_then(|host| failure::connect(Target::Host(host, port), port, timeout_ms));
+    let connect = || {
+        let host = failure::utf8(host.ok_or_else(|| Failed::invalid("the host is NULL"))?)?;
+        failure::connect(Target::Host(host, port), port, timeout_ms)
+    };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
-    unsafe { conclude(result, fd) }
+    unsafe { answer(connect, fd) }
 }
 
 /// As `connie_connect`, for a caller that has looked the host up already: tries these addresses, best first.
@@ -106,10 +107,12 @@ pub unsafe extern "C" fn connie_connect_addresses(
             found.push(unsafe { text(*addresses.add(index)) });
         }
     }
-    let result = failure::addresses(&found, port)
-        .and_then(|addresses| failure::connect(Target::Addresses(&addresses), port, timeout_ms));
+    let connect = || {
+        let addresses = failure::addresses(&found, port)?;
+        failure::connect(Target::Addresses(&addresses), port, timeout_ms)
+    };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
-    unsafe { conclude(result, fd) }
+    unsafe { answer(connect, fd) }
 }
 
 /// What an error means, in a few words that never change: "connection refused". The string is never freed and must not be written to.
@@ -148,13 +151,12 @@ unsafe fn text<'a>(string: *const c_char) -> Option<&'a CStr> {
     Some(unsafe { CStr::from_ptr(string) })
 }
 
-/// Stores the outcome of a call: the descriptor in `*fd`, what went wrong for `connie_last_error`.
-unsafe fn conclude(result: Result<std::net::TcpStream, Failed>, fd: *mut c_int) -> c_int {
+/// Connects, and stores the outcome: the descriptor in `*fd`, what went wrong for `connie_last_error`.
+unsafe fn answer(connect: impl FnOnce() -> Result<TcpStream, Failed>, fd: *mut c_int) -> c_int {
     if fd.is_null() {
-        // A connection that is there already is closed.
         return message::remember(Err(Failed::invalid("there is no place for the descriptor: fd is NULL")));
     }
-    let (descriptor, error) = match result {
+    let (descriptor, error) = match connect() {
         Ok(stream) => (stream.into_raw_fd(), message::remember(Ok(()))),
         Err(failed) => (-1, message::remember(Err(failed))),
     };

@@ -27,7 +27,10 @@ pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
 
 /// Lends the last message of this thread.
 pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
-    LAST.try_with(|last| last.try_borrow().map(|last| read(&last)).ok()).ok().flatten().unwrap_or_else(|| read(""))
+    LAST.try_with(|last| last.try_borrow().map(|last| read(&last)).ok())
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| read(""))
 }
 
 /// As much of `text` as `room` octets hold, without a broken character at the end.

@@ -35,7 +35,9 @@ pub fn library() -> &'static Path {
         let this = std::env::current_exe().expect("the path of this test");
         let target = this.ancestors().nth(3).expect("a target directory");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--release", "-p", "connie-c", "--target-dir"]).arg(target);
+        cargo
+            .args(["build", "--quiet", "--locked", "--release", "-p", "connie-c", "--target-dir"])
+            .arg(target);
         passes(&cargo.current_dir(root()).output().expect("cargo"));
         target.join("release")
     })
