@@ -1,5 +1,5 @@
 /*
- * Makes every call of connie.h that can go wrong, and some that must not: calls PORT. Prints "passed", or ends with what is amiss.
+ * Makes every call of connie.h that can go wrong, and some that must not: calls PORT [ROUNDS]. Prints "passed", or ends with what is amiss.
  *
  * The hosts are those of support.rs. Also compiled as C++.
  */
@@ -8,6 +8,7 @@
 #endif
 
 #include <connie.h>
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -26,9 +27,10 @@
 /* More than anything here takes on a busy machine. */
 #define LONG 20000
 #define THREADS 8
-#define ROUNDS 10
 
 static uint16_t port;
+/* Of each thread. */
+static int rounds = 10;
 
 #define EXPECT(condition) ((condition) ? (void)0 : amiss(__LINE__, #condition))
 
@@ -59,12 +61,29 @@ static int64_t milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Says who is at the other end of a connection that should not be. */
+static void show_peer(const char *host, int fd)
+{
+    struct sockaddr_in peer;
+    socklen_t size = sizeof peer;
+    char text[INET_ADDRSTRLEN] = "?";
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0) {
+        perror("getpeername");
+    } else if (peer.sin_family == AF_INET) {
+        inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text);
+    }
+    fprintf(stderr, "%s: descriptor %d leads to %s\n", host, fd, text);
+}
+
 /* The answer of a call that has to fail. */
 static int failure(const char *host, uint16_t to, uint32_t timeout_ms)
 {
     int fd = 77;
     int error = connie_connect(host, to, timeout_ms, &fd);
     char message[512];
+    if (error == CONNIE_OK) {
+        show_peer(host, fd);
+    }
     EXPECT(error != CONNIE_OK);
     EXPECT(fd == -1);
     EXPECT(connie_last_error(message, sizeof message) > 0);
@@ -221,7 +240,7 @@ static void without_descriptors(void)
 static void *many(void *argument)
 {
     (void)argument;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         char message[256];
         EXPECT(failure("refused.test", port, LONG) == CONNIE_REFUSED);
         close(connected("many.test", LONG));
@@ -271,8 +290,11 @@ static void signals(void)
 
 int main(int argc, char **argv)
 {
-    EXPECT(argc == 2);
+    EXPECT(argc == 2 || argc == 3);
     port = (uint16_t)atoi(argv[1]);
+    if (argc == 3) {
+        rounds = atoi(argv[2]);
+    }
     int before = open_descriptors();
     EXPECT(connie_last_error(NULL, 0) == 0);
     arguments();
