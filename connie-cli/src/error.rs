@@ -261,7 +261,7 @@ pub fn without_login(url: &str) -> String {
 }
 
 /// The operating system's words for an error, without the number that std adds.
-fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((reason, _)) => reason.to_owned(),

@@ -19,20 +19,19 @@ mod session;
 mod svg;
 mod terminal;
 mod transfer;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Command};
+use args::Command;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = usage::read().and_then(|line| match line.command {
         Command::Get(mut args) => login::complete(&mut args).and_then(|()| get::run(&args)),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -267,14 +267,14 @@ fn header(text: &str) -> Result<(&str, Option<&str>), Error> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::Command;
+    use crate::usage;
 
     fn get(arguments: &[&str]) -> Get {
-        let words = ["connie", "get", "http://name.test:81/a?b"].iter().chain(arguments);
-        match Cli::try_parse_from(words).unwrap().command {
+        let words: Vec<&str> =
+            ["connie", "get", "http://name.test:81/a?b"].iter().chain(arguments).copied().collect();
+        match usage::parse(&words).unwrap().command {
             Command::Get(args) => *args,
             _ => unreachable!("get was asked for"),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::ordered::{DataArgs, OutputArgs};
-use super::{Limit, Racing, seconds};
+use super::{Limit, Racing, seconds, whole};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +54,7 @@ pub struct Get {
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     pub method: Option<String>,
     /// A header 'Name: value'; 'Name:' leaves one out, 'Name;' sends it empty
-    #[arg(short = 'H', long = "header", value_name = "HEADER", allow_hyphen_values = true)]
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
     #[command(flatten)]
     pub data: DataArgs,
@@ -62,22 +62,22 @@ pub struct Get {
     #[arg(short = 'G', long)]
     pub get: bool,
     /// Send FILE in a PUT, '-' for stdin as it comes; a URL that ends in '/' gets the file's name
-    #[arg(short = 'T', long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(short = 'T', long, value_name = "FILE")]
     pub upload_file: Vec<PathBuf>,
     /// How long a large body waits for the server to ask for it [default: 1]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub expect100_timeout: Option<Limit>,
     /// User-Agent; the empty text leaves it out
-    #[arg(short = 'A', long, value_name = "NAME", allow_hyphen_values = true)]
+    #[arg(short = 'A', long, value_name = "NAME")]
     pub user_agent: Option<String>,
     /// Referer; with ';auto' at its end, redirects bring their own
     #[arg(short = 'e', long, value_name = "URL")]
     pub referer: Option<String>,
     /// Only these bytes: 0-499, 500-, -500
-    #[arg(short = 'r', long, value_name = "RANGE", allow_hyphen_values = true)]
+    #[arg(short = 'r', long, value_name = "RANGE")]
     pub range: Option<String>,
     /// Go on at byte OFFSET; '-' for where the file ends
-    #[arg(short = 'C', long, value_name = "OFFSET", allow_hyphen_values = true, value_parser = continue_at)]
+    #[arg(short = 'C', long, value_name = "OFFSET", value_parser = continue_at)]
     pub continue_at: Option<ContinueAt>,
     /// Have the server compress the body (gzip, deflate), and undo that
     #[cfg(feature = "gzip")]
@@ -93,7 +93,7 @@ pub struct Get {
     #[arg(long)]
     pub location_trusted: bool,
     /// How many redirects to follow; -1 for any number
-    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = redirects)]
     pub max_redirs: i64,
     /// Fail with exit code 22, and without output, where the server's status is 400 or above
     #[arg(short, long, conflicts_with = "fail_with_body")]
@@ -105,7 +105,7 @@ pub struct Get {
     #[arg(long)]
     pub fail_early: bool,
     /// Try up to N times more where a host cannot be resolved or time runs out, and after 408, 429, 500, 502, 503 and 504
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u32>(0, u32::MAX.into()))]
     pub retry: u32,
     /// The pause between tries [default: 1, then twice as long each time]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -191,6 +191,12 @@ pub enum ContinueAt {
     FileEnd,
     /// At this byte.
     Offset(u64),
+}
+
+/// A number of redirects, or -1.
+fn redirects(text: &str) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|number| (-1..=1_000_000).contains(number));
+    number.ok_or_else(|| "give a whole number, or -1 for any number".to_owned())
 }
 
 fn continue_at(text: &str) -> Result<ContinueAt, String> {

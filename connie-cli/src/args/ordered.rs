@@ -94,12 +94,7 @@ impl FromArgMatches for OutputArgs {
 impl Args for DataArgs {
     fn augment_args(command: Command) -> Command {
         let option = |name: &'static str, help: &'static str| {
-            Arg::new(name)
-                .long(name)
-                .value_name("DATA")
-                .help(help)
-                .action(ArgAction::Append)
-                .allow_hyphen_values(true)
+            Arg::new(name).long(name).value_name("DATA").help(help).action(ArgAction::Append)
         };
         command
             .arg(
@@ -147,14 +142,13 @@ fn in_order<T>(items: impl Iterator<Item = (usize, T)>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::args::{Cli, Command, Get};
+    use crate::args::{Command, Get};
+    use crate::usage;
 
     fn get(arguments: &str) -> Get {
-        let words = ["connie", "get"].into_iter().chain(arguments.split_whitespace());
-        match Cli::try_parse_from(words).unwrap().command {
+        let words: Vec<&str> = ["connie", "get"].into_iter().chain(arguments.split_whitespace()).collect();
+        match usage::parse(&words).unwrap().command {
             Command::Get(get) => *get,
             _ => unreachable!("get was asked for"),
         }

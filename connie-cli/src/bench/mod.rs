@@ -7,7 +7,6 @@ mod report;
 mod statistics;
 mod trial;
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use connie_sim::{Ending, Rng};
 use connie_std::web::{Scheme, Url};
 use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
 
-use crate::args::{Limit, resolve, seconds};
+use crate::args::{Limit, resolve, seconds, whole};
 use crate::connect::write_file;
 use crate::error::{Error, code};
 use crate::output::print;
@@ -41,8 +40,8 @@ pub struct Bench {
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
     /// How often each contender connects to each URL [default: 10; with --sim 200]
-    #[arg(long, value_name = "N")]
-    pub rounds: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, u32::MAX.into()))]
+    pub rounds: Option<u32>,
     /// The contenders, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
     pub contenders: Vec<Contender>,
@@ -53,7 +52,7 @@ pub struct Bench {
     #[arg(short = 'm', long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,
     /// How long to leave the servers alone between two rounds [default: 500]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = whole::<u32>(0, u32::MAX.into()))]
     pub pause: Option<u32>,
     /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
     #[arg(long)]
@@ -72,10 +71,10 @@ pub struct Bench {
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
     /// The most connection attempts at the same time, for those that race
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8, value_parser = clap::value_parser!(u8).range(1..=MAX_SOCKETS as i64))]
+    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8, value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
     pub max_sockets: u8,
     /// Draws the order of the trials, the random addresses and the simulated internet
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
     /// Show no progress
     #[arg(short, long)]
@@ -105,9 +104,14 @@ pub fn run(args: &Bench) -> Result<(), Error> {
         write_file(path, Plot(&report))?;
     }
     if args.json {
-        return print(format_args!("{}\n", report.json()));
+        print(format_args!("{}\n", report.json()))?;
+    } else {
+        print(report.table(terminal::width(&std::io::stdout())))?;
     }
-    print(report.table(terminal::width(&std::io::stdout())))
+    if report.trials.iter().all(|trial| trial.result.is_err()) {
+        return Err(Error::new(code::CONNECT, "every trial failed; the report says why"));
+    }
+    Ok(())
 }
 
 impl Bench {
@@ -129,7 +133,7 @@ impl Bench {
 
     fn rounds(&self) -> u32 {
         let default = if self.sim { 200 } else { 10 };
-        self.rounds.map_or(default, NonZeroU32::get)
+        self.rounds.unwrap_or(default)
     }
 
     fn pause(&self) -> Duration {

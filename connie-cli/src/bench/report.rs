@@ -51,6 +51,11 @@ impl Report {
         if contender == Contender::Plain || !self.contenders.contains(&Contender::Plain) {
             return None;
         }
+        let failed = |contender| self.of(site, contender).all(|trial| trial.result.is_err());
+        if failed(contender) && failed(Contender::Plain) {
+            // The ratio of two limits says nothing.
+            return None;
+        }
         // One trial of each in every round.
         let times = self.times(site, contender).into_iter();
         let pairs: Vec<(u64, u64)> = times.zip(self.times(site, Contender::Plain)).collect();
@@ -126,7 +131,8 @@ impl Report {
                 }
             }
             for (reason, count) in reasons {
-                push_cut(text, &format!("  {contender} failed {count} times: {reason}"), width);
+                let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+                push_cut(text, &format!("  {contender} failed {times}: {reason}"), width);
             }
         }
     }
@@ -308,7 +314,7 @@ mod tests {
             ),
             "{table}"
         );
-        assert!(table.contains("  plain failed 1 times: refused, \"again\"\n"), "{table}");
+        assert!(table.contains("  plain failed once: refused, \"again\"\n"), "{table}");
     }
 
     #[test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use connie_core::http::{Host, HttpConnection, HttpError};
-use connie_core::{Config, Families, Instant, RaceStack, Timeline, Waiter};
+use connie_core::{Config, Failure, Families, Instant, RaceStack, Timeline, Waiter};
 use connie_sim::Rng;
 use connie_std::web::Scheme;
-use connie_std::{ConnectError, Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket};
+use connie_std::{
+    ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket,
+};
 
-use crate::error::Error;
+use crate::error::reason;
 
 /// A way to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -202,7 +204,7 @@ fn one_after_the_other(
         failed.sockets += 1;
         match TcpStream::connect_timeout(&destination, left).and_then(OsSocket::try_from) {
             Ok(socket) => return Ok(Arrived { socket, destination, sockets: failed.sockets }),
-            Err(error) => failed.reason = format!("{destination}: {error}"),
+            Err(error) => failed.reason = format!("{destination}: {}", reason(&error)),
         }
     }
     Err(failed)
@@ -248,9 +250,11 @@ fn fetch_over_tls(_: &Site, _: OsSocket, _: &Rules, _: Duration) -> Result<(), S
     Err("this build has no TLS".to_owned())
 }
 
-/// What went wrong, without what to do about it: a bench tries again by itself.
+/// What went wrong, without what to do about it: a bench tries again by itself. Where every address has failed, how the first did.
 fn first_line(error: &ConnectError) -> String {
-    Error::from(error).lines.into_iter().next().unwrap_or_default()
+    let all_failed = matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _));
+    let address = if all_failed { error.addresses().next() } else { None };
+    address.unwrap_or_else(|| error.to_string())
 }
 
 fn exchange<S: RaceStack>(

@@ -1,6 +1,6 @@
 //! `connie bench`: the contenders beside each other, on loopback and on the simulated internet.
 
-use connie_tests::servers::{Authority, BlackHole, TlsServer};
+use connie_tests::servers::{Authority, BlackHole, TlsServer, closed_port};
 use serde_json::Value;
 
 use crate::server::Server;
@@ -61,7 +61,7 @@ fn pages_come_over_tls_too() {
     let bench = ["bench", "--json", "--mode", "get", "--rounds", "1", &url];
     let report = connie(bench.iter().chain(&["--cacert", file.path().to_str().unwrap()])).exits(0).json();
     assert!(report["trials"].as_array().unwrap().iter().all(|trial| trial["error"].is_null()), "{report}");
-    let distrustful = connie(bench).exits(0).json();
+    let distrustful = connie(bench).exits(7).json();
     assert_eq!(figures(&distrustful, "connie")["failures"], 1, "{distrustful}");
 }
 
@@ -96,6 +96,17 @@ fn files_hold_every_trial() {
     let svg = std::fs::read_to_string(&svg).unwrap();
     let marks = svg.matches(" dot\"").count() + svg.matches(" cross\"").count();
     assert_eq!(marks, 5 * 3 * 2);
+}
+
+#[test]
+fn a_bench_that_reached_nobody_says_why_and_fails() {
+    let closed = closed_port([127, 0, 0, 1].into());
+    let url = format!("http://{}/", closed.address());
+    let ran = connie(["bench", "--rounds", "1", "--contenders", "connie,plain", &url]);
+    let table = ran.exits(7).says("every trial failed").says_lines(1).out();
+    let why = table.lines().filter(|line| line.to_lowercase().ends_with(": connection refused")).count();
+    assert_eq!(why, 2, "{table}");
+    assert!(!table.contains("of plain's time"), "{table}");
 }
 
 #[test]

@@ -25,9 +25,9 @@ fn code_1_is_a_scheme_that_is_not_spoken() {
 #[test]
 fn code_2_is_a_command_line_that_makes_no_sense() {
     let refuses = |arguments: &[&str], part: &str| {
-        connie(arguments).exits(2).prints("").says(part);
+        connie(arguments).exits(2).prints("").says(part).says_lines(1);
     };
-    refuses(&[], "Usage");
+    connie([""; 0]).exits(2).prints("").says("Usage");
     refuses(&["get"], "<URL>");
     refuses(&["fly"], "fly");
     refuses(&["get", "http://h/", "--no-such-option"], "--no-such-option");
@@ -40,8 +40,10 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--resolve", "h:80"], "HOST:PORT:ADDR");
     refuses(&["get", "http://h/", "--resolve", "h:80:name"], "not an IP address");
     refuses(&["get", "http://h/", "--max-time", "soon"], "seconds");
-    refuses(&["get", "http://h/", "--max-sockets", "0"], "0");
-    refuses(&["get", "http://h/", "--patience", "1"], "1");
+    refuses(&["get", "http://h/", "--max-time", "-1"], "seconds");
+    refuses(&["get", "http://h/", "--max-sockets", "0"], "from 1 to 64");
+    refuses(&["get", "http://h/", "--patience", "1"], "from 10 to 600000");
+    refuses(&["race", "h:1", "h:2"], "connie race --help");
     refuses(&["get", "http://h/", "--pacing", "quick"], "all-at-once");
 }
 

@@ -192,7 +192,7 @@ impl HttpError {
             }
             HttpError::InvalidHost => "the host is neither a name nor an address",
             HttpError::InvalidHeaderName => "a header name is not a token",
-            HttpError::InvalidHeaderValue => "a header value holds a control",
+            HttpError::InvalidHeaderValue => "a header value holds a control character",
             HttpError::ReservedHeader => {
                 "Host, Content-Length and Transfer-Encoding are written by the connection"
             }

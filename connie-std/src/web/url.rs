@@ -253,9 +253,15 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));
     }
+    if text.is_empty() || text.starts_with(':') {
+        return malformed(format!("{text:?} has no host: give one before the port, such as example.org:80"));
+    }
     match split_authority(text)? {
         (host, Some(port)) => Ok((host, port)),
-        (host, None) => malformed(format!("{text:?} has no port: give {host}:80 or the like")),
+        (_, None) => {
+            let host = text.trim_end_matches(':');
+            malformed(format!("{text:?} has no port: give {host}:80 or the like"))
+        }
     }
 }
 
@@ -378,7 +384,7 @@ fn parse_port(text: &str) -> Result<Option<u16>, UrlError> {
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
-        Ok(0) => malformed("nothing can be fetched from port 0: give one from 1 to 65535"),
+        Ok(0) => malformed("no server can have port 0: give one from 1 to 65535"),
         Ok(port) if digits => Ok(Some(port)),
         _ => malformed(format!("{text:?} is not a port: give a number from 1 to 65535")),
     }
@@ -835,5 +841,12 @@ mod tests {
         {
             assert!(matches!(parse_host_port(text), Err(UrlError::Malformed(_))), "{text}");
         }
+        let advises = |text: &str, part: &str| {
+            let error = parse_host_port(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        advises("[::1]", "give [::1]:80");
+        advises("h:", "give h:80");
+        advises(":80", "\":80\" has no host");
     }
 }

@@ -1,0 +1,129 @@
+//! The command line, read as curl reads one, and what is wrong with it in one line.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::args::Cli;
+use crate::error::Error;
+
+/// The command line of this process. Where help or the version was asked for, prints that and ends the process.
+pub fn read() -> Result<Cli, Error> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    parse(&words).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        _ => Error::usage(one_line(&error, &words)),
+    })
+}
+
+/// The command line that these words are, the program's name first.
+pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(words.iter().cloned())?)
+}
+
+/// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
+/// number that is wrong, and not an option `-1`.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|argument| {
+            // A flag with a place in the order (-O) is a list of values that takes none.
+            let values = argument.get_num_args().is_none_or(|count| count.takes_values());
+            let option = !argument.is_positional() && argument.get_action().takes_values() && values;
+            if option { argument.allow_hyphen_values(true) } else { argument }
+        })
+    })
+}
+
+/// clap's words in one line, without the usage, which `--help` has in full.
+fn one_line(error: &clap::Error, words: &[OsString]) -> String {
+    let text = error.to_string();
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {
+        // That a value may follow `--` helps only those who meant a value.
+        if part.is_empty() || part.contains("to pass '") || part.starts_with("For more information") {
+            continue;
+        }
+        let (between, part) = match part.strip_prefix("tip: ") {
+            Some(tip) => ("; ", tip),
+            None => (" ", part.strip_prefix("error: ").unwrap_or(part)),
+        };
+        line.push_str(if line.is_empty() { "" } else { between });
+        line.push_str(part);
+    }
+    let command = command();
+    let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
+    let name = subcommand.map_or(String::new(), |subcommand| format!(" {}", subcommand.get_name()));
+    format!("{line}; see connie{name} --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refuses(arguments: &str, expected: &str) {
+        let words: Vec<OsString> = format!("connie {arguments}").split(' ').map(OsString::from).collect();
+        let error = parse(&words).expect_err("this is no command line");
+        assert_eq!(one_line(&error, &words), expected);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_takes_one_line() {
+        refuses("get", "the following required arguments were not provided: <URL>...; see connie get --help");
+        refuses("get -w x h", "unexpected argument '-w' found; see connie get --help");
+        refuses(
+            "rac",
+            "unrecognized subcommand 'rac'; a similar subcommand exists: 'race'; see connie --help",
+        );
+        refuses(
+            "race --pacing fast h:1",
+            "invalid value 'fast' for '--pacing <PACING>' [possible values: all-at-once, staggered, one-by-one]; \
+             see connie race --help",
+        );
+        refuses(
+            "get -o",
+            "a value is required for '--output <FILE>' but none was supplied; see connie get --help",
+        );
+        refuses(
+            "bench --sim h",
+            "the argument '--sim' cannot be used with '[URL]...'; see connie bench --help",
+        );
+    }
+
+    #[test]
+    fn a_value_may_begin_with_a_hyphen() {
+        let seconds = "give seconds, such as 10 or 0.5; see connie get --help";
+        refuses("get h -m -1", &format!("invalid value '-1' for '--max-time <SECONDS>': {seconds}"));
+        refuses("get h -m -s", &format!("invalid value '-s' for '--max-time <SECONDS>': {seconds}"));
+        let words = "connie get -d -x -o -y -u -:z h".split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(parse(&words).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_is_none_says_which_ones_are() {
+        let refuses = |arguments: &str, reason: &str| {
+            let words: Vec<_> = format!("connie {arguments}").split(' ').map(OsString::from).collect();
+            let line = one_line(&parse(&words).expect_err("this is no number"), &words);
+            assert!(line.contains(reason), "{line}");
+        };
+        refuses(
+            "race --max-sockets 65 h:1",
+            "'65' for '--max-sockets <N>': give a whole number from 1 to 64;",
+        );
+        refuses("race --max-sockets many h:1", "give a whole number from 1 to 64;");
+        refuses("race --patience 1.5 h:1", "give a whole number from 10 to 600000;");
+        refuses("get --retry -1 h", "give a whole number;");
+        refuses("get --retry 99999999999 h", "give a whole number up to 4294967295;");
+        refuses("get --max-redirs -2 h", "give a whole number, or -1 for any number;");
+        refuses("bench --rounds 0 h", "give a whole number from 1;");
+        refuses("demo --seed x", "give a whole number;");
+    }
+}
