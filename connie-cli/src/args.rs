@@ -3,16 +3,22 @@
 mod get;
 mod ordered;
 
+#[cfg(feature = "dns")]
 use std::cell::OnceCell;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+#[cfg(feature = "dns")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(not(target_os = "wasi"))]
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
+#[cfg(feature = "dns")]
 use connie_std::dns::{self, Dns, HttpsRecords};
+#[cfg(feature = "dns")]
 use connie_std::resolve::Resolver;
 use connie_std::{MAX_SOCKETS, Options, Override};
 
@@ -57,6 +63,7 @@ pub enum Command {
     /// A race over a simulated internet; needs no network
     Demo(Demo),
     /// connie beside plain serial connect and Happy Eyeballs
+    #[cfg(not(target_os = "wasi"))]
     Bench(Bench),
 }
 
@@ -103,9 +110,11 @@ pub struct Racing {
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
     /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in turn
+    #[cfg(feature = "dns")]
     #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,
     /// What these make, which keeps what it has learnt from one connection to the next.
+    #[cfg(feature = "dns")]
     #[arg(skip)]
     dns: OnceCell<Dns>,
     /// Give the race up after SECONDS [default: 300]
@@ -176,6 +185,7 @@ impl Racing {
         };
         Options {
             race,
+            #[cfg(feature = "dns")]
             resolver: self.resolver(HttpsRecords::default()),
             overrides: self.resolve.clone(),
             ..defaults
@@ -183,6 +193,7 @@ impl Racing {
     }
 
     /// Where addresses come from, with the records of HTTPS servers asked for as `records` says.
+    #[cfg(feature = "dns")]
     pub fn resolver(&self, records: HttpsRecords) -> Resolver {
         match &*self.dns_server {
             [] => Resolver::System,
@@ -239,6 +250,7 @@ pub fn seconds(text: &str) -> Result<Limit, String> {
 }
 
 /// The address of a name server.
+#[cfg(feature = "dns")]
 fn dns_server(text: &str) -> Result<SocketAddr, String> {
     dns::parse_server(text).ok_or_else(|| {
         "give the address of a name server, such as 192.0.2.53 or [2001:db8::53]:5353".to_owned()

@@ -92,8 +92,15 @@ impl Raced {
     }
 
     /// A line for each service record that was met.
+    #[cfg(feature = "dns")]
     pub fn services(&self) -> impl Iterator<Item = String> {
         self.report.iter().flat_map(|report| report.services()).map(ToString::to_string)
+    }
+
+    /// Only name servers that are asked directly tell such records.
+    #[cfg(not(feature = "dns"))]
+    pub fn services(&self) -> impl Iterator<Item = String> {
+        std::iter::empty()
     }
 
     /// The race as the object that `race --json` prints.
@@ -124,8 +131,19 @@ impl Raced {
     #[allow(clippy::disallowed_methods, reason = "the program names its sessions by the time of day")]
     fn session(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        format!("{}-{}", now.as_micros(), std::process::id())
+        format!("{}-{}", now.as_micros(), process_id())
     }
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// std panics when it is asked. A component has no number, and starts no second race within a microsecond.
+#[cfg(target_os = "wasi")]
+fn process_id() -> u32 {
+    0
 }
 
 pub fn write_file(path: &Path, content: impl fmt::Display) -> Result<(), Error> {

@@ -115,9 +115,12 @@ impl Error {
     /// Prints the lines on stderr.
     pub fn report(&self) {
         let mut stderr = io::stderr().lock();
+        // WASI 0.2 knows two exit codes, success and failure. There the code stands before the line, as it does for curl.
+        let mut code = if cfg!(target_os = "wasi") { format!("({}) ", self.code) } else { String::new() };
         for line in &self.lines {
             // Without a stderr there is nobody to tell; the exit code remains.
-            let _ = writeln!(stderr, "connie: {line}");
+            let _ = writeln!(stderr, "connie: {code}{line}");
+            code.clear();
         }
     }
 }

@@ -3,6 +3,8 @@
 //! It exits with curl's codes, and says what is wrong in a line on stderr that begins with `connie:`.
 
 mod args;
+// It sets connie beside what std does, which on WASI is not sound.
+#[cfg(not(target_os = "wasi"))]
 mod bench;
 mod body;
 mod connect;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Get(mut args) => login::complete(&mut args).and_then(|()| get::run(&args)),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
+        #[cfg(not(target_os = "wasi"))]
         Command::Bench(args) => bench::run(&args),
     });
     match result {

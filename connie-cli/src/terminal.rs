@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::IsTerminal;
-#[cfg(unix)]
+#[cfg(not(windows))]
 use std::os::fd::AsFd as Handle;
 #[cfg(windows)]
 use std::os::windows::io::AsHandle as Handle;
@@ -21,7 +21,7 @@ fn columns(stream: &impl Handle) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-#[cfg(windows)]
+#[cfg(not(unix))]
 fn columns(_: &impl Handle) -> Option<usize> {
     None
 }

@@ -1,7 +1,7 @@
 //! `connect`: from a host and a port to the connection that won.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::task::Poll;
 
@@ -11,7 +11,7 @@ use crate::budget::{Holder, Share, SocketBudget};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
 use crate::resolve::{Resolver, Start};
-use crate::socket::{OsSocket, OsStack};
+use crate::socket::{OsSocket, OsStack, TcpStream, blocking};
 use crate::target::Target;
 use crate::wait::{Canceler, OsWaiter};
 
@@ -196,7 +196,7 @@ pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<C
     let (socket, destination, report) = connect_socket(target, options)?;
     let (stream, share) = socket.into_parts();
     let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
-    match stream.and_then(|stream| stream.set_nonblocking(false).map(|()| stream)) {
+    match stream.and_then(blocking) {
         Ok(stream) => Ok(Connected { stream, destination, report, _share: share }),
         Err(error) => Err(failed(target, ConnectErrorKind::Socket(error))),
     }

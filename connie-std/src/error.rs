@@ -1,109 +1,14 @@
-//! What can go wrong: with one socket, and with a whole `connect`.
+//! What can go wrong with a whole `connect`.
 
 use std::fmt;
 use std::io;
 
 use connie_core::race::Destination;
 use connie_core::resolution::{HostError, QueryError};
-use connie_core::stack::{TcpError, TcpErrorKind};
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
-use rustix::io::Errno;
 
+use crate::os_error::{describe, kind_of};
 use crate::report::{FailedQuery, Report};
-
-/// An error of one of the operating system's sockets.
-#[derive(Debug)]
-pub struct OsError {
-    error: io::Error,
-    /// Whether it came of binding the socket to the source address that the program asked for.
-    of_source: bool,
-}
-
-impl OsError {
-    /// The error as the operating system gave it.
-    #[must_use]
-    pub fn as_io(&self) -> &io::Error {
-        &self.error
-    }
-
-    /// The source address that the program asked for could not be had.
-    pub(crate) fn of_source(errno: Errno) -> Self {
-        OsError { error: errno.into(), of_source: true }
-    }
-
-    /// What it means to a race.
-    #[must_use]
-    pub fn attempt_error(&self) -> AttemptError {
-        // Windows counts its socket errors from 10000.
-        let code = self.error.raw_os_error().unwrap_or(0) % 10_000;
-        let other = AttemptError::Other(u8::try_from(code).unwrap_or(0));
-        match Errno::from_io_error(&self.error) {
-            // Nothing about the destination: the program asked for an address that this machine does not have.
-            Some(Errno::ADDRNOTAVAIL) if self.of_source => other,
-            Some(Errno::CONNREFUSED) => AttemptError::Refused,
-            // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of a router's
-            // "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there is no source address
-            // for the destination. A local firewall's rule can show as EPERM, below.
-            Some(
-                Errno::NETUNREACH
-                | Errno::HOSTUNREACH
-                | Errno::HOSTDOWN
-                | Errno::ACCESS
-                | Errno::ADDRNOTAVAIL
-                | Errno::AFNOSUPPORT,
-            ) => AttemptError::Unreachable,
-            Some(Errno::TIMEDOUT) => AttemptError::TimedOut,
-            Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptError::Reset,
-            Some(Errno::MFILE | Errno::NOBUFS) => AttemptError::OutOfSockets,
-            #[cfg(unix)]
-            Some(Errno::NFILE | Errno::NOMEM) => AttemptError::OutOfSockets,
-            #[cfg(unix)]
-            Some(Errno::PERM) => AttemptError::Unreachable,
-            Some(Errno::NETDOWN) => AttemptError::StackGone,
-            _ => other,
-        }
-    }
-}
-
-impl From<io::Error> for OsError {
-    fn from(error: io::Error) -> Self {
-        OsError { error, of_source: false }
-    }
-}
-
-impl From<Errno> for OsError {
-    fn from(errno: Errno) -> Self {
-        io::Error::from(errno).into()
-    }
-}
-
-impl From<OsError> for io::Error {
-    fn from(error: OsError) -> Self {
-        error.error
-    }
-}
-
-impl TcpError for OsError {
-    fn kind(&self) -> TcpErrorKind {
-        match self.error.kind() {
-            // Not a reset: that is no end of what the peer had to say, and a body that it cuts short must not pass for whole.
-            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => TcpErrorKind::PipeClosed,
-            _ => TcpErrorKind::Other,
-        }
-    }
-}
-
-impl fmt::Display for OsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for OsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
@@ -256,23 +161,6 @@ fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
     }
 }
 
-/// The error in the operating system's words where there are any.
-fn describe(error: AttemptError) -> String {
-    match error {
-        other if other == OsError::of_source(Errno::ADDRNOTAVAIL).attempt_error() => {
-            "this machine does not have the source address that was asked for".to_owned()
-        }
-        AttemptError::Other(code @ 1..) => os_error(code).to_string(),
-        other => other.to_string(),
-    }
-}
-
-/// The operating system's error behind [`AttemptError::Other`].
-fn os_error(code: u8) -> io::Error {
-    // Windows counts its socket errors from 10000.
-    io::Error::from_raw_os_error(i32::from(code) + if cfg!(windows) { 10_000 } else { 0 })
-}
-
 impl fmt::Display for ConnectError {
     /// One line that names the host and the reason, without the single addresses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -408,7 +296,7 @@ fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
         Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
         Some(AttemptError::Tls(TlsFailure::ClosedEarly)) => io::ErrorKind::UnexpectedEof,
         Some(AttemptError::Tls(_)) => io::ErrorKind::InvalidData,
-        Some(AttemptError::Other(code @ 1..)) => os_error(code).kind(),
+        Some(AttemptError::Other(code @ 1..)) => kind_of(code),
         _ => io::ErrorKind::Other,
     }
 }

@@ -33,6 +33,13 @@
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
 //! parts, for a program that drives the [core] itself.
 //!
+//! # In a WebAssembly component
+//!
+//! On WASI 0.2 (`wasm32-wasip2`) the same functions run over `connie-wasi`, with names from the runtime. Leave the features `getaddrinfo`,
+//! `tls`, `dns` and `ureq` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
+//! loser whose handshake is complete is closed in order, since WASI cannot reset; and there is no other thread, so that a
+//! [`Canceler`] is looked at between two waits.
+//!
 //! # What it promises
 //!
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says, and needs no
@@ -47,31 +54,45 @@
 // docs.rs says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(
+    target_os = "wasi",
+    any(feature = "tls", feature = "dns", feature = "getaddrinfo", feature = "ureq")
+))]
+compile_error!(
+    "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
+);
+
 mod budget;
 mod connect;
 #[cfg(feature = "dns")]
 pub mod dns;
+#[cfg(not(target_os = "wasi"))]
 mod doorbell;
 mod error;
 pub mod http;
+#[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
+mod os_error;
 mod report;
 pub mod resolve;
+#[cfg_attr(target_os = "wasi", path = "wasi/socket.rs")]
 mod socket;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "ureq")]
 pub mod ureq;
+#[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 pub mod web;
 
 pub use budget::SocketBudget;
 pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;
-pub use error::{ConnectError, ConnectErrorKind, OsError};
+pub use error::{ConnectError, ConnectErrorKind};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
+pub use os_error::OsError;
 pub use report::{FailedQuery, Report};
 pub use socket::{OsSocket, OsStack};
 pub use target::Target;

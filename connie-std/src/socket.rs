@@ -1,7 +1,8 @@
 //! The operating system's TCP sockets as a stack that a race can run on.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+pub(crate) use std::net::TcpStream;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::budget::{Holder, Share};
-use crate::error::OsError;
+use crate::os_error::OsError;
 use crate::wait::{Pollable, Sought};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
@@ -233,6 +234,11 @@ impl RaceStack for OsStack {
         }
         drop(socket);
     }
+}
+
+/// The stream as one that blocks.
+pub(crate) fn blocking(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(false).map(|()| stream)
 }
 
 /// Runs a read or write again when a signal has interrupted it.

@@ -12,7 +12,7 @@ use connie_core::{AttemptError, Config, Connection, Connector, Failure, Family, 
 use crate::error::describe;
 use crate::lookup::{LookupError, LookupEvent, NameLookup};
 use crate::socket::{WasiSocket, WasiStack};
-use crate::stream::TcpStream;
+use crate::stream::{Connected, TcpStream};
 use crate::wait::WasiWaiter;
 
 /// How many addresses of one host a [`connect`] considers.
@@ -41,17 +41,17 @@ type Racer = Connector<WasiStack, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
 /// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 /// let mut page = String::new();
 /// stream.read_to_string(&mut page)?;
-/// println!("{} won:\n{}", stream.destination(), stream.report().timeline().waterfall(80, Default::default()));
+/// println!("{} won:\n{}", stream.destination(), stream.timeline().waterfall(80, Default::default()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
-pub fn connect(host: &str, port: u16, config: &Config) -> Result<TcpStream, ConnectError> {
+pub fn connect(host: &str, port: u16, config: &Config) -> Result<Connected, ConnectError> {
     let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
     let Won { socket, destination, report } = connect_with(&mut stack, &mut waiter, host, port, config)?;
-    Ok(TcpStream::new(stack, waiter, socket, destination, report))
+    Ok(Connected::new(TcpStream::new(socket, waiter), destination, report))
 }
 
 /// As [`connect`], with a stack and a waiter of the caller's: one that [can be canceled](WasiWaiter::cancel_when), say. The winner stays a

@@ -27,7 +27,7 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`connect()`] | looks a name up, races, and hands the winner over as a [`TcpStream`] that blocks |
+//! | [`connect()`] | looks a name up, races, and hands the winner over as a stream that blocks ([`Connected`]) |
 //! | [`http`] | HTTP/1.1 on the winner |
 //! | [`WasiStack`], [`WasiWaiter`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
 //! | [`NameLookup`] | names, by the runtime, beside a race |
@@ -92,5 +92,5 @@ pub use error::{Error, describe};
 pub use http::HttpConnection;
 pub use lookup::{LookupError, LookupEvent, NameLookup};
 pub use socket::{LINGER, WasiSocket, WasiStack};
-pub use stream::TcpStream;
+pub use stream::{Connected, TcpStream};
 pub use wait::{PollSet, WasiClock, WasiWaiter};

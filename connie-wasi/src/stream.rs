@@ -1,10 +1,11 @@
 //! The connection that won, as a stream that blocks.
 
 use core::net::SocketAddr;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{Instant, Interest, Waiter, Wake, Watched};
+use connie_core::{Instant, Interest, Timeline, Waiter, Wake, Watched};
 use wasip2::sockets::tcp::ShutdownType;
 
 use crate::connect::Report;
@@ -12,29 +13,17 @@ use crate::error::Error;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
 
-/// A connection that won its race, as a stream that blocks. Dropping it closes it; what was written is still delivered.
-///
-/// With the feature `std` it is a [`std::io::Read`] and a [`std::io::Write`].
+/// A connection that won its race. Derefs to the stream.
 #[derive(Debug)]
-pub struct TcpStream {
-    /// Dropped before the stack and what cancels.
-    socket: WasiSocket,
-    stack: WasiStack,
-    waiter: WasiWaiter,
+pub struct Connected {
+    stream: TcpStream,
     destination: SocketAddr,
     report: Report,
-    timeout: Option<Duration>,
 }
 
-impl TcpStream {
-    pub(crate) fn new(
-        stack: WasiStack,
-        waiter: WasiWaiter,
-        socket: WasiSocket,
-        destination: SocketAddr,
-        report: Report,
-    ) -> Self {
-        TcpStream { socket, stack, waiter, destination, report, timeout: None }
+impl Connected {
+    pub(crate) fn new(stream: TcpStream, destination: SocketAddr, report: Report) -> Self {
+        Connected { stream, destination, report }
     }
 
     /// Where it leads.
@@ -45,8 +34,57 @@ impl TcpStream {
 
     /// What the race did.
     #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.report
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.report.timeline()
+    }
+
+    /// The stream alone.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl Deref for Connected {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl DerefMut for Connected {
+    fn deref_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+}
+
+/// A connection as a stream that blocks. Dropping it closes it; what was written is still delivered.
+///
+/// With the feature `std` it is a [`std::io::Read`] and a [`std::io::Write`].
+#[derive(Debug)]
+pub struct TcpStream {
+    /// Dropped before the stack and what cancels.
+    socket: WasiSocket,
+    stack: WasiStack,
+    waiter: WasiWaiter,
+    timeout: Option<Duration>,
+}
+
+impl TcpStream {
+    /// `socket`, which is connected, as a stream that waits with `waiter`.
+    #[must_use]
+    pub fn new(socket: WasiSocket, waiter: WasiWaiter) -> Self {
+        TcpStream { socket, stack: WasiStack::default(), waiter, timeout: None }
+    }
+
+    /// Where it leads.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime says.
+    pub fn peer_address(&self) -> Result<SocketAddr, Error> {
+        self.socket.peer_address()
     }
 
     /// The longest time that one call waits, beyond which it is [`Error::TimedOut`]. Default: for ever.
@@ -59,7 +97,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`Error::Stream`] where the connection broke, [`Error::TimedOut`].
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         self.retry(Interest::Receive, |stack, socket| stack.receive(socket, buffer))
     }
 
@@ -68,19 +106,19 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`Error::Stream`] where the connection broke, [`Error::Closed`], [`Error::TimedOut`].
-    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+    pub fn send(&mut self, data: &[u8]) -> Result<usize, Error> {
         if data.is_empty() {
             return Ok(0);
         }
         self.retry(Interest::Send, |stack, socket| stack.send(socket, data))
     }
 
-    /// Waits until all that was written has left the runtime.
+    /// Waits until all that was sent has left the runtime.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
-    pub fn flush(&mut self) -> Result<(), Error> {
+    /// As [`send`](Self::send).
+    pub fn drain(&mut self) -> Result<(), Error> {
         self.retry(Interest::Send, |_, socket| match socket.is_flushed()? {
             true => Ok(()),
             false => Err(nb::Error::WouldBlock),
@@ -96,11 +134,10 @@ impl TcpStream {
         self.socket.shutdown(sides)
     }
 
-    /// The parts, for a program that goes on with the core.
+    /// The socket, for a program that goes on with the core.
     #[must_use]
-    pub fn into_parts(mut self) -> (WasiStack, WasiWaiter, WasiSocket) {
-        let socket = core::mem::take(&mut self.socket);
-        (core::mem::take(&mut self.stack), core::mem::take(&mut self.waiter), socket)
+    pub fn into_socket(mut self) -> WasiSocket {
+        core::mem::take(&mut self.socket)
     }
 
     fn retry<T>(
@@ -137,22 +174,38 @@ impl Drop for TcpStream {
 mod io {
     use std::io::{self, ErrorKind, Read, Write};
 
-    use super::TcpStream;
+    use super::{Connected, TcpStream};
     use crate::error::Error;
 
     impl Read for TcpStream {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            Ok(TcpStream::read(self, buffer)?)
+            Ok(self.receive(buffer)?)
         }
     }
 
     impl Write for TcpStream {
         fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-            Ok(TcpStream::write(self, data)?)
+            Ok(self.send(data)?)
         }
 
         fn flush(&mut self) -> io::Result<()> {
-            Ok(TcpStream::flush(self)?)
+            Ok(self.drain()?)
+        }
+    }
+
+    impl Read for Connected {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(self.receive(buffer)?)
+        }
+    }
+
+    impl Write for Connected {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            Ok(self.send(data)?)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(self.drain()?)
         }
     }
 

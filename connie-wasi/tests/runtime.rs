@@ -307,7 +307,7 @@ fn a_side_that_is_shut_down_is_the_end_for_the_peer() {
     let mut stream = connect("127.0.0.1", address.port(), &within(LONG)).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     stream.write_all(b"all").unwrap();
-    Write::flush(&mut stream).unwrap();
+    stream.flush().unwrap();
     stream.shutdown(ShutdownType::Send).unwrap();
     let mut heard = String::new();
     peer.read_to_string(&mut heard).unwrap();
@@ -327,7 +327,7 @@ fn a_silent_peer_is_waited_for_as_long_as_allowed() {
     let _peer = listener.accept().unwrap();
     stream.set_timeout(Some(ms(30)));
     let clock = WasiClock::start();
-    assert_eq!(stream.read(&mut [0; 1]), Err(Error::TimedOut));
+    assert_eq!(stream.receive(&mut [0; 1]), Err(Error::TimedOut));
     assert!(clock.now() >= Instant::from_millis(30));
 }
 

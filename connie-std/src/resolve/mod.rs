@@ -69,6 +69,7 @@ mod names;
 mod order;
 #[cfg(feature = "dns")]
 mod service;
+#[cfg_attr(target_os = "wasi", path = "../wasi/resolver.rs")]
 mod system;
 
 use std::fmt;
@@ -78,6 +79,9 @@ use std::time::Duration;
 
 use connie_core::resolution::QueryError;
 use connie_core::{Families, Family, Instant};
+#[cfg(target_os = "wasi")]
+use connie_wasi::wasip2::io::poll::Pollable;
+#[cfg(not(target_os = "wasi"))]
 use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::wait::OsClock;
@@ -87,7 +91,9 @@ pub(crate) use names::Start;
 pub(crate) use names::in_zone;
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
-pub use system::{MAX_THREADS, SystemResolver};
+#[cfg(not(target_os = "wasi"))]
+pub use system::MAX_THREADS;
+pub use system::SystemResolver;
 
 /// A resolver: something that can begin to look a host's name up.
 ///
@@ -199,16 +205,29 @@ impl std::error::Error for LookupError {
 /// The descriptors that a look-up waits for.
 #[derive(Debug, Default)]
 pub struct Watch<'a> {
+    #[cfg(not(target_os = "wasi"))]
     pub(crate) entries: Vec<(BorrowedFd<'a>, Readiness)>,
+    #[cfg(target_os = "wasi")]
+    pub(crate) entries: Vec<&'a Pollable>,
 }
 
 /// What is waited for on a descriptor.
+#[cfg(not(target_os = "wasi"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readiness {
     Read,
     Write,
 }
 
+#[cfg(target_os = "wasi")]
+impl<'a> Watch<'a> {
+    /// Wake when `pollable` is ready.
+    pub fn pollable(&mut self, pollable: &'a Pollable) {
+        self.entries.push(pollable);
+    }
+}
+
+#[cfg(not(target_os = "wasi"))]
 impl<'a> Watch<'a> {
     /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
     pub fn read(&mut self, source: &'a impl AsFd) {

@@ -4,9 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use connie_core::Family;
 use connie_core::resolution::selection::{Candidate, DEFAULT_POLICY, Route, sort};
+#[cfg(not(target_os = "wasi"))]
 use rustix::io::Errno;
+#[cfg(not(target_os = "wasi"))]
 use rustix::net::{AddressFamily, SocketType};
 
+#[cfg(not(target_os = "wasi"))]
 use crate::socket::open;
 
 /// Where connections come from, where the program has a say.
@@ -44,26 +47,59 @@ pub(super) fn has_route(family: Family) -> bool {
 
 /// How the host would send to `address`. A UDP socket that is connected to it knows, and nothing is sent.
 fn route(address: &SocketAddr) -> Route {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let connected = || {
-        let socket = open(family, SocketType::DGRAM)?;
-        // Some systems take no port 0; 9 is for what is thrown away.
-        rustix::net::connect(&socket, &SocketAddr::new(address.ip(), address.port().max(9)))?;
-        SocketAddr::try_from(rustix::net::getsockname(&socket)?)
-    };
-    match connected() {
+    // Some systems take no port 0; 9 is for what is thrown away.
+    match source(SocketAddr::new(address.ip(), address.port().max(9))) {
         Ok(source) => Route::from_source(source.ip()),
-        Err(
-            Errno::NETUNREACH
+        Err(error) if is_unreachable(&error) => Route::Unreachable,
+        // No descriptor to spare, or a firewall's word: it says nothing about the way.
+        Err(_) => Route::Unknown,
+    }
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn source(address: SocketAddr) -> Result<SocketAddr, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = open(family, SocketType::DGRAM)?;
+    rustix::net::connect(&socket, &address)?;
+    SocketAddr::try_from(rustix::net::getsockname(&socket)?)
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn is_unreachable(error: &Errno) -> bool {
+    matches!(
+        *error,
+        Errno::NETUNREACH
             | Errno::HOSTUNREACH
             | Errno::HOSTDOWN
             | Errno::NETDOWN
             | Errno::ADDRNOTAVAIL
-            | Errno::AFNOSUPPORT,
-        ) => Route::Unreachable,
-        // No descriptor to spare, or a firewall's word: it says nothing about the way.
-        Err(_) => Route::Unknown,
-    }
+            | Errno::AFNOSUPPORT
+    )
+}
+
+/// WASI has a socket bound before it is connected.
+#[cfg(target_os = "wasi")]
+fn source(address: SocketAddr) -> std::io::Result<SocketAddr> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(address)?;
+    socket.local_addr()
+}
+
+#[cfg(target_os = "wasi")]
+fn is_unreachable(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable
+            | ErrorKind::Unsupported
+    )
 }
 
 #[cfg(test)]

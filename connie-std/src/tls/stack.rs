@@ -13,7 +13,7 @@ use super::config::TlsConnector;
 use super::error::TlsError;
 use super::session::{Session, Wants};
 use crate::budget::{Holder, Share};
-use crate::error::OsError;
+use crate::os_error::OsError;
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
 use crate::wait::{OsWaiter, Pollable, Sought};

@@ -1,0 +1,69 @@
+//! What can go wrong with one socket of WASI.
+
+use std::fmt;
+use std::io;
+
+use connie_core::AttemptError;
+use connie_core::stack::{TcpError, TcpErrorKind};
+
+/// An error of one of the runtime's sockets.
+#[derive(Debug)]
+pub struct OsError {
+    error: io::Error,
+    attempt_error: AttemptError,
+    kind: TcpErrorKind,
+}
+
+impl OsError {
+    /// The error as std has it.
+    #[must_use]
+    pub fn as_io(&self) -> &io::Error {
+        &self.error
+    }
+
+    /// What it means to a race.
+    #[must_use]
+    pub fn attempt_error(&self) -> AttemptError {
+        self.attempt_error
+    }
+}
+
+impl From<connie_wasi::Error> for OsError {
+    fn from(error: connie_wasi::Error) -> Self {
+        OsError { attempt_error: error.attempt_error(), kind: error.kind(), error: error.into() }
+    }
+}
+
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> Self {
+        error.error
+    }
+}
+
+impl TcpError for OsError {
+    fn kind(&self) -> TcpErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// The error in the runtime's words where there are any.
+pub(crate) fn describe(error: AttemptError) -> String {
+    connie_wasi::describe(error).to_string()
+}
+
+/// The kind of the runtime's error behind [`AttemptError::Other`].
+pub(crate) fn kind_of(_: u8) -> io::ErrorKind {
+    io::ErrorKind::Other
+}

@@ -1,0 +1,51 @@
+//! The runtime's resolver: `wasi:sockets/ip-name-lookup`.
+
+use connie_core::{Family, Instant};
+use connie_wasi::{LookupEvent, NameLookup, WasiStack};
+
+use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+
+/// The runtime's resolver, which asks what the host is set up to ask.
+///
+/// Each look-up is one question for both families. The answers come one by one where the runtime has them so, and are hints until the last
+/// is there; on wasmtime they come together.
+///
+/// What it cannot tell: how long an answer holds; whether a name does not exist or could not be asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+        let mut stack = WasiStack::default();
+        let Question { host, port, families, .. } = *question;
+        Box::new(SystemLookup(NameLookup::start(&mut stack, host, port, families)))
+    }
+}
+
+/// A look-up under way.
+struct SystemLookup(NameLookup);
+
+impl Lookup for SystemLookup {
+    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        if let Some(pollable) = self.0.pollable() {
+            watch.pollable(pollable);
+        }
+    }
+
+    fn poll(&mut self, _: Instant) -> Option<Event> {
+        // The host sorts by RFC 6724 or by what it has for it, which knows more of the host than a component does.
+        let answer = |family: Family, addresses| Answer { family, addresses, ttl: None, ordered: true };
+        Some(match self.0.poll()? {
+            LookupEvent::Hinted(family, addresses) => Event::Hinted(answer(family, addresses)),
+            LookupEvent::Answered(family, addresses) => Event::Answered(answer(family, addresses)),
+            LookupEvent::Failed(family, error) => {
+                let error = LookupError { kind: error.query_error(), detail: Some(error.to_string()) };
+                Event::Failed { family, error }
+            }
+        })
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
