@@ -97,6 +97,8 @@ cross() {
             step "lint connie-wasi with the features '$features'" cargo clippy -q $LOCKED -p connie-wasi --all-targets \
                 --target wasm32-wasip2 --no-default-features --features "$features" -- -D warnings
         done
+        step "lint the program as a component" cargo clippy -q $LOCKED -p connie-std -p connie-cli --target wasm32-wasip2 \
+            --no-default-features --features connie-cli/gzip -- -D warnings
     fi
     local compiler
     for target in $STD_TARGETS; do

@@ -15,6 +15,9 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// The runtime, as a package for Python. Later ones refuse TCP.
 const WHEEL: &str = "wasmtime==46.0.1";
 
+/// Where the runtime keeps what it has compiled, in the target directory.
+const CACHE: &str = "wasmtime-cache.toml";
+
 /// A runtime that can lend a component the network.
 #[derive(Clone, Debug)]
 pub struct Runtime {
@@ -59,6 +62,7 @@ impl Runtime {
     pub fn command_with(&self, options: &[&str], component: &Path) -> Command {
         let mut command = command_for(&self.python);
         command.arg(runner()).args(options).arg(component);
+        command.env("CONNIE_WASI_CACHE", self.target.join(CACHE));
         command
     }
 
@@ -102,6 +106,11 @@ fn installed(target: &Path) -> Result<PathBuf, String> {
     fs::create_dir_all(target).map_err(told)?;
     let lock = File::create(target.join("wasmtime.lock")).map_err(told)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
+    let whole = fs::canonicalize(target).map_err(told)?;
+    let cache = format!("[cache]\ndirectory = \"{}\"\n", whole.join("wasmtime-cache").display());
+    if fs::read_to_string(target.join(CACHE)).ok().as_ref() != Some(&cache) {
+        fs::write(target.join(CACHE), cache).map_err(told)?;
+    }
     if folder.join("complete").exists() {
         return Ok(python);
     }

@@ -24,3 +24,4 @@ mod site;
 mod support;
 mod terminal;
 mod uploads;
+mod wasi;
