@@ -263,18 +263,86 @@ fn a_preference_that_changes_counts_from_the_next_start() {
 }
 
 #[test]
-fn fewer_sockets_than_are_in_use_are_as_many_as_are_in_use() {
-    for (sockets, limit) in [(0, 2), (1, 2), (2, 2), (3, 3), (4, 4), (usize::MAX, 4)] {
+fn a_limit_counts_from_the_next_start_and_never_rises() {
+    for (sockets, limit) in [(0, 1), (1, 1), (2, 2), (3, 3), (4, 4), (usize::MAX, 4)] {
         let mut race = bench::<4>();
         race.addresses("abcde");
         race.expect_all("start a, start b");
         race.race.limit_to(sockets);
+        assert_eq!(race.race.limit(), limit, "limited to {sockets}");
+        race.race.limit_to(4);
         assert_eq!(race.race.limit(), limit, "limited to {sockets}");
     }
     let mut race = bench::<4>();
     race.race.limit_to(0);
     race.addresses("ab");
     race.expect_all("start a, wait");
+}
+
+#[test]
+fn sockets_beyond_a_new_limit_are_not_used_again() {
+    let mut race = bench::<4>();
+    race.addresses("abcdef");
+    race.expect_all("start a, start b, start c, start d, wait");
+    race.race.limit_to(2);
+    race.expect("wait");
+    assert_eq!(race.race.in_flight(), 4, "what is in flight goes on");
+    for freed in ["a", "b"] {
+        race.fails(freed, REFUSED);
+        race.expect("wait");
+    }
+    race.fails("c", REFUSED);
+    race.expect_all("start e, wait");
+    // The stack has no socket for it: what is in flight is all there is, and no more than before.
+    race.fails("e", AttemptError::OutOfSockets);
+    assert_eq!(race.race.limit(), 1);
+    race.succeeds("d");
+    race.expect("established d");
+}
+
+#[test]
+fn a_stack_out_of_sockets_raises_no_limit() {
+    let mut race = bench::<4>();
+    race.addresses("abcdef");
+    race.expect_all("start a, start b, start c, start d, wait");
+    race.race.limit_to(1);
+    race.fails("d", AttemptError::OutOfSockets);
+    assert_eq!((race.race.limit(), race.race.in_flight()), (1, 3));
+    race.expect("wait");
+}
+
+/// Who waits does not wait for dead ones: as many are evicted as it takes, each after its patience.
+#[test]
+fn beyond_a_new_limit_attempts_are_evicted_until_there_is_room() {
+    let mut race = Bench::<16, 4>::new(Config { hedge: false, ..Config::all_at_once() });
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait");
+    race.advance(100);
+    race.addresses("abcd");
+    race.expect_all("start c, start d, wait");
+    race.race.limit_to(2);
+    race.addresses("abcde");
+    race.expect_idle(250);
+    race.advance(250);
+    race.expect_all("cancel a, cancel b");
+    race.expect_idle(350);
+    race.advance(350);
+    race.expect_all("cancel c, start e");
+}
+
+/// Nothing waits: there is nobody to make room for.
+#[test]
+fn beyond_a_new_limit_nothing_is_evicted_for_nobody_and_nothing_hedged() {
+    let mut race = Bench::<16, 4>::new(Config::all_at_once());
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait 250");
+    race.race.limit_to(1);
+    race.advance(250);
+    race.expect("wait");
+    race.fails("a", REFUSED);
+    race.expect("wait");
+    race.succeeds("b");
+    race.expect("established b");
 }
 
 #[test]

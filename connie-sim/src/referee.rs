@@ -136,8 +136,14 @@ impl Referee {
         }
         self.gone |= error == AttemptError::StackGone;
         if error == AttemptError::OutOfSockets {
-            self.limit = self.open.len().max(1);
+            self.limit = self.limit.min(self.open.len().max(1));
         }
+    }
+
+    /// The race is told to have no more than `sockets` attempts in flight from now on.
+    pub fn hears_limit(&mut self, sockets: usize) {
+        self.drained = 0;
+        self.limit = self.limit.min(sockets.max(1));
     }
 
     /// The race has answered `output` at `now`.

@@ -65,6 +65,11 @@ impl Monkey {
             3 => self.tell(Input::ResolutionFailed { family }),
             4 if self.rng.chance(10) => self.tell(Input::Cancel),
             13 => self.race.prefer(family),
+            14 if self.rng.chance(10) => {
+                let sockets = self.rng.below(5) as usize;
+                self.referee.hears_limit(sockets);
+                self.race.limit_to(sockets);
+            }
             5 if !self.attempts.is_empty() => {
                 let id = self.attempt();
                 self.tell(Input::AttemptSucceeded { id });

@@ -40,7 +40,8 @@
 //! all of them from outside.
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
-//! 2. Never more than `k` attempts in flight.
+//! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to) can make `k` smaller than what is in
+//!    flight already.)
 //! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
 //! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come.
 //! 5. A race whose inputs stop ends by its deadline.
@@ -229,12 +230,18 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.settings.preferred_family = family;
     }
 
-    /// Has no more than `sockets` attempts in flight from now on, where that is fewer than [`limit`](Race::limit) and no fewer than
-    /// are in flight already; at least one.
+    /// Makes the [`limit`](Race::limit) `sockets`, at least one, where that is fewer than it was.
+    ///
+    /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until fewer than the limit are
+    /// in flight. While a destination waits, those that have outstayed their patience are evicted for that (rule 2).
     pub fn limit_to(&mut self, sockets: usize) {
-        let least = self.in_flight.len().max(1);
+        self.lower_limit(sockets);
+        self.check_laws();
+    }
+
+    fn lower_limit(&mut self, sockets: usize) {
         // At most the limit, which is a `u8`.
-        self.limit = usize::from(self.limit).min(sockets.max(least)) as u8;
+        self.limit = usize::from(self.limit).min(sockets.max(1)) as u8;
     }
 
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
@@ -271,7 +278,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.in_flight.len()
     }
 
-    /// `k`: how many attempts may be in flight from now on. Shrinks when the stack runs out of sockets.
+    /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out of sockets, and by
+    /// [`limit_to`](Race::limit_to).
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.into()
@@ -370,8 +378,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         // Rules 4 and 5.
         let others = self.in_flight.len();
         if error == AttemptError::OutOfSockets {
-            // At most 255, the capacity of `in_flight`.
-            self.limit = others.max(1) as u8;
+            self.lower_limit(others);
         }
         self.next_start = self.now;
         self.delay_runs = false;
@@ -505,6 +512,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         // ids would have run for years.
         let id = AttemptId(self.records.started());
         let record = self.records.start(place, hedge, self.now.micros_since(self.start));
+        debug_assert!(self.in_flight.len() < self.limit.into(), "law 2: never started beyond k");
         let pushed = self.in_flight.push(InFlight { id, place, record, started: self.now, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
         debug_assert!(pushed.is_ok());
@@ -672,7 +680,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return;
         }
         let in_flight = self.in_flight.len();
-        debug_assert!(in_flight <= self.limit.into(), "law 2: at most k in flight");
         let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
         debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
         if self.is_racing() {

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an attempt succeeds or
-//! fails, the stack is out of sockets or gone, an answer comes, a second answer takes addresses back and brings new ones, the
-//! caller cancels, or time passes by a unit as long as the race waits. Some settings have hints before the answers, and some no
-//! deadline; those are watched for as long as the others run. States are the same when the race's fingerprint and what
+//! fails, the stack is out of sockets or gone, an answer comes, a second answer takes addresses back and brings new ones, or
+//! fails and does not, the caller cancels, or time passes by a unit as long as the race waits. Some settings have hints before the
+//! answers, some a caller that takes sockets away, and some no deadline; those are watched for as long as the others run. States are the same when the race's fingerprint and what
 //! the world still has in store are the same; that is our own dozen lines, since a general model checker would want the race
 //! rewritten as its model, and the point is to check the race itself.
 
@@ -81,6 +81,8 @@ struct Setting {
     v4: Vec<SocketAddr>,
     /// Whether hints may come before the answers.
     hints: bool,
+    /// Whether the race may be limited to a single socket while it runs.
+    limits: bool,
     /// When nobody watches any more, where there is no deadline.
     until: Instant,
 }
@@ -92,12 +94,23 @@ fn settings(size: Size) -> Vec<Setting> {
             let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
             let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
             let until = START + size.units * UNIT;
-            let plain = |config| Setting { config, v6: v6.clone(), v4: v4.clone(), hints: false, until };
+            let plain = |config| Setting {
+                config,
+                v6: v6.clone(),
+                v4: v4.clone(),
+                hints: false,
+                limits: false,
+                until,
+            };
             for config in configs(size) {
                 let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
                 if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
                     settings.push(Setting { hints: true, ..plain(config.clone()) });
                     settings.push(plain(Config { deadline: None, ..config.clone() }));
+                }
+                let most = config.max_in_flight == size.sockets && config.pacing == Pacing::AllAtOnce;
+                if count <= size.special + 1 && most && !config.hedge {
+                    settings.push(Setting { limits: true, ..plain(config.clone()) });
                 }
                 settings.push(plain(config));
             }
@@ -177,6 +190,8 @@ struct World {
     answers: [Answer; 2],
     /// Whether the stack may still run out of sockets.
     plenty: bool,
+    /// Whether the race may still be limited to a single socket.
+    roomy: bool,
     /// An attempt that has ended.
     late: Option<AttemptId>,
 }
@@ -206,6 +221,7 @@ enum Event {
     Hint(Family),
     Resolve(Family),
     ResolutionFails(Family),
+    Limit,
     Cancel,
 }
 
@@ -218,6 +234,7 @@ impl World {
             waits: None,
             answers: [Answer::None; 2],
             plenty: true,
+            roomy: true,
             late: None,
         }
     }
@@ -225,7 +242,7 @@ impl World {
     fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.race.fingerprint(&mut hasher);
-        (self.now, self.waits, self.answers, self.plenty).hash(&mut hasher);
+        (self.now, self.waits, self.answers, self.plenty, self.roomy).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -260,9 +277,18 @@ impl World {
                 (Answer::None | Answer::Hint, _) => {
                     events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
                 }
-                (Answer::First, 2..) => events.push(Event::Resolve(family)),
+                (Answer::First, 2..) => {
+                    events.push(Event::Resolve(family));
+                    // It multiplies the states, and what it does hangs on nothing that the other settings have.
+                    if setting.hints {
+                        events.push(Event::ResolutionFails(family));
+                    }
+                }
                 _ => {}
             }
+        }
+        if setting.limits && self.roomy {
+            events.push(Event::Limit);
         }
         events.push(Event::Cancel);
         assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
@@ -309,6 +335,12 @@ impl World {
             Event::ResolutionFails(family) => {
                 self.answers[family as usize] = Answer::Second;
                 self.tell(Input::ResolutionFailed { family });
+            }
+            Event::Limit => {
+                self.roomy = false;
+                self.referee.hears_limit(1);
+                self.race.limit_to(1);
+                self.waits = None;
             }
             Event::Cancel => self.tell(Input::Cancel),
         }
