@@ -1,5 +1,6 @@
 //! One exchange over one connection, whatever that runs over.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -50,6 +51,16 @@ impl Answer {
         headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
 
+    /// How many fields its head has.
+    pub fn fields(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Its version of HTTP.
+    pub fn version(&self) -> &'static str {
+        if self.head.starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" }
+    }
+
     /// Whether the connection may serve for more: the body's end can be told from the connection's, and the server does not announce that.
     pub fn keeps_connection(&self) -> bool {
         let framed = self.length.is_some() || self.header("transfer-encoding").is_some();
@@ -68,11 +79,14 @@ impl Answer {
 }
 
 /// The body of an answer as a reader, whose errors hold the [`HttpError`].
-pub struct BodyReader<'a>(pub &'a mut dyn Exchange);
+/// Counts what it reads.
+pub struct BodyReader<'a>(pub &'a mut dyn Exchange, pub &'a Cell<u64>);
 
 impl Read for BodyReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out).map_err(io::Error::other)
+        let count = self.0.read(out).map_err(io::Error::other)?;
+        self.1.set(self.1.get() + count as u64);
+        Ok(count)
     }
 }
 

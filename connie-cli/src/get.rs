@@ -13,6 +13,7 @@ use crate::error::{Error, code, without_login};
 use crate::output::{Output, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::{Fetched, Transfer};
+use crate::write_out::{self, Done};
 
 pub fn run(args: &Get) -> Result<(), Error> {
     check(args)?;
@@ -25,9 +26,16 @@ pub fn run(args: &Get) -> Result<(), Error> {
     let data = Rc::new(data);
     let folder = |path: &PathBuf| Output::new(Target::new(path), args.create_dirs);
     let mut dump = args.dump_header.as_ref().map(folder);
+    let write_out = args.write_out.as_deref().map(write_out::format).transpose()?;
     let mut urls = args.urls.iter().enumerate().peekable();
     while let Some((index, text)) = urls.next() {
-        let fetched = fetch(args, index, query.as_deref(), &data, &mut session, &mut dump);
+        let (fetched, result) = fetch(args, index, query.as_deref(), &data, &mut session, &mut dump);
+        let done = Done { url: text, number: index, fetched: &fetched, result: &result };
+        let told = match &write_out {
+            Some(format) if !result.as_ref().is_err_and(Error::is_final) => write_out::tell(format, &done),
+            _ => Ok(()),
+        };
+        let fetched = result.and(told);
         let fetched = match args.urls.len() {
             1 => fetched,
             _ => fetched.map_err(|error| error.of_url(text)),
@@ -53,6 +61,7 @@ fn check(args: &Get) -> Result<(), Error> {
         ));
     }
     let refused = [
+        (args.race.json && args.write_out.is_some(), "--json and -w both print on stdout: leave one away"),
         (!args.data.0.is_empty() && !args.upload_file.is_empty(), "-d and -T are two bodies: leave one away"),
         (
             args.get && !args.upload_file.is_empty(),
@@ -81,7 +90,7 @@ fn fetch(
     data: &Rc<Body>,
     session: &mut Session<'_>,
     dump: &mut Option<Output>,
-) -> Result<(), Error> {
+) -> (Fetched, Result<(), Error>) {
     let clock = OsClock::start();
     session.begin();
     let mut fetched = Fetched::default();
@@ -96,9 +105,9 @@ fn fetch(
         let elapsed = clock.now().as_micros();
         let url = args.urls.get(index).map_or("", String::as_str);
         let printed = print(format_args!("{}\n", json(url, &fetched, session, &result, elapsed)));
-        return result.and(printed);
+        return (fetched, result.and(printed));
     }
-    result
+    (fetched, result)
 }
 
 /// The transfer that the options ask for.

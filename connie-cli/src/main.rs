@@ -22,6 +22,7 @@ mod svg;
 mod terminal;
 mod transfer;
 mod usage;
+mod write_out;
 
 use std::process::ExitCode;
 

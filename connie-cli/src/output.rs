@@ -57,6 +57,14 @@ impl Output {
         self.written = 0;
     }
 
+    /// The file that this goes to.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(path) => Some(path),
+            Target::Stdout => None,
+        }
+    }
+
     /// Whether this goes to a file and not to stdout.
     pub fn is_aside(&self) -> bool {
         self.target != Target::Stdout

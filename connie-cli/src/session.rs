@@ -1,6 +1,7 @@
 //! The connections of a run of the program: where they lead, and which are kept for the next request.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection, HttpError};
@@ -60,6 +61,8 @@ pub struct Session<'a> {
 pub struct Kept {
     pub connection: Box<dyn Exchange>,
     room: usize,
+    /// Where it leads.
+    pub peer: Option<SocketAddr>,
 }
 
 impl<'a> Session<'a> {
@@ -153,7 +156,8 @@ impl<'a> Session<'a> {
             (None, Some((host, port))) => self.secure(host, *port, room, left)?,
             (None, None) => return Err(Error::usage("a route without a server and without a proxy")),
         };
-        Ok(Kept { connection, room })
+        let peer = self.raced.as_ref().and_then(|raced| raced.timeline().winner());
+        Ok(Kept { connection, room, peer: peer.map(|winner| winner.destination) })
     }
 
     /// Opens a tunnel through the proxy that `connection` leads to.

@@ -1,6 +1,8 @@
 //! One URL of `connie get`: its tries, its redirects, and where the answer goes.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +11,9 @@ use connie_core::http::{HttpError, is_idempotent};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
-use connie_std::web::{Backoff, Redirect, Redirects, Resume, Url, is_transient_status, resume, retry_after};
+use connie_std::web::{
+    Backoff, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
+};
 
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::Body;
@@ -19,6 +23,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
 use crate::session::{Kept, Route, Session};
+use crate::write_out::Trace;
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
 const PIECE: usize = 256 * 1024;
@@ -35,6 +40,8 @@ pub struct Fetched {
     pub redirects: u32,
     /// Where the last request went.
     pub url: String,
+    /// The way there, for `-w`.
+    pub trace: Trace,
 }
 
 /// The transfer of one URL.
@@ -90,6 +97,13 @@ impl<'a> Transfer<'a> {
 
     /// Fetches the URL, as often as it takes and is allowed.
     pub fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
+        let result = self.run_tries(session);
+        self.fetched.trace.ended = self.elapsed();
+        self.fetched.trace.file = self.output.file().map(Path::to_owned);
+        result
+    }
+
+    fn run_tries(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
         self.piece = vec![0; PIECE];
         loop {
             let (pause, reason) = match self.attempt(session) {
@@ -124,7 +138,9 @@ impl<'a> Transfer<'a> {
         loop {
             let route = session.route(&hop.url)?;
             let request = Request::new(self.args, &hop, route.via(), &self.body, self.offset)?;
+            self.fetched.trace.method.clone_from(&request.method);
             let (mut kept, answer) = self.exchange(session, &route, &request, &hop)?;
+            self.note_answer(&kept, &answer);
             self.fetched.status = Some(answer.status);
             self.fetched.reason.clone_from(&answer.reason);
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
@@ -140,10 +156,12 @@ impl<'a> Transfer<'a> {
                 }
                 self.pass_over(session, route, kept, &answer);
                 hop = hop.next(self.args, redirect, &self.url);
+                self.fetched.trace.redirected = self.elapsed();
                 self.fetched.redirects = redirects.followed();
                 self.fetched.url = hop.url.to_string();
                 continue;
             }
+            self.note_redirect(&hop, &answer);
             let received = self.receive(kept.connection.as_mut(), &answer)?;
             self.pass_over(session, route, kept, &answer);
             return Ok(received);
@@ -165,19 +183,63 @@ impl<'a> Transfer<'a> {
                 other => return other.map_err(Error::from),
             }
         }
+        let began = self.elapsed();
         let kept = session.open(route, request.size(), self.left())?;
+        self.note_connection(began, session, hop);
         self.exchange_over(kept, request, hop).map_err(Error::from)
     }
 
-    fn exchange_over(&self, mut kept: Kept, request: &Request, hop: &Hop) -> Result<(Kept, Answer), Failed> {
+    /// Keeps in mind when a connection was opened that was begun then.
+    fn note_connection(&mut self, began: Duration, session: &Session<'_>, hop: &Hop) {
+        let now = self.elapsed();
+        let trace = &mut self.fetched.trace;
+        trace.connects += 1;
+        let race = session.raced.as_ref().map(|raced| raced.timeline().summary());
+        let within = |time: Option<Duration>| time.map_or(now, |time| (began + time).min(now));
+        trace.resolved = within(race.as_ref().and_then(|race| race.resolved));
+        trace.connected = within(race.as_ref().and_then(|race| race.ended));
+        trace.secured = if hop.url.scheme == Scheme::Https { now } else { Duration::ZERO };
+    }
+
+    /// Keeps in mind what an answer's head tells.
+    fn note_answer(&mut self, kept: &Kept, answer: &Answer) {
+        self.fetched.trace.answered = self.elapsed();
+        let trace = &mut self.fetched.trace;
+        trace.peer = kept.peer;
+        trace.heads += answer.head.len() as u64;
+        trace.headers = answer.fields();
+        trace.version = Some(answer.version());
+        trace.content_type =
+            answer.header("content-type").map(|value| String::from_utf8_lossy(value).into_owned());
+    }
+
+    /// Keeps in mind where a redirect leads that is not followed.
+    fn note_redirect(&mut self, hop: &Hop, answer: &Answer) {
+        let leads = answer.header("location").and_then(|to| std::str::from_utf8(to).ok());
+        let to = leads.filter(|_| (300..400).contains(&answer.status)).and_then(|to| hop.url.join(to).ok());
+        self.fetched.trace.redirect = to.map(|url| url.to_string());
+    }
+
+    fn exchange_over(
+        &mut self,
+        mut kept: Kept,
+        request: &Request,
+        hop: &Hop,
+    ) -> Result<(Kept, Answer), Failed> {
+        self.fetched.trace.sent = self.elapsed();
+        self.fetched.trace.uploaded = 0;
         if self.args.verbose {
             show_head('>', &request.shown()?);
         }
         let connection = kept.connection.as_mut();
         connection.limit(self.left(), self.args.expect100_timeout.and_then(Limit::get));
-        let body = if hop.body { &*self.body } else { &Body::None };
+        let own = Rc::clone(&self.body);
+        let body = if hop.body { &*own } else { &Body::None };
         match body.as_bytes().filter(|bytes| is_whole(request, bytes)) {
-            Some(bytes) => connection.send_whole(request, bytes)?,
+            Some(bytes) => {
+                connection.send_whole(request, bytes)?;
+                self.fetched.trace.uploaded = bytes.len() as u64;
+            }
             None => {
                 connection.send_head(request)?;
                 if connection.wants_body() {
@@ -201,7 +263,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    fn send_body(&self, connection: &mut dyn Exchange, body: &Body) -> Result<(), Failed> {
+    fn send_body(&mut self, connection: &mut dyn Exchange, body: &Body) -> Result<(), Failed> {
         let mut reader = body.open()?;
         let mut piece = vec![0; PIECE];
         let mut progress = Progress::new(self.shows_progress(), 0, body.length());
@@ -213,6 +275,7 @@ impl<'a> Transfer<'a> {
                 Err(error) => return Err(Error::read(body.name().as_ref(), &error).into()),
             };
             connection.send(&piece[..count])?;
+            self.fetched.trace.uploaded += count as u64;
             progress.add(count);
         }
         match connection.finish_body() {
@@ -322,7 +385,8 @@ impl<'a> Transfer<'a> {
         let length = answer.length.filter(|_| !self.args.compressed());
         let total = length.map(|length| length.saturating_add(self.offset));
         let mut progress = Progress::new(self.shows_progress(), self.offset, total);
-        let body = BodyReader(connection);
+        let received = Cell::new(0);
+        let body = BodyReader(connection, &received);
         #[cfg(feature = "gzip")]
         let body = {
             let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
@@ -331,6 +395,7 @@ impl<'a> Transfer<'a> {
         let mut body = body;
         loop {
             let count = body.read(&mut self.piece).map_err(Error::body)?;
+            self.fetched.trace.received = received.get();
             if count == 0 {
                 return Ok(());
             }
@@ -357,8 +422,13 @@ impl<'a> Transfer<'a> {
 
     /// How much of the time for this try is left.
     fn left(&self) -> Option<Duration> {
-        let elapsed = self.clock.now().since(Instant::ZERO);
+        let elapsed = self.elapsed();
         self.args.max_time().map(|all| all.saturating_sub(elapsed))
+    }
+
+    /// How long this try has taken.
+    fn elapsed(&self) -> Duration {
+        self.clock.now().since(Instant::ZERO)
     }
 
     /// The pause before another try after `error`, where there is to be one.

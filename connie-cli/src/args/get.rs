@@ -16,6 +16,12 @@ Examples:
   connie get -T report.pdf -u USER:PASSWORD https://example.org/files/
   connie get -x http://proxy.example:3128 https://example.org/
 
+The variables of -w are curl's: %{content_type}, errormsg, exitcode, filename_effective, http_code,
+http_version, method, num_connects, num_headers, num_redirects, onerror, redirect_url, remote_ip,
+remote_port, response_code, size_download, size_header, size_upload, speed_download, speed_upload,
+stderr, stdout, time_appconnect, time_connect, time_namelookup, time_pretransfer, time_redirect,
+time_starttransfer, time_total, url, url_effective, urlnum; and %%, \\n, \\r, \\t.
+
 Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 5 could not
 resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial file,
 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
@@ -143,6 +149,9 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
     pub finish_line: FinishLineName,
+    /// Print this when a transfer is over, such as '%{http_code} %{time_total}\\n'; '@FILE' has it in a file
+    #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
+    pub write_out: Option<String>,
     /// Show no progress
     #[arg(short, long)]
     pub silent: bool,

@@ -25,3 +25,4 @@ mod support;
 mod terminal;
 mod uploads;
 mod wasi;
+mod write_out;

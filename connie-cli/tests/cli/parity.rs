@@ -94,6 +94,7 @@ fn the_two_agree() {
     redirects(&mut table);
     files(&mut table);
     tls(&mut table);
+    written_out(&mut table);
     assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
     for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 47, 52, 56, 60, 61, 65, 77] {
         assert!(table.codes.contains(&code), "no row has the exit code {code}");
@@ -293,6 +294,47 @@ fn files(table: &mut Table) {
         &["-u", "me:secret", "-A", "me", "-e", "http://r/", "-r", "0-4", "-H", "X-One: 1", "-d", "x"],
     );
     table.site("headers left out", seen, "/", &["-A", "", "-H", "X-One;", "-d", "x", "-H", "Content-Type:"]);
+}
+
+/// What `-w` tells. Not the times, and not the port, which is another one for each of the two.
+fn written_out(table: &mut Table) {
+    const ALL: &str = "[%{http_code} %{response_code} %{http_version} %{method} %{content_type} %{num_connects} \
+        %{num_redirects} %{num_headers} %{remote_ip} %{size_download} %{size_upload} %{size_header} %{exitcode} \
+        %{urlnum} 100%% %d \\q %{unfinished\\t\\r\\n";
+    let site: fn(&crate::site::Asked) -> Reply = |asked| match asked.target() {
+        "/gone" => Reply::status("404 Not Found", "Content-Type: text/plain\r\n", "no page"),
+        "/away" => Reply::to("302 Found", "/"),
+        _ => Reply::status("200 OK", "Content-Type: text/html; charset=utf-8\r\n", "page"),
+    };
+    table.site("written out", site, "/", &["-w", ALL]);
+    table.site("written out, of a page that is gone", site, "/gone", &["-w", ALL]);
+    table.site("written out, with -f", site, "/gone", &["-f", "-w", ALL]);
+    table.site("written out, of a redirect", site, "/away", &["-w", ALL]);
+    table.site("written out, after a redirect", site, "/away", &["-L", "-w", ALL]);
+    table.site("written out, of data", site, "/", &["-d", "abc", "-w", ALL]);
+    table.site("written out, of a head", site, "/", &["-I", "-w", ALL]);
+    table.site("written out on failure", site, "/gone", &["-f", "-w", "a%{onerror}%{exitcode}"]);
+    table.site("not written out on success", site, "/", &["-w", "a%{onerror}%{exitcode}"]);
+    table.site("written out elsewhere", site, "/", &["-w", "%{stderr}%{http_code}%{stdout}%{no_such}-"]);
+    table.row("written out, of two on one connection", |run| {
+        let site = Site::start(site);
+        run(&[&site.url("/"), &site.url("/gone"), "-w", ALL]);
+    });
+    table.row("written out, as a file says", |run| {
+        let (site, path) = (Site::start(site), fresh_path("format"));
+        std::fs::write(&path, "%{http_code}\n\\n%{size_download}").unwrap();
+        run(&[&site.url("/"), "-w", &format!("@{}", path.display())]);
+    });
+    table.row("written out, as stdin says", |run| {
+        let site = Site::start(site);
+        run(&[&site.url("/"), "-w", "@-"]);
+    });
+    table.line(&[
+        "http://127.0.0.1:1/",
+        "-w",
+        "%{http_code} %{num_connects} %{remote_ip} %{remote_port} %{time_connect}",
+    ]);
+    table.line(&["nonsense://h/", "-w", "%{http_code} %{exitcode}"]);
 }
 
 fn tls(table: &mut Table) {

@@ -1,0 +1,229 @@
+//! `-w`: what is told of a transfer when it is over, in the words of curl.
+
+use std::fmt::Write as _;
+use std::io::{self, Read, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, without_login};
+use crate::output::print;
+use crate::transfer::Fetched;
+
+/// What is known of the way that a transfer took, all times from its start.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// How many connections were opened for it.
+    pub connects: u32,
+    /// Where the last one leads.
+    pub peer: Option<SocketAddr>,
+    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened. Where the race ends at the TLS
+    /// handshake nobody knows when TCP was up: that is the same moment then.
+    pub resolved: Duration,
+    pub connected: Duration,
+    pub secured: Duration,
+    /// When the last request began to go out, and its answer's head was there.
+    pub sent: Duration,
+    pub answered: Duration,
+    /// When the last request of a chain of redirects was up.
+    pub redirected: Duration,
+    /// When all was over.
+    pub ended: Duration,
+    /// The bytes of all heads, and of the last body, as they came.
+    pub heads: u64,
+    pub received: u64,
+    /// The bytes of the last request's body that were sent.
+    pub uploaded: u64,
+    pub method: String,
+    /// `1.1` or `1.0`.
+    pub version: Option<&'static str>,
+    /// Of the last answer.
+    pub headers: usize,
+    pub content_type: Option<String>,
+    /// Where a redirect leads that was not followed.
+    pub redirect: Option<String>,
+    /// The file that the body went to.
+    pub file: Option<PathBuf>,
+}
+
+/// A transfer that is over.
+pub struct Done<'a> {
+    /// The URL as it was given, and its number, from 0.
+    pub url: &'a str,
+    pub number: usize,
+    pub fetched: &'a Fetched,
+    pub result: &'a Result<(), Error>,
+}
+
+/// The format of `-w`, from where it is.
+pub fn format(argument: &str) -> Result<String, Error> {
+    let Some(file) = argument.strip_prefix('@') else { return Ok(argument.to_owned()) };
+    let mut text = String::new();
+    let read = match file {
+        "-" => io::stdin().lock().read_to_string(&mut text),
+        path => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    // As curl reads it: lines are for the eye, and `\n` is a line's end.
+    read.map(|_| text.replace(['\r', '\n'], "")).map_err(|error| Error::read(file.as_ref(), &error))
+}
+
+/// Tells of `done` as `format` asks. What is no variable is told on stderr, and stands for nothing.
+pub fn tell(format: &str, done: &Done<'_>) -> Result<(), Error> {
+    let texts = render(format, done);
+    // Without a stderr there is nobody to tell.
+    let _ = io::stderr().lock().write_all(texts.stderr.as_bytes());
+    print(texts.stdout)
+}
+
+fn render(format: &str, done: &Done<'_>) -> Texts {
+    let mut texts = Texts::default();
+    let mut rest = format;
+    while let Some(at) = rest.find(['%', '\\']) {
+        let (before, special) = rest.split_at(at);
+        texts.push(before);
+        rest = texts.special(special, done);
+        if texts.ended {
+            rest = "";
+        }
+    }
+    texts.push(rest);
+    texts
+}
+
+/// What goes where.
+#[derive(Default)]
+struct Texts {
+    stdout: String,
+    stderr: String,
+    to_stderr: bool,
+    /// Whether the rest is for failures, and this was none.
+    ended: bool,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        let to = if self.to_stderr { &mut self.stderr } else { &mut self.stdout };
+        to.push_str(text);
+    }
+
+    /// Takes what stands at the start of `text`, which begins with `%` or `\`, and answers the rest.
+    fn special<'t>(&mut self, text: &'t str, done: &Done<'_>) -> &'t str {
+        for (escape, meaning) in [("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("%%", "%")] {
+            if let Some(rest) = text.strip_prefix(escape) {
+                self.push(meaning);
+                return rest;
+            }
+        }
+        match text.strip_prefix("%{").and_then(|rest| rest.split_once('}')) {
+            Some(("stdout", rest)) => {
+                self.to_stderr = false;
+                rest
+            }
+            Some(("stderr", rest)) => {
+                self.to_stderr = true;
+                rest
+            }
+            Some(("onerror", rest)) => {
+                self.ended = done.result.is_ok();
+                rest
+            }
+            Some((name, rest)) => {
+                match done.value(name) {
+                    Some(value) => self.push(&value),
+                    None => {
+                        let _ = writeln!(self.stderr, "connie: -w has no variable {name:?}");
+                    }
+                }
+                rest
+            }
+            // Itself: `%` or `\` alone, both of one byte.
+            None => {
+                let (itself, rest) = text.split_at(1);
+                self.push(itself);
+                rest
+            }
+        }
+    }
+}
+
+impl Done<'_> {
+    /// The value of a variable; `None` where there is no such variable.
+    fn value(&self, name: &str) -> Option<String> {
+        let trace = &self.fetched.trace;
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let per_second = |count: u64| (count as f64 / trace.ended.as_secs_f64().max(1e-6)) as u64;
+        Some(match name {
+            "http_code" | "response_code" => format!("{:03}", self.fetched.status.unwrap_or(0)),
+            "http_version" => trace.version.unwrap_or("0").to_owned(),
+            "method" => trace.method.clone(),
+            "content_type" => text(trace.content_type.as_deref()),
+            "redirect_url" => text(trace.redirect.as_deref()),
+            "num_connects" => trace.connects.to_string(),
+            "num_redirects" => self.fetched.redirects.to_string(),
+            "num_headers" => trace.headers.to_string(),
+            "remote_ip" => trace.peer.map_or_else(String::new, |peer| peer.ip().to_string()),
+            "remote_port" => trace.peer.map_or(0, |peer| peer.port()).to_string(),
+            "size_download" => trace.received.to_string(),
+            "size_upload" => trace.uploaded.to_string(),
+            "size_header" => trace.heads.to_string(),
+            "speed_download" => per_second(trace.received).to_string(),
+            "speed_upload" => per_second(trace.uploaded).to_string(),
+            "time_namelookup" => seconds(trace.resolved),
+            "time_connect" => seconds(trace.connected),
+            "time_appconnect" => seconds(trace.secured),
+            "time_pretransfer" => seconds(trace.sent),
+            "time_starttransfer" => seconds(trace.answered),
+            "time_redirect" => seconds(trace.redirected),
+            "time_total" => seconds(trace.ended),
+            "filename_effective" => {
+                trace.file.as_ref().map_or_else(String::new, |path| path.display().to_string())
+            }
+            "url" => without_login(self.url),
+            "url_effective" if self.fetched.url.is_empty() => without_login(self.url),
+            "url_effective" => self.fetched.url.clone(),
+            "urlnum" => self.number.to_string(),
+            "exitcode" => self.result.as_ref().map_or_else(|error| error.code, |()| 0).to_string(),
+            "errormsg" => {
+                text(self.result.as_ref().err().and_then(|error| error.lines.first()).map(String::as_str))
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}.{:06}", time.as_secs(), time.subsec_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn says(format: &str, result: Result<(), Error>, stdout: &str, stderr: &str) {
+        let trace = Trace { ended: Duration::from_micros(2_000_034), received: 100, ..Trace::default() };
+        let fetched = Fetched { status: Some(404), trace, ..Fetched::default() };
+        let done = Done { url: "http://me:secret@h/x", number: 2, fetched: &fetched, result: &result };
+        let texts = render(format, &done);
+        assert_eq!((texts.stdout.as_str(), texts.stderr.as_str()), (stdout, stderr), "{format}");
+    }
+
+    #[test]
+    fn variables_and_escapes() {
+        says("%{http_code}\\n", Ok(()), "404\n", "");
+        says("a%%b\\t%{urlnum}\\r\\q%d%", Ok(()), "a%b\t2\r\\q%d%", "");
+        says("%{time_total} %{speed_download}", Ok(()), "2.000034 49", "");
+        says("%{url} %{url_effective}", Ok(()), "http://h/x http://h/x", "");
+        says("%{unterminated\\n", Ok(()), "%{unterminated\n", "");
+        says("<%{no_such}>", Ok(()), "<>", "connie: -w has no variable \"no_such\"\n");
+        says("%{stderr}a%{stdout}b", Ok(()), "b", "a");
+        says("%{http_code}%{onerror}%{exitcode}", Ok(()), "404", "");
+        says(
+            "%{onerror}%{exitcode} %{errormsg}",
+            Err(Error::status(404, "Gone")),
+            "22 the server answered 404 Gone",
+            "",
+        );
+        says("é%é\\é", Ok(()), "é%é\\é", "");
+    }
+}
