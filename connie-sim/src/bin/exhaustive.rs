@@ -108,14 +108,21 @@ fn settings(size: Size) -> Vec<Setting> {
                     settings.push(Setting { hints: true, ..plain(config.clone()) });
                     settings.push(plain(Config { deadline: None, ..config.clone() }));
                 }
-                let most = config.max_in_flight == size.sockets && config.pacing == Pacing::AllAtOnce;
-                if count <= size.special + 1 && most && !config.hedge {
-                    settings.push(Setting { limits: true, ..plain(config.clone()) });
-                }
                 settings.push(plain(config));
             }
         }
     }
+    // The least in which a socket that comes free could be used again beyond a new limit: one waits while two are in flight.
+    let limited =
+        |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
+    settings.extend(configs(size).into_iter().filter(limited).map(|config| Setting {
+        config,
+        v6: vec![name(Family::V6, 0)],
+        v4: vec![name(Family::V4, 1), name(Family::V4, 2)],
+        hints: false,
+        limits: true,
+        until: START + size.units * UNIT,
+    }));
     settings
 }
 
