@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     ticket: u64,
-    thread: Thread,
+    waker: Waker,
 }
 
 impl SocketBudget {
@@ -87,64 +88,54 @@ impl SocketBudget {
         self.state().free
     }
 
-    /// Takes up to `most` sockets, at least one, and waits for that until `until` comes by `clock` (for ever where it is `None`) or
-    /// `canceled` says so, which it is asked every 20 ms.
-    pub(crate) fn take(
-        &self,
-        most: usize,
-        clock: OsClock,
-        until: Option<Instant>,
-        canceled: Option<&dyn Fn() -> bool>,
-    ) -> Option<Share> {
-        let ticket = self.queue_up();
-        loop {
-            if let Some(share) = self.try_take(ticket, most) {
-                return Some(share);
+    /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
+    /// `waker` is woken when its turn has come. To give up, drop the place.
+    pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Poll<Share> {
+        let mut state = self.state();
+        let ticket = match place {
+            Some(place) => place.ticket,
+            None => {
+                let ticket = state.queue_up(waker.clone());
+                *place = Some(Place { budget: self.clone(), ticket });
+                ticket
             }
-            let left = until.map(|until| until.since(clock.now()));
-            if left == Some(Duration::ZERO) || canceled.is_some_and(|canceled| canceled()) {
-                self.leave(ticket);
-                return None;
-            }
-            let left = left.unwrap_or(LONGEST_WAIT);
-            std::thread::park_timeout(if canceled.is_some() { left.min(LOOK) } else { left });
+        };
+        if state.free > 0 && state.line.front().is_some_and(|first| first.ticket == ticket) {
+            let part = state.free / state.line.len();
+            let sockets = part.clamp(1, most.max(1));
+            state.free -= sockets;
+            drop(state);
+            // Leaves the line, and wakes who is next in it.
+            *place = None;
+            return Poll::Ready(Share { budget: self.clone(), sockets });
         }
-    }
-
-    fn queue_up(&self) -> u64 {
-        let mut state = self.state();
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
-        state.line.push_back(Waiting { ticket, thread: std::thread::current() });
-        ticket
-    }
-
-    /// Takes what the first in line may have, where that is `ticket`.
-    fn try_take(&self, ticket: u64, most: usize) -> Option<Share> {
-        let mut state = self.state();
-        if state.free == 0 || state.line.front()?.ticket != ticket {
-            return None;
-        }
-        let part = state.free / state.line.len();
-        let sockets = part.clamp(1, most.max(1));
-        state.line.pop_front();
-        state.free -= sockets;
-        state.wake_next();
-        Some(Share { budget: self.clone(), sockets })
-    }
-
-    fn leave(&self, ticket: u64) {
-        let mut state = self.state();
-        state.line.retain(|waiting| waiting.ticket != ticket);
-        state.wake_next();
+        let before = state.position(ticket).and_then(|position| {
+            let waiting = state.line.get_mut(position).filter(|it| !it.waker.will_wake(waker))?;
+            Some(std::mem::replace(&mut waiting.waker, waker.clone()))
+        });
+        drop(state);
+        drop(before);
+        Poll::Pending
     }
 
     fn give_back(&self, sockets: usize) {
         let mut state = self.state();
         state.free += sockets;
-        state.wake_next();
+        let next = state.next();
+        drop(state);
+        wake(next);
     }
 
+    fn leave(&self, ticket: u64) {
+        let mut state = self.state();
+        let gone = state.position(ticket).and_then(|position| state.line.remove(position));
+        let next = state.next();
+        drop(state);
+        drop(gone);
+        wake(next);
+    }
+
+    /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics with the lock held.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -152,10 +143,70 @@ impl SocketBudget {
 }
 
 impl State {
-    fn wake_next(&self) {
-        if let Some(next) = self.line.front().filter(|_| self.free > 0) {
-            next.thread.unpark();
+    fn queue_up(&mut self, waker: Waker) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.line.push_back(Waiting { ticket, waker });
+        ticket
+    }
+
+    /// Tickets grow along the line.
+    fn position(&self, ticket: u64) -> Option<usize> {
+        self.line.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()
+    }
+
+    /// Whom to wake: who is first in line, where there is something for him.
+    fn next(&self) -> Option<Waker> {
+        self.line.front().filter(|_| self.free > 0).map(|first| first.waker.clone())
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// A place in the line of a budget. Dropping it leaves the line.
+#[derive(Debug)]
+pub(crate) struct Place {
+    budget: SocketBudget,
+    ticket: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.budget.leave(self.ticket);
+    }
+}
+
+/// Calls `poll` until it has a result, with this thread parked in between, until `until` comes by `clock` (for ever where it is `None`) or
+/// `canceled` says so, which it is asked every 20 ms.
+pub(crate) fn block_on<T>(
+    mut poll: impl FnMut(&Waker) -> Poll<T>,
+    clock: OsClock,
+    until: Option<Instant>,
+    canceled: Option<&dyn Fn() -> bool>,
+) -> Option<T> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        if let Poll::Ready(result) = poll(&waker) {
+            return Some(result);
         }
+        let left = until.map(|until| until.since(clock.now()));
+        if left == Some(Duration::ZERO) || canceled.is_some_and(|canceled| canceled()) {
+            return None;
+        }
+        let left = left.unwrap_or(LONGEST_WAIT);
+        std::thread::park_timeout(if canceled.is_some() { left.min(LOOK) } else { left });
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -218,7 +269,17 @@ mod tests {
 
     fn take(budget: &SocketBudget, most: usize) -> Option<Share> {
         let clock = OsClock::start();
-        budget.take(most, clock, Some(clock.now()), None)
+        wait(budget, most, Some(clock.now()), None)
+    }
+
+    fn wait(
+        budget: &SocketBudget,
+        most: usize,
+        until: Option<Instant>,
+        canceled: Option<&dyn Fn() -> bool>,
+    ) -> Option<Share> {
+        let mut place = None;
+        block_on(|waker| budget.poll_take(&mut place, most, waker), OsClock::start(), until, canceled)
     }
 
     /// Waits until `count` are in line.
@@ -265,7 +326,7 @@ mod tests {
             .map(|number| {
                 let (waiting, sender) = (budget.clone(), sender.clone());
                 let thread = std::thread::spawn(move || {
-                    let share = waiting.take(4, OsClock::start(), None, None).unwrap();
+                    let share = wait(&waiting, 4, None, None).unwrap();
                     sender.send((number, share.sockets())).unwrap();
                     share
                 });
@@ -290,12 +351,12 @@ mod tests {
         let all = take(&budget, 1).unwrap();
         let canceled = {
             let waiting = budget.clone();
-            std::thread::spawn(move || waiting.take(1, OsClock::start(), None, Some(&|| true)).is_none())
+            std::thread::spawn(move || wait(&waiting, 1, None, Some(&|| true)).is_none())
         };
         assert!(canceled.join().unwrap());
         let next = {
             let waiting = budget.clone();
-            std::thread::spawn(move || waiting.take(1, OsClock::start(), None, None).is_some())
+            std::thread::spawn(move || wait(&waiting, 1, None, None).is_some())
         };
         wait_for_line(&budget, 1);
         drop(all);

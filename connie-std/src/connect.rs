@@ -5,23 +5,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::task::Poll;
 
-use connie_core::{Config, Connector, Failure, RaceStack, Timeline, Waiter};
+use connie_core::{Config, RaceStack, Timeline, Waiter};
 
 use crate::budget::{Holder, Share, SocketBudget};
+use crate::cancel::Canceler;
+use crate::contest::{Contest, Outcome};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
-use crate::resolve::{Resolver, Start};
+use crate::resolve::Resolver;
 use crate::socket::{OsSocket, OsStack, TcpStream, blocking};
 use crate::target::Target;
-use crate::wait::{Canceler, OsWaiter};
+use crate::wait::OsWaiter;
 
 /// How many addresses of one host a [`connect`] considers.
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`] can be allowed to have open.
 pub const MAX_SOCKETS: usize = 64;
-/// How many attempts the timeline of a [`connect`] remembers.
-const RECORDS: usize = 512;
-
 /// How to connect.
 ///
 /// ```
@@ -51,7 +50,7 @@ pub struct Options {
     pub nodelay: bool,
     /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
     pub overrides: Vec<Override>,
-    /// What ends the call from another thread.
+    /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
     /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
     /// many races from using up the process's descriptors.
@@ -234,98 +233,27 @@ where
     OsWaiter: Waiter<S>,
 {
     let start = Waiter::<S>::now(waiter);
-    let begun = Start::new(target, options, waiter, start)?;
-    let mut connector = Connector::<_, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>::new(&options.race, start);
+    let mut contest = Contest::begin(target, options, waiter, start)?;
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = connector.cancel(stack, start);
+        let _ = contest.connector.cancel(stack, start);
     }
-    let mut names = begun.tell(&mut connector, start);
-    let mut allowance = options.budget.as_ref().map(|budget| Allowance { budget, share: None });
     let result = loop {
-        if let Some(names) = &mut names {
-            let now = Waiter::<S>::now(waiter);
-            names.advance(&mut connector, waiter, now);
+        let now = Waiter::<S>::now(waiter);
+        contest.advance(waiter, now);
+        // Canceled, or too late: the race ends before it has opened a socket.
+        if !contest.wait_for_sockets(waiter) && waiter.is_canceled() {
+            let _ = contest.connector.cancel(stack, start);
         }
-        let complete = names.as_ref().is_none_or(|names| names.is_complete());
-        if !allowance.as_mut().is_none_or(|it| it.settle(&mut connector, options, complete, waiter)) {
-            // Canceled, or too late: the race ends before it has opened a socket.
-            if waiter.is_canceled() {
-                let _ = connector.cancel(stack, start);
-            }
-        }
-        if let Poll::Ready(result) = connector.turn(stack, waiter) {
+        if let Poll::Ready(result) = contest.connector.turn(stack, waiter) {
             break result;
         }
     };
     // Look-ups that are still under way are abandoned.
     waiter.lookups.clear();
-    let report = Report::from(connector.timeline());
-    let timed_out = matches!(result, Err(Failure::DeadlineExceeded));
-    let report = match names {
-        Some(names) => names.conclude(report, timed_out),
-        None => report,
-    };
-    match result {
-        Ok(mut connection) => {
-            if let Some(mut share) = allowance.and_then(|it| it.share) {
-                share.keep(1);
-                connection.socket.hold(share);
-            }
-            Ok((connection.socket, connection.destination, report))
-        }
-        Err(failure) => {
-            let unresolved = failure == Failure::NoDestinations && !report.failed_queries().is_empty();
-            Err(if unresolved {
-                ConnectErrorKind::Resolve(report)
-            } else {
-                ConnectErrorKind::Race(failure, report)
-            })
-        }
+    let Outcome { mut socket, destination, report, share } = contest.conclude(result)?;
+    if let Some(share) = share {
+        socket.hold(share);
     }
-}
-
-/// What a race may take from a budget.
-struct Allowance<'a> {
-    budget: &'a SocketBudget,
-    /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
-    share: Option<Share>,
-}
-
-impl Allowance<'_> {
-    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. Waits in line;
-    /// answers `false` where the caller gave up before there was a socket.
-    fn settle<S: RaceStack, const D: usize, const K: usize, const R: usize>(
-        &mut self,
-        connector: &mut Connector<S, D, K, R>,
-        options: &Options,
-        complete: bool,
-        waiter: &OsWaiter,
-    ) -> bool {
-        let addresses = connector.timeline().destinations().len();
-        if addresses == 0 {
-            return true;
-        }
-        let for_each = if options.race.hedge { 2 } else { 1 };
-        let useful = if complete { addresses.saturating_mul(for_each) } else { usize::MAX };
-        let share = match &mut self.share {
-            Some(share) => share,
-            free => {
-                let most = connector.race().limit().min(useful);
-                let until = options.race.deadline.map(|deadline| connector.race().start() + deadline);
-                let canceled = || waiter.is_canceled();
-                let canceled: Option<&dyn Fn() -> bool> =
-                    if waiter.can_be_canceled() { Some(&canceled) } else { None };
-                let Some(share) = self.budget.take(most, waiter.clock(), until, canceled) else {
-                    return false;
-                };
-                free.insert(share)
-            }
-        };
-        if share.sockets() > useful {
-            share.keep(useful);
-        }
-        connector.limit_to(share.sockets());
-        true
-    }
+    Ok((socket, destination, report))
 }

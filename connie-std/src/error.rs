@@ -35,6 +35,9 @@ pub enum ConnectErrorKind {
     Race(Failure, Report),
     /// The winner could not be made ready for use.
     Socket(io::Error),
+    /// A future of [`connie_std::tokio`](crate::tokio) was polled outside of a tokio runtime.
+    #[cfg(feature = "tokio")]
+    NoRuntime,
     /// TLS to a list of addresses, and no name to check the certificate against:
     /// [`TlsOptions::server_name`](crate::TlsOptions::server_name).
     #[cfg(feature = "tls")]
@@ -191,6 +194,13 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Socket(error) => {
                 write!(f, "connected to {host} port {port}, but the socket failed: {error}")
             }
+            #[cfg(feature = "tokio")]
+            ConnectErrorKind::NoRuntime => {
+                write!(
+                    f,
+                    "could not connect to {host} port {port}: no tokio runtime here: await this in a task of one"
+                )
+            }
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => {
                 f.write_str("TLS to a list of addresses needs a name: set TlsOptions::server_name")
@@ -242,6 +252,8 @@ impl std::error::Error for ConnectError {
             ConnectErrorKind::Race(failure, _) => Some(failure),
             ConnectErrorKind::InvalidHost(error) => Some(error),
             ConnectErrorKind::UnknownZone(_) | ConnectErrorKind::InvalidTarget => None,
+            #[cfg(feature = "tokio")]
+            ConnectErrorKind::NoRuntime => None,
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => None,
             #[cfg(feature = "tls")]
@@ -258,6 +270,8 @@ impl From<ConnectError> for io::Error {
             | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
             ConnectErrorKind::Resolve(report) => resolution_kind(report),
             ConnectErrorKind::Socket(error) => error.kind(),
+            #[cfg(feature = "tokio")]
+            ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
             #[cfg(feature = "tls")]

@@ -56,20 +56,25 @@
 
 #[cfg(all(
     target_os = "wasi",
-    any(feature = "tls", feature = "dns", feature = "getaddrinfo", feature = "ureq")
+    any(feature = "tls", feature = "dns", feature = "getaddrinfo", feature = "tokio", feature = "ureq")
 ))]
 compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
 );
 
 mod budget;
+#[cfg_attr(target_os = "wasi", path = "wasi/cancel.rs")]
+mod cancel;
 mod connect;
+mod contest;
 #[cfg(feature = "dns")]
 pub mod dns;
 #[cfg(not(target_os = "wasi"))]
 mod doorbell;
 mod error;
 pub mod http;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
 mod os_error;
 mod report;
@@ -79,6 +84,8 @@ mod socket;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "ureq")]
 pub mod ureq;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
@@ -86,6 +93,7 @@ mod wait;
 pub mod web;
 
 pub use budget::SocketBudget;
+pub use cancel::Canceler;
 pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
@@ -100,7 +108,7 @@ pub use target::Target;
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
 };
-pub use wait::{Canceler, OsClock, OsWaiter, SleepWaiter};
+pub use wait::{OsClock, OsWaiter, SleepWaiter};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -56,6 +56,13 @@ enum State {
     Failed,
 }
 
+/// A socket of which `connect` was called.
+pub(crate) enum Begun {
+    /// The handshake is under way.
+    Connecting(OwnedFd),
+    Connected(OwnedFd),
+}
+
 impl OsSocket {
     /// The stream, still non-blocking, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
     #[must_use]
@@ -145,16 +152,17 @@ impl OsStack {
         Ok(fd)
     }
 
-    fn begin(&self, remote: SocketAddr) -> Result<State, OsError> {
+    /// Opens a socket and begins to connect it.
+    pub(crate) fn begin(&self, remote: SocketAddr) -> Result<Begun, OsError> {
         let fd = self.open(remote)?;
         match rustix::net::connect(&fd, &remote) {
-            Ok(()) => self.finish(fd),
+            Ok(()) => Ok(Begun::Connected(fd)),
             // EINTR: "the connection shall be established asynchronously" (POSIX connect).
-            Err(Errno::INPROGRESS | Errno::INTR) => Ok(State::Connecting { fd, writable: false }),
+            Err(Errno::INPROGRESS | Errno::INTR) => Ok(Begun::Connecting(fd)),
             // Elsewhere this is EAGAIN: nothing was begun, and a socket that never will be connected is writable and
             // shows no error.
             #[cfg(windows)]
-            Err(Errno::WOULDBLOCK) => Ok(State::Connecting { fd, writable: false }),
+            Err(Errno::WOULDBLOCK) => Ok(Begun::Connecting(fd)),
             Err(error) => Err(error.into()),
         }
     }
@@ -191,7 +199,10 @@ impl TcpClientStack for OsStack {
 
     fn connect(&mut self, socket: &mut OsSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
         socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
-            State::New => self.begin(remote)?,
+            State::New => match self.begin(remote)? {
+                Begun::Connecting(fd) => State::Connecting { fd, writable: false },
+                Begun::Connected(fd) => self.finish(fd)?,
+            },
             State::Connecting { fd, writable } => self.conclude(fd, writable)?,
             State::Connected(stream) => State::Connected(stream),
             State::Failed => {
@@ -242,7 +253,7 @@ pub(crate) fn blocking(stream: TcpStream) -> io::Result<TcpStream> {
 }
 
 /// Runs a read or write again when a signal has interrupted it.
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> nb::Result<usize, OsError> {
+pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> nb::Result<usize, OsError> {
     loop {
         match call() {
             Ok(count) => return Ok(count),

@@ -1,8 +1,6 @@
 //! The operating system's clock, and ways to wait for its sockets.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connie_core::stack::TcpClientStack;
@@ -10,7 +8,7 @@ use connie_core::{Instant, Interest, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 
-use crate::doorbell::Doorbell;
+use crate::cancel::Canceler;
 use crate::resolve::{Lookup, Readiness, Watch};
 use crate::socket::{OsSocket, OsStack};
 
@@ -30,6 +28,19 @@ impl OsClock {
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::ZERO + Duration::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The time since the clock was started, as it is at `moment`. For a program whose time is not the operating system's.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn at(self, moment: std::time::Instant) -> Instant {
+        let since_start = moment.saturating_duration_since(self.0);
+        Instant::ZERO + Duration::from_micros(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// A clock that started at `moment`.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn since(moment: std::time::Instant) -> Self {
+        OsClock(moment)
     }
 
     /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
@@ -70,6 +81,12 @@ impl OsWaiter {
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
         OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
+    }
+
+    /// What look-ups run in where something else waits for them.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn with_clock(clock: OsClock) -> Self {
+        OsWaiter { clock, canceler: None, lookups: Vec::new() }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
@@ -146,6 +163,11 @@ impl OsWaiter {
         if self.is_canceled() {
             return Wake::Canceled;
         }
+        // Before it is asked when to wake: where it can lend nothing, it learns so here.
+        let mut watch = Watch::default();
+        for running in &self.lookups {
+            running.lookup.watch(&mut watch);
+        }
         let wakes = self.lookups.iter().filter_map(|running| running.lookup.wake_at());
         let until = wakes.chain(until).min();
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
@@ -167,10 +189,6 @@ impl OsWaiter {
         if known > 0 {
             longest = Duration::ZERO;
         }
-        let mut watch = Watch::default();
-        for running in &self.lookups {
-            running.lookup.watch(&mut watch);
-        }
         for (fd, readiness) in watch.entries {
             let events = match readiness {
                 Readiness::Read => PollFlags::IN,
@@ -178,8 +196,8 @@ impl OsWaiter {
             };
             fds.push(PollFd::from_borrowed_fd(fd, events));
         }
-        for shared in self.canceler.iter().flat_map(Canceler::lineage) {
-            fds.push(PollFd::new(&shared.bell, PollFlags::IN));
+        for bell in self.canceler.iter().flat_map(Canceler::bells) {
+            fds.push(PollFd::new(bell, PollFlags::IN));
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
         // socket, after a pause that keeps it from spinning.
@@ -241,78 +259,6 @@ impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
             watched.ready = true;
         }
         Wake::Look
-    }
-}
-
-/// Ends a [`connect`](crate::connect) from another thread. Clones end the same one; it stays canceled.
-///
-/// On Unix it costs two descriptors, elsewhere a socket, however many races and attempts it serves.
-#[derive(Clone, Debug)]
-pub struct Canceler {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    canceled: AtomicBool,
-    /// Rung once, and never answered: it wakes every wait from then on.
-    bell: Doorbell,
-    /// What cancels this one too.
-    parent: Option<Canceler>,
-}
-
-impl Canceler {
-    /// A canceler that has not been used.
-    ///
-    /// # Errors
-    ///
-    /// Where the process is out of descriptors.
-    pub fn new() -> std::io::Result<Self> {
-        Self::with_parent(None)
-    }
-
-    /// A canceler of its own that this one cancels too: for a part of what this one ends.
-    ///
-    /// ```
-    /// use connie_std::Canceler;
-    ///
-    /// let program = Canceler::new()?;
-    /// let (page, picture) = (program.child()?, program.child()?);
-    /// page.cancel();
-    /// assert!(page.is_canceled() && !picture.is_canceled() && !program.is_canceled());
-    /// program.cancel();
-    /// assert!(picture.is_canceled());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Where the process is out of descriptors.
-    pub fn child(&self) -> std::io::Result<Canceler> {
-        Self::with_parent(Some(self.clone()))
-    }
-
-    fn with_parent(parent: Option<Canceler>) -> std::io::Result<Self> {
-        let bell = Doorbell::new()?;
-        Ok(Canceler { shared: Arc::new(Shared { canceled: AtomicBool::new(false), bell, parent }) })
-    }
-
-    /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
-    pub fn cancel(&self) {
-        if !self.shared.canceled.swap(true, Ordering::SeqCst) {
-            self.shared.bell.ring();
-        }
-    }
-
-    /// Whether it was canceled, or one that it is a child of.
-    #[must_use]
-    pub fn is_canceled(&self) -> bool {
-        self.lineage().any(|shared| shared.canceled.load(Ordering::SeqCst))
-    }
-
-    /// What it shares with its clones, then the same of its parent, and so on.
-    fn lineage(&self) -> impl Iterator<Item = &Shared> {
-        std::iter::successors(Some(&*self.shared), |shared| Some(&*shared.parent.as_ref()?.shared))
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use connie_core::{Families, Family};
-use connie_std::resolve::{Event, Lookup, MAX_THREADS, Question, Resolve, SystemResolver};
+use connie_std::resolve::{Event, Lookup, MAX_THREADS, Question, Resolve, SystemResolver, Watch};
 use connie_std::{Options, OsClock, connect};
 
 /// The pipes of this process: what a look-up holds. The system's resolver opens files of its own meanwhile.
@@ -36,7 +36,10 @@ fn begin(clock: OsClock) -> Box<dyn Lookup> {
     let mut question = Question::new("localhost", 80, clock);
     // Not every hosts file has its IPv6 address, and then the system would ask elsewhere.
     question.families = Families::Only(Family::V4);
-    SystemResolver.lookup(&question, clock.now())
+    let lookup = SystemResolver.lookup(&question, clock.now());
+    // As a `connect` does before it waits.
+    lookup.watch(&mut Watch::default());
+    lookup
 }
 
 fn finish(lookup: &mut dyn Lookup, clock: OsClock) -> Vec<Event> {

@@ -72,9 +72,13 @@ mod service;
 #[cfg_attr(target_os = "wasi", path = "../wasi/resolver.rs")]
 mod system;
 
+#[cfg(not(target_os = "wasi"))]
+use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+#[cfg(not(target_os = "wasi"))]
+use std::task::Waker;
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
@@ -86,9 +90,9 @@ use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::wait::OsClock;
 
-pub(crate) use names::Start;
 #[cfg(feature = "dns")]
 pub(crate) use names::in_zone;
+pub(crate) use names::{Names, Start};
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
 #[cfg(not(target_os = "wasi"))]
@@ -105,7 +109,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 
 /// A look-up under way: see the [rules](self#the-rules-of-a-look-up).
 pub trait Lookup: Send {
-    /// Lends what the look-up waits for to the race's `poll`.
+    /// Lends what the look-up waits for to the race. Called after [`poll`](Lookup::poll) has answered `None`, and before the race asks when
+    /// to [wake](Lookup::wake_at).
     fn watch<'a>(&'a self, watch: &mut Watch<'a>);
 
     /// Does what is to be done now, and tells what is new: an event, or `None` when nothing more has come. Called until it
@@ -209,6 +214,11 @@ pub struct Watch<'a> {
     pub(crate) entries: Vec<(BorrowedFd<'a>, Readiness)>,
     #[cfg(target_os = "wasi")]
     pub(crate) entries: Vec<&'a Pollable>,
+    #[cfg(not(target_os = "wasi"))]
+    waker: Option<&'a Waker>,
+    /// Whether the look-up has asked for the waker.
+    #[cfg(not(target_os = "wasi"))]
+    took_waker: Cell<bool>,
 }
 
 /// What is waited for on a descriptor.
@@ -237,6 +247,27 @@ impl<'a> Watch<'a> {
     /// Wake when `source` can be written to, or when its connecting has ended.
     pub fn write(&mut self, source: &'a impl AsFd) {
         self.entries.push((source.as_fd(), Readiness::Write));
+    }
+
+    /// What wakes the race, where that is a task of an async runtime and not a thread in `poll`. A look-up that learns its news from another
+    /// thread can keep a clone, until the next `watch` brings another one, and wake that in place of lending a descriptor: one that
+    /// has news already wakes it at once.
+    #[must_use]
+    pub fn waker(&self) -> Option<&'a Waker> {
+        self.took_waker.set(self.waker.is_some());
+        self.waker
+    }
+
+    /// For a race that is a task.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn of_task(waker: &'a Waker) -> Self {
+        Watch { waker: Some(waker), ..Watch::default() }
+    }
+
+    /// Whether a look-up may wake the task by itself.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn took_waker(&self) -> bool {
+        self.took_waker.get()
     }
 }
 

@@ -5,8 +5,10 @@
 //! for any more goes on to its end, since it must, and everybody who asks for the same name and family meanwhile waits for that
 //! one: a program that tries again and again while its name server is silent has two calls under way and not thousands.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
@@ -27,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The operating system's resolver. Hosts files, mDNS and what a VPN sets up hold as they do for every other program.
 ///
-/// Each look-up is one `getaddrinfo` for each family, side by side, on threads: at most [`MAX_THREADS`] in the process. While it is
-/// under way it holds one pipe (two descriptors; elsewhere than on Unix one socket), and no more when its last answer has come or it
-/// was abandoned. Without the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the
+/// Each look-up is one `getaddrinfo` for each family, side by side, on threads: at most [`MAX_THREADS`] in the process. While a `connect`
+/// waits for it, it holds one pipe (two descriptors; elsewhere than on Unix one socket), and no more when its last answer has come or it
+/// was abandoned; in a task of an async runtime it holds none. Without the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the
 /// answers come together.
 ///
 /// What it cannot tell: how long an answer holds; often, whether a name does not exist or has no address of the family, or
@@ -39,16 +41,18 @@ pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
     fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
-        let mailbox = Arc::new(Mailbox { bell: Doorbell::new().ok(), letters: Mutex::default() });
+        let mailbox = Arc::new(Mailbox::default());
         let mut open = 0;
+        let mut woken = Vec::new();
         let mut pool = pool();
         for family in [Family::V6, Family::V4] {
             if question.families.allow(family) {
                 open += 1;
-                pool.ask(question.host, family, &mailbox);
+                pool.ask(question.host, family, &mailbox, &mut woken);
             }
         }
         drop(pool);
+        wake(woken);
         let port = question.port;
         Box::new(SystemLookup { mailbox: Some(mailbox), port, open, look: now + LOOK })
     }
@@ -61,13 +65,16 @@ struct SystemLookup {
     port: u16,
     /// How many answers are outstanding.
     open: u8,
-    /// When to look, where there is no bell.
+    /// When to look, where there was no descriptor for a bell.
     look: Instant,
 }
 
 impl Lookup for SystemLookup {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        if let Some(bell) = self.mailbox.as_ref().and_then(|mailbox| mailbox.bell.as_ref()) {
+        let Some(mailbox) = &self.mailbox else { return };
+        if let Some(waker) = watch.waker() {
+            mailbox.wakes(waker);
+        } else if let Some(bell) = mailbox.bell() {
             watch.read(bell);
         }
     }
@@ -92,7 +99,8 @@ impl Lookup for SystemLookup {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.mailbox.as_ref().filter(|mailbox| mailbox.bell.is_none()).map(|_| self.look)
+        let mailbox = self.mailbox.as_ref()?;
+        mailbox.bell.get().is_some_and(Option::is_none).then_some(self.look)
     }
 }
 
@@ -112,10 +120,18 @@ impl Drop for SystemLookup {
 }
 
 /// Where the threads leave the answers of one look-up.
+#[derive(Default)]
 struct Mailbox {
-    /// Rung once for each letter. `None` where there was no descriptor for it.
-    bell: Option<Doorbell>,
-    letters: Mutex<Vec<Letter>>,
+    /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no descriptor for it.
+    bell: OnceLock<Option<Doorbell>>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    letters: VecDeque<Letter>,
+    /// The task that waits.
+    waker: Option<Waker>,
 }
 
 struct Letter {
@@ -127,22 +143,52 @@ struct Letter {
 type Outcome = Result<Vec<SocketAddr>, LookupError>;
 
 impl Mailbox {
-    fn put(&self, family: Family, result: Outcome) {
-        let mut letters = lock(&self.letters);
-        letters.push(Letter { family, result });
-        if let Some(bell) = &self.bell {
+    /// Answers whom to wake when the caller holds no lock.
+    #[must_use]
+    fn put(&self, family: Family, result: Outcome) -> Option<Waker> {
+        let mut inside = lock(&self.inside);
+        inside.letters.push_back(Letter { family, result });
+        if let Some(Some(bell)) = self.bell.get() {
             bell.ring();
         }
+        inside.waker.take()
     }
 
     fn take(&self) -> Option<Letter> {
-        let mut letters = lock(&self.letters);
-        let letter = if letters.is_empty() { None } else { Some(letters.remove(0)) };
-        if let (Some(bell), Some(_)) = (&self.bell, &letter) {
+        let mut inside = lock(&self.inside);
+        let letter = inside.letters.pop_front()?;
+        if let Some(Some(bell)) = self.bell.get() {
             bell.answer();
         }
-        letter
+        Some(letter)
     }
+
+    fn bell(&self) -> Option<&Doorbell> {
+        let inside = lock(&self.inside);
+        let made = || {
+            let bell = Doorbell::new().ok()?;
+            inside.letters.iter().for_each(|_| bell.ring());
+            Some(bell)
+        };
+        self.bell.get_or_init(made).as_ref()
+    }
+
+    /// Has the next letter wake `waker`, which one that is there already does.
+    fn wakes(&self, waker: &Waker) {
+        let mut inside = lock(&self.inside);
+        if inside.letters.is_empty() {
+            let before = inside.waker.replace(waker.clone());
+            drop(inside);
+            drop(before);
+        } else {
+            drop(inside);
+            waker.wake_by_ref();
+        }
+    }
+}
+
+fn wake(woken: Vec<Waker>) {
+    woken.into_iter().for_each(Waker::wake);
 }
 
 /// All calls that are to be made or under way, and the threads that make them.
@@ -164,6 +210,7 @@ struct Call {
 static POOL: Mutex<Pool> = Mutex::new(Pool { process: 0, calls: Vec::new(), threads: 0, idle: 0 });
 static NEWS: Condvar = Condvar::new();
 
+/// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
 fn pool() -> MutexGuard<'static, Pool> {
     let mut pool = lock(&POOL);
     let process = std::process::id();
@@ -181,8 +228,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Pool {
-    /// Sees to it that `mailbox` gets the answer to a call.
-    fn ask(&mut self, host: &str, family: Family, mailbox: &Arc<Mailbox>) {
+    /// Sees to it that `mailbox` gets the answer to a call. Where that is there at once, `woken` gets who else is to know.
+    fn ask(&mut self, host: &str, family: Family, mailbox: &Arc<Mailbox>, woken: &mut Vec<Waker>) {
         let same = |call: &&mut Call| call.family == family && *call.host == *host;
         if let Some(call) = self.calls.iter_mut().find(same) {
             call.waiting.push(mailbox.clone());
@@ -194,11 +241,11 @@ impl Pool {
         if self.idle >= queued {
             NEWS.notify_one();
         } else if self.threads < MAX_THREADS {
-            self.add_thread();
+            self.add_thread(woken);
         }
     }
 
-    fn add_thread(&mut self) {
+    fn add_thread(&mut self, woken: &mut Vec<Waker>) {
         match std::thread::Builder::new().name("connie-resolver".to_owned()).spawn(work) {
             Ok(_) => self.threads += 1,
             // Those that run will come to it.
@@ -207,7 +254,7 @@ impl Pool {
                 let detail = Some(format!("no thread for the system's resolver: {error}"));
                 while let Some(call) = self.calls.pop() {
                     let error = LookupError { kind: QueryError::Temporary, detail: detail.clone() };
-                    call.tell(Err(error));
+                    call.tell(Err(error), woken);
                 }
             }
         }
@@ -228,19 +275,21 @@ impl Pool {
         Some((call.host.clone(), call.family))
     }
 
-    fn done(&mut self, host: &str, family: Family, result: Outcome) {
+    /// Answers whom to wake when the pool is unlocked.
+    #[must_use]
+    fn done(&mut self, host: &str, family: Family, result: Outcome) -> Vec<Waker> {
+        let mut woken = Vec::new();
         let same = |call: &Call| call.running && call.family == family && *call.host == *host;
         if let Some(index) = self.calls.iter().position(same) {
-            self.calls.remove(index).tell(result);
+            self.calls.remove(index).tell(result, &mut woken);
         }
+        woken
     }
 }
 
 impl Call {
-    fn tell(self, result: Outcome) {
-        for mailbox in &self.waiting {
-            mailbox.put(self.family, result.clone());
-        }
+    fn tell(self, result: Outcome, woken: &mut Vec<Waker>) {
+        woken.extend(self.waiting.iter().filter_map(|mailbox| mailbox.put(self.family, result.clone())));
     }
 }
 
@@ -251,8 +300,9 @@ fn work() {
         if let Some((host, family)) = pool.next() {
             drop(pool);
             let result = look_up(&host, family);
+            let woken = self::pool().done(&host, family, result);
+            wake(woken);
             pool = self::pool();
-            pool.done(&host, family, result);
             continue;
         }
         pool.idle += 1;

@@ -1,0 +1,151 @@
+//! A race with what it takes from outside its stack: the answers of look-ups, and its part of a budget. What drives it waits for all of
+//! them, in a thread or in a task.
+
+use std::net::SocketAddr;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use connie_core::{Connection, Connector, Failure, Instant, RaceStack};
+
+use crate::budget::{Place, Share, SocketBudget, block_on};
+use crate::connect::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
+use crate::error::ConnectErrorKind;
+use crate::report::Report;
+use crate::resolve::{Names, Start};
+use crate::target::Target;
+use crate::wait::OsWaiter;
+
+/// How many attempts the timeline of a [`connect`](crate::connect) remembers.
+const RECORDS: usize = 512;
+
+pub(crate) struct Contest<S: RaceStack> {
+    pub(crate) connector: Connector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>,
+    /// The resolution that goes on beside it.
+    names: Option<Box<Names>>,
+    allowance: Option<Allowance>,
+    /// How many sockets an address can use.
+    for_each: usize,
+    deadline: Option<Duration>,
+}
+
+/// How a race was won.
+pub(crate) struct Outcome<T> {
+    pub(crate) socket: T,
+    pub(crate) destination: SocketAddr,
+    pub(crate) report: Report,
+    /// The winner's place in a budget.
+    pub(crate) share: Option<Share>,
+}
+
+/// What a race may take from a budget.
+struct Allowance {
+    budget: SocketBudget,
+    /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
+    share: Option<Share>,
+    /// Where it stands in line for that.
+    place: Option<Place>,
+}
+
+impl<S: RaceStack> Contest<S> {
+    /// Begins the look-ups that `target` needs, in `waiter`, and tells the race what is known without them.
+    pub(crate) fn begin(
+        target: Target<'_>,
+        options: &Options,
+        waiter: &mut OsWaiter,
+        now: Instant,
+    ) -> Result<Self, ConnectErrorKind> {
+        let begun = Start::new(target, options, waiter, now)?;
+        let mut connector = Connector::new(&options.race, now);
+        let names = begun.tell(&mut connector, now);
+        let budget = options.budget.clone();
+        let allowance = budget.map(|budget| Allowance { budget, share: None, place: None });
+        let for_each = if options.race.hedge { 2 } else { 1 };
+        Ok(Contest { connector, names, allowance, for_each, deadline: options.race.deadline })
+    }
+
+    /// Tells the race what the look-ups in `waiter` have learnt.
+    pub(crate) fn advance(&mut self, waiter: &mut OsWaiter, now: Instant) {
+        if let Some(names) = &mut self.names {
+            names.advance(&mut self.connector, waiter, now);
+        }
+    }
+
+    /// When the race has to end.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.deadline.map(|deadline| self.connector.race().start() + deadline)
+    }
+
+    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. `Pending` where it
+    /// stands in line for them: `waker` is woken when its turn has come, and until then the race must open none.
+    pub(crate) fn poll_sockets(&mut self, waker: &Waker) -> Poll<()> {
+        let Some(allowance) = &mut self.allowance else { return Poll::Ready(()) };
+        let addresses = self.connector.timeline().destinations().len();
+        if addresses == 0 {
+            allowance.place = None;
+            return Poll::Ready(());
+        }
+        let complete = self.names.as_ref().is_none_or(|names| names.is_complete());
+        let useful = if complete { addresses.saturating_mul(self.for_each) } else { usize::MAX };
+        let share = match &mut allowance.share {
+            Some(share) => share,
+            free => {
+                let most = self.connector.race().limit().min(useful);
+                match allowance.budget.poll_take(&mut allowance.place, most, waker) {
+                    Poll::Ready(share) => free.insert(share),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        };
+        if share.sockets() > useful {
+            share.keep(useful);
+        }
+        self.connector.limit_to(share.sockets());
+        Poll::Ready(())
+    }
+
+    /// As [`poll_sockets`](Self::poll_sockets), waiting in line. Answers `false` where the caller gave up before there was a socket.
+    pub(crate) fn wait_for_sockets(&mut self, waiter: &OsWaiter) -> bool {
+        let (clock, until) = (waiter.clock(), self.until());
+        let canceled = || waiter.is_canceled();
+        let canceled: Option<&dyn Fn() -> bool> =
+            if waiter.can_be_canceled() { Some(&canceled) } else { None };
+        let sockets = block_on(|waker| self.poll_sockets(waker), clock, until, canceled);
+        if sockets.is_none() {
+            self.leave_the_line();
+        }
+        sockets.is_some()
+    }
+
+    /// Gives up waiting for sockets.
+    pub(crate) fn leave_the_line(&mut self) {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.place = None;
+        }
+    }
+
+    /// What came of it all.
+    pub(crate) fn conclude(
+        self,
+        result: Result<Connection<S::TcpSocket>, Failure>,
+    ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
+        let report = Report::from(self.connector.timeline());
+        let timed_out = matches!(result, Err(Failure::DeadlineExceeded));
+        let report = match self.names {
+            Some(names) => names.conclude(report, timed_out),
+            None => report,
+        };
+        match result {
+            Ok(Connection { socket, destination }) => {
+                let mut share = self.allowance.and_then(|allowance| allowance.share);
+                if let Some(share) = &mut share {
+                    share.keep(1);
+                }
+                Ok(Outcome { socket, destination, report, share })
+            }
+            Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => {
+                Err(ConnectErrorKind::Resolve(report))
+            }
+            Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The race under the HTTP client of hyper-util, and what is built on it (feature `hyper`).
+//!
+//! hyper-util's `HttpConnector` goes through the addresses of a host one after the other, the two families beside each other. With
+//! [`RaceConnector`] in its place they are raced; pool, HTTP/1 and HTTP/2, and TLS on top stay as they are.
+//!
+//! ```
+//! use connie_std::hyper::{RaceConnector, RaceInfo};
+//! use http_body_util::{BodyExt as _, Empty};
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! # use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let port = server.local_addr()?.port();
+//! # tokio::spawn(async move {
+//! #     let (mut stream, _) = server.accept().await.unwrap();
+//! #     stream.read(&mut [0; 1024]).await.unwrap();
+//! #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await
+//! # });
+//! // For https: HttpsConnectorBuilder::new()...wrap_connector(RaceConnector::default().enforce_http(false))
+//! let client = Client::builder(TokioExecutor::new()).build::<_, Empty<&[u8]>>(RaceConnector::default());
+//!
+//! let response = client.get(format!("http://localhost:{port}/").parse()?).await?;
+//! let winner = response.extensions().get::<RaceInfo>().map(RaceInfo::destination);
+//! assert_eq!(winner.map(|address| address.port()), Some(port));
+//! assert_eq!(response.into_body().collect().await?.to_bytes(), "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does: into hyper-rustls
+//! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.
+//!
+//! A connection in the client's pool keeps its place in the [budget](crate::Options::budget). By default that is three quarters of the process's
+//! descriptors: a client that keeps more idle connections than that gives its pool a limit, or the race a larger budget.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
+use hyper_util::rt::TokioIo;
+use tower_service::Service;
+
+use crate::core::Timeline;
+use crate::tokio::{Connected, connect_with};
+use crate::{ConnectError, Options, Report};
+
+/// Connects as hyper-util's `HttpConnector` does, but by a race over all addresses of the host. Clones are cheap and do the same.
+#[derive(Clone, Debug)]
+pub struct RaceConnector {
+    options: Arc<Options>,
+    enforce_http: bool,
+}
+
+impl Default for RaceConnector {
+    /// With the default [`Options`]: no deadline, so put a time-out around the request, or set one.
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl RaceConnector {
+    /// Races as `options` say.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        RaceConnector { options: Arc::new(options), enforce_http: true }
+    }
+
+    /// Whether to refuse every scheme but `http`, as it does unless told otherwise: it would speak without TLS to a server of https. A
+    /// connector that puts TLS on top needs it to be `false`.
+    #[must_use]
+    pub fn enforce_http(mut self, is_enforced: bool) -> Self {
+        self.enforce_http = is_enforced;
+        self
+    }
+
+    /// Host and port to connect to.
+    fn target<'u>(&self, uri: &'u Uri) -> Result<(&'u str, u16), RaceError> {
+        let refuse = |why: String| RaceError::Uri(why);
+        let scheme =
+            uri.scheme_str().ok_or_else(|| refuse(format!("no scheme in {uri}: write http:// before it")))?;
+        if self.enforce_http && scheme != "http" {
+            return Err(refuse(format!(
+                "{scheme} is not http: put TLS on top, such as hyper-rustls, and call enforce_http(false)"
+            )));
+        }
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| refuse(format!("no host in {uri}")))?;
+        let port = match (uri.port_u16(), scheme) {
+            (Some(port), _) => port,
+            (None, "http" | "ws") => 80,
+            (None, "https" | "wss") => 443,
+            (None, scheme) => {
+                return Err(refuse(format!("{scheme} has no port of its own: write {host}:PORT")));
+            }
+        };
+        Ok((host, port))
+    }
+}
+
+impl Service<Uri> for RaceConnector {
+    type Response = TokioIo<Connected>;
+    type Error = RaceError;
+    type Future = Connecting;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), RaceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Connecting {
+        let connector = self.clone();
+        Connecting(Box::pin(async move {
+            let target = connector.target(&uri)?;
+            let connected = connect_with(target, &connector.options).await?;
+            Ok(TokioIo::new(connected))
+        }))
+    }
+}
+
+/// A connection that a [`RaceConnector`] makes. Dropping it ends its race.
+#[must_use = "futures do nothing unless polled"]
+pub struct Connecting(Pin<Box<dyn Future<Output = Result<TokioIo<Connected>, RaceError>> + Send>>);
+
+impl Future for Connecting {
+    type Output = Result<TokioIo<Connected>, RaceError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connecting").finish_non_exhaustive()
+    }
+}
+
+/// Why a [`RaceConnector`] brought no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RaceError {
+    /// It cannot connect to such a URI, for this reason.
+    Uri(String),
+    /// It could not connect.
+    Connect(ConnectError),
+}
+
+impl fmt::Display for RaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RaceError::Uri(why) => f.write_str(why),
+            RaceError::Connect(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RaceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RaceError::Uri(_) => None,
+            // Its own words are these already.
+            RaceError::Connect(error) => error.source(),
+        }
+    }
+}
+
+impl From<ConnectError> for RaceError {
+    fn from(error: ConnectError) -> Self {
+        RaceError::Connect(error)
+    }
+}
+
+/// What the race for a connection did: among the `extensions` of each response that came over it. Clones share one.
+#[derive(Clone, Debug)]
+pub struct RaceInfo(Arc<(SocketAddr, Report)>);
+
+impl RaceInfo {
+    /// The address that won.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        self.0.0
+    }
+
+    /// What the race did.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.0.1.timeline()
+    }
+
+    /// The same, with what became of resolution.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.0.1
+    }
+}
+
+impl Connection for Connected {
+    fn connected(&self) -> PooledConnection {
+        let race = RaceInfo(Arc::new((self.destination(), self.report().clone())));
+        // Has hyper-util's own addresses too.
+        let stream: &tokio::net::TcpStream = self;
+        stream.connected().extra(race)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(connector: &RaceConnector, uri: &str) -> Result<(String, u16), String> {
+        let uri = uri.parse().unwrap();
+        let target = connector.target(&uri).map(|(host, port)| (host.to_owned(), port));
+        target.map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn leads_to(uri: &str, host: &str, port: u16) {
+        let any = RaceConnector::default().enforce_http(false);
+        assert_eq!(target(&any, uri), Ok((host.to_owned(), port)));
+    }
+
+    #[track_caller]
+    fn is_refused(connector: &RaceConnector, uri: &str, why: &str) {
+        assert_eq!(target(connector, uri), Err(why.to_owned()));
+    }
+
+    #[test]
+    fn a_scheme_has_its_port_unless_the_uri_names_one() {
+        leads_to("http://name.test/page", "name.test", 80);
+        leads_to("https://name.test", "name.test", 443);
+        leads_to("HTTPS://name.test", "name.test", 443);
+        leads_to("ws://name.test", "name.test", 80);
+        leads_to("wss://user:word@name.test", "name.test", 443);
+        leads_to("https://name.test:8443", "name.test", 8_443);
+        leads_to("http://[::1]/", "[::1]", 80);
+        leads_to("http://[2001:db8::1]:8080/", "[2001:db8::1]", 8_080);
+        leads_to("grpc://name.test:50051", "name.test", 50_051);
+    }
+
+    #[test]
+    fn what_it_cannot_connect_to_it_refuses_with_advice() {
+        let (http, any) = (RaceConnector::default(), RaceConnector::default().enforce_http(false));
+        let advice = "https is not http: put TLS on top, such as hyper-rustls, and call enforce_http(false)";
+        is_refused(&http, "https://name.test", advice);
+        is_refused(&any, "name.test:80", "no scheme in name.test:80: write http:// before it");
+        is_refused(&any, "/page", "no scheme in /page: write http:// before it");
+        is_refused(&any, "grpc://name.test", "grpc has no port of its own: write name.test:PORT");
+    }
+}

@@ -1,0 +1,234 @@
+//! The race as a future of tokio (feature `tokio`).
+//!
+//! ```
+//! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+//! # use tokio::net::TcpListener;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = TcpListener::bind("127.0.0.1:0").await?;
+//! # let port = server.local_addr()?.port();
+//! # tokio::spawn(async move { server.accept().await.unwrap().0.write_all(b"hello").await });
+//! // In the place of tokio::net::TcpStream::connect(("localhost", port)):
+//! let mut stream = connie_std::tokio::connect("localhost", port).await?;
+//! let mut greeting = String::new();
+//! stream.read_to_string(&mut greeting).await?;
+//! assert_eq!(greeting, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is the same race as that of [`connie_std::connect`](crate::connect()), with the same [`Options`], errors and timeline: the core is told by
+//! tokio's reactor what `poll` tells it there. No thread waits for a connection. Name look-ups by the system's resolver, which offers
+//! nothing but a call that blocks, run on the [threads](crate::resolve::MAX_THREADS) that all of a process's look-ups share; those of
+#![cfg_attr(feature = "dns", doc = "[`dns::Dns`](crate::dns::Dns)")]
+#![cfg_attr(not(feature = "dns"), doc = "`dns::Dns`")]
+//! run in the task.
+//!
+//! # To give up, drop the future
+//!
+//! As `tokio::time::timeout` and `select!` do. Attempts under way are aborted: a peer that had completed its handshake is sent a reset. No
+//! descriptor is left, no task or thread, and no place in a [`SocketBudget`](crate::SocketBudget) or in the line for one. A call of `getaddrinfo`
+//! that cannot be interrupted goes on and holds nothing of the caller's.
+//!
+//! To give up and still learn what became of each address, set a deadline ([`Config::deadline`](connie_core::Config::deadline)), or use a
+//! [`Canceler`](crate::Canceler).
+//!
+//! # What it asks of the runtime
+//!
+//! Its I/O and its time (`enable_all`, which `#[tokio::main]` sets), on one thread or many. Outside of a runtime the future ends with
+//! [`NoRuntime`](crate::ConnectErrorKind::NoRuntime); in one that was built without I/O or time tokio panics, and says which to enable.
+//! Time is the runtime's: `tokio::time::pause` stops deadlines too.
+//!
+//! A race waits for its turn in the line for sockets without blocking the thread. As with tokio's semaphore, a future that holds a place in
+//! line has to be polled: one that is kept and not polled holds up those behind it.
+//!
+//! Other than on Unix, look-ups that lend sockets to the race (`dns::Dns`) are looked after each 5 ms, since tokio waits for no foreign
+//! sockets there.
+
+mod race;
+mod stack;
+mod watches;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use connie_core::Timeline;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use self::race::Race;
+use crate::budget::Share;
+use crate::connect::failed;
+use crate::contest::Outcome;
+use crate::{ConnectError, ConnectErrorKind, Options, Report, Target};
+
+/// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
+/// literal address.
+///
+/// There is no deadline: put `tokio::time::timeout` around it, or set one in the options. The stream has no place in a
+/// [`SocketBudget`](crate::SocketBudget) any more.
+///
+/// # Errors
+///
+/// As [`connect_with`].
+///
+/// # Panics
+///
+/// As [`connect_with`].
+pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    connect_with((host, port), &Options::default()).await.map(Connected::into_stream)
+}
+
+/// Connects to the address of `target` that answers first, as [`connie_std::connect`](crate::connect()) does. Ends with a winner, when every
+/// address has failed, at the deadline, which counts from the first poll, or when canceled; no socket is open then but the winner's.
+///
+/// ```
+/// use connie_std::{Options, core::Config};
+/// use std::time::Duration;
+/// # use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = TcpListener::bind("127.0.0.1:0").await?;
+/// // Two addresses, of which the first refuses.
+/// let addresses = ["127.0.0.1:1".parse()?, server.local_addr()?];
+/// let race = Config { deadline: Some(Duration::from_secs(10)), ..Options::default().race };
+///
+/// let stream = connie_std::tokio::connect_with(&addresses, &Options { race, ..Options::default() }).await?;
+/// assert_eq!(stream.destination(), addresses[1]);
+/// println!("{}", stream.timeline().waterfall(80, Default::default()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an [`io::Error`] with `?`.
+///
+/// # Panics
+///
+/// In a runtime without I/O or without time, as everything of tokio's that needs them.
+pub async fn connect_with<'a>(
+    target: impl Into<Target<'a>>,
+    options: &Options,
+) -> Result<Connected, ConnectError> {
+    let target = target.into();
+    let result = match Race::begin(target, options) {
+        Ok(race) => race.await,
+        Err(kind) => Err(kind),
+    };
+    let Outcome { socket, destination, report, share } = result.map_err(|kind| failed(target, kind))?;
+    match socket.into_stream() {
+        Some(stream) => Ok(Connected { stream, destination, report, _share: share }),
+        None => Err(failed(target, ConnectErrorKind::Socket(io::ErrorKind::NotConnected.into()))),
+    }
+}
+
+/// A connection that won its race. Derefs to tokio's stream, and reads and writes as that does.
+pub struct Connected {
+    stream: TcpStream,
+    destination: SocketAddr,
+    report: Report,
+    /// Its place in a budget.
+    _share: Option<Share>,
+}
+
+impl Connected {
+    /// Where it leads.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        self.destination
+    }
+
+    /// What the race did.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.report.timeline()
+    }
+
+    /// The stream alone. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The stream and what the race did.
+    #[must_use]
+    pub fn into_parts(self) -> (TcpStream, Report) {
+        (self.stream, self.report)
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(crate) fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Connected { stream, destination, .. } = self;
+        f.debug_struct("Connected")
+            .field("stream", stream)
+            .field("destination", destination)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deref for Connected {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl DerefMut for Connected {
+    fn deref_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+}
+
+impl AsyncRead for Connected {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connected {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,122 @@
+//! A race as a future.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use connie_core::{Connection, Failure, Instant, Progress};
+use tokio::runtime::Handle;
+use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
+
+use super::stack::{TokioSocket, TokioStack};
+use super::watches::Watches;
+use crate::cancel::{Cancelable, Canceler};
+use crate::connect::Options;
+use crate::contest::{Contest, Outcome};
+use crate::error::ConnectErrorKind;
+use crate::socket::OsStack;
+use crate::target::Target;
+use crate::wait::{OsClock, OsWaiter};
+
+/// The longest time in one sleep. To wake early is allowed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
+
+/// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
+pub(super) struct Race {
+    /// `None` when it is over.
+    contest: Option<Contest<TokioStack>>,
+    stack: TokioStack,
+    /// What wakes the task when a look-up has news.
+    watches: Watches,
+    /// Holds the look-ups.
+    waiter: OsWaiter,
+    cancelable: Option<Cancelable>,
+    /// What wakes the task when the time has come.
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Race {
+    /// Begins the look-ups that `target` needs. The deadline counts from now.
+    pub(super) fn begin(target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
+        Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
+        // The runtime's time, which a test can stop.
+        let start = TokioInstant::now();
+        let mut waiter = OsWaiter::with_clock(OsClock::since(start.into_std()));
+        let sleep = Box::pin(sleep_until(start));
+        let contest = Contest::begin(target, options, &mut waiter, Instant::ZERO)?;
+        Ok(Box::new(Race {
+            contest: Some(contest),
+            stack: TokioStack::new(OsStack::from(options)),
+            watches: Watches::due(),
+            waiter,
+            cancelable: options.canceler.as_ref().map(Canceler::cancelable),
+            sleep,
+        }))
+    }
+
+    /// Does what is to be done now. Answers until when there is nothing more to do.
+    fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> Turn {
+        let Race { contest: Some(contest), stack, watches, waiter, cancelable, .. } = self else {
+            return Turn::Wait(None);
+        };
+        stack.wakes(context.waker());
+        if watches.poll_news(context, now) {
+            contest.advance(waiter, now);
+            watches.renew(&waiter.lookups, context, now);
+        }
+        let canceled = cancelable.as_ref().is_some_and(|it| it.poll(context.waker()));
+        if canceled {
+            let _ = contest.connector.cancel(stack, now);
+        }
+        let is_over = canceled || contest.until().is_some_and(|until| until <= now);
+        let progress = if !is_over && contest.poll_sockets(context.waker()).is_pending() {
+            contest.until().map_or(Progress::WaitForInput, Progress::WaitUntil)
+        } else {
+            contest.connector.poll(stack, now)
+        };
+        match progress {
+            Progress::WaitUntil(until) => Turn::Wait(watches.wake_at().into_iter().chain([until]).min()),
+            Progress::WaitForInput => Turn::Wait(watches.wake_at()),
+            Progress::Connected(connection) => Turn::End(Ok(connection)),
+            Progress::Failed(failure) => Turn::End(Err(failure)),
+            Progress::Finished => Turn::End(Err(Failure::Canceled)),
+        }
+    }
+
+    /// Has the task woken at `until`.
+    fn sleep(&mut self, until: Instant, context: &mut Context<'_>, now: Instant) {
+        let until = self.waiter.clock().to_std(until.min(now + LONGEST_SLEEP)).into();
+        if self.sleep.deadline() != until {
+            self.sleep.as_mut().reset(until);
+        }
+        if self.sleep.as_mut().poll(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+enum Turn {
+    Wait(Option<Instant>),
+    End(Result<Connection<TokioSocket>, Failure>),
+}
+
+impl Future for Race {
+    type Output = Result<Outcome<TokioSocket>, ConnectErrorKind>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let now = self.waiter.clock().at(TokioInstant::now().into_std());
+        match self.turn(context, now) {
+            Turn::Wait(until) => {
+                if let Some(until) = until {
+                    self.sleep(until, context, now);
+                }
+                Poll::Pending
+            }
+            Turn::End(result) => match self.contest.take() {
+                Some(contest) => Poll::Ready(contest.conclude(result)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What the look-ups of a race wait for, in tokio's reactor.
+
+use std::task::Context;
+#[cfg(unix)]
+use std::{os::fd::OwnedFd, task::Poll};
+
+use connie_core::Instant;
+#[cfg(unix)]
+use tokio::io::{Interest, unix::AsyncFd};
+
+#[cfg(unix)]
+use crate::resolve::Readiness;
+use crate::resolve::Watch;
+use crate::wait::Running;
+
+/// How often to look at what cannot be waited for.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// Wake-ups that were arranged for after the look-ups were last polled.
+pub(super) struct Watches {
+    /// Copies of the descriptors that the look-ups lent. A look-up can close its own before these are gone, and its number can be another's
+    /// then; and two races can be lent the same one, which epoll takes only once.
+    #[cfg(unix)]
+    descriptors: Vec<(AsyncFd<OwnedFd>, Readiness)>,
+    /// Whether a look-up may wake the task by itself, which does not show here.
+    took_waker: bool,
+    /// When the look-ups want to be polled.
+    wake_at: Option<Instant>,
+}
+
+impl Watches {
+    /// For look-ups that were not polled yet.
+    pub(super) fn due() -> Self {
+        Watches {
+            #[cfg(unix)]
+            descriptors: Vec::new(),
+            took_waker: false,
+            wake_at: Some(Instant::ZERO),
+        }
+    }
+
+    /// Whether the look-ups have to be polled. Where not, the task is woken when they have to, but for the [time](Self::wake_at).
+    pub(super) fn poll_news(&self, context: &mut Context<'_>, now: Instant) -> bool {
+        let due = self.took_waker || self.wake_at.is_some_and(|wake_at| wake_at <= now);
+        // Each has to be asked, so that each wakes the task.
+        self.is_any_ready(context) || due
+    }
+
+    /// When the look-ups want to be polled though nothing has come.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.wake_at
+    }
+
+    #[cfg(unix)]
+    fn is_any_ready(&self, context: &mut Context<'_>) -> bool {
+        self.descriptors.iter().fold(false, |any, (descriptor, readiness)| {
+            let polled = match readiness {
+                Readiness::Read => descriptor.poll_read_ready(context),
+                Readiness::Write => descriptor.poll_write_ready(context),
+            };
+            // An error is tokio's, which is being shut down.
+            any | matches!(polled, Poll::Ready(_))
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn is_any_ready(&self, _: &mut Context<'_>) -> bool {
+        false
+    }
+
+    /// Arranges for wake-ups anew, after the look-ups were polled.
+    pub(super) fn renew(&mut self, lookups: &[Running], context: &mut Context<'_>, now: Instant) {
+        let mut watch = Watch::of_task(context.waker());
+        for running in lookups {
+            running.lookup.watch(&mut watch);
+        }
+        self.took_waker = watch.took_waker();
+        let watched = self.watch(&watch);
+        let look = if watched { None } else { Some(now + LOOK) };
+        self.wake_at = lookups.iter().filter_map(|running| running.lookup.wake_at()).chain(look).min();
+        if self.is_any_ready(context) {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    /// Answers whether tokio waits for all of it.
+    #[cfg(unix)]
+    fn watch(&mut self, watch: &Watch<'_>) -> bool {
+        self.descriptors.clear();
+        for &(descriptor, readiness) in &watch.entries {
+            let interest = match readiness {
+                Readiness::Read => Interest::READABLE,
+                Readiness::Write => Interest::WRITABLE,
+            };
+            // Out of descriptors, or a file that epoll does not take.
+            let Ok(copy) = descriptor.try_clone_to_owned() else { continue };
+            if let Ok(copy) = register(copy, interest) {
+                self.descriptors.push((copy, readiness));
+            }
+        }
+        self.descriptors.len() == watch.entries.len()
+    }
+
+    /// tokio takes no descriptors that it has not made elsewhere than on Unix.
+    #[cfg(not(unix))]
+    fn watch(&mut self, watch: &Watch<'_>) -> bool {
+        watch.entries.is_empty()
+    }
+}
+
+#[cfg(unix)]
+#[allow(
+    deprecated,
+    reason = "what takes its place is unsafe, and asks for no more than an owned descriptor brings"
+)]
+fn register(descriptor: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, interest)
+}

@@ -1,0 +1,136 @@
+//! The race under hyper-util's client.
+#![cfg(all(feature = "hyper", feature = "dns", target_os = "linux"))]
+
+mod tokio_support;
+
+use std::error::Error as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_std::Options;
+use connie_std::hyper::{RaceConnector, RaceError, RaceInfo};
+use connie_tests::servers::{BlackHole, Live, closed_port};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::client::legacy::connect::HttpInfo;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
+
+use tokio_support::{any_port, here, named, run, within};
+
+/// Long enough for anything that is not waited for.
+const SOON: Duration = Duration::from_secs(10);
+
+type Racing = Client<RaceConnector, Empty<&'static [u8]>>;
+
+fn client(connector: RaceConnector) -> Racing {
+    Client::builder(TokioExecutor::new()).build(connector)
+}
+
+/// The page, and what the race for it did.
+async fn get(client: &Racing, uri: &str) -> Result<(String, RaceInfo, SocketAddr), Error> {
+    let response = timeout(SOON, client.get(uri.parse().unwrap())).await.expect("an answer")?;
+    let race = response.extensions().get::<RaceInfo>().expect("the race").clone();
+    let remote = response.extensions().get::<HttpInfo>().expect("hyper-util's own").remote_addr();
+    let body = response.into_body().collect().await.expect("the body").to_bytes();
+    Ok((String::from_utf8(body.to_vec()).unwrap(), race, remote))
+}
+
+#[track_caller]
+fn failure(result: Result<(String, RaceInfo, SocketAddr), Error>) -> Error {
+    let error = result.map(|(page, ..)| page).expect_err("no page");
+    assert!(error.is_connect(), "{error:?}");
+    error
+}
+
+#[test]
+fn a_dead_first_address_costs_nothing() {
+    let server = Live::http(any_port(4), "page");
+    let port = server.address().port();
+    let hole = BlackHole::open(SocketAddr::new(here(2), port));
+    let addresses = [hole.address(), server.address()];
+    run(move || async move {
+        let client = client(RaceConnector::new(named("name.test", &addresses)));
+        // The second comes over the same connection.
+        for _ in 0..2 {
+            let (page, race, remote) = get(&client, &format!("http://name.test:{port}/")).await.unwrap();
+            assert_eq!((page.as_str(), race.destination(), remote), ("page", addresses[1], addresses[1]));
+            assert_eq!(race.timeline().destinations().count(), 2);
+        }
+    });
+    assert_eq!(server.counts().accepted, 1);
+}
+
+#[test]
+fn where_all_addresses_fail_the_error_names_each() {
+    let closed = closed_port(here(2));
+    let address = closed.address();
+    let error = run(move || async move {
+        let client = client(RaceConnector::default());
+        failure(get(&client, &format!("http://{address}/")).await)
+    });
+    let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
+    let Some(RaceError::Connect(failed)) = inner else { panic!("{error:?}") };
+    let lines: Vec<_> = failed.addresses().collect();
+    assert_eq!(lines, [format!("{address}: connection refused")]);
+}
+
+#[test]
+fn an_address_in_brackets_is_one() {
+    let Ok(closed) = std::net::TcpListener::bind("[::1]:0") else {
+        return connie_tests::skip(
+            "IPv6 on the loopback interface",
+            "sysctl net.ipv6.conf.lo.disable_ipv6=0",
+        );
+    };
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let server = Live::http(address, "page");
+    let page = run(move || async move {
+        get(&client(RaceConnector::default()), &format!("http://{address}/")).await.unwrap().0
+    });
+    assert_eq!((page.as_str(), server.counts().accepted), ("page", 1));
+}
+
+#[test]
+fn https_is_not_spoken_in_the_clear() {
+    let server = Live::http(any_port(4), "page");
+    let uri = format!("https://{}/", server.address());
+    let error = run(move || async move { failure(get(&client(RaceConnector::default()), &uri).await) });
+    let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
+    assert!(matches!(inner, Some(RaceError::Uri(_))), "{error:?}");
+    assert_eq!(server.counts().accepted, 0);
+}
+
+#[test]
+fn a_deadline_holds() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    let error = run(move || async move {
+        let options = Options { ..within(Duration::from_millis(100)) };
+        failure(get(&client(RaceConnector::new(options)), &format!("http://{address}/")).await)
+    });
+    assert!(format!("{error:?}").contains("timed out"), "{error:?}");
+}
+
+#[test]
+fn giving_a_request_up_gives_its_place_back() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    run(move || async move {
+        let budget = connie_std::SocketBudget::new(4);
+        let options = Options { budget: Some(budget.clone()), ..within(SOON) };
+        let client = client(RaceConnector::new(options));
+        let request = client.get(format!("http://{address}/").parse().unwrap());
+        assert!(timeout(Duration::from_millis(50), request).await.is_err());
+        // hyper-util may go on to connect for the next request; its client gone, nothing is left.
+        drop(client);
+        for _ in 0..1_000 {
+            if budget.free() == 4 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{} of 4 sockets are free", budget.free());
+    });
+}

@@ -1,0 +1,433 @@
+//! The race as a future of tokio.
+#![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
+
+mod tokio_support;
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use connie_core::resolution::QueryError;
+use connie_core::{Config, Failure, Family, Outcome};
+use connie_std::resolve::Event;
+use connie_std::tokio::{connect, connect_with};
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
+use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port};
+use connie_tests::skip;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+use tokio_support::{LIMIT, Prompted, any_port, here, many_threads, named, run, run_on, within};
+
+/// Long enough for anything that is not waited for, short enough that nothing which is waited for fits in.
+const SOON: Duration = Duration::from_secs(10);
+
+#[track_caller]
+fn failed<T>(result: Result<T, ConnectError>) -> ConnectError {
+    result.map(|_| ()).expect_err("nothing to connect to")
+}
+
+/// Lets the other tasks of this thread run, and the race open its sockets.
+async fn meanwhile() {
+    for _ in 0..10 {
+        yield_now().await;
+    }
+}
+
+#[test]
+fn a_dead_first_address_costs_nothing() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::http(any_port(4), "page"));
+    let closed = closed_port(here(3));
+    let addresses = [hole.address(), closed.address(), server.address()];
+    let page = run(move || async move {
+        let mut stream = timeout(SOON, connect_with(&addresses, &within(LIMIT))).await.unwrap().unwrap();
+        assert_eq!(stream.destination(), addresses[2]);
+        assert_eq!(stream.peer_addr().unwrap(), addresses[2]);
+        let outcomes: Vec<_> =
+            stream.timeline().attempts().map(|it| (it.destination, it.outcome.clone())).collect();
+        assert!(outcomes.contains(&(addresses[2], Some(Outcome::Established))), "{outcomes:?}");
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut page = vec![0; 4096];
+        let length = stream.read(&mut page).await.unwrap();
+        String::from_utf8_lossy(&page[..length]).into_owned()
+    });
+    assert!(page.ends_with("\r\n\r\npage"), "{page}");
+}
+
+#[test]
+fn a_host_and_a_port_are_enough() {
+    let server = Live::silent(any_port(1));
+    let port = server.address().port();
+    let peer = run(move || async move { connect("localhost", port).await.unwrap().peer_addr().unwrap() });
+    assert_eq!(peer, server.address());
+}
+
+#[test]
+fn where_all_addresses_refuse_the_error_names_each() {
+    let closed = [closed_port(here(2)), closed_port(here(3))];
+    let addresses = [closed[0].address(), closed[1].address()];
+    let error = run(move || async move { failed(connect_with(&addresses, &within(LIMIT)).await) });
+    let lines: Vec<_> = error.addresses().collect();
+    assert_eq!(lines, addresses.map(|address| format!("{address}: connection refused")));
+    assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)), "{error:?}");
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn the_deadline_holds_and_is_never_early() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    let deadline = Duration::from_millis(300);
+    let (error, waited) = run(move || async move {
+        let start = tokio::time::Instant::now();
+        (failed(connect_with(address, &within(deadline)).await), start.elapsed())
+    });
+    assert!(waited >= deadline, "{waited:?}");
+    assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{address}: timed out")]);
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn time_is_the_runtimes() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    let error = run(move || async move {
+        tokio::time::pause();
+        // Nothing else is to be done, so that the runtime goes on to the next timer, up to the last.
+        failed(connect_with(address, &within(Duration::from_secs(86_400))).await)
+    });
+    assert!(error.to_string().ends_with("timed out"), "{error}");
+}
+
+#[test]
+fn a_name_is_raced_as_its_answers_come() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let (dead, good) = (hole.address(), server.address());
+    let resolver = Prompted::default();
+    let seen = resolver.clone();
+    let winner = run(move || async move {
+        let options = resolver.options();
+        let race = tokio::spawn(async move { connect_with(("name.test", 80), &options).await });
+        meanwhile().await;
+        resolver.answer(Family::V4, &[dead]);
+        // The first address is tried before there is an answer of the other family.
+        sleep(Duration::from_millis(20)).await;
+        assert!(!race.is_finished());
+        resolver.answer(Family::V6, &[]);
+        resolver.answer(Family::V4, &[dead, good]);
+        race.await.unwrap().unwrap().destination()
+    });
+    assert_eq!(winner, good);
+    assert_eq!((seen.begun(), seen.open()), (1, 0));
+    assert!(seen.polls() < 1_000, "{} polls: it spins", seen.polls());
+}
+
+/// The answer of one family is there, that of the other never comes.
+#[track_caller]
+fn wins_with_the_answer_of(family: Family, server: &Live) {
+    let address = server.address();
+    let resolver = Prompted::default();
+    let winner = run(move || async move {
+        resolver.answer(family, &[address]);
+        let options = resolver.options();
+        let race = timeout(SOON, connect_with(("name.test", 80), &options));
+        race.await.expect("it waits for the other answer").unwrap().destination()
+    });
+    assert_eq!(winner, address);
+}
+
+#[test]
+fn an_aaaa_answer_that_never_comes_costs_nothing() {
+    wins_with_the_answer_of(Family::V4, &Live::silent(any_port(4)));
+}
+
+#[test]
+fn an_a_answer_that_never_comes_costs_nothing() {
+    let loopback = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    if std::net::TcpListener::bind(loopback).is_err() {
+        return skip("IPv6 on the loopback interface", "sysctl net.ipv6.conf.lo.disable_ipv6=0");
+    }
+    wins_with_the_answer_of(Family::V6, &Live::silent(loopback));
+}
+
+#[test]
+fn a_resolver_that_fails_is_quoted() {
+    let resolver = Prompted::default();
+    let error = run(move || async move {
+        for family in [Family::V6, Family::V4] {
+            resolver.tell(Event::Failed { family, error: QueryError::NoSuchName.into() });
+        }
+        failed(connect_with("name.test:80", &resolver.options()).await)
+    });
+    assert_eq!(error.to_string(), "could not resolve name.test: AAAA and A queries failed: no such name");
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn look_ups_that_wait_for_sockets_wake_the_task() {
+    let live = Live::silent(any_port(4));
+    let name_server = DnsServer::start(any_port(1));
+    name_server.set("name.test", RecordType::Aaaa, DnsAnswer::no_data());
+    let late = DnsAnswer::addresses(&[live.address().ip()]).after(Duration::from_millis(50));
+    name_server.set("name.test", RecordType::A, late);
+    let mut dns = connie_std::dns::Dns::new([name_server.address()]);
+    dns.hosts_file = None;
+    let port = live.address().port();
+    let destination = run(move || async move {
+        let options = Options { resolver: Arc::new(dns).into(), ..within(LIMIT) };
+        connect_with(("name.test", port), &options).await.unwrap().destination()
+    });
+    assert_eq!(destination, live.address());
+    assert_eq!(name_server.asked("name.test", RecordType::A), 1);
+}
+
+#[test]
+fn losers_are_reset() {
+    let servers = [Live::silent(any_port(2)), Live::silent(any_port(3))];
+    let addresses = [servers[0].address(), servers[1].address()];
+    let winner =
+        run(move || async move { connect_with(&addresses, &within(LIMIT)).await.unwrap().destination() });
+    let [won, lost] = if winner == addresses[0] { [0, 1] } else { [1, 0] };
+    let counts = servers[lost].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
+    assert_eq!((counts.reset, counts.eof), (1, 0), "the loser");
+    let counts = servers[won].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
+    assert_eq!((counts.reset, counts.eof), (0, 1), "the winner, closed in order");
+}
+
+#[test]
+fn the_options_hold() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        for nodelay in [true, false] {
+            let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
+            let options = Options { nodelay, source_v4, ..within(LIMIT) };
+            let stream = connect_with(address, &options).await.unwrap();
+            assert_eq!(stream.nodelay().unwrap(), nodelay);
+            assert_eq!(stream.local_addr().unwrap().ip(), here(9));
+            // Only losers are reset.
+            assert_eq!(rustix::net::sockopt::socket_linger(&*stream).unwrap(), None);
+        }
+        let options = named("name.test", &[address]);
+        assert_eq!(
+            connect_with(("name.test", address.port()), &options).await.unwrap().destination(),
+            address
+        );
+        let error = failed(connect_with("name.test", &options).await);
+        assert!(matches!(error.kind(), ConnectErrorKind::InvalidTarget), "{error}");
+        let none: [SocketAddr; 0] = [];
+        let error = failed(connect_with(&none, &within(LIMIT)).await);
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
+fn a_canceler_ends_it_from_another_thread() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    run(move || async move {
+        let canceler = Canceler::new().unwrap();
+        // Its own, and one of which it is a child.
+        for canceled in [canceler.child().unwrap(), canceler] {
+            let options = Options { canceler: Some(canceled.child().unwrap()), ..within(LIMIT) };
+            let race = tokio::spawn(async move { connect_with(address, &options).await });
+            meanwhile().await;
+            assert!(!race.is_finished());
+            std::thread::spawn(move || canceled.cancel()).join().unwrap();
+            assert!(failed(timeout(SOON, race).await.expect("woken").unwrap()).is_canceled());
+        }
+    });
+}
+
+#[test]
+fn what_was_canceled_before_opens_nothing() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    let canceler = Canceler::new().unwrap();
+    canceler.cancel();
+    let options = Options { canceler: Some(canceler), ..within(LIMIT) };
+    let error = run(move || async move { failed(connect_with(address, &options).await) });
+    assert!(error.is_canceled());
+    assert_eq!(error.timeline().unwrap().attempts().count(), 0);
+    assert_eq!(server.counts().accepted, 0);
+}
+
+#[test]
+fn who_waits_for_a_socket_does_not_block_the_thread() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        let budget = SocketBudget::new(1);
+        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let first = connect_with(address, &options).await.unwrap();
+        assert_eq!(budget.free(), 0, "the winner keeps its place");
+        let second = tokio::spawn(async move { connect_with(address, &options).await });
+        meanwhile().await;
+        assert!(!second.is_finished());
+        // This is the thread that the other waits on.
+        drop(first);
+        let second = timeout(SOON, second).await.expect("woken").unwrap().unwrap();
+        assert_eq!(budget.free(), 0);
+        drop(second.into_stream());
+        assert_eq!(budget.free(), 1, "a plain stream has no place");
+    });
+}
+
+#[test]
+fn a_deadline_and_a_canceler_end_the_wait_for_a_socket() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        let budget = SocketBudget::new(1);
+        let options = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
+        let held =
+            connect_with(address, &Options { budget: Some(budget.clone()), ..within(LIMIT) }).await.unwrap();
+        let error = failed(connect_with(address, &options).await);
+        assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
+        assert_eq!(error.timeline().unwrap().attempts().count(), 0, "no socket, no attempt");
+
+        let canceler = Canceler::new().unwrap();
+        let options =
+            Options { canceler: Some(canceler.clone()), budget: Some(budget.clone()), ..within(LIMIT) };
+        let race = tokio::spawn(async move { connect_with(address, &options).await });
+        meanwhile().await;
+        canceler.cancel();
+        assert!(failed(timeout(SOON, race).await.unwrap().unwrap()).is_canceled());
+        drop(held);
+        assert_eq!(budget.free(), 1);
+    });
+}
+
+#[test]
+fn who_waits_longest_for_a_socket_is_next() {
+    const CROWD: usize = 50;
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    let order = run(move || async move {
+        let budget = SocketBudget::new(1);
+        let options = Options { budget: Some(budget), ..within(LIMIT) };
+        let held = connect_with(address, &options).await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut races = Vec::new();
+        for number in 0..CROWD {
+            let (options, order) = (options.clone(), order.clone());
+            races.push(tokio::spawn(async move {
+                let connected = connect_with(address, &options).await.unwrap();
+                order.lock().unwrap().push(number);
+                drop(connected);
+            }));
+            // So that they stand in line as they are numbered.
+            meanwhile().await;
+        }
+        // One gives up, and holds up nobody.
+        races.remove(7).abort();
+        drop(held);
+        for race in races {
+            race.await.unwrap();
+        }
+        Arc::into_inner(order).unwrap().into_inner().unwrap()
+    });
+    let expected: Vec<_> = (0..CROWD).filter(|&number| number != 7).collect();
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn a_blocking_race_and_a_task_stand_in_the_same_line() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        let budget = SocketBudget::new(1);
+        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let held = connect_with(address, &options).await.unwrap();
+        let blocking = options.clone();
+        let thread = std::thread::spawn(move || connie_std::connect(address, &blocking).map(|_| ()));
+        let task = tokio::spawn(async move { connect_with(address, &options).await.map(|_| ()) });
+        meanwhile().await;
+        drop(held);
+        task.await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap().unwrap()).await.unwrap();
+        assert_eq!(budget.free(), 1);
+    });
+}
+
+#[test]
+fn it_runs_on_many_threads() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let addresses = [hole.address(), server.address()];
+    run_on(many_threads, move || async move {
+        let options = Options { budget: Some(SocketBudget::new(40)), ..within(LIMIT) };
+        let races: Vec<_> = (0..200)
+            .map(|_| {
+                let options = options.clone();
+                tokio::spawn(async move { connect_with(&addresses, &options).await.unwrap().destination() })
+            })
+            .collect();
+        for race in races {
+            assert_eq!(race.await.unwrap(), addresses[1]);
+        }
+        assert_eq!(options.budget.unwrap().free(), 40);
+    });
+}
+
+#[test]
+fn a_future_that_moves_to_another_task_is_woken_there() {
+    let server = Live::silent(any_port(4));
+    let good = server.address();
+    let resolver = Prompted::default();
+    let destination = run_on(many_threads, move || async move {
+        let options = resolver.options();
+        let mut race = Box::pin(async move { connect_with(("name.test", 80), &options).await });
+        // Polled once here, by a waker that wakes nobody.
+        assert!(race.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let race = tokio::spawn(race);
+        meanwhile().await;
+        resolver.answer(Family::V4, &[good]);
+        timeout(SOON, race).await.expect("woken").unwrap().unwrap().destination()
+    });
+    assert_eq!(destination, good);
+}
+
+#[test]
+fn outside_of_a_runtime_it_says_so() {
+    let options = Options::default();
+    let race = pin!(connect_with("127.0.0.1:1", &options));
+    let Poll::Ready(result) = race.poll(&mut Context::from_waker(Waker::noop())) else { panic!("it waits") };
+    let error = failed(result);
+    assert!(matches!(error.kind(), ConnectErrorKind::NoRuntime));
+    assert_eq!(
+        error.to_string(),
+        "could not connect to 127.0.0.1 port 1: no tokio runtime here: await this in a task of one"
+    );
+}
+
+#[test]
+#[should_panic(expected = "enable_time")]
+fn a_runtime_without_time_says_what_to_enable() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let _ = run_on(runtime, || async { connect("127.0.0.1", 1).await });
+}
+
+#[test]
+#[should_panic(expected = "enable_io")]
+fn a_runtime_without_io_says_what_to_enable() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _ = run_on(runtime, || async { connect("127.0.0.1", 1).await });
+}
+
+#[test]
+fn a_staggered_race_waits_between_attempts() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let addresses = [hole.address(), server.address()];
+    let (winner, waited) = run(move || async move {
+        let race = Config { deadline: Some(LIMIT), ..Config::staggered() };
+        let connected = connect_with(&addresses, &Options { race, ..Options::default() }).await.unwrap();
+        (connected.destination(), connected.timeline().summary().ended.unwrap())
+    });
+    assert_eq!(winner, addresses[1]);
+    assert!(waited >= Duration::from_millis(250), "{waited:?}");
+}

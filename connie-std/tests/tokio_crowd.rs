@@ -1,0 +1,57 @@
+//! A thousand races on one thread. Alone in its binary, since it counts the sockets of the whole process.
+#![cfg(all(feature = "tokio", target_os = "linux"))]
+
+mod tokio_support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use connie_std::tokio::connect_with;
+use connie_std::{Options, SocketBudget};
+use connie_tests::descriptors::SocketWatch;
+use connie_tests::servers::{BlackHole, Live, closed_port};
+use tokio::task::JoinSet;
+
+use tokio_support::{LIMIT, any_port, here, run, within};
+
+const CROWD: usize = 1_000;
+const BUDGET: usize = 100;
+/// The servers' listeners and queues, tokio's own, and those that the server has not closed yet.
+const OTHERS: usize = 40;
+
+#[test]
+fn a_thousand_races_share_one_thread_and_a_small_budget() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let closed = closed_port(here(3));
+    let addresses = [hole.address(), closed.address(), server.address()];
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    let watch = SocketWatch::start();
+    let most_threads = run(move || async move {
+        let budget = SocketBudget::new(BUDGET);
+        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let won = Arc::new(AtomicUsize::new(0));
+        let mut crowd = JoinSet::new();
+        for _ in 0..CROWD {
+            let (options, won) = (options.clone(), won.clone());
+            crowd.spawn(async move {
+                let connected = connect_with(&addresses, &options).await.unwrap();
+                assert_eq!(connected.destination(), addresses[2]);
+                won.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let mut most = 0;
+        while let Some(result) = crowd.join_next().await {
+            result.unwrap();
+            most = most.max(std::fs::read_dir("/proc/self/task").unwrap().count());
+        }
+        assert_eq!((won.load(Ordering::Relaxed), budget.free()), (CROWD, BUDGET));
+        most
+    });
+    // The watch's and the runtime's.
+    assert!(most_threads <= threads + 2, "{most_threads} threads, {threads} before");
+    let counts = server.wait_until(|counts| counts.open == 0);
+    assert_eq!(counts.accepted, CROWD, "no race asks an address twice that has answered");
+    let most = watch.most();
+    // The server, in this process too, has one for each of the client's.
+    assert!(most <= 2 * BUDGET + OTHERS, "{most} sockets at once");
+}

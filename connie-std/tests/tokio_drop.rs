@@ -1,0 +1,154 @@
+//! A future that is dropped halfway leaves nothing behind: no descriptor, no thread, no place in a budget, and peers that are reset.
+//! One test, since it counts what belongs to the whole process.
+#![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
+
+mod tokio_support;
+
+use std::future::Future;
+use std::io::{ErrorKind, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use connie_core::Family;
+use connie_std::dns::Dns;
+use connie_std::tokio::connect_with;
+use connie_std::{Canceler, Options, SocketBudget};
+use connie_tests::clock::poll_until;
+use connie_tests::descriptors::descriptors;
+use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, RecordType};
+
+use tokio_support::{LIMIT, Prompted, any_port, run, within};
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+fn poll_once(future: Pin<&mut impl Future<Output = bool>>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// Polls races for `target` so often, with the runtime at work in between, and drops them.
+async fn drop_after(polls: usize, target: (&str, u16), options: &Options) {
+    let mut race = Box::pin(async { connect_with(target, options).await.is_ok() });
+    for _ in 0..polls {
+        if poll_once(race.as_mut()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How many are dropped after their handshake: together no more than wait in a listener's queue.
+const DROPPED: usize = 60;
+const NAMED: usize = 30;
+
+struct Net {
+    hole: BlackHole,
+    /// Completes handshakes, and takes nothing out of its queue meanwhile.
+    server: TcpListener,
+    names: DnsServer,
+}
+
+#[test]
+fn a_dropped_future_leaves_nothing_behind() {
+    let net = Net {
+        hole: BlackHole::open(any_port(2)),
+        server: TcpListener::bind(any_port(4)).unwrap(),
+        names: DnsServer::start(any_port(1)),
+    };
+    net.names.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
+    net.names.set("name.test", RecordType::A, DnsAnswer::silent());
+    let net = run(move || async move {
+        let budget = SocketBudget::new(64);
+        let canceler = Canceler::new().unwrap();
+        let options = Options { budget: Some(budget.clone()), canceler: Some(canceler), ..within(LIMIT) };
+        // What the first use makes and keeps.
+        drop_after(3, ("127.0.0.2", net.hole.address().port()), &options).await;
+        let before = (descriptors().total, threads());
+        attempts_under_way(&net, &options).await;
+        assert_eq!(budget.free(), 64);
+        assert_eq!((descriptors().total, threads()), before, "attempts under way");
+        queries_under_way(&net, &options).await;
+        assert_eq!(budget.free(), 64);
+        assert_eq!((descriptors().total, threads()), before, "queries under way");
+        in_line(&net, &options).await;
+        assert_eq!(budget.free(), 64);
+        assert_eq!((descriptors().total, threads()), before, "in line for a socket");
+        calls_of_the_system(&options, before.0).await;
+        assert!(poll_until(LIMIT, || threads() == before.1), "the threads of the system's resolver end");
+        net
+    });
+    // The handshake had ended, the poll that would have seen it never came: the server was told.
+    net.server.set_nonblocking(true).unwrap();
+    let ends: Vec<_> = net.server.incoming().map_while(Result::ok).map(|it| end(&it)).collect();
+    let reset = ends.iter().filter(|end| **end == Err(ErrorKind::ConnectionReset)).count();
+    assert_eq!(
+        (ends.len(), reset),
+        (DROPPED + 1, DROPPED),
+        "but for the one that was closed in order: {ends:?}"
+    );
+}
+
+/// How the client has ended it.
+fn end(mut stream: &TcpStream) -> Result<usize, ErrorKind> {
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.read(&mut [0]).map_err(|error| error.kind())
+}
+
+/// With attempts under way, and with one that has completed its handshake and has not won yet.
+async fn attempts_under_way(net: &Net, options: &Options) {
+    let port = net.server.local_addr().unwrap().port();
+    for polls in [1, 2, 5].into_iter().cycle().take(DROPPED) {
+        drop_after(polls, ("127.0.0.2", net.hole.address().port()), options).await;
+        let open = descriptors().sockets;
+        let mut race = Box::pin(async { connect_with(("127.0.0.4", port), options).await.is_ok() });
+        assert!(!poll_once(race.as_mut()));
+        assert_eq!(descriptors().sockets, open + 1);
+        drop(race);
+        assert_eq!(descriptors().sockets, open);
+    }
+}
+
+/// With look-ups that have sockets of their own, which tokio was given copies of.
+async fn queries_under_way(net: &Net, options: &Options) {
+    let mut dns = Dns::new([net.names.address()]);
+    dns.hosts_file = None;
+    let options = Options { resolver: Arc::new(dns).into(), ..options.clone() };
+    for polls in [1, 2, 5].into_iter().cycle().take(30) {
+        drop_after(polls, ("name.test", 80), &options).await;
+    }
+}
+
+/// While it waits for a socket.
+async fn in_line(net: &Net, options: &Options) {
+    let budget = SocketBudget::new(1);
+    let options = Options { budget: Some(budget.clone()), ..options.clone() };
+    let address: SocketAddr = net.server.local_addr().unwrap();
+    let held = connect_with(address, &options).await.unwrap();
+    for polls in [1, 2].into_iter().cycle().take(30) {
+        drop_after(polls, ("127.0.0.4", address.port()), &options).await;
+    }
+    drop(held.into_stream());
+    assert_eq!(budget.free(), 1, "nobody is left in line");
+    let resolver = Prompted::default();
+    for _ in 0..NAMED {
+        resolver.answer(Family::V4, &[address]);
+        let options = Options { resolver: resolver.options().resolver, ..options.clone() };
+        drop_after(1, ("name.test", 80), &options).await;
+    }
+    assert_eq!((resolver.open(), budget.free()), (0, 1));
+}
+
+/// The system's resolver needs no descriptor to wake a task. The name is this machine's: no query leaves it.
+async fn calls_of_the_system(options: &Options, before: usize) {
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    for _ in 0..30 {
+        let mut race = Box::pin(async { connect_with((own.trim(), 1), options).await.is_ok() });
+        poll_once(race.as_mut());
+        drop(race);
+    }
+    assert!(poll_until(LIMIT, || descriptors().total == before), "files that the system's resolver reads");
+}
