@@ -48,8 +48,7 @@ fn a_dead_first_address_costs_nothing() {
         let mut stream = timeout(SOON, connect_with(&addresses, &within(LIMIT))).await.unwrap().unwrap();
         assert_eq!(stream.destination(), addresses[2]);
         assert_eq!(stream.peer_addr().unwrap(), addresses[2]);
-        let outcomes: Vec<_> =
-            stream.timeline().attempts().map(|it| (it.destination, it.outcome.clone())).collect();
+        let outcomes: Vec<_> = stream.timeline().attempts().map(|it| (it.destination, it.outcome)).collect();
         assert!(outcomes.contains(&(addresses[2], Some(Outcome::Established))), "{outcomes:?}");
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
         let mut page = vec![0; 4096];
