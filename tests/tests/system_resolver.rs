@@ -12,11 +12,9 @@ use std::time::Duration;
 use connie_core::{Config, Families, Family};
 use connie_std::{ConnectErrorKind, Options, connect};
 use connie_tests::clock::timed;
-use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
+use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, replace_files};
 use connie_tests::limits;
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
-use rustix::thread::UnshareFlags;
 
 use kernel_support::{PORT, abandon, on_your_marks, unattended};
 
@@ -28,26 +26,13 @@ const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const DNS: Duration = ms(10);
 const RTT: Duration = ms(30);
 
-/// Gives this thread, and those that it starts, a view of the files in which the system's resolver is set up: ask 127.0.0.1, once each
-/// five seconds, and no hosts file before.
+/// Asks 127.0.0.1, once each five seconds, and no hosts file before.
 fn set_up_resolver() {
-    // SAFETY: nothing but the view of the file systems is unshared, not the table of file descriptors.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.expect("a mount namespace");
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .expect("a mount of our own");
-    let files = [
+    replace_files(&[
         ("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"),
         ("/etc/nsswitch.conf", "hosts: files dns\n"),
         ("/etc/hosts", "192.0.2.1 hosted.test\n"),
-    ];
-    for (path, content) in files {
-        let own = std::env::temp_dir().join(format!("connie-{}-etc", std::process::id()));
-        std::fs::write(&own, content).expect("a temporary file");
-        let mounted = mount_bind(&own, path);
-        // What is mounted stays.
-        let _ = std::fs::remove_file(&own);
-        mounted.unwrap_or_else(|error| panic!("{path}: {error}"));
-    }
+    ]);
 }
 
 fn name_server(lab: &Lab) -> DnsServer {

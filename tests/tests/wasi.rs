@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use connie_tests::clock::{pause, poll_until};
+use connie_tests::lab::{in_namespace, replace_files};
+use connie_tests::limits;
 use connie_tests::servers::{BlackHole, Live, closed_port};
 use connie_tests::wasi::Runtime;
 
@@ -21,7 +23,7 @@ struct Ran {
 impl Ran {
     #[track_caller]
     fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = limits::output(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -118,4 +120,28 @@ fn the_example_fetches_a_page_or_says_what_is_missing() {
         "could not resolve name.test: the runtime cannot look it up, or is not to: give the component \
          names (-S allow-ip-name-lookup)\n",
     );
+}
+
+/// In a network of its own, where the hosts file is all that is asked for names and no route leads out.
+#[test]
+fn a_name_leads_to_the_address_that_answers() {
+    let Some(runtime) = Runtime::find() else { return };
+    let fetch = runtime.build("connie-wasi", &["--example", "fetch"], "examples/fetch.wasm");
+    in_namespace(move |_| {
+        let hosts = "127.0.0.4 three.test\n127.0.0.5 three.test\n127.0.0.6 three.test\n192.0.2.1 far.test\n";
+        replace_files(&[("/etc/nsswitch.conf", "hosts: files\n"), ("/etc/hosts", hosts)]);
+        let _hole = BlackHole::open(([127, 0, 0, 5], 8080));
+        let server = Live::http(([127, 0, 0, 6], 8080), "the page\n");
+        let ran = Ran::of(runtime.command(&fetch).args(["three.test", "8080"]));
+        ran.exits(0).says("200 OK\n");
+        assert_eq!(ran.stdout, "the page\n");
+        drop(server);
+        let alone = Ran::of(runtime.command(&fetch).args(["far.test", "8080"]));
+        alone.exits(1).says(
+            "could not connect to far.test port 8080: every address failed: unreachable\n  \
+             192.0.2.1:8080: unreachable\n",
+        );
+        let nobody = Ran::of(runtime.command(&fetch).args(["nobody.test", "8080"]));
+        nobody.exits(1).says("could not resolve nobody.test: no such name\n");
+    });
 }

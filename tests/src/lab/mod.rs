@@ -13,6 +13,7 @@
 //! ```
 
 pub mod behaviour;
+mod files;
 pub mod guest;
 pub mod log;
 pub mod namespace;
@@ -24,6 +25,7 @@ mod tun;
 pub mod wire;
 
 pub use behaviour::{Behaviour, Unreachable};
+pub use files::replace_files;
 pub use guest::Guest;
 pub use log::{Attempt, Closing, Counts, Ended, WireLog};
 pub use namespace::in_namespace;
