@@ -16,11 +16,22 @@ pub fn complete(args: &mut Get) -> Result<(), Error> {
 
 fn ask(option: &str, of: &str, login: Option<&mut String>) -> Result<(), Error> {
     let Some(login) = login.filter(|login| !login.contains(':')) else { return Ok(()) };
-    let password = rpassword::prompt_password(format!("Enter {of} password for user '{login}': "));
+    let password = prompt(format!("Enter {of} password for user '{login}': "));
     let password = password.map_err(|error| {
         Error::usage(format!("could not read the password for {option} from the terminal: {error}; give {option} {login}:PASSWORD"))
     })?;
     login.push(':');
     login.push_str(&password);
     Ok(())
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn prompt(text: String) -> io::Result<String> {
+    rpassword::prompt_password(text)
+}
+
+/// WASI cannot turn a terminal's echo off.
+#[cfg(target_os = "wasi")]
+fn prompt(_: String) -> io::Result<String> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -59,6 +59,7 @@ fn it_ends_as_the_native_program_does() {
     let table: &[(u8, &[&str])] = &[
         (1, &["get", "ftp://127.0.0.1/"]),
         (2, &["get", "http://h/", "--json"]),
+        (2, &["get", "http://h/", "--no-such-option"]),
         (3, &["get", "http://h:0/"]),
         (3, &["race", "-s", "127.1:80"]),
         (6, &["get", "http://no-such-host.invalid/"]),
