@@ -46,7 +46,8 @@
 //!   descriptor beside them where the addresses are known. Resolution of a name takes its own while it is under way: with the
 //!   system's resolver one pipe until the last answer is there, and for a moment a UDP socket for each answer, by which the system
 //!   tells its source address (RFC 6724). When the call returns, none is open but the winner's.
-//! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready.
+//! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready; on Linux the winner costs
+//!   a third, which asks whether it has a peer.
 //! - Only a completed handshake wins: writable with an error pending is a failure.
 //! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
 

@@ -174,7 +174,9 @@ impl OsStack {
             return Ok(State::Connecting { fd, writable: false });
         }
         match sockopt::socket_error(&fd) {
-            Ok(Ok(())) => Ok(self.finish(fd)?),
+            Ok(Ok(())) if is_connected(&fd) => Ok(self.finish(fd)?),
+            // Neither connected nor failed: its error is on the way.
+            Ok(Ok(())) => Ok(State::Connecting { fd, writable: false }),
             Ok(Err(error)) | Err(error) => Err(nb::Error::Other(error.into())),
         }
     }
@@ -268,6 +270,15 @@ pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> nb::Result<u
 fn is_writable(fd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::OUT)];
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+}
+
+/// Whether a socket that has ended its handshake without an error has a peer.
+///
+/// Linux can wake a `poll` for an attempt that a router's ICMP error has just ended before `SO_ERROR` has that error: seen on 6.18, on
+/// a machine with more to do than processors. A moment later it is there.
+fn is_connected(fd: &OwnedFd) -> bool {
+    let linux = cfg!(any(target_os = "linux", target_os = "android"));
+    !linux || !matches!(rustix::net::getpeername(fd), Err(Errno::NOTCONN))
 }
 
 /// A socket that never blocks and does not survive `exec`.

@@ -93,8 +93,27 @@ fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
         let of_the_race = ["socket", "connect", "ppoll", "getsockopt", "setsockopt", "close"];
         let others: Vec<&Call> = calls.iter().filter(|call| !of_the_race.contains(&&*call.name)).collect();
         let others: Vec<&str> = others.iter().map(|call| &*call.name).collect();
-        // The winner is made blocking; then the program asks for its two ends.
-        assert_eq!(others, ["ioctl", "getpeername", "getsockname"], "{text}");
+        // The winner is seen to have a peer and made blocking; then the program asks for its two ends.
+        assert_eq!(others, ["getpeername", "ioctl", "getpeername", "getsockname"], "{text}");
+    });
+}
+
+/// What an ICMP error can look like while the kernel is still at it. Here the first wait is made to say so of the black hole, which is
+/// the first in its list.
+#[test]
+#[cfg(target_endian = "little")]
+fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(2), Behaviour::accept(ms(100)));
+        // OUT, ERR and HUP of `struct pollfd`: a descriptor, what is asked, what is answered.
+        let ready = ["-e", "inject=ppoll:retval=1:poke_exit=@arg1=0300000004001c00:when=1"];
+        let Some((told, calls)) = traced(&ready, 2, ms(250), &at([v4(1), v4(2)])) else { return };
+        let text = listing(&calls);
+        assert_eq!(told.connected().0.ip(), v4(2), "{text}");
+        assert_eq!(told.outcomes(at([v4(1)])[0]), ["canceled"], "{text}");
+        assert_eq!(count(&calls, "getpeername", "ENOTCONN"), 1, "{text}");
+        assert_eq!(count(&calls, "getsockopt", "SO_ERROR"), 2, "{text}");
     });
 }
 
