@@ -109,6 +109,7 @@ cross() {
                 cargo check -q $LOCKED -p connie-std --all-features --target "$target"
             step "check connie-std without its features for $target" \
                 cargo check -q $LOCKED -p connie-std --no-default-features --target "$target"
+            step "check connie-c for $target" cargo check -q $LOCKED -p connie-c --target "$target"
         else
             skip "check connie-std for $target" "rustup target add $target"
         fi
