@@ -244,6 +244,7 @@ impl fmt::Display for Outcome {
 mod tests {
     extern crate std;
     use super::*;
+    use std::format;
     use std::string::ToString;
 
     #[test]
@@ -258,6 +259,29 @@ mod tests {
         assert_eq!(text(TlsFailure::CertificateExpired), "certificate expired");
         assert_eq!(text(TlsFailure::Alert(40)), "TLS refused by the server: handshake_failure");
         assert_eq!(text(TlsFailure::Alert(7)), "TLS refused by the server: alert 7");
+    }
+
+    /// RFC 8446 appendix B.2, without what is reserved there.
+    const ALERTS: &str = "close_notify(0), unexpected_message(10), bad_record_mac(20), record_overflow(22), \
+        handshake_failure(40), bad_certificate(42), unsupported_certificate(43), certificate_revoked(44), \
+        certificate_expired(45), certificate_unknown(46), illegal_parameter(47), unknown_ca(48), access_denied(49), \
+        decode_error(50), decrypt_error(51), protocol_version(70), insufficient_security(71), internal_error(80), \
+        inappropriate_fallback(86), user_canceled(90), missing_extension(109), unsupported_extension(110), \
+        unrecognized_name(112), bad_certificate_status_response(113), unknown_psk_identity(115), \
+        certificate_required(116), no_application_protocol(120)";
+
+    #[test]
+    fn every_alert_has_the_name_that_the_standard_gives_it() {
+        for code in 0..=u8::MAX {
+            let number = format!("({code})");
+            let listed = ALERTS.split(", ").find_map(|alert| alert.strip_suffix(number.as_str()));
+            assert_eq!(alert_name(code), listed, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_known_by_its_number() {
+        assert_eq!(AttemptId(7).to_string(), "#7");
     }
 
     #[test]
