@@ -22,8 +22,6 @@ pub enum Error {
     Reset,
     /// The socket is not connected.
     NotConnected,
-    /// The sending side was closed.
-    Closed,
     /// The datagram is longer than the socket's buffer, or than one frame of the device can hold.
     TooLong,
     /// The datagram was longer than the slice that was given for it; the rest of it is lost.
@@ -42,7 +40,7 @@ impl Error {
             Error::Unreachable => AttemptError::Unreachable,
             Error::TimedOut => AttemptError::TimedOut,
             Error::Reset => AttemptError::Reset,
-            Error::NotConnected | Error::Closed | Error::TooLong | Error::Truncated | Error::PortInUse => {
+            Error::NotConnected | Error::TooLong | Error::Truncated | Error::PortInUse => {
                 AttemptError::Other(0)
             }
         }
@@ -58,7 +56,6 @@ impl fmt::Display for Error {
             Error::TimedOut => "timed out",
             Error::Reset => "connection reset",
             Error::NotConnected => "not connected",
-            Error::Closed => "the sending side was closed",
             Error::TooLong => "the datagram is longer than the socket's buffer or a frame",
             Error::Truncated => "the datagram was longer than the slice given for it",
             Error::PortInUse => "the local port is taken",
@@ -70,9 +67,20 @@ impl core::error::Error for Error {}
 
 impl TcpError for Error {
     fn kind(&self) -> TcpErrorKind {
-        match self {
-            Error::Closed => TcpErrorKind::PipeClosed,
-            _ => TcpErrorKind::Other,
-        }
+        TcpErrorKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn an_error_is_one_line_and_says_what_to_do_where_something_can_be_done() {
+        assert_eq!(Error::OutOfSockets.to_string(), "no socket left: close one, or lend the stack more");
+        assert_eq!(Error::Refused.to_string(), "connection refused");
     }
 }

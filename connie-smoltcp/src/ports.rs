@@ -83,4 +83,15 @@ mod tests {
         let first: BTreeSet<_> = (0..100).map(|seed| Ports::new(seed).next(|_| false)).collect();
         assert!(first.len() > 90);
     }
+
+    /// The first numbers that the generator's author gives for this seed.
+    #[test]
+    fn the_numbers_are_splitmix64_s() {
+        let mut ports = Ports { state: 1_234_567, last: 0 };
+        let numbers = [(); 3].map(|()| ports.random());
+        assert_eq!(
+            numbers,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
 }

@@ -431,3 +431,69 @@ impl<D: Device, B: Board, const TCP: usize, const UDP: usize> RaceStack for Stac
         self.leave(socket.index);
     }
 }
+
+#[cfg(all(test, feature = "ipv4"))]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    const SYN: u32 = 1_000;
+
+    fn endpoint(last: u8, port: u16) -> IpEndpoint {
+        IpEndpoint::new(IpAddress::Ipv4(Ipv4Addr::new(192, 0, 2, last)), port)
+    }
+
+    /// The place of an attempt from port 50,000 of 192.0.2.1 to port 80 of 192.0.2.2, whose SYN has left.
+    fn connecting() -> TcpSlot {
+        let mut slot = TcpSlot::new(SocketHandle::default());
+        slot.phase = Phase::Connecting;
+        (slot.attempt.local, slot.attempt.remote) = (endpoint(1, 50_000), endpoint(2, 80));
+        slot.note_syn(50_000, SYN);
+        slot
+    }
+
+    fn quoting(source: IpEndpoint, destination: IpEndpoint, sequence: u32) -> IcmpError {
+        IcmpError {
+            source: (source.addr, source.port),
+            destination: (destination.addr, destination.port),
+            sequence,
+        }
+    }
+
+    /// RFC 5927 section 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is within
+    /// the range"; and the addresses and ports are what makes it this connection at all.
+    #[test]
+    fn an_icmp_error_counts_that_quotes_all_of_the_syn() {
+        let (local, remote) = (endpoint(1, 50_000), endpoint(2, 80));
+        for (error, counts) in [
+            (quoting(local, remote, SYN), true),
+            (quoting(local, remote, SYN + 1), false),
+            (quoting(endpoint(3, 50_000), remote, SYN), false),
+            (quoting(endpoint(1, 50_001), remote, SYN), false),
+            (quoting(local, endpoint(3, 80), SYN), false),
+            (quoting(local, endpoint(2, 81), SYN), false),
+        ] {
+            let mut slot = connecting();
+            slot.note_unreachable(&error);
+            assert_eq!(slot.attempt.is_unreachable, counts, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_icmp_error_about_a_connection_that_stands_counts_no_more() {
+        let mut slot = connecting();
+        slot.phase = Phase::Connected;
+        slot.note_unreachable(&quoting(endpoint(1, 50_000), endpoint(2, 80), SYN));
+        assert!(!slot.attempt.is_unreachable);
+    }
+
+    #[test]
+    fn a_syn_is_the_attempt_s_that_has_its_port() {
+        let mut slot = connecting();
+        slot.note_syn(50_001, SYN + 1);
+        assert_eq!(slot.attempt.syn, Some(SYN));
+        slot.phase = Phase::Connected;
+        slot.note_syn(50_000, SYN + 1);
+        assert_eq!(slot.attempt.syn, Some(SYN));
+    }
+}

@@ -14,6 +14,8 @@ use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
 const HTTP: Place = Place::Host(Answers::Http);
 const ROUND_TRIP: Duration = ms(20);
+/// What is sent is acknowledged after a round trip and the 10 ms for which a host waits for more.
+const ACKNOWLEDGED: Duration = ms(30);
 const PATH: Link = Link::perfect(ROUND_TRIP);
 
 type Client<'a> = Stack<'a, Card, World, 4>;
@@ -496,4 +498,232 @@ fn a_server_of_the_programs_own_runs_beside() {
     let handle = stack.add(new(&mut rx[..], &mut tx[..])).expect("room for a fifth");
     stack.get_mut::<tcp::Socket<'_>>(handle).expect("a socket").listen(7).expect("a port");
     assert_eq!(stack.add(new(&mut [][..], &mut [][..])), Err(connie_smoltcp::StorageFull));
+}
+
+#[test]
+fn a_connection_that_is_asked_for_again_is_there() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(TcpClientStack::connect(stack, &mut socket, remote), Ok(()));
+    });
+}
+
+#[test]
+fn an_empty_slice_is_no_cause_to_wait() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(send(stack, &mut socket, b""), Ok(0));
+        assert_eq!(TcpClientStack::receive(stack, &mut socket, &mut []), Ok(0));
+    });
+}
+
+#[test]
+fn what_finds_no_room_has_to_wait_until_the_peer_has_taken_some() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(send(stack, &mut socket, &[b'x'; 600]), Ok(512), "as much as the buffer holds");
+        assert_eq!(send(stack, &mut socket, b"x"), Err(nb::Error::WouldBlock));
+        let sent = world.now();
+        // The call itself takes in what has come.
+        while send(stack, &mut socket, b"x") != Ok(1) {
+            world.idle_until(Some(world.now() + ms(1)));
+            assert!(world.now() < sent + ms(100));
+        }
+        assert_eq!(world.now(), sent + ACKNOWLEDGED);
+    });
+}
+
+#[test]
+fn what_has_come_is_received_without_a_poll() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(send(stack, &mut socket, b"GET / HTTP/1.1\r\n\r\n"), Ok(18));
+        stack.poll();
+        let sent = world.now();
+        while receive(stack, &mut socket) == Err(nb::Error::WouldBlock) {
+            world.idle_until(Some(world.now() + ms(1)));
+            assert!(world.now() < sent + ms(100));
+        }
+        assert_eq!(world.now(), sent + ROUND_TRIP);
+    });
+}
+
+#[test]
+fn a_local_port_is_not_shared_with_the_programs_own_sockets() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    let local_port = |own: Option<u16>| {
+        let mut card = world.card();
+        let interface = client_interface(&mut card, 7);
+        let mut storage = [SocketStorage::EMPTY; 5];
+        let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+        let (mut rx, mut tx) = ([0; 64], [0; 64]);
+        let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+        let mut server =
+            tcp::Socket::new(tcp::SocketBuffer::new(&mut rx[..]), tcp::SocketBuffer::new(&mut tx[..]));
+        if let Some(port) = own {
+            server.listen(port).expect("a port");
+        }
+        let _ = stack.add(server).expect("room for a fifth");
+        let socket = begin(&mut stack, remote);
+        stack.local_address(&socket).expect("an address").port()
+    };
+    // The same seed gives the same port, as long as nobody has it.
+    let port = local_port(None);
+    assert_eq!(local_port(Some(80)), port);
+    assert_ne!(local_port(Some(port)), port);
+}
+
+/// The first of the routes is that of IPv4.
+#[track_caller]
+fn reaches(
+    world: &World,
+    remote: SocketAddr,
+    change: impl FnOnce(&mut smoltcp::iface::Route),
+    expected: bool,
+) {
+    with_stack(world, |stack| {
+        let mut change = Some(change);
+        stack.interface_mut().routes_mut().update(|routes| {
+            let route = routes.iter_mut().find(|route| matches!(route.cidr, smoltcp::wire::IpCidr::Ipv4(_)));
+            if let (Some(route), Some(change)) = (route, change.take()) {
+                change(route);
+            }
+        });
+        let mut socket = socket(stack);
+        let result = TcpClientStack::connect(stack, &mut socket, remote);
+        let unreachable = Err(nb::Error::Other(Error::Unreachable));
+        assert_eq!(result, if expected { Err(nb::Error::WouldBlock) } else { unreachable });
+    });
+}
+
+#[test]
+fn a_route_leads_to_its_prefix_as_long_as_it_lasts() {
+    let world = World::ethernet();
+    let remote = world.add_v4(false, HTTP, PATH);
+    world.idle_until(Some(at(5)));
+    let now = smoltcp::time::Instant::from_millis(5);
+    let elsewhere = smoltcp::wire::IpCidr::new(smoltcp::wire::IpAddress::v4(198, 51, 100, 0), 24);
+    reaches(&world, remote, |_| {}, true);
+    reaches(&world, remote, |route| route.cidr = elsewhere, false);
+    reaches(&world, remote, |route| route.expires_at = Some(now), true);
+    reaches(&world, remote, |route| route.expires_at = Some(smoltcp::time::Instant::from_millis(4)), false);
+}
+
+#[test]
+fn point_to_point_no_route_is_needed() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        stack.interface_mut().routes_mut().update(|routes| routes.clear());
+        let _socket = connected(&world, stack, remote);
+    });
+}
+
+/// Waits for `interest`, 100 ms at most. Answers whether the socket was ready, and how long it took.
+fn wait(
+    world: &World,
+    stack: &mut Client<'_>,
+    socket: &mut TcpSocket,
+    interest: Interest,
+) -> (bool, Duration) {
+    let start = world.now();
+    loop {
+        let mut sockets = [Watched::new(socket, interest)];
+        let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, Some(start + ms(100)));
+        let (ready, waited) = (sockets[0].ready, world.now().since(start));
+        if ready || waited >= ms(100) {
+            return (ready, waited);
+        }
+    }
+}
+
+#[test]
+fn a_wait_to_receive_ends_with_bytes_or_with_the_peer_s_close() {
+    let world = point_to_point();
+    let (polite, hasty) =
+        (world.add_v4(false, HTTP, PATH), world.add_v4(false, Place::Host(Answers::HttpAndHurry), PATH));
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, polite);
+        assert_eq!(wait(&world, stack, &mut socket, Interest::Receive), (false, ms(100)));
+        assert_eq!(send(stack, &mut socket, b"GET / HTTP/1.1\r\n\r\n"), Ok(18));
+        assert_eq!(wait(&world, stack, &mut socket, Interest::Receive), (true, ROUND_TRIP));
+        let mut socket = connected(&world, stack, hasty);
+        assert!(wait(&world, stack, &mut socket, Interest::Receive).0);
+        assert_eq!(receive(stack, &mut socket), Ok(0));
+    });
+}
+
+#[test]
+fn a_wait_to_send_ends_with_room_or_with_the_connection() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, HTTP, PATH);
+    with_stack(&world, |stack| {
+        let mut socket = connected(&world, stack, remote);
+        assert_eq!(wait(&world, stack, &mut socket, Interest::Send), (true, Duration::ZERO));
+        assert_eq!(send(stack, &mut socket, &[b'x'; 512]), Ok(512));
+        assert_eq!(wait(&world, stack, &mut socket, Interest::Send), (true, ACKNOWLEDGED));
+        world.crash(remote);
+        assert_eq!(send(stack, &mut socket, &[b'x'; 512]), Ok(512));
+        assert_eq!(wait(&world, stack, &mut socket, Interest::Send), (true, ROUND_TRIP));
+        assert_eq!(send(stack, &mut socket, b"x"), Err(nb::Error::Other(Error::Reset)));
+    });
+}
+
+#[test]
+fn a_socket_that_has_closed_is_lent_before_one_that_is_closing() {
+    let world = point_to_point();
+    let remotes = [0, 1, 2, 3].map(|_| world.add_v4(false, Place::Host(Answers::HttpAndHurry), PATH));
+    with_stack(&world, |stack| {
+        for (index, remote) in remotes.into_iter().enumerate() {
+            let socket = connected(&world, stack, remote);
+            serve(&world, stack, world.now() + ms(50));
+            // The last one's FIN arrives, those of the others are a long time under way.
+            if index < 3 {
+                world.set_link(remote, Link::perfect(ms(10_000)));
+            }
+            close(stack, socket);
+        }
+        serve(&world, stack, world.now() + ms(100));
+        let _new = socket(stack);
+        let was_reset = remotes.map(|remote| flow(&world, remote).reset.is_some());
+        assert_eq!(was_reset, [false; 4]);
+    });
+}
+
+#[test]
+fn a_board_may_sleep_until_something_is_due() {
+    let world = point_to_point();
+    let remote = world.add_v4(false, Place::Nobody, PATH);
+    with_stack(&world, |stack| {
+        stack.interface_mut().update_ip_addrs(|own| own.truncate(1));
+        let _socket = begin(stack, remote);
+        stack.poll();
+        // RFC 6298 section 2.1: without a measurement "the sender SHOULD set RTO <- 1 second"; smoltcp begins with less.
+        let next = stack.poll_at().expect("the SYN is repeated");
+        assert!(next >= world.now() + ms(250), "{next:?}");
+    });
+}
+
+#[test]
+fn what_comes_at_once_is_taken_64_frames_at_a_time() {
+    let world = point_to_point();
+    with_stack(&world, |stack| {
+        let (from, to) = ("192.0.2.9:80".parse().unwrap(), SocketAddr::from(([10, 0, 0, 100], 9)));
+        for sequence in 0..65 {
+            world.deliver(link::frames::syn(from, to, sequence));
+        }
+        assert!(stack.poll());
+        assert_eq!(stack.poll_at(), Some(world.now()), "there is more");
+        assert!(stack.poll(), "the last one");
+        assert!(!stack.poll());
+    });
 }

@@ -198,4 +198,16 @@ mod tests {
         resolution.record(Family::V4, true, at(10));
         assert!(resolution.is_complete());
     }
+
+    #[test]
+    fn an_answer_is_of_use_as_far_as_its_family_is_allowed() {
+        let (both, v4, v6) = (Families::Both, Families::Only(Family::V4), Families::Only(Family::V6));
+        let of_use = |allowed, answered| Resolution::new(allowed).wanted(answered);
+        for families in [both, v4, v6] {
+            assert_eq!(of_use(both, families), Some(families));
+            assert_eq!(of_use(families, both), Some(families));
+            assert_eq!(of_use(families, families), Some(families));
+        }
+        assert_eq!((of_use(v4, v6), of_use(v6, v4)), (None, None));
+    }
 }

@@ -173,6 +173,7 @@ mod tests {
     fn strings_are_escaped_as_the_standard_says() {
         assert_eq!(Text("").to_string(), r#""""#);
         assert_eq!(Text("plain.example").to_string(), r#""plain.example""#);
+        assert_eq!(Text("a b").to_string(), r#""a b""#);
         assert_eq!(Text("a\"b\\c").to_string(), r#""a\"b\\c""#);
         assert_eq!(Text("\n\r\t\u{0}\u{1f}").to_string(), r#""\n\r\t\u0000\u001f""#);
         assert_eq!(format!("{}", Text("ü\u{7f}\u{2028}…")), "\"ü\u{7f}\u{2028}…\"");

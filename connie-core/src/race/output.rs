@@ -75,3 +75,24 @@ impl fmt::Display for Failure {
 }
 
 impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_goes_on_while_there_is_something_to_do() {
+        let (id, destination) = (AttemptId(0), SocketAddr::from(([192, 0, 2, 1], 80)));
+        for more in [Output::StartAttempt { id, destination }, Output::CancelAttempt { id }] {
+            assert!(!more.ends_drain(), "{more:?}");
+        }
+        for last in [
+            Output::WaitUntil(Instant::ZERO),
+            Output::WaitForInput,
+            Output::Established { id, destination },
+            Output::Failed(Failure::Canceled),
+        ] {
+            assert!(last.ends_drain(), "{last:?}");
+        }
+    }
+}
