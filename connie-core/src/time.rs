@@ -88,7 +88,14 @@ pub(crate) const fn micros(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_moment_reads_as_seconds_to_the_microsecond() {
+        assert_eq!(Instant::from_micros(61_000_042).to_string(), "61.000042");
+    }
 
     #[test]
     fn durations_round_up_to_the_microsecond() {

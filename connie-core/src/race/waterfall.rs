@@ -497,8 +497,8 @@ mod tests {
     use std::string::{String, ToString};
 
     use super::*;
-    use crate::Config;
     use crate::race::script::Script;
+    use crate::{Config, TlsFailure};
 
     const ASCII: Style = Style { unicode: false, colour: false };
     const UNICODE: Style = Style { unicode: true, colour: false };
@@ -635,6 +635,25 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     }
 
     #[test]
+    fn a_race_of_one_attempt() {
+        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        race.at(30_000).succeeds("192.0.2.1:80");
+        let picture = picture(&race, 80, ASCII);
+        assert_eq!(picture.lines().next(), Some("connected to 192.0.2.1:80 in 30.0 ms (1 attempt)"));
+    }
+
+    #[test]
+    fn an_attempt_s_end_has_its_word() {
+        let said = |error| word(Some(Outcome::Failed(error))).to_string();
+        assert_eq!(said(AttemptError::Other(113)), "error 113");
+        assert_eq!(said(AttemptError::Other(0)), "failed", "the stack gave no reason");
+        assert_eq!(said(AttemptError::StackGone), "network down");
+        assert_eq!(said(AttemptError::OutOfSockets), "no socket");
+        assert_eq!(said(AttemptError::Tls(TlsFailure::CertificateExpired)), "bad certificate");
+        assert_eq!(said(AttemptError::Tls(TlsFailure::NotTls)), "TLS failed");
+    }
+
+    #[test]
     fn a_race_without_addresses() {
         let race = Script::new(&Config::all_at_once(), &[]);
         assert_eq!(picture(&race, 80, ASCII), "failed after 0.00 ms: no address to connect to\n");
@@ -680,9 +699,13 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     #[test]
     fn every_width_is_kept_to() {
         let race = everything();
+        // Its header has a third piece: why it failed.
+        let mut failed = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        failed.at(13_300).fails("192.0.2.1:80", AttemptError::Refused);
         for width in widths() {
             picture(&race, width, UNICODE);
             picture(&race, width, ASCII);
+            picture(&failed, width, ASCII);
         }
         assert_eq!(race.timeline().waterfall(0, ASCII).to_string(), picture(&race, 40, ASCII));
     }
@@ -734,6 +757,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         assert_eq!(tick(1_500, 500, 3_000), "1.5");
         assert_eq!(tick(40_000, 20_000, 90_000), "40");
         assert_eq!(tick(0, 5_000_000, 20_000_000), "0 s");
+        assert_eq!((tick(0, 1, 9_999_999), tick(0, 1, 10_000_000)), ("0 ms".into(), "0 s".into()));
         assert_eq!(tick(15_000_000, 5_000_000, 20_000_000), "15");
     }
 }

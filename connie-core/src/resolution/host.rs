@@ -154,6 +154,9 @@ fn is_number(label: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::string::ToString;
+
     use super::*;
 
     #[track_caller]
@@ -215,6 +218,14 @@ mod tests {
         ] {
             assert_eq!(Host::parse(name), Ok(Host::Name(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn an_error_says_what_to_write_instead() {
+        assert_eq!(
+            Host::parse("192.0.2.256").unwrap_err().to_string(),
+            "write IPv4 addresses as four decimal numbers: 192.0.2.1"
+        );
     }
 
     #[test]

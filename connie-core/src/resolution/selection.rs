@@ -291,6 +291,10 @@ mod tests {
     fn rule_1_avoids_what_cannot_be_reached() {
         prefers(("192.0.2.1", from("192.0.2.2")), ("2001:db8::1", from("-")));
         prefers(("192.0.2.1", from("?")), ("2001:db8::1", from("-")));
+        let is_reachable = |route| {
+            Candidate::new(&DEFAULT_POLICY, "[2001:db8::1]:80".parse().unwrap(), route).is_reachable()
+        };
+        assert_eq!(["2001:db8::2", "?", "-"].map(|text| is_reachable(from(text))), [true, true, false]);
     }
 
     #[test]
@@ -347,6 +351,7 @@ mod tests {
             ("fe80::1", LINK_LOCAL),
             ("febf::1", LINK_LOCAL),
             ("fec0::1", SITE_LOCAL),
+            ("fe7f::1", GLOBAL),
             ("fd00::1", GLOBAL),
             ("2001:db8::1", GLOBAL),
             ("ff02::1", 2),

@@ -330,6 +330,8 @@ mod tests {
         sent(&mut resolution);
         assert_eq!(told(resolution.answered(Query::A, &list("192.0.2.1"))), "4= 192.0.2.1");
         assert!(!resolution.is_complete() && resolution.is_pending(Query::Aaaa));
+        assert!(!resolution.is_pending(Query::A), "it has its answer");
+        assert!(!resolution.is_pending(Query::Nat64Prefix), "it was never sent");
         assert_eq!(told(resolution.failed(Query::Aaaa, QueryError::ServerFailure)), "6!");
         assert!(resolution.is_complete());
         let failures: vec::Vec<_> =
