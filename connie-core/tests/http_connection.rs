@@ -755,6 +755,13 @@ mod ownership {
     }
 
     #[test]
+    fn of_the_waiter_can_be_lent_alone() {
+        let mut clock = Clock { now: Instant::from_millis(7), ..Clock::default() };
+        let mut lent = &mut clock;
+        assert_eq!(<&mut Clock as Waiter<Script>>::now(&mut lent), Instant::from_millis(7));
+    }
+
+    #[test]
     fn of_the_waiter_can_be_lent_with_the_stack() {
         let (mut script, mut never, mut buffer) = (Script::new([bytes(OK)]), Never, [0; 256]);
         let socket = script.open();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config, Failure, Families, Family, Input};
+use connie_core::{AttemptError, Config, Failure, Families, Family, Input, Instant, Race};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config { hedge: false, evict: false, ..Config::all_at_once() })
@@ -110,6 +110,14 @@ fn a_family_that_is_not_allowed_is_never_started() {
     race.expect_all("start A, wait 250");
     race.fails("A", REFUSED);
     race.expect("failed: every address failed");
+}
+
+#[test]
+fn its_time_counts_from_its_start() {
+    let mut race = Race::<16, 4, 16>::new(&Config::all_at_once(), Instant::from_millis(1_000));
+    assert_eq!((race.start(), race.elapsed()), (Instant::from_millis(1_000), ms(0)));
+    let _ = race.poll_output(Instant::from_millis(1_250));
+    assert_eq!((race.start(), race.elapsed()), (Instant::from_millis(1_000), ms(250)));
 }
 
 #[test]

@@ -217,17 +217,15 @@ impl Event {
         }
     }
 
-    /// Its place in the order of events. Within one moment: what failed or was evicted, then what that made room for, then
-    /// the winner, then what was canceled because of it.
+    /// Its place in the order of events. Within one moment: what failed or was evicted, then what that made room for, which has
+    /// the greater index; then the winner, then what was canceled because of it.
     fn key(&self) -> (Duration, u8, usize, bool) {
-        let at = self.at();
         let rank = match self.outcome {
-            Some(Outcome::Evicted | Outcome::Failed(_)) if self.attempt.started < at => 0,
-            None | Some(Outcome::Evicted | Outcome::Failed(_)) => 1,
-            Some(Outcome::Established) => 2,
-            Some(Outcome::Canceled) => 3,
+            None | Some(Outcome::Evicted | Outcome::Failed(_)) => 0,
+            Some(Outcome::Established) => 1,
+            Some(Outcome::Canceled) => 2,
         };
-        (at, rank, self.index, self.outcome.is_some())
+        (self.at(), rank, self.index, self.outcome.is_some())
     }
 
     fn write(&self, events: &mut Events<'_, '_>) -> fmt::Result {
