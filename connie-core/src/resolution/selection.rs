@@ -351,6 +351,8 @@ mod tests {
             ("fe80::1", LINK_LOCAL),
             ("febf::1", LINK_LOCAL),
             ("fec0::1", SITE_LOCAL),
+            ("feff::1", SITE_LOCAL),
+            ("fe00::1", GLOBAL),
             ("fe7f::1", GLOBAL),
             ("fd00::1", GLOBAL),
             ("2001:db8::1", GLOBAL),

@@ -1,0 +1,47 @@
+//! What a connector hands on to its race.
+
+mod http_support;
+use http_support::{Script, Socket};
+
+use std::net::SocketAddr;
+
+use connie_core::{Config, Connector, Family, Instant, Progress};
+
+const NOW: Instant = Instant::ZERO;
+
+/// A race over one socket, whose addresses are told answer by answer.
+fn race() -> Connector<Script, 16, 1> {
+    Connector::new(&Config::all_at_once(), NOW)
+}
+
+/// Where the first attempt leads, which succeeds at once.
+#[track_caller]
+fn winner(connector: &mut Connector<Script, 16, 1>) -> SocketAddr {
+    let mut script = Script::with_peers([Script::default()]);
+    let Progress::Connected(connection) = connector.poll(&mut script, NOW) else {
+        panic!("the first address answers");
+    };
+    let Socket = connection.socket;
+    connection.destination
+}
+
+#[test]
+fn an_answer_is_the_races() {
+    let v4 = SocketAddr::from(([192, 0, 2, 1], 80));
+    let mut connector = race();
+    connector.resolved(Family::V4, &[v4], NOW);
+    assert_eq!(winner(&mut connector), v4);
+}
+
+#[test]
+fn a_preference_is_the_races() {
+    let v4 = SocketAddr::from(([192, 0, 2, 1], 80));
+    let v6 = "[2001:db8::1]:80".parse().unwrap();
+    for (preferred, first) in [(Family::V6, v6), (Family::V4, v4)] {
+        let mut connector = race();
+        connector.prefer(preferred);
+        connector.resolved(Family::V6, &[v6], NOW);
+        connector.resolved(Family::V4, &[v4], NOW);
+        assert_eq!(winner(&mut connector), first);
+    }
+}
