@@ -5,7 +5,7 @@ use http_support::{Script, Socket};
 
 use std::net::SocketAddr;
 
-use connie_core::{Config, Connector, Family, Instant, Progress};
+use connie_core::{Config, Connector, Failure, Family, Instant, Progress};
 
 const NOW: Instant = Instant::ZERO;
 
@@ -44,4 +44,25 @@ fn a_preference_is_the_races() {
         connector.resolved(Family::V4, &[v4], NOW);
         assert_eq!(winner(&mut connector), first);
     }
+}
+
+#[test]
+fn the_end_of_a_query_is_the_races() {
+    let mut connector = race();
+    for family in [Family::V6, Family::V4] {
+        connector.resolution_failed(family, NOW);
+    }
+    let progress = connector.poll(&mut Script::default(), NOW);
+    assert!(matches!(progress, Progress::Failed(Failure::NoDestinations)), "{progress:?}");
+}
+
+#[test]
+fn a_limit_is_the_races() {
+    let mut script = Script::with_peers([Script::silent()]);
+    let mut connector = Connector::<Script, 16, 4>::new(&Config::all_at_once(), NOW);
+    connector.limit_to(1);
+    connector.resolved(Family::V4, &[1, 2].map(|last| SocketAddr::from(([192, 0, 2, last], 80))), NOW);
+    assert!(matches!(connector.poll(&mut script, NOW), Progress::WaitUntil(_)));
+    assert_eq!(script.sockets, 1);
+    let _ = connector.cancel(&mut script, NOW);
 }
