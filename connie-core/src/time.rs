@@ -53,12 +53,14 @@ impl Instant {
 
     /// This moment plus `micros` microseconds; saturates.
     #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn plus_micros(self, micros: u64) -> Instant {
         Instant(self.0.saturating_add(micros))
     }
 
     /// Microseconds since `earlier`; zero where it is not after it.
     #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn micros_since(self, earlier: Instant) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -37,3 +37,11 @@ pub(crate) fn to_smoltcp(time: Instant) -> smoltcp::time::Instant {
 pub(crate) fn from_smoltcp(time: smoltcp::time::Instant) -> Instant {
     Instant::from_micros(u64::try_from(time.total_micros()).unwrap_or(0))
 }
+
+/// The sooner of two moments, either of which may never come.
+pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

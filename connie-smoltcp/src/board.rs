@@ -4,6 +4,7 @@ use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, Waiter, Wake, Watched};
 use smoltcp::phy::Device;
 
+use crate::address::sooner;
 use crate::stack::Stack;
 
 /// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating system or a test.
@@ -81,7 +82,7 @@ impl<B: Board> BoardWaiter<B> {
     ) -> Wake {
         let received = stack.poll();
         if !done(stack) && !received && !self.0.is_canceled() {
-            let next = [until, stack.poll_at()].into_iter().flatten().min();
+            let next = sooner(until, stack.poll_at());
             if next.is_none_or(|next| self.0.now() < next) {
                 self.0.idle_until(next);
             }

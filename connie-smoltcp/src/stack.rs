@@ -268,12 +268,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             // Below 65.
             frames = usize::saturating_add(frames, 1);
         }
-        let rounds = (0..ROUNDS_AT_ONCE)
-            .take_while(|_| {
-                self.interface.poll_egress(time, &mut device, &mut self.sockets) != PollResult::None
-            })
-            .count();
-        self.has_work = frames == FRAMES_AT_ONCE || rounds == ROUNDS_AT_ONCE;
+        let unsent = self.send_due(now);
+        self.has_work = frames == FRAMES_AT_ONCE || unsent;
         #[cfg(feature = "ethernet")]
         self.solicit(now);
         self.settle();
@@ -283,6 +279,11 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
     /// Sends what is due, and takes nothing in.
     pub(crate) fn flush(&mut self) {
         let now = self.now();
+        self.send_due(now);
+    }
+
+    /// Sends what is due, and says whether more may be.
+    fn send_due(&mut self, now: Instant) -> bool {
         let time = address::to_smoltcp(now);
         let capabilities = self.device.capabilities();
         let watch = Watch {
@@ -294,11 +295,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             checksums: capabilities.checksum,
         };
         let mut device = Watched { device: &mut self.device, watch: &watch };
-        for _ in 0..ROUNDS_AT_ONCE {
-            if self.interface.poll_egress(time, &mut device, &mut self.sockets) == PollResult::None {
-                return;
-            }
-        }
+        (0..ROUNDS_AT_ONCE)
+            .all(|_| self.interface.poll_egress(time, &mut device, &mut self.sockets) != PollResult::None)
     }
 
     /// When [`poll`](Stack::poll) is next to be called, if nothing is received before that. A time that has passed: at once.
@@ -313,7 +311,7 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             _ => Some(now + BUSY_PAUSE),
         };
         #[cfg(feature = "ethernet")]
-        let interface = self.asks_at(now).into_iter().chain(interface).min();
+        let interface = address::sooner(self.asks_at(now), interface);
         interface
     }
 
@@ -341,7 +339,9 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
     #[cfg(feature = "ethernet")]
     fn asks_at(&self, now: Instant) -> Option<Instant> {
         let waits = self.slots.iter().filter_map(TcpSlot::waits_for);
-        waits.map(|target| self.asked.next(target, now).unwrap_or(now + BUSY_PAUSE)).min()
+        waits.fold(None, |soonest, target| {
+            address::sooner(soonest, Some(self.asked.next(target, now).unwrap_or(now + BUSY_PAUSE)))
+        })
     }
 
     /// The next hop towards `remote` and the address to send from; `None` where there is no way.

@@ -291,7 +291,7 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             Phase::Leaving(since) => Some((since, index)),
             _ => None,
         });
-        let (_, index) = left.min()?;
+        let (_, index) = left.min_by_key(|(since, _)| *since)?;
         if self.state(index) != tcp::State::TimeWait {
             self.tcp(index)?.abort();
             self.flush();

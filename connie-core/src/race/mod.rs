@@ -465,10 +465,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             its_own != family(newcomer)
                 && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
         };
-        let yields = |attempt: &InFlight| self.yields_at(attempt, newcomer);
-        let outstayed = self.in_flight.iter().filter(|attempt| yields(attempt) <= self.now);
-        // Of two that are alike the older goes.
-        let (.., id) = outstayed.map(|attempt| (is_last(attempt), yields(attempt), attempt.id)).min()?;
+        let mut goes = None;
+        for attempt in &self.in_flight {
+            let at = self.yields_at(attempt, newcomer);
+            if at > self.now {
+                continue;
+            }
+            let key = (is_last(attempt), at);
+            // Of two that are alike the first goes, which is the older.
+            if goes.is_none_or(|(least, _)| key < least) {
+                goes = Some((key, attempt.id));
+            }
+        }
+        let (_, id) = goes?;
         let attempt = self.remove(id, Outcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
             self.destinations.evict(attempt.place, newcomer);
@@ -584,7 +593,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// When an attempt yields to the destination whose turn it is.
     fn next_eviction(&self) -> Instant {
         let Some(newcomer) = self.next_place() else { return NEVER };
-        self.in_flight.iter().map(|attempt| self.yields_at(attempt, newcomer)).min().unwrap_or(NEVER)
+        let yields = self.in_flight.iter().map(|attempt| self.yields_at(attempt, newcomer));
+        yields.fold(NEVER, Instant::min)
     }
 
     /// The destination whose turn it is.
