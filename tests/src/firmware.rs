@@ -27,40 +27,62 @@ const LIMIT: Duration = Duration::from_secs(45);
 
 /// Which parts of the firmware are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parts {
+pub enum Parts<'a> {
     /// All.
     All,
     /// These features, and no others.
-    Features(&'static str),
+    Features(&'a str),
+    /// The same by a nightly compiler, which builds `core` for size as well.
+    Nightly(&'a str),
 }
 
 /// Builds a program of `examples/firmware-qemu` as small as it gets, and says where it is.
 ///
 /// # Errors
 /// What is missing, or what cargo says.
-pub fn build(program: &str, parts: Parts) -> Result<PathBuf, String> {
+pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    // Not in the way of tests that run the whole at the same time.
-    let target = if parts == Parts::All { target } else { target.join("firmware") };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", remap(&root));
+    let (target, mut cargo, features) = match parts {
+        Parts::All => (target, Command::new(env!("CARGO")), None),
+        // Not in the way of tests that run the whole at the same time.
+        Parts::Features(features) => (target.join("firmware"), Command::new(env!("CARGO")), Some(features)),
+        Parts::Nightly(features) => (target.join("nightly"), nightly(), Some(features)),
+    };
+    let mut flags = remap(&root);
+    if let Parts::Nightly(_) = parts {
+        flags.push_str("\u{1f}-Zunstable-options\u{1f}-Cpanic=immediate-abort");
+    }
+    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags);
     cargo.args(["build", "--quiet", "--locked", "-p", "connie-firmware-qemu", "--bin", program]);
     cargo.args(["--target", TARGET, "--profile", "size"]);
-    match parts {
-        Parts::All => {}
-        Parts::Features(features) => _ = cargo.args(["--no-default-features", "--features", features]),
+    if let Parts::Nightly(_) = parts {
+        cargo.args(["-Zbuild-std=core", "-Zbuild-std-features=optimize_for_size"]);
+    }
+    if let Some(features) = features {
+        cargo.args(["--no-default-features", "--features", features]);
     }
     let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
         return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let built = target.join(TARGET).join("size").join(program);
-    let Parts::Features(features) = parts else { return Ok(built) };
+    let Some(features) = features else { return Ok(built) };
     // The next choice of parts takes its place.
     let kept = target.join(format!("{program}-{features}.elf"));
     std::fs::copy(&built, &kept).map_err(|error| format!("cannot write {}: {error}", kept.display()))?;
     Ok(kept)
+}
+
+/// cargo of the nightly toolchain, whatever toolchain runs this.
+fn nightly() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("+nightly");
+    // Set by the cargo that runs this, for its own toolchain.
+    for variable in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTC_WRAPPER"] {
+        cargo.env_remove(variable);
+    }
+    cargo
 }
 
 /// The compiler writes the path of each source file into the program, for panics. Without the part that differs from machine to machine

@@ -349,6 +349,20 @@ fn without_the_race_the_first_address_decides() {
     the_first_address_decides("single");
 }
 
+/// What `docs/footprint.md` has as the least: the race to addresses that are built in, and smoltcp with nothing on top.
+#[test]
+fn the_least_programs_fetch_something() {
+    let (Some(fixed), Some(floor)) = (Firmware::build("fixed"), Firmware::build("floor")) else { return };
+    in_namespace(move |lab| {
+        link(lab);
+        let Some(_nginx) = Nginx::start(80, &[("page", PAGE)]) else { return };
+        let run = fixed.run("");
+        assert_eq!((run.code, run.page.as_slice()), (Some(0), PAGE), "{run}");
+        let run = floor.run("");
+        assert!(run.code == Some(0) && run.page.starts_with(b"HTTP/1.1 "), "{run}");
+    });
+}
+
 /// The firmware brings its own.
 #[test]
 fn memcpy_memmove_and_memset_do_as_a_loop_does() {

@@ -8,7 +8,7 @@ use connie_core::{Connection, Failure, Instant, Waiter as _};
 use connie_smoltcp::{BoardWaiter, TcpSocket};
 
 use crate::board::clock::Clock;
-use crate::board::console::{Stream, command_line, say};
+use crate::board::console::{Stream, command_line, explain};
 use crate::board::{Board, Mapped};
 use crate::command_line::{CommandLine, Url, parse};
 use crate::net::{self, PATIENCE, Trouble};
@@ -50,11 +50,11 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
     let wanted = match command_line().map(parse) {
         Some(Ok(wanted)) => wanted,
         Some(Err(error)) => {
-            say(format_args!("{name}: {error}"));
+            explain(format_args!("{name}: {error}"));
             return 2;
         }
         None => {
-            say(format_args!("{name}: the command line is too long, or no text; give less"));
+            explain(format_args!("{name}: the command line is too long, or no text; give less"));
             return 2;
         }
     };
@@ -62,11 +62,11 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
     match page(board, &wanted) {
         Ok(()) => 0,
         Err(Failed::Http(error)) => {
-            say(format_args!("{name}: {host}: {error}"));
+            explain(format_args!("{name}: {host}: {error}"));
             error.curl_code()
         }
         Err(Failed::Trouble(trouble)) => {
-            say(format_args!("{name}: {host}: {trouble}"));
+            explain(format_args!("{name}: {host}: {trouble}"));
             trouble.code()
         }
         Err(Failed::Race(failure)) => {
@@ -75,7 +75,7 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
                 Failure::DeadlineExceeded => Trouble::TimedOut,
                 _ => Trouble::NotConnected,
             };
-            say(format_args!("{name}: {host}: {failure}: {trouble}"));
+            explain(format_args!("{name}: {host}: {failure}: {trouble}"));
             trouble.code()
         }
     }
@@ -142,7 +142,7 @@ pub fn fetch<const SOCKETS: usize>(
     http.set_deadline(Some(deadline));
     http.request("GET", url.path, &[("Connection", "close")], b"")?;
     let mut response = http.response()?;
-    say(format_args!("{} {}", response.status(), response.reason()));
+    explain(format_args!("{} {}", response.status(), response.reason()));
     let mut page = Stream::output();
     let mut piece = [0; 256];
     loop {

@@ -4,7 +4,7 @@
 //! text, borrows from it and allocates nothing.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::SplitAsciiWhitespace;
 use core::time::Duration;
 
@@ -32,8 +32,8 @@ pub struct CommandLine<'a> {
     pub gateway_v6: Option<Ipv6Addr>,
     /// The name server, where DHCP does not say, or in its place.
     pub dns: Option<IpAddr>,
-    /// The host's addresses; empty where a name server is to be asked.
-    pub addresses: Vec<IpAddr, MAX_ADDRESSES>,
+    /// The host's addresses with the URL's port: those given, or the one that the URL names. Empty where a name server is to be asked.
+    pub addresses: Vec<SocketAddr, MAX_ADDRESSES>,
     /// How long all of it may take, from the start.
     pub max_time: Duration,
 }
@@ -62,7 +62,7 @@ impl Url<'_> {
     /// The host where it is an address.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
+        ip(self.host)
     }
 }
 
@@ -147,7 +147,8 @@ struct Parsed<'a> {
     gateway_v4: Option<Ipv4Addr>,
     gateway_v6: Option<Ipv6Addr>,
     dns: Option<IpAddr>,
-    addresses: Vec<IpAddr, MAX_ADDRESSES>,
+    /// With any port.
+    addresses: Vec<SocketAddr, MAX_ADDRESSES>,
     max_time: Option<Duration>,
 }
 
@@ -163,7 +164,8 @@ impl<'a> Parsed<'a> {
             "--gateway" => value.split(',').try_for_each(|one| self.gateway(option, one)),
             "--dns" => set(&mut self.dns, option, address(option, value)?),
             "--addresses" => value.split(',').try_for_each(|one| {
-                self.addresses.push(address(option, one)?).map_err(|_| Error::TooManyAddresses)
+                let address = SocketAddr::new(address(option, one)?, 0);
+                self.addresses.push(address).map_err(|_| Error::TooManyAddresses)
             }),
             _ => {
                 let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
@@ -174,8 +176,12 @@ impl<'a> Parsed<'a> {
     }
 
     fn own(&mut self, option: &'a str, value: &'a str) -> Result<(), Error<'a>> {
-        let bad =
-            Error::BadValue(option, value, "dhcp, slaac, or an address and its prefix such as 10.77.0.2/24");
+        let wanted = if cfg!(feature = "ipv4") {
+            "dhcp, slaac, or an address and its prefix such as 10.77.0.2/24"
+        } else {
+            "slaac, or an address and its prefix such as fd00:4d::2/64"
+        };
+        let bad = Error::BadValue(option, value, wanted);
         match value {
             "dhcp" if cfg!(feature = "dhcp") => set(&mut self.v4, option, Own::Automatic),
             "dhcp" => Err(Error::NotBuilt("--ip dhcp", "dhcp")),
@@ -184,7 +190,7 @@ impl<'a> Parsed<'a> {
             _ => {
                 let (address, prefix) = value.split_once('/').ok_or(bad)?;
                 let prefix = prefix.parse().map_err(|_| bad)?;
-                match address.parse().map_err(|_| bad)? {
+                match ip(address).ok_or(bad)? {
                     IpAddr::V4(address) if prefix <= 32 && is_host_v4(address) => {
                         set(&mut self.v4, option, Own::Static(address, prefix))
                     }
@@ -212,7 +218,13 @@ impl<'a> Parsed<'a> {
             (None, None) => return Err(Error::NoValue("--ip")),
             own => own,
         };
-        let is_name = url.address().is_none() && self.addresses.is_empty();
+        let mut addresses = self.addresses;
+        if let (true, Some(address)) = (addresses.is_empty(), url.address()) {
+            // It is the first.
+            let _ = addresses.push(SocketAddr::new(address, url.port));
+        }
+        addresses.iter_mut().for_each(|address| address.set_port(url.port));
+        let is_name = addresses.is_empty();
         if is_name && !cfg!(feature = "dns") {
             return Err(Error::NotBuilt("looking up a name", "dns"));
         }
@@ -226,7 +238,7 @@ impl<'a> Parsed<'a> {
             gateway_v4: self.gateway_v4,
             gateway_v6: self.gateway_v6,
             dns: self.dns,
-            addresses: self.addresses,
+            addresses,
             max_time: self.max_time.unwrap_or(Duration::from_secs(30)),
         })
     }
@@ -240,11 +252,25 @@ fn set<'a, T>(place: &mut Option<T>, option: &'a str, value: T) -> Result<(), Er
 }
 
 fn address<'a>(option: &'a str, value: &'a str) -> Result<IpAddr, Error<'a>> {
-    let address = value.parse().ok().filter(|address| match address {
+    let address = ip(value).filter(|address| match address {
         IpAddr::V4(address) => is_host_v4(*address),
         IpAddr::V6(address) => is_host_v6(*address),
     });
-    address.ok_or(Error::BadValue(option, value, "an IPv4 or IPv6 address, without brackets, port or zone"))
+    let wanted = match (cfg!(feature = "ipv4"), cfg!(feature = "ipv6")) {
+        (true, true) => "an IPv4 or IPv6 address, without brackets, port or zone",
+        (true, false) => "an IPv4 address, without a port",
+        (false, _) => "an IPv6 address, without brackets, port or zone",
+    };
+    address.ok_or(Error::BadValue(option, value, wanted))
+}
+
+/// An address of a family that is built in.
+fn ip(text: &str) -> Option<IpAddr> {
+    match (cfg!(feature = "ipv4"), cfg!(feature = "ipv6")) {
+        (true, true) => text.parse().ok(),
+        (true, false) => text.parse().ok().map(IpAddr::V4),
+        (false, _) => text.parse().ok().map(IpAddr::V6),
+    }
 }
 
 /// Whether it can be the address of one host. smoltcp panics where it is given another as its own.
@@ -268,7 +294,9 @@ fn url(text: &str) -> Result<Url<'_>, Error<'_>> {
     }
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or(bad)?;
-        host.parse::<Ipv6Addr>().map_err(|_| bad)?;
+        if !cfg!(feature = "ipv6") || host.parse::<Ipv6Addr>().is_err() {
+            return Err(bad);
+        }
         (host, port)
     } else {
         authority.split_at(authority.find(':').unwrap_or(authority.len()))

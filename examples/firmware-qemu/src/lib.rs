@@ -18,3 +18,6 @@ pub mod command_line;
 #[cfg(target_os = "none")]
 pub mod net;
 pub mod stellaris;
+
+#[cfg(not(any(feature = "ipv4", feature = "ipv6")))]
+compile_error!("turn on an address family: the features ipv4 and ipv6");

@@ -1,11 +1,14 @@
 //! The interface and its addresses: what the firmware with connie and the one without have in common.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use connie_core::Instant;
 use smoltcp::iface::{Config, Interface};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv6Address};
+#[cfg(feature = "ipv6")]
+use smoltcp::wire::Ipv6Address;
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use crate::board::Board;
 use crate::command_line::{CommandLine, Own};
@@ -75,20 +78,25 @@ pub fn interface(board: &mut Board, wanted: &CommandLine<'_>) -> Interface {
     let mut interface = Interface::new(config, &mut board.ethernet, time(board.clock.now()));
     interface.update_ip_addrs(|own| {
         // There is room for four.
+        #[cfg(feature = "ipv4")]
         if let Some(Own::Static(address, prefix)) = wanted.v4 {
             let _ = own.push(IpCidr::new(address.into(), prefix));
         }
+        #[cfg(feature = "ipv6")]
         if wanted.v6.is_some() {
             let _ = own.push(IpCidr::new(link_local(hardware).into(), 64));
         }
+        #[cfg(feature = "ipv6")]
         if let Some(Own::Static(address, prefix)) = wanted.v6 {
             let _ = own.push(IpCidr::new(address.into(), prefix));
         }
     });
     // There is room for two routes, and there are none yet.
+    #[cfg(feature = "ipv4")]
     if let Some(gateway) = wanted.gateway_v4 {
         let _ = interface.routes_mut().add_default_ipv4_route(gateway);
     }
+    #[cfg(feature = "ipv6")]
     if let Some(gateway) = wanted.gateway_v6 {
         let _ = interface.routes_mut().add_default_ipv6_route(gateway);
     }
@@ -99,17 +107,39 @@ pub fn interface(board: &mut Board, wanted: &CommandLine<'_>) -> Interface {
 #[must_use]
 pub fn missing(interface: &Interface, wanted: &CommandLine<'_>) -> Option<Trouble> {
     let has = |ours: fn(&IpAddress) -> bool| interface.ip_addrs().iter().any(|cidr| ours(&cidr.address()));
-    if wanted.v4.is_some() && !has(|address| matches!(address, IpAddress::Ipv4(_))) {
+    let is_v4 = |address: &IpAddress| match address {
+        #[cfg(feature = "ipv4")]
+        IpAddress::Ipv4(_) => true,
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(_) => false,
+    };
+    let is_global_v6 = |address: &IpAddress| match address {
+        #[cfg(feature = "ipv4")]
+        IpAddress::Ipv4(_) => false,
+        #[cfg(feature = "ipv6")]
+        IpAddress::Ipv6(address) => !address.is_unicast_link_local(),
+    };
+    if wanted.v4.is_some() && !has(is_v4) {
         return Some(Trouble::NoLease);
     }
-    let is_global = |address: &IpAddress| match address {
-        IpAddress::Ipv6(address) => !address.is_unicast_link_local(),
-        IpAddress::Ipv4(_) => false,
-    };
-    (wanted.v6.is_some() && !has(is_global)).then_some(Trouble::NoAdvertisement)
+    (wanted.v6.is_some() && !has(is_global_v6)).then_some(Trouble::NoAdvertisement)
+}
+
+/// `address` as smoltcp has it; `None` where its family is not built in.
+#[must_use]
+pub fn address(address: IpAddr) -> Option<IpAddress> {
+    match address {
+        #[cfg(feature = "ipv4")]
+        IpAddr::V4(address) => Some(IpAddress::Ipv4(address)),
+        #[cfg(feature = "ipv6")]
+        IpAddr::V6(address) => Some(IpAddress::Ipv6(address)),
+        #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
+        _ => None,
+    }
 }
 
 /// The link-local address that a hardware address makes (RFC 4291 appendix A).
+#[cfg(feature = "ipv6")]
 fn link_local(hardware: EthernetAddress) -> Ipv6Address {
     let [a, b, c, d, e, f] = hardware.0;
     Ipv6Address::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])

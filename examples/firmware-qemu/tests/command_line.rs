@@ -1,6 +1,6 @@
 //! The command line: what is taken, and what is said of the rest.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use connie_firmware_qemu::command_line::{CommandLine, Error, Own, Url, parse};
@@ -83,8 +83,17 @@ fn options_stand_anywhere() {
     assert_eq!(line.gateway_v4, Some(Ipv4Addr::new(10, 77, 0, 1)));
     assert_eq!(line.gateway_v6, Some(Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 1)));
     assert_eq!(line.dns, Some(Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 0x53).into()));
-    let wanted: [IpAddr; 2] = ["10.9.0.1", "fd00:9::1"].map(|address| address.parse().unwrap());
+    let wanted: [SocketAddr; 2] = ["10.9.0.1:80", "[fd00:9::1]:80"].map(|address| address.parse().unwrap());
     assert_eq!((&line.addresses[..], line.max_time), (&wanted[..], Duration::from_secs(5)));
+}
+
+#[test]
+fn the_addresses_have_the_port_of_the_url() {
+    let given = |text: &str| taken(Box::leak(format!("elf {text}").into_boxed_str())).addresses.to_vec();
+    assert_eq!(given("--addresses 10.9.0.1 http://name.test:81/"), [SocketAddr::from(([10, 9, 0, 1], 81))]);
+    assert_eq!(given("http://[fd00:4d::2]:82/"), [SocketAddr::from((V6, 82))]);
+    assert_eq!(given("--addresses 10.9.0.1 http://10.77.0.2/"), [SocketAddr::from(([10, 9, 0, 1], 80))]);
+    assert_eq!(given("http://name.test/"), []);
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod firmware {
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::clock::Clock;
-    use connie_firmware_qemu::board::console::{Stream, command_line, finish, say};
+    use connie_firmware_qemu::board::console::{Stream, command_line, explain, finish, say, say_connected};
     use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
@@ -30,6 +30,7 @@ mod firmware {
     use smoltcp::socket::tcp;
     #[cfg(feature = "dhcp")]
     use smoltcp::wire::IpCidr;
+    use smoltcp::wire::IpEndpoint;
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// Bytes in each buffer of a socket.
@@ -70,22 +71,22 @@ mod firmware {
         let wanted = match command_line().map(parse) {
             Some(Ok(wanted)) => wanted,
             Some(Err(error)) => {
-                say(format_args!("first: {error}"));
+                explain(format_args!("first: {error}"));
                 return 2;
             }
             None => {
-                say(format_args!("first: the command line is too long, or no text; give less"));
+                explain(format_args!("first: the command line is too long, or no text; give less"));
                 return 2;
             }
         };
         match page(board, &wanted) {
             Ok(()) => 0,
             Err(Failed::Trouble(trouble)) => {
-                say(format_args!("first: {}: {trouble}", wanted.url.host));
+                explain(format_args!("first: {}: {trouble}", wanted.url.host));
                 trouble.code()
             }
             Err(Failed::Http(error)) => {
-                say(format_args!("first: {}: {error}", wanted.url.host));
+                explain(format_args!("first: {}: {error}", wanted.url.host));
                 error.curl_code()
             }
         }
@@ -98,14 +99,13 @@ mod firmware {
         let deadline = clock.now() + wanted.max_time;
         let mut net = Net { ethernet, clock, interface, sockets: SocketSet::new(&mut slots[..]), deadline };
         let server = configure(&mut net, wanted)?;
-        let address = match wanted.addresses.first().copied().or(wanted.url.address()) {
-            Some(address) => address,
-            None => look_up(&mut net, wanted, server)?,
+        let remote = match wanted.addresses.first() {
+            Some(address) => *address,
+            None => SocketAddr::new(look_up(&mut net, wanted, server)?, wanted.url.port),
         };
-        let remote = SocketAddr::new(address, wanted.url.port);
         // One of the dynamic ports (RFC 6335 section 6).
         let connection = connect(&mut net, remote, 49152 | seed as u16)?;
-        say(format_args!("connected to {remote}"));
+        say_connected(remote);
         fetch(&mut net, connection, &wanted.url)
     }
 
@@ -168,7 +168,7 @@ mod firmware {
             return None;
         };
         net.interface.update_ip_addrs(|own| {
-            own.retain(|cidr| matches!(cidr, IpCidr::Ipv6(_)));
+            own.retain(|cidr| !matches!(cidr, IpCidr::Ipv4(_)));
             // There is room for four, and IPv6 needs two of them at most.
             let _ = own.push(lease.address.into());
         });
@@ -188,9 +188,9 @@ mod firmware {
 
         static QUERIES: StaticCell<[Option<DnsQuery>; 1]> = StaticCell::new();
 
-        let server = server.ok_or(Trouble::NoNameServer)?;
+        let server = server.and_then(net::address).ok_or(Trouble::NoNameServer)?;
         let queries = QUERIES.try_init_with(|| [const { None }; 1]).ok_or(Trouble::Bug)?;
-        let resolver = net.sockets.add(Socket::new(&[server.into()], &mut queries[..]));
+        let resolver = net.sockets.add(Socket::new(&[server], &mut queries[..]));
         let kind = if wanted.v4.is_some() { DnsQueryType::A } else { DnsQueryType::Aaaa };
         let socket = net.sockets.get_mut::<Socket>(resolver);
         let query = socket
@@ -221,6 +221,8 @@ mod firmware {
             tcp::SocketBuffer::new(&mut received[..]),
             tcp::SocketBuffer::new(&mut to_send[..]),
         );
+        let address = net::address(remote.ip()).ok_or(Trouble::NotConnected)?;
+        let remote = IpEndpoint::new(address, remote.port());
         socket.connect(net.interface.context(), remote, port).map_err(|_| Trouble::NotConnected)?;
         let handle = net.sockets.add(socket);
         let connected = net.until(net.deadline, |net| match net.sockets.get::<tcp::Socket>(handle).state() {

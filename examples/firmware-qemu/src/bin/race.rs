@@ -12,17 +12,20 @@ fn main() {
 
 #[cfg(target_os = "none")]
 mod firmware {
-    use core::net::{IpAddr, SocketAddr};
+    use core::net::IpAddr;
 
     use connie_core::{Config, Connection, Instant};
     use connie_firmware_qemu::board::Board;
-    use connie_firmware_qemu::board::console::{finish, say};
+    use connie_firmware_qemu::board::console::finish;
+    #[cfg(feature = "waterfall")]
+    use connie_firmware_qemu::board::console::say;
+    #[cfg(not(feature = "waterfall"))]
+    use connie_firmware_qemu::board::console::say_connected;
     use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
     use connie_firmware_qemu::command_line::{CommandLine, Url};
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
-    use heapless::Vec;
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// Sockets, each with 1 KiB of buffers.
@@ -74,7 +77,7 @@ mod firmware {
     #[cfg(not(feature = "waterfall"))]
     fn tell(_connector: &Connector, raced: &Result<Connection<TcpSocket>, Failed>) {
         if let Ok(connection) = raced {
-            say(format_args!("connected to {}", connection.destination));
+            say_connected(connection.destination);
         }
     }
 
@@ -101,14 +104,10 @@ mod firmware {
         wanted: &CommandLine<'_>,
         server: Option<IpAddr>,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        let given = wanted.url.address();
-        let given = if wanted.addresses.is_empty() { given.as_slice() } else { &wanted.addresses[..] };
-        if given.is_empty() {
+        if wanted.addresses.is_empty() {
             return look_up_and_race(connector, stack, waiter, &wanted.url, server);
         }
-        let addresses = given.iter().map(|address| SocketAddr::new(*address, wanted.url.port));
-        let addresses: Vec<SocketAddr, 16> = addresses.collect();
-        connector.handle_addresses(&addresses, stack.now());
+        connector.handle_addresses(&wanted.addresses, stack.now());
         connector.run(stack, waiter).map_err(Failed::Race)
     }
 

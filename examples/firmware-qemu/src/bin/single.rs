@@ -17,7 +17,7 @@ mod firmware {
     use connie_core::stack::{TcpClientStack as _, nb};
     use connie_core::{Connection, Instant, Interest, RaceStack as _, Waiter as _, Watched};
     use connie_firmware_qemu::board::Board;
-    use connie_firmware_qemu::board::console::{finish, say};
+    use connie_firmware_qemu::board::console::{finish, say_connected};
     use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
@@ -45,7 +45,7 @@ mod firmware {
         let deadline = clock.now() + wanted.max_time;
         let server = configure(stack, &mut waiter, wanted)?;
         let connection = connect(stack, &mut waiter, wanted, server, deadline)?;
-        say(format_args!("connected to {}", connection.destination));
+        say_connected(connection.destination);
         fetch(stack, &mut waiter, connection, &wanted.url, deadline)
     }
 
@@ -73,11 +73,10 @@ mod firmware {
         server: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Trouble> {
-        let address = match wanted.addresses.first().copied().or(wanted.url.address()) {
-            Some(address) => address,
-            None => look_up(stack, waiter, wanted, server, deadline)?,
+        let destination = match wanted.addresses.first() {
+            Some(address) => *address,
+            None => SocketAddr::new(look_up(stack, waiter, wanted, server, deadline)?, wanted.url.port),
         };
-        let destination = SocketAddr::new(address, wanted.url.port);
         let mut socket = stack.socket().map_err(|_| Trouble::Bug)?;
         loop {
             let trouble = match stack.connect(&mut socket, destination) {
@@ -113,7 +112,8 @@ mod firmware {
 
         let server = server.ok_or(Trouble::NoNameServer)?;
         let queries = QUERIES.try_init_with(|| [const { None }; 1]).ok_or(Trouble::Bug)?;
-        let mut resolver = Socket::new(&[server.into()], &mut queries[..]);
+        let server = net::address(server).ok_or(Trouble::NoNameServer)?;
+        let mut resolver = Socket::new(&[server], &mut queries[..]);
         let kind = if wanted.v4.is_some() { DnsQueryType::A } else { DnsQueryType::Aaaa };
         let query = resolver.start_query(stack.interface_mut().context(), wanted.url.host, kind);
         let query = query.map_err(|_| Trouble::NoAddress)?;

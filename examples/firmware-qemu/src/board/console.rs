@@ -1,6 +1,7 @@
 //! The host's side of semihosting: what it is asked and told by (Arm, "Semihosting for AArch32 and AArch64").
 
 use core::fmt::{self, Write};
+use core::net::SocketAddr;
 
 use super::stack;
 use cortex_m_semihosting::hio::{self, HostStream};
@@ -76,6 +77,23 @@ pub fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(stream, "{line}");
 }
 
+/// A line of words, where they are built in: a program without them has none of the texts that only such a line would print.
+pub fn explain(line: fmt::Arguments<'_>) {
+    if cfg!(feature = "words") {
+        say(line);
+    }
+}
+
+/// Says where a connection leads, where words are built in.
+pub fn say_connected(to: SocketAddr) {
+    match to {
+        // Without IPv6 in the program there is no need of what prints its addresses.
+        SocketAddr::V6(_) if cfg!(not(feature = "ipv6")) => {}
+        SocketAddr::V6(to) => explain(format_args!("connected to {to}")),
+        SocketAddr::V4(to) => explain(format_args!("connected to {to}")),
+    }
+}
+
 /// The command line: the path of the program and its arguments. `None` where it is too long, or not UTF-8, or was taken before.
 #[must_use]
 pub fn command_line() -> Option<&'static str> {
@@ -125,7 +143,7 @@ pub fn exit(code: u8) -> ! {
 #[cortex_m_rt::exception]
 // SAFETY: the handler touches nothing of the program's; it tells the host and ends.
 unsafe fn HardFault(_frame: &cortex_m_rt::ExceptionFrame) -> ! {
-    say(format_args!("firmware: a hard fault; this is a bug"));
+    Stream::error().put(b"firmware: a hard fault; this is a bug\n");
     exit(101)
 }
 
@@ -134,7 +152,7 @@ unsafe fn HardFault(_frame: &cortex_m_rt::ExceptionFrame) -> ! {
 #[cfg(not(feature = "panic-place"))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    say(format_args!("firmware: panic; build it with the feature panic-place to see where"));
+    Stream::error().put(b"firmware: panic; build it with the feature panic-place to see where\n");
     exit(101)
 }
 
