@@ -97,7 +97,7 @@ fn code(kind: &ConnectErrorKind) -> Connie {
             Failure::StackGone => Connie::NetworkDown,
             Failure::AllAttemptsFailed => most_telling(&report.timeline()),
             // No call can be canceled.
-            Failure::Canceled => Connie::Other,
+            _ => Connie::Other,
         },
         _ => Connie::Other,
     }
@@ -123,7 +123,7 @@ fn of_attempt(error: AttemptError) -> Connie {
         AttemptError::Reset => Connie::Reset,
         AttemptError::OutOfSockets => Connie::OutOfDescriptors,
         AttemptError::StackGone => Connie::NetworkDown,
-        AttemptError::Tls(_) | AttemptError::Other(_) => Connie::Other,
+        _ => Connie::Other,
     }
 }
 

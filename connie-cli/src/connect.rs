@@ -77,16 +77,9 @@ fn report_of(error: &ConnectError) -> Option<Report> {
 impl Raced {
     /// What it did; a name that could not be resolved makes a race that never had an address.
     pub fn timeline(&self) -> Timeline<'_> {
-        let unresolved = Summary {
-            start: Instant::ZERO,
-            resolved: None,
-            ended: Some(self.elapsed),
-            failure: Some(Failure::NoDestinations),
-            max_in_flight: 0,
-            attempts: 0,
-            omitted_attempts: 0,
-            omitted_destinations: 0,
-        };
+        let mut unresolved = Summary::default();
+        unresolved.ended = Some(self.elapsed);
+        unresolved.failure = Some(Failure::NoDestinations);
         let none = Timeline::from_parts(unresolved, &[], &[]);
         self.report.as_ref().map_or(none, Report::timeline)
     }

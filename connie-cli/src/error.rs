@@ -230,9 +230,9 @@ fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) 
         Failure::AllAttemptsFailed if all(AttemptError::Unreachable) => {
             (code::CONNECT, "check the network and its routes")
         }
-        Failure::AllAttemptsFailed => (code::CONNECT, "check host, port and network"),
         Failure::StackGone => (code::CONNECT, "bring the network up"),
         Failure::Canceled => (code::CONNECT, "it was interrupted"),
+        _ => (code::CONNECT, "check host, port and network"),
     }
 }
 

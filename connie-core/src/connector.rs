@@ -60,6 +60,7 @@ struct Open<T> {
 
 /// The connection that won.
 #[derive(Debug, PartialEq, Eq)]
+#[must_use = "whoever holds it must close it"]
 pub struct Connection<T> {
     /// The winner's socket, connected. Whoever holds it must close it.
     pub socket: T,

@@ -253,6 +253,7 @@ impl Referee {
                 let evicted = listed.find(|address| !self.crowded && self.evicted.contains(address));
                 assert_eq!(evicted, None, "the race failed, and this was evicted and never tried again");
             }
+            other => panic!("no rule says when a race may fail with {other:?}"),
         }
     }
 

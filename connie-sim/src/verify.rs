@@ -147,7 +147,7 @@ fn every_error_is_true(outcome: &Outcome, config: &Config, stack: &Stack) {
             AttemptError::TimedOut => timed || host.is_none_or(|host| !host.accepts_every_syn()),
             AttemptError::OutOfSockets => stack.failed_opens() > 0,
             AttemptError::StackGone => stack.is_gone(),
-            AttemptError::Tls(_) | AttemptError::Other(_) => false,
+            _ => false,
         };
         assert!(is_true, "{address} is said to have failed with {error:?}, and it is {host:?}");
     }

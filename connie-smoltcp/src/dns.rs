@@ -214,6 +214,7 @@ fn known(servers: &[IpAddr]) -> Vec<IpAddress, 3> {
 
 /// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one; [`cancel`](Lookup::cancel) it when it
 /// is not wanted to its end: dropping it leaves its queries taken.
+#[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
 pub struct Lookup {
     client: Client,
     port: u16,

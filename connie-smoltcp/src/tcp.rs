@@ -54,6 +54,7 @@ impl<const RX: usize, const TX: usize> Default for TcpBuffers<RX, TX> {
 /// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its
 /// place is lost until the stack is made anew.
 #[derive(Debug)]
+#[must_use = "dropping it does not close it: its place in the stack is lost"]
 pub struct TcpSocket {
     index: usize,
 }

@@ -21,7 +21,7 @@ use crate::wait::OsWaiter;
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`] can be allowed to have open.
 pub const MAX_SOCKETS: usize = 64;
-/// How to connect.
+/// How to connect. Start from the default and change what differs; a later version may add fields, so do not name them all.
 ///
 /// ```
 /// use connie_std::{Options, core::Config};

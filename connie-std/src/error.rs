@@ -243,21 +243,14 @@ impl fmt::Debug for ConnectError {
 }
 
 impl std::error::Error for ConnectError {
+    /// What lies behind the cause. The cause itself is in the line that `{}` prints, so that a chain of sources says nothing twice;
+    /// [`kind`](ConnectError::kind) has it as a value.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            ConnectErrorKind::Resolve(report) => {
-                report.failed_queries().first().map(|failed| &failed.error as _)
-            }
-            ConnectErrorKind::Socket(error) => Some(error),
-            ConnectErrorKind::Race(failure, _) => Some(failure),
-            ConnectErrorKind::InvalidHost(error) => Some(error),
-            ConnectErrorKind::UnknownZone(_) | ConnectErrorKind::InvalidTarget => None,
-            #[cfg(feature = "tokio")]
-            ConnectErrorKind::NoRuntime => None,
+            ConnectErrorKind::Socket(error) => error.source(),
             #[cfg(feature = "tls")]
-            ConnectErrorKind::NoServerName => None,
-            #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, error) => Some(error),
+            ConnectErrorKind::Tls(_, error) => error.source(),
+            _ => None,
         }
     }
 }
@@ -280,7 +273,7 @@ impl From<ConnectError> for io::Error {
             ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,
             ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::Interrupted,
             ConnectErrorKind::Race(Failure::StackGone, _) => io::ErrorKind::NetworkDown,
-            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => common_kind(&report.timeline()),
+            ConnectErrorKind::Race(_, report) => common_kind(&report.timeline()),
         };
         io::Error::new(kind, error)
     }
@@ -354,6 +347,28 @@ mod tests {
         while !race.poll_output(Instant::ZERO).ends_drain() {}
         let kind = ConnectErrorKind::Race(Failure::Canceled, race.timeline().into());
         ConnectError { host: "name.test".to_owned(), port: 80, kind }
+    }
+
+    /// Reports of errors print each source below the one before, or behind it.
+    #[test]
+    fn a_chain_of_sources_says_nothing_twice() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let socket = ConnectErrorKind::Socket(refused());
+        let errors: Vec<Box<dyn std::error::Error>> = vec![
+            timed_out(&[]).into(),
+            timed_out(&[([192, 0, 2, 1], 80).into()]).into(),
+            ConnectError { host: "h".to_owned(), port: 80, kind: socket }.into(),
+            io::Error::from(timed_out(&[])).into(),
+            crate::OsError::from(refused()).into(),
+            crate::resolve::LookupError::from(QueryError::NoSuchName).into(),
+        ];
+        for error in &errors {
+            let sources = std::iter::successors(error.source(), |error| error.source());
+            let lines: Vec<_> =
+                std::iter::once(error.to_string()).chain(sources.map(ToString::to_string)).collect();
+            let repeats = lines.windows(2).any(|pair| pair[0].contains(&pair[1]));
+            assert!(!repeats, "{lines:?}");
+        }
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl fmt::Display for OsError {
 
 impl std::error::Error for OsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
+        // Its own words are those of `{}`.
+        self.error.source()
     }
 }
 

@@ -9,6 +9,14 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(super) u32);
 
+impl AttemptId {
+    /// The attempt's number, counted from 0 in the order of starting: for an index, or the token of an event loop.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 impl fmt::Display for AttemptId {
     /// `#` and the attempt's number, counted from 0 in the order of starting.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +26,7 @@ impl fmt::Display for AttemptId {
 
 /// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum AttemptError {
     /// The peer refused the connection: it answered the SYN with a reset.
     Refused,

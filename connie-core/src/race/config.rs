@@ -50,7 +50,7 @@ impl Families {
     }
 }
 
-/// How a race is run. Start from a preset and change what differs:
+/// How a race is run. Start from a preset and change what differs; a later version may add fields, so do not name them all:
 ///
 /// ```
 /// use connie_core::Config;

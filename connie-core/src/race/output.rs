@@ -49,6 +49,7 @@ impl Output {
 
 /// Why a race ended without a connection. What became of each destination is in the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Failure {
     /// Resolution has ended and brought no address to connect to.
     NoDestinations,

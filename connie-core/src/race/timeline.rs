@@ -30,6 +30,7 @@ impl AttemptRecord {
 
 /// One attempt of a race, from [`Timeline::attempts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// Where it went.
     pub destination: SocketAddr,
@@ -46,7 +47,10 @@ pub struct Attempt {
 }
 
 /// The facts of a race that belong to no single attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// The default is that of a race which was created at [`Instant::ZERO`] and has done nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// When the race was created, on the caller's clock.
     pub start: Instant,

@@ -203,7 +203,8 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.kind)
+        // Without words of the resolver, `{}` says the same.
+        self.detail.as_ref().map(|_| &self.kind as _)
     }
 }
 

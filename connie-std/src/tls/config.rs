@@ -243,7 +243,8 @@ impl fmt::Display for TlsSetupError {
 impl std::error::Error for TlsSetupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            TlsSetupError::CaFile(_, error) => Some(error),
+            // Its own words are in the line.
+            TlsSetupError::CaFile(_, error) => error.source(),
             _ => None,
         }
     }

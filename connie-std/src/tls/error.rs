@@ -160,7 +160,8 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Kind::Os(error) => Some(error),
+            Kind::Os(error) => error.source(),
+            // In words of its own, which say more.
             Kind::Tls(error) => Some(&**error),
             _ => None,
         }
