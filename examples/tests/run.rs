@@ -44,6 +44,11 @@ fn fetch() {
 }
 
 #[test]
+fn event_loop() {
+    expect(&run(env!("CARGO_BIN_EXE_event_loop")), "connected to 127.0.0.1:");
+}
+
+#[test]
 fn own_loop() {
     expect(&run(env!("CARGO_BIN_EXE_own_loop")), "connected to 127.0.0.1:");
 }
@@ -138,6 +143,7 @@ fn without_addresses_each_says_what_it_wants() {
     for program in [
         env!("CARGO_BIN_EXE_connect"),
         env!("CARGO_BIN_EXE_fetch"),
+        env!("CARGO_BIN_EXE_event_loop"),
         env!("CARGO_BIN_EXE_own_loop"),
         env!("CARGO_BIN_EXE_foreign_stack"),
     ] {
