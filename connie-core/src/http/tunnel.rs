@@ -46,7 +46,8 @@ where
     ///
     /// [`HttpError::CannotSetTunnel`] where the connection already leads somewhere: it is open and has been used;
     /// [`HttpError::InvalidHost`], those of [`put_header`](Self::put_header), and [`HttpError::BufferTooSmall`] where the CONNECT request
-    /// would take half of the buffer. The connection is then as it was.
+    /// would take half of the buffer. The connection is then as it was, but that a request which was begun has to be begun anew; so it has
+    /// where this succeeds.
     pub fn set_tunnel(&mut self, to: Host<'_>, headers: &[(&str, &str)]) -> Result<(), HttpError> {
         if self.is_open() && (self.used || self.tunneled) {
             return Err(HttpError::CannotSetTunnel);
