@@ -198,8 +198,20 @@ pub(crate) fn block_on<T>(
             return None;
         }
         let left = left.unwrap_or(LONGEST_WAIT);
-        std::thread::park_timeout(if canceled.is_some() { left.min(LOOK) } else { left });
+        park(if canceled.is_some() { left.min(LOOK) } else { left });
     }
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn park(time: Duration) {
+    std::thread::park_timeout(time);
+}
+
+/// A component has one thread, in which nothing comes free while it waits: the deadline ends that. std's parking does not wait there.
+#[cfg(target_os = "wasi")]
+#[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
+fn park(time: Duration) {
+    std::thread::sleep(time);
 }
 
 struct Unpark(Thread);

@@ -92,6 +92,17 @@ fn the_stack_keeps_its_promises_on_a_runtime() {
     assert_eq!(flood.join().expect("a server").to_string(), sent);
 }
 
+/// What is above the stack runs in a component too.
+#[test]
+fn connie_std_keeps_its_promises_on_a_runtime() {
+    let Some(runtime) = Runtime::find() else { return };
+    let tests = ["--no-default-features", "--test", "component"];
+    Ran::of(runtime.cargo("test", "connie-std").args(tests).arg("--no-run")).exits(0);
+    let ran = Ran::of(runtime.cargo("test", "connie-std").args(tests));
+    ran.exits(0);
+    assert!(ran.stdout.contains("test result: ok. 5 passed"), "{}", ran.stdout);
+}
+
 /// The example, by name and by address, and what it says where the runtime denies it what it needs.
 #[test]
 fn the_example_fetches_a_page_or_says_what_is_missing() {

@@ -1,0 +1,115 @@
+//! `connie_std` in a WebAssembly component: run by `cargo test -p connie-std --no-default-features --test component --target
+//! wasm32-wasip2` with a runner such as `tests/wasi/run.py`.
+//!
+//! There are no threads here, so each test is both sides, and the kernel completes the handshakes.
+#![cfg(target_os = "wasi")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use connie_std::core::{Config, Failure, Instant};
+use connie_std::resolve::{Event, Question, Resolve, SystemResolver, Watch};
+use connie_std::{Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, SocketBudget, connect};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+fn within(deadline: Duration) -> Options {
+    Options { race: Config { deadline: Some(deadline), ..Options::default().race }, ..Options::default() }
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    (listener, address)
+}
+
+#[test]
+fn the_winner_is_a_stream() {
+    let (listener, live) = listener();
+    let closed = self::listener().1;
+    let mut stream = connect(&[closed, live], &within(LONG)).unwrap();
+    assert_eq!((stream.destination(), stream.peer_address()), (live, Ok(live)));
+    let (mut peer, _) = listener.accept().unwrap();
+    stream.write_all(b"ping").unwrap();
+    let mut heard = [0; 4];
+    peer.read_exact(&mut heard).unwrap();
+    peer.write_all(&heard).unwrap();
+    drop(peer);
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "ping");
+    drop(stream);
+
+    let error = connect(closed, &within(LONG)).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)));
+    assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{closed}: connection refused")]);
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_budget_is_kept_to() {
+    let (_listener, live) = listener();
+    let budget = SocketBudget::new(1);
+    let options = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
+    let first = connect(live, &options).unwrap();
+    assert_eq!(budget.free(), 0);
+    // Nothing comes free while a component waits.
+    let clock = OsClock::start();
+    let error = connect(live, &options).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
+    assert!(clock.now() >= Instant::from_millis(50), "early");
+    drop(first);
+    assert_eq!(budget.free(), 1);
+    assert!(connect(live, &options).is_ok());
+}
+
+#[test]
+fn what_was_canceled_before_opens_nothing() {
+    let (listener, live) = listener();
+    let canceler = Canceler::new().unwrap();
+    canceler.cancel();
+    let options = Options { canceler: Some(canceler), ..within(LONG) };
+    assert!(connect(live, &options).unwrap_err().is_canceled());
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn the_runtime_resolves_names() {
+    let clock = OsClock::start();
+    let mut lookup = SystemResolver.lookup(&Question::new("localhost", 80, clock), clock.now());
+    let mut families = Vec::new();
+    while families.len() < 2 {
+        assert!(clock.now() < Instant::ZERO + LONG, "no answer");
+        match lookup.poll(clock.now()) {
+            Some(Event::Answered(answer)) => families.push(answer),
+            Some(event) => panic!("{event:?}"),
+            // Only the runtime can say when, and the race's `poll` asks it.
+            None => assert_eq!(lookup.wake_at(), None),
+        }
+    }
+    lookup.watch(&mut Watch::default());
+    assert_eq!(lookup.poll(clock.now()), None);
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+    assert!(families.iter().any(|answer| answer.addresses.contains(&here)), "{families:?}");
+    let error = connect(("no_such_name.invalid", 80), &within(LONG)).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::Resolve(_)), "{error}");
+}
+
+#[test]
+fn http_over_the_winner() {
+    let (listener, live) = listener();
+    let mut connection = HttpConnection::with_options("127.0.0.1", live.port(), within(LONG)).unwrap();
+    connection.set_timeout(Some(LONG));
+    connection.request("GET", "/", &[], b"").unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut request = [0; 1024];
+    let count = peer.read(&mut request).unwrap();
+    assert!(request[..count].starts_with(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:"));
+    peer.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").unwrap();
+    let mut body = String::new();
+    connection.response().unwrap().read_to_string(&mut body).unwrap();
+    assert_eq!((body.as_str(), connection.destination()), ("hello", Some(live)));
+}
