@@ -83,7 +83,7 @@ fn the_address_that_answers_first_wins_among_dead_refusing_and_slow_ones() {
         let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
         lab.set(v6(1), Behaviour::black_hole());
         lab.set(v4(1), Behaviour::refuse(ms(1)));
-        lab.set(v6(2), Behaviour::accept(ms(600)).to_port(PORT));
+        lab.set(v6(2), Behaviour::accept(ms(3_000)).to_port(PORT));
         lab.set(v4(2), Behaviour::accept(ms(1)).to_port(PORT));
         let run = race(&firmware, &[v6(1), v4(1), v6(2), v4(2)], "http://name.test/page");
         fetched(&run, v4(2));
@@ -385,7 +385,8 @@ fn run_after_run_succeeds() {
         let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
         lab.set(v4(1), Behaviour::refuse(ms(5)));
         lab.set(v4(2), Behaviour::accept(ms(30)).to_port(PORT));
-        lab.set(v6(2), Behaviour::accept(ms(300)).to_port(PORT));
+        // Later than a busy machine stops an emulated one for.
+        lab.set(v6(2), Behaviour::accept(ms(3_000)).to_port(PORT));
         for count in 1..=runs {
             let run = race(&firmware, &[v6(1), v4(1), v6(2), v4(2)], "http://name.test/page");
             fetched(&run, v4(2));

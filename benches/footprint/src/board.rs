@@ -1,5 +1,6 @@
 //! The firmware of `examples/firmware-qemu`: its sizes, read from the linked program, and its stack, as it runs in QEMU.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -10,18 +11,119 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::tools::{say, thousands};
 
-/// A firmware, its parts, and what it was meant to be at most: flash and RAM in all.
-type Variant = (&'static str, &'static str, &'static str, Option<(u64, u64)>);
+/// The families that a firmware has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Has {
+    Both,
+    V4,
+    V6,
+}
 
-const VARIANTS: [Variant; 7] = [
-    ("the race, with DHCP, SLAAC, DNS and the waterfall", "race", "dhcp,slaac,dns,waterfall", None),
-    ("the race, with DHCP, DNS and the waterfall", "race", "dhcp,dns,waterfall", Some((98_304, 24_576))),
-    ("the race, with DHCP and DNS", "race", "dhcp,dns", None),
-    ("the first address, with DHCP and DNS, without connie", "first", "dhcp,dns", None),
-    ("the race, with the waterfall", "race", "waterfall", Some((65_536, 24_576))),
-    ("the race alone", "race", "", None),
-    ("the first address alone, without connie", "first", "", None),
+/// A firmware that is built and run.
+struct Variant {
+    what: &'static str,
+    program: &'static str,
+    has: Has,
+    features: &'static str,
+    /// What it was meant to be at most: flash and RAM in all.
+    target: Option<(u64, u64)>,
+}
+
+/// With DHCP and DNS, and without.
+const WITH_NAMES: Option<(u64, u64)> = Some((98_304, 24_576));
+const ALONE: Option<(u64, u64)> = Some((65_536, 24_576));
+
+const fn variant(
+    what: &'static str,
+    program: &'static str,
+    has: Has,
+    features: &'static str,
+    target: Option<(u64, u64)>,
+) -> Variant {
+    Variant { what, program, has, features, target }
+}
+
+const VARIANTS: [Variant; 17] = [
+    variant(
+        "the race, DHCP, SLAAC, DNS, the waterfall",
+        "race",
+        Has::Both,
+        "dhcp,slaac,dns,waterfall,words",
+        None,
+    ),
+    variant("the race, DHCP, DNS, the waterfall", "race", Has::Both, "dhcp,dns,waterfall,words", WITH_NAMES),
+    variant("the race, DHCP, DNS", "race", Has::Both, "dhcp,dns,words", None),
+    variant("the same without the race", "single", Has::Both, "dhcp,dns,words", None),
+    variant("the same without connie", "first", Has::Both, "dhcp,dns,words", None),
+    variant("the race, the waterfall", "race", Has::Both, "waterfall,words", ALONE),
+    variant("the race", "race", Has::Both, "words", None),
+    variant("the same without the race", "single", Has::Both, "words", None),
+    variant("the same without connie", "first", Has::Both, "words", None),
+    variant("the race, errors as exit codes", "race", Has::Both, "", None),
+    variant("the race, DHCP, DNS, the waterfall", "race", Has::V4, "dhcp,dns,waterfall,words", WITH_NAMES),
+    variant("the race, DHCP, DNS, errors as exit codes", "race", Has::V4, "dhcp,dns", None),
+    variant("the race, the waterfall", "race", Has::V4, "waterfall,words", ALONE),
+    variant("the race", "race", Has::V4, "words", None),
+    variant("the race, errors as exit codes", "race", Has::V4, "", ALONE),
+    variant("the race, SLAAC, DNS, the waterfall", "race", Has::V6, "slaac,dns,waterfall,words", None),
+    variant("the race, errors as exit codes", "race", Has::V6, "", None),
 ];
+
+/// The least programs, of which flash alone is told: nothing in them says how much stack they use.
+const LEAST: [(&str, &str, Has); 4] = [
+    ("the race, with the server's addresses built in", "fixed", Has::Both),
+    ("the race, with the server's addresses built in", "fixed", Has::V4),
+    ("smoltcp and the driver, without connie, HTTP, or any text", "floor", Has::Both),
+    ("smoltcp and the driver, without connie, HTTP, or any text", "floor", Has::V4),
+];
+
+/// What a nightly compiler makes of some, with `core` built anew for size.
+const NIGHTLY: [(&str, &str, Has, &str, Option<u64>); 5] = [
+    ("the race, DHCP, DNS, the waterfall", "race", Has::Both, "dhcp,dns,waterfall,words", Some(98_304)),
+    ("the race, DHCP, DNS, errors as exit codes", "race", Has::Both, "dhcp,dns", Some(98_304)),
+    ("the race, the waterfall", "race", Has::Both, "waterfall,words", Some(65_536)),
+    ("the race, the waterfall", "race", Has::V4, "waterfall,words", Some(65_536)),
+    ("the race, with the server's addresses built in", "fixed", Has::Both, "", Some(65_536)),
+];
+
+impl Has {
+    const fn name(self) -> &'static str {
+        match self {
+            Has::Both => "both",
+            Has::V4 => "IPv4",
+            Has::V6 => "IPv6",
+        }
+    }
+
+    /// As features, with others.
+    fn with(self, features: &str) -> String {
+        let families = match self {
+            Has::Both => "ipv4,ipv6",
+            Has::V4 => "ipv4",
+            Has::V6 => "ipv6",
+        };
+        if features.is_empty() { families.to_owned() } else { format!("{families},{features}") }
+    }
+
+    /// Who it is on the laboratory's link.
+    const fn own(self) -> &'static str {
+        match self {
+            Has::Both => STATIC,
+            Has::V4 => "--ip 10.77.0.2/24 --gateway 10.77.0.1",
+            Has::V6 => "--ip fd00:4d::2/64 --gateway fd00:4d::1",
+        }
+    }
+
+    /// The address that is alive, and twelve of which only the last is.
+    fn addresses(self) -> (IpAddr, Vec<IpAddr>) {
+        let twelve: Vec<IpAddr> = match self {
+            Has::Both => (1..=6).flat_map(|n| [v6(n), v4(n)]).collect(),
+            Has::V4 => (101..=112).map(v4).collect(),
+            Has::V6 => (101..=112).map(v6).collect(),
+        };
+        (twelve[11], twelve)
+    }
+}
 
 /// nginx listens here.
 const PORT: u16 = 8081;
@@ -37,102 +139,173 @@ struct Sizes {
     stack: u64,
 }
 
-/// Builds and runs each, and writes the table.
+impl Sizes {
+    fn in_all(&self) -> u64 {
+        self.ram + self.stack
+    }
+}
+
+/// The figures that the budget holds: flash of the firmware that has everything, of the race for one family as lean as it gets, and what the
+/// race itself adds.
+pub fn budget() -> Result<[(&'static str, u64); 4], String> {
+    let flash = |program: &str, has: Has, features: &str| {
+        let program = build(program, Parts::Features(&has.with(features)))?;
+        Ok::<_, String>(read(&program, false, 0)?.flash)
+    };
+    let race = flash("race", Has::Both, "words")?;
+    Ok([
+        ("firmware_with_names", flash("race", Has::Both, "dhcp,dns,waterfall,words")?),
+        ("firmware_race", race),
+        ("firmware_race_ipv4", flash("race", Has::V4, "")?),
+        ("firmware_price_of_the_race", race.saturating_sub(flash("single", Has::Both, "words")?)),
+    ])
+}
+
+/// Builds and runs each, and writes the tables.
 pub fn write(page: &mut String) -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("the firmware's stack is measured in QEMU, on a network that only root may make: run this as root".to_owned());
     }
     let mut programs = Vec::new();
-    for (_, program, features, _) in VARIANTS {
-        programs.push(build(program, Parts::Features(features))?);
+    for variant in &VARIANTS {
+        programs.push(build(variant.program, Parts::Features(&variant.has.with(variant.features)))?);
     }
     let (done, measured) = mpsc::channel();
     let firmware = programs.iter().cloned().map(Firmware::at).collect::<Result<Vec<_>, _>>()?;
     in_namespace(move |lab| {
-        let _ = done.send(firmware.iter().map(|firmware| stack(lab, firmware)).collect::<Vec<_>>());
+        link(lab);
+        let run = firmware.iter().zip(&VARIANTS).map(|(firmware, variant)| stack(lab, firmware, variant.has));
+        let _ = done.send(run.collect::<Vec<_>>());
     });
     let stacks = measured.recv().map_err(|_| "the laboratory cannot be set up".to_owned())?;
     let mut sizes = Vec::new();
-    for ((program, (_, name, ..)), stack) in programs.iter().zip(VARIANTS).zip(stacks) {
-        sizes.push(read(program, name == "race", stack?)?);
+    for ((program, variant), stack) in programs.iter().zip(&VARIANTS).zip(stacks) {
+        sizes.push(read(program, variant.program == "race", stack?)?);
     }
     table(page, &sizes);
-    Ok(())
+    price(page, &sizes);
+    least(page)?;
+    nightly(page)
+}
+
+fn number(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), thousands)
+}
+
+/// A figure beside its target, and whether that is met.
+fn beside(value: u64, target: Option<u64>) -> String {
+    let met = target.map_or("", |target| if value <= target { " (met)" } else { " (missed)" });
+    format!("{} | {}{met}", thousands(value), number(target))
 }
 
 fn table(page: &mut String, sizes: &[Sizes]) {
     say(page, "\n## A whole firmware\n");
-    say(
-        page,
-        "`examples/firmware-qemu` for a Cortex-M3, at `opt-level = \"z\"`: smoltcp with IPv4 and IPv6 over Ethernet, the driver, a command line, and an HTTP",
-    );
-    say(
-        page,
-        "client; the race over four sockets with 1 KiB of buffers each, the first address over one. Flash is code, constants and initial values. The stack is the most",
-    );
-    say(page, "that was in use in runs in QEMU, to a live address and to twelve of which eleven are dead.\n");
-    say(
-        page,
-        "| firmware | flash | target | static RAM | stack | RAM in all | target |\n|---|--:|--:|--:|--:|--:|--:|",
-    );
-    let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), thousands);
-    for ((what, _, _, target), size) in VARIANTS.iter().zip(sizes) {
-        let (flash, ram) = target.unzip();
+    for line in [
+        "`examples/firmware-qemu` for a Cortex-M3, built by the stable compiler at `opt-level = \"z\"`: smoltcp over Ethernet, the driver, a command line, and an",
+        "HTTP client; four sockets with 1 KiB of buffers each for the race, one without it. All but those that give errors as exit codes say in words what is",
+        "wrong. A panic resets and does not say where it was (that is the feature `panic-place`, 12 KB more). Flash is code, constants and initial values. The",
+        "stack is the most that was in use in runs in QEMU, to a live address and to twelve of which eleven are dead.\n",
+        "- *Without the race* (`src/bin/single.rs`) is the same program on the same stack and the same HTTP client. It connects to the first address.",
+        "- *Without connie* (`src/bin/first.rs`) is written straight for smoltcp, with as much HTTP as it needs itself. It connects to the first address.\n",
+        "| firmware | IP | flash | target | static RAM | stack | RAM in all | target |\n|---|---|--:|--:|--:|--:|--:|--:|",
+    ] {
+        say(page, line);
+    }
+    for (variant, size) in VARIANTS.iter().zip(sizes) {
+        let (flash, ram) = variant.target.unzip();
         say(
             page,
             &format!(
-                "| {what} | {} | {} | {} | {} | {} | {} |",
-                thousands(size.flash),
-                number(flash),
+                "| {} | {} | {} | {} | {} | {} |",
+                variant.what,
+                variant.has.name(),
+                beside(size.flash, flash),
                 thousands(size.ram),
                 thousands(size.stack),
-                thousands(size.ram + size.stack),
-                number(ram),
+                beside(size.in_all(), ram),
             ),
         );
     }
-    let [_, drawn, named, named_first, _, alone, first] = sizes else { return };
-    say(
-        page,
-        "\nWhat connie adds to the same program, in bytes. The targets are those of the race itself.\n",
-    );
-    say(page, "| what | flash | target | RAM in all | target |\n|---|--:|--:|--:|--:|");
-    let three = 3 * alone.socket;
-    for (what, with, without) in [
-        ("race, adapter to smoltcp, HTTP client, and names of both families", named, named_first),
-        ("race, adapter to smoltcp, HTTP client", alone, first),
+}
+
+fn price(page: &mut String, sizes: &[Sizes]) {
+    let [_, drawn, named, named_single, named_first, _, race, single, first, ..] = sizes else { return };
+    for line in [
+        "\nWhat is added to a program for both families, in bytes. **The race's own price** is the firmware with the race less the one without it: the race, the",
+        "connector that drives it, and what the stack does for more than one socket. The targets are for that. The price of connie as a whole, in a program that",
+        "would otherwise be written straight for smoltcp, comes with the stack adapter and the HTTP client. Sockets are the program's, which lends them; the",
+        "second figure for RAM counts the three more that the race is lent here.\n",
+        "| what | flash | target | RAM | target | with three sockets |\n|---|--:|--:|--:|--:|--:|",
     ] {
-        let flash = thousands(with.flash.saturating_sub(without.flash));
-        let ram = thousands((with.ram + with.stack).saturating_sub(without.ram + without.stack + three));
-        say(page, &format!("| {what} | {flash} | 8,192 | {ram} | 2,048 |"));
+        say(page, line);
+    }
+    let three = 3 * race.socket;
+    for (what, with, without, targets) in [
+        ("the race itself", race, single, (Some(8_192), Some(2_048))),
+        ("the race, and names of both families in place of one", named, named_single, (None, None)),
+        ("connie as a whole", race, first, (None, None)),
+        ("connie as a whole, with names", named, named_first, (None, None)),
+    ] {
+        let flash = with.flash.saturating_sub(without.flash);
+        let ram = with.in_all().saturating_sub(without.in_all());
+        let own = ram.saturating_sub(three);
+        say(
+            page,
+            &format!(
+                "| {what} | {} | {} | {} |",
+                beside(flash, targets.0),
+                beside(own, targets.1),
+                thousands(ram)
+            ),
+        );
     }
     let picture = thousands(drawn.flash.saturating_sub(named.flash));
-    say(page, &format!("| the picture of the race | {picture} | - | - | - |"));
-    say(page, &format!("| three more sockets | 0 | - | {} | - |", thousands(three)));
-    say(
-        page,
-        "\nWhere a target is missed, more was counted than it was set for. Of the flash, the race and its connector are what the table before says; the",
-    );
-    say(
-        page,
-        "rest is an adapter that tells refused from unreachable and asks for neighbours by itself, and an HTTP client where the program without connie has a few",
-    );
-    say(page, "lines of its own.");
+    say(page, &format!("| the waterfall | {picture} | - | - | - | - |"));
+}
+
+fn least(page: &mut String) -> Result<(), String> {
+    for line in [
+        "\nHow far down it goes: the race and HTTP without a command line and without a word, and what is left when connie is taken out too. Under the latter no",
+        "program on smoltcp and this driver gets.\n",
+        "| firmware | IP | flash | target |\n|---|---|--:|--:|",
+    ] {
+        say(page, line);
+    }
+    for (what, program, has) in LEAST {
+        let flash = read(&build(program, Parts::Features(&has.with("")))?, false, 0)?.flash;
+        let target = (program == "fixed").then_some(65_536);
+        say(page, &format!("| {what} | {} | {} |", has.name(), beside(flash, target)));
+    }
+    Ok(())
+}
+
+fn nightly(page: &mut String) -> Result<(), String> {
+    for line in [
+        "\nThe same with a nightly compiler, which builds `core` anew for size (`-Zbuild-std=core -Zbuild-std-features=optimize_for_size -Cpanic=immediate-abort`):\n",
+        "| firmware, by a nightly compiler | IP | flash | target |\n|---|---|--:|--:|",
+    ] {
+        say(page, line);
+    }
+    for (what, program, has, features, target) in NIGHTLY {
+        let built = build(program, Parts::Nightly(&has.with(features)))?;
+        let flash = read(&built, false, 0)?.flash;
+        say(page, &format!("| {what} | {} | {} |", has.name(), beside(flash, target)));
+    }
+    Ok(())
 }
 
 /// The most bytes of stack in use, over two runs.
-fn stack(lab: &Lab, firmware: &Firmware) -> Result<u64, String> {
-    if lab.log().attempts().is_empty() {
-        link(lab);
-    }
-    lab.set(v4(6), Behaviour::accept(ms(20)).to_port(PORT));
+fn stack(lab: &Lab, firmware: &Firmware, has: Has) -> Result<u64, String> {
+    let (alive, twelve) = has.addresses();
+    lab.set(alive, Behaviour::accept(ms(20)).to_port(PORT));
     let nginx =
         Nginx::start(PORT, &[("page", b"the page\n")]).ok_or("no nginx: apt-get install nginx-light")?;
-    let twelve: Vec<_> = (1..=6).flat_map(|n| [v6(n).to_string(), v4(n).to_string()]).collect();
+    let twelve: Vec<_> = twelve.iter().map(IpAddr::to_string).collect();
     let mut most = 0;
-    // The firmware without connie tries the first address only, so that its second run ends with a time-out.
-    for (addresses, code) in [(v4(6).to_string(), Some(0)), (twelve.join(","), None)] {
-        let line = format!("{STATIC} --max-time 5 --addresses {addresses} http://name.test/page");
+    // A firmware that does not race tries the first address only, so that its second run ends with a time-out.
+    for (addresses, code) in [(alive.to_string(), Some(0)), (twelve.join(","), None)] {
+        let own = has.own();
+        let line = format!("{own} --max-time 5 --addresses {addresses} http://name.test/page");
         let run: Run = firmware.run(&line);
         if code.is_some() && run.code != code {
             return Err(format!("the firmware has failed: {run}"));

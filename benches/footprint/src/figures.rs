@@ -6,6 +6,7 @@ use std::process::Command;
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
+use crate::board;
 use crate::firmware::{TARGET, build};
 use crate::tools::{built, cargo, run, say, thousands};
 
@@ -24,15 +25,23 @@ pub struct Figure {
 pub struct Figures {
     instructions: Vec<Figure>,
     sizes: Vec<Figure>,
+    /// For the budget: the page has a table of its own for firmware.
+    firmware: Vec<Figure>,
 }
 
 impl Figures {
     pub fn count(root: &Path) -> Result<Self, String> {
-        Ok(Figures { instructions: instructions(root)?, sizes: sizes()? })
+        let firmware = board::budget()?;
+        let figure = |(key, value)| Figure { key, what: key, value, target: None };
+        Ok(Figures {
+            instructions: instructions(root)?,
+            sizes: sizes()?,
+            firmware: firmware.map(figure).into(),
+        })
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Figure> {
-        self.instructions.iter().chain(&self.sizes)
+        self.instructions.iter().chain(&self.sizes).chain(&self.firmware)
     }
 
     pub fn write(&self, page: &mut String) {

@@ -8,7 +8,8 @@
 //! kernel's own account of whole processes, ours and curl's in turn.
 //!
 //! With `--check` it only counts, and fails where a figure is more than 5 % above the one in `budget.txt`; `--accept` makes the
-//! figures of today the ones to keep to.
+//! figures of today the ones to keep to. `--counted` writes all of the page but what is timed, which it leaves as it was: for a
+//! machine that has other work.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -39,8 +40,9 @@ fn main() -> std::process::ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
         Some("--check") => Figures::count(&root).and_then(|figures| budget::check(&root, &figures)),
         Some("--accept") => Figures::count(&root).and_then(|figures| budget::accept(&root, &figures)),
-        Some(other) => Err(format!("{other:?} is unknown: give --check, --accept or nothing")),
-        None => Figures::count(&root).and_then(|figures| write_page(&root, &figures)),
+        Some("--counted") => Figures::count(&root).and_then(|figures| write_page(&root, &figures, false)),
+        Some(other) => Err(format!("{other:?} is unknown: give --check, --accept, --counted or nothing")),
+        None => Figures::count(&root).and_then(|figures| write_page(&root, &figures, true)),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,
@@ -52,16 +54,23 @@ fn main() -> std::process::ExitCode {
 }
 
 #[cfg(target_os = "linux")]
-fn write_page(root: &std::path::Path, figures: &Figures) -> Result<(), String> {
+fn write_page(root: &std::path::Path, figures: &Figures, timed: bool) -> Result<(), String> {
+    let path = root.join("docs/footprint.md");
     let mut page = String::from(
         "# What connie costs\n\n\
-        Written by `cargo run --release -p connie-footprint`, which needs root, valgrind, curl, qemu-system-arm, nginx\n\
-        and the target thumbv7m-none-eabi. Do not edit.\n",
+        Written by `cargo run --release -p connie-footprint`, which needs root, valgrind, curl, qemu-system-arm, nginx,\n\
+        the target thumbv7m-none-eabi, and a nightly compiler with its rust-src. Do not edit.\n",
     );
     figures.write(&mut page);
     board::write(&mut page)?;
-    processor::processor_time(root, &mut page)?;
-    let path = root.join("docs/footprint.md");
+    if timed {
+        processor::processor_time(root, &mut page)?;
+    } else {
+        let old = std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let at = old.find(processor::TITLE).ok_or("what is timed is not in the page: give nothing")?;
+        page.push_str(&old[at..]);
+    }
     std::fs::create_dir_all(root.join("docs"))
         .and_then(|()| std::fs::write(&path, &page))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;

@@ -9,6 +9,9 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::tools::{built, cargo, run, say, thousands};
 
+/// What is timed begins with this, and goes on to the end of the page.
+pub const TITLE: &str = "\n## Processor time of the whole program\n";
+
 const ROUNDS: usize = 100;
 /// 4 MiB.
 const MOST_BYTES: u64 = 4 << 20;
@@ -39,7 +42,7 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
     let version = run(Command::new("curl").arg("--version"), "install curl")?;
     let version = version.split_whitespace().nth(1).unwrap_or("?").to_owned();
     let size = std::fs::metadata(&connie).map_err(|error| error.to_string())?.len();
-    say(page, "\n## Processor time of the whole program\n");
+    say(page, TITLE);
     say(
         page,
         &format!(
