@@ -203,7 +203,7 @@ fn table(page: &mut String, sizes: &[Sizes]) {
     for line in [
         "`examples/firmware-qemu` for a Cortex-M3, built by the stable compiler at `opt-level = \"z\"`: smoltcp over Ethernet, the driver, a command line, and an",
         "HTTP client; four sockets with 1 KiB of buffers each for the race, one without it. All but those that give errors as exit codes say in words what is",
-        "wrong. A panic resets and does not say where it was (that is the feature `panic-place`, 12 KB more). Flash is code, constants and initial values. The",
+        "wrong. A panic does not say where it was (that is the feature `panic-place`, 12 KB more). Flash is code, constants and initial values. The",
         "stack is the most that was in use in runs in QEMU, to a live address and to twelve of which eleven are dead.\n",
         "- *Without the race* (`src/bin/single.rs`) is the same program on the same stack and the same HTTP client. It connects to the first address.",
         "- *Without connie* (`src/bin/first.rs`) is written straight for smoltcp, with as much HTTP as it needs itself. It connects to the first address.\n",
