@@ -1,0 +1,139 @@
+//! The same over edge-nal's traits (feature `edge-nal`): [`Racing`] over a stack that implements edge-nal's `TcpConnect` does so itself,
+//! and is edge-nal's `Dns`.
+//!
+//! ```
+//! use connie_async::edge_nal::PlainDns;
+//! use connie_async::{Config, Racing};
+//! use edge_nal::{AddrType, Dns, TcpConnect};
+//! use edge_nal_std::Stack;
+//! # use connie_async::doc_stack::SystemClock;
+//! # use core::net::SocketAddr;
+//! # async_io::block_on(async {
+//! # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! # let port = server.local_addr().unwrap().port();
+//! # let clock = SystemClock::default();
+//!
+//! let net = Racing::new(Stack::new(), PlainDns(Stack::new()), clock, Config::default());
+//! let address = net.get_host_by_name("localhost", AddrType::Either).await?;
+//! let connection = net.connect(SocketAddr::new(address, port)).await?;
+//! assert_eq!(connection.destination().port(), port);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+use core::net::{IpAddr, SocketAddr};
+
+use connie_core::{Families, Family};
+use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::error::{Error, LookupError};
+use crate::lookup::{Answers, Lookup};
+use crate::racing::Racing;
+
+/// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one. Each family is asked for by
+/// itself: see [`PlainDns`](crate::PlainDns).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainDns<D>(pub D);
+
+impl<D: Dns> Lookup for PlainDns<D> {
+    type Error = D::Error;
+
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), D::Error> {
+        let kind = match family {
+            Family::V4 => AddrType::IPv4,
+            Family::V6 => AddrType::IPv6,
+        };
+        answers.push(self.0.get_host_by_name(host, kind).await?);
+        Ok(())
+    }
+
+    async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, D::Error> {
+        self.0.get_host_by_address(address, name).await
+    }
+}
+
+impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> Dns
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+{
+    type Error = LookupError<L::Error>;
+
+    async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
+        let families = match addr_type {
+            AddrType::IPv4 => Families::Only(Family::V4),
+            AddrType::IPv6 => Families::Only(Family::V6),
+            AddrType::Either => Families::Both,
+        };
+        self.resolve(host, families).await
+    }
+
+    async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
+        self.names().name_of(address, name).await.map_err(LookupError::Failed)
+    }
+}
+
+impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
+    TcpConnect for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+{
+    type Error = Error<T::Error>;
+    type Socket<'a>
+        = Connection<T::Socket<'a>>
+    where
+        Self: 'a;
+
+    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
+        self.connect_by(remote, |remote| self.tcp().connect(remote)).await
+    }
+}
+
+/// Connects `net` to whichever address of `host` answers first: [`Racing::connect_host`] over edge-nal's traits.
+///
+/// # Errors
+///
+/// Why there is no connection. Failed look-ups read as [`Error::NoAddress`].
+pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>(
+    net: &'a Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>,
+    host: &str,
+    port: u16,
+) -> Result<Connection<T::Socket<'a>>, Error<T::Error>>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+{
+    net.connect_host_by(host, port, |remote| net.tcp().connect(remote)).await
+}
+
+impl<N: Readable> Readable for Connection<N> {
+    async fn readable(&mut self) -> Result<(), Self::Error> {
+        self.inner.readable().await.map_err(Error::Stack)
+    }
+}
+
+impl<N: TcpSplit> TcpSplit for Connection<N> {
+    type Read<'a>
+        = Connection<N::Read<'a>>
+    where
+        Self: 'a;
+    type Write<'a>
+        = Connection<N::Write<'a>>
+    where
+        Self: 'a;
+
+    fn split(&mut self) -> (Self::Read<'_>, Self::Write<'_>) {
+        let destination = self.destination();
+        let (read, write) = self.inner.split();
+        (Connection::new(read, destination), Connection::new(write, destination))
+    }
+}
+
+impl<N: TcpShutdown> TcpShutdown for Connection<N> {
+    async fn close(&mut self, what: Close) -> Result<(), Self::Error> {
+        self.inner.close(what).await.map_err(Error::Stack)
+    }
+
+    async fn abort(&mut self) -> Result<(), Self::Error> {
+        self.inner.abort().await.map_err(Error::Stack)
+    }
+}

@@ -1,0 +1,79 @@
+//! Names by an embassy-net [`Stack`], with all the addresses that its DNS socket takes.
+//!
+//! ```no_run
+//! use connie_async::{Config, EmbassyClock, Racing};
+//! use embassy_net::Stack;
+//! use embassy_net::tcp::client::{TcpClient, TcpClientState};
+//!
+//! # async fn firmware(stack: Stack<'static>) {
+//! // As many as SOCKETS, and one more for each connection that is kept; the stack's own resources must hold them, with one socket for
+//! // DNS and one for DHCP: StackResources::<6>.
+//! let state = TcpClientState::<4, 1024, 1024>::new();
+//! let tcp = TcpClient::new(stack, &state);
+//! let net = Racing::new(tcp, stack, EmbassyClock, Config::all_at_once());
+//! // let mut client = reqwless::client::HttpClient::new(&net, &net);
+//! let connection = net.connect_host("example.org", 80).await;
+//! # }
+//! ```
+//!
+//! smoltcp, on which embassy-net stands, keeps **one** address of an answer by default. Build with `SMOLTCP_DNS_MAX_RESULT_COUNT=8` in the
+//! environment, or with smoltcp's feature `dns-max-result-count-8`, or there is little to race.
+//!
+//! Each family is asked for by itself. `DnsSocket`, embassy-net's own `Dns`, asks for AAAA alone where IPv6 is configured, and takes
+//! its failure for that of the name: smoltcp tells "no such record" as a failure, so that names with only IPv4 addresses cannot be
+//! looked up.
+
+use core::net::IpAddr;
+
+use connie_core::{Families, Family};
+use embassy_net::Stack;
+use embassy_net::dns::{DnsQueryType, Error};
+
+use crate::lookup::{Answers, Lookup};
+
+impl Lookup for Stack<'_> {
+    type Error = Error;
+
+    /// Those for which the stack has an address.
+    fn families(&self) -> Families {
+        match (self.config_v4().is_some(), has_v6(self)) {
+            (true, false) => Families::Only(Family::V4),
+            (false, true) => Families::Only(Family::V6),
+            // With neither nothing can be reached, which the attempts will say.
+            (true, true) => Families::Both,
+            (false, false) => {
+                if cfg!(feature = "embassy-net-ipv6") {
+                    Families::Both
+                } else {
+                    Families::Only(Family::V4)
+                }
+            }
+        }
+    }
+
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Error> {
+        let kind = match family {
+            Family::V4 => DnsQueryType::A,
+            Family::V6 => DnsQueryType::Aaaa,
+        };
+        for address in self.dns_query(host, kind).await? {
+            answers.push(address.into());
+        }
+        Ok(())
+    }
+
+    /// Fails: embassy-net has no such query.
+    async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, Error> {
+        Err(Error::Failed)
+    }
+}
+
+#[cfg(feature = "embassy-net-ipv6")]
+fn has_v6(stack: &Stack<'_>) -> bool {
+    stack.config_v6().is_some()
+}
+
+#[cfg(not(feature = "embassy-net-ipv6"))]
+fn has_v6(_: &Stack<'_>) -> bool {
+    false
+}

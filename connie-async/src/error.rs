@@ -1,0 +1,185 @@
+//! What can go wrong, for a caller who knows only the traits.
+
+use core::fmt;
+
+use connie_core::AttemptError;
+use connie_core::resolution::HostError;
+use embedded_io_async::ErrorKind;
+
+/// Why there is no connection, or what happened to one. `E` is the stack's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The stack's error, on a connection that was established.
+    Stack(E),
+    /// Each address was tried and failed. The error is the one among theirs that says most: a refusal before a reset, a reset before
+    /// silence, silence before a missing route. None where the race itself gave up each attempt
+    /// ([`Config::attempt_timeout`](connie_core::Config::attempt_timeout)).
+    AllAttemptsFailed(Option<E>),
+    /// The deadline passed first.
+    DeadlineExceeded,
+    /// There was no address to connect to: the name has none of a family that is of use, or its look-ups failed.
+    NoAddress,
+    /// The host is neither a name nor an address.
+    InvalidHost(HostError),
+}
+
+impl<E: embedded_io_async::Error> embedded_io_async::Error for Error<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Stack(error) | Error::AllAttemptsFailed(Some(error)) => error.kind(),
+            Error::AllAttemptsFailed(None) | Error::DeadlineExceeded => ErrorKind::TimedOut,
+            Error::NoAddress => ErrorKind::NotFound,
+            Error::InvalidHost(_) => ErrorKind::InvalidInput,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Stack(error) => error.fmt(f),
+            Error::AllAttemptsFailed(Some(error)) => write!(f, "every address failed: {error}"),
+            Error::AllAttemptsFailed(None) => f.write_str("every address failed: timed out"),
+            Error::DeadlineExceeded => f.write_str("timed out"),
+            Error::NoAddress => f.write_str("no address to connect to"),
+            Error::InvalidHost(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for Error<E> {}
+
+/// Why a look-up brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LookupError<E> {
+    /// No family brought an address, and this is the failure of the first that failed.
+    Failed(E),
+    /// The name has no address of a family that was asked for.
+    NoAddress,
+    /// The deadline passed first.
+    DeadlineExceeded,
+    /// The host is neither a name nor an address.
+    InvalidHost(HostError),
+}
+
+impl<E: fmt::Debug> embedded_io_async::Error for LookupError<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            LookupError::Failed(_) => ErrorKind::Other,
+            LookupError::NoAddress => ErrorKind::NotFound,
+            LookupError::DeadlineExceeded => ErrorKind::TimedOut,
+            LookupError::InvalidHost(_) => ErrorKind::InvalidInput,
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Display for LookupError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookupError::Failed(error) => write!(f, "the name could not be looked up: {error:?}"),
+            LookupError::NoAddress => f.write_str("the name has no address"),
+            LookupError::DeadlineExceeded => f.write_str("no answer to the look-up in time"),
+            LookupError::InvalidHost(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for LookupError<E> {}
+
+/// What an error of a `connect` means to the race. `at_once`: it came before anything could have come from the network.
+///
+/// A reset that comes at once is nobody's: embassy-net's `TcpClient` says so when its pool of buffers is empty.
+pub(crate) fn attempt_error(kind: ErrorKind, at_once: bool) -> AttemptError {
+    match kind {
+        ErrorKind::OutOfMemory => AttemptError::OutOfSockets,
+        ErrorKind::ConnectionReset if at_once => AttemptError::OutOfSockets,
+        ErrorKind::ConnectionRefused => AttemptError::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            AttemptError::Reset
+        }
+        ErrorKind::TimedOut => AttemptError::TimedOut,
+        ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => {
+            AttemptError::Unreachable
+        }
+        _ => AttemptError::Other(0),
+    }
+}
+
+/// The error of those that failed that says most.
+#[derive(Debug)]
+pub(crate) struct MostTelling<E>(Option<E>);
+
+impl<E: embedded_io_async::Error> MostTelling<E> {
+    pub(crate) const fn none() -> Self {
+        MostTelling(None)
+    }
+
+    /// Keeps `error` if it says more than what is kept; of two that say as much, the first.
+    pub(crate) fn note(&mut self, error: E) {
+        if self.0.as_ref().is_none_or(|kept| rank(error.kind()) < rank(kept.kind())) {
+            self.0 = Some(error);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<E> {
+        self.0.take()
+    }
+}
+
+/// How much an error says: what the host itself has said before what routers and time say, and these before what is our own trouble.
+fn rank(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::ConnectionRefused => 0,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 1,
+        ErrorKind::PermissionDenied => 2,
+        ErrorKind::TimedOut => 3,
+        ErrorKind::OutOfMemory => 6,
+        ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => 5,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_at_once_is_want_of_a_socket() {
+        assert_eq!(attempt_error(ErrorKind::ConnectionReset, true), AttemptError::OutOfSockets);
+        assert_eq!(attempt_error(ErrorKind::ConnectionReset, false), AttemptError::Reset);
+        assert_eq!(attempt_error(ErrorKind::ConnectionRefused, true), AttemptError::Refused);
+    }
+
+    #[test]
+    fn the_first_of_the_most_telling_errors_is_kept() {
+        #[derive(Debug, PartialEq)]
+        struct Fake(ErrorKind, u8);
+        impl fmt::Display for Fake {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Ok(())
+            }
+        }
+        impl core::error::Error for Fake {}
+        impl embedded_io_async::Error for Fake {
+            fn kind(&self) -> ErrorKind {
+                self.0
+            }
+        }
+        let mut kept = MostTelling::none();
+        for (number, kind) in [
+            ErrorKind::NotConnected,
+            ErrorKind::TimedOut,
+            ErrorKind::ConnectionRefused,
+            ErrorKind::ConnectionRefused,
+            ErrorKind::Other,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            kept.note(Fake(kind, number as u8));
+        }
+        assert_eq!(kept.take(), Some(Fake(ErrorKind::ConnectionRefused, 2)));
+    }
+}

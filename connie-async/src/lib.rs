@@ -1,0 +1,95 @@
+//! connie's race under the async network stacks of microcontrollers: [embedded-nal-async](embedded_nal_async), embassy-net, edge-nal.
+//!
+//! Such a stack connects to one address, and its look-up gives one: where that is dead, the program waits. [`Racing`] stands between the
+//! stack and the program. It is itself an embedded-nal-async `Dns` and `TcpConnect`, so a client written against these, such as reqwless,
+//! takes it as it is and races all addresses of a host without knowing. No `std`, no allocation, no `unsafe`; never more than `SOCKETS`
+//! connects at a time.
+//!
+//! ```
+//! use connie_async::{Clock, Config, PlainDns, Racing};
+//! use connie_async::embedded_nal_async::{AddrType, Dns, TcpConnect};
+//! # use connie_async::doc_stack::{Stack, SystemClock};
+//! # use core::net::SocketAddr;
+//! # use embedded_io_async::{Read, Write};
+//! # async_io::block_on(async {
+//! // On a microcontroller: embassy-net's TcpClient, its Stack and EmbassyClock; see `embassy_net`.
+//! let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
+//! let net = Racing::new(tcp, names, clock, Config::default());
+//!
+//! // reqwless does no more than this: HttpClient::new(&net, &net).
+//! let address = net.get_host_by_name("many.test", AddrType::Either).await.unwrap();
+//! let mut connection = net.connect(SocketAddr::new(address, 80)).await.unwrap();
+//! connection.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+//! # let mut page = [0; 64];
+//! # assert!(connection.read(&mut page).await.unwrap() > 0);
+//! # });
+//! ```
+//!
+//! # From two calls to one race
+//!
+//! `Dns::get_host_by_name` answers with one address, and `TcpConnect::connect` is told one. So `Racing` remembers the last `NAMES`
+//! look-ups, and answers each with one of its addresses, which *stands for* the name from then on:
+//!
+//! - **A look-up** asks for both families side by side. It answers when both have, or [`resolution_delay`](Racing::with_resolution_delay)
+//!   (15 ms) after the first that brought an address. A family that fails is no failure of the name.
+//! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it was asked for. A family whose
+//!   answer had not come is asked for again meanwhile, and joins.
+//! - **A connect to any other address** is a race of that address alone, which has a deadline and a second attempt where the first stays silent.
+//! - **Two names with an address in common** are told apart by standing behind different addresses. Where that cannot be, since all
+//!   addresses of one stand for others, only what the names have in common is raced: nobody is led to a server of another name. What a
+//!   program connects to without having looked it up cannot be told from a name's address.
+//!
+//! [`Racing::connect_host`] does both in one call, for programs that need not go through the traits.
+//!
+//! # Giving up
+//!
+//! Dropping the future of a connect drops the futures of all its attempts, and with them their sockets. So losers end as well. What their
+//! peers see is the stack's doing. embassy-net (0.9) forgets such a socket and says nothing: a SYN-ACK that comes later is answered with a
+//! reset, and a peer whose handshake was complete learns of it when it next sends. On an operating system the socket is closed.
+//!
+//! # Sharing
+//!
+//! All is by `&self`, and many connects and look-ups may be under way at the same time, each with up to `SOCKETS` attempts. `Racing` is for the
+//! tasks of one executor: it is not `Sync`, as embassy-net's `Stack` is not. No borrow of what is remembered lasts over an `await`.
+//!
+//! # Features
+//!
+//! | feature | what |
+//! |---|---|
+//! | `embassy-net` | names with all their addresses by an embassy-net `Stack`; brings `embassy-time` |
+//! | `embassy-net-ipv6` | the same for IPv6 |
+//! | `embassy-time` | `EmbassyClock` |
+//! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does |
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![expect(
+    async_fn_in_trait,
+    reason = "as in embedded-nal-async: such futures stay on their executor, and need not be Send"
+)]
+
+mod clock;
+mod connection;
+#[doc(hidden)]
+pub mod doc_stack;
+mod drive;
+#[cfg(feature = "edge-nal")]
+pub mod edge_nal;
+#[cfg(feature = "embassy-net")]
+pub mod embassy_net;
+mod error;
+mod lookup;
+mod memory;
+mod nal;
+mod racing;
+
+pub use connie_core::{self, Config};
+pub use embedded_nal_async;
+
+pub use clock::Clock;
+#[cfg(feature = "embassy-time")]
+pub use clock::EmbassyClock;
+pub use connection::Connection;
+pub use error::{Error, LookupError};
+pub use lookup::{Answers, Lookup, PlainDns};
+pub use racing::Racing;

@@ -1,0 +1,115 @@
+//! Names: a look-up that gives many addresses, and what serves as one.
+
+use core::fmt::Debug;
+use core::net::IpAddr;
+
+use connie_core::{Families, Family};
+use embedded_nal_async::{AddrType, Dns};
+use heapless::Vec;
+
+/// A look-up of names that gives all addresses of a family.
+///
+/// [`PlainDns`] makes one of any embedded-nal-async `Dns`, within limits; with the feature `embassy-net` a `Stack` is one.
+pub trait Lookup {
+    /// Why a look-up brought nothing.
+    type Error: Debug;
+
+    /// The families that are of use: those that are asked for, and whose addresses are connected to. Default: both.
+    fn families(&self) -> Families {
+        Families::Both
+    }
+
+    /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well. Both families
+    /// are asked at the same time; dropping the future must end the look-up.
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Self::Error>;
+
+    /// The name that belongs to `address`, at the beginning of `name`; answers its length. See
+    /// [`Dns::get_host_by_address`].
+    async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error>;
+}
+
+impl<L: Lookup> Lookup for &L {
+    type Error = L::Error;
+
+    fn families(&self) -> Families {
+        L::families(self)
+    }
+
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), L::Error> {
+        L::lookup(self, host, family, answers).await
+    }
+
+    async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, L::Error> {
+        L::name_of(self, address, name).await
+    }
+}
+
+/// Where a [`Lookup`] puts what it has found.
+#[derive(Debug)]
+pub struct Answers<'a> {
+    family: Family,
+    addresses: &'a mut heapless::VecView<IpAddr>,
+}
+
+impl<'a> Answers<'a> {
+    /// Room in `addresses` for addresses of `family`.
+    pub fn new<const ADDRESSES: usize>(family: Family, addresses: &'a mut Vec<IpAddr, ADDRESSES>) -> Self {
+        Answers { family, addresses }
+    }
+
+    /// Adds an address. One of the other family, one that is there already and one for which there is no room are passed over.
+    pub fn push(&mut self, address: IpAddr) {
+        if is_of(self.family, &address) && !self.addresses.contains(&address) {
+            // Where it is full, the name has more addresses than this race takes.
+            let _ = self.addresses.push(address);
+        }
+    }
+}
+
+/// Whether `address` is of `family`.
+pub(crate) fn is_of(family: Family, address: &IpAddr) -> bool {
+    match family {
+        Family::V4 => address.is_ipv4(),
+        Family::V6 => address.is_ipv6(),
+    }
+}
+
+/// Any embedded-nal-async [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one.
+///
+/// Each family is asked for by itself, never for [`AddrType::Either`]: embassy-net 0.9 answers that with a failure for a name
+/// that has only IPv4 addresses, where IPv6 is configured, since it takes the failure of the first query for that of the name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainDns<D>(pub D);
+
+impl<D: Dns> Lookup for PlainDns<D> {
+    type Error = D::Error;
+
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), D::Error> {
+        let kind = match family {
+            Family::V4 => AddrType::IPv4,
+            Family::V6 => AddrType::IPv6,
+        };
+        answers.push(self.0.get_host_by_name(host, kind).await?);
+        Ok(())
+    }
+
+    async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, D::Error> {
+        self.0.get_host_by_address(address, name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_take_what_is_new_and_of_their_family_and_no_more_than_they_have_room_for() {
+        let mut found = Vec::<IpAddr, 2>::new();
+        let mut answers = Answers::new(Family::V4, &mut found);
+        for text in ["2001:db8::1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+            answers.push(text.parse().unwrap());
+        }
+        let wanted: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        assert_eq!(found, wanted);
+    }
+}

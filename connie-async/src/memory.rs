@@ -1,0 +1,157 @@
+//! What the last look-ups gave: which address stands for which name.
+
+use core::net::IpAddr;
+
+use connie_core::Family;
+use heapless::{String, Vec};
+
+/// A host as it was given: 253 octets (RFC 1035 section 2.3.4) and a final dot.
+pub(crate) type HostText = String<254>;
+
+/// The last names that were looked up, the oldest first.
+#[derive(Debug)]
+pub(crate) struct Memory<const ADDRESSES: usize, const NAMES: usize> {
+    names: Vec<Name<ADDRESSES>, NAMES>,
+}
+
+/// What was found out about a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<const ADDRESSES: usize> {
+    /// Of both families, the best of the preferred one first.
+    pub(crate) addresses: Vec<IpAddr, ADDRESSES>,
+    /// The family whose answer had not come when the look-up was answered. With both missing there is nothing to remember.
+    pub(crate) late: Option<Family>,
+}
+
+#[derive(Debug)]
+struct Name<const ADDRESSES: usize> {
+    host: HostText,
+    representative: IpAddr,
+    found: Found<ADDRESSES>,
+}
+
+impl<const ADDRESSES: usize, const NAMES: usize> Memory<ADDRESSES, NAMES> {
+    pub(crate) const fn new() -> Self {
+        const {
+            assert!(ADDRESSES >= 1, "a name has at least one address");
+            assert!(NAMES >= 1, "without room for a name no address stands for others");
+        }
+        Memory { names: Vec::new() }
+    }
+
+    /// Remembers what was found for `host`, forgetting the oldest name if need be, and answers the address that stands for it: the
+    /// first that does not stand for another name, or the first, where each does. `None` where nothing was found.
+    pub(crate) fn remember(&mut self, host: &str, found: Found<ADDRESSES>) -> Option<IpAddr> {
+        let first = *found.addresses.first()?;
+        let is_taken = |address: &&IpAddr| {
+            let mut others = self.names.iter().filter(|name| !name.host.eq_ignore_ascii_case(host));
+            !others.any(|name| name.representative == **address)
+        };
+        let representative = found.addresses.iter().find(is_taken).copied().unwrap_or(first);
+        self.names
+            .retain(|name| !(name.host.eq_ignore_ascii_case(host) && name.representative == representative));
+        if self.names.is_full() {
+            let mut kept = false;
+            // All but the first.
+            self.names.retain(|_| core::mem::replace(&mut kept, true));
+        }
+        let mut text = HostText::new();
+        // Whoever looked it up has made sure that it is a host, and so that it has room.
+        if text.push_str(host).is_ok() {
+            let _ = self.names.push(Name { host: text, representative, found });
+        }
+        Some(representative)
+    }
+
+    /// The name that `address` stands for, and what was found for it. Where it stands for several, only the addresses that all of them
+    /// have: so nobody is led to a server of another name.
+    pub(crate) fn behind(&self, address: IpAddr) -> Option<(HostText, Found<ADDRESSES>)> {
+        let mut names = self.names.iter().filter(|name| name.representative == address);
+        let first = names.next()?;
+        let (host, mut found) = (first.host.clone(), first.found.clone());
+        for other in names {
+            found.addresses.retain(|address| other.found.addresses.contains(address));
+            found.late = None;
+        }
+        Some((host, found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+    use std::vec::Vec as StdVec;
+
+    use super::*;
+
+    fn found(text: &str) -> Found<4> {
+        Found { addresses: text.split_whitespace().map(|ip| ip.parse().unwrap()).collect(), late: None }
+    }
+
+    #[track_caller]
+    fn remember(memory: &mut Memory<4, 2>, host: &str, addresses: &str, representative: &str) {
+        assert_eq!(memory.remember(host, found(addresses)).unwrap().to_string(), representative);
+    }
+
+    #[track_caller]
+    fn behind(memory: &Memory<4, 2>, address: &str, wanted: Option<(&str, &str)>) {
+        let got = memory.behind(address.parse().unwrap()).map(|(host, found)| {
+            let addresses: StdVec<_> = found.addresses.iter().map(ToString::to_string).collect();
+            (host.as_str().to_string(), addresses.join(" "))
+        });
+        assert_eq!(got.as_ref().map(|(host, addresses)| (host.as_str(), addresses.as_str())), wanted);
+    }
+
+    #[test]
+    fn the_first_address_stands_for_all() {
+        let mut memory = Memory::new();
+        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
+        behind(&memory, "192.0.2.2", None);
+    }
+
+    #[test]
+    fn two_names_with_an_address_in_common_are_told_apart() {
+        let mut memory = Memory::new();
+        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        remember(&mut memory, "b.test", "192.0.2.1 192.0.2.3", "192.0.2.3");
+        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
+        behind(&memory, "192.0.2.3", Some(("b.test", "192.0.2.1 192.0.2.3")));
+    }
+
+    #[test]
+    fn an_address_that_must_stand_for_two_names_stands_for_what_they_have_in_common() {
+        let mut memory = Memory::new();
+        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
+        remember(&mut memory, "192.0.2.1", "192.0.2.1", "192.0.2.1");
+        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1")));
+    }
+
+    #[test]
+    fn a_name_that_is_looked_up_again_takes_its_own_place() {
+        let mut memory = Memory::new();
+        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        remember(&mut memory, "b.test", "192.0.2.3", "192.0.2.3");
+        remember(&mut memory, "A.test", "192.0.2.1 192.0.2.4", "192.0.2.1");
+        behind(&memory, "192.0.2.1", Some(("A.test", "192.0.2.1 192.0.2.4")));
+        behind(&memory, "192.0.2.3", Some(("b.test", "192.0.2.3")));
+    }
+
+    #[test]
+    fn the_oldest_name_is_forgotten() {
+        let mut memory = Memory::new();
+        for (host, address) in [("a.test", "192.0.2.1"), ("b.test", "192.0.2.2"), ("c.test", "192.0.2.3")] {
+            remember(&mut memory, host, address, address);
+        }
+        behind(&memory, "192.0.2.1", None);
+        behind(&memory, "192.0.2.2", Some(("b.test", "192.0.2.2")));
+        behind(&memory, "192.0.2.3", Some(("c.test", "192.0.2.3")));
+    }
+
+    #[test]
+    fn nothing_stands_for_nothing() {
+        assert_eq!(Memory::<4, 2>::new().remember("a.test", found("")), None);
+    }
+}

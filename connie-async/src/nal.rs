@@ -1,0 +1,63 @@
+//! [`Racing`] as embedded-nal-async's `Dns` and `TcpConnect`.
+
+use core::net::{IpAddr, SocketAddr};
+
+use connie_core::{Families, Family};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::error::{Error, LookupError};
+use crate::lookup::Lookup;
+use crate::racing::Racing;
+
+impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> Dns
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+{
+    type Error = LookupError<L::Error>;
+
+    async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
+        let families = match addr_type {
+            AddrType::IPv4 => Families::Only(Family::V4),
+            AddrType::IPv6 => Families::Only(Family::V6),
+            AddrType::Either => Families::Both,
+        };
+        self.resolve(host, families).await
+    }
+
+    async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
+        self.names().name_of(address, name).await.map_err(LookupError::Failed)
+    }
+}
+
+impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
+    TcpConnect for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+{
+    type Error = Error<T::Error>;
+    type Connection<'a>
+        = Connection<T::Connection<'a>>
+    where
+        Self: 'a;
+
+    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Self::Connection<'a>, Self::Error> {
+        self.connect_by(remote, |remote| self.tcp().connect(remote)).await
+    }
+}
+
+impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
+    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+{
+    /// Connects to whichever address of `host` answers first. Both families are looked up side by side and the race begins with
+    /// the first answer, so this needs neither the delay nor the second query of the two calls.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no connection. Failed look-ups read as [`Error::NoAddress`].
+    pub async fn connect_host(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Connection<T::Connection<'_>>, Error<T::Error>> {
+        self.connect_host_by(host, port, |remote| self.tcp().connect(remote)).await
+    }
+}
