@@ -162,7 +162,7 @@ where
                 turn.answered(Family::V4, answer.ok(), asked.port, now);
             }
             turn.look(now);
-            let until = match turn.drain(now, || run(cx)) {
+            let until = match turn.drain(now) {
                 Drained::Over(result) => return Poll::Ready(result),
                 Drained::Until(until) => until,
             };
@@ -245,16 +245,15 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
         done.filter_map(|slot| Some((slot, slot.order.get()?.id))).min_by_key(|(_, id)| *id)
     }
 
-    /// Does what the race says until there is nothing more to do now. `run` polls the workers.
-    fn drain(&mut self, now: Instant, mut run: impl FnMut()) -> Drained<T, E> {
+    /// Does what the race says until there is nothing more to do now.
+    fn drain(&mut self, now: Instant) -> Drained<T, E> {
         loop {
             match self.race.poll_output(now) {
                 Output::StartAttempt { id, destination } => self.start(id, destination, now),
                 Output::CancelAttempt { id } => {
+                    // Its future goes when the workers are polled, before a new one begins in its place: no slot has two.
                     if let Some(slot) = self.slots.iter().find(|slot| slot.is(id)) {
                         slot.release();
-                        // So that its socket is free before the next attempt wants one.
-                        run();
                     }
                 }
                 Output::WaitUntil(until) => return Drained::Until(Some(until)),
@@ -284,10 +283,8 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
         match failure {
             Failure::NoDestinations => Error::NoAddress,
             Failure::DeadlineExceeded => Error::DeadlineExceeded,
-            // Nobody cancels but by dropping the future, and no error of a stack says that it is gone.
-            Failure::AllAttemptsFailed | Failure::Canceled | Failure::StackGone => {
-                Error::AllAttemptsFailed(self.told.take())
-            }
+            // Every address has failed: nobody cancels but by dropping the future, and no error of a stack says that it is gone.
+            _ => Error::AllAttemptsFailed(self.told.take()),
         }
     }
 }

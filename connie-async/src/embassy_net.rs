@@ -19,6 +19,10 @@
 //! smoltcp, on which embassy-net stands, keeps **one** address of an answer by default. Build with `SMOLTCP_DNS_MAX_RESULT_COUNT=8` in the
 //! environment, or with smoltcp's feature `dns-max-result-count-8`, or there is little to race.
 //!
+//! **Dead neighbours on the same Ethernet** can hold the others back: smoltcp asks for one hardware address a second for the whole interface. Of
+//! addresses behind routers that is a matter of the routers alone. `connie-smoltcp` asks for neighbours itself; past embassy-net that
+//! cannot be done.
+//!
 //! Each family is asked for by itself. `DnsSocket`, embassy-net's own `Dns`, asks for AAAA alone where IPv6 is configured, and takes
 //! its failure for that of the name: smoltcp tells "no such record" as a failure, so that names with only IPv4 addresses cannot be
 //! looked up.

@@ -65,6 +65,23 @@ fn ureq() {
     expect(&Command::new(env!("CARGO_BIN_EXE_ureq")).arg(url).output().unwrap(), "the page\n");
 }
 
+/// `localhost` has two addresses. Nothing answers at the first, and Python's server is at the second.
+#[test]
+#[cfg(target_os = "linux")]
+fn reqwless() {
+    use connie_tests::servers::{BlackHole, PythonServer};
+    use std::net::Ipv6Addr;
+
+    let dead = BlackHole::open((Ipv6Addr::LOCALHOST, 0));
+    let port = dead.address().port();
+    let Some(_server) = PythonServer::start(port, &[("page", b"the page\n")]) else { return };
+    let run = |url: String| Command::new(env!("CARGO_BIN_EXE_reqwless")).arg(url).output().unwrap();
+    expect(&run(format!("http://localhost:{port}/page")), "the page\n");
+    let output = run(format!("http://nobody.invalid:{port}/page"));
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/page: Dns"));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn https() {

@@ -14,6 +14,11 @@
 //! No frame is lost that the controller has taken: frames stay in its FIFO until smoltcp asks for them, and smoltcp is not offered one
 //! while a reply to it could not be sent.
 
+#[cfg(feature = "embassy")]
+mod embassy;
+
+#[cfg(feature = "embassy")]
+pub use embassy::{Driver, FrameWaker};
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
