@@ -122,6 +122,8 @@ impl fmt::Display for Error<'_> {
 /// # Errors
 ///
 /// What is wrong with it.
+// Not part of its caller, on whose stack the program runs: it would keep room there for what was read so far.
+#[inline(never)]
 pub fn parse(text: &str) -> Result<CommandLine<'_>, Error<'_>> {
     let mut words = text.split_ascii_whitespace();
     words.next();
