@@ -31,12 +31,12 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
-//! parts, for a program that drives the [core] itself.
+//! parts, for a program that drives the [core] itself. With the feature `tokio` the race is also a future.
 //!
 //! # In a WebAssembly component
 //!
 //! On WASI 0.2 (`wasm32-wasip2`) the same functions run over `connie-wasi`, with names from the runtime. Leave the features `getaddrinfo`,
-//! `tls`, `dns` and `ureq` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
+//! `tls`, `dns`, `tokio` and `ureq` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
 //! loser whose handshake is complete is closed in order, since WASI cannot reset; and there is no other thread, so that a
 //! [`Canceler`] is looked at between two waits.
 //!
