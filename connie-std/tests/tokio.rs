@@ -401,6 +401,27 @@ fn who_waits_longest_for_a_socket_is_next() {
 }
 
 #[test]
+fn who_is_called_and_has_gone_passes_the_turn_on() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        let budget = SocketBudget::new(1);
+        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let held = connect_with(address, &options).await.unwrap();
+        let race = |options: Options| async move { connect_with(address, &options).await.map(drop) };
+        let first = tokio::spawn(race(options.clone()));
+        meanwhile().await;
+        let second = tokio::spawn(race(options));
+        meanwhile().await;
+        // It is the first's turn, which ends before it has run again.
+        drop(held);
+        first.abort();
+        timeout(SOON, second).await.expect("woken").unwrap().unwrap();
+        assert_eq!(budget.free(), 1);
+    });
+}
+
+#[test]
 fn a_blocking_race_and_a_task_stand_in_the_same_line() {
     let server = Live::silent(any_port(4));
     let address = server.address();
