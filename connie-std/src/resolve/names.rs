@@ -1,6 +1,6 @@
 //! From what a program wants to connect to, to what the race is told: the look-ups of one `connect`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Candidate;
@@ -140,6 +140,11 @@ pub(crate) fn in_zone(ip: Ipv6Addr, zone: &str, port: u16) -> Option<SocketAddr>
     (format!("{ip}%{zone}"), port).to_socket_addrs().into_iter().flatten().next()
 }
 
+/// Whether an address may lie behind a NAT64, and not on this machine or its link.
+fn is_beyond(ip: Ipv4Addr) -> bool {
+    !(ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast())
+}
+
 impl Names {
     fn new(host: &str, port: u16, options: &Options) -> Self {
         Names {
@@ -158,9 +163,8 @@ impl Names {
     /// Whether a literal address is reached through NAT64, if at all.
     fn needs_nat64(&self, address: &SocketAddr, options: &Options) -> bool {
         let IpAddr::V4(ip) = address.ip() else { return false };
-        let local = ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast();
         options.race.families == Families::Both
-            && !local
+            && is_beyond(ip)
             && !candidate(address, self.sources).is_reachable()
             && has_route(Family::V6)
     }
@@ -326,5 +330,87 @@ impl Names {
         #[cfg(feature = "dns")]
         let report = report.with_services(self.services);
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::Override;
+
+    fn with_overrides(entries: &[(&str, u16, &str)]) -> Options {
+        let entry = |&(host, port, address): &(&str, u16, &str)| Override {
+            host: host.to_owned(),
+            port,
+            addresses: vec![address.parse().unwrap()],
+        };
+        Options { overrides: entries.iter().map(entry).collect(), ..Options::default() }
+    }
+
+    #[test]
+    fn an_override_counts_for_its_host_and_its_port() {
+        let options = with_overrides(&[("name.test", 80, "127.0.0.2")]);
+        assert_eq!(overridden("Name.TEST", 80, &options), Some(vec!["127.0.0.2:80".parse().unwrap()]));
+        assert_eq!(overridden("name.test", 81, &options), None);
+        assert_eq!(overridden("other.test", 80, &options), None);
+    }
+
+    #[test]
+    fn the_last_override_counts_and_one_for_all_only_where_none_names_the_host() {
+        let options = with_overrides(&[
+            ("name.test", 80, "127.0.0.2"),
+            ("name.test", 80, "127.0.0.3"),
+            ("*", 80, "127.0.0.4"),
+            ("*", 80, "127.0.0.5"),
+            ("*", 81, "127.0.0.6"),
+        ]);
+        let found = |host, port| overridden(host, port, &options).unwrap();
+        assert_eq!(found("name.test", 80), ["127.0.0.3:80".parse().unwrap()]);
+        assert_eq!(found("other.test", 80), ["127.0.0.5:80".parse().unwrap()]);
+        assert_eq!(found("name.test", 81), ["127.0.0.6:81".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_zone_is_the_number_or_the_name_of_an_interface() {
+        let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+        let numbered = |number| Some(SocketAddr::from(SocketAddrV6::new(ip, 80, 0, number)));
+        assert_eq!(in_zone(ip, "7", 80), numbered(7));
+        for none in ["", "no\0zone", "no-such-interface"] {
+            assert_eq!(in_zone(ip, none, 80), None, "{none:?}");
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
+            assert_eq!(in_zone(ip, "lo", 80), numbered(index.trim().parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn only_what_is_beyond_the_link_is_looked_for_behind_a_nat64() {
+        for near in ["127.0.0.1", "127.255.0.1", "169.254.1.1", "0.0.0.0", "224.0.0.1"] {
+            assert!(!is_beyond(near.parse().unwrap()), "{near}");
+        }
+        for far in ["192.0.2.1", "10.0.0.1", "128.0.0.1", "240.0.0.1"] {
+            assert!(is_beyond(far.parse().unwrap()), "{far}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_reached_needs_no_nat64() {
+        let options = Options::default();
+        let names = Names::new("host", 80, &options);
+        for address in ["127.0.0.1:80", "[::1]:80", "[2001:db8::1]:80"] {
+            assert!(!names.needs_nat64(&address.parse().unwrap(), &options), "{address}");
+        }
+    }
+
+    #[test]
+    fn names_are_complete_when_both_families_have_their_answer() {
+        let mut names = Names::new("host", 80, &Options::default());
+        assert!(!names.is_complete());
+        names.fail(Query::Aaaa, QueryError::NoSuchName.into());
+        assert!(!names.is_complete());
+        names.fail(Query::A, QueryError::NoSuchName.into());
+        assert!(names.is_complete());
     }
 }

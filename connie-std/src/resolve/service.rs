@@ -43,3 +43,34 @@ impl fmt::Display for ServiceRecord {
         f.write_str(if self.used { "" } else { "; not used" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_prints_as_one_line() {
+        let record = ServiceRecord {
+            owner: "_8443._https.a.test".to_owned(),
+            priority: 1,
+            target: "b.test".to_owned(),
+            port: 8443,
+            alpn: vec!["h2".to_owned(), "h3".to_owned()],
+            http1: true,
+            used: true,
+            fault: None,
+        };
+        let start = "HTTPS record of _8443._https.a.test: ";
+        let shows =
+            |record: &ServiceRecord, rest: &str| assert_eq!(record.to_string(), format!("{start}{rest}"));
+        shows(&record, "b.test port 8443, speaks h2, h3");
+        let silent = ServiceRecord { alpn: Vec::new(), ..record.clone() };
+        shows(&silent, "b.test port 8443");
+        let useless = ServiceRecord { http1: false, used: false, ..record.clone() };
+        shows(&useless, "b.test port 8443, speaks h2, h3 but not http/1.1; not used");
+        let alias = ServiceRecord { priority: 0, ..record.clone() };
+        shows(&alias, "alias of b.test");
+        let faulty = ServiceRecord { fault: Some("its mandatory key 7 is not known".to_owned()), ..alias };
+        shows(&faulty, "its mandatory key 7 is not known");
+    }
+}
