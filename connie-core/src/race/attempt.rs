@@ -214,6 +214,8 @@ const fn alert_name(code: u8) -> Option<&'static str> {
 }
 
 /// How an attempt ended.
+///
+/// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is [`AttemptError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It completed its handshake first: the winner.

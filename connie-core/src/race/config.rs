@@ -6,7 +6,10 @@ use super::input::Family;
 use crate::time::micros;
 
 /// When the next attempt starts.
+///
+/// There may be more ways one day; programs choose one, and hardly ever match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pacing {
     /// At once, as long as a socket is free: connie's own scheme, and the default.
     ///
