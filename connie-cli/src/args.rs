@@ -14,6 +14,7 @@ use std::time::Duration;
 
 #[cfg(not(target_os = "wasi"))]
 use crate::bench::Bench;
+use crate::output::is_stdout;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use connie_core::{Config, Families, Family};
 #[cfg(feature = "dns")]
@@ -76,7 +77,7 @@ pub struct Demo {
     /// Another number draws other delays
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
-    /// Draw the three races into FILE as SVG
+    /// Draw the three races into FILE as SVG; - is stdout
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
@@ -132,10 +133,10 @@ pub struct Racing {
     /// Print the result and the race as JSON
     #[arg(long)]
     pub json: bool,
-    /// Write the race to FILE as qlog
+    /// Write the race to FILE as qlog; - is stdout
     #[arg(long, value_name = "FILE")]
     pub qlog: Option<PathBuf>,
-    /// Write a picture of the race to FILE
+    /// Write a picture of the race to FILE; - is stdout
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
@@ -202,6 +203,12 @@ impl Racing {
                 Dns { https_records: records, ..dns.clone() }.into()
             }
         }
+    }
+
+    /// Which of the options that may print on stdout do.
+    pub fn on_stdout(&self) -> [(bool, &'static str); 3] {
+        let there = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdout);
+        [(self.json, "--json"), (there(&self.qlog), "--qlog -"), (there(&self.svg), "--svg -")]
     }
 
     /// Whether an option gives the addresses of `host`.

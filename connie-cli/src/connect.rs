@@ -1,10 +1,7 @@
 //! Runs the race that the options ask for, and writes the files that report it.
 
-use std::fmt::{self, Display};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fmt::Display;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::race::Summary;
@@ -13,6 +10,7 @@ use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Rep
 
 use crate::args::Racing;
 use crate::error::Error;
+use crate::output::write_file;
 use crate::svg::Svg;
 
 /// A race that is over.
@@ -56,6 +54,7 @@ pub fn run<T>(
     };
     // An IPv6 address with a zone is no `IpAddr`, and no name holds a colon.
     let literal = host.contains(':') || host.parse::<IpAddr>().is_ok();
+    let result = if literal { result.map_err(Error::of_address) } else { result };
     let raced = Raced {
         host: host.to_owned(),
         port,
@@ -137,13 +136,4 @@ fn process_id() -> u32 {
 #[cfg(target_os = "wasi")]
 fn process_id() -> u32 {
     0
-}
-
-pub fn write_file(path: &Path, content: impl fmt::Display) -> Result<(), Error> {
-    let write = || {
-        let mut file = BufWriter::new(File::create(path)?);
-        write!(file, "{content}")?;
-        file.flush()
-    };
-    write().map_err(|error| Error::write(path.display(), &error))
 }

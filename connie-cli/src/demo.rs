@@ -8,9 +8,8 @@ use connie_core::race::Style;
 use connie_sim::demo::{self, HOST, Lane, PORT};
 
 use crate::args::Demo;
-use crate::connect::write_file;
 use crate::error::Error;
-use crate::output::print;
+use crate::output::{is_stdout, print, write_file};
 use crate::svg::{Entry, Sheet, Summary, Svg};
 use crate::terminal;
 
@@ -18,6 +17,9 @@ pub fn run(args: &Demo) -> Result<(), Error> {
     let lanes = demo::run(args.seed, args.max_sockets.into());
     if let Some(path) = &args.svg {
         write_file(path, picture(&lanes))?;
+        if is_stdout(path) {
+            return Ok(());
+        }
     }
     print(show(&lanes, terminal::width(&io::stdout()), terminal::style(&io::stdout())))
 }

@@ -88,6 +88,14 @@ impl Error {
         Error::new(code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
     }
 
+    /// The same failure, of a host that is an address. That is never resolved, so to curl, too, it is one that cannot be connected to.
+    pub fn of_address(mut self) -> Self {
+        if self.code == code::RESOLVE {
+            self.code = code::CONNECT;
+        }
+        self
+    }
+
     /// The same failure, of the proxy and not of the server.
     pub fn of_proxy(mut self, proxy: &Proxy) -> Self {
         if self.code == code::RESOLVE {

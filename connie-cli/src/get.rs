@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::args::{Get, OutputArg};
 use crate::body::Body;
 use crate::error::{Error, code, without_login};
-use crate::output::{Output, Target, is_stdout, print};
+use crate::output::{Output, Stdout, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::{Fetched, Transfer};
 use crate::write_out::{self, Done};
@@ -55,13 +55,16 @@ fn check(args: &Get) -> Result<(), Error> {
     let to_stdout = |output: &OutputArg| matches!(output, OutputArg::File(path) if is_stdout(path));
     let outputs = &args.outputs.0;
     let all_aside = outputs.len() >= args.urls.len() || args.remote_name_all;
-    if args.race.json && (!all_aside || outputs.iter().any(to_stdout)) {
-        return Err(Error::usage(
-            "--json prints on stdout: give each body a file with -o FILE (-o /dev/null to drop it)",
-        ));
+    if let Stdout::Of(option) = Stdout::of(&args.race.on_stdout())? {
+        if !all_aside || outputs.iter().any(to_stdout) {
+            return Err(Error::usage(format!(
+                "{option} prints on stdout: give each body a file with -o FILE (-o /dev/null to drop it)"
+            )));
+        }
+        let heads = args.dump_header.as_deref().is_some_and(is_stdout);
+        Stdout::of(&[(true, option), (args.write_out.is_some(), "-w"), (heads, "-D -")])?;
     }
     let refused = [
-        (args.race.json && args.write_out.is_some(), "--json and -w both print on stdout: leave one away"),
         (!args.data.0.is_empty() && !args.upload_file.is_empty(), "-d and -T are two bodies: leave one away"),
         (
             args.get && !args.upload_file.is_empty(),

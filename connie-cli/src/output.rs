@@ -1,7 +1,7 @@
 //! Where the answer goes.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -177,9 +177,45 @@ fn stdout() -> io::Result<io::Stdout> {
     Ok(io::stdout())
 }
 
-/// Whether the path of `-o` stands for stdout.
+/// Whether the path of an option stands for stdout.
 pub fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
+}
+
+/// Who has stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdout {
+    /// Nobody: what the command is for goes there.
+    Free,
+    /// This option.
+    Of(&'static str),
+}
+
+impl Stdout {
+    /// What these options, of which some are given, make of it. Two cannot have it.
+    pub fn of(options: &[(bool, &'static str)]) -> Result<Self, Error> {
+        let mut given = options.iter().filter(|(given, _)| *given).map(|(_, option)| *option);
+        match (given.next(), given.next()) {
+            (None, _) => Ok(Stdout::Free),
+            (Some(option), None) => Ok(Stdout::Of(option)),
+            (Some(first), Some(second)) => {
+                Err(Error::usage(format!("{first} and {second} both print on stdout: leave one away")))
+            }
+        }
+    }
+}
+
+/// Writes what the option with this path asks for: `-` is stdout.
+pub fn write_file(path: &Path, content: impl std::fmt::Display) -> Result<(), Error> {
+    if is_stdout(path) {
+        return print(content);
+    }
+    let write = || {
+        let mut file = BufWriter::new(File::create(path)?);
+        write!(file, "{content}")?;
+        file.flush()
+    };
+    write().map_err(|error| Error::write(path.display(), &error))
 }
 
 /// Prints `text` on stdout.

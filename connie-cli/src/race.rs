@@ -7,17 +7,18 @@ use connie_std::web::parse_host_port;
 use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;
 use crate::error::Error;
-use crate::output::print;
+use crate::output::{Stdout, print};
 use crate::terminal;
 
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
+    let stdout = Stdout::of(&args.race.on_stdout())?;
     let (host, port) = parse_host_port(&args.target)?;
     let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
     // The winner has served its purpose: it closes here.
     let result = winner.map(drop);
     let shown = if args.race.json {
         print(format_args!("{}\n", raced.json()))
-    } else if args.silent {
+    } else if args.silent || stdout != Stdout::Free {
         Ok(())
     } else {
         let picture =

@@ -18,9 +18,8 @@ use connie_std::web::{Scheme, Url};
 use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
 
 use crate::args::{Limit, resolve, seconds, whole};
-use crate::connect::write_file;
 use crate::error::{Error, code};
-use crate::output::print;
+use crate::output::{Stdout, is_stdout, print, write_file};
 use crate::terminal;
 use plot::Plot;
 use progress::Progress;
@@ -82,10 +81,10 @@ pub struct Bench {
     /// Print the figures and all trials as JSON
     #[arg(long)]
     pub json: bool,
-    /// Write all trials to FILE, a line each
+    /// Write all trials to FILE, a line each; - is stdout
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Draw all trials into FILE as SVG
+    /// Draw all trials into FILE as SVG; - is stdout
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
@@ -96,6 +95,7 @@ const MAX_ROUNDS: u32 = 50;
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 pub fn run(args: &Bench) -> Result<(), Error> {
+    let stdout = args.stdout()?;
     let report = if args.sim { simulate(args) } else { measure(args)? };
     if let Some(path) = &args.csv {
         write_file(path, report.csv())?;
@@ -105,7 +105,7 @@ pub fn run(args: &Bench) -> Result<(), Error> {
     }
     if args.json {
         print(format_args!("{}\n", report.json()))?;
-    } else {
+    } else if stdout == Stdout::Free {
         print(report.table(terminal::width(&std::io::stdout())))?;
     }
     if report.trials.iter().all(|trial| trial.result.is_err()) {
@@ -115,6 +115,12 @@ pub fn run(args: &Bench) -> Result<(), Error> {
 }
 
 impl Bench {
+    /// Whether an option asks for stdout.
+    fn stdout(&self) -> Result<Stdout, Error> {
+        let there = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdout);
+        Stdout::of(&[(self.json, "--json"), (there(&self.csv), "--csv -"), (there(&self.svg), "--svg -")])
+    }
+
     fn limit(&self) -> Duration {
         self.max_time.and_then(Limit::get).unwrap_or(Duration::from_secs(10))
     }

@@ -43,6 +43,16 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--max-time", "-1"], "seconds");
     refuses(&["get", "http://h/", "--max-sockets", "0"], "from 1 to 64");
     refuses(&["get", "http://h/", "--patience", "1"], "from 10 to 600000");
+    for option in ["--qlog", "--svg"] {
+        refuses(&["get", "http://h/", option, "-"], "-o FILE");
+        refuses(&["get", "http://h/", option, "-", "-o", "-"], "-o FILE");
+        refuses(&["get", "http://h/", option, "-", "-o", "f", "-w", "x"], "leave one away");
+        refuses(&["get", "http://h/", option, "-", "-o", "f", "-D", "-"], "leave one away");
+        refuses(&["race", "h:1", "--json", option, "-"], "leave one away");
+    }
+    refuses(&["race", "h:1", "--qlog", "-", "--svg", "-"], "--qlog - and --svg - both print on stdout");
+    refuses(&["bench", "--sim", "--csv", "-", "--svg", "-"], "--csv - and --svg - both print on stdout");
+    refuses(&["bench", "--sim", "--csv", "-", "--json"], "--json and --csv - both print on stdout");
     refuses(&["race", "h:1", "h:2"], "connie race --help");
     refuses(&["get", "http://h/", "--pacing", "quick"], "all-at-once");
 }
@@ -68,7 +78,8 @@ fn code_3_is_a_url_that_is_none() {
 fn code_6_is_a_host_without_an_address() {
     get("http://no-such-host.invalid/", &[]).exits(6).says_lines(1).says("could not resolve");
     get("http://no-such-host.invalid/", &["-m", "60"]).exits(6).says_lines(1);
-    get("http://127.0.0.1:1/", &["-6"]).exits(6).says("family");
+    let [option, address] = resolve(1, "127.0.0.1");
+    get("http://name.test:1/", &["-6", &option, &address]).exits(6).says("family");
 }
 
 #[test]
@@ -78,6 +89,9 @@ fn code_7_is_a_connection_that_no_address_takes() {
     let options = resolve(port, "127.0.0.2,127.0.0.3");
     let ran = get(&format!("http://name.test:{port}/"), &[&options[0], &options[1]]);
     ran.exits(7).says_lines(3).says("check that a server listens");
+    // An address is never resolved, whatever its family.
+    get("http://127.0.0.1:1/", &["-6"]).exits(7).says_lines(1).says("family");
+    get("http://[::1]:1/", &["-4"]).exits(7).says_lines(1).says("family");
     ran.says(&format!("connie:   127.0.0.2:{port}: connection refused\n"));
     ran.says(&format!("connie:   127.0.0.3:{port}: connection refused\n"));
     connie(["race", &closed.address().to_string()]).exits(7).says_lines(2);

@@ -127,3 +127,25 @@ fn open_elements(xml: &str) -> Vec<&str> {
     }
     open
 }
+
+#[test]
+fn a_hyphen_is_stdout() {
+    let server = Server::serving("127.0.0.4:0", "page");
+    let target = format!("127.0.0.4:{}", server.port());
+    let alone = |arguments: &[&str], start: &str, end: &str| {
+        let ran = connie(arguments);
+        let out = ran.exits(0).is_quiet().out();
+        assert!(out.starts_with(start) && out.ends_with(end), "{arguments:?}: {out}");
+    };
+    alone(&["race", &target, "--svg", "-"], "<svg ", "</svg>\n");
+    alone(&["race", &target, "--qlog", "-"], "{", "\n]}]}\n");
+    alone(&["race", &target, "-s", "--svg", "-"], "<svg ", "</svg>\n");
+    alone(&["demo", "--svg", "-"], "<svg ", "</svg>\n");
+    alone(&["bench", "-s", "--sim", "--rounds", "1", "--svg", "-"], "<svg ", "</svg>\n");
+    alone(&["bench", "-s", "--sim", "--rounds", "1", "--csv", "-"], "site,round,", "\n");
+    let page = fresh_path("page");
+    let kept = page.to_str().unwrap();
+    alone(&["get", &server.url("/"), "-s", "-o", kept, "--svg", "-"], "<svg ", "</svg>\n");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "page");
+    assert!(!std::path::Path::new("-").exists(), "a file of that name");
+}
