@@ -179,7 +179,7 @@ impl WasiStack {
     }
 
     fn begin(&mut self, remote: SocketAddr) -> Result<State, Error> {
-        let socket = create_tcp_socket(address::family(&remote))?;
+        let socket = create_tcp_socket(address::family(&remote)).map_err(no_socket)?;
         let source = match remote {
             SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
             SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
@@ -211,6 +211,15 @@ impl WasiStack {
     fn start(&mut self, socket: TcpSocket, remote: SocketAddr) -> Result<State, Error> {
         socket.start_connect(self.network(), address::ip_socket_address(remote))?;
         State::ask(socket)
+    }
+}
+
+/// Why there is no socket. wasmtime has `unknown` for a process that may open no more files (EMFILE), and nothing has been said of an
+/// address yet that could be wrong.
+fn no_socket(code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::Unknown => ErrorCode::NewSocketLimit,
+        code => code,
     }
 }
 

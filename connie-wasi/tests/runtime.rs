@@ -273,6 +273,30 @@ fn a_race_has_no_more_sockets_than_it_may() {
     assert!(race.timeline().summary().max_in_flight <= 2);
 }
 
+/// As an address that fails, the last one of a host would be lost to a race that had too many sockets open.
+#[test]
+fn running_out_of_sockets_is_no_failure_of_the_address() {
+    let hole = lent!(BLACK_HOLE);
+    let mut stack = WasiStack::default();
+    let mut open = Vec::new();
+    let error = loop {
+        let mut socket = stack.socket().unwrap();
+        match stack.connect(&mut socket, hole) {
+            Err(nb::Error::WouldBlock) => open.push(socket),
+            Err(nb::Error::Other(error)) => break error,
+            Ok(()) => panic!("somebody answers at {hole}"),
+        }
+        if open.len() >= 1_000 {
+            return eprintln!("SKIPPED: needs a limit of open files below 1,000");
+        }
+    };
+    assert_eq!(error.attempt_error(), AttemptError::OutOfSockets, "{error} after {}", open.len());
+    assert_eq!(error.to_string(), "no socket left");
+    open.pop();
+    let mut socket = stack.socket().unwrap();
+    assert_eq!(stack.connect(&mut socket, hole), Err(nb::Error::WouldBlock));
+}
+
 #[test]
 fn the_end_of_a_connection_is_told_from_its_loss() {
     let (listener, address) = listener();

@@ -71,7 +71,8 @@ impl Runtime {
     pub fn cargo(&self, verb: &str, package: &str) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root()).env("CARGO_TARGET_DIR", &self.target);
-        let runner = format!("{} {}", self.python.display(), runner().display());
+        // So few files that a test can use them up.
+        let runner = format!("prlimit --nofile=256 {} {}", self.python.display(), runner().display());
         cargo.env("CARGO_TARGET_WASM32_WASIP2_RUNNER", runner);
         cargo.args([verb, "--quiet", "--locked", "--target", TARGET, "-p", package]);
         cargo
