@@ -22,8 +22,8 @@ const PIECE: usize = 64 * 1024;
 
 /// How long [`close`](TcpClientStack::close) waits for what was sent and the runtime still holds.
 ///
-/// An operating system goes on sending when a program has closed its socket. A runtime throws away what it has not passed on yet when the
-/// component drops the stream, so that closing has to wait for it. Nothing is held back as long as the peer reads.
+/// An operating system goes on sending when a program has closed its socket. A runtime may throw away what it has not passed on yet when the
+/// component drops the stream (wasmtime before 48 does), so that closing has to wait for it. Nothing is held back as long as the peer reads.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The TCP sockets of WASI 0.2.
@@ -35,7 +35,10 @@ pub const LINGER: Duration = Duration::from_secs(1);
 ///
 /// - **Losers are closed, not reset**, where they had completed their handshake: WASI 0.2 has no `SO_LINGER`. An attempt that is under way
 ///   ends when its socket is dropped, and a SYN-ACK that comes later finds no socket, as everywhere.
-/// - **`close` may wait**, for [`LINGER`] at most, where a large piece that was sent has not left the runtime. `abort` never waits.
+/// - **`close` may wait**, for [`LINGER`] at most, where a large piece that was sent has not left the runtime. `abort` does not wait.
+/// - **A runtime may wait by itself** when a stream is dropped that it still holds data for, for as long as the peer does not read. wasmtime
+///   does from 48 on, and there is no call that would stop it: there neither `abort` nor a drop ends at once what a peer that has
+///   stopped reading was being sent. Races are not concerned, as their losers have sent nothing.
 #[derive(Debug, Default)]
 pub struct WasiStack {
     source_v4: Option<Ipv4Addr>,
@@ -118,7 +121,18 @@ impl WasiSocket {
         Ok(self.streams()?.socket.shutdown(sides)?)
     }
 
-    /// Whether everything that was sent has left the runtime. While it has not, [`Interest::Send`] says when to ask again.
+    /// Asks the runtime to pass on what it holds: "the output-stream will not accept any writes (`check-write` will return `ok(0)`) until
+    /// the flush has completed" (wasi:io/streams). [`is_flushed`](Self::is_flushed) says when it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConnected`], [`Error::Closed`], [`Error::Stream`].
+    pub fn flush(&self) -> Result<(), Error> {
+        self.streams()?.output.flush().map_err(|error| Error::of_stream(&error))
+    }
+
+    /// Whether everything that was sent has left the runtime, after a [`flush`](Self::flush). While it has not, [`Interest::Send`] says
+    /// when to ask again.
     ///
     /// # Errors
     ///
@@ -292,6 +306,8 @@ impl TcpClientStack for WasiStack {
 
     /// Closes the socket in order: what was sent is still delivered, for which it may wait as long as [`LINGER`].
     fn close(&mut self, socket: WasiSocket) -> Result<(), Error> {
+        // Where it fails nothing can leave any more, which the next call says too.
+        let _ = socket.flush();
         if let (Ok(false), Some(writable)) = (socket.is_flushed(), socket.pollable(Interest::Send)) {
             let clock = WasiClock::start();
             let mut set = PollSet::default();

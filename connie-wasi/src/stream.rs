@@ -119,6 +119,7 @@ impl TcpStream {
     ///
     /// As [`send`](Self::send).
     pub fn drain(&mut self) -> Result<(), Error> {
+        self.socket.flush()?;
         self.retry(Interest::Send, |_, socket| match socket.is_flushed()? {
             true => Ok(()),
             false => Err(nb::Error::WouldBlock),

@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::servers::{command_for, find};
-use crate::skip;
+use crate::{limits, skip};
 
 /// What components are built for.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -39,8 +40,10 @@ impl Runtime {
         }
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        match installed(&target) {
-            Ok(python) => Some(Self { python, target }),
+        // Once a process: to find out that there is no way to PyPI can take most of a minute.
+        static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        match INSTALLED.get_or_init(|| installed(&target)) {
+            Ok(python) => Some(Self { python: python.clone(), target }),
             Err(why) => {
                 skip(
                     &format!("Python with {WHEEL} ({why})"),
@@ -123,6 +126,8 @@ fn installed(target: &Path) -> Result<PathBuf, String> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
+        "--retries=2",
+        "--timeout=15",
         WHEEL,
     ]))?;
     File::create(folder.join("complete")).map_err(told)?;
@@ -130,7 +135,7 @@ fn installed(target: &Path) -> Result<PathBuf, String> {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| error.to_string())?;
+    let output = limits::output(command).map_err(|error| error.to_string())?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     match output.status.success() {
