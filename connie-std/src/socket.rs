@@ -46,10 +46,11 @@ enum State {
     /// No descriptor yet: its family is not known before `connect`.
     #[default]
     New,
-    /// `writable` once a readiness wait has seen the handshake end.
+    /// `writable` once a readiness wait has seen the handshake end; `vain` counts how often that had ended in nothing.
     Connecting {
         fd: OwnedFd,
         writable: bool,
+        vain: u16,
     },
     Connected(TcpStream),
     /// The handshake failed.
@@ -169,14 +170,17 @@ impl OsStack {
 
     /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it,
     /// so it is read once.
-    fn conclude(&self, fd: OwnedFd, writable: bool) -> nb::Result<State, OsError> {
+    fn conclude(&self, fd: OwnedFd, writable: bool, vain: u16) -> nb::Result<State, OsError> {
         if !writable && !is_writable(&fd) {
-            return Ok(State::Connecting { fd, writable: false });
+            return Ok(State::Connecting { fd, writable: false, vain });
         }
         match sockopt::socket_error(&fd) {
             Ok(Ok(())) if is_connected(&fd) => Ok(self.finish(fd)?),
             // Neither connected nor failed: its error is on the way.
-            Ok(Ok(())) => Ok(State::Connecting { fd, writable: false }),
+            Ok(Ok(())) if vain < MOST_IN_VAIN => {
+                Ok(State::Connecting { fd, writable: false, vain: vain + 1 })
+            }
+            Ok(Ok(())) => Err(nb::Error::Other(Errno::NOTCONN.into())),
             Ok(Err(error)) | Err(error) => Err(nb::Error::Other(error.into())),
         }
     }
@@ -202,10 +206,10 @@ impl TcpClientStack for OsStack {
     fn connect(&mut self, socket: &mut OsSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
         socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
             State::New => match self.begin(remote)? {
-                Begun::Connecting(fd) => State::Connecting { fd, writable: false },
+                Begun::Connecting(fd) => State::Connecting { fd, writable: false, vain: 0 },
                 Begun::Connected(fd) => self.finish(fd)?,
             },
-            State::Connecting { fd, writable } => self.conclude(fd, writable)?,
+            State::Connecting { fd, writable, vain } => self.conclude(fd, writable, vain)?,
             State::Connected(stream) => State::Connected(stream),
             State::Failed => {
                 return Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into()));
@@ -248,6 +252,10 @@ impl RaceStack for OsStack {
         drop(socket);
     }
 }
+
+/// How often a socket can be ready without being connected or having failed, before that counts as a failure. Each time is a `poll` that does
+/// not wait: it is some milliseconds in all, and a socket whose error never comes must not keep a processor busy until the deadline.
+const MOST_IN_VAIN: u16 = 1_000;
 
 /// The stream as one that blocks.
 pub(crate) fn blocking(stream: TcpStream) -> io::Result<TcpStream> {

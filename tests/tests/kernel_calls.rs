@@ -117,6 +117,21 @@ fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {
     });
 }
 
+/// Were the error never to come, the attempt would be ready for ever.
+#[test]
+#[cfg(target_endian = "little")]
+fn a_socket_that_is_ready_and_never_says_why_fails_and_does_not_spin() {
+    in_namespace(|lab| {
+        lab.set(v4(1), Behaviour::refuse(ms(1)));
+        let no_error = ["-e", "inject=getsockopt:retval=0:poke_exit=@arg4=00000000"];
+        let Some((told, calls)) = traced(&no_error, 1, ms(250), &at([v4(1)])) else { return };
+        let text = || listing(&calls[calls.len().saturating_sub(10)..]);
+        assert_eq!(told.outcomes(at([v4(1)])[0]), ["other"], "{}", text());
+        let questions = count(&calls, "getpeername", "ENOTCONN");
+        assert!((1..=1_001).contains(&questions), "{questions} questions\n{}", text());
+    });
+}
+
 #[test]
 fn a_race_of_64_addresses_over_4_sockets_never_has_more_than_4_open() {
     in_namespace(|lab| {
