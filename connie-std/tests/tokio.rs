@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
-use connie_core::{Config, Failure, Family, Outcome};
+use connie_core::{Config, Failure, Family, Instant, Outcome};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::tokio::{connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
@@ -196,7 +196,7 @@ struct Wired {
 }
 
 impl Resolve for Wired {
-    fn lookup(&self, _: &Question<'_>, _: connie_core::Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
         Box::new(self.clone())
     }
 }
@@ -208,7 +208,7 @@ impl Lookup for Wired {
         }
     }
 
-    fn poll(&mut self, _: connie_core::Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<Event> {
         self.polls.fetch_add(1, Ordering::Relaxed);
         if self.is_answered || self.socket.recv(&mut [0; 8]).is_err() {
             return None;
@@ -218,7 +218,7 @@ impl Lookup for Wired {
         Some(Event::Answered(Answer { family, addresses, ttl: None, ordered: true }))
     }
 
-    fn wake_at(&self) -> Option<connie_core::Instant> {
+    fn wake_at(&self) -> Option<Instant> {
         None
     }
 }
@@ -515,4 +515,56 @@ fn a_staggered_race_waits_between_attempts() {
     });
     assert_eq!(winner, addresses[1]);
     assert!(waited >= Duration::from_millis(250), "{waited:?}");
+}
+
+/// A look-up that watches a socket, and fails when that does.
+#[derive(Clone, Debug)]
+struct OfSocket(Arc<UdpSocket>);
+
+impl Resolve for OfSocket {
+    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+        Box::new(OfSocketUnderWay { socket: self.0.clone(), failed: Vec::new() })
+    }
+}
+
+struct OfSocketUnderWay {
+    socket: Arc<UdpSocket>,
+    failed: Vec<Family>,
+}
+
+impl Lookup for OfSocketUnderWay {
+    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        watch.read(&*self.socket);
+    }
+
+    fn poll(&mut self, _: Instant) -> Option<Event> {
+        if self.socket.recv(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            self.failed = vec![Family::V4, Family::V6];
+        }
+        let family = self.failed.pop()?;
+        Some(Event::Failed { family, error: QueryError::Temporary.into() })
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// As that of a name server's machine which says that nothing listens there: nothing can be read then.
+#[test]
+fn an_error_of_a_socket_wakes_the_look_up_that_waits_for_it() {
+    let socket = UdpSocket::bind(any_port(2)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let closed = UdpSocket::bind(any_port(3)).unwrap().local_addr().unwrap();
+    socket.connect(closed).unwrap();
+    let socket = Arc::new(socket);
+    let options = Options { resolver: Arc::new(OfSocket(socket.clone())).into(), ..within(LIMIT) };
+    let error = run(move || async move {
+        let race = tokio::spawn(async move { failed(connect_with(("name.test", 80), &options).await) });
+        // Until the race waits: the error comes to one that has looked already.
+        sleep(Duration::from_millis(50)).await;
+        socket.send(&[0]).unwrap();
+        timeout(SOON, race).await.expect("the error wakes it").unwrap()
+    });
+    assert!(matches!(error.kind(), ConnectErrorKind::Resolve(_)), "{error:?}");
 }

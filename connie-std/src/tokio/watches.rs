@@ -54,12 +54,16 @@ impl Watches {
     #[cfg(unix)]
     fn is_any_ready(&self, context: &mut Context<'_>) -> bool {
         self.descriptors.iter().fold(false, |any, (descriptor, readiness)| {
-            let polled = match readiness {
+            // For one to read too: epoll tells of an error with nothing to read (an ICMP error of a datagram socket) by EPOLLERR alone, and
+            // that is no reason for tokio to wake a reader. It takes it for a closed way to write; ready for more than that it never is,
+            // since it was not registered to be written to.
+            let write = descriptor.poll_write_ready(context);
+            let read = match readiness {
                 Readiness::Read => descriptor.poll_read_ready(context),
-                Readiness::Write => descriptor.poll_write_ready(context),
+                Readiness::Write => Poll::Pending,
             };
             // An error is tokio's, which is being shut down.
-            any | matches!(polled, Poll::Ready(_))
+            any | write.is_ready() | read.is_ready()
         })
     }
 
