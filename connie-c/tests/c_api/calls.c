@@ -27,6 +27,8 @@
 /* More than anything here takes on a busy machine. */
 #define LONG 20000
 #define THREADS 8
+/* The stack of each: what a call needs at most, as connie.h says. */
+#define STACK (128 * 1024)
 
 static uint16_t port;
 /* Of each thread. */
@@ -255,9 +257,13 @@ static void *many(void *argument)
 static void threads(void)
 {
     pthread_t threads[THREADS];
+    pthread_attr_t small;
+    EXPECT(pthread_attr_init(&small) == 0);
+    EXPECT(pthread_attr_setstacksize(&small, STACK) == 0);
     for (int index = 0; index < THREADS; index++) {
-        EXPECT(pthread_create(&threads[index], NULL, many, NULL) == 0);
+        EXPECT(pthread_create(&threads[index], &small, many, NULL) == 0);
     }
+    EXPECT(pthread_attr_destroy(&small) == 0);
     for (int index = 0; index < THREADS; index++) {
         EXPECT(pthread_join(threads[index], NULL) == 0);
     }
