@@ -17,6 +17,7 @@ use connie_core::{Config, Failure, Family, Instant, Outcome};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::tokio::{connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
+use connie_tests::clock::poll_until;
 use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port};
 use connie_tests::skip;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -475,6 +476,30 @@ fn a_future_that_moves_to_another_task_is_woken_there() {
         timeout(SOON, race).await.expect("woken").unwrap().unwrap().destination()
     });
     assert_eq!(destination, good);
+}
+
+/// By an executor of another library, say. The runtime's own threads see to its sockets.
+#[test]
+fn a_future_that_leaves_its_runtime_stays_with_it() {
+    let server = Live::silent(any_port(4));
+    let (runtime, resolver) = (many_threads(), Prompted::default());
+    let options = resolver.options();
+    let mut race = pin!(connect_with(("name.test", 80), &options));
+    let mut poll = || race.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let entered = runtime.enter();
+    assert!(poll().is_pending());
+    drop(entered);
+    resolver.answer(Family::V4, &[server.address()]);
+    resolver.answer(Family::V6, &[]);
+    let mut winner = None;
+    assert!(poll_until(LIMIT, || match poll() {
+        Poll::Pending => false,
+        Poll::Ready(result) => {
+            winner = Some(result.unwrap().destination());
+            true
+        }
+    }));
+    assert_eq!(winner, Some(server.address()));
 }
 
 #[test]

@@ -38,7 +38,10 @@
 //!
 //! Its I/O and its time (`enable_all`, which `#[tokio::main]` sets), on one thread or many. Outside of a runtime the future ends with
 //! [`NoRuntime`](crate::ConnectErrorKind::NoRuntime); in one that was built without I/O or time tokio panics, and says which to enable.
-//! Time is the runtime's: `tokio::time::pause` stops deadlines too.
+//! It stays with the runtime of its first poll.
+//!
+//! Time is the runtime's. In a test that has called `tokio::time::pause`, a runtime with nothing to do goes on to its next timer at once and
+//! does not wait for the network: a deadline can come then before the peer has answered. Pause it for races that are to time out.
 //!
 //! A race waits for its turn in the line for sockets without blocking the thread. As with tokio's semaphore, a future that holds a place in
 //! line has to be polled: one that is kept and not polled holds up those behind it.

@@ -24,6 +24,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
 pub(super) struct Race {
+    /// Where its first poll was. What it opens later belongs there too, wherever it is polled then.
+    runtime: Handle,
     /// `None` when it is over.
     contest: Option<Contest<TokioStack>>,
     stack: TokioStack,
@@ -39,13 +41,14 @@ pub(super) struct Race {
 impl Race {
     /// Begins the look-ups that `target` needs. The deadline counts from now.
     pub(super) fn begin(target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
-        Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
+        let runtime = Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
         let mut waiter = OsWaiter::with_clock(OsClock::since(start.into_std()));
         let sleep = Box::pin(sleep_until(start));
         let contest = Contest::begin(target, options, &mut waiter, Instant::ZERO)?;
         Ok(Box::new(Race {
+            runtime,
             contest: Some(contest),
             stack: TokioStack::new(OsStack::from(options)),
             watches: Watches::due(),
@@ -105,6 +108,8 @@ impl Future for Race {
     type Output = Result<Outcome<TokioSocket>, ConnectErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
         let now = self.waiter.clock().at(TokioInstant::now().into_std());
         match self.turn(context, now) {
             Turn::Wait(until) => {
