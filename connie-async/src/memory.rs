@@ -39,21 +39,23 @@ impl<const ADDRESSES: usize, const NAMES: usize> Memory<ADDRESSES, NAMES> {
         Memory { names: Vec::new() }
     }
 
-    /// Remembers what was found for `host`, forgetting the oldest name if need be, and answers the address that stands for it: the
-    /// first that does not stand for another name, or the first, where each does. `None` where nothing was found.
+    /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood for it before, so that a list
+    /// that name servers turn around takes one place and not several; else the first. One that stands for another name is passed
+    /// over, unless there is no other. `None` where nothing was found.
     pub(crate) fn remember(&mut self, host: &str, found: Found<ADDRESSES>) -> Option<IpAddr> {
         let first = *found.addresses.first()?;
-        let is_taken = |address: &&IpAddr| {
-            let mut others = self.names.iter().filter(|name| !name.host.eq_ignore_ascii_case(host));
-            !others.any(|name| name.representative == **address)
+        let is_same = |name: &Name<ADDRESSES>| name.host.eq_ignore_ascii_case(host);
+        let is_free = |address: &&IpAddr| {
+            !self.names.iter().any(|name| !is_same(name) && name.representative == **address)
         };
-        let representative = found.addresses.iter().find(is_taken).copied().unwrap_or(first);
-        self.names
-            .retain(|name| !(name.host.eq_ignore_ascii_case(host) && name.representative == representative));
+        let stood = |address: &&IpAddr| {
+            self.names.iter().any(|name| is_same(name) && name.representative == **address)
+        };
+        let mut free = found.addresses.iter().filter(is_free);
+        let representative = free.clone().find(stood).or_else(|| free.next()).copied().unwrap_or(first);
+        self.names.retain(|name| !(is_same(name) && name.representative == representative));
         if self.names.is_full() {
-            let mut kept = false;
-            // All but the first.
-            self.names.retain(|_| core::mem::replace(&mut kept, true));
+            self.forget(is_same);
         }
         let mut text = HostText::new();
         // Whoever looked it up has made sure that it is a host, and so that it has room.
@@ -61,6 +63,17 @@ impl<const ADDRESSES: usize, const NAMES: usize> Memory<ADDRESSES, NAMES> {
             let _ = self.names.push(Name { host: text, representative, found });
         }
         Some(representative)
+    }
+
+    /// Makes room: the oldest of the same name's places goes, where it has one, or else the oldest of all.
+    fn forget(&mut self, is_same: impl Fn(&Name<ADDRESSES>) -> bool) {
+        let of_all = !self.names.iter().any(&is_same);
+        let mut done = false;
+        self.names.retain(|name| {
+            let goes = !done && (of_all || is_same(name));
+            done |= goes;
+            !goes
+        });
     }
 
     /// The name that `address` stands for, and what was found for it. Where it stands for several, only the addresses that all of them
@@ -148,6 +161,20 @@ mod tests {
         behind(&memory, "192.0.2.1", None);
         behind(&memory, "192.0.2.2", Some(("b.test", "192.0.2.2")));
         behind(&memory, "192.0.2.3", Some(("c.test", "192.0.2.3")));
+    }
+
+    /// Name servers turn the addresses of an answer around, and those of a large service give others each time.
+    #[test]
+    fn a_name_that_is_looked_up_often_pushes_no_other_out() {
+        let mut memory = Memory::new();
+        remember(&mut memory, "b.test", "192.0.2.9", "192.0.2.9");
+        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
+        remember(&mut memory, "a.test", "192.0.2.2 192.0.2.3 192.0.2.1", "192.0.2.1");
+        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.2 192.0.2.3 192.0.2.1")));
+        remember(&mut memory, "a.test", "192.0.2.4", "192.0.2.4");
+        remember(&mut memory, "a.test", "192.0.2.5", "192.0.2.5");
+        behind(&memory, "192.0.2.5", Some(("a.test", "192.0.2.5")));
+        behind(&memory, "192.0.2.9", Some(("b.test", "192.0.2.9")));
     }
 
     #[test]
