@@ -231,7 +231,7 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
                     return self.race.handle_input(Input::AttemptSucceeded { id }, now);
                 }
                 Some(Err((error, meaning))) => {
-                    self.told.note(error);
+                    self.told.note(error, meaning);
                     self.race.handle_input(Input::AttemptFailed { id, error: meaning }, now);
                 }
                 // A worker that says it is done has put its result there.

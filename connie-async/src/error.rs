@@ -107,35 +107,37 @@ pub(crate) fn attempt_error(kind: ErrorKind, at_once: bool) -> AttemptError {
     }
 }
 
-/// The error of those that failed that says most.
+/// The error of those that failed that says most, and how much.
 #[derive(Debug)]
-pub(crate) struct MostTelling<E>(Option<E>);
+pub(crate) struct MostTelling<E>(Option<(u8, E)>);
 
 impl<E: embedded_io_async::Error> MostTelling<E> {
     pub(crate) const fn none() -> Self {
         MostTelling(None)
     }
 
-    /// Keeps `error` if it says more than what is kept; of two that say as much, the first.
-    pub(crate) fn note(&mut self, error: E) {
-        if self.0.as_ref().is_none_or(|kept| rank(error.kind()) < rank(kept.kind())) {
-            self.0 = Some(error);
+    /// Keeps `error`, which means `meaning` to the race, if it says more than what is kept; of two that say as much, the first.
+    pub(crate) fn note(&mut self, error: E, meaning: AttemptError) {
+        let rank = rank(error.kind(), meaning);
+        if self.0.as_ref().is_none_or(|(kept, _)| rank < *kept) {
+            self.0 = Some((rank, error));
         }
     }
 
     pub(crate) fn take(&mut self) -> Option<E> {
-        self.0.take()
+        self.0.take().map(|(_, error)| error)
     }
 }
 
 /// How much an error says: what the host itself has said before what routers and time say, and these before what is our own trouble.
-fn rank(kind: ErrorKind) -> u8 {
+fn rank(kind: ErrorKind, meaning: AttemptError) -> u8 {
     match kind {
+        // Whatever the stack calls it.
+        _ if meaning == AttemptError::OutOfSockets => 6,
         ErrorKind::ConnectionRefused => 0,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 1,
         ErrorKind::PermissionDenied => 2,
         ErrorKind::TimedOut => 3,
-        ErrorKind::OutOfMemory => 6,
         ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => 5,
         _ => 4,
     }
@@ -178,7 +180,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            kept.note(Fake(kind, number as u8));
+            kept.note(Fake(kind, number as u8), attempt_error(kind, false));
         }
         assert_eq!(kept.take(), Some(Fake(ErrorKind::ConnectionRefused, 2)));
     }

@@ -118,6 +118,24 @@ fn a_stack_with_fewer_sockets_than_promised_loses_no_address() {
     assert_eq!(world.most_open.get(), 2);
 }
 
+/// Nor is the want of a socket what the program is told, where the network has said something.
+#[test]
+fn a_stack_with_fewer_sockets_than_promised_tells_what_the_network_said() {
+    let world = World::new();
+    known(&world, "many.test", "", "192.0.2.1 192.0.2.2");
+    for last in 1..=2 {
+        world.address(&format!("192.0.2.{last}"), Fail(5 * MS, ErrorKind::TimedOut));
+    }
+    world.pool.set(1);
+    let net = net::<4>(&world, Config::all_at_once());
+    let error = world.run(open(&net, "many.test")).err();
+    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(ErrorKind::TimedOut)))));
+    // With none at all there is nothing else to tell.
+    world.pool.set(0);
+    let error = world.run(open(&net, "many.test")).err();
+    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(ErrorKind::ConnectionReset)))));
+}
+
 #[test]
 fn the_loser_of_a_photo_finish_is_closed() {
     let world = World::new();
