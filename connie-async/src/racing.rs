@@ -177,8 +177,16 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
                 deadline = deadline.min(self.clock.now() + self.resolution_delay);
                 timer.set(Some(self.clock.wait_until(deadline)));
             }
-            // A clock that rings too soon makes this wait a little shorter, and no harm is done.
-            poll_once(timer.as_mut(), cx).map_or(Poll::Pending, |()| Poll::Ready(false))
+            if poll_once(timer.as_mut(), cx).is_none() {
+                return Poll::Pending;
+            }
+            if self.clock.now() >= deadline {
+                return Poll::Ready(false);
+            }
+            // The clock has rung too soon. The executor has its other tasks to look after first.
+            timer.set(Some(self.clock.wait_until(deadline)));
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
         match (both.is_empty(), in_time, failed) {

@@ -422,6 +422,25 @@ fn a_clock_that_rings_too_soon() {
     assert!((MS..MS + 10).contains(&world.now()), "{}", world.now());
 }
 
+/// Nor may it cut a look-up short.
+#[test]
+fn a_look_up_by_a_clock_that_rings_too_soon() {
+    let world = World::new();
+    world.early.set(700);
+    let config = Config { deadline: Some(Duration::from_millis(30)), ..Config::all_at_once() };
+    let net = net::<4>(&world, config);
+    let asked = net.get_host_by_name("silent.test", AddrType::Either);
+    let outcome = world.run_until(SECOND, asked).expect("an end");
+    assert_eq!(outcome, Err(LookupError::DeadlineExceeded));
+    assert!((30 * MS..30 * MS + 10).contains(&world.now()), "{}", world.now());
+    // The second answer comes half a millisecond before the wait for it is over.
+    world.name("many.test", Family::V4, 0, Some("192.0.2.1"));
+    world.name("many.test", Family::V6, 14 * MS + 500, Some("2001:db8::1"));
+    let first = world.run(net.get_host_by_name("many.test", AddrType::Either));
+    assert_eq!(first, Ok(ip("2001:db8::1")));
+    assert!(world.is_quiet());
+}
+
 /// Errors of an established connection pass through.
 #[test]
 fn the_stacks_own_errors_are_told_as_they_are() {
