@@ -49,6 +49,13 @@ fn event_loop() {
 }
 
 #[test]
+fn smoltcp_wire() {
+    let output = Command::new(env!("CARGO_BIN_EXE_smoltcp_wire")).output().unwrap();
+    expect(&output, "connected to 192.0.2.1:80 in ");
+    expect(&output, "200 OK: hello\n");
+}
+
+#[test]
 fn own_loop() {
     expect(&run(env!("CARGO_BIN_EXE_own_loop")), "connected to 127.0.0.1:");
 }
