@@ -8,9 +8,13 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use connie_std::core::stack::TcpClientStack;
 use connie_std::core::{Config, Failure, Instant};
 use connie_std::resolve::{Event, Question, Resolve, SystemResolver, Watch};
-use connie_std::{Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, SocketBudget, connect};
+use connie_std::{
+    Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, OsStack, SocketBudget, connect,
+    connect_socket,
+};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -46,6 +50,19 @@ fn the_winner_is_a_stream() {
     assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)));
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{closed}: connection refused")]);
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+/// As on an operating system, reading says what has become of it.
+#[test]
+fn a_winner_whose_peer_has_reset_it_is_a_stream_all_the_same() {
+    let (listener, live) = listener();
+    let (mut socket, _, _) = connect_socket(live, &within(LONG)).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    assert!(matches!(OsStack::default().send(&mut socket, b"unread"), Ok(6)));
+    peer.read_exact(&mut [0; 1]).unwrap();
+    drop(peer);
+    let mut stream = socket.into_stream().expect("a stream");
+    assert_eq!(stream.read(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[test]

@@ -94,6 +94,12 @@ impl WasiSocket {
         }
     }
 
+    /// Whether its handshake is complete, whatever has become of the connection since.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.0, State::Connected(_))
+    }
+
     /// Where it leads.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ fn connie_std_keeps_its_promises_on_a_runtime() {
     Ran::of(runtime.cargo("test", "connie-std").args(tests).arg("--no-run")).exits(0);
     let ran = Ran::of(runtime.cargo("test", "connie-std").args(tests));
     ran.exits(0);
-    assert!(ran.stdout.contains("test result: ok. 5 passed"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("test result: ok. 6 passed"), "{}", ran.stdout);
 }
 
 /// The example, by name and by address, and what it says where the runtime denies it what it needs.

@@ -45,9 +45,9 @@ impl OsSocket {
 
     /// The stream and its place in a budget.
     pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Share>) {
-        match self.0.peer_address() {
-            Ok(_) => (Some(TcpStream::new(self.0, WasiWaiter::new())), self.1),
-            Err(_) => (None, None),
+        match self.0.is_connected() {
+            true => (Some(TcpStream::new(self.0, WasiWaiter::new())), self.1),
+            false => (None, None),
         }
     }
 
