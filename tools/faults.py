@@ -35,7 +35,7 @@ FAULTS = [
      "self.deadline.is_some_and(|deadline| deadline <= self.now)",
      "self.deadline.is_some_and(|deadline| deadline < self.now)"),
     ("an attempt is evicted before its patience ends", RACE,
-     "filter(|attempt| yields(attempt) <= self.now)", "filter(|attempt| attempt.id.0 < u32::MAX)"),
+     "if at > self.now {\n                continue;\n            }\n            let key", "let key"),
     ("a full house waits for patience and forgets the pace", RACE,
      "soonest = soonest.min(start.max(self.next_eviction()));", "soonest = soonest.min(self.next_eviction());"),
     ("the race gives up while an answer is outstanding", RACE,
