@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn what_is_wrong_takes_one_line() {
         refuses("get", "the following required arguments were not provided: <URL>...; see connie get --help");
-        refuses("get -w x h", "unexpected argument '-w' found; see connie get --help");
+        refuses("get -Z h", "unexpected argument '-Z' found; see connie get --help");
         refuses(
             "rac",
             "unrecognized subcommand 'rac'; a similar subcommand exists: 'race'; see connie --help",
