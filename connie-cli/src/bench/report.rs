@@ -109,7 +109,7 @@ impl Report {
                 text.push('\n');
             }
             let Ratio { estimate, low, high } = ratio;
-            let verdict = if low <= 1.0 && 1.0 <= high { ": no difference" } else { "" };
+            let verdict = if low <= 1.0 && 1.0 <= high { ": no difference shown" } else { "" };
             let line = format!(
                 "  {contender} takes {} of plain's time (95 %: {} to {}){verdict}",
                 factor(estimate),
