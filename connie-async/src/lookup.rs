@@ -57,9 +57,11 @@ impl<'a> Answers<'a> {
         Answers { family, addresses }
     }
 
-    /// Adds an address. One of the other family, one that is there already and one for which there is no room are passed over.
+    /// Adds an address. One of the other family, one that is there already and one for which there is no room are passed over, and so
+    /// is the unspecified one (`0.0.0.0`, `::`), with which some name servers say that they block a name: nobody can be at it, and
+    /// embassy-net fails it with the error that it has for want of sockets.
     pub fn push(&mut self, address: IpAddr) {
-        if is_of(self.family, &address) && !self.addresses.contains(&address) {
+        if is_of(self.family, &address) && !address.is_unspecified() && !self.addresses.contains(&address) {
             // Where it is full, the name has more addresses than this race takes.
             let _ = self.addresses.push(address);
         }
@@ -106,7 +108,7 @@ mod tests {
     fn answers_take_what_is_new_and_of_their_family_and_no_more_than_they_have_room_for() {
         let mut found = Vec::<IpAddr, 2>::new();
         let mut answers = Answers::new(Family::V4, &mut found);
-        for text in ["2001:db8::1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        for text in ["2001:db8::1", "0.0.0.0", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"] {
             answers.push(text.parse().unwrap());
         }
         let wanted: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
