@@ -2,20 +2,20 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::{Deref, DerefMut};
 use std::task::Poll;
 
-use connie_core::{Config, RaceStack, Timeline, Waiter};
+use connie_core::{Config, RaceStack, Waiter};
 
-use crate::budget::{Holder, Share, SocketBudget};
+use crate::budget::{Holder, SocketBudget};
 use crate::cancel::Canceler;
+use crate::connected::Connected;
 use crate::contest::{Contest, Outcome};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::report::Report;
 use crate::resolve::Resolver;
-use crate::socket::{OsSocket, OsStack, TcpStream, blocking};
+use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
-use crate::wait::OsWaiter;
+use crate::waiter::OsWaiter;
 
 /// How many addresses of one host a [`connect`] considers.
 pub const MAX_DESTINATIONS: usize = 128;
@@ -98,72 +98,6 @@ pub struct Override {
     pub port: u16,
     /// The addresses, best first.
     pub addresses: Vec<IpAddr>,
-}
-
-/// A connection that won its race. Derefs to the stream, which blocks as any `TcpStream` does.
-#[derive(Debug)]
-pub struct Connected {
-    stream: TcpStream,
-    destination: SocketAddr,
-    report: Report,
-    /// Its place in a budget.
-    _share: Option<Share>,
-}
-
-impl Connected {
-    /// Where it leads.
-    #[must_use]
-    pub fn destination(&self) -> SocketAddr {
-        self.destination
-    }
-
-    /// What the race did.
-    #[must_use]
-    pub fn timeline(&self) -> Timeline<'_> {
-        self.report.timeline()
-    }
-
-    /// The stream alone.
-    #[must_use]
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
-    }
-
-    /// The stream and what the race did.
-    #[must_use]
-    pub fn into_parts(self) -> (TcpStream, Report) {
-        (self.stream, self.report)
-    }
-}
-
-impl Deref for Connected {
-    type Target = TcpStream;
-
-    fn deref(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl DerefMut for Connected {
-    fn deref_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-}
-
-impl io::Read for Connected {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-}
-
-impl io::Write for Connected {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
 }
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until

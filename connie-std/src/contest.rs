@@ -13,7 +13,7 @@ use crate::error::ConnectErrorKind;
 use crate::report::Report;
 use crate::resolve::{Names, Start};
 use crate::target::Target;
-use crate::wait::OsWaiter;
+use crate::waiter::OsWaiter;
 
 /// How many attempts the timeline of a [`connect`](crate::connect) remembers.
 const RECORDS: usize = 512;

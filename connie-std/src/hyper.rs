@@ -202,7 +202,7 @@ impl RaceInfo {
 
 impl Connection for Connected {
     fn connected(&self) -> PooledConnection {
-        let race = RaceInfo(Arc::new((self.destination(), self.report().clone())));
+        let race = RaceInfo(Arc::new((self.destination(), self.report.clone())));
         // Has hyper-util's own addresses too.
         let stream: &tokio::net::TcpStream = self;
         stream.connected().extra(race)

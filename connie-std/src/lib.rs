@@ -67,6 +67,7 @@ mod budget;
 #[cfg_attr(target_os = "wasi", path = "wasi/cancel.rs")]
 mod cancel;
 mod connect;
+mod connected;
 mod contest;
 #[cfg(feature = "dns")]
 pub mod dns;
@@ -91,11 +92,13 @@ pub mod tokio;
 pub mod ureq;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
+mod waiter;
 pub mod web;
 
 pub use budget::SocketBudget;
 pub use cancel::Canceler;
-pub use connect::{Connected, MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
+pub use connect::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
+pub use connected::Connected;
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
 pub use http::HttpConnection;
@@ -109,7 +112,8 @@ pub use target::Target;
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
 };
-pub use wait::{OsClock, OsWaiter, SleepWaiter};
+pub use wait::OsClock;
+pub use waiter::{OsWaiter, SleepWaiter};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -1,119 +1,53 @@
-//! The operating system's clock, and ways to wait for its sockets.
+//! The operating system's clock, and how its sockets are waited for.
 
-use std::fmt;
 use std::time::Duration;
 
-use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, Interest, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 
 use crate::cancel::Canceler;
-use crate::resolve::{Lookup, Readiness, Watch};
+use crate::resolve::Readiness;
 use crate::socket::{OsSocket, OsStack};
+use crate::waiter::OsWaiter;
 
 /// The operating system's monotonic clock, counted from its creation.
 #[derive(Clone, Copy, Debug)]
-pub struct OsClock(std::time::Instant);
+pub struct OsClock {
+    pub(crate) std: std::time::Instant,
+}
 
 impl OsClock {
     /// A clock that starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the adapter's clock")]
     pub fn start() -> Self {
-        OsClock(std::time::Instant::now())
+        OsClock { std: std::time::Instant::now() }
     }
 
     /// The time since the clock was started.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::ZERO + Duration::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Instant::ZERO
+            + Duration::from_micros(u64::try_from(self.std.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     /// The time since the clock was started, as it is at `moment`. For a program whose time is not the operating system's.
     #[cfg(feature = "tokio")]
     pub(crate) fn at(self, moment: std::time::Instant) -> Instant {
-        let since_start = moment.saturating_duration_since(self.0);
+        let since_start = moment.saturating_duration_since(self.std);
         Instant::ZERO + Duration::from_micros(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// A clock that started at `moment`.
     #[cfg(feature = "tokio")]
     pub(crate) fn since(moment: std::time::Instant) -> Self {
-        OsClock(moment)
+        OsClock { std: moment }
     }
 
-    /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
-    #[must_use]
-    pub fn to_std(&self, moment: Instant) -> std::time::Instant {
-        // Years beyond any clock are a century.
-        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
-        self.0.checked_add(since_start).unwrap_or(self.0)
-    }
-}
-
-/// Waits for the operating system's sockets: one `poll` over all of them, with no descriptor of its own.
-pub struct OsWaiter {
-    pub(crate) clock: OsClock,
-    canceler: Option<Canceler>,
-    /// Look-ups that run beside a race.
-    pub(crate) lookups: Vec<Running>,
-}
-
-/// A look-up under way, and the queries that it is for.
-pub(crate) struct Running {
-    pub(crate) lookup: Box<dyn Lookup>,
-    /// Whether it is for the NAT64 prefix and not for the name's addresses.
-    pub(crate) prefix: bool,
-}
-
-impl fmt::Debug for OsWaiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OsWaiter { clock, canceler, lookups } = self;
-        let lookups = &lookups.len();
-        let mut parts = f.debug_struct("OsWaiter");
-        parts.field("clock", clock).field("canceler", canceler).field("lookups", lookups).finish()
-    }
-}
-
-impl OsWaiter {
-    /// A waiter whose clock starts now. `canceler`, where there is one, can end every wait from another thread.
-    #[must_use]
-    pub fn new(canceler: Option<Canceler>) -> Self {
-        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
-    }
-
-    /// What look-ups run in where something else waits for them.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn with_clock(clock: OsClock) -> Self {
-        OsWaiter { clock, canceler: None, lookups: Vec::new() }
-    }
-
-    /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
-    #[must_use]
-    pub fn now(&mut self) -> Instant {
-        self.clock.now()
-    }
-
-    /// Its clock.
-    pub(crate) fn clock(&self) -> OsClock {
-        self.clock
-    }
-
-    /// Has `canceler` end every wait from here on, in place of the one before.
-    pub(crate) fn set_canceler(&mut self, canceler: Option<Canceler>) {
-        self.canceler = canceler;
-    }
-
-    /// Whether the program can cancel.
-    pub(crate) fn can_be_canceled(&self) -> bool {
-        self.canceler.is_some()
-    }
-
-    /// Whether the program has canceled.
-    #[must_use]
-    pub fn is_canceled(&self) -> bool {
-        self.canceler.as_ref().is_some_and(Canceler::is_canceled)
+    /// Waits until `moment`.
+    pub(crate) fn wait_until(self, moment: Instant) {
+        pause(moment.since(self.now()));
     }
 }
 
@@ -163,13 +97,7 @@ impl OsWaiter {
         if self.is_canceled() {
             return Wake::Canceled;
         }
-        // Before it is asked when to wake: where it can lend nothing, it learns so here.
-        let mut watch = Watch::default();
-        for running in &self.lookups {
-            running.lookup.watch(&mut watch);
-        }
-        let wakes = self.lookups.iter().filter_map(|running| running.lookup.wake_at());
-        let until = wakes.chain(until).min();
+        let (watch, until) = self.watch_lookups(until);
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
         let mut longest = left.min(LONGEST_WAIT);
         let mut fds = Vec::with_capacity(sockets.len() + 1);
@@ -227,39 +155,6 @@ const BLIND_PAUSE: Duration = Duration::from_millis(1);
 #[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
-}
-
-/// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all of them.
-///
-/// For foreign embedded-nal stacks ([`connie_core::Foreign`]) on an operating system.
-#[derive(Debug)]
-pub struct SleepWaiter {
-    clock: OsClock,
-    step: Duration,
-}
-
-impl SleepWaiter {
-    /// A waiter that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
-    /// one more delay.
-    #[must_use]
-    pub fn new(step: Duration) -> Self {
-        SleepWaiter { clock: OsClock::start(), step }
-    }
-}
-
-impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
-    fn now(&mut self) -> Instant {
-        self.clock.now()
-    }
-
-    fn wait(&mut self, _: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake {
-        let left = until.map_or(self.step, |until| until.since(self.clock.now()));
-        pause(left.min(self.step));
-        for watched in sockets {
-            watched.ready = true;
-        }
-        Wake::Look
-    }
 }
 
 /// `duration` as `poll` takes it.

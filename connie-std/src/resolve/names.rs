@@ -13,7 +13,7 @@ use crate::connect::{MAX_DESTINATIONS, Options};
 use crate::error::ConnectErrorKind;
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
-use crate::wait::{OsWaiter, Running};
+use crate::waiter::{OsWaiter, Running};
 
 /// The resolution of one target, of which the look-ups run in the [`OsWaiter`].
 pub(crate) struct Names {

@@ -16,7 +16,8 @@ use crate::budget::{Holder, Share};
 use crate::os_error::OsError;
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
-use crate::wait::{OsWaiter, Pollable, Sought};
+use crate::wait::{Pollable, Sought};
+use crate::waiter::OsWaiter;
 
 /// The most failures that are kept in words.
 const NOTES_AT_MOST: usize = crate::MAX_DESTINATIONS;

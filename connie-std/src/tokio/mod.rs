@@ -53,22 +53,17 @@ mod race;
 mod stack;
 mod watches;
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use connie_core::Timeline;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use self::race::Race;
-use crate::budget::Share;
 use crate::connect::failed;
 use crate::contest::Outcome;
-use crate::{ConnectError, ConnectErrorKind, Options, Report, Target};
+use crate::{ConnectError, ConnectErrorKind, Options, Target};
 
 /// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
 /// literal address.
@@ -132,69 +127,8 @@ pub async fn connect_with<'a>(
     }
 }
 
-/// A connection that won its race. Derefs to tokio's stream, and reads and writes as that does.
-pub struct Connected {
-    stream: TcpStream,
-    destination: SocketAddr,
-    report: Report,
-    /// Its place in a budget.
-    _share: Option<Share>,
-}
-
-impl Connected {
-    /// Where it leads.
-    #[must_use]
-    pub fn destination(&self) -> SocketAddr {
-        self.destination
-    }
-
-    /// What the race did.
-    #[must_use]
-    pub fn timeline(&self) -> Timeline<'_> {
-        self.report.timeline()
-    }
-
-    /// The stream alone. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
-    #[must_use]
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
-    }
-
-    /// The stream and what the race did.
-    #[must_use]
-    pub fn into_parts(self) -> (TcpStream, Report) {
-        (self.stream, self.report)
-    }
-
-    #[cfg(feature = "hyper")]
-    pub(crate) fn report(&self) -> &Report {
-        &self.report
-    }
-}
-
-impl fmt::Debug for Connected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Connected { stream, destination, .. } = self;
-        f.debug_struct("Connected")
-            .field("stream", stream)
-            .field("destination", destination)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Deref for Connected {
-    type Target = TcpStream;
-
-    fn deref(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-impl DerefMut for Connected {
-    fn deref_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-}
+/// A connection that won its race: [`connie_std::Connected`](crate::Connected) over tokio's stream.
+pub type Connected = crate::Connected<TcpStream>;
 
 impl AsyncRead for Connected {
     fn poll_read(

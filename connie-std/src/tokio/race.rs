@@ -17,7 +17,8 @@ use crate::contest::{Contest, Outcome};
 use crate::error::ConnectErrorKind;
 use crate::socket::OsStack;
 use crate::target::Target;
-use crate::wait::{OsClock, OsWaiter};
+use crate::wait::OsClock;
+use crate::waiter::OsWaiter;
 
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);

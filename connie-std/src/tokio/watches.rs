@@ -11,7 +11,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 #[cfg(unix)]
 use crate::resolve::Readiness;
 use crate::resolve::Watch;
-use crate::wait::Running;
+use crate::waiter::Running;
 
 /// How often to look at what cannot be waited for.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);

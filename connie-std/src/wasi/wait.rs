@@ -1,20 +1,15 @@
-//! The runtime's clock, and ways to wait for its sockets.
+//! The runtime's clock, and how its sockets are waited for.
 
-use std::fmt;
-use std::time::Duration;
-
-use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, Waiter, Wake, Watched};
 use connie_wasi::{PollSet, WasiClock};
 
-use crate::cancel::Canceler;
-use crate::resolve::{Lookup, Watch};
 use crate::socket::{OsSocket, OsStack};
+use crate::waiter::OsWaiter;
 
 /// The runtime's monotonic clock, counted from its creation.
 #[derive(Clone, Copy, Debug)]
 pub struct OsClock {
-    std: std::time::Instant,
+    pub(crate) std: std::time::Instant,
     /// The same, started a moment later, so that it is never early.
     wasi: WasiClock,
 }
@@ -33,71 +28,9 @@ impl OsClock {
         self.wasi.now()
     }
 
-    /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
-    #[must_use]
-    pub fn to_std(&self, moment: Instant) -> std::time::Instant {
-        // Years beyond any clock are a century.
-        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
-        self.std.checked_add(since_start).unwrap_or(self.std)
-    }
-}
-
-/// Waits for the runtime's sockets: one `poll` over all of them.
-pub struct OsWaiter {
-    pub(crate) clock: OsClock,
-    canceler: Option<Canceler>,
-    /// Look-ups that run beside a race.
-    pub(crate) lookups: Vec<Running>,
-}
-
-/// A look-up under way, and the queries that it is for.
-pub(crate) struct Running {
-    pub(crate) lookup: Box<dyn Lookup>,
-    /// Whether it is for the NAT64 prefix and not for the name's addresses.
-    pub(crate) prefix: bool,
-}
-
-impl fmt::Debug for OsWaiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OsWaiter { clock, canceler, lookups } = self;
-        let lookups = &lookups.len();
-        let mut parts = f.debug_struct("OsWaiter");
-        parts.field("clock", clock).field("canceler", canceler).field("lookups", lookups).finish()
-    }
-}
-
-impl OsWaiter {
-    /// A waiter whose clock starts now. `canceler`, where there is one, ends the next wait.
-    #[must_use]
-    pub fn new(canceler: Option<Canceler>) -> Self {
-        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
-    }
-
-    /// From now on this one can end the waits.
-    pub(crate) fn set_canceler(&mut self, canceler: Option<Canceler>) {
-        self.canceler = canceler;
-    }
-
-    /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
-    #[must_use]
-    pub fn now(&mut self) -> Instant {
-        self.clock.now()
-    }
-
-    /// Its clock.
-    pub(crate) fn clock(&self) -> OsClock {
-        self.clock
-    }
-
-    /// Whether the program can cancel.
-    pub(crate) fn can_be_canceled(&self) -> bool {
-        self.canceler.is_some()
-    }
-
-    /// Whether the program has canceled.
-    #[must_use]
-    pub fn is_canceled(&self) -> bool {
-        self.canceler.as_ref().is_some_and(Canceler::is_canceled)
+    /// Waits until `moment`.
+    pub(crate) fn wait_until(self, moment: Instant) {
+        PollSet::default().wait(self.wasi, Some(moment));
     }
 }
 
@@ -115,12 +48,7 @@ impl Waiter<OsStack> for OsWaiter {
         if self.is_canceled() {
             return Wake::Canceled;
         }
-        let mut watch = Watch::default();
-        for running in &self.lookups {
-            running.lookup.watch(&mut watch);
-        }
-        let wakes = self.lookups.iter().filter_map(|running| running.lookup.wake_at());
-        let until = wakes.chain(until).min();
+        let (watch, until) = self.watch_lookups(until);
         let mut set = PollSet::default();
         for pollable in watch.entries {
             set.watch(pollable);
@@ -135,39 +63,5 @@ impl Waiter<OsStack> for OsWaiter {
             watched.ready |= number.is_some_and(|number| ready.contains(&number));
         }
         if self.is_canceled() { Wake::Canceled } else { Wake::Look }
-    }
-}
-
-/// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all of them.
-///
-/// For foreign embedded-nal stacks ([`connie_core::Foreign`]).
-#[derive(Debug)]
-pub struct SleepWaiter {
-    clock: OsClock,
-    step: Duration,
-}
-
-impl SleepWaiter {
-    /// A waiter that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
-    /// one more delay.
-    #[must_use]
-    pub fn new(step: Duration) -> Self {
-        SleepWaiter { clock: OsClock::start(), step }
-    }
-}
-
-impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
-    fn now(&mut self) -> Instant {
-        self.clock.now()
-    }
-
-    fn wait(&mut self, _: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake {
-        let step = self.clock.now() + self.step;
-        let until = until.map_or(step, |until| until.min(step));
-        PollSet::default().wait(self.clock.wasi, Some(until));
-        for watched in sockets {
-            watched.ready = true;
-        }
-        Wake::Look
     }
 }
