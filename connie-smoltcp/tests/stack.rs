@@ -88,6 +88,17 @@ fn receive(stack: &mut Client<'_>, socket: &mut TcpSocket) -> nb::Result<usize, 
     TcpClientStack::receive(stack, socket, &mut [0; 1024])
 }
 
+/// Lets time pass, a millisecond at a time and without a poll of the stack, until `done`. Answers how long that took.
+#[track_caller]
+fn time_until(world: &World, mut done: impl FnMut() -> bool) -> Duration {
+    let start = world.now();
+    while !done() {
+        world.idle_until(Some(world.now() + ms(1)));
+        assert!(world.now() < start + ms(100));
+    }
+    world.now().since(start)
+}
+
 fn close(stack: &mut Client<'_>, socket: TcpSocket) {
     TcpClientStack::close(stack, socket).expect("closed");
 }
@@ -529,13 +540,8 @@ fn what_finds_no_room_has_to_wait_until_the_peer_has_taken_some() {
         let mut socket = connected(&world, stack, remote);
         assert_eq!(send(stack, &mut socket, &[b'x'; 600]), Ok(512), "as much as the buffer holds");
         assert_eq!(send(stack, &mut socket, b"x"), Err(nb::Error::WouldBlock));
-        let sent = world.now();
         // The call itself takes in what has come.
-        while send(stack, &mut socket, b"x") != Ok(1) {
-            world.idle_until(Some(world.now() + ms(1)));
-            assert!(world.now() < sent + ms(100));
-        }
-        assert_eq!(world.now(), sent + ACKNOWLEDGED);
+        assert_eq!(time_until(&world, || send(stack, &mut socket, b"x") == Ok(1)), ACKNOWLEDGED);
     });
 }
 
@@ -547,12 +553,8 @@ fn what_has_come_is_received_without_a_poll() {
         let mut socket = connected(&world, stack, remote);
         assert_eq!(send(stack, &mut socket, b"GET / HTTP/1.1\r\n\r\n"), Ok(18));
         stack.poll();
-        let sent = world.now();
-        while receive(stack, &mut socket) == Err(nb::Error::WouldBlock) {
-            world.idle_until(Some(world.now() + ms(1)));
-            assert!(world.now() < sent + ms(100));
-        }
-        assert_eq!(world.now(), sent + ROUND_TRIP);
+        let come = || receive(stack, &mut socket) != Err(nb::Error::WouldBlock);
+        assert_eq!(time_until(&world, come), ROUND_TRIP);
     });
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::{Config, Failure, Family, Instant, Outcome};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
-use connie_std::tokio::{connect, connect_with};
+use connie_std::tokio::{Connected, connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
 use connie_tests::clock::poll_until;
 use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port};
@@ -39,6 +39,15 @@ async fn meanwhile() {
     for _ in 0..10 {
         yield_now().await;
     }
+}
+
+/// A budget of one socket, options that take from it, and the connection to `server` that has it.
+async fn one_socket_taken(server: SocketAddr) -> (SocketBudget, Options, Connected) {
+    let budget = SocketBudget::new(1);
+    let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+    let held = connect_with(server, &options).await.unwrap();
+    assert_eq!(budget.free(), 0, "the winner keeps its place");
+    (budget, options, held)
 }
 
 #[test]
@@ -327,10 +336,7 @@ fn who_waits_for_a_socket_does_not_block_the_thread() {
     let server = Live::silent(any_port(4));
     let address = server.address();
     run(move || async move {
-        let budget = SocketBudget::new(1);
-        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
-        let first = connect_with(address, &options).await.unwrap();
-        assert_eq!(budget.free(), 0, "the winner keeps its place");
+        let (budget, options, first) = one_socket_taken(address).await;
         let second = tokio::spawn(async move { connect_with(address, &options).await });
         meanwhile().await;
         assert!(!second.is_finished());
@@ -348,17 +354,14 @@ fn a_deadline_and_a_canceler_end_the_wait_for_a_socket() {
     let server = Live::silent(any_port(4));
     let address = server.address();
     run(move || async move {
-        let budget = SocketBudget::new(1);
-        let options = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
-        let held =
-            connect_with(address, &Options { budget: Some(budget.clone()), ..within(LIMIT) }).await.unwrap();
-        let error = failed(connect_with(address, &options).await);
+        let (budget, options, held) = one_socket_taken(address).await;
+        let short = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
+        let error = failed(connect_with(address, &short).await);
         assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
         assert_eq!(error.timeline().unwrap().attempts().count(), 0, "no socket, no attempt");
 
         let canceler = Canceler::new().unwrap();
-        let options =
-            Options { canceler: Some(canceler.clone()), budget: Some(budget.clone()), ..within(LIMIT) };
+        let options = Options { canceler: Some(canceler.clone()), ..options };
         let race = tokio::spawn(async move { connect_with(address, &options).await });
         meanwhile().await;
         canceler.cancel();
@@ -374,9 +377,7 @@ fn who_waits_longest_for_a_socket_is_next() {
     let server = Live::silent(any_port(4));
     let address = server.address();
     let order = run(move || async move {
-        let budget = SocketBudget::new(1);
-        let options = Options { budget: Some(budget), ..within(LIMIT) };
-        let held = connect_with(address, &options).await.unwrap();
+        let (_, options, held) = one_socket_taken(address).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut races = Vec::new();
         for number in 0..CROWD {
@@ -406,9 +407,7 @@ fn who_is_called_and_has_gone_passes_the_turn_on() {
     let server = Live::silent(any_port(4));
     let address = server.address();
     run(move || async move {
-        let budget = SocketBudget::new(1);
-        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
-        let held = connect_with(address, &options).await.unwrap();
+        let (budget, options, held) = one_socket_taken(address).await;
         let race = |options: Options| async move { connect_with(address, &options).await.map(drop) };
         let first = tokio::spawn(race(options.clone()));
         meanwhile().await;
@@ -427,9 +426,7 @@ fn a_blocking_race_and_a_task_stand_in_the_same_line() {
     let server = Live::silent(any_port(4));
     let address = server.address();
     run(move || async move {
-        let budget = SocketBudget::new(1);
-        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
-        let held = connect_with(address, &options).await.unwrap();
+        let (budget, options, held) = one_socket_taken(address).await;
         let blocking = options.clone();
         let thread = std::thread::spawn(move || connie_std::connect(address, &blocking).map(|_| ()));
         let task = tokio::spawn(async move { connect_with(address, &options).await.map(|_| ()) });
