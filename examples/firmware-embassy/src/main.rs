@@ -1,5 +1,5 @@
 //! Firmware on embassy that fetches a page with reqwless, an HTTP client that knows nothing of connie: it is given a
-//! [`Racing`](connie_async::Racing) in the place of a stack, and so gets the address of the host that answers first.
+//! `connie_async::Racing` in the place of a stack, and so gets the address of the host that answers first.
 //!
 //! The page goes to standard output. How much of the stack was used goes to standard error.
 
