@@ -178,11 +178,11 @@ miri() {
         return 0
     fi
     step "the core's unit tests under Miri" env CARGO_TARGET_DIR=target/miri \
-        timeout 600 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
+        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
     # Futures that are polled in place and dropped in the middle, over a fake stack. Without Miri's rules for aliases, which (nightly of
     # May 2026) object to any array of futures that hold references into themselves, whoever polls it.
     step "connie-async's tests in virtual time under Miri" env CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-stacked-borrows \
-        timeout 600 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
+        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
 }
 
 # A test program that hangs is ended and has failed, so that the others are still heard.
