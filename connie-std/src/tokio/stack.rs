@@ -167,3 +167,28 @@ impl RaceStack for TokioStack {
         drop(socket);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use connie_tests::servers::closed_port;
+
+    use super::*;
+
+    /// What an ICMP error looks like while the kernel is still at it: the socket is ready, has no error, and is not connected. Here its
+    /// error has been taken away.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {
+        let port = closed_port(IpAddr::from(Ipv4Addr::LOCALHOST));
+        let stack = TokioStack::new(OsStack::default());
+        let Begun::Connecting(fd) = stack.os.begin(port.address()).expect("a socket") else {
+            panic!("connected")
+        };
+        let stream = TcpStream::from_std(fd.into()).expect("a runtime");
+        stream.writable().await.expect("an event");
+        let _ = stream.take_error();
+        let ended = stack.conclude(stream);
+        assert!(matches!(ended, Ok(State::Connecting(_))), "it has won");
+    }
+}
