@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Arg, CommandFactory, FromArgMatches};
 
 use crate::args::Cli;
 use crate::error::Error;
@@ -25,16 +25,19 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
 }
 
 /// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
-/// number that is wrong, and not an option `-1`.
+/// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that are lists.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
-        subcommand.mut_args(|argument| {
-            // A flag with a place in the order (-O) is a list of values that takes none.
-            let values = argument.get_num_args().is_none_or(|count| count.takes_values());
-            let option = !argument.is_positional() && argument.get_action().takes_values() && values;
+        subcommand.args_override_self(true).mut_args(|argument| {
+            let option = !argument.is_positional() && takes_values(&argument);
             if option { argument.allow_hyphen_values(true) } else { argument }
         })
     })
+}
+
+/// A flag with a place in the order (-O) is a list of values that takes none.
+fn takes_values(argument: &Arg) -> bool {
+    argument.get_action().takes_values() && argument.get_num_args().is_none_or(|count| count.takes_values())
 }
 
 /// clap's words in one line, without the usage, which `--help` has in full.
@@ -105,6 +108,38 @@ mod tests {
         refuses("get h -m -s", &format!("invalid value '-s' for '--max-time <SECONDS>': {seconds}"));
         let words = "connie get -d -x -o -y -u -:z h".split(' ').map(OsString::from).collect::<Vec<_>>();
         assert!(parse(&words).is_ok());
+    }
+
+    /// Every option of every command, each with the first value of these that it takes.
+    #[test]
+    fn of_an_option_given_twice_the_last_counts() {
+        const VALUES: [&str; 7] =
+            ["12", "h:80:192.0.2.1", "192.0.2.1", "staggered", "tls", "connect", "connie"];
+        let mut options = 0;
+        for subcommand in command().get_subcommands() {
+            let name = subcommand.get_name();
+            let parse = |words: &[&str]| command().try_get_matches_from([&["connie", name], words].concat());
+            let target = if name == "demo" { &[][..] } else { &["h:1"] };
+            for argument in subcommand.get_arguments().filter(|argument| !argument.is_positional()) {
+                let Some(long) = argument.get_long().filter(|long| *long != "help") else { continue };
+                let (flag, id) = (format!("--{long}"), argument.get_id().as_str());
+                let flag = flag.as_str();
+                let takes = |value: &&&str| parse(&[&[flag, **value], target].concat()).is_ok();
+                let words = match takes_values(argument) {
+                    true => vec![flag, VALUES.iter().find(takes).expect("one of the values fits")],
+                    false => vec![flag],
+                };
+                let target = if long == "sim" { &[][..] } else { target };
+                let matches = parse(&[&words, &words, target].concat());
+                let matches = matches.unwrap_or_else(|error| panic!("{name} {flag}: {error}"));
+                let matches = matches.subcommand_matches(name).expect("that command");
+                let appends = matches!(argument.get_action(), clap::ArgAction::Append);
+                let values = matches.get_raw(id).expect("it was given").len();
+                assert_eq!(values, if appends { 2 } else { 1 }, "{name} {flag}");
+                options += 1;
+            }
+        }
+        assert!(options > 60, "{options}");
     }
 
     #[test]

@@ -293,6 +293,25 @@ fn files(table: &mut Table) {
         "/",
         &["-u", "me:secret", "-A", "me", "-e", "http://r/", "-r", "0-4", "-H", "X-One: 1", "-d", "x"],
     );
+    table.site(
+        "options given twice",
+        seen,
+        "/",
+        &["-s", "-s", "-L", "-L", "-A", "a", "-A", "b", "-e", "http://a/", "-e", "http://b/", "-u", "a:b"],
+    );
+    table.site(
+        "lists and single values",
+        seen,
+        "/",
+        &["-A", "me", "-H", "X-One: 1", "-H", "X-Two: 2", "-r", "0-9", "-r", "0-1"],
+    );
+    table.site("methods given twice", echo, "/", &["-X", "PUT", "-X", "PATCH", "-d", "a", "-d", "b"]);
+    table.site(
+        "formats given twice",
+        echo,
+        "/",
+        &["-w", "a", "-w", "b%{http_code}", "-m", "0.001", "-m", "9"],
+    );
     table.site("headers left out", seen, "/", &["-A", "", "-H", "X-One;", "-d", "x", "-H", "Content-Type:"]);
 }
 
