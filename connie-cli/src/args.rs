@@ -118,7 +118,7 @@ pub struct Racing {
     #[cfg(feature = "dns")]
     #[arg(skip)]
     dns: OnceCell<Dns>,
-    /// Give the race up after SECONDS [default: 300]
+    /// Give up after SECONDS without a connection, its tunnel and TLS included [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
     /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
@@ -171,7 +171,6 @@ impl Racing {
             PacingName::Staggered => Config::staggered(),
             PacingName::OneByOne => Config::one_by_one(),
         };
-        let connect_timeout = self.connect_timeout.map_or(Some(Self::CONNECT_TIMEOUT), Limit::get);
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
         let race = Config {
             families: match (self.ipv4, self.ipv6) {
@@ -181,7 +180,7 @@ impl Racing {
             },
             max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, usize::from),
             patience: patience.unwrap_or(preset.patience),
-            deadline: connect_timeout.into_iter().chain(max_time).min(),
+            deadline: self.connect_time(max_time),
             ..preset
         };
         Options {
@@ -191,6 +190,12 @@ impl Racing {
             overrides: self.resolve.clone(),
             ..defaults
         }
+    }
+
+    /// How long a connection may take to come about, of which `max_time` is left for everything.
+    pub fn connect_time(&self, max_time: Option<Duration>) -> Option<Duration> {
+        let connect_timeout = self.connect_timeout.map_or(Some(Self::CONNECT_TIMEOUT), Limit::get);
+        connect_timeout.into_iter().chain(max_time).min()
     }
 
     /// Where addresses come from, with the records of HTTPS servers asked for as `records` says.

@@ -36,6 +36,9 @@ pub mod code {
     pub const REWIND: u8 = 65;
 }
 
+/// What to do where a connection did not come about in the time allowed.
+pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
+
 /// Why the program ends without success.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
@@ -103,6 +106,14 @@ impl Error {
         }
         if let Some(line) = self.lines.first_mut() {
             *line = format!("no way to the proxy {proxy}: {line}");
+        }
+        self
+    }
+
+    /// The same failure, of a server that a tunnel through the proxy leads to.
+    pub fn through_proxy(mut self, proxy: &Proxy) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("through the proxy {proxy}: {line}");
         }
         self
     }
@@ -193,10 +204,7 @@ impl From<&ConnectError> for Error {
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
-                AttemptError::TimedOut => (
-                    code::TIMED_OUT,
-                    format!("{error}; allow it more time with --connect-timeout or --max-time"),
-                ),
+                AttemptError::TimedOut => (code::TIMED_OUT, format!("{error}; {MORE_TIME}")),
                 _ => (code::TLS, format!("{error}; check that the port is the one of an https server")),
             },
             _ => (code::CONNECT, error.to_string()),
@@ -226,9 +234,7 @@ fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) 
     let mut all = |error| errors.clone().len() > 0 && errors.all(|other| other == Some(error));
     match failure {
         Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
-        Failure::DeadlineExceeded => {
-            (code::TIMED_OUT, "allow it more time with --connect-timeout or --max-time")
-        }
+        Failure::DeadlineExceeded => (code::TIMED_OUT, MORE_TIME),
         Failure::AllAttemptsFailed if all(AttemptError::Refused) => {
             (code::CONNECT, "check that a server listens on that port")
         }

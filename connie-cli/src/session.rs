@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_core::{Failure, Instant};
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
 use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 #[cfg(feature = "tls")]
 use connie_std::{Options, TlsConnector, TlsSocket, TlsStack};
-use connie_std::{OsSocket, OsStack, OsWaiter};
+use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
 
 use crate::args::Get;
 #[cfg(feature = "tls")]
 use crate::connect::run;
 use crate::connect::{Raced, connect};
-use crate::error::{Error, code};
+use crate::error::{Error, MORE_TIME, code};
 use crate::exchange::Exchange;
 use crate::request::{Via, credentials};
 use crate::terminal;
@@ -139,6 +140,9 @@ impl<'a> Session<'a> {
     pub fn open(&mut self, route: &Route, size: usize, left: Option<Duration>) -> Result<Kept, Error> {
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
         let room = 2 * HEAD_ROOM + size;
+        // One limit for all that comes before the first request: the look-up, the race, the tunnel and TLS within it.
+        let limit = Limit { clock: OsClock::start(), all: self.args.race.connect_time(left) };
+        let left = limit.left();
         let connection = match (&route.proxy, &route.server) {
             (Some(proxy), server) => {
                 let socket =
@@ -146,7 +150,7 @@ impl<'a> Session<'a> {
                 let connection = plain(socket, Host::http(&proxy.host, proxy.port), room)?;
                 match server {
                     None => Box::new(connection) as Box<dyn Exchange>,
-                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, room, left)?,
+                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, room, &limit)?,
                 }
             }
             (None, Some((host, port))) if route.scheme == Scheme::Http => {
@@ -168,7 +172,7 @@ impl<'a> Session<'a> {
         scheme: Scheme,
         (host, port): &(String, u16),
         room: usize,
-        left: Option<Duration>,
+        limit: &Limit,
     ) -> Result<Box<dyn Exchange>, Error> {
         let to = match scheme {
             Scheme::Http => Host::http(host, *port),
@@ -180,8 +184,8 @@ impl<'a> Session<'a> {
         let agent = Some(agent).filter(|agent| !agent.is_empty()).map(|agent| ("User-Agent", agent));
         let headers: Vec<(&str, &str)> = [login, agent].into_iter().flatten().collect();
         connection.set_tunnel(to, &headers)?;
-        connection.limit(left, None);
-        connection.connect().map_err(|error| tunnel_error(error, proxy))?;
+        connection.limit(limit.left(), None);
+        connection.connect().map_err(|error| tunnel_error(error, proxy, host, *port))?;
         if self.args.verbose {
             say(&format!("tunnel through {proxy} to {host} port {port}"));
         }
@@ -189,7 +193,8 @@ impl<'a> Session<'a> {
             Scheme::Http => Ok(Box::new(connection)),
             Scheme::Https => {
                 let (socket, _) = connection.take_socket().ok_or(HttpError::NotConnected)?;
-                self.secure_over(socket, host, *port, room, left)
+                let secured = self.secure_over(socket, host, *port, room, limit.left());
+                secured.map_err(|error| error.through_proxy(proxy))
             }
         }
     }
@@ -304,13 +309,47 @@ fn no_tls() -> Error {
     Error::new(code::UNSUPPORTED_SCHEME, line)
 }
 
-fn tunnel_error(error: HttpError, proxy: &Proxy) -> Error {
-    let HttpError::TunnelRefused { status } = error else { return Error::from(error) };
-    let advice = match status {
-        407 => "log in to it with -U USER:PASSWORD",
-        _ => "it may not lead there: ask another with -x, or none with --noproxy",
+/// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's answer.
+fn tunnel_error(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Error {
+    let line = match error {
+        HttpError::TunnelRefused { status } => {
+            let advice = match status {
+                407 => "log in to it with -U USER:PASSWORD",
+                _ => "it may not lead there: ask another with -x, or none with --noproxy",
+            };
+            format!("the proxy {proxy} answered {status} to CONNECT; {advice}")
+        }
+        HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => {
+            let line = format!(
+                "the proxy {proxy} opened no tunnel to {host} port {port} in the time allowed; {MORE_TIME}"
+            );
+            return Error::new(code::TIMED_OUT, line);
+        }
+        HttpError::EmptyReply => format!(
+            "the proxy {proxy} closed the connection without an answer to CONNECT; \
+             it may not lead there: ask another with -x, or none with --noproxy"
+        ),
+        error if error.is_usage() || matches!(error, HttpError::Connect(_)) => return Error::from(error),
+        error if error.curl_code() == code::WEIRD_REPLY => {
+            format!(
+                "no tunnel through the proxy {proxy}: {error}; check that the port is the one of an http proxy"
+            )
+        }
+        error => format!("no tunnel through the proxy {proxy}: {error}; try again"),
     };
-    Error::new(code::RECEIVE, format!("the proxy {proxy} answered {status} to CONNECT; {advice}"))
+    Error::new(code::RECEIVE, line)
+}
+
+/// The time for a connection to come about.
+struct Limit {
+    clock: OsClock,
+    all: Option<Duration>,
+}
+
+impl Limit {
+    fn left(&self) -> Option<Duration> {
+        self.all.map(|all| all.saturating_sub(self.clock.now().since(Instant::ZERO)))
+    }
 }
 
 /// Shows a line on stderr, as `-v` does.

@@ -192,6 +192,23 @@ fn lines(table: &mut Table) {
         let proxy = Site::start(|_| Reply::status("403 Forbidden", "", "no"));
         run(&["-p", "-x", &proxy.address().to_string(), "http://127.0.0.4:81/"]);
     });
+    for (what, answer) in [
+        ("a proxy that is mute", ""),
+        ("a proxy that is slow", "HTTP/1.1 200 OK\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxx"),
+        ("a proxy that hangs up", ""),
+        ("a proxy that hangs up within its head", "HTTP/1.1 200"),
+        ("a proxy that is none", "SSH-2.0-OpenSSH\r\n\r\n"),
+        ("a tunnel that ends", "HTTP/1.1 200 OK\r\n\r\n"),
+    ] {
+        table.row(what, |run| {
+            let proxy = match what {
+                "a proxy that is mute" => Server::answering("127.0.0.4:0", answer, End::Wait),
+                "a proxy that is slow" => Server::dripping("127.0.0.4:0", answer, 1),
+                _ => Server::answering("127.0.0.4:0", answer, End::Close),
+            };
+            run(&["--connect-timeout", "1", "-x", &proxy.url(""), "https://name.test/"]);
+        });
+    }
     table.row("two URLs, the first fails", |run| {
         let site = Site::start(|_| Reply::ok("page"));
         run(&["http://127.0.0.1:1/", &site.url("/")]);

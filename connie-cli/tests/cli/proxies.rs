@@ -1,6 +1,12 @@
 //! Proxies: who is asked for what, as the options and the environment say.
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use connie_tests::servers::TlsServer;
 
 use crate::site::{Reply, Site};
 use crate::support::{Ran, connie, program, run};
@@ -146,5 +152,117 @@ fn verbose_shows_no_passwords() {
     ran.exits(0).says("> Proxy-Authorization: Basic (not shown)").says("> Authorization: Basic (not shown)");
     for secret in ["userpass", "proxypass", "bWU6"] {
         assert!(!ran.stderr.contains(secret), "{secret}: {}", ran.stderr);
+    }
+}
+
+/// A proxy that reads the head of each request, and goes on as told. The number of the connection comes first.
+fn proxy_that(behave: impl Fn(usize, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> TlsServer {
+    let count = AtomicUsize::new(0);
+    TlsServer::raw(move |mut stream| {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut piece = [0; 1024];
+            match stream.read(&mut piece)? {
+                0 => return Ok(()),
+                count => head.extend_from_slice(&piece[..count]),
+            }
+        }
+        behave(count.fetch_add(1, Ordering::SeqCst), &mut stream)
+    })
+}
+
+/// Says nothing more until the client is gone.
+fn silence(stream: &mut TcpStream) -> io::Result<()> {
+    io::copy(stream, &mut io::sink()).map(drop)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a slow proxy is slow in real time")]
+fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// How long a run took that asks `proxy` for a tunnel, and ended with 28 and a line that names the proxy.
+#[track_caller]
+fn times_out(proxy: &TlsServer, options: &[&str]) -> Duration {
+    let address = proxy.address().to_string();
+    let tunnel = ["get", "https://name.test/", "-x", &address, "--json", "-o", "/dev/null"];
+    let ran = connie(tunnel.iter().chain(options));
+    ran.exits(28).says_lines(1).says(&format!("the proxy http://{address}")).says("--connect-timeout");
+    Duration::from_micros(ran.json()["elapsed_us"].as_u64().unwrap())
+}
+
+#[test]
+fn the_connect_timeout_holds_for_the_way_through_a_proxy() {
+    let limit = |elapsed: Duration| {
+        assert!(elapsed >= Duration::from_secs(1) && elapsed < Duration::from_secs(8), "{elapsed:?}");
+    };
+    let mute = proxy_that(|_, stream| silence(stream));
+    limit(times_out(&mute, &["--connect-timeout", "1"]));
+    limit(times_out(&mute, &["--max-time", "1"]));
+    // An octet every third of a second, for half a minute: no silence is long.
+    let trickling = proxy_that(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
+        for _ in 0..90 {
+            stream.write_all(b"x")?;
+            pause(300);
+        }
+        Ok(())
+    });
+    limit(times_out(&trickling, &["--connect-timeout", "1"]));
+    limit(times_out(&trickling, &["--max-time", "1"]));
+    let tls = proxy_that(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        silence(stream)
+    });
+    limit(times_out(&tls, &["--connect-timeout", "1"]));
+    // The tunnel for the first URL is refused; the one for the second is another connection.
+    let second = proxy_that(|number, stream| match number {
+        0 => stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"),
+        _ => silence(stream),
+    });
+    let address = second.address().to_string();
+    let urls = ["get", "https://a.test/", "https://b.test/", "-x", &address, "--connect-timeout", "1"];
+    connie(urls).exits(28).says("answered 403").says("b.test port 443 in the time allowed");
+}
+
+#[test]
+fn all_of_a_connection_has_one_limit() {
+    // The tunnel takes two seconds of three. TLS within it has one left, and not three.
+    let slow = proxy_that(|_, stream| {
+        pause(2_000);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        silence(stream)
+    });
+    let elapsed = times_out(&slow, &["--connect-timeout", "3"]);
+    assert!(elapsed >= Duration::from_secs(3) && elapsed < Duration::from_millis(4_900), "{elapsed:?}");
+}
+
+#[test]
+fn a_tunnel_that_is_there_has_no_more_limit() {
+    let server = Site::start(|_| {
+        pause(1_500);
+        Reply::ok("late\n")
+    });
+    let proxy = proxy();
+    let address = proxy.address().to_string();
+    connie(["get", &server.url("/"), "-p", "-x", &address, "--connect-timeout", "1"])
+        .exits(0)
+        .prints("late\n");
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_as_one_is_named() {
+    for (answer, part) in [
+        ("", "closed the connection without an answer to CONNECT; it may not lead there"),
+        ("HTTP/1.1 200", "closed within the answer's head; try again"),
+        (
+            "SSH-2.0-OpenSSH\r\n\r\n",
+            "the answer is not HTTP; check that the port is the one of an http proxy",
+        ),
+    ] {
+        let proxy = proxy_that(move |_, stream| stream.write_all(answer.as_bytes()));
+        let address = proxy.address().to_string();
+        let ran = connie(["get", "https://name.test/", "-x", &address]);
+        ran.exits(56).says_lines(1).says(&format!("the proxy http://{address}")).says(part);
     }
 }
