@@ -39,14 +39,19 @@ impl OsError {
             Some(Errno::CONNREFUSED) => AttemptError::Refused,
             // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of a router's
             // "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there is no source address
-            // for the destination. A local firewall's rule can show as EPERM, below.
+            // for the destination. A local firewall's rule can show as EPERM, below. ENETDOWN speaks of the interface that
+            // this address's route leads over: a system has others, and the next address may go out over one of them. So
+            // nothing that a system says of one address is `StackGone`.
             Some(
                 Errno::NETUNREACH
+                | Errno::NETDOWN
                 | Errno::HOSTUNREACH
                 | Errno::HOSTDOWN
                 | Errno::ACCESS
                 | Errno::ADDRNOTAVAIL
-                | Errno::AFNOSUPPORT,
+                | Errno::AFNOSUPPORT
+                | Errno::PFNOSUPPORT
+                | Errno::PROTONOSUPPORT,
             ) => AttemptError::Unreachable,
             Some(Errno::TIMEDOUT) => AttemptError::TimedOut,
             Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptError::Reset,
@@ -55,7 +60,9 @@ impl OsError {
             Some(Errno::NFILE | Errno::NOMEM) => AttemptError::OutOfSockets,
             #[cfg(unix)]
             Some(Errno::PERM) => AttemptError::Unreachable,
-            Some(Errno::NETDOWN) => AttemptError::StackGone,
+            // What Linux makes of a router's "source host isolated".
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Some(Errno::NONET) => AttemptError::Unreachable,
             _ => other,
         }
     }
@@ -121,4 +128,36 @@ pub(crate) fn kind_of(code: u8) -> io::ErrorKind {
 fn os_error(code: u8) -> io::Error {
     // Windows counts its socket errors from 10000.
     io::Error::from_raw_os_error(i32::from(code) + if cfg!(windows) { 10_000 } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever a call on one socket says, it says it of that socket and its address: an operating system is never gone.
+    #[test]
+    fn no_error_of_one_address_ends_the_race() {
+        for code in 0..=20_000 {
+            let error = OsError::from(io::Error::from_raw_os_error(code)).attempt_error();
+            assert_ne!(error, AttemptError::StackGone, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_of_a_route_or_a_family_is_unreachable() {
+        let errors = [
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::ACCESS,
+            Errno::ADDRNOTAVAIL,
+            Errno::AFNOSUPPORT,
+            Errno::PFNOSUPPORT,
+            Errno::PROTONOSUPPORT,
+        ];
+        for errno in errors {
+            assert_eq!(OsError::from(errno).attempt_error(), AttemptError::Unreachable, "{errno:?}");
+        }
+    }
 }

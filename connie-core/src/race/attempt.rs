@@ -30,7 +30,7 @@ impl fmt::Display for AttemptId {
 pub enum AttemptError {
     /// The peer refused the connection: it answered the SYN with a reset.
     Refused,
-    /// There is no way to the destination: no route, no address of the family, or a router said so.
+    /// There is no way to the destination: no route, no address of the family, the interface of its route is down, or a router said so.
     Unreachable,
     /// The stack, or the time allowed for one attempt, gave up waiting for an answer.
     TimedOut,
@@ -41,7 +41,10 @@ pub enum AttemptError {
     /// The race goes on with the sockets that it holds and starts the destination again when one of them is free. With
     /// none in flight the destination has failed.
     OutOfSockets,
-    /// The stack itself is gone (the interface is down): no attempt can succeed, so the race ends.
+    /// The stack itself is gone (its only interface is down, say): no attempt can succeed, so the race ends.
+    ///
+    /// An operating system's `ENETDOWN` is not that. It speaks of the route to one address, where the next may have another, and is
+    /// [`Unreachable`](Self::Unreachable).
     StackGone,
     /// TCP connected, and TLS failed: for a stack whose `connect` ends with the TLS handshake.
     Tls(TlsFailure),
