@@ -162,6 +162,15 @@ mod tests {
         name
     }
 
+    /// `%25` is an escape in URLs alone.
+    #[test]
+    fn a_zone_is_taken_as_it_stands() {
+        for text in ["fe80::251%251", "[fe80::251%251]"] {
+            assert_eq!(address(text, 80), Ok("[fe80::251%251]:80".parse().unwrap()), "{text}");
+        }
+        assert!(address("fe80::1%25no-such", 80).is_err());
+    }
+
     #[test]
     fn the_header_has_each_code_by_its_number() {
         let header = include_str!("../include/connie.h");

@@ -135,7 +135,7 @@ impl Url {
             Some((userinfo, authority)) => (Some(userinfo), authority),
             None => (None, authority),
         };
-        let (host, port) = split_authority(authority).map_err(|error| {
+        let (host, port) = split_authority(authority, Percent::Escapes).map_err(|error| {
             // What is in the place of the port may be half of a password, which is not to be shown.
             let behind = whole.get(authority.len()..).unwrap_or_default();
             if userinfo.is_none() && behind.contains('@') { cut_password() } else { error }
@@ -237,7 +237,7 @@ impl Url {
     }
 }
 
-/// Reads `HOST:PORT`, where the port is not optional.
+/// Reads `HOST:PORT`, where the port is not optional. It is no URL: `%25` stands for itself, so that `[fe80::1%251]:80` is in zone 251.
 ///
 /// # Errors
 ///
@@ -256,7 +256,7 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
     if text.is_empty() || text.starts_with(':') {
         return malformed(format!("{text:?} has no host: give one before the port, such as example.org:80"));
     }
-    match split_authority(text)? {
+    match split_authority(text, Percent::Stands)? {
         (host, Some(port)) => Ok((host, port)),
         (_, None) => {
             let host = text.trim_end_matches(':');
@@ -355,8 +355,17 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| !text.contains(|c: char| c.is_control()))
 }
 
+/// What the percent sign before a zone is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Percent {
+    /// An escape: a URL has `%25` in its place (RFC 6874 section 2).
+    Escapes,
+    /// Itself (RFC 4007 section 11).
+    Stands,
+}
+
 /// Host and port; the port where there is one.
-fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
+fn split_authority(authority: &str, percent: Percent) -> Result<(String, Option<u16>), UrlError> {
     if let Some(rest) = authority.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else {
             return malformed(format!("the IPv6 address in {authority:?} has no closing bracket"));
@@ -366,7 +375,7 @@ fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
             None if after.is_empty() => None,
             None => return malformed(format!("{after:?} after the IPv6 address is not a port")),
         };
-        return Ok((ipv6(address)?, port));
+        return Ok((ipv6(address, percent)?, port));
     }
     match authority.split_once(':') {
         Some((_, rest)) if rest.contains(':') => {
@@ -390,13 +399,15 @@ fn parse_port(text: &str) -> Result<Option<u16>, UrlError> {
     }
 }
 
-/// An IPv6 address as it stands within brackets. The zone may follow `%25`, as RFC 6874 wants it, or a bare `%`, as people write
+/// An IPv6 address as it stands within brackets. In a URL the zone may follow `%25`, as RFC 6874 wants it, or a bare `%`, as people write
 /// it and curl takes it.
-fn ipv6(text: &str) -> Result<String, UrlError> {
+fn ipv6(text: &str, percent: Percent) -> Result<String, UrlError> {
     let (address, zone) = match text.split_once('%') {
         None => (text, None),
         Some((address, zone)) => {
-            (address, Some(zone.strip_prefix("25").filter(|z| !z.is_empty()).unwrap_or(zone)))
+            let escaped =
+                zone.strip_prefix("25").filter(|zone| percent == Percent::Escapes && !zone.is_empty());
+            (address, Some(escaped.unwrap_or(zone)))
         }
     };
     let Ok(parsed) = address.parse::<Ipv6Addr>() else {
@@ -589,6 +600,8 @@ mod tests {
         splits("http://[fe80::1%eth0]/", "fe80::1%eth0", 80, "/");
         splits("http://[fe80::1%2]/", "fe80::1%2", 80, "/");
         splits("http://[fe80::1%25]/", "fe80::1%25", 80, "/");
+        splits("http://[fe80::1%25251]/", "fe80::1%251", 80, "/");
+        splits("http://[fe80::1%251]/", "fe80::1%1", 80, "/");
         refuses("http://[::1/", "closing bracket");
         refuses("http://[::1]8080/", "not a port");
         refuses("http://[::1]a/", "not a port");
@@ -836,6 +849,10 @@ mod tests {
         };
         splits("example.org:443", "example.org", 443);
         splits("[::1]:80", "::1", 80);
+        // `%25` is an escape in URLs alone; a zone may begin with it.
+        splits("[fe80::251%251]:8080", "fe80::251%251", 8080);
+        splits("[fe80::1%25]:80", "fe80::1%25", 80);
+        splits("[fe80::1%25eth0]:80", "fe80::1%25eth0", 80);
         for text in
             ["example.org", "example.org:", "[::1]", "http://h:80", "h:80/", "h:0", "h :80", ":80", "a@h:80"]
         {

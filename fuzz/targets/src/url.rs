@@ -77,18 +77,16 @@ fn can_be_sent(url: &Url) {
 
 #[track_caller]
 fn means_the_same_again(url: &Url) {
-    let host = match (url.host.contains(':'), url.host.split_once('%')) {
-        (true, Some((address, zone))) => format!("[{address}%25{zone}]"),
-        (true, None) => format!("[{}]", url.host),
-        (false, _) => url.host.clone(),
-    };
+    let text = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+    // RFC 6874 section 2: in a URL, and only there, the zone's percent sign is an escape of itself.
+    let host = text.replacen('%', "%25", 1);
     let bare = Url { credentials: None, ..url.clone() };
     let (scheme, port) = (url.scheme.name(), url.port);
     for written in [format!("{scheme}://{host}:{port}{}", url.target), url.to_string()] {
         assert_eq!(Url::parse(&written).as_ref(), Ok(&bare), "{written}");
         assert_eq!(base().join(&written).as_ref(), Ok(&bare), "{written}");
     }
-    let written = format!("{host}:{port}");
+    let written = format!("{text}:{port}");
     assert_eq!(parse_host_port(&written), Ok((url.host.clone(), port)), "{written}");
 }
 
