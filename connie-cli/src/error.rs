@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use connie_core::http::HttpError;
+use connie_core::resolution::is_onion;
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
@@ -190,6 +191,9 @@ impl From<&ConnectError> for Error {
             ConnectErrorKind::InvalidHost(_)
             | ConnectErrorKind::UnknownZone(_)
             | ConnectErrorKind::InvalidTarget => (code::MALFORMED_URL, error.to_string()),
+            ConnectErrorKind::Resolve(_) if is_onion(error.host()) => {
+                (code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
+            }
             ConnectErrorKind::Resolve(_) => {
                 (code::RESOLVE, format!("{error}; check the name, or give its addresses with --resolve"))
             }

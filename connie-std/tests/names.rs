@@ -267,6 +267,10 @@ fn what_needs_no_resolver_is_not_asked_for() {
     let mut options = options(&resolver);
     options.overrides =
         vec![Override { host: "given.test".to_owned(), port: address.port(), addresses: vec![address.ip()] }];
+    let given = Override { host: "x.onion".to_owned(), ..options.overrides[0].clone() };
+    assert!(
+        connect(("x.onion", address.port()), &Options { overrides: vec![given], ..options.clone() }).is_ok()
+    );
     for host in ["given.test", "127.0.0.1", "localhost", "a.localhost.", "::ffff:127.0.0.1"] {
         let winner = connect((host, address.port()), &options).expect(host);
         assert_eq!(winner.destination(), address, "{host}");
@@ -276,6 +280,11 @@ fn what_needs_no_resolver_is_not_asked_for() {
         "could not resolve any.invalid: AAAA and A queries failed: no such name",
     );
     assert_eq!(error.failed_queries()[0].query, Query::Aaaa);
+    for host in ["x.onion", "X.Onion.", "onion"] {
+        let not_sent =
+            "AAAA and A queries failed: not sent, for onion names are Tor's and not in DNS (RFC 7686)";
+        fails(connect((host, 80), &options), &format!("could not resolve {host}: {not_sent}"));
+    }
     fails(
         connect(("127.1", 80), &options),
         "\"127.1\" is no host: write IPv4 addresses as four decimal numbers: 192.0.2.1",

@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::task::Poll;
 
-use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution};
+use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution, is_onion};
 use connie_core::{AttemptError, Config, Connection, Connector, Failure, Family, Input, Timeline, Waiter};
 
 use crate::error::describe;
@@ -209,7 +209,7 @@ pub enum ConnectErrorKind {
 /// Why a name has no addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolveError {
-    /// It is below `invalid`, and is not asked for (RFC 6761 section 6.4).
+    /// It is below `invalid` (RFC 6761 section 6.4) or `onion` (RFC 7686), and is not asked for.
     Nowhere,
     /// What the runtime says.
     Lookup(LookupError),
@@ -277,6 +277,9 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::InvalidHost(error) => write!(f, "{host:?} is no host: {error}"),
             ConnectErrorKind::NamedZone => {
                 write!(f, "{host:?}: WASI knows zones by number: write one as in fe80::1%2")
+            }
+            ConnectErrorKind::Resolve(ResolveError::Nowhere) if is_onion(host) => {
+                write!(f, "could not resolve {host}: onion names are Tor's and not in DNS (RFC 7686)")
             }
             ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
             ConnectErrorKind::Race(Failure::DeadlineExceeded, report)

@@ -409,6 +409,12 @@ fn a_name_below_invalid_is_not_asked_for() {
     let error = connect("nobody.invalid", 80, &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     assert_eq!(error.to_string(), "could not resolve nobody.invalid: no such name");
+    let error = connect("x.onion", 80, &within(LONG)).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
+    assert_eq!(
+        error.to_string(),
+        "could not resolve x.onion: onion names are Tor's and not in DNS (RFC 7686)"
+    );
     let error = connect("127.1", 80, &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::InvalidHost(_)), "{error}");
 }

@@ -8,7 +8,7 @@ use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
 use connie_std::resolve::Event;
-use connie_tests::lab::in_namespace;
+use connie_tests::lab::{in_namespace, replace_files};
 use connie_tests::servers::{DnsAnswer, DnsServer, Quirk, RecordType};
 
 use dns_support::*;
@@ -230,6 +230,39 @@ fn aliases_that_the_server_does_not_follow() {
     let told = look_up(&dns([&server]));
     told.has(V6, &[]);
     told.has(V4, &v4([7]));
+}
+
+/// RFC 7686 section 2: whatever leads there, no name server is asked for it.
+#[test]
+fn an_alias_into_tor_is_not_followed() {
+    let server = server();
+    name(&server, DnsAnswer::alias("x.onion"), DnsAnswer::alias("a.test"));
+    server.set("a.test", RecordType::A, DnsAnswer::alias("X.ONION"));
+    let told = look_up(&dns([&server]));
+    told.failed(V6, QueryError::NoSuchName, "RFC 7686");
+    told.failed(V4, QueryError::NoSuchName, "RFC 7686");
+    let asked: Vec<_> = server.queries().into_iter().map(|query| query.name).collect();
+    assert!(!asked.iter().any(|name| name.to_ascii_lowercase().contains("onion")), "{asked:?}");
+}
+
+/// The C library reads octets: what is no UTF-8 spoils nothing but the word it stands in.
+#[test]
+fn octets_in_the_systems_files_that_are_no_text_are_read_past() {
+    in_namespace(|_| {
+        replace_files(&[
+            (
+                "/etc/resolv.conf",
+                &b"# by M\xfcller\nnameserver 192.0.2.53 \xff\noptions \xfe timeout:2\nsearch caf\xe9.test b.test\n"[..],
+            ),
+            ("/etc/hosts", &b"# M\xfcller\n192.0.2.9 \xfcber.test name.test\n"[..]),
+        ]);
+        let dns = Dns::system().expect("a file that can be read");
+        assert_eq!(dns.servers, ["192.0.2.53:53".parse().expect("an address")]);
+        assert_eq!((dns.timeout.as_secs(), dns.search.last().map(String::as_str)), (2, Some("b.test")));
+        let told = look_up(&dns);
+        told.has(V4, &v4([9]));
+        told.has(V6, &[]);
+    });
 }
 
 #[test]

@@ -67,6 +67,26 @@ fn json_tells_failures_as_well() {
     assert_eq!((&race["resolved_us"], &race["attempts"]), (&Value::Null, &json!([])));
 }
 
+/// A zone is taken as it is written and as the program writes it; `%25` is an escape in URLs alone.
+#[test]
+fn an_address_that_was_printed_can_be_given_back() {
+    let written = "[fe80::251%251]:8080";
+    let first = connie(["race", "--json", written]).exits(7).json();
+    let printed = first["attempts"][0]["destination"].as_str().unwrap();
+    assert_eq!(printed, written);
+    let second = connie(["race", "--json", printed]).exits(7).json();
+    assert_eq!(second["attempts"][0]["destination"], written);
+    connie(["get", "http://[fe80::251%25251]:8080/"]).exits(7).says(written);
+}
+
+/// RFC 7686: no name server learns them, and nobody waits for one.
+#[test]
+fn names_of_tor_are_refused_at_once() {
+    let line = "could not resolve x.onion: AAAA and A queries failed: not sent, for onion names are Tor's and not in DNS \
+        (RFC 7686); go through a proxy that is in Tor";
+    connie(["race", "x.onion:80"]).exits(6).says_lines(1).says(line);
+}
+
 #[test]
 fn sockets_are_few_where_they_have_to_be() {
     let server = Server::serving("127.0.0.4:0", "");

@@ -11,14 +11,31 @@ pub enum Host<'a> {
     /// `localhost` or a name below it: "Name resolution APIs and libraries SHOULD recognize localhost names as special and
     /// SHOULD always return the IP loopback address" (RFC 6761 section 6.3). See [`LOOPBACK`].
     Loopback,
-    /// A name below `invalid`, for which they "SHOULD always return immediate negative responses" (RFC 6761 section 6.4).
+    /// A name that is never asked for: one below `invalid`, for which they "SHOULD always return immediate negative responses" (RFC 6761
+    /// section 6.4), or one of Tor below `onion`, which "SHOULD NOT" be looked up in DNS (RFC 7686 section 2), since that would tell the name
+    /// servers which hidden service somebody uses. [`is_onion`] tells the second.
     Nowhere,
     /// A name to ask for, as it was given: a final dot, which makes it absolute, is part of it.
+    ///
+    /// Names below `test` and `example` are asked for as any (RFC 6761 sections 6.2 and 6.5), and so are those below `local`, which only a
+    /// resolver that speaks mDNS knows (RFC 6762 section 3): the system's, as a rule.
     Name(&'a str),
 }
 
 /// The addresses of [`Host::Loopback`], best first.
 pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
+/// Whether `name` is one of Tor's, below `onion`, in any case and with a final dot or without (RFC 7686).
+#[must_use]
+pub fn is_onion(name: &str) -> bool {
+    top_level(name).eq_ignore_ascii_case("onion")
+}
+
+/// The last label of a name. A final dot is no label.
+fn top_level(name: &str) -> &str {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit_once('.').map_or(name, |(_, top)| top)
+}
 
 /// An address written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +116,9 @@ impl<'a> Host<'a> {
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         check(name)?;
-        Ok(match name.rsplit('.').next() {
-            Some(top) if top.eq_ignore_ascii_case("localhost") => Host::Loopback,
-            Some(top) if top.eq_ignore_ascii_case("invalid") => Host::Nowhere,
+        Ok(match top_level(name) {
+            top if top.eq_ignore_ascii_case("localhost") => Host::Loopback,
+            top if top.eq_ignore_ascii_case("invalid") || is_onion(top) => Host::Nowhere,
             _ => Host::Name(text),
         })
     }
@@ -175,6 +192,14 @@ mod tests {
         is_address("[fe80::1%3]", "fe80::1", Some("3"));
     }
 
+    /// `%25` is an escape in URLs (RFC 6874), and nowhere else: interfaces have numbers that begin with 25.
+    #[test]
+    fn a_zone_is_taken_as_it_stands() {
+        is_address("[fe80::251%251]", "fe80::251", Some("251"));
+        is_address("fe80::1%25", "fe80::1", Some("25"));
+        is_address("fe80::1%25eth0", "fe80::1", Some("25eth0"));
+    }
+
     #[test]
     fn a_zone_is_a_number_or_the_systems_affair() {
         let literal = |text| match Host::parse(text) {
@@ -193,7 +218,26 @@ mod tests {
             assert_eq!(Host::parse(name), Ok(Host::Loopback), "{name}");
         }
         for name in ["invalid", "a.invalid", "a.INVALID."] {
-            assert_eq!(Host::parse(name), Ok(Host::Nowhere), "{name}");
+            assert_eq!((Host::parse(name), is_onion(name)), (Ok(Host::Nowhere), false), "{name}");
+        }
+    }
+
+    /// RFC 7686 section 2: a name server is not to learn them.
+    #[test]
+    fn names_of_tor_are_never_asked_for() {
+        for name in ["onion", "foo.onion", "foo.onion.", "a.b.ONION", "Foo.Onion."] {
+            assert_eq!((Host::parse(name), is_onion(name)), (Ok(Host::Nowhere), true), "{name}");
+        }
+        for name in ["onion.example", "fooonion", "foo.onions", "onion.foo."] {
+            assert_eq!((Host::parse(name), is_onion(name)), (Ok(Host::Name(name)), false), "{name}");
+        }
+    }
+
+    /// RFC 6761 sections 6.2 and 6.5, RFC 6762 section 3.
+    #[test]
+    fn other_names_of_special_use_are_asked_for() {
+        for name in ["a.test", "example", "a.example.", "example.com", "printer.local", "a.home.arpa"] {
+            assert_eq!(Host::parse(name), Ok(Host::Name(name)), "{name}");
         }
     }
 

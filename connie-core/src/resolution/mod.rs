@@ -18,6 +18,6 @@ mod query;
 pub mod selection;
 mod state;
 
-pub use host::{Host, HostError, LOOPBACK, Literal};
+pub use host::{Host, HostError, LOOPBACK, Literal, is_onion};
 pub use query::{Query, QueryError, QueryFailure};
 pub use state::{Inputs, Resolution};

@@ -66,6 +66,7 @@ fn case_50_names_that_are_not_asked_for() {
             "A query for no-such.invalid failed: no such name"
         ]
     );
+    Scenario::all_at_once().v4(ok(10)).host("x.Onion.").run().asks("").fails(Failure::NoDestinations, 0);
     let outcome = Scenario::all_at_once().host("localhost").run();
     outcome.asks("").starts("[::1]:80@0 127.0.0.1:80@0 [::1]:80+@250 127.0.0.1:80+@250");
 }

@@ -42,6 +42,11 @@ impl Name {
         builder.into_name().ok().map(Name)
     }
 
+    /// Whether it is below `onion`.
+    pub(super) fn is_of_tor(&self) -> bool {
+        connie_core::resolution::is_onion(&self.to_string())
+    }
+
     fn of(name: &impl ToName) -> Name {
         Name(name.to_canonical_name())
     }

@@ -151,8 +151,9 @@ impl Dns {
             let text = "there is no resolv.conf on Windows: name the servers, or use the system's resolver";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
-        match std::fs::read_to_string("/etc/resolv.conf") {
-            Ok(text) => Ok(Self::from_resolv_conf(&text)),
+        match std::fs::read("/etc/resolv.conf") {
+            // The C library reads octets, and people write comments in the encoding of their own.
+            Ok(octets) => Ok(Self::from_resolv_conf(&String::from_utf8_lossy(&octets))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::from_resolv_conf("")),
             Err(error) => Err(error),
         }

@@ -11,7 +11,7 @@ use super::exchange::{Problem, Timing};
 use super::message::{Fault, Found, Kind, Name, Question, Reply, Transport};
 use super::query::Query;
 use crate::OsClock;
-use crate::resolve::{LookupError, Watch};
+use crate::resolve::{LookupError, ONION, Watch};
 
 /// How many times a question is asked anew for the name that an alias leads to.
 const MOST_ALIASES: u8 = 8;
@@ -53,6 +53,12 @@ impl Pursuit {
     }
 
     fn ask(&mut self, question: Question, context: &Context, now: Instant) {
+        if question.name.is_of_tor() {
+            // An alias or a service record led here: no resolver passes such a name on (RFC 7686 section 2).
+            let error = LookupError { kind: QueryError::NoSuchName, detail: Some(ONION.to_owned()) };
+            self.state = State::Ended(Err(error));
+            return;
+        }
         match context.cache.get(&question, context.clock.to_std(now)) {
             Some(reply) => self.take(&question, reply, None, context, now),
             None => {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Candidate;
-use connie_core::resolution::{Host, LOOPBACK, Literal, Query, QueryError, Resolution};
+use connie_core::resolution::{Host, LOOPBACK, Literal, Query, QueryError, Resolution, is_onion};
 use connie_core::{Connector, Families, Family, Input, Instant, RaceStack};
 
 use super::order::{Sources, candidate, has_route, ordered};
@@ -14,6 +14,9 @@ use crate::error::ConnectErrorKind;
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
 use crate::waiter::{OsWaiter, Running};
+
+/// Why a name below `onion` has no addresses.
+pub(crate) const ONION: &str = "not sent, for onion names are Tor's and not in DNS (RFC 7686)";
 
 /// The resolution of one target, of which the look-ups run in the [`OsWaiter`].
 pub(crate) struct Names {
@@ -177,8 +180,10 @@ impl Names {
     }
 
     fn is_nowhere(&mut self) {
+        let detail = is_onion(&self.host).then(|| ONION.to_owned());
+        let error = LookupError { kind: QueryError::NoSuchName, detail };
         for query in [Query::Aaaa, Query::A] {
-            self.fail(query, QueryError::NoSuchName.into());
+            self.fail(query, error.clone());
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::thread::UnshareFlags;
 /// # Panics
 /// When the kernel does not take it, or a file does not exist.
 #[track_caller]
-pub fn replace_files(files: &[(&str, &str)]) {
+pub fn replace_files(files: &[(&str, impl AsRef<[u8]>)]) {
     // SAFETY: nothing but the view of the file systems is unshared, not the table of file descriptors.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.expect("a mount namespace");
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
