@@ -186,6 +186,10 @@ impl OsStack {
     }
 
     fn finish(&self, fd: OwnedFd) -> Result<State, OsError> {
+        if is_its_own_peer(&fd) {
+            reset(&fd);
+            return Err(Errno::CONNREFUSED.into());
+        }
         if self.nodelay {
             // A peer that has reset the connection already shows it at the first read, not here.
             let _ = sockopt::set_tcp_nodelay(&fd, true);
@@ -245,9 +249,7 @@ impl RaceStack for OsStack {
 
     fn abort(&mut self, socket: OsSocket) {
         if let Some(fd) = socket.fd() {
-            // With a linger time of zero, close sends a reset where the handshake has completed, and leaves no
-            // TIME-WAIT. Where this fails the socket is closed in order, which costs the peer a little more.
-            let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+            reset(fd);
         }
         drop(socket);
     }
@@ -287,6 +289,23 @@ fn is_writable(fd: &OwnedFd) -> bool {
 fn is_connected(fd: &OwnedFd) -> bool {
     let linux = cfg!(any(target_os = "linux", target_os = "android"));
     !linux || !matches!(rustix::net::getpeername(fd), Err(Errno::NOTCONN))
+}
+
+/// Whether a connected socket is the other end of its own connection.
+///
+/// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own socket,
+/// which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
+pub(crate) fn is_its_own_peer(fd: impl AsFd) -> bool {
+    match (rustix::net::getsockname(&fd), rustix::net::getpeername(&fd)) {
+        (Ok(own), Ok(Some(peer))) => own == peer,
+        _ => false,
+    }
+}
+
+/// Has the close of a socket send a reset where the handshake has completed, and leave no TIME-WAIT.
+pub(crate) fn reset(fd: impl AsFd) {
+    // With a linger time of zero it does. Where this fails the socket is closed in order, which costs the peer a little more.
+    let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
 }
 
 /// A socket that never blocks and does not survive `exec`.

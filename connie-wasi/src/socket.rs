@@ -160,7 +160,7 @@ impl State {
     /// Where the handshake stands. It is asked for as soon as it has begun: on some runtimes the SYN leaves only then.
     fn ask(socket: TcpSocket) -> Result<Self, Error> {
         match socket.finish_connect() {
-            Ok(streams) => Ok(Self::connected(socket, streams)),
+            Ok(streams) => Self::connected(socket, streams),
             Err(ErrorCode::WouldBlock) => {
                 Ok(State::Connecting(Pending { pollable: socket.subscribe(), socket }))
             }
@@ -173,16 +173,32 @@ impl State {
             Ok(streams) => {
                 let Pending { pollable, socket } = pending;
                 drop(pollable);
-                Ok(Self::connected(socket, streams))
+                Self::connected(socket, streams)
             }
             Err(ErrorCode::WouldBlock) => Ok(State::Connecting(pending)),
             Err(code) => Err(code.into()),
         }
     }
 
-    fn connected(socket: TcpSocket, (input, output): (InputStream, OutputStream)) -> Self {
+    fn connected(socket: TcpSocket, (input, output): (InputStream, OutputStream)) -> Result<Self, Error> {
+        if is_its_own_peer(&socket) {
+            // A runtime traps where a stream outlives its socket.
+            drop((input, output));
+            return Err(ErrorCode::ConnectionRefused.into());
+        }
         let (readable, writable) = (input.subscribe(), output.subscribe());
-        State::Connected(Streams { readable, writable, input, output, socket, broken: None })
+        Ok(State::Connected(Streams { readable, writable, input, output, socket, broken: None }))
+    }
+}
+
+/// Whether a connected socket is the other end of its own connection.
+///
+/// A `connect` to a port of the host on which nobody listens can be given that very port to come from, and its SYN then meets its own socket
+/// (RFC 9293 section 3.5, "simultaneous open"). Such a port refuses.
+fn is_its_own_peer(socket: &TcpSocket) -> bool {
+    match (socket.local_address(), socket.remote_address()) {
+        (Ok(own), Ok(peer)) => address::socket_addr(own) == address::socket_addr(peer),
+        _ => false,
     }
 }
 

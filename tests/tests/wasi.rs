@@ -135,6 +135,20 @@ fn the_example_fetches_a_page_or_says_what_is_missing() {
     );
 }
 
+/// The component's socket is given the port that it connects to, where nobody listens.
+#[test]
+fn a_socket_that_has_connected_to_itself_was_refused() {
+    let Some(runtime) = Runtime::find() else { return };
+    let fetch = runtime.build("connie-wasi", &["--example", "fetch"], "examples/fetch.wasm");
+    in_namespace(move |lab| {
+        lab.set_sysctl("net/ipv4/ip_local_port_range", "40000 40000");
+        for host in ["127.0.0.1", "::1"] {
+            let ran = Ran::of(runtime.command(&fetch).args([host, "40000"]));
+            assert!(ran.exits(1).stderr.contains("connection refused"), "{}", ran.stderr);
+        }
+    });
+}
+
 /// In a network of its own, where the hosts file is all that is asked for names and no route leads out.
 #[test]
 fn a_name_leads_to_the_address_that_answers() {

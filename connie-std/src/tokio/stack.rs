@@ -3,16 +3,15 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, RaceStack};
-use rustix::net::sockopt;
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::os_error::OsError;
-use crate::socket::{Begun, OsStack, retry};
+use crate::socket::{Begun, OsStack, is_its_own_peer, reset, retry};
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
 pub(super) struct TokioStack {
@@ -53,7 +52,7 @@ impl TokioStack {
         };
         // Only now: what epoll is told of before `connect` is ready at once, since it is not connected.
         let stream = TcpStream::from_std(stream).map_err(OsError::from)?;
-        if connected { Ok(self.finish(stream)) } else { self.conclude(stream) }
+        if connected { Ok(self.finish(stream)?) } else { self.conclude(stream) }
     }
 
     /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it, so it is read once.
@@ -74,7 +73,7 @@ impl TokioStack {
             },
         });
         match ended {
-            Ok(()) => Ok(self.finish(stream)),
+            Ok(()) => Ok(self.finish(stream)?),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.waker.wake_by_ref();
                 Ok(State::Connecting(stream))
@@ -83,12 +82,16 @@ impl TokioStack {
         }
     }
 
-    fn finish(&self, stream: TcpStream) -> State {
+    fn finish(&self, stream: TcpStream) -> Result<State, OsError> {
+        if is_its_own_peer(&stream) {
+            reset(&stream);
+            return Err(Errno::CONNREFUSED.into());
+        }
         if self.os.nodelay {
             // A peer that has reset the connection already shows it at the first read, not here.
             let _ = stream.set_nodelay(true);
         }
-        State::Connected(stream)
+        Ok(State::Connected(stream))
     }
 }
 
@@ -112,9 +115,7 @@ impl TokioSocket {
 impl Drop for TokioSocket {
     fn drop(&mut self) {
         if let State::Connecting(stream) | State::Connected(stream) = &self.0 {
-            // With a linger time of zero, close sends a reset where the handshake has completed, and leaves no TIME-WAIT.
-            // Where this fails the socket is closed in order, which costs the peer a little more.
-            let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+            reset(stream);
         }
     }
 }
