@@ -186,8 +186,8 @@ impl OsStack {
     }
 
     fn finish(&self, fd: OwnedFd) -> Result<State, OsError> {
-        if is_its_own_peer(&fd) {
-            reset(&fd);
+        if is_its_own_peer(fd.as_fd()) {
+            reset(fd.as_fd());
             return Err(Errno::CONNREFUSED.into());
         }
         if self.nodelay {
@@ -295,15 +295,15 @@ fn is_connected(fd: &OwnedFd) -> bool {
 ///
 /// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own socket,
 /// which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
-pub(crate) fn is_its_own_peer(fd: impl AsFd) -> bool {
-    match (rustix::net::getsockname(&fd), rustix::net::getpeername(&fd)) {
+pub(crate) fn is_its_own_peer(fd: BorrowedFd<'_'>) -> bool {
+    match (rustix::net::getsockname(fd), rustix::net::getpeername(fd)) {
         (Ok(own), Ok(Some(peer))) => own == peer,
         _ => false,
     }
 }
 
 /// Has the close of a socket send a reset where the handshake has completed, and leave no TIME-WAIT.
-pub(crate) fn reset(fd: impl AsFd) {
+pub(crate) fn reset(fd: BorrowedFd<'_'>) {
     // With a linger time of zero it does. Where this fails the socket is closed in order, which costs the peer a little more.
     let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, RaceStack};
+use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -83,8 +84,8 @@ impl TokioStack {
     }
 
     fn finish(&self, stream: TcpStream) -> Result<State, OsError> {
-        if is_its_own_peer(&stream) {
-            reset(&stream);
+        if is_its_own_peer(stream.as_fd()) {
+            reset(stream.as_fd());
             return Err(Errno::CONNREFUSED.into());
         }
         if self.os.nodelay {
@@ -115,7 +116,7 @@ impl TokioSocket {
 impl Drop for TokioSocket {
     fn drop(&mut self) {
         if let State::Connecting(stream) | State::Connected(stream) = &self.0 {
-            reset(stream);
+            reset(stream.as_fd());
         }
     }
 }
