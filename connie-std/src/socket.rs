@@ -295,7 +295,7 @@ fn is_connected(fd: &OwnedFd) -> bool {
 ///
 /// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own socket,
 /// which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
-pub(crate) fn is_its_own_peer(fd: BorrowedFd<'_'>) -> bool {
+pub(crate) fn is_its_own_peer(fd: BorrowedFd<'_>) -> bool {
     match (rustix::net::getsockname(fd), rustix::net::getpeername(fd)) {
         (Ok(own), Ok(Some(peer))) => own == peer,
         _ => false,
@@ -303,7 +303,7 @@ pub(crate) fn is_its_own_peer(fd: BorrowedFd<'_'>) -> bool {
 }
 
 /// Has the close of a socket send a reset where the handshake has completed, and leave no TIME-WAIT.
-pub(crate) fn reset(fd: BorrowedFd<'_'>) {
+pub(crate) fn reset(fd: BorrowedFd<'_>) {
     // With a linger time of zero it does. Where this fails the socket is closed in order, which costs the peer a little more.
     let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
 }
