@@ -14,6 +14,7 @@ mod exchange;
 mod get;
 mod login;
 mod output;
+mod partial;
 mod progress;
 mod race;
 mod request;

@@ -145,6 +145,19 @@ impl Request {
         Ok(request)
     }
 
+    /// The value of its field with this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Has the server send a part of this version only, where a part is asked for.
+    pub fn continue_version(&mut self, validator: &str) {
+        if self.header("range").is_some() && self.header("if-range").is_none() {
+            self.headers.push(("If-Range".to_owned(), validator.to_owned()));
+        }
+    }
+
     /// The head as it is sent.
     pub fn head(&self) -> Result<Vec<u8>, HttpError> {
         let mut buffer = vec![0; self.size()];

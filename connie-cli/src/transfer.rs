@@ -12,7 +12,7 @@ use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
 use connie_std::web::{
-    Backoff, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
+    Backoff, Part, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
 };
 
 use crate::args::{ContinueAt, Get, Limit};
@@ -20,6 +20,7 @@ use crate::body::Body;
 use crate::error::{Error, code};
 use crate::exchange::{Answer, BodyReader, Exchange, is_whole};
 use crate::output::Output;
+use crate::partial::{self, Version};
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
 use crate::session::{Kept, Route, Session};
@@ -59,6 +60,8 @@ pub struct Transfer<'a> {
     backoff: Backoff,
     /// Where the body goes on.
     offset: u64,
+    /// The version of the file that the last bytes of a body were of.
+    version: Option<Version>,
     piece: Vec<u8>,
     pub fetched: Fetched,
 }
@@ -90,6 +93,7 @@ impl<'a> Transfer<'a> {
             tries_left: args.retry,
             backoff: Backoff::new(args.retry_delay.and_then(Limit::get)),
             offset: 0,
+            version: None,
             piece: Vec::new(),
             fetched,
         }
@@ -137,7 +141,10 @@ impl<'a> Transfer<'a> {
         let mut hop = Hop::first(self.args, self.url.clone(), &self.body)?;
         loop {
             let route = session.route(&hop.url)?;
-            let request = Request::new(self.args, &hop, route.via(), &self.body, self.offset)?;
+            let mut request = Request::new(self.args, &hop, route.via(), &self.body, self.offset)?;
+            if let Some(validator) = self.version.as_ref().and_then(Version::validator) {
+                request.continue_version(validator);
+            }
             self.fetched.trace.method.clone_from(&request.method);
             let (mut kept, answer) = self.exchange(session, &route, &request, &hop)?;
             self.note_answer(&kept, &answer);
@@ -162,7 +169,7 @@ impl<'a> Transfer<'a> {
                 continue;
             }
             self.note_redirect(&hop, &answer);
-            let received = self.receive(kept.connection.as_mut(), &answer)?;
+            let received = self.receive(kept.connection.as_mut(), &request, &answer)?;
             self.pass_over(session, route, kept, &answer);
             return Ok(received);
         }
@@ -336,7 +343,12 @@ impl<'a> Transfer<'a> {
     }
 
     /// Writes the last answer to where it is wanted.
-    fn receive(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<Tried, Error> {
+    fn receive(
+        &mut self,
+        connection: &mut dyn Exchange,
+        request: &Request,
+        answer: &Answer,
+    ) -> Result<Tried, Error> {
         if is_transient_status(answer.status) {
             let asked = answer.header("retry-after").and_then(|value| retry_after(value, time_of_day()));
             if let Some(pause) = self.pause(asked) {
@@ -345,10 +357,14 @@ impl<'a> Transfer<'a> {
             }
         }
         let failed = answer.status >= 400;
-        if self.offset > 0 && (!failed || answer.status == 416) {
-            let range = answer.header("content-range");
-            match resume(self.offset, answer.status, range, answer.length) {
-                Ok(Resume::Append) => {}
+        let part = if self.offset > 0 && (!failed || answer.status == 416) {
+            match resume(self.offset, answer.status, partial::content_range(answer), answer.length) {
+                Ok(Resume::Append(part)) => {
+                    if let Some(before) = &self.version {
+                        Version::of(answer, Some(&part)).check_continues(before)?;
+                    }
+                    Some(part)
+                }
                 Ok(Resume::Unrelated) => return Err(self.left_alone(answer)),
                 Ok(Resume::Complete) => return Ok(Tried::Done),
                 Err(error) => return Err(Error::resume(error)),
@@ -357,15 +373,18 @@ impl<'a> Transfer<'a> {
             return Err(Error::status(answer.status, &answer.reason));
         } else if failed && self.offset > 0 {
             return Err(self.left_alone(answer));
-        }
+        } else {
+            partial::part_of(request, answer)?
+        };
         if self.args.include || self.args.head {
             self.output.write(&answer.head)?;
         }
         // With -I and a method of one's own there may be a body, which was not asked for.
-        if !self.args.head {
-            self.receive_body(connection, answer)?;
-        }
+        let received = if self.args.head { 0 } else { self.receive_body(connection, answer, part.as_ref())? };
         self.output.finish()?;
+        if let Some(part) = part.filter(|_| !self.args.head) {
+            partial::check_end(self.args, &part, received)?;
+        }
         match failed && self.args.fail_with_body {
             true => Err(Error::status(answer.status, &answer.reason)),
             false => Ok(Tried::Done),
@@ -381,7 +400,14 @@ impl<'a> Transfer<'a> {
         Error::new(code::RANGE, line)
     }
 
-    fn receive_body(&mut self, connection: &mut dyn Exchange, answer: &Answer) -> Result<(), Error> {
+    /// Writes the body, and answers how much has come.
+    fn receive_body(
+        &mut self,
+        connection: &mut dyn Exchange,
+        answer: &Answer,
+        part: Option<&Part>,
+    ) -> Result<u64, Error> {
+        self.version = Some(Version::of(answer, part));
         let length = answer.length.filter(|_| !self.args.compressed());
         let total = length.map(|length| length.saturating_add(self.offset));
         let mut progress = Progress::new(self.shows_progress(), self.offset, total);
@@ -397,7 +423,10 @@ impl<'a> Transfer<'a> {
             let count = body.read(&mut self.piece).map_err(Error::body)?;
             self.fetched.trace.received = received.get();
             if count == 0 {
-                return Ok(());
+                return Ok(received.get());
+            }
+            if let Some(part) = part.filter(|part| received.get() > part.length()) {
+                return Err(partial::too_much(part));
             }
             self.output.write(&self.piece[..count])?;
             self.fetched.body += count as u64;

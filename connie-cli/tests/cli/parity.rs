@@ -270,6 +270,17 @@ fn files(table: &mut Table) {
     resumes(table, "the whole", |_| Reply::ok("0123456789"), &[]);
     resumes(table, "a whole of that length", |_| Reply::ok("0123"), &[]);
     resumes(table, "416", |_| Reply::status("416 No", "Content-Range: bytes */4\r\n", "no"), &[]);
+    let ranged: fn(&crate::site::Asked) -> Reply = |asked| match asked.header("range") {
+        Some("bytes=0-4") => Reply::status("206 P", "Content-Range: bytes 0-4/10\r\n", "01234"),
+        Some("bytes=-3") => Reply::status("206 P", "Content-Range: bytes 7-9/10\r\n", "789"),
+        Some("bytes=0-1,5-6") => Reply::status("206 P", "Content-Type: multipart/byteranges\r\n", "--x"),
+        _ => Reply::ok("0123456789"),
+    };
+    // Where a 206 holds less than was asked for, or something else, curl is content. Here that is an error.
+    table.site("a range", ranged, "/", &["-r", "0-4"]);
+    table.site("the end", ranged, "/", &["-r", "-3"]);
+    table.site("two ranges", ranged, "/", &["-r", "0-1,5-6"]);
+    table.site("a range that is ignored", ranged, "/", &["-r", "0-5"]);
     // With -f, curl 7.88 calls a file that is complete an error (22). Here it is none: nothing is missing.
     resumes(table, "404", |_| Reply::status("404 No", "", "no"), &[]);
     resumes(table, "404 with -f", |_| Reply::status("404 No", "", "no"), &["-f"]);

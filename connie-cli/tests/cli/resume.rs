@@ -74,7 +74,12 @@ fn what_does_not_fit_is_refused_and_the_file_left_alone() {
     refuses(ranges(), "0123456789 and more", "the server has only 10");
     let part =
         |range: &'static str| Site::start(move |_| Reply::status("206 Partial Content", range, "456789"));
-    refuses(part("Content-Range: bytes 3-8/10\r\n"), "0123", "at byte 3, and not at 4");
+    refuses(part("Content-Range: bytes 3-8/10\r\n"), "0123", "sends bytes 3-8, and not those from 4 on");
+    refuses(part("Content-Range: bytes 5-9/10\r\n"), "0123", "sends bytes 5-9, and not those from 4 on");
+    refuses(part("Content-Range: bytes 4-8/10\r\n"), "0123", "bytes 4-8, in a body of 6");
+    refuses(part("Content-Range: bytes 4-8/*\r\n"), "0123", "bytes 4-8, in a body of 6");
+    let several = "Content-Type: multipart/byteranges; boundary=x\r\nContent-Range: bytes 4-9/10\r\n";
+    refuses(part(several), "0123", "does not say that it sends those from 4 on");
     refuses(part(""), "0123", "does not say");
     refuses(part("Content-Range: bytes 4-1/10\r\n"), "0123", "does not say");
     refuses(Site::start(|_| Reply::status("404 Not Found", "", "sorry")), "0123", "404 Not Found");
@@ -104,6 +109,145 @@ fn a_download_that_breaks_off_is_kept_and_goes_on() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "0123");
     get(&["-C", "-"]).exits(0).is_quiet();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), WHOLE);
+}
+
+/// A 206 with this Content-Range and body, which ends with the connection.
+fn part_until_close(range: &str, body: &str) -> Site {
+    let answer = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: {range}\r\n\r\n{body}");
+    Site::start(move |_| Reply::Close(answer.clone().into()))
+}
+
+fn part(range: &str, body: &'static str) -> Site {
+    let range = format!("Content-Range: {range}\r\n");
+    Site::start(move |_| Reply::status("206 Partial Content", &range, body))
+}
+
+#[test]
+fn a_part_that_ends_before_the_whole_does_is_not_all() {
+    let (ran, after) = resume(&part("bytes 5-6/10", "56"), Some("01234"), &[]);
+    ran.exits(18).says_lines(1).says("only bytes 5-6 of 10: 3 of those asked for are missing").says("-C -");
+    assert_eq!(after, "0123456", "what came is kept, to go on from");
+    let (ran, after) = resume(&part_until_close("bytes 5-6/10", "56"), Some("01234"), &[]);
+    ran.exits(18).says("3 of those asked for are missing");
+    assert_eq!(after, "0123456");
+    // Nobody can tell how long the whole is.
+    let (ran, after) = resume(&part("bytes 5-6/*", "56"), Some("01234"), &[]);
+    ran.exits(0).is_quiet();
+    assert_eq!(after, "0123456");
+    let chunked = "Transfer-Encoding: chunked\r\nContent-Range: bytes 5-9/10\r\n\r\n2\r\n56\r\n0\r\n\r\n";
+    for site in [
+        part_until_close("bytes 5-9/10", "56"),
+        part_until_close("bytes 5-9/*", "56"),
+        Site::start(move |_| Reply::Keep(format!("HTTP/1.1 206 P\r\n{chunked}").into())),
+    ] {
+        let (ran, after) = resume(&site, Some("01234"), &[]);
+        ran.exits(18).says_lines(1).says("sent 2 bytes, and said that they are bytes 5-9").says("-C -");
+        assert_eq!(after, "0123456");
+    }
+    // More than it announces is not taken for a part of the file.
+    let (ran, after) = resume(&part_until_close("bytes 5-6/7", "56789"), Some("01234"), &[]);
+    ran.exits(33).says_lines(1).says("more than bytes 5-6");
+    assert_eq!(after, "01234");
+}
+
+#[test]
+fn parts_that_come_one_by_one_make_the_whole() {
+    // Three bytes at most.
+    let site = Site::start(|asked| {
+        let first = asked.header("range").and_then(|range| range[6..].trim_end_matches('-').parse().ok());
+        let first: usize = first.unwrap_or(0);
+        let end = (first + 3).min(10);
+        let range = format!("Content-Range: bytes {first}-{}/10\r\n", end - 1);
+        Reply::status("206 Partial Content", &range, &WHOLE[first..end])
+    });
+    let retries = ["--retry", "5", "--retry-all-errors", "--retry-delay", "0.01"];
+    let (ran, after) = resume(&site, None, &retries);
+    ran.exits(0).says_lines(3);
+    assert_eq!(after, WHOLE);
+}
+
+#[test]
+fn a_range_is_what_was_asked_for() {
+    let ranged = |range: &str, answer: Site| connie(["get", &answer.url("/"), "-r", range]);
+    ranged("0-4", part("bytes 0-4/10", "01234")).exits(0).prints("01234");
+    ranged("0-99", part("bytes 0-9/10", WHOLE)).exits(0).prints(WHOLE);
+    ranged("-3", part("bytes 7-9/10", "789")).exits(0).prints("789");
+    ranged("5-", part("bytes 5-9/*", "56789")).exits(0).prints("56789");
+    // A server may send all of it, or several ranges in a form of their own (RFC 9110 section 15.3.7.2).
+    ranged("0-4", Site::start(|_| Reply::ok(WHOLE))).exits(0).prints(WHOLE);
+    let several = "Content-Type: multipart/byteranges; boundary=x\r\n";
+    let answer = move || Site::start(move |_| Reply::status("206 Partial Content", several, "--x"));
+    ranged("0-1,5-6", answer()).exits(0).prints("--x");
+    ranged("0-1,5-6", part("bytes 0-6/10", "0123456")).exits(0).prints("0123456");
+    let short = ranged("0-4", part("bytes 0-1/10", "01"));
+    short.exits(18).prints("01").says("3 of those asked for are missing; ask for the rest with -r 2-");
+    ranged("-3", part("bytes 7-7/10", "7")).exits(18).prints("7");
+    ranged("0-4", part_until_close("bytes 0-4/10", "01")).exits(18).prints("01").says("sent 2 bytes");
+    for (range, site) in [
+        ("5-", part("bytes 3-9/10", "3456789")),
+        ("0-4", part("bytes 0-9/10", WHOLE)),
+        ("-3", part("bytes 0-2/10", "012")),
+        ("0-4", part("bytes 0-4/10", "0123")),
+        ("0-4", Site::start(|_| Reply::status("206 Partial Content", "", "01234"))),
+        ("0-4", answer()),
+    ] {
+        ranged(range, site).exits(33).prints("").says_lines(1).says("the server");
+    }
+    let own = connie(["get", &part("bytes 0-1/10", "01").url("/"), "-H", "Range: bytes=0-4"]);
+    own.exits(18).prints("01");
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_not_the_whole() {
+    let get = |site: Site| connie(["get", &site.url("/")]);
+    get(part("bytes 0-9/10", WHOLE)).exits(0).prints(WHOLE).is_quiet();
+    get(part("bytes 0-4/10", "01234")).exits(18).prints("01234").says("5 of those asked for are missing");
+    get(part("bytes 5-9/10", "56789")).exits(33).prints("").says("bytes 5-9, and not those from 0 on");
+    // Rows of a table, as some servers send them, are no bytes.
+    get(part("0-4/10", "rows")).exits(0).prints("rows").is_quiet();
+    get(part("items 0-4/10", "rows")).exits(0).prints("rows").is_quiet();
+    get(Site::start(|_| Reply::status("206 Partial Content", "", "rows"))).exits(0).prints("rows");
+}
+
+/// A first answer with `first` among its fields that breaks off, then the rest with `then`.
+fn changing(first: &'static str, then: &'static str) -> Site {
+    Site::start(move |asked| match asked.number {
+        0 => Reply::Keep(format!("HTTP/1.1 200 OK\r\n{first}Content-Length: 10\r\n\r\n01234").into()),
+        _ => Reply::status("206 Partial Content", &format!("{then}Content-Range: bytes 5-9/10\r\n"), "56789"),
+    })
+}
+
+#[test]
+fn two_versions_of_a_file_are_not_joined() {
+    let options = ["-m", "0.5", "--retry", "1", "--retry-delay", "0.01"];
+    for (first, then, part) in [
+        ("ETag: \"1\"\r\n", "ETag: \"2\"\r\n", "its ETag was \"1\", and is \"2\""),
+        ("ETag: W/\"1\"\r\n", "ETag: W/\"2\"\r\n", "its ETag was W/\"1\""),
+        (
+            "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            "Last-Modified: Sun, 06 Nov 1994 08:49:38 GMT\r\n",
+            "its Last-Modified was",
+        ),
+    ] {
+        let site = changing(first, then);
+        let (ran, after) = resume(&site, None, &options);
+        ran.exits(33).says_lines(2).says(part).says("leave -C away");
+        assert_eq!(after, "01234");
+        let strong = site.asked()[1].header("if-range").map(str::to_owned);
+        assert_eq!(strong.as_deref(), first.starts_with("ETag: \"").then_some("\"1\""), "{first}");
+    }
+    let longer = Site::start(|asked| match asked.number {
+        0 => Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234".into()),
+        _ => Reply::status("206 Partial Content", "Content-Range: bytes 5-10/11\r\n", "56789A"),
+    });
+    let (ran, after) = resume(&longer, None, &options);
+    ran.exits(33).says("its length was 10, and is 11");
+    assert_eq!(after, "01234");
+    for same in ["", "ETag: \"1\"\r\n", "ETag: W/\"1\"\r\n"] {
+        let (ran, after) = resume(&changing(same, same), None, &options);
+        ran.exits(0).says_lines(1);
+        assert_eq!(after, WHOLE);
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod url;
 
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError};
 pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
-pub use resume::{ContentRange, Resume, ResumeError, resume};
+pub use resume::{ByteRange, ContentRange, Part, Resume, ResumeError, part, resume};
 pub use retry::{Backoff, is_transient_status, retry_after};
 pub use url::{Credentials, Scheme, Url, UrlError, parse_host_port};
 

@@ -52,11 +52,128 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| digits)
 }
 
+/// The one part of a whole that a `Range` field asks for, in bytes (RFC 9110 section 14.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteRange {
+    /// `bytes=500-` or `bytes=500-999`.
+    From {
+        /// The place of the first byte.
+        first: u64,
+        /// The place of the last byte, not before the first; `None` for all that follow.
+        last: Option<u64>,
+    },
+    /// `bytes=-500`: so many at the end.
+    Suffix {
+        /// How many.
+        length: u64,
+    },
+}
+
+impl ByteRange {
+    /// Reads the field's value. `None` where it is in another unit, asks for several parts, or cannot be understood.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let (unit, range) = value.split_once('=')?;
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        match range.trim().split_once('-')? {
+            ("", length) => Some(ByteRange::Suffix { length: number(length)? }),
+            (first, "") => Some(ByteRange::From { first: number(first)?, last: None }),
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                (first <= last).then_some(ByteRange::From { first, last: Some(last) })
+            }
+        }
+    }
+
+    /// Which bytes these are of a whole of `complete` bytes, as the places of the first and the last; `None` where there are none.
+    fn within(self, complete: u64) -> Option<(u64, u64)> {
+        let end = complete.checked_sub(1)?;
+        let (first, last) = match self {
+            ByteRange::From { first, last } => (first, last.map_or(end, |last| last.min(end))),
+            ByteRange::Suffix { length } => (complete.saturating_sub(length), end),
+        };
+        (first <= last).then_some((first, last))
+    }
+}
+
+impl fmt::Display for ByteRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ByteRange::From { first, last: None } => write!(f, "those from {first} on"),
+            ByteRange::From { first, last: Some(last) } => write!(f, "bytes {first}-{last}"),
+            ByteRange::Suffix { length } => write!(f, "the last {length}"),
+        }
+    }
+}
+
+/// What the body of a 206 is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The place of its first byte.
+    pub first: u64,
+    /// The place of its last byte, not before the first.
+    pub last: u64,
+    /// The length of the whole, where the server knows it.
+    pub complete: Option<u64>,
+    /// How many of the bytes that were asked for come after it, and not with it. A server may send less than it was asked for; the rest
+    /// takes another request.
+    pub missing: u64,
+}
+
+impl Part {
+    /// How long the body is.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+}
+
+/// What the body of a 206 is that answers a request for `asked`.
+///
+/// `content_range` is the field of that name; `None` where there is none, and where the body is multipart/byteranges: then each part has
+/// one. `length` is the answer's Content-Length. RFC 9110 section 15.3.7: "A client MUST inspect a 206 response's Content-Type and
+/// Content-Range field(s) to determine what parts are enclosed and whether additional requests are needed."
+///
+/// Where the server does not tell the length of the whole (`bytes 5-6/*`), nobody can tell whether something is missing.
+///
+/// # Errors
+///
+/// [`ResumeError`] where the body is not, or not only, what was asked for, or that cannot be told.
+pub fn part(
+    asked: ByteRange,
+    content_range: Option<&[u8]>,
+    length: Option<u64>,
+) -> Result<Part, ResumeError> {
+    let Some(ContentRange::Part { first, last, complete }) = content_range.and_then(ContentRange::parse)
+    else {
+        return Err(ResumeError::OtherPart { sent: None, asked });
+    };
+    let other = ResumeError::OtherPart { sent: Some((first, last)), asked };
+    let missing = match (complete, asked) {
+        (Some(complete), _) => {
+            let (from, to) = asked.within(complete).ok_or(other)?;
+            to.checked_sub(last).filter(|_| from == first).ok_or(other)?
+        }
+        (None, ByteRange::From { first: from, last: to }) => {
+            let fits = from == first && to.is_none_or(|to| last <= to);
+            fits.then_some(0).ok_or(other)?
+        }
+        (None, ByteRange::Suffix { length }) => (last - first < length).then_some(0).ok_or(other)?,
+    };
+    let part = Part { first, last, complete, missing };
+    match length {
+        Some(length) if length != part.length() => Err(ResumeError::OtherLength { first, last, length }),
+        _ => Ok(part),
+    }
+}
+
 /// What to do with the answer to a request for all bytes from `offset` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// The body is what is missing.
-    Append,
+    /// The body is what is missing, or as much of it as this says.
+    Append(Part),
     /// Nothing is missing: the body, if there is one, is to be dropped.
     Complete,
     /// The answer is an error, or no answer to the question: it says nothing about the file.
@@ -70,10 +187,19 @@ pub enum ResumeError {
     Unsupported,
     /// The server sends another part.
     OtherPart {
-        /// Where that begins; `None` where it cannot be told.
-        first: Option<u64>,
-        /// Where it should begin.
-        offset: u64,
+        /// The places of its first and its last byte; `None` where they cannot be told.
+        sent: Option<(u64, u64)>,
+        /// What it was asked for.
+        asked: ByteRange,
+    },
+    /// The body is not as long as the part that it is said to be.
+    OtherLength {
+        /// The place of the part's first byte.
+        first: u64,
+        /// The place of its last byte.
+        last: u64,
+        /// The length of the body.
+        length: u64,
     },
     /// There are more bytes here than the server has: this is no part of what the server has.
     TooLong {
@@ -90,11 +216,14 @@ impl fmt::Display for ResumeError {
             ResumeError::Unsupported => {
                 f.write_str("the server sends the whole again, and not what is missing")
             }
-            ResumeError::OtherPart { first: Some(first), offset } => {
-                write!(f, "the server goes on at byte {first}, and not at {offset}")
+            ResumeError::OtherPart { sent: Some((first, last)), asked } => {
+                write!(f, "the server sends bytes {first}-{last}, and not {asked}")
             }
-            ResumeError::OtherPart { first: None, offset } => {
-                write!(f, "the server does not say that it goes on at byte {offset}")
+            ResumeError::OtherPart { sent: None, asked } => {
+                write!(f, "the server does not say that it sends {asked}")
+            }
+            ResumeError::OtherLength { first, last, length } => {
+                write!(f, "the server says that it sends bytes {first}-{last}, in a body of {length}")
             }
             ResumeError::TooLong { offset, complete } => {
                 write!(f, "there are {offset} bytes here already, and the server has only {complete}")
@@ -107,8 +236,8 @@ impl std::error::Error for ResumeError {}
 
 /// What an answer means to a client that has `offset` bytes, more than none, and has asked for the rest with `Range: bytes=offset-`.
 ///
-/// `length` is the answer's Content-Length. A whole that is as long as what is there counts as complete, as it does for curl; nobody
-/// can tell from lengths whether it is the same.
+/// `content_range` and `length` are those of [`part`]. A whole that is as long as what is there counts as complete, as it does for curl;
+/// nobody can tell from lengths whether it is the same.
 ///
 /// # Errors
 ///
@@ -121,11 +250,9 @@ pub fn resume(
 ) -> Result<Resume, ResumeError> {
     let range = content_range.and_then(ContentRange::parse);
     match (status, range) {
-        (206, Some(ContentRange::Part { first, .. })) if first == offset => Ok(Resume::Append),
-        (206, Some(ContentRange::Part { first, .. })) => {
-            Err(ResumeError::OtherPart { first: Some(first), offset })
+        (206, _) => {
+            part(ByteRange::From { first: offset, last: None }, content_range, length).map(Resume::Append)
         }
-        (206, _) => Err(ResumeError::OtherPart { first: None, offset }),
         (416, Some(ContentRange::Unsatisfied { complete })) if complete < offset => {
             Err(ResumeError::TooLong { offset, complete })
         }
@@ -180,13 +307,92 @@ mod tests {
 
     #[test]
     fn only_the_bytes_that_follow_are_appended() {
-        is(206, Some("bytes 100-199/200"), Some(100), Ok(Resume::Append));
-        is(206, Some("bytes 100-199/*"), None, Ok(Resume::Append));
-        let other = |first| Err(ResumeError::OtherPart { first, offset: 100 });
-        is(206, Some("bytes 99-199/200"), Some(101), other(Some(99)));
-        is(206, Some("bytes 101-199/200"), None, other(Some(101)));
+        let part = |last, complete, missing| Ok(Resume::Append(Part { first: 100, last, complete, missing }));
+        is(206, Some("bytes 100-199/200"), Some(100), part(199, Some(200), 0));
+        is(206, Some("bytes 100-199/*"), None, part(199, None, 0));
+        is(206, Some("bytes 100-100/200"), Some(1), part(100, Some(200), 99));
+        let asked = ByteRange::From { first: 100, last: None };
+        let other = |sent| Err(ResumeError::OtherPart { sent, asked });
+        is(206, Some("bytes 99-199/200"), Some(101), other(Some((99, 199))));
+        is(206, Some("bytes 101-199/200"), None, other(Some((101, 199))));
         is(206, None, Some(100), other(None));
         is(206, Some("bytes */200"), None, other(None));
+        let length = |length| Err(ResumeError::OtherLength { first: 100, last: 199, length });
+        is(206, Some("bytes 100-199/200"), Some(99), length(99));
+        is(206, Some("bytes 100-199/*"), Some(101), length(101));
+    }
+
+    #[test]
+    fn a_range_field_asks_for_one_part() {
+        let from = |first, last| Some(ByteRange::From { first, last });
+        for (value, expected) in [
+            ("bytes=0-499", from(0, Some(499))),
+            ("bytes=5-5", from(5, Some(5))),
+            ("Bytes=500-", from(500, None)),
+            ("bytes=-500", Some(ByteRange::Suffix { length: 500 })),
+            ("bytes= 0-1", from(0, Some(1))),
+            ("bytes=0-1,5-6", None),
+            ("bytes=5-4", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes=1", None),
+            ("bytes=18446744073709551616-", None),
+            ("items=0-9", None),
+            ("0-9", None),
+            ("", None),
+        ] {
+            assert_eq!(ByteRange::parse(value), expected, "{value}");
+        }
+    }
+
+    /// What is missing of what `asked` asks for after a body with this Content-Range; `None` where it is another part.
+    fn missing(asked: &str, range: &str) -> Option<u64> {
+        let asked = ByteRange::parse(asked).expect("one part");
+        part(asked, Some(range.as_bytes()), None).ok().map(|part| part.missing)
+    }
+
+    #[test]
+    fn what_is_missing_of_a_part_is_counted() {
+        assert_eq!(missing("bytes=0-4", "bytes 0-4/10"), Some(0));
+        assert_eq!(missing("bytes=0-4", "bytes 0-1/10"), Some(3));
+        assert_eq!(missing("bytes=0-99", "bytes 0-9/10"), Some(0), "there is no more");
+        assert_eq!(missing("bytes=0-99", "bytes 0-7/10"), Some(2));
+        assert_eq!(missing("bytes=5-", "bytes 5-6/10"), Some(3));
+        assert_eq!(missing("bytes=5-", "bytes 5-6/*"), Some(0), "nobody can tell");
+        assert_eq!(missing("bytes=-3", "bytes 7-9/10"), Some(0));
+        assert_eq!(missing("bytes=-3", "bytes 7-7/10"), Some(2));
+        assert_eq!(missing("bytes=-99", "bytes 0-9/10"), Some(0));
+        assert_eq!(missing("bytes=-3", "bytes 7-9/*"), Some(0));
+        assert_eq!(missing("bytes=0-", "bytes 0-18446744073709551614/18446744073709551615"), Some(0));
+        assert_eq!(missing("bytes=0-", "bytes 0-18446744073709551615/*"), Some(0));
+        for (asked, range) in [
+            ("bytes=0-4", "bytes 0-5/10"),
+            ("bytes=0-4", "bytes 0-5/*"),
+            ("bytes=0-4", "bytes 1-4/10"),
+            ("bytes=5-", "bytes 4-9/10"),
+            ("bytes=5-", "bytes 6-9/*"),
+            ("bytes=-3", "bytes 6-9/10"),
+            ("bytes=-3", "bytes 6-9/*"),
+            ("bytes=-0", "bytes 9-9/10"),
+            ("bytes=20-", "bytes 5-9/10"),
+        ] {
+            assert_eq!(missing(asked, range), None, "{asked}: {range}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_was_not_asked_for_is_told_in_one_line() {
+        let told = |asked, range: Option<&str>, length| {
+            let asked = ByteRange::parse(asked).expect("one part");
+            part(asked, range.map(str::as_bytes), length).unwrap_err().to_string()
+        };
+        let other = told("bytes=5-", Some("bytes 3-9/10"), None);
+        assert_eq!(other, "the server sends bytes 3-9, and not those from 5 on");
+        let other = told("bytes=-4", Some("bytes 0-3/10"), None);
+        assert_eq!(other, "the server sends bytes 0-3, and not the last 4");
+        assert_eq!(told("bytes=2-3", None, None), "the server does not say that it sends bytes 2-3");
+        let length = told("bytes=5-", Some("bytes 5-9/10"), Some(7));
+        assert_eq!(length, "the server says that it sends bytes 5-9, in a body of 7");
     }
 
     #[test]
