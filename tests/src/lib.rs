@@ -6,6 +6,7 @@
 //! - [`descriptors`]: how many files and sockets this process holds open.
 //! - [`clock`]: real time, for tests.
 //! - [`limits`]: ends to waiting.
+//! - [`names_table`]: names that tell adapters apart.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
 //! - [`skip()`]: what a test says that cannot run here.
 //!
@@ -20,6 +21,8 @@ pub mod firmware;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod limits;
+#[cfg(target_os = "linux")]
+pub mod names_table;
 #[cfg(target_os = "linux")]
 pub mod servers;
 mod skip;

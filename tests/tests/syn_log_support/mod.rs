@@ -1,0 +1,160 @@
+//! What an adapter did with a name, in one line; and how that is held against the committed logs.
+
+pub mod file;
+pub mod os;
+pub mod sim;
+pub mod sniffer;
+pub mod stage;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use connie_core::{Failure, Timeline};
+use connie_tests::clock::timed;
+use connie_tests::lab::ms;
+use connie_tests::names_table::{NAMES, Name};
+
+use crate::kernel_support::machine;
+
+/// How late the machine may be before a log that differs is not believed.
+const LATE: Duration = ms(20);
+/// How often a name is run on a busy machine.
+const TRIES: usize = 5;
+
+/// An adapter, as the logs name it. In the order of the logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Adapter {
+    /// `connie_std::connect`.
+    Std,
+    /// `connie_sim`.
+    Sim,
+}
+
+impl Adapter {
+    pub const ALL: [Adapter; 2] = [Adapter::Std, Adapter::Sim];
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Adapter::Std => "std",
+            Adapter::Sim => "sim",
+        }
+    }
+
+    /// Why the log of a name tells less than it seems to.
+    pub fn blind(self, name: &Name) -> Option<&'static str> {
+        match self {
+            Adapter::Std => None,
+            Adapter::Sim => sim::blind(name),
+        }
+    }
+}
+
+/// How a race ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Won(IpAddr),
+    /// With this kind of error.
+    Lost(String),
+}
+
+/// What an adapter did with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The addresses in the order of their first SYNs, one for each attempt.
+    pub syns: Vec<IpAddr>,
+    pub ended: Ended,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let syns: Vec<_> = self.syns.iter().map(IpAddr::to_string).collect();
+        f.write_str(if syns.is_empty() { "no SYN" } else { "" })?;
+        write!(f, "{} -> ", syns.join(", "))?;
+        match &self.ended {
+            Ended::Won(winner) => write!(f, "{winner}"),
+            Ended::Lost(why) => f.write_str(why),
+        }
+    }
+}
+
+/// A race that was lost, in the race's own words: where every address has failed, all the ways in which they have, in the order of
+/// the alphabet.
+pub fn lost(failure: Failure, timeline: &Timeline<'_>) -> String {
+    match failure {
+        Failure::NoDestinations => "no address".to_owned(),
+        Failure::DeadlineExceeded => "timed out".to_owned(),
+        Failure::AllAttemptsFailed => {
+            let errors = timeline.destinations().filter_map(|destination| destination.error());
+            let names: BTreeSet<_> = errors.map(|error| error.name().replace('_', " ")).collect();
+            names.into_iter().collect::<Vec<_>>().join(" + ")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Runs one name; `None` where it cannot run here.
+type Run<'r> = dyn Fn(&'static Name) -> Option<Log> + Sync + 'r;
+
+/// Runs every name, `lanes` at a time, and holds the logs against the committed ones, or has them committed.
+///
+/// # Panics
+/// With all logs that differ.
+#[track_caller]
+pub fn hold(adapter: Adapter, lanes: usize, run: &Run<'_>) {
+    machine::watch();
+    let (next, seen) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let committed = file::Logs::read();
+    thread::scope(|scope| {
+        let lane = || {
+            while let Some(name) = NAMES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let expected = committed.line(name, adapter);
+                let line = settled(expected, &|| Some(file::text(&run(name)?, adapter.blind(name))));
+                seen.lock().expect("no lane has panicked").push((name, line));
+            }
+        };
+        (0..lanes).for_each(|_| drop(scope.spawn(lane)));
+    });
+    let mut seen = seen.into_inner().expect("no lane has panicked");
+    seen.sort_by_key(|(name, _)| name.number);
+    let lines: Vec<_> = seen.into_iter().filter_map(|(name, line)| Some((name, line?))).collect();
+    if file::accepts() {
+        return file::Logs::rewrite(adapter, &lines);
+    }
+    let differ = lines.iter().filter_map(|(name, line)| {
+        let expected = committed.line(name, adapter).unwrap_or("nothing");
+        let Name { number, label, .. } = name;
+        (line != expected)
+            .then(|| format!("{number:02} {label}\n    committed: {expected}\n    seen:      {line}\n"))
+    });
+    let differ: String = differ.collect();
+    assert!(
+        differ.is_empty(),
+        "{} does not do what it did:\n{differ}{}",
+        adapter.label(),
+        file::HOW_TO_ACCEPT
+    );
+}
+
+/// What `run` sees, again while that differs from what is expected and the machine was late meanwhile. Where it is to be committed, what
+/// it sees twice in a row.
+fn settled(expected: Option<&str>, run: &dyn Fn() -> Option<String>) -> Option<String> {
+    let mut last = None;
+    for _ in 1..TRIES {
+        let (line, took) = timed(run);
+        let line = line?;
+        let done = match file::accepts() {
+            true => last.as_ref() == Some(&line),
+            false => expected == Some(&*line) || machine::lateness(took + ms(100)) < LATE,
+        };
+        if done {
+            return Some(line);
+        }
+        last = Some(line);
+    }
+    run()
+}

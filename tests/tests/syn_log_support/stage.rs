@@ -1,0 +1,126 @@
+//! A name in a laboratory of its own: the name server, the addresses, and what the wire saw.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::channel;
+
+use connie_core::{Config, Family};
+use connie_tests::clock::pause;
+use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms};
+use connie_tests::names_table::{Name, PORT, Place, Reply, TRAPS, ZONE};
+use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
+
+use super::sniffer::Sniffer;
+use super::{Ended, Log};
+
+/// Connects to the name of a stage.
+pub type Client = fn(&Stage<'_>) -> Ended;
+
+/// Where clients inside the kernel's own host find the name server.
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+
+/// A name and all that it needs, set up in the namespace of the calling thread.
+pub struct Stage<'l> {
+    pub lab: &'l Lab,
+    pub name: &'static Name,
+    /// What the caller connects to, with the zone by its number.
+    pub host: String,
+    _server: DnsServer,
+    _listeners: Vec<TcpListener>,
+}
+
+/// Runs `client` with `name` in a namespace of its own. `None` where that cannot be had.
+#[track_caller]
+pub fn play(name: &'static Name, client: Client) -> Option<Log> {
+    let (tell, told) = channel();
+    in_namespace(move |lab| {
+        let stage = Stage::set_up(lab, name);
+        let sniffer = Sniffer::open();
+        let ended = client(&stage);
+        // What was sent last may still be in a queue.
+        pause(ms(20));
+        let mut syns: Vec<_> = lab.log().attempts().iter().map(|attempt| attempt.remote.ip()).collect();
+        syns.extend(sniffer.loopback_syns());
+        tell.send(Log { syns, ended }).expect("the test waits");
+    });
+    told.recv().ok()
+}
+
+impl<'l> Stage<'l> {
+    fn set_up(lab: &'l Lab, name: &'static Name) -> Self {
+        lab.ip(&routes(name));
+        let mut listeners = vec![listener(HOST_V4.into()), listener(HOST_V6.into())];
+        for (address, place) in name.places {
+            let address = ip(address);
+            match (address.is_loopback(), place) {
+                (true, Place::Live) => listeners.push(listener(address)),
+                (true, _) => {}
+                (false, place) => lab.set(address, behaviour(*place)),
+            }
+        }
+        TRAPS.iter().for_each(|address| lab.set(ip(address), behaviour(Place::Live)));
+        let number = std::fs::read_to_string("/proc/thread-self/net/dev_snmp6/lab0").ok();
+        let number = number.and_then(|text| Some(text.split_whitespace().nth(1)?.to_owned()));
+        let host = name.host.replace(ZONE, &number.expect("the number of the laboratory's interface"));
+        Stage { lab, name, host, _server: server(name), _listeners: listeners }
+    }
+
+    /// What the caller asks for.
+    pub fn config(&self) -> Config {
+        self.name.race.config()
+    }
+}
+
+/// Addresses as the internet has them: with IPv6 preferred, as RFC 6724 does not prefer the laboratory's own.
+fn routes(name: &Name) -> String {
+    let mut lines = vec!["addr add fe80::9/64 dev lab0 nodad"];
+    if name.lacks != Some(Family::V6) {
+        lines.extend([
+            "addr add 2001:db8:ffff::1/128 dev lab0 nodad",
+            "route add 2001:db8::/32 dev lab0",
+            "route add 64:ff9b::/96 dev lab0",
+        ]);
+    }
+    if name.lacks != Some(Family::V4) {
+        lines.push("route add 192.0.2.0/24 dev lab0");
+    }
+    lines.join("\n")
+}
+
+fn listener(address: IpAddr) -> TcpListener {
+    TcpListener::bind((address, PORT)).unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+fn behaviour(place: Place) -> Behaviour {
+    match place {
+        Place::Live => Behaviour::accept(ms(Place::NEAR)),
+        Place::Slow => Behaviour::accept(ms(Place::FAR)),
+        Place::Refuses => Behaviour::refuse(ms(Place::NEAR)),
+        Place::Silent => Behaviour::black_hole(),
+    }
+}
+
+/// Reachable by clients on this host, and on those that it forwards for.
+fn server(name: &Name) -> DnsServer {
+    let server = DnsServer::start(SERVER);
+    server.set(name.host, RecordType::Aaaa, answer(name.aaaa));
+    server.set(name.host, RecordType::A, answer(name.a));
+    server.set("ipv4only.arpa", RecordType::Aaaa, answer(name.prefix));
+    server
+}
+
+fn answer(reply: Reply) -> DnsAnswer {
+    match reply {
+        Reply::Has(after, addresses) => {
+            let addresses: Vec<_> = addresses.iter().map(|address| ip(address)).collect();
+            DnsAnswer::addresses(&addresses).after(ms(after))
+        }
+        Reply::Empty => DnsAnswer::no_data(),
+        Reply::NoSuchName => DnsAnswer::no_such_name(),
+        Reply::Fails => DnsAnswer::code(2),
+        Reply::Never => DnsAnswer::silent(),
+    }
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().expect("the table has addresses")
+}
