@@ -130,7 +130,7 @@ impl Race {
 }
 
 /// No name takes longer, unless it is to be seen whether one does.
-const DEADLINE: u64 = 5_000;
+const DEADLINE: u64 = 3_000;
 /// Where it is.
 const SOON: u64 = 1_200;
 

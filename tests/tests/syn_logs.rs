@@ -7,20 +7,61 @@
 mod kernel_support;
 mod syn_log_support;
 
+use std::sync::Arc;
+
 use connie_tests::lab::in_namespace;
-use syn_log_support::{Adapter, file, hold, os, sim, stage};
+use connie_tests::wasi::Runtime;
+use syn_log_support::{Adapter, Ended, asynchronous, component, file, guest, hold, os, sim, stage};
 
 /// How many names are run side by side: most of the time all they do is wait.
 const LANES: usize = 8;
+/// The same where each takes the processor to start a runtime.
+const RUNTIMES: usize = 4;
 
 /// Each name in a namespace within a namespace, so that an ordinary user needs to become root of one only once.
-fn in_the_laboratory(adapter: Adapter, client: stage::Client) {
-    hold(adapter, LANES, &|name| stage::play(name, client));
+fn in_the_laboratory(
+    adapter: Adapter,
+    lanes: usize,
+    client: impl Fn(&stage::Stage<'_>) -> Ended + Send + Sync + 'static,
+) {
+    let client: stage::Client = Arc::new(client);
+    hold(adapter, lanes, &|name| stage::play(name, &client));
 }
 
 #[test]
 fn std_does_what_it_did() {
-    in_namespace(|_| in_the_laboratory(Adapter::Std, os::blocking));
+    in_namespace(|_| in_the_laboratory(Adapter::Std, LANES, os::blocking));
+}
+
+#[test]
+fn tokio_does_what_it_did() {
+    in_namespace(|_| in_the_laboratory(Adapter::Tokio, LANES, os::tokio));
+}
+
+#[test]
+fn async_does_what_it_did() {
+    in_namespace(|_| in_the_laboratory(Adapter::Async, LANES, asynchronous::one_call));
+}
+
+#[test]
+fn async_in_two_calls_does_what_it_did() {
+    in_namespace(|_| in_the_laboratory(Adapter::TwoCalls, LANES, asynchronous::two_calls));
+}
+
+#[test]
+fn smoltcp_does_what_it_did() {
+    in_namespace(|_| in_the_laboratory(Adapter::Smoltcp, LANES, guest::connect));
+}
+
+#[test]
+fn wasi_does_what_it_did() {
+    let Some(runtime) = Runtime::find() else { return };
+    let component = runtime.build("connie-wasi", &["--example", "one_race"], "examples/one_race.wasm");
+    in_namespace(move |_| {
+        in_the_laboratory(Adapter::Wasi, RUNTIMES, move |stage| {
+            component::connect(&runtime, &component, stage)
+        });
+    });
 }
 
 #[test]

@@ -90,13 +90,17 @@ impl Logs {
 
     /// Puts these lines in the place of the adapter's, while nobody else does the same.
     pub fn rewrite(adapter: Adapter, lines: &[(&Name, String)]) {
-        let whole = File::open(path()).expect("the file of the logs");
-        flock(&whole, FlockOperation::LockExclusive).expect("a lock");
+        let path = path();
+        let folder = File::open(path.parent().expect("its folder")).expect("the folder of the logs");
+        flock(&folder, FlockOperation::LockExclusive).expect("a lock");
         let mut logs = Self::read();
         for (name, line) in lines {
             logs.lines.insert((name.number, adapter), line.clone());
         }
-        std::fs::write(path(), logs.render()).expect("the file of the logs takes it");
+        // Nobody reads half of it.
+        let new = path.with_extension("new");
+        std::fs::write(&new, logs.render()).expect("the folder of the logs takes a file");
+        std::fs::rename(new, path).expect("the file of the logs is replaced");
     }
 }
 

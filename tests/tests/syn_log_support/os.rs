@@ -1,7 +1,11 @@
 //! The operating system's sockets, by `connie-std`, with name servers that it asks itself.
 
+use std::io;
+use std::net::SocketAddr;
+
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
+use connie_std::tokio::connect_with;
 use connie_std::{ConnectError, ConnectErrorKind, Options, Report, connect};
 use connie_tests::names_table::PORT;
 
@@ -11,12 +15,24 @@ use super::{Ended, lost};
 /// `connect`, which blocks.
 pub fn blocking(stage: &Stage<'_>) -> Ended {
     match connect((stage.host.as_str(), PORT), &options(stage)) {
-        Ok(winner) => {
-            assert_eq!(winner.peer_addr().expect("a peer").ip(), winner.destination().ip());
-            Ended::Won(winner.destination().ip())
-        }
+        Ok(winner) => won(winner.destination(), winner.peer_addr()),
         Err(error) => Ended::Lost(words(&error)),
     }
+}
+
+/// tokio's, on a runtime of this thread.
+pub fn tokio(stage: &Stage<'_>) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let options = options(stage);
+    match runtime.block_on(connect_with((stage.host.as_str(), PORT), &options)) {
+        Ok(winner) => won(winner.destination(), winner.peer_addr()),
+        Err(error) => Ended::Lost(words(&error)),
+    }
+}
+
+fn won(destination: SocketAddr, peer: io::Result<SocketAddr>) -> Ended {
+    assert_eq!(peer.expect("a peer").ip(), destination.ip());
+    Ended::Won(destination.ip())
 }
 
 fn options(stage: &Stage<'_>) -> Options {

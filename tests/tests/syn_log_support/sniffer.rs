@@ -1,4 +1,4 @@
-//! SYNs that no router sees: those to the host's own loopback addresses.
+//! SYNs that no router need see: to the host's own loopback addresses, and to its neighbours.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
@@ -23,14 +23,14 @@ impl Sniffer {
         Sniffer(socket.expect("a packet socket, as root of the namespace"))
     }
 
-    /// The loopback addresses that were called, in the order of their first SYNs: one for each attempt.
-    pub fn loopback_syns(&self) -> Vec<IpAddr> {
+    /// The addresses that were called, of those that are `wanted`, in the order of their first SYNs: one for each attempt.
+    pub fn syns(&self, wanted: fn(IpAddr) -> bool) -> Vec<IpAddr> {
         let mut attempts = Vec::new();
         let mut packet = [0; 2048];
         while let Ok((_, length)) = recv(&self.0, &mut packet, RecvFlags::empty()) {
             let Some(attempt) = syn(&packet[..length.min(2048)]) else { continue };
             // The loopback device shows a packet as it leaves and as it comes.
-            if attempt.0.is_loopback() && !attempts.contains(&attempt) {
+            if wanted(attempt.0) && !attempts.contains(&attempt) {
                 attempts.push(attempt);
             }
         }

@@ -1,6 +1,7 @@
 //! A name in a laboratory of its own: the name server, the addresses, and what the wire saw.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use connie_core::{Config, Family};
@@ -13,7 +14,7 @@ use super::sniffer::Sniffer;
 use super::{Ended, Log};
 
 /// Connects to the name of a stage.
-pub type Client = fn(&Stage<'_>) -> Ended;
+pub type Client = Arc<dyn Fn(&Stage<'_>) -> Ended + Send + Sync>;
 
 /// Where clients inside the kernel's own host find the name server.
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
@@ -28,21 +29,29 @@ pub struct Stage<'l> {
     _listeners: Vec<TcpListener>,
 }
 
-/// Runs `client` with `name` in a namespace of its own. `None` where that cannot be had.
+/// Runs `client` with `name` in a namespace of its own. Call it within another, in which that can be had.
 #[track_caller]
-pub fn play(name: &'static Name, client: Client) -> Option<Log> {
+pub fn play(name: &'static Name, client: &Client) -> Log {
     let (tell, told) = channel();
+    let client = Arc::clone(client);
     in_namespace(move |lab| {
         let stage = Stage::set_up(lab, name);
         let sniffer = Sniffer::open();
         let ended = client(&stage);
         // What was sent last may still be in a queue.
         pause(ms(20));
-        let mut syns: Vec<_> = lab.log().attempts().iter().map(|attempt| attempt.remote.ip()).collect();
-        syns.extend(sniffer.loopback_syns());
+        let log = lab.log();
+        let behind = log.attempts().iter().map(|attempt| attempt.remote.ip());
+        let mut syns: Vec<_> = behind.filter(|remote| !is_near(*remote)).collect();
+        syns.extend(sniffer.syns(is_near));
         tell.send(Log { syns, ended }).expect("the test waits");
     });
-    told.recv().ok()
+    told.recv().expect("a namespace within a namespace")
+}
+
+/// An address of the host itself or of a link, which packets to it need not leave through the router.
+fn is_near(remote: IpAddr) -> bool {
+    remote.is_loopback() || matches!(remote, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 impl<'l> Stage<'l> {
@@ -101,7 +110,7 @@ fn behaviour(place: Place) -> Behaviour {
 
 /// Reachable by clients on this host, and on those that it forwards for.
 fn server(name: &Name) -> DnsServer {
-    let server = DnsServer::start(SERVER);
+    let server = DnsServer::start((Ipv6Addr::UNSPECIFIED, SERVER.port()).into());
     server.set(name.host, RecordType::Aaaa, answer(name.aaaa));
     server.set(name.host, RecordType::A, answer(name.a));
     server.set("ipv4only.arpa", RecordType::Aaaa, answer(name.prefix));

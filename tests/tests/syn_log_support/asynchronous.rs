@@ -1,0 +1,139 @@
+//! `connie-async` over embedded-nal-async, whose stack is the operating system's. It has no DNS of its own: the table answers.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_io::Timer;
+use connie_async::{Answers, Clock, Connection, Error, Lookup, LookupError, Racing};
+use connie_core::{Families, Family, Instant};
+use connie_tests::clock::now;
+use connie_tests::lab::ms;
+use connie_tests::names_table::{Name, PORT, Reply};
+use embassy_futures::select::{Either, select};
+use embedded_io_async::{Error as _, ErrorKind};
+use embedded_nal_async::{AddrType, Dns as _, TcpConnect};
+use std_embedded_nal_async::Stack;
+
+use super::Ended;
+use super::stage::{Stage as Names, ip};
+
+/// No name takes longer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// In one call, `connect_host`.
+pub fn one_call(stage: &Names<'_>) -> Ended {
+    let net = net(stage);
+    run(async { ended(net.connect_host(&stage.host, PORT).await) })
+}
+
+/// In two, by the traits alone: `get_host_by_name`, and `connect` to the address that it answers.
+pub fn two_calls(stage: &Names<'_>) -> Ended {
+    let net = net(stage);
+    run(async {
+        match net.get_host_by_name(&stage.host, AddrType::Either).await {
+            Ok(address) => ended(net.connect(SocketAddr::new(address, PORT)).await),
+            Err(error) => Ended::Lost(not_resolved(&error).to_owned()),
+        }
+    })
+}
+
+/// Why the log of a name by two calls tells less than it seems to.
+pub fn blind(name: &Name) -> Option<&'static str> {
+    let at = |reply| if let Reply::Has(after, _) = reply { Some(after) } else { None };
+    let late = match (at(name.aaaa), at(name.a)) {
+        (Some(aaaa), Some(a)) => aaaa != a,
+        _ => name.aaaa == Reply::Never || name.a == Reply::Never,
+    };
+    // RFC 8305's delays count from the second query.
+    late.then_some("the look-up ends 15 ms after the first answer, and the connect asks again for the other")
+}
+
+type Net = Racing<Stack, Table, SystemClock, 8, 8, 1>;
+
+fn net(stage: &Names<'_>) -> Net {
+    let clock = SystemClock(now());
+    Racing::with_capacities(Stack::default(), Table(stage.name), clock, stage.config())
+}
+
+fn run(connects: impl Future<Output = Ended>) -> Ended {
+    match async_io::block_on(select(connects, Timer::after(LIMIT))) {
+        Either::First(ended) => ended,
+        Either::Second(_) => Ended::Lost("waits for ever".to_owned()),
+    }
+}
+
+fn ended<N>(result: Result<Connection<N>, Error<std::io::Error>>) -> Ended {
+    match result {
+        Ok(winner) => Ended::Won(winner.destination().ip()),
+        Err(error) => Ended::Lost(words(&error)),
+    }
+}
+
+/// Where every address has failed it tells the one reason that says most.
+fn words(error: &Error<std::io::Error>) -> String {
+    match error {
+        Error::NoAddress => "no address".to_owned(),
+        Error::DeadlineExceeded => "timed out".to_owned(),
+        Error::InvalidHost(_) => "no host".to_owned(),
+        error => match error.kind() {
+            ErrorKind::ConnectionRefused => "refused".to_owned(),
+            ErrorKind::NotConnected | ErrorKind::AddrNotAvailable => "unreachable".to_owned(),
+            other => format!("{other:?}"),
+        },
+    }
+}
+
+fn not_resolved<E>(error: &LookupError<E>) -> &'static str {
+    match error {
+        LookupError::NoAddress => "no address",
+        LookupError::DeadlineExceeded => "look-up timed out",
+        LookupError::InvalidHost(_) => "no host",
+        _ => "look-up failed",
+    }
+}
+
+/// The name's answers, when they are due.
+struct Table(&'static Name);
+
+impl Lookup for Table {
+    type Error = ();
+
+    /// What a stack says that knows its addresses, as embassy-net's does.
+    fn families(&self) -> Families {
+        self.0.lacks.map_or(Families::Both, |family| Families::Only(family.other()))
+    }
+
+    async fn lookup(&self, _: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), ()> {
+        let reply = if family == Family::V6 { self.0.aaaa } else { self.0.a };
+        match reply {
+            Reply::Has(after, addresses) => {
+                if after > 0 {
+                    Timer::after(ms(after)).await;
+                }
+                addresses.iter().for_each(|address| answers.push(ip(address)));
+                Ok(())
+            }
+            Reply::Empty => Ok(()),
+            Reply::NoSuchName | Reply::Fails => Err(()),
+            Reply::Never => pending().await,
+        }
+    }
+
+    async fn name_of(&self, _: std::net::IpAddr, _: &mut [u8]) -> Result<usize, ()> {
+        Err(())
+    }
+}
+
+/// async-io's timers.
+struct SystemClock(std::time::Instant);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.0.elapsed()
+    }
+
+    async fn wait_until(&self, at: Instant) {
+        Timer::at(self.0 + at.since(Instant::ZERO)).await;
+    }
+}

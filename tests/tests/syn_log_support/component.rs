@@ -1,0 +1,71 @@
+//! `connie-wasi` in a component on a runtime. Names are looked up by the runtime, which is to say by the C library.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use connie_core::Family;
+use connie_tests::lab::replace_files;
+use connie_tests::limits;
+use connie_tests::names_table::{DELAY, Name, PORT, Pace, Reply};
+use connie_tests::wasi::Runtime;
+
+use super::Ended;
+use super::stage::{Stage as Names, ip};
+
+/// The C library asks the stage's name server, waits for it longer than any race may take, and looks nowhere else.
+const FILES: [(&str, &str); 2] = [
+    ("/etc/nsswitch.conf", "hosts: dns\n"),
+    ("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch .\noptions timeout:20 attempts:1\n"),
+];
+
+/// Why the log of a name tells less than it seems to.
+pub fn blind(name: &Name) -> Option<&'static str> {
+    if name.host != "name.test" {
+        return None;
+    }
+    let at = |reply| if let Reply::Has(after, _) = reply { after } else { 0 };
+    let never = name.aaaa == Reply::Never || name.a == Reply::Never;
+    (never || at(name.aaaa) != at(name.a))
+        .then_some("the runtime tells both answers in one batch, with the last")
+}
+
+/// Runs the component. What it says is `one_race`'s.
+pub fn connect(runtime: &Runtime, component: &Path, stage: &Names<'_>) -> Ended {
+    replace_files(&FILES);
+    let race = &stage.name.race;
+    let pace = match race.pace {
+        Pace::AllAtOnce => "all-at-once",
+        Pace::Staggered => "staggered",
+        Pace::OneByOne => "one-by-one",
+    };
+    let prefers = if race.prefers == Family::V4 { "ipv4" } else { "ipv6" };
+    let times = [race.deadline.into(), DELAY.as_millis(), race.resolution_delay.as_millis()];
+    let mut command = runtime.command(component);
+    command.args([&stage.host, &PORT.to_string(), pace, prefers]).args(times.map(|time| time.to_string()));
+    let output = limits::output(&mut command).expect("a run of the component");
+    let (said, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    match said.split_once(' ') {
+        Some(("won", winner)) => Ended::Won(ip(winner.trim_end())),
+        Some(("lost", why)) => Ended::Lost(words(why)),
+        _ => panic!("{said}{complaint}"),
+    }
+}
+
+fn words(why: &str) -> String {
+    let (kind, rest) = why.split_once('\n').unwrap_or((why, ""));
+    match kind {
+        "NoDestinations" => "no address",
+        "DeadlineExceeded" => "timed out",
+        "host" => "no host",
+        "zone" => "no such zone",
+        "look-up" if rest.contains("NameUnresolvable") || rest.contains("Nowhere") => "no such name",
+        "look-up" => "look-up failed",
+        "AllAttemptsFailed" => {
+            let errors: BTreeSet<_> = rest.lines().map(|name| name.replace('_', " ")).collect();
+            return errors.into_iter().collect::<Vec<_>>().join(" + ");
+        }
+        other => other,
+    }
+    .to_owned()
+}
