@@ -54,7 +54,23 @@ impl ConnectError {
         &self.kind
     }
 
-    /// Whether the program canceled.
+    /// Whether the program canceled. As an [`io::Error`] that is [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), which a customary
+    /// loop does not take for a reason to try again, as it would [`Interrupted`](io::ErrorKind::Interrupted).
+    ///
+    /// ```
+    /// use connie_std::{Canceler, ConnectError, Options, connect};
+    /// use std::io;
+    ///
+    /// let canceler = Canceler::new()?;
+    /// canceler.cancel();
+    /// let options = Options { canceler: Some(canceler), ..Options::default() };
+    /// let error = io::Error::from(connect("127.0.0.1:80", &options).unwrap_err());
+    /// assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    /// // Others abort too. This was the program:
+    /// let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
+    /// assert!(inner.is_some_and(ConnectError::is_canceled));
+    /// # Ok::<(), io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_canceled(&self) -> bool {
         match &self.kind {
@@ -271,7 +287,8 @@ impl From<ConnectError> for io::Error {
             ConnectErrorKind::Tls(_, error) => error.io_kind(),
             ConnectErrorKind::Race(Failure::NoDestinations, _) => io::ErrorKind::NotFound,
             ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,
-            ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::Interrupted,
+            // Not `Interrupted`, which readers and writers take for a reason to try again.
+            ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::ConnectionAborted,
             ConnectErrorKind::Race(Failure::StackGone, _) => io::ErrorKind::NetworkDown,
             ConnectErrorKind::Race(_, report) => common_kind(&report.timeline()),
         };

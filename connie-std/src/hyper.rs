@@ -170,6 +170,14 @@ impl std::error::Error for RaceError {
     }
 }
 
+impl RaceError {
+    /// Whether the program canceled, by the [`Options::canceler`] of the connector.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        matches!(self, RaceError::Connect(error) if error.is_canceled())
+    }
+}
+
 impl From<ConnectError> for RaceError {
     fn from(error: ConnectError) -> Self {
         RaceError::Connect(error)

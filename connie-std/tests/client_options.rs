@@ -97,10 +97,13 @@ where
 
 #[track_caller]
 fn expect_canceled<R: std::fmt::Debug>(result: Result<R, ClientError>) {
-    match result.expect_err("canceled") {
+    let error = result.expect_err("canceled");
+    match &error {
         ClientError::Connect(error) => assert!(error.is_canceled(), "{error:?}"),
         error => assert_eq!(error.as_http(), Some(&HttpError::Canceled)),
     }
+    assert!(error.is_canceled(), "{error:?}");
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionAborted);
 }
 
 fn canceled() -> Canceler {

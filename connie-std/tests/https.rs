@@ -465,11 +465,14 @@ fn another_thread_ends_every_wait() {
     let mut plain = HttpConnection::with_options(HOST, port, options).expect("a host");
     plain.request("GET", "/", &[], b"").expect("sent");
     let ending = std::thread::spawn(move || canceler.cancel());
-    match secure.connect().expect_err("canceled") {
-        ClientError::Connect(error) => assert!(error.is_canceled(), "{error:?}"),
-        other => panic!("{other:?}"),
+    let within_tls = secure.connect().expect_err("canceled");
+    assert!(matches!(within_tls, ClientError::Connect(_)), "{within_tls:?}");
+    let awaiting = plain.response().expect_err("canceled");
+    assert_eq!(awaiting.as_http(), Some(&HttpError::Canceled));
+    for error in [within_tls, awaiting] {
+        assert!(error.is_canceled(), "{error:?}");
+        assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionAborted);
     }
-    assert_eq!(plain.response().expect_err("canceled").as_http(), Some(&HttpError::Canceled));
     ending.join().expect("a thread");
 }
 

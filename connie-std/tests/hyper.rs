@@ -114,6 +114,18 @@ fn a_deadline_holds() {
 }
 
 #[test]
+fn what_was_canceled_says_so() {
+    let error = run(|| async move {
+        let canceler = connie_std::Canceler::new().unwrap();
+        canceler.cancel();
+        let options = Options { canceler: Some(canceler), ..Options::default() };
+        failure(get(&client(RaceConnector::new(options)), &format!("http://{}/", any_port(2))).await)
+    });
+    let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
+    assert!(inner.is_some_and(RaceError::is_canceled), "{error:?}");
+}
+
+#[test]
 fn giving_a_request_up_gives_its_place_back() {
     let hole = BlackHole::open(any_port(2));
     let address = hole.address();

@@ -185,10 +185,34 @@ fn a_race_that_was_canceled_before_it_began_opens_nothing() {
         let error = result.expect_err("canceled");
         assert!(error.is_canceled());
         assert_eq!(error.timeline().map(|timeline| timeline.attempts().count()), Some(0));
-        assert_eq!(std::io::Error::from(error).kind(), ErrorKind::Interrupted);
+        is_canceled(&error.into());
     }
     listener.set_nonblocking(true).expect("an option");
     assert_eq!(listener.accept().expect_err("nobody called").kind(), ErrorKind::WouldBlock);
+}
+
+/// The kind is none that asks for another try, and who looks inside can tell that it was the program.
+#[track_caller]
+fn is_canceled(error: &std::io::Error) {
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
+    assert!(inner.is_some_and(ConnectError::is_canceled), "{error:?}");
+}
+
+/// What programs write around calls that a signal can interrupt.
+#[test]
+fn a_loop_that_goes_on_after_interrupted_ends() {
+    let (_listener, address) = listener();
+    let canceler = Canceler::new().expect("a canceler");
+    canceler.cancel();
+    let options = Options { canceler: Some(canceler), ..Options::default() };
+    for turn in 0.. {
+        match connect(address, &options).map_err(std::io::Error::from) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => assert!(turn < 10, "it spins"),
+            Err(error) => return is_canceled(&error),
+            Ok(_) => panic!("it was canceled"),
+        }
+    }
 }
 
 #[test]

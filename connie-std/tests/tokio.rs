@@ -313,7 +313,9 @@ fn a_canceler_ends_it_from_another_thread() {
             meanwhile().await;
             assert!(!race.is_finished());
             std::thread::spawn(move || canceled.cancel()).join().unwrap();
-            assert!(failed(timeout(SOON, race).await.expect("woken").unwrap()).is_canceled());
+            let error = failed(timeout(SOON, race).await.expect("woken").unwrap());
+            assert!(error.is_canceled());
+            assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionAborted);
         }
     });
 }

@@ -86,7 +86,11 @@ fn shutting_the_agent_down_ends_a_race_under_way() {
         std::thread::yield_now();
     }
     agent.shutdown();
-    assert!(thread.join().unwrap().is_err());
+    let error = thread.join().unwrap().unwrap_err();
+    let Error::Io(inner) = &error else { panic!("{error:?}") };
+    assert_eq!(inner.kind(), ErrorKind::ConnectionAborted);
+    let ours = inner.get_ref().and_then(|error| error.downcast_ref::<ConnectError>());
+    assert!(ours.is_some_and(ConnectError::is_canceled), "{error:?}");
 }
 
 /// Options whose canceler the program shares between agents and its own races.

@@ -32,6 +32,21 @@ impl ClientError {
     }
 }
 
+impl ClientError {
+    /// Whether the program canceled: while there was no connection yet, or within the exchange.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        match self {
+            ClientError::Connect(error) => error.is_canceled(),
+            ClientError::Http(error) => {
+                matches!(error, HttpError::Canceled | HttpError::Connect(Failure::Canceled))
+            }
+            #[cfg(feature = "tls")]
+            ClientError::Tls(_) => false,
+        }
+    }
+}
+
 impl From<HttpError> for ClientError {
     fn from(error: HttpError) -> Self {
         ClientError::Http(error)

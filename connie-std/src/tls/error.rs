@@ -86,7 +86,8 @@ impl TlsError {
             Kind::Tls(_) => io::ErrorKind::InvalidData,
             Kind::ClosedEarly | Kind::Truncated => io::ErrorKind::UnexpectedEof,
             Kind::TimedOut => io::ErrorKind::TimedOut,
-            Kind::Canceled => io::ErrorKind::Interrupted,
+            // Not `Interrupted`, which readers and writers take for a reason to try again.
+            Kind::Canceled => io::ErrorKind::ConnectionAborted,
         }
     }
 
@@ -333,6 +334,17 @@ mod tests {
             assert_eq!(error.again().to_string(), error.to_string());
             assert_eq!(error.again().attempt_error(), error.attempt_error());
         }
+    }
+
+    /// A loop that goes on after `Interrupted` would spin.
+    #[test]
+    fn what_was_canceled_is_not_to_be_tried_again() {
+        let canceled = TlsError::canceled();
+        assert!(canceled.is_canceled());
+        let error = io::Error::from(canceled);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+        assert!(inner.is_some_and(TlsError::is_canceled));
     }
 
     #[test]
