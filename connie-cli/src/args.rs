@@ -249,15 +249,16 @@ pub fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<
     }
 }
 
-/// Seconds as a decimal number.
+/// Seconds as a decimal number, as many as curl takes: what a signed number of milliseconds holds.
 pub fn seconds(text: &str) -> Result<Limit, String> {
+    const MOST: u64 = i64::MAX as u64 / 1_000;
     let decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds = text.parse::<f64>().ok().filter(|_| decimal);
-    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    match duration {
-        Some(Duration::ZERO) => Ok(Limit(None)),
-        Some(duration) => Ok(Limit(Some(duration))),
-        None => Err("give seconds, such as 10 or 0.5".to_owned()),
+    let seconds = seconds.ok_or_else(|| "give seconds, such as 10 or 0.5".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(Duration::ZERO) => Ok(Limit(None)),
+        Ok(duration) if seconds <= MOST as f64 => Ok(Limit(Some(duration))),
+        _ => Err(format!("give at most {MOST} seconds, or 0 for no limit")),
     }
 }
 
@@ -340,7 +341,16 @@ mod tests {
     fn limits_are_decimal_seconds() {
         assert_eq!(seconds("10"), Ok(Limit(Some(Duration::from_secs(10)))));
         assert_eq!(seconds(".5"), Ok(Limit(Some(Duration::from_millis(500)))));
-        for text in ["", "-1", "1e3", "inf", "nan", "1s", ".", "1.2.3", "99999999999999999999999"] {
+        let most = "9223372036854775";
+        assert!(seconds(most).is_ok());
+        for text in ["9223372036854779", "18446744073709551616", &"9".repeat(400)] {
+            assert_eq!(
+                seconds(text),
+                Err(format!("give at most {most} seconds, or 0 for no limit")),
+                "{text}"
+            );
+        }
+        for text in ["", "-1", "1e3", "inf", "nan", "1s", ".", "1.2.3"] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

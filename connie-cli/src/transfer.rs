@@ -477,13 +477,27 @@ impl<'a> Transfer<'a> {
         if transient { self.pause(None) } else { None }
     }
 
-    /// The pause before another try, where one is left and there is time for it.
+    /// The pause before another try, where one is left and there is time for it. Says so where there is none.
     fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.tries_left = self.tries_left.checked_sub(1)?;
         let pause = self.backoff.next_pause(asked);
         let end = self.started.now().since(Instant::ZERO).saturating_add(pause);
-        let most = self.args.retry_max_time.and_then(Limit::get);
-        Some(pause).filter(|_| most.is_none_or(|most| end <= most))
+        let limit = match self.args.retry_max_time.and_then(Limit::get) {
+            Some(most) if end > most => "--retry-max-time allows; not tried again",
+            None if asked.is_some_and(|asked| asked > Backoff::LONGEST_ASKED) => {
+                "6 hours; not tried again: allow it with --retry-max-time"
+            }
+            _ => return Some(pause),
+        };
+        if !self.args.silent {
+            let seconds = pause.as_secs_f64();
+            let who = match asked {
+                Some(asked) if asked == pause => "the server asks to wait",
+                _ => "the next try is to wait",
+            };
+            let _ = writeln!(io::stderr().lock(), "connie: {who} {seconds} s, longer than {limit}");
+        }
+        None
     }
 
     /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it. Says whether that can be.
@@ -536,8 +550,14 @@ fn show_head(mark: char, head: &[u8]) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the pause between two tries")]
-fn wait(pause: Duration) {
-    std::thread::sleep(pause);
+fn wait(mut pause: Duration) {
+    // In days: not every system sleeps as long as a `Duration` can be.
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    while !pause.is_zero() {
+        let piece = pause.min(DAY);
+        std::thread::sleep(piece);
+        pause = pause.saturating_sub(piece);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "Retry-After can be a date")]

@@ -116,7 +116,7 @@ pub struct Get {
     /// The pause between tries [default: 1, then twice as long each time]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub retry_delay: Option<Limit>,
-    /// Begin no try later than this
+    /// Begin no try later than this; without it, a server that asks for more than 6 hours of patience ends the tries
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub retry_max_time: Option<Limit>,
     /// Try again after a refused connection, too

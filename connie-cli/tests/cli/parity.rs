@@ -184,6 +184,14 @@ fn lines(table: &mut Table) {
     table.line(&["-T", "/nonexistent/file", "http://127.0.0.1:1/"]);
     table.line(&["--no-such-option", "http://127.0.0.1:1/"]);
     table.line(&["http://127.0.0.1:1/", "-m", "soon"]);
+    for option in ["-m", "--connect-timeout", "--retry-delay", "--retry-max-time", "--expect100-timeout"] {
+        table.line(&["http://127.0.0.1:1/", option, "9223372036854775"]);
+        table.line(&["http://127.0.0.1:1/", option, "1000000000000000000"]);
+    }
+    table.row("a server that asks for more patience than there is", |run| {
+        let busy = Site::start(|_| Reply::status("503 Busy", "Retry-After: 9000\r\n", "busy"));
+        run(&["--retry", "1", "--retry-max-time", "5", &busy.url("/")]);
+    });
     table.row("a silent address", |run| {
         let hole = BlackHole::open(([127, 0, 0, 5], 0));
         run(&["--connect-timeout", "1", &format!("http://{}/", hole.address())]);

@@ -70,8 +70,57 @@ fn the_server_says_when() {
     assert!(elapsed >= 1_000_000, "{elapsed}");
     let busy = Site::start(|_| Reply::status("503 Busy", "Retry-After: 20\r\n", "busy\n"));
     let ran = get(&busy, &["--retry", "1", "--retry-max-time", "5"]);
-    ran.exits(0).prints("busy\n").is_quiet();
+    ran.exits(0).prints("busy\n").says_lines(1);
+    ran.says("the server asks to wait 20 s, longer than --retry-max-time allows; not tried again");
     assert_eq!(busy.asked().len(), 1, "that is more than is allowed");
+    get(&busy, &["--retry", "1", "--retry-max-time", "5", "-s"]).exits(0).prints("busy\n").is_quiet();
+    get(&busy, &["--retry", "1", "--retry-max-time", "5", "-f"]).exits(22).prints("").says_lines(2);
+}
+
+#[test]
+fn a_server_cannot_park_the_client_for_ever() {
+    for (asks, told) in [
+        ("18446744073709551615", "wait 18446744073709552000 s, longer than 6 hours"),
+        ("99999999999999999999999", "wait 18446744073709552000 s, longer than 6 hours"),
+        ("21601", "wait 21601 s, longer than 6 hours"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "longer than 6 hours"),
+    ] {
+        let fields = format!("Retry-After: {asks}\r\n");
+        let busy = Site::start(move |_| Reply::status("503 Busy", &fields, "busy\n"));
+        let ran = get(&busy, &["--retry", "1"]);
+        ran.exits(0).prints("busy\n").says_lines(1).says(told).says("--retry-max-time");
+        get(&busy, &["--retry", "1", "--retry-max-time", "60"]).exits(0).says("--retry-max-time allows");
+        assert_eq!(busy.asked().len(), 2);
+    }
+    for past in ["Sun, 06 Nov 1994 08:49:37 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "-5", "soon"] {
+        let fields = format!("Retry-After: {past}\r\n");
+        let site = Site::start(move |asked| match asked.number {
+            0 => Reply::status("503 Busy", &fields, ""),
+            _ => Reply::ok("at last\n"),
+        });
+        get(&site, &["--retry", "1"]).exits(0).prints("at last\n").says("next try in 0.01 s");
+    }
+}
+
+#[test]
+fn a_pause_that_the_time_for_tries_does_not_hold_is_told() {
+    let site = recovering("503 No", 9);
+    let ran = connie(["get", &site.url("/"), "--retry", "1", "--retry-delay", "30", "--retry-max-time", "9"]);
+    ran.exits(0).prints("not now\n").says_lines(1).says("the next try is to wait 30 s, longer than");
+    assert_eq!(site.asked().len(), 1);
+}
+
+#[test]
+fn the_longest_limits_do_no_harm() {
+    let site = Site::start(|_| Reply::ok("page"));
+    const MOST: &str = "9223372036854775";
+    for option in ["-m", "--connect-timeout", "--retry-delay", "--retry-max-time", "--expect100-timeout"] {
+        get(&site, &[option, MOST]).exits(0).prints("page");
+        for more in ["9223372036854779", "1000000000000000000", "18446744073709551615"] {
+            get(&site, &[option, more]).exits(2).says_lines(1).says(&format!("at most {MOST} seconds"));
+        }
+        get(&site, &[option, "1e18"]).exits(2).says_lines(1).says("give seconds");
+    }
 }
 
 #[test]
