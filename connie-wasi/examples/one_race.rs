@@ -1,7 +1,8 @@
-//! One race, and what came of it in words that a test can read: `won ADDRESS`, or `lost` with what the error knows.
+//! One race, and what came of it in words that a test can read: `won ADDRESS`, or `lost` with what the error
+//! knows.
 //!
-//! `one_race HOST PORT PACING PREFERRED DEADLINE DELAY RESOLUTION_DELAY`, where the pacing is `all-at-once`, `staggered` or
-//! `one-by-one`, the preferred family `ipv6` or `ipv4`, and the times are milliseconds.
+//! `one_race HOST PORT PACING PREFERRED DEADLINE DELAY RESOLUTION_DELAY`, where the pacing is `all-at-once`,
+//! `staggered` or `one-by-one`, the preferred family `ipv6` or `ipv4`, and the times are milliseconds.
 
 use std::error::Error;
 use std::time::Duration;

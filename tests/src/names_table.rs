@@ -1,9 +1,10 @@
-//! Twenty-four names that tell adapters apart: what the name server says of each and when, what lies at the addresses, what the
-//! host lacks, and what the caller asks for.
+//! Twenty-four names that tell adapters apart: what the name server says of each and when, what lies at the
+//! addresses, what the host lacks, and what the caller asks for.
 //!
-//! It is data alone, and the same for every adapter: `tests/syn_logs.rs` runs each adapter over it, and holds the order of the
-//! SYNs, the winner or the kind of error against what is committed. Whatever order matters for is at least 100 ms apart, so that
-//! a busy machine comes to the same.
+//! It is data alone, and the same for every adapter: `tests/syn_logs.rs` runs each adapter over it, and holds
+//! the order of the SYNs, the winner or the kind of error against what is committed. Whatever order matters
+//! for is at least 100 ms apart, so that a busy machine comes to the same; but for number 1, whose answers come in
+//! the order in which they were asked for.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use connie_std::core::{Config, Family, Pacing};
 pub const PORT: u16 = 8080;
 /// In [`Name::host`]: stands for the number of the interface that leads to the other addresses.
 pub const ZONE: &str = "ZONE";
-/// A live address of each family. Names that must not reach a name server have them there, so that one who asks is seen.
+/// A live address of each family. Names that must not reach a name server have them there, so that one who
+/// asks is seen.
 pub const TRAPS: [&str; 2] = ["2001:db8::66", "192.0.2.66"];
 
 /// The Connection Attempt Delay of [`Pace::Staggered`].
@@ -106,8 +108,8 @@ pub enum Pace {
 }
 
 impl Race {
-    /// What the caller hands to `connect`. There are more sockets than addresses, and nothing is hedged: each address is called
-    /// once.
+    /// What the caller hands to `connect`. There are more sockets than addresses, and nothing is hedged: each
+    /// address is called once.
     #[must_use]
     pub fn config(&self) -> Config {
         let preset = match self.pace {

@@ -1,7 +1,8 @@
-//! What each adapter does with each of 24 names: the order of its SYNs, and the winner or the kind of error, as committed.
+//! What each adapter does with each of 24 names: the order of its SYNs, and the winner or the kind of error,
+//! as committed.
 //!
-//! The names are data (`connie_tests::names_table`), and the same for all. SYNs are taken from the wire: where there is a kernel, from
-//! the laboratory's router and, for loopback addresses, from a packet socket.
+//! The names are data (`connie_tests::names_table`), and the same for all. SYNs are taken from the wire:
+//! where there is a kernel, from the laboratory's router and, for loopback addresses, from a packet socket.
 #![cfg(target_os = "linux")]
 
 mod kernel_support;
@@ -18,7 +19,8 @@ const LANES: usize = 8;
 /// The same where each takes the processor to start a runtime.
 const RUNTIMES: usize = 4;
 
-/// Each name in a namespace within a namespace, so that an ordinary user needs to become root of one only once.
+/// Each name in a namespace within a namespace, so that an ordinary user needs to become root of one only
+/// once.
 fn in_the_laboratory(
     adapter: Adapter,
     lanes: usize,

@@ -1,4 +1,5 @@
-//! `connie-wasi` in a component on a runtime. Names are looked up by the runtime, which is to say by the C library.
+//! `connie-wasi` in a component on a runtime. Names are looked up by the runtime, which is to say by the C
+//! library.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +13,8 @@ use connie_tests::wasi::Runtime;
 use super::Ended;
 use super::stage::{Stage as Names, ip};
 
-/// The C library asks the stage's name server, waits for it longer than any race may take, and looks nowhere else.
+/// The C library asks the stage's name server, waits for it longer than any race may take, and looks nowhere
+/// else.
 const FILES: [(&str, &str); 2] = [
     ("/etc/nsswitch.conf", "hosts: dns\n"),
     ("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch .\noptions timeout:20 attempts:1\n"),

@@ -1,4 +1,5 @@
-//! smoltcp and its DNS client, in a second host of the laboratory: its packets pass the kernel and then the router.
+//! smoltcp and its DNS client, in a second host of the laboratory: its packets pass the kernel and then the
+//! router.
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 

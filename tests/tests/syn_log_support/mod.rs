@@ -111,8 +111,8 @@ impl fmt::Display for Log {
     }
 }
 
-/// A race that was lost, in the race's own words: where every address has failed, all the ways in which they have, in the order of
-/// the alphabet.
+/// A race that was lost, in the race's own words: where every address has failed, all the ways in which they
+/// have, in the order of the alphabet.
 pub fn lost(failure: Failure, timeline: &Timeline<'_>) -> String {
     match failure {
         Failure::NoDestinations => "no address".to_owned(),
@@ -168,8 +168,8 @@ pub fn hold(adapter: Adapter, lanes: usize, run: &Run<'_>) {
     );
 }
 
-/// What `run` sees, again while that differs from what is expected and the machine was late meanwhile. Where it is to be committed, what
-/// it sees twice in a row.
+/// What `run` sees, again while that differs from what is expected and the machine was late meanwhile. Where
+/// it is to be committed, what it sees twice in a row.
 #[track_caller]
 fn settled(expected: Option<&str>, run: &dyn Fn() -> String) -> String {
     let mut last = None;

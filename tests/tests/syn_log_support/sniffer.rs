@@ -23,7 +23,8 @@ impl Sniffer {
         Sniffer(socket.expect("a packet socket, as root of the namespace"))
     }
 
-    /// The addresses that were called, of those that are `wanted`, in the order of their first SYNs: one for each attempt.
+    /// The addresses that were called, of those that are `wanted`, in the order of their first SYNs: one for
+    /// each attempt.
     pub fn syns(&self, wanted: fn(IpAddr) -> bool) -> Vec<IpAddr> {
         let mut attempts = Vec::new();
         let mut packet = [0; 2048];
@@ -38,7 +39,8 @@ impl Sniffer {
     }
 }
 
-/// Whom an IP packet calls, and from which address and port; `None` where it is no first packet of a TCP connection.
+/// Whom an IP packet calls, and from which address and port; `None` where it is no first packet of a TCP
+/// connection.
 fn syn(packet: &[u8]) -> Option<(IpAddr, IpAddr, u16)> {
     let at = |from: usize, length: usize| packet.get(from..from + length);
     let (local, remote, segment) = match packet.first()? >> 4 {
