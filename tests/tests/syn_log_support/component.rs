@@ -27,8 +27,7 @@ pub fn blind(name: &Name) -> Option<&'static str> {
     }
     let at = |reply| if let Reply::Has(after, _) = reply { after } else { 0 };
     let never = name.aaaa == Reply::Never || name.a == Reply::Never;
-    (never || at(name.aaaa) != at(name.a))
-        .then_some("the runtime tells both answers in one batch, with the last")
+    (never || at(name.aaaa) != at(name.a)).then_some("both answers come in one batch")
 }
 
 /// Runs the component. What it says is `one_race`'s.

@@ -94,6 +94,8 @@ pub enum Ended {
 /// What an adapter did with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
+    /// What the name server was asked, in the order of the first queries; `prefix` is the one for a NAT64's.
+    pub asked: Vec<String>,
     /// The addresses in the order of their first SYNs, one for each attempt.
     pub syns: Vec<IpAddr>,
     pub ended: Ended,
@@ -102,8 +104,8 @@ pub struct Log {
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let syns: Vec<_> = self.syns.iter().map(IpAddr::to_string).collect();
-        f.write_str(if syns.is_empty() { "no SYN" } else { "" })?;
-        write!(f, "{} -> ", syns.join(", "))?;
+        let syns = if syns.is_empty() { "no SYN".to_owned() } else { syns.join(", ") };
+        write!(f, "[{}] {syns} -> ", self.asked.join(" "))?;
         match &self.ended {
             Ended::Won(winner) => write!(f, "{winner}"),
             Ended::Lost(why) => f.write_str(why),

@@ -40,7 +40,8 @@ pub fn play(name: &'static Name) -> Log {
         Ending::Failed(failure) => Ended::Lost(lost(failure, &outcome.recording.timeline())),
         Ending::Waiting => Ended::Lost("waits for ever".to_owned()),
     };
-    Log { syns, ended }
+    let asked = outcome.queries.iter().map(|query| query.record_type().to_owned()).collect();
+    Log { asked, syns, ended }
 }
 
 /// The addresses of a family, and when they are told.

@@ -1,9 +1,11 @@
 //! A name in a laboratory of its own: the name server, the addresses, and what the wire saw.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
+use connie_core::resolution::Query;
+use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::{Config, Family};
 use connie_tests::clock::pause;
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms};
@@ -25,7 +27,9 @@ pub struct Stage<'l> {
     pub name: &'static Name,
     /// What the caller connects to, with the zone by its number.
     pub host: String,
-    _server: DnsServer,
+    server: DnsServer,
+    /// What a look-up was asked that is not the name server's.
+    asked: Mutex<Vec<String>>,
     _listeners: Vec<TcpListener>,
 }
 
@@ -44,7 +48,7 @@ pub fn play(name: &'static Name, client: &Client) -> Log {
         let behind = log.attempts().iter().map(|attempt| attempt.remote.ip());
         let mut syns: Vec<_> = behind.filter(|remote| !is_near(*remote)).collect();
         syns.extend(sniffer.syns(is_near));
-        tell.send(Log { syns, ended }).expect("the test waits");
+        tell.send(Log { asked: stage.asked(), syns, ended }).expect("the test waits");
     });
     told.recv().expect("a namespace within a namespace")
 }
@@ -70,7 +74,29 @@ impl<'l> Stage<'l> {
         let number = std::fs::read_to_string("/proc/thread-self/net/dev_snmp6/lab0").ok();
         let number = number.and_then(|text| Some(text.split_whitespace().nth(1)?.to_owned()));
         let host = name.host.replace(ZONE, &number.expect("the number of the laboratory's interface"));
-        Stage { lab, name, host, _server: server(name), _listeners: listeners }
+        Stage { lab, name, host, server: server(name), asked: Mutex::default(), _listeners: listeners }
+    }
+
+    /// Takes note of a query that a look-up of the client's own was asked.
+    pub fn note(&self, query: Query) {
+        self.asked.lock().expect("nobody panics with it").push(query.record_type().to_owned());
+    }
+
+    /// All queries, each once.
+    fn asked(&self) -> Vec<String> {
+        let mut asked = self.asked.lock().expect("nobody panics with it").clone();
+        asked.extend(self.server.queries().iter().map(|query| match query.kind {
+            RecordType::Aaaa if query.name == WELL_KNOWN_NAME => "prefix".to_owned(),
+            kind if query.name == self.name.host => format!("{kind:?}").to_uppercase(),
+            kind => format!("{kind:?} of {}", query.name),
+        }));
+        let mut once = Vec::new();
+        asked.into_iter().for_each(|query| {
+            if !once.contains(&query) {
+                once.push(query);
+            }
+        });
+        once
     }
 
     /// What the caller asks for.
@@ -113,7 +139,7 @@ fn server(name: &Name) -> DnsServer {
     let server = DnsServer::start((Ipv6Addr::UNSPECIFIED, SERVER.port()).into());
     server.set(name.host, RecordType::Aaaa, answer(name.aaaa));
     server.set(name.host, RecordType::A, answer(name.a));
-    server.set("ipv4only.arpa", RecordType::Aaaa, answer(name.prefix));
+    server.set(WELL_KNOWN_NAME, RecordType::Aaaa, answer(name.prefix));
     server
 }
 
