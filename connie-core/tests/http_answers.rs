@@ -26,6 +26,11 @@ fn ended(raw: &'static [u8], status: u16, body: &[u8]) -> Case {
     Case { method: "GET", raw, expected: answered(status, body, Ok(Reuse::Ended)) }
 }
 
+/// The answer is read without a line of its head or trailers, and ends the connection.
+fn dropped(raw: &'static [u8]) -> Case {
+    ended(raw, 200, b"x")
+}
+
 /// There is no answer, for this reason.
 fn refused(raw: &'static [u8], error: HttpError) -> Case {
     Case { method: "GET", raw, expected: answered(0, b"", Err(error)) }
@@ -115,7 +120,7 @@ fn empties() -> Vec<Case> {
 
 /// Bodies by Transfer-Encoding: rules 3 and 4, and RFC 9112 section 7.1.
 fn codings() -> Vec<Case> {
-    use HttpError::{InvalidTransferEncoding, MalformedChunk, MalformedTrailer};
+    use HttpError::{InvalidTransferEncoding, MalformedChunk};
     vec![
         kept(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 200, b"hello"),
         kept(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", 200, b"hello"),
@@ -157,11 +162,6 @@ fn codings() -> Vec<Case> {
         broken(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\na", b"", MalformedChunk),
         broken(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\na", b"", MalformedChunk),
         broken(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n", b"", MalformedChunk),
-        broken(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nno colon\r\n\r\n",
-            b"a",
-            MalformedTrailer,
-        ),
     ]
 }
 
@@ -214,13 +214,6 @@ fn heads() -> Vec<Case> {
         refused(b"HTTP/1.1  200 OK\r\n\r\n", MalformedStatusLine),
         refused(b"HTTP/1.1 200 O\0K\r\n\r\n", MalformedStatusLine),
         refused(b"HTTP/1.1 200 OK\rX: y\r\n\r\n", MalformedStatusLine),
-        refused(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\n: no name\r\n\r\n", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\n folded: first\r\n\r\n", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\nA: b\rContent-Length: 0\r\n\r\n", MalformedHeader),
-        refused(b"HTTP/1.1 200 OK\r\nA\xff: b\r\n\r\n", MalformedHeader),
         kept(b"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.1 200 Tr\xe8s bien\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
@@ -247,8 +240,75 @@ fn heads() -> Vec<Case> {
     ]
 }
 
+/// Field lines that are none (RFC 9112 section 5). One that could matter to nobody's framing is dropped, and the connection ends
+/// with the answer; any other loses the answer.
+fn lines() -> Vec<Case> {
+    use HttpError::{MalformedHeader, MalformedTrailer};
+    vec![
+        dropped(b"HTTP/1.1 200 OK\r\nPHP Warning: no such file\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nno colon\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\n: no name\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nA\xff: b\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nA: b\x01c\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nA: \x7f\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\nA\x0b: b\nContent-Length: 1\n\nx"),
+        // White space before the first field: "ignore the entire line, along with any subsequent lines preceded by whitespace"
+        // (section 2.2).
+        dropped(b"HTTP/1.1 200 OK\r\n folded: first\r\n and: more\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\n \t\r\nContent-Length: 1\r\n\r\nx"),
+        // What is folded goes with its line.
+        dropped(b"HTTP/1.1 200 OK\r\nno colon\r\n and: more\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nA: b\r\n\x01c\r\nContent-Length: 1\r\n\r\nx"),
+        // Nobody can say that the connection stays by a line that is none.
+        dropped(b"HTTP/1.0 200 OK\r\nConnection : keep-alive\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nConnection : keep-alive\r\nContent-Length: 1\r\n\r\nx"),
+        dropped(b"HTTP/1.1 200 OK\r\nno colon\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+        dropped(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nno colon\r\n\r\n"),
+        kept(
+            b"HTTP/1.1 103 Hint\r\nno colon\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+            200,
+            b"x",
+        ),
+        // A length or a coding, as somebody may take it.
+        refused(b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nContent-Length\t: 5\r\nContent-Length: 3\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\n\x0bcontent-LENGTH: 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nContent\xa0-Length: 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nContent-Length 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nContent-Length: \x0c5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding\x0b: chunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\ntransfer-ENCODING\x7f: chunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\n(Transfer-Encoding): chunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\ntransfer-transfer-encoding : chunked\r\n\r\n0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nno colon\r\n Content-Length: 5\r\n\r\nhello", MalformedHeader),
+        refused(
+            b"HTTP/1.1 200 OK\r\nA: \x01\r\n\tTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            MalformedHeader,
+        ),
+        refused(b"HTTP/1.1 200 OK\r\nPHP Warning: bad\x0bContent-Length: 5\r\n\r\nhello", MalformedHeader),
+        refused(b"HTTP/1.1 103 Hint\r\nContent-Length : 5\r\n\r\nHTTP/1.1 204 N\r\n\r\n", MalformedHeader),
+        // What some take for the end of a line, or of the text.
+        refused(b"HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nno\0colon\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nA: b\rContent-Length: 0\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nno\rcolon\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nA: b\r\r\n\r\n", MalformedHeader),
+        refused(b"HTTP/1.1 200 OK\r\nA: b\r\r\n c\r\n\r\n", MalformedHeader),
+        broken(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nA: b\0c\r\n\r\n",
+            b"a",
+            MalformedTrailer,
+        ),
+    ]
+}
+
 fn cases() -> Vec<Case> {
-    [lengths(), empties(), codings(), closings(), heads()].into_iter().flatten().collect()
+    [lengths(), empties(), codings(), closings(), heads(), lines()].into_iter().flatten().collect()
 }
 
 const ROOM: usize = 4096;
@@ -302,7 +362,9 @@ fn padded(raw: &[u8]) -> Vec<u8> {
 /// Where the head just fits, the body has no room in the buffer and goes through the caller's slice.
 #[test]
 fn an_answer_whose_head_fills_the_buffer() {
-    for case in cases().into_iter().filter(|case| case.expected.status != 0) {
+    // White space before the first field would make it a part of the padding.
+    let folds = |raw: &[u8]| raw.windows(2).find(|two| two[0] == b'\n').is_some_and(|two| two[1] == b' ');
+    for case in cases().into_iter().filter(|case| case.expected.status != 0 && !folds(case.raw)) {
         let raw = padded(case.raw);
         let answer = |room| exchange(case.method, cut_at(&raw, &[]), room, 7);
         let room =

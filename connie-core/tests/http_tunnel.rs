@@ -183,6 +183,17 @@ fn what_follows_the_proxy_s_answer_is_the_host_s() {
 }
 
 #[test]
+fn the_proxy_s_answer_may_have_many_fields_and_a_line_that_is_none() {
+    let fields = "A: b\r\n".repeat(200);
+    let opened = format!("HTTP/1.1 200 Yes\r\n{fields}PHP Warning: no such file\r\n\r\n");
+    let peers = Script::with_peers([proxy(&[&opened, OK])]);
+    let (mut script, mut clock, mut buffer) = (peers, Clock::default(), [0; 2048]);
+    let mut connection = opening(&mut script, &mut clock, &mut buffer);
+    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    assert_eq!(get(&mut connection), Ok(200));
+}
+
+#[test]
 fn a_refusal_tells_its_status() {
     for status in [101, 300, 407, 503] {
         let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");

@@ -71,7 +71,6 @@ fn exception(error: HttpError) -> Option<&'static str> {
         HttpError::NotHttp | HttpError::MalformedStatusLine => "BadStatusLine",
         HttpError::UnsupportedVersion => "UnknownProtocol",
         HttpError::HeadTooLarge { .. } | HttpError::TrailersTooLarge => "LineTooLong",
-        HttpError::TooManyHeaders => "HTTPException",
         // A chunk that is none is an incomplete body to http.client.
         HttpError::IncompleteRead { .. } | HttpError::MalformedChunk => "IncompleteRead",
         _ => return None,

@@ -9,6 +9,7 @@ mod done_when;
 mod exit_codes;
 mod get;
 mod memory;
+mod odd_answers;
 mod output;
 mod parity;
 mod proxies;

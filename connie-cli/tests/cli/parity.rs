@@ -121,6 +121,21 @@ fn answers(table: &mut Table) {
         End::Wait,
         &[],
     );
+    let fields = "X: 1\r\n".repeat(200);
+    let many = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 4\r\n\r\npage");
+    table.answer("two hundred fields", &many, End::Wait, &[]);
+    table.answer(
+        "a script's warning among the fields",
+        "HTTP/1.1 200 OK\r\nPHP Warning: no such file\r\nContent-Length: 4\r\n\r\npage",
+        End::Wait,
+        &[],
+    );
+    table.answer(
+        "a NUL in a field",
+        "HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 4\r\n\r\npage",
+        End::Wait,
+        &[],
+    );
     table.answer("nothing", "", End::Close, &[]);
     table.answer("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", End::Close, &[]);
     table.answer(

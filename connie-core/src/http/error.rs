@@ -78,10 +78,9 @@ pub enum HttpError {
     /// The status line is malformed.
     #[doc(alias = "BadStatusLine")]
     MalformedStatusLine,
-    /// A header line is malformed.
+    /// A header line is malformed, and cannot be [passed over](super::Headers::dropped): it holds a NUL or a bare CR, or names
+    /// Content-Length or Transfer-Encoding (RFC 9110 section 5.5, RFC 9112 section 5.1).
     MalformedHeader,
-    /// The head, or the trailer section, holds more than [`MAX_HEADERS`](super::MAX_HEADERS) fields.
-    TooManyHeaders,
     /// The answer's head does not fit the buffer.
     #[doc(alias = "LineTooLong")]
     HeadTooLarge {
@@ -103,7 +102,7 @@ pub enum HttpError {
     /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](super::MAX_CHUNK) or
     /// [`MAX_CHUNK_LINE`](super::MAX_CHUNK_LINE).
     MalformedChunk,
-    /// A trailer line is malformed.
+    /// A trailer line is malformed, as for [`MalformedHeader`](Self::MalformedHeader).
     MalformedTrailer,
     /// The trailer section exceeds [`MAX_TRAILERS`](super::MAX_TRAILERS), or what the head leaves free of the buffer.
     TrailersTooLarge,
@@ -160,7 +159,6 @@ impl HttpError {
             | HttpError::UnsupportedVersion
             | HttpError::MalformedStatusLine
             | HttpError::MalformedHeader
-            | HttpError::TooManyHeaders
             | HttpError::HeadTooLarge { .. }
             | HttpError::TooManyInterim
             | HttpError::InvalidContentLength
@@ -214,8 +212,9 @@ impl HttpError {
             HttpError::NotHttp => "the answer is not HTTP",
             HttpError::UnsupportedVersion => "the answer is not HTTP/1",
             HttpError::MalformedStatusLine => "the answer's status line is malformed",
-            HttpError::MalformedHeader => "a header line of the answer is malformed",
-            HttpError::TooManyHeaders => "the answer has too many header fields",
+            HttpError::MalformedHeader => {
+                "a malformed header line of the answer holds a NUL or a bare CR, or names its length or coding"
+            }
             HttpError::HeadTooLarge { .. } => "the answer's head does not fit the buffer",
             HttpError::IncompleteHead => "the connection was closed within the answer's head",
             HttpError::TooManyInterim => "too many answers of status 1xx",
@@ -223,7 +222,9 @@ impl HttpError {
             HttpError::ConflictingContentLength => "the answer has two Content-Lengths that differ",
             HttpError::InvalidTransferEncoding => "the answer's Transfer-Encoding cannot be understood",
             HttpError::MalformedChunk => "the answer's chunked body is malformed",
-            HttpError::MalformedTrailer => "a trailer line of the answer is malformed",
+            HttpError::MalformedTrailer => {
+                "a malformed trailer line of the answer holds a NUL or a bare CR, or names its length or coding"
+            }
             HttpError::TrailersTooLarge => "the answer's trailer section is too large",
             HttpError::IncompleteRead { .. } => "the connection was closed within the body",
             HttpError::Send(_) => "sending failed",

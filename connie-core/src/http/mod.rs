@@ -60,7 +60,7 @@
 //! | what | limit |
 //! |---|---|
 //! | a request's head, an answer's head; a request's head and a proxy's answer to CONNECT together | the buffer, less the length of the `Host` value and of the CONNECT request where there is one |
-//! | header fields, trailer fields | [`MAX_HEADERS`] each |
+//! | header fields | none but the buffer: as many as fit |
 //! | 1xx answers before the final one | [`MAX_INTERIM`] |
 //! | a line that begins a chunk, extensions included | [`MAX_CHUNK_LINE`] |
 //! | the size of a chunk | [`MAX_CHUNK`] |
@@ -69,12 +69,13 @@
 //! | the wait for a 100 after `Expect: 100-continue` | [`EXPECT_TIMEOUT`], unless told otherwise |
 //! | times that a lost request is repeated | 1 |
 //!
-//! On a 32-bit machine a connection takes 200 bytes, beside its buffer and what opens it, and reading a head takes 16 bytes of stack for
-//! each of [`MAX_HEADERS`], twice that on a 64-bit one.
+//! On a 32-bit machine a connection takes 200 bytes, beside its buffer and what opens it. Reading a head takes no memory that grows with
+//! the head.
 
 mod body;
 mod connection;
 mod error;
+mod fields;
 mod host;
 mod link;
 mod opener;
@@ -91,10 +92,11 @@ mod tunnel;
 pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
 pub use connection::{EXPECT_TIMEOUT, HttpConnection, MAX_INTERIM};
 pub use error::HttpError;
+pub use fields::{Header, Headers};
 pub use host::Host;
 pub use link::Lent;
 pub use opener::{Destinations, Opener, Opening};
 pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
-pub use response::{Framing, HeadScanner, Header, Headers, MAX_HEADERS, Parsed, ResponseHead, Version};
+pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
 pub use status::reason_phrase;

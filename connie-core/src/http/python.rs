@@ -63,7 +63,7 @@
 //!
 //! | Python | here |
 //! |---|---|
-//! | `HTTPException`, `error` | [`HttpError`]; for too many fields [`HttpError::TooManyHeaders`] |
+//! | `HTTPException`, `error` | [`HttpError`]; there is no limit to the number of fields but the buffer: [`HttpError::HeadTooLarge`] |
 //! | `NotConnected` | [`HttpError::NotConnected`] |
 //! | `InvalidURL` | [`HttpError::InvalidTarget`], [`HttpError::InvalidHost`] |
 //! | `ValueError` of `putheader` and `putrequest` | [`HttpError::InvalidMethod`], [`HttpError::InvalidHeaderName`], [`HttpError::InvalidHeaderValue`], [`HttpError::ReservedHeader`] |

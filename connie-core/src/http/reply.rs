@@ -5,9 +5,10 @@ use core::fmt;
 use super::body::{BodyDecoder, Part};
 use super::connection::{HttpConnection, MAX_INTERIM, Phase};
 use super::error::HttpError;
+use super::fields::{self, Headers};
 use super::opener::Opener;
 use super::request::RequestBody;
-use super::response::{HeadLayout, HeadScanner, Headers, ResponseHead, Version, read_trailers};
+use super::response::{HeadLayout, HeadScanner, ResponseHead, Version};
 use super::syntax::{copy, move_down};
 use crate::stack::{RaceStack, Waiter};
 
@@ -459,11 +460,13 @@ where
             let end = self.inbox.kept();
             let start = end.saturating_sub(self.inbox.trailers);
             let section = self.buffer.as_mut().get_mut(start..end).unwrap_or_default();
-            if let Err(error) = read_trailers(section) {
+            if !fields::check(section) {
                 self.inbox.trailers = 0;
-                self.fail(error);
+                self.fail(HttpError::MalformedTrailer);
                 return;
             }
+            // As for a head with such a line.
+            self.persists &= Headers::of(section).dropped().next().is_none();
         }
         self.phase = Phase::Idle;
         self.persists &= self.inbox.surplus == 0;

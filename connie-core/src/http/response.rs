@@ -1,11 +1,9 @@
 //! Reads the head of an answer, and tells from it how the body is framed and whether the connection can be used again.
 
 use super::error::HttpError;
+use super::fields::{self, Headers};
 use super::request::RequestKind;
-use super::syntax::{decimal, elements};
-
-/// The most header fields in a head, and the most trailer fields: as many as Python's http.client takes.
-pub const MAX_HEADERS: usize = 100;
+use super::syntax::{decimal, elements, is_field_value};
 
 /// What every answer begins with.
 const NAME: &[u8] = b"HTTP/";
@@ -77,15 +75,6 @@ pub enum Framing {
     UntilClose,
 }
 
-/// A header field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header<'a> {
-    /// Its name, as it was sent.
-    pub name: &'a str,
-    /// Its value, without the white space around it. Not always text: bytes beyond ASCII are allowed (RFC 9110 section 5.5).
-    pub value: &'a [u8],
-}
-
 /// What came of reading a head.
 #[derive(Clone, Copy, Debug)]
 pub enum Parsed<'a> {
@@ -128,7 +117,7 @@ impl<'a> ResponseHead<'a> {
     /// # Errors
     ///
     /// [`HttpError::NotHttp`], [`HttpError::UnsupportedVersion`], [`HttpError::MalformedStatusLine`],
-    /// [`HttpError::MalformedHeader`], [`HttpError::TooManyHeaders`].
+    /// [`HttpError::MalformedHeader`].
     #[doc(alias = "parse_headers")]
     pub fn parse(bytes: &'a mut [u8]) -> Result<Parsed<'a>, HttpError> {
         let Some(length) = HeadScanner::new().scan(bytes)? else {
@@ -163,10 +152,10 @@ impl<'a> ResponseHead<'a> {
         self.length
     }
 
-    /// All header fields, in order, duplicates included.
+    /// All header fields, in order, duplicates included. Lines that are no fields are [set apart](Headers::dropped).
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        Headers { lines: self.fields }
+        Headers::of(self.fields)
     }
 
     /// The value of the first field with this name, in any case.
@@ -219,6 +208,10 @@ impl<'a> ResponseHead<'a> {
         // treated "as if the framing is faulty".
         let coded = self.header("transfer-encoding").is_some();
         if coded && (self.version == Version::Http10 || self.header("content-length").is_some()) {
+            return true;
+        }
+        // Another recipient may have read another head: what comes after the body, as read here, is not to be trusted.
+        if self.headers().dropped().next().is_some() {
             return true;
         }
         self.has_option(b"close") || (self.version == Version::Http10 && !self.has_option(b"keep-alive"))
@@ -298,31 +291,34 @@ const REASON: usize = 13;
 impl HeadLayout {
     /// Checks a head that is complete and no longer than it is, joining folded lines in place.
     pub(super) fn read(head: &mut [u8]) -> Result<Self, HttpError> {
-        clamp_version(head);
-        let fields =
-            head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end.saturating_add(1));
-        unfold(head.get_mut(fields..).unwrap_or_default());
-        let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut room);
-        let major_1 = head.starts_with(b"HTTP/1.");
-        let parsed = response.parse(head).map_err(|error| match error {
-            httparse::Error::Version if major_1 => HttpError::MalformedStatusLine,
-            httparse::Error::Version => HttpError::UnsupportedVersion,
-            httparse::Error::Status => HttpError::MalformedStatusLine,
-            httparse::Error::TooManyHeaders => HttpError::TooManyHeaders,
-            _ => HttpError::MalformedHeader,
-        })?;
-        // Two opinions about where a head ends are how a body is taken for a head.
-        if parsed != httparse::Status::Complete(head.len()) {
+        let end = head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len());
+        let (line, rest) = head.split_at_mut_checked(end).ok_or(HttpError::MalformedStatusLine)?;
+        let layout = Self::of_status_line(line.strip_suffix(b"\r").unwrap_or(line))?;
+        // The fields begin after the LF.
+        if !fields::check(rest.get_mut(1..).unwrap_or_default()) {
             return Err(HttpError::MalformedHeader);
         }
-        Ok(HeadLayout {
-            status: response.code.unwrap_or_default(),
-            version: if response.version == Some(0) { Version::Http10 } else { Version::Http11 },
-            reason: response.reason.map_or(0, str::len),
-            fields,
-            length: head.len(),
-        })
+        Ok(HeadLayout { fields: end.saturating_add(1), length: head.len(), ..layout })
+    }
+
+    /// RFC 9112 section 4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`, where some servers leave out the second space
+    /// with the phrase.
+    fn of_status_line(line: &[u8]) -> Result<Self, HttpError> {
+        let rest = line.strip_prefix(b"HTTP/1.").ok_or(HttpError::UnsupportedVersion)?;
+        let [minor @ b'0'..=b'9', b' ', code @ ..] = rest else {
+            return Err(HttpError::MalformedStatusLine);
+        };
+        let (code, reason) = code.split_at_checked(3).ok_or(HttpError::MalformedStatusLine)?;
+        let status = decimal(code).and_then(|code| u16::try_from(code).ok());
+        let reason = if reason.is_empty() { Some(reason) } else { reason.strip_prefix(b" ") };
+        let (Some(status), Some(reason)) = (status, reason.filter(|reason| is_field_value(reason))) else {
+            return Err(HttpError::MalformedStatusLine);
+        };
+        // RFC 9110 section 2.5: a higher minor version is processed "as if it was in the highest minor version within that
+        // major version to which the recipient is conformant".
+        let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
+        let reason = if reason.is_ascii() { reason.len() } else { 0 };
+        Ok(HeadLayout { status, version, reason, fields: 0, length: 0 })
     }
 
     /// The head, which `bytes` begin with.
@@ -336,76 +332,6 @@ impl HeadLayout {
             fields: bytes.get(self.fields..self.length).unwrap_or_default(),
             length: self.length,
         }
-    }
-}
-
-/// Reads HTTP/1.2 to HTTP/1.9 as HTTP/1.1: RFC 9110 section 2.5 has a recipient process a higher minor version "as if it was in the
-/// highest minor version within that major version to which the recipient is conformant".
-fn clamp_version(head: &mut [u8]) {
-    if let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', ..] = head {
-        *minor = b'1';
-    }
-}
-
-/// Joins folded lines: a line end before white space becomes spaces. `fields` begins with the first header line, whose
-/// leading white space, if any, is left for the parser to refuse (RFC 9112 section 2.2).
-pub(super) fn unfold(fields: &mut [u8]) {
-    let mut cr: Option<&mut u8> = None;
-    let mut bytes = fields.iter_mut().peekable();
-    while let Some(byte) = bytes.next() {
-        let folds = matches!(bytes.peek(), Some(b' ' | b'\t'));
-        if *byte == b'\n' && folds {
-            *byte = b' ';
-            if let Some(cr) = cr.take() {
-                *cr = b' ';
-            }
-        }
-        cr = if *byte == b'\r' { Some(byte) } else { None };
-    }
-}
-
-/// Checks a trailer section, its empty line included, joining folded lines in place.
-pub(super) fn read_trailers(section: &mut [u8]) -> Result<(), HttpError> {
-    unfold(section);
-    let mut room = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    match httparse::parse_headers(section, &mut room) {
-        Ok(httparse::Status::Complete((length, _))) if length == section.len() => Ok(()),
-        Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyHeaders),
-        _ => Err(HttpError::MalformedTrailer),
-    }
-}
-
-/// The fields of a head or of a trailer section, in order.
-#[derive(Clone, Debug)]
-pub struct Headers<'a> {
-    /// Lines that a parser has found to be well-formed, the empty one included.
-    lines: &'a [u8],
-}
-
-impl<'a> Headers<'a> {
-    /// The fields in `lines`, which have been checked.
-    pub(super) fn of(lines: &'a [u8]) -> Self {
-        Headers { lines }
-    }
-
-    /// The values of all fields with this name, in any case.
-    pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
-    }
-}
-
-impl<'a> Iterator for Headers<'a> {
-    type Item = Header<'a>;
-
-    fn next(&mut self) -> Option<Header<'a>> {
-        let mut lines = self.lines.splitn(2, |byte| *byte == b'\n');
-        let line = lines.next()?;
-        self.lines = lines.next().unwrap_or_default();
-        let mut halves = line.splitn(2, |byte| *byte == b':');
-        let name = core::str::from_utf8(halves.next()?).ok()?;
-        // The empty line has no colon and ends the list.
-        let value = halves.next()?.trim_ascii();
-        Some(Header { name, value })
     }
 }
 
@@ -423,14 +349,6 @@ mod tests {
             Ok(Parsed::Complete(head)) => look(head),
             other => panic!("{other:?}"),
         }
-    }
-
-    #[track_caller]
-    fn fields(raw: &[u8], expected: &[(&str, &[u8])]) {
-        head(raw, |head| {
-            let found: Vec<_> = head.headers().map(|header| (header.name, header.value)).collect();
-            assert_eq!(found, expected);
-        });
     }
 
     #[track_caller]
@@ -474,20 +392,11 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_order_duplicates_and_bytes_beyond_ascii() {
-        let raw = b"HTTP/1.1 200 OK\r\nB: 1\r\na:\t2 \r\nb:\r\nC: \xff:x\r\n\r\n";
-        fields(raw, &[("B", b"1"), ("a", b"2"), ("b", b""), ("C", b"\xff:x")]);
-        head(raw, |head| {
+    fn the_first_of_several_fields_is_the_one_by_name() {
+        head(b"HTTP/1.1 200 OK\r\nB: 1\r\na:\t2 \r\nb:\r\n\r\n", |head| {
             assert_eq!(head.header("b"), Some(&b"1"[..]));
             assert_eq!(head.headers().all("B").count(), 2);
         });
-        fields(b"HTTP/1.1 200\r\n\r\n", &[]);
-    }
-
-    #[test]
-    fn folded_lines_are_joined_by_spaces() {
-        fields(b"HTTP/1.1 200 OK\r\nA: b\r\n c\n\td\r\n\r\n", &[("A", b"b   c \td")]);
-        fields(b"HTTP/1.1 200 OK\r\nA:\r\n b\r\n \r\nC: d\r\n\r\n", &[("A", b"b"), ("C", b"d")]);
     }
 
     #[test]
@@ -535,21 +444,6 @@ mod tests {
             ("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", Connect, false),
         ] {
             head(raw.as_bytes(), |head| assert_eq!(head.will_close(request), closes, "{raw:?}"));
-        }
-    }
-
-    #[test]
-    fn trailers_are_read_as_headers_are() {
-        let mut section = b"A: b\r\n c\r\nD:\r\n\r\n".to_vec();
-        read_trailers(&mut section).unwrap();
-        let found: Vec<_> = Headers::of(&section).map(|header| (header.name, header.value)).collect();
-        assert_eq!(found, [("A", &b"b   c"[..]), ("D", b"")]);
-        for (count, expected) in [(MAX_HEADERS, Ok(())), (MAX_HEADERS + 1, Err(HttpError::TooManyHeaders))] {
-            let mut section = std::format!("{}\r\n", "A: b\r\n".repeat(count)).into_bytes();
-            assert_eq!(read_trailers(&mut section), expected, "{count} fields");
-        }
-        for section in [&b"A: b\r\n"[..], b" a: b\r\n\r\n", b"A b\r\n\r\n", b"\r\nA: b\r\n\r\n"] {
-            assert_eq!(read_trailers(&mut section.to_vec()), Err(HttpError::MalformedTrailer), "{section:?}");
         }
     }
 }

@@ -56,7 +56,8 @@ pub const CHUNK_LINE: &str = "RFC 9112 section 2.2 lets a bare LF end \"the star
 pub const CHUNK_INTEGER: &str = "RFC 9112 section 7.1: \"recipients MUST anticipate potentially large hexadecimal numerals and \
     prevent parsing errors due to integer conversion overflows\"";
 
-pub const TRAILER: &str = "RFC 9112 section 7.1.2: `trailer-section = *( field-line CRLF )`";
+pub const TRAILER: &str = "RFC 9112 section 7.1.2: `trailer-section = *( field-line CRLF )`; after an answer with another line the \
+    connection is not used again";
 
 pub const ENDED: &str =
     "RFC 9112 section 9.6: the server has closed the connection, so nothing more can be sent on it";
@@ -94,13 +95,18 @@ pub const FOLD: &str = "RFC 9112 section 5.2: a user agent \"MUST replace each r
     octets prior to interpreting the field value\"";
 
 pub const CONTROL: &str = "RFC 9110 section 5.5: \"Field values containing CR, LF, or NUL characters are invalid and \
-    dangerous\", and those with other controls \"are also invalid\"";
+    dangerous\", and those with other controls \"are also invalid\": the first lose the answer, the \
+    others the field, and the connection with it";
 
 pub const NAME: &str = "RFC 9112 section 5: `field-line = field-name \":\" OWS field-value OWS`; RFC 9110 section 5.1: \
-    `field-name = token`";
+    `field-name = token`; another line is dropped alone, not with those after it, and the connection is not used again";
+
+pub const HIDDEN: &str = "RFC 9112 section 5.1: a proxy \"MUST remove any such whitespace from a response message before \
+    forwarding\", so that another recipient may heed a length or a coding in such a line. Where the body ends must \
+    not depend on who reads (section 6.3: \"discard the received response\")";
 
 pub const FIRST: &str = "RFC 9112 section 2.2: of white space before the first field a recipient \"MUST either reject the \
-    message as invalid or consume each whitespace-preceded line\"";
+    message as invalid or consume each whitespace-preceded line\"; the connection is not used again";
 
 pub const INTERIM: &str = "RFC 9110 section 15.2: \"A client MUST be able to parse one or more 1xx responses received prior \
     to a final response, even if the client does not expect one\"";
@@ -109,10 +115,10 @@ pub const INTERIM_LIMIT: &str =
     "RFC 9110 section 17.5: a recipient ought to limit what could exhaust it; MAX_INTERIM is ours";
 
 pub const LIMIT: &str = "RFC 9110 section 5.4: no limit is defined, and \"Various ad hoc limitations on individual \
-    lengths are found in practice\"; this one is documented in connie_core::http";
+    lengths are found in practice\"; the one of connie is the buffer, as documented in connie_core::http";
 
 pub const CHUNK_LIMIT: &str =
     "RFC 9112 section 7.1.1: a recipient ought to limit chunk extensions; MAX_CHUNK_LINE is ours";
 
 pub const TRAILER_LIMIT: &str = "RFC 9112 section 7.1.2: trailers may be discarded, and RFC 9110 section 5.4 defines no limit; \
-    MAX_TRAILERS and MAX_HEADERS are ours";
+    MAX_TRAILERS is ours";
