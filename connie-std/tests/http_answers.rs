@@ -88,3 +88,10 @@ fn a_line_that_may_be_a_length_to_somebody_is_not_dropped() {
     let error = fails("HTTP/1.1 200 OK\r\nContent-Length : 4\r\n\r\npage");
     assert_eq!(error, HttpError::MalformedHeader);
 }
+
+#[test]
+fn a_body_that_would_come_out_coded_is_an_error_that_names_the_coding() {
+    let error = fails("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    let HttpError::UnsupportedTransferCoding(coding) = error else { panic!("{error:?}") };
+    assert_eq!(coding.name(), "gzip");
+}

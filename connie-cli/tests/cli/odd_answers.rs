@@ -26,3 +26,13 @@ fn a_line_that_is_no_field_does_not_lose_the_page() {
     let ran = get(format!("{head}Content-Length : 2\r\n\r\npage"), &[]);
     ran.exits(8).prints("").says("a malformed header line of the answer").says_lines(1);
 }
+
+#[test]
+fn a_body_that_would_come_out_coded_is_an_error_that_names_the_coding() {
+    let chunks = "4\r\npage\r\n0\r\n\r\n";
+    for (coding, name) in [("gzip, chunked", "gzip"), ("br", "br"), ("chunked, x-zip", "x-zip")] {
+        let ran = get(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n{chunks}"), &[]);
+        ran.exits(61).prints("").says_lines(1);
+        ran.says(&format!("a transfer coding other than chunked, and cannot be decoded: {name}"));
+    }
+}

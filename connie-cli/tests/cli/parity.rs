@@ -136,6 +136,12 @@ fn answers(table: &mut Table) {
         End::Wait,
         &[],
     );
+    table.answer(
+        "a transfer coding that nobody knows",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: x-zip, chunked\r\n\r\n4\r\npage\r\n0\r\n\r\n",
+        End::Wait,
+        &[],
+    );
     table.answer("nothing", "", End::Close, &[]);
     table.answer("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", End::Close, &[]);
     table.answer(

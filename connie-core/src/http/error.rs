@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::coding::TransferCoding;
 use crate::race::{AttemptError, Failure};
 
 /// Why a request could not be made or an answer could not be had.
@@ -95,10 +96,12 @@ pub enum HttpError {
     InvalidContentLength,
     /// Two values of Content-Length differ (RFC 9112 section 6.3, rule 5).
     ConflictingContentLength,
-    /// The Transfer-Encoding cannot be understood: chunked more than once or with parameters, or a quoted string
-    /// (RFC 9112 sections 6.1 and 7.1).
-    #[doc(alias = "UnknownTransferEncoding")]
+    /// The Transfer-Encoding cannot be understood: chunked more than once, with parameters or not at the end, a quoted string, or a name
+    /// that is not a token (RFC 9112 sections 6.1 and 7.1).
     InvalidTransferEncoding,
+    /// The body has a transfer coding that is not undone here: chunked is the only one.
+    #[doc(alias = "UnknownTransferEncoding")]
+    UnsupportedTransferCoding(TransferCoding),
     /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](super::MAX_CHUNK) or
     /// [`MAX_CHUNK_LINE`](super::MAX_CHUNK_LINE).
     MalformedChunk,
@@ -150,7 +153,7 @@ impl HttpError {
     }
 
     /// The code that curl exits with for this kind of failure: 2 failed to start, 7 could not connect, 8 weird reply, 18 partial file,
-    /// 28 timed out, 42 aborted, 52 empty reply, 55 send failure, 56 receive failure, 63 too large.
+    /// 28 timed out, 42 aborted, 52 empty reply, 55 send failure, 56 receive failure, 61 a coding that is not known, 63 too large.
     #[must_use]
     pub const fn curl_code(&self) -> u8 {
         match self {
@@ -165,6 +168,7 @@ impl HttpError {
             | HttpError::ConflictingContentLength
             | HttpError::InvalidTransferEncoding => 8,
             HttpError::IncompleteRead { .. } => 18,
+            HttpError::UnsupportedTransferCoding(_) => 61,
             HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => 28,
             HttpError::Canceled | HttpError::Connect(Failure::Canceled) => 42,
             HttpError::Connect(_) => 7,
@@ -221,6 +225,9 @@ impl HttpError {
             HttpError::InvalidContentLength => "the answer's Content-Length is not a number",
             HttpError::ConflictingContentLength => "the answer has two Content-Lengths that differ",
             HttpError::InvalidTransferEncoding => "the answer's Transfer-Encoding cannot be understood",
+            HttpError::UnsupportedTransferCoding(_) => {
+                "the answer's body has a transfer coding other than chunked, and cannot be decoded"
+            }
             HttpError::MalformedChunk => "the answer's chunked body is malformed",
             HttpError::MalformedTrailer => {
                 "a malformed trailer line of the answer holds a NUL or a bare CR, or names its length or coding"
@@ -250,6 +257,7 @@ impl fmt::Display for HttpError {
             HttpError::IncompleteRead { got, expected: None } => write!(f, ": {got} bytes received"),
             HttpError::Send(error) | HttpError::Receive(error) => write!(f, ": {error}"),
             HttpError::Connect(failure) => write!(f, ": {failure}"),
+            HttpError::UnsupportedTransferCoding(coding) => write!(f, ": {coding}"),
             HttpError::TunnelRefused { status } => write!(f, ": its answer has status {status}"),
             _ => Ok(()),
         }
@@ -274,6 +282,9 @@ mod tests {
         assert_eq!(large.to_string(), "the answer's head does not fit the buffer of 512 bytes");
         let endless = HttpError::IncompleteRead { got: 3, expected: None };
         assert_eq!(endless.to_string(), "the connection was closed within the body: 3 bytes received");
+        let coded = HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap());
+        let said = "the answer's body has a transfer coding other than chunked, and cannot be decoded: gzip";
+        assert_eq!(coded.to_string(), said);
         let short = HttpError::BodyTooShort { missing: 7 };
         assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");
     }
@@ -292,6 +303,7 @@ mod tests {
             (HttpError::Stale, 52),
             (HttpError::Send(AttemptError::Reset), 55),
             (HttpError::Receive(AttemptError::Reset), 56),
+            (HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap()), 61),
             (HttpError::BodyTooLarge { capacity: 5 }, 63),
             (HttpError::InvalidTarget, 2),
         ];

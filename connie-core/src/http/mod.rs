@@ -73,6 +73,7 @@
 //! the head.
 
 mod body;
+mod coding;
 mod connection;
 mod error;
 mod fields;
@@ -90,6 +91,7 @@ mod syntax;
 mod tunnel;
 
 pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
+pub use coding::TransferCoding;
 pub use connection::{EXPECT_TIMEOUT, HttpConnection, MAX_INTERIM};
 pub use error::HttpError;
 pub use fields::{Header, Headers};

@@ -68,7 +68,7 @@
 //! | `InvalidURL` | [`HttpError::InvalidTarget`], [`HttpError::InvalidHost`] |
 //! | `ValueError` of `putheader` and `putrequest` | [`HttpError::InvalidMethod`], [`HttpError::InvalidHeaderName`], [`HttpError::InvalidHeaderValue`], [`HttpError::ReservedHeader`] |
 //! | `UnknownProtocol` | [`HttpError::UnsupportedVersion`] |
-//! | `UnknownTransferEncoding` | [`HttpError::InvalidTransferEncoding`]; Python defines it and never raises it |
+//! | `UnknownTransferEncoding` | [`HttpError::UnsupportedTransferCoding`], [`HttpError::InvalidTransferEncoding`]; Python defines it and never raises it |
 //! | `UnimplementedFileMode` | no: Python defines it and never raises it |
 //! | `IncompleteRead(partial, expected)` | [`HttpError::IncompleteRead`]; what has come is with the caller already. A chunk that is none: [`HttpError::MalformedChunk`] |
 //! | `ImproperConnectionState` | [`HttpError::is_usage`] |

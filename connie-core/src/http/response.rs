@@ -1,5 +1,6 @@
 //! Reads the head of an answer, and tells from it how the body is framed and whether the connection can be used again.
 
+use super::coding;
 use super::error::HttpError;
 use super::fields::{self, Headers};
 use super::request::RequestKind;
@@ -169,7 +170,8 @@ impl<'a> ResponseHead<'a> {
     /// # Errors
     ///
     /// Where "the user agent MUST close the connection to the server and discard the received response":
-    /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`], [`HttpError::InvalidTransferEncoding`].
+    /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`], [`HttpError::InvalidTransferEncoding`];
+    /// [`HttpError::UnsupportedTransferCoding`], since such a body would be given as it is coded.
     pub fn framing(&self, request: RequestKind) -> Result<Framing, HttpError> {
         // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No Content), or 304 (Not
         // Modified) status code is always terminated by the first empty line after the header fields".
@@ -180,14 +182,10 @@ impl<'a> ResponseHead<'a> {
         if self.begins_tunnel(request) {
             return Ok(Framing::Empty);
         }
-        // Rule 3: "the Transfer-Encoding overrides the Content-Length".
-        if let Some(coding) = self.final_coding()? {
-            // Rule 4: chunked as "the final encoding" ends itself; any other response ends where "it is closed by the server".
-            return Ok(if coding.eq_ignore_ascii_case(b"chunked") {
-                Framing::Chunked
-            } else {
-                Framing::UntilClose
-            });
+        // Rule 3: "the Transfer-Encoding overrides the Content-Length". Rule 4: chunked as "the final encoding" ends itself; any
+        // other response ends where "it is closed by the server".
+        if let Some(chunked) = coding::is_chunked(self.headers())? {
+            return Ok(if chunked { Framing::Chunked } else { Framing::UntilClose });
         }
         // Rules 5, 6 and 8. Rule 7 is about requests.
         Ok(self.content_length()?.map_or(Framing::UntilClose, Framing::Length))
@@ -230,26 +228,6 @@ impl<'a> ResponseHead<'a> {
             .any(|element| element.eq_ignore_ascii_case(option))
     }
 
-    /// The last transfer coding; `None` without a Transfer-Encoding, empty where one names nothing.
-    fn final_coding(&self) -> Result<Option<&'a [u8]>, HttpError> {
-        let mut last: Option<&[u8]> = None;
-        for value in self.headers().all("transfer-encoding") {
-            last = last.or(Some(b""));
-            for coding in elements(value) {
-                // RFC 9112 section 6.1: a sender must not apply chunked twice. Section 7.1: the presence of parameters of chunked
-                // "SHOULD be treated as an error". A quoted string could hide a comma; no coding in use has one.
-                let twice =
-                    last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")) && is_chunked(coding);
-                let parameters = is_chunked(coding) && coding.contains(&b';');
-                if twice || parameters || coding.contains(&b'"') {
-                    return Err(HttpError::InvalidTransferEncoding);
-                }
-                last = Some(coding);
-            }
-        }
-        Ok(last)
-    }
-
     /// Rules 5 and 6: the one value of all Content-Length fields, where each may be a list of equal values.
     fn content_length(&self) -> Result<Option<u64>, HttpError> {
         let mut length = None;
@@ -267,12 +245,6 @@ impl<'a> ResponseHead<'a> {
         }
         Ok(length)
     }
-}
-
-/// Whether a transfer coding is chunked, whatever its parameters.
-fn is_chunked(coding: &[u8]) -> bool {
-    let name = coding.split(|byte| *byte == b';').next().unwrap_or_default();
-    name.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 /// Where the parts of a checked head are, without borrowing it.
@@ -428,7 +400,10 @@ mod tests {
         assert_eq!(framing(both, Head), Ok(Framing::Empty), "rule 1");
         assert_eq!(framing(both, Connect), Ok(Framing::Empty), "rule 2");
         assert_eq!(framing(both, Other), Ok(Framing::Chunked), "rules 3 and 4");
-        assert_eq!(framing("Content-Length: x\r\nTransfer-Encoding: x\r\n", Other), Ok(Framing::UntilClose));
+        assert_eq!(
+            framing("Content-Length: x\r\nTransfer-Encoding: identity\r\n", Other),
+            Ok(Framing::UntilClose)
+        );
         assert_eq!(framing("Content-Length: x\r\n", Other), Err(HttpError::InvalidContentLength), "rule 5");
         assert_eq!(framing("Content-Length: 5\r\n", Other), Ok(Framing::Length(5)), "rule 6");
         assert_eq!(framing("", Other), Ok(Framing::UntilClose), "rule 8");

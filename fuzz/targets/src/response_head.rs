@@ -127,6 +127,17 @@ impl Seen {
             assert!(!seems_to_frame(line), "a line that some may heed was dropped: {self:?}");
         }
         let has = |wanted: &str| self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let framed = matches!(self.framing, Ok(Framing::Chunked | Framing::UntilClose));
+        for (_, value) in
+            self.fields.iter().filter(|(name, _)| framed && name.eq_ignore_ascii_case("transfer-encoding"))
+        {
+            let codings = value.to_ascii_lowercase();
+            let mut codings = codings.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            assert!(
+                codings.all(|coding| matches!(coding, b"chunked" | b"identity" | b"")),
+                "it would come out coded: {self:?}"
+            );
+        }
         let empty = kind == RequestKind::Head
             || matches!(self.status, 100..=199 | 204 | 304)
             || (kind == RequestKind::Connect && matches!(self.status, 200..=299));

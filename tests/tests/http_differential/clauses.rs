@@ -35,6 +35,12 @@ pub const FINAL: &str = "RFC 9112 section 6.3, rule 4: chunked as \"the final en
 pub const NOT_FINAL: &str = "RFC 9112 section 6.3, rules 3 and 4: \"the Transfer-Encoding overrides the Content-Length\", and \
     without chunked at its end the body is read \"until it is closed by the server\"";
 
+pub const UNDONE: &str = "RFC 9112 section 6.1: the Transfer-Encoding names \"the sequence of transfer codings that have been (or will \
+    be) applied to the content in order to form the message body\": without undoing them there is no content to give";
+
+pub const NOT_LAST: &str = "RFC 9112 section 6.1: a sender of another coding than chunked is to \"either apply chunked as the \
+    final transfer coding or terminate the message by closing the connection\"; chunks within another coding are neither";
+
 pub const TWICE: &str = "RFC 9112 section 6.1: \"A sender MUST NOT apply the chunked transfer coding more than once to a \
     message body\"";
 
