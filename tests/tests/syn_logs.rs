@@ -36,6 +36,18 @@ fn std_does_what_it_did() {
 }
 
 #[test]
+fn std_with_the_systems_resolver_does_what_it_did() {
+    if os::child() {
+        return;
+    }
+    in_namespace(|_| {
+        in_the_laboratory(Adapter::System, LANES, |stage| {
+            os::by_the_system("std_with_the_systems_resolver_does_what_it_did", stage)
+        });
+    });
+}
+
+#[test]
 fn tokio_does_what_it_did() {
     in_namespace(|_| in_the_laboratory(Adapter::Tokio, LANES, os::tokio));
 }

@@ -11,14 +11,7 @@ use connie_tests::names_table::{DELAY, Name, PORT, Pace, Reply};
 use connie_tests::wasi::Runtime;
 
 use super::Ended;
-use super::stage::{Stage as Names, ip};
-
-/// The C library asks the stage's name server, waits for it longer than any race may take, and looks nowhere
-/// else.
-const FILES: [(&str, &str); 2] = [
-    ("/etc/nsswitch.conf", "hosts: dns\n"),
-    ("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch .\noptions timeout:20 attempts:1\n"),
-];
+use super::stage::{ASK_THE_STAGE, Stage as Names, ip};
 
 /// Why the log of a name tells less than it seems to.
 pub fn blind(name: &Name) -> Option<&'static str> {
@@ -32,7 +25,7 @@ pub fn blind(name: &Name) -> Option<&'static str> {
 
 /// Runs the component. What it says is `one_race`'s.
 pub fn connect(runtime: &Runtime, component: &Path, stage: &Names<'_>) -> Ended {
-    replace_files(&FILES);
+    replace_files(&ASK_THE_STAGE);
     let race = &stage.name.race;
     let pace = match race.pace {
         Pace::AllAtOnce => "all-at-once",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use connie_tests::names_table::{NAMES, Name};
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Adapter, Log};
+use super::Adapter;
 
 const ACCEPT: &str = "CONNIE_ACCEPT";
 
@@ -27,10 +27,10 @@ fn path() -> PathBuf {
 }
 
 /// A log with the reason for which it tells less than it seems to.
-pub fn text(log: &Log, blind: Option<&str>) -> String {
+pub fn text(log: String, blind: Option<&str>) -> String {
     match blind {
         Some(why) => format!("{log}  (blind: {why})"),
-        None => log.to_string(),
+        None => log,
     }
 }
 

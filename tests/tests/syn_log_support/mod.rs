@@ -10,7 +10,6 @@ pub mod sniffer;
 pub mod stage;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +33,8 @@ const TRIES: usize = 5;
 pub enum Adapter {
     /// `connie_std::connect`.
     Std,
+    /// The same with the system's resolver.
+    System,
     /// `connie_std::tokio`.
     Tokio,
     /// `connie_async`, by `connect_host`.
@@ -49,8 +50,9 @@ pub enum Adapter {
 }
 
 impl Adapter {
-    pub const ALL: [Adapter; 7] = [
+    pub const ALL: [Adapter; 8] = [
         Adapter::Std,
+        Adapter::System,
         Adapter::Tokio,
         Adapter::Async,
         Adapter::TwoCalls,
@@ -62,6 +64,7 @@ impl Adapter {
     pub const fn label(self) -> &'static str {
         match self {
             Adapter::Std => "std",
+            Adapter::System => "system",
             Adapter::Tokio => "tokio",
             Adapter::Async => "async",
             Adapter::TwoCalls => "two-calls",
@@ -71,10 +74,20 @@ impl Adapter {
         }
     }
 
+    /// What comes in an order by chance.
+    fn chance(self, name: &Name) -> Chance {
+        match self {
+            // Two threads ask, and this name's race begins with whichever answer is there.
+            Adapter::System if name.label == "both-at-once" => Chance::QueriesAndSyns,
+            Adapter::System => Chance::Queries,
+            _ => Chance::Nothing,
+        }
+    }
+
     /// Why the log of a name tells less than it seems to.
     pub fn blind(self, name: &Name) -> Option<&'static str> {
         match self {
-            Adapter::Std | Adapter::Tokio | Adapter::Async => None,
+            Adapter::Std | Adapter::System | Adapter::Tokio | Adapter::Async => None,
             Adapter::TwoCalls => asynchronous::blind(name),
             Adapter::Smoltcp => guest::blind(name),
             Adapter::Wasi => component::blind(name),
@@ -101,16 +114,39 @@ pub struct Log {
     pub ended: Ended,
 }
 
-impl fmt::Display for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let syns: Vec<_> = self.syns.iter().map(IpAddr::to_string).collect();
-        let syns = if syns.is_empty() { "no SYN".to_owned() } else { syns.join(", ") };
-        write!(f, "[{}] {syns} -> ", self.asked.join(" "))?;
-        match &self.ended {
-            Ended::Won(winner) => write!(f, "{winner}"),
-            Ended::Lost(why) => f.write_str(why),
+impl Log {
+    /// As one line. What comes in an order by chance is sorted, and in braces.
+    fn line(mut self, chance: Chance) -> String {
+        let some_queries = chance != Chance::Nothing && self.asked.len() > 1;
+        let some_syns = chance == Chance::QueriesAndSyns && self.syns.len() > 1;
+        if some_queries {
+            self.asked.sort();
         }
+        if some_syns {
+            self.syns.sort();
+        }
+        let asked = self.asked.join(" ");
+        let syns = self.syns.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
+        let asked = if some_queries { format!("{{{asked}}}") } else { format!("[{asked}]") };
+        let syns = match some_syns {
+            true => format!("{{{syns}}}"),
+            false if syns.is_empty() => "no SYN".to_owned(),
+            false => syns,
+        };
+        let ended = match self.ended {
+            Ended::Won(winner) => winner.to_string(),
+            Ended::Lost(why) => why,
+        };
+        format!("{asked} {syns} -> {ended}")
     }
+}
+
+/// What comes in an order by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chance {
+    Nothing,
+    Queries,
+    QueriesAndSyns,
 }
 
 /// A race that was lost, in the race's own words: where every address has failed, all the ways in which they
@@ -144,7 +180,9 @@ pub fn hold(adapter: Adapter, lanes: usize, run: &Run<'_>) {
         let lane = || {
             while let Some(name) = NAMES.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let expected = committed.line(name, adapter);
-                let line = settled(expected, &|| file::text(&run(name), adapter.blind(name)));
+                let line = settled(expected, &|| {
+                    file::text(run(name).line(adapter.chance(name)), adapter.blind(name))
+                });
                 seen.lock().expect("no lane has panicked").push((name, line));
             }
         };

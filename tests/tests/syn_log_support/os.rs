@@ -1,26 +1,68 @@
-//! The operating system's sockets, by `connie-std`, with name servers that it asks itself.
+//! The operating system's sockets, by `connie-std`.
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
 use connie_std::tokio::connect_with;
 use connie_std::{ConnectError, ConnectErrorKind, Options, Report, connect};
-use connie_tests::names_table::PORT;
+use connie_tests::lab::replace_files;
+use connie_tests::limits;
+use connie_tests::names_table::{NAMES, PORT};
 
-use super::stage::{SERVER, Stage};
+use super::stage::{ASK_THE_STAGE, SERVER, Stage, ip};
 use super::{Ended, lost};
 
-/// `connect`, which blocks.
+/// `connect`, which blocks, with a name server that it asks itself.
 pub fn blocking(stage: &Stage<'_>) -> Ended {
-    match connect((stage.host.as_str(), PORT), &options(stage)) {
+    connects(&stage.host, &options(stage))
+}
+
+/// `connect` as it comes, with the system's resolver, in a process of its own: the threads that wait for it serve
+/// all of a process, and stay in the namespace of whoever needed them first. `test` is the calling test, which
+/// has to begin with [`child`].
+pub fn by_the_system(test: &str, stage: &Stage<'_>) -> Ended {
+    replace_files(&ASK_THE_STAGE);
+    let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(CHILD, stage.name.number.to_string()).env(CHILD_HOST, &stage.host);
+    let output = limits::output(&mut command).expect("this test once more");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let told = said.split(TELLS).nth(1).and_then(|rest| rest.lines().next());
+    match told.and_then(|told| told.split_once(' ')) {
+        Some(("won", winner)) => Ended::Won(ip(winner)),
+        Some((_, why)) => Ended::Lost(why.to_owned()),
+        None => panic!("{said}{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// Whether this is the process for one name; then it has connected, and said what came of it.
+pub fn child() -> bool {
+    let number = std::env::var(CHILD).ok().and_then(|number| number.parse::<usize>().ok());
+    let (Some(number), Ok(host)) = (number, std::env::var(CHILD_HOST)) else { return false };
+    let race = NAMES[number - 1].race.config();
+    match connects(&host, &Options { race, ..Options::default() }) {
+        Ended::Won(winner) => println!("{TELLS}won {winner}"),
+        Ended::Lost(why) => println!("{TELLS}lost {why}"),
+    }
+    true
+}
+
+const CHILD: &str = "CONNIE_SYN_LOG_NAME";
+const CHILD_HOST: &str = "CONNIE_SYN_LOG_HOST";
+/// Stands before what the child has to tell.
+const TELLS: &str = "came of it: ";
+
+fn connects(host: &str, options: &Options) -> Ended {
+    match connect((host, PORT), options) {
         Ok(winner) => won(winner.destination(), winner.peer_addr()),
         Err(error) => Ended::Lost(words(&error)),
     }
 }
 
-/// tokio's, on a runtime of this thread.
+/// tokio's, on a runtime of this thread, with a name server that it asks itself.
 pub fn tokio(stage: &Stage<'_>) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let options = options(stage);
