@@ -44,6 +44,7 @@ mod stack;
 mod stream;
 mod tally;
 mod verify;
+pub mod words;
 
 pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
 pub use bound::Bound;
