@@ -227,6 +227,7 @@ step "format" cargo fmt --all --check
 step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
 step "lint connie-std without its features" cargo clippy -q $LOCKED -p connie-std --no-default-features --all-targets -- -D warnings
 cross
+step "the faults that are seeded fit the code" python3 tools/faults.py --fits
 step "tests" tests
 miri
 fuzz

@@ -1,20 +1,31 @@
-//! Every reachable state of small races, searched breadth first over the real `Race`, with a referee that holds it to the seven
-//! laws after each step.
+//! Every reachable state of small races, searched breadth first over the real `Race`, with a referee that
+//! holds it to the seven laws after each step.
 //!
 //! ```text
 //! cargo run --profile search -p connie-sim --bin exhaustive             a minute's worth
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --large  all of it
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --quick  seconds, for the list of mutants
+//! cargo run --profile search -p connie-sim --bin exhaustive -- --accept more or fewer states are meant
 //! ```
 //!
-//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an attempt succeeds or
-//! fails, the stack is out of sockets or gone, an answer comes, a second answer takes addresses back and brings new ones, or
-//! fails and does not, the caller cancels, or time passes by a unit as long as the race waits. Some settings have hints before the
-//! answers, some a caller that takes sockets away, and some no deadline; those are watched for as long as the others run. States are the same when the race's fingerprint and what
-//! the world still has in store are the same; that is our own dozen lines, since a general model checker would want the race
-//! rewritten as its model, and the point is to check the race itself.
+//! How many states each setting has, and how deep they lie, is written down in `accepted.txt`: a search that
+//! came to fewer would check less and say nothing. Where a count differs the search fails and names the
+//! setting. `--accept` writes the file anew, `--unpinned` does not compare. The counts of `--quick` and
+//! `--large` are not kept.
+//!
+//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an
+//! attempt succeeds or fails, the stack is out of sockets or gone, an answer comes, a second answer takes
+//! addresses back and brings new ones, or fails and does not, the caller cancels, or time passes by a unit as
+//! long as the race waits. Some settings have hints before the answers, some a caller that takes sockets
+//! away, and some no deadline; those are watched for as long as the others run. States are the same when the
+//! race's fingerprint and what the world still has in store are the same; that is our own dozen lines, since
+//! a general model checker would want the race rewritten as its model, and the point is to check the race
+//! itself.
+
+mod pins;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -40,26 +51,75 @@ struct Size {
     special: usize,
 }
 
+/// What is done with the counts.
+#[derive(Clone, Copy, PartialEq)]
+enum Counts {
+    Compare,
+    Accept,
+    Ignore,
+}
+
 fn main() -> ExitCode {
-    let size = match std::env::args().nth(1).as_deref() {
-        None => Size { destinations: 3, sockets: 2, units: 6, special: 2 },
-        Some("--quick") => Size { destinations: 2, sockets: 3, units: 5, special: 1 },
-        Some("--large") => Size { destinations: 4, sockets: 3, units: 6, special: 3 },
-        Some(other) => {
-            eprintln!("exhaustive: {other:?} is not an option: give --quick, --large or nothing");
-            return ExitCode::from(2);
+    let (mut extent, mut counts) = (Extent::Usual, Counts::Compare);
+    for option in std::env::args().skip(1) {
+        match option.as_str() {
+            "--quick" => extent = Extent::Quick,
+            "--large" => extent = Extent::Large,
+            "--accept" => counts = Counts::Accept,
+            "--unpinned" => counts = Counts::Ignore,
+            other => {
+                eprintln!(
+                    "exhaustive: {other:?} is no option: give --quick, --large, --accept, --unpinned or nothing"
+                );
+                return ExitCode::from(2);
+            }
         }
-    };
+    }
+    if counts == Counts::Accept && extent != Extent::Usual {
+        eprintln!("exhaustive: only the counts of the usual search are kept: give --accept alone");
+        return ExitCode::from(2);
+    }
+    let searches = search_all(&settings(extent.size()));
+    let states: usize = searches.iter().map(|search| search.states).sum();
+    let deepest = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+    println!("{} settings, {states} states, {deepest} steps deep: every law holds in each", searches.len());
+    let found: Vec<String> = searches.iter().map(Search::line).collect();
+    match (extent, counts) {
+        (Extent::Usual, Counts::Compare) => pins::compare(&found),
+        (Extent::Usual, Counts::Accept) => pins::accept(&found),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Which of the searches is made.
+#[derive(Clone, Copy, PartialEq)]
+enum Extent {
+    Quick,
+    Usual,
+    Large,
+}
+
+impl Extent {
+    fn size(self) -> Size {
+        match self {
+            Extent::Quick => Size { destinations: 2, sockets: 3, units: 5, special: 1 },
+            Extent::Usual => Size { destinations: 3, sockets: 2, units: 6, special: 2 },
+            Extent::Large => Size { destinations: 4, sockets: 3, units: 6, special: 3 },
+        }
+    }
+}
+
+/// Searches the states of all settings, which come back in the same order.
+fn search_all(settings: &[Setting]) -> Vec<Search> {
     // The large ones first, so that no core is left with one of them at the end.
-    let mut settings = settings(size);
-    settings.reverse();
     let next = AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let searches: Vec<Search> = std::thread::scope(|scope| {
+    let mut searches: Vec<(usize, Search)> = std::thread::scope(|scope| {
         let work = || {
             let mut done = Vec::new();
-            while let Some(setting) = settings.get(next.fetch_add(1, Ordering::Relaxed)) {
-                done.push(search(setting));
+            let left = || settings.len().checked_sub(next.fetch_add(1, Ordering::Relaxed) + 1);
+            while let Some(index) = left() {
+                done.push((index, search(&settings[index])));
             }
             done
         };
@@ -67,10 +127,8 @@ fn main() -> ExitCode {
         // A worker whose race broke a law has said so already; its panic is this program's.
         workers.into_iter().flat_map(|worker| worker.join().expect("every law holds")).collect()
     });
-    let states: usize = searches.iter().map(|search| search.states).sum();
-    let deepest = searches.iter().map(|search| search.depth).max().unwrap_or(0);
-    println!("{} settings, {states} states, {deepest} steps deep: every law holds in each", searches.len());
-    ExitCode::SUCCESS
+    searches.sort_by_key(|(index, _)| *index);
+    searches.into_iter().map(|(_, search)| search).collect()
 }
 
 /// One kind of race, and what the world has in store for it.
@@ -85,6 +143,41 @@ struct Setting {
     limits: bool,
     /// When nobody watches any more, where there is no deadline.
     until: Instant,
+}
+
+impl fmt::Display for Setting {
+    /// In words of this file's own, so that no other file decides what was accepted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        match config.pacing {
+            Pacing::AllAtOnce => write!(f, "all at once")?,
+            Pacing::Staggered { delay, growth_percent } => {
+                write!(f, "staggered by {} ms that grow to {growth_percent} %", delay.as_millis())?;
+            }
+            Pacing::OneByOne => write!(f, "one by one")?,
+            _ => unreachable!("`configs` makes no other"),
+        }
+        write!(f, ", {} IPv6 and {} IPv4", self.v6.len(), self.v4.len())?;
+        write!(f, ", {} sockets", config.max_in_flight)?;
+        for (is_so, word) in [
+            (config.evict, "evicts"),
+            (config.hedge, "hedges"),
+            (self.hints, "hints"),
+            (self.limits, "may be limited"),
+        ] {
+            if is_so {
+                write!(f, ", {word}")?;
+            }
+        }
+        for (time, word) in [(config.deadline, "deadline"), (config.attempt_timeout, "attempt time-out")] {
+            if let Some(time) = time {
+                write!(f, ", {word} {} ms", time.as_millis())?;
+            }
+        }
+        write!(f, ", patience {} ms", config.patience.as_millis())?;
+        write!(f, ", resolution delay {} ms", config.resolution_delay.as_millis())?;
+        write!(f, ", watched for {} ms", self.until.since(START).as_millis())
+    }
 }
 
 fn settings(size: Size) -> Vec<Setting> {
@@ -112,7 +205,8 @@ fn settings(size: Size) -> Vec<Setting> {
             }
         }
     }
-    // The least in which a socket that comes free could be used again beyond a new limit: one waits while two are in flight.
+    // The least in which a socket that comes free could be used again beyond a new limit: one waits while two
+    // are in flight.
     let limited =
         |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
     settings.extend(configs(size).into_iter().filter(limited).map(|config| Setting {
@@ -160,8 +254,17 @@ fn configs(size: Size) -> Vec<Config> {
 }
 
 struct Search {
+    /// What was searched, in words.
+    setting: String,
     states: usize,
     depth: usize,
+}
+
+impl Search {
+    /// As the files of counts have it.
+    fn line(&self) -> String {
+        format!("{} states, {} deep: {}", self.states, self.depth, self.setting)
+    }
 }
 
 fn search(setting: &Setting) -> Search {
@@ -183,7 +286,7 @@ fn search(setting: &Setting) -> Search {
         depth += 1;
         layer = next;
     }
-    Search { states: known.len(), depth }
+    Search { setting: setting.to_string(), states: known.len(), depth }
 }
 
 /// A race, and all around it.
@@ -210,7 +313,8 @@ enum Wait {
     Over,
 }
 
-/// How far an answer has come: a hint holds the last address, the first answer all but that, the second all but the first.
+/// How far an answer has come: a hint holds the last address, the first answer all but that, the second all
+/// but the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Answer {
     None,
@@ -286,7 +390,8 @@ impl World {
                 }
                 (Answer::First, 2..) => {
                     events.push(Event::Resolve(family));
-                    // It multiplies the states, and what it does hangs on nothing that the other settings have.
+                    // It multiplies the states, and what it does hangs on nothing that the other settings
+                    // have.
                     if setting.hints {
                         events.push(Event::ResolutionFails(family));
                     }
