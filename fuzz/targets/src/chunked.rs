@@ -2,6 +2,7 @@
 
 use connie_core::http::{BodyDecoder, Framing, HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part};
 
+use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
 /// Decodes a body. The first bytes decide how it is framed, how it is cut and whether a long stretch is put into it; the rest is the
@@ -22,6 +23,13 @@ pub fn chunked(data: &[u8]) {
     let cuts = Cuts { piece: draw.byte().into(), limit: draw.byte().into(), seed: draw.byte() };
     let (stretch, at) = (usize::from(draw.byte()), usize::from(draw.byte()));
     let text = draw.rest();
+    note(|| {
+        let (framing, Cuts { piece, limit, seed }) = (framing_in_words(framing), cuts);
+        format!(
+            "{framing}, pieces of {piece} varied by {seed}, {limit} at a time, {stretch} at {at}: {}",
+            hex(text)
+        )
+    });
     // Rarely, since that takes long: up to 21,000 bytes, beyond every limit that a line or a section has.
     let input = stretched(text, stretch.saturating_sub(249) * 3_500, at);
     let whole = decode(framing, &input, Cuts { piece: usize::MAX, limit: usize::MAX, seed: 0 });
@@ -30,6 +38,15 @@ pub fn chunked(data: &[u8]) {
     if framing == Framing::Chunked {
         agrees_with_the_standard(&input, &whole);
         comes_out_again(text, cuts);
+    }
+}
+
+fn framing_in_words(framing: Framing) -> String {
+    match framing {
+        Framing::Chunked => "chunked".to_owned(),
+        Framing::Length(length) => format!("length {length}"),
+        Framing::UntilClose => "until close".to_owned(),
+        Framing::Empty => "empty".to_owned(),
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use connie_core::Failure;
 use connie_core::http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
+use connie_sim::words;
 
+use crate::decoded::{hex, note};
 use crate::draw::Draw;
 use crate::exchange::exchange;
 use crate::peer::{Handle, Socket};
@@ -54,6 +56,7 @@ pub fn connection(data: &[u8]) {
     let how = draw.pick(&["", "", "GET", "HEAD", "CONNECT", "open", "GET", "open"]);
     let count = draw.byte();
     let decisions = draw.take(count.into());
+    note(|| format!("{how:?} {} {}: {}", count, hex(decisions), hex(draw.clone().rest())));
     match how {
         "" => play(Draw::new(decisions), draw.rest()),
         "open" => play_opening(Draw::new(decisions), draw.rest()),
@@ -81,7 +84,9 @@ fn play_opening<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
 
 fn room_and_name(draw: &mut Draw<'_>) -> (usize, &'static str) {
     let room = draw.pick(&[512, 64, 100, 20, 5, 0, 2_000]);
-    (room, draw.pick(&["name.test", "::1", "a b", "[fe80::1%25eth0]", ""]))
+    let name = draw.pick(&["name.test", "::1", "a b", "[fe80::1%25eth0]", ""]);
+    note(|| format!("room {room}, name {name:?}"));
+    (room, name)
 }
 
 fn finish<'a, O: Opener<Handle<'a>, Handle<'a>>>(
@@ -108,7 +113,9 @@ impl Dial<'_> {
             Failure::Canceled,
             Failure::StackGone,
         ];
-        self.0.decide(|draw| if draw.byte() < 0xd0 { Ok(()) } else { Err(draw.pick(&all)) })
+        let decided = self.0.decide(|draw| if draw.byte() < 0xd0 { Ok(()) } else { Err(draw.pick(&all)) });
+        note(|| format!("opens: {}", decided.map_or_else(words::failure, |()| "yes")));
+        decided
     }
 }
 
@@ -187,28 +194,38 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
 
     fn act(&mut self) {
         let acts = if self.opens { 30 } else { 20 };
-        match self.net.decide(|draw| draw.below(acts)) {
+        let act = self.net.decide(|draw| draw.below(acts));
+        match act {
             0..=2 => self.request(),
             3 => self.put_request(),
             4 | 5 => self.put_header(),
             6 | 7 => self.end_headers(),
             8 | 9 => self.send(),
-            10 => self.finish_body(),
+            10 => {
+                note(|| "finish_body".to_owned());
+                self.finish_body();
+            }
             11..=15 => self.response(),
             16 => self.limit_time(),
             17 => self.change_socket(),
-            18 => self.take_socket(),
+            18 => {
+                note(|| "take_socket".to_owned());
+                self.take_socket();
+            }
             20 => {
+                note(|| "connect".to_owned());
                 let _ = self.tried(Kind::Sends, |client| client.connection.connect());
             }
             21 | 22 => self.set_tunnel(),
             23 => {
                 let (open, wait) = self.net.decide(|draw| (draw.byte() & 3 != 0, draw.byte()));
+                note(|| format!("set_auto_open {open}, set_expect_timeout {wait}"));
                 self.connection.set_auto_open(open);
                 self.connection.set_expect_timeout(Duration::from_millis(u64::from(wait) * 10));
             }
             24 => self.put_request_for(),
             _ => {
+                note(|| "exchange".to_owned());
                 let _ = self.exchange();
             }
         }
@@ -244,6 +261,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
         let count = self.net.decide(|draw| draw.below(4));
         let headers: Vec<_> = (0..count).map(|_| self.field()).collect();
         let body = vec![BODY; usize::from(body) * 7];
+        note(|| format!("request {method:?} {target:?} {headers:?} {}", body.len()));
         self.begun.push(method);
         let _ = self.tried(Kind::Sends, |client| client.connection.request(method, target, &headers, &body));
     }
@@ -255,6 +273,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
 
     fn put_request(&mut self) {
         let (method, target) = self.net.decide(|draw| (draw.pick(&METHODS), draw.pick(&TARGETS)));
+        note(|| format!("put_request {method:?} {target:?}"));
         self.begun.push(method);
         let _ = self.tried(Kind::Sends, |client| client.connection.put_request(method, target));
     }
@@ -262,6 +281,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
     fn put_request_for(&mut self) {
         let (method, host) =
             self.net.decide(|draw| (draw.pick(&METHODS), draw.pick(&["other.test", "a b", ""])));
+        note(|| format!("put_request_for {method:?} {host:?}"));
         self.begun.push(method);
         let _ = self.tried(Kind::Sends, |client| client.connection.put_request_for(method, "/", host));
     }
@@ -269,6 +289,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
     fn set_tunnel(&mut self) {
         let (name, count) = self.net.decide(|draw| (draw.pick(&["far.test", "::2", "a b"]), draw.below(3)));
         let headers: Vec<_> = (0..count).map(|_| self.field()).collect();
+        note(|| format!("set_tunnel {name:?} {headers:?}"));
         self.tunnels = true;
         let _ =
             self.tried(Kind::Sends, |client| client.connection.set_tunnel(Host::http(name, 80), &headers));
@@ -276,6 +297,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
 
     fn put_header(&mut self) {
         let (name, value) = self.field();
+        note(|| format!("put_header {name:?} {value:?}"));
         let _ = self.tried(Kind::Sends, |client| client.connection.put_header(name, value.as_bytes()));
     }
 
@@ -285,11 +307,17 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
             1 => RequestBody::Length(draw.byte().into()),
             _ => RequestBody::Chunked,
         });
+        note(|| match body {
+            RequestBody::None => "end_headers without a body".to_owned(),
+            RequestBody::Length(length) => format!("end_headers, length {length}"),
+            RequestBody::Chunked => "end_headers, chunked".to_owned(),
+        });
         let _ = self.tried(Kind::Sends, |client| client.connection.end_headers(body));
     }
 
     fn send(&mut self) {
         let data = vec![BODY; self.net.decide(|draw| draw.byte()).into()];
+        note(|| format!("send {}", data.len()));
         let _ = self.tried(Kind::Sends, |client| client.connection.send(&data));
     }
 
@@ -302,6 +330,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
     fn response(&mut self) {
         let how = self.net.decide(|draw| draw.below(5));
         let room = self.net.decide(|draw| usize::from(draw.byte()) * 3);
+        note(|| format!("response, read in way {how} into {room}"));
         let _ = self.tried(Kind::Reads, |client| {
             let mut response = client.connection.response()?;
             let _ = (response.status(), response.headers().count(), response.will_close());
@@ -343,6 +372,7 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
 
     fn limit_time(&mut self) {
         let (timeout, deadline) = self.net.decide(|draw| (draw.byte(), draw.byte()));
+        note(|| format!("set_timeout {timeout}, set_deadline {deadline}"));
         let some = |byte: u8| (byte & 3 != 0).then(|| Duration::from_millis(u64::from(byte >> 2) * 100));
         self.connection.set_timeout(some(timeout));
         let now = self.net.time();
@@ -351,7 +381,9 @@ impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
 
     /// Goes on over another socket, or over none.
     fn change_socket(&mut self) {
-        match self.net.decide(|draw| draw.flag()) {
+        let closes = self.net.decide(|draw| draw.flag());
+        note(|| if closes { "close" } else { "attach" }.to_owned());
+        match closes {
             true => self.connection.close(),
             false => {
                 let socket = self.net.connected();

@@ -8,6 +8,7 @@ use connie_core::Instant;
 use self::exchange::{Exchange, Outcome, Timing, Todo};
 use self::message::{Found, Kind, MAX_ADDRESSES, Name, Question, Reply, Said, Transport, query, read};
 use self::service::Service;
+use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
 // The crate keeps these to itself, since a program has no use for them.
@@ -39,6 +40,15 @@ pub fn dns(data: &[u8]) {
     let (framed, transport) = (draw.flag(), draw.pick(&[Transport::Udp, Transport::Tcp]));
     let asked = question(NAME, kind);
     let packet = if framed { frame(draw, &asked) } else { draw.rest().to_vec() };
+    note(|| {
+        let kind = match kind {
+            Kind::A => "A",
+            Kind::Aaaa => "AAAA",
+            Kind::Https => "HTTPS",
+        };
+        let transport = if transport == Transport::Udp { "UDP" } else { "TCP" };
+        format!("{kind} over {transport}: {}", hex(&packet))
+    });
     let said = read(&packet, &asked, ID, transport);
     assert_eq!(read(&packet, &asked, ID, transport), said, "reading it again gives something else");
     if said != Said::NotOurs {

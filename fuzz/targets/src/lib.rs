@@ -5,6 +5,7 @@
 
 mod chunked;
 mod connection;
+mod decoded;
 mod dns;
 mod draw;
 mod exchange;
@@ -17,6 +18,7 @@ mod url;
 
 pub use chunked::chunked;
 pub use connection::connection;
+pub use decoded::decoded;
 pub use dns::dns;
 pub use race::race;
 pub use response_head::response_head;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
+use crate::decoded::{end, note};
 use crate::draw::Draw;
 
 /// Where this stands in what the peer says, it waits until it has been sent something more.
@@ -30,7 +31,12 @@ pub struct Net<'a> {
     open: Vec<bool>,
     /// How often the client may still ask.
     patience: u32,
+    /// What has happened, as far as it is noted.
+    noted: u32,
 }
+
+/// Of so much that happens note is taken. What comes later hangs on the client, and not on the bytes alone.
+const MOST_NOTED: u32 = 4;
 
 /// A handle to the network: stack and clock in one.
 #[derive(Clone)]
@@ -69,6 +75,7 @@ impl<'a> Handle<'a> {
             open: Vec::new(),
             // Each byte can be told of by a call of its own, after a wait, and each decision costs a few calls.
             patience: 100_000,
+            noted: 0,
         };
         Handle(Rc::new(RefCell::new(net)))
     }
@@ -119,6 +126,14 @@ impl Net<'_> {
         assert!(was_open, "a socket is released twice");
     }
 
+    fn note(&mut self, words: impl FnOnce() -> String) {
+        note(words);
+        self.noted += 1;
+        if self.noted == MOST_NOTED {
+            end();
+        }
+    }
+
     fn all_sent(&self) -> usize {
         self.sent.iter().map(Vec::len).sum()
     }
@@ -135,15 +150,16 @@ impl Net<'_> {
         if let [ASKED, rest @ ..] = self.says {
             (self.says, self.heard) = (rest, self.all_sent());
         }
-        let most = match self.draw.byte() {
-            0 => usize::MAX,
-            most @ 1..=0xbf => most.into(),
-            0xc0..=0xfb => return Err(nb::Error::WouldBlock),
-            0xfc => return Err(nb::Error::Other(Error::Closed)),
-            0xfd => return Err(nb::Error::Other(Error::Reset)),
-            0xfe => return Ok(0),
-            // A stack that miscounts.
-            0xff => return Ok(buffer.len() + 1),
+        let receives = Receives::of(self.draw.byte());
+        self.note(|| format!("receives {receives:?}"));
+        let most = match receives {
+            Receives::All => usize::MAX,
+            Receives::UpTo(most) => most,
+            Receives::NotYet => return Err(nb::Error::WouldBlock),
+            Receives::Closed => return Err(nb::Error::Other(Error::Closed)),
+            Receives::Reset => return Err(nb::Error::Other(Error::Reset)),
+            Receives::Nothing => return Ok(0),
+            Receives::TooMuch => return Ok(buffer.len() + 1),
         };
         let said = self.says.split(|byte| *byte == ASKED).next().unwrap_or_default();
         let count = said.len().min(most).min(buffer.len());
@@ -156,14 +172,14 @@ impl Net<'_> {
     }
 
     fn send(&mut self, socket: usize, data: &[u8]) -> nb::Result<usize, Error> {
-        let most = match self.draw.byte() {
-            0..=0x7f => usize::MAX,
-            most @ 0x80..=0xbf => usize::from(most & 0x3f),
-            0xc0..=0xfb => return Err(nb::Error::WouldBlock),
-            0xfc => return Err(nb::Error::Other(Error::Closed)),
-            0xfd => return Err(nb::Error::Other(Error::Reset)),
-            // A stack that miscounts has still sent no more than it was given.
-            0xfe | 0xff => usize::MAX,
+        let sends = Sends::of(self.draw.byte());
+        self.note(|| format!("sends {sends:?}"));
+        let most = match sends {
+            Sends::All => usize::MAX,
+            Sends::UpTo(most) => most,
+            Sends::NotYet => return Err(nb::Error::WouldBlock),
+            Sends::Closed => return Err(nb::Error::Other(Error::Closed)),
+            Sends::Reset => return Err(nb::Error::Other(Error::Reset)),
         };
         let count = data.len().min(most);
         self.sent[socket].extend_from_slice(&data[..count]);
@@ -180,19 +196,20 @@ impl Net<'_> {
         }
         let soon = self.now + Duration::from_millis(1);
         let in_time = until.map_or(soon, |until| soon.min(until));
-        match self.draw.byte() {
-            0..=0x9f => self.now = in_time,
-            0xa0..=0xcf => {
+        let wakes = Wakes::of(self.draw.byte());
+        self.note(|| format!("wakes {wakes:?}"));
+        match wakes {
+            Wakes::Soon => self.now = in_time,
+            Wakes::AtItsTime => {
                 self.now = until.unwrap_or(in_time);
                 return (false, Wake::Look);
             }
-            // Awake too soon, and for nothing.
-            0xd0..=0xef => return (self.draw.flag(), Wake::Look),
-            0xf0..=0xf7 => {
+            Wakes::TooSoon => return (self.draw.flag(), Wake::Look),
+            Wakes::TooLate => {
                 self.now = until.unwrap_or(in_time) + Duration::from_secs(5);
                 return (true, Wake::Look);
             }
-            0xf8..=0xff => return (true, Wake::Canceled),
+            Wakes::Canceled => return (true, Wake::Canceled),
         }
         (true, Wake::Look)
     }
@@ -258,5 +275,80 @@ impl<'a> Waiter<Handle<'a>> for Handle<'a> {
         let (ready, wake) = net.wait(until);
         watched.ready = ready;
         wake
+    }
+}
+
+/// What `receive` gives.
+#[derive(Clone, Copy, Debug)]
+enum Receives {
+    All,
+    UpTo(usize),
+    NotYet,
+    Closed,
+    Reset,
+    /// No byte, and no error.
+    Nothing,
+    /// A stack that miscounts.
+    TooMuch,
+}
+
+impl Receives {
+    fn of(byte: u8) -> Self {
+        match byte {
+            0 => Receives::All,
+            most @ 1..=0xbf => Receives::UpTo(most.into()),
+            0xc0..=0xfb => Receives::NotYet,
+            0xfc => Receives::Closed,
+            0xfd => Receives::Reset,
+            0xfe => Receives::Nothing,
+            0xff => Receives::TooMuch,
+        }
+    }
+}
+
+/// What `send` takes.
+#[derive(Clone, Copy, Debug)]
+enum Sends {
+    All,
+    UpTo(usize),
+    NotYet,
+    Closed,
+    Reset,
+}
+
+impl Sends {
+    fn of(byte: u8) -> Self {
+        match byte {
+            0..=0x7f => Sends::All,
+            most @ 0x80..=0xbf => Sends::UpTo(usize::from(most & 0x3f)),
+            0xc0..=0xfb => Sends::NotYet,
+            0xfc => Sends::Closed,
+            0xfd => Sends::Reset,
+            // A stack that miscounts has still sent no more than it was given.
+            0xfe | 0xff => Sends::All,
+        }
+    }
+}
+
+/// How a wait ends.
+#[derive(Clone, Copy, Debug)]
+enum Wakes {
+    Soon,
+    AtItsTime,
+    /// For nothing, perhaps.
+    TooSoon,
+    TooLate,
+    Canceled,
+}
+
+impl Wakes {
+    fn of(byte: u8) -> Self {
+        match byte {
+            0..=0x9f => Wakes::Soon,
+            0xa0..=0xcf => Wakes::AtItsTime,
+            0xd0..=0xef => Wakes::TooSoon,
+            0xf0..=0xf7 => Wakes::TooLate,
+            0xf8..=0xff => Wakes::Canceled,
+        }
     }
 }

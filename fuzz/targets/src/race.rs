@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use connie_core::{AttemptError, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race};
-use connie_sim::Referee;
+use connie_sim::{Referee, words};
 
+use crate::decoded::{end, note};
 use crate::draw::Draw;
 use crate::looks::look;
 
@@ -54,6 +55,8 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         let looks = draw.below(4) == 0;
         let config = config(&mut draw);
         let start = Instant::from_micros(draw.pick(&[0, 1, 5_000_000, 1 << 32, 1 << 62]));
+        let look = if looks { ", looked at" } else { "" };
+        note(|| format!("race of {D}, {S}, {R} at {}{look}: {}", start.as_micros(), words::config(&config)));
         let mut game = Self {
             draw,
             looks,
@@ -79,6 +82,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
         match self.draw.below(24) {
             0..=3 => self.drain(),
             4 => {
+                note(|| "poll".to_owned());
                 let _ = self.poll();
             }
             5 => self.answer(Family::V4),
@@ -93,7 +97,10 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             17 | 18 => self.sleep(),
             19 => self.turn_back(),
             20 => self.rarer(),
-            21 => look(&self.race.timeline(), &self.config, &mut self.draw),
+            21 => {
+                note(|| "look".to_owned());
+                look(&self.race.timeline(), &self.config, &mut self.draw);
+            }
             22 => self.report_on_anything(),
             _ => {
                 self.wake_at_due(0);
@@ -111,6 +118,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 
     fn answer_both(&mut self) {
         let addresses = addresses(&mut self.draw);
+        note(|| words::list(&addresses));
         for family in [Family::V4, Family::V6] {
             self.referee.hears(&Input::Resolved { family, addresses: &addresses });
         }
@@ -147,6 +155,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             0 => self.tell(Input::Cancel),
             1 => {
                 let family = self.family();
+                note(|| format!("prefer {}", words::family(family)));
                 self.race.prefer(family);
             }
             2 => {
@@ -181,6 +190,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     }
 
     fn tell(&mut self, input: Input<'_>) {
+        note(|| format!("{} {}", self.clock.as_micros(), words::input(&input)));
         self.now = self.now.max(self.clock);
         self.referee.hears(&input);
         self.race.handle_input(input, self.clock);
@@ -189,16 +199,20 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     // Time.
 
     fn sleep(&mut self) {
-        self.clock = self.clock + span(&mut self.draw).min(LONGEST_SLEEP);
+        let sleep = span(&mut self.draw).min(LONGEST_SLEEP);
+        note(|| format!("sleep {}", sleep.as_nanos()));
+        self.clock = self.clock + sleep;
     }
 
     fn turn_back(&mut self) {
         let back = span(&mut self.draw).as_micros() as u64;
+        note(|| format!("turn back {back}"));
         self.clock = Instant::from_micros(self.clock.as_micros().saturating_sub(back));
     }
 
     /// Sleeps until the race wants to be woken, or `early` microseconds less.
     fn wake_at_due(&mut self, early: u64) {
+        note(|| format!("wake when due, less {early}"));
         if let Some(due) = self.due {
             self.clock = self.clock.max(Instant::from_micros(due.as_micros().saturating_sub(early)));
         }
@@ -220,6 +234,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     }
 
     fn drain(&mut self) {
+        note(|| "drain".to_owned());
         while !self.poll().ends_drain() {}
         let most = self.race.timeline().summary().max_in_flight;
         assert!(
@@ -253,6 +268,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 
     /// Leaves the race alone, then lets every attempt fail and every question stay without an answer: it must end.
     fn wind_down(&mut self) {
+        end();
         for _ in 0..WAKES {
             self.drain();
             let Some(due) = self.due else { break };

@@ -2,6 +2,7 @@
 
 use connie_core::http::{Framing, HeadScanner, HttpError, Parsed, RequestKind, ResponseHead, Version};
 
+use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
 /// Reads a head. The first byte decides what was asked for, the second in which steps it arrives; the rest is the head and what
@@ -15,6 +16,14 @@ pub fn response_head(data: &[u8]) {
     let kind = draw.pick(&[RequestKind::Other, RequestKind::Head, RequestKind::Connect]);
     let step = usize::from(draw.byte()).max(1);
     let text = draw.rest();
+    note(|| {
+        let kind = match kind {
+            RequestKind::Head => "HEAD",
+            RequestKind::Connect => "CONNECT",
+            _ => "another method",
+        };
+        format!("{kind}, steps of {step}: {}", hex(text))
+    });
     let length = scan_in_steps(text, step);
     let mut bytes = text.to_vec();
     let read = parse(&mut bytes, kind);

@@ -3,6 +3,7 @@
 use connie_core::http::{Host, RequestBody, RequestHead};
 
 use self::splitter::{Scheme, Url, UrlError, parse_host_port};
+use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
 // The file alone, so that the fuzzers need none of what connie-std brings along.
@@ -19,7 +20,9 @@ mod splitter;
 pub fn url(data: &[u8]) {
     let mut draw = Draw::new(data);
     let kind = draw.below(4);
-    let Ok(text) = std::str::from_utf8(draw.rest()) else { return };
+    let bytes = draw.rest();
+    note(|| format!("{}: {}", ["URL", "host and port", "reference", "path"][usize::from(kind)], hex(bytes)));
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
     let split = match kind {
         0 => Url::parse(text),
         1 => parse_host_port(text).map(|(host, port)| Url { host, port, ..base() }),
