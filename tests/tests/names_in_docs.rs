@@ -1,0 +1,181 @@
+//! What docs/never-stuck.md names is there: a proof about code that was renamed proves nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The page without its blocks of code, and those blocks.
+fn prose_and_blocks(page: &str) -> (String, String) {
+    let (mut prose, mut blocks) = (String::new(), String::new());
+    for (index, part) in page.split("```").enumerate() {
+        if index % 2 == 0 { &mut prose } else { &mut blocks }.push_str(part);
+    }
+    (prose, blocks)
+}
+
+/// What stands in code font.
+fn code_spans(prose: &str) -> Vec<&str> {
+    prose.split('`').skip(1).step_by(2).collect()
+}
+
+/// Whether `span` is the name of something in Rust. A single letter is a quantity of the proof.
+fn is_name(span: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    span.len() > 1 && span.trim_end_matches("()").split("::").all(is_word)
+}
+
+/// All Rust files at `path`, itself or below, with their text.
+fn sources(path: &Path, found: &mut Vec<String>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            sources(&entry.unwrap().path(), found);
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        found.push(fs::read_to_string(path).unwrap());
+    }
+}
+
+/// Whether `word` stands in `text` with nothing of a name around it.
+fn has_word(text: &str, word: &str) -> bool {
+    let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(part_of_a_name) && !text[at + word.len()..].starts_with(part_of_a_name)
+    })
+}
+
+/// Whether `source` declares `name`: a function, a type, a constant, or a variant in a line of its own.
+fn declares(source: &str, name: &str) -> bool {
+    let declared = ["fn", "struct", "enum", "trait", "type", "const", "mod"]
+        .iter()
+        .any(|kind| has_word(source, &format!("{kind} {name}")));
+    let is_variant = |line: &str| {
+        line.trim_start()
+            .strip_prefix(name)
+            .is_some_and(|rest| rest == "," || rest == " {" || rest.starts_with('('))
+    };
+    declared || (name.starts_with(char::is_uppercase) && source.lines().any(is_variant))
+}
+
+/// The blocks of `source` that implement something for `owner`. Each ends with a brace at the start of a
+/// line.
+fn implementations<'a>(source: &'a str, owner: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (at, _) in source.match_indices("\nimpl") {
+        let block = source[at..].split("\n}").next().unwrap_or_default();
+        let head = block.split(" {").next().unwrap_or_default();
+        if has_word(head, owner) {
+            found.push(block);
+        }
+    }
+    found
+}
+
+/// Whether `name`, with or without the type it belongs to, is declared in `files`.
+fn is_declared(files: &[String], name: &str) -> bool {
+    match name.rsplit_once("::") {
+        None => files.iter().any(|source| declares(source, name)),
+        Some((owner, member)) => {
+            let owner = owner.rsplit("::").next().unwrap_or(owner);
+            let mut blocks = files.iter().flat_map(|source| implementations(source, owner));
+            blocks.any(|block| has_word(block, &format!("fn {member}")))
+        }
+    }
+}
+
+/// The page says: "All names are in `connie-core/src/race`, but for the connector's."
+#[test]
+fn every_function_and_type_that_the_proof_names_is_in_the_race() {
+    let page = page("docs/never-stuck.md");
+    let (prose, _) = prose_and_blocks(&page);
+    let (mut race, mut connector) = (Vec::new(), Vec::new());
+    sources(&root().join("connie-core/src/race"), &mut race);
+    sources(&root().join("connie-core/src/connector.rs"), &mut connector);
+    let names: Vec<_> = code_spans(&prose).into_iter().filter(|span| is_name(span)).collect();
+    assert!(names.len() >= 12, "the page names more than {names:?}");
+    for name in names {
+        let name = name.trim_end_matches("()");
+        let files = if name.starts_with("Connector") { &connector } else { &race };
+        assert!(
+            is_declared(files, name),
+            "docs/never-stuck.md names `{name}`, which connie-core does not have"
+        );
+    }
+}
+
+#[test]
+fn every_folder_and_crate_that_the_proof_names_is_there() {
+    let page = page("docs/never-stuck.md");
+    let (prose, _) = prose_and_blocks(&page);
+    let is_path = |span: &&str| span.starts_with("connie-") && !span.contains(' ');
+    let paths: Vec<_> = code_spans(&prose).into_iter().filter(is_path).collect();
+    assert!(!paths.is_empty());
+    for path in paths {
+        assert!(root().join(path).exists(), "docs/never-stuck.md names `{path}`, which is not there");
+    }
+}
+
+/// The word after `option` in a command.
+fn after<'a>(command: &'a str, option: &str) -> Option<&'a str> {
+    let mut words = command.split_whitespace().skip_while(|word| *word != option);
+    words.nth(1)
+}
+
+/// Whether cargo finds the `kind` (`bin` or `test`) called `name` in `package`, by its files' usual places.
+fn is_target(package: &str, kind: &str, name: &str) -> bool {
+    let folder = match package {
+        "connie-footprint" => root().join("benches/footprint"),
+        "connie-tests" => root().join("tests"),
+        "connie-fuzz-targets" => root().join("fuzz/targets"),
+        other => root().join(other),
+    };
+    let place = folder.join(if kind == "bin" { "src/bin" } else { "tests" });
+    [format!("{name}.rs"), format!("{name}/main.rs")].iter().any(|file| place.join(file).is_file())
+}
+
+/// The programs and tests in the commands of the pages that say how connie is checked.
+#[test]
+fn every_test_and_program_in_the_commands_is_there() {
+    for (name, least) in [("docs/never-stuck.md", 4), ("docs/checks.md", 5)] {
+        let page = page(name);
+        let (prose, blocks) = prose_and_blocks(&page);
+        let commands = code_spans(&prose).into_iter().chain(blocks.lines());
+        let mut seen = 0;
+        for command in commands.filter(|command| command.contains("cargo ")) {
+            let Some(package) = after(command, "-p") else { continue };
+            for kind in ["bin", "test"] {
+                let Some(target) = after(command, &format!("--{kind}")) else { continue };
+                seen += 1;
+                assert!(is_target(package, kind, target), "{name}: there is no {kind} for `{command}`");
+            }
+        }
+        assert!(seen >= least, "{name} has {seen} commands that name a test or a program");
+    }
+}
+
+#[test]
+fn a_name_is_found_by_its_whole_word_in_its_own_type() {
+    let source = "struct A;\n\nimpl A {\n    fn next_one(&self) {}\n}\n\n\
+                  impl Iterator for B {\n    fn next(&mut self) {}\n}\n";
+    let files = [source.to_owned()];
+    assert!(
+        is_declared(&files, "next") && is_declared(&files, "B::next") && is_declared(&files, "A::next_one")
+    );
+    assert!(
+        !is_declared(&files, "A::next") && !is_declared(&files, "next_on") && !is_declared(&files, "C::next")
+    );
+    assert!(is_name("next_one") && is_name("A::next()") && !is_name("k") && !is_name("n − k"));
+    let variants = ["enum E {\n    One,\n    Two {\n        x: u8,\n    },\n    Three(u8),\n}\n".to_owned()];
+    assert!(["One", "Two", "Three"].iter().all(|name| is_declared(&variants, name)));
+    assert!(!is_declared(&variants, "Four"));
+}
