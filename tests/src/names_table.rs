@@ -3,8 +3,8 @@
 //!
 //! It is data alone, and the same for every adapter: `tests/syn_logs.rs` runs each adapter over it, and holds
 //! the order of the SYNs, the winner or the kind of error against what is committed. Whatever order matters
-//! for is at least 100 ms apart, so that a busy machine comes to the same; but for number 1, whose answers come in
-//! the order in which they were asked for.
+//! for is at least 100 ms apart, so that a busy machine comes to the same; but for number 1, whose answers
+//! come in the order in which they were asked for.
 
 use std::time::Duration;
 

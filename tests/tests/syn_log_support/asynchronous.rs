@@ -1,5 +1,5 @@
-//! `connie-async` over embedded-nal-async, whose stack is the operating system's. It has no DNS of its own: the
-//! table answers.
+//! `connie-async` over embedded-nal-async, whose stack is the operating system's. It has no DNS of its own:
+//! the table answers.
 
 use std::future::pending;
 use std::net::SocketAddr;

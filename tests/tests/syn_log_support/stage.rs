@@ -21,8 +21,8 @@ pub type Client = Arc<dyn Fn(&Stage<'_>) -> Ended + Send + Sync>;
 /// Where clients inside the kernel's own host find the name server.
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
-/// Files with which the C library asks the stage's name server, waits for it longer than any race may take, and
-/// looks nowhere else.
+/// Files with which the C library asks the stage's name server, waits for it longer than any race may take,
+/// and looks nowhere else.
 pub const ASK_THE_STAGE: [(&str, &str); 2] = [
     ("/etc/nsswitch.conf", "hosts: dns\n"),
     ("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch .\noptions timeout:20 attempts:1\n"),
