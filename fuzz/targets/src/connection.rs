@@ -6,7 +6,7 @@ use connie_core::Failure;
 use connie_core::http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
 use connie_sim::words;
 
-use crate::decoded::{hex, note};
+use crate::decoded::{end, event, hex, note};
 use crate::draw::Draw;
 use crate::exchange::exchange;
 use crate::peer::{Handle, Socket};
@@ -60,7 +60,10 @@ pub fn connection(data: &[u8]) {
     match how {
         "" => play(Draw::new(decisions), draw.rest()),
         "open" => play_opening(Draw::new(decisions), draw.rest()),
-        method => exchange(method, decisions, count.into(), draw.rest()),
+        method => {
+            end();
+            exchange(method, decisions, count.into(), draw.rest());
+        }
     }
 }
 
@@ -114,7 +117,7 @@ impl Dial<'_> {
             Failure::StackGone,
         ];
         let decided = self.0.decide(|draw| if draw.byte() < 0xd0 { Ok(()) } else { Err(draw.pick(&all)) });
-        note(|| format!("opens: {}", decided.map_or_else(words::failure, |()| "yes")));
+        event(|| format!("opens: {}", decided.map_or_else(words::failure, |()| "yes")));
         decided
     }
 }

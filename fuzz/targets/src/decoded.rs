@@ -4,42 +4,57 @@
 //! made.
 
 use std::cell::RefCell;
+use std::panic::catch_unwind;
 
 thread_local! {
-    /// The words of the input that is recorded; `None` where nobody listens.
-    static WORDS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    /// The record of the input that is decoded; `None` where nobody listens.
+    static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
 }
 
-/// What `target` decodes `bytes` to: a line for each thing that it draws, before it is stopped or at an end.
-///
-/// # Panics
-///
-/// Where the bytes break the target.
+struct Record {
+    words: Vec<String>,
+    /// How many events of the network are still noted.
+    events: u32,
+    ended: bool,
+}
+
+/// What `target` decodes `bytes` to: a line for each thing that it draws, up to where the code under test
+/// decides what is drawn next. A network that answers that code has `events` of its answers noted, and then
+/// no more.
 #[must_use]
-pub fn decoded(target: crate::Target, bytes: &[u8]) -> Vec<String> {
-    WORDS.set(Some(Vec::new()));
-    target(bytes);
-    WORDS.take().unwrap_or_default()
+pub fn decoded(target: crate::Target, bytes: &[u8], events: u32) -> Vec<String> {
+    RECORD.set(Some(Record { words: Vec::new(), events, ended: false }));
+    // Whether they break it is for the replay of the corpus to say.
+    let _ = catch_unwind(|| target(bytes));
+    RECORD.take().map(|record| record.words).unwrap_or_default()
 }
 
 /// Takes note of what was drawn.
 pub(crate) fn note(words: impl FnOnce() -> String) {
-    // Where the thread ends nobody listens any more.
-    let _ = WORDS.try_with(|all| {
-        if let Ok(mut all) = all.try_borrow_mut() {
-            if let Some(all) = all.as_mut().filter(|all| all.last().is_none_or(|last| last != END)) {
-                all.push(words());
-            }
-        }
+    with(|record| record.words.push(words()));
+}
+
+/// Takes note of what the network does.
+pub(crate) fn event(words: impl FnOnce() -> String) {
+    with(|record| {
+        record.words.push(words());
+        record.events = record.events.saturating_sub(1);
+        record.ended = record.events == 0;
     });
 }
 
-/// Takes note of nothing further: what follows is no longer decided by the bytes alone.
+/// Takes note of nothing further.
 pub(crate) fn end() {
-    note(|| END.to_owned());
+    with(|record| record.ended = true);
 }
 
-const END: &str = "end";
+fn with(act: impl FnOnce(&mut Record)) {
+    RECORD.with_borrow_mut(|record| {
+        if let Some(record) = record.as_mut().filter(|record| !record.ended) {
+            act(record);
+        }
+    });
+}
 
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {

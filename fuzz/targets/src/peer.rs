@@ -11,7 +11,7 @@ use std::time::Duration;
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
-use crate::decoded::{end, note};
+use crate::decoded::event;
 use crate::draw::Draw;
 
 /// Where this stands in what the peer says, it waits until it has been sent something more.
@@ -31,12 +31,7 @@ pub struct Net<'a> {
     open: Vec<bool>,
     /// How often the client may still ask.
     patience: u32,
-    /// What has happened, as far as it is noted.
-    noted: u32,
 }
-
-/// Of so much that happens note is taken. What comes later hangs on the client, and not on the bytes alone.
-const MOST_NOTED: u32 = 4;
 
 /// A handle to the network: stack and clock in one.
 #[derive(Clone)]
@@ -75,7 +70,6 @@ impl<'a> Handle<'a> {
             open: Vec::new(),
             // Each byte can be told of by a call of its own, after a wait, and each decision costs a few calls.
             patience: 100_000,
-            noted: 0,
         };
         Handle(Rc::new(RefCell::new(net)))
     }
@@ -126,14 +120,6 @@ impl Net<'_> {
         assert!(was_open, "a socket is released twice");
     }
 
-    fn note(&mut self, words: impl FnOnce() -> String) {
-        note(words);
-        self.noted += 1;
-        if self.noted == MOST_NOTED {
-            end();
-        }
-    }
-
     fn all_sent(&self) -> usize {
         self.sent.iter().map(Vec::len).sum()
     }
@@ -151,7 +137,7 @@ impl Net<'_> {
             (self.says, self.heard) = (rest, self.all_sent());
         }
         let receives = Receives::of(self.draw.byte());
-        self.note(|| format!("receives {receives:?}"));
+        event(|| format!("receives {receives:?}"));
         let most = match receives {
             Receives::All => usize::MAX,
             Receives::UpTo(most) => most,
@@ -173,7 +159,7 @@ impl Net<'_> {
 
     fn send(&mut self, socket: usize, data: &[u8]) -> nb::Result<usize, Error> {
         let sends = Sends::of(self.draw.byte());
-        self.note(|| format!("sends {sends:?}"));
+        event(|| format!("sends {sends:?}"));
         let most = match sends {
             Sends::All => usize::MAX,
             Sends::UpTo(most) => most,
@@ -197,7 +183,7 @@ impl Net<'_> {
         let soon = self.now + Duration::from_millis(1);
         let in_time = until.map_or(soon, |until| soon.min(until));
         let wakes = Wakes::of(self.draw.byte());
-        self.note(|| format!("wakes {wakes:?}"));
+        event(|| format!("wakes {wakes:?}"));
         match wakes {
             Wakes::Soon => self.now = in_time,
             Wakes::AtItsTime => {

@@ -47,11 +47,18 @@ struct Input {
     name: String,
     target: Target,
     bytes: Vec<u8>,
+    /// How many events of the network are noted: of a file the first, since code that is mended may ask for
+    /// others after that.
+    events: u32,
 }
 
 impl Input {
+    fn words(&self) -> Vec<String> {
+        decoded(self.target, &self.bytes, self.events)
+    }
+
     fn line(&self) -> String {
-        format!("{} {:08x}", self.name, words::hash(&decoded(self.target, &self.bytes)))
+        format!("{} {:08x}", self.name, words::hash(&self.words()))
     }
 }
 
@@ -72,15 +79,14 @@ fn inputs() -> Result<Vec<Input>, String> {
         }
         files.sort();
         for file in files {
-            let own = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            inputs.push(Input {
-                name: format!("{name}/{own}"),
-                target,
-                bytes: fs::read(&file).map_err(wrong)?,
-            });
+            let own = file.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = fs::read(&file).map_err(wrong)?;
+            inputs.push(Input { name: format!("{name}/{own}"), target, bytes, events: 1 });
         }
         if name == "connection" {
-            inputs.extend(made().map(|(own, bytes)| Input { name: format!("{name}/#{own}"), target, bytes }));
+            let named = |own| format!("{name}/#{own}");
+            let made = made().map(|(own, bytes)| Input { name: named(own), target, bytes, events: 3 });
+            inputs.extend(made);
         }
     }
     Ok(inputs)
@@ -155,5 +161,5 @@ fn show(name: &str) -> Result<String, String> {
     let inputs = inputs()?;
     let input = inputs.iter().find(|input| input.name == name);
     let input = input.ok_or_else(|| format!("there is no {name:?} in fuzz/corpus: give TARGET/FILE"))?;
-    Ok(decoded(input.target, &input.bytes).join("\n"))
+    Ok(input.words().join("\n"))
 }
