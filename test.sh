@@ -1,34 +1,48 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where it can, and runs everything: style, every target, all tests, the documentation, the
-# README's first command. Ends with a count.
+# README's first command. Ends with a count. Each step says how long it took.
 #
-#   ./test.sh                   what cannot run here says what it needs, and counts as skipped
-#   CONNIE_STRICT=1 ./test.sh   what cannot run here has failed
+#   ./test.sh                    what cannot run here says what it needs, and counts as skipped
+#   ./test.sh CRATE...           one crate or some: style, targets and features (tools/checks.txt), tests, documentation
+#   ./test.sh --list             what there is, with its commands
+#   ./test.sh --accept-tests     writes tests/all_tests.txt anew
+#   CONNIE_STRICT=1 ./test.sh    what cannot run here has failed
+#   FUZZ_SECONDS=0 ./test.sh     how long each fuzzer searches, 10 s by default
 set -uo pipefail
 cd "$(dirname "$0")"
 
 readonly STRICT="${CONNIE_STRICT:-0}"
-readonly CORE_TARGETS="thumbv6m-none-eabi thumbv7m-none-eabi riscv32imac-unknown-none-elf wasm32-wasip2"
-readonly STD_TARGETS="aarch64-apple-darwin x86_64-pc-windows-gnu"
 LOG="$(mktemp -d)"
 readonly LOG
 trap 'rm -rf "$LOG"' EXIT
 failed=()
 skipped=0
+# With --list, steps are told and not taken.
+listing=""
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 # A build that differs from the committed Cargo.lock is not the one that was tested.
 readonly LOCKED="--locked"
 
 title() { printf '\n== %s\n' "$*"; }
 
-# step NAME COMMAND...: runs the command; a failure is noted, and the rest goes on.
+# step NAME COMMAND...: runs the command and says how long it took; a failure is noted, and the rest goes on.
 step() {
-    local name="$1"
+    local name="$1" start="$SECONDS"
     shift
+    if [ -n "$listing" ]; then
+        # This script's own words before the command are nothing to type.
+        while [ "$(type -t "$1")" = function ]; do shift; done
+        printf ' '
+        printf ' %q' "$@"
+        printf '\n'
+        return
+    fi
     title "$name"
-    if ! "$@"; then
+    if "$@"; then
+        printf '== %s (%d s)\n' "$name" $((SECONDS - start))
+    else
         failed+=("$name")
-        printf '== FAILED: %s\n' "$name" >&2
+        printf '== FAILED: %s (%d s)\n' "$name" $((SECONDS - start)) >&2
     fi
 }
 
@@ -38,27 +52,38 @@ skip() {
     if [ "$STRICT" = 1 ]; then failed+=("$1"); else skipped=$((skipped + 1)); fi
 }
 
-# The Debian packages behind the programs that tests use.
+# rows FILE: its lines without comments.
+rows() { sed -e 's/#.*//' -e '/^ *$/d' "tools/$1"; }
+
+# The workspace's crates, without `connie-`.
+crates() {
+    cargo metadata $LOCKED --no-deps --format-version 1 | grep -o '"name":"connie-[a-z0-9-]*","version"' \
+        | sed 's/"name":"connie-\(.*\)","version"/\1/' | sort
+}
+
+# there PROGRAM: a program, or a module as `python3:MODULE`.
+there() {
+    case "$1" in
+        python3:*) python3 -c "import ${1#python3:}" 2>/dev/null ;;
+        *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ;;
+    esac
+}
+
+# wanted LIST [CRATE...]: whether one of the crates is in the list. Where none is named, all are meant.
+wanted() {
+    local list=",$1," crate
+    [ $# -eq 1 ] || [ "$1" = - ] && return 0
+    for crate in "${@:2}"; do [[ "$list" == *",$crate,"* ]] && return 0; done
+    return 1
+}
+
+# packages [CRATE...]: installs the Debian packages behind the programs that tests use, all or those of some crates.
 packages() {
-    local need=()
-    command -v ip >/dev/null || need+=(iproute2)
-    command -v unshare >/dev/null || need+=(util-linux)
-    command -v curl >/dev/null || need+=(curl)
-    command -v strace >/dev/null || need+=(strace)
-    command -v valgrind >/dev/null || need+=(valgrind)
-    command -v python3 >/dev/null || need+=(python3)
-    # The runtime for components is a package of Python's.
-    python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
-    command -v cc >/dev/null || need+=(gcc libc6-dev)
-    command -v c++ >/dev/null || need+=(g++)
-    command -v make >/dev/null || need+=(make)
-    command -v cbindgen >/dev/null || need+=(cbindgen)
-    command -v tinyproxy >/dev/null || need+=(tinyproxy-bin)
-    command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
-    [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || need+=(nginx-light)
-    [ -x /usr/sbin/dnsmasq ] || command -v dnsmasq >/dev/null || need+=(dnsmasq-base)
-    [ -x /usr/sbin/nft ] || command -v nft >/dev/null || need+=(nftables)
-    command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
+    local program debian users need=()
+    while read -r program debian users; do
+        # A row may bring several.
+        if wanted "$users" "$@" && ! there "$program"; then need+=(${debian//,/ }); fi
+    done < <(rows programs.txt)
     [ ${#need[@]} -eq 0 ] && return 0
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         printf 'installing %s\n' "${need[*]}"
@@ -72,6 +97,7 @@ packages() {
 
 # has TARGET: whether the target's standard library is here, after trying to get it.
 has() {
+    [ "$1" = - ] || [ -n "$listing" ] && return 0
     local sysroot
     sysroot="$(rustc --print sysroot)"
     [ -d "$sysroot/lib/rustlib/$1/lib" ] && return 0
@@ -79,75 +105,37 @@ has() {
     [ -d "$sysroot/lib/rustlib/$1/lib" ]
 }
 
-cross() {
-    local target features
-    for target in $CORE_TARGETS; do
-        if has "$target"; then
-            step "build connie-core for $target" cargo build -q $LOCKED -p connie-core --target "$target"
-        else
-            skip "build connie-core for $target" "rustup target add $target"
-        fi
-        # smoltcp is not made for wasm32-wasip2, which has sockets of its own.
-        [ "$target" = wasm32-wasip2 ] && continue
-        has "$target" && step "build connie-smoltcp for $target" cargo build -q $LOCKED -p connie-smoltcp --target "$target"
-        has "$target" && step "build connie-async for $target" cargo build -q $LOCKED -p connie-async --all-features --target "$target"
+# arguments CRATE VERB: those of its lines with this verb.
+arguments() { rows checks.txt | awk -v crate="$1" -v verb="$2" '$1 == crate && $2 == verb {$1 = $2 = $3 = ""; print}'; }
+
+# checks CRATE: what tools/checks.txt says of it.
+checks() {
+    local row lines crate verb target arguments name command
+    # All of them first: what a step reads from stdin is not to be the rest of them.
+    mapfile -t lines < <(rows checks.txt | awk -v crate="$1" '$1 == crate && $2 != "itself" && $2 != "test"')
+    for row in "${lines[@]}"; do
+        read -r crate verb target arguments <<<"$row"
+        name="$verb connie-$crate${arguments:+ $arguments}"
+        command=(cargo "$verb" -q $LOCKED -p "connie-$crate")
+        [ "$target" = - ] || { name+=" for $target"; command+=(--target "$target"); }
+        command+=($arguments)
+        [ "$verb" = clippy ] && command+=(-- -D warnings)
+        # Nothing is linked by `check`, so ring's C and assembly may be compiled to nothing: no cross compiler is needed.
+        [ "$verb" = check ] && command=(env "CC_${target//-/_}=true" "AR_${target//-/_}=true" "${command[@]}")
+        if has "$target"; then step "$name" "${command[@]}"; else skip "$name" "rustup target add $target"; fi
     done
-    for features in "" embassy-time embassy-net edge-nal; do
-        step "lint connie-async with the features '$features'" cargo clippy -q $LOCKED -p connie-async --no-default-features \
-            --features "$features" -- -D warnings
-    done
-    if has wasm32-wasip2; then
-        # The tests build it, and run it.
-        for features in "" std; do
-            step "lint connie-wasi with the features '$features'" cargo clippy -q $LOCKED -p connie-wasi --all-targets \
-                --target wasm32-wasip2 --no-default-features --features "$features" -- -D warnings
-        done
-        step "lint the program as a component" cargo clippy -q $LOCKED -p connie-std -p connie-cli --target wasm32-wasip2 \
-            --no-default-features --features connie-cli/gzip -- -D warnings
+}
+
+# tests COMMAND...: cargo's tests, into the log of all and that of the last. A test program that hangs is ended and has
+# failed, so that the others are still heard.
+tests() {
+    local host limited=()
+    if command -v timeout >/dev/null; then
+        host="$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')"
+        # In the foreground where there is a terminal, so that Ctrl-C reaches it; else with all that it has started.
+        limited=("CARGO_TARGET_${host}_RUNNER=timeout --kill-after=10 $([ -t 0 ] && printf %s --foreground) 900")
     fi
-    local compiler
-    for target in $STD_TARGETS; do
-        if has "$target"; then
-            # Nothing is linked here, so ring's C and assembly may be compiled to nothing: no cross compiler is needed.
-            compiler="${target//-/_}"
-            step "check connie-std for $target" env "CC_$compiler=true" "AR_$compiler=true" \
-                cargo check -q $LOCKED -p connie-std --all-features --target "$target"
-            step "check connie-std without its features for $target" \
-                cargo check -q $LOCKED -p connie-std --no-default-features --target "$target"
-            step "check connie-c for $target" cargo check -q $LOCKED -p connie-c --target "$target"
-        else
-            skip "check connie-std for $target" "rustup target add $target"
-        fi
-    done
-    for features in ipv4,ethernet ipv6,ip ipv4,ipv6,ethernet,dns ipv6,slaac,udp ipv4,ip,dns ipv6,ip,nat64; do
-        step "check connie-smoltcp with $features" cargo clippy -q $LOCKED -p connie-smoltcp --no-default-features \
-            --features "$features" -- -D warnings
-    done
-    has thumbv7m-none-eabi || return 0
-    if has thumbv7em-none-eabihf; then
-        step "lint the firmware for a board that is not emulated" cargo clippy -q $LOCKED -p connie-firmware-stm32 \
-            --target thumbv7em-none-eabihf -- -D warnings
-        step "build it" cargo build -q $LOCKED -p connie-firmware-stm32 --target thumbv7em-none-eabihf
-    else
-        skip "build the firmware for a board that is not emulated" "rustup target add thumbv7em-none-eabihf"
-    fi
-    # What the tests run is built by them, with everything in it.
-    step "lint the firmware" cargo clippy -q $LOCKED -p connie-firmware-qemu -p connie-http-firmware \
-        --target thumbv7m-none-eabi -- -D warnings
-    step "lint the firmware on embassy" cargo clippy -q $LOCKED -p connie-firmware-embassy --target thumbv7m-none-eabi -- -D warnings
-    for features in ipv4 ipv6 ipv4,ipv6,dns,words ipv4,dhcp ipv6,slaac,waterfall; do
-        step "lint the firmware with the features '$features'" cargo clippy -q $LOCKED -p connie-firmware-qemu \
-            --target thumbv7m-none-eabi --no-default-features --features "$features" -- -D warnings
-    done
-    local level
-    for level in z s; do
-        # Links only where no path leads to a panic.
-        step "link the race and HTTP, free of panics, for a microcontroller at opt-level $level" \
-            env CARGO_PROFILE_SIZE_OPT_LEVEL="$level" \
-            cargo build -q $LOCKED -p connie-footprint --bin microcontroller --bin names --bin http_client --target thumbv7m-none-eabi --profile size
-    done
-    step "a way to a panic in the HTTP client would be found" \
-        cargo run -q $LOCKED -p connie-footprint --bin panic_paths
+    env "${limited[@]}" "$@" 2>&1 | tee "$LOG/last" | tee -a "$LOG/tests"
 }
 
 # The fuzzers, each for some seconds from the committed corpus, where what they need is here. What breaks a target is kept in
@@ -157,7 +145,7 @@ fuzz() {
     [ "${FUZZ_SECONDS:-10}" = 0 ] && return 0
     if ! command -v cargo-fuzz >/dev/null || ! cargo +nightly -V >/dev/null 2>&1; then
         printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
-        return 0
+        [ -n "$listing" ] || return 0
     fi
     for target in chunked connection dns race response_head url; do
         mkdir -p "$found/$target"
@@ -171,12 +159,12 @@ fuzz() {
 # toolchain, which not every machine can have: not run is said aloud, and is no failure.
 miri() {
     local nightly=(cargo +nightly)
-    if "${nightly[@]}" -V >/dev/null 2>&1 && ! "${nightly[@]}" miri --version >/dev/null 2>&1; then
+    if "${nightly[@]}" -V >/dev/null 2>&1 && ! "${nightly[@]}" miri --version >/dev/null 2>&1 && [ -z "$listing" ]; then
         rustup +nightly component add miri rust-src >"$LOG/miri" 2>&1
     fi
     if ! "${nightly[@]}" miri --version >/dev/null 2>&1; then
         printf 'NOT RUN under Miri: needs rustup toolchain install nightly --component miri,rust-src\n' >&2
-        return 0
+        [ -n "$listing" ] || return 0
     fi
     step "the core's unit tests under Miri" env CARGO_TARGET_DIR=target/miri \
         timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
@@ -186,63 +174,113 @@ miri() {
         timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
 }
 
-# A test program that hangs is ended and has failed, so that the others are still heard.
-tests() {
-    local host limited=()
-    if command -v timeout >/dev/null; then
-        host="$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')"
-        # In the foreground where there is a terminal, so that Ctrl-C reaches it; else with all that it has started.
-        limited=("CARGO_TARGET_${host}_RUNNER=timeout --kill-after=10 $([ -t 0 ] && printf %s --foreground) 900")
-    fi
-    env "${limited[@]}" cargo test $LOCKED --workspace --no-fail-fast 2>&1 | tee "$LOG/tests"
-}
-
 # Instructions, code size and memory beside the figures that were accepted.
 budget() {
-    if command -v valgrind >/dev/null && has thumbv7m-none-eabi; then
+    if there valgrind && has thumbv7m-none-eabi; then
         step "what connie costs" cargo run -q $LOCKED --release -p connie-footprint -- --check
     else
         skip "what connie costs" "valgrind, and rustup target add thumbv7m-none-eabi"
     fi
 }
 
+faults() { step "the faults that are seeded fit the code" python3 tools/faults.py --fits; }
+
+# The list in deny.toml is the law; the second reads the same list, for machines without cargo-deny.
 licences() {
     if command -v cargo-deny >/dev/null; then
-        cargo deny --offline check licenses bans sources
+        step "licences" cargo deny --offline check licenses bans sources
     else
-        # The list in deny.toml is the law; this reads the same list, for machines without cargo-deny.
-        cargo metadata $LOCKED --format-version 1 | python3 tools/licences.py deny.toml
+        step "licences" sh -c "cargo metadata $LOCKED --format-version 1 | python3 tools/licences.py deny.toml"
     fi
 }
 
 # The README's first command, as a newcomer types it, and that it needs no network.
 demo() {
-    cargo run $LOCKED --release -- demo >"$LOG/demo" || return 1
+    "$@" >"$LOG/demo" || return 1
     cat "$LOG/demo"
     grep -q . "$LOG/demo"
 }
 
-step "packages" packages
-step "format" cargo fmt --all --check
-step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
-step "lint connie-std without its features" cargo clippy -q $LOCKED -p connie-std --no-default-features --all-targets -- -D warnings
-cross
-step "the faults that are seeded fit the code" python3 tools/faults.py --fits
-step "tests" tests
-miri
-fuzz
-step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
-budget
-step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --workspace --no-deps
-step "documentation of every feature" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --no-deps --all-features \
-    -p connie-std -p connie-smoltcp
-step "licences" licences
-step "demo" demo
+# documented NAME ARGUMENTS...: rustdoc's warnings are errors.
+documented() { step "$1" env RUSTDOCFLAGS="-D warnings" cargo doc -q $LOCKED --no-deps "${@:2}"; }
 
-passes="$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^passed/) sum += $i} END {print sum + 0}' "$LOG/tests")"
-failures="$(awk '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ /^failed/) sum += $i} END {print sum + 0}' "$LOG/tests")"
+# one CRATE: what there is of it alone.
+one() {
+    local crate="$1" package="connie-$1" features further others
+    read -ra features <<<"$(arguments "$crate" itself)"
+    step "format $package" cargo fmt -p "$package" --check
+    step "lint $package" cargo clippy -q $LOCKED -p "$package" --all-targets "${features[@]}" -- -D warnings
+    checks "$crate"
+    [ "$crate" = footprint ] && budget
+    [ "$crate" = core ] && faults
+    step "tests of $package" tests cargo test $LOCKED --no-fail-fast -p "$package" "${features[@]}"
+    step "the tests of $package are those that are listed" \
+        python3 tools/test_list.py "$LOG/last" "$package" "${features[@]}"
+    mapfile -t others < <(arguments "$crate" test)
+    for further in "${others[@]}"; do
+        step "other tests of $package" tests cargo test $LOCKED --no-fail-fast $further
+    done
+    documented "documentation of $package" -p "$package" "${features[@]}"
+}
+
+# whole CRATE...: everything there is. The crates are all crates.
+whole() {
+    local crate features
+    step "format" cargo fmt --all --check
+    step "lint" cargo clippy -q $LOCKED --workspace --all-targets -- -D warnings
+    for crate in "$@"; do checks "$crate"; done
+    faults
+    step "tests" tests cargo test $LOCKED --no-fail-fast --workspace
+    step "the tests are those that are listed" python3 tools/test_list.py "$LOG/last"
+    miri
+    fuzz
+    step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
+    budget
+    documented "documentation" --workspace
+    for crate in "$@"; do
+        read -ra features <<<"$(arguments "$crate" itself)"
+        [ ${#features[@]} -eq 0 ] || documented "documentation of connie-$crate ${features[*]}" -p "connie-$crate" "${features[@]}"
+    done
+    licences
+    step "demo" demo cargo run $LOCKED --release -- demo
+}
+
+# count WORD: how many tests cargo's logs say have passed, or failed.
+count() {
+    awk -v word="^$1" '/^test result:/ {for (i = 1; i < NF; i++) if ($(i + 1) ~ word) sum += $i} END {print sum + 0}' "$LOG/tests"
+}
+
+list() {
+    local crate
+    listing=1
+    printf 'crates, each by ./test.sh CRATE:\n'
+    for crate in "$@"; do printf '\n%s\n' "$crate"; one "$crate"; done
+    printf '\nthe whole tree, by ./test.sh:\n\n'
+    whole "$@"
+}
+
+mapfile -t all < <(crates)
+chosen=()
+for word in "$@"; do
+    case "$word" in
+        --list) list "${all[@]}"; exit 0 ;;
+        --accept-tests) python3 tools/test_list.py --accept; exit ;;
+    esac
+    word="${word#connie-}"
+    if [[ " ${all[*]} " != *" $word "* ]]; then
+        printf 'test.sh: there is no crate %s; there are %s, and --list and --accept-tests\n' "${word@Q}" "${all[*]}" >&2
+        exit 2
+    fi
+    chosen+=("$word")
+done
+
+touch "$LOG/tests"
+step "packages" packages "${chosen[@]}"
+if [ ${#chosen[@]} -eq 0 ]; then whole "${all[@]}"; fi
+for crate in "${chosen[@]}"; do one "$crate"; done
+
 lines="$(grep -c '^SKIPPED' "$LOG/tests")"
-title "result"
+title "result ($SECONDS s)"
 [ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}"
-printf 'tests: %d passed, %d failed, %d skipped\n' $((passes - lines)) $((failures)) $((skipped + lines))
+printf 'tests: %d passed, %d failed, %d skipped\n' $(($(count passed) - lines)) "$(count failed)" $((skipped + lines))
 [ ${#failed[@]} -eq 0 ]

@@ -1,6 +1,7 @@
 //! connie in WebAssembly components, on a real runtime, against real listeners.
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
@@ -70,6 +71,22 @@ fn sink() -> (SocketAddr, JoinHandle<usize>) {
     (address, std::thread::spawn(count))
 }
 
+/// The tests of `package` that ran in a component are those of tests/all_tests.txt, whose lines name the target in the place of a file.
+#[track_caller]
+fn are_listed(package: &str, ran: &Ran) {
+    let place = format!("{package} {} ", connie_tests::wasi::TARGET);
+    let listed: BTreeSet<&str> =
+        include_str!("../all_tests.txt").lines().filter(|line| line.starts_with(&place)).collect();
+    // With `--nocapture` a test may print between its name and its end.
+    let of_a_test =
+        |line: &str| Some(format!("{place}{}", line.strip_prefix("test ")?.split_once(" ... ")?.0));
+    let seen: Vec<String> = ran.stdout.lines().filter_map(of_a_test).collect();
+    let seen: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
+    let told = |lines: Vec<&&str>| lines.iter().map(|line| format!("\n{line}")).collect::<String>();
+    let (gone, new) = (told(listed.difference(&seen).collect()), told(seen.difference(&listed).collect()));
+    assert!(gone.is_empty() && new.is_empty(), "tests/all_tests.txt\nhas without a test:{gone}\nlacks:{new}");
+}
+
 /// The stack's own tests run in a component. They are lent what a component cannot make.
 #[test]
 fn the_stack_keeps_its_promises_on_a_runtime() {
@@ -79,13 +96,14 @@ fn the_stack_keeps_its_promises_on_a_runtime() {
     let hole = BlackHole::open((Ipv4Addr::new(127, 0, 0, 9), 0));
     let (sink, flood) = sink();
     let mut cargo = runtime.cargo("test", "connie-wasi");
-    cargo.args(["--lib", "--tests", "--", "--nocapture"]);
+    cargo.args(["--lib", "--tests", "--", "--nocapture", "--format=pretty"]);
     cargo.env("CONNIE_BLACK_HOLE", hole.address().to_string()).env("CONNIE_SINK", sink.to_string());
     let ran = Ran::of(&mut cargo);
     ran.exits(0);
     assert!(!ran.stderr.contains("SKIPPED"), "{}", ran.stderr);
     assert_eq!(ran.stdout.matches("test result: ok").count(), 2, "{}", ran.stdout);
     assert!(!ran.stdout.contains(" 0 passed"), "{}", ran.stdout);
+    are_listed("connie-wasi", &ran);
     // All of what a test has sent before it dropped the stream.
     let sent = ran.stdout.split_once("sent ").and_then(|(_, rest)| rest.split_once(" bytes"));
     let (sent, _) = sent.expect("how much was sent");
@@ -98,9 +116,9 @@ fn connie_std_keeps_its_promises_on_a_runtime() {
     let Some(runtime) = Runtime::find() else { return };
     let tests = ["--no-default-features", "--test", "component"];
     Ran::of(runtime.cargo("test", "connie-std").args(tests).arg("--no-run")).exits(0);
-    let ran = Ran::of(runtime.cargo("test", "connie-std").args(tests));
+    let ran = Ran::of(runtime.cargo("test", "connie-std").args(tests).args(["--", "--format=pretty"]));
     ran.exits(0);
-    assert!(ran.stdout.contains("test result: ok. 6 passed"), "{}", ran.stdout);
+    are_listed("connie-std", &ran);
 }
 
 /// The example, by name and by address, and what it says where the runtime denies it what it needs.
