@@ -21,8 +21,8 @@ pub fn blocking(stage: &Stage<'_>) -> Ended {
 }
 
 /// `connect` as it comes, with the system's resolver, in a process of its own: the threads that wait for it
-/// serve all of a process, and stay in the namespace of whoever needed them first. `test` is the calling test,
-/// which has to begin with [`child`].
+/// serve all of a process, and stay in the namespace of whoever needed them first. `test` is the calling
+/// test, which has to begin with [`child`].
 pub fn by_the_system(test: &str, stage: &Stage<'_>) -> Ended {
     replace_files(&ASK_THE_STAGE);
     let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
