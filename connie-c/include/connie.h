@@ -54,7 +54,7 @@ enum connie {
    */
   CONNIE_UNREACHABLE = -8,
   /**
-   * The network is down. As ENETDOWN.
+   * The network is down: the interface that the way to the host leads over. As ENETDOWN.
    */
   CONNIE_NETWORK_DOWN = -9,
   /**
@@ -78,8 +78,8 @@ extern "C" {
  * long as the system's own time-out, some two minutes on Linux.
  *
  * Answers CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in different ways, it is
- * the first of these that any has met: CONNIE_OUT_OF_DESCRIPTORS, CONNIE_REFUSED, CONNIE_RESET, CONNIE_TIMED_OUT,
- * CONNIE_UNREACHABLE, CONNIE_OTHER. Each by itself is in the message of `connie_last_error`.
+ * CONNIE_REFUSED if any has refused; else CONNIE_TIMED_OUT, if any was silent; else CONNIE_UNREACHABLE or CONNIE_NETWORK_DOWN, if
+ * there is no way to any; else that of the first. Each by itself is in the message of `connie_last_error`.
  *
  * The descriptor is a connected TCP socket that blocks, is closed on exec, and sends small segments at once (TCP_NODELAY). It is the
  * caller's to close. After an error `*fd` is -1 and nothing is left open.

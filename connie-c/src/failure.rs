@@ -1,11 +1,12 @@
 //! What a call of C asks for, and what it is told when that fails.
 
 use std::ffi::{CStr, c_int};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use connie_std::core::resolution::{Host, QueryError};
-use connie_std::core::{AttemptError, Config, Failure, Timeline};
+use connie_std::core::{AttemptError, Config, Failure};
 use connie_std::{ConnectError, ConnectErrorKind, Options, Target};
 
 use crate::Connie;
@@ -27,7 +28,7 @@ impl Failed {
 impl From<ConnectError> for Failed {
     fn from(error: ConnectError) -> Self {
         // With each address.
-        Failed { error: code(error.kind()), message: format!("{error:?}") }
+        Failed { error: code(&error), message: format!("{error:?}") }
     }
 }
 
@@ -78,8 +79,8 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
     found.next().ok_or_else(|| Failed::invalid(format!("{text:?}: there is no network interface {zone:?}")))
 }
 
-fn code(kind: &ConnectErrorKind) -> Connie {
-    match kind {
+fn code(error: &ConnectError) -> Connie {
+    match error.kind() {
         ConnectErrorKind::InvalidHost(_)
         | ConnectErrorKind::UnknownZone(_)
         | ConnectErrorKind::InvalidTarget => Connie::InvalidArgument,
@@ -95,24 +96,15 @@ fn code(kind: &ConnectErrorKind) -> Connie {
             Failure::NoDestinations => Connie::NameNotFound,
             Failure::DeadlineExceeded => Connie::TimedOut,
             Failure::StackGone => Connie::NetworkDown,
-            Failure::AllAttemptsFailed => most_telling(&report.timeline()),
+            Failure::AllAttemptsFailed if error.io_kind() == ErrorKind::NetworkDown => Connie::NetworkDown,
+            Failure::AllAttemptsFailed => {
+                report.timeline().most_telling().map_or(Connie::Other, |(_, error)| of_attempt(error))
+            }
             // No call can be canceled.
             _ => Connie::Other,
         },
         _ => Connie::Other,
     }
-}
-
-/// The error that says most, where addresses have failed in different ways. That there was no descriptor comes first, for the addresses
-/// say nothing then; that a machine answered, before that there is none or no way to it.
-fn most_telling(timeline: &Timeline<'_>) -> Connie {
-    const ORDER: [Connie; 5] =
-        [Connie::OutOfDescriptors, Connie::Refused, Connie::Reset, Connie::TimedOut, Connie::Unreachable];
-    let met = |code: &Connie| {
-        let mut errors = timeline.destinations().filter_map(|destination| destination.error());
-        errors.any(|error| of_attempt(error) == *code)
-    };
-    ORDER.into_iter().find(met).unwrap_or(Connie::Other)
 }
 
 fn of_attempt(error: AttemptError) -> Connie {
@@ -160,6 +152,19 @@ mod tests {
             name.push(letter.to_ascii_uppercase());
         }
         name
+    }
+
+    /// As the header says. A group is nobody to connect to: Linux has no way to one.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn of_several_failures_the_one_that_tells_most_counts() {
+        let ((nowhere, refuses), port) = ((address("224.0.0.1", 1), address("127.0.0.1", 1)), 1);
+        let (nowhere, refuses) = (nowhere.expect("an address"), refuses.expect("an address"));
+        let error =
+            |addresses: &[_]| connect(Target::Addresses(addresses), port, 5_000).expect_err("nobody").error;
+        assert_eq!(error(&[nowhere, refuses]), Connie::Refused);
+        assert_eq!(error(&[refuses, nowhere]), Connie::Refused);
+        assert_eq!(error(&[nowhere]), Connie::Unreachable);
     }
 
     /// `%25` is an escape in URLs alone.

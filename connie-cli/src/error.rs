@@ -197,14 +197,15 @@ impl From<&ConnectError> for Error {
             ConnectErrorKind::Resolve(_) => {
                 (code::RESOLVE, format!("{error}; check the name, or give its addresses with --resolve"))
             }
+            ConnectErrorKind::Race(failure, report) => {
+                let (code, advice) = race_advice(*failure, &report.timeline());
+                // A server that shows a bad certificate is more to do something about than one that refuses beside it.
+                let advice = error.tls_failure().map_or(advice, tls_advice);
+                (code, format!("{}; {advice}", error.summary()))
+            }
             _ if error.tls_failure().is_some() => {
                 let failure = error.tls_failure().unwrap_or(TlsFailure::Local);
                 (failure.curl_code(), format!("{error}; {}", tls_advice(failure)))
-            }
-            ConnectErrorKind::Race(failure, report) => {
-                let timeline = report.timeline();
-                let (code, advice) = race_advice(*failure, &timeline);
-                (code, format!("{error}; {advice}"))
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
@@ -213,7 +214,7 @@ impl From<&ConnectError> for Error {
             },
             _ => (code::CONNECT, error.to_string()),
         };
-        let addresses = error.addresses().map(|line| format!("  {line}"));
+        let addresses = error.details().map(|line| format!("  {line}"));
         let refused = error.timeline().is_some_and(|timeline| {
             timeline.destinations().any(|destination| destination.error() == Some(AttemptError::Refused))
         });
@@ -232,22 +233,21 @@ fn tls_advice(failure: TlsFailure) -> &'static str {
     }
 }
 
-/// The exit code of a race that failed, and what can be done about it.
+/// The exit code of a race that failed, and what can be done about it. Where every address has failed, both go by the failure that tells
+/// most, as the kind of the error does.
 fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
-    let mut errors = timeline.destinations().map(|destination| destination.error());
-    let mut all = |error| errors.clone().len() > 0 && errors.all(|other| other == Some(error));
     match failure {
         Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
         Failure::DeadlineExceeded => (code::TIMED_OUT, MORE_TIME),
-        Failure::AllAttemptsFailed if all(AttemptError::Refused) => {
-            (code::CONNECT, "check that a server listens on that port")
-        }
-        Failure::AllAttemptsFailed if all(AttemptError::TimedOut) => {
-            (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
-        }
-        Failure::AllAttemptsFailed if all(AttemptError::Unreachable) => {
-            (code::CONNECT, "check the network and its routes")
-        }
+        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error) {
+            Some(AttemptError::Refused) => (code::CONNECT, "check that a server listens on that port"),
+            Some(AttemptError::Tls(failure)) => (failure.curl_code(), tls_advice(failure)),
+            Some(AttemptError::TimedOut) => {
+                (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
+            }
+            Some(AttemptError::Unreachable) => (code::CONNECT, "check the network and its routes"),
+            _ => (code::CONNECT, "check host, port and network"),
+        },
         Failure::StackGone => (code::CONNECT, "bring the network up"),
         Failure::Canceled => (code::CONNECT, "it was interrupted"),
         _ => (code::CONNECT, "check host, port and network"),

@@ -11,6 +11,7 @@ use crate::cancel::Canceler;
 use crate::connected::Connected;
 use crate::contest::{Contest, Outcome};
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::numbers::{Noting, Numbered};
 use crate::report::Report;
 use crate::resolve::Resolver;
 use crate::socket::{OsSocket, OsStack, blocking};
@@ -152,7 +153,7 @@ pub fn connect_socket<'a>(
 
 pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {
     let (host, port) = target.name();
-    ConnectError { host, port, kind }
+    ConnectError::new(host, port, kind)
 }
 
 /// Runs a race over `stack`. Its deadline counts from now, and covers resolution.
@@ -164,28 +165,31 @@ pub(crate) fn race<S: RaceStack>(
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
     S::TcpSocket: Holder,
+    S::Error: Numbered,
     OsWaiter: Waiter<S>,
 {
+    let mut stack = Noting::new(stack);
     let start = Waiter::<S>::now(waiter);
     let mut contest = Contest::begin(target, options, waiter, start)?;
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = contest.connector.cancel(stack, start);
+        let _ = contest.connector.cancel(&mut stack, start);
     }
     let result = loop {
         let now = Waiter::<S>::now(waiter);
         contest.advance(waiter, now);
         // Canceled, or too late: the race ends before it has opened a socket.
         if !contest.wait_for_sockets(waiter) && waiter.is_canceled() {
-            let _ = contest.connector.cancel(stack, start);
+            let _ = contest.connector.cancel(&mut stack, start);
         }
-        if let Poll::Ready(result) = contest.connector.turn(stack, waiter) {
+        if let Poll::Ready(result) = contest.connector.turn(&mut stack, waiter) {
             break result;
         }
     };
     // Look-ups that are still under way are abandoned.
     waiter.lookups.clear();
-    let Outcome { mut socket, destination, report, share } = contest.conclude(result)?;
+    let Outcome { mut socket, destination, report, share } =
+        contest.conclude(result, stack.numbers.take())?;
     if let Some(share) = share {
         socket.hold(share);
     }

@@ -10,6 +10,7 @@ use connie_core::{Connection, Connector, Failure, Instant, RaceStack};
 use crate::budget::{Place, Share, SocketBudget, block_on};
 use crate::connect::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
 use crate::error::ConnectErrorKind;
+use crate::numbers::Number;
 use crate::report::Report;
 use crate::resolve::{Names, Start};
 use crate::target::Target;
@@ -123,10 +124,11 @@ impl<S: RaceStack> Contest<S> {
         }
     }
 
-    /// What came of it all.
+    /// What came of it all. `numbers` are those of the attempts that failed.
     pub(crate) fn conclude(
         self,
         result: Result<Connection<S::TcpSocket>, Failure>,
+        numbers: Vec<Number>,
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
         let timed_out = matches!(result, Err(Failure::DeadlineExceeded));
@@ -145,7 +147,7 @@ impl<S: RaceStack> Contest<S> {
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => {
                 Err(ConnectErrorKind::Resolve(report))
             }
-            Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
+            Err(failure) => Err(ConnectErrorKind::Race(failure, report.with_numbers(numbers))),
         }
     }
 }

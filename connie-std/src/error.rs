@@ -4,19 +4,39 @@ use std::fmt;
 use std::io;
 
 use connie_core::race::Destination;
-use connie_core::resolution::{HostError, QueryError};
+use connie_core::resolution::{Host, HostError};
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 
-use crate::os_error::{describe, kind_of};
+use crate::os_error::describe;
 use crate::report::{FailedQuery, Report};
+use crate::verdict;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
-/// `{}` is one line without the single addresses; `{:?}`, which is what a `main` that returns an error prints, has them too.
+/// `{}` is one line. Where every address has failed it has the reason of each, or of the few that tell most and how many more there are:
+/// `could not connect to name.test port 80: 192.0.2.1:80: connection refused; [2001:db8::1]:80: unreachable`. `{:?}`, which is what a
+/// `main` that returns an error prints, has all. [`source`](std::error::Error::source) is an [`io::Error`] of the kind
+/// [`io_kind`](Self::io_kind), whose own words are what the line does not say (`os error 111`), so that a chain of sources reads as one
+/// sentence.
+///
+/// ```
+/// use connie_std::{Options, connect};
+/// use std::error::Error;
+/// use std::io;
+///
+/// let error = connect("127.0.0.1:1", &Options::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "could not connect to 127.0.0.1:1: connection refused");
+/// assert_eq!(error.io_kind(), io::ErrorKind::ConnectionRefused);
+/// assert!(error.raw_os_error().is_some());
+/// let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+/// assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::ConnectionRefused));
+/// ```
 pub struct ConnectError {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    host: String,
+    port: u16,
     pub(crate) kind: ConnectErrorKind,
+    /// What lies behind a failed race.
+    source: Option<io::Error>,
 }
 
 /// What kind of thing went wrong.
@@ -48,6 +68,11 @@ pub enum ConnectErrorKind {
 }
 
 impl ConnectError {
+    pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind) -> Self {
+        let source = verdict::source(&kind);
+        ConnectError { host, port, kind, source }
+    }
+
     /// What kind of thing went wrong.
     #[must_use]
     pub fn kind(&self) -> &ConnectErrorKind {
@@ -111,20 +136,41 @@ impl ConnectError {
         }
     }
 
+    /// The line of `{}` without the single addresses of several, for a program that prints [`details`](Self::details) below it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match &self.kind {
+            ConnectErrorKind::Race(failure, _) if self.says_each() => {
+                format!("could not connect to {} port {}: {failure}", self.host, self.port)
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// Whether `{}` has the lines of several addresses.
+    fn says_each(&self) -> bool {
+        matches!(self.kind, ConnectErrorKind::Race(Failure::AllAttemptsFailed, _))
+            && self.addresses().nth(1).is_some()
+    }
+
+    /// Whether `{}` has the line of the only address, and that is all.
+    fn says_all(&self) -> bool {
+        matches!(self.kind, ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)) && !self.says_each()
+    }
+
+    /// What [`summary`](Self::summary) leaves out: the lines of [`addresses`](Self::addresses), and none where the summary has the only one.
+    pub fn details(&self) -> impl Iterator<Item = String> {
+        let is_said = self.says_all();
+        self.addresses().filter(move |_| !is_said)
+    }
+
     /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
     /// race had no room.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         let omitted = self.timeline().map_or(0, |timeline| timeline.summary().omitted_destinations);
         let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
         let lines = self.timeline().into_iter().flat_map(move |timeline| {
-            timeline.destinations().map(move |destination| {
-                let address = destination.address();
-                let note = match destination.error() {
-                    Some(AttemptError::Tls(_)) => self.note(address).map(str::to_owned),
-                    _ => None,
-                };
-                format!("{address}: {}", note.unwrap_or_else(|| fate(&timeline, destination)))
-            })
+            timeline.destinations().map(move |it| format!("{}: {}", it.address(), self.fate(&timeline, it)))
         });
         // Where there is no address, they are the error itself.
         let queries = if omitted == 0 && self.timeline().is_none_or(|it| it.destinations().len() == 0) {
@@ -162,7 +208,43 @@ impl ConnectError {
             _ => None,
         }
     }
+
+    /// What became of an address, in a few words.
+    fn fate(&self, timeline: &Timeline<'_>, destination: &Destination) -> String {
+        let note = match destination.error() {
+            Some(AttemptError::Tls(_)) => self.note(destination.address()),
+            _ => None,
+        };
+        note.map_or_else(|| fate(timeline, destination), str::to_owned)
+    }
+
+    /// Why every address has failed: the only one's line, or those that tell most and how many more there are.
+    fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConnectError { host, port, .. } = self;
+        let destinations = || self.timeline().into_iter().flat_map(|timeline| timeline.destinations());
+        let is = |ip| matches!(Host::parse(host), Ok(Host::Address(literal)) if literal.ip == ip);
+        if self.says_all() && destinations().all(|only| is(only.address().ip())) {
+            // The line names it.
+            f.write_str("could not connect to ")?;
+        } else {
+            write!(f, "could not connect to {host} port {port}: ")?;
+        }
+        let precedence = |it: &Destination| it.error().map_or(u8::MAX, AttemptError::precedence);
+        let precedences = destinations().map(precedence).chain(std::iter::repeat(u8::MAX));
+        let mut lines: Vec<_> = precedences.zip(self.addresses()).collect();
+        lines.sort_by_key(|(precedence, _)| *precedence);
+        let shown = if lines.len() > MOST_LINES { MOST_LINES - 1 } else { lines.len() };
+        let first: Vec<_> = lines.iter().take(shown).map(|(_, line)| line.as_str()).collect();
+        f.write_str(&first.join("; "))?;
+        match lines.len() - shown {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
 }
+
+/// How many lines of addresses go into the one of `{}`.
+const MOST_LINES: usize = 4;
 
 /// What became of an address, in a few words.
 fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
@@ -181,9 +263,9 @@ fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
 }
 
 impl fmt::Display for ConnectError {
-    /// One line that names the host and the reason, without the single addresses.
+    /// One line that names the host and the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConnectError { host, port, kind } = self;
+        let ConnectError { host, port, kind, .. } = self;
         match kind {
             ConnectErrorKind::InvalidHost(error) => write!(f, "{host:?} is no host: {error}"),
             ConnectErrorKind::UnknownZone(zone) => {
@@ -204,6 +286,7 @@ impl fmt::Display for ConnectError {
                     queries => write!(f, ": {}", Failures(queries)),
                 }
             }
+            ConnectErrorKind::Race(Failure::AllAttemptsFailed, _) => self.write_reasons(f),
             ConnectErrorKind::Race(failure, _) => {
                 write!(f, "could not connect to {host} port {port}: {failure}")
             }
@@ -249,87 +332,33 @@ impl fmt::Display for Failures<'_> {
 
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")?;
-        for (index, address) in self.addresses().enumerate() {
-            f.write_str(if index == 0 { " (" } else { "; " })?;
-            f.write_str(&address)?;
-        }
-        if self.addresses().next().is_some() { f.write_str(")") } else { Ok(()) }
+        f.write_str(&self.summary())?;
+        let details: Vec<_> = self.details().collect();
+        if details.is_empty() { Ok(()) } else { write!(f, " ({})", details.join("; ")) }
     }
 }
 
 impl std::error::Error for ConnectError {
     /// What lies behind the cause. The cause itself is in the line that `{}` prints, so that a chain of sources says nothing twice;
-    /// [`kind`](ConnectError::kind) has it as a value.
+    /// [`kind`](ConnectError::kind) has it as a value. Of a race it is an [`io::Error`] of the kind [`io_kind`](ConnectError::io_kind).
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             ConnectErrorKind::Socket(error) => error.source(),
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.source(),
-            _ => None,
+            _ => self.source.as_ref().map(|source| source as _),
         }
     }
 }
 
-impl From<ConnectError> for io::Error {
-    fn from(error: ConnectError) -> Self {
-        let kind = match &error.kind {
-            ConnectErrorKind::InvalidHost(_)
-            | ConnectErrorKind::UnknownZone(_)
-            | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
-            ConnectErrorKind::Resolve(report) => resolution_kind(report),
-            ConnectErrorKind::Socket(error) => error.kind(),
-            #[cfg(feature = "tokio")]
-            ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
-            #[cfg(feature = "tls")]
-            ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
-            #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, error) => error.io_kind(),
-            ConnectErrorKind::Race(Failure::NoDestinations, _) => io::ErrorKind::NotFound,
-            ConnectErrorKind::Race(Failure::DeadlineExceeded, _) => io::ErrorKind::TimedOut,
-            // Not `Interrupted`, which readers and writers take for a reason to try again.
-            ConnectErrorKind::Race(Failure::Canceled, _) => io::ErrorKind::ConnectionAborted,
-            ConnectErrorKind::Race(Failure::StackGone, _) => io::ErrorKind::NetworkDown,
-            ConnectErrorKind::Race(_, report) => common_kind(&report.timeline()),
-        };
-        io::Error::new(kind, error)
-    }
-}
-
-fn resolution_kind(report: &Report) -> io::ErrorKind {
-    let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
-    match kinds.next() {
-        Some(QueryError::NoSuchName) | None => io::ErrorKind::NotFound,
-        Some(QueryError::TimedOut) => io::ErrorKind::TimedOut,
-        Some(QueryError::Unreachable) => io::ErrorKind::NetworkUnreachable,
-        Some(_) => io::ErrorKind::Other,
-    }
-}
-
-/// The kind that all addresses failed with, where they agree.
-fn common_kind(timeline: &Timeline<'_>) -> io::ErrorKind {
-    let mut errors = timeline.destinations().filter_map(|destination| destination.error());
-    let first = errors.next();
-    if !errors.all(|error| Some(error) == first) {
-        return io::ErrorKind::Other;
-    }
-    match first {
-        Some(AttemptError::Refused) => io::ErrorKind::ConnectionRefused,
-        Some(AttemptError::Unreachable) => io::ErrorKind::NetworkUnreachable,
-        Some(AttemptError::TimedOut) => io::ErrorKind::TimedOut,
-        Some(AttemptError::Reset) => io::ErrorKind::ConnectionReset,
-        Some(AttemptError::Tls(TlsFailure::ClosedEarly)) => io::ErrorKind::UnexpectedEof,
-        Some(AttemptError::Tls(_)) => io::ErrorKind::InvalidData,
-        Some(AttemptError::Other(code @ 1..)) => kind_of(code),
-        _ => io::ErrorKind::Other,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use connie_core::{Config, Connector, Input, Instant, Output, Race};
 
+    use connie_core::resolution::QueryError;
+
     use super::*;
+    use crate::numbers::Number;
     use crate::socket::OsStack;
 
     /// A race for a name, told these addresses, that ended at its deadline.
@@ -341,7 +370,7 @@ mod tests {
         }
         let _ = connector.poll(&mut OsStack::default(), Instant::ZERO);
         let kind = ConnectErrorKind::Race(Failure::DeadlineExceeded, connector.timeline().into());
-        ConnectError { host: "name.test".to_owned(), port: 80, kind }
+        ConnectError::new("name.test".to_owned(), 80, kind)
     }
 
     #[test]
@@ -363,7 +392,61 @@ mod tests {
         race.handle_input(Input::Cancel, Instant::ZERO);
         while !race.poll_output(Instant::ZERO).ends_drain() {}
         let kind = ConnectErrorKind::Race(Failure::Canceled, race.timeline().into());
-        ConnectError { host: "name.test".to_owned(), port: 80, kind }
+        ConnectError::new("name.test".to_owned(), 80, kind)
+    }
+
+    /// A race for `host`, over these addresses, each of which failed like this, with the system's number for it.
+    pub(crate) fn failed(host: &str, errors: &[(AttemptError, Option<i32>)]) -> ConnectError {
+        let mut race = Race::<16, 16, 16>::new(&Config::all_at_once(), Instant::ZERO);
+        let addresses: Vec<_> = (1..).zip(errors).map(|(n, _)| ([192, 0, 2, n], 80).into()).collect();
+        race.handle_addresses(&addresses, Instant::ZERO);
+        let mut numbers = Vec::new();
+        for &(error, number) in errors {
+            let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO) else {
+                panic!("all start")
+            };
+            race.handle_input(Input::AttemptFailed { id, error }, Instant::ZERO);
+            numbers.extend(number.map(|number| Number { address: destination, error, number }));
+        }
+        assert_eq!(race.poll_output(Instant::ZERO), Output::Failed(Failure::AllAttemptsFailed));
+        let report = Report::from(race.timeline()).with_numbers(numbers);
+        ConnectError::new(host.to_owned(), 80, ConnectErrorKind::Race(Failure::AllAttemptsFailed, report))
+    }
+
+    /// The error and what lies behind it, as anyhow's `{:#}` joins them.
+    fn chain(error: &dyn std::error::Error) -> Vec<String> {
+        let sources = std::iter::successors(error.source(), |error| error.source());
+        std::iter::once(error.to_string()).chain(sources.map(ToString::to_string)).collect()
+    }
+
+    #[test]
+    fn one_address_has_its_reason_in_the_line_and_its_number_behind() {
+        let refused = (AttemptError::Refused, Some(111));
+        let lines =
+            ["could not connect to name.test port 80: 192.0.2.1:80: connection refused", "os error 111"];
+        assert_eq!(chain(&failed("name.test", &[refused])), lines);
+        // It is the host: nothing is said twice.
+        let lines = ["could not connect to 192.0.2.1:80: connection refused", "os error 111"];
+        let literal = failed("192.0.2.1", &[refused]);
+        assert_eq!(chain(&literal), lines);
+        assert_eq!((literal.summary(), format!("{literal:?}")), (lines[0].to_owned(), lines[0].to_owned()));
+        assert_eq!(chain(&io::Error::from(literal)), lines);
+    }
+
+    #[test]
+    fn of_several_addresses_each_has_its_reason_up_to_a_few() {
+        let (silent, refused) = ((AttemptError::TimedOut, None), (AttemptError::Refused, Some(111)));
+        let unreachable = (AttemptError::Unreachable, Some(113));
+        let error = failed("name.test", &[silent, unreachable, refused]);
+        let host = "could not connect to name.test port 80";
+        let each = "192.0.2.3:80: connection refused; 192.0.2.1:80: timed out; 192.0.2.2:80: unreachable";
+        assert_eq!(chain(&error), [format!("{host}: {each}"), "os error 111 at 192.0.2.3:80".to_owned()]);
+        assert_eq!(error.summary(), format!("{host}: every address failed"));
+        let in_order = "192.0.2.1:80: timed out; 192.0.2.2:80: unreachable; 192.0.2.3:80: connection refused";
+        assert_eq!(format!("{error:?}"), format!("{host}: every address failed ({in_order})"));
+        let text = |count| failed("name.test", &vec![silent; count]).to_string();
+        assert!(text(4).ends_with("192.0.2.3:80: timed out; 192.0.2.4:80: timed out"), "{}", text(4));
+        assert!(text(5).ends_with("192.0.2.3:80: timed out; and 2 more"), "{}", text(5));
     }
 
     /// Reports of errors print each source below the one before, or behind it.
@@ -374,16 +457,23 @@ mod tests {
         let errors: Vec<Box<dyn std::error::Error>> = vec![
             timed_out(&[]).into(),
             timed_out(&[([192, 0, 2, 1], 80).into()]).into(),
-            ConnectError { host: "h".to_owned(), port: 80, kind: socket }.into(),
+            ConnectError::new("h".to_owned(), 80, socket).into(),
             io::Error::from(timed_out(&[])).into(),
+            canceled_with_one_socket().into(),
+            failed("name.test", &[(AttemptError::Refused, Some(111))]).into(),
+            failed(
+                "name.test",
+                &[(AttemptError::TimedOut, None), (AttemptError::Tls(TlsFailure::NotTls), None)],
+            )
+            .into(),
+            failed("name.test", &[(AttemptError::Other(22), Some(22)); 3]).into(),
+            failed("name.test", &[(AttemptError::Other(0), None)]).into(),
             crate::OsError::from(refused()).into(),
             crate::resolve::LookupError::from(QueryError::NoSuchName).into(),
         ];
         for error in &errors {
-            let sources = std::iter::successors(error.source(), |error| error.source());
-            let lines: Vec<_> =
-                std::iter::once(error.to_string()).chain(sources.map(ToString::to_string)).collect();
-            let repeats = lines.windows(2).any(|pair| pair[0].contains(&pair[1]));
+            let lines: Vec<_> = chain(&**error).iter().map(|line| line.to_lowercase()).collect();
+            let repeats = (1..lines.len()).any(|at| lines[..at].iter().any(|line| line.contains(&lines[at])));
             assert!(!repeats, "{lines:?}");
         }
     }

@@ -77,6 +77,7 @@ mod error;
 pub mod http;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod numbers;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
 mod os_error;
 mod report;
@@ -90,6 +91,7 @@ pub mod tls;
 pub mod tokio;
 #[cfg(feature = "ureq")]
 pub mod ureq;
+mod verdict;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;

@@ -7,6 +7,8 @@ use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
 use rustix::io::Errno;
 
+use crate::numbers::Numbered;
+
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
 pub struct OsError {
@@ -65,6 +67,12 @@ impl OsError {
             Some(Errno::NONET) => AttemptError::Unreachable,
             _ => other,
         }
+    }
+}
+
+impl Numbered for OsError {
+    fn number(&self) -> Option<i32> {
+        self.error.raw_os_error()
     }
 }
 

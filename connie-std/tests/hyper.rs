@@ -113,6 +113,28 @@ fn a_deadline_holds() {
     assert!(format!("{error:?}").contains("timed out"), "{error:?}");
 }
 
+/// What a program prints that knows nothing of connie: each error and its source.
+#[test]
+fn a_chain_of_errors_has_the_reason_once_and_the_kind() {
+    let closed = connie_tests::servers::closed_port(any_port(3).ip());
+    let address = closed.address();
+    let error = run(move || async move {
+        failure(get(&client(RaceConnector::default()), &format!("http://{address}/")).await)
+    });
+    let mut chain = vec![error.to_string()];
+    let mut kind = None;
+    let mut next = error.source();
+    while let Some(source) = next {
+        chain.push(source.to_string());
+        kind = source.downcast_ref::<std::io::Error>().map(std::io::Error::kind).or(kind);
+        next = source.source();
+    }
+    let number = rustix::io::Errno::CONNREFUSED.raw_os_error();
+    let reason = format!("could not connect to {address}: connection refused");
+    assert_eq!(chain[1..], [reason, format!("os error {number}")]);
+    assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
+}
+
 #[test]
 fn what_was_canceled_says_so() {
     let error = run(|| async move {

@@ -1,5 +1,6 @@
 //! `connect` on loopback addresses, which every system has: no privilege, no namespace, no measured time.
 
+use std::error::Error as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -79,12 +80,33 @@ fn an_address_that_refuses_fails_the_race_by_that_name() {
     let error = connect(&[refused], &Options::default()).expect_err("a refusal");
     assert_eq!(race_failure(&error), Failure::AllAttemptsFailed);
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{refused}: connection refused")]);
-    let text = format!("could not connect to 127.0.0.1 port {}: every address failed", refused.port());
-    assert_eq!(error.to_string(), text);
+    let text = format!("could not connect to {refused}: connection refused");
+    assert_eq!((error.to_string(), error.summary()), (text.clone(), text));
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    assert_eq!(source.map(std::io::Error::kind), Some(ErrorKind::ConnectionRefused));
     let timeline = error.timeline().expect("a race");
     let outcome = timeline.attempts().next().and_then(|it| it.outcome);
     assert_eq!(outcome, Some(Outcome::Failed(AttemptError::Refused)));
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+}
+
+/// A group is nobody to connect to: Linux has no way to one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_refusal_tells_more_than_that_there_is_no_way() {
+    let (_held, refused) = refusing();
+    let group = SocketAddr::from(([224, 0, 0, 1], refused.port()));
+    for addresses in [[group, refused], [refused, group]] {
+        let error = connect(&addresses, &Options::default()).expect_err("a refusal");
+        let each = format!("{refused}: connection refused; {group}: unreachable");
+        assert!(error.to_string().ends_with(&each), "{error}");
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
+        assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+    }
+    let error = connect(group, &Options::default()).expect_err("no way");
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NETUNREACH.raw_os_error()));
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NetworkUnreachable);
 }
 
 /// A program that asks for a source address that is not this machine's is told so, not that the destination cannot be reached.

@@ -199,13 +199,15 @@ fn an_error_names_the_queries_that_failed() {
 fn a_query_that_failed_is_told_beside_the_addresses() {
     let (_held, refused) = refusing();
     let script = |kind| vec![(0, answer(Family::V4, &[refused])), (5, failure(Family::V6, kind))];
-    let text = "could not connect to x.test port 80: every address failed";
-    let error = fails(connect(("x.test", 80), &options(&resolver(script(QueryError::Refused)))), text);
-    let lines: Vec<_> = error.addresses().collect();
     let failed = "AAAA query for x.test failed: the name server refused to answer (REFUSED)";
+    let only = format!("could not connect to x.test port 80: {refused}: connection refused");
+    let text = format!("{only}; {failed}");
+    let error = fails(connect(("x.test", 80), &options(&resolver(script(QueryError::Refused)))), &text);
+    assert_eq!(error.summary(), "could not connect to x.test port 80: every address failed");
+    let lines: Vec<_> = error.addresses().collect();
     assert_eq!(lines, [format!("{refused}: connection refused"), failed.to_owned()]);
     // The name is there, as the other query has shown: it only has no address of this family.
-    let error = fails(connect(("x.test", 80), &options(&resolver(script(QueryError::NoSuchName)))), text);
+    let error = fails(connect(("x.test", 80), &options(&resolver(script(QueryError::NoSuchName)))), &only);
     assert_eq!(error.failed_queries(), []);
 }
 

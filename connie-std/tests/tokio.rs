@@ -301,6 +301,19 @@ fn the_options_hold() {
 }
 
 #[test]
+fn an_error_has_its_kind_number_and_reasons() {
+    let closed = closed_port(here(3));
+    let (refused, group) = (closed.address(), SocketAddr::from(([224, 0, 0, 1], 9)));
+    let error = run(move || async move { failed(connect_with(&[group, refused], &within(LIMIT)).await) });
+    let each = format!("{refused}: connection refused; {group}: unreachable");
+    assert!(error.to_string().ends_with(&each), "{error}");
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
+    let error = run(move || async move { failed(connect_with(group, &within(LIMIT)).await) });
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NETUNREACH.raw_os_error()));
+}
+
+#[test]
 fn a_canceler_ends_it_from_another_thread() {
     let hole = BlackHole::open(any_port(2));
     let address = hole.address();

@@ -69,11 +69,22 @@ fn where_all_addresses_fail_the_error_names_each() {
     let error = error.unwrap_err();
     let Error::Io(inner) = &error else { panic!("{error:?}") };
     assert_eq!(inner.kind(), ErrorKind::ConnectionRefused);
+    let line = format!("{}: connection refused; {}: connection refused", one.address(), other.address());
+    assert!(error.to_string().contains(&line), "{error}");
     let failed =
         inner.get_ref().and_then(|error| error.downcast_ref::<ConnectError>()).expect("connie's own error");
     let lines: Vec<String> = failed.addresses().map(|line| line.to_string()).collect();
     let expected = [one, other].map(|port| format!("{}: connection refused", port.address()));
     assert_eq!(lines, expected);
+}
+
+/// A group is nobody to connect to: there is no way to one.
+#[test]
+fn a_refusal_tells_more_than_that_there_is_no_way() {
+    let (closed, group) = (closed_port(here(2)), SocketAddr::from(([224, 0, 0, 1], 9)));
+    let error = agent(&[group, closed.address()], Config::default()).get("http://name.test/").call();
+    let Err(Error::Io(inner)) = &error else { panic!("{error:?}") };
+    assert_eq!(inner.kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]

@@ -21,8 +21,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {
         // It knows more than HTTP does: the name, and each address.
-        eprintln!("{error}");
-        error.addresses().for_each(|line| eprintln!("  {line}"));
+        eprintln!("{error:?}");
         return Ok(ExitCode::FAILURE);
     }
     fetched.map(|()| ExitCode::SUCCESS)

@@ -2,12 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use core::task::Poll;
 
 use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution, is_onion};
-use connie_core::{AttemptError, Config, Connection, Connector, Failure, Family, Input, Timeline, Waiter};
+use connie_core::{Config, Connection, Connector, Failure, Family, Input, Timeline, Waiter};
 
 use crate::error::describe;
 use crate::lookup::{LookupError, LookupEvent, NameLookup};
@@ -184,8 +185,11 @@ impl Names {
     }
 }
 
-/// Why [`connect`] brought no connection. `{}` is one line without the single addresses.
-#[derive(Debug)]
+/// Why [`connect`] brought no connection. `{}` is one line: where every address has failed it has the reason of each, or of the few that
+/// tell most and how many more there are. `{:?}` has all.
+///
+/// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at the deadline, and where every
+/// address has failed what the failure that tells most is: refused before timed out before unreachable before all else.
 pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -240,6 +244,12 @@ impl ConnectError {
         }
     }
 
+    /// Whether the program canceled.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        self.failure() == Some(Failure::Canceled)
+    }
+
     /// What the race did, if there was one.
     #[must_use]
     pub fn timeline(&self) -> Option<Timeline<'_>> {
@@ -262,13 +272,33 @@ impl ConnectError {
         })
     }
 
-    /// Why every address has failed, where all have in the same way.
-    fn common(&self) -> Option<AttemptError> {
-        let mut errors = self.timeline()?.destinations().map(|destination| destination.error());
-        let first = errors.next()??;
-        errors.all(|error| error == Some(first)).then_some(first)
+    /// Why every address has failed: those that tell most first, and how many more there are.
+    fn write_reasons(&self, f: &mut fmt::Formatter<'_>, timeline: &Timeline<'_>) -> fmt::Result {
+        let ConnectError { host, port, .. } = self;
+        let all = timeline.destinations();
+        let is = |ip| matches!(Host::parse(host), Ok(Host::Address(literal)) if literal.ip == ip);
+        match (all.len(), all.clone().next()) {
+            // The line names it.
+            (1, Some(only)) if is(only.address().ip()) => f.write_str("could not connect to ")?,
+            _ => write!(f, "could not connect to {host} port {port}: ")?,
+        }
+        let failed = all.clone().filter_map(|it| it.error().map(|error| (it.address(), error)));
+        let mut failed: Vec<_> = failed.collect();
+        failed.sort_by_key(|(_, error)| error.precedence());
+        let shown = if failed.len() > MOST_LINES { MOST_LINES - 1 } else { failed.len() };
+        for (index, (address, error)) in failed.iter().take(shown).enumerate() {
+            let apart = if index == 0 { "" } else { "; " };
+            write!(f, "{apart}{address}: {}", describe(*error))?;
+        }
+        match all.len().saturating_sub(shown) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
+
+/// How many addresses go into the line of `{}`.
+const MOST_LINES: usize = 4;
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -287,13 +317,26 @@ impl fmt::Display for ConnectError {
             {
                 write!(f, "could not resolve {host} in the time allowed")
             }
-            ConnectErrorKind::Race(failure, _) => {
-                write!(f, "could not connect to {host} port {port}: {failure}")?;
-                match self.common() {
-                    Some(error) => write!(f, ": {}", describe(error)),
-                    None => Ok(()),
-                }
+            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
+                self.write_reasons(f, &report.timeline())
             }
+            ConnectErrorKind::Race(failure, _) => {
+                write!(f, "could not connect to {host} port {port}: {failure}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.addresses().collect();
+        match (&self.kind, lines.len()) {
+            (_, 0) | (ConnectErrorKind::Race(Failure::AllAttemptsFailed, _), 1) => write!(f, "{self}"),
+            (ConnectErrorKind::Race(failure, _), _) => {
+                let ConnectError { host, port, .. } = self;
+                write!(f, "could not connect to {host} port {port}: {failure} ({})", lines.join("; "))
+            }
+            _ => write!(f, "{self} ({})", lines.join("; ")),
         }
     }
 }
@@ -303,20 +346,20 @@ impl core::error::Error for ConnectError {}
 #[cfg(feature = "std")]
 impl From<ConnectError> for std::io::Error {
     fn from(error: ConnectError) -> Self {
+        use connie_core::AttemptError;
         let kind = match error.failure() {
             Some(Failure::DeadlineExceeded) => std::io::ErrorKind::TimedOut,
             Some(Failure::Canceled) => std::io::ErrorKind::ConnectionAborted,
-            _ => match error.common() {
-                Some(AttemptError::Refused) => std::io::ErrorKind::ConnectionRefused,
-                Some(AttemptError::Unreachable) => std::io::ErrorKind::HostUnreachable,
-                Some(AttemptError::TimedOut) => std::io::ErrorKind::TimedOut,
+            Some(_) => match error.timeline().and_then(|timeline| timeline.most_telling()) {
+                Some((_, AttemptError::Refused)) => std::io::ErrorKind::ConnectionRefused,
+                Some((_, AttemptError::TimedOut)) => std::io::ErrorKind::TimedOut,
+                Some((_, AttemptError::Unreachable)) => std::io::ErrorKind::HostUnreachable,
+                Some((_, AttemptError::Reset)) => std::io::ErrorKind::ConnectionReset,
                 _ => std::io::ErrorKind::Other,
             },
+            None => std::io::ErrorKind::Other,
         };
-        let lines: alloc::vec::Vec<String> = error.addresses().collect();
-        match lines.as_slice() {
-            [] => std::io::Error::new(kind, error.to_string()),
-            lines => std::io::Error::new(kind, alloc::format!("{error}\n{}", lines.join("\n"))),
-        }
+        // From which `get_ref` and `downcast_ref` lead back to it.
+        std::io::Error::new(kind, error)
     }
 }

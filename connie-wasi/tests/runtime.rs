@@ -18,8 +18,8 @@ use connie_wasi::wasip2::clocks::monotonic_clock;
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 use connie_wasi::wasip2::sockets::tcp::ShutdownType;
 use connie_wasi::{
-    ConnectErrorKind, Error, LookupEvent, NameLookup, PollSet, ResolveError, TcpStream, WasiClock,
-    WasiSocket, WasiStack, WasiWaiter, Won, connect, connect_with, describe, http,
+    ConnectError, ConnectErrorKind, Error, LookupEvent, NameLookup, PollSet, ResolveError, TcpStream,
+    WasiClock, WasiSocket, WasiStack, WasiWaiter, Won, connect, connect_with, describe, http,
 };
 
 /// An address at which nobody answers.
@@ -227,6 +227,15 @@ fn silence_lasts_until_the_deadline_and_not_longer() {
 }
 
 #[test]
+fn one_address_that_refuses_is_told_in_the_line() {
+    let closed = closed();
+    let error = connect(&closed.ip().to_string(), closed.port(), &within(LONG)).unwrap_err();
+    let line = format!("could not connect to {closed}: connection refused");
+    assert_eq!((error.to_string(), format!("{error:?}")), (line.clone(), line));
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
 fn a_pollable_cancels() {
     let hole = lent!(BLACK_HOLE);
     let mut stack = WasiStack::default();
@@ -236,6 +245,10 @@ fn a_pollable_cancels() {
         .unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
     assert!(waiter.is_canceled() && waiter.now() >= Instant::from_millis(50));
+    let error = std::io::Error::from(error);
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
+    assert!(inner.is_some_and(ConnectError::is_canceled), "{error:?}");
     // Once canceled, always canceled.
     let host = hole.ip().to_string();
     let error = connect_with(&mut stack, &mut waiter, &host, hole.port(), &within(LONG)).unwrap_err();

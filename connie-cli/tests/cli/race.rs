@@ -57,7 +57,7 @@ fn json_is_the_object_of_the_design() {
 #[test]
 fn json_tells_failures_as_well() {
     let ran = connie(["race", "--json", "127.0.0.1:1"]);
-    let race = ran.exits(7).says_lines(2).json();
+    let race = ran.exits(7).says_lines(1).json();
     assert_eq!(keys(&race), RACE);
     assert_eq!((&race["outcome"], &race["winner"]), (&json!("failed"), &Value::Null));
     assert_eq!(race["attempts"][0]["outcome"], "refused");

@@ -210,7 +210,7 @@ fn what_the_runtime_denies_is_said_in_a_line() {
     let server = Server::serving("127.0.0.28:0", "");
     let Some(mut command) = component(&["--deny-network"]) else { return };
     let denied = run(command.args(["get", &server.url("/")]), b"");
-    denied.exits(1).says_lines(2).says("(7)").says("give the component the network (-S inherit-network)");
+    denied.exits(1).says_lines(1).says("(7)").says("give the component the network (-S inherit-network)");
     let Some(mut command) = component(&["--deny-names"]) else { return };
     let denied = run(command.args(["get", "http://name.test/"]), b"");
     denied.exits(1).says_lines(1).says("(6)").says("(-S allow-ip-name-lookup)");

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::attempt::Outcome;
+use super::attempt::{AttemptError, Outcome};
 use super::destinations::{Destination, Place};
 use super::input::Family;
 use super::output::Failure;
@@ -107,6 +107,14 @@ impl<'a> Timeline<'a> {
     /// Every destination with what became of it, in the order of arrival. Errors are kept here, whatever the record has room for.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &'a Destination> + Clone + use<'a> {
         self.destinations.iter()
+    }
+
+    /// The failed destination that stands for all, in an error of one kind: the one whose error
+    /// [tells most](AttemptError::precedence), of equals the first. `None` where none has failed.
+    #[must_use]
+    pub fn most_telling(&self) -> Option<(SocketAddr, AttemptError)> {
+        let failed = self.destinations().filter_map(|it| it.error().map(|error| (it.address(), error)));
+        failed.min_by_key(|(_, error)| error.precedence())
     }
 
     /// The attempts in the order of their start.

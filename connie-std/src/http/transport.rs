@@ -8,6 +8,7 @@ use connie_core::{Failure, Instant, RaceStack, Waiter};
 use crate::budget::Holder;
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::numbers::Numbered;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
@@ -25,7 +26,7 @@ impl Transport for OsStack {}
 impl Transport for TlsStack {}
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack<TcpSocket: Holder> {
+pub trait Sealed: RaceStack<TcpSocket: Holder, Error: Numbered> {
     /// The host as a `Host` field names it.
     fn host(name: &str, port: u16) -> Host<'_>;
 

@@ -10,6 +10,7 @@ use connie_core::{AttemptError, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
+use crate::numbers::Numbered;
 use crate::os_error::OsError;
 
 /// An error of a TLS connection, or of the socket below it.
@@ -104,6 +105,15 @@ impl TlsError {
             Kind::TimedOut => Kind::TimedOut,
             Kind::Canceled => Kind::Canceled,
         })
+    }
+}
+
+impl Numbered for TlsError {
+    fn number(&self) -> Option<i32> {
+        match &self.0 {
+            Kind::Os(error) => error.number(),
+            _ => None,
+        }
     }
 }
 

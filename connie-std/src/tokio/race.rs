@@ -120,7 +120,7 @@ impl Future for Race {
                 Poll::Pending
             }
             Turn::End(result) => match self.contest.take() {
-                Some(contest) => Poll::Ready(contest.conclude(result)),
+                Some(contest) => Poll::Ready(contest.conclude(result, self.stack.numbers.take())),
                 None => Poll::Pending,
             },
         }

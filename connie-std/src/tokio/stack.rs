@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::numbers::Numbers;
 use crate::os_error::OsError;
 use crate::socket::{Begun, OsStack, is_its_own_peer, reset, retry};
 
@@ -19,6 +20,8 @@ pub(super) struct TokioStack {
     os: OsStack,
     /// The task that polls.
     waker: Waker,
+    /// Those of the attempts that failed.
+    pub(super) numbers: Numbers,
 }
 
 /// One TCP socket. Dropping it aborts it.
@@ -38,7 +41,7 @@ enum State {
 
 impl TokioStack {
     pub(super) fn new(os: OsStack) -> Self {
-        TokioStack { os, waker: Waker::noop().clone() }
+        TokioStack { os, waker: Waker::noop().clone(), numbers: Numbers::default() }
     }
 
     /// Has the sockets wake this task from now on.
@@ -80,6 +83,16 @@ impl TokioStack {
                 Ok(State::Connecting(stream))
             }
             Err(error) => Err(nb::Error::Other(error.into())),
+        }
+    }
+
+    /// Goes on with a connection attempt as far as it goes now.
+    fn go_on(&self, state: State, remote: SocketAddr) -> nb::Result<State, OsError> {
+        match state {
+            State::New => self.begin(remote),
+            State::Connecting(stream) => self.conclude(stream),
+            State::Connected(stream) => Ok(State::Connected(stream)),
+            State::Failed => Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into())),
         }
     }
 
@@ -130,18 +143,13 @@ impl TcpClientStack for TokioStack {
     }
 
     fn connect(&mut self, socket: &mut TokioSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
-        socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
-            State::New => self.begin(remote)?,
-            State::Connecting(stream) => self.conclude(stream)?,
-            State::Connected(stream) => State::Connected(stream),
-            State::Failed => {
-                return Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into()));
-            }
-        };
-        match socket.0 {
-            State::Connected(_) => Ok(()),
-            _ => Err(nb::Error::WouldBlock),
-        }
+        let state = std::mem::replace(&mut socket.0, State::Failed);
+        let result = self.go_on(state, remote).and_then(|state| {
+            socket.0 = state;
+            if matches!(socket.0, State::Connected(_)) { Ok(()) } else { Err(nb::Error::WouldBlock) }
+        });
+        self.numbers.note(remote, &result, OsError::attempt_error);
+        result
     }
 
     fn send(&mut self, socket: &mut TokioSocket, buffer: &[u8]) -> nb::Result<usize, OsError> {

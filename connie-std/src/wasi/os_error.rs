@@ -6,6 +6,8 @@ use std::io;
 use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
 
+use crate::numbers::Numbered;
+
 /// An error of one of the runtime's sockets.
 #[derive(Debug)]
 pub struct OsError {
@@ -25,6 +27,13 @@ impl OsError {
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         self.attempt_error
+    }
+}
+
+impl Numbered for OsError {
+    /// The runtime has none.
+    fn number(&self) -> Option<i32> {
+        None
     }
 }
 

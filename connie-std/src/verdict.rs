@@ -1,0 +1,230 @@
+//! What a failed `connect` is to a program that knows [`io::Error`]: one kind, one number, and what lies behind.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use connie_core::resolution::QueryError;
+use connie_core::{AttemptError, Failure, TlsFailure};
+
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::os_error::kind_of;
+use crate::report::Report;
+
+impl ConnectError {
+    /// The kind that this is as an [`io::Error`].
+    ///
+    /// | what went wrong | kind |
+    /// |---|---|
+    /// | a host or a target that is none | `InvalidInput` |
+    /// | no such name, or no address to connect to | `NotFound` |
+    /// | the look-up timed out; found no way to a server; failed otherwise | `TimedOut`; `NetworkUnreachable`; `Other` |
+    /// | the deadline passed | `TimedOut` |
+    /// | the program canceled | `ConnectionAborted` |
+    /// | every address failed | that of the failure that tells most |
+    ///
+    /// Where addresses have failed in different ways, a refusal tells most (`ConnectionRefused`), before TLS (`InvalidData`, and
+    /// `UnexpectedEof` for a connection that ended within the handshake), before silence (`TimedOut`), before no way to get there
+    /// (`NetworkUnreachable`, `HostUnreachable`, `NetworkDown`), before all else, of which the first address counts
+    /// (`ConnectionReset`, or what the system calls it). Of two that tell as much the first address counts too.
+    #[must_use]
+    pub fn io_kind(&self) -> io::ErrorKind {
+        kind(&self.kind)
+    }
+
+    /// The operating system's number for what went wrong, where there is one: `errno` on Unix, the WSA code on Windows. Where every address
+    /// has failed, it is that of the failure which [the kind](Self::io_kind) goes by.
+    ///
+    /// `None` where no call of the system's failed: the race's own time ran out, the program canceled, TLS failed, a name was not found.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match &self.kind {
+            ConnectErrorKind::Socket(error) => error.raw_os_error(),
+            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
+                let (address, error) = report.timeline().most_telling()?;
+                report.number(address, error)
+            }
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => crate::numbers::Numbered::number(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConnectError> for io::Error {
+    /// Of the kind [`ConnectError::io_kind`]. The error itself is within: `get_ref` and `downcast_ref` lead to it.
+    fn from(error: ConnectError) -> Self {
+        io::Error::new(error.io_kind(), error)
+    }
+}
+
+fn kind(kind: &ConnectErrorKind) -> io::ErrorKind {
+    match kind {
+        ConnectErrorKind::InvalidHost(_)
+        | ConnectErrorKind::UnknownZone(_)
+        | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
+        ConnectErrorKind::Resolve(report) => kind_of_look_up(report),
+        ConnectErrorKind::Socket(error) => error.kind(),
+        #[cfg(feature = "tokio")]
+        ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
+        #[cfg(feature = "tls")]
+        ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
+        #[cfg(feature = "tls")]
+        ConnectErrorKind::Tls(_, error) => error.io_kind(),
+        ConnectErrorKind::Race(failure, report) => kind_of_race(*failure, report),
+    }
+}
+
+fn kind_of_look_up(report: &Report) -> io::ErrorKind {
+    let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
+    match kinds.next() {
+        Some(QueryError::NoSuchName) | None => io::ErrorKind::NotFound,
+        Some(QueryError::TimedOut) => io::ErrorKind::TimedOut,
+        Some(QueryError::Unreachable) => io::ErrorKind::NetworkUnreachable,
+        Some(_) => io::ErrorKind::Other,
+    }
+}
+
+fn kind_of_race(failure: Failure, report: &Report) -> io::ErrorKind {
+    match failure {
+        Failure::NoDestinations => io::ErrorKind::NotFound,
+        Failure::DeadlineExceeded => io::ErrorKind::TimedOut,
+        // Not `Interrupted`, which readers and writers take for a reason to try again.
+        Failure::Canceled => io::ErrorKind::ConnectionAborted,
+        Failure::StackGone => io::ErrorKind::NetworkDown,
+        _ => match report.timeline().most_telling() {
+            Some((address, error)) => kind_of_attempt(error, report.number(address, error)),
+            None => io::ErrorKind::Other,
+        },
+    }
+}
+
+/// `number` is the system's own, where that is known.
+fn kind_of_attempt(error: AttemptError, number: Option<i32>) -> io::ErrorKind {
+    match error {
+        AttemptError::Refused => io::ErrorKind::ConnectionRefused,
+        AttemptError::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
+        AttemptError::Tls(_) => io::ErrorKind::InvalidData,
+        AttemptError::TimedOut => io::ErrorKind::TimedOut,
+        AttemptError::Unreachable => {
+            let said = number.map(|number| io::Error::from_raw_os_error(number).kind());
+            match said {
+                Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
+                // What a firewall and a switched-off family make of it is no kind that a program would look for.
+                _ => io::ErrorKind::NetworkUnreachable,
+            }
+        }
+        AttemptError::Reset => io::ErrorKind::ConnectionReset,
+        AttemptError::Other(code @ 1..) => kind_of(code),
+        _ => io::ErrorKind::Other,
+    }
+}
+
+/// What lies behind a failed race: an [`io::Error`] of the same kind, which says what the race's own words do not.
+pub(crate) fn source(kind: &ConnectErrorKind) -> Option<io::Error> {
+    let ConnectErrorKind::Race(failure, report) = kind else { return None };
+    let behind = match failure {
+        Failure::DeadlineExceeded => Behind::Words("the deadline has passed"),
+        Failure::Canceled => Behind::Words("the program gave it up"),
+        Failure::AllAttemptsFailed => behind_attempt(report)?,
+        _ => return None,
+    };
+    Some(io::Error::new(kind_of_race(*failure, report), behind))
+}
+
+fn behind_attempt(report: &Report) -> Option<Behind> {
+    let timeline = report.timeline();
+    let (address, error) = timeline.most_telling()?;
+    match (report.number(address, error), error) {
+        (Some(number), _) => {
+            let is_one = timeline.destinations().len() == 1;
+            Some(Behind::Number(number, (!is_one).then_some(address)))
+        }
+        (None, AttemptError::TimedOut) => Some(Behind::Words("an attempt's own time has passed")),
+        (None, AttemptError::Tls(_)) => Some(Behind::Words("TCP had connected")),
+        // WASI has codes, which are the words already.
+        (None, _) if cfg!(target_os = "wasi") => Some(Behind::Words("the runtime says so")),
+        (None, _) => None,
+    }
+}
+
+#[derive(Debug)]
+enum Behind {
+    /// The system's number for the error, and whose it is where there is a choice.
+    Number(i32, Option<SocketAddr>),
+    Words(&'static str),
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Behind::Number(number, None) => write!(f, "os error {number}"),
+            Behind::Number(number, Some(address)) => write!(f, "os error {number} at {address}"),
+            Behind::Words(words) => f.write_str(words),
+        }
+    }
+}
+
+impl std::error::Error for Behind {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::failed;
+
+    const REFUSED: (AttemptError, Option<i32>) = (AttemptError::Refused, Some(1));
+    const EXPIRED: (AttemptError, Option<i32>) = (AttemptError::Tls(TlsFailure::CertificateExpired), None);
+    const CLOSED: (AttemptError, Option<i32>) = (AttemptError::Tls(TlsFailure::ClosedEarly), None);
+    const SILENT: (AttemptError, Option<i32>) = (AttemptError::TimedOut, Some(2));
+    const NOWHERE: (AttemptError, Option<i32>) = (AttemptError::Unreachable, Some(3));
+    const RESET: (AttemptError, Option<i32>) = (AttemptError::Reset, Some(4));
+
+    /// What the documentation of `io_kind` promises, for each pair in both orders.
+    #[test]
+    fn the_failure_that_tells_most_gives_kind_and_number() {
+        let order = [
+            (REFUSED, io::ErrorKind::ConnectionRefused),
+            (EXPIRED, io::ErrorKind::InvalidData),
+            (CLOSED, io::ErrorKind::UnexpectedEof),
+            (SILENT, io::ErrorKind::TimedOut),
+            (NOWHERE, io::ErrorKind::NetworkUnreachable),
+            (RESET, io::ErrorKind::ConnectionReset),
+        ];
+        for (index, &(first, kind)) in order.iter().enumerate() {
+            for &(second, _) in &order[index..] {
+                for errors in [[first, second], [second, first]] {
+                    let error = failed("name.test", &errors);
+                    assert_eq!((error.io_kind(), error.raw_os_error()), (kind, first.1), "{errors:?}");
+                    let source = std::error::Error::source(&error);
+                    let source =
+                        source.and_then(|source| source.downcast_ref::<io::Error>()).expect("a source");
+                    assert_eq!(source.kind(), kind, "{errors:?}");
+                    assert_eq!(io::Error::from(error).kind(), kind, "{errors:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_what_tells_as_much_the_first_counts() {
+        let other = (AttemptError::Other(0), None);
+        assert_eq!(failed("name.test", &[RESET, other]).io_kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(failed("name.test", &[other, RESET]).io_kind(), io::ErrorKind::Other);
+        let later = (AttemptError::Refused, Some(9));
+        assert_eq!(failed("name.test", &[SILENT, REFUSED, later]).raw_os_error(), REFUSED.1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_unreachable_is_called_as_the_system_does() {
+        use rustix::io::Errno;
+        let kind = |errno: Errno| {
+            failed("name.test", &[(AttemptError::Unreachable, Some(errno.raw_os_error()))]).io_kind()
+        };
+        assert_eq!(kind(Errno::HOSTUNREACH), io::ErrorKind::HostUnreachable);
+        assert_eq!(kind(Errno::NETDOWN), io::ErrorKind::NetworkDown);
+        for errno in [Errno::NETUNREACH, Errno::ACCESS, Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            assert_eq!(kind(errno), io::ErrorKind::NetworkUnreachable, "{errno:?}");
+        }
+    }
+}
