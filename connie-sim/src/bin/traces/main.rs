@@ -34,7 +34,7 @@ const KEPT_SCENARIOS: Kept = Kept { file: "scenarios.txt", what: "scenario" };
 const KEPT_CASES: Kept = Kept { file: "cases.txt", what: "case" };
 
 /// Every kind of event, and how many of the scenarios have it at the least.
-const KINDS: [(&str, usize); 63] = [
+const KINDS: &[(&str, usize)] = &[
     ("1 socket", 1_400),
     ("2 sockets", 530),
     ("3 sockets", 540),
@@ -97,6 +97,7 @@ const KINDS: [(&str, usize); 63] = [
     ("Staggered with a delay that grows", 1_200),
     ("the stack gone", 130),
     ("timed out", 470),
+    ("two results at the same moment", 100),
     ("unreachable", 1_400),
 ];
 

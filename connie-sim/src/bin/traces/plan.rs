@@ -93,7 +93,9 @@ pub(crate) fn drawn(seed: u64) -> Plan {
     let rng = &mut Rng::new(seed);
     let config = config(rng);
     let addresses = addresses(rng);
-    let hosts = addresses.iter().map(|address| host(*address, rng)).collect();
+    // Now and then half of them answer at the same moment.
+    let same = rng.chance(15).then(|| result(rng));
+    let hosts = addresses.iter().map(|address| host(*address, same, rng)).collect();
     let room = if rng.chance(12) { Room::Small } else { Room::Large };
     let mut plan = Plan {
         config,
@@ -191,9 +193,9 @@ fn spelled_v4(number: u16, rng: &mut Rng) -> SocketAddr {
     }
 }
 
-fn host(address: SocketAddr, rng: &mut Rng) -> Host {
+fn host(address: SocketAddr, same: Option<Result>, rng: &mut Rng) -> Host {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port()).with_zone_of(address);
-    let usual = result(rng);
+    let usual = same.filter(|_| rng.chance(50)).unwrap_or_else(|| result(rng));
     // The first SYN is lost: only a later attempt comes home.
     let attempts = if rng.chance(15) { vec![Result::Silent, usual] } else { vec![usual] };
     Host { address, attempts }

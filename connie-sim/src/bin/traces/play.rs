@@ -201,6 +201,9 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
                 let first = self.results.iter().enumerate().min_by_key(|(_, due)| due.at);
                 let Some((first, _)) = first else { return };
                 let due = self.results.remove(first);
+                if self.results.iter().any(|other| other.at == due.at) {
+                    self.note("two results at the same moment");
+                }
                 if !self.open.contains(&due.id) {
                     self.note("a result that comes too late");
                 }
