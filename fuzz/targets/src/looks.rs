@@ -4,6 +4,7 @@ use connie_core::race::Style;
 use connie_core::{Config, Timeline};
 use serde_json::Value;
 
+use crate::decoded::note;
 use crate::draw::Draw;
 
 /// Prints `timeline` in all its forms, for a host that is called anything, and checks what can be checked.
@@ -12,6 +13,7 @@ pub fn look(timeline: &Timeline<'_>, config: &Config, draw: &mut Draw<'_>) {
     let style = Style { unicode: draw.flag(), colour: false };
     let length = draw.below(16);
     let host = String::from_utf8_lossy(draw.take(length.into())).into_owned();
+    note(|| format!("look at {width} columns, unicode {}, host {host:?}", style.unicode));
     check_waterfall(&timeline.waterfall(width, style).to_string(), width);
     let _ = timeline.waterfall(width, Style { colour: true, ..style }).to_string();
     check_json(timeline, &host);

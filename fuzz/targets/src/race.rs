@@ -97,10 +97,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             17 | 18 => self.sleep(),
             19 => self.turn_back(),
             20 => self.rarer(),
-            21 => {
-                note(|| "look".to_owned());
-                look(&self.race.timeline(), &self.config, &mut self.draw);
-            }
+            21 => look(&self.race.timeline(), &self.config, &mut self.draw),
             22 => self.report_on_anything(),
             _ => {
                 self.wake_at_due(0);

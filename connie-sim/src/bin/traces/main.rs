@@ -77,6 +77,7 @@ const KINDS: &[(&str, usize)] = &[
     ("another error", 600),
     ("another family preferred", 290),
     ("canceled", 290),
+    ("cut", 0),
     ("deadline exceeded", 670),
     ("established", 2_700),
     ("hints", 1_600),

@@ -297,11 +297,19 @@ fn trouble(plan: &mut Plan, rng: &mut Rng) {
     if rng.chance(12) {
         plan.stack.sockets = Some(rng.within(0, 6) as usize);
     }
-    if rng.chance(30) {
-        plan.stack.says_so_after = rng.within(1, 300_000);
-    }
     if rng.chance(8) {
         plan.stack.runs_out_at = Some(rng.within(1, 8) as usize);
+    }
+    if rng.chance(30) {
+        plan.stack.says_so_after = rng.within(1, 300_000);
+        // Before it says so, an answer takes some of the addresses back.
+        if (plan.stack.sockets.is_some() || plan.stack.runs_out_at.is_some()) && rng.chance(70) {
+            let family = rng.pick(&[Family::V4, Family::V6]);
+            let own = plan.hosts.iter().map(|host| host.address);
+            let own: Vec<_> = own.filter(|address| Family::of(address) == family).collect();
+            let at = rng.within(0, plan.stack.says_so_after);
+            plan.news.push((at, News::Resolved(family, some(&own, rng))));
+        }
     }
     if rng.chance(8) {
         plan.stack.lacks = Some(rng.pick(&[Family::V4, Family::V6]));
