@@ -75,7 +75,7 @@ impl Error {
 
     /// The answer's status is an error, and `-f` was given.
     pub fn status(status: u16, reason: &str) -> Self {
-        let said = format!("{status} {reason}");
+        let said = format!("{status:03} {reason}");
         Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
     }
 

@@ -135,7 +135,7 @@ where
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
         };
-        let mut bytes = format!("{version} {} {}\r\n", head.status(), head.reason()).into_bytes();
+        let mut bytes = format!("{version} {:03} {}\r\n", head.status(), head.reason()).into_bytes();
         let mut headers = Vec::new();
         for header in head.headers() {
             bytes.extend_from_slice(header.name.as_bytes());

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use connie_core::Instant;
-use connie_core::http::{HttpError, is_idempotent};
+use connie_core::http::{HttpError, StatusClass, is_idempotent};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
@@ -352,11 +352,11 @@ impl<'a> Transfer<'a> {
         if is_transient_status(answer.status) {
             let asked = answer.header("retry-after").and_then(|value| retry_after(value, time_of_day()));
             if let Some(pause) = self.pause(asked) {
-                let said = format!("the server answered {} {}", answer.status, answer.reason);
+                let said = format!("the server answered {:03} {}", answer.status, answer.reason);
                 return Ok(Tried::Again(pause, said.trim_end().to_owned()));
             }
         }
-        let failed = answer.status >= 400;
+        let failed = StatusClass::of(answer.status).is_error();
         let part = if self.offset > 0 && (!failed || answer.status == 416) {
             match resume(self.offset, answer.status, partial::content_range(answer), answer.length) {
                 Ok(Resume::Append(part)) => {
@@ -393,7 +393,7 @@ impl<'a> Transfer<'a> {
 
     /// A page about an error or a redirect is no part of a file.
     fn left_alone(&self, answer: &Answer) -> Error {
-        let said = format!("the server answered {} {}", answer.status, answer.reason);
+        let said = format!("the server answered {:03} {}", answer.status, answer.reason);
         let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
         let line =
             format!("{}; the {} bytes that are here were left alone{advice}", said.trim_end(), self.offset);

@@ -119,7 +119,14 @@ fn empties() -> Vec<Case> {
         kept(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 200, b"").to("HEAD"),
         ended(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"").to("CONNECT"),
         kept(b"HTTP/1.1 407 Who\r\nContent-Length: 2\r\n\r\nno", 407, b"no").to("CONNECT"),
-        ended(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxyz", 101, b""),
+        // Nobody has asked for it (RFC 9110 section 15.2.2).
+        refused(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxyz", HttpError::UnaskedSwitch),
+        refused(
+            b"HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 101 Switch\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+            HttpError::UnaskedSwitch,
+        ),
+        // A final answer is the last: what follows it is nobody's.
+        ended(b"HTTP/1.1 204 N\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", 204, b""),
         // Methods are case-sensitive: this one is not HEAD.
         kept(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello").to("head"),
     ]
@@ -166,6 +173,11 @@ fn codings() -> Vec<Case> {
         refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \xa0chunked\r\n\r\n0\r\n\r\n", InvalidTransferEncoding),
         refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: ;a, chunked\r\n\r\n0\r\n\r\n", InvalidTransferEncoding),
         refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", InvalidTransferEncoding),
+        refused(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            InvalidTransferEncoding,
+        ),
+        kept(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n", 200, b""),
         refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n", InvalidTransferEncoding),
         refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: x;a=\", chunked\r\n\r\n0\r\n\r\n", InvalidTransferEncoding),
         broken(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", b"hel", incomplete(3, None)),

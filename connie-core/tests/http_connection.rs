@@ -232,6 +232,18 @@ mod early_answers {
         }
     }
 
+    /// RFC 9110 section 15: an invalid status is to be processed as 5xx.
+    #[test]
+    fn with_a_status_that_is_none_are_a_refusal() {
+        for status in ["000", "099", "600"] {
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
+            let mut script = Script::new([bytes(answer)]).taking([Take::AtMost(700), Take::Block]);
+            let (found, body, _) = upload(&mut script).unwrap();
+            assert_eq!((format!("{found:03}"), &body[..]), (status.to_owned(), &b"no"[..]));
+            assert!(script.sent.len() < 99_000, "the rest of the body was not sent");
+        }
+    }
+
     #[test]
     fn that_are_no_refusal_let_the_sending_go_on() {
         let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -610,6 +622,42 @@ mod answers {
         let error = connection.response().unwrap_err();
         assert_eq!(error, HttpError::HeadTooLarge { capacity: 4096 });
         assert_eq!(error.to_string(), "the answer's head does not fit the buffer of 4096 bytes");
+    }
+
+    /// RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client in the corresponding request's
+    /// Upgrade header field".
+    #[test]
+    fn that_switch_to_another_protocol_need_a_request_for_it() {
+        const SWITCH: &str = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nxyz";
+        let asks = [("Connection", "upgrade"), ("upgrade", "x")];
+        for (headers, asked) in [(&asks[..], true), (&asks[..1], false)] {
+            let (mut script, mut clock, mut buffer) = (answering(SWITCH), Clock::default(), [0; 512]);
+            let mut connection = connect(&mut script, &mut clock, &mut buffer);
+            connection.request("GET", "/", headers, b"").unwrap();
+            if !asked {
+                let error = connection.response().unwrap_err();
+                assert_eq!((error, error.is_usage()), (HttpError::UnaskedSwitch, false));
+                drop(connection);
+                released_once(&script, 0, 1);
+                continue;
+            }
+            assert_eq!(connection.response().unwrap().status(), 101);
+            assert_eq!(connection.response().unwrap().read(&mut [0; 8]), Ok(0), "what follows is no body");
+            let (_, rest) = connection.take_socket().unwrap();
+            assert_eq!(rest, b"xyz");
+        }
+    }
+
+    /// The wish is the request's, not the connection's.
+    #[test]
+    fn that_switch_need_a_request_for_it_each_time() {
+        let mut script = answering_each(&[OK, "HTTP/1.1 101 Switching\r\n\r\n"]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.request("GET", "/", &[("Connection", "upgrade"), ("Upgrade", "x")], b"").unwrap();
+        assert_eq!(read_all(&mut connection).unwrap(), b"ok");
+        connection.request("GET", "/", &[], b"").unwrap();
+        assert_eq!(connection.response().unwrap_err(), HttpError::UnaskedSwitch);
     }
 
     #[test]

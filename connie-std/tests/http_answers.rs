@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use connie_core::http::HttpError;
+use connie_core::http::{HttpError, StatusClass};
 use connie_std::http::{Client, ClientError, HttpConnection};
 use connie_std::{Options, OsStack};
 
@@ -33,6 +33,13 @@ fn to_server(answer: impl AsRef<[u8]>) -> HttpConnection {
     let mut connection = HttpConnection::with_options("127.0.0.1", port, Options::default()).expect("a host");
     connection.set_timeout(Some(LONG));
     connection
+}
+
+fn get_status(answer: impl AsRef<[u8]>) -> (u16, StatusClass) {
+    let mut connection = to_server(answer);
+    connection.request("GET", "/", &[], b"").expect("the server listens");
+    let response = connection.response().expect("an answer");
+    (response.status(), response.class())
 }
 
 fn get(connection: &mut Client<OsStack>, headers: &[(&str, &str)]) -> Result<(u16, String), ClientError> {
@@ -94,4 +101,20 @@ fn a_body_that_would_come_out_coded_is_an_error_that_names_the_coding() {
     let error = fails("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
     let HttpError::UnsupportedTransferCoding(coding) = error else { panic!("{error:?}") };
     assert_eq!(coding.name(), "gzip");
+}
+
+#[test]
+fn a_switch_to_another_protocol_needs_a_request_for_it() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+    assert_eq!(fails(switch), HttpError::UnaskedSwitch);
+    let asks = [("Connection", "upgrade"), ("Upgrade", "x")];
+    assert_eq!(get(&mut to_server(switch), &asks).unwrap(), (101, String::new()));
+}
+
+#[test]
+fn a_status_that_is_none_is_a_server_s_error() {
+    for (status, number) in [("000", 0), ("099", 99), ("600", 600)] {
+        let found = get_status(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(found, (number, StatusClass::ServerError));
+    }
 }

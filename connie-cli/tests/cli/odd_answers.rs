@@ -36,3 +36,33 @@ fn a_body_that_would_come_out_coded_is_an_error_that_names_the_coding() {
         ran.says(&format!("a transfer coding other than chunked, and cannot be decoded: {name}"));
     }
 }
+
+#[test]
+fn a_switch_to_another_protocol_that_nobody_asked_for_is_an_error() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n";
+    let ran = get(format!("{switch}{page}"), &[]);
+    ran.exits(8).prints("").says_lines(1);
+    ran.says("the server switched to another protocol (status 101), which the request had not asked for");
+    get(format!("HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 199 Wait\r\n\r\n{page}"), &[]).exits(0).prints("page");
+    let endless = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17);
+    get(format!("{endless}{page}"), &[]).exits(8).prints("").says("no final answer after 16 of status 1xx");
+}
+
+/// RFC 9110 section 15: "a client that receives a response with an invalid status code SHOULD process the response as if it had a 5xx
+/// (Server Error) status code".
+#[test]
+fn a_status_that_is_none_is_a_server_s_error() {
+    for status in ["000", "001", "099", "600", "999"] {
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\npage");
+        get(answer.as_str(), &[]).exits(0).prints("page");
+        get(answer.as_str(), &["-f"]).exits(22).prints("").says(&format!("the server answered {status} X"));
+        get(answer.as_str(), &["--fail-with-body"]).exits(22).prints("page");
+        get(answer.as_str(), &["-s", "-i"])
+            .exits(0)
+            .prints(&format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\npage"));
+        let server = Server::answering("127.0.0.1:0", answer, End::Wait);
+        connie(["get", "-f", "--retry", "1", "--retry-delay", "0", server.url("/").as_str()]).exits(22);
+        assert_eq!(server.requests().len(), 2, "{status} may be another one in a while, as 500");
+    }
+}

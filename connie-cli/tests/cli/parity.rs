@@ -142,6 +142,9 @@ fn answers(table: &mut Table) {
         End::Wait,
         &[],
     );
+    let beyond = "HTTP/1.1 600 Beyond\r\nContent-Length: 4\r\n\r\npage";
+    table.answer("a status beyond 599", beyond, End::Wait, &[]);
+    table.answer("a status beyond 599, which fails", beyond, End::Wait, &["-f"]);
     table.answer("nothing", "", End::Close, &[]);
     table.answer("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", End::Close, &[]);
     table.answer(

@@ -134,6 +134,8 @@ pub(super) struct Wish {
     pub(super) close: bool,
     /// That the server say whether it wants the body.
     pub(super) expect: bool,
+    /// Another protocol.
+    pub(super) upgrade: bool,
     /// Nothing that doing it twice would change.
     pub(super) idempotent: bool,
 }
@@ -344,9 +346,11 @@ where
         let mut head = RequestHead::resume(self.room(), length);
         head.header(name, value)?;
         let (length, closes, expects) = (head.length(), head.closes(), head.expects_continue());
+        let upgrade = head.asks_upgrade();
         self.phase = Phase::Heading(length);
         self.wish.close |= closes;
         self.wish.expect |= expects;
+        self.wish.upgrade |= upgrade;
         self.persists = !self.wish.close;
         Ok(())
     }
@@ -430,7 +434,8 @@ where
         matches!(self.phase, Phase::Uploading(Left::Bytes(1..) | Left::Chunks))
     }
 
-    /// Waits for the answer's head. Answers of status 1xx are passed over, except 101.
+    /// Waits for the answer's head. Answers of status 1xx are passed over, except 101, which is one where the request has an `Upgrade` field:
+    /// [`take_socket`](Self::take_socket) then hands out the connection. Else it is [`HttpError::UnaskedSwitch`].
     ///
     /// Called again before the next request, it gives the same answer, its body as far as it has been read.
     ///

@@ -92,6 +92,9 @@ pub enum HttpError {
     IncompleteHead,
     /// More than [`MAX_INTERIM`](super::MAX_INTERIM) answers of status 1xx.
     TooManyInterim,
+    /// The server has switched to another protocol (status 101), and the request had no `Upgrade` field that asked for it (RFC 9110 sections
+    /// 7.8 and 15.2.2).
+    UnaskedSwitch,
     /// A Content-Length is not a number (RFC 9112 section 6.3, rule 5).
     InvalidContentLength,
     /// Two values of Content-Length differ (RFC 9112 section 6.3, rule 5).
@@ -164,6 +167,7 @@ impl HttpError {
             | HttpError::MalformedHeader
             | HttpError::HeadTooLarge { .. }
             | HttpError::TooManyInterim
+            | HttpError::UnaskedSwitch
             | HttpError::InvalidContentLength
             | HttpError::ConflictingContentLength
             | HttpError::InvalidTransferEncoding => 8,
@@ -221,7 +225,10 @@ impl HttpError {
             }
             HttpError::HeadTooLarge { .. } => "the answer's head does not fit the buffer",
             HttpError::IncompleteHead => "the connection was closed within the answer's head",
-            HttpError::TooManyInterim => "too many answers of status 1xx",
+            HttpError::TooManyInterim => "no final answer after 16 of status 1xx",
+            HttpError::UnaskedSwitch => {
+                "the server switched to another protocol (status 101), which the request had not asked for"
+            }
             HttpError::InvalidContentLength => "the answer's Content-Length is not a number",
             HttpError::ConflictingContentLength => "the answer has two Content-Lengths that differ",
             HttpError::InvalidTransferEncoding => "the answer's Transfer-Encoding cannot be understood",
@@ -285,6 +292,8 @@ mod tests {
         let coded = HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap());
         let said = "the answer's body has a transfer coding other than chunked, and cannot be decoded: gzip";
         assert_eq!(coded.to_string(), said);
+        let interim = HttpError::TooManyInterim.to_string();
+        assert_eq!(interim, std::format!("no final answer after {} of status 1xx", crate::http::MAX_INTERIM));
         let short = HttpError::BodyTooShort { missing: 7 };
         assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");
     }

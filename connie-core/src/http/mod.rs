@@ -101,4 +101,4 @@ pub use opener::{Destinations, Opener, Opening};
 pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
-pub use status::reason_phrase;
+pub use status::{StatusClass, reason_phrase};

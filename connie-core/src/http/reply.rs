@@ -9,6 +9,7 @@ use super::fields::{self, Headers};
 use super::opener::Opener;
 use super::request::RequestBody;
 use super::response::{HeadLayout, HeadScanner, ResponseHead, Version};
+use super::status::StatusClass;
 use super::syntax::{copy, move_down};
 use crate::stack::{RaceStack, Waiter};
 
@@ -149,6 +150,12 @@ where
     #[doc(alias = "getcode")]
     pub fn status(&self) -> u16 {
         self.head().status()
+    }
+
+    /// The class of the status code. One that is none, below 100 or above 599, is a server's error.
+    #[must_use]
+    pub fn class(&self) -> StatusClass {
+        self.head().class()
     }
 
     /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.
@@ -322,6 +329,10 @@ where
         let framing = head.framing(self.kind);
         let closes = head.will_close(self.kind);
         let tunnel = head.begins_tunnel(self.kind) || head.status() == 101;
+        // RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client". What follows is then
+        // neither an answer nor anything that the caller knows.
+        let unasked = head.status() == 101 && !self.wish.upgrade;
+        let framing = if unasked { Err(HttpError::UnaskedSwitch) } else { framing };
         let framing = framing.map_err(|error| self.fail(error))?;
         self.persists &= !closes;
         self.decoder = BodyDecoder::new(framing);

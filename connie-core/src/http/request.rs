@@ -85,6 +85,7 @@ pub struct RequestHead<'b> {
     writer: Writer<'b>,
     closes: bool,
     expects_continue: bool,
+    asks_upgrade: bool,
 }
 
 impl fmt::Debug for RequestHead<'_> {
@@ -123,12 +124,13 @@ impl<'b> RequestHead<'b> {
         writer.put(b" HTTP/1.1\r\nHost: ")?;
         writer.put(host.as_bytes())?;
         writer.put(b"\r\n")?;
-        Ok(RequestHead { writer, closes: false, expects_continue: false })
+        Ok(RequestHead { writer, closes: false, expects_continue: false, asks_upgrade: false })
     }
 
     /// Goes on with a head of which `length` bytes are in `buffer`.
     pub(super) fn resume(buffer: &'b mut [u8], length: usize) -> Self {
-        RequestHead { writer: Writer::after(buffer, length), closes: false, expects_continue: false }
+        let writer = Writer::after(buffer, length);
+        RequestHead { writer, closes: false, expects_continue: false, asks_upgrade: false }
     }
 
     /// Adds a header field.
@@ -155,6 +157,8 @@ impl<'b> RequestHead<'b> {
             self.closes |= elements(value).any(|option| option.eq_ignore_ascii_case(b"close"));
         } else if name.eq_ignore_ascii_case("expect") {
             self.expects_continue |= elements(value).any(|what| what.eq_ignore_ascii_case(b"100-continue"));
+        } else if name.eq_ignore_ascii_case("upgrade") {
+            self.asks_upgrade = true;
         }
         written
     }
@@ -169,6 +173,12 @@ impl<'b> RequestHead<'b> {
     #[must_use]
     pub fn expects_continue(&self) -> bool {
         self.expects_continue
+    }
+
+    /// Whether a field so far asks for another protocol (RFC 9110 section 7.8).
+    #[must_use]
+    pub fn asks_upgrade(&self) -> bool {
+        self.asks_upgrade
     }
 
     /// The length of the head so far.

@@ -4,6 +4,7 @@ use super::coding;
 use super::error::HttpError;
 use super::fields::{self, Headers};
 use super::request::RequestKind;
+use super::status::StatusClass;
 use super::syntax::{decimal, elements, is_field_value};
 
 /// What every answer begins with.
@@ -128,10 +129,16 @@ impl<'a> ResponseHead<'a> {
         Ok(Parsed::Complete(layout.view(bytes)))
     }
 
-    /// The status code: three digits.
+    /// The status code: three digits, 0 to 999.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The class of the status code. One that is none, below 100 or above 599, is a server's error.
+    #[must_use]
+    pub fn class(&self) -> StatusClass {
+        StatusClass::of(self.status)
     }
 
     /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.

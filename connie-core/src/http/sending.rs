@@ -175,7 +175,7 @@ where
             Ok(None) => false,
             Ok(Some(head)) => {
                 let head = head.view(self.buffer.as_ref());
-                head.status() >= 400 || head.will_close(kind)
+                head.class().is_error() || head.will_close(kind)
             }
         }
     }

@@ -1,4 +1,47 @@
-//! What the status codes are called.
+//! What the status codes are called, and what class they are of.
+
+/// The class of a status code (RFC 9110 section 15), which says as much of an answer as a client has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StatusClass {
+    /// 100 to 199: the request was received, and the final answer is to come.
+    Informational = 1,
+    /// 200 to 299: the request was accepted.
+    Successful,
+    /// 300 to 399: more has to be done.
+    Redirection,
+    /// 400 to 499: the request cannot be fulfilled.
+    ClientError,
+    /// 500 to 599: the server failed. So has one whose code is below 100 or above 599, which is no status code: a client "SHOULD process
+    /// the response as if it had a 5xx (Server Error) status code".
+    ServerError,
+}
+
+impl StatusClass {
+    /// The class of this code.
+    ///
+    /// ```
+    /// use connie_core::http::StatusClass;
+    ///
+    /// assert_eq!(StatusClass::of(404), StatusClass::ClientError);
+    /// assert_eq!(StatusClass::of(0), StatusClass::ServerError);
+    /// ```
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        match status {
+            100..=199 => StatusClass::Informational,
+            200..=299 => StatusClass::Successful,
+            300..=399 => StatusClass::Redirection,
+            400..=499 => StatusClass::ClientError,
+            _ => StatusClass::ServerError,
+        }
+    }
+
+    /// Whether the request has failed, by whosever fault.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        matches!(self, StatusClass::ClientError | StatusClass::ServerError)
+    }
+}
 
 /// The reason phrase that goes with `status` in the registry of status codes (RFC 9110 section 16.2), for a server that sent
 /// [none](super::Response::reason); `None` for a code that is not in it.
@@ -148,6 +191,22 @@ mod tests {
 510 Not Extended
 511 Network Authentication Required
 ";
+
+    #[test]
+    fn a_code_is_of_the_class_of_its_first_digit_or_a_server_s_error() {
+        use StatusClass::{ClientError, Informational, Redirection, ServerError, Successful};
+        for status in 0..=u16::MAX {
+            let class = match status / 100 {
+                1 => Informational,
+                2 => Successful,
+                3 => Redirection,
+                4 => ClientError,
+                _ => ServerError,
+            };
+            assert_eq!(StatusClass::of(status), class, "{status}");
+            assert_eq!(class.is_error(), matches!(status, 0..100 | 400..), "{status}");
+        }
+    }
 
     #[test]
     fn every_code_of_the_registry_has_its_phrase_and_no_other_has_one() {

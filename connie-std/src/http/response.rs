@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use connie_core::Waiter;
-use connie_core::http::{self, Headers, ResponseHead, Version};
+use connie_core::http::{self, Headers, ResponseHead, StatusClass, Version};
 
 use super::error::{ClientError, kind};
 use super::transport::{Racing, Transport};
@@ -44,6 +44,12 @@ where
     #[doc(alias = "code")]
     pub fn status(&self) -> u16 {
         self.0.status()
+    }
+
+    /// The class of the status code. One that is none, below 100 or above 599, is a server's error.
+    #[must_use]
+    pub fn class(&self) -> StatusClass {
+        self.0.class()
     }
 
     /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.

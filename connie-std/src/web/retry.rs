@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Whether an answer of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as for curl.
+/// Whether an answer of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as for curl; and what is no
+/// status code, below 100 or above 599, which is to be taken for 500 (RFC 9110 section 15).
 #[must_use]
 pub const fn is_transient_status(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 0..100 | 600..)
 }
 
 /// How long a `Retry-After` asks to wait: seconds, or until a date (RFC 9110 section 10.2.3). `None` where it is neither.
@@ -90,6 +91,7 @@ mod tests {
     fn the_statuses_that_may_pass() {
         let transient: Vec<u16> = (100..600).filter(|status| is_transient_status(*status)).collect();
         assert_eq!(transient, [408, 429, 500, 502, 503, 504]);
+        assert!((0..100).chain(600..1000).all(is_transient_status), "no status codes: as 500");
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn empties() -> Vec<Answer> {
             "another protocol",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nxyz",
         )
-        .differs(&[Reuse], SWITCH),
+        .differs(&[Refusal], SWITCH),
     ]
 }
 

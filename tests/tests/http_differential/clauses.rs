@@ -23,7 +23,8 @@ pub const EMPTY: &str = "RFC 9112 section 6.3, rule 1: such a response \"is alwa
 pub const TUNNEL: &str = "RFC 9112 section 6.3, rule 2: \"the connection will become a tunnel immediately after the empty \
     line that concludes the header fields\"";
 
-pub const SWITCH: &str = "RFC 9110 section 15.2.2: what follows a 101 response is of another protocol";
+pub const SWITCH: &str = "RFC 9110 section 7.8: a server \"MUST NOT switch to a protocol that was not indicated by the client\", and \
+    what follows a 101 response is of another protocol (section 15.2.2)";
 
 pub const BOTH: &str = "RFC 9112 section 6.3: a message with both fields \"ought to be handled as an error\"; section \
     6.1 has a server close the connection after such a request, and so does connie after such an \

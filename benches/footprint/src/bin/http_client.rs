@@ -126,7 +126,12 @@ mod firmware {
     ) -> Result<(), HttpError> {
         let (mut name, mut room) = ([0; 16], [0; 64]);
         tell(look(&response.head()));
-        tell(usize::from(response.status()) + response.reason().len() + response.version() as usize);
+        tell(
+            usize::from(response.status())
+                + response.class() as usize
+                + response.reason().len()
+                + response.version() as usize,
+        );
         tell(response.header(text(&mut name)).map_or(0, <[u8]>::len) + response.headers().count());
         tell(response.headers().dropped().count());
         let out = room.get_mut(world() as usize..).unwrap_or_default();
