@@ -1,0 +1,219 @@
+//! The modules of a crate: where each stands, and what its names mean.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use syn::{Attribute, Item, ItemMod, Meta};
+
+use super::uses;
+
+/// A crate that was read.
+pub struct Crate {
+    /// The directory of the crate's root file.
+    pub base: PathBuf,
+    pub files: Vec<File>,
+    /// One for each module and file: a module with one file for each system stands here more than once.
+    pub modules: Vec<Module>,
+}
+
+/// A source file, and the module whose file it is.
+pub struct File {
+    pub path: PathBuf,
+    pub module: Vec<String>,
+}
+
+pub struct Module {
+    /// From the crate's root, which is the empty path.
+    pub path: Vec<String>,
+    /// An index into the crate's files.
+    pub file: usize,
+    /// Its items, less those that are for tests alone and its submodules.
+    pub items: Vec<Item>,
+    names: HashMap<String, Binding>,
+    /// What it imports by `*`.
+    globs: Vec<Vec<String>>,
+}
+
+/// What a name means in a module.
+enum Binding {
+    Defined,
+    Imported(Vec<String>),
+}
+
+/// So many re-exports in a row are a circle of them.
+const MOST_HOPS: usize = 32;
+
+/// Reads the crate whose root file is `root`.
+pub fn read(root: &Path) -> Result<Crate, String> {
+    let base = root.parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut krate = Crate { base: base.clone(), files: Vec::new(), modules: Vec::new() };
+    krate.read_file(root, &base, Vec::new())?;
+    Ok(krate)
+}
+
+impl Crate {
+    /// Reads `path`, the file of `module`, whose submodules' files stand in `below`.
+    fn read_file(&mut self, path: &Path, below: &Path, module: Vec<String>) -> Result<(), String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let syntax = syn::parse_file(&text)
+            .map_err(|error| format!("{}:{}: {error}", path.display(), error.span().start().line))?;
+        self.files.push(File { path: path.to_path_buf(), module: module.clone() });
+        self.read_module(self.files.len() - 1, below, module, syntax.items)
+    }
+
+    fn read_module(
+        &mut self,
+        file: usize,
+        below: &Path,
+        path: Vec<String>,
+        items: Vec<Item>,
+    ) -> Result<(), String> {
+        let mut module = Module { path, file, items: Vec::new(), names: HashMap::new(), globs: Vec::new() };
+        for item in items {
+            match item {
+                item if is_for_tests(uses::attributes(&item)) => {}
+                Item::Mod(submodule) => self.read_submodule(file, below, &module.path, submodule)?,
+                item => module.take(item),
+            }
+        }
+        self.modules.push(module);
+        Ok(())
+    }
+
+    fn read_submodule(
+        &mut self,
+        file: usize,
+        below: &Path,
+        parent: &[String],
+        item: ItemMod,
+    ) -> Result<(), String> {
+        let name = item.ident.to_string();
+        let path = joined(parent, &name);
+        if let Some((_, items)) = item.content {
+            return self.read_module(file, &below.join(&name), path, items);
+        }
+        let (plain, directory) = (below.join(format!("{name}.rs")), below.join(&name));
+        let nested = directory.join("mod.rs");
+        if plain.exists() {
+            self.read_file(&plain, &directory, path.clone())?;
+        } else if nested.exists() {
+            self.read_file(&nested, &directory, path.clone())?;
+        }
+        // `#[path]`, and `#[cfg_attr(.., path)]`, are relative to the directory of the file that has them.
+        let here = self.files[file].path.parent().map(Path::to_path_buf).unwrap_or_default();
+        for other in other_paths(&item.attrs) {
+            self.read_file(&here.join(other), &directory, path.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The file that defines what `path` names in the module `from`; none where that is not of this crate, or a module.
+    pub fn defining_file(&self, from: &[String], path: &[String]) -> Option<usize> {
+        self.follow(from, path, 0)
+    }
+
+    fn follow(&self, from: &[String], path: &[String], hops: usize) -> Option<usize> {
+        if hops > MOST_HOPS {
+            return None;
+        }
+        let mut at = from.to_vec();
+        for (index, segment) in path.iter().enumerate() {
+            match segment.as_str() {
+                "crate" => at.clear(),
+                "self" => {}
+                "super" => drop(at.pop()?),
+                name if self.is_module(&joined(&at, name)) => at.push(name.to_string()),
+                name => return self.name_in(&at, name, &path[index + 1..], hops),
+            }
+        }
+        None
+    }
+
+    /// Where `name` of the module `at` is defined. Where it is an import of a module, the `rest` of the path goes on in that.
+    fn name_in(&self, at: &[String], name: &str, rest: &[String], hops: usize) -> Option<usize> {
+        for module in self.modules.iter().filter(|module| module.path == at) {
+            match module.names.get(name) {
+                Some(Binding::Defined) => return Some(module.file),
+                Some(Binding::Imported(path)) => {
+                    let whole: Vec<String> = path.iter().chain(rest).cloned().collect();
+                    // A variant or an associated item is where its type is.
+                    return self.follow(at, &whole, hops + 1).or_else(|| self.follow(at, path, hops + 1));
+                }
+                None => {}
+            }
+        }
+        let globs = self.modules.iter().filter(|module| module.path == at).flat_map(|module| &module.globs);
+        globs
+            .map(|glob| joined(glob, name))
+            .find_map(|path| self.follow(at, &path, hops + 1))
+    }
+
+    fn is_module(&self, path: &[String]) -> bool {
+        self.modules.iter().any(|module| module.path == path)
+    }
+
+    /// Whether one file's module is the other's parent.
+    pub fn are_parent_and_child(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.files[one].module, &self.files[other].module);
+        let is_parent = |parent: &[String], child: &[String]| {
+            child.len() == parent.len() + 1 && child.starts_with(parent)
+        };
+        one == other || is_parent(one, other) || is_parent(other, one)
+    }
+}
+
+impl Module {
+    /// Takes an item in: the names that it makes, and the item itself.
+    fn take(&mut self, item: Item) {
+        if let Item::Use(item) = &item {
+            for used in uses::leaves(&item.tree) {
+                match used.name {
+                    Some(name) => drop(self.names.insert(name, Binding::Imported(used.path))),
+                    None => self.globs.push(used.path),
+                }
+            }
+        }
+        if let Some(name) = uses::defined_name(&item) {
+            self.names.insert(name, Binding::Defined);
+        }
+        self.items.push(item);
+    }
+}
+
+fn joined(path: &[String], name: &str) -> Vec<String> {
+    path.iter().cloned().chain([name.to_string()]).collect()
+}
+
+/// Whether an item is compiled for tests alone.
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            let condition = list.tokens.to_string().replace(' ', "");
+            let words = condition.split(|c: char| !c.is_alphanumeric() && c != '_');
+            !condition.contains("not(test)") && words.into_iter().any(|word| word == "test" || word == "doctest")
+        }
+        _ => false,
+    })
+}
+
+/// The files that `path` attributes name, under any condition.
+fn other_paths(attributes: &[Attribute]) -> Vec<String> {
+    let mut paths = Vec::new();
+    for attribute in attributes {
+        let words = match &attribute.meta {
+            Meta::NameValue(pair) if pair.path.is_ident("path") => {
+                let value = &pair.value;
+                if let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value {
+                    paths.push(text.value());
+                }
+                continue;
+            }
+            Meta::List(list) if list.path.is_ident("cfg_attr") => list.tokens.to_string(),
+            _ => continue,
+        };
+        if let Some((_, path)) = words.rsplit_once("path = \"") {
+            paths.extend(path.split('"').next().map(str::to_string));
+        }
+    }
+    paths
+}

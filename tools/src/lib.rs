@@ -1,0 +1,3 @@
+//! What looks over the workspace. Nothing here is published.
+
+pub mod arrows;
