@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use connie_core::race::Summary;
+use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
 use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Report, connect_socket};
 

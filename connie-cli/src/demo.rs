@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 use connie_sim::demo::{self, HOST, Lane, PORT};
 
 use crate::args::Demo;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use connie_core::race::Attempt;
+use connie_core::timeline::Attempt;
 use connie_core::{Outcome, Timeline};
 
 mod summary;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as Handle;
 #[cfg(windows)]
 use std::os::windows::io::AsHandle as Handle;
 
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 
 /// How wide a picture on `stream` may be: what COLUMNS says, else the terminal, else 80.
 pub fn width(stream: &impl Handle) -> usize {

@@ -7,9 +7,10 @@ use core::time::Duration;
 use embedded_nal::nb;
 use heapless::Vec;
 
-use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race, Timeline};
+use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race};
 use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
 use crate::time::Instant;
+use crate::timeline::Timeline;
 
 /// A race over a stack of type `S`, with the sockets of its attempts in flight: never more than `SOCKETS`.
 ///

@@ -74,16 +74,18 @@ pub mod race;
 pub mod resolution;
 pub mod stack;
 mod time;
+pub mod timeline;
 
 pub use embedded_nal;
 
 pub use connector::{Connection, Connector, Progress};
 pub use race::{
     AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing, Race,
-    Timeline, TlsFailure,
+    TlsFailure,
 };
 pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
 pub use time::Instant;
+pub use timeline::Timeline;
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -88,6 +88,14 @@ pub(crate) const fn micros(duration: Duration) -> u64 {
     whole.saturating_add(duration.subsec_nanos().div_ceil(1_000) as u64)
 }
 
+/// Later than every moment that comes.
+pub(crate) const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// `duration` in microseconds, held within `least` and `most`, which must be under 71 minutes.
+pub(crate) fn within(duration: Duration, least: Duration, most: Duration) -> u32 {
+    micros(duration).clamp(micros(least), micros(most)) as u32
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

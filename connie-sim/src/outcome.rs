@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::race::Attempt;
 use connie_core::resolution::Query;
+use connie_core::timeline::Attempt;
 use connie_core::{AttemptError, Failure, Timeline};
 
 use crate::label::{address, label};

@@ -1,7 +1,8 @@
 //! A timeline that outlives its race.
 
 use connie_core::Timeline;
-use connie_core::race::{AttemptRecord, Destination, Summary};
+use connie_core::race::Destination;
+use connie_core::timeline::{AttemptRecord, Summary};
 
 /// An owned copy of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

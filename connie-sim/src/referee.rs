@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Output, Pacing};
+use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Output};
 
 /// More outputs than one drain can have, for 255 destinations and 255 sockets.
 const LONGEST_DRAIN: u32 = 2_000;
@@ -185,7 +185,7 @@ impl Referee {
         assert!(listed, "{destination} is in no newest answer, and is started");
         let beside = self.open.iter().filter(|open| open.destination == destination).count();
         assert!(beside <= usize::from(self.config.hedge), "{} attempts on {destination}", beside + 1);
-        if self.config.pacing == Pacing::OneByOne {
+        if !self.config.pacing.contends() {
             assert!(self.open.is_empty(), "one by one, and {id} is the second");
         }
         self.newest = Some(id);
@@ -211,7 +211,7 @@ impl Referee {
         let ran = now.since(open.started);
         let evicted = self.config.evict && ran >= self.config.patience.max(Config::MIN_DELAY);
         let gave_up = self.config.attempt_timeout.is_some_and(|timeout| ran >= timeout)
-            || self.config.pacing == Pacing::OneByOne;
+            || !self.config.pacing.contends();
         assert!(evicted || gave_up, "{id} is canceled after {ran:?}, before its time");
         self.evicted.retain(|evicted| *evicted != open.destination);
         if !gave_up {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use connie_core::race::{AttemptRecord, Destination, Summary};
+use connie_core::race::Destination;
 use connie_core::resolution::Query;
+use connie_core::timeline::{AttemptRecord, Summary};
 use connie_core::{AttemptError, Timeline};
 
 use crate::numbers::Number;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection};
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 use connie_core::{Config, Connector, Family};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;

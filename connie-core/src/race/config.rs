@@ -1,36 +1,10 @@
-//! How a race is run: pacing, limits and times, with the presets.
+//! How a race is run: limits and times, with the presets. How it is paced stands in `pacing.rs`.
 
 use core::time::Duration;
 
 use super::input::Family;
-use crate::time::micros;
-
-/// When the next attempt starts.
-///
-/// There may be more ways one day; programs choose one, and hardly ever match on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Pacing {
-    /// At once, as long as a socket is free: connie's own scheme, and the default.
-    ///
-    /// RFC 8305 section 5 says that attempts "SHOULD NOT be made simultaneously". This departs from it on purpose: waiting
-    /// 250 ms for each dead address is the delay that connie is there to remove. The price is paid by the servers, which
-    /// see up to [`Config::max_in_flight`] SYNs and all but one of the connections end in a reset; use
-    /// [`Pacing::Staggered`] towards servers that this would burden.
-    AllAtOnce,
-    /// RFC 8305 section 5: `delay` after the last start, or at once when an attempt fails.
-    Staggered {
-        /// The Connection Attempt Delay: 250 ms is recommended; held within 10 ms and 2 s, as section 8 demands.
-        delay: Duration,
-        /// What the delay grows to after each one that has run out, in percent: 100 keeps it, 200 doubles it, up to 2 s.
-        growth_percent: u16,
-    },
-    /// One at a time: the next starts after the last has ended. What most clients do, kept as the baseline.
-    ///
-    /// With a deadline, each attempt gets an even share of the time that is left, at least 2 s. It begins when both families
-    /// have answered.
-    OneByOne,
-}
+use super::pacing::{self, Pacing};
+use crate::time::{micros, within};
 
 /// Which address families may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -96,11 +70,11 @@ pub struct Config {
 
 impl Config {
     /// RFC 8305 section 8, Connection Attempt Delay: "Recommended to be 250 milliseconds".
-    pub const DEFAULT_DELAY: Duration = Duration::from_millis(250);
+    pub const DEFAULT_DELAY: Duration = pacing::DEFAULT_DELAY;
     /// RFC 8305 section 5: the delay "MUST NOT" be lower than 10 milliseconds. A patience is held to it as well.
-    pub const MIN_DELAY: Duration = Duration::from_millis(10);
+    pub const MIN_DELAY: Duration = pacing::MIN_DELAY;
     /// RFC 8305 section 8, Maximum Connection Attempt Delay: 2 seconds.
-    pub const MAX_DELAY: Duration = Duration::from_secs(2);
+    pub const MAX_DELAY: Duration = pacing::MAX_DELAY;
     /// RFC 8305 section 8, Resolution Delay: 50 milliseconds.
     pub const DEFAULT_RESOLUTION_DELAY: Duration = Duration::from_millis(50);
     /// The default patience.
@@ -108,7 +82,7 @@ impl Config {
     /// The longest patience, which doubling does not pass either.
     pub const MAX_PATIENCE: Duration = Duration::from_secs(600);
     /// The least share of the deadline that [`Pacing::OneByOne`] gives to one attempt.
-    pub const MIN_SHARE: Duration = Duration::from_secs(2);
+    pub const MIN_SHARE: Duration = pacing::MIN_SHARE;
 
     /// The default: every destination at once, up to the socket limit.
     #[must_use]
@@ -131,11 +105,7 @@ impl Config {
     /// Happy Eyeballs as RFC 8305 has it.
     #[must_use]
     pub const fn staggered() -> Self {
-        Config {
-            pacing: Pacing::Staggered { delay: Self::DEFAULT_DELAY, growth_percent: 100 },
-            hedge: false,
-            ..Self::all_at_once()
-        }
+        Config { pacing: Pacing::RFC_8305, hedge: false, ..Self::all_at_once() }
     }
 
     /// One address after the other, as most clients do.
@@ -151,10 +121,9 @@ impl Default for Config {
     }
 }
 
-/// The durations of a [`Config`] in microseconds, held within their bounds. Small: a race keeps it.
+/// What a race keeps of a [`Config`] but for its pacing: durations in microseconds, held within their bounds.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) pace: Pace,
     pub(super) preferred_family: Family,
     pub(super) first_address_family_count: u8,
     pub(super) evict: bool,
@@ -164,29 +133,14 @@ pub(super) struct Settings {
     pub(super) attempt_timeout: u64,
 }
 
-/// [`Pacing`] in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
-    AllAtOnce,
-    Staggered { growth_percent: u16 },
-    OneByOne,
-}
-
 impl Settings {
     pub(super) fn new(config: &Config) -> Self {
-        let (pace, evict) = match config.pacing {
-            Pacing::AllAtOnce => (Pace::AllAtOnce, config.evict),
-            Pacing::Staggered { growth_percent, .. } => {
-                (Pace::Staggered { growth_percent: growth_percent.max(100) }, config.evict)
-            }
-            Pacing::OneByOne => (Pace::OneByOne, false),
-        };
+        let contends = config.pacing.contends();
         Settings {
-            pace,
             preferred_family: config.preferred_family,
             first_address_family_count: config.first_address_family_count.max(1),
-            evict,
-            hedge: config.hedge && pace != Pace::OneByOne,
+            evict: config.evict && contends,
+            hedge: config.hedge && contends,
             patience: within(config.patience, Config::MIN_DELAY, Config::MAX_PATIENCE),
             attempt_timeout: config.attempt_timeout.map_or(u64::MAX, |timeout| micros(timeout).max(1)),
         }
@@ -198,29 +152,6 @@ impl Settings {
         // 2^32 times the least patience is beyond the longest: shifting further changes nothing.
         (u64::from(self.patience) << rounds.min(31)).min(LONGEST)
     }
-}
-
-/// The first Connection Attempt Delay of `pacing`, in microseconds.
-pub(super) fn first_delay(pacing: Pacing) -> u32 {
-    match pacing {
-        Pacing::Staggered { delay, .. } => within(delay, Config::MIN_DELAY, Config::MAX_DELAY),
-        Pacing::AllAtOnce | Pacing::OneByOne => 0,
-    }
-}
-
-/// The delay that follows `delay`, in microseconds, neither of them more than 2 s.
-pub(super) fn next_delay(delay: u32, growth_percent: u16) -> u32 {
-    const LONGEST: u32 = micros(Config::MAX_DELAY) as u32;
-    // From the least delay, 20,000 % reaches the longest: growing faster changes nothing. 32 bits hold every product,
-    // since a 64-bit division costs a kilobyte on a microcontroller.
-    let growth = u32::from(growth_percent.min(20_000));
-    let (hundreds, rest) = (delay.min(LONGEST) / 100, delay.min(LONGEST) % 100);
-    hundreds.saturating_mul(growth).saturating_add(rest.saturating_mul(growth) / 100).min(LONGEST)
-}
-
-/// `duration` in microseconds, held within `least` and `most`, which must be under 71 minutes.
-fn within(duration: Duration, least: Duration, most: Duration) -> u32 {
-    micros(duration).clamp(micros(least), micros(most)) as u32
 }
 
 #[cfg(test)]
@@ -235,26 +166,5 @@ mod tests {
         assert_eq!(settings.patience(11), 512_000_000);
         assert_eq!(settings.patience(12), 600_000_000);
         assert_eq!(settings.patience(255), 600_000_000);
-    }
-
-    #[test]
-    fn the_delay_is_held_within_the_bounds_of_the_standard() {
-        let first = |delay| first_delay(Pacing::Staggered { delay, growth_percent: 100 });
-        assert_eq!(first(Duration::ZERO), 10_000);
-        assert_eq!(first(Duration::from_millis(250)), 250_000);
-        assert_eq!(first(Duration::MAX), 2_000_000);
-        assert_eq!(next_delay(1_000_000, 200), 2_000_000);
-        assert_eq!(next_delay(2_000_000, u16::MAX), 2_000_000);
-    }
-
-    #[test]
-    fn a_delay_grows_by_its_percentage_to_the_microsecond_and_never_shrinks() {
-        assert_eq!(next_delay(10_050, 150), 15_075);
-        assert_eq!(next_delay(10_099, 101), 10_199);
-        for (given, taken) in [(0, 100), (99, 100), (100, 100), (101, 101)] {
-            let pacing = Pacing::Staggered { delay: Config::DEFAULT_DELAY, growth_percent: given };
-            let settings = Settings::new(&Config { pacing, ..Config::staggered() });
-            assert_eq!(settings.pace, Pace::Staggered { growth_percent: taken });
-        }
     }
 }

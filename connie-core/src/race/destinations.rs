@@ -12,7 +12,7 @@ use super::input::Family;
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
 /// move, and a place is given to another address only when no attempt is in flight on it.
-pub(super) type Place = u8;
+pub(crate) type Place = u8;
 
 /// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
 /// resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.

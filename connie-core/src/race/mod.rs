@@ -53,13 +53,10 @@ mod config;
 mod destinations;
 mod gate;
 mod input;
-mod json;
 mod output;
-mod qlog;
+mod pacing;
 #[cfg(test)]
-mod script;
-mod timeline;
-mod waterfall;
+pub(crate) mod script;
 
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
@@ -68,20 +65,19 @@ use core::time::Duration;
 use heapless::Vec;
 
 pub use attempt::{AttemptError, AttemptId, Outcome, TlsFailure};
-pub use config::{Config, Families, Pacing};
+pub use config::{Config, Families};
 pub use destinations::Destination;
+pub(crate) use destinations::Place;
 pub use input::{Family, Input};
-pub use json::Json;
 pub use output::{Failure, Output};
-pub use qlog::Qlog;
-pub use timeline::{Attempt, AttemptRecord, Summary, Timeline};
-pub use waterfall::{Style, Waterfall};
+pub use pacing::{Pacing, UnknownPacing};
 
-use crate::time::{Instant, micros};
-use config::{Pace, Settings, first_delay, next_delay};
-use destinations::{Destinations, Place};
+use crate::time::{Instant, NEVER};
+use crate::timeline::{Records, Summary, Timeline};
+use config::Settings;
+use destinations::Destinations;
 use gate::{Gate, Resolution, StartRule};
-use timeline::Records;
+use pacing::Pace;
 
 /// A race for one connection to a host with many addresses.
 ///
@@ -124,12 +120,7 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     max_in_flight: u8,
     /// Whether an attempt was ever started: resolution no longer holds the race back.
     begun: bool,
-    /// The Connection Attempt Delay, in microseconds.
-    delay: u32,
-    /// Whether that delay, and no failure, decides `next_start`.
-    delay_runs: bool,
-    /// When pacing lets the next attempt start.
-    next_start: Instant,
+    pace: Pace,
     /// The newest moment that the race was told of.
     now: Instant,
     start: Instant,
@@ -171,17 +162,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             assert!(RECORDS >= SOCKETS, "every attempt in flight needs a record");
             assert!(RECORDS <= 65_535, "a race records at most 65,535 attempts");
         }
+        let pace = Pace::new(config.pacing, now);
         Race {
             settings: Settings::new(config),
             phase: Phase::Racing,
             resolution: Resolution::new(config.families),
-            start_rule: match config.pacing {
-                Pacing::AllAtOnce => StartRule::FirstAnswer,
-                Pacing::Staggered { .. } => {
-                    StartRule::ResolutionDelay(micros(config.resolution_delay).min(u32::MAX.into()) as u32)
-                }
-                Pacing::OneByOne => StartRule::AllAnswers,
-            },
+            start_rule: config.pacing.start_rule(config.resolution_delay),
             destinations: Destinations::new(),
             in_flight: Vec::new(),
             records: Records::new(),
@@ -189,14 +175,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             limit: config.max_in_flight.clamp(1, SOCKETS) as u8,
             max_in_flight: 0,
             begun: false,
-            delay: first_delay(config.pacing),
-            delay_runs: false,
-            next_start: now,
             now,
             start: now,
             deadline: config.deadline.map(|deadline| now + deadline),
             gives_up: config.attempt_timeout.is_some()
-                || (config.pacing == Pacing::OneByOne && config.deadline.is_some()),
+                || (pace.shares_deadline() && config.deadline.is_some()),
+            pace,
             resolved: None,
             ended: None,
         }
@@ -308,7 +292,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         matches!(self.phase, Phase::Won { .. }).hash(state);
         matches!(self.phase, Phase::Lost(_)).hash(state);
         (&self.resolution, &self.destinations, self.settings.preferred_family).hash(state);
-        (self.limit, self.begun, self.delay, self.delay_runs, self.next_start, self.now).hash(state);
+        (self.limit, self.begun, self.pace.fingerprint(), self.now).hash(state);
     }
 
     /// Takes note of the time. A clock that runs backwards stands still instead.
@@ -380,8 +364,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         if error == AttemptError::OutOfSockets {
             self.lower_limit(others);
         }
-        self.next_start = self.now;
-        self.delay_runs = false;
+        self.pace.failed(self.now);
         if self.is_in_flight(attempt.place) {
             // Its other attempt goes on.
         } else if error == AttemptError::OutOfSockets && others > 0 {
@@ -450,7 +433,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         let gives_up = self.gives_up();
         self.begun = true;
         self.destinations.start(place, self.settings.preferred_family);
-        self.pace();
+        self.pace.started(self.now);
         self.start_attempt(place, false, gives_up)
     }
 
@@ -528,34 +511,13 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         Some(Output::StartAttempt { id, destination })
     }
 
-    /// Sets when pacing lets the next attempt start, after one that starts now.
-    fn pace(&mut self) {
-        let Pace::Staggered { growth_percent } = self.settings.pace else { return };
-        // Only a delay that has run out makes the next one longer; one that a failure cut short does not.
-        if self.delay_runs {
-            self.delay = next_delay(self.delay, growth_percent);
-        }
-        self.delay_runs = true;
-        self.next_start = self.now.plus_micros(self.delay.into());
-    }
-
     /// When an attempt that starts now counts as failed.
     fn gives_up(&self) -> Instant {
         if !self.gives_up {
             return NEVER;
         }
-        let own = self.now.plus_micros(self.settings.attempt_timeout);
-        match (self.settings.pace, self.deadline) {
-            (Pace::OneByOne, Some(deadline)) => {
-                // Shares of 71 minutes at most, which spares a microcontroller the 64-bit division.
-                let left = u32::try_from(deadline.micros_since(self.now)).unwrap_or(u32::MAX);
-                // At least one waits: the one that is about to start.
-                let share = left / (self.destinations.waiting() as u32).max(1);
-                let share = u64::from(share).max(micros(Config::MIN_SHARE));
-                own.min(self.now.plus_micros(share))
-            }
-            _ => own,
-        }
+        let share = self.pace.share_ends(self.now, self.deadline, self.destinations.waiting());
+        self.now.plus_micros(self.settings.attempt_timeout).min(share)
     }
 
     /// When resolution and pacing let the next attempt start; `None` where that hangs on an input.
@@ -569,12 +531,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             Gate::OpensAt(at) => at,
             Gate::Closed => return None,
         };
-        match self.settings.pace {
-            _ if self.in_flight.is_empty() => Some(resolved),
-            Pace::AllAtOnce => Some(resolved),
-            Pace::Staggered { .. } => Some(resolved.max(self.next_start)),
-            Pace::OneByOne => None,
-        }
+        self.pace.earliest_start(resolved, self.in_flight.is_empty())
     }
 
     /// The destination that is the next to get a hedge, and when, where a socket is free for it.
@@ -713,6 +670,3 @@ fn forget<const R: usize>(records: &mut Records<R>, in_flight: &mut [InFlight], 
         }
     }
 }
-
-/// Later than every moment that comes.
-const NEVER: Instant = Instant::from_micros(u64::MAX);

@@ -5,11 +5,12 @@ extern crate std;
 use core::net::SocketAddr;
 use std::vec::Vec;
 
-use super::{AttemptError, AttemptId, Config, Input, Output, Race, Timeline};
+use super::{AttemptError, AttemptId, Config, Input, Output, Race};
 use crate::Instant;
+use crate::timeline::Timeline;
 
 /// A real race with up to 16 destinations, 4 sockets and 8 records, and the attempts that it has in flight.
-pub(super) struct Script {
+pub(crate) struct Script {
     race: Race<16, 4, 8>,
     now: Instant,
     in_flight: Vec<(SocketAddr, AttemptId)>,
@@ -18,20 +19,20 @@ pub(super) struct Script {
 impl Script {
     /// A race that has its addresses from the start.
     #[track_caller]
-    pub(super) fn new(config: &Config, addresses: &[&str]) -> Self {
+    pub(crate) fn new(config: &Config, addresses: &[&str]) -> Self {
         let mut script = Script::unresolved(config);
         script.resolves(addresses);
         script
     }
 
     /// A race that knows no address yet.
-    pub(super) fn unresolved(config: &Config) -> Self {
+    pub(crate) fn unresolved(config: &Config) -> Self {
         let now = Instant::from_millis(5_000);
         Script { race: Race::new(config, now), now, in_flight: Vec::new() }
     }
 
     /// Moves on to `micros` after the start of the race, and does what falls due on the way.
-    pub(super) fn at(&mut self, micros: u64) -> &mut Self {
+    pub(crate) fn at(&mut self, micros: u64) -> &mut Self {
         let until = Instant::from_millis(5_000 + micros / 1_000).plus_micros(micros % 1_000);
         while let Some(due) = self.drain().filter(|due| *due < until) {
             self.now = due;
@@ -43,7 +44,7 @@ impl Script {
 
     /// Both families answer.
     #[track_caller]
-    pub(super) fn resolves(&mut self, addresses: &[&str]) {
+    pub(crate) fn resolves(&mut self, addresses: &[&str]) {
         let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
         self.race.handle_addresses(&addresses, self.now);
         self.drain();
@@ -51,7 +52,7 @@ impl Script {
 
     /// The first attempt in flight on `address` completes its handshake.
     #[track_caller]
-    pub(super) fn succeeds(&mut self, address: &str) {
+    pub(crate) fn succeeds(&mut self, address: &str) {
         let id = self.take(address);
         self.race.handle_input(Input::AttemptSucceeded { id }, self.now);
         self.drain();
@@ -59,13 +60,13 @@ impl Script {
 
     /// The first attempt in flight on `address` fails.
     #[track_caller]
-    pub(super) fn fails(&mut self, address: &str, error: AttemptError) {
+    pub(crate) fn fails(&mut self, address: &str, error: AttemptError) {
         let id = self.take(address);
         self.race.handle_input(Input::AttemptFailed { id, error }, self.now);
         self.drain();
     }
 
-    pub(super) fn timeline(&self) -> Timeline<'_> {
+    pub(crate) fn timeline(&self) -> Timeline<'_> {
         self.race.timeline()
     }
 

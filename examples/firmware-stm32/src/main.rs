@@ -157,7 +157,7 @@ mod firmware {
         let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
         let mut connector = Connector::new(&config, Nucleo.now());
         let raced = lookup.run(&mut connector, stack, waiter);
-        rprintln!("{}", connector.timeline().waterfall(79, connie_core::race::Style::default()));
+        rprintln!("{}", connector.timeline().waterfall(79, connie_core::timeline::Style::default()));
         let connection = raced.map_err(Failed::Race)?;
         print_page(stack, waiter, connection.socket).map_err(Failed::Http)
     }

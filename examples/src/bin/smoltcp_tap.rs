@@ -12,7 +12,7 @@ mod linux {
     use std::time::Duration;
 
     use connie_core::http::{Host, HttpConnection};
-    use connie_core::race::Style;
+    use connie_core::timeline::Style;
     use connie_core::{Config, Connector, Instant};
     use connie_smoltcp::smoltcp;
     use connie_smoltcp::smoltcp::phy::{self, Medium, TunTapInterface};

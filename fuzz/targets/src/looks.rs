@@ -1,6 +1,6 @@
 //! Prints a timeline in all its forms, and reads it back.
 
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 use connie_core::{Config, Timeline};
 use serde_json::Value;
 

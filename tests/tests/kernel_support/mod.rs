@@ -8,7 +8,7 @@ pub mod traced;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 use connie_core::{Config, Failure, Pacing, Timeline};
 use connie_std::{ConnectError, ConnectErrorKind, Connected, Options, connect};
 use connie_tests::clock::{poll_until, timed};
@@ -134,7 +134,7 @@ pub fn in_time(took: Duration, expected: Duration, context: &str) {
 
 /// The outcome of every attempt, in the order of their starts.
 pub fn outcomes(timeline: &Timeline<'_>) -> Vec<(IpAddr, &'static str)> {
-    let name = |it: connie_core::race::Attempt| it.outcome.map_or("open", |outcome| outcome.name());
+    let name = |it: connie_core::timeline::Attempt| it.outcome.map_or("open", |outcome| outcome.name());
     timeline.attempts().map(|it| (it.destination.ip(), name(it))).collect()
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use connie_core::http::{Host, HttpConnection};
-use connie_core::race::Style;
+use connie_core::timeline::Style;
 use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};

@@ -70,13 +70,18 @@ fn read(package: &serde_json::Value, names: &[&str]) -> Package {
 ///
 /// A file that does not parse, or a circle, in one line.
 pub fn picture(packages: &[Package]) -> Result<String, String> {
-    let published: Vec<&Package> = packages.iter().filter(|package| package.name.starts_with("connie-")).collect();
+    let published: Vec<&Package> =
+        packages.iter().filter(|package| package.name.starts_with("connie-")).collect();
     let mut picture = String::new();
     let graph = published.iter().map(|package| (package.name.clone(), package.uses.clone()));
     for layer in layers(graph.collect())? {
         for name in layer {
             let Some(package) = published.iter().find(|package| package.name == name) else { continue };
-            let uses = if package.uses.is_empty() { String::new() } else { format!(" ──▶ {}", package.uses.join(", ")) };
+            let uses = if package.uses.is_empty() {
+                String::new()
+            } else {
+                format!(" ──▶ {}", package.uses.join(", "))
+            };
             let _ = writeln!(picture, "{name}{uses}");
         }
     }
@@ -96,8 +101,9 @@ fn layers(mut open: Vec<(String, Vec<String>)>) -> Result<Vec<Vec<String>>, Stri
     let mut layers = Vec::new();
     while !open.is_empty() {
         let names: Vec<String> = open.iter().map(|(name, _)| name.clone()).collect();
-        let (now, later): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(name, uses)| !uses.iter().any(|used| used != name && names.contains(used)));
+        let (now, later): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .partition(|(name, uses)| !uses.iter().any(|used| used != name && names.contains(used)));
         if now.is_empty() {
             return Err(format!("a circle among {}", names.join(", ")));
         }

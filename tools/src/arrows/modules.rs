@@ -143,9 +143,7 @@ impl Crate {
             }
         }
         let globs = self.modules.iter().filter(|module| module.path == at).flat_map(|module| &module.globs);
-        globs
-            .map(|glob| joined(glob, name))
-            .find_map(|path| self.follow(at, &path, hops + 1))
+        globs.map(|glob| joined(glob, name)).find_map(|path| self.follow(at, &path, hops + 1))
     }
 
     fn is_module(&self, path: &[String]) -> bool {
@@ -190,7 +188,8 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
         Meta::List(list) if list.path.is_ident("cfg") => {
             let condition = list.tokens.to_string().replace(' ', "");
             let words = condition.split(|c: char| !c.is_alphanumeric() && c != '_');
-            !condition.contains("not(test)") && words.into_iter().any(|word| word == "test" || word == "doctest")
+            !condition.contains("not(test)")
+                && words.into_iter().any(|word| word == "test" || word == "doctest")
         }
         _ => false,
     })

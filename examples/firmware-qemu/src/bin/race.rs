@@ -70,7 +70,7 @@ mod firmware {
     /// Tells what the race did.
     #[cfg(feature = "waterfall")]
     fn tell(connector: &Connector, _raced: &Result<Connection<TcpSocket>, Failed>) {
-        let style = connie_core::race::Style { unicode: true, colour: false };
+        let style = connie_core::timeline::Style { unicode: true, colour: false };
         say(format_args!("{}", connector.timeline().waterfall(79, style)));
     }
 

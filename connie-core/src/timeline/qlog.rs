@@ -6,12 +6,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::attempt::{AttemptError, Outcome};
-use super::config::{Config, Families, Pacing};
-use super::input::Family;
 use super::json::Text;
-use super::output::Failure;
-use super::timeline::{Attempt, Timeline};
+use super::{Attempt, Timeline};
+use crate::race::{AttemptError, Config, Failure, Families, Family, Outcome, Pacing};
 use crate::time::micros;
 
 /// "Implementations of draft versions of the event schema MUST append the string "-" and the corresponding draft number".
@@ -100,11 +97,8 @@ impl Qlog<'_> {
             write!(f, r#""min_connection_attempt_delay_ms":{},"#, millis(Config::MIN_DELAY))?;
             write!(f, r#""max_connection_attempt_delay_ms":{},"#, millis(Config::MAX_DELAY))?;
         }
-        let (pacing, most) = match config.pacing {
-            Pacing::AllAtOnce => ("all-at-once", config.max_in_flight),
-            Pacing::Staggered { .. } => ("staggered", config.max_in_flight),
-            Pacing::OneByOne => ("one-by-one", 1),
-        };
+        let pacing = config.pacing.name();
+        let most = if config.pacing.contends() { config.max_in_flight } else { 1 };
         // More than a race can hold means: as many as the race has sockets, which is not the configuration's to say.
         if most <= 255 {
             write!(f, r#""max_parallel_attempts":{},"#, most.max(1))?;

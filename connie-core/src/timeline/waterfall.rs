@@ -18,8 +18,8 @@ use core::time::Duration;
 
 use heapless::String;
 
-use super::attempt::{AttemptError, Outcome};
-use super::timeline::{Attempt, Timeline};
+use super::{Attempt, Timeline};
+use crate::race::{AttemptError, Outcome};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {

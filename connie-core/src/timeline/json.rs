@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::timeline::{Attempt, Timeline};
+use super::{Attempt, Timeline};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
@@ -15,7 +15,7 @@ impl<'a> Timeline<'a> {
     ///  "outcome":"refused"}, ...]}
     /// ```
     ///
-    /// `outcome` is `connected` or `failed`, and an attempt's one of the names of [`Outcome::name`](super::Outcome::name).
+    /// `outcome` is `connected` or `failed`, and an attempt's one of the names of [`Outcome::name`](crate::Outcome::name).
     /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
     /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
     pub fn json(&self, host: &'a str, port: u16) -> Json<'a> {

@@ -1,14 +1,19 @@
-//! What a race did: a bounded record of its attempts, and the view of it that the outside reads.
+//! What a race did: a bounded record of its attempts, the view of it that the outside reads, and its prints.
+
+mod json;
+mod qlog;
+mod waterfall;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use heapless::Vec;
 
-use super::attempt::{AttemptError, Outcome};
-use super::destinations::{Destination, Place};
-use super::input::Family;
-use super::output::Failure;
+pub use json::Json;
+pub use qlog::Qlog;
+pub use waterfall::{Style, Waterfall};
+
+use crate::race::{AttemptError, Destination, Failure, Family, Outcome, Place};
 use crate::time::Instant;
 
 /// One attempt, as the record keeps it. Times are microseconds since the race's start and stop at 71 minutes.
@@ -23,7 +28,7 @@ pub struct AttemptRecord {
 
 impl AttemptRecord {
     /// Whether the attempt is in flight.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.outcome.is_none()
     }
 }
@@ -71,7 +76,7 @@ pub struct Summary {
     pub omitted_destinations: usize,
 }
 
-/// What a race did, as a view that costs nothing: from [`Race::timeline`](super::Race::timeline).
+/// What a race did, as a view that costs nothing: from [`Race::timeline`](crate::Race::timeline).
 ///
 /// It prints as a [waterfall](Timeline::waterfall), as [JSON](Timeline::json) and as [qlog](Timeline::qlog).
 #[derive(Clone, Copy, Debug)]
@@ -143,27 +148,27 @@ impl<'a> Timeline<'a> {
 /// The record itself: at most `R` attempts. When it is full the oldest that was evicted goes first, then the oldest that has
 /// ended; one in flight never goes.
 #[derive(Clone, Debug)]
-pub(super) struct Records<const R: usize> {
+pub(crate) struct Records<const R: usize> {
     records: Vec<AttemptRecord, R>,
     /// How many attempts were started in all.
     started: u32,
 }
 
 impl<const R: usize> Records<R> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Records { records: Vec::new(), started: 0 }
     }
 
-    pub(super) fn as_slice(&self) -> &[AttemptRecord] {
+    pub(crate) fn as_slice(&self) -> &[AttemptRecord] {
         &self.records
     }
 
-    pub(super) fn started(&self) -> u32 {
+    pub(crate) fn started(&self) -> u32 {
         self.started
     }
 
     /// The index that makes room for one more record; `None` where there is room.
-    pub(super) fn surplus(&self) -> Option<usize> {
+    pub(crate) fn surplus(&self) -> Option<usize> {
         if !self.records.is_full() {
             return None;
         }
@@ -173,12 +178,12 @@ impl<const R: usize> Records<R> {
     }
 
     /// The first record of an attempt on the destination at `place`.
-    pub(super) fn of(&self, place: Place) -> Option<usize> {
+    pub(crate) fn of(&self, place: Place) -> Option<usize> {
         self.records.iter().position(|record| record.place == place)
     }
 
     /// Forgets a record. Indexes above it move down by one.
-    pub(super) fn forget(&mut self, index: usize) {
+    pub(crate) fn forget(&mut self, index: usize) {
         let Some([forgotten, later @ ..]) = self.records.get_mut(index..) else { return };
         for record in later.iter_mut().rev() {
             core::mem::swap(forgotten, record);
@@ -187,7 +192,7 @@ impl<const R: usize> Records<R> {
     }
 
     /// Records the start of an attempt `at` microseconds after the race's start, and answers its index.
-    pub(super) fn start(&mut self, place: Place, hedge: bool, at: u64) -> u16 {
+    pub(crate) fn start(&mut self, place: Place, hedge: bool, at: u64) -> u16 {
         self.started = self.started.saturating_add(1);
         let started = u32::try_from(at).unwrap_or(u32::MAX);
         let index = self.records.len();
@@ -200,7 +205,7 @@ impl<const R: usize> Records<R> {
     }
 
     /// Records the end of an attempt.
-    pub(super) fn end(&mut self, index: u16, at: u64, outcome: Outcome) {
+    pub(crate) fn end(&mut self, index: u16, at: u64, outcome: Outcome) {
         let Some(record) = self.records.get_mut(usize::from(index)) else { return };
         debug_assert!(record.outcome.is_none(), "an attempt ends exactly once");
         record.ended = u32::try_from(at).unwrap_or(u32::MAX).max(record.started);
