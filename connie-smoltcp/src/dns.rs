@@ -14,9 +14,10 @@ use smoltcp::socket::dns;
 use smoltcp::wire::{DnsQueryType, IpAddress};
 
 use crate::address;
-use crate::board::{Board, BoardWaiter};
+use crate::board::Board;
 use crate::stack::{Stack, StorageFull};
 use crate::tcp::TcpSocket;
+use crate::waiter::BoardWaiter;
 
 /// The most addresses of one family in an answer. Further ones are left out.
 pub const MAX_ADDRESSES: usize = 8;

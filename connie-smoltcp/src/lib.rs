@@ -92,9 +92,9 @@
 //!
 //! # Other stacks
 //!
-//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Two files know smoltcp's
-//! sockets, `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs` and `neighbour.rs` know only frames and can
-//! stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
+//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Three files know smoltcp's
+//! sockets, `slot.rs`, `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs`, `frame.rs` and `neighbour.rs` know only
+//! frames and can stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
 //! over a simulated link.
 
 #![no_std]
@@ -127,30 +127,37 @@ mod dhcp;
 #[cfg(feature = "dns")]
 mod dns;
 mod error;
+mod frame;
 mod interface;
 #[cfg(feature = "ethernet")]
 mod neighbour;
 mod ports;
+mod slot;
 mod stack;
 mod tcp;
 #[cfg(feature = "udp")]
 mod udp;
+mod waiter;
 mod watch;
 
 pub use smoltcp;
 pub use smoltcp::iface::{SocketHandle, SocketStorage};
 
-pub use board::{Board, BoardWaiter};
+pub use board::Board;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{Dhcp, DhcpEvent, Lease};
 #[cfg(feature = "dns")]
 pub use dns::{Dns, Lookup, LookupError, MAX_ADDRESSES, QueryStorage};
 pub use error::Error;
 pub use interface::interface;
-pub use stack::{Stack, StorageFull};
-pub use tcp::{TcpBuffers, TcpSocket};
+pub use slot::TcpBuffers;
 #[cfg(feature = "udp")]
-pub use udp::{UdpBuffers, UdpSocket};
+pub use slot::UdpBuffers;
+pub use stack::{Stack, StorageFull};
+pub use tcp::TcpSocket;
+#[cfg(feature = "udp")]
+pub use udp::UdpSocket;
+pub use waiter::BoardWaiter;
 
 #[cfg(not(any(feature = "ipv4", feature = "ipv6")))]
 compile_error!("turn on an address family: the features ipv4 and ipv6");

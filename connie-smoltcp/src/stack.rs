@@ -15,9 +15,7 @@ use smoltcp::wire::IpAddress;
 use crate::address;
 use crate::board::Board;
 use crate::ports::Ports;
-use crate::tcp::{TcpBuffers, TcpSlot};
-#[cfg(feature = "udp")]
-use crate::udp::UdpSlot;
+use crate::slot::{TcpBuffers, TcpSlot, UdpSlot};
 use crate::watch::{Watch, Watched};
 
 /// The most frames that one [`Stack::poll`] takes in: a flood must not keep a race from its timers.
@@ -31,11 +29,6 @@ const ROUNDS_AT_ONCE: usize = 64;
 /// timers of the sockets when those of SLAAC do not run: then this is how often it is looked at. Delayed acknowledgements
 /// wait 10 ms.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
-
-/// There are no UDP sockets.
-#[cfg(not(feature = "udp"))]
-#[derive(Debug)]
-pub(crate) enum UdpSlot {}
 
 /// smoltcp as a TCP stack that a race can run on, with `TCP` sockets for connections and `UDP` for datagrams.
 ///

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
 use connie_core::stack::nb;
-use smoltcp::iface::{SocketHandle, SocketStorage};
+use smoltcp::iface::SocketStorage;
 use smoltcp::phy::Device;
 use smoltcp::socket::udp;
 use smoltcp::wire::IpEndpoint;
@@ -12,57 +12,13 @@ use smoltcp::wire::IpEndpoint;
 use crate::address;
 use crate::board::Board;
 use crate::error::Error;
+use crate::slot::{TcpBuffers, UdpBuffers, UdpSlot};
 use crate::stack::Stack;
-use crate::tcp::TcpBuffers;
-
-/// The buffers of one UDP socket: room for `PACKETS` datagrams of `BYTES` octets together, in each direction.
-#[derive(Debug)]
-pub struct UdpBuffers<const PACKETS: usize = 2, const BYTES: usize = 512> {
-    rx_meta: [udp::PacketMetadata; PACKETS],
-    rx: [u8; BYTES],
-    tx_meta: [udp::PacketMetadata; PACKETS],
-    tx: [u8; BYTES],
-}
-
-impl<const PACKETS: usize, const BYTES: usize> UdpBuffers<PACKETS, BYTES> {
-    /// Empty buffers.
-    #[must_use]
-    pub const fn new() -> Self {
-        const { assert!(PACKETS > 0 && BYTES > 0, "buffers hold a datagram, at least") };
-        UdpBuffers {
-            rx_meta: [udp::PacketMetadata::EMPTY; PACKETS],
-            rx: [0; BYTES],
-            tx_meta: [udp::PacketMetadata::EMPTY; PACKETS],
-            tx: [0; BYTES],
-        }
-    }
-
-    fn socket(&mut self) -> udp::Socket<'_> {
-        let Self { rx_meta, rx, tx_meta, tx } = self;
-        let received = udp::PacketBuffer::new(&mut rx_meta[..], &mut rx[..]);
-        let sent = udp::PacketBuffer::new(&mut tx_meta[..], &mut tx[..]);
-        udp::Socket::new(received, sent)
-    }
-}
-
-impl<const PACKETS: usize, const BYTES: usize> Default for UdpBuffers<PACKETS, BYTES> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// One UDP socket of a [`Stack`]. Give it back by `close`.
 #[derive(Debug)]
 pub struct UdpSocket {
     index: usize,
-}
-
-/// A socket's place in the stack.
-#[derive(Debug)]
-pub(crate) struct UdpSlot {
-    handle: SocketHandle,
-    is_free: bool,
-    remote: Option<IpEndpoint>,
 }
 
 impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {

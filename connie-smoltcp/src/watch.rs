@@ -8,9 +8,9 @@ use core::cell::RefCell;
 
 use connie_core::Instant;
 use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
-use smoltcp::wire::IpAddress;
 
-use crate::tcp::TcpSlot;
+use crate::frame;
+use crate::slot::TcpSlot;
 
 /// What the device shares with the stack while smoltcp uses it.
 pub(crate) struct Watch<'s> {
@@ -30,11 +30,11 @@ impl Watch<'_> {
         }
     }
 
-    fn sent(&self, frame: &[u8]) {
-        match parse::sent(frame, self.medium) {
-            Some(parse::Sent::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
+    fn sent(&self, octets: &[u8]) {
+        match frame::sent(octets, self.medium) {
+            Some(frame::Sent::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
             #[cfg(feature = "ethernet")]
-            Some(parse::Sent::Solicitation(target)) => {
+            Some(frame::Sent::Solicitation(target)) => {
                 // Borrowed here alone.
                 if let Ok(mut asked) = self.asked.try_borrow_mut() {
                     asked.note(target, self.now);
@@ -44,8 +44,8 @@ impl Watch<'_> {
         }
     }
 
-    fn received(&self, frame: &[u8]) {
-        if let Some(error) = parse::icmp_error(frame, self.medium, &self.checksums) {
+    fn received(&self, octets: &[u8]) {
+        if let Some(error) = frame::icmp_error(octets, self.medium, &self.checksums) {
             self.each(|slot| slot.note_unreachable(&error));
         }
     }
@@ -114,202 +114,5 @@ impl<T: TxToken> TxToken for WatchedToken<'_, '_, T> {
 
     fn set_meta(&mut self, meta: PacketMeta) {
         self.token.set_meta(meta);
-    }
-}
-
-/// An ICMP error, and the TCP segment of ours that it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IcmpError {
-    pub(crate) source: (IpAddress, u16),
-    pub(crate) destination: (IpAddress, u16),
-    pub(crate) sequence: u32,
-}
-
-mod parse {
-    //! Reads as much of a frame as is needed. Frames come from outside and may be cut anywhere: all access is checked.
-
-    use super::{ChecksumCapabilities, IcmpError, Medium};
-    use smoltcp::wire::IpAddress;
-
-    pub(super) enum Sent {
-        Syn {
-            port: u16,
-            sequence: u32,
-        },
-        #[cfg(feature = "ethernet")]
-        Solicitation(IpAddress),
-    }
-
-    const TCP: u8 = 6;
-    #[cfg(feature = "ipv4")]
-    const ICMP: u8 = 1;
-    #[cfg(feature = "ipv6")]
-    const ICMPV6: u8 = 58;
-
-    /// What a frame of ours says, where that is of interest.
-    pub(super) fn sent(frame: &[u8], medium: Medium) -> Option<Sent> {
-        match network(frame, medium)? {
-            #[cfg(all(feature = "ipv4", feature = "ethernet"))]
-            Network::Arp(packet) => {
-                // RFC 826: the operation (1 asks), and behind both addresses of the sender and the target's hardware address
-                // the target's protocol address.
-                let asks = bytes(packet, 6)? == [0, 1];
-                let target: [u8; 4] = bytes(packet, 24)?;
-                asks.then(|| Sent::Solicitation(IpAddress::Ipv4(target.into())))
-            }
-            Network::Ip(packet) => {
-                let packet = Packet::parse(packet)?;
-                match packet.protocol {
-                    TCP => syn(packet.payload),
-                    // RFC 4861 section 4.3: type 135 asks for the target at octet 8.
-                    #[cfg(all(feature = "ipv6", feature = "ethernet"))]
-                    ICMPV6 if packet.payload.first() == Some(&135) => {
-                        let target: [u8; 16] = bytes(packet.payload, 8)?;
-                        Some(Sent::Solicitation(IpAddress::Ipv6(target.into())))
-                    }
-                    _ => None,
-                }
-            }
-        }
-    }
-
-    fn syn(segment: &[u8]) -> Option<Sent> {
-        const SYN: u8 = 2;
-        let [flags] = bytes(segment, 13)?;
-        let (port, sequence) =
-            (u16::from_be_bytes(bytes(segment, 0)?), u32::from_be_bytes(bytes(segment, 4)?));
-        (flags & SYN != 0).then_some(Sent::Syn { port, sequence })
-    }
-
-    /// The ICMP error in a frame, where it is one that says that a TCP segment cannot be delivered.
-    pub(super) fn icmp_error(
-        frame: &[u8],
-        medium: Medium,
-        checksums: &ChecksumCapabilities,
-    ) -> Option<IcmpError> {
-        let Network::Ip(packet) = network(frame, medium)? else { return None };
-        let packet = Packet::parse(packet)?;
-        let inner = match packet.protocol {
-            #[cfg(feature = "ipv4")]
-            ICMP => destination_unreachable(&packet, checksums)?,
-            #[cfg(feature = "ipv6")]
-            ICMPV6 => destination_unreachable_v6(&packet, checksums)?,
-            _ => return None,
-        };
-        let inner = Packet::parse(inner)?;
-        if inner.protocol != TCP {
-            return None;
-        }
-        // "At least the first eight octets of the segment" are there: both ports and the sequence number.
-        Some(IcmpError {
-            source: (inner.source, u16::from_be_bytes(bytes(inner.payload, 0)?)),
-            destination: (inner.destination, u16::from_be_bytes(bytes(inner.payload, 2)?)),
-            sequence: u32::from_be_bytes(bytes(inner.payload, 4)?),
-        })
-    }
-
-    /// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against the
-    /// address.
-    #[cfg(feature = "ipv4")]
-    fn destination_unreachable<'f>(
-        packet: &Packet<'f>,
-        checksums: &ChecksumCapabilities,
-    ) -> Option<&'f [u8]> {
-        let message = smoltcp::wire::Icmpv4Packet::new_checked(packet.payload).ok()?;
-        if checksums.icmpv4.rx() && !message.verify_checksum() {
-            return None;
-        }
-        let [kind, code] = bytes(packet.payload, 0)?;
-        if kind == 3 && code != 4 { packet.payload.get(8..) } else { None }
-    }
-
-    /// The packet inside an ICMPv6 error of type 1.
-    #[cfg(feature = "ipv6")]
-    fn destination_unreachable_v6<'f>(
-        packet: &Packet<'f>,
-        checksums: &ChecksumCapabilities,
-    ) -> Option<&'f [u8]> {
-        let message = smoltcp::wire::Icmpv6Packet::new_checked(packet.payload).ok()?;
-        let (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) = (packet.source, packet.destination)
-        else {
-            return None;
-        };
-        if checksums.icmpv6.rx() && !message.verify_checksum(&source, &destination) {
-            return None;
-        }
-        let [kind] = bytes(packet.payload, 0)?;
-        if kind == 1 { packet.payload.get(8..) } else { None }
-    }
-
-    /// What lies above the link.
-    enum Network<'f> {
-        #[cfg(all(feature = "ipv4", feature = "ethernet"))]
-        Arp(&'f [u8]),
-        Ip(&'f [u8]),
-    }
-
-    fn network(frame: &[u8], medium: Medium) -> Option<Network<'_>> {
-        match medium {
-            #[cfg(feature = "ethernet")]
-            Medium::Ethernet => match bytes(frame, 12)? {
-                [0x08, 0x00] | [0x86, 0xdd] => Some(Network::Ip(frame.get(14..)?)),
-                #[cfg(feature = "ipv4")]
-                [0x08, 0x06] => Some(Network::Arp(frame.get(14..)?)),
-                _ => None,
-            },
-            #[cfg(feature = "ip")]
-            Medium::Ip => Some(Network::Ip(frame)),
-            _ => None,
-        }
-    }
-
-    /// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes what we
-    /// sent.
-    struct Packet<'f> {
-        protocol: u8,
-        source: IpAddress,
-        destination: IpAddress,
-        payload: &'f [u8],
-    }
-
-    impl<'f> Packet<'f> {
-        fn parse(packet: &'f [u8]) -> Option<Self> {
-            let [first] = bytes(packet, 0)?;
-            match first >> 4 {
-                #[cfg(feature = "ipv4")]
-                4 => {
-                    let (source, destination): ([u8; 4], [u8; 4]) = (bytes(packet, 12)?, bytes(packet, 16)?);
-                    Some(Packet {
-                        protocol: *packet.get(9)?,
-                        source: IpAddress::Ipv4(source.into()),
-                        destination: IpAddress::Ipv4(destination.into()),
-                        payload: cut(packet, 2, 0).get(usize::from(first & 0x0f) << 2..)?,
-                    })
-                }
-                #[cfg(feature = "ipv6")]
-                6 => {
-                    let (source, destination): ([u8; 16], [u8; 16]) = (bytes(packet, 8)?, bytes(packet, 24)?);
-                    Some(Packet {
-                        protocol: *packet.get(6)?,
-                        source: IpAddress::Ipv6(source.into()),
-                        destination: IpAddress::Ipv6(destination.into()),
-                        payload: cut(packet, 4, 40).get(40..)?,
-                    })
-                }
-                _ => None,
-            }
-        }
-    }
-
-    /// The packet without the padding of its frame: its length stands at octet `at`, less `header`. A quoted packet is often
-    /// shorter than it says.
-    fn cut(packet: &[u8], at: usize, header: usize) -> &[u8] {
-        let length = bytes(packet, at).map_or(0, u16::from_be_bytes);
-        packet.get(..usize::from(length).saturating_add(header)).unwrap_or(packet)
-    }
-
-    /// `N` octets at octet `at`.
-    fn bytes<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
-        data.get(at..)?.first_chunk().copied()
     }
 }

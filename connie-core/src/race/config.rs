@@ -2,30 +2,9 @@
 
 use core::time::Duration;
 
-use super::input::Family;
+use super::input::{Families, Family};
 use super::pacing::{self, Pacing};
 use crate::time::{micros, within};
-
-/// Which address families may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Families {
-    /// Both.
-    #[default]
-    Both,
-    /// Only this one; resolution of the other is not waited for and its addresses are never started.
-    Only(Family),
-}
-
-impl Families {
-    /// Whether `family` may be used.
-    #[must_use]
-    pub fn allow(self, family: Family) -> bool {
-        match self {
-            Families::Both => true,
-            Families::Only(only) => only == family,
-        }
-    }
-}
 
 /// How a race is run. Start from a preset and change what differs; a later version may add fields, so do not name them all:
 ///

@@ -7,8 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use heapless::Vec;
 
 use super::attempt::AttemptError;
-use super::config::Families;
-use super::input::Family;
+use super::input::{Families, Family};
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
 /// move, and a place is given to another address only when no attempt is in flight on it.

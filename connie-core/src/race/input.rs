@@ -53,6 +53,27 @@ impl fmt::Display for Family {
     }
 }
 
+/// Which address families may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Families {
+    /// Both.
+    #[default]
+    Both,
+    /// Only this one; resolution of the other is not waited for and its addresses are never started.
+    Only(Family),
+}
+
+impl Families {
+    /// Whether `family` may be used.
+    #[must_use]
+    pub fn allow(self, family: Family) -> bool {
+        match self {
+            Families::Both => true,
+            Families::Only(only) => only == family,
+        }
+    }
+}
+
 /// Something that happened, for [`Race::handle_input`](super::Race::handle_input).
 ///
 /// Every input is welcome at any time: one that comes too late, twice, or for an attempt that has ended changes nothing.

@@ -65,10 +65,10 @@ use core::time::Duration;
 use heapless::Vec;
 
 pub use attempt::{AttemptError, AttemptId, Outcome, TlsFailure};
-pub use config::{Config, Families};
+pub use config::Config;
 pub use destinations::Destination;
 pub(crate) use destinations::Place;
-pub use input::{Family, Input};
+pub use input::{Families, Family, Input};
 pub use output::{Failure, Output};
 pub use pacing::{Pacing, UnknownPacing};
 
