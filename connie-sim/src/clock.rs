@@ -29,8 +29,16 @@ pub struct Clock {
     last_wait: Instant,
 }
 
+impl Stack {
+    /// A clock that tells this stack's time.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock::new(Rc::clone(&self.time))
+    }
+}
+
 impl Clock {
-    pub(crate) fn new(time: Rc<Cell<Instant>>) -> Self {
+    fn new(time: Rc<Cell<Instant>>) -> Self {
         Clock {
             time,
             cancel_at: None,

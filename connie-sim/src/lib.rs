@@ -28,6 +28,7 @@
 mod bench;
 mod bound;
 mod clock;
+mod connector;
 pub mod demo;
 mod host;
 mod label;
@@ -49,6 +50,7 @@ pub mod words;
 pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
 pub use bound::Bound;
 pub use clock::Clock;
+pub use connector::Connector;
 pub use host::{Host, hang, no_route, ok, refuse, unreachable};
 pub use label::{address, addresses, label};
 pub use outcome::{Ending, Outcome};
@@ -56,7 +58,7 @@ pub use random::{Network, anything, steady};
 pub use recording::Recording;
 pub use referee::Referee;
 pub use rng::{Rng, seeds};
-pub use scenario::{Connector, Live, Scenario};
+pub use scenario::{Live, Scenario};
 pub use stack::{Error, Socket, Stack};
 pub use tally::Tally;
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use connie_core::resolution::{Host, LOOPBACK, Query, QueryError, Resolution};
 use connie_core::{Families, Family, Instant};
 
+use crate::connector::Connector;
 use crate::label::PORT;
-use crate::scenario::Connector;
 
 /// A resolution under way.
 pub(crate) struct Names {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{Config, Connector as Core, Failure, Families, Family, Instant, Pacing, Progress};
+use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress};
 
 use crate::clock::Clock;
+use crate::connector::{self, Connector};
 use crate::host::Host;
 use crate::label::numbered;
 use crate::names::{self, Names};
@@ -13,9 +14,6 @@ use crate::outcome::{Ending, Outcome};
 use crate::stack::{Socket, Stack};
 use crate::stream::earliest;
 use crate::verify;
-
-/// The connector that a scenario runs: up to 64 destinations, 16 sockets, and 256 attempts on record.
-pub type Connector = Core<Stack, 64, { Scenario::SOCKETS }, 256>;
 
 /// More steps than any race takes: 64 dead addresses that share a socket, 10 ms each at first, take some thousand.
 const STEPS: u32 = 100_000;
@@ -95,7 +93,7 @@ pub struct Live {
 
 impl Scenario {
     /// The most sockets that a scenario's race can have.
-    pub const SOCKETS: usize = 16;
+    pub const SOCKETS: usize = connector::SOCKETS;
 
     /// A race run as `config` says.
     #[must_use]

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, Family, Instant, Interest, RaceStack};
 
-use crate::clock::Clock;
 use crate::host::{Answer, Host, hang, later};
 use crate::rng::Rng;
 use crate::stream::{Received, Stream, earliest};
@@ -26,7 +25,7 @@ const OPENS_AT_ONE_MOMENT: u32 = 3_000;
 /// could not send may look for an answer.
 #[derive(Debug)]
 pub struct Stack {
-    time: Rc<Cell<Instant>>,
+    pub(crate) time: Rc<Cell<Instant>>,
     seed: u64,
     stations: Vec<Station>,
     slots: Vec<Slot>,
@@ -148,12 +147,6 @@ impl Stack {
     pub fn put(&mut self, address: SocketAddr, host: Host) {
         let at = self.station(address);
         self.stations[at].host = host;
-    }
-
-    /// A clock that tells this stack's time.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        Clock::new(Rc::clone(&self.time))
     }
 
     /// The virtual time.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use connie_core::{AttemptError, Config, Failure, Outcome as End};
 
+use crate::connector::{Connector, SOCKETS};
 use crate::host::Answer;
 use crate::outcome::{Ending, Outcome};
-use crate::scenario::{Connector, Scenario};
 use crate::stack::Stack;
 
 /// After each step: a socket for each attempt in flight, and none beside them.
@@ -32,7 +32,7 @@ pub(crate) fn outcome(
     listed: &[SocketAddr],
     late: Duration,
 ) {
-    let allowed = config.max_in_flight.clamp(1, Scenario::SOCKETS);
+    let allowed = config.max_in_flight.clamp(1, SOCKETS);
     assert!(outcome.peak <= allowed, "law 2: {} sockets open, {allowed} allowed", outcome.peak);
     ends(outcome);
     deadline(outcome, config, late);
