@@ -200,8 +200,8 @@ impl Host {
         self.round_trip
     }
 
-    /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does.
-    pub(crate) fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
+    /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does. `rng` decides what is left to chance.
+    pub fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
         let lost = count <= self.lose_first || rng.chance(self.loss_percent);
         if lost || self.answer == Answer::Silence {
             return None;

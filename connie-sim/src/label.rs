@@ -51,9 +51,14 @@ pub fn label(address: SocketAddr) -> String {
     std::iter::once(family).chain(letters.into_iter().rev()).collect()
 }
 
-/// The `number`-th address of `family`, counted from 1.
+/// The `number`-th address of `family`, counted from 1: `numbered(Family::V4, 2)` is that of the label `4b`.
+///
+/// # Panics
+///
+/// On number 255 of IPv4, or more: 192.0.2.0/24 has 254.
+#[must_use]
 #[track_caller]
-pub(crate) fn numbered(family: Family, number: u16) -> SocketAddr {
+pub fn numbered(family: Family, number: u16) -> SocketAddr {
     match family {
         Family::V4 => {
             let last = u8::try_from(number).ok().filter(|last| *last < 255);

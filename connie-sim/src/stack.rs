@@ -231,7 +231,7 @@ impl Stack {
     }
 
     /// When the next handshake in progress ends; `None` when none does. Sees ahead no further than `limit`.
-    pub(crate) fn next_handshake(&mut self, limit: Option<Instant>) -> Option<Instant> {
+    pub fn next_handshake(&mut self, limit: Option<Instant>) -> Option<Instant> {
         self.look_ahead(limit, |stack| {
             let connecting = stack.slots.iter().filter(|slot| matches!(slot.state, State::Connecting(_)));
             connecting.filter_map(|slot| stack.ready_at(&slot.state, Interest::Connect)).min()
@@ -349,7 +349,8 @@ impl Stack {
 
     /// The random numbers of the `place`-th address that a stack of `seed` leads to. Each address has numbers of its own, so that
     /// what happens to one does not depend on the others.
-    pub(crate) fn numbers_of(seed: u64, place: usize) -> Rng {
+    #[must_use]
+    pub fn numbers_of(seed: u64, place: usize) -> Rng {
         Rng::new(Rng::new(seed ^ ((place as u64) << 32)).bits())
     }
 

@@ -1,3 +1,5 @@
-//! What looks over the workspace. Nothing here is published.
+//! What looks over the workspace, and what writes pages and pictures for `docs/`. Nothing here is published.
 
 pub mod arrows;
+mod chart;
+pub mod never_stuck;

@@ -1,9 +1,9 @@
 //! How long races take with fewer sockets than addresses.
 //!
 //! ```text
-//! cargo run --release -p connie-sim --bin never_stuck
+//! cargo run --release -p connie-tools --bin never_stuck
 //!     writes the tables of docs/never-stuck.md and docs/never-stuck.svg; --networks N for other than 20,000 a number
-//! cargo run --profile search -p connie-sim --bin never_stuck -- --check
+//! cargo run --profile search -p connie-tools --bin never_stuck -- --check
 //!     holds 100,000 random networks to the law, or as many as follow; CONNIE_SEED=N runs that one alone
 //! ```
 
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use connie_sim::never_stuck::{Survey, Trial, Verdict, numbers, picture};
+use connie_tools::never_stuck::{Survey, Trial, Verdict, numbers, picture};
 
 const USAGE: &str = "usage: never_stuck [--networks N] | never_stuck --check [N]";
 const BEGIN: &str = "<!-- measured: from here to the end mark, written by never_stuck -->\n";

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, RaceStack};
+use connie_sim::{Clock, Socket, Stack};
 
-use crate::clock::Clock;
 use crate::never_stuck::Course;
-use crate::stack::{Socket, Stack};
-use crate::stream::earliest;
 
 /// A new attempt each `every`, and at once when none is left in flight. With all sockets taken the oldest attempt goes, and its
 /// address is never tried again: what curl 8.22 does, with six sockets and 200 ms. Answers when it was connected; `None` for
@@ -66,7 +64,7 @@ impl Rival {
                 return None;
             }
             let limit = self.next_eviction();
-            let next = earliest(self.stack.next_handshake(limit), limit)?;
+            let next = self.stack.next_handshake(limit).into_iter().chain(limit).min()?;
             self.clock.advance_to(next);
         }
     }
@@ -122,8 +120,8 @@ impl Rival {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Host, hang, ok, refuse};
     use connie_core::Family;
+    use connie_sim::{Host, hang, ok, refuse};
 
     fn course(hosts: &[Host]) -> Course {
         let mut course = Course::new(0);

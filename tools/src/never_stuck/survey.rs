@@ -4,10 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use connie_core::Config;
+use connie_sim::{Ending, Outcome, Rng};
 
 use crate::never_stuck::{Course, LINES, Line, evict_the_oldest, never_evict};
-use crate::outcome::{Ending, Outcome};
-use crate::rng::Rng;
 
 /// The sockets of each client in the comparison: what curl has.
 pub const SOCKETS: usize = 6;

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use connie_core::{Config, Failure, Family, Pacing};
+use connie_sim::{
+    Bound, Ending, Host, Live, Outcome, Rng, Scenario, hang, no_route, ok, refuse, unreachable,
+};
 
-use crate::bound::Bound;
-use crate::host::{Host, hang, no_route, ok, refuse, unreachable};
 use crate::never_stuck::Course;
-use crate::outcome::{Ending, Outcome};
-use crate::rng::Rng;
-use crate::scenario::{Live, Scenario};
 
 /// More SYNs in a row than a stack sends in one attempt: who loses that many may have failed.
 const SYNS: u32 = 7;

@@ -2,13 +2,12 @@
 //! how it went. `docs/never-stuck.md` states the law and proves it.
 //!
 //! ```text
-//! cargo run --release -p connie-sim --bin never_stuck                      writes the tables and the picture into docs/
-//! cargo run --profile search -p connie-sim --bin never_stuck -- --check    holds 100,000 random networks to the law
+//! cargo run --release -p connie-tools --bin never_stuck                      writes the tables and the picture into docs/
+//! cargo run --profile search -p connie-tools --bin never_stuck -- --check    holds 100,000 random networks to the law
 //! ```
 
 mod course;
 mod page;
-mod plot;
 mod rival;
 mod survey;
 mod trial;

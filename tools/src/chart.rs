@@ -3,37 +3,37 @@
 use std::fmt::Write;
 
 /// One line of a chart. A point that is infinite lies on the rail at the top, which says that it never came.
-pub(super) struct Series {
+pub(crate) struct Series {
     /// The classes that style it: one for its colour, one for its stroke.
-    pub(super) class: &'static str,
+    pub(crate) class: &'static str,
     /// Said at its right end; empty for nothing.
-    pub(super) label: String,
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) label: String,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Dots in the place of a line.
-    pub(super) dots: bool,
+    pub(crate) dots: bool,
 }
 
 /// A mark on an axis, and what is written at it.
-pub(super) type Tick = (f64, String);
+pub(crate) type Tick = (f64, String);
 
 /// A chart with two logarithmic axes.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) notes: Vec<String>,
-    pub(super) x_name: &'static str,
-    pub(super) x_ticks: Vec<Tick>,
-    pub(super) y_ticks: Vec<Tick>,
+pub(crate) struct Chart {
+    pub(crate) title: &'static str,
+    pub(crate) notes: Vec<String>,
+    pub(crate) x_name: &'static str,
+    pub(crate) x_ticks: Vec<Tick>,
+    pub(crate) y_ticks: Vec<Tick>,
     /// What the rail at the top says, where there is one.
-    pub(super) rail: Option<&'static str>,
+    pub(crate) rail: Option<&'static str>,
     /// An upright line, and what is written at it.
-    pub(super) mark: Option<(f64, &'static str)>,
-    pub(super) series: Vec<Series>,
+    pub(crate) mark: Option<(f64, &'static str)>,
+    pub(crate) series: Vec<Series>,
 }
 
 /// The width of a page, in pixels.
-pub(super) const WIDTH: f64 = 960.0;
+pub(crate) const WIDTH: f64 = 960.0;
 /// The height of a chart with its texts.
-pub(super) const HEIGHT: f64 = 500.0;
+pub(crate) const HEIGHT: f64 = 500.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 770.0;
 const TOP: f64 = 106.0;
@@ -74,7 +74,7 @@ const STYLE: &str = "
 ";
 
 /// One SVG with `charts` one below the other.
-pub(super) fn page(title: &str, description: &str, charts: &[Chart]) -> String {
+pub(crate) fn page(title: &str, description: &str, charts: &[Chart]) -> String {
     let height = HEIGHT * charts.len() as f64;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \

@@ -4,12 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{Config, Family};
-
-use crate::host::{Host, hang, ok, refuse, unreachable};
-use crate::label::numbered;
-use crate::rng::Rng;
-use crate::scenario::Scenario;
-use crate::stack::Stack;
+use connie_sim::{Host, Rng, Scenario, Stack, hang, numbered, ok, refuse, unreachable};
 
 /// Some addresses, in the order in which a resolver lists them, and what stands behind each. The seed fixes which SYNs are lost.
 #[derive(Clone, Debug)]
@@ -154,7 +149,7 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::label;
+    use connie_sim::label;
 
     #[test]
     fn the_families_alternate() {

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::bound::Bound;
-use crate::never_stuck::plot::{Chart, Series, Tick, page};
+use connie_sim::Bound;
+
+use crate::chart::{Chart, Series, Tick, page};
 use crate::never_stuck::{LINES, Ratio, SOCKETS, Sample, Survey};
 
 /// The tables, in Markdown.

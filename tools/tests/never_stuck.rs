@@ -1,13 +1,13 @@
 //! The law that a race is never stuck, as `docs/never-stuck.md` states it.
 //!
-//! `cargo run --profile search -p connie-sim --bin never_stuck -- --check` holds 100,000 networks to it; here are as many as a
+//! `cargo run --profile search -p connie-tools --bin never_stuck -- --check` holds 100,000 networks to it; here are as many as a
 //! test has time for. `CONNIE_SEED` replays one, `CONNIE_RUNS` draws more.
 
 use std::time::Duration;
 
 use connie_core::Config;
-use connie_sim::never_stuck::Trial;
 use connie_sim::{Bound, Ending, Rng, Scenario, hang, ok, refuse, seeds};
+use connie_tools::never_stuck::Trial;
 
 const PATIENCE: Duration = Config::DEFAULT_PATIENCE;
 
