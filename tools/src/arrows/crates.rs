@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Arrows, arrows};
-
 /// A package of the workspace.
 #[derive(Clone, Debug)]
 pub struct Package {
@@ -15,6 +13,8 @@ pub struct Package {
     pub roots: Vec<PathBuf>,
     /// The packages of the workspace that it is built on, sorted; those of its tests are left out.
     pub uses: Vec<String>,
+    /// Whether it may be published.
+    pub is_published: bool,
 }
 
 /// The packages of the workspace in `root`, by name.
@@ -58,45 +58,37 @@ fn read(package: &serde_json::Value, names: &[&str]) -> Package {
     uses.dedup();
     Package {
         name: text(&package["name"]),
+        // `null` where nothing is said; a list of registries, empty for none.
+        is_published: package["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
         roots: roots.map(|target| PathBuf::from(text(&target["src_path"]))).collect(),
         uses,
     }
 }
 
-/// The picture of the arrows: the crates that people use, lowest first, and under each its files, lowest first. What stands in one
-/// line uses only what stands above it.
+/// The picture of the arrows: the packages in layers, and what each is built on. A package is built only on such as stand above it.
+/// Those that are published come first.
 ///
 /// # Errors
 ///
-/// A file that does not parse, or a circle, in one line.
+/// That packages are built on each other in a circle.
 pub fn picture(packages: &[Package]) -> Result<String, String> {
-    let published: Vec<&Package> =
-        packages.iter().filter(|package| package.name.starts_with("connie-")).collect();
-    let mut picture = String::new();
-    let graph = published.iter().map(|package| (package.name.clone(), package.uses.clone()));
-    for layer in layers(graph.collect())? {
-        for name in layer {
-            let Some(package) = published.iter().find(|package| package.name == name) else { continue };
-            let uses = if package.uses.is_empty() {
-                String::new()
-            } else {
-                format!(" ──▶ {}", package.uses.join(", "))
-            };
-            let _ = writeln!(picture, "{name}{uses}");
-        }
+    let graph = packages.iter().map(|package| (package.name.clone(), package.uses.clone())).collect();
+    let order: Vec<String> = layers(graph)?.into_iter().flatten().collect();
+    let widest = order.iter().map(String::len).max().unwrap_or(0);
+    let mut parts = [String::new(), String::new()];
+    for package in order.iter().filter_map(|name| packages.iter().find(|package| package.name == *name)) {
+        let Package { name, uses, is_published, .. } = package;
+        let part = &mut parts[usize::from(!is_published)];
+        let _ = match uses.is_empty() {
+            true => writeln!(part, "{name}"),
+            false => writeln!(part, "{name:widest$} ──▶ {}", uses.join(", ")),
+        };
     }
-    Ok(picture)
+    let [published, own] = parts;
+    Ok(format!("{published}\nnot published:\n{own}"))
 }
 
-/// The files of a crate in layers: each uses only files of layers before its own.
-///
-/// # Errors
-///
-/// The names that are in a circle.
-pub fn file_layers(arrows: &Arrows) -> Result<Vec<Vec<String>>, String> {
-    layers(arrows.iter().map(|(from, uses)| (from.clone(), uses.keys().cloned().collect())).collect())
-}
-
+/// In layers: each name uses only names of layers before its own.
 fn layers(mut open: Vec<(String, Vec<String>)>) -> Result<Vec<Vec<String>>, String> {
     let mut layers = Vec::new();
     while !open.is_empty() {
@@ -111,13 +103,4 @@ fn layers(mut open: Vec<(String, Vec<String>)>) -> Result<Vec<Vec<String>>, Stri
         open = later;
     }
     Ok(layers)
-}
-
-/// The arrows of each root of a package, with the root's path.
-///
-/// # Errors
-///
-/// As [`arrows`].
-pub fn all_arrows(package: &Package) -> Result<Vec<(PathBuf, Arrows)>, String> {
-    package.roots.iter().map(|root| Ok((root.clone(), arrows(root)?))).collect()
 }

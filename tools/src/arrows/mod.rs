@@ -6,13 +6,15 @@
 mod circles;
 mod crates;
 mod modules;
+mod page;
 mod uses;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use circles::circles;
-pub use crates::{Package, all_arrows, file_layers, packages, picture};
+pub use crates::{Package, packages, picture};
+pub use page::updated;
 
 /// The arrows of one crate: from a file to each file that it uses, with the first line that does so and the name it uses there.
 ///
