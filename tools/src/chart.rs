@@ -1,6 +1,8 @@
-//! Charts with logarithmic axes, as the pieces of one SVG.
+//! Charts of lines over two logarithmic axes.
 
 use std::fmt::Write;
+
+use crate::svg::{self, line, portion, text};
 
 /// One line of a chart. A point that is infinite lies on the rail at the top, which says that it never came.
 pub(crate) struct Series {
@@ -30,8 +32,6 @@ pub(crate) struct Chart {
     pub(crate) series: Vec<Series>,
 }
 
-/// The width of a page, in pixels.
-pub(crate) const WIDTH: f64 = 960.0;
 /// The height of a chart with its texts.
 pub(crate) const HEIGHT: f64 = 500.0;
 const LEFT: f64 = 92.0;
@@ -43,14 +43,8 @@ const RAIL: f64 = 26.0;
 /// Between the texts at the right ends.
 const LEADING: f64 = 15.0;
 
+/// The lines of a chart, by their colour and their stroke.
 const STYLE: &str = "
-  text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328; }
-  text.title { font-size: 16px; font-weight: bold; }
-  text.soft { fill: #59636e; }
-  text.end { text-anchor: end; }
-  text.middle { text-anchor: middle; }
-  .page { fill: #ffffff; stroke: #d0d7de; }
-  .grid { stroke: #e4e8ec; }
   .mark { stroke: #59636e; stroke-dasharray: 2 3; }
   .line { fill: none; stroke-width: 2.4; stroke-linejoin: round; }
   .thin { fill: none; stroke-width: 1.6; stroke-dasharray: 6 4; stroke-linejoin: round; }
@@ -60,10 +54,6 @@ const STYLE: &str = "
   .d { stroke: #1a7f37; } text.d, circle.d { fill: #1a7f37; stroke: none; }
   .e { stroke: #1f2328; } text.e, circle.e { fill: #1f2328; stroke: none; font-weight: bold; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    text.soft { fill: #9198a1; }
-    .page { fill: #0d1117; stroke: #3d444d; }
-    .grid { stroke: #262c36; }
     .mark { stroke: #9198a1; }
     .a { stroke: #4493f8; } text.a, circle.a { fill: #4493f8; }
     .b { stroke: #d29922; } text.b, circle.b { fill: #d29922; }
@@ -75,23 +65,13 @@ const STYLE: &str = "
 
 /// One SVG with `charts` one below the other.
 pub(crate) fn page(title: &str, description: &str, charts: &[Chart]) -> String {
-    let height = HEIGHT * charts.len() as f64;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n<style>{STYLE}</style>\n\
-         <rect class=\"page\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
-        escape(title),
-        escape(description),
-        WIDTH - 1.0,
-        height - 1.0,
-    );
+    let mut content = String::new();
     for (place, chart) in charts.iter().enumerate() {
-        let _ = writeln!(svg, "<g transform=\"translate(0 {})\">", HEIGHT * place as f64);
-        chart.draw(&mut svg);
-        svg.push_str("</g>\n");
+        let _ = writeln!(content, "<g transform=\"translate(0 {})\">", HEIGHT * place as f64);
+        chart.draw(&mut content);
+        content.push_str("</g>\n");
     }
-    svg.push_str("</svg>\n");
-    svg
+    svg::page(title, description, HEIGHT * charts.len() as f64, STYLE, &content)
 }
 
 impl Chart {
@@ -171,7 +151,7 @@ impl Chart {
     }
 
     fn x(&self, value: f64) -> f64 {
-        LEFT + (RIGHT - LEFT) * portion(value, &self.x_ticks)
+        LEFT + (RIGHT - LEFT) * along(value, &self.x_ticks)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -179,30 +159,14 @@ impl Chart {
             return TOP;
         }
         let top = if self.rail.is_some() { TOP + RAIL } else { TOP };
-        BOTTOM - (BOTTOM - top) * portion(value, &self.y_ticks)
+        BOTTOM - (BOTTOM - top) * along(value, &self.y_ticks)
     }
 }
 
 /// Where `value` lies between the first and the last tick, on a logarithmic scale.
-fn portion(value: f64, ticks: &[Tick]) -> f64 {
+fn along(value: f64, ticks: &[Tick]) -> f64 {
     let (Some((least, _)), Some((most, _))) = (ticks.first(), ticks.last()) else { return 0.0 };
-    (value / least).ln() / (most / least).ln()
-}
-
-fn line(svg: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
-    let ((x1, y1), (x2, y2)) = (from, to);
-    let _ = writeln!(
-        svg,
-        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
-    );
-}
-
-fn text(svg: &mut String, class: &str, x: f64, y: f64, text: &str) {
-    let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(text));
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    portion(value, *least, *most)
 }
 
 #[cfg(test)]

@@ -3,3 +3,4 @@
 pub mod arrows;
 mod chart;
 pub mod never_stuck;
+mod svg;
