@@ -137,6 +137,7 @@ fn is_target(package: &str, kind: &str, name: &str) -> bool {
         "connie-footprint" => root().join("benches/footprint"),
         "connie-tests" => root().join("tests"),
         "connie-fuzz-targets" => root().join("fuzz/targets"),
+        "connie-tools" => root().join("tools"),
         other => root().join(other),
     };
     let place = folder.join(if kind == "bin" { "src/bin" } else { "tests" });
