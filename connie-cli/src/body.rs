@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::{DataArg, DataKind};
 use crate::error::Error;
+use crate::stdio::stdin;
 
 /// A file up to this size is read at once, so that it goes out with the head.
 const SMALL: u64 = 64 * 1024;
@@ -55,6 +56,8 @@ impl Body {
     pub fn upload(path: &Path) -> Result<Self, Error> {
         let path = if path == Path::new(".") { Path::new("-") } else { path };
         if is_stdin(path) {
+            // One that is closed is told before anything is sent.
+            drop(stdin().map_err(|error| Error::read(path, &error))?);
             return Ok(Body::Stream(path.to_owned(), Cell::new(false)));
         }
         // Opened, so that one that cannot be read is told before anything is sent.
@@ -119,7 +122,7 @@ impl Body {
                     return Err(Error::new(crate::error::code::REWIND, line));
                 }
                 match is_stdin(path) {
-                    true => Ok(Box::new(io::stdin().lock())),
+                    true => Ok(Box::new(stdin().map_err(|error| Error::read(path, &error))?)),
                     false => Ok(Box::new(open(path)?)),
                 }
             }
@@ -232,7 +235,7 @@ fn url_encoded(text: &str) -> Result<Vec<u8>, Error> {
 fn read_all(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = match is_stdin(path) {
-        true => io::stdin().lock().read_to_end(&mut bytes),
+        true => stdin().and_then(|mut stdin| stdin.read_to_end(&mut bytes)),
         false => open(path)?.read_to_end(&mut bytes),
     };
     read.map(|_| bytes).map_err(|error| Error::read(path, &error))

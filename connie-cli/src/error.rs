@@ -68,8 +68,9 @@ impl Error {
         }
     }
 
-    /// The file of `-d @FILE` could not be read.
+    /// The file of `-d @FILE`, or stdin in its place, could not be read.
     pub fn read(path: &Path, error: &io::Error) -> Self {
+        let path = if path == Path::new("-") { Path::new("stdin") } else { path };
         Error::new(code::READ, format!("could not read {}: {}", path.display(), reason(error)))
     }
 

@@ -19,6 +19,7 @@ mod progress;
 mod race;
 mod request;
 mod session;
+mod stdio;
 mod svg;
 mod terminal;
 mod transfer;

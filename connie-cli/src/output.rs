@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::stdio;
 
 /// stdout, or a file, which is opened when the first byte comes. What has been written stays there if the rest does not come, so that
 /// `-C -` can go on with it.
@@ -33,11 +34,7 @@ impl Target {
 }
 
 enum Sink {
-    /// Without the buffer of [`io::Stdout`], which would look through every body for line ends.
-    #[cfg(any(unix, windows))]
-    Stdout(File),
-    #[cfg(not(any(unix, windows)))]
-    Stdout(io::Stdout),
+    Stdout(stdio::Stdout),
     File(File),
 }
 
@@ -122,7 +119,7 @@ impl Output {
     }
 
     fn open(&self) -> io::Result<Sink> {
-        let Target::File(path) = &self.target else { return stdout().map(Sink::Stdout) };
+        let Target::File(path) = &self.target else { return stdio::stdout().map(Sink::Stdout) };
         if let Some(folder) = path.parent().filter(|_| self.create_folders) {
             std::fs::create_dir_all(folder)?;
         }
@@ -158,23 +155,6 @@ impl Write for Sink {
             Sink::File(file) => file.flush(),
         }
     }
-}
-
-#[cfg(unix)]
-fn stdout() -> io::Result<File> {
-    use std::os::fd::AsFd;
-    io::stdout().as_fd().try_clone_to_owned().map(File::from)
-}
-
-#[cfg(windows)]
-fn stdout() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-    io::stdout().as_handle().try_clone_to_owned().map(File::from)
-}
-
-#[cfg(not(any(unix, windows)))]
-fn stdout() -> io::Result<io::Stdout> {
-    Ok(io::stdout())
 }
 
 /// Whether the path of an option stands for stdout.
@@ -220,6 +200,11 @@ pub fn write_file(path: &Path, content: impl std::fmt::Display) -> Result<(), Er
 
 /// Prints `text` on stdout.
 pub fn print(text: impl std::fmt::Display) -> Result<(), Error> {
-    let mut stdout = io::stdout().lock();
-    write!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| Error::write("stdout", &error))
+    // In one piece: there is no buffer between.
+    let text = text.to_string();
+    let written = stdio::stdout().and_then(|mut stdout| {
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    });
+    written.map_err(|error| Error::write("stdout", &error))
 }

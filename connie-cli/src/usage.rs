@@ -7,14 +7,18 @@ use clap::{Arg, CommandFactory, FromArgMatches};
 
 use crate::args::Cli;
 use crate::error::Error;
+use crate::output::print;
 
 /// The command line of this process. Where help or the version was asked for, prints that and ends the process.
 pub fn read() -> Result<Cli, Error> {
     let words: Vec<OsString> = std::env::args_os().collect();
     parse(&words).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print(error.render()) {
+            Ok(()) => std::process::exit(0),
+            Err(error) => error,
+        },
+        // On stderr.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
         _ => Error::usage(one_line(&error, &words)),
     })
 }

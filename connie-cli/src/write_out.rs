@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, without_login};
 use crate::output::print;
+use crate::stdio::stdin;
 use crate::transfer::Fetched;
 
 /// What is known of the way that a transfer took, all times from its start.
@@ -60,7 +61,7 @@ pub fn format(argument: &str) -> Result<String, Error> {
     let Some(file) = argument.strip_prefix('@') else { return Ok(argument.to_owned()) };
     let mut text = String::new();
     let read = match file {
-        "-" => io::stdin().lock().read_to_string(&mut text),
+        "-" => stdin().and_then(|mut stdin| stdin.read_to_string(&mut text)),
         path => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
     };
     // As curl reads it: lines are for the eye, and `\n` is a line's end.

@@ -22,6 +22,7 @@ mod retries;
 mod server;
 mod several;
 mod site;
+mod streams;
 mod support;
 mod terminal;
 mod uploads;
