@@ -49,13 +49,23 @@ impl Hop {
     pub fn next(&self, args: &Get, redirect: Redirect, first: &Url) -> Self {
         let auto = args.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto"));
         Hop {
-            // Without credentials and fragment, as RFC 9110 section 10.1.3 wants it.
-            referer: auto.then(|| self.url.to_string()),
+            referer: if auto { Some(self.referer_for(&redirect.url)) } else { None },
             trusted: args.location_trusted || redirect.url.has_origin_of(first),
             method: redirect.method,
             body: self.body && redirect.keeps_body,
             url: redirect.url,
             expects: self.expects,
+        }
+    }
+
+    /// What the request for `next` says of where it comes from, where it is told: this URL, without what logs in and without a fragment.
+    ///
+    /// RFC 9110 section 10.1.3: "A user agent MUST NOT send a Referer header field in an unsecured HTTP request if the referring resource was
+    /// accessed with a secure protocol." The empty text is none.
+    fn referer_for(&self, next: &Url) -> String {
+        match (self.url.scheme, next.scheme) {
+            (Scheme::Https, Scheme::Http) => String::new(),
+            _ => self.url.to_string(),
         }
     }
 
@@ -454,6 +464,45 @@ mod tests {
         assert!(dropped.starts_with("GET /b ") && !dropped.contains("|Content-"), "{dropped}");
         let referer = redirected(&["-e", "http://r/;auto"], 302, "/b");
         assert!(referer.contains("|Referer: http://name.test:81/a?b|"), "{referer}");
+    }
+
+    /// The `Referer` of each request of a chain of redirects that begins at the first of these URLs.
+    fn referers(option: &str, urls: &[&str]) -> Vec<Option<String>> {
+        let args = get(&["-e", option]);
+        let first = Url::parse(urls[0]).unwrap();
+        let mut hop = Hop::first(&args, first.clone(), &Body::None).unwrap();
+        let mut redirects = connie_std::web::Redirects::new(None);
+        let mut referers = Vec::new();
+        for next in urls.iter().skip(1).map(Some).chain([None]) {
+            let request = Request::new(&args, &hop, Via::default(), &Body::None, 0).unwrap();
+            referers.push(request.header("referer").map(str::to_owned));
+            if let Some(next) = next {
+                let redirect = redirects.follow("GET", &hop.url, 302, next.as_bytes()).unwrap().unwrap();
+                hop = hop.next(&args, redirect, &first);
+            }
+        }
+        referers
+    }
+
+    #[test]
+    fn a_secure_url_is_not_told_in_the_clear() {
+        let are = |option: &str, urls: &[&str], expected: &[&str]| {
+            let found: Vec<String> =
+                referers(option, urls).into_iter().map(Option::unwrap_or_default).collect();
+            assert_eq!(found, expected, "{option}: {urls:?}");
+        };
+        let chain = ["https://u:p@a.test/1?q#f", "http://b.test/2", "http://c.test/3", "https://d.test/4"];
+        are(";auto", &chain, &["", "", "http://b.test/2", "http://c.test/3"]);
+        are("http://r/;auto", &chain, &["http://r/", "", "http://b.test/2", "http://c.test/3"]);
+        are(";auto", &["https://u:p@a.test/1?q#f", "https://b.test/2"], &["", "https://a.test/1?q"]);
+        are(";auto", &["https://a.test/", "http://a.test/"], &["", ""]);
+        are(
+            ";auto",
+            &["http://u:p@a.test/1#f", "http://b.test/#x", "/y"],
+            &["", "http://a.test/1", "http://b.test/"],
+        );
+        // What the user says stays as it is.
+        are("https://r/", &chain[..2], &["https://r/", "https://r/"]);
     }
 
     #[test]

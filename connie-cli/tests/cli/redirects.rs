@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use connie_tests::servers::{Authority, TlsServer};
+
 use crate::site::{Reply, Site};
 use crate::support::{Ran, connie, fresh_path};
 
@@ -115,6 +117,31 @@ fn another_host_is_told_no_secrets() {
     let (first, other) = two_sites("302 Found");
     get(&first, "/from", &["--location-trusted", "-u", "me:secret"]).exits(0).prints("arrived\n");
     assert_eq!(other.one().header("authorization"), Some("Basic bWU6c2VjcmV0"));
+}
+
+#[test]
+fn what_was_fetched_by_tls_is_not_told_without() {
+    let site = Site::start(|_| Reply::ok("arrived\n"));
+    let location = site.url("/to");
+    let identity = Authority::new().certify(&["127.0.0.1"]);
+    let secure = TlsServer::start(&identity, move |served| {
+        served.read_head()?;
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        served.write_all(head.as_bytes())?;
+        served.close()
+    });
+    let url = format!("https://u:p@{}/secret?token=1#f", secure.address());
+    for (option, expected) in [
+        (";auto", None),
+        ("http://r/;auto", None),
+        // What the user says is sent wherever redirects lead, as by curl.
+        ("http://r/", Some("http://r/")),
+    ] {
+        connie(["get", "-kL", "-e", option, &url]).exits(0).prints("arrived\n");
+        let asked = site.asked().pop().expect("a request");
+        assert_eq!(asked.header("referer"), expected, "{option}");
+        assert_eq!(asked.header("authorization"), None);
+    }
 }
 
 #[test]
