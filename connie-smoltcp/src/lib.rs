@@ -99,7 +99,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-// docs.rs says beside each item which feature it needs.
+// The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No way of its own to a panic: what is left is a call with its proof beside it, and what smoltcp does inside.
 #![cfg_attr(

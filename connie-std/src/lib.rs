@@ -52,7 +52,7 @@
 //! - Losers are aborted: a peer that has completed its handshake is sent a reset, and neither side is left in TIME-WAIT.
 
 #![forbid(unsafe_code)]
-// docs.rs says beside each item which feature it needs.
+// The documentation that is published says beside each item which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(

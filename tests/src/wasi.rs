@@ -40,14 +40,14 @@ impl Runtime {
         }
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        // Once a process: to find out that there is no way to PyPI can take most of a minute.
+        // Once a process: to find out that there is no way to Python's package registry can take most of a minute.
         static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         match INSTALLED.get_or_init(|| installed(&target)) {
             Ok(python) => Some(Self { python: python.clone(), target }),
             Err(why) => {
                 skip(
                     &format!("Python with {WHEEL} ({why})"),
-                    "apt-get install python3-venv, and a way to PyPI",
+                    "apt-get install python3-venv, and a way to Python's package registry",
                 );
                 None
             }

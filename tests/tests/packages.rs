@@ -1,4 +1,5 @@
-//! What crates.io shows and ships of each crate that may be published: its texts, its licences, and nothing that it could not build.
+//! What the crate registry shows and ships of each crate that may be published: its texts, its licences, and nothing that it could not
+//! build. And what no file of the repository says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ fn each_says_what_it_is() {
         let name = name(&package);
         assert!(package["description"].as_str().is_some_and(|text| text.len() > 20), "{name}: description");
         assert_eq!(package["license"], "MIT OR Apache-2.0", "{name}: license");
-        // What crates.io takes.
+        // What the crate registry takes.
         for (list, most) in [("keywords", 5), ("categories", 5)] {
             let count = package[list].as_array().unwrap().len();
             assert!((1..=most).contains(&count), "{name}: {count} {list}");
@@ -56,7 +57,7 @@ fn each_says_what_it_is() {
         let readme = package["readme"].as_str().unwrap_or_else(|| panic!("{name}: a README.md"));
         let text = fs::read_to_string(folder(&package).join(readme)).unwrap();
         assert!(text.starts_with("# ") && text.contains("MIT or Apache-2.0"), "{name}: its README.md");
-        // On crates.io they would lead nowhere.
+        // In the crate registry they would lead nowhere.
         assert!(!text.contains("](../") && !text.contains("](docs"), "{name}: links out of the package");
     }
 }
@@ -86,4 +87,55 @@ fn none_needs_a_crate_that_is_not_published() {
             assert!(!private.contains(&needed) || (by_path && for_tests), "{} needs {needed}", name(package));
         }
     }
+}
+
+/// A build takes what it needs from wherever cargo and pip are told: a text that names one place is wrong on the next machine.
+/// A manifest has to spell one host, in the key of a table that says how documentation is built.
+#[test]
+fn no_text_names_the_host_of_a_registry() {
+    // In parts, so that this file does not name them either.
+    let hosts = [
+        ["crates", ".io"],
+        ["py", "pi"],
+        ["python", "hosted"],
+        ["docs", ".rs"],
+        ["npm", "js"],
+        ["ruby", "gems"],
+        ["rs", "proxy"],
+    ]
+    .map(|parts| parts.concat());
+    let key = format!("[package.metadata.{}]", hosts[3]);
+    let mut read = 0;
+    let mut named = Vec::new();
+    for path in texts(&root()) {
+        // What is no text, such as a fuzzer's input, names nobody.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        read += 1;
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| *line != key) {
+            let small = line.to_ascii_lowercase();
+            if hosts.iter().any(|host| small.contains(host)) {
+                named.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(read > 300, "only {read} files were read");
+    assert!(named.is_empty(), "say \"the crate registry\", or what it is for:\n{}", named.join("\n"));
+}
+
+/// The files below `folder`, without what is built, what git keeps, and the lists of locked versions, which cargo writes.
+fn texts(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name());
+        if ["target", ".git", "Cargo.lock", "artifacts", "mutants.out"].iter().any(|skipped| name == *skipped)
+        {
+            continue;
+        }
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => found.extend(texts(&path)),
+            kind if kind.is_file() => found.push(path),
+            _ => {}
+        }
+    }
+    found
 }
