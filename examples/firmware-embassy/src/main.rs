@@ -141,6 +141,7 @@ mod firmware {
         let bracketed = host.contains(':');
         let (open, close) = if bracketed { ("[", "]") } else { ("", "") };
         write!(url, "http://{open}{host}{close}:{port}{path}").map_err(|_| Failed::Trouble(Trouble::Bug))?;
+        // Without TLS: URLs that begin with https:// are not to come here.
         let mut client = HttpClient::new(&net, &net);
         let mut buffer = [0; 1024];
         let mut request = client.request(Method::GET, &url).await?;

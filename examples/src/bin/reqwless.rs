@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let net = Racing::new(Stack::default(), Names, SystemClock::new(), Config::all_at_once());
         // From here on it is plain reqwless.
         let mut client = HttpClient::new(&net, &net);
+        // With reqwless's feature `embedded-tls` it would send https:// in the clear, and not say so.
+        if !url.starts_with("http://") {
+            return Err(format!("{url}: give an http:// URL; this program has no TLS").into());
+        }
         let mut buffer = vec![0; 65_536];
         let page = async {
             let mut request = client.request(Method::GET, &url).await?;
