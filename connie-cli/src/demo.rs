@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn it_says_who_was_how_fast_and_what_to_type_next() {
-        let shown = show(&demo::run(0, 4), 80, Style::default());
+        let shown = show(&demo::run(0, 16), 80, Style::default());
         let last: Vec<&str> = shown.trim_end_matches(NEXT).lines().rev().take(3).collect();
         assert!(shown.ends_with(NEXT));
-        assert!(last[2].starts_with("  connie ") && last[2].ends_with(" 4 sockets"), "{shown}");
+        assert!(last[2].starts_with("  connie ") && last[2].ends_with(" 12 sockets"), "{shown}");
         assert!(last[1].starts_with("  Happy Eyeballs ") && last[1].ends_with(" times as long"), "{shown}");
         assert!(last[0].starts_with("  plain client ") && last[0].ends_with(" times as long"), "{shown}");
         assert_eq!(shown.lines().find(|line| line.chars().count() > 80), None);

@@ -35,6 +35,9 @@ const STYLE: &str = "
   }
 ";
 
+/// Below the title. Where a first SYN is lost, a second one gets through before the bar.
+const ABOUT: &str = "bar: the best with one SYN to each address, which a client that sends a second one can beat; logarithmic";
+
 pub fn draw(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) -> String {
     let height = TOP + ROW * scenarios.len() as f64 + 44.0;
     let mut svg = format!(
@@ -45,22 +48,28 @@ pub fn draw(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) 
         height - 1.0
     );
     text(&mut svg, "title", 24.0, 36.0, "start", "From the first query to the request at the server");
-    text(&mut svg, "soft", 24.0, 56.0, "start", "the bar is what nobody can beat; logarithmic");
+    text(&mut svg, "soft", 24.0, 56.0, "start", ABOUT);
     let shown: Vec<usize> = (0..clients.len()).filter(|index| is_shown(&clients[*index])).collect();
     legend(&mut svg, clients, &shown);
     axis(&mut svg, height);
     for (row, (scenario, trials)) in scenarios.iter().zip(results).enumerate() {
         let y = TOP + ROW * (row as f64 + 0.5);
         text(&mut svg, "", 24.0, y + 4.0, "start", scenario.name);
+        // Peers first, so that they do not hide the bar, and connie is on top.
+        let (peers, own): (Vec<usize>, Vec<usize>) =
+            shown.iter().partition(|index| clients[**index].kind.is_peer());
+        let marks = |indices: &[usize], svg: &mut String| {
+            for &index in indices.iter().rev() {
+                let at = trials[index].time.map_or(RAIL, |time| x(time.as_secs_f64() * 1e3));
+                mark(svg, clients, &shown, index, at, y);
+            }
+        };
+        marks(&peers, &mut svg);
         if let Some(oracle) = scenario.oracle {
             let x = x(oracle.as_secs_f64() * 1e3);
-            let _ = writeln!(svg, "<path class=\"oracle\" d=\"M{x:.1} {:.1}V{:.1}\"/>", y - 11.0, y + 11.0);
+            let _ = writeln!(svg, "<path class=\"oracle\" d=\"M{x:.1} {:.1}V{:.1}\"/>", y - 13.0, y + 13.0);
         }
-        // Peers first, so that connie is on top.
-        for &index in shown.iter().rev() {
-            let at = trials[index].time.map_or(RAIL, |time| x(time.as_secs_f64() * 1e3));
-            mark(&mut svg, clients, &shown, index, at, y);
-        }
+        marks(&own, &mut svg);
     }
     svg.push_str("</svg>\n");
     svg

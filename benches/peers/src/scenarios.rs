@@ -1,4 +1,4 @@
-//! The networks: what a host's addresses do, what its name server says, and the time that nobody can beat.
+//! The networks: what a host's addresses do, what its name server says, and the best time with one SYN to each address.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -68,14 +68,14 @@ impl Report {
             if site > 0 {
                 text.push('\n');
             }
-            push_cut(&mut text, &format!("{name}: {about}"), width);
+            push_wrapped(&mut text, &format!("{name}: {about}"), width);
             let limit = seconds(self.limit);
             let plural = if self.rounds == 1 { "" } else { "s" };
             let what = format!(
                 "{} in ms, {} round{plural}, a failure counts as {limit} s",
                 self.measures, self.rounds
             );
-            push_cut(&mut text, &what, width);
+            push_wrapped(&mut text, &what, width);
             text.push('\n');
             self.write_rows(&mut text, site);
             self.write_ratios(&mut text, site, width);
@@ -116,7 +116,7 @@ impl Report {
                 factor(low),
                 factor(high)
             );
-            push_cut(text, &line, width);
+            push_wrapped(text, &line, width);
         }
     }
 
@@ -132,7 +132,7 @@ impl Report {
             }
             for (reason, count) in reasons {
                 let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-                push_cut(text, &format!("  {contender} failed {times}: {reason}"), width);
+                push_wrapped(text, &format!("  {contender} failed {times}: {reason}"), width);
             }
         }
     }
@@ -228,15 +228,18 @@ fn micros(duration: Duration) -> u64 {
 /// Microseconds as milliseconds, as precise as five characters allow.
 fn millis(micros: f64) -> String {
     match micros / 1_000.0 {
+        millis if 0.0 < millis && millis < 0.005 => "<0.01".to_owned(),
         millis if millis < 10.0 => format!("{millis:.2}"),
         millis if millis < 1_000.0 => format!("{millis:.1}"),
         millis => format!("{millis:.0}"),
     }
 }
 
-/// A ratio with two digits that count.
+/// A ratio with at least two digits that count.
 fn factor(ratio: f64) -> String {
     match ratio {
+        _ if ratio < 0.001 => "less than 0.001".to_owned(),
+        _ if ratio < 0.01 => format!("{ratio:.4}"),
         _ if ratio < 0.1 => format!("{ratio:.3}"),
         _ if ratio < 10.0 => format!("{ratio:.2}"),
         _ => format!("{ratio:.0}"),
@@ -247,9 +250,26 @@ fn seconds(duration: Duration) -> String {
     format!("{}", duration.as_secs_f64())
 }
 
-/// Appends a line, cut to `width`.
-fn push_cut(text: &mut String, line: &str, width: usize) {
-    text.extend(line.chars().take(width.max(1)));
+/// Appends a line that goes on below, indented further, where it is wider than `width`. A word is never cut.
+fn push_wrapped(text: &mut String, line: &str, width: usize) {
+    let indent = line.len() - line.trim_start().len();
+    text.push_str(&" ".repeat(indent));
+    let mut column = indent;
+    for (place, word) in line.split_whitespace().enumerate() {
+        let wide = word.chars().count();
+        let lead = match place {
+            0 => "",
+            _ if column + 1 + wide <= width => " ",
+            _ => {
+                text.push('\n');
+                column = 0;
+                &" ".repeat(indent + 2)
+            }
+        };
+        text.push_str(lead);
+        text.push_str(word);
+        column += lead.len() + wide;
+    }
     text.push('\n');
 }
 
@@ -315,6 +335,34 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("  plain failed once: refused, \"again\"\n"), "{table}");
+    }
+
+    #[test]
+    fn no_sentence_is_cut_however_narrow_the_terminal() {
+        let mut report = measured();
+        report.sites[0].1 =
+            "2 addresses, of which one is far away and the other one does not answer at all".to_owned();
+        let sentence = format!("  plain failed twice: {}", report.sites[0].1);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for width in [1, 40, 79, 80, 200] {
+            let (table, mut text) = (report.table(width), String::new());
+            assert_eq!(words(&table), words(&report.table(10_000)), "{table}");
+            push_wrapped(&mut text, &sentence, width);
+            assert_eq!(words(&text), words(&sentence));
+            // A word alone may be wider than the terminal.
+            let too_wide = |line: &&str| line.chars().count() > width && line.trim().contains(' ');
+            assert_eq!(text.lines().find(too_wide), None, "{width}: {text}");
+            assert!(text.starts_with("  plain") && text.lines().skip(1).all(|line| line.starts_with("    ")));
+        }
+        assert!(report.table(40).contains("a.test: 2 addresses, of which one is far\n  away and the other"));
+    }
+
+    #[test]
+    fn a_ratio_or_a_time_that_is_not_nothing_never_prints_as_nothing() {
+        let ratios = [0.0, 0.000_4, 0.001, 0.004_31, 0.083, 0.45, 2.0, 41.3];
+        let shown = ["less than 0.001", "less than 0.001", "0.0010", "0.0043", "0.083", "0.45", "2.00", "41"];
+        assert_eq!(ratios.map(factor), shown);
+        assert_eq!([0.0, 1.0, 5.0, 30.0, 40_000.0].map(millis), ["0.00", "<0.01", "0.01", "0.03", "40.0"]);
     }
 
     #[test]

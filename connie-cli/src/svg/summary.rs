@@ -6,8 +6,9 @@ use super::{CHARACTER, Escaped, MARGIN, ROW, TOP, WIDTH, close, frame};
 
 /// How much room a note behind a bar has.
 const NOTE: f64 = 150.0;
-/// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can be told apart.
-const CUT: f64 = 10.0;
+/// Who takes longer than this many times the one before gets a bar that is cut short, so that the others can be told apart: at this many
+/// the shorter bar is still a dozen pixels long.
+const CUT: f64 = 40.0;
 
 /// How long each of several took, on one scale.
 pub struct Summary {
@@ -117,6 +118,6 @@ mod tests {
         assert_eq!(longest(&[312.0, 1_224.0, 127_200.0]), 1_224.0);
         assert_eq!(longest(&[300.0, 40.0, 3_000.0]), 3_000.0);
         assert_eq!(longest(&[40.0, 40.0, 40.0]), 40.0);
-        assert_eq!(longest(&[10.0, 100.1]), 10.0);
+        assert_eq!(longest(&[10.0, 400.1]), 10.0);
     }
 }

@@ -89,9 +89,25 @@ fn the_demo_draws_its_three_races_and_what_they_come_to() {
     // The words of the summary are those that the terminal shows.
     let out = ran.out();
     let (_, sum) = out.split_once("== In short").unwrap();
-    for words in ["312 ms", "4 sockets", "3.9 times as long", "407 times as long"] {
+    for words in ["39 ms", "12 sockets", "31 times as long", "3252 times as long"] {
         assert!(sum.contains(words) && drawn.contains(words), "{words}: {sum}{drawn}");
     }
     assert_eq!(drawn.matches("<svg ").count(), drawn.matches("</svg>").count());
     command("demo --svg /no/such/folder/demo.svg").exits(23).says_lines(1);
+}
+
+/// What the README shows is what its command draws, with as many sockets as every other command has.
+#[test]
+fn the_picture_in_the_readme_is_what_the_demo_draws() {
+    let drawn = command("demo --svg -").exits(0).out();
+    assert_eq!(
+        drawn,
+        include_str!("../../../docs/demo.svg"),
+        "cargo run --release -- demo --svg docs/demo.svg"
+    );
+    assert_eq!(command("demo --svg - --max-sockets 16").exits(0).out(), drawn);
+    assert!(
+        command("demo --max-sockets 1").exits(0).out().contains("== connie: all at once, 1 socket at most\n")
+    );
+    command("demo --max-sockets 65").exits(2).says("64").says_lines(1);
 }
