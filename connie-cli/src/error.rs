@@ -6,9 +6,11 @@ use std::path::Path;
 
 use connie_core::http::HttpError;
 use connie_core::resolution::is_onion;
-use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
+use connie_core::{AttemptError, TlsFailure};
 use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
+
+use crate::advice::{self, MORE_TIME, Way};
 
 /// curl's exit codes, as far as this program has them.
 pub mod code {
@@ -18,7 +20,6 @@ pub mod code {
     pub const RESOLVE_PROXY: u8 = 5;
     pub const RESOLVE: u8 = 6;
     pub const CONNECT: u8 = 7;
-    pub const WEIRD_REPLY: u8 = 8;
     pub const PARTIAL: u8 = 18;
     pub const HTTP_ERROR: u8 = 22;
     pub const WRITE: u8 = 23;
@@ -30,15 +31,10 @@ pub mod code {
     pub const REDIRECTS: u8 = 47;
     #[cfg(feature = "tls")]
     pub const CA_FILE: u8 = 77;
-    pub const EMPTY_REPLY: u8 = 52;
-    pub const SEND: u8 = 55;
     pub const RECEIVE: u8 = 56;
     pub const CODING: u8 = 61;
     pub const REWIND: u8 = 65;
 }
-
-/// What to do where a connection did not come about in the time allowed.
-pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
 
 /// Why the program ends without success.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,10 +76,23 @@ impl Error {
         Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
     }
 
-    /// The body could not be read, or not decoded.
-    pub fn body(error: io::Error) -> Self {
+    /// An exchange failed that took this way.
+    pub fn exchange(error: HttpError, way: Way<'_>) -> Self {
+        let line = match advice::http(&error, way) {
+            "" => error.to_string(),
+            advice => format!("{error}; {advice}"),
+        };
+        let told = Error::new(error.curl_code(), line);
+        match way.proxy {
+            Some(proxy) => told.through_proxy(proxy),
+            None => told,
+        }
+    }
+
+    /// The body could not be read, or not decoded. `resumes` says whether what has come is in a file.
+    pub fn body(error: io::Error, resumes: bool) -> Self {
         match error.downcast::<HttpError>() {
-            Ok(error) => Error::from(error),
+            Ok(error) => Error::exchange(error, Way { resumes, ..Way::default() }),
             Err(error) => Error::new(code::CODING, format!("{error}; try again without --compressed")),
         }
     }
@@ -112,7 +121,7 @@ impl Error {
         self
     }
 
-    /// The same failure, of a server that a tunnel through the proxy leads to.
+    /// The same failure, of a server that is behind the proxy.
     pub fn through_proxy(mut self, proxy: &Proxy) -> Self {
         if let Some(line) = self.lines.first_mut() {
             *line = format!("through the proxy {proxy}: {line}");
@@ -196,17 +205,17 @@ impl From<&ConnectError> for Error {
                 (code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
             }
             ConnectErrorKind::Resolve(_) => {
-                (code::RESOLVE, format!("{error}; check the name, or give its addresses with --resolve"))
+                (code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
             }
             ConnectErrorKind::Race(failure, report) => {
-                let (code, advice) = race_advice(*failure, &report.timeline());
+                let (code, advice) = advice::race(*failure, &report.timeline());
                 // A server that shows a bad certificate is more to do something about than one that refuses beside it.
-                let advice = error.tls_failure().map_or(advice, tls_advice);
+                let advice = error.tls_failure().map_or(advice, advice::tls);
                 (code, format!("{}; {advice}", error.summary()))
             }
             _ if error.tls_failure().is_some() => {
                 let failure = error.tls_failure().unwrap_or(TlsFailure::Local);
-                (failure.curl_code(), format!("{error}; {}", tls_advice(failure)))
+                (failure.curl_code(), format!("{error}; {}", advice::tls(failure)))
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
@@ -223,48 +232,9 @@ impl From<&ConnectError> for Error {
     }
 }
 
-/// What can be done about a TLS handshake that failed.
-fn tls_advice(failure: TlsFailure) -> &'static str {
-    match failure {
-        TlsFailure::CertificateUntrusted => "trust its authority with --cacert FILE, or take any with -k",
-        TlsFailure::CertificateName => "check the host's name, or take any certificate with -k",
-        failure if failure.is_certificate() => "check this machine's date, or take any certificate with -k",
-        TlsFailure::NotTls => "check the port, or give an http URL",
-        _ => "check that the port is the one of an https server",
-    }
-}
-
-/// The exit code of a race that failed, and what can be done about it. Where every address has failed, both go by the failure that tells
-/// most, as the kind of the error does.
-fn race_advice(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
-    match failure {
-        Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
-        Failure::DeadlineExceeded => (code::TIMED_OUT, MORE_TIME),
-        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error) {
-            Some(AttemptError::Refused) => (code::CONNECT, "check that a server listens on that port"),
-            Some(AttemptError::Tls(failure)) => (failure.curl_code(), tls_advice(failure)),
-            Some(AttemptError::TimedOut) => {
-                (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
-            }
-            Some(AttemptError::Unreachable) => (code::CONNECT, "check the network and its routes"),
-            _ => (code::CONNECT, "check host, port and network"),
-        },
-        Failure::StackGone => (code::CONNECT, "bring the network up"),
-        Failure::Canceled => (code::CONNECT, "it was interrupted"),
-        _ => (code::CONNECT, "check host, port and network"),
-    }
-}
-
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
-        let advice = match error.curl_code() {
-            code::TIMED_OUT => "; allow it more time with --max-time",
-            code::WEIRD_REPLY | code::EMPTY_REPLY => "; check that the port is the one of a web server",
-            code::PARTIAL => "; try again, with -C - to go on where it broke off",
-            code::SEND | code::RECEIVE => "; try again",
-            _ => "",
-        };
-        Error::new(error.curl_code(), format!("{error}{advice}"))
+        Error::exchange(error, Way::default())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It exits with curl's codes, and says what is wrong in a line on stderr that begins with `connie:`.
 
+mod advice;
 mod args;
 // It sets connie beside what std does, which on WASI is not sound.
 #[cfg(not(target_os = "wasi"))]

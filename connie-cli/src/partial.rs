@@ -2,6 +2,7 @@
 
 use connie_std::web::{ByteRange, ContentRange, Part, part};
 
+use crate::advice::GO_ON;
 use crate::args::Get;
 use crate::error::{Error, code};
 use crate::exchange::Answer;
@@ -40,18 +41,17 @@ pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error
 pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
     let Part { first, last, complete, missing } = *part;
     let of = complete.map_or_else(String::new, |complete| format!(" of {complete}"));
-    let again = "try again, with -C - to go on where it broke off";
     if received < part.length() {
         let line =
             format!("the server sent {received} bytes, and said that they are bytes {first}-{last}{of}");
-        return Err(Error::new(code::PARTIAL, format!("{line}; {again}")));
+        return Err(Error::new(code::PARTIAL, format!("{line}; {GO_ON}")));
     }
     if missing == 0 {
         return Ok(());
     }
     let advice = match &args.range {
         Some(_) => format!("ask for the rest with -r {}-", last.saturating_add(1)),
-        None => again.to_owned(),
+        None => GO_ON.to_owned(),
     };
     let line =
         format!("the server sent only bytes {first}-{last}{of}: {missing} of those asked for are missing");

@@ -13,11 +13,12 @@ use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 use connie_std::{Options, TlsConnector, TlsSocket, TlsStack};
 use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
 
+use crate::advice::{self, MORE_TIME, Way};
 use crate::args::Get;
 #[cfg(feature = "tls")]
 use crate::connect::run;
 use crate::connect::{Raced, connect};
-use crate::error::{Error, MORE_TIME, code};
+use crate::error::{Error, code};
 use crate::exchange::Exchange;
 use crate::request::{Via, credentials};
 use crate::terminal;
@@ -37,9 +38,14 @@ pub struct Route {
 }
 
 impl Route {
+    /// The proxy that is asked for the server's answer, and knows what is asked.
+    pub fn asked_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| self.server.is_none())
+    }
+
     /// What the connection asks of a request.
     pub fn via(&self) -> Via<'_> {
-        let proxy = self.proxy.as_ref().filter(|_| self.server.is_none());
+        let proxy = self.asked_proxy();
         Via { proxy: proxy.is_some(), credentials: proxy.and_then(|proxy| proxy.credentials.as_ref()) }
     }
 }
@@ -330,12 +336,10 @@ fn tunnel_error(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Error
              it may not lead there: ask another with -x, or none with --noproxy"
         ),
         error if error.is_usage() || matches!(error, HttpError::Connect(_)) => return Error::from(error),
-        error if error.curl_code() == code::WEIRD_REPLY => {
-            format!(
-                "no tunnel through the proxy {proxy}: {error}; check that the port is the one of an http proxy"
-            )
+        error => {
+            let advice = advice::http(&error, Way { proxy: Some(proxy), ..Way::default() });
+            format!("no tunnel through the proxy {proxy}: {error}; {advice}")
         }
-        error => format!("no tunnel through the proxy {proxy}: {error}; try again"),
     };
     Error::new(code::RECEIVE, line)
 }

@@ -15,6 +15,7 @@ use connie_std::web::{
     Backoff, Part, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
 };
 
+use crate::advice::Way;
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::Body;
 use crate::error::{Error, code};
@@ -184,16 +185,17 @@ impl<'a> Transfer<'a> {
         request: &Request,
         hop: &Hop,
     ) -> Result<(Kept, Answer), Error> {
+        let way = Way { proxy: route.asked_proxy(), ..Way::default() };
         if let Some(kept) = session.kept(route, request.size()) {
             match self.exchange_over(kept, request, hop) {
                 Err(Failed::Http(error)) if self.may_repeat(error, request) => {}
-                other => return other.map_err(Error::from),
+                other => return other.map_err(|failed| failed.on(Way { kept: true, ..way })),
             }
         }
         let began = self.elapsed();
         let kept = session.open(route, request.size(), self.left())?;
         self.note_connection(began, session, hop);
-        self.exchange_over(kept, request, hop).map_err(Error::from)
+        self.exchange_over(kept, request, hop).map_err(|failed| failed.on(way))
     }
 
     /// Keeps in mind when a connection was opened that was begun then.
@@ -419,8 +421,10 @@ impl<'a> Transfer<'a> {
             Decoded::new(&codings, body).map_err(|error| Error::new(code::CODING, error.to_string()))?
         };
         let mut body = body;
+        // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
+        let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
         loop {
-            let count = body.read(&mut self.piece).map_err(Error::body)?;
+            let count = body.read(&mut self.piece).map_err(|error| Error::body(error, resumes))?;
             self.fetched.trace.received = received.get();
             if count == 0 {
                 return Ok(received.get());
@@ -530,10 +534,11 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Http(error) => Error::from(error),
+impl Failed {
+    /// The error that is told, of an exchange that took this way.
+    fn on(self, way: Way<'_>) -> Error {
+        match self {
+            Failed::Http(error) => Error::exchange(error, way),
             Failed::Other(error) => error,
         }
     }

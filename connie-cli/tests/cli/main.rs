@@ -8,6 +8,7 @@ mod dns;
 mod done_when;
 mod exit_codes;
 mod get;
+mod hints;
 mod memory;
 mod odd_answers;
 mod output;

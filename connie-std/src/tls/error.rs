@@ -229,6 +229,13 @@ fn describe(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
             write!(f, "certificate not valid for another {}", Span::between(*time, *not_before))
         }
+        Error::InvalidCertificate(CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id,
+            ..
+        }) => {
+            let how = signature_fault(signature_algorithm_id);
+            write!(f, "{}: it is signed {how}", TlsFailure::CertificateInvalid)
+        }
         Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
             write!(f, "{}: {other}", TlsFailure::CertificateInvalid)
         }
@@ -247,6 +254,21 @@ fn describe(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             TlsFailure::Local => write!(f, "{}: {other}", TlsFailure::Local),
             failure => write!(f, "{failure}"),
         },
+    }
+}
+
+/// What is wrong with a signature that is made with this algorithm, an `AlgorithmIdentifier` in DER without its head.
+fn signature_fault(algorithm: &[u8]) -> &'static str {
+    // The object identifiers of RFC 8017 appendix C and RFC 3279 section 2.2.3.
+    const RSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5];
+    const ECDSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1];
+    const RSA_MD5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4];
+    // Behind the tag and the length of the identifier.
+    let is = |identifier: &[u8]| algorithm.get(2..).is_some_and(|rest| rest.starts_with(identifier));
+    match () {
+        () if is(RSA_SHA1) || is(ECDSA_SHA1) => "with SHA-1, which is not safe any more",
+        () if is(RSA_MD5) => "with MD5, which is not safe any more",
+        () => "by an algorithm that is not known here",
     }
 }
 
@@ -310,6 +332,30 @@ mod tests {
         assert_eq!(names(&two), r#"certificate not valid for "x.test": it is for "a.test", "192.0.2.1""#);
         assert!(names(&["a", "b", "c", "d"]).ends_with(r#""c", "d""#));
         assert!(names(&["a", "b", "c", "d", "e"]).ends_with(r#""d", ..."#));
+    }
+
+    #[test]
+    fn a_signature_that_is_not_taken_is_named() {
+        let signed = |identifier: &[u8]| {
+            let length = u8::try_from(identifier.len()).expect("a short one");
+            certificate(CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: [&[6, length], identifier, &[5, 0]].concat(),
+                supported_algorithms: Vec::new(),
+            })
+        };
+        let start = "invalid certificate: it is signed";
+        let rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+        assert_eq!(
+            signed(&[&rsa[..], &[5]].concat()),
+            format!("{start} with SHA-1, which is not safe any more")
+        );
+        assert_eq!(
+            signed(&[&rsa[..], &[4]].concat()),
+            format!("{start} with MD5, which is not safe any more")
+        );
+        let ecdsa = signed(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1]);
+        assert_eq!(ecdsa, format!("{start} with SHA-1, which is not safe any more"));
+        assert_eq!(signed(&[1, 2]), format!("{start} by an algorithm that is not known here"));
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! What can be done about a failure: a few words that stand behind what was seen.
+
+use connie_core::http::HttpError;
+use connie_core::resolution::QueryError;
+use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
+use connie_std::FailedQuery;
+use connie_std::web::Proxy;
+
+use crate::error::code;
+
+/// Where a connection did not come about in the time allowed.
+pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
+/// Where a download broke off that can go on.
+pub const GO_ON: &str = "try again, with -C - to go on where it broke off";
+
+/// The way that an exchange took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way<'a> {
+    /// The proxy that was asked for it, without a tunnel.
+    pub proxy: Option<&'a Proxy>,
+    /// Whether the connection had been kept from an exchange before.
+    pub kept: bool,
+    /// Whether what has come is in a file, so that the rest can be asked for.
+    pub resumes: bool,
+}
+
+/// For an exchange that failed; empty where there is nothing to add.
+pub fn http(error: &HttpError, way: Way<'_>) -> &'static str {
+    match error {
+        HttpError::TimedOut => "allow it more time with --max-time",
+        // An exchange that may be repeated has been by now.
+        HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_) if way.kept => {
+            "the connection was kept from the request before; the server may have acted on this one: \
+             send it again if doing it twice does no harm"
+        }
+        HttpError::EmptyReply if way.proxy.is_some() => {
+            "try again; if it stays so, check that the port is the one of an http proxy"
+        }
+        HttpError::EmptyReply => "try again; if it stays so, check that the port is the one of a web server",
+        HttpError::NotHttp if way.proxy.is_some() => "check that the port is the one of an http proxy",
+        HttpError::NotHttp => "check that the port is the one of a web server",
+        HttpError::UnsupportedVersion => "this program speaks HTTP/1.1: check the port",
+        HttpError::IncompleteRead { .. } if way.resumes => GO_ON,
+        HttpError::IncompleteRead { .. }
+        | HttpError::IncompleteHead
+        | HttpError::Send(_)
+        | HttpError::Receive(_) => "try again",
+        HttpError::MalformedStatusLine
+        | HttpError::MalformedHeader
+        | HttpError::HeadTooLarge { .. }
+        | HttpError::TooManyInterim
+        | HttpError::UnaskedSwitch
+        | HttpError::InvalidContentLength
+        | HttpError::ConflictingContentLength
+        | HttpError::InvalidTransferEncoding
+        | HttpError::MalformedChunk
+        | HttpError::MalformedTrailer
+        | HttpError::TrailersTooLarge => "the fault is on the other side: tell those who run it",
+        _ => "",
+    }
+}
+
+/// For a name that could not be resolved.
+pub fn resolution(queries: &[FailedQuery]) -> &'static str {
+    let there_is_none = |query: &FailedQuery| query.error.kind == QueryError::NoSuchName;
+    match queries {
+        [] => "check the name, or give its addresses with --resolve",
+        queries if queries.iter().any(there_is_none) => {
+            "check the name, or give its addresses with --resolve"
+        }
+        _ => "check the network and its name servers, or give the name's addresses with --resolve",
+    }
+}
+
+/// For a TLS handshake that failed.
+pub fn tls(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::CertificateUntrusted => "trust its authority with --cacert FILE, or take any with -k",
+        TlsFailure::CertificateName => "check the host's name, or take any certificate with -k",
+        TlsFailure::CertificateExpired | TlsFailure::CertificateNotYetValid => {
+            "check this machine's date, or take any certificate with -k"
+        }
+        TlsFailure::CertificateRevoked | TlsFailure::CertificateInvalid => {
+            "the server needs another certificate; -k takes any that can be used at all"
+        }
+        TlsFailure::NotTls => "check the port, or give an http URL",
+        TlsFailure::Incompatible => {
+            "this program speaks TLS 1.2 and 1.3: the server has to be brought up to date"
+        }
+        TlsFailure::Alert(code) => alert(code),
+        TlsFailure::ClosedEarly => "check that the port is the one of an https server",
+        TlsFailure::Truncated => "try again",
+        TlsFailure::Protocol => "try again; if it stays so, tell those who run the server",
+        _ => "the fault is on this side, and not the server's",
+    }
+}
+
+/// For an alert of the server, by its number in RFC 8446 section 6.
+fn alert(code: u8) -> &'static str {
+    match code {
+        40 | 70 | 71 => "it may want an older TLS, or other ciphers, than the 1.2 and 1.3 of this program",
+        112 => "check the host's name: the server knows no such host",
+        // What a server says that asks for a certificate of the client's.
+        41..=46 | 48 | 116 => "it wants a certificate of the client's, and this program has none",
+        _ => "try again; if it stays so, ask those who run the server",
+    }
+}
+
+/// The exit code of a race that failed, and what can be done about it. Where every address has failed, both go by the failure that tells
+/// most, as the kind of the error does.
+pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
+    match failure {
+        Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
+        Failure::DeadlineExceeded => (code::TIMED_OUT, MORE_TIME),
+        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error) {
+            Some(AttemptError::Refused) => (code::CONNECT, "check that a server listens on that port"),
+            Some(AttemptError::Tls(failure)) => (failure.curl_code(), tls(failure)),
+            Some(AttemptError::TimedOut) => {
+                (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
+            }
+            Some(AttemptError::Unreachable) => (code::CONNECT, "check the network and its routes"),
+            Some(AttemptError::OutOfSockets) => (code::CONNECT, "allow more open files (ulimit -n)"),
+            _ => (code::CONNECT, "check host, port and network"),
+        },
+        Failure::StackGone => (code::CONNECT, "bring the network up"),
+        Failure::Canceled => (code::CONNECT, "it was interrupted"),
+        _ => (code::CONNECT, "check host, port and network"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_date_is_a_matter_of_dates() {
+        use TlsFailure::{Alert, CertificateExpired, CertificateInvalid, CertificateNotYetValid};
+        use TlsFailure::{CertificateRevoked, Incompatible, Local, Protocol};
+        for failure in [CertificateExpired, CertificateNotYetValid] {
+            assert!(tls(failure).starts_with("check this machine's date"), "{failure}");
+        }
+        // SHA-1, a version that is not read, a curve that is not known.
+        for failure in [CertificateInvalid, CertificateRevoked] {
+            assert!(tls(failure).starts_with("the server needs another certificate"), "{failure}");
+        }
+        // Who sends an alert speaks TLS.
+        for failure in
+            [Incompatible, Protocol, Local, Alert(40), Alert(80), Alert(112), Alert(116), Alert(255)]
+        {
+            assert!(
+                !tls(failure).contains("the port") && !tls(failure).contains("this machine"),
+                "{failure}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_port_is_doubted_only_where_it_may_be_another() {
+        let none = Way::default();
+        for error in [HttpError::EmptyReply, HttpError::NotHttp] {
+            assert!(http(&error, none).contains("a web server"), "{error}");
+        }
+        for error in [
+            HttpError::MalformedHeader,
+            HttpError::MalformedStatusLine,
+            HttpError::HeadTooLarge { capacity: 1 },
+            HttpError::InvalidContentLength,
+            HttpError::ConflictingContentLength,
+            HttpError::InvalidTransferEncoding,
+            HttpError::TooManyInterim,
+            HttpError::MalformedChunk,
+        ] {
+            assert!(http(&error, none).starts_with("the fault is on the other side"), "{error}");
+        }
+        let kept = http(&HttpError::EmptyReply, Way { kept: true, ..none });
+        assert!(kept.contains("doing it twice") && !kept.contains("the port"), "{kept}");
+        let partial = HttpError::IncompleteRead { got: 1, expected: Some(2) };
+        assert_eq!(http(&partial, none), "try again");
+        assert_eq!(http(&partial, Way { resumes: true, ..none }), GO_ON);
+    }
+}
