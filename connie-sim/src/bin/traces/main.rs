@@ -53,6 +53,7 @@ const KINDS: &[(&str, usize)] = &[
     ("16 sockets", 1_000),
     ("64 addresses", 250),
     ("a cancel", 290),
+    ("a clock that runs backwards", 100),
     ("a deadline", 2_600),
     ("a failure of TLS", 610),
     ("a family that the stack does not have", 490),

@@ -42,6 +42,8 @@ struct Play<'a, const D: usize, const S: usize, const R: usize> {
     race: Race<D, S, R>,
     rng: Rng,
     now: Instant,
+    /// What the clock shows, and the race is told: it may run backwards.
+    shown: Instant,
     /// How many of the plan's news have come.
     told: usize,
     /// Results that are on their way.
@@ -74,6 +76,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
             race: Race::new(&plan.config, plan.start),
             rng: Rng::new(!plan.seed),
             now: plan.start,
+            shown: plan.start,
             told: 0,
             results: Vec::new(),
             open: Vec::new(),
@@ -124,7 +127,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     }
 
     fn poll(&mut self) -> Output {
-        let output = self.race.poll_output(self.now);
+        let output = self.race.poll_output(self.shown);
         let limit = self.race.limit();
         self.write('>', format!("{} ({limit})", words::output(&output)));
         output
@@ -229,7 +232,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
             News::Addresses(addresses) => {
                 self.note("a list of addresses");
                 self.write('<', words::list(addresses));
-                self.race.handle_addresses(addresses, self.now);
+                self.race.handle_addresses(addresses, self.shown);
             }
             News::Prefer(family) => {
                 self.note("another family preferred");
@@ -285,7 +288,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
 
     fn tell(&mut self, input: Input<'_>) {
         self.write('<', words::input(&input));
-        self.race.handle_input(input, self.now);
+        self.race.handle_input(input, self.shown);
     }
 
     /// After the end: whatever comes changes nothing.
@@ -309,22 +312,28 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
 
     /// Sleeps until `next`, or less or more where the plan says so.
     fn sleep_until(&mut self, next: Instant) {
-        let micros = next.as_micros();
-        self.now = match self.plan.wakes {
+        let (now, next) = (self.now.as_micros(), next.max(self.now).as_micros());
+        self.now = Instant::from_micros(match self.plan.wakes {
             Wakes::OnTime => next,
-            Wakes::Late(late) => later(next, late),
-            Wakes::Restless => match self.rng.below(10) {
-                0 => Instant::from_micros(self.now.as_micros().saturating_sub(self.rng.below(2_000))),
-                1..=3 => Instant::from_micros(self.rng.within(self.now.as_micros().min(micros), micros)),
-                _ => next,
-            },
-        };
+            Wakes::Late(late) => next + late,
+            Wakes::Restless if self.rng.chance(30) => self.rng.within(now, next),
+            Wakes::Restless => next,
+        });
+        let before = self.shown;
+        self.shown = self.now;
+        if self.plan.wakes == Wakes::Restless && self.rng.chance(10) {
+            let back = self.rng.below(100_000);
+            self.shown = Instant::from_micros(self.now.as_micros().saturating_sub(back));
+            if self.shown < before {
+                self.note("a clock that runs backwards");
+            }
+        }
     }
 
     // What is written down.
 
     fn write(&mut self, direction: char, words: String) {
-        self.trace.lines.push(format!("{} {direction} {words}", self.now.as_micros()));
+        self.trace.lines.push(format!("{} {direction} {words}", self.shown.as_micros()));
     }
 
     fn note(&mut self, kind: &'static str) {
