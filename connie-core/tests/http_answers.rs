@@ -249,6 +249,7 @@ fn heads() -> Vec<Case> {
         kept(b"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.1 200 Tr\xe8s bien\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
+        kept(b"HTTP/1.1 200 O\x07K\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.2 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, b"x"),
         kept(b"HTTP/1.1 999 What\r\nContent-Length: 1\r\n\r\nx", 999, b"x"),
         kept(b"HTTP/1.1 200 OK\nContent-Length: 1\n\nx", 200, b"x"),

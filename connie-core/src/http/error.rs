@@ -239,7 +239,9 @@ impl HttpError {
             HttpError::MalformedTrailer => {
                 "a malformed trailer line of the answer holds a NUL or a bare CR, or names its length or coding"
             }
-            HttpError::TrailersTooLarge => "the answer's trailer section is too large",
+            HttpError::TrailersTooLarge => {
+                "the answer's trailer section is larger than 16384 bytes, or than what its head leaves of the buffer"
+            }
             HttpError::IncompleteRead { .. } => "the connection was closed within the body",
             HttpError::Send(_) => "sending failed",
             HttpError::Receive(_) => "receiving failed",
@@ -294,6 +296,8 @@ mod tests {
         assert_eq!(coded.to_string(), said);
         let interim = HttpError::TooManyInterim.to_string();
         assert_eq!(interim, std::format!("no final answer after {} of status 1xx", crate::http::MAX_INTERIM));
+        let limit = crate::http::MAX_TRAILERS.to_string();
+        assert!(HttpError::TrailersTooLarge.to_string().contains(&limit), "the limit is named: {limit}");
         let short = HttpError::BodyTooShort { missing: 7 };
         assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");
     }

@@ -134,7 +134,7 @@ fn field(line: &[u8]) -> Option<Header<'_>> {
 
 /// Whether `line` has something that readers are known to take for the end of a line or of the text: RFC 9110 section 5.5 calls a CR or a
 /// NUL "invalid and dangerous, due to the varying ways that implementations might parse and interpret those characters".
-fn is_dangerous(line: &[u8]) -> bool {
+pub(super) fn is_dangerous(line: &[u8]) -> bool {
     line.iter().any(|byte| matches!(byte, b'\r' | 0))
 }
 

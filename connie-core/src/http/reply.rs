@@ -158,7 +158,7 @@ where
         self.head().class()
     }
 
-    /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.
+    /// The reason phrase; empty where it is missing, or holds controls or bytes beyond ASCII.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.head().reason()

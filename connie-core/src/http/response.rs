@@ -141,7 +141,7 @@ impl<'a> ResponseHead<'a> {
         StatusClass::of(self.status)
     }
 
-    /// The reason phrase; empty where it is missing or holds bytes beyond ASCII.
+    /// The reason phrase; empty where it is missing, or holds controls or bytes beyond ASCII.
     #[must_use]
     pub fn reason(&self) -> &'a str {
         self.reason
@@ -290,13 +290,15 @@ impl HeadLayout {
         let (code, reason) = code.split_at_checked(3).ok_or(HttpError::MalformedStatusLine)?;
         let status = decimal(code).and_then(|code| u16::try_from(code).ok());
         let reason = if reason.is_empty() { Some(reason) } else { reason.strip_prefix(b" ") };
-        let (Some(status), Some(reason)) = (status, reason.filter(|reason| is_field_value(reason))) else {
+        let (Some(status), Some(reason)) = (status, reason.filter(|reason| !fields::is_dangerous(reason)))
+        else {
             return Err(HttpError::MalformedStatusLine);
         };
         // RFC 9110 section 2.5: a higher minor version is processed "as if it was in the highest minor version within that
         // major version to which the recipient is conformant".
         let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
-        let reason = if reason.is_ascii() { reason.len() } else { 0 };
+        // RFC 9112 section 4: a client "SHOULD ignore the reason-phrase content". What is no text is not told.
+        let reason = if reason.is_ascii() && is_field_value(reason) { reason.len() } else { 0 };
         Ok(HeadLayout { status, version, reason, fields: 0, length: 0 })
     }
 
@@ -395,6 +397,8 @@ mod tests {
             ("HTTP/1.1 200 \r\n\r\n", ""),
             ("HTTP/1.1 200\n\n", ""),
             ("HTTP/1.1 200 \u{e9}\r\n\r\n", ""),
+            ("HTTP/1.1 200 O\x07K\r\n\r\n", ""),
+            ("HTTP/1.1 200 \x7f\r\n\r\n", ""),
         ] {
             head(raw.as_bytes(), |head| assert_eq!((head.status(), head.reason()), (200, reason)));
         }

@@ -172,6 +172,11 @@ impl Seen {
             // A higher minor version is one more than httparse reads (RFC 9110 section 2.5).
             head[7] = b'1';
         }
+        // Nor does it read a reason with a control, which is taken for one of other bytes than ASCII.
+        let line = head.iter_mut().skip(12).take_while(|byte| **byte != b'\n');
+        for byte in line.filter(|byte| byte.is_ascii_control() && !matches!(**byte, b'\t' | b'\r')) {
+            *byte = 0x80;
+        }
         let mut room = vec![httparse::EMPTY_HEADER; self.fields.len()];
         let mut response = httparse::Response::new(&mut room);
         let mut config = httparse::ParserConfig::default();

@@ -372,7 +372,7 @@ fn lines() -> Vec<Answer> {
         line("a reason of obs-text", b"HTTP/1.1 200 Tr\xe8s bien").differs(&[Reason], OBS_REASON),
         line("a reason with a tab", "HTTP/1.1 200 All\tis well"),
         line("white space around the reason", "HTTP/1.1 200   OK  ").differs(&[Reason], REASON),
-        line("a reason with a control", "HTTP/1.1 200 O\x07K").differs(&[Refusal], REASON),
+        line("a reason with a control", "HTTP/1.1 200 O\x07K").differs(&[Reason], OBS_REASON),
         line("a reason with NUL", "HTTP/1.1 200 O\0K").differs(&[Refusal], REASON),
         line("a reason with a bare CR", "HTTP/1.1 200 OK\rX").differs(&[Refusal], BARE_CR),
         line("no status", "HTTP/1.1 "),

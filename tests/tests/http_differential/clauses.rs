@@ -89,8 +89,8 @@ pub const LINE: &str = "RFC 9112 section 4: `status-line = HTTP-version SP statu
 
 pub const REASON: &str = "RFC 9112 section 4: `reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )`";
 
-pub const OBS_REASON: &str = "RFC 9112 section 4: \"A client SHOULD ignore the reason-phrase content\"; what is not ASCII is \
-    not text that anybody could tell";
+pub const OBS_REASON: &str = "RFC 9112 section 4: \"A client SHOULD ignore the reason-phrase content\"; what is not ASCII \
+    text is nothing that anybody could tell";
 
 pub const INVALID_STATUS: &str = "RFC 9110 section 15: \"A client that receives a response with an invalid status code SHOULD \
     process the response as if it had a 5xx (Server Error) status code\"";
