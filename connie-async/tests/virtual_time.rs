@@ -291,7 +291,9 @@ fn a_name_without_addresses() {
     world.name("gone.test", Family::V4, 0, None);
     assert_eq!(ask("gone.test"), Err(LookupError::Failed(Fault(ErrorKind::NotFound))));
     world.asked.borrow_mut().clear();
-    assert_eq!(ask("x.invalid"), Err(LookupError::NoAddress));
+    for never in ["x.invalid", "x.Onion."] {
+        assert_eq!(ask(never), Err(LookupError::NoAddress), "{never}");
+    }
     assert_eq!(ask("a..b"), Err(LookupError::InvalidHost(HostError::Label)));
     assert_eq!(ask("127.1"), Err(LookupError::InvalidHost(HostError::Ipv4)));
     assert_eq!(ask("fe80::1%eth0"), Err(LookupError::InvalidHost(HostError::Ipv6)));
@@ -401,7 +403,7 @@ fn a_host_is_connected_to_in_one_call_from_the_first_answer_on() {
     won(&world.run(net.connect_host("localhost", 80)), "127.0.0.1");
     won(&world.run(net.connect_host("[2001:db8::7]", 80)), "2001:db8::7");
     let fails = |host: &str| world.run(net.connect_host(host, 80)).err();
-    assert_eq!(fails("x.invalid"), Some(Error::NoAddress));
+    assert_eq!((fails("x.invalid"), fails("x.onion")), (Some(Error::NoAddress), Some(Error::NoAddress)));
     assert_eq!(fails("a..b"), Some(Error::InvalidHost(HostError::Label)));
     world.name("gone.test", Family::V6, 0, None);
     world.name("gone.test", Family::V4, 0, None);

@@ -139,7 +139,11 @@ fn what_is_no_name_is_not_asked_for() {
             assert_eq!(race(world, stack, dns, host), Ok(SocketAddr::new(ip, 80)));
             assert_eq!(world.now().since(start), ROUND_TRIP, "{host}");
         }
-        assert_eq!(race(world, stack, dns, "x.invalid"), Err(Failure::NoDestinations));
+        for never in ["x.invalid", "x.Onion."] {
+            let start = world.now();
+            assert_eq!(race(world, stack, dns, never), Err(Failure::NoDestinations), "{never}");
+            assert_eq!(world.now(), start, "{never} was asked for");
+        }
         // There are no loopback addresses here.
         assert_eq!(race(world, stack, dns, "localhost"), Err(Failure::AllAttemptsFailed));
     });
