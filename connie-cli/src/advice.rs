@@ -106,8 +106,8 @@ fn alert(code: u8) -> &'static str {
     }
 }
 
-/// The exit code of a race that failed, and what can be done about it. Where every address has failed, both go by the failure that tells
-/// most, as the kind of the error does.
+/// The exit code of a race that failed, and what can be done about it. Where every address has failed, both
+/// go by the failure that tells most, as the kind of the error does.
 pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     match failure {
         Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),

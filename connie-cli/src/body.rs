@@ -99,8 +99,13 @@ impl Body {
         let mut query = Vec::new();
         let read = self.open()?.read_to_end(&mut query);
         read.map_err(|error| Error::read(Path::new("the data"), &error))?;
-        String::from_utf8(query)
-            .map_err(|_| Error::usage("the data for the URL is not UTF-8: percent-encode it"))
+        // A URL is ASCII (RFC 3986 section 2). What is not may be in any encoding, and is the same octets
+        // percent-encoded.
+        let encoded = query.iter().map(|byte| match byte {
+            ..0x80 => char::from(*byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        });
+        Ok(encoded.collect())
     }
 
     /// The body from its start.

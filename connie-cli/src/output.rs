@@ -201,9 +201,13 @@ pub fn write_file(path: &Path, content: impl std::fmt::Display) -> Result<(), Er
 /// Prints `text` on stdout.
 pub fn print(text: impl std::fmt::Display) -> Result<(), Error> {
     // In one piece: there is no buffer between.
-    let text = text.to_string();
+    print_bytes(text.to_string().as_bytes())
+}
+
+/// Writes `bytes` on stdout.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
     let written = stdio::stdout().and_then(|mut stdout| {
-        stdout.write_all(text.as_bytes())?;
+        stdout.write_all(bytes)?;
         stdout.flush()
     });
     written.map_err(|error| Error::write("stdout", &error))

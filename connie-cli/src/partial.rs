@@ -10,8 +10,8 @@ use crate::request::Request;
 
 /// The Content-Range of an answer's body.
 pub fn content_range(answer: &Answer) -> Option<&[u8]> {
-    // RFC 9110 section 15.3.7.2: a server "MUST NOT generate a Content-Range header field in the HTTP header section of a multiple part
-    // response". Where one does, it is not that of the body.
+    // RFC 9110 section 15.3.7.2: a server "MUST NOT generate a Content-Range header field in the HTTP header
+    // section of a multiple part response". Where one does, it is not that of the body.
     let multipart = answer.header("content-type").is_some_and(|value| {
         value.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
     });
@@ -20,8 +20,9 @@ pub fn content_range(answer: &Answer) -> Option<&[u8]> {
 
 const MULTIPART: &[u8] = b"multipart/byteranges";
 
-/// What part the body is, where a range in bytes was asked for, or the whole and a part comes. `None` where there is nothing to hold
-/// the answer to: a server may well send the whole, and several ranges come in a form of their own.
+/// What part the body is, where a range in bytes was asked for, or the whole and a part comes. `None` where
+/// there is nothing to hold the answer to: a server may well send the whole, and several ranges come in a
+/// form of their own.
 pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error> {
     // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
     if answer.status != 206 || request.method != "GET" {
@@ -37,7 +38,8 @@ pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error
     part.map_err(|error| Error::new(code::RANGE, error.to_string()))
 }
 
-/// The body, which ended after `received` bytes, is not as long as the part that it is; or it is, and more was asked for.
+/// The body, which ended after `received` bytes, is not as long as the part that it is; or it is, and more
+/// was asked for.
 pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
     let Part { first, last, complete, missing } = *part;
     let of = complete.map_or_else(String::new, |complete| format!(" of {complete}"));
@@ -82,14 +84,15 @@ impl Version {
         Version { etag: text("etag"), modified: text("last-modified"), complete }
     }
 
-    /// The value of an `If-Range` that has the server send a part of this version only. RFC 9110 section 13.1.5: "A client MUST NOT
-    /// generate an If-Range header field containing an entity tag that is marked as weak."
+    /// The value of an `If-Range` that has the server send a part of this version only. RFC 9110 section
+    /// 13.1.5: "A client MUST NOT generate an If-Range header field containing an entity tag that is marked
+    /// as weak."
     pub fn validator(&self) -> Option<&str> {
         self.etag.as_deref().filter(|tag| tag.starts_with('"'))
     }
 
-    /// RFC 9110 section 15.3.7.3: parts may be combined "if they share the same strong validator". What one of the two does not tell
-    /// cannot differ.
+    /// RFC 9110 section 15.3.7.3: parts may be combined "if they share the same strong validator". What one
+    /// of the two does not tell cannot differ.
     pub fn check_continues(&self, before: &Version) -> Result<(), Error> {
         let length = |version: &Version| version.complete.map(|length| length.to_string());
         let told = [

@@ -58,10 +58,11 @@ impl Hop {
         }
     }
 
-    /// What the request for `next` says of where it comes from, where it is told: this URL, without what logs in and without a fragment.
+    /// What the request for `next` says of where it comes from, where it is told: this URL, without what logs
+    /// in and without a fragment.
     ///
-    /// RFC 9110 section 10.1.3: "A user agent MUST NOT send a Referer header field in an unsecured HTTP request if the referring resource was
-    /// accessed with a secure protocol." The empty text is none.
+    /// RFC 9110 section 10.1.3: "A user agent MUST NOT send a Referer header field in an unsecured HTTP
+    /// request if the referring resource was accessed with a secure protocol." The empty text is none.
     fn referer_for(&self, next: &Url) -> String {
         match (self.url.scheme, next.scheme) {
             (Scheme::Https, Scheme::Http) => String::new(),

@@ -146,7 +146,8 @@ impl<'a> Session<'a> {
     pub fn open(&mut self, route: &Route, size: usize, left: Option<Duration>) -> Result<Kept, Error> {
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
         let room = 2 * HEAD_ROOM + size;
-        // One limit for all that comes before the first request: the look-up, the race, the tunnel and TLS within it.
+        // One limit for all that comes before the first request: the look-up, the race, the tunnel and TLS
+        // within it.
         let limit = Limit { clock: OsClock::start(), all: self.args.race.connect_time(left) };
         let left = limit.left();
         let connection = match (&route.proxy, &route.server) {

@@ -1,7 +1,8 @@
 //! stdin and stdout, with an error where they were closed when the program was started (`>&-`).
 //!
-//! Before `main`, Rust's runtime opens /dev/null in the place of the standard streams that are closed, so that no file and no socket gets
-//! their numbers. What is written there is lost without a word. That is why this looks at them earlier, where a system has a way to.
+//! Before `main`, Rust's runtime opens /dev/null in the place of the standard streams that are closed, so
+//! that no file and no socket gets their numbers. What is written there is lost without a word. That is why
+//! this looks at them earlier, where a system has a way to.
 
 use std::io::{self, StdinLock};
 
@@ -10,8 +11,8 @@ pub fn stdin() -> io::Result<StdinLock<'static>> {
     if early::STDIN_CLOSED.load(early::ORDERING) { Err(closed()) } else { Ok(io::stdin().lock()) }
 }
 
-/// Without the buffer of [`io::Stdout`], which would look through every body for line ends; nor does that tell of a stdout that was opened
-/// for reading alone.
+/// Without the buffer of [`io::Stdout`], which would look through every body for line ends; nor does that
+/// tell of a stdout that was opened for reading alone.
 #[cfg(unix)]
 pub type Stdout = std::fs::File;
 #[cfg(windows)]
@@ -55,8 +56,8 @@ mod early {
     pub const ORDERING: Ordering = Ordering::Relaxed;
 
     /// In the table of functions that are called before the program's entry.
-    // SAFETY: the section holds pointers to functions of C's calling convention, as this is one, which are called once each. This one
-    // makes two system calls and touches nothing that has to be set up before.
+    // SAFETY: the section holds pointers to functions of C's calling convention, as this is one, which are
+    // called once each. This one makes two system calls and touches nothing that has to be set up before.
     #[cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))]
     #[used]
     #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]

@@ -29,7 +29,8 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
 }
 
 /// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
-/// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that are lists.
+/// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that
+/// are lists.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
         subcommand.args_override_self(true).mut_args(|argument| {

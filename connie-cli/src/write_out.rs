@@ -1,13 +1,13 @@
 //! `-w`: what is told of a transfer when it is over, in the words of curl.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 use std::io::{self, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, without_login};
-use crate::output::print;
+use crate::output::print_bytes;
 use crate::stdio::stdin;
 use crate::transfer::Fetched;
 
@@ -56,35 +56,37 @@ pub struct Done<'a> {
     pub result: &'a Result<(), Error>,
 }
 
-/// The format of `-w`, from where it is.
-pub fn format(argument: &str) -> Result<String, Error> {
-    let Some(file) = argument.strip_prefix('@') else { return Ok(argument.to_owned()) };
-    let mut text = String::new();
+/// The format of `-w`, from where it is. In a file it may hold any octets.
+pub fn format(argument: &str) -> Result<Vec<u8>, Error> {
+    let Some(file) = argument.strip_prefix('@') else { return Ok(argument.as_bytes().to_vec()) };
+    let mut text = Vec::new();
     let read = match file {
-        "-" => stdin().and_then(|mut stdin| stdin.read_to_string(&mut text)),
-        path => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+        "-" => stdin().and_then(|mut stdin| stdin.read_to_end(&mut text)),
+        path => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
     };
     // As curl reads it: lines are for the eye, and `\n` is a line's end.
-    read.map(|_| text.replace(['\r', '\n'], "")).map_err(|error| Error::read(file.as_ref(), &error))
+    read.map_err(|error| Error::read(file.as_ref(), &error))?;
+    text.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+    Ok(text)
 }
 
 /// Tells of `done` as `format` asks. What is no variable is told on stderr, and stands for nothing.
-pub fn tell(format: &str, done: &Done<'_>) -> Result<(), Error> {
+pub fn tell(format: &[u8], done: &Done<'_>) -> Result<(), Error> {
     let texts = render(format, done);
     // Without a stderr there is nobody to tell.
-    let _ = io::stderr().lock().write_all(texts.stderr.as_bytes());
-    print(texts.stdout)
+    let _ = io::stderr().lock().write_all(&texts.stderr);
+    print_bytes(&texts.stdout)
 }
 
-fn render(format: &str, done: &Done<'_>) -> Texts {
+fn render(format: &[u8], done: &Done<'_>) -> Texts {
     let mut texts = Texts::default();
     let mut rest = format;
-    while let Some(at) = rest.find(['%', '\\']) {
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'%' | b'\\')) {
         let (before, special) = rest.split_at(at);
         texts.push(before);
         rest = texts.special(special, done);
         if texts.ended {
-            rest = "";
+            rest = b"";
         }
     }
     texts.push(rest);
@@ -94,57 +96,53 @@ fn render(format: &str, done: &Done<'_>) -> Texts {
 /// What goes where.
 #[derive(Default)]
 struct Texts {
-    stdout: String,
-    stderr: String,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
     to_stderr: bool,
     /// Whether the rest is for failures, and this was none.
     ended: bool,
 }
 
 impl Texts {
-    fn push(&mut self, text: &str) {
+    fn push(&mut self, text: &[u8]) {
         let to = if self.to_stderr { &mut self.stderr } else { &mut self.stdout };
-        to.push_str(text);
+        to.extend_from_slice(text);
     }
 
     /// Takes what stands at the start of `text`, which begins with `%` or `\`, and answers the rest.
-    fn special<'t>(&mut self, text: &'t str, done: &Done<'_>) -> &'t str {
-        for (escape, meaning) in [("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ("%%", "%")] {
-            if let Some(rest) = text.strip_prefix(escape) {
+    fn special<'t>(&mut self, text: &'t [u8], done: &Done<'_>) -> &'t [u8] {
+        for (escape, meaning) in [("\\n", b"\n"), ("\\r", b"\r"), ("\\t", b"\t"), ("%%", b"%")] {
+            if let Some(rest) = text.strip_prefix(escape.as_bytes()) {
                 self.push(meaning);
                 return rest;
             }
         }
-        match text.strip_prefix("%{").and_then(|rest| rest.split_once('}')) {
-            Some(("stdout", rest)) => {
-                self.to_stderr = false;
-                rest
-            }
-            Some(("stderr", rest)) => {
-                self.to_stderr = true;
-                rest
-            }
-            Some(("onerror", rest)) => {
-                self.ended = done.result.is_ok();
-                rest
-            }
-            Some((name, rest)) => {
-                match done.value(name) {
-                    Some(value) => self.push(&value),
-                    None => {
-                        let _ = writeln!(self.stderr, "connie: -w has no variable {name:?}");
-                    }
+        let Some((name, rest)) = variable(text) else {
+            // Itself: `%` or `\` alone.
+            let (itself, rest) = text.split_at(1);
+            self.push(itself);
+            return rest;
+        };
+        match &*name {
+            "stdout" => self.to_stderr = false,
+            "stderr" => self.to_stderr = true,
+            "onerror" => self.ended = done.result.is_ok(),
+            name => match done.value(name) {
+                Some(value) => self.push(value.as_bytes()),
+                None => {
+                    let _ = writeln!(self.stderr, "connie: -w has no variable {name:?}");
                 }
-                rest
-            }
-            // Itself: `%` or `\` alone, both of one byte.
-            None => {
-                let (itself, rest) = text.split_at(1);
-                self.push(itself);
-                rest
-            }
+            },
         }
+        rest
     }
+}
+
+/// The name in `%{NAME}` at the start of `text`, and what follows.
+fn variable(text: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
+    let rest = text.strip_prefix(b"%{")?;
+    let end = rest.iter().position(|byte| *byte == b'}')?;
+    Some((String::from_utf8_lossy(&rest[..end]), &rest[end + 1..]))
 }
 
 impl Done<'_> {
@@ -205,8 +203,9 @@ mod tests {
         let trace = Trace { ended: Duration::from_micros(2_000_034), received: 100, ..Trace::default() };
         let fetched = Fetched { status: Some(404), trace, ..Fetched::default() };
         let done = Done { url: "http://me:secret@h/x", number: 2, fetched: &fetched, result: &result };
-        let texts = render(format, &done);
-        assert_eq!((texts.stdout.as_str(), texts.stderr.as_str()), (stdout, stderr), "{format}");
+        let texts = render(format.as_bytes(), &done);
+        let texts = [texts.stdout, texts.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(texts, [stdout, stderr], "{format}");
     }
 
     #[test]

@@ -155,7 +155,8 @@ fn verbose_shows_no_passwords() {
     }
 }
 
-/// A proxy that reads the head of each request, and goes on as told. The number of the connection comes first.
+/// A proxy that reads the head of each request, and goes on as told. The number of the connection comes
+/// first.
 fn proxy_that(behave: impl Fn(usize, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> TlsServer {
     let count = AtomicUsize::new(0);
     TlsServer::raw(move |mut stream| {

@@ -197,3 +197,12 @@ fn a_file_that_shrinks_is_no_whole_body() {
     let site = Site::expecting(shrink, |_| Reply::ok("all of it"));
     get(&site, "/", &["-T", path.to_str().unwrap()]).exits(26).prints("").says("shorter");
 }
+
+#[test]
+fn data_for_the_url_may_hold_any_octets() {
+    let site = Site::start(|_| Reply::ok(""));
+    let path = fresh_path("data");
+    std::fs::write(&path, b"a=\xfc\xc3\xbc\n").unwrap();
+    connie(["get", "-G", "-d", &format!("@{}", path.display()), &site.url("/")]).exits(0);
+    assert_eq!(site.one().target(), "/?a=%FC%C3%BC");
+}

@@ -1,7 +1,7 @@
 //! `-w`: what is told of a transfer. That it is told as curl tells it is for `parity.rs`.
 
 use crate::site::{Reply, Site};
-use crate::support::connie;
+use crate::support::{connie, fresh_path};
 
 const TIMES: &str = "%{num_connects} %{remote_port} %{time_namelookup} %{time_connect} %{time_appconnect} \
     %{time_pretransfer} %{time_starttransfer} %{time_total}\\n";
@@ -48,4 +48,13 @@ fn what_cannot_be_told_is_refused() {
         .prints("")
         .says("--json and -w")
         .says_lines(1);
+}
+
+#[test]
+fn a_format_may_hold_any_octets() {
+    let site = Site::start(|_| Reply::ok(""));
+    let path = fresh_path("format");
+    std::fs::write(&path, b"a\xfc%{http_code}\xff\n%{\xfc}b").unwrap();
+    let ran = connie(["get", &site.url("/"), "-w", &format!("@{}", path.display())]);
+    assert_eq!(ran.exits(0).stdout, b"a\xfc200\xffb");
 }

@@ -257,7 +257,8 @@ fn describe(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// What is wrong with a signature that is made with this algorithm, an `AlgorithmIdentifier` in DER without its head.
+/// What is wrong with a signature that is made with this algorithm, an `AlgorithmIdentifier` in DER without
+/// its head.
 fn signature_fault(algorithm: &[u8]) -> &'static str {
     // The object identifiers of RFC 8017 appendix C and RFC 3279 section 2.2.3.
     const RSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5];

@@ -70,7 +70,8 @@ pub enum ByteRange {
 }
 
 impl ByteRange {
-    /// Reads the field's value. `None` where it is in another unit, asks for several parts, or cannot be understood.
+    /// Reads the field's value. `None` where it is in another unit, asks for several parts, or cannot be
+    /// understood.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let (unit, range) = value.split_once('=')?;
@@ -87,7 +88,8 @@ impl ByteRange {
         }
     }
 
-    /// Which bytes these are of a whole of `complete` bytes, as the places of the first and the last; `None` where there are none.
+    /// Which bytes these are of a whole of `complete` bytes, as the places of the first and the last; `None`
+    /// where there are none.
     fn within(self, complete: u64) -> Option<(u64, u64)> {
         let end = complete.checked_sub(1)?;
         let (first, last) = match self {
@@ -117,8 +119,8 @@ pub struct Part {
     pub last: u64,
     /// The length of the whole, where the server knows it.
     pub complete: Option<u64>,
-    /// How many of the bytes that were asked for come after it, and not with it. A server may send less than it was asked for; the rest
-    /// takes another request.
+    /// How many of the bytes that were asked for come after it, and not with it. A server may send less than
+    /// it was asked for; the rest takes another request.
     pub missing: u64,
 }
 
@@ -132,11 +134,13 @@ impl Part {
 
 /// What the body of a 206 is that answers a request for `asked`.
 ///
-/// `content_range` is the field of that name; `None` where there is none, and where the body is multipart/byteranges: then each part has
-/// one. `length` is the answer's Content-Length. RFC 9110 section 15.3.7: "A client MUST inspect a 206 response's Content-Type and
-/// Content-Range field(s) to determine what parts are enclosed and whether additional requests are needed."
+/// `content_range` is the field of that name; `None` where there is none, and where the body is
+/// multipart/byteranges: then each part has one. `length` is the answer's Content-Length. RFC 9110 section
+/// 15.3.7: "A client MUST inspect a 206 response's Content-Type and Content-Range field(s) to determine what
+/// parts are enclosed and whether additional requests are needed."
 ///
-/// Where the server does not tell the length of the whole (`bytes 5-6/*`), nobody can tell whether something is missing.
+/// Where the server does not tell the length of the whole (`bytes 5-6/*`), nobody can tell whether something
+/// is missing.
 ///
 /// # Errors
 ///
@@ -236,8 +240,8 @@ impl std::error::Error for ResumeError {}
 
 /// What an answer means to a client that has `offset` bytes, more than none, and has asked for the rest with `Range: bytes=offset-`.
 ///
-/// `content_range` and `length` are those of [`part`]. A whole that is as long as what is there counts as complete, as it does for curl;
-/// nobody can tell from lengths whether it is the same.
+/// `content_range` and `length` are those of [`part`]. A whole that is as long as what is there counts as
+/// complete, as it does for curl; nobody can tell from lengths whether it is the same.
 ///
 /// # Errors
 ///
@@ -345,7 +349,8 @@ mod tests {
         }
     }
 
-    /// What is missing of what `asked` asks for after a body with this Content-Range; `None` where it is another part.
+    /// What is missing of what `asked` asks for after a body with this Content-Range; `None` where it is
+    /// another part.
     fn missing(asked: &str, range: &str) -> Option<u64> {
         let asked = ByteRange::parse(asked).expect("one part");
         part(asked, Some(range.as_bytes()), None).ok().map(|part| part.missing)

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Whether an answer of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as for curl; and what is no
-/// status code, below 100 or above 599, which is to be taken for 500 (RFC 9110 section 15).
+/// Whether an answer of this status may well be another one in a while: 408, 429, 500, 502, 503 and 504, as
+/// for curl; and what is no status code, below 100 or above 599, which is to be taken for 500 (RFC 9110
+/// section 15).
 #[must_use]
 pub const fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 0..100 | 600..)
@@ -11,8 +12,9 @@ pub const fn is_transient_status(status: u16) -> bool {
 
 /// How long a `Retry-After` asks to wait: seconds, or until a date (RFC 9110 section 10.2.3). `None` where it is neither.
 ///
-/// A date that has passed is no time at all. `now` is the time of day. The time is as long as the server says, and be it for ages:
-/// [`Backoff::LONGEST_ASKED`] is where a client that was not told otherwise gives up.
+/// A date that has passed is no time at all. `now` is the time of day. The time is as long as the server
+/// says, and be it for ages: [`Backoff::LONGEST_ASKED`] is where a client that was not told otherwise gives
+/// up.
 ///
 /// ```
 /// use connie_std::web::retry_after;
@@ -45,9 +47,10 @@ impl Backoff {
     pub const FIRST: Duration = Duration::from_secs(1);
     /// The longest pause.
     pub const LONGEST: Duration = Duration::from_secs(600);
-    /// The longest pause that a server is granted where nothing else limits it: six hours. RFC 9110 section 10.2.3 has no limit; newer
-    /// versions of curl cut what they are asked for down to this. A client that comes back earlier than it was asked to is of no use to
-    /// the server, so that it is better not to come back.
+    /// The longest pause that a server is granted where nothing else limits it: six hours. RFC 9110 section
+    /// 10.2.3 has no limit; newer versions of curl cut what they are asked for down to this. A client that
+    /// comes back earlier than it was asked to is of no use to the server, so that it is better not to come
+    /// back.
     pub const LONGEST_ASKED: Duration = Duration::from_secs(6 * 3600);
 
     /// Pauses of `fixed` length, or growing ones where that is `None`.
