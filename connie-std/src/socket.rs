@@ -175,26 +175,31 @@ impl OsStack {
             return Ok(State::Connecting { fd, writable: false, vain });
         }
         match sockopt::socket_error(&fd) {
-            Ok(Ok(())) if is_connected(&fd) => Ok(self.finish(fd)?),
-            // Neither connected nor failed: its error is on the way.
-            Ok(Ok(())) if vain < MOST_IN_VAIN => {
-                Ok(State::Connecting { fd, writable: false, vain: vain + 1 })
-            }
-            Ok(Ok(())) => Err(nb::Error::Other(Errno::NOTCONN.into())),
+            Ok(Ok(())) => self.settle(fd, vain),
             Ok(Err(error)) | Err(error) => Err(nb::Error::Other(error.into())),
         }
     }
 
-    fn finish(&self, fd: OwnedFd) -> Result<State, OsError> {
-        if is_its_own_peer(fd.as_fd()) {
-            reset(fd.as_fd());
-            return Err(Errno::CONNREFUSED.into());
+    /// What a socket is whose handshake has ended without an error.
+    fn settle(&self, fd: OwnedFd, vain: u16) -> nb::Result<State, OsError> {
+        match peer(&fd) {
+            Peer::Another => {
+                if self.nodelay {
+                    // A peer that has reset the connection already shows it at the first read, not here.
+                    let _ = sockopt::set_tcp_nodelay(&fd, true);
+                }
+                Ok(State::Connected(TcpStream::from(fd)))
+            }
+            Peer::Itself => {
+                reset(fd.as_fd());
+                Err(nb::Error::Other(Errno::CONNREFUSED.into()))
+            }
+            // Neither connected nor failed: its error is on the way.
+            Peer::Nobody if vain < MOST_IN_VAIN => {
+                Ok(State::Connecting { fd, writable: false, vain: vain + 1 })
+            }
+            Peer::Nobody => Err(nb::Error::Other(Errno::NOTCONN.into())),
         }
-        if self.nodelay {
-            // A peer that has reset the connection already shows it at the first read, not here.
-            let _ = sockopt::set_tcp_nodelay(&fd, true);
-        }
-        Ok(State::Connected(TcpStream::from(fd)))
     }
 }
 
@@ -211,7 +216,7 @@ impl TcpClientStack for OsStack {
         socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
             State::New => match self.begin(remote)? {
                 Begun::Connecting(fd) => State::Connecting { fd, writable: false, vain: 0 },
-                Begun::Connected(fd) => self.finish(fd)?,
+                Begun::Connected(fd) => self.settle(fd, 0)?,
             },
             State::Connecting { fd, writable, vain } => self.conclude(fd, writable, vain)?,
             State::Connected(stream) => State::Connected(stream),
@@ -282,23 +287,23 @@ fn is_writable(fd: &OwnedFd) -> bool {
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
 }
 
-/// Whether a socket that has ended its handshake without an error has a peer.
-///
-/// Linux can wake a `poll` for an attempt that a router's ICMP error has just ended before `SO_ERROR` has that error: seen on 6.18, on
-/// a machine with more to do than processors. A moment later it is there.
-fn is_connected(fd: &OwnedFd) -> bool {
-    let linux = cfg!(any(target_os = "linux", target_os = "android"));
-    !linux || !matches!(rustix::net::getpeername(fd), Err(Errno::NOTCONN))
+/// Who is at the other end of a socket that has ended its handshake without an error.
+enum Peer {
+    Another,
+    /// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own
+    /// socket, which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
+    Itself,
+    /// Linux can wake a `poll` for an attempt that a router's ICMP error has just ended before `SO_ERROR` has that error: seen on 6.18,
+    /// on a machine with more to do than processors. A moment later it is there.
+    Nobody,
 }
 
-/// Whether a connected socket is the other end of its own connection.
-///
-/// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own socket,
-/// which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
-pub(crate) fn is_its_own_peer(fd: BorrowedFd<'_>) -> bool {
-    match (rustix::net::getsockname(fd), rustix::net::getpeername(fd)) {
-        (Ok(own), Ok(Some(peer))) => own == peer,
-        _ => false,
+fn peer(fd: &OwnedFd) -> Peer {
+    let linux = cfg!(any(target_os = "linux", target_os = "android"));
+    match rustix::net::getpeername(fd) {
+        Err(Errno::NOTCONN) if linux => Peer::Nobody,
+        Ok(Some(peer)) if rustix::net::getsockname(fd).is_ok_and(|own| own == peer) => Peer::Itself,
+        _ => Peer::Another,
     }
 }
 

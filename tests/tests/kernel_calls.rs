@@ -94,7 +94,7 @@ fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
         let others: Vec<&Call> = calls.iter().filter(|call| !of_the_race.contains(&&*call.name)).collect();
         let others: Vec<&str> = others.iter().map(|call| &*call.name).collect();
         // The winner is seen to have a peer, which is not itself, and made blocking; then the program asks for its two ends.
-        let names = ["getpeername", "getsockname", "getpeername", "ioctl", "getpeername", "getsockname"];
+        let names = ["getpeername", "getsockname", "ioctl", "getpeername", "getsockname"];
         assert_eq!(others, names, "{text}");
     });
 }

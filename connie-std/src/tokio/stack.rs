@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::numbers::Numbers;
 use crate::os_error::OsError;
-use crate::socket::{Begun, OsStack, is_its_own_peer, reset, retry};
+use crate::socket::{Begun, OsStack, reset, retry};
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
 pub(super) struct TokioStack {
@@ -56,7 +56,11 @@ impl TokioStack {
         };
         // Only now: what epoll is told of before `connect` is ready at once, since it is not connected.
         let stream = TcpStream::from_std(stream).map_err(OsError::from)?;
-        if connected { Ok(self.finish(stream)?) } else { self.conclude(stream) }
+        if !connected {
+            return self.conclude(stream);
+        }
+        let peer = stream.peer_addr().ok();
+        Ok(self.settle(stream, peer)?)
     }
 
     /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it, so it is read once.
@@ -73,11 +77,11 @@ impl TokioStack {
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                     Err(io::ErrorKind::WouldBlock.into())
                 }
-                result => result.map(|_| ()),
+                result => result.map(Some),
             },
         });
         match ended {
-            Ok(()) => Ok(self.finish(stream)?),
+            Ok(peer) => Ok(self.settle(stream, peer)?),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.waker.wake_by_ref();
                 Ok(State::Connecting(stream))
@@ -96,8 +100,10 @@ impl TokioStack {
         }
     }
 
-    fn finish(&self, stream: TcpStream) -> Result<State, OsError> {
-        if is_its_own_peer(stream.as_fd()) {
+    /// What a socket is whose handshake has ended without an error.
+    fn settle(&self, stream: TcpStream, peer: Option<SocketAddr>) -> Result<State, OsError> {
+        if peer.is_some() && peer == stream.local_addr().ok() {
+            // It has met itself, as `OsStack` has it: nobody listens there.
             reset(stream.as_fd());
             return Err(Errno::CONNREFUSED.into());
         }
