@@ -41,24 +41,33 @@ pub enum Parts<'a> {
 /// # Errors
 /// What is missing, or what cargo says.
 pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
+    let (mut cargo, target) = cargo_for(program, parts);
+    let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let built = target.join(TARGET).join("size").join(program);
+    let (Parts::Features(features) | Parts::Nightly(features)) = parts else { return Ok(built) };
+    // The next choice of parts takes its place.
+    let kept = target.join(format!("{program}-{features}.elf"));
+    std::fs::copy(&built, &kept).map_err(|error| format!("cannot write {}: {error}", kept.display()))?;
+    Ok(kept)
+}
+
+/// The command that builds it, and the directory that cargo builds it in: each compiler and each choice of parts has one of its own, not in the
+/// way of tests that run the whole at the same time.
+fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut flags = remap(&root);
     let (target, mut cargo, features) = match parts {
         Parts::All => (target, Command::new(env!("CARGO")), None),
-        // Not in the way of tests that run the whole at the same time.
         Parts::Features(features) => (target.join("firmware"), Command::new(env!("CARGO")), Some(features)),
-        Parts::Nightly(features) => (target.join("nightly"), nightly(), Some(features)),
+        Parts::Nightly(features) => {
+            flags.push_str("\u{1f}-Zunstable-options\u{1f}-Cpanic=immediate-abort");
+            (target.join("nightly"), nightly("cargo"), Some(features))
+        }
     };
-    let mut flags = remap(&root);
-    if let Parts::Nightly(_) = parts {
-        flags.push_str("\u{1f}-Zunstable-options\u{1f}-Cpanic=immediate-abort");
-    }
-    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags);
-    cargo.args(["build", "--quiet", "--locked", "-p", "connie-firmware-qemu", "--bin", program]);
-    // Not in the way of tests that run the whole at the same time.
-    let target = if parts == Parts::All { target } else { target.join("firmware") };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", remap(&root));
     let package = if program == "embassy" { "connie-firmware-embassy" } else { "connie-firmware-qemu" };
     cargo.args(["build", "--quiet", "--locked", "-p", package, "--bin", program]);
     cargo.args(["--target", TARGET, "--profile", "size"]);
@@ -68,27 +77,37 @@ pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
     if let Some(features) = features {
         cargo.args(["--no-default-features", "--features", features]);
     }
-    let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{program} cannot be built: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let built = target.join(TARGET).join("size").join(program);
-    let Some(features) = features else { return Ok(built) };
-    // The next choice of parts takes its place.
-    let kept = target.join(format!("{program}-{features}.elf"));
-    std::fs::copy(&built, &kept).map_err(|error| format!("cannot write {}: {error}", kept.display()))?;
-    Ok(kept)
+    cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags);
+    (cargo, target)
 }
 
-/// cargo of the nightly toolchain, whatever toolchain runs this.
-fn nightly() -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.arg("+nightly");
+/// The nightly compiler with the sources of `core`, which [`Parts::Nightly`] builds with, as it names itself.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn nightly_compiler() -> Result<String, String> {
+    let ask = |argument: &[&str]| {
+        let output = nightly("rustc").args(argument).output().ok().filter(|output| output.status.success());
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let how = "rustup toolchain install nightly --profile minimal --component rust-src";
+    let Some(version) = ask(&["--version"]) else { return Err(format!("a nightly compiler: {how}")) };
+    let sysroot = ask(&["--print", "sysroot"]).unwrap_or_default();
+    if Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir() {
+        return Ok(version);
+    }
+    Err("the nightly compiler's rust-src: rustup component add --toolchain nightly rust-src".to_owned())
+}
+
+/// A program of the nightly toolchain, whatever toolchain runs this.
+fn nightly(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg("+nightly");
     // Set by the cargo that runs this, for its own toolchain.
     for variable in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTC_WRAPPER"] {
-        cargo.env_remove(variable);
+        command.env_remove(variable);
     }
-    cargo
+    command
 }
 
 /// The compiler writes the path of each source file into the program, for panics. Without the part that differs from machine to machine
@@ -334,7 +353,46 @@ fn row(line: &str) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
+
+    /// What a command runs, in one line, and the value that it gives a variable.
+    fn line(command: &Command) -> String {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn variable(command: &Command, name: &str) -> Option<String> {
+        let value =
+            command.get_envs().find(|(known, _)| *known == OsStr::new(name)).and_then(|(_, value)| value);
+        value.map(|value| value.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn the_nightly_rows_are_built_by_the_nightly_cargo_and_the_others_by_this_one() {
+        let (cargo, directory) = cargo_for("race", Parts::Nightly("ipv4,words"));
+        let words = line(&cargo);
+        assert!(words.starts_with("cargo +nightly build "), "{words}");
+        assert!(words.contains(" -Zbuild-std=core "), "{words}");
+        assert!(words.ends_with(" --no-default-features --features ipv4,words"), "{words}");
+        assert!(
+            variable(&cargo, "CARGO_ENCODED_RUSTFLAGS")
+                .is_some_and(|flags| flags.contains("immediate-abort"))
+        );
+        assert!(cargo.get_envs().any(|(name, value)| name == "RUSTUP_TOOLCHAIN" && value.is_none()));
+        assert!(directory.ends_with("nightly"), "{}", directory.display());
+
+        for (parts, own) in [(Parts::All, false), (Parts::Features("ipv4,words"), true)] {
+            let (cargo, directory) = cargo_for("race", parts);
+            assert_eq!(cargo.get_program(), env!("CARGO"));
+            // What only a nightly compiler takes must not reach another.
+            assert!(!line(&cargo).contains(" -Z"), "{cargo:?}");
+            assert!(variable(&cargo, "CARGO_ENCODED_RUSTFLAGS").is_some_and(|flags| !flags.contains("-Z")));
+            assert_eq!(directory.ends_with("firmware"), own, "{}", directory.display());
+        }
+        assert!(line(&cargo_for("embassy", Parts::All).0).contains(" -p connie-firmware-embassy "));
+    }
 
     #[test]
     fn rows_are_read_from_a_waterfall() {
