@@ -6,6 +6,9 @@
 # In it are the TAP device connie0, a DHCP and name server, a router that advertises itself, and a web server on port 80 of 10.77.0.1
 # and fd00:4d::1. The name one.test has the first of these. The name many.test has both, and eight more at which nobody is.
 #
+# There is no way out of that network, not to the crate registry either. What `cargo run` would build, with all that it would download, is
+# therefore built before, outside; inside it is only run.
+#
 # Needs root, or a system that lets users have namespaces and open /dev/net/tun. Debian packages: iproute2 util-linux dnsmasq-base
 # python3 qemu-system-arm.
 set -eu
@@ -15,16 +18,33 @@ for program in unshare ip dnsmasq python3; do
         exit 1
     }
 done
+
+# built cargo run ARGUMENT... [-- ...]: builds with the arguments before `--`, which are cargo's.
+built() {
+    shift 2
+    seen=
+    left=$#
+    while [ "$left" -gt 0 ]; do
+        [ "$1" != -- ] || seen=yes
+        [ "$seen" ] || set -- "$@" "$1"
+        shift
+        left=$((left - 1))
+    done
+    cargo build "$@"
+}
+
 if [ "${1:-}" != --inside ]; then
     [ $# -gt 0 ] || {
         echo "usage: network.sh COMMAND [ARGUMENT...]" >&2
         exit 2
     }
-    if [ "$(id -u)" = 0 ]; then exec unshare --net -- "$0" --inside "$@"; fi
-    [ -w /dev/net/tun ] || {
+    root="$(id -u)"
+    [ "$root" = 0 ] || [ -w /dev/net/tun ] || {
         echo "network.sh: /dev/net/tun is not open to you; run this as root, or: sudo chmod 0666 /dev/net/tun" >&2
         exit 1
     }
+    case "$1 ${2:-}" in "cargo run" | "cargo r") built "$@" ;; esac
+    if [ "$root" = 0 ]; then exec unshare --net -- "$0" --inside "$@"; fi
     exec unshare --user --map-root-user --net -- "$0" --inside "$@"
 fi
 shift

@@ -6,6 +6,9 @@
 #![cfg(target_os = "linux")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -414,4 +417,48 @@ fn network_sh_brings_all_that_the_firmware_needs() {
         2,
         "race: --ip nothing: give dhcp, slaac",
     );
+}
+
+/// A machine that has never built it downloads what it needs, and there is no crate registry inside: a `cargo` that notes in which network it was
+/// called stands in for the real one.
+#[test]
+fn network_sh_builds_outside_and_runs_inside() {
+    let Some(firmware) = Firmware::build("race") else { return };
+    if !firmware.has_servers() {
+        return;
+    }
+    let directory = std::env::temp_dir().join(format!("connie-{}-cargo", std::process::id()));
+    std::fs::create_dir(&directory).expect("a directory");
+    let note = directory.join("note");
+    let script = "#!/bin/sh\n\
+        { readlink /proc/self/ns/net; for word; do printf '%s|' \"$word\"; done; echo; } >>\"$NOTE\"\n";
+    std::fs::write(directory.join("cargo"), script).expect("a script");
+    std::fs::set_permissions(directory.join("cargo"), std::fs::Permissions::from_mode(0o755))
+        .expect("its owner sets its mode");
+    let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("./network.sh");
+    command
+        .args([
+            "cargo",
+            "run",
+            "--release",
+            "--features",
+            "a b",
+            "--",
+            "--ip",
+            "dhcp",
+            "--",
+            "http://many.test/",
+        ])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/firmware-qemu"))
+        .envs([("PATH", path.as_str()), ("NOTE", &note.display().to_string())]);
+    let output = connie_tests::limits::output(&mut command).expect("a shell");
+    let notes = std::fs::read_to_string(&note).unwrap_or_default();
+    let _ = std::fs::remove_dir_all(&directory);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let outside = std::fs::read_link("/proc/self/ns/net").expect("this process has a network");
+    let [build_in, build, run_in, run] = notes.lines().collect::<Vec<_>>()[..] else { panic!("{notes}") };
+    assert_eq!((Path::new(build_in), build), (&*outside, "build|--release|--features|a b|"), "{notes}");
+    assert_ne!(Path::new(run_in), outside, "{notes}");
+    assert_eq!(run, "run|--release|--features|a b|--|--ip|dhcp|--|http://many.test/|", "{notes}");
 }
