@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc;
 
-use connie_tests::firmware::{Firmware, Parts, Run, STATIC, build, link};
+use connie_tests::firmware::{Firmware, HOST_V4, Parts, Run, STATIC, build, device, link, nightly_compiler};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
-use connie_tests::servers::Nginx;
+use connie_tests::servers::{Dnsmasq, Nginx};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::tools::{say, thousands};
+use crate::figures::{Figure, Unit};
+use crate::nightly;
+use crate::tools::{installed, say, thousands, today};
 
 /// The families that a firmware has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,47 +147,139 @@ impl Sizes {
     }
 }
 
-/// The figures that the budget holds: flash of the firmware that has everything, of the race for one family as lean as it gets, and what the
-/// race itself adds.
-pub fn budget() -> Result<[(&'static str, u64); 4], String> {
-    let flash = |program: &str, has: Has, features: &str| {
-        let program = build(program, Parts::Features(&has.with(features)))?;
-        Ok::<_, String>(read(&program, false, 0)?.flash)
-    };
-    let race = flash("race", Has::Both, "words")?;
-    Ok([
-        ("firmware_with_names", flash("race", Has::Both, "dhcp,dns,waterfall,words")?),
-        ("firmware_race", race),
-        ("firmware_race_ipv4", flash("race", Has::V4, "")?),
-        ("firmware_price_of_the_race", race.saturating_sub(flash("single", Has::Both, "words")?)),
-    ])
+/// A firmware that the budget holds: what its figures are called, and its features where it has not all.
+struct Budgeted {
+    flash: &'static str,
+    ram: &'static str,
+    stack: &'static str,
+    program: &'static str,
+    has: Has,
+    features: Option<&'static str>,
 }
 
-/// Builds and runs each, and writes the tables.
-pub fn write(page: &mut String) -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("the firmware's stack is measured in QEMU, on a network that only root may make: run this as root".to_owned());
+/// That which has everything, the race alone, the race for one family as lean as it gets, and the race under embassy.
+const BUDGETED: [Budgeted; 4] = [
+    Budgeted {
+        flash: "firmware_with_names",
+        ram: "firmware_with_names_ram",
+        stack: "firmware_with_names_stack",
+        program: "race",
+        has: Has::Both,
+        features: Some("dhcp,dns,waterfall,words"),
+    },
+    Budgeted {
+        flash: "firmware_race",
+        ram: "firmware_race_ram",
+        stack: "firmware_race_stack",
+        program: "race",
+        has: Has::Both,
+        features: Some("words"),
+    },
+    Budgeted {
+        flash: "firmware_race_ipv4",
+        ram: "firmware_race_ipv4_ram",
+        stack: "firmware_race_ipv4_stack",
+        program: "race",
+        has: Has::V4,
+        features: Some(""),
+    },
+    Budgeted {
+        flash: "firmware_embassy",
+        ram: "firmware_embassy_ram",
+        stack: "firmware_embassy_stack",
+        program: "embassy",
+        has: Has::Both,
+        features: None,
+    },
+];
+
+/// The figures that the budget holds: flash, static RAM, and the stack in runs in QEMU where those are possible; and the flash that the race itself
+/// adds.
+pub fn budget(runs: bool) -> Result<Vec<Figure>, String> {
+    let figure = |key, value| Figure { key, what: key, value, unit: Unit::Bytes, target: None };
+    let mut programs = Vec::new();
+    for budgeted in &BUDGETED {
+        let features = budgeted.features.map(|features| budgeted.has.with(features));
+        programs.push(build(budgeted.program, features.as_deref().map_or(Parts::All, Parts::Features))?);
     }
+    let mut figures = Vec::new();
+    let mut race = 0;
+    for (budgeted, program) in BUDGETED.iter().zip(&programs) {
+        let sizes = read(program, false, 0)?;
+        if budgeted.flash == "firmware_race" {
+            race = sizes.flash;
+        }
+        figures.extend([figure(budgeted.flash, sizes.flash), figure(budgeted.ram, sizes.ram)]);
+    }
+    let single = read(&build("single", Parts::Features(&Has::Both.with("words")))?, false, 0)?.flash;
+    figures.push(figure("firmware_price_of_the_race", race.saturating_sub(single)));
+    if runs {
+        let firmware = programs.into_iter().map(Firmware::at).collect::<Result<Vec<_>, _>>()?;
+        let stacks = in_laboratory(move |lab| {
+            let each = firmware.iter().zip(&BUDGETED);
+            each.map(|(firmware, budgeted)| match budgeted.features {
+                Some(_) => stack(lab, firmware, budgeted.has),
+                None => stack_of_embassy(lab, firmware),
+            })
+            .collect()
+        })?;
+        figures.extend(BUDGETED.iter().zip(stacks).map(|(budgeted, stack)| figure(budgeted.stack, stack)));
+    }
+    Ok(figures)
+}
+
+/// What the runs in QEMU need that is not here.
+pub fn missing_to_run() -> Option<String> {
+    let programs = [
+        ("qemu-system-arm", "qemu-system-arm"),
+        ("nginx", "nginx-light"),
+        ("dnsmasq", "dnsmasq-base"),
+        ("ip", "iproute2"),
+    ];
+    let missing = programs.into_iter().find(|(program, _)| !installed(program));
+    if let Some((program, package)) = missing {
+        return Some(format!("{program}: apt-get install {package}"));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Some("a network that only root may make: run this as root".to_owned());
+    }
+    let tun = std::fs::OpenOptions::new().write(true).open("/dev/net/tun");
+    tun.err().map(|error| format!("/dev/net/tun ({error}): modprobe tun"))
+}
+
+/// Runs something on the link to a firmware.
+fn in_laboratory(
+    measure: impl FnOnce(&Lab) -> Result<Vec<u64>, String> + Send + 'static,
+) -> Result<Vec<u64>, String> {
+    let (done, measured) = mpsc::channel();
+    in_namespace(move |lab| {
+        link(lab);
+        let _ = done.send(measure(lab));
+    });
+    measured.recv().map_err(|_| "the laboratory cannot be set up".to_owned())?
+}
+
+/// Builds and runs each, and writes the tables. `old` is the page as it was.
+pub fn write(page: &mut String, old: &str) -> Result<(), String> {
     let mut programs = Vec::new();
     for variant in &VARIANTS {
         programs.push(build(variant.program, Parts::Features(&variant.has.with(variant.features)))?);
     }
-    let (done, measured) = mpsc::channel();
     let firmware = programs.iter().cloned().map(Firmware::at).collect::<Result<Vec<_>, _>>()?;
-    in_namespace(move |lab| {
-        link(lab);
-        let run = firmware.iter().zip(&VARIANTS).map(|(firmware, variant)| stack(lab, firmware, variant.has));
-        let _ = done.send(run.collect::<Vec<_>>());
-    });
-    let stacks = measured.recv().map_err(|_| "the laboratory cannot be set up".to_owned())?;
+    let stacks = in_laboratory(move |lab| {
+        firmware.iter().zip(&VARIANTS).map(|(firmware, variant)| stack(lab, firmware, variant.has)).collect()
+    })?;
     let mut sizes = Vec::new();
     for ((program, variant), stack) in programs.iter().zip(&VARIANTS).zip(stacks) {
-        sizes.push(read(program, variant.program == "race", stack?)?);
+        sizes.push(read(program, variant.program == "race", stack)?);
     }
     table(page, &sizes);
     price(page, &sizes);
     least(page)?;
-    nightly(page)
+    let compiler = nightly_compiler();
+    let section = nightly::section(old, &today()?, compiler, nightly_rows);
+    page.push_str(&section);
+    Ok(())
 }
 
 fn number(value: Option<u64>) -> String {
@@ -279,27 +373,40 @@ fn least(page: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-fn nightly(page: &mut String) -> Result<(), String> {
-    for line in [
-        "\nThe same with a nightly compiler, which builds `core` anew for size (`-Zbuild-std=core -Zbuild-std-features=optimize_for_size -Cpanic=immediate-abort`):\n",
-        "| firmware, by a nightly compiler | IP | flash | target |\n|---|---|--:|--:|",
-    ] {
-        say(page, line);
-    }
+fn nightly_rows() -> Result<String, String> {
+    let mut rows = String::new();
     for (what, program, has, features, target) in NIGHTLY {
         let built = build(program, Parts::Nightly(&has.with(features)))?;
         let flash = read(&built, false, 0)?.flash;
-        say(page, &format!("| {what} | {} | {} |", has.name(), beside(flash, target)));
+        say(&mut rows, &format!("| {what} | {} | {} |", has.name(), beside(flash, target)));
     }
-    Ok(())
+    Ok(rows)
+}
+
+/// The most bytes of stack in use by the firmware on embassy, which asks a name server for the addresses.
+fn stack_of_embassy(lab: &Lab, firmware: &Firmware) -> Result<u64, String> {
+    let alive = v4(1);
+    lab.set(alive, Behaviour::accept(ms(20)).to_port(PORT));
+    let _nginx = nginx()?;
+    let options = [format!("--interface={}", device()), format!("--host-record=one.test,{alive}")];
+    let _names = Dnsmasq::start(53, &options).ok_or("no dnsmasq: apt-get install dnsmasq-base")?;
+    let run = firmware.run(&format!("{STATIC} --dns {HOST_V4} http://one.test/page"));
+    if run.code != Some(0) {
+        return Err(format!("the firmware has failed: {run}"));
+    }
+    run.stack().ok_or_else(|| format!("the firmware does not tell its stack: {run}"))
+}
+
+fn nginx() -> Result<Nginx, String> {
+    Nginx::start(PORT, &[("page", b"the page\n")])
+        .ok_or_else(|| "no nginx: apt-get install nginx-light".to_owned())
 }
 
 /// The most bytes of stack in use, over two runs.
 fn stack(lab: &Lab, firmware: &Firmware, has: Has) -> Result<u64, String> {
     let (alive, twelve) = has.addresses();
     lab.set(alive, Behaviour::accept(ms(20)).to_port(PORT));
-    let nginx =
-        Nginx::start(PORT, &[("page", b"the page\n")]).ok_or("no nginx: apt-get install nginx-light")?;
+    let nginx = nginx()?;
     let twelve: Vec<_> = twelve.iter().map(IpAddr::to_string).collect();
     let mut most = 0;
     // A firmware that does not race tries the first address only, so that its second run ends with a time-out.

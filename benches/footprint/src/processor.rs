@@ -7,19 +7,16 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use crate::tools::{built, cargo, run, say, thousands};
+use crate::tools::{self, run, say};
 
 /// What is timed begins with this, and goes on to the end of the page.
 pub const TITLE: &str = "\n## Processor time of the whole program\n";
 
 const ROUNDS: usize = 100;
-/// 4 MiB.
-const MOST_BYTES: u64 = 4 << 20;
 
 /// `connie race` beside `curl`, to the same live loopback address.
 pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
-    cargo(root, &["build", "--release", "-p", "connie-cli"])?;
-    let connie = built(root, &["release", "connie"]);
+    let connie = tools::connie(root)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     std::thread::spawn(move || {
@@ -41,7 +38,6 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
     }
     let version = run(Command::new("curl").arg("--version"), "install curl")?;
     let version = version.split_whitespace().nth(1).unwrap_or("?").to_owned();
-    let size = std::fs::metadata(&connie).map_err(|error| error.to_string())?.len();
     say(page, TITLE);
     say(
         page,
@@ -56,19 +52,7 @@ pub fn processor_time(root: &Path, page: &mut String) -> Result<(), String> {
         say(page, &format!("| {what} | {median:.2} | {:.2} |", median / base));
     }
     say(page, &format!("| `curl -o /dev/null` {version} | {base:.2} | 1.00 |"));
-    crate::start::write(&connie, page)?;
-    say(
-        page,
-        &format!(
-            "\nThe stripped release binary has {} bytes, TLS included; it is meant to stay below {}.",
-            thousands(size),
-            thousands(MOST_BYTES)
-        ),
-    );
-    if size > MOST_BYTES {
-        return Err(format!("the program has {} bytes, more than it is meant to have", thousands(size)));
-    }
-    Ok(())
+    crate::start::write(&connie, page)
 }
 
 /// Milliseconds of processor time that a process took in all.
