@@ -174,7 +174,8 @@ miri() {
         timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-async --test virtual_time
 }
 
-# counted COMMAND...: the figures that cannot be counted here are skipped; where everything must run the command itself fails.
+# counted COMMAND...: the figures that cannot be counted here are skipped; where everything must run the
+# command itself fails.
 counted() {
     local status=0
     "$@" >"$LOG/budget" || status=$?

@@ -6,8 +6,8 @@
 # In it are the TAP device connie0, a DHCP and name server, a router that advertises itself, and a web server on port 80 of 10.77.0.1
 # and fd00:4d::1. The name one.test has the first of these. The name many.test has both, and eight more at which nobody is.
 #
-# There is no way out of that network, not to the crate registry either. What `cargo run` would build, with all that it would download, is
-# therefore built before, outside; inside it is only run.
+# There is no way out of that network, not to the crate registry either. What `cargo run` would build, with
+# all that it would download, is therefore built before, outside; inside it is only run.
 #
 # Needs root, or a system that lets users have namespaces and open /dev/net/tun. Debian packages: iproute2 util-linux dnsmasq-base
 # python3 qemu-system-arm.

@@ -54,8 +54,8 @@ pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
     Ok(kept)
 }
 
-/// The command that builds it, and the directory that cargo builds it in: each compiler and each choice of parts has one of its own, not in the
-/// way of tests that run the whole at the same time.
+/// The command that builds it, and the directory that cargo builds it in: each compiler and each choice of
+/// parts has one of its own, not in the way of tests that run the whole at the same time.
 fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);

@@ -419,8 +419,8 @@ fn network_sh_brings_all_that_the_firmware_needs() {
     );
 }
 
-/// A machine that has never built it downloads what it needs, and there is no crate registry inside: a `cargo` that notes in which network it was
-/// called stands in for the real one.
+/// A machine that has never built it downloads what it needs, and there is no crate registry inside: a
+/// `cargo` that notes in which network it was called stands in for the real one.
 #[test]
 fn network_sh_builds_outside_and_runs_inside() {
     let Some(firmware) = Firmware::build("race") else { return };

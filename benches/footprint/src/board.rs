@@ -157,7 +157,8 @@ struct Budgeted {
     features: Option<&'static str>,
 }
 
-/// That which has everything, the race alone, the race for one family as lean as it gets, and the race under embassy.
+/// That which has everything, the race alone, the race for one family as lean as it gets, and the race under
+/// embassy.
 const BUDGETED: [Budgeted; 4] = [
     Budgeted {
         flash: "firmware_with_names",
@@ -193,8 +194,8 @@ const BUDGETED: [Budgeted; 4] = [
     },
 ];
 
-/// The figures that the budget holds: flash, static RAM, and the stack in runs in QEMU where those are possible; and the flash that the race itself
-/// adds.
+/// The figures that the budget holds: flash, static RAM, and the stack in runs in QEMU where those are
+/// possible; and the flash that the race itself adds.
 pub fn budget(runs: bool) -> Result<Vec<Figure>, String> {
     let figure = |key, value| Figure { key, what: key, value, unit: Unit::Bytes, target: None };
     let mut programs = Vec::new();

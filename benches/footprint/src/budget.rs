@@ -10,9 +10,10 @@ use crate::figures::{Figure, Figures, Unit};
 use crate::tools::run;
 
 const HEAD: &str = "\
-# What connie may cost: `cargo run --release -p connie-footprint -- --check` fails where a figure is above its budget by more than\n\
-# 2 % (instructions) or 1 % (bytes). `cargo run --release -p connie-footprint -- --accept` writes this file anew from the figures\n\
-# of today: that is a commit of its own, and its message says why. The figures were made with:\n";
+# What connie may cost. `cargo run --release -p connie-footprint -- --check` fails where a figure is\n\
+# above its budget by more than 2 % (instructions) or 1 % (bytes).\n\
+# `cargo run --release -p connie-footprint -- --accept` writes this file anew from the figures of today:\n\
+# that is a commit of its own, and its message says why. The figures were made with:\n";
 
 fn file(root: &Path) -> PathBuf {
     root.join("benches/footprint/budget.txt")
@@ -23,8 +24,8 @@ fn read(root: &Path) -> Result<String, String> {
     std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-/// What the figures depend on beside connie, a line each: the compiler, the C library of which a program's instructions are too, and what
-/// counts them.
+/// What the figures depend on beside connie, a line each: the compiler, the C library of which a program's
+/// instructions are too, and what counts them.
 fn tools() -> Result<Vec<String>, String> {
     let compiler = run(Command::new("rustc").arg("--version"), "install Rust")?;
     let library = run(Command::new("getconf").arg("GNU_LIBC_VERSION"), "").unwrap_or_default();
@@ -65,7 +66,8 @@ pub fn check(root: &Path, figures: &Figures) -> Result<(), String> {
     verdict(&report, !others.is_empty(), strict)
 }
 
-/// Another compiler writes other code, so that its figures do not blame connie; but where everything must run, this has to be decided.
+/// Another compiler writes other code, so that its figures do not blame connie; but where everything must
+/// run, this has to be decided.
 fn verdict(report: &Report, other_tools: bool, strict: bool) -> Result<(), String> {
     let accept = "cargo run --release -p connie-footprint -- --accept";
     if !report.broken.is_empty() && (strict || !other_tools) {

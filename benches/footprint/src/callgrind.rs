@@ -1,4 +1,5 @@
-//! Instructions, counted by valgrind's tool callgrind: the same on every run of the same program, but for what depends on the moment.
+//! Instructions, counted by valgrind's tool callgrind: the same on every run of the same program, but for
+//! what depends on the moment.
 
 use std::io::PipeWriter;
 use std::path::Path;
@@ -11,8 +12,8 @@ use crate::tools::{run, text_of};
 /// How often what goes through the kernel is counted. Of an odd number the median is one of the counts.
 const RUNS: usize = 3;
 
-/// What counts `function` of a program and all that it calls, or without one the whole process. The environment is always the same: programs
-/// look their variables up in it.
+/// What counts `function` of a program and all that it calls, or without one the whole process. The
+/// environment is always the same: programs look their variables up in it.
 pub fn command(program: &Path, function: Option<&str>) -> Command {
     let mut command = Command::new("valgrind");
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");

@@ -1,5 +1,5 @@
-//! What is counted and not timed, and so comes out the same on every machine with the same compiler and C library: instructions by callgrind,
-//! sizes from linked programs, stack from runs in QEMU.
+//! What is counted and not timed, and so comes out the same on every machine with the same compiler and C
+//! library: instructions by callgrind, sizes from linked programs, stack from runs in QEMU.
 
 use std::path::Path;
 
@@ -114,9 +114,10 @@ impl Figures {
         table(page, "race | instructions", &self.instructions);
         say(page, "");
         for line in [
-            "The same for whole paths through the kernel, to servers on the loopback interface: what the program, the Rust and the C library run, and not the",
-            "kernel. `connie get` is counted from the start of its process to its end, with one page and with nine; the paths in the libraries are gone eight",
-            "times in one process, after a first time that is not counted, and the figure is that of one. The median of three runs; they differ by less than 0.5 %.\n",
+            "The same for whole paths through the kernel, to servers on the loopback interface: what the program, the Rust",
+            "and the C library run, and not the kernel. `connie get` is counted from the start of its process to its end, with",
+            "one page and with nine; the paths in the libraries are gone eight times in one process, after a first time that is",
+            "not counted, and the figure is that of one. Each is the median of three runs; they came out the same to the digit.\n",
         ] {
             say(page, line);
         }

@@ -7,10 +7,11 @@
 //! Instructions are counted by valgrind, sizes are read from a linked program for thumbv7m-none-eabi, and processor time is the
 //! kernel's own account of whole processes, ours and curl's in turn.
 //!
-//! With `--check` it only counts, and fails where a figure is above the one in `budget.txt` by more than 2 % (instructions) or 1 % (bytes);
-//! `--accept` makes the figures of today the ones to keep to. What cannot be counted on a machine is skipped aloud, and is a failure with
-//! `CONNIE_STRICT=1` in the environment. `--counted` writes all of the page but what is timed, which it leaves as it was: for a
-//! machine that has other work.
+//! With `--check` it only counts, and fails where a figure is above the one in `budget.txt` by more than 2 %
+//! (instructions) or 1 % (bytes); `--accept` makes the figures of today the ones to keep to. What cannot be
+//! counted on a machine is skipped aloud, and is a failure with `CONNIE_STRICT=1` in the environment.
+//! `--counted` writes all of the page but what is timed, which it leaves as it was: for a machine that has
+//! other work.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {

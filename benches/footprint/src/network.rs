@@ -1,7 +1,9 @@
-//! Instructions of whole paths through the kernel's network, to servers on the loopback interface that are this process's own.
+//! Instructions of whole paths through the kernel's network, to servers on the loopback interface that are
+//! this process's own.
 //!
-//! What is counted does not depend on how fast a server is. The HTTP server lets the program wait for each answer; the DNS server tells
-//! the program when its answers are there; the TCP server only listens, and the kernel completes the handshakes.
+//! What is counted does not depend on how fast a server is. The HTTP server lets the program wait for each
+//! answer; the DNS server tells the program when its answers are there; the TCP server only listens, and the
+//! kernel completes the handshakes.
 
 use std::io::{PipeWriter, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -93,7 +95,8 @@ fn look_up(paths: &Path) -> Result<u64, String> {
     callgrind::count_told(&mut command, move |told| serve(&server, told))
 }
 
-/// Answers queries, and writes a byte for each answer that has been sent, until the program is silent. Its input ends then.
+/// Answers queries, and writes a byte for each answer that has been sent, until the program is silent. Its
+/// input ends then.
 fn serve(server: &UdpSocket, mut told: PipeWriter) {
     let mut query = [0; 512];
     while let Ok((length, from)) = server.recv_from(&mut query) {

@@ -1,5 +1,5 @@
-//! The table of what a nightly compiler makes of the firmware. Not every machine has that compiler, and what is unstable in it may change: where
-//! the table cannot be made anew, the former one is kept with its date.
+//! The table of what a nightly compiler makes of the firmware. Not every machine has that compiler, and what
+//! is unstable in it may change: where the table cannot be made anew, the former one is kept with its date.
 
 const TITLE: &str = "\nThe same with a nightly compiler, which builds `core` anew for size \
     (`-Zbuild-std=core -Zbuild-std-features=optimize_for_size -Cpanic=immediate-abort`):\n";
@@ -7,7 +7,8 @@ const COLUMNS: &str = "| firmware, by a nightly compiler | IP | flash | target |
 /// Begins the line that says why the table was not made anew.
 const NOT_RUN: &str = "**NOT RUN**";
 
-/// The section of the page. `old` is the page as it was, `compiler` the nightly compiler's version or what is missing, `rows` makes the table.
+/// The section of the page. `old` is the page as it was, `compiler` the nightly compiler's version or what is
+/// missing, `rows` makes the table.
 pub fn section(
     old: &str,
     today: &str,

@@ -12,8 +12,8 @@ pub fn connie(root: &Path) -> Result<PathBuf, String> {
     Ok(built(root, "connie"))
 }
 
-/// Builds a program of this package at `opt-level = 3`, and says where it is. Its functions keep their names, to be counted; all that it
-/// depends on is what this program was built with.
+/// Builds a program of this package at `opt-level = 3`, and says where it is. Its functions keep their names,
+/// to be counted; all that it depends on is what this program was built with.
 pub fn named(root: &Path, program: &str) -> Result<PathBuf, String> {
     let package = ["rustc", "--quiet", "--locked", "--release", "-p", "connie-footprint", "--bin"];
     cargo(root, &[&package[..], &[program, "--", "-Cstrip=none"]].concat())?;

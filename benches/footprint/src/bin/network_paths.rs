@@ -1,12 +1,14 @@
-//! Paths through the kernel's network, each in a function of its own for callgrind to count (`--toggle-collect`):
+//! Paths through the kernel's network, each in a function of its own for callgrind to count
+//! (`--toggle-collect`):
 //!
 //! ```text
 //! network_paths connect_over_std|connect_over_tokio|look_up_by_dns ADDRESS ROUNDS
 //! ```
 //!
-//! Each function goes its path that often. What a process does only once is done before, by functions that are not counted. Nothing here
-//! depends on how fast the server is. A connection over the loopback interface is complete when `connect` returns. A look-up goes on when a byte from standard input has
-//! said of each of its two questions that the answer has been sent.
+//! Each function goes its path that often. What a process does only once is done before, by functions that
+//! are not counted. Nothing here depends on how fast the server is. A connection over the loopback interface
+//! is complete when `connect` returns. A look-up goes on when a byte from standard input has said of each of
+//! its two questions that the answer has been sent.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}
