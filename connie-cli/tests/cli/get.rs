@@ -1,6 +1,6 @@
 //! What is asked for, and what comes out.
 
-use connie_tests::servers::BlackHole;
+use connie_tests::servers::{Authority, BlackHole, TlsServer};
 use connie_tests::skip;
 
 use crate::server::{End, Server};
@@ -144,4 +144,18 @@ fn the_star_stands_for_every_host() {
     connie(["get", &format!("http://any.invalid:{}/", server.port()), "--resolve", &entry])
         .exits(0)
         .prints("page");
+}
+
+#[test]
+fn a_list_of_authorities_may_have_comments_in_any_encoding() {
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certify(&["127.0.0.1"]), |served| {
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")?;
+        served.close()
+    });
+    let path = fresh_path("authorities");
+    std::fs::write(&path, [b"# M\xfcller\n", authority.pem().as_bytes()].concat()).unwrap();
+    let url = format!("https://{}/", server.address());
+    connie(["get", "--cacert", path.to_str().unwrap(), &url]).exits(0).prints("page").is_quiet();
 }
