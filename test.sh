@@ -166,8 +166,8 @@ miri() {
         printf 'NOT RUN under Miri: needs rustup toolchain install nightly --component miri,rust-src\n' >&2
         [ -n "$listing" ] || return 0
     fi
-    step "the core's unit tests under Miri" env CARGO_TARGET_DIR=target/miri \
-        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-core --lib
+    step "the unit tests of the core and of HTTP under Miri" env CARGO_TARGET_DIR=target/miri \
+        timeout 1500 "${nightly[@]}" miri test -q $LOCKED -p connie-core -p connie-http --lib
     # Futures that are polled in place and dropped in the middle, over a fake stack. Without Miri's rules for aliases, which (nightly of
     # May 2026) object to any array of futures that hold references into themselves, whoever polls it.
     step "connie-async's tests in virtual time under Miri" env CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-stacked-borrows \

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
-use connie_core::http::HttpError;
 use connie_core::resolution::is_onion;
 use connie_core::{AttemptError, TlsFailure};
+use connie_http::HttpError;
 use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
 

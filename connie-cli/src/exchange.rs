@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use connie_core::http::{HttpConnection, HttpError, RequestBody, Version};
 use connie_core::{RaceStack, Waiter};
+use connie_http::{HttpConnection, HttpError, RequestBody, Version};
 use connie_std::OsWaiter;
 
 use crate::request::Request;

@@ -1,6 +1,6 @@
 //! From the options to the head of a request, as curl has it.
 
-use connie_core::http::{Host, HttpError, RequestBody, RequestHead};
+use connie_http::{Host, HttpError, RequestBody, RequestHead};
 use connie_std::web::{Credentials, Redirect, Scheme, Url};
 
 use crate::args::Get;

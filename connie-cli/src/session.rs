@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError};
 use connie_core::{Failure, Instant};
+use connie_http::{Host, HttpConnection, HttpError};
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
 use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use connie_core::Instant;
-use connie_core::http::{HttpError, StatusClass, is_idempotent};
+use connie_http::{HttpError, StatusClass, is_idempotent};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;

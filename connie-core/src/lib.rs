@@ -52,10 +52,9 @@
 //! | [`Connector`] | drives one race over a TCP stack and owns its sockets |
 //! | [`RaceStack`], [`Waiter`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
 //! | [`Foreign`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
-//! | [`http`] | HTTP/1.1 on the winner |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
 //!
-//! `connie-std` brings the operating system's sockets and a `connect()` that does it all.
+//! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a `connect()` that does it all.
 //!
 //! # Fewer sockets than addresses
 //!
@@ -69,7 +68,6 @@
 mod connector;
 #[doc(hidden)]
 pub mod doc_stack;
-pub mod http;
 pub mod race;
 pub mod resolution;
 pub mod stack;

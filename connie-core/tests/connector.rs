@@ -1,28 +1,28 @@
 //! What a connector hands on to its race.
 
-mod http_support;
-use http_support::{Script, Socket};
-
 use std::net::SocketAddr;
 
+use connie_core::doc_stack::Stack;
 use connie_core::{Config, Connector, Failure, Family, Instant, Progress};
 
 const NOW: Instant = Instant::ZERO;
 
 /// A race over one socket, whose addresses are told answer by answer.
-fn race() -> Connector<Script, 16, 1> {
+fn race() -> Connector<Stack, 16, 1> {
     Connector::new(&Config::all_at_once(), NOW)
 }
 
 /// Where the first attempt leads, which succeeds at once.
 #[track_caller]
-fn winner(connector: &mut Connector<Script, 16, 1>) -> SocketAddr {
-    let mut script = Script::with_peers([Script::default()]);
-    let Progress::Connected(connection) = connector.poll(&mut script, NOW) else {
-        panic!("the first address answers");
-    };
-    let Socket = connection.socket;
-    connection.destination
+fn winner(connector: &mut Connector<Stack, 16, 1>) -> SocketAddr {
+    let stack = &mut Stack;
+    // The first look begins the handshake, the second finds it complete.
+    for _ in 0..2 {
+        if let Progress::Connected(connection) = connector.poll(stack, NOW) {
+            return connection.destination;
+        }
+    }
+    panic!("the first address answers at the second look");
 }
 
 #[test]
@@ -52,17 +52,17 @@ fn the_end_of_a_query_is_the_races() {
     for family in [Family::V6, Family::V4] {
         connector.resolution_failed(family, NOW);
     }
-    let progress = connector.poll(&mut Script::default(), NOW);
+    let progress = connector.poll(&mut Stack, NOW);
     assert!(matches!(progress, Progress::Failed(Failure::NoDestinations)), "{progress:?}");
 }
 
 #[test]
 fn a_limit_is_the_races() {
-    let mut script = Script::with_peers([Script::silent()]);
-    let mut connector = Connector::<Script, 16, 4>::new(&Config::all_at_once(), NOW);
+    let stack = &mut Stack;
+    let mut connector = Connector::<Stack, 16, 4>::new(&Config::all_at_once(), NOW);
     connector.limit_to(1);
     connector.resolved(Family::V4, &[1, 2].map(|last| SocketAddr::from(([192, 0, 2, last], 80))), NOW);
-    assert!(matches!(connector.poll(&mut script, NOW), Progress::WaitUntil(_)));
-    assert_eq!(script.sockets, 1);
-    let _ = connector.cancel(&mut script, NOW);
+    assert!(matches!(connector.poll(stack, NOW), Progress::WaitUntil(_)));
+    assert_eq!(connector.race().in_flight(), 1);
+    let _ = connector.cancel(stack, NOW);
 }

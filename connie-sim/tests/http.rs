@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connie_core::AttemptError;
-use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::{Host as Peer, Live, Scenario, hang, ok};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";

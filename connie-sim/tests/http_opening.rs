@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Destinations, Host, HttpConnection, HttpError};
 use connie_core::{Config, Failure, Instant};
+use connie_http::{Destinations, Host, HttpConnection, HttpError};
 use connie_sim::{Clock, Host as Peer, Rng, Stack, address, hang, ok, refuse, seeds};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";

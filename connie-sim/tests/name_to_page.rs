@@ -2,8 +2,8 @@
 //!
 //! The cases are those of the list by which `tests/cases` are named; here each goes through to the last byte of the page.
 
-use connie_core::http::{Host, HttpConnection};
 use connie_core::{Family, Instant};
+use connie_http::{Host, HttpConnection};
 use connie_sim::{Host as Peer, Scenario, hang, ok, refuse};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";

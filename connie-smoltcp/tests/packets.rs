@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError};
 use connie_core::{AttemptError, Config, Connection, Connector, Failure, Instant, Outcome, Pacing};
+use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;

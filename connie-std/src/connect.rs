@@ -137,7 +137,7 @@ pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<C
 }
 
 /// As [`connect`], for a program that goes on with the core: the winner stays a non-blocking socket of [`OsStack`], such as
-/// [`connie_core::http::HttpConnection`] takes.
+/// [`connie_http::HttpConnection`] takes.
 ///
 /// # Errors
 ///

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use connie_core::http::HttpError;
 use connie_core::{Config, Waiter};
+use connie_http::HttpError;
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsWaiter, Override, TlsConnector, TlsOptions};
 use connie_tests::servers::{Authority, TlsServer};

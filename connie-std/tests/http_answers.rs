@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use connie_core::http::{HttpError, StatusClass};
+use connie_http::{HttpError, StatusClass};
 use connie_std::http::{Client, ClientError, HttpConnection};
 use connie_std::{Options, OsStack};
 

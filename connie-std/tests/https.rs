@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use connie_core::http::HttpError;
 use connie_core::{Config, TlsFailure};
+use connie_http::HttpError;
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsClock, OsWaiter, Override, TlsConnector, TlsOptions};
 use connie_tests::limits;

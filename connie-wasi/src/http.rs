@@ -1,4 +1,4 @@
-//! HTTP/1.1 over the winner: the [core's connection](connie_core::http), with an opener that looks the host up and races for each
+//! HTTP/1.1 over the winner: the [connection of connie-http](connie_http), with an opener that looks the host up and races for each
 //! connection.
 //!
 //! ```no_run
@@ -18,22 +18,22 @@
 //!         count => print!("{}", String::from_utf8_lossy(&piece[..count])),
 //!     }
 //! }
-//! # Ok::<(), connie_wasi::core::http::HttpError>(())
+//! # Ok::<(), connie_http::HttpError>(())
 //! ```
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use connie_core::http::{Host, HttpError, Opener, Opening};
 use connie_core::{Config, Failure};
+use connie_http::{Host, HttpError, Opener, Opening};
 
 use crate::connect::{ConnectError, ConnectErrorKind, Report, Won, connect_with};
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
 
-/// A connection to one server. Its methods are the [core's](connie_core::http::HttpConnection).
-pub type HttpConnection = connie_core::http::HttpConnection<WasiStack, WasiWaiter, Vec<u8>, Racing>;
+/// A connection to one server. Its methods are those of [connie-http's](connie_http::HttpConnection).
+pub type HttpConnection = connie_http::HttpConnection<WasiStack, WasiWaiter, Vec<u8>, Racing>;
 
 /// As much as desktop clients allow for the head of an answer.
 const BUFFER: usize = 64 * 1024;
@@ -55,7 +55,7 @@ pub fn connection(
     HttpConnection::with_opener(WasiStack::default(), waiter, racing, Host::http(host, port), buffer)
 }
 
-/// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_core::http::HttpConnection::opener) has it.
+/// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_http::HttpConnection::opener) has it.
 #[derive(Debug)]
 pub struct Racing {
     host: String,

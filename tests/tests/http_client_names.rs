@@ -1,12 +1,12 @@
-//! Every name of Python's `http.client` has its place in `connie_core::http::python`.
+//! Every name of Python's `http.client` has its place in `connie_http::python`.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
 
-use connie_core::http::reason_phrase;
+use connie_http::reason_phrase;
 use connie_tests::skip;
 
-const PAGE: &str = include_str!("../../connie-core/src/http/python.rs");
+const PAGE: &str = include_str!("../../connie-http/src/python.rs");
 
 /// Prints the public names of the module (its constants for status codes apart, and what it imports), of its classes and of what
 /// they are made into.

@@ -8,7 +8,7 @@
 mod answers;
 #[path = "http_differential/clauses.rs"]
 mod clauses;
-#[path = "../../connie-core/tests/http_support/mod.rs"]
+#[path = "../../connie-http/tests/support/mod.rs"]
 mod http_support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use answers::{Answer, Field};
 use connie_core::RaceStack;
-use connie_core::http::{Host, HttpConnection, HttpError, Opener, Version};
 use connie_core::stack::Waiter;
+use connie_http::{Host, HttpConnection, HttpError, Opener, Version};
 use connie_std::{Options, OsStack, OsWaiter, connect_socket};
 use connie_tests::limits::Limited;
 use connie_tests::skip;

@@ -6,9 +6,9 @@ mod kernel_support;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection};
 use connie_core::timeline::Style;
 use connie_core::{Config, Connector, Family};
+use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};

@@ -5,8 +5,8 @@ mod kernel_support;
 
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection};
 use connie_core::{Config, Connector};
+use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
 use connie_tests::clock::timed;

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use connie_core::http::{Host, HttpConnection, HttpError};
 use connie_core::{Config, Failure, Families, Instant, RaceStack, Timeline, Waiter};
+use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::Rng;
 use connie_std::web::Scheme;
 use connie_std::{

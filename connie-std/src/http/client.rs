@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use connie_core::Waiter;
-use connie_core::http::{self, HttpError, RequestBody};
+use connie_http::{HttpError, RequestBody};
 
 use super::error::ClientError;
 use super::response::Response;
@@ -147,7 +147,7 @@ impl DerefMut for HttpsConnection {
 /// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the body to its end, and again. The
 /// connection opens itself by a race when a request needs it, and opens another when the last has ended, by whichever side. A request that a
 /// kept connection lost is sent once more where it is idempotent and no byte of an answer came. The
-/// [core's connection](connie_core::http::HttpConnection) has the rules.
+/// [connection of connie-http](connie_http::HttpConnection) has the rules.
 ///
 /// A body can be sent in pieces: [`put_request`](Self::put_request), [`put_header`](Self::put_header),
 /// [`end_headers`](Self::end_headers), [`send`](Self::send), [`finish_body`](Self::finish_body); or from a reader:
@@ -162,7 +162,7 @@ pub struct Client<T: Transport>
 where
     OsWaiter: Waiter<T>,
 {
-    inner: http::HttpConnection<T, OsWaiter, Vec<u8>, Racing>,
+    inner: connie_http::HttpConnection<T, OsWaiter, Vec<u8>, Racing>,
 }
 
 impl<T: Transport> fmt::Debug for Client<T>
@@ -183,7 +183,8 @@ where
         let waiter = OsWaiter::new(options.canceler.clone());
         let racing = Racing::new(host, port, options);
         let buffer = vec![0; BUFFER];
-        let inner = http::HttpConnection::with_opener(stack, waiter, racing, T::host(host, port), buffer)?;
+        let inner =
+            connie_http::HttpConnection::with_opener(stack, waiter, racing, T::host(host, port), buffer)?;
         Ok(Client { inner })
     }
 
@@ -262,7 +263,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::put_request).
+    /// As the [core's](connie_http::HttpConnection::put_request).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), ClientError> {
         let result = self.ready().put_request(method, target);
@@ -273,7 +274,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::put_request_for).
+    /// As the [core's](connie_http::HttpConnection::put_request_for).
     pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), ClientError> {
         let result = self.ready().put_request_for(method, target, host);
         self.told(result)
@@ -283,7 +284,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::put_header).
+    /// As the [core's](connie_http::HttpConnection::put_header).
     #[doc(alias = "putheader")]
     pub fn put_header(&mut self, name: &str, value: &[u8]) -> Result<(), ClientError> {
         Ok(self.inner.put_header(name, value)?)
@@ -293,7 +294,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`ClientError::Connect`], and as the [core's](connie_core::http::HttpConnection::end_headers).
+    /// [`ClientError::Connect`], and as the [core's](connie_http::HttpConnection::end_headers).
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), ClientError> {
         let result = self.ready().end_headers(body);
@@ -304,7 +305,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::send).
+    /// As the [core's](connie_http::HttpConnection::send).
     pub fn send(&mut self, data: &[u8]) -> Result<(), ClientError> {
         let result = self.ready().send(data);
         self.told(result)
@@ -314,7 +315,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::finish_body).
+    /// As the [core's](connie_http::HttpConnection::finish_body).
     pub fn finish_body(&mut self) -> Result<(), ClientError> {
         let result = self.ready().finish_body();
         self.told(result)
@@ -330,7 +331,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::response), and [`ClientError::Connect`] where the request had to be sent again and
+    /// As the [core's](connie_http::HttpConnection::response), and [`ClientError::Connect`] where the request had to be sent again and
     /// could not.
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
@@ -381,7 +382,7 @@ where
     ///
     /// # Errors
     ///
-    /// As the [core's](connie_core::http::HttpConnection::set_tunnel), and [`HttpError::InvalidHost`] where `host` can be no server's name.
+    /// As the [core's](connie_http::HttpConnection::set_tunnel), and [`HttpError::InvalidHost`] where `host` can be no server's name.
     /// The connection is then as it was.
     pub fn set_tunnel(&mut self, host: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
         // Asked first: a tunnel that is half set would send TLS for one host to another.
@@ -428,7 +429,7 @@ where
     }
 
     /// The connection, whose waits end as the options say now.
-    fn ready(&mut self) -> &mut http::HttpConnection<T, OsWaiter, Vec<u8>, Racing> {
+    fn ready(&mut self) -> &mut connie_http::HttpConnection<T, OsWaiter, Vec<u8>, Racing> {
         let canceler = self.inner.opener().options.canceler.clone();
         self.inner.parts_mut().1.set_canceler(canceler);
         &mut self.inner

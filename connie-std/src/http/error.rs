@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use connie_core::http::HttpError;
 use connie_core::{AttemptError, Failure, TlsFailure};
+use connie_http::HttpError;
 
 use crate::error::ConnectError;
 

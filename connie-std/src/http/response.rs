@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use connie_core::Waiter;
-use connie_core::http::{self, Headers, ResponseHead, StatusClass, Version};
+use connie_http::{Headers, ResponseHead, StatusClass, Version};
 
 use super::error::{ClientError, kind};
 use super::transport::{Racing, Transport};
@@ -16,7 +16,7 @@ use crate::OsWaiter;
 /// Dropping it loses nothing: [`Client::response`](super::Client::response) gives it again. Before the next request its body must be read
 /// to the end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
-pub struct Response<'c, T: Transport>(pub(super) http::Response<'c, T, OsWaiter, Vec<u8>, Racing>)
+pub struct Response<'c, T: Transport>(pub(super) connie_http::Response<'c, T, OsWaiter, Vec<u8>, Racing>)
 where
     OsWaiter: Waiter<T>;
 

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use connie_core::http::{Host, Opener, Opening};
 use connie_core::{Failure, Instant, RaceStack, Waiter};
+use connie_http::{Host, Opener, Opening};
 
 use crate::budget::Holder;
 use crate::connect::{failed, race};

@@ -61,7 +61,7 @@ impl TlsConnector {
     }
 
     /// As [`connect`](Self::connect), for a program that goes on with the core: the winner stays a non-blocking socket of the stack that is
-    /// handed out with it, such as [`connie_core::http::HttpConnection`] takes.
+    /// handed out with it, such as [`connie_http::HttpConnection`] takes.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 
 use core::net::IpAddr;
 
-use connie_core::http::{Host, HttpConnection, HttpError};
 use connie_core::{Connection, Failure, Instant, Waiter as _};
+use connie_http::{Host, HttpConnection, HttpError};
 use connie_smoltcp::{BoardWaiter, TcpSocket};
 
 use crate::board::clock::Clock;

@@ -23,8 +23,8 @@ mod firmware {
     use core::sync::atomic::{AtomicU32, Ordering};
     use core::time::Duration;
 
-    use connie_core::http::{Host, HttpConnection, HttpError};
     use connie_core::{Config, Failure, Families, Instant, Waiter as _};
+    use connie_http::{Host, HttpConnection, HttpError};
     use connie_smoltcp::{
         Board, BoardWaiter, Dhcp, DhcpEvent, Dns, LookupError, QueryStorage, SocketStorage, TcpBuffers,
         interface,

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use connie_core::http::{Host, HttpConnection};
+use connie_http::{Host, HttpConnection};
 use connie_std::{Options, OsStack, OsWaiter, connect_socket};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

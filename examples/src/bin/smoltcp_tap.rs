@@ -11,9 +11,9 @@ mod linux {
     use std::os::fd::{AsRawFd as _, RawFd};
     use std::time::Duration;
 
-    use connie_core::http::{Host, HttpConnection};
     use connie_core::timeline::Style;
     use connie_core::{Config, Connector, Instant};
+    use connie_http::{Host, HttpConnection};
     use connie_smoltcp::smoltcp;
     use connie_smoltcp::smoltcp::phy::{self, Medium, TunTapInterface};
     use connie_smoltcp::smoltcp::wire::IpCidr;

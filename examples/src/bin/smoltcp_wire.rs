@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection};
 use connie_core::timeline::Style;
 use connie_core::{Config, Connector, Instant};
+use connie_http::{Host, HttpConnection};
 use connie_smoltcp::{Board, BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};

@@ -1,6 +1,6 @@
 //! Bodies, cut anywhere: how the input was cut must not decide what comes out of it.
 
-use connie_core::http::{BodyDecoder, Framing, HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part};
+use connie_http::{BodyDecoder, Framing, HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part};
 
 use crate::decoded::{hex, note};
 use crate::draw::Draw;

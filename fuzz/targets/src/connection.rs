@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connie_core::Failure;
-use connie_core::http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
+use connie_http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
 use connie_sim::words;
 
 use crate::decoded::{end, event, hex, note};

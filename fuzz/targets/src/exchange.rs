@@ -1,6 +1,6 @@
 //! One exchange: how the answer arrives, and in what pieces it is read, must not decide what it says.
 
-use connie_core::http::{Host, HttpConnection, HttpError};
+use connie_http::{Host, HttpConnection, HttpError};
 
 use crate::draw::Draw;
 use crate::peer::Handle;
@@ -56,7 +56,7 @@ fn read<'a>(
     answer: &mut Answer,
 ) -> Result<(), HttpError> {
     let mut response = connection.response()?;
-    let own = |field: connie_core::http::Header<'_>| (field.name.to_owned(), field.value.to_vec());
+    let own = |field: connie_http::Header<'_>| (field.name.to_owned(), field.value.to_vec());
     answer.status = response.status();
     answer.fields = response.headers().map(own).collect();
     let mut room = vec![0; piece.max(1)];

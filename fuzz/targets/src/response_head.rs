@@ -1,6 +1,6 @@
 //! The head of an answer: whatever a server writes, and however it arrives.
 
-use connie_core::http::{Framing, HeadScanner, HttpError, Parsed, RequestKind, ResponseHead, Version};
+use connie_http::{Framing, HeadScanner, HttpError, Parsed, RequestKind, ResponseHead, Version};
 
 use crate::decoded::{hex, note};
 use crate::draw::Draw;

@@ -1,6 +1,6 @@
 //! Reads what a client has sent, as a server would, and finds what nobody asked it to send.
 
-use connie_core::http::{BodyDecoder, Framing, Part};
+use connie_http::{BodyDecoder, Framing, Part};
 
 /// The only byte in bodies, so that a head that has come into one stands out.
 pub const BODY: u8 = b'~';

@@ -1,6 +1,6 @@
 //! The splitter of URLs: whatever it accepts can be sent, and means the same when it is written out again.
 
-use connie_core::http::{Host, RequestBody, RequestHead};
+use connie_http::{Host, RequestBody, RequestHead};
 
 use self::splitter::{Scheme, Url, UrlError, parse_host_port};
 use crate::decoded::{hex, note};

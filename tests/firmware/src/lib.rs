@@ -6,9 +6,9 @@
 use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
-use connie_core::http::{Host, HttpConnection, HttpError, Lent};
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, Instant, RaceStack, Waiter, Wake, Watched};
+use connie_http::{Host, HttpConnection, HttpError, Lent};
 
 /// Each answer's name, the method of the request and its bytes.
 pub const ANSWERS: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/answers.in"));

@@ -122,7 +122,7 @@ pub const INTERIM_LIMIT: &str =
     "RFC 9110 section 17.5: a recipient ought to limit what could exhaust it; MAX_INTERIM is ours";
 
 pub const LIMIT: &str = "RFC 9110 section 5.4: no limit is defined, and \"Various ad hoc limitations on individual \
-    lengths are found in practice\"; the one of connie is the buffer, as documented in connie_core::http";
+    lengths are found in practice\"; the one of connie is the buffer, as documented in connie_http";
 
 pub const CHUNK_LIMIT: &str =
     "RFC 9112 section 7.1.1: a recipient ought to limit chunk extensions; MAX_CHUNK_LINE is ours";

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection};
 use connie_core::timeline::Style;
 use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
+use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
 use connie_std::{OsStack, OsWaiter};

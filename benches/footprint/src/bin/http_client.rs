@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the winner as a microcontroller links it, race and connector included, with every function of `connie_core::http`
+//! HTTP/1.1 on the winner as a microcontroller links it, race and connector included, with every function of `connie_http`
 //! in use: the `.text` of this program is the most that all of it can cost.
 //!
 //! It links only if no path in it leads to a panic. Where it does not, `panic_paths` shows the way.
@@ -20,12 +20,12 @@ mod firmware {
     use core::sync::atomic::Ordering;
     use core::time::Duration;
 
-    use connie_core::http::{
+    use connie_core::stack::TcpClientStack;
+    use connie_core::{Config, Instant};
+    use connie_http::{
         BodyDecoder, Destinations, Framing, HeadScanner, Host, HttpConnection, HttpError, Lent, Parsed, Part,
         RequestBody, RequestHead, RequestKind, Response, ResponseHead, reason_phrase,
     };
-    use connie_core::stack::TcpClientStack;
-    use connie_core::{Config, Instant};
 
     use crate::stub::{Clock, Stack, WORLD, world};
 

@@ -14,9 +14,6 @@ mod firmware {
     use core::net::{IpAddr, SocketAddr};
 
     use connie_core::Instant;
-    use connie_core::http::{
-        BodyDecoder, Host, HttpError, Parsed, Part, RequestBody, RequestHead, RequestKind, ResponseHead,
-    };
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::clock::Clock;
@@ -24,6 +21,9 @@ mod firmware {
     use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
+    use connie_http::{
+        BodyDecoder, Host, HttpError, Parsed, Part, RequestBody, RequestHead, RequestKind, ResponseHead,
+    };
     use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
     #[cfg(feature = "dhcp")]
     use smoltcp::socket::dhcpv4;

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
-//! use connie_core::http::{Host, HttpConnection};
+//! use connie_http::{Host, HttpConnection};
 //! use connie_core::{Config, Connector, Waiter};
 //! # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 //!
@@ -38,7 +38,7 @@
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
 //! use connie_core::Config;
-//! use connie_core::http::{Destinations, Host, HttpConnection};
+//! use connie_http::{Destinations, Host, HttpConnection};
 //!
 //! let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
 //! let destinations = Destinations::<_, 16, 4>::new(addresses, Config::all_at_once());
@@ -72,12 +72,16 @@
 //! On a 32-bit machine a connection takes 200 bytes, beside its buffer and what opens it. Reading a head takes no memory that grows with
 //! the head.
 
+#![no_std]
+#![forbid(unsafe_code)]
+
 mod body;
 mod coding;
 mod connection;
 mod error;
 mod fields;
 mod host;
+mod inbox;
 mod link;
 mod opener;
 #[cfg(doc)]
@@ -92,13 +96,19 @@ mod tunnel;
 
 pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
 pub use coding::TransferCoding;
-pub use connection::{EXPECT_TIMEOUT, HttpConnection, MAX_INTERIM};
+pub use connection::{EXPECT_TIMEOUT, HttpConnection};
 pub use error::HttpError;
 pub use fields::{Header, Headers};
 pub use host::Host;
+pub use inbox::MAX_INTERIM;
 pub use link::Lent;
 pub use opener::{Destinations, Opener, Opening};
 pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
 pub use status::{StatusClass, reason_phrase};
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,11 +1,11 @@
 //! Reads the head of an answer, and tells from it how the body is framed and whether the connection can be used again.
 
-use super::coding;
-use super::error::HttpError;
-use super::fields::{self, Headers};
-use super::request::RequestKind;
-use super::status::StatusClass;
-use super::syntax::{decimal, elements, is_field_value};
+use crate::coding;
+use crate::error::HttpError;
+use crate::fields::{self, Headers};
+use crate::request::RequestKind;
+use crate::status::StatusClass;
+use crate::syntax::{decimal, elements, is_field_value};
 
 /// What every answer begins with.
 const NAME: &[u8] = b"HTTP/";
@@ -89,7 +89,7 @@ pub enum Parsed<'a> {
 /// The head of an answer.
 ///
 /// ```
-/// use connie_core::http::{Framing, Parsed, RequestKind, ResponseHead};
+/// use connie_http::{Framing, Parsed, RequestKind, ResponseHead};
 ///
 /// let mut bytes = *b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nSet-Cookie: a\r\nset-cookie: b\r\n\r\nGone";
 /// let Parsed::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
@@ -97,7 +97,7 @@ pub enum Parsed<'a> {
 /// assert_eq!(head.header("SET-COOKIE"), Some(&b"a"[..]));
 /// assert_eq!(head.headers().filter(|header| header.name.eq_ignore_ascii_case("set-cookie")).count(), 2);
 /// assert_eq!(head.framing(RequestKind::Other)?, Framing::Length(4));
-/// # Ok::<(), connie_core::http::HttpError>(())
+/// # Ok::<(), connie_http::HttpError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
@@ -223,7 +223,7 @@ impl<'a> ResponseHead<'a> {
     }
 
     /// Whether the connection is a tunnel from here on.
-    pub(super) fn begins_tunnel(&self, request: RequestKind) -> bool {
+    pub(crate) fn begins_tunnel(&self, request: RequestKind) -> bool {
         request == RequestKind::Connect && matches!(self.status, 200..=299)
     }
 
@@ -256,12 +256,12 @@ impl<'a> ResponseHead<'a> {
 
 /// Where the parts of a checked head are, without borrowing it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct HeadLayout {
-    pub(super) status: u16,
+pub(crate) struct HeadLayout {
+    pub(crate) status: u16,
     version: Version,
     reason: usize,
     fields: usize,
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 /// Where the reason phrase begins, in a status line that has one: after `HTTP/1.1 200 `.
@@ -269,7 +269,7 @@ const REASON: usize = 13;
 
 impl HeadLayout {
     /// Checks a head that is complete and no longer than it is, joining folded lines in place.
-    pub(super) fn read(head: &mut [u8]) -> Result<Self, HttpError> {
+    pub(crate) fn read(head: &mut [u8]) -> Result<Self, HttpError> {
         let end = head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len());
         let (line, rest) = head.split_at_mut_checked(end).ok_or(HttpError::MalformedStatusLine)?;
         let layout = Self::of_status_line(line.strip_suffix(b"\r").unwrap_or(line))?;
@@ -303,7 +303,7 @@ impl HeadLayout {
     }
 
     /// The head, which `bytes` begin with.
-    pub(super) fn view<'a>(&self, bytes: &'a [u8]) -> ResponseHead<'a> {
+    pub(crate) fn view<'a>(&self, bytes: &'a [u8]) -> ResponseHead<'a> {
         let reason = bytes.get(REASON..REASON.saturating_add(self.reason)).unwrap_or_default();
         ResponseHead {
             status: self.status,

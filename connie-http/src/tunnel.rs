@@ -1,15 +1,15 @@
 //! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
 
-use super::connection::HttpConnection;
-use super::error::HttpError;
-use super::host::Host;
-use super::opener::{Opener, Opening};
-use super::reply::Inbox;
-use super::request::{RequestBody, RequestHead};
-use super::syntax::Writer;
-use crate::race::Failure;
-use crate::stack::{RaceStack, Waiter};
-use crate::time::Instant;
+use crate::connection::HttpConnection;
+use crate::error::HttpError;
+use crate::host::Host;
+use crate::inbox::Inbox;
+use crate::opener::{Opener, Opening};
+use crate::request::{RequestBody, RequestHead};
+use crate::syntax::Writer;
+use connie_core::Failure;
+use connie_core::Instant;
+use connie_core::{RaceStack, Waiter};
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
@@ -32,7 +32,7 @@ where
     /// ```
     /// # use connie_core::doc_stack::{Clock, Stack};
     /// use connie_core::Config;
-    /// use connie_core::http::{Destinations, Host, HttpConnection};
+    /// use connie_http::{Destinations, Host, HttpConnection};
     ///
     /// let proxy = Destinations::<_>::new(["192.0.2.1:3128".parse()?], Config::all_at_once());
     /// let host = Host::http("proxy.test", 3128);
@@ -60,12 +60,12 @@ where
     }
 
     /// Whether the connection leads to a proxy that has yet to open the tunnel.
-    pub(super) fn lacks_tunnel(&self) -> bool {
+    pub(crate) fn lacks_tunnel(&self) -> bool {
         self.tunnel > 0 && !self.tunneled
     }
 
     /// Opens the tunnel where one is wanted, by `until` at the latest. The first `kept` bytes of the buffer are left alone.
-    pub(super) fn enter_tunnel(&mut self, kept: usize, until: Option<Instant>) -> Result<(), HttpError> {
+    pub(crate) fn enter_tunnel(&mut self, kept: usize, until: Option<Instant>) -> Result<(), HttpError> {
         if !self.lacks_tunnel() {
             return Ok(());
         }

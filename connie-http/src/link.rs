@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
+use connie_core::embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
-use super::error::HttpError;
-use crate::race::AttemptError;
-use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
-use crate::time::Instant;
+use crate::error::HttpError;
+use connie_core::AttemptError;
+use connie_core::Instant;
+use connie_core::{Interest, RaceStack, Waiter, Wake, Watched};
 
 /// A waiter lent to a connection whose stack is lent as well: `&mut S` needs a `Waiter<&mut S>`, and this is one.
 #[derive(Debug)]
@@ -30,43 +30,43 @@ impl<S: TcpClientStack, W: Waiter<S> + ?Sized> Waiter<&mut S> for Lent<'_, W> {
 
 /// Owns the socket, and releases it exactly once: when told to, or when dropped.
 #[derive(Debug)]
-pub(super) struct Link<S: RaceStack, W> {
-    pub(super) stack: S,
-    pub(super) waiter: W,
+pub(crate) struct Link<S: RaceStack, W> {
+    pub(crate) stack: S,
+    pub(crate) waiter: W,
     socket: Option<S::TcpSocket>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) deadline: Option<Instant>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
     /// Whether the peer is still sending what nobody will read, so that only a reset stops it.
-    pub(super) unread: bool,
+    pub(crate) unread: bool,
 }
 
 impl<S: RaceStack, W> Link<S, W> {
-    pub(super) fn new(stack: S, waiter: W, socket: Option<S::TcpSocket>) -> Self {
+    pub(crate) fn new(stack: S, waiter: W, socket: Option<S::TcpSocket>) -> Self {
         Link { stack, waiter, socket, timeout: None, deadline: None, unread: false }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.socket.is_some()
     }
 
     /// Takes over `socket`; one that it had is released.
-    pub(super) fn attach(&mut self, socket: S::TcpSocket) {
+    pub(crate) fn attach(&mut self, socket: S::TcpSocket) {
         self.release();
         self.socket = Some(socket);
     }
 
     /// The socket with what it belongs to, while there is one.
-    pub(super) fn parts(&mut self) -> Option<(&mut S, &mut W, &mut S::TcpSocket)> {
+    pub(crate) fn parts(&mut self) -> Option<(&mut S, &mut W, &mut S::TcpSocket)> {
         Some((&mut self.stack, &mut self.waiter, self.socket.as_mut()?))
     }
 
     /// Hands the socket over to the caller, who must close it.
-    pub(super) fn take(&mut self) -> Option<S::TcpSocket> {
+    pub(crate) fn take(&mut self) -> Option<S::TcpSocket> {
         self.socket.take()
     }
 
     /// Closes the connection in good order, or resets it where the peer is still sending.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if core::mem::take(&mut self.unread) {
             self.abort();
         } else if let Some(socket) = self.socket.take() {
@@ -76,14 +76,14 @@ impl<S: RaceStack, W> Link<S, W> {
     }
 
     /// Ends the connection at once.
-    pub(super) fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         if let Some(socket) = self.socket.take() {
             self.stack.abort(socket);
         }
     }
 
     /// Receives without waiting. `Ok(0)`: the peer has closed its side.
-    pub(super) fn try_receive(&mut self, into: &mut [u8]) -> nb::Result<usize, HttpError> {
+    pub(crate) fn try_receive(&mut self, into: &mut [u8]) -> nb::Result<usize, HttpError> {
         let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
         match self.stack.receive(socket, into) {
             Ok(count) => Ok(count.min(into.len())),
@@ -96,7 +96,7 @@ impl<S: RaceStack, W> Link<S, W> {
     }
 
     /// Sends without waiting. Never `Ok(0)`.
-    pub(super) fn try_send(&mut self, data: &[u8]) -> nb::Result<usize, HttpError> {
+    pub(crate) fn try_send(&mut self, data: &[u8]) -> nb::Result<usize, HttpError> {
         let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
         match self.stack.send(socket, data) {
             Ok(0) | Err(nb::Error::WouldBlock) => Err(nb::Error::WouldBlock),
@@ -114,7 +114,7 @@ impl<S: RaceStack, W> Link<S, W> {
 
 impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
     /// When the operation that begins now has to be over.
-    pub(super) fn limit(&mut self) -> Result<Option<Instant>, HttpError> {
+    pub(crate) fn limit(&mut self) -> Result<Option<Instant>, HttpError> {
         if self.timeout.is_none() && self.deadline.is_none() {
             return Ok(None);
         }
@@ -130,7 +130,7 @@ impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
     }
 
     /// Waits for `interest`, until `limit` at most and `pause` at most, and says whether there may be cause to look.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &mut self,
         interest: Interest,
         limit: Option<Instant>,
@@ -155,7 +155,7 @@ impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
     }
 
     /// Receives, waiting as long as it takes or is allowed. 0: the peer has closed its side.
-    pub(super) fn receive(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
+    pub(crate) fn receive(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
         let limit = self.limit()?;
         loop {
             match self.try_receive(into) {
@@ -167,7 +167,7 @@ impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
     }
 
     /// Sends some of `data`, waiting as long as it takes or is allowed, and says how much.
-    pub(super) fn send(&mut self, data: &[u8]) -> Result<usize, HttpError> {
+    pub(crate) fn send(&mut self, data: &[u8]) -> Result<usize, HttpError> {
         let limit = self.limit()?;
         loop {
             match self.try_send(data) {

@@ -1,13 +1,13 @@
 //! A connection that connects itself: for the first request, after the last connection has ended, and for a request that a kept
 //! connection has lost.
 
-mod http_support;
-use http_support::{Clock, Opening, Say, Script, Take, bytes, opening};
+mod support;
+use support::{Clock, Opening, Say, Script, Take, bytes, opening};
 
 use std::time::Duration;
 
-use connie_core::http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
 use connie_core::{AttemptError, Config, Failure, Instant, Interest, Waiter, Watched};
+use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
@@ -93,7 +93,7 @@ mod a_connection_opens {
             assert_eq!(get(connection, "GET"), Ok(200));
             connection.put_request("POST", "/").unwrap();
             let (script, clock) = connection.parts_mut();
-            let socket = &mut http_support::Socket;
+            let socket = &mut support::Socket;
             let mut watched = [Watched::new(socket, Interest::Receive)];
             let _ = clock.wait(script, &mut watched, None);
             connection.end_headers(RequestBody::None).unwrap();

@@ -20,7 +20,7 @@ impl StatusClass {
     /// The class of this code.
     ///
     /// ```
-    /// use connie_core::http::StatusClass;
+    /// use connie_http::StatusClass;
     ///
     /// assert_eq!(StatusClass::of(404), StatusClass::ClientError);
     /// assert_eq!(StatusClass::of(0), StatusClass::ServerError);
@@ -44,11 +44,11 @@ impl StatusClass {
 }
 
 /// The reason phrase that goes with `status` in the registry of status codes (RFC 9110 section 16.2), for a server that sent
-/// [none](super::Response::reason); `None` for a code that is not in it.
+/// [none](crate::Response::reason); `None` for a code that is not in it.
 ///
 /// ```
-/// assert_eq!(connie_core::http::reason_phrase(404), Some("Not Found"));
-/// assert_eq!(connie_core::http::reason_phrase(299), None);
+/// assert_eq!(connie_http::reason_phrase(404), Some("Not Found"));
+/// assert_eq!(connie_http::reason_phrase(299), None);
 /// ```
 #[must_use]
 #[doc(alias = "responses")]

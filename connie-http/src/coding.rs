@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::error::HttpError;
-use super::fields::Headers;
-use super::syntax::{copy, elements, is_token};
+use crate::error::HttpError;
+use crate::fields::Headers;
+use crate::syntax::{copy, elements, is_token};
 
 /// The longest name of a [`TransferCoding`] that is told whole.
 const LONGEST: usize = 15;
@@ -54,7 +54,7 @@ impl fmt::Debug for TransferCoding {
 ///
 /// No coding but chunked is undone here, and a request without `TE` asks for no other (RFC 9110 section 10.1.4). Any other is refused:
 /// its body would come out coded. `identity`, which RFC 2616 had and RFC 9112 has no more, does nothing to a body.
-pub(super) fn is_chunked(fields: Headers<'_>) -> Result<Option<bool>, HttpError> {
+pub(crate) fn is_chunked(fields: Headers<'_>) -> Result<Option<bool>, HttpError> {
     let mut chunked = None;
     for value in fields.all("transfer-encoding") {
         let mut last = chunked == Some(true);

@@ -1,6 +1,6 @@
 //! Field lines, of a head and of a trailer section: which of them are fields, which are passed over, and which nobody may pass over.
 
-use super::syntax::{is_field_value, is_token, is_token_byte};
+use crate::syntax::{is_field_value, is_token, is_token_byte};
 
 /// A header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Header<'a> {
 /// A line that is no field (RFC 9112 section 5: `field-name ":" OWS field-value OWS`), such as the warning of a script that a server let
 /// slip into its head, is not among them: see [`dropped`](Self::dropped). There is none with a NUL or a bare CR, which some take for an
 /// end, and none that names Content-Length or Transfer-Encoding, since another recipient may heed it: such a head is
-/// [`HttpError::MalformedHeader`](super::HttpError::MalformedHeader).
+/// [`HttpError::MalformedHeader`](crate::HttpError::MalformedHeader).
 #[derive(Clone, Debug)]
 pub struct Headers<'a> {
     /// Lines that have been through [`check`], the empty one included.
@@ -25,7 +25,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// The fields in `lines`, which have been through [`check`].
-    pub(super) fn of(lines: &'a [u8]) -> Self {
+    pub(crate) fn of(lines: &'a [u8]) -> Self {
         Headers { lines }
     }
 
@@ -42,13 +42,13 @@ impl<'a> Headers<'a> {
     /// The lines that are no fields, folds joined, without their line ends.
     ///
     /// ```
-    /// use connie_core::http::{Parsed, ResponseHead};
+    /// use connie_http::{Parsed, ResponseHead};
     ///
     /// let mut bytes = *b"HTTP/1.1 200 OK\r\nPHP Warning: no such file\r\nContent-Length: 4\r\n\r\n";
     /// let Parsed::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
     /// assert_eq!(head.headers().count(), 1);
     /// assert_eq!(head.headers().dropped().next(), Some(&b"PHP Warning: no such file"[..]));
-    /// # Ok::<(), connie_core::http::HttpError>(())
+    /// # Ok::<(), connie_http::HttpError>(())
     /// ```
     pub fn dropped(self) -> impl Iterator<Item = &'a [u8]> {
         lines(self.lines).filter(|line| field(line).is_none())
@@ -71,7 +71,7 @@ impl<'a> Iterator for Headers<'a> {
 
 /// Joins the folded lines of `section` in place, which ends with its only empty line, and says whether each line can be read as a
 /// field or be dropped.
-pub(super) fn check(section: &mut [u8]) -> bool {
+pub(crate) fn check(section: &mut [u8]) -> bool {
     unfold(section);
     let mut rest = &*section;
     while let Some((line, after)) = next_line(rest) {

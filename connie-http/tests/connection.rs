@@ -1,12 +1,12 @@
 //! What a connection does beyond reading an answer: sending, waiting, being used again, and letting go of its socket.
 
-mod http_support;
-use http_support::{Clock, Say, Script, Take, bytes, connect};
+mod support;
+use support::{Clock, Say, Script, Take, bytes, connect};
 
 use std::time::Duration;
 
-use connie_core::http::{Host, HttpConnection, HttpError, Lent, MAX_INTERIM, RequestBody, Version};
 use connie_core::{AttemptError, Instant, Interest, Waiter, Wake, Watched};
+use connie_http::{Host, HttpConnection, HttpError, Lent, MAX_INTERIM, RequestBody, Version};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -21,7 +21,7 @@ fn answering_each(answers: &[&str]) -> Script {
 }
 
 #[track_caller]
-fn read_all(connection: &mut http_support::Lending<'_>) -> Result<Vec<u8>, HttpError> {
+fn read_all(connection: &mut support::Lending<'_>) -> Result<Vec<u8>, HttpError> {
     let mut body = [0; 4096];
     let length = connection.response()?.read_to_end(&mut body)?;
     Ok(body[..length].to_vec())
@@ -797,7 +797,7 @@ mod ownership {
         fn wait(
             &mut self,
             _: &mut Script,
-            _: &mut [Watched<'_, http_support::Socket>],
+            _: &mut [Watched<'_, support::Socket>],
             _: Option<Instant>,
         ) -> Wake {
             Wake::Canceled

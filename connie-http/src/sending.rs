@@ -2,14 +2,14 @@
 
 use core::time::Duration;
 
-use embedded_nal::nb;
+use connie_core::embedded_nal::nb;
 
-use super::connection::{HttpConnection, Left, Phase};
-use super::error::HttpError;
-use super::opener::Opener;
-use super::request::RequestBody;
-use crate::race::AttemptError;
-use crate::stack::{Interest, RaceStack, Waiter};
+use crate::connection::{HttpConnection, Left, Phase};
+use crate::error::HttpError;
+use crate::opener::Opener;
+use crate::request::RequestBody;
+use connie_core::AttemptError;
+use connie_core::{Interest, RaceStack, Waiter};
 
 /// How often a body that cannot be sent for the moment lets the connection look for an early answer.
 const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +22,7 @@ where
     O: Opener<S, W>,
 {
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
-    pub(super) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
+    pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
         let kept = core::mem::replace(&mut self.used, true);
         let repeats = kept && self.wish.idempotent && self.may_open();
         self.repeatable = if repeats { length } else { 0 };
@@ -35,7 +35,7 @@ where
 
     /// Sends the request once more over a new connection, where that is allowed and the server has given the kept one up without a word.
     /// Says whether it did.
-    pub(super) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
+    pub(crate) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
         let length = core::mem::take(&mut self.repeatable);
         if length == 0 || !self.is_unanswered() {
             return Ok(false);
@@ -100,7 +100,7 @@ where
     }
 
     /// Sends `rest`, the end of a body whose start went out with the head, and all of it again where the connection was given up.
-    pub(super) fn upload_again(&mut self, rest: &[u8], body: RequestBody) -> Result<(), HttpError> {
+    pub(crate) fn upload_again(&mut self, rest: &[u8], body: RequestBody) -> Result<(), HttpError> {
         if rest.is_empty() {
             return Ok(());
         }
@@ -117,7 +117,7 @@ where
 
     /// Sends `data`, part of a body, and looks for an early answer where it cannot be sent at once: RFC 9112 section 9.5 has a client
     /// "monitor the network connection for an error response while it is transmitting the request".
-    pub(super) fn upload(&mut self, data: &[u8]) -> Result<(), HttpError> {
+    pub(crate) fn upload(&mut self, data: &[u8]) -> Result<(), HttpError> {
         let mut rest = data;
         if rest.is_empty() {
             return Ok(());
@@ -181,7 +181,7 @@ where
     }
 
     /// Whether the server has stopped listening to the body that was being sent.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self.phase, Phase::Uploading(Left::Refused))
     }
 

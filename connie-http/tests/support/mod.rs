@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Destinations, Host, HttpConnection, HttpError, Lent};
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, Config, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent};
 
 /// What the peer does next, as the client sees it when it receives.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,119 +2,16 @@
 
 use core::fmt;
 
-use super::body::{BodyDecoder, Part};
-use super::connection::{HttpConnection, MAX_INTERIM, Phase};
-use super::error::HttpError;
-use super::fields::{self, Headers};
-use super::opener::Opener;
-use super::request::RequestBody;
-use super::response::{HeadLayout, HeadScanner, ResponseHead, Version};
-use super::status::StatusClass;
-use super::syntax::{copy, move_down};
-use crate::stack::{RaceStack, Waiter};
-
-/// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that are not decoded yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Inbox {
-    scanner: HeadScanner,
-    /// Answers of status 1xx so far.
-    interim: u8,
-    /// Whether one of them was 100.
-    continued: bool,
-    /// The final head, once it is there.
-    head: Option<HeadLayout>,
-    /// The length of the trailer section so far, which is kept behind the head.
-    trailers: usize,
-    /// The bytes not decoded yet.
-    start: usize,
-    end: usize,
-    /// Bytes that came after the answer's end.
-    surplus: usize,
-}
-
-impl Inbox {
-    /// Room for more; `None` where there is none.
-    pub(super) fn free<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
-        room.get_mut(self.end..).filter(|free| !free.is_empty())
-    }
-
-    /// Takes note of `count` more bytes.
-    pub(super) fn received(&mut self, count: usize) {
-        self.end = self.end.saturating_add(count);
-    }
-
-    /// The bytes not decoded yet.
-    pub(super) fn unread<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
-        buffer.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// The final head among what has been received, if it is there; answers of status 1xx before it are dropped.
-    pub(super) fn next_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
-        let found = self.find_head(room);
-        if found.is_err() {
-            // So that the next look finds the same fault.
-            self.scanner = HeadScanner::new();
-        }
-        found
-    }
-
-    fn find_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
-        while self.head.is_none() {
-            let received = room.get_mut(..self.end).unwrap_or_default();
-            let Some(length) = self.scanner.scan(received)? else {
-                return Ok(None);
-            };
-            let head = HeadLayout::read(received.get_mut(..length).unwrap_or_default())?;
-            // RFC 9110 section 15.2: a client must be able to parse 1xx answers before the final one "even if the client does not
-            // expect one". 101 changes the protocol, so no other answer follows it.
-            if !matches!(head.status, 100 | 102..=199) {
-                self.head = Some(head);
-                self.start = length;
-                break;
-            }
-            self.interim = self.interim.saturating_add(1);
-            self.continued |= head.status == 100;
-            if self.interim > MAX_INTERIM {
-                return Err(HttpError::TooManyInterim);
-            }
-            let rest = self.end.saturating_sub(length);
-            move_down(room, length, rest, 0);
-            self.end = rest;
-            self.scanner = HeadScanner::new();
-        }
-        Ok(self.head)
-    }
-
-    /// Whether not a byte of an answer has come.
-    pub(super) fn is_empty(&self) -> bool {
-        self.end == 0 && self.interim == 0
-    }
-
-    /// Whether the server has said to go on with the body.
-    pub(super) fn has_continue(&self) -> bool {
-        self.continued
-    }
-
-    /// Whether the final head is there.
-    pub(super) fn has_head(&self) -> bool {
-        self.head.is_some()
-    }
-
-    /// Where the bytes that stay for the length of the exchange end: the head and the trailers.
-    fn kept(&self) -> usize {
-        self.head.map_or(0, |head| head.length).saturating_add(self.trailers)
-    }
-
-    /// Keeps `section`, a part of the trailer section.
-    fn keep_trailers(&mut self, room: &mut [u8], section: &[u8]) -> Result<(), HttpError> {
-        let to = room.get_mut(self.kept()..).unwrap_or_default();
-        if copy(section, to) < section.len() {
-            return Err(HttpError::TrailersTooLarge);
-        }
-        self.trailers = self.trailers.saturating_add(section.len());
-        Ok(())
-    }
-}
+use crate::body::{BodyDecoder, Part};
+use crate::connection::{HttpConnection, Left, Phase};
+use crate::error::HttpError;
+use crate::fields::{self, Headers};
+use crate::opener::Opener;
+use crate::request::RequestBody;
+use crate::response::{HeadLayout, ResponseHead, Version};
+use crate::status::StatusClass;
+use crate::syntax::{copy, move_down};
+use connie_core::{RaceStack, Waiter};
 
 /// An answer, whose body is read from the connection. In the manner of Python's `http.client.HTTPResponse`.
 ///
@@ -122,7 +19,7 @@ impl Inbox {
 /// end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
 pub struct Response<'c, S: RaceStack, W, B, O = ()> {
-    pub(super) connection: &'c mut HttpConnection<S, W, B, O>,
+    pub(crate) connection: &'c mut HttpConnection<S, W, B, O>,
 }
 
 impl<S: RaceStack, W, B, O> fmt::Debug for Response<'_, S, W, B, O> {
@@ -284,8 +181,33 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: Opener<S, W>,
 {
+    /// Waits for the answer's head. Answers of status 1xx are passed over, except 101, which is one where the request has an `Upgrade` field:
+    /// [`take_socket`](Self::take_socket) then hands out the connection. Else it is [`HttpError::UnaskedSwitch`].
+    ///
+    /// Called again before the next request, it gives the same answer, its body as far as it has been read.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::ResponseNotReady`] where no request is complete; [`HttpError::EmptyReply`] and all that can be wrong with a head;
+    /// [`HttpError::Send`] where the request could not be sent and no answer had come; [`HttpError::Receive`],
+    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
+    #[doc(alias = "getresponse")]
+    pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
+        match self.phase {
+            Phase::Waiting | Phase::Uploading(Left::Refused | Left::Bytes(0)) => {
+                self.phase = Phase::Waiting;
+                self.receive_head()?;
+            }
+            Phase::Failed(error) => return Err(error),
+            Phase::Reading | Phase::Tunnel => {}
+            Phase::Idle if self.inbox.has_head() => {}
+            _ => return Err(HttpError::ResponseNotReady),
+        }
+        Ok(Response { connection: self })
+    }
+
     /// Receives until the final head is there, and gets ready for its body.
-    pub(super) fn receive_head(&mut self) -> Result<(), HttpError> {
+    pub(crate) fn receive_head(&mut self) -> Result<(), HttpError> {
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();

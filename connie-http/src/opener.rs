@@ -2,12 +2,12 @@
 
 use core::net::SocketAddr;
 
-use crate::connector::Connector;
-use crate::race::{Config, Failure};
-use crate::stack::{RaceStack, Waiter};
-use crate::time::Instant;
+use connie_core::Connector;
+use connie_core::Instant;
+use connie_core::{Config, Failure};
+use connie_core::{RaceStack, Waiter};
 
-/// Opens the connections of an [`HttpConnection`](super::HttpConnection): the first one, and another each time that the last has
+/// Opens the connections of an [`HttpConnection`](crate::HttpConnection): the first one, and another each time that the last has
 /// ended.
 ///
 /// [`Destinations`] races a list of addresses and is all that most programs need. `()` opens nothing: with it a connection lives as
@@ -16,7 +16,7 @@ use crate::time::Instant;
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
-/// use connie_core::http::{Host, HttpConnection, Lent, Opener, Opening};
+/// use connie_http::{Host, HttpConnection, Lent, Opener, Opening};
 /// use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
 /// # fn look_up(_: &str) -> Option<[std::net::SocketAddr; 1]> { "192.0.2.1:80".parse().ok().map(|address| [address]) }
 ///
@@ -48,7 +48,7 @@ use crate::time::Instant;
 /// connection.request("GET", "/", &[], b"")?;
 /// connection.response()?.discard()?;
 /// assert_eq!(connection.opener().attempts, 1);
-/// # Ok::<(), connie_core::http::HttpError>(())
+/// # Ok::<(), connie_http::HttpError>(())
 /// ```
 pub trait Opener<S: RaceStack, W> {
     /// Opens a connection, waiting as `waiter` does, and hands its socket over, connected. A socket that does not end as the
@@ -56,10 +56,10 @@ pub trait Opener<S: RaceStack, W> {
     ///
     /// # Errors
     ///
-    /// Why there is no connection; it is told as [`HttpError::Connect`](super::HttpError::Connect).
+    /// Why there is no connection; it is told as [`HttpError::Connect`](crate::HttpError::Connect).
     fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure>;
 
-    /// Called when the proxy has opened the [tunnel](super::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
+    /// Called when the proxy has opened the [tunnel](crate::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
     /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](Opener::open) where
     /// [`Opening::tunnel`] is set. Does nothing unless written.
     ///
@@ -94,8 +94,8 @@ pub trait Opener<S: RaceStack, W> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opening {
-    /// When to give up: the earlier of the connection's [deadline](super::HttpConnection::set_deadline) and its
-    /// [time-out](super::HttpConnection::set_timeout) from now; `None` for never.
+    /// When to give up: the earlier of the connection's [deadline](crate::HttpConnection::set_deadline) and its
+    /// [time-out](crate::HttpConnection::set_timeout) from now; `None` for never.
     pub until: Option<Instant>,
     /// Whether the socket leads to a proxy through which a tunnel will be opened.
     pub tunnel: bool,
@@ -145,7 +145,7 @@ impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_core::http::{Destinations, Host, HttpConnection};
+/// use connie_http::{Destinations, Host, HttpConnection};
 ///
 /// let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
 /// let destinations = Destinations::<_, 8, 4>::new(addresses, Config::all_at_once());
@@ -171,7 +171,7 @@ impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, co
     Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
 {
     /// `addresses`, best first, to be raced as `config` says. Its deadline covers the way through a proxy where there is a
-    /// [tunnel](super::HttpConnection::set_tunnel).
+    /// [tunnel](crate::HttpConnection::set_tunnel).
     #[must_use]
     pub fn new(addresses: A, config: Config) -> Self {
         Destinations { addresses, config, won: None, until: None }

@@ -3,23 +3,20 @@
 use core::fmt;
 use core::time::Duration;
 
-use embedded_nal::nb;
+use connie_core::embedded_nal::nb;
 
-use super::body::BodyDecoder;
-use super::error::HttpError;
-use super::host::Host;
-use super::link::{Lent, Link};
-use super::opener::{Opener, Opening};
-use super::reply::{Inbox, Response};
-use super::request::{RequestBody, RequestHead, RequestKind, is_idempotent};
-use super::response::Framing;
-use super::syntax::{copy, spell};
-use crate::race::AttemptError;
-use crate::stack::{RaceStack, Waiter};
-use crate::time::Instant;
-
-/// The most answers of status 1xx that are passed over before the final one. 101 is a final one.
-pub const MAX_INTERIM: u8 = 16;
+use crate::body::BodyDecoder;
+use crate::error::HttpError;
+use crate::host::Host;
+use crate::inbox::Inbox;
+use crate::link::{Lent, Link};
+use crate::opener::{Opener, Opening};
+use crate::request::{RequestBody, RequestHead, RequestKind, is_idempotent};
+use crate::response::Framing;
+use crate::syntax::{copy, spell};
+use connie_core::AttemptError;
+use connie_core::Instant;
+use connie_core::{RaceStack, Waiter};
 
 /// How long a body is held back after `Expect: 100-continue`, unless
 /// [told otherwise](HttpConnection::set_expect_timeout). As long as curl waits.
@@ -54,7 +51,7 @@ const CONNECT_ROOM: usize = 512;
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_core::http::{Destinations, Host, HttpConnection, Lent};
+/// use connie_http::{Destinations, Host, HttpConnection, Lent};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 ///
 /// let destinations = Destinations::<_>::new(["192.0.2.1:80".parse()?], Config::all_at_once());
@@ -84,7 +81,7 @@ const CONNECT_ROOM: usize = 512;
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// # use connie_core::stack::TcpClientStack;
-/// use connie_core::http::{Host, HttpConnection};
+/// use connie_http::{Host, HttpConnection};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 /// # let socket = stack.socket().unwrap();
 ///
@@ -96,48 +93,48 @@ const CONNECT_ROOM: usize = 512;
 /// assert_eq!(response.status(), 200);
 /// response.discard()?;
 /// assert!(connection.is_open());
-/// # Ok::<(), connie_core::http::HttpError>(())
+/// # Ok::<(), connie_http::HttpError>(())
 /// ```
 #[doc(alias = "HTTPConnection")]
 pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
-    pub(super) link: Link<S, W>,
-    pub(super) opener: O,
+    pub(crate) link: Link<S, W>,
+    pub(crate) opener: O,
     /// At its end, in this order: the CONNECT request where there is a tunnel, and the `Host` value.
-    pub(super) buffer: B,
+    pub(crate) buffer: B,
     /// The length of the `Host` value.
     host: usize,
     /// The length of the CONNECT request; 0 for no tunnel.
-    pub(super) tunnel: usize,
-    pub(super) phase: Phase,
-    pub(super) kind: RequestKind,
+    pub(crate) tunnel: usize,
+    pub(crate) phase: Phase,
+    pub(crate) kind: RequestKind,
     /// What the request under way wants beyond its kind.
-    pub(super) wish: Wish,
+    pub(crate) wish: Wish,
     /// Whether the connection may serve another request after this one.
-    pub(super) persists: bool,
+    pub(crate) persists: bool,
     /// Whether it has been sent a request before.
-    pub(super) used: bool,
+    pub(crate) used: bool,
     /// Whether the proxy has opened the tunnel.
-    pub(super) tunneled: bool,
+    pub(crate) tunneled: bool,
     auto_open: bool,
     /// As long as the request may be sent once more, its length: it is at the start of the buffer.
-    pub(super) repeatable: usize,
-    pub(super) expect_timeout: Duration,
-    pub(super) send_failure: Option<AttemptError>,
-    pub(super) inbox: Inbox,
-    pub(super) decoder: BodyDecoder,
+    pub(crate) repeatable: usize,
+    pub(crate) expect_timeout: Duration,
+    pub(crate) send_failure: Option<AttemptError>,
+    pub(crate) inbox: Inbox,
+    pub(crate) decoder: BodyDecoder,
 }
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wish {
+pub(crate) struct Wish {
     /// That the connection be closed after it.
-    pub(super) close: bool,
+    pub(crate) close: bool,
     /// That the server say whether it wants the body.
-    pub(super) expect: bool,
+    pub(crate) expect: bool,
     /// Another protocol.
-    pub(super) upgrade: bool,
+    pub(crate) upgrade: bool,
     /// Nothing that doing it twice would change.
-    pub(super) idempotent: bool,
+    pub(crate) idempotent: bool,
 }
 
 impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
@@ -148,7 +145,7 @@ impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
 
 /// How far the exchange has come.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Between two requests.
     Idle,
     /// A head of this many bytes is in the buffer.
@@ -167,7 +164,7 @@ pub(super) enum Phase {
 
 /// What is to come of a request's body.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Left {
+pub(crate) enum Left {
     Bytes(u64),
     Chunks,
     /// Nothing: the server has answered already, or will not listen any more.
@@ -434,31 +431,6 @@ where
         matches!(self.phase, Phase::Uploading(Left::Bytes(1..) | Left::Chunks))
     }
 
-    /// Waits for the answer's head. Answers of status 1xx are passed over, except 101, which is one where the request has an `Upgrade` field:
-    /// [`take_socket`](Self::take_socket) then hands out the connection. Else it is [`HttpError::UnaskedSwitch`].
-    ///
-    /// Called again before the next request, it gives the same answer, its body as far as it has been read.
-    ///
-    /// # Errors
-    ///
-    /// [`HttpError::ResponseNotReady`] where no request is complete; [`HttpError::EmptyReply`] and all that can be wrong with a head;
-    /// [`HttpError::Send`] where the request could not be sent and no answer had come; [`HttpError::Receive`],
-    /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
-    #[doc(alias = "getresponse")]
-    pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
-        match self.phase {
-            Phase::Waiting | Phase::Uploading(Left::Refused | Left::Bytes(0)) => {
-                self.phase = Phase::Waiting;
-                self.receive_head()?;
-            }
-            Phase::Failed(error) => return Err(error),
-            Phase::Reading | Phase::Tunnel => {}
-            Phase::Idle if self.inbox.has_head() => {}
-            _ => return Err(HttpError::ResponseNotReady),
-        }
-        Ok(Response { connection: self })
-    }
-
     /// Whether there is a connection. It can serve another request once the last answer has been read to its end.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -530,20 +502,20 @@ where
     }
 
     /// The buffer without what is kept at its end.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub(crate) fn room(&mut self) -> &mut [u8] {
         let end = self.capacity();
         self.buffer.as_mut().get_mut(..end).unwrap_or_default()
     }
 
     /// Gives the connection up.
-    pub(super) fn fail(&mut self, error: HttpError) -> HttpError {
+    pub(crate) fn fail(&mut self, error: HttpError) -> HttpError {
         self.link.abort();
         self.phase = Phase::Failed(error);
         error
     }
 
     /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
-    pub(super) fn keep(&mut self, tunnel: usize, host: usize) -> Result<(), HttpError> {
+    pub(crate) fn keep(&mut self, tunnel: usize, host: usize) -> Result<(), HttpError> {
         let buffer = self.buffer.as_mut();
         let length = tunnel.saturating_add(host);
         // Not beyond the buffer, since it has just been written there.
@@ -559,7 +531,7 @@ where
     }
 
     /// Forgets the last answer and a request that was begun.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         if let Phase::Heading(_) = self.phase {
             self.phase = Phase::Idle;
         }
@@ -567,7 +539,7 @@ where
     }
 
     /// Whether a connection that has ended is opened again.
-    pub(super) fn may_open(&self) -> bool {
+    pub(crate) fn may_open(&self) -> bool {
         self.auto_open && self.opener.opens()
     }
 
@@ -605,7 +577,7 @@ where
     }
 
     /// Opens a connection, tunnel included, in place of the one there was. The first `kept` bytes of the buffer are left alone.
-    pub(super) fn open(&mut self, kept: usize) -> Result<(), HttpError> {
+    pub(crate) fn open(&mut self, kept: usize) -> Result<(), HttpError> {
         self.link.release();
         let until = self.link.limit().map_err(|error| self.fail(error))?;
         let opening = Opening { until, tunnel: self.tunnel > 0 };
@@ -666,7 +638,7 @@ where
     }
 
     /// The length of [`room`](Self::room).
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.buffer.as_ref().len().saturating_sub(self.host.saturating_add(self.tunnel))
     }
 }

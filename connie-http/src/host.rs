@@ -1,19 +1,19 @@
 //! The host that requests go to.
 
-use super::error::HttpError;
-use super::syntax::{Writer, decimal};
+use crate::error::HttpError;
+use crate::syntax::{Writer, decimal};
 
 /// The host that requests go to, as the `Host` field names it (RFC 9110 section 7.2, RFC 9112 section 3.2).
 ///
 /// ```
-/// use connie_core::http::Host;
+/// use connie_http::Host;
 ///
 /// let mut text = [0; 64];
 /// let length = Host::http("2001:db8::1", 8080).write(&mut text)?;
 /// assert_eq!(&text[..length], b"[2001:db8::1]:8080");
 /// let length = Host::https("name.test", 443).write(&mut text)?;
 /// assert_eq!(&text[..length], b"name.test");
-/// # Ok::<(), connie_core::http::HttpError>(())
+/// # Ok::<(), connie_http::HttpError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'a> {
@@ -55,7 +55,7 @@ impl<'a> Host<'a> {
     }
 
     /// Writes the host and its port, even where that is the scheme's default.
-    pub(super) fn put_with_port(&self, writer: &mut Writer<'_>) -> Result<(), HttpError> {
+    pub(crate) fn put_with_port(&self, writer: &mut Writer<'_>) -> Result<(), HttpError> {
         self.put_name(writer)?;
         self.put_port(writer)
     }
@@ -152,7 +152,7 @@ const fn is_reg_name_byte(byte: u8) -> bool {
 
 /// Whether `value` can be the value of a `Host` field: a host as above, with or without brackets and a port, or nothing (RFC 9112
 /// section 3.2: empty where the target has no authority).
-pub(super) fn is_host_value(value: &str) -> bool {
+pub(crate) fn is_host_value(value: &str) -> bool {
     value.bytes().all(|byte| is_reg_name_byte(byte) || matches!(byte, b'[' | b']' | b':'))
 }
 

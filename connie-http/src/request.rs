@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::error::HttpError;
-use super::host::is_host_value;
-use super::syntax::{Writer, elements, is_field_value, is_token};
+use crate::error::HttpError;
+use crate::host::is_host_value;
+use crate::syntax::{Writer, elements, is_field_value, is_token};
 
 /// What about a request decides how its answer is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl RequestBody {
 /// become a field, or a request, of its own.
 ///
 /// ```
-/// use connie_core::http::{HttpError, RequestBody, RequestHead};
+/// use connie_http::{HttpError, RequestBody, RequestHead};
 ///
 /// let mut buffer = [0; 256];
 /// let mut head = RequestHead::new(&mut buffer, "POST", "/form", "name.test")?;
@@ -98,7 +98,7 @@ impl<'b> RequestHead<'b> {
     /// Begins a head: the request line and the `Host` field, which RFC 9110 section 7.2 wants first.
     ///
     /// An empty `target` is `/`, and one that begins with its query gets a `/` before it (RFC 9112 section 3.2.1). A target may
-    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Host::write`](super::Host::write).
+    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Host::write`](crate::Host::write).
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl<'b> RequestHead<'b> {
     }
 
     /// Goes on with a head of which `length` bytes are in `buffer`.
-    pub(super) fn resume(buffer: &'b mut [u8], length: usize) -> Self {
+    pub(crate) fn resume(buffer: &'b mut [u8], length: usize) -> Self {
         let writer = Writer::after(buffer, length);
         RequestHead { writer, closes: false, expects_continue: false, asks_upgrade: false }
     }
@@ -182,7 +182,7 @@ impl<'b> RequestHead<'b> {
     }
 
     /// The length of the head so far.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.writer.length()
     }
 

@@ -1,7 +1,7 @@
 //! Finds the bytes of a body in what follows a head, wherever the input is cut.
 
-use super::error::HttpError;
-use super::response::Framing;
+use crate::error::HttpError;
+use crate::response::Framing;
 
 /// The largest chunk, in bytes. What is larger is taken for an attack or a mistake.
 pub const MAX_CHUNK: u64 = i64::MAX as u64;
@@ -43,7 +43,7 @@ pub enum Part {
 /// Follows a body through input that may be cut anywhere.
 ///
 /// ```
-/// use connie_core::http::{BodyDecoder, Framing, HttpError, Part};
+/// use connie_http::{BodyDecoder, Framing, HttpError, Part};
 ///
 /// let input = b"5\r\nhello\r\n6; x=y\r\n world\r\n0\r\n\r\nsurplus";
 /// let (mut decoder, mut body, mut at) = (BodyDecoder::new(Framing::Chunked), Vec::new(), 0);

@@ -29,7 +29,7 @@
 //! | `source_address` | the stack's business: `connie-std` has it among its options |
 //! | `blocksize` | the buffer that the caller gives |
 //! | `response_class` | no: [`Response`] |
-//! | `debuglevel`, `set_debuglevel(level)` | no: nothing here prints. The race's [timeline](crate::Timeline) tells what became of each address |
+//! | `debuglevel`, `set_debuglevel(level)` | no: nothing here prints. The race's [timeline](connie_core::Timeline) tells what became of each address |
 //!
 //! # `HTTPResponse`
 //!
@@ -92,4 +92,4 @@
 //! | `OK`, `NOT_FOUND` and the other status codes | numbers |
 //! | `HTTP_PORT`, `HTTPS_PORT` | [`Host::http`], [`Host::https`] |
 
-use super::*;
+use crate::*;

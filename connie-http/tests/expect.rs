@@ -1,12 +1,12 @@
 //! `Expect: 100-continue`: the server is asked whether it wants the body (RFC 9110 section 10.1.1).
 
-mod http_support;
-use http_support::{Clock, Opening, Say, Script, Take, bytes, opening};
+mod support;
+use support::{Clock, Opening, Say, Script, Take, bytes, opening};
 
 use std::time::Duration;
 
 use connie_core::Instant;
-use connie_core::http::{EXPECT_TIMEOUT, HttpError, MAX_INTERIM, RequestBody};
+use connie_http::{EXPECT_TIMEOUT, HttpError, MAX_INTERIM, RequestBody};
 
 const EXPECT: [(&str, &str); 1] = [("Expect", "100-continue")];
 const GO_ON: &str = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -1,14 +1,14 @@
 //! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
 
-mod http_support;
-use http_support::{Clock, Opening, Say, Script, Take, bytes, connect, opening};
+mod support;
+use support::{Clock, Opening, Say, Script, Take, bytes, connect, opening};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::http::{Destinations, Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
 use connie_core::stack::TcpClientStack;
 use connie_core::{AttemptError, Config, Failure, Instant, RaceStack};
+use connie_http::{Destinations, Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
 
 const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
 const GET: &str = "GET / HTTP/1.1\r\nHost: name.test\r\n\r\n";
@@ -291,7 +291,7 @@ impl<S: RaceStack, W> Opener<S, W> for Inner {
         &mut self,
         stack: &mut S,
         _: &mut W,
-        opening: connie_core::http::Opening,
+        opening: connie_http::Opening,
     ) -> Result<S::TcpSocket, Failure> {
         self.told.push((opening.tunnel, opening.until));
         let mut socket = stack.socket().map_err(|_| Failure::StackGone)?;
@@ -305,7 +305,7 @@ impl<S: RaceStack, W> Opener<S, W> for Inner {
         stack: &mut S,
         _: &mut W,
         socket: &mut S::TcpSocket,
-        opening: connie_core::http::Opening,
+        opening: connie_http::Opening,
     ) -> Result<(), Failure> {
         self.told.push((opening.tunnel, opening.until));
         stack.send(socket, b"<handshake>").map_err(|_| Failure::StackGone)?;
@@ -319,7 +319,7 @@ fn the_opener_is_told_when_it_stands() {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut inner = Inner { within, told: Vec::new() };
-        let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("proxy.test", 3128));
+        let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
         connection.set_deadline(Some(Instant::from_millis(100)));
@@ -339,7 +339,7 @@ fn the_opener_is_told_that_there_is_none() {
     let mut script = Script::with_peers([proxy(&[OK])]);
     let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
     let mut inner = Inner { within: Ok(()), told: Vec::new() };
-    let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("name.test", 80));
+    let (lent, host) = (connie_http::Lent(&mut clock), Host::http("name.test", 80));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
     assert_eq!(connection.connect(), Ok(()));
@@ -358,8 +358,7 @@ fn raced<'a>(
     let destinations = Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
     let host = Host::http("proxy.test", 3128);
     let mut connection =
-        HttpConnection::with_opener(script, connie_core::http::Lent(clock), destinations, host, buffer)
-            .unwrap();
+        HttpConnection::with_opener(script, connie_http::Lent(clock), destinations, host, buffer).unwrap();
     connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
     connection
 }
@@ -387,7 +386,7 @@ fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     let config = Config { deadline: Some(Duration::from_secs(3)), ..Config::all_at_once() };
     let mut destinations: Destinations<_> =
         Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
-    let (lent, host) = (connie_core::http::Lent(&mut clock), Host::http("proxy.test", 3128));
+    let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut destinations, host, &mut buffer).unwrap();
     connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();

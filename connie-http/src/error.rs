@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use super::coding::TransferCoding;
-use crate::race::{AttemptError, Failure};
+use crate::coding::TransferCoding;
+use connie_core::{AttemptError, Failure};
 
 /// Why a request could not be made or an answer could not be had.
 ///
 /// Errors of the caller ([`is_usage`](HttpError::is_usage)) leave the connection as it was and have sent nothing. After
 /// [`TimedOut`](HttpError::TimedOut) or [`Canceled`](HttpError::Canceled) while an answer is read, the same call can be made
-/// again, as long as the connection is [open](super::HttpConnection::is_open). Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
+/// again, as long as the connection is [open](crate::HttpConnection::is_open). Every other error has closed the connection, save [`BodyTooLarge`](HttpError::BodyTooLarge) where it could be foreseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "HTTPException")]
@@ -25,7 +25,7 @@ pub enum HttpError {
     InvalidHeaderName,
     /// The value of a header field holds a CR, LF, NUL or another control (RFC 9110 section 5.5).
     InvalidHeaderValue,
-    /// `Host`, `Content-Length` and `Transfer-Encoding` are written by the connection. [`request`](super::HttpConnection::request)
+    /// `Host`, `Content-Length` and `Transfer-Encoding` are written by the connection. [`request`](crate::HttpConnection::request)
     /// takes one `Host` in place of its own.
     ReservedHeader,
     /// The request's head does not fit the buffer.
@@ -79,7 +79,7 @@ pub enum HttpError {
     /// The status line is malformed.
     #[doc(alias = "BadStatusLine")]
     MalformedStatusLine,
-    /// A header line is malformed, and cannot be [passed over](super::Headers::dropped): it holds a NUL or a bare CR, or names
+    /// A header line is malformed, and cannot be [passed over](crate::Headers::dropped): it holds a NUL or a bare CR, or names
     /// Content-Length or Transfer-Encoding (RFC 9110 section 5.5, RFC 9112 section 5.1).
     MalformedHeader,
     /// The answer's head does not fit the buffer.
@@ -90,7 +90,7 @@ pub enum HttpError {
     },
     /// The connection was closed within the answer's head.
     IncompleteHead,
-    /// More than [`MAX_INTERIM`](super::MAX_INTERIM) answers of status 1xx.
+    /// More than [`MAX_INTERIM`](crate::MAX_INTERIM) answers of status 1xx.
     TooManyInterim,
     /// The server has switched to another protocol (status 101), and the request had no `Upgrade` field that asked for it (RFC 9110 sections
     /// 7.8 and 15.2.2).
@@ -105,12 +105,12 @@ pub enum HttpError {
     /// The body has a transfer coding that is not undone here: chunked is the only one.
     #[doc(alias = "UnknownTransferEncoding")]
     UnsupportedTransferCoding(TransferCoding),
-    /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](super::MAX_CHUNK) or
-    /// [`MAX_CHUNK_LINE`](super::MAX_CHUNK_LINE).
+    /// The chunked body breaks its own rules (RFC 9112 section 7.1), or exceeds [`MAX_CHUNK`](crate::MAX_CHUNK) or
+    /// [`MAX_CHUNK_LINE`](crate::MAX_CHUNK_LINE).
     MalformedChunk,
     /// A trailer line is malformed, as for [`MalformedHeader`](Self::MalformedHeader).
     MalformedTrailer,
-    /// The trailer section exceeds [`MAX_TRAILERS`](super::MAX_TRAILERS), or what the head leaves free of the buffer.
+    /// The trailer section exceeds [`MAX_TRAILERS`](crate::MAX_TRAILERS), or what the head leaves free of the buffer.
     TrailersTooLarge,
     /// The connection was closed before the body's end (RFC 9112 section 8).
     IncompleteRead {
@@ -126,7 +126,7 @@ pub enum HttpError {
     Receive(AttemptError),
     /// The time allowed was used up.
     TimedOut,
-    /// The program gave the operation up: [`Wake::Canceled`](crate::Wake::Canceled).
+    /// The program gave the operation up: [`Wake::Canceled`](connie_core::Wake::Canceled).
     Canceled,
 }
 
@@ -295,8 +295,8 @@ mod tests {
         let said = "the answer's body has a transfer coding other than chunked, and cannot be decoded: gzip";
         assert_eq!(coded.to_string(), said);
         let interim = HttpError::TooManyInterim.to_string();
-        assert_eq!(interim, std::format!("no final answer after {} of status 1xx", crate::http::MAX_INTERIM));
-        let limit = crate::http::MAX_TRAILERS.to_string();
+        assert_eq!(interim, std::format!("no final answer after {} of status 1xx", crate::MAX_INTERIM));
+        let limit = crate::MAX_TRAILERS.to_string();
         assert!(HttpError::TrailersTooLarge.to_string().contains(&limit), "the limit is named: {limit}");
         let short = HttpError::BodyTooShort { missing: 7 };
         assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");

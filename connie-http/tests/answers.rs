@@ -1,9 +1,9 @@
 //! Raw answers, well-formed, odd and hostile, and what is made of each, however it is cut on its way.
 
-mod http_support;
-use http_support::{Answer, Random, Reuse, Say, cut_at, exchange};
+mod support;
+use support::{Answer, Random, Reuse, Say, cut_at, exchange};
 
-use connie_core::http::{HttpError, TransferCoding};
+use connie_http::{HttpError, TransferCoding};
 
 /// A raw answer to a request with this method, after which the server closes the connection in its own time.
 struct Case {

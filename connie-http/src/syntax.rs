@@ -1,13 +1,13 @@
 //! The few grammar rules that requests and answers share, and writing into a slice that may be too short.
 
-use super::error::HttpError;
+use crate::error::HttpError;
 
 /// RFC 9110 section 5.6.2, `token`.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-pub(super) const fn is_token_byte(byte: u8) -> bool {
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -29,18 +29,18 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// RFC 9110 section 5.5, `field-value`: visible bytes, obs-text, spaces and tabs; no other control.
-pub(super) fn is_field_value(text: &[u8]) -> bool {
+pub(crate) fn is_field_value(text: &[u8]) -> bool {
     text.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
 /// The elements of a comma-separated list, without the white space around them and without the empty ones, which a recipient
 /// must ignore (RFC 9110 section 5.6.1.2).
-pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// A number of decimal digits and nothing else; `None` where it is not one or exceeds 64 bits.
-pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
@@ -51,7 +51,7 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// Copies as much of `from` as `to` can hold, and says how much that is.
-pub(super) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
     if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
         to.copy_from_slice(from);
@@ -60,7 +60,7 @@ pub(super) fn copy(from: &[u8], to: &mut [u8]) -> usize {
 }
 
 /// Moves the `length` bytes at `from` of `bytes` down to `to`. Does nothing where that is not a move downwards within `bytes`.
-pub(super) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize) {
+pub(crate) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize) {
     let (Some(end), Some(shift)) = (from.checked_add(length), from.checked_sub(to)) else { return };
     let stretch = bytes.get_mut(to..end).unwrap_or_default();
     let whole = stretch.len();
@@ -71,27 +71,27 @@ pub(super) fn move_down(bytes: &mut [u8], from: usize, length: usize, to: usize)
 }
 
 /// Appends to a slice.
-pub(super) struct Writer<'b> {
+pub(crate) struct Writer<'b> {
     buffer: &'b mut [u8],
     length: usize,
 }
 
 impl<'b> Writer<'b> {
     /// Appends after the first `length` bytes of `buffer`.
-    pub(super) fn after(buffer: &'b mut [u8], length: usize) -> Self {
+    pub(crate) fn after(buffer: &'b mut [u8], length: usize) -> Self {
         Writer { buffer, length }
     }
 
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.length
     }
 
     /// Takes back what was appended beyond `length`.
-    pub(super) fn truncate(&mut self, length: usize) {
+    pub(crate) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    pub(super) fn put(&mut self, text: &[u8]) -> Result<(), HttpError> {
+    pub(crate) fn put(&mut self, text: &[u8]) -> Result<(), HttpError> {
         let free = self.buffer.get_mut(self.length..).unwrap_or_default();
         if copy(text, free) < text.len() {
             return Err(HttpError::BufferTooSmall);
@@ -100,7 +100,7 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    pub(super) fn put_decimal(&mut self, number: u64) -> Result<(), HttpError> {
+    pub(crate) fn put_decimal(&mut self, number: u64) -> Result<(), HttpError> {
         // 2^64 has 20 decimal digits.
         let mut digits = [0; 20];
         self.put(spell::<10>(number, &mut digits))
@@ -108,7 +108,7 @@ impl<'b> Writer<'b> {
 }
 
 /// `number` in digits of `BASE` (10 or 16), written at the end of `digits`, which must be long enough to hold them all.
-pub(super) fn spell<const BASE: u32>(number: u64, digits: &mut [u8]) -> &[u8] {
+pub(crate) fn spell<const BASE: u32>(number: u64, digits: &mut [u8]) -> &[u8] {
     let mut rest = number;
     let mut start = digits.len();
     for place in digits.iter_mut().rev() {
