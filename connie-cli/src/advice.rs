@@ -1,6 +1,6 @@
 //! What can be done about a failure: a few words that stand behind what was seen.
 
-use connie_core::http::HttpError;
+use connie_http::HttpError;
 use connie_core::resolution::QueryError;
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use connie_std::FailedQuery;
