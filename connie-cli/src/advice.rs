@@ -1,8 +1,8 @@
 //! What can be done about a failure: a few words that stand behind what was seen.
 
-use connie_http::HttpError;
 use connie_core::resolution::QueryError;
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
+use connie_http::HttpError;
 use connie_std::FailedQuery;
 use connie_std::web::Proxy;
 
