@@ -60,9 +60,10 @@ pub enum Connie {
 /// `timeout_ms` limits the whole call, in milliseconds, the look-up included. 0 sets no limit: then a host that stays silent takes as
 /// long as the system's own time-out, some two minutes on Linux.
 ///
-/// Answers CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in different ways, it is
-/// CONNIE_REFUSED if any has refused; else CONNIE_TIMED_OUT, if any was silent; else CONNIE_UNREACHABLE or CONNIE_NETWORK_DOWN, if
-/// there is no way to any; else that of the first. Each by itself is in the message of `connie_last_error`.
+/// Answers CONNIE_OK, or one of the errors of `enum connie`. Where the addresses of a host have failed in
+/// different ways, it is CONNIE_REFUSED if any has refused; else CONNIE_TIMED_OUT, if any was silent; else
+/// CONNIE_UNREACHABLE or CONNIE_NETWORK_DOWN, if there is no way to any; else that of the first. Each by
+/// itself is in the message of `connie_last_error`.
 ///
 /// The descriptor is a connected TCP socket that blocks, is closed on exec, and sends small segments at once (TCP_NODELAY). It is the
 /// caller's to close. After an error `*fd` is -1 and nothing is left open.

@@ -209,7 +209,8 @@ impl From<&ConnectError> for Error {
             }
             ConnectErrorKind::Race(failure, report) => {
                 let (code, advice) = advice::race(*failure, &report.timeline());
-                // A server that shows a bad certificate is more to do something about than one that refuses beside it.
+                // A server that shows a bad certificate is more to do something about than one that refuses
+                // beside it.
                 let advice = error.tls_failure().map_or(advice, advice::tls);
                 (code, format!("{}; {advice}", error.summary()))
             }

@@ -13,10 +13,11 @@ use crate::verdict;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
-/// `{}` is one line. Where every address has failed it has the reason of each, or of the few that tell most and how many more there are:
-/// `could not connect to name.test port 80: 192.0.2.1:80: connection refused; [2001:db8::1]:80: unreachable`. `{:?}`, which is what a
-/// `main` that returns an error prints, has all. [`source`](std::error::Error::source) is an [`io::Error`] of the kind
-/// [`io_kind`](Self::io_kind), whose own words are what the line does not say (`os error 111`), so that a chain of sources reads as one
+/// `{}` is one line. Where every address has failed it has the reason of each, or of the few that tell most
+/// and how many more there are: `could not connect to name.test port 80: 192.0.2.1:80: connection refused;
+/// [2001:db8::1]:80: unreachable`. `{:?}`, which is what a `main` that returns an error prints, has all.
+/// [`source`](std::error::Error::source) is an [`io::Error`] of the kind [`io_kind`](Self::io_kind), whose
+/// own words are what the line does not say (`os error 111`), so that a chain of sources reads as one
 /// sentence.
 ///
 /// ```
@@ -79,8 +80,9 @@ impl ConnectError {
         &self.kind
     }
 
-    /// Whether the program canceled. As an [`io::Error`] that is [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), which a customary
-    /// loop does not take for a reason to try again, as it would [`Interrupted`](io::ErrorKind::Interrupted).
+    /// Whether the program canceled. As an [`io::Error`] that is
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), which a customary loop does not take for a
+    /// reason to try again, as it would [`Interrupted`](io::ErrorKind::Interrupted).
     ///
     /// ```
     /// use connie_std::{Canceler, ConnectError, Options, connect};
@@ -136,7 +138,8 @@ impl ConnectError {
         }
     }
 
-    /// The line of `{}` without the single addresses of several, for a program that prints [`details`](Self::details) below it.
+    /// The line of `{}` without the single addresses of several, for a program that prints
+    /// [`details`](Self::details) below it.
     #[must_use]
     pub fn summary(&self) -> String {
         match &self.kind {
@@ -158,7 +161,8 @@ impl ConnectError {
         matches!(self.kind, ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)) && !self.says_each()
     }
 
-    /// What [`summary`](Self::summary) leaves out: the lines of [`addresses`](Self::addresses), and none where the summary has the only one.
+    /// What [`summary`](Self::summary) leaves out: the lines of [`addresses`](Self::addresses), and none
+    /// where the summary has the only one.
     pub fn details(&self) -> impl Iterator<Item = String> {
         let is_said = self.says_all();
         self.addresses().filter(move |_| !is_said)
@@ -218,7 +222,8 @@ impl ConnectError {
         note.map_or_else(|| fate(timeline, destination), str::to_owned)
     }
 
-    /// Why every address has failed: the only one's line, or those that tell most and how many more there are.
+    /// Why every address has failed: the only one's line, or those that tell most and how many more there
+    /// are.
     fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, .. } = self;
         let destinations = || self.timeline().into_iter().flat_map(|timeline| timeline.destinations());
@@ -339,8 +344,9 @@ impl fmt::Debug for ConnectError {
 }
 
 impl std::error::Error for ConnectError {
-    /// What lies behind the cause. The cause itself is in the line that `{}` prints, so that a chain of sources says nothing twice;
-    /// [`kind`](ConnectError::kind) has it as a value. Of a race it is an [`io::Error`] of the kind [`io_kind`](ConnectError::io_kind).
+    /// What lies behind the cause. The cause itself is in the line that `{}` prints, so that a chain of
+    /// sources says nothing twice; [`kind`](ConnectError::kind) has it as a value. Of a race it is an
+    /// [`io::Error`] of the kind [`io_kind`](ConnectError::io_kind).
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             ConnectErrorKind::Socket(error) => error.source(),
@@ -395,7 +401,8 @@ pub(crate) mod tests {
         ConnectError::new("name.test".to_owned(), 80, kind)
     }
 
-    /// A race for `host`, over these addresses, each of which failed like this, with the system's number for it.
+    /// A race for `host`, over these addresses, each of which failed like this, with the system's number for
+    /// it.
     pub(crate) fn failed(host: &str, errors: &[(AttemptError, Option<i32>)]) -> ConnectError {
         let mut race = Race::<16, 16, 16>::new(&Config::all_at_once(), Instant::ZERO);
         let addresses: Vec<_> = (1..).zip(errors).map(|(n, _)| ([192, 0, 2, n], 80).into()).collect();

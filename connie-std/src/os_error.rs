@@ -39,11 +39,12 @@ impl OsError {
             // Nothing about the destination: the program asked for an address that this machine does not have.
             Some(Errno::ADDRNOTAVAIL) if self.of_source => other,
             Some(Errno::CONNREFUSED) => AttemptError::Refused,
-            // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of a router's
-            // "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there is no source address
-            // for the destination. A local firewall's rule can show as EPERM, below. ENETDOWN speaks of the interface that
-            // this address's route leads over: a system has others, and the next address may go out over one of them. So
-            // nothing that a system says of one address is `StackGone`.
+            // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of
+            // a router's "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there
+            // is no source address for the destination. A local firewall's rule can show as EPERM, below.
+            // ENETDOWN speaks of the interface that this address's route leads over: a system has others, and
+            // the next address may go out over one of them. So nothing that a system says of one address is
+            // `StackGone`.
             Some(
                 Errno::NETUNREACH
                 | Errno::NETDOWN
@@ -142,7 +143,8 @@ fn os_error(code: u8) -> io::Error {
 mod tests {
     use super::*;
 
-    /// Whatever a call on one socket says, it says it of that socket and its address: an operating system is never gone.
+    /// Whatever a call on one socket says, it says it of that socket and its address: an operating system is
+    /// never gone.
     #[test]
     fn no_error_of_one_address_ends_the_race() {
         for code in 0..=20_000 {

@@ -290,11 +290,12 @@ fn is_writable(fd: &OwnedFd) -> bool {
 /// Who is at the other end of a socket that has ended its handshake without an error.
 enum Peer {
     Another,
-    /// A `connect` to a port of this machine on which nobody listens can be given that very port to come from. Its SYN then meets its own
-    /// socket, which takes that for a simultaneous open (RFC 9293 section 3.5): it connects, and reads what it writes. Such a port refuses.
+    /// A `connect` to a port of this machine on which nobody listens can be given that very port to come
+    /// from. Its SYN then meets its own socket, which takes that for a simultaneous open (RFC 9293 section
+    /// 3.5): it connects, and reads what it writes. Such a port refuses.
     Itself,
-    /// Linux can wake a `poll` for an attempt that a router's ICMP error has just ended before `SO_ERROR` has that error: seen on 6.18,
-    /// on a machine with more to do than processors. A moment later it is there.
+    /// Linux can wake a `poll` for an attempt that a router's ICMP error has just ended before `SO_ERROR` has
+    /// that error: seen on 6.18, on a machine with more to do than processors. A moment later it is there.
     Nobody,
 }
 
@@ -309,7 +310,8 @@ fn peer(fd: &OwnedFd) -> Peer {
 
 /// Has the close of a socket send a reset where the handshake has completed, and leave no TIME-WAIT.
 pub(crate) fn reset(fd: BorrowedFd<'_>) {
-    // With a linger time of zero it does. Where this fails the socket is closed in order, which costs the peer a little more.
+    // With a linger time of zero it does. Where this fails the socket is closed in order, which costs the
+    // peer a little more.
     let _ = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
 }
 

@@ -1,4 +1,5 @@
-//! What a failed `connect` is to a program that knows [`io::Error`]: one kind, one number, and what lies behind.
+//! What a failed `connect` is to a program that knows [`io::Error`]: one kind, one number, and what lies
+//! behind.
 
 use std::fmt;
 use std::io;
@@ -18,24 +19,29 @@ impl ConnectError {
     /// |---|---|
     /// | a host or a target that is none | `InvalidInput` |
     /// | no such name, or no address to connect to | `NotFound` |
-    /// | the look-up timed out; found no way to a server; failed otherwise | `TimedOut`; `NetworkUnreachable`; `Other` |
+    /// | the look-up timed out | `TimedOut` |
+    /// | it found no way to a name server | `NetworkUnreachable` |
+    /// | it failed otherwise | `Other` |
     /// | the deadline passed | `TimedOut` |
     /// | the program canceled | `ConnectionAborted` |
     /// | every address failed | that of the failure that tells most |
     ///
-    /// Where addresses have failed in different ways, a refusal tells most (`ConnectionRefused`), before TLS (`InvalidData`, and
-    /// `UnexpectedEof` for a connection that ended within the handshake), before silence (`TimedOut`), before no way to get there
-    /// (`NetworkUnreachable`, `HostUnreachable`, `NetworkDown`), before all else, of which the first address counts
-    /// (`ConnectionReset`, or what the system calls it). Of two that tell as much the first address counts too.
+    /// Where addresses have failed in different ways, a refusal tells most (`ConnectionRefused`), before TLS
+    /// (`InvalidData`, and `UnexpectedEof` for a connection that ended within the handshake), before silence
+    /// (`TimedOut`), before no way to get there (`NetworkUnreachable`, `HostUnreachable`, `NetworkDown`),
+    /// before all else, of which the first address counts (`ConnectionReset`, or what the system calls it).
+    /// Of two that tell as much the first address counts too.
     #[must_use]
     pub fn io_kind(&self) -> io::ErrorKind {
         kind(&self.kind)
     }
 
-    /// The operating system's number for what went wrong, where there is one: `errno` on Unix, the WSA code on Windows. Where every address
-    /// has failed, it is that of the failure which [the kind](Self::io_kind) goes by.
+    /// The operating system's number for what went wrong, where there is one: `errno` on Unix, the WSA code
+    /// on Windows. Where every address has failed, it is that of the failure which [the kind](Self::io_kind)
+    /// goes by.
     ///
-    /// `None` where no call of the system's failed: the race's own time ran out, the program canceled, TLS failed, a name was not found.
+    /// `None` where no call of the system's failed: the race's own time ran out, the program canceled, TLS
+    /// failed, a name was not found.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         match &self.kind {
@@ -52,7 +58,8 @@ impl ConnectError {
 }
 
 impl From<ConnectError> for io::Error {
-    /// Of the kind [`ConnectError::io_kind`]. The error itself is within: `get_ref` and `downcast_ref` lead to it.
+    /// Of the kind [`ConnectError::io_kind`]. The error itself is within: `get_ref` and `downcast_ref` lead
+    /// to it.
     fn from(error: ConnectError) -> Self {
         io::Error::new(error.io_kind(), error)
     }
@@ -110,7 +117,8 @@ fn kind_of_attempt(error: AttemptError, number: Option<i32>) -> io::ErrorKind {
             let said = number.map(|number| io::Error::from_raw_os_error(number).kind());
             match said {
                 Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
-                // What a firewall and a switched-off family make of it is no kind that a program would look for.
+                // What a firewall and a switched-off family make of it is no kind that a program would look
+                // for.
                 _ => io::ErrorKind::NetworkUnreachable,
             }
         }
@@ -120,7 +128,8 @@ fn kind_of_attempt(error: AttemptError, number: Option<i32>) -> io::ErrorKind {
     }
 }
 
-/// What lies behind a failed race: an [`io::Error`] of the same kind, which says what the race's own words do not.
+/// What lies behind a failed race: an [`io::Error`] of the same kind, which says what the race's own words do
+/// not.
 pub(crate) fn source(kind: &ConnectErrorKind) -> Option<io::Error> {
     let ConnectErrorKind::Race(failure, report) = kind else { return None };
     let behind = match failure {

@@ -1,5 +1,5 @@
-//! A port of this machine on which nobody listens, and which a socket that connects to it is given to come from: the socket would be its own
-//! peer.
+//! A port of this machine on which nobody listens, and which a socket that connects to it is given to come
+//! from: the socket would be its own peer.
 #![cfg(all(feature = "tokio", feature = "tls", target_os = "linux"))]
 
 mod tokio_support;
@@ -17,7 +17,8 @@ use tokio_support::{LIMIT, run, within};
 /// The only port that sockets of the namespace come from.
 const PORT: u16 = 40_000;
 
-/// The attempt was refused, and the port can be had at once by a server that does not ask for one that is still in use.
+/// The attempt was refused, and the port can be had at once by a server that does not ask for one that is
+/// still in use.
 #[track_caller]
 fn is_refused(error: ConnectError, address: SocketAddr) {
     let timeline = error.timeline().expect("a race");

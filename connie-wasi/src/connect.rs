@@ -185,11 +185,12 @@ impl Names {
     }
 }
 
-/// Why [`connect`] brought no connection. `{}` is one line: where every address has failed it has the reason of each, or of the few that
-/// tell most and how many more there are. `{:?}` has all.
+/// Why [`connect`] brought no connection. `{}` is one line: where every address has failed it has the reason
+/// of each, or of the few that tell most and how many more there are. `{:?}` has all.
 ///
-/// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at the deadline, and where every
-/// address has failed what the failure that tells most is: refused before timed out before unreachable before all else.
+/// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at
+/// the deadline, and where every address has failed what the failure that tells most is: refused before timed
+/// out before unreachable before all else.
 pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,

@@ -193,8 +193,8 @@ impl State {
 
 /// Whether a connected socket is the other end of its own connection.
 ///
-/// A `connect` to a port of the host on which nobody listens can be given that very port to come from, and its SYN then meets its own socket
-/// (RFC 9293 section 3.5, "simultaneous open"). Such a port refuses.
+/// A `connect` to a port of the host on which nobody listens can be given that very port to come from, and
+/// its SYN then meets its own socket (RFC 9293 section 3.5, "simultaneous open"). Such a port refuses.
 fn is_its_own_peer(socket: &TcpSocket) -> bool {
     match (socket.local_address(), socket.remote_address()) {
         (Ok(own), Ok(peer)) => address::socket_addr(own) == address::socket_addr(peer),

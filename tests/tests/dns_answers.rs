@@ -252,7 +252,7 @@ fn octets_in_the_systems_files_that_are_no_text_are_read_past() {
         replace_files(&[
             (
                 "/etc/resolv.conf",
-                &b"# by M\xfcller\nnameserver 192.0.2.53 \xff\noptions \xfe timeout:2\nsearch caf\xe9.test b.test\n"[..],
+                &b"# M\xfcller\nnameserver 192.0.2.53 \xff\noptions \xfe timeout:2\nsearch \xe9.test b.test\n"[..],
             ),
             ("/etc/hosts", &b"# M\xfcller\n192.0.2.9 \xfcber.test name.test\n"[..]),
         ]);

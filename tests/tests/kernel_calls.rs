@@ -93,7 +93,8 @@ fn a_wake_up_costs_one_wait_and_one_question_for_each_socket_that_is_ready() {
         let of_the_race = ["socket", "connect", "ppoll", "getsockopt", "setsockopt", "close"];
         let others: Vec<&Call> = calls.iter().filter(|call| !of_the_race.contains(&&*call.name)).collect();
         let others: Vec<&str> = others.iter().map(|call| &*call.name).collect();
-        // The winner is seen to have a peer, which is not itself, and made blocking; then the program asks for its two ends.
+        // The winner is seen to have a peer, which is not itself, and made blocking; then the program asks
+        // for its two ends.
         let names = ["getpeername", "getsockname", "ioctl", "getpeername", "getsockname"];
         assert_eq!(others, names, "{text}");
     });
@@ -308,7 +309,8 @@ fn case_70_whatever_keeps_the_third_socket_from_opening_the_race_goes_on_with_tw
     });
 }
 
-/// What one address is told, by an interface that is down and the like, says nothing of the others: those go out over another interface.
+/// What one address is told, by an interface that is down and the like, says nothing of the others: those go
+/// out over another interface.
 #[test]
 fn a_network_that_is_down_for_one_address_is_not_down_for_the_next() {
     for (call, errors) in [
@@ -339,7 +341,8 @@ fn a_network_that_goes_down_under_a_handshake_fails_its_address_alone() {
     });
 }
 
-/// Where it is down for all, all are tried: the list costs nothing, and the last may be the one on this machine.
+/// Where it is down for all, all are tried: the list costs nothing, and the last may be the one on this
+/// machine.
 #[test]
 fn a_network_that_is_down_for_all_addresses_fails_when_all_were_tried() {
     let network_down = ["-e", "inject=connect:error=ENETDOWN"];

@@ -185,8 +185,8 @@ fn a_name_leads_to_the_address_that_answers() {
         // Its addresses: one to which there is no way, and two that refuse.
         let all = Ran::of(runtime.command(&fetch).args(["mixed.test", "8080"]));
         all.exits(1).says(
-            "could not connect to mixed.test port 8080: every address failed (127.0.0.4:8080: connection refused; \
-             192.0.2.1:8080: unreachable)\n",
+            "could not connect to mixed.test port 8080: every address failed (127.0.0.4:8080: connection \
+             refused; 192.0.2.1:8080: unreachable)\n",
         );
         let nobody = Ran::of(runtime.command(&fetch).args(["nobody.test", "8080"]));
         nobody.exits(1).says("could not resolve nobody.test: no such name\n");

@@ -50,7 +50,8 @@ fn fetch_over_port_8080() {
 #[test]
 fn a_refused_address_is_a_line() {
     let ran = command("get http://127.0.0.1:1/");
-    let line = "connie: could not connect to 127.0.0.1:1: connection refused; check that a server listens on that port\n";
+    let line = "connie: could not connect to 127.0.0.1:1: connection refused; check that a server \
+                listens on that port\n";
     ran.exits(7).prints("").says_lines(1).says(line);
 }
 

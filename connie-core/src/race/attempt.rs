@@ -30,7 +30,8 @@ impl fmt::Display for AttemptId {
 pub enum AttemptError {
     /// The peer refused the connection: it answered the SYN with a reset.
     Refused,
-    /// There is no way to the destination: no route, no address of the family, the interface of its route is down, or a router said so.
+    /// There is no way to the destination: no route, no address of the family, the interface of its route is
+    /// down, or a router said so.
     Unreachable,
     /// The stack, or the time allowed for one attempt, gave up waiting for an answer.
     TimedOut,
@@ -43,8 +44,8 @@ pub enum AttemptError {
     OutOfSockets,
     /// The stack itself is gone (its only interface is down, say): no attempt can succeed, so the race ends.
     ///
-    /// An operating system's `ENETDOWN` is not that. It speaks of the route to one address, where the next may have another, and is
-    /// [`Unreachable`](Self::Unreachable).
+    /// An operating system's `ENETDOWN` is not that. It speaks of the route to one address, where the next
+    /// may have another, and is [`Unreachable`](Self::Unreachable).
     StackGone,
     /// TCP connected, and TLS failed: for a stack whose `connect` ends with the TLS handshake.
     Tls(TlsFailure),
@@ -69,9 +70,10 @@ impl AttemptError {
         }
     }
 
-    /// How much it tells of a host whose addresses have failed in different ways, from 0, the most: that a machine refused, which is
-    /// there; that TLS failed, a bad certificate before all else; that nobody answered; that there is no way; then anything else, which
-    /// tells of one address or of this side. [`Timeline::most_telling`](super::Timeline::most_telling) goes by it.
+    /// How much it tells of a host whose addresses have failed in different ways, from 0, the most: that a
+    /// machine refused, which is there; that TLS failed, a bad certificate before all else; that nobody
+    /// answered; that there is no way; then anything else, which tells of one address or of this side.
+    /// [`Timeline::most_telling`](super::Timeline::most_telling) goes by it.
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {

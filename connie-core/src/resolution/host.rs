@@ -11,14 +11,16 @@ pub enum Host<'a> {
     /// `localhost` or a name below it: "Name resolution APIs and libraries SHOULD recognize localhost names as special and
     /// SHOULD always return the IP loopback address" (RFC 6761 section 6.3). See [`LOOPBACK`].
     Loopback,
-    /// A name that is never asked for: one below `invalid`, for which they "SHOULD always return immediate negative responses" (RFC 6761
-    /// section 6.4), or one of Tor below `onion`, which "SHOULD NOT" be looked up in DNS (RFC 7686 section 2), since that would tell the name
-    /// servers which hidden service somebody uses. [`is_onion`] tells the second.
+    /// A name that is never asked for: one below `invalid`, for which they "SHOULD always return immediate
+    /// negative responses" (RFC 6761 section 6.4), or one of Tor below `onion`, which "SHOULD NOT" be looked
+    /// up in DNS (RFC 7686 section 2), since that would tell the name servers which hidden service somebody
+    /// uses. [`is_onion`] tells the second.
     Nowhere,
     /// A name to ask for, as it was given: a final dot, which makes it absolute, is part of it.
     ///
-    /// Names below `test` and `example` are asked for as any (RFC 6761 sections 6.2 and 6.5), and so are those below `local`, which only a
-    /// resolver that speaks mDNS knows (RFC 6762 section 3): the system's, as a rule.
+    /// Names below `test` and `example` are asked for as any (RFC 6761 sections 6.2 and 6.5), and so are
+    /// those below `local`, which only a resolver that speaks mDNS knows (RFC 6762 section 3): the system's,
+    /// as a rule.
     Name(&'a str),
 }
 

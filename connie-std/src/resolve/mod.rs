@@ -46,9 +46,10 @@
 //!
 //! # What does not reach a resolver
 //!
-//! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names below it (RFC 6761
-//! section 6.3), and names below `invalid` (section 6.4) and `onion` (RFC 7686), which fail at once. Names below `local` reach it: the
-//! system's resolver may know them by mDNS, and one that asks name servers asks those.
+//! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names
+//! below it (RFC 6761 section 6.3), and names below `invalid` (section 6.4) and `onion` (RFC 7686), which
+//! fail at once. Names below `local` reach it: the system's resolver may know them by mDNS, and one that asks
+//! name servers asks those.
 //!
 //! # The rules of a look-up
 //!

@@ -237,7 +237,8 @@ impl Url {
     }
 }
 
-/// Reads `HOST:PORT`, where the port is not optional. It is no URL: `%25` stands for itself, so that `[fe80::1%251]:80` is in zone 251.
+/// Reads `HOST:PORT`, where the port is not optional. It is no URL: `%25` stands for itself, so that
+/// `[fe80::1%251]:80` is in zone 251.
 ///
 /// # Errors
 ///
@@ -399,8 +400,8 @@ fn parse_port(text: &str) -> Result<Option<u16>, UrlError> {
     }
 }
 
-/// An IPv6 address as it stands within brackets. In a URL the zone may follow `%25`, as RFC 6874 wants it, or a bare `%`, as people write
-/// it and curl takes it.
+/// An IPv6 address as it stands within brackets. In a URL the zone may follow `%25`, as RFC 6874 wants it, or
+/// a bare `%`, as people write it and curl takes it.
 fn ipv6(text: &str, percent: Percent) -> Result<String, UrlError> {
     let (address, zone) = match text.split_once('%') {
         None => (text, None),
