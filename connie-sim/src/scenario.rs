@@ -381,7 +381,7 @@ impl Scenario {
     // Running it.
 
     /// Runs the race, closes the winner, and tells what it came to. Where all addresses are known at the start it is run twice, by
-    /// [`Connector::poll`](Core::poll) and by [`Connector::run`](Core::run), which must come to the same.
+    /// [`Connector::poll`](connie_core::Connector::poll) and by [`Connector::run`](connie_core::Connector::run), which must come to the same.
     ///
     /// # Panics
     ///
