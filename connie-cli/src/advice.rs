@@ -4,7 +4,7 @@ use connie_core::resolution::QueryError;
 use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
 use connie_std::FailedQuery;
-use connie_std::web::Proxy;
+use connie_web::Proxy;
 
 use crate::error::code;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use connie_core::resolution::is_onion;
 use connie_core::{AttemptError, TlsFailure};
 use connie_http::HttpError;
-use connie_std::web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 use connie_std::{ConnectError, ConnectErrorKind};
+use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
-use crate::advice::{self, MORE_TIME, Way};
+use crate::advice::{self, Way};
 
 /// curl's exit codes, as far as this program has them.
 pub mod code {
@@ -220,7 +220,7 @@ impl From<&ConnectError> for Error {
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
-                AttemptError::TimedOut => (code::TIMED_OUT, format!("{error}; {MORE_TIME}")),
+                AttemptError::TimedOut => (code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME)),
                 _ => (code::TLS, format!("{error}; check that the port is the one of an https server")),
             },
             _ => (code::CONNECT, error.to_string()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use connie_std::OsClock;
-use connie_std::web::Url;
+use connie_web::Url;
 use serde_json::Value;
 
 use crate::args::{Get, OutputArg};

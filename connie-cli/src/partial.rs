@@ -1,6 +1,6 @@
 //! Parts of a file: what a 206 brings of it, and of which version.
 
-use connie_std::web::{ByteRange, ContentRange, Part, part};
+use connie_web::{ByteRange, ContentRange, Part, part};
 
 use crate::advice::GO_ON;
 use crate::args::Get;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use connie_std::web::parse_host_port;
+use connie_web::parse_host_port;
 
 use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;

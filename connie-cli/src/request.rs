@@ -1,7 +1,7 @@
 //! From the options to the head of a request, as curl has it.
 
 use connie_http::{Host, HttpError, RequestBody, RequestHead};
-use connie_std::web::{Credentials, Redirect, Scheme, Url};
+use connie_web::{Credentials, Redirect, Scheme, Url};
 
 use crate::args::Get;
 use crate::body::Body;
@@ -430,7 +430,7 @@ mod tests {
         let body = Body::data(&args.data.0).unwrap();
         let first = Url::parse("http://u:p@name.test:81/a?b").unwrap();
         let hop = Hop::first(&args, first.clone(), &body).unwrap();
-        let mut redirects = connie_std::web::Redirects::new(None);
+        let mut redirects = connie_web::Redirects::new(None);
         let redirect = redirects.follow(&hop.method, &hop.url, status, location.as_bytes()).unwrap().unwrap();
         let hop = hop.next(&args, redirect, &first);
         let head = Request::new(&args, &hop, Via::default(), &body, 0).unwrap().head().unwrap();
@@ -472,7 +472,7 @@ mod tests {
         let args = get(&["-e", option]);
         let first = Url::parse(urls[0]).unwrap();
         let mut hop = Hop::first(&args, first.clone(), &Body::None).unwrap();
-        let mut redirects = connie_std::web::Redirects::new(None);
+        let mut redirects = connie_web::Redirects::new(None);
         let mut referers = Vec::new();
         for next in urls.iter().skip(1).map(Some).chain([None]) {
             let request = Request::new(&args, &hop, Via::default(), &Body::None, 0).unwrap();

@@ -8,10 +8,10 @@ use connie_core::{Failure, Instant};
 use connie_http::{Host, HttpConnection, HttpError};
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
-use connie_std::web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 #[cfg(feature = "tls")]
 use connie_std::{Options, TlsConnector, TlsSocket, TlsStack};
 use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
+use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
 use crate::advice::{self, MORE_TIME, Way};
 use crate::args::Get;

@@ -11,7 +11,7 @@ use connie_http::{HttpError, StatusClass, is_idempotent};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
-use connie_std::web::{
+use connie_web::{
     Backoff, Part, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
 };
 

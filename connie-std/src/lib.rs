@@ -95,7 +95,6 @@ mod verdict;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;
-pub mod web;
 
 pub use budget::SocketBudget;
 pub use cancel::Canceler;

@@ -14,8 +14,8 @@ use clap::Args;
 use connie_core::{Families, Family};
 use connie_sim::sites::{self, Client};
 use connie_sim::{Ending, Rng};
-use connie_std::web::{Scheme, Url};
 use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
+use connie_web::{Scheme, Url};
 
 use crate::args::{Limit, resolve, seconds, whole};
 use crate::error::{Error, code};

@@ -9,10 +9,10 @@ use clap::ValueEnum;
 use connie_core::{Config, Failure, Families, Instant, RaceStack, Timeline, Waiter};
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::Rng;
-use connie_std::web::Scheme;
 use connie_std::{
     ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket,
 };
+use connie_web::Scheme;
 
 use crate::error::reason;
 

@@ -5,8 +5,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use connie_std::web::parse_host_port;
 use connie_std::{HttpsConnection, Options, TlsConnector, TlsOptions};
+use connie_web::parse_host_port;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -1,15 +1,10 @@
 //! The splitter of URLs: whatever it accepts can be sent, and means the same when it is written out again.
 
 use connie_http::{Host, RequestBody, RequestHead};
+use connie_web::{Scheme, Url, UrlError, parse_host_port};
 
-use self::splitter::{Scheme, Url, UrlError, parse_host_port};
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
-
-// The file alone, so that the fuzzers need none of what connie-std brings along.
-#[path = "../../../connie-std/src/web/url.rs"]
-#[allow(dead_code, reason = "what makes no URL of a text is not tried here")]
-mod splitter;
 
 /// Splits a URL. The first byte decides whether the rest is taken as a URL, as `HOST:PORT`, as a path or as a reference.
 ///

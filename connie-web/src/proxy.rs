@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::url::{Credentials, Scheme, Url, UrlError};
+use crate::url::{Credentials, Scheme, Url, UrlError};
 
 /// An HTTP proxy: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,14 +179,14 @@ impl Proxies {
     /// that is the client's `Proxy` header.
     ///
     /// ```
-    /// use connie_std::web::{Proxies, Url};
+    /// use connie_web::{Proxies, Url};
     ///
     /// let set = |name: &str| (name == "https_proxy").then(|| "proxy.test:3128".to_owned());
     /// let proxies = Proxies::from_variables(set);
     /// let proxy = proxies.select(&Url::parse("https://name.test/").unwrap())?.unwrap();
     /// assert_eq!((proxy.host.as_str(), proxy.port), ("proxy.test", 3128));
     /// assert_eq!(proxies.select(&Url::parse("http://name.test/").unwrap())?, None);
-    /// # Ok::<(), connie_std::web::ProxyError>(())
+    /// # Ok::<(), connie_web::ProxyError>(())
     /// ```
     #[must_use]
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {

@@ -17,7 +17,7 @@ pub const fn is_transient_status(status: u16) -> bool {
 /// up.
 ///
 /// ```
-/// use connie_std::web::retry_after;
+/// use connie_web::retry_after;
 /// use std::time::{Duration, SystemTime};
 ///
 /// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::url::{Url, UrlError};
+use crate::url::{Url, UrlError};
 
 /// How often one chain of redirects may lead to the same request before that counts as a loop, which a client "SHOULD detect" (RFC
 /// 9110 section 15.4). A server may well lead to the same page more than once, say until a job is done.

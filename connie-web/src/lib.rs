@@ -5,7 +5,7 @@
 //! caller has. `connie get` is made of them.
 //!
 //! ```
-//! use connie_std::web::{Redirects, Url};
+//! use connie_web::{Redirects, Url};
 //!
 //! let page = Url::parse("http://name.test/old")?;
 //! let mut redirects = Redirects::new(Some(10));
@@ -15,6 +15,8 @@
 //! assert!(next.same_origin && !next.keeps_body);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod proxy;
 mod redirect;
@@ -35,7 +37,7 @@ impl Credentials {
     /// The value of an `Authorization` or `Proxy-Authorization` field of the Basic scheme (RFC 7617 section 2).
     ///
     /// ```
-    /// use connie_std::web::Credentials;
+    /// use connie_web::Credentials;
     ///
     /// let who = Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
     /// assert_eq!(who.basic(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
@@ -45,3 +47,8 @@ impl Credentials {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
     }
 }
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -58,13 +58,13 @@ impl fmt::Debug for Credentials {
 /// A URL of scheme `http` or `https`. Prints as the URL that it is, without credentials.
 ///
 /// ```
-/// use connie_std::web::{Scheme, Url};
+/// use connie_web::{Scheme, Url};
 ///
 /// let url = Url::parse("https://name.test/a/b?c#d")?;
 /// assert_eq!((url.scheme, url.host.as_str(), url.port), (Scheme::Https, "name.test", 443));
 /// assert_eq!(url.target, "/a/b?c");
 /// assert_eq!(url.join("../e")?.to_string(), "https://name.test/e");
-/// # Ok::<(), connie_std::web::UrlError>(())
+/// # Ok::<(), connie_web::UrlError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
