@@ -2,13 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Poll, Wake, Waker};
-use std::thread::Thread;
-use std::time::Duration;
-
-use connie_core::Instant;
-
-use crate::wait::OsClock;
+use std::task::{Poll, Waker};
 
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
@@ -180,54 +174,6 @@ impl Drop for Place {
     }
 }
 
-/// Calls `poll` until it has a result, with this thread parked in between, until `until` comes by `clock` (for ever where it is `None`) or
-/// `canceled` says so, which it is asked every 20 ms.
-pub(crate) fn block_on<T>(
-    mut poll: impl FnMut(&Waker) -> Poll<T>,
-    clock: OsClock,
-    until: Option<Instant>,
-    canceled: Option<&dyn Fn() -> bool>,
-) -> Option<T> {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    loop {
-        if let Poll::Ready(result) = poll(&waker) {
-            return Some(result);
-        }
-        let left = until.map(|until| until.since(clock.now()));
-        if left == Some(Duration::ZERO) || canceled.is_some_and(|canceled| canceled()) {
-            return None;
-        }
-        let left = left.unwrap_or(LONGEST_WAIT);
-        park(if canceled.is_some() { left.min(LOOK) } else { left });
-    }
-}
-
-#[cfg(not(target_os = "wasi"))]
-fn park(time: Duration) {
-    std::thread::park_timeout(time);
-}
-
-/// A component has one thread, in which nothing comes free while it waits: the deadline ends that. std's parking does not wait there.
-#[cfg(target_os = "wasi")]
-#[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
-fn park(time: Duration) {
-    std::thread::sleep(time);
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// How often a wait looks whether the program has canceled.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// To wake early is allowed.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-
 const UNLIMITED: usize = 4_096;
 
 #[cfg(unix)]
@@ -278,6 +224,9 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::block_on::block_on;
+    use crate::clock::OsClock;
+    use connie_core::Instant;
 
     fn take(budget: &SocketBudget, most: usize) -> Option<Share> {
         let clock = OsClock::start();

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use connie_core::{Connection, Connector, Failure, Instant, RaceStack};
 
-use crate::budget::{Place, Share, SocketBudget, block_on};
-use crate::connect::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
+use crate::block_on::block_on;
+use crate::budget::{Place, Share, SocketBudget};
 use crate::error::ConnectErrorKind;
-use crate::numbers::Number;
+use crate::number::Number;
+use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
 use crate::report::Report;
 use crate::resolve::{Names, Start};
 use crate::target::Target;

@@ -1,5 +1,7 @@
 //! What can go wrong with a whole `connect`.
 
+mod verdict;
+
 use std::fmt;
 use std::io;
 
@@ -9,7 +11,6 @@ use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
 
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Report};
-use crate::verdict;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
@@ -364,7 +365,7 @@ pub(crate) mod tests {
     use connie_core::resolution::QueryError;
 
     use super::*;
-    use crate::numbers::Number;
+    use crate::number::Number;
     use crate::socket::OsStack;
 
     /// A race for a name, told these addresses, that ended at its deadline.

@@ -63,9 +63,12 @@ compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
 );
 
+mod block_on;
 mod budget;
 #[cfg_attr(target_os = "wasi", path = "wasi/cancel.rs")]
 mod cancel;
+#[cfg_attr(target_os = "wasi", path = "wasi/clock.rs")]
+mod clock;
 mod connect;
 mod connected;
 mod contest;
@@ -77,9 +80,13 @@ mod error;
 pub mod http;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod number;
 mod numbers;
+mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
 mod os_error;
+#[cfg(not(target_os = "wasi"))]
+mod pollable;
 mod report;
 pub mod resolve;
 #[cfg_attr(target_os = "wasi", path = "wasi/socket.rs")]
@@ -91,20 +98,22 @@ pub mod tls;
 pub mod tokio;
 #[cfg(feature = "ureq")]
 pub mod ureq;
-mod verdict;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;
+mod zone;
 
 pub use budget::SocketBudget;
 pub use cancel::Canceler;
-pub use connect::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override, connect, connect_socket};
+pub use clock::OsClock;
+pub use connect::{connect, connect_socket};
 pub use connected::Connected;
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
+pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
 pub use os_error::OsError;
 pub use report::{FailedQuery, Report};
 pub use socket::{OsSocket, OsStack};
@@ -113,7 +122,6 @@ pub use target::Target;
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
 };
-pub use wait::OsClock;
 pub use waiter::{OsWaiter, SleepWaiter};
 
 /// The examples of the README are tested as those of this page.

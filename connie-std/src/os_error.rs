@@ -7,7 +7,7 @@ use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
 use rustix::io::Errno;
 
-use crate::numbers::Numbered;
+use crate::number::Numbered;
 
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]

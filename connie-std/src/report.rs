@@ -8,7 +8,7 @@ use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
 use connie_core::{AttemptError, Timeline};
 
-use crate::numbers::Number;
+use crate::number::Number;
 use crate::resolve::LookupError;
 #[cfg(feature = "dns")]
 use crate::resolve::ServiceRecord;

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::budget::{Holder, Share};
 use crate::os_error::OsError;
-use crate::wait::{Pollable, Sought};
+use crate::pollable::{Pollable, Sought};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
 ///

@@ -1,55 +1,16 @@
-//! The operating system's clock, and how its sockets are waited for.
+//! How the operating system's sockets are waited for.
 
 use std::time::Duration;
 
-use connie_core::{Instant, Interest, Waiter, Wake, Watched};
+use connie_core::{Instant, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::BorrowedFd;
 
 use crate::cancel::Canceler;
+use crate::clock::pause;
+use crate::pollable::{Pollable, Sought};
 use crate::resolve::Readiness;
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
-
-/// The operating system's monotonic clock, counted from its creation.
-#[derive(Clone, Copy, Debug)]
-pub struct OsClock {
-    pub(crate) std: std::time::Instant,
-}
-
-impl OsClock {
-    /// A clock that starts now.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter's clock")]
-    pub fn start() -> Self {
-        OsClock { std: std::time::Instant::now() }
-    }
-
-    /// The time since the clock was started.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        Instant::ZERO
-            + Duration::from_micros(u64::try_from(self.std.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// The time since the clock was started, as it is at `moment`. For a program whose time is not the operating system's.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn at(self, moment: std::time::Instant) -> Instant {
-        let since_start = moment.saturating_duration_since(self.std);
-        Instant::ZERO + Duration::from_micros(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// A clock that started at `moment`.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn since(moment: std::time::Instant) -> Self {
-        OsClock { std: moment }
-    }
-
-    /// Waits until `moment`.
-    pub(crate) fn wait_until(self, moment: Instant) {
-        pause(moment.since(self.now()));
-    }
-}
 
 impl Waiter<OsStack> for OsWaiter {
     fn now(&mut self) -> Instant {
@@ -64,26 +25,6 @@ impl Waiter<OsStack> for OsWaiter {
     ) -> Wake {
         self.wait_for(sockets, until)
     }
-}
-
-/// A socket that an [`OsWaiter`] can wait for.
-pub(crate) trait Pollable {
-    /// What to look for in `poll`, so that the socket has what `interest` says.
-    fn sought(&self, interest: Interest) -> Sought<'_>;
-
-    /// Takes note that `poll` has found it.
-    fn found(&mut self, interest: Interest);
-}
-
-/// What a socket waits for.
-pub(crate) enum Sought<'a> {
-    /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
-    Ready,
-    /// Any of these events of the descriptor.
-    Events(BorrowedFd<'a>, PollFlags),
-    /// What will not come: there is no descriptor.
-    Never,
 }
 
 impl OsWaiter {
@@ -151,11 +92,6 @@ impl OsWaiter {
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
-
-#[expect(clippy::disallowed_methods, reason = "waiting is this adapter's work")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
-}
 
 /// `duration` as `poll` takes it.
 fn timespec(duration: Duration) -> Timespec {

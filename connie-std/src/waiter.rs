@@ -7,18 +7,8 @@ use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, Waiter, Wake, Watched};
 
 use crate::cancel::Canceler;
+use crate::clock::OsClock;
 use crate::resolve::{Lookup, Watch};
-use crate::wait::OsClock;
-
-impl OsClock {
-    /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
-    #[must_use]
-    pub fn to_std(&self, moment: Instant) -> std::time::Instant {
-        // Years beyond any clock are a century.
-        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
-        self.std.checked_add(since_start).unwrap_or(self.std)
-    }
-}
 
 /// Waits for the system's sockets: one `poll` over all of them, with no descriptor of its own.
 pub struct OsWaiter {

@@ -8,22 +8,14 @@ use core::net::SocketAddr;
 use core::task::Poll;
 
 use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution, is_onion};
-use connie_core::{Config, Connection, Connector, Failure, Family, Input, Timeline, Waiter};
+use connie_core::{Config, Connection, Failure, Family, Input, Timeline, Waiter};
 
 use crate::error::describe;
 use crate::lookup::{LookupError, LookupEvent, NameLookup};
+use crate::report::{Racer, Report};
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
 use crate::wait::WasiWaiter;
-
-/// How many addresses of one host a [`connect`] considers.
-pub const MAX_DESTINATIONS: usize = 64;
-/// The most sockets that a [`connect`] has open at the same time.
-pub const MAX_SOCKETS: usize = 32;
-/// How many attempts the timeline of a [`connect`] remembers.
-const RECORDS: usize = 128;
-
-type Racer = Connector<WasiStack, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
 
 /// Connects to the address of `host` that answers first. Blocks until there is a winner, until every address has failed, or until the
 /// deadline of `config`; afterwards no socket is open but the winner's.
@@ -86,18 +78,6 @@ pub struct Won {
     pub report: Report,
 }
 
-/// What a race did. Owns its record: some 5 KB.
-#[derive(Debug)]
-pub struct Report(Box<Racer>);
-
-impl Report {
-    /// The timeline.
-    #[must_use]
-    pub fn timeline(&self) -> Timeline<'_> {
-        self.0.timeline()
-    }
-}
-
 fn race(
     stack: &mut WasiStack,
     waiter: &mut WasiWaiter,
@@ -110,7 +90,9 @@ fn race(
     let mut connector = Box::new(Racer::new(config, start));
     let mut names = Names::new(config);
     match host {
-        Host::Name(name) => waiter.lookup = Some(NameLookup::start(stack, name, port, config.families)),
+        Host::Name(name) => {
+            waiter.lookup = Some(NameLookup::start(stack.network(), name, port, config.families))
+        }
         Host::Nowhere => names.failure = Some(ResolveError::Nowhere),
         Host::Loopback => {
             connector.handle_addresses(&LOOPBACK.map(|ip| SocketAddr::new(ip, port)), start);

@@ -77,6 +77,8 @@ mod connect;
 mod error;
 pub mod http;
 mod lookup;
+mod poll;
+mod report;
 mod socket;
 mod stream;
 mod wait;
@@ -84,13 +86,12 @@ mod wait;
 pub use connie_core as core;
 pub use wasip2;
 
-pub use connect::{
-    ConnectError, ConnectErrorKind, MAX_DESTINATIONS, MAX_SOCKETS, Report, ResolveError, Won, connect,
-    connect_with,
-};
+pub use connect::{ConnectError, ConnectErrorKind, ResolveError, Won, connect, connect_with};
 pub use error::{Error, describe};
 pub use http::HttpConnection;
 pub use lookup::{LookupError, LookupEvent, NameLookup};
+pub use poll::{PollSet, WasiClock};
+pub use report::{MAX_DESTINATIONS, MAX_SOCKETS, Report};
 pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};
-pub use wait::{PollSet, WasiClock, WasiWaiter};
+pub use wait::WasiWaiter;

@@ -8,11 +8,10 @@ use connie_core::resolution::QueryError;
 use connie_core::{Families, Family};
 use wasip2::io::poll::Pollable;
 use wasip2::sockets::ip_name_lookup::{ResolveAddressStream, resolve_addresses};
-use wasip2::sockets::network::ErrorCode;
+use wasip2::sockets::network::{ErrorCode, Network};
 
 use crate::address;
 use crate::error::text;
-use crate::socket::WasiStack;
 
 /// Why a name could not be looked up: what the runtime says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +79,9 @@ pub struct NameLookup {
 }
 
 impl NameLookup {
-    /// Begins to look `name` up. Never waits: what goes wrong is told by [`poll`](Self::poll).
+    /// Begins to look `name` up in `network`, which [`WasiStack::network`](crate::WasiStack::network) lends. Never waits: what goes wrong is told by [`poll`](Self::poll).
     #[must_use]
-    pub fn start(stack: &mut WasiStack, name: &str, port: u16, families: Families) -> Self {
+    pub fn start(network: &Network, name: &str, port: u16, families: Families) -> Self {
         let mut lookup = NameLookup {
             pollable: None,
             stream: None,
@@ -93,7 +92,7 @@ impl NameLookup {
             first: None,
             events: Vec::new(),
         };
-        match resolve_addresses(stack.network(), name) {
+        match resolve_addresses(network, name) {
             Ok(stream) => {
                 lookup.pollable = Some(stream.subscribe());
                 lookup.stream = Some(stream);

@@ -15,7 +15,7 @@ use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::address;
 use crate::error::Error;
-use crate::wait::{PollSet, WasiClock};
+use crate::poll::{PollSet, WasiClock};
 
 /// The most that one call receives or sends. The runtime makes a list of that size for each.
 const PIECE: usize = 64 * 1024;
@@ -210,7 +210,7 @@ impl WasiStack {
     }
 
     /// The network that the runtime lends.
-    pub(crate) fn network(&mut self) -> &Network {
+    pub fn network(&mut self) -> &Network {
         self.network.get_or_insert_with(instance_network)
     }
 

@@ -8,8 +8,8 @@ use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, Interest, Timeline, Waiter, Wake, Watched};
 use wasip2::sockets::tcp::ShutdownType;
 
-use crate::connect::Report;
 use crate::error::Error;
+use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
 

@@ -168,7 +168,7 @@ fn a_socket_can_be_dropped_in_every_state() {
     assert!(failed.pollable(Interest::Connect).is_none());
     assert_eq!(stack.connect(&mut failed, address), Err(nb::Error::Other(Error::NotConnected)));
     drop(failed);
-    drop(NameLookup::start(&mut stack, "localhost", 80, Families::Both));
+    drop(NameLookup::start(stack.network(), "localhost", 80, Families::Both));
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn what_was_written_is_delivered_though_the_stream_is_dropped_at_once() {
 fn a_name_has_addresses_of_both_families_or_an_error_that_says_why() {
     let mut stack = WasiStack::default();
     let mut answered = |name: &str, families| {
-        let mut lookup = NameLookup::start(&mut stack, name, 80, families);
+        let mut lookup = NameLookup::start(stack.network(), name, 80, families);
         let clock = WasiClock::start();
         let mut events = Vec::new();
         while let Some(pollable) = lookup.pollable() {

@@ -123,7 +123,8 @@ impl Store {
 mod tests {
     use std::net::IpAddr;
 
-    use super::super::message::{Kind, Name};
+    use super::super::message::Kind;
+    use super::super::name::Name;
     use super::*;
     use crate::OsClock;
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::resolve::in_zone;
+use crate::zone::in_zone;
 
 /// The port of DNS.
 const PORT: u16 = 53;

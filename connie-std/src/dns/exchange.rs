@@ -246,7 +246,8 @@ impl Exchange {
 mod tests {
     use std::net::IpAddr;
 
-    use super::super::message::{Found, Kind, Name};
+    use super::super::message::{Found, Kind};
+    use super::super::name::Name;
     use super::*;
 
     const TIMING: Timing = Timing { attempts: 3, timeout: Duration::from_secs(5) };

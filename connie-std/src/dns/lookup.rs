@@ -1,16 +1,17 @@
 //! One look-up: the questions about a name that are asked side by side, and what they add up to.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
 use connie_core::{Families, Family, Instant};
 
-use super::message::{Found, Kind, Name};
+use super::addresses::{Addresses, Known, add};
+use super::name::Name;
 use super::pursuit::{Context, Pursuit};
 use super::services::Services;
-use crate::resolve::{Answer, Event, Lookup, LookupError, Watch};
+use crate::resolve::{Answer, Event, Lookup, Watch};
 
 /// How long the answer of a family stays open for what a service record may add. The race goes on meanwhile with what is known; it only
 /// does not fail, when all of that has failed, before it has seen where else the service is.
@@ -26,58 +27,6 @@ pub(super) struct DnsLookup {
     /// Until when answers stay open for the service records.
     waits_until: Option<Instant>,
     events: VecDeque<Event>,
-}
-
-/// The addresses of one name: one question for each family.
-pub(super) struct Addresses {
-    pub(super) name: Name,
-    /// "with the AAAA query made first and immediately followed by the A query" (RFC 8305 section 3).
-    by_family: [(Family, Option<Pursuit>); 2],
-}
-
-impl Addresses {
-    /// Begins to ask for those of `families`.
-    pub(super) fn new(name: &Name, families: Families, context: &Context, now: Instant) -> Self {
-        let begin = |family: Family, kind| {
-            let pursuit = families.allow(family).then(|| Pursuit::new(kind, name, context, now));
-            (family, pursuit)
-        };
-        let by_family = [begin(Family::V6, Kind::Aaaa), begin(Family::V4, Kind::A)];
-        Addresses { name: name.clone(), by_family }
-    }
-
-    pub(super) fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
-        self.by_family.iter().filter_map(|(_, pursuit)| pursuit.as_ref())
-    }
-
-    pub(super) fn poll(&mut self, context: &Context, now: Instant) {
-        for (_, pursuit) in &mut self.by_family {
-            if let Some(pursuit) = pursuit {
-                pursuit.poll(context, now);
-            }
-        }
-    }
-
-    /// What is known of a family's addresses.
-    pub(super) fn known(&self, family: Family) -> Known<'_> {
-        let pursuit = self.by_family.iter().find(|(of, _)| *of == family).and_then(|(_, of)| of.as_ref());
-        match pursuit.map(Pursuit::end) {
-            None => Known::Answered(&[], None),
-            Some(None) => Known::Pending,
-            Some(Some(Err(error))) => Known::Failed(error),
-            Some(Some(Ok(reply))) => match &reply.found {
-                Found::Addresses(addresses) => Known::Answered(addresses, reply.ttl),
-                _ => Known::Answered(&[], reply.ttl),
-            },
-        }
-    }
-}
-
-/// What is known of the addresses of one family.
-pub(super) enum Known<'a> {
-    Pending,
-    Failed(&'a LookupError),
-    Answered(&'a [IpAddr], Option<u32>),
 }
 
 /// What the caller was told of one family.
@@ -223,11 +172,4 @@ impl Lookup for DnsLookup {
 
 fn answer(family: Family, addresses: Vec<SocketAddr>, ttl: Option<Duration>) -> Answer {
     Answer { family, addresses, ttl, ordered: false }
-}
-
-/// Adds a destination that the list does not have yet.
-pub(super) fn add(list: &mut Vec<SocketAddr>, destination: SocketAddr) {
-    if !list.contains(&destination) {
-        list.push(destination);
-    }
 }

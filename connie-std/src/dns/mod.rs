@@ -43,12 +43,14 @@
 //! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
 //! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
+mod addresses;
 mod cache;
 mod config;
 mod exchange;
 mod hosts;
 mod lookup;
 mod message;
+mod name;
 mod pursuit;
 mod query;
 mod search;
@@ -70,7 +72,8 @@ pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
 use self::exchange::Timing;
-use self::message::{Name, Transport};
+use self::message::Transport;
+use self::name::Name;
 use self::pursuit::Context;
 use self::search::{Plan, Search};
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};

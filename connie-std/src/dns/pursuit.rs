@@ -8,7 +8,8 @@ use connie_core::resolution::QueryError;
 
 use super::cache::Cache;
 use super::exchange::{Problem, Timing};
-use super::message::{Fault, Found, Kind, Name, Question, Reply, Transport};
+use super::message::{Fault, Found, Kind, Question, Reply, Transport};
+use super::name::Name;
 use super::query::Query;
 use crate::OsClock;
 use crate::resolve::{LookupError, ONION, Watch};

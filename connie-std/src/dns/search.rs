@@ -7,7 +7,7 @@ use connie_core::{Families, Instant};
 
 use super::Dns;
 use super::lookup::DnsLookup;
-use super::message::Name;
+use super::name::Name;
 use super::pursuit::Context;
 use crate::resolve::{Event, Lookup, Watch};
 

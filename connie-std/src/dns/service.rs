@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::message::Name;
+use super::name::Name;
 
 /// The keys of RFC 9460 section 14.3.2 that are understood here.
 mod key {

@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use connie_core::{Families, Family, Instant};
 
-use super::lookup::{Addresses, Known, add};
-use super::message::{Found, Kind, Name};
+use super::addresses::{Addresses, Known, add};
+use super::message::{Found, Kind};
+use super::name::Name;
 use super::pursuit::{Context, Pursuit};
 use super::service::{Service, ServiceFault};
 use crate::resolve::{Event, ServiceRecord};

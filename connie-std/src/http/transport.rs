@@ -8,7 +8,7 @@ use connie_http::{Host, Opener, Opening};
 use crate::budget::Holder;
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
-use crate::numbers::Numbered;
+use crate::number::Numbered;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};

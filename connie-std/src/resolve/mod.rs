@@ -67,6 +67,7 @@
 //! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
 //!    nothing of the caller's, and there is a bound on how many there are.
 
+mod lookup;
 mod names;
 mod order;
 #[cfg(feature = "dns")]
@@ -74,207 +75,21 @@ mod service;
 #[cfg_attr(target_os = "wasi", path = "../wasi/resolver.rs")]
 mod system;
 
-#[cfg(not(target_os = "wasi"))]
-use std::cell::Cell;
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
+
+use connie_core::Instant;
+
 #[cfg(not(target_os = "wasi"))]
-use std::task::Waker;
-use std::time::Duration;
-
-use connie_core::resolution::QueryError;
-use connie_core::{Families, Family, Instant};
-#[cfg(target_os = "wasi")]
-use connie_wasi::wasip2::io::poll::Pollable;
-#[cfg(not(target_os = "wasi"))]
-use rustix::fd::{AsFd, BorrowedFd};
-
-use crate::wait::OsClock;
-
+pub(crate) use lookup::Readiness;
+pub use lookup::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
 #[cfg(feature = "dns")]
 pub(crate) use names::ONION;
-#[cfg(feature = "dns")]
-pub(crate) use names::in_zone;
 pub(crate) use names::{Names, Start};
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
 #[cfg(not(target_os = "wasi"))]
 pub use system::MAX_THREADS;
 pub use system::SystemResolver;
-
-/// A resolver: something that can begin to look a host's name up.
-///
-/// It is shared by all the connections of a program that use it, on any thread; a cache belongs into it.
-pub trait Resolve: fmt::Debug + Send + Sync {
-    /// Begins a look-up. Sends what can be sent at once, and never blocks: what goes wrong is told by the look-up.
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup>;
-}
-
-/// A look-up under way: see the [rules](self#the-rules-of-a-look-up).
-pub trait Lookup: Send {
-    /// Lends what the look-up waits for to the race. Called after [`poll`](Lookup::poll) has answered `None`, and before the race asks when
-    /// to [wake](Lookup::wake_at).
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>);
-
-    /// Does what is to be done now, and tells what is new: an event, or `None` when nothing more has come. Called until it
-    /// answers `None`.
-    fn poll(&mut self, now: Instant) -> Option<Event>;
-
-    /// When to call [`poll`](Lookup::poll) though no descriptor is ready; `None` when there is no such time.
-    fn wake_at(&self) -> Option<Instant>;
-}
-
-/// What is looked up.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Question<'a> {
-    /// The name: 1 to 253 octets without a NUL, not counting a final dot, which an absolute name may have. It is no literal
-    /// address and none of the names that [do not reach a resolver](self#what-does-not-reach-a-resolver).
-    pub host: &'a str,
-    /// The port to put into the addresses.
-    pub port: u16,
-    /// The families to ask for.
-    pub families: Families,
-    /// The clock of the caller's `now`: [`OsClock::to_std`] turns a moment into one that a shared cache can keep.
-    pub clock: OsClock,
-}
-
-impl<'a> Question<'a> {
-    /// Asks for both families of `host`.
-    #[must_use]
-    pub fn new(host: &'a str, port: u16, clock: OsClock) -> Self {
-        Question { host, port, families: Families::Both, clock }
-    }
-}
-
-/// What a look-up has to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A family's answer.
-    Answered(Answer),
-    /// Addresses to go on with until their family's answer comes (the hints of RFC 9460 section 7.3).
-    Hinted(Answer),
-    /// A family's query failed: there will be no answer.
-    Failed {
-        /// The family that was asked for.
-        family: Family,
-        /// Why.
-        error: LookupError,
-    },
-    /// A service record was met. It changes nothing: what follows from it is told by the other events.
-    #[cfg(feature = "dns")]
-    Service(ServiceRecord),
-}
-
-/// The addresses of one family.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The family.
-    pub family: Family,
-    /// Its addresses, with the port to connect to; none when the name has none. Best first where the resolver has an opinion.
-    pub addresses: Vec<SocketAddr>,
-    /// How long the answer holds, where the resolver can tell.
-    pub ttl: Option<Duration>,
-    /// Whether the addresses are in the order of RFC 6724 section 6 already. Where not, `connect` puts them in that order.
-    pub ordered: bool,
-}
-
-/// Why a query brought no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupError {
-    /// What went wrong.
-    pub kind: QueryError,
-    /// The resolver's own words, where they say more than `kind`: which server, which error.
-    pub detail: Option<String>,
-}
-
-impl From<QueryError> for LookupError {
-    fn from(kind: QueryError) -> Self {
-        LookupError { kind, detail: None }
-    }
-}
-
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.detail {
-            Some(detail) => f.write_str(detail),
-            None => self.kind.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LookupError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // Without words of the resolver, `{}` says the same.
-        self.detail.as_ref().map(|_| &self.kind as _)
-    }
-}
-
-/// The descriptors that a look-up waits for.
-#[derive(Debug, Default)]
-pub struct Watch<'a> {
-    #[cfg(not(target_os = "wasi"))]
-    pub(crate) entries: Vec<(BorrowedFd<'a>, Readiness)>,
-    #[cfg(target_os = "wasi")]
-    pub(crate) entries: Vec<&'a Pollable>,
-    #[cfg(not(target_os = "wasi"))]
-    waker: Option<&'a Waker>,
-    /// Whether the look-up has asked for the waker.
-    #[cfg(not(target_os = "wasi"))]
-    took_waker: Cell<bool>,
-}
-
-/// What is waited for on a descriptor.
-#[cfg(not(target_os = "wasi"))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Readiness {
-    Read,
-    Write,
-}
-
-#[cfg(target_os = "wasi")]
-impl<'a> Watch<'a> {
-    /// Wake when `pollable` is ready.
-    pub fn pollable(&mut self, pollable: &'a Pollable) {
-        self.entries.push(pollable);
-    }
-}
-
-#[cfg(not(target_os = "wasi"))]
-impl<'a> Watch<'a> {
-    /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
-    pub fn read(&mut self, source: &'a impl AsFd) {
-        self.entries.push((source.as_fd(), Readiness::Read));
-    }
-
-    /// Wake when `source` can be written to, or when its connecting has ended.
-    pub fn write(&mut self, source: &'a impl AsFd) {
-        self.entries.push((source.as_fd(), Readiness::Write));
-    }
-
-    /// What wakes the race, where that is a task of an async runtime and not a thread in `poll`. A look-up that learns its news from another
-    /// thread can keep a clone, until the next `watch` brings another one, and wake that in place of lending a descriptor: one that
-    /// has news already wakes it at once.
-    #[must_use]
-    pub fn waker(&self) -> Option<&'a Waker> {
-        self.took_waker.set(self.waker.is_some());
-        self.waker
-    }
-
-    /// For a race that is a task.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn of_task(waker: &'a Waker) -> Self {
-        Watch { waker: Some(waker), ..Watch::default() }
-    }
-
-    /// Whether a look-up may wake the task by itself.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn took_waker(&self) -> bool {
-        self.took_waker.get()
-    }
-}
 
 /// Which resolver a [`connect`](crate::connect) uses.
 #[cfg_attr(feature = "dns", doc = "")]

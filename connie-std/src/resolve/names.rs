@@ -1,19 +1,20 @@
 //! From what a program wants to connect to, to what the race is told: the look-ups of one `connect`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Candidate;
 use connie_core::resolution::{Host, LOOPBACK, Literal, Query, QueryError, Resolution, is_onion};
 use connie_core::{Connector, Families, Family, Input, Instant, RaceStack};
 
+use super::lookup::{Answer, Event, LookupError, Question};
 use super::order::{Sources, candidate, has_route, ordered};
-use super::{Answer, Event, LookupError, Question};
-use crate::connect::{MAX_DESTINATIONS, Options};
 use crate::error::ConnectErrorKind;
+use crate::options::{MAX_DESTINATIONS, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
 use crate::waiter::{OsWaiter, Running};
+use crate::zone::in_zone;
 
 /// Why a name below `onion` has no addresses.
 pub(crate) const ONION: &str = "not sent, for onion names are Tor's and not in DNS (RFC 7686)";
@@ -128,19 +129,6 @@ fn located(literal: Literal<'_>, port: u16) -> Result<SocketAddr, ConnectErrorKi
         IpAddr::V4(_) => None,
     };
     found.ok_or_else(|| ConnectErrorKind::UnknownZone(zone.to_owned()))
-}
-
-/// An address on the interface that `zone` names or numbers; `None` where there is no such interface.
-pub(crate) fn in_zone(ip: Ipv6Addr, zone: &str, port: u16) -> Option<SocketAddr> {
-    use std::net::ToSocketAddrs;
-    if let Ok(number) = zone.parse() {
-        return Some(SocketAddrV6::new(ip, port, 0, number).into());
-    }
-    if zone.is_empty() || zone.contains('\0') {
-        return None;
-    }
-    // The system's resolver takes a literal apart without asking anybody.
-    (format!("{ip}%{zone}"), port).to_socket_addrs().into_iter().flatten().next()
 }
 
 /// Whether an address may lie behind a NAT64, and not on this machine or its link.
@@ -341,7 +329,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connect::Override;
+    use crate::options::Override;
 
     fn with_overrides(entries: &[(&str, u16, &str)]) -> Options {
         let entry = |&(host, port, address): &(&str, u16, &str)| Override {
@@ -373,21 +361,6 @@ mod tests {
         assert_eq!(found("name.test", 80), ["127.0.0.3:80".parse().unwrap()]);
         assert_eq!(found("other.test", 80), ["127.0.0.5:80".parse().unwrap()]);
         assert_eq!(found("name.test", 81), ["127.0.0.6:81".parse().unwrap()]);
-    }
-
-    #[test]
-    fn a_zone_is_the_number_or_the_name_of_an_interface() {
-        let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
-        let numbered = |number| Some(SocketAddr::from(SocketAddrV6::new(ip, 80, 0, number)));
-        assert_eq!(in_zone(ip, "7", 80), numbered(7));
-        for none in ["", "no\0zone", "no-such-interface"] {
-            assert_eq!(in_zone(ip, none, 80), None, "{none:?}");
-        }
-        #[cfg(target_os = "linux")]
-        {
-            let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
-            assert_eq!(in_zone(ip, "lo", 80), numbered(index.trim().parse().unwrap()));
-        }
     }
 
     #[test]

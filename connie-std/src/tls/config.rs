@@ -10,27 +10,8 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, pem};
 
-use super::stack::TlsStack;
+use super::finish_line::FinishLine;
 use super::verify::{AnyCertificate, OwnCertificates};
-use crate::Options;
-
-/// Where a race for a TLS connection ends.
-///
-/// draft-ietf-happy-happyeyeballs-v3, "Determining successful connection establishment": "When TLS is used on top of TCP [...] clients
-/// SHOULD wait for the TLS handshake to successfully complete before cancelling other connection attempts. This is particularly
-/// useful for networks in which a TCP-terminating proxy might be causing TCP handshakes to succeed quickly, even though
-/// end-to-end connectivity with the TLS-terminating server will fail."
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FinishLine {
-    /// At the TLS handshake, certificate included: the default. What lost the TCP handshakes is kept until then, so an
-    /// address that accepts TCP and goes no further costs nothing but its socket. Each server that completes TCP in time is asked for a TLS
-    /// handshake, one signature, of which all but one are thrown away.
-    #[default]
-    Tls,
-    /// At the TCP handshake, as for plain connections. The winner alone is asked for TLS, and if that fails the connection has
-    /// failed. For servers to be spared, and for networks where nobody stands between.
-    Tcp,
-}
 
 /// How to make TLS connections, for [`TlsConnector::new`].
 ///
@@ -130,13 +111,6 @@ impl TlsConnector {
         let made = Self::new(&TlsOptions::default())?;
         // Where two threads make one at a time, both get the first.
         Ok(SHARED.get_or_init(|| made).clone())
-    }
-
-    /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None` where `host` can be no
-    /// server's name.
-    #[must_use]
-    pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
-        Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?))
     }
 
     /// The name that a certificate of `host` must be valid for.

@@ -10,7 +10,7 @@ use connie_core::{AttemptError, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
-use crate::numbers::Numbered;
+use crate::number::Numbered;
 use crate::os_error::OsError;
 
 /// An error of a TLS connection, or of the socket below it.

@@ -19,6 +19,7 @@
 
 mod config;
 mod error;
+mod finish_line;
 mod session;
 mod stack;
 mod stream;
@@ -30,8 +31,9 @@ use connie_core::resolution::{Host, HostError};
 use connie_core::stack::nb;
 use connie_core::{Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
-pub use config::{FinishLine, TlsConnector, TlsOptions, TlsSetupError};
+pub use config::{TlsConnector, TlsOptions, TlsSetupError};
 pub use error::TlsError;
+pub use finish_line::FinishLine;
 pub use stack::{TlsSocket, TlsStack};
 pub use stream::TlsStream;
 

@@ -8,15 +8,16 @@ use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watc
 use rustix::event::PollFlags;
 use rustls::pki_types::ServerName;
 
-use super::FinishLine;
 use super::config::TlsConnector;
 use super::error::TlsError;
+use super::finish_line::FinishLine;
 use super::session::{Session, Wants};
 use crate::budget::{Holder, Share};
+use crate::options::Options;
 use crate::os_error::OsError;
+use crate::pollable::{Pollable, Sought};
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
-use crate::wait::{Pollable, Sought};
 use crate::waiter::OsWaiter;
 
 /// The most failures that are kept in words.
@@ -60,6 +61,15 @@ enum State {
     /// A handshake failed.
     #[default]
     Failed,
+}
+
+impl TlsConnector {
+    /// A stack whose sockets are TLS connections to `host`, for a program that drives the core itself. `None` where `host` can be no
+    /// server's name.
+    #[must_use]
+    pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
+        Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?))
+    }
 }
 
 impl TlsStack {

@@ -12,12 +12,12 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 use super::stack::{TokioSocket, TokioStack};
 use super::watches::Watches;
 use crate::cancel::{Cancelable, Canceler};
-use crate::connect::Options;
+use crate::clock::OsClock;
 use crate::contest::{Contest, Outcome};
 use crate::error::ConnectErrorKind;
+use crate::options::Options;
 use crate::socket::OsStack;
 use crate::target::Target;
-use crate::wait::OsClock;
 use crate::waiter::OsWaiter;
 
 /// The longest time in one sleep. To wake early is allowed.

@@ -6,7 +6,7 @@ use std::io;
 use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
 
-use crate::numbers::Numbered;
+use crate::number::Numbered;
 
 /// An error of one of the runtime's sockets.
 #[derive(Debug)]

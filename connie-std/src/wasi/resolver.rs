@@ -18,7 +18,7 @@ impl Resolve for SystemResolver {
     fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
         let mut stack = WasiStack::default();
         let Question { host, port, families, .. } = *question;
-        Box::new(SystemLookup(NameLookup::start(&mut stack, host, port, families)))
+        Box::new(SystemLookup(NameLookup::start(stack.network(), host, port, families)))
     }
 }
 

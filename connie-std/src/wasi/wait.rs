@@ -1,38 +1,10 @@
-//! The runtime's clock, and how its sockets are waited for.
+//! How the runtime's sockets are waited for.
 
 use connie_core::{Instant, Waiter, Wake, Watched};
-use connie_wasi::{PollSet, WasiClock};
+use connie_wasi::PollSet;
 
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
-
-/// The runtime's monotonic clock, counted from its creation.
-#[derive(Clone, Copy, Debug)]
-pub struct OsClock {
-    pub(crate) std: std::time::Instant,
-    /// The same, started a moment later, so that it is never early.
-    wasi: WasiClock,
-}
-
-impl OsClock {
-    /// A clock that starts now.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the adapter's clock")]
-    pub fn start() -> Self {
-        OsClock { std: std::time::Instant::now(), wasi: WasiClock::start() }
-    }
-
-    /// The time since the clock was started.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        self.wasi.now()
-    }
-
-    /// Waits until `moment`.
-    pub(crate) fn wait_until(self, moment: Instant) {
-        PollSet::default().wait(self.wasi, Some(moment));
-    }
-}
 
 impl Waiter<OsStack> for OsWaiter {
     fn now(&mut self) -> Instant {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use connie_core::Instant;
 
 use self::exchange::{Exchange, Outcome, Timing, Todo};
-use self::message::{Found, Kind, MAX_ADDRESSES, Name, Question, Reply, Said, Transport, query, read};
+use self::message::{Found, Kind, MAX_ADDRESSES, Question, Reply, Said, Transport, query, read};
+use self::name::Name;
 use self::service::Service;
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
@@ -18,6 +19,9 @@ mod exchange;
 #[path = "../../../connie-std/src/dns/message.rs"]
 #[allow(dead_code, reason = "the look-up that uses the rest is not fuzzed")]
 mod message;
+#[path = "../../../connie-std/src/dns/name.rs"]
+#[allow(dead_code, reason = "the look-up that uses the rest is not fuzzed")]
+mod name;
 #[path = "../../../connie-std/src/dns/service.rs"]
 #[allow(dead_code, reason = "the look-up that uses the rest is not fuzzed")]
 mod service;

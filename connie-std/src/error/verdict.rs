@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use connie_core::resolution::QueryError;
 use connie_core::{AttemptError, Failure, TlsFailure};
 
-use crate::error::{ConnectError, ConnectErrorKind};
+use super::{ConnectError, ConnectErrorKind};
 use crate::os_error::kind_of;
 use crate::report::Report;
 
@@ -51,7 +51,7 @@ impl ConnectError {
                 report.number(address, error)
             }
             #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, error) => crate::numbers::Numbered::number(error),
+            ConnectErrorKind::Tls(_, error) => crate::number::Numbered::number(error),
             _ => None,
         }
     }

@@ -1,0 +1,94 @@
+//! How a program wants to connect.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use connie_core::Config;
+
+use crate::budget::SocketBudget;
+use crate::cancel::Canceler;
+use crate::resolve::Resolver;
+use crate::socket::OsStack;
+
+/// How many addresses of one host a [`connect`](crate::connect) considers.
+pub const MAX_DESTINATIONS: usize = 128;
+/// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
+pub const MAX_SOCKETS: usize = 64;
+
+/// How to connect. Start from the default and change what differs; a later version may add fields, so do not name them all.
+///
+/// ```
+/// use connie_std::{Options, core::Config};
+/// use std::time::Duration;
+///
+/// let options = Options {
+///     race: Config { deadline: Some(Duration::from_secs(10)), ..Options::default().race },
+///     ..Options::default()
+/// };
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The race. Default: every address at once, over at most [`Options::DEFAULT_SOCKETS`] sockets.
+    ///
+    /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send
+    /// from, which for nearly all is IPv6 where the host has it; `preferred_family: Family::V4` makes it IPv4 in any case. For lists
+    /// of addresses it is the family of the first.
+    pub race: Config,
+    /// Where addresses of names come from. Default: the operating system.
+    pub resolver: Resolver,
+    /// The source address of IPv4 connections. Default: the system's choice.
+    pub source_v4: Option<Ipv4Addr>,
+    /// The source address of IPv6 connections. Default: the system's choice.
+    pub source_v6: Option<Ipv6Addr>,
+    /// Whether to set `TCP_NODELAY` on the winner. Default: yes.
+    pub nodelay: bool,
+    /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
+    pub overrides: Vec<Override>,
+    /// What ends the call from another thread or task.
+    pub canceler: Option<Canceler>,
+    /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
+    /// many races from using up the process's descriptors.
+    ///
+    /// A connection keeps its place in the budget as long as it lives, and while all places are taken a race waits for one, until its
+    /// deadline, or for ever where it has none: a program that holds very many connections at once sets a deadline, and gives a larger budget or
+    /// none.
+    pub budget: Option<SocketBudget>,
+}
+
+impl Options {
+    /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few enough for
+    /// hundreds of races in a process with 1,024 descriptors of which some are idle.
+    pub const DEFAULT_SOCKETS: usize = 16;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            race: Config { max_in_flight: Self::DEFAULT_SOCKETS, ..Config::all_at_once() },
+            resolver: Resolver::System,
+            source_v4: None,
+            source_v6: None,
+            nodelay: true,
+            overrides: Vec::new(),
+            canceler: None,
+            budget: Some(SocketBudget::of_process()),
+        }
+    }
+}
+
+impl From<&Options> for OsStack {
+    /// A stack with the source addresses and socket options of `options`.
+    fn from(options: &Options) -> Self {
+        OsStack { source_v4: options.source_v4, source_v6: options.source_v6, nodelay: options.nodelay }
+    }
+}
+
+/// The addresses to use for a name, in place of the resolver's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The name, compared without regard to case; `*` for every name.
+    pub host: String,
+    /// The port that it holds for.
+    pub port: u16,
+    /// The addresses, best first.
+    pub addresses: Vec<IpAddr>,
+}

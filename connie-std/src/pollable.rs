@@ -1,0 +1,25 @@
+//! What a socket says of how it is to be waited for.
+
+use connie_core::Interest;
+use rustix::event::PollFlags;
+use rustix::fd::BorrowedFd;
+
+/// A socket that an [`OsWaiter`](crate::OsWaiter) can wait for.
+pub(crate) trait Pollable {
+    /// What to look for in `poll`, so that the socket has what `interest` says.
+    fn sought(&self, interest: Interest) -> Sought<'_>;
+
+    /// Takes note that `poll` has found it.
+    fn found(&mut self, interest: Interest);
+}
+
+/// What a socket waits for.
+pub(crate) enum Sought<'a> {
+    /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
+    Ready,
+    /// Any of these events of the descriptor.
+    Events(BorrowedFd<'a>, PollFlags),
+    /// What will not come: there is no descriptor.
+    Never,
+}

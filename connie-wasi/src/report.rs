@@ -1,0 +1,28 @@
+//! What a race did, and how large races are here.
+
+use alloc::boxed::Box;
+
+use connie_core::{Connector, Timeline};
+
+use crate::socket::WasiStack;
+
+/// How many addresses of one host a [`connect`](crate::connect) considers.
+pub const MAX_DESTINATIONS: usize = 64;
+/// The most sockets that a [`connect`](crate::connect) has open at the same time.
+pub const MAX_SOCKETS: usize = 32;
+/// How many attempts the timeline of a [`connect`](crate::connect) remembers.
+const RECORDS: usize = 128;
+
+pub(crate) type Racer = Connector<WasiStack, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
+
+/// What a race did. Owns its record: some 5 KB.
+#[derive(Debug)]
+pub struct Report(pub(crate) Box<Racer>);
+
+impl Report {
+    /// The timeline.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.0.timeline()
+    }
+}
