@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::coding::TransferCoding;
+use crate::transfer_coding::TransferCoding;
 use connie_core::{AttemptError, Failure};
 
 /// Why a request could not be made or an answer could not be had.

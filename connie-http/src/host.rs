@@ -1,7 +1,8 @@
 //! The host that requests go to.
 
 use crate::error::HttpError;
-use crate::syntax::{Writer, decimal};
+use crate::syntax::decimal;
+use crate::writer::Writer;
 
 /// The host that requests go to, as the `Host` field names it (RFC 9110 section 7.2, RFC 9112 section 3.2).
 ///

@@ -92,10 +92,11 @@ mod response;
 mod sending;
 mod status;
 mod syntax;
+mod transfer_coding;
 mod tunnel;
+mod writer;
 
 pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
-pub use coding::TransferCoding;
 pub use connection::{EXPECT_TIMEOUT, HttpConnection};
 pub use error::HttpError;
 pub use fields::{Header, Headers};
@@ -107,6 +108,7 @@ pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
 pub use status::{StatusClass, reason_phrase};
+pub use transfer_coding::TransferCoding;
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::error::HttpError;
 use crate::host::is_host_value;
-use crate::syntax::{Writer, elements, is_field_value, is_token};
+use crate::syntax::{elements, is_field_value, is_token};
+use crate::writer::Writer;
 
 /// What about a request decides how its answer is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::inbox::Inbox;
 use crate::opener::{Opener, Opening};
 use crate::request::{RequestBody, RequestHead};
-use crate::syntax::Writer;
+use crate::writer::Writer;
 use connie_core::Failure;
 use connie_core::Instant;
 use connie_core::{RaceStack, Waiter};

@@ -9,7 +9,7 @@ use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::{Dnsmasq, Nginx};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::figures::{Figure, Unit};
+use crate::figure::{Figure, Unit};
 use crate::nightly;
 use crate::tools::{installed, say, thousands, today};
 

@@ -6,7 +6,8 @@ use std::process::Command;
 use connie_tests::STRICT;
 
 use crate::callgrind;
-use crate::figures::{Figure, Figures, Unit};
+use crate::figure::{Figure, Unit};
+use crate::figures::Figures;
 use crate::tools::run;
 
 const HEAD: &str = "\

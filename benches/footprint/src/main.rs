@@ -25,6 +25,8 @@ mod budget;
 #[cfg(target_os = "linux")]
 mod callgrind;
 #[cfg(target_os = "linux")]
+mod figure;
+#[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
 mod firmware;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use connie_tests::clock::pause;
 
 use crate::callgrind::{self, command, median};
-use crate::figures::{Figure, Unit};
+use crate::figure::{Figure, Unit};
 
 /// How often a path is gone in one run, so that the first time and the start of the process do not matter.
 const ROUNDS: u64 = 8;
