@@ -6,7 +6,7 @@ use connie_http::HttpError;
 use connie_std::FailedQuery;
 use connie_web::Proxy;
 
-use crate::error::code;
+use crate::exit_code;
 
 /// Where a connection did not come about in the time allowed.
 pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
@@ -110,21 +110,21 @@ fn alert(code: u8) -> &'static str {
 /// go by the failure that tells most, as the kind of the error does.
 pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     match failure {
-        Failure::NoDestinations => (code::RESOLVE, "it has no address of the family that was asked for"),
-        Failure::DeadlineExceeded => (code::TIMED_OUT, MORE_TIME),
+        Failure::NoDestinations => (exit_code::RESOLVE, "it has no address of the family that was asked for"),
+        Failure::DeadlineExceeded => (exit_code::TIMED_OUT, MORE_TIME),
         Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error) {
-            Some(AttemptError::Refused) => (code::CONNECT, "check that a server listens on that port"),
-            Some(AttemptError::Tls(failure)) => (failure.curl_code(), tls(failure)),
+            Some(AttemptError::Refused) => (exit_code::CONNECT, "check that a server listens on that port"),
+            Some(AttemptError::Tls(failure)) => (exit_code::of_tls(failure), tls(failure)),
             Some(AttemptError::TimedOut) => {
-                (code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
+                (exit_code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
             }
-            Some(AttemptError::Unreachable) => (code::CONNECT, "check the network and its routes"),
-            Some(AttemptError::OutOfSockets) => (code::CONNECT, "allow more open files (ulimit -n)"),
-            _ => (code::CONNECT, "check host, port and network"),
+            Some(AttemptError::Unreachable) => (exit_code::CONNECT, "check the network and its routes"),
+            Some(AttemptError::OutOfSockets) => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
+            _ => (exit_code::CONNECT, "check host, port and network"),
         },
-        Failure::StackGone => (code::CONNECT, "bring the network up"),
-        Failure::Canceled => (code::CONNECT, "it was interrupted"),
-        _ => (code::CONNECT, "check host, port and network"),
+        Failure::StackGone => (exit_code::CONNECT, "bring the network up"),
+        Failure::Canceled => (exit_code::CONNECT, "it was interrupted"),
+        _ => (exit_code::CONNECT, "check host, port and network"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::{DataArg, DataKind};
 use crate::error::Error;
+use crate::exit_code;
 use crate::stdio::stdin;
 
 /// A file up to this size is read at once, so that it goes out with the head.
@@ -124,7 +125,7 @@ impl Body {
                 if used.replace(true) {
                     let line =
                         format!("cannot read {} a second time to send it again: give a file", name(path));
-                    return Err(Error::new(crate::error::code::REWIND, line));
+                    return Err(Error::new(exit_code::REWIND, line));
                 }
                 match is_stdin(path) {
                     true => Ok(Box::new(stdin().map_err(|error| Error::read(path, &error))?)),
@@ -347,7 +348,7 @@ mod tests {
         let body = Body::upload(Path::new("/dev/null")).unwrap();
         assert!(body.length().is_none() && !body.is_repeatable());
         assert!(body.open().is_ok());
-        assert_eq!(body.open().err().map(|error| error.code), Some(crate::error::code::REWIND));
+        assert_eq!(body.open().err().map(|error| error.code), Some(exit_code::REWIND));
     }
 
     #[test]

@@ -11,30 +11,7 @@ use connie_std::{ConnectError, ConnectErrorKind};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
 use crate::advice::{self, Way};
-
-/// curl's exit codes, as far as this program has them.
-pub mod code {
-    pub const UNSUPPORTED_SCHEME: u8 = 1;
-    pub const USAGE: u8 = 2;
-    pub const MALFORMED_URL: u8 = 3;
-    pub const RESOLVE_PROXY: u8 = 5;
-    pub const RESOLVE: u8 = 6;
-    pub const CONNECT: u8 = 7;
-    pub const PARTIAL: u8 = 18;
-    pub const HTTP_ERROR: u8 = 22;
-    pub const WRITE: u8 = 23;
-    pub const READ: u8 = 26;
-    pub const TIMED_OUT: u8 = 28;
-    pub const RANGE: u8 = 33;
-    #[cfg(feature = "tls")]
-    pub const TLS: u8 = 35;
-    pub const REDIRECTS: u8 = 47;
-    #[cfg(feature = "tls")]
-    pub const CA_FILE: u8 = 77;
-    pub const RECEIVE: u8 = 56;
-    pub const CODING: u8 = 61;
-    pub const REWIND: u8 = 65;
-}
+use crate::exit_code;
 
 /// Why the program ends without success.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,27 +30,27 @@ impl Error {
     }
 
     pub fn usage(line: impl Into<String>) -> Self {
-        Error::new(code::USAGE, line)
+        Error::new(exit_code::USAGE, line)
     }
 
     /// `what` could not be written to. A reader that has gone away is no news: `connie get ... | head` ends quietly.
     pub fn write(what: impl Display, error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Error { code: code::WRITE, lines: Vec::new(), refused: false },
-            _ => Error::new(code::WRITE, format!("could not write to {what}: {}", reason(error))),
+            io::ErrorKind::BrokenPipe => Error { code: exit_code::WRITE, lines: Vec::new(), refused: false },
+            _ => Error::new(exit_code::WRITE, format!("could not write to {what}: {}", reason(error))),
         }
     }
 
     /// The file of `-d @FILE`, or stdin in its place, could not be read.
     pub fn read(path: &Path, error: &io::Error) -> Self {
         let path = if path == Path::new("-") { Path::new("stdin") } else { path };
-        Error::new(code::READ, format!("could not read {}: {}", path.display(), reason(error)))
+        Error::new(exit_code::READ, format!("could not read {}: {}", path.display(), reason(error)))
     }
 
     /// The answer's status is an error, and `-f` was given.
     pub fn status(status: u16, reason: &str) -> Self {
         let said = format!("{status:03} {reason}");
-        Error::new(code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
+        Error::new(exit_code::HTTP_ERROR, format!("the server answered {}", said.trim_end()))
     }
 
     /// An exchange failed that took this way.
@@ -82,7 +59,7 @@ impl Error {
             "" => error.to_string(),
             advice => format!("{error}; {advice}"),
         };
-        let told = Error::new(error.curl_code(), line);
+        let told = Error::new(exit_code::of_http(&error), line);
         match way.proxy {
             Some(proxy) => told.through_proxy(proxy),
             None => told,
@@ -93,27 +70,27 @@ impl Error {
     pub fn body(error: io::Error, resumes: bool) -> Self {
         match error.downcast::<HttpError>() {
             Ok(error) => Error::exchange(error, Way { resumes, ..Way::default() }),
-            Err(error) => Error::new(code::CODING, format!("{error}; try again without --compressed")),
+            Err(error) => Error::new(exit_code::CODING, format!("{error}; try again without --compressed")),
         }
     }
 
     /// A download cannot go on.
     pub fn resume(error: ResumeError) -> Self {
-        Error::new(code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
+        Error::new(exit_code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
     }
 
     /// The same failure, of a host that is an address. That is never resolved, so to curl, too, it is one that cannot be connected to.
     pub fn of_address(mut self) -> Self {
-        if self.code == code::RESOLVE {
-            self.code = code::CONNECT;
+        if self.code == exit_code::RESOLVE {
+            self.code = exit_code::CONNECT;
         }
         self
     }
 
     /// The same failure, of the proxy and not of the server.
     pub fn of_proxy(mut self, proxy: &Proxy) -> Self {
-        if self.code == code::RESOLVE {
-            self.code = code::RESOLVE_PROXY;
+        if self.code == exit_code::RESOLVE {
+            self.code = exit_code::RESOLVE_PROXY;
         }
         if let Some(line) = self.lines.first_mut() {
             *line = format!("no way to the proxy {proxy}: {line}");
@@ -139,7 +116,7 @@ impl Error {
 
     /// Whether nothing that follows can go better: the command line makes no sense, or nobody reads any more.
     pub fn is_final(&self) -> bool {
-        self.code == code::USAGE || self.lines.is_empty()
+        self.code == exit_code::USAGE || self.lines.is_empty()
     }
 
     /// Prints the lines on stderr.
@@ -158,8 +135,8 @@ impl Error {
 impl From<UrlError> for Error {
     fn from(error: UrlError) -> Self {
         let code = match error {
-            UrlError::UnsupportedScheme(_) => code::UNSUPPORTED_SCHEME,
-            UrlError::Malformed(_) => code::MALFORMED_URL,
+            UrlError::UnsupportedScheme(_) => exit_code::UNSUPPORTED_SCHEME,
+            UrlError::Malformed(_) => exit_code::MALFORMED_URL,
         };
         Error::new(code, error.to_string())
     }
@@ -168,8 +145,8 @@ impl From<UrlError> for Error {
 impl From<ProxyError> for Error {
     fn from(error: ProxyError) -> Self {
         let code = match error {
-            ProxyError::UnsupportedScheme(_) => code::CONNECT,
-            ProxyError::Malformed(_) => code::RESOLVE_PROXY,
+            ProxyError::UnsupportedScheme(_) => exit_code::CONNECT,
+            ProxyError::Malformed(_) => exit_code::RESOLVE_PROXY,
         };
         Error::new(code, error.to_string())
     }
@@ -178,7 +155,7 @@ impl From<ProxyError> for Error {
 #[cfg(feature = "tls")]
 impl From<connie_std::TlsSetupError> for Error {
     fn from(error: connie_std::TlsSetupError) -> Self {
-        Error::new(code::CA_FILE, error.to_string())
+        Error::new(exit_code::CA_FILE, error.to_string())
     }
 }
 
@@ -187,9 +164,9 @@ impl From<RedirectError> for Error {
         let line = error.to_string();
         match error {
             RedirectError::TooMany { .. } => {
-                Error::new(code::REDIRECTS, format!("{line}; allow more with --max-redirs"))
+                Error::new(exit_code::REDIRECTS, format!("{line}; allow more with --max-redirs"))
             }
-            RedirectError::Loop { .. } => Error::new(code::REDIRECTS, line),
+            RedirectError::Loop { .. } => Error::new(exit_code::REDIRECTS, line),
             RedirectError::Url(error) => Error { lines: vec![line], ..Error::from(error) },
         }
     }
@@ -200,12 +177,12 @@ impl From<&ConnectError> for Error {
         let (code, line) = match error.kind() {
             ConnectErrorKind::InvalidHost(_)
             | ConnectErrorKind::UnknownZone(_)
-            | ConnectErrorKind::InvalidTarget => (code::MALFORMED_URL, error.to_string()),
+            | ConnectErrorKind::InvalidTarget => (exit_code::MALFORMED_URL, error.to_string()),
             ConnectErrorKind::Resolve(_) if is_onion(error.host()) => {
-                (code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
+                (exit_code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
             }
             ConnectErrorKind::Resolve(_) => {
-                (code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
+                (exit_code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
             }
             ConnectErrorKind::Race(failure, report) => {
                 let (code, advice) = advice::race(*failure, &report.timeline());
@@ -216,14 +193,14 @@ impl From<&ConnectError> for Error {
             }
             _ if error.tls_failure().is_some() => {
                 let failure = error.tls_failure().unwrap_or(TlsFailure::Local);
-                (failure.curl_code(), format!("{error}; {}", advice::tls(failure)))
+                (exit_code::of_tls(failure), format!("{error}; {}", advice::tls(failure)))
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
-                AttemptError::TimedOut => (code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME)),
-                _ => (code::TLS, format!("{error}; check that the port is the one of an https server")),
+                AttemptError::TimedOut => (exit_code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME)),
+                _ => (exit_code::TLS, format!("{error}; check that the port is the one of an https server")),
             },
-            _ => (code::CONNECT, error.to_string()),
+            _ => (exit_code::CONNECT, error.to_string()),
         };
         let addresses = error.details().map(|line| format!("  {line}"));
         let refused = error.timeline().is_some_and(|timeline| {

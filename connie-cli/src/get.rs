@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::args::{Get, OutputArg};
 use crate::body::Body;
-use crate::error::{Error, code, without_login};
+use crate::error::{Error, without_login};
+use crate::exit_code;
 use crate::output::{Output, Stdout, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::{Fetched, Transfer};
@@ -156,7 +157,7 @@ fn remote_name(url: &Url) -> Result<Target, Error> {
         Some(name) => Ok(Target::File(name.into())),
         None => {
             let line = format!("{url} does not end in a name for a file: give one with -o FILE");
-            Err(Error::new(code::WRITE, line))
+            Err(Error::new(exit_code::WRITE, line))
         }
     }
 }

@@ -12,6 +12,7 @@ mod connect;
 mod demo;
 mod error;
 mod exchange;
+mod exit_code;
 mod get;
 mod login;
 mod output;

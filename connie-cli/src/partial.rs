@@ -4,8 +4,9 @@ use connie_web::{ByteRange, ContentRange, Part, part};
 
 use crate::advice::GO_ON;
 use crate::args::Get;
-use crate::error::{Error, code};
+use crate::error::Error;
 use crate::exchange::Answer;
+use crate::exit_code;
 use crate::request::Request;
 
 /// The Content-Range of an answer's body.
@@ -35,7 +36,7 @@ pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error
         None => range.and_then(ContentRange::parse).map(|_| ByteRange::From { first: 0, last: None }),
     };
     let part = asked.map(|asked| part(asked, range, answer.length)).transpose();
-    part.map_err(|error| Error::new(code::RANGE, error.to_string()))
+    part.map_err(|error| Error::new(exit_code::RANGE, error.to_string()))
 }
 
 /// The body, which ended after `received` bytes, is not as long as the part that it is; or it is, and more
@@ -46,7 +47,7 @@ pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
     if received < part.length() {
         let line =
             format!("the server sent {received} bytes, and said that they are bytes {first}-{last}{of}");
-        return Err(Error::new(code::PARTIAL, format!("{line}; {GO_ON}")));
+        return Err(Error::new(exit_code::PARTIAL, format!("{line}; {GO_ON}")));
     }
     if missing == 0 {
         return Ok(());
@@ -57,14 +58,14 @@ pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
     };
     let line =
         format!("the server sent only bytes {first}-{last}{of}: {missing} of those asked for are missing");
-    Err(Error::new(code::PARTIAL, format!("{line}; {advice}")))
+    Err(Error::new(exit_code::PARTIAL, format!("{line}; {advice}")))
 }
 
 /// More comes than the part holds that is announced.
 pub fn too_much(part: &Part) -> Error {
     let Part { first, last, .. } = part;
     Error::new(
-        code::RANGE,
+        exit_code::RANGE,
         format!("the server sends more than bytes {first}-{last}, which it has announced"),
     )
 }
@@ -110,7 +111,10 @@ impl Version {
                 let line = format!(
                     "the file on the server is another one by now: its {what} was {before}, and is {now}"
                 );
-                Err(Error::new(code::RANGE, format!("cannot resume: {line}; leave -C away to fetch it anew")))
+                Err(Error::new(
+                    exit_code::RANGE,
+                    format!("cannot resume: {line}; leave -C away to fetch it anew"),
+                ))
             }
         }
     }

@@ -18,8 +18,9 @@ use crate::args::Get;
 #[cfg(feature = "tls")]
 use crate::connect::run;
 use crate::connect::{Raced, connect};
-use crate::error::{Error, code};
+use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::exit_code;
 use crate::request::{Via, credentials};
 use crate::terminal;
 
@@ -110,7 +111,7 @@ impl<'a> Session<'a> {
         if let Some(proxy) = &mut proxy {
             if proxy.scheme == Scheme::Https {
                 let line = format!("TLS to the proxy {proxy} is not supported: give an http proxy");
-                return Err(Error::new(code::CONNECT, line));
+                return Err(Error::new(exit_code::CONNECT, line));
             }
             if self.proxy_user.is_some() {
                 proxy.credentials.clone_from(&self.proxy_user);
@@ -313,7 +314,7 @@ fn plain(socket: OsSocket, host: Host<'_>, room: usize) -> Result<Plain, HttpErr
 #[cfg(not(feature = "tls"))]
 fn no_tls() -> Error {
     let line = "https needs TLS, which is not in this build: give an http URL";
-    Error::new(code::UNSUPPORTED_SCHEME, line)
+    Error::new(exit_code::UNSUPPORTED_SCHEME, line)
 }
 
 /// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's answer.
@@ -330,7 +331,7 @@ fn tunnel_error(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Error
             let line = format!(
                 "the proxy {proxy} opened no tunnel to {host} port {port} in the time allowed; {MORE_TIME}"
             );
-            return Error::new(code::TIMED_OUT, line);
+            return Error::new(exit_code::TIMED_OUT, line);
         }
         HttpError::EmptyReply => format!(
             "the proxy {proxy} closed the connection without an answer to CONNECT; \
@@ -342,7 +343,7 @@ fn tunnel_error(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Error
             format!("no tunnel through the proxy {proxy}: {error}; {advice}")
         }
     };
-    Error::new(code::RECEIVE, line)
+    Error::new(exit_code::RECEIVE, line)
 }
 
 /// The time for a connection to come about.

@@ -18,8 +18,9 @@ use connie_web::{
 use crate::advice::Way;
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::Body;
-use crate::error::{Error, code};
+use crate::error::Error;
 use crate::exchange::{Answer, BodyReader, Exchange, is_whole};
+use crate::exit_code;
 use crate::output::Output;
 use crate::partial::{self, Version};
 use crate::progress::Progress;
@@ -290,7 +291,7 @@ impl<'a> Transfer<'a> {
         match connection.finish_body() {
             Err(HttpError::BodyTooShort { .. }) => {
                 let line = format!("{} has become shorter while it was sent: try again", body.name());
-                Err(Error::new(code::READ, line).into())
+                Err(Error::new(exit_code::READ, line).into())
             }
             other => Ok(other?),
         }
@@ -399,7 +400,7 @@ impl<'a> Transfer<'a> {
         let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
         let line =
             format!("{}; the {} bytes that are here were left alone{advice}", said.trim_end(), self.offset);
-        Error::new(code::RANGE, line)
+        Error::new(exit_code::RANGE, line)
     }
 
     /// Writes the body, and answers how much has come.
@@ -418,7 +419,7 @@ impl<'a> Transfer<'a> {
         #[cfg(feature = "gzip")]
         let body = {
             let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
-            Decoded::new(&codings, body).map_err(|error| Error::new(code::CODING, error.to_string()))?
+            Decoded::new(&codings, body).map_err(|error| Error::new(exit_code::CODING, error.to_string()))?
         };
         let mut body = body;
         // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
@@ -467,15 +468,15 @@ impl<'a> Transfer<'a> {
     /// The pause before another try after `error`, where there is to be one.
     fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         let transient = match error.code {
-            code::TIMED_OUT | code::RESOLVE | code::RESOLVE_PROXY => true,
-            code::CONNECT if error.refused => self.args.retry_connrefused || self.args.retry_all_errors,
+            exit_code::TIMED_OUT | exit_code::RESOLVE | exit_code::RESOLVE_PROXY => true,
+            exit_code::CONNECT if error.refused => self.args.retry_connrefused || self.args.retry_all_errors,
             // What another try cannot mend.
-            code::UNSUPPORTED_SCHEME
-            | code::USAGE
-            | code::MALFORMED_URL
-            | code::WRITE
-            | code::READ
-            | code::REWIND => false,
+            exit_code::UNSUPPORTED_SCHEME
+            | exit_code::USAGE
+            | exit_code::MALFORMED_URL
+            | exit_code::WRITE
+            | exit_code::READ
+            | exit_code::REWIND => false,
             _ => self.args.retry_all_errors,
         };
         if transient { self.pause(None) } else { None }

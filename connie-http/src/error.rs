@@ -155,40 +155,6 @@ impl HttpError {
         )
     }
 
-    /// The code that curl exits with for this kind of failure: 2 failed to start, 7 could not connect, 8 weird reply, 18 partial file,
-    /// 28 timed out, 42 aborted, 52 empty reply, 55 send failure, 56 receive failure, 61 a coding that is not known, 63 too large.
-    #[must_use]
-    pub const fn curl_code(&self) -> u8 {
-        match self {
-            HttpError::EmptyReply | HttpError::Stale => 52,
-            HttpError::NotHttp
-            | HttpError::UnsupportedVersion
-            | HttpError::MalformedStatusLine
-            | HttpError::MalformedHeader
-            | HttpError::HeadTooLarge { .. }
-            | HttpError::TooManyInterim
-            | HttpError::UnaskedSwitch
-            | HttpError::InvalidContentLength
-            | HttpError::ConflictingContentLength
-            | HttpError::InvalidTransferEncoding => 8,
-            HttpError::IncompleteRead { .. } => 18,
-            HttpError::UnsupportedTransferCoding(_) => 61,
-            HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => 28,
-            HttpError::Canceled | HttpError::Connect(Failure::Canceled) => 42,
-            HttpError::Connect(_) => 7,
-            HttpError::Send(_) => 55,
-            HttpError::BodyTooLarge { .. } => 63,
-            HttpError::Receive(_)
-            | HttpError::IncompleteHead
-            | HttpError::MalformedChunk
-            | HttpError::MalformedTrailer
-            | HttpError::TrailersTooLarge
-            | HttpError::TunnelRefused { .. } => 56,
-            // What is left is the caller's own.
-            _ => 2,
-        }
-    }
-
     /// What a [`Display`](fmt::Display) says where there is no figure to go with it.
     const fn text(&self) -> &'static str {
         match self {
@@ -300,28 +266,5 @@ mod tests {
         assert!(HttpError::TrailersTooLarge.to_string().contains(&limit), "the limit is named: {limit}");
         let short = HttpError::BodyTooShort { missing: 7 };
         assert_eq!(short.to_string(), "the body is shorter than announced: 7 bytes are missing");
-    }
-
-    #[test]
-    fn curl_s_codes_tell_the_kinds_apart() {
-        let codes = [
-            (HttpError::NotHttp, 8),
-            (HttpError::IncompleteRead { got: 0, expected: None }, 18),
-            (HttpError::Connect(Failure::AllAttemptsFailed), 7),
-            (HttpError::TimedOut, 28),
-            (HttpError::Connect(Failure::DeadlineExceeded), 28),
-            (HttpError::Canceled, 42),
-            (HttpError::Connect(Failure::Canceled), 42),
-            (HttpError::EmptyReply, 52),
-            (HttpError::Stale, 52),
-            (HttpError::Send(AttemptError::Reset), 55),
-            (HttpError::Receive(AttemptError::Reset), 56),
-            (HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap()), 61),
-            (HttpError::BodyTooLarge { capacity: 5 }, 63),
-            (HttpError::InvalidTarget, 2),
-        ];
-        for (error, code) in codes {
-            assert_eq!(error.curl_code(), code, "{error}");
-        }
     }
 }

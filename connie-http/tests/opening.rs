@@ -226,7 +226,6 @@ mod a_connection_opens {
             connection.set_deadline(deadline.map(Instant::from_millis));
             let error = HttpError::Connect(Failure::DeadlineExceeded);
             assert_eq!(connection.request("GET", "/", &[], b""), Err(error));
-            assert_eq!(error.curl_code(), 28);
             drop(connection);
             assert_eq!(clock.now, Instant::from_millis(100 + took));
             assert_eq!(script.aborted, script.sockets);

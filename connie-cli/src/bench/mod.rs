@@ -18,7 +18,8 @@ use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
 use connie_web::{Scheme, Url};
 
 use crate::args::{Limit, resolve, seconds, whole};
-use crate::error::{Error, code};
+use crate::error::Error;
+use crate::exit_code;
 use crate::output::{Stdout, is_stdout, print, write_file};
 use crate::terminal;
 use plot::Plot;
@@ -109,7 +110,7 @@ pub fn run(args: &Bench) -> Result<(), Error> {
         print(report.table(terminal::width(&std::io::stdout())))?;
     }
     if report.trials.iter().all(|trial| trial.result.is_err()) {
-        return Err(Error::new(code::CONNECT, "every trial failed; the report says why"));
+        return Err(Error::new(exit_code::CONNECT, "every trial failed; the report says why"));
     }
     Ok(())
 }
@@ -230,7 +231,7 @@ fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
         let found = look_up(&url.host, url.port, options).map_err(|error| unresolved(&url.host, &error))?;
         if found.is_empty() {
             return Err(Error::new(
-                code::RESOLVE,
+                exit_code::RESOLVE,
                 format!("{} has no address of the family that was asked for", url.host),
             ));
         }
@@ -241,7 +242,7 @@ fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
 
 fn unresolved(host: &str, error: &std::io::Error) -> Error {
     let advice = "check the name, or give its addresses with --resolve";
-    Error::new(code::RESOLVE, format!("could not resolve {host} ({error}); {advice}"))
+    Error::new(exit_code::RESOLVE, format!("could not resolve {host} ({error}); {advice}"))
 }
 
 fn about(site: &Site) -> String {

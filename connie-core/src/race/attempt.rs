@@ -153,17 +153,6 @@ impl TlsFailure {
         )
     }
 
-    /// The code that curl exits with for this kind of failure: 60 where the certificate is at fault, 35 for the rest of the handshake, 56
-    /// for what was cut off.
-    #[must_use]
-    pub const fn curl_code(self) -> u8 {
-        match self {
-            TlsFailure::Truncated => 56,
-            other if other.is_certificate() => 60,
-            _ => 35,
-        }
-    }
-
     const fn text(self) -> &'static str {
         match self {
             TlsFailure::CertificateExpired => "certificate expired",
@@ -320,7 +309,5 @@ mod tests {
         let name = |failure| AttemptError::Tls(failure).name();
         assert_eq!(name(TlsFailure::CertificateName), "bad_certificate");
         assert_eq!((name(TlsFailure::NotTls), name(TlsFailure::Alert(42))), ("tls_failed", "tls_failed"));
-        let codes = [TlsFailure::CertificateName, TlsFailure::Alert(42), TlsFailure::Truncated];
-        assert_eq!(codes.map(TlsFailure::curl_code), [60, 35, 56]);
     }
 }

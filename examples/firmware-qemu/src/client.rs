@@ -11,6 +11,7 @@ use crate::board::clock::Clock;
 use crate::board::console::{Stream, command_line, explain};
 use crate::board::{Board, Mapped};
 use crate::command_line::{CommandLine, Url, parse};
+use crate::exit_code;
 use crate::net::{self, PATIENCE, Trouble};
 use crate::stellaris::Ethernet;
 
@@ -63,7 +64,7 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
         Ok(()) => 0,
         Err(Failed::Http(error)) => {
             explain(format_args!("{name}: {host}: {error}"));
-            error.curl_code()
+            exit_code::of_http(&error)
         }
         Err(Failed::Trouble(trouble)) => {
             explain(format_args!("{name}: {host}: {trouble}"));

@@ -64,7 +64,7 @@ mod firmware {
         loop {
             // An error of any kind, and the next request is tried all the same.
             if let Err(error) = exchange(&mut connection) {
-                tell(usize::from(error.curl_code()) + usize::from(error.is_usage()));
+                tell(usize::from(error.is_usage()));
             }
             if world() == 0 {
                 break;

@@ -19,6 +19,7 @@ mod firmware {
     use connie_firmware_qemu::board::clock::Clock;
     use connie_firmware_qemu::board::console::{Stream, command_line, explain, finish, say, say_connected};
     use connie_firmware_qemu::command_line::{CommandLine, Url, parse};
+    use connie_firmware_qemu::exit_code;
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
     use connie_http::{
@@ -87,7 +88,7 @@ mod firmware {
             }
             Err(Failed::Http(error)) => {
                 explain(format_args!("first: {}: {error}", wanted.url.host));
-                error.curl_code()
+                exit_code::of_http(&error)
             }
         }
     }

@@ -18,6 +18,7 @@ mod firmware {
     use connie_firmware_qemu::board::console::exit;
     use connie_firmware_qemu::client::{self, Failed, fetch};
     use connie_firmware_qemu::command_line::{CommandLine, Own, Url};
+    use connie_firmware_qemu::exit_code;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers};
@@ -47,7 +48,7 @@ mod firmware {
     fn main() -> ! {
         exit(match page() {
             Ok(()) => 0,
-            Err(Failed::Http(error)) => error.curl_code(),
+            Err(Failed::Http(error)) => exit_code::of_http(&error),
             Err(Failed::Trouble(trouble)) => trouble.code(),
             Err(Failed::Race(_)) => Trouble::NotConnected.code(),
         })
