@@ -9,9 +9,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use connie_async::{Config, Connection, Error, PlainDns, Racing};
-use connie_tests::clock::now;
-use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
-use connie_tests::servers::{BlackHole, Live, Nginx, PythonServer, closed_port};
+use connie_lab::{Behaviour, in_namespace, ms, v4, v6};
+use connie_servers::clock::now;
+use connie_servers::{BlackHole, Live, Nginx, PythonServer, closed_port};
 use embassy_futures::select::{Either, select};
 use embedded_io_async::{Error as _, ErrorKind, Read, Write};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};

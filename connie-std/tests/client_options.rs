@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use connie_core::{Config, Waiter};
 use connie_http::HttpError;
+use connie_servers::{Authority, TlsServer};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsWaiter, Override, TlsConnector, TlsOptions};
-use connie_tests::servers::{Authority, TlsServer};
 
 const HOST: &str = "name.test";
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use connie_core::{Config, TlsFailure};
 use connie_http::HttpError;
+use connie_servers::{Authority, Served, TlsServer, limits};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{Canceler, FinishLine, Options, OsClock, OsWaiter, Override, TlsConnector, TlsOptions};
-use connie_tests::limits;
-use connie_tests::servers::{Authority, Served, TlsServer};
 
 const HOST: &str = "name.test";
 

@@ -7,9 +7,9 @@ use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::Options;
 use connie_std::hyper::{RaceConnector, RaceError, RaceInfo};
-use connie_tests::servers::{BlackHole, Live, closed_port};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -78,7 +78,7 @@ fn where_all_addresses_fail_the_error_names_each() {
 #[test]
 fn an_address_in_brackets_is_one() {
     let Ok(closed) = std::net::TcpListener::bind("[::1]:0") else {
-        return connie_tests::skip(
+        return connie_servers::skip(
             "IPv6 on the loopback interface",
             "sysctl net.ipv6.conf.lo.disable_ipv6=0",
         );
@@ -116,7 +116,7 @@ fn a_deadline_holds() {
 /// What a program prints that knows nothing of connie: each error and its source.
 #[test]
 fn a_chain_of_errors_has_the_reason_once_and_the_kind() {
-    let closed = connie_tests::servers::closed_port(any_port(3).ip());
+    let closed = connie_servers::closed_port(any_port(3).ip());
     let address = closed.address();
     let error = run(move || async move {
         failure(get(&client(RaceConnector::default()), &format!("http://{address}/")).await)

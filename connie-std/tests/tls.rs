@@ -9,12 +9,11 @@ use std::time::Duration;
 use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Config, Failure, RaceStack, TlsFailure};
+use connie_servers::{Authority, Identity, PemFile, TlsServer, limits};
 use connie_std::{
     ConnectError, ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, TlsStream,
     connect_socket,
 };
-use connie_tests::limits;
-use connie_tests::servers::{Authority, Identity, PemFile, TlsServer};
 
 const HOST: &str = "name.test";
 

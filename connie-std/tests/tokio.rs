@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use connie_core::resolution::QueryError;
 use connie_core::{Config, Failure, Family, Instant, Outcome};
+use connie_servers::{
+    BlackHole, DnsAnswer, DnsServer, Live, RecordType, clock::poll_until, closed_port, skip,
+};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::tokio::{Connected, connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
-use connie_tests::clock::poll_until;
-use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port};
-use connie_tests::skip;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};

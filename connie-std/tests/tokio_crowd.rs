@@ -6,10 +6,9 @@ mod tokio_support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use connie_servers::{BlackHole, Live, closed_port, descriptors::SocketWatch};
 use connie_std::tokio::connect_with;
 use connie_std::{Options, SocketBudget};
-use connie_tests::descriptors::SocketWatch;
-use connie_tests::servers::{BlackHole, Live, closed_port};
 use tokio::task::JoinSet;
 
 use tokio_support::{LIMIT, any_port, here, run, within};

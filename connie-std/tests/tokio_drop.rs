@@ -13,12 +13,12 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use connie_core::Family;
+use connie_servers::{
+    BlackHole, DnsAnswer, DnsServer, RecordType, clock::poll_until, descriptors::descriptors,
+};
 use connie_std::dns::Dns;
 use connie_std::tokio::connect_with;
 use connie_std::{Canceler, Options, SocketBudget};
-use connie_tests::clock::poll_until;
-use connie_tests::descriptors::descriptors;
-use connie_tests::servers::{BlackHole, DnsAnswer, DnsServer, RecordType};
 
 use tokio_support::{LIMIT, Prompted, any_port, run, within};
 

@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::ureq::RaceConnector;
 use connie_std::{Canceler, ConnectError, Options};
-use connie_tests::servers::{BlackHole, Live, closed_port};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};

@@ -76,7 +76,7 @@ fn ureq() {
 #[test]
 #[cfg(target_os = "linux")]
 fn reqwless() {
-    use connie_tests::servers::{BlackHole, PythonServer};
+    use connie_servers::{BlackHole, PythonServer};
     use std::net::Ipv6Addr;
 
     let dead = BlackHole::open((Ipv6Addr::LOCALHOST, 0));
@@ -98,7 +98,7 @@ fn reqwless() {
 #[test]
 #[cfg(target_os = "linux")]
 fn https() {
-    use connie_tests::servers::{Authority, TlsServer};
+    use connie_servers::{Authority, TlsServer};
 
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certify(&["127.0.0.1"]), |served| {
@@ -123,7 +123,7 @@ fn https() {
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn run_hyper(url: &str, server: std::net::SocketAddr, ca: Option<&std::path::Path>) {
-    let _hole = connie_tests::servers::BlackHole::open(([127, 0, 0, 2], server.port()));
+    let _hole = connie_servers::BlackHole::open(([127, 0, 0, 2], server.port()));
     let mut program = Command::new(env!("CARGO_BIN_EXE_hyper"));
     program.args([url, "127.0.0.2", "127.0.0.3", "127.0.0.1"]);
     if let Some(ca) = ca {
@@ -147,7 +147,7 @@ fn hyper() {
 #[test]
 #[cfg(target_os = "linux")]
 fn hyper_with_tls() {
-    use connie_tests::servers::{Authority, TlsServer};
+    use connie_servers::{Authority, TlsServer};
 
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certify(&["name.test"]), |served| {

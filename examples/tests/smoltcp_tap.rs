@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Command, Output};
 
-use connie_tests::lab::in_namespace;
-use connie_tests::servers::Live;
+use connie_lab::in_namespace;
+use connie_servers::Live;
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 

@@ -136,6 +136,7 @@ fn is_target(package: &str, kind: &str, name: &str) -> bool {
     let folder = match package {
         "connie-footprint" => root().join("benches/footprint"),
         "connie-tests" => root().join("tests"),
+        "connie-examples" => root().join("examples"),
         "connie-fuzz-targets" => root().join("fuzz/targets"),
         "connie-tools" => root().join("tools"),
         other => root().join(other),

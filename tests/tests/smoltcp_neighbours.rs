@@ -12,8 +12,8 @@ use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
-use connie_tests::lab::guest::{GATEWAY_V4, GATEWAY_V6};
-use connie_tests::lab::{Behaviour, Guest, Lab, in_namespace, ms, v4, v6};
+use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
+use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Nginx;
 use kernel_support::{PORT, at, on_your_marks};
 
@@ -73,7 +73,7 @@ fn with_stack(
     body: impl Fn(&mut Client<'_>, &Guest) -> Duration,
 ) {
     let Some(_nginx) = Nginx::start(PORT, &[("page", b"the page")]) else { return };
-    let guest = lab.guest(Medium::Ethernet);
+    let guest = Guest::plug_in(lab, Medium::Ethernet);
     let late = (0..5).map(|_| {
         let mut storage = [SocketStorage::EMPTY; 4];
         let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];

@@ -10,6 +10,7 @@ use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
 use connie_tests::clock::timed;
+use connie_tests::guest::Guest;
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Nginx;
 use kernel_support::{PORT, at};
@@ -25,7 +26,7 @@ fn fetch<const RX: usize>(lab: &Lab, medium: Medium) {
     let Some(_nginx) = Nginx::start(PORT, &[("page", &page)]) else { return };
     lab.set(v4(1), Behaviour::accept(Duration::ZERO));
     lab.set(v6(1), Behaviour::accept(ms(5)));
-    let guest = lab.guest(medium);
+    let guest = Guest::plug_in(lab, medium);
     let mut storage = [SocketStorage::EMPTY; 4];
     let mut buffers = [const { TcpBuffers::<RX, 512>::new() }; 4];
     let interface = guest.interface();

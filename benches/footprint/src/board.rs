@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc;
 
-use connie_tests::firmware::{Firmware, HOST_V4, Parts, Run, STATIC, build, device, link, nightly_compiler};
-use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
-use connie_tests::servers::{Dnsmasq, Nginx};
+use connie_lab::firmware::{Firmware, HOST_V4, Parts, Run, STATIC, build, device, link, nightly_compiler};
+use connie_lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
+use connie_servers::{Dnsmasq, Nginx};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::figure::{Figure, Unit};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use connie_tests::STRICT;
+use connie_servers::STRICT;
 
 use crate::callgrind;
 use crate::figure::{Figure, Unit};

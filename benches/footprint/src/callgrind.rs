@@ -5,7 +5,7 @@ use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use connie_tests::limits;
+use connie_servers::limits;
 
 use crate::tools::{run, text_of};
 

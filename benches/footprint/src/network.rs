@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use connie_tests::clock::pause;
+use connie_servers::clock::pause;
 
 use crate::callgrind::{self, command, median};
 use crate::figure::{Figure, Unit};

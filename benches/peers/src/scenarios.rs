@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use connie_tests::lab::{Behaviour, Unreachable, ms};
-use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
+use connie_lab::{Behaviour, Unreachable, ms};
+use connie_servers::{DnsAnswer, DnsServer, RecordType};
 
 /// The host that every client fetches a page of.
 pub const HOST: &str = "www.name.test";

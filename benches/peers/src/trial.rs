@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use connie_tests::lab::{Lab, in_namespace, ms};
-use connie_tests::servers::DnsServer;
+use connie_lab::{Lab, in_namespace, ms};
+use connie_servers::DnsServer;
 
 use crate::clients::Client;
 use crate::scenarios::{HOST, Scenario};

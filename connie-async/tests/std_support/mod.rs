@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::{Family, Instant};
 use connie_async::{Answers, Clock, Lookup};
-use connie_tests::clock::now;
+use connie_servers::clock::now;
 use embedded_nal_async::TcpConnect;
 
 /// No test takes longer.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use connie_tests::lab::in_namespace;
-use connie_tests::skip;
+use connie_lab::in_namespace;
+use connie_servers::skip;
 
 use crate::support::{Folder, PAGE, PORT, World, has, library, passes, root, run, texts};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use connie_tests::skip;
+use connie_servers::skip;
 
 use crate::support::{has, library, passes, root, run};
 

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use connie_tests::lab::in_namespace;
-use connie_tests::skip;
+use connie_lab::in_namespace;
+use connie_servers::skip;
 
 use crate::support::{PORT, TLS_PORT, World, has, library, passes, root, run, texts};
 

@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use connie_tests::lab::{Behaviour, Lab, Unreachable, ms, v4};
-use connie_tests::servers::{Authority, Nginx, PemFile};
+use connie_lab::{Behaviour, Lab, Unreachable, ms, v4};
+use connie_servers::{Authority, Nginx, PemFile};
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::thread::UnshareFlags;
 

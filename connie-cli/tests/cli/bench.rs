@@ -1,6 +1,6 @@
 //! `connie bench`: the contenders beside each other, on loopback and on the simulated internet.
 
-use connie_tests::servers::{Authority, BlackHole, TlsServer, closed_port};
+use connie_servers::{Authority, BlackHole, TlsServer, closed_port};
 use serde_json::Value;
 
 use crate::server::Server;

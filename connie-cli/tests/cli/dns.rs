@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_tests::clock::timed;
-use connie_tests::lab::{Behaviour, HOST_V4, in_namespace, ms, v4, v6};
-use connie_tests::servers::{Authority, DnsAnswer, DnsServer, Live, Nginx, RecordType, TlsServer, https};
+use connie_lab::{Behaviour, HOST_V4, in_namespace, ms, v4, v6};
+use connie_servers::clock::timed;
+use connie_servers::{Authority, DnsAnswer, DnsServer, Live, Nginx, RecordType, TlsServer, https};
 
 use crate::server::Server;
 use crate::support::{Ran, connie};

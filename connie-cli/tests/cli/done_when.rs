@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use connie_tests::lab::in_namespace;
+use connie_lab::in_namespace;
 
 use crate::server::Server;
 use crate::support::{Ran, connie, fresh_path};

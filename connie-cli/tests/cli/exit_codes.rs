@@ -1,6 +1,6 @@
 //! Every exit code, with the line that goes with it.
 
-use connie_tests::servers::{BlackHole, closed_port};
+use connie_servers::{BlackHole, closed_port};
 
 use crate::server::{End, Server};
 use crate::support::{Ran, connie, fresh_path, resolve};

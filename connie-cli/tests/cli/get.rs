@@ -1,7 +1,6 @@
 //! What is asked for, and what comes out.
 
-use connie_tests::servers::{Authority, BlackHole, TlsServer};
-use connie_tests::skip;
+use connie_servers::{Authority, BlackHole, TlsServer, skip};
 
 use crate::server::{End, Server};
 use crate::support::{Ran, connie, fresh_path, program, resolve, run};

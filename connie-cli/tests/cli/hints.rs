@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use connie_tests::servers::TlsServer;
+use connie_servers::TlsServer;
 
 use crate::server::{End, Server};
 use crate::site::{Reply, Site};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use connie_tests::limits;
+use connie_servers::limits;
 
 use crate::server::{End, Server};
 use crate::support::program;

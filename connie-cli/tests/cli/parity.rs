@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use connie_tests::servers::{Authority, BlackHole, Identity, PemFile, TlsServer};
-use connie_tests::skip;
+use connie_servers::{Authority, BlackHole, Identity, PemFile, TlsServer, skip};
 
 use crate::server::{End, Server};
 use crate::site::{Reply, Site};
@@ -418,7 +417,7 @@ fn written_out(table: &mut Table) {
 
 fn tls(table: &mut Table) {
     let authority = Authority::new();
-    let page = |served: &mut connie_tests::servers::Served| {
+    let page = |served: &mut connie_servers::Served| {
         served.read_head()?;
         served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")?;
         served.close()

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connie_tests::servers::TlsServer;
+use connie_servers::TlsServer;
 
 use crate::site::{Reply, Site};
 use crate::support::{Ran, connie, program, run};

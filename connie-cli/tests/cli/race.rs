@@ -1,6 +1,6 @@
 //! `connie race`, and the JSON that both commands print.
 
-use connie_tests::servers::BlackHole;
+use connie_servers::BlackHole;
 use serde_json::{Value, json};
 
 use crate::server::{End, Server};

@@ -1,6 +1,6 @@
 //! Servers and proxies that others have written: nginx, Python's http.server, tinyproxy.
 
-use connie_tests::servers::{Authority, Nginx, PemFile, PythonServer, Tinyproxy, free_port};
+use connie_servers::{Authority, Nginx, PemFile, PythonServer, Tinyproxy, free_port};
 
 use crate::support::{Ran, connie, fresh_path};
 

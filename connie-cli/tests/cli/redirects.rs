@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use connie_tests::servers::{Authority, TlsServer};
+use connie_servers::{Authority, TlsServer};
 
 use crate::site::{Reply, Site};
 use crate::support::{Ran, connie, fresh_path};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use connie_tests::servers::BlackHole;
+use connie_servers::BlackHole;
 use serde_json::Value;
 
 use crate::server::Server;

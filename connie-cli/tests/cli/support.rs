@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use connie_tests::limits;
+use connie_servers::limits;
 use serde_json::Value;
 
 /// The program, in an environment that does not depend on who runs the test.

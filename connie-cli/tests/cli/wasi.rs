@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use connie_tests::servers::{BlackHole, Live, Nginx, PythonServer, closed_port, free_port};
-use connie_tests::wasi::Runtime;
+use connie_lab::wasi::Runtime;
+use connie_servers::{BlackHole, Live, Nginx, PythonServer, closed_port, free_port};
 use serde_json::Value;
 
 use crate::server::{End, Server};

@@ -261,7 +261,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use connie_core::TlsFailure;
-    use connie_tests::servers::Identity;
+    use connie_servers::Identity;
     use rustls::ServerConnection;
 
     use super::*;

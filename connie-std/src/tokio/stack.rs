@@ -188,7 +188,7 @@ impl RaceStack for TokioStack {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use connie_tests::servers::closed_port;
+    use connie_servers::closed_port;
 
     use super::*;
 

@@ -13,7 +13,8 @@ use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
 use connie_std::{OsStack, OsWaiter};
-use connie_tests::lab::{Behaviour, Closing, Guest, Lab, WireLog, ms};
+use connie_tests::guest::Guest;
+use connie_tests::lab::{Behaviour, Closing, Lab, WireLog, ms};
 use connie_tests::servers::Nginx;
 
 use crate::kernel_support::machine::lateness;
@@ -86,11 +87,11 @@ impl Scenario {
     }
 
     pub fn on_smoltcp_over_tun(&self, lab: &Lab) {
-        self.on_smoltcp(lab, lab.guest(Medium::Ip));
+        self.on_smoltcp(lab, Guest::plug_in(lab, Medium::Ip));
     }
 
     pub fn on_smoltcp_over_tap(&self, lab: &Lab) {
-        self.on_smoltcp(lab, lab.guest(Medium::Ethernet));
+        self.on_smoltcp(lab, Guest::plug_in(lab, Medium::Ethernet));
     }
 
     /// With as many sockets as the race may use, and no more.

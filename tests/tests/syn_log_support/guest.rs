@@ -8,8 +8,7 @@ use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv6Cidr};
 use connie_smoltcp::{BoardWaiter, Dns, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers};
-use connie_tests::lab::Guest;
-use connie_tests::lab::guest::{GATEWAY_V4, GATEWAY_V6};
+use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
 use connie_tests::names_table::{Name, PORT, Reply};
 
 use super::stage::Stage as Names;
@@ -30,7 +29,7 @@ pub fn blind(name: &Name) -> Option<&'static str> {
 
 /// `Dns::look_up`, run with a race.
 pub fn connect(stage: &Names<'_>) -> Ended {
-    let guest = stage.lab.guest(Medium::Ip);
+    let guest = Guest::plug_in(stage.lab, Medium::Ip);
     stage.lab.ip("route add 2001:db8:fffe::/64 dev guest0\naddr add fe80::1/64 dev guest0 nodad");
     // The kernel itself is the neighbour on this link.
     let _neighbour = TcpListener::bind(neighbour()).expect("a listener");

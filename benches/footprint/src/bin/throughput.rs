@@ -25,7 +25,7 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
-    use connie_tests::servers::{Authority, TlsServer};
+    use connie_servers::{Authority, TlsServer};
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
     const ROUNDS: usize = 21;

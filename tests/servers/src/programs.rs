@@ -259,7 +259,8 @@ impl Drop for Directory {
 }
 
 /// Where a program is: on the PATH, or where Debian keeps servers.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into()]);
     places.map(|place| place.join(name)).find(|file| file.is_file())
@@ -267,7 +268,8 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 
 /// The command, told to die with the thread that starts it where util-linux has the means, so that nothing
 /// stays behind when a test is killed.
-pub(crate) fn command_for(program: &Path) -> Command {
+#[must_use]
+pub fn command_for(program: &Path) -> Command {
     let Some(setpriv) = find("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);

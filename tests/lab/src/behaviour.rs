@@ -58,7 +58,7 @@ pub(super) enum Listener {
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
-/// use connie_tests::lab::{Behaviour, Unreachable, ms};
+/// use connie_lab::{Behaviour, Unreachable, ms};
 /// let web = Behaviour::accept(ms(30)).to_port(8081).losing_syns(1);
 /// let firewall = Behaviour::unreachable(Unreachable::AdminProhibited, ms(20));
 /// # assert_ne!(web, firewall);

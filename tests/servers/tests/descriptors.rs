@@ -5,9 +5,11 @@ use std::fs::File;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use connie_tests::clock::pause;
-use connie_tests::descriptors::{Descriptors, SocketWatch, descriptors};
-use connie_tests::lab::ms;
+use connie_servers::{
+    clock::ms,
+    clock::pause,
+    descriptors::{Descriptors, SocketWatch, descriptors},
+};
 
 fn socket() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").expect("a socket")

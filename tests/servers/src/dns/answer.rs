@@ -18,7 +18,7 @@ const PLAIN_PAYLOAD: u16 = 512;
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
-/// use connie_tests::servers::{DnsAnswer, Quirk};
+/// use connie_servers::{DnsAnswer, Quirk};
 /// use std::time::Duration;
 ///
 /// let late = DnsAnswer::addresses(&["192.0.2.1".parse().unwrap()]).after(Duration::from_millis(200));

@@ -22,7 +22,7 @@ pub fn skip(needs: &str, how_to_get_it: &str) {
 }
 
 /// Writes to the terminal past the harness, which only holds back what is printed by macro.
-pub(crate) fn say(text: &str) {
+pub fn say(text: &str) {
     // Nobody is left to tell if stderr is closed.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,14 +1,13 @@
-//! The firmware of `examples/firmware-qemu`: built, and run in QEMU on a TAP device of a [laboratory](crate::lab).
+//! The firmware of `examples/firmware-qemu`: built, and run in QEMU on a TAP device of a [laboratory](crate).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::clock::{poll_until, timed};
-use crate::lab::Lab;
-use crate::servers::{command_for, find};
-use crate::skip;
+use crate::Lab;
+use connie_servers::clock::{poll_until, timed};
+use connie_servers::{command_for, find, skip};
 
 /// What the firmware is built for.
 pub const TARGET: &str = "thumbv7m-none-eabi";
@@ -57,7 +56,7 @@ pub fn build(program: &str, parts: Parts<'_>) -> Result<PathBuf, String> {
 /// The command that builds it, and the directory that cargo builds it in: each compiler and each choice of
 /// parts has one of its own, not in the way of tests that run the whole at the same time.
 fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let mut flags = remap(&root);
     let (target, mut cargo, features) = match parts {
@@ -206,7 +205,7 @@ impl Firmware {
     /// As [`run`](Self::run).
     #[track_caller]
     pub fn run_by_scripts(&self, arguments: &str) -> Run {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/firmware-qemu");
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/firmware-qemu");
         let mut command = Command::new("./network.sh");
         command.current_dir(scripts).arg("./qemu.sh").arg(&self.program).args(arguments.split(' '));
         finish(command)

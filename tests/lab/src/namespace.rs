@@ -10,8 +10,7 @@ use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 
 use super::{Lab, tun};
-use crate::limits;
-use crate::skip::{say, skip};
+use connie_servers::{limits, say, skip};
 
 /// Set in the process that runs one test as an ordinary user: the file to make once the test's body was run.
 const INSIDE: &str = "CONNIE_LAB_PROOF";
@@ -29,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// one thread can enter; therefore `unshare` runs this test alone again, in a process of its own. Call this
 /// directly in the test function with a closure: its name tells which test to run again.
 ///
-/// Where neither is possible, or no TUN device, the test is [skipped](crate::skip()).
+/// Where neither is possible, or no TUN device, the test is [skipped](connie_servers::skip()).
 ///
 /// # Panics
 /// When the body panics, when it runs longer than a minute, and when the laboratory cannot be set up.
@@ -130,7 +129,7 @@ struct Proof(PathBuf);
 
 impl Proof {
     fn new() -> Self {
-        Self(crate::temporary_path("proof"))
+        Self(connie_servers::temporary_path("proof"))
     }
 }
 
@@ -151,6 +150,6 @@ mod tests {
 
     #[test]
     fn a_closure_tells_the_test_it_was_written_in() {
-        assert_eq!(name_of(|| ()), "lab::namespace::tests::a_closure_tells_the_test_it_was_written_in");
+        assert_eq!(name_of(|| ()), "namespace::tests::a_closure_tells_the_test_it_was_written_in");
     }
 }

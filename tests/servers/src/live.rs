@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
-use super::black_hole::listener;
+use crate::black_hole::listener;
 use crate::clock::poll_until;
 
 /// No request of a test is longer.

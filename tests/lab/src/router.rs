@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::behaviour::Behaviour;
 use super::log::WireLog;
 use super::wire::Wire;
-use crate::clock::now;
+use connie_servers::clock::now;
 
 /// Longer than any packet of a device whose MTU is 1500.
 const LONGEST_PACKET: usize = 2048;

@@ -5,8 +5,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use connie_tests::lab::ms;
-use connie_tests::servers::{BlackHole, Live, LiveCounts, PythonServer, closed_port};
+use connie_servers::{BlackHole, Live, LiveCounts, PythonServer, clock::ms, closed_port};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);

@@ -12,7 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
-use super::black_hole::listener;
+use crate::black_hole::listener;
 use crate::temporary_path;
 
 /// How long a server waits for a client that says nothing. Tests end long before.

@@ -1,20 +1,25 @@
 //! A network laboratory: real kernel sockets against many remote addresses, each with a behaviour of its own.
 //!
 //! ```no_run
-//! # #[cfg(target_os = "linux")] {
-//! use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
+//! use connie_lab::{Behaviour, in_namespace, ms, v4, v6};
 //!
 //! in_namespace(|lab| {
 //!     lab.set(v6(1), Behaviour::black_hole());
 //!     lab.set(v4(1), Behaviour::refuse(ms(30)));
 //!     // ... connect to v6(1) and v4(1), then ask lab.log() what was seen on the wire.
 //! });
-//! # }
 //! ```
+//!
+//! - [`in_namespace`]: runs a test's body with a [`Lab`] in a network namespace of its own.
+//! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU on a TAP device of a laboratory.
+//! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
+//!
+//! It uses nothing of connie's: any crate's tests can have it. Linux only; elsewhere there is nothing in it.
+#![cfg(target_os = "linux")]
 
 pub mod behaviour;
 mod files;
-pub mod guest;
+pub mod firmware;
 pub mod log;
 pub mod namespace;
 mod netlink;
@@ -22,21 +27,23 @@ pub mod packet;
 pub mod router;
 pub mod sockets;
 mod tun;
+pub mod wasi;
 pub mod wire;
 
 pub use behaviour::{Behaviour, Unreachable};
+pub use connie_servers::clock::ms;
 pub use files::replace_files;
-pub use guest::Guest;
 pub use log::{Attempt, Closing, Counts, Ended, WireLog};
 pub use namespace::in_namespace;
 pub use sockets::{TcpSocket, TcpState};
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::clock::poll_until;
+use connie_servers::clock::poll_until;
 use netlink::Devices;
 use router::Router;
 use wire::{Plan, Wire};
@@ -79,12 +86,6 @@ pub fn v4(n: u16) -> IpAddr {
 pub fn v6(n: u16) -> IpAddr {
     assert!((1..=60_000).contains(&n), "remote addresses are numbered from 1 to 60,000");
     Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, n).into()
-}
-
-/// Milliseconds.
-#[must_use]
-pub const fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
 }
 
 /// The laboratory of one test: a namespace with a loopback device, the two host addresses, and a router
@@ -180,15 +181,16 @@ impl Lab {
         self.ip(&format!("route add {network} dev {DEVICE}"));
     }
 
-    /// Puts a second host into the laboratory, for a TCP stack in this process, on a link that carries Ethernet frames (TAP) or IP
-    /// packets (TUN).
+    /// Makes one more device, up and with these addresses of the host's on it, each with the length of its prefix: behind it is a host
+    /// whose TCP stack is in this process. The kernel forwards between that and the laboratory's router. What is read
+    /// from the descriptor was sent to that host, one frame or packet at a time; reading never waits.
     ///
     /// # Panics
-    /// When the kernel does not make the device, or there is a guest already.
+    /// When the kernel does not make the device, or there is one of this name already.
     #[must_use]
     #[track_caller]
-    pub fn guest(&self, medium: connie_smoltcp::smoltcp::phy::Medium) -> Guest {
-        Guest::plug_in(medium).unwrap_or_else(|error| panic!("a guest: {error}"))
+    pub fn plug_in(&self, device: &str, layer: Layer, addresses: &[(IpAddr, u8)]) -> OwnedFd {
+        plug_in(device, layer, addresses).unwrap_or_else(|error| panic!("{device}: {error}"))
     }
 
     /// Runs commands of the program `ip`, one a line, in the namespace: for TAP devices, routes and rules of
@@ -229,6 +231,33 @@ impl Lab {
         let ours = |it: &TcpSocket| it.state != TcpState::Listen && !theirs(it.remote.ip().to_canonical());
         sockets.into_iter().filter(ours).collect()
     }
+}
+
+/// What a device carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Ethernet frames (TAP).
+    Ethernet,
+    /// IP packets (TUN).
+    Ip,
+}
+
+fn plug_in(device: &str, layer: Layer, addresses: &[(IpAddr, u8)]) -> io::Result<OwnedFd> {
+    let descriptor = tun::open()?;
+    match layer {
+        Layer::Ethernet => tun::create_tap(&descriptor, device)?,
+        Layer::Ip => tun::create(&descriptor, device)?,
+    }
+    let devices = Devices::open()?;
+    devices.up_with(device, 1500, 10_000)?;
+    for (address, prefix) in addresses {
+        devices.add_address(device, *address, *prefix)?;
+    }
+    for (address, _) in addresses {
+        // Before that it does not answer for the address either.
+        wait_for_address(*address)?;
+    }
+    Ok(descriptor)
 }
 
 /// Variables of the namespace, and what they are for.

@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::servers::{command_for, find};
-use crate::{limits, skip};
+use connie_servers::{command_for, find, limits, skip};
 
 /// What components are built for.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -95,11 +94,11 @@ impl Runtime {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn runner() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("wasi/run.py")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wasi/run.py")
 }
 
 /// A Python that has the runtime. Made once, by whichever test comes first.

@@ -9,6 +9,12 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Milliseconds.
+#[must_use]
+pub const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
 /// Waits for at least this long.
 #[allow(clippy::disallowed_methods, reason = "tests against a real kernel run in real time")]
 pub fn pause(time: Duration) {

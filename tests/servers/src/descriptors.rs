@@ -2,8 +2,7 @@
 //!
 //! Descriptors belong to the whole process, and the test harness runs several tests of a binary at once. A
 //! test that counts must therefore live in a test binary of its own, as its only test. In a
-//! [laboratory](crate::lab) ask [`Lab::client_sockets`](crate::lab::Lab::client_sockets) instead: namespaces
-//! keep tests apart.
+//! laboratory ask `connie_lab::Lab::client_sockets` instead: namespaces keep tests apart.
 
 use std::io;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub fn replace_files(files: &[(&str, impl AsRef<[u8]>)]) {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .expect("a mount of our own");
     for (path, content) in files {
-        let own = crate::temporary_path("etc");
+        let own = connie_servers::temporary_path("etc");
         std::fs::write(&own, content).expect("a temporary file");
         let mounted = mount_bind(&own, *path);
         // What is mounted stays.

@@ -3,12 +3,12 @@
 //! It sits behind a TAP or TUN device of its own. The kernel forwards between that and the laboratory's router, so the same
 //! remote addresses, behaviours and log serve it as serve the kernel's sockets.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use connie_lab::{Lab, Layer};
 use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use connie_smoltcp::smoltcp::time::Instant as SmoltcpInstant;
@@ -18,9 +18,6 @@ use connie_std::OsClock;
 use connie_std::core::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-
-use super::netlink::Devices;
-use super::tun;
 
 /// The guest's IPv4 address.
 pub const GUEST_V4: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
@@ -49,19 +46,20 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub(super) fn plug_in(medium: Medium) -> io::Result<Self> {
-        let descriptor = tun::open()?;
-        match medium {
-            Medium::Ethernet => tun::create_tap(&descriptor, GUEST_DEVICE)?,
-            Medium::Ip => tun::create(&descriptor, GUEST_DEVICE)?,
-        }
-        let devices = Devices::open()?;
-        devices.up_with(GUEST_DEVICE, 1500, 10_000)?;
-        devices.add_address(GUEST_DEVICE, GATEWAY_V4.into(), 24)?;
-        devices.add_address(GUEST_DEVICE, GATEWAY_V6.into(), 64)?;
-        // Before that it does not answer for the address either.
-        super::wait_for_address(GATEWAY_V6.into())?;
-        Ok(Self { descriptor: Arc::new(descriptor), medium, clock: OsClock::start() })
+    /// Puts the guest into the laboratory, on a link that carries Ethernet frames (TAP) or IP packets (TUN).
+    ///
+    /// # Panics
+    /// When the kernel does not make the device, or there is a guest already.
+    #[must_use]
+    #[track_caller]
+    pub fn plug_in(lab: &Lab, medium: Medium) -> Self {
+        let layer = match medium {
+            Medium::Ethernet => Layer::Ethernet,
+            Medium::Ip => Layer::Ip,
+        };
+        let descriptor =
+            lab.plug_in(GUEST_DEVICE, layer, &[(GATEWAY_V4.into(), 24), (GATEWAY_V6.into(), 64)]);
+        Self { descriptor: Arc::new(descriptor), medium, clock: OsClock::start() }
     }
 
     /// smoltcp's interface, with the guest's addresses and with routes to the laboratory. Every one has random numbers of its own, as
