@@ -11,9 +11,10 @@ use crate::args::{Get, OutputArg};
 use crate::body::Body;
 use crate::error::{Error, without_login};
 use crate::exit_code;
+use crate::fetched::Fetched;
 use crate::output::{Output, Stdout, Target, is_stdout, print};
 use crate::session::Session;
-use crate::transfer::{Fetched, Transfer};
+use crate::transfer::Transfer;
 use crate::write_out::{self, Done};
 
 pub fn run(args: &Get) -> Result<(), Error> {

@@ -13,6 +13,7 @@ mod demo;
 mod error;
 mod exchange;
 mod exit_code;
+mod fetched;
 mod get;
 mod login;
 mod output;

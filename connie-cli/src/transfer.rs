@@ -21,31 +21,17 @@ use crate::body::Body;
 use crate::error::Error;
 use crate::exchange::{Answer, BodyReader, Exchange, is_whole};
 use crate::exit_code;
+use crate::fetched::Fetched;
 use crate::output::Output;
 use crate::partial::{self, Version};
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
 use crate::session::{Kept, Route, Session};
-use crate::write_out::Trace;
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
 const PIECE: usize = 256 * 1024;
 /// How much of a body that nobody wants is read to keep the connection.
 const PASSED_OVER: u64 = 64 * 1024;
-
-/// What is known of the answer.
-#[derive(Debug, Default)]
-pub struct Fetched {
-    pub status: Option<u16>,
-    pub reason: String,
-    /// Bytes of the body that have come.
-    pub body: u64,
-    pub redirects: u32,
-    /// Where the last request went.
-    pub url: String,
-    /// The way there, for `-w`.
-    pub trace: Trace,
-}
 
 /// The transfer of one URL.
 pub struct Transfer<'a> {

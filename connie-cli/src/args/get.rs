@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::ordered::{DataArgs, OutputArgs};
-use super::{Limit, Racing, seconds, whole};
+use super::racing::Racing;
+use super::value::{Limit, seconds, whole};
 
 const EXAMPLES: &str = "\
 Examples:

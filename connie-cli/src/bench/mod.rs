@@ -10,14 +10,13 @@ mod trial;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use connie_core::{Families, Family};
 use connie_sim::sites::{self, Client};
 use connie_sim::{Ending, Rng};
-use connie_std::{MAX_SOCKETS, Options, OsClock, Override};
+use connie_std::{Options, OsClock};
 use connie_web::{Scheme, Url};
 
-use crate::args::{Limit, resolve, seconds, whole};
+use crate::args::{Bench, Contender, Mode};
 use crate::error::Error;
 use crate::exit_code;
 use crate::output::{Stdout, is_stdout, print, write_file};
@@ -25,70 +24,7 @@ use crate::terminal;
 use plot::Plot;
 use progress::Progress;
 use report::Report;
-use trial::{Contender, Mode, Rules, Site, Trial, look_up};
-
-/// `connie bench`.
-#[derive(Debug, Args)]
-pub struct Bench {
-    /// What to connect to, or to fetch with --mode get; the scheme may be left out
-    #[arg(required_unless_present = "sim", value_name = "URL")]
-    pub urls: Vec<String>,
-    /// Measure on the simulated internet, in virtual time: needs no network
-    #[arg(long, conflicts_with_all = ["urls", "mode", "dns", "ipv4", "ipv6", "resolve", "pause", "force"])]
-    pub sim: bool,
-    /// Measure the time to a connection, or to the last byte of the page
-    #[arg(long, value_enum, default_value_t)]
-    pub mode: Mode,
-    /// How often each contender connects to each URL [default: 10; with --sim 200]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, u32::MAX.into()))]
-    pub rounds: Option<u32>,
-    /// The contenders, separated by commas [default: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
-    pub contenders: Vec<Contender>,
-    /// Look the name up in each trial, and time that too; otherwise its addresses are looked up once
-    #[arg(long)]
-    pub dns: bool,
-    /// What a trial may take; one that fails counts as this [default: 10]
-    #[arg(short = 'm', long, value_name = "SECONDS", value_parser = seconds)]
-    pub max_time: Option<Limit>,
-    /// How long to leave the servers alone between two rounds [default: 500]
-    #[arg(long, value_name = "MS", value_parser = whole::<u32>(0, u32::MAX.into()))]
-    pub pause: Option<u32>,
-    /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
-    #[arg(long)]
-    pub force: bool,
-    /// Trust the certificates in FILE, too (PEM)
-    #[cfg(feature = "tls")]
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Option<PathBuf>,
-    /// Use IPv4 only
-    #[arg(short = '4', long, overrides_with = "ipv6")]
-    pub ipv4: bool,
-    /// Use IPv6 only
-    #[arg(short = '6', long, overrides_with = "ipv4")]
-    pub ipv6: bool,
-    /// Addresses for a host, in place of a lookup; HOST may be '*'
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
-    pub resolve: Vec<Override>,
-    /// The most connection attempts at the same time, for those that race
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8, value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: u8,
-    /// Draws the order of the trials, the random addresses and the simulated internet
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
-    pub seed: u64,
-    /// Show no progress
-    #[arg(short, long)]
-    pub silent: bool,
-    /// Print the figures and all trials as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Write all trials to FILE, a line each; - is stdout
-    #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
-    /// Draw all trials into FILE as SVG; - is stdout
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-}
+use trial::{Rules, Site, Trial, look_up};
 
 /// The most rounds that servers of others are asked to bear.
 const MAX_ROUNDS: u32 = 50;
@@ -122,29 +58,11 @@ impl Bench {
         Stdout::of(&[(self.json, "--json"), (there(&self.csv), "--csv -"), (there(&self.svg), "--svg -")])
     }
 
-    fn limit(&self) -> Duration {
-        self.max_time.and_then(Limit::get).unwrap_or(Duration::from_secs(10))
-    }
-
-    fn contenders(&self) -> Vec<Contender> {
-        let named = |contender: &Contender| self.contenders.is_empty() || self.contenders.contains(contender);
-        Contender::ALL.into_iter().filter(named).collect()
-    }
-
     #[cfg(feature = "tls")]
     fn tls(&self) -> Result<connie_std::TlsConnector, Error> {
         let ca_files = self.cacert.clone().into_iter().collect();
         let options = connie_std::TlsOptions { ca_files, ..connie_std::TlsOptions::default() };
         Ok(connie_std::TlsConnector::new(&options)?)
-    }
-
-    fn rounds(&self) -> u32 {
-        let default = if self.sim { 200 } else { 10 };
-        self.rounds.unwrap_or(default)
-    }
-
-    fn pause(&self) -> Duration {
-        self.pause.map_or(Duration::from_millis(500), |millis| Duration::from_millis(millis.into()))
     }
 
     /// Refuses what other people's servers should not have to bear.

@@ -4,7 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::report::Report;
 use super::statistics::percentile;
-use super::trial::{Contender, Trial};
+use super::trial::Trial;
+use crate::args::Contender;
 use crate::svg::{Escaped, MARGIN, STYLE, WIDTH};
 
 /// Where the axis of time begins and ends, in pixels as all figures here.

@@ -7,7 +7,8 @@ use connie_sim::Rng;
 use serde_json::{Value, json};
 
 use super::statistics::{Figures, Ratio};
-use super::trial::{Contender, Trial};
+use super::trial::Trial;
+use crate::args::Contender;
 
 /// All that was measured.
 pub struct Report {

@@ -1,11 +1,9 @@
 //! One trial: one client connects once, and fetches the page where that is measured too.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use connie_core::{Config, Failure, Families, Instant, RaceStack, Timeline, Waiter};
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::Rng;
@@ -14,61 +12,8 @@ use connie_std::{
 };
 use connie_web::Scheme;
 
+use crate::args::{Contender, Mode};
 use crate::error::reason;
-
-/// A way to connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Contender {
-    /// All addresses at once.
-    Connie,
-    /// RFC 8305: one more address every 250 ms.
-    HappyEyeballs,
-    /// One address after the other, in the resolver's order.
-    Plain,
-    /// One address, drawn at random.
-    Random,
-}
-
-impl Contender {
-    pub const ALL: [Contender; 4] =
-        [Contender::Connie, Contender::HappyEyeballs, Contender::Plain, Contender::Random];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Contender::Connie => "connie",
-            Contender::HappyEyeballs => "happy-eyeballs",
-            Contender::Plain => "plain",
-            Contender::Random => "random",
-        }
-    }
-
-    /// The race that it runs; `None` where it only tries one address.
-    pub fn race(self, max_sockets: usize) -> Option<Config> {
-        match self {
-            Contender::Connie => Some(Config { max_in_flight: max_sockets, ..Config::all_at_once() }),
-            Contender::HappyEyeballs => Some(Config { max_in_flight: max_sockets, ..Config::staggered() }),
-            // Families are not mixed: the list is walked as it is.
-            Contender::Plain => Some(Config { first_address_family_count: u8::MAX, ..Config::one_by_one() }),
-            Contender::Random => None,
-        }
-    }
-}
-
-impl fmt::Display for Contender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// The time to a connection
-    #[default]
-    Connect,
-    /// The time to the last byte of the page
-    Get,
-}
 
 /// What came of a trial.
 #[derive(Clone, Debug)]

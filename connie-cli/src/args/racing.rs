@@ -1,0 +1,147 @@
+//! How to race: the options that every command with a race has.
+
+#[cfg(feature = "dns")]
+use std::cell::OnceCell;
+use std::fmt;
+#[cfg(feature = "dns")]
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use connie_core::{Config, Families, Family};
+#[cfg(feature = "dns")]
+use connie_std::dns::{Dns, HttpsRecords};
+#[cfg(feature = "dns")]
+use connie_std::resolve::Resolver;
+use connie_std::{MAX_SOCKETS, Options, Override};
+
+#[cfg(feature = "dns")]
+use super::value::dns_server;
+use super::value::{Limit, resolve, seconds, whole};
+use crate::output::is_stdout;
+
+/// How to race, and what to report of it.
+#[derive(Debug, Args)]
+pub struct Racing {
+    /// Use IPv4 only
+    #[arg(short = '4', long, overrides_with = "ipv6")]
+    pub ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long, overrides_with = "ipv4")]
+    pub ipv6: bool,
+    /// Addresses for a host, in place of a lookup; HOST may be '*'
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
+    pub resolve: Vec<Override>,
+    /// Ask this name server in place of the system's resolver, after the hosts file; several are asked in turn
+    #[cfg(feature = "dns")]
+    #[arg(long, value_name = "ADDR[:PORT]", visible_alias = "dns-servers", value_delimiter = ',', value_parser = dns_server)]
+    pub dns_server: Vec<SocketAddr>,
+    /// What these make, which keeps what it has learnt from one connection to the next.
+    #[cfg(feature = "dns")]
+    #[arg(skip)]
+    dns: OnceCell<Dns>,
+    /// Give up after SECONDS without a connection, its tunnel and TLS included [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub connect_timeout: Option<Limit>,
+    /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
+    #[arg(long, value_enum, default_value_t)]
+    pub pacing: PacingName,
+    /// The most connection attempts at the same time [default: 16]
+    #[arg(long, value_name = "N", value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
+    pub max_sockets: Option<u8>,
+    /// How long an attempt keeps its socket while another address waits [default: 250]
+    #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
+    pub patience: Option<u32>,
+    /// Print the result and the race as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the race to FILE as qlog; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub qlog: Option<PathBuf>,
+    /// Write a picture of the race to FILE; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PacingName {
+    #[default]
+    AllAtOnce,
+    Staggered,
+    OneByOne,
+}
+
+impl Racing {
+    /// What curl allows unless told otherwise.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// The options of a race that has `max_time` to end.
+    pub fn options(&self, max_time: Option<Duration>) -> Options {
+        let defaults = Options::default();
+        let preset = match self.pacing {
+            PacingName::AllAtOnce => Config::all_at_once(),
+            PacingName::Staggered => Config::staggered(),
+            PacingName::OneByOne => Config::one_by_one(),
+        };
+        let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
+        let race = Config {
+            families: match (self.ipv4, self.ipv6) {
+                (true, _) => Families::Only(Family::V4),
+                (_, true) => Families::Only(Family::V6),
+                _ => Families::Both,
+            },
+            max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, usize::from),
+            patience: patience.unwrap_or(preset.patience),
+            deadline: self.connect_time(max_time),
+            ..preset
+        };
+        Options {
+            race,
+            #[cfg(feature = "dns")]
+            resolver: self.resolver(HttpsRecords::default()),
+            overrides: self.resolve.clone(),
+            ..defaults
+        }
+    }
+
+    /// How long a connection may take to come about, of which `max_time` is left for everything.
+    pub fn connect_time(&self, max_time: Option<Duration>) -> Option<Duration> {
+        let connect_timeout = self.connect_timeout.map_or(Some(Self::CONNECT_TIMEOUT), Limit::get);
+        connect_timeout.into_iter().chain(max_time).min()
+    }
+
+    /// Where addresses come from, with the records of HTTPS servers asked for as `records` says.
+    #[cfg(feature = "dns")]
+    pub fn resolver(&self, records: HttpsRecords) -> Resolver {
+        match &*self.dns_server {
+            [] => Resolver::System,
+            servers => {
+                let dns = self.dns.get_or_init(|| Dns::new(servers.iter().copied()));
+                Dns { https_records: records, ..dns.clone() }.into()
+            }
+        }
+    }
+
+    /// Which of the options that may print on stdout do.
+    pub fn on_stdout(&self) -> [(bool, &'static str); 3] {
+        let there = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdout);
+        [(self.json, "--json"), (there(&self.qlog), "--qlog -"), (there(&self.svg), "--svg -")]
+    }
+
+    /// Whether an option gives the addresses of `host`.
+    pub fn overrides(&self, host: &str, port: u16) -> bool {
+        let names = |entry: &Override| entry.host == "*" || entry.host.eq_ignore_ascii_case(host);
+        self.resolve.iter().any(|entry| entry.port == port && names(entry))
+    }
+}
+
+impl fmt::Display for PacingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PacingName::AllAtOnce => "all-at-once",
+            PacingName::Staggered => "staggered",
+            PacingName::OneByOne => "one-by-one",
+        })
+    }
+}

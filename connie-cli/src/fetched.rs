@@ -1,0 +1,55 @@
+//! What is known of a transfer: its answer, and the way that it took.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is known of the answer.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    pub status: Option<u16>,
+    pub reason: String,
+    /// Bytes of the body that have come.
+    pub body: u64,
+    pub redirects: u32,
+    /// Where the last request went.
+    pub url: String,
+    /// The way there, for `-w`.
+    pub trace: Trace,
+}
+
+/// What is known of the way that a transfer took, all times from its start.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// How many connections were opened for it.
+    pub connects: u32,
+    /// Where the last one leads.
+    pub peer: Option<SocketAddr>,
+    /// When the first address was known, TCP was up and TLS was, of the last connection that was opened. Where the race ends at the TLS
+    /// handshake nobody knows when TCP was up: that is the same moment then.
+    pub resolved: Duration,
+    pub connected: Duration,
+    pub secured: Duration,
+    /// When the last request began to go out, and its answer's head was there.
+    pub sent: Duration,
+    pub answered: Duration,
+    /// When the last request of a chain of redirects was up.
+    pub redirected: Duration,
+    /// When all was over.
+    pub ended: Duration,
+    /// The bytes of all heads, and of the last body, as they came.
+    pub heads: u64,
+    pub received: u64,
+    /// The bytes of the last request's body that were sent.
+    pub uploaded: u64,
+    pub method: String,
+    /// `1.1` or `1.0`.
+    pub version: Option<&'static str>,
+    /// Of the last answer.
+    pub headers: usize,
+    pub content_type: Option<String>,
+    /// Where a redirect leads that was not followed.
+    pub redirect: Option<String>,
+    /// The file that the body went to.
+    pub file: Option<PathBuf>,
+}
