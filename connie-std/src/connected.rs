@@ -35,6 +35,12 @@ impl<S> Connected<S> {
         self.report.timeline()
     }
 
+    /// The same, with what became of resolution.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// The stream alone. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
     #[must_use]
     pub fn into_stream(self) -> S {

@@ -57,7 +57,7 @@
 
 #[cfg(all(
     target_os = "wasi",
-    any(feature = "tls", feature = "dns", feature = "getaddrinfo", feature = "tokio", feature = "ureq")
+    any(feature = "tls", feature = "dns", feature = "getaddrinfo", feature = "tokio")
 ))]
 compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
@@ -78,8 +78,6 @@ pub mod dns;
 mod doorbell;
 mod error;
 pub mod http;
-#[cfg(feature = "hyper")]
-pub mod hyper;
 mod number;
 mod numbers;
 mod options;
@@ -96,8 +94,6 @@ mod target;
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(feature = "ureq")]
-pub mod ureq;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;

@@ -11,7 +11,7 @@ use super::transport::{Racing, Transport};
 use crate::OsWaiter;
 
 /// An answer. Its body is read by [`Read`]; a body that ends early is an error of kind `UnexpectedEof`, with the
-/// [`HttpError`](http::HttpError) inside.
+/// [`HttpError`](connie_http::HttpError) inside.
 ///
 /// Dropping it loses nothing: [`Client::response`](super::Client::response) gives it again. Before the next request its body must be read
 /// to the end, or [discarded](Self::discard).
@@ -108,7 +108,7 @@ where
     ///
     /// # Errors
     ///
-    /// What can go wrong with a body: [`HttpError::IncompleteRead`](http::HttpError::IncompleteRead) and its kin.
+    /// What can go wrong with a body: [`HttpError::IncompleteRead`](connie_http::HttpError::IncompleteRead) and its kin.
     pub fn discard(&mut self) -> Result<(), ClientError> {
         Ok(self.0.discard()?)
     }

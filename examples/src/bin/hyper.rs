@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use connie_hyper::{RaceConnector, RaceInfo};
 use connie_std::core::Config;
-use connie_std::hyper::{RaceConnector, RaceInfo};
 use connie_std::{Options, Override};
 use http::Uri;
 use http_body_util::{BodyExt as _, Empty};

@@ -1,6 +1,6 @@
 //! How do I race under ureq?
 
-use connie_std::ureq::RaceConnector;
+use connie_ureq::RaceConnector;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::unversioned::resolver::DefaultResolver;

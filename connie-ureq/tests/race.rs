@@ -1,13 +1,13 @@
 //! connie's race under ureq.
-#![cfg(all(feature = "ureq", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::ureq::RaceConnector;
 use connie_std::{Canceler, ConnectError, Options};
+use connie_ureq::RaceConnector;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -111,7 +111,7 @@ fn shutting_an_agent_down_ends_no_races_but_its_own() {
     let shared = Canceler::new().unwrap();
     // One socket each, and an end where the cancel has none.
     let limit = Duration::from_secs(20);
-    let race = connie_core::Config { hedge: false, deadline: Some(limit), ..Options::default().race };
+    let race = connie_std::core::Config { hedge: false, deadline: Some(limit), ..Options::default().race };
     let options = Options { race, canceler: Some(shared.clone()), ..Options::default() };
     let connector = RaceConnector::new(options);
     let agent =

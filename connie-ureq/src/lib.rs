@@ -1,11 +1,11 @@
-//! connie's race under the HTTP client ureq 3 (feature `ureq`).
+//! connie's race under the HTTP client ureq 3.
 //!
 //! ureq tries the addresses of a host one after the other, the first for half of the time that it has. With [`RaceConnector`] in the
 //! place of its `TcpConnector` it races them; all else stays as it is: its TLS goes on top, its time-outs hold, its resolver gives
 //! the addresses.
 //!
 //! ```
-//! use connie_std::ureq::RaceConnector;
+//! use connie_ureq::RaceConnector;
 //! use ureq::Agent;
 //! use ureq::config::Config;
 //! use ureq::unversioned::resolver::DefaultResolver;
@@ -31,19 +31,20 @@
 //!
 //! ureq calls its transport traits unversioned: they may change with any minor version, so this is for ureq 3.5.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use connie_core::Failure;
+use connie_std::core::Failure;
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, connect};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
 };
 use ureq::{Error, Timeout};
-
-use crate::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, connect};
 
 /// Connects as ureq's own `TcpConnector` does, but by a race over all addresses that the resolver gave.
 #[derive(Clone, Debug, Default)]
@@ -211,3 +212,8 @@ fn timed_out(error: io::Error, timeout: NextTimeout) -> Error {
         _ => Error::Io(error),
     }
 }
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,10 +1,10 @@
-//! The race under the HTTP client of hyper-util, and what is built on it (feature `hyper`).
+//! The race under the HTTP client of hyper-util, and what is built on it.
 //!
 //! hyper-util's `HttpConnector` goes through the addresses of a host one after the other, the two families beside each other. With
 //! [`RaceConnector`] in its place they are raced; pool, HTTP/1 and HTTP/2, and TLS on top stay as they are.
 //!
 //! ```
-//! use connie_std::hyper::{RaceConnector, RaceInfo};
+//! use connie_hyper::{RaceConnector, RaceInfo};
 //! use http_body_util::{BodyExt as _, Empty};
 //! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 //! # use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,24 +32,27 @@
 //! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does: into hyper-rustls
 //! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.
 //!
-//! A connection in the client's pool keeps its place in the [budget](crate::Options::budget). By default that is three quarters of the process's
+//! A connection in the client's pool keeps its place in the [budget](connie_std::Options::budget). By default that is three quarters of the process's
 //! descriptors: a client that keeps more idle connections than that gives its pool a limit, or the race a larger budget.
+
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use connie_std::core::Timeline;
+use connie_std::tokio::{Connected, connect_with};
+use connie_std::{ConnectError, Options, Report};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
-
-use crate::core::Timeline;
-use crate::tokio::{Connected, connect_with};
-use crate::{ConnectError, Options, Report};
 
 /// Connects as hyper-util's `HttpConnector` does, but by a race over all addresses of the host. Clones are cheap and do the same.
 #[derive(Clone, Debug)]
@@ -105,7 +108,7 @@ impl RaceConnector {
 }
 
 impl Service<Uri> for RaceConnector {
-    type Response = TokioIo<Connected>;
+    type Response = TokioIo<RaceStream>;
     type Error = RaceError;
     type Future = Connecting;
 
@@ -118,17 +121,17 @@ impl Service<Uri> for RaceConnector {
         Connecting(Box::pin(async move {
             let target = connector.target(&uri)?;
             let connected = connect_with(target, &connector.options).await?;
-            Ok(TokioIo::new(connected))
+            Ok(TokioIo::new(RaceStream(connected)))
         }))
     }
 }
 
 /// A connection that a [`RaceConnector`] makes. Dropping it ends its race.
 #[must_use = "futures do nothing unless polled"]
-pub struct Connecting(Pin<Box<dyn Future<Output = Result<TokioIo<Connected>, RaceError>> + Send>>);
+pub struct Connecting(Pin<Box<dyn Future<Output = Result<TokioIo<RaceStream>, RaceError>> + Send>>);
 
 impl Future for Connecting {
-    type Output = Result<TokioIo<Connected>, RaceError>;
+    type Output = Result<TokioIo<RaceStream>, RaceError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(context)
@@ -208,14 +211,71 @@ impl RaceInfo {
     }
 }
 
-impl Connection for Connected {
+/// A connection that won its race, as hyper-util wants it: an asynchronous stream that tells of itself.
+#[derive(Debug)]
+pub struct RaceStream(Connected);
+
+impl RaceStream {
+    /// The connection, for a program that goes on without hyper.
+    #[must_use]
+    pub fn into_inner(self) -> Connected {
+        self.0
+    }
+}
+
+impl Connection for RaceStream {
     fn connected(&self) -> PooledConnection {
-        let race = RaceInfo(Arc::new((self.destination(), self.report.clone())));
+        let race = RaceInfo(Arc::new((self.0.destination(), self.0.report().clone())));
         // Has hyper-util's own addresses too.
-        let stream: &tokio::net::TcpStream = self;
+        let stream: &tokio::net::TcpStream = &self.0;
         stream.connected().extra(race)
     }
 }
+
+impl AsyncRead for RaceStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for RaceStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// The examples of the README are tested as those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,16 @@
 //! The race under hyper-util's client.
-#![cfg(all(feature = "hyper", feature = "dns", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
+#[path = "../../connie-std/tests/tokio_support/mod.rs"]
 mod tokio_support;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::Options;
-use connie_std::hyper::{RaceConnector, RaceError, RaceInfo};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
