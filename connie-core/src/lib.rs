@@ -65,6 +65,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// The verbs of the tests of a race, for the tests of its prints: the file is that of the tests in tests/.
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
+extern crate self as connie_core;
+#[cfg(test)]
+extern crate std;
+
 mod connector;
 #[doc(hidden)]
 pub mod doc_stack;

@@ -55,8 +55,6 @@ mod gate;
 mod input;
 mod output;
 mod pacing;
-#[cfg(test)]
-pub(crate) mod script;
 
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;

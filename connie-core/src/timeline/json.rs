@@ -118,13 +118,13 @@ mod tests {
     use std::string::ToString;
 
     use super::*;
-    use crate::race::script::Script;
+    use crate::common::Recorded;
     use crate::{AttemptError, Config};
 
     #[test]
     fn a_race_that_was_won() {
         let mut race =
-            Script::new(&Config::all_at_once(), &["192.0.2.1:80", "[2001:db8::2]:80", "192.0.2.3:80"]);
+            Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "[2001:db8::2]:80", "192.0.2.3:80"]);
         race.at(150).fails("192.0.2.1:80", AttemptError::Refused);
         race.at(30_211).succeeds("[2001:db8::2]:80");
         let expected = concat!(
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_race_that_failed_has_no_winner() {
-        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
         race.at(150).fails("192.0.2.1:80", AttemptError::Unreachable);
         let expected = concat!(
             r#"{"host":"h","port":80,"outcome":"failed","winner":null,"elapsed_us":150,"resolved_us":0,"max_in_flight":1,"#,
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_race_without_addresses() {
-        let race = Script::new(&Config::all_at_once(), &[]);
+        let race = Recorded::racing(&Config::all_at_once(), &[]);
         let expected = concat!(
             r#"{"host":"h","port":80,"outcome":"failed","winner":null,"elapsed_us":0,"resolved_us":null,"#,
             r#""max_in_flight":0,"attempts":[]}"#,
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_race_that_still_runs_says_null() {
-        let race = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        let race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
         let printed = race.timeline().json("h", 80).to_string();
         assert!(
             printed.contains(r#""outcome":null,"winner":null,"elapsed_us":null,"resolved_us":0"#),

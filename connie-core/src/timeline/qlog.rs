@@ -307,7 +307,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::race::script::Script;
+    use crate::common::Recorded;
 
     /// The events of a qlog file, one a line, without their frame and what is the same in each.
     fn events(qlog: &Qlog<'_>) -> Vec<String> {
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_frame_is_that_of_the_main_schema() {
-        let race = Script::new(&Config::all_at_once(), &[]);
+        let race = Recorded::racing(&Config::all_at_once(), &[]);
         let expected = concat!(
             r#"{"file_schema":"urn:ietf:params:qlog:file:contained","serialization_format":"application/qlog+json","#,
             r#""title":"connection race","traces":[{"title":"h\"","vantage_point":{"name":"connie","type":"client"},"#,
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn events_come_in_the_order_of_time() {
         let config = Config { max_in_flight: 2, ..Config::all_at_once() };
-        let mut race = Script::new(&config, &["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"]);
+        let mut race = Recorded::racing(&config, &["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"]);
         // Both outstay their patience; one makes room for the third address.
         race.at(300_123).fails("192.0.2.3:80", AttemptError::Refused);
         race.at(301_456).succeeds("192.0.2.1:80");
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn an_attempt_that_ends_at_once_has_started_before() {
-        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:80"]);
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:80"]);
         race.fails("192.0.2.1:80", AttemptError::Unreachable);
 
         let timeline = race.timeline();
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn a_hedge_is_marked_and_a_deadline_is_a_timeout() {
         let config = Config { deadline: Some(Duration::from_millis(400)), ..Config::all_at_once() };
-        let mut race = Script::new(&config, &["192.0.2.1:80"]);
+        let mut race = Recorded::racing(&config, &["192.0.2.1:80"]);
         race.at(400_000);
 
         let timeline = race.timeline();
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_lookup_by_name_is_told_with_its_answer() {
-        let mut race = Script::unresolved(&Config::all_at_once());
+        let mut race = Recorded::unwatched(&Config::all_at_once());
         race.at(12_345).resolves(&["[2001:db8::1]:80"]);
 
         let timeline = race.timeline();
@@ -451,7 +451,7 @@ mod tests {
     #[test]
     fn the_policy_is_what_the_race_was_run_with() {
         let policy = |config: &Config| {
-            let race = Script::new(config, &[]);
+            let race = Recorded::racing(config, &[]);
             let timeline = race.timeline();
             events(&timeline.qlog("s1", "h", 80).config(config)).remove(0)
         };

@@ -497,14 +497,14 @@ mod tests {
     use std::string::{String, ToString};
 
     use super::*;
-    use crate::race::script::Script;
+    use crate::common::Recorded;
     use crate::{Config, TlsFailure};
 
     const ASCII: Style = Style { unicode: false, colour: false };
     const UNICODE: Style = Style { unicode: true, colour: false };
 
     /// Both in one: as long as the widths of columns agree, what differs is the characters.
-    fn picture(race: &Script, width: usize, style: Style) -> String {
+    fn picture(race: &Recorded, width: usize, style: Style) -> String {
         let picture = race.timeline().waterfall(width, style).to_string();
         let too_wide = picture.lines().find(|line| columns(line) > width);
         assert_eq!(too_wide, None, "within {width} columns");
@@ -512,8 +512,8 @@ mod tests {
     }
 
     /// Three sockets for six addresses, the fifth good: looked up, evicted, refused, canceled, established.
-    fn everything() -> Script {
-        let mut race = Script::unresolved(&Config { max_in_flight: 3, ..Config::all_at_once() });
+    fn everything() -> Recorded {
+        let mut race = Recorded::unwatched(&Config { max_in_flight: 3, ..Config::all_at_once() });
         race.at(12_300).resolves(&[
             "[2001:db8:1234:5678:9abc:def0:1234:5678]:80",
             "[2001:db8::2]:80",
@@ -606,7 +606,7 @@ connected to 192.0.2.4:80 in 301.5 ms
     #[test]
     fn a_hedge_and_a_deadline() {
         let config = Config { deadline: Some(Duration::from_secs(5)), ..Config::all_at_once() };
-        let mut race = Script::new(&config, &["192.0.2.1:80"]);
+        let mut race = Recorded::racing(&config, &["192.0.2.1:80"]);
         race.at(5_000_000);
         let expected = "\
 failed after 5000 ms: timed out (2 attempts, 2 in flight at most)
@@ -621,7 +621,7 @@ failed after 5000 ms: timed out (2 attempts, 2 in flight at most)
 
     #[test]
     fn a_race_that_runs() {
-        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:81"]);
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:81"]);
         race.at(40_000).fails("192.0.2.1:80", AttemptError::Other(113));
         let expected = "\
 racing for 40.0 ms (2 attempts, 2 in flight at most)
@@ -636,7 +636,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn a_race_of_one_attempt() {
-        let mut race = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
         race.at(30_000).succeeds("192.0.2.1:80");
         let picture = picture(&race, 80, ASCII);
         assert_eq!(picture.lines().next(), Some("connected to 192.0.2.1:80 in 30.0 ms (1 attempt)"));
@@ -655,7 +655,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn a_race_without_addresses() {
-        let race = Script::new(&Config::all_at_once(), &[]);
+        let race = Recorded::racing(&Config::all_at_once(), &[]);
         assert_eq!(picture(&race, 80, ASCII), "failed after 0.00 ms: no address to connect to\n");
         assert_eq!(picture(&race, 40, ASCII), "failed after 0.00 ms:\nno address to connect to\n");
     }
@@ -664,7 +664,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     fn what_is_not_shown_is_counted() {
         let addresses: std::vec::Vec<String> = (1..=17).map(|last| format!("192.0.2.{last}:80")).collect();
         let addresses: std::vec::Vec<&str> = addresses.iter().map(String::as_str).collect();
-        let mut race = Script::new(&Config::all_at_once(), &addresses);
+        let mut race = Recorded::racing(&Config::all_at_once(), &addresses);
         race.at(600_000).succeeds("192.0.2.9:80");
         let picture = picture(&race, 80, ASCII);
         let notes: std::vec::Vec<&str> = picture.lines().rev().take(3).collect();
@@ -679,13 +679,14 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         let addresses: std::vec::Vec<String> =
             (0..10_016).map(|n| format!("198.51.{}.{}:80", n / 256, n % 256)).collect();
         let addresses: std::vec::Vec<&str> = addresses.iter().map(String::as_str).collect();
-        let race = Script::new(&Config::all_at_once(), &addresses);
+        let race = Recorded::racing(&Config::all_at_once(), &addresses);
         assert!(picture(&race, 40, ASCII).ends_with("  10000 addresses found no room\n"));
     }
 
     #[test]
     fn a_race_of_a_year_keeps_to_the_narrowest_width() {
-        let mut race = Script::new(&Config::all_at_once(), &["[2001:db8:1234:5678:9abc:def0:1234:5678]:80"]);
+        let mut race =
+            Recorded::racing(&Config::all_at_once(), &["[2001:db8:1234:5678:9abc:def0:1234:5678]:80"]);
         race.at(365 * 86_400 * 1_000_000).succeeds("[2001:db8:1234:5678:9abc:def0:1234:5678]:80");
         let picture = picture(&race, 40, ASCII);
         assert_eq!(picture.lines().next(), Some("connected to [200..8]:80 in 31536000.0 s"));
@@ -700,7 +701,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
     fn every_width_is_kept_to() {
         let race = everything();
         // Its header has a third piece: why it failed.
-        let mut failed = Script::new(&Config::all_at_once(), &["192.0.2.1:80"]);
+        let mut failed = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
         failed.at(13_300).fails("192.0.2.1:80", AttemptError::Refused);
         for width in widths() {
             picture(&race, width, UNICODE);
@@ -712,7 +713,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn labels_stand_apart() {
-        let mut race = Script::new(&Config::staggered(), &["192.0.2.1:80"]);
+        let mut race = Recorded::racing(&Config::staggered(), &["192.0.2.1:80"]);
         race.at(2_000_000).succeeds("192.0.2.1:80");
         for width in widths() {
             let picture = picture(&race, width, ASCII);

@@ -1,11 +1,20 @@
-//! The verbs of the tests of a race: `input`, `expect`, `expect_idle`, `advance`.
+//! The verbs of the tests of a race: `input`, `expect`, `expect_idle`, `advance`; and `at` where only what the race leaves
+//! behind matters.
+//!
+//! The crate's own tests include this file too, without the prelude of std.
 
 #![allow(dead_code, reason = "each test file uses some of the verbs")]
 
+use std::borrow::ToOwned as _;
+use std::format;
 use std::net::SocketAddr;
+use std::string::{String, ToString as _};
 use std::time::Duration;
+use std::vec::Vec;
 
-use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Outcome, Output, Race};
+use connie_core::{
+    AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Outcome, Output, Race, Timeline,
+};
 
 pub const REFUSED: AttemptError = AttemptError::Refused;
 
@@ -27,13 +36,18 @@ pub fn addresses(names: &str) -> Vec<SocketAddr> {
     names.chars().map(address).collect()
 }
 
-pub fn name(address: SocketAddr) -> char {
-    let byte = match address {
+/// The letter of an address, and any other written out.
+pub fn name(of: SocketAddr) -> String {
+    let byte = match of {
         SocketAddr::V4(v4) => v4.ip().octets()[3],
         SocketAddr::V6(v6) => v6.ip().octets()[15],
     };
-    char::from(byte)
+    let letter = char::from(byte);
+    if letter.is_ascii_alphabetic() && address(letter) == of { letter.to_string() } else { of.to_string() }
 }
+
+/// With the room that is filled where the record is what matters.
+pub type Recorded = Bench<16, 4, 8>;
 
 /// A race under test, with a clock that the test moves. Attempts are called by the name of their destination; a hedge by the
 /// name with a second mark, as in `a'`.
@@ -43,6 +57,8 @@ pub struct Bench<const N: usize = 16, const K: usize = 4, const R: usize = 32> {
     /// Every attempt that was ever started.
     attempts: Vec<(String, AttemptId)>,
     in_flight: Vec<String>,
+    /// Whether the test takes the outputs. If not, they are taken as they come.
+    watched: bool,
 }
 
 impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
@@ -50,7 +66,21 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     pub fn new(config: Config) -> Self {
         // A clock that does not start at zero shows confusions of moments with durations.
         let now = Instant::from_millis(1_000_000);
-        Bench { race: Race::new(&config, now), now, attempts: Vec::new(), in_flight: Vec::new() }
+        let race = Race::new(&config, now);
+        Bench { race, now, attempts: Vec::new(), in_flight: Vec::new(), watched: true }
+    }
+
+    /// A race whose outputs nobody expects: what it says is done at once. It knows no address yet.
+    pub fn unwatched(config: &Config) -> Self {
+        Bench { watched: false, ..Bench::new(config.clone()) }
+    }
+
+    /// The same with its addresses from the start, written out.
+    #[track_caller]
+    pub fn racing(config: &Config, addresses: &[&str]) -> Self {
+        let mut bench = Bench::unwatched(config);
+        bench.resolves(addresses);
+        bench
     }
 
     /// Milliseconds since the race's start.
@@ -63,6 +93,19 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     pub fn advance(&mut self, millis: u64) {
         assert!(millis >= self.time(), "time runs forwards");
         self.now = Instant::from_millis(1_000_000 + millis);
+    }
+
+    /// Moves on to `micros` after the race's start, and does what falls due on the way.
+    #[track_caller]
+    pub fn at(&mut self, micros: u64) -> &mut Self {
+        assert!(!self.watched, "outputs on the way would be lost");
+        let until = Instant::from_micros(1_000_000_000 + micros);
+        while let Some(due) = self.settle().filter(|due| *due < until) {
+            self.now = due;
+        }
+        self.now = until;
+        self.settle();
+        self
     }
 
     /// The newest attempt called `name`.
@@ -78,6 +121,7 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     #[track_caller]
     pub fn input(&mut self, input: Input<'_>) {
         self.race.handle_input(input, self.now);
+        self.settle_unwatched();
     }
 
     /// The answer for the family of the first address named.
@@ -106,7 +150,19 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
 
     /// All addresses of both families.
     pub fn addresses(&mut self, names: &str) {
-        self.race.handle_addresses(&addresses(names), self.now);
+        self.all_of(&addresses(names));
+    }
+
+    /// The same, written out.
+    #[track_caller]
+    pub fn resolves(&mut self, addresses: &[&str]) {
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.all_of(&addresses);
+    }
+
+    fn all_of(&mut self, addresses: &[SocketAddr]) {
+        self.race.handle_addresses(addresses, self.now);
+        self.settle_unwatched();
     }
 
     #[track_caller]
@@ -140,6 +196,25 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         }
     }
 
+    fn settle_unwatched(&mut self) {
+        if !self.watched {
+            self.settle();
+        }
+    }
+
+    /// Does what the race says until it waits, and answers until when.
+    fn settle(&mut self) -> Option<Instant> {
+        loop {
+            let output = self.race.poll_output(self.now);
+            let _ = self.say(output);
+            match output {
+                Output::StartAttempt { .. } | Output::CancelAttempt { .. } => {}
+                Output::WaitUntil(at) => return Some(at),
+                Output::WaitForInput | Output::Established { .. } | Output::Failed(_) => return None,
+            }
+        }
+    }
+
     /// There is nothing to do before `millis` after the race's start, and asking again changes nothing.
     #[track_caller]
     pub fn expect_idle(&mut self, until: u64) {
@@ -160,7 +235,7 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     fn say(&mut self, output: Output) -> String {
         match output {
             Output::StartAttempt { id, destination } => {
-                let mut called = name(destination).to_string();
+                let mut called = name(destination);
                 if self.in_flight.contains(&called) {
                     called.push('\'');
                 }
@@ -184,6 +259,10 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
             Output::Established { destination, .. } => format!("established {}", name(destination)),
             Output::Failed(failure) => format!("failed: {failure}"),
         }
+    }
+
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.race.timeline()
     }
 
     /// The timeline as `a 0..30 established`, one attempt after the other; a hedge has its mark.
