@@ -29,6 +29,13 @@ use crate::time::Instant;
 ///   told again.
 /// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is [`TcpErrorKind::PipeClosed`], when the
 ///   peer has closed its side and everything it sent has been read.
+///
+/// # Why embedded-nal's trait is the supertrait
+///
+/// Any stack of that ecosystem extends to a race by two methods, and a program that is written for the trait runs over
+/// every stack of connie's: that is the point of it. The price is that a new version of embedded-nal breaks this trait and
+/// every adapter, and that `nb` is in the signatures. embedded-nal 0.9 has been quiet since 2024, and what would take
+/// its place, five methods of our own and a bridge such as [`Foreign`], would break each user once for certain.
 pub trait RaceStack: TcpClientStack {
     /// What `error` means to a race.
     fn attempt_error(&self, error: &Self::Error) -> AttemptError;
