@@ -3,4 +3,5 @@
 pub mod arrows;
 mod chart;
 pub mod never_stuck;
+pub mod strips;
 mod svg;
