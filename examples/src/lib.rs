@@ -17,8 +17,3 @@ pub fn addresses() -> Result<Vec<SocketAddr>, String> {
     };
     arguments.iter().map(parse).collect()
 }
-
-/// The program of that page is tested.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/tokio.md")]
-mod page_about_tokio {}

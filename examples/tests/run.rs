@@ -1,34 +1,14 @@
 //! Runs each example against a server on the loopback interface, with a refusing address before it.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+mod support;
+
 use std::process::{Command, Output};
 
-/// A server on the loopback interface, and nothing on the same port of ::1.
-fn server() -> String {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let good = server.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in server.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n");
-        }
-    });
-    good
-}
+use support::{expect, server};
 
 /// Runs `program` with an address that refuses and one that serves a page.
 fn run(program: &str) -> Output {
     Command::new(program).args(["127.0.0.1:1", &server()]).output().unwrap()
-}
-
-#[track_caller]
-fn expect(output: &Output, line: &str) {
-    let out = String::from_utf8_lossy(&output.stdout);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{err}");
-    assert!(out.contains(line), "{out}{err}");
 }
 
 #[test]
@@ -65,13 +45,6 @@ fn foreign_stack() {
     expect(&run(env!("CARGO_BIN_EXE_foreign_stack")), "connected to 127.0.0.1:");
 }
 
-#[test]
-fn ureq() {
-    let (_, port) = server().rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
-    let url = format!("http://localhost:{port}/");
-    expect(&Command::new(env!("CARGO_BIN_EXE_ureq")).arg(url).output().unwrap(), "the page\n");
-}
-
 /// `localhost` has two addresses. Nothing answers at the first, and Python's server is at the second.
 #[test]
 #[cfg(target_os = "linux")]
@@ -93,71 +66,6 @@ fn reqwless() {
     let output = run(format!("http://nobody.invalid:{port}/page"));
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("/page: Dns"));
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn https() {
-    use connie_servers::{Authority, TlsServer};
-
-    let authority = Authority::new();
-    let server = TlsServer::start(&authority.certify(&["127.0.0.1"]), |served| {
-        while !served.read_head()?.is_empty() {
-            served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n")?;
-        }
-        served.close()
-    });
-    let run = |file: &std::path::Path| {
-        let program = env!("CARGO_BIN_EXE_https");
-        Command::new(program).arg(server.address().to_string()).arg(file).output().unwrap()
-    };
-    expect(&run(authority.file().path()), "/again: 200 OK\nthe page\n");
-    assert_eq!(server.accepted(), 1);
-    // Somebody else's.
-    let output = run(Authority::new().file().path());
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("certificate not issued by a trusted authority"), "{err}");
-}
-
-/// With a black hole at the first address of the host, and nobody at the second.
-#[cfg(target_os = "linux")]
-#[track_caller]
-fn run_hyper(url: &str, server: std::net::SocketAddr, ca: Option<&std::path::Path>) {
-    let _hole = connie_servers::BlackHole::open(([127, 0, 0, 2], server.port()));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_hyper"));
-    program.args([url, "127.0.0.2", "127.0.0.3", "127.0.0.1"]);
-    if let Some(ca) = ca {
-        program.env("SSL_CERT_FILE", ca);
-    }
-    let output = program.output().unwrap();
-    expect(&output, "the page\n");
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains(&format!("127.0.0.1:{} won", server.port())), "{err}");
-    assert!(err.contains("127.0.0.2  canceled"), "{err}");
-    assert!(err.contains("127.0.0.3  refused"), "{err}");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn hyper() {
-    let server: std::net::SocketAddr = server().parse().unwrap();
-    run_hyper(&format!("http://name.test:{}/", server.port()), server, None);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn hyper_with_tls() {
-    use connie_servers::{Authority, TlsServer};
-
-    let authority = Authority::new();
-    let server = TlsServer::start(&authority.certify(&["name.test"]), |served| {
-        served.read_head()?;
-        served.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n")?;
-        served.close()
-    });
-    let url = format!("https://name.test:{}/", server.address().port());
-    run_hyper(&url, server.address(), Some(authority.file().path()));
-    assert_eq!(server.accepted(), 1);
 }
 
 #[test]
