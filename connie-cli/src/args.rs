@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn every_pacing_is_known_by_its_name() {
+        for pacing in Pacing::ALL {
+            let race = options(&format!("--pacing {pacing}")).race;
+            let asked = Config { pacing, hedge: Config::from(pacing).hedge, ..options("").race };
+            assert_eq!(race, asked, "{pacing}");
+        }
+    }
+
+    #[test]
     fn zero_is_no_limit() {
         assert_eq!(options("--connect-timeout 0").race.deadline, None);
         assert_eq!(options("--connect-timeout 0 -m 3").race.deadline, Some(Duration::from_secs(3)));

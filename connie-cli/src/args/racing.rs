@@ -2,14 +2,13 @@
 
 #[cfg(feature = "dns")]
 use std::cell::OnceCell;
-use std::fmt;
 #[cfg(feature = "dns")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use connie_core::{Config, Families, Family};
+use clap::Args;
+use connie_core::{Config, Families, Family, Pacing};
 #[cfg(feature = "dns")]
 use connie_std::dns::{Dns, HttpsRecords};
 #[cfg(feature = "dns")]
@@ -18,7 +17,7 @@ use connie_std::{MAX_SOCKETS, Options, Override};
 
 #[cfg(feature = "dns")]
 use super::value::dns_server;
-use super::value::{Limit, resolve, seconds, whole};
+use super::value::{Limit, pacing, resolve, seconds, whole};
 use crate::output::is_stdout;
 
 /// How to race, and what to report of it.
@@ -45,8 +44,8 @@ pub struct Racing {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
     /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
-    #[arg(long, value_enum, default_value_t)]
-    pub pacing: PacingName,
+    #[arg(long, default_value_t = Config::default().pacing, value_parser = pacing())]
+    pub pacing: Pacing,
     /// The most connection attempts at the same time [default: 16]
     #[arg(long, value_name = "N", value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
     pub max_sockets: Option<u8>,
@@ -64,14 +63,6 @@ pub struct Racing {
     pub svg: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PacingName {
-    #[default]
-    AllAtOnce,
-    Staggered,
-    OneByOne,
-}
-
 impl Racing {
     /// What curl allows unless told otherwise.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -79,11 +70,7 @@ impl Racing {
     /// The options of a race that has `max_time` to end.
     pub fn options(&self, max_time: Option<Duration>) -> Options {
         let defaults = Options::default();
-        let preset = match self.pacing {
-            PacingName::AllAtOnce => Config::all_at_once(),
-            PacingName::Staggered => Config::staggered(),
-            PacingName::OneByOne => Config::one_by_one(),
-        };
+        let preset = Config::from(self.pacing);
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
         let race = Config {
             families: match (self.ipv4, self.ipv6) {
@@ -133,15 +120,5 @@ impl Racing {
     pub fn overrides(&self, host: &str, port: u16) -> bool {
         let names = |entry: &Override| entry.host == "*" || entry.host.eq_ignore_ascii_case(host);
         self.resolve.iter().any(|entry| entry.port == port && names(entry))
-    }
-}
-
-impl fmt::Display for PacingName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PacingName::AllAtOnce => "all-at-once",
-            PacingName::Staggered => "staggered",
-            PacingName::OneByOne => "one-by-one",
-        })
     }
 }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use connie_core::Pacing;
 use connie_std::Override;
 #[cfg(feature = "dns")]
 use connie_std::dns;
@@ -46,6 +48,11 @@ pub fn seconds(text: &str) -> Result<Limit, String> {
         Ok(duration) if seconds <= MOST as f64 => Ok(Limit(Some(duration))),
         _ => Err(format!("give at most {MOST} seconds, or 0 for no limit")),
     }
+}
+
+/// A pacing, by its name.
+pub fn pacing() -> impl TypedValueParser<Value = Pacing> {
+    PossibleValuesParser::new(Pacing::ALL.map(Pacing::name)).try_map(|name| name.parse::<Pacing>())
 }
 
 /// The address of a name server.

@@ -94,6 +94,18 @@ impl Config {
     }
 }
 
+/// The preset of this kind, with this pacing.
+impl From<Pacing> for Config {
+    fn from(pacing: Pacing) -> Self {
+        let preset = match pacing {
+            Pacing::AllAtOnce => Self::all_at_once(),
+            Pacing::Staggered { .. } => Self::staggered(),
+            Pacing::OneByOne => Self::one_by_one(),
+        };
+        Config { pacing, ..preset }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::all_at_once()
@@ -136,6 +148,14 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_pacing_has_its_preset() {
+        let presets = [Config::all_at_once(), Config::staggered(), Config::one_by_one()];
+        assert_eq!(Pacing::ALL.map(Config::from), presets);
+        let quick = Pacing::Staggered { delay: Config::MIN_DELAY, growth_percent: 200 };
+        assert_eq!(Config::from(quick), Config { pacing: quick, ..Config::staggered() });
+    }
 
     #[test]
     fn patience_doubles_up_to_ten_minutes() {
