@@ -91,11 +91,9 @@ mod tests {
             "rac",
             "unrecognized subcommand 'rac'; a similar subcommand exists: 'race'; see connie --help",
         );
-        refuses(
-            "race --pacing fast h:1",
-            "invalid value 'fast' for '--pacing <PACING>' [possible values: all-at-once, staggered, one-by-one]; \
-             see connie race --help",
-        );
+        let pacings = connie_core::Pacing::ALL.map(connie_core::Pacing::name).join(", ");
+        let said = format!("invalid value 'fast' for '--pacing <PACING>' [possible values: {pacings}]");
+        refuses("race --pacing fast h:1", &format!("{said}; see connie race --help"));
         refuses(
             "get -o",
             "a value is required for '--output <FILE>' but none was supplied; see connie get --help",

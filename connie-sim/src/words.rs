@@ -46,12 +46,10 @@ pub fn family(family: Family) -> &'static str {
 #[must_use]
 pub fn config(config: &Config) -> String {
     let pacing = match config.pacing {
-        Pacing::AllAtOnce => "all at once".to_owned(),
         Pacing::Staggered { delay, growth_percent } => {
             format!("staggered {} growing to {growth_percent} %", micros(delay))
         }
-        Pacing::OneByOne => "one by one".to_owned(),
-        _ => unreachable!("a pacing without a word: give it one in words.rs"),
+        other => other.name().replace('-', " "),
     };
     let families = match config.families {
         Families::Both => "both families",

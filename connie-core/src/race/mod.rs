@@ -529,7 +529,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             Gate::OpensAt(at) => at,
             Gate::Closed => return None,
         };
-        self.pace.earliest_start(resolved, self.in_flight.is_empty())
+        self.pace.earliest_start(resolved, self.in_flight.len())
     }
 
     /// The destination that is the next to get a hedge, and when, where a socket is free for it.

@@ -1,8 +1,9 @@
 //! How a race paces its attempts: the whole of each pacing stands here.
 //!
-//! To add one: a variant of [`Pacing`] here, with a line in each `match` of this file; its preset in `config.rs`; its tests; and its
-//! line in the README's table. The program, qlog, the simulation and its referee take what they need from [`Pacing::ALL`], its name
-//! and [`Pacing::contends`].
+//! To add one: a variant of [`Pacing`] here, with its place in [`Pacing::ALL`] and an arm in each `match` of this file; its preset in
+//! `config.rs`, which `Config::from` a pacing answers; a file of tests beside `tests/race_one_by_one.rs`; its line in the README's
+//! table; and a word in the help of `--pacing` (`args/racing.rs` of connie-cli). The program's values and errors, qlog, the
+//! simulation's words and its referee come by themselves, from [`Pacing::ALL`], its name and [`Pacing::contends`].
 
 use core::fmt;
 use core::str::FromStr;
@@ -168,10 +169,10 @@ impl Pace {
     }
 
     /// When the next attempt may start, where resolution lets it start at `resolved`; `None` where that hangs on the end of one
-    /// that is in flight. `idle` says that none is.
-    pub(super) fn earliest_start(&self, resolved: Instant, idle: bool) -> Option<Instant> {
+    /// of those `in_flight`.
+    pub(super) fn earliest_start(&self, resolved: Instant, in_flight: usize) -> Option<Instant> {
         match self.kind {
-            _ if idle => Some(resolved),
+            _ if in_flight == 0 => Some(resolved),
             Kind::AllAtOnce => Some(resolved),
             Kind::Staggered { .. } => Some(resolved.max(self.next_start)),
             Kind::OneByOne => None,
