@@ -18,35 +18,19 @@
 
 #![forbid(unsafe_code)]
 
+mod credentials;
 mod proxy;
 mod redirect;
 mod resume;
 mod retry;
 mod url;
 
+pub use credentials::Credentials;
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError};
 pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
 pub use resume::{ByteRange, ContentRange, Part, Resume, ResumeError, part, resume};
 pub use retry::{Backoff, is_transient_status, retry_after};
-pub use url::{Credentials, Scheme, Url, UrlError, parse_host_port};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-impl Credentials {
-    /// The value of an `Authorization` or `Proxy-Authorization` field of the Basic scheme (RFC 7617 section 2).
-    ///
-    /// ```
-    /// use connie_web::Credentials;
-    ///
-    /// let who = Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
-    /// assert_eq!(who.basic(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    /// ```
-    #[must_use]
-    pub fn basic(&self) -> String {
-        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
-    }
-}
+pub use url::{Scheme, Url, UrlError, parse_host_port};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

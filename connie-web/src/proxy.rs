@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::url::{Credentials, Scheme, Url, UrlError};
+use crate::credentials::Credentials;
+use crate::url::{Scheme, Url, UrlError};
 
 /// An HTTP proxy: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use crate::credentials::Credentials;
+
 /// The longest host name, in octets (RFC 1035 section 2.3.4, less the length octets that text does not show).
 const MAX_HOST: usize = 253;
 /// The longest label of a host name, in octets.
@@ -37,21 +39,6 @@ impl Scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
         }
-    }
-}
-
-/// A user's name and password. Printed with `{:?}` it keeps the password to itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The name. It holds no colon when it is sent by the Basic scheme (RFC 7617 section 2).
-    pub user: String,
-    /// The password; may be empty.
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
