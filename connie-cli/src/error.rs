@@ -185,10 +185,12 @@ impl From<&ConnectError> for Error {
                 (exit_code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
             }
             ConnectErrorKind::Race(failure, report) => {
-                let (code, advice) = advice::race(*failure, &report.timeline());
-                // A server that shows a bad certificate is more to do something about than one that refuses
-                // beside it.
-                let advice = error.tls_failure().map_or(advice, advice::tls);
+                // Where TCP came up, curl speaks of TLS, whatever refused beside it; and a bad certificate is
+                // more to do something about.
+                let (code, advice) = match error.tls_failure() {
+                    Some(failure) => (exit_code::of_tls(failure), advice::tls(failure)),
+                    None => advice::race(*failure, &report.timeline()),
+                };
                 (code, format!("{}; {advice}", error.summary()))
             }
             _ if error.tls_failure().is_some() => {

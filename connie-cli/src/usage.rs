@@ -61,6 +61,10 @@ fn one_line(error: &clap::Error, words: &[OsString]) -> String {
         line.push_str(if line.is_empty() { "" } else { between });
         line.push_str(part);
     }
+    let url = words.get(1).and_then(|word| word.to_str()).filter(|word| word.contains("://"));
+    if let (clap::error::ErrorKind::InvalidSubcommand, Some(url)) = (error.kind(), url) {
+        return format!("{url:?} is not a command: fetch it with connie get; see connie --help");
+    }
     let command = command();
     let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
     let name = subcommand.map_or(String::new(), |subcommand| format!(" {}", subcommand.get_name()));
@@ -91,6 +95,7 @@ mod tests {
             "rac",
             "unrecognized subcommand 'rac'; a similar subcommand exists: 'race'; see connie --help",
         );
+        refuses("http://h/", "\"http://h/\" is not a command: fetch it with connie get; see connie --help");
         let pacings = connie_core::Pacing::ALL.map(connie_core::Pacing::name).join(", ");
         let said = format!("invalid value 'fast' for '--pacing <PACING>' [possible values: {pacings}]");
         refuses("race --pacing fast h:1", &format!("{said}; see connie race --help"));

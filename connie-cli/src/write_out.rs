@@ -80,8 +80,8 @@ impl Texts {
             }
         }
         let Some((name, rest)) = variable(text) else {
-            // Itself: `%` or `\` alone.
-            let (itself, rest) = text.split_at(1);
+            // Itself: `%` alone, and `\` with what it escapes for nothing, as curl has it.
+            let (itself, rest) = text.split_at(text.len().min(if text[0] == b'\\' { 2 } else { 1 }));
             self.push(itself);
             return rest;
         };
@@ -92,7 +92,10 @@ impl Texts {
             name => match done.value(name) {
                 Some(value) => self.push(value.as_bytes()),
                 None => {
-                    let _ = writeln!(self.stderr, "connie: -w has no variable {name:?}");
+                    let _ = writeln!(
+                        self.stderr,
+                        "connie: -w has no variable {name:?}; connie get --help lists them"
+                    );
                 }
             },
         }
@@ -178,7 +181,12 @@ mod tests {
         says("%{time_total} %{speed_download}", Ok(()), "2.000034 49", "");
         says("%{url} %{url_effective}", Ok(()), "http://h/x http://h/x", "");
         says("%{unterminated\\n", Ok(()), "%{unterminated\n", "");
-        says("<%{no_such}>", Ok(()), "<>", "connie: -w has no variable \"no_such\"\n");
+        says(
+            "<%{no_such}>",
+            Ok(()),
+            "<>",
+            "connie: -w has no variable \"no_such\"; connie get --help lists them\n",
+        );
         says("%{stderr}a%{stdout}b", Ok(()), "b", "a");
         says("%{http_code}%{onerror}%{exitcode}", Ok(()), "404", "");
         says(

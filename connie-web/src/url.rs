@@ -241,6 +241,11 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));
     }
+    if text.starts_with("::") {
+        return malformed(format!(
+            "{text:?} is not HOST:PORT: write an IPv6 address in brackets, such as [::1]:80"
+        ));
+    }
     if text.is_empty() || text.starts_with(':') {
         return malformed(format!("{text:?} has no host: give one before the port, such as example.org:80"));
     }
@@ -533,6 +538,10 @@ mod tests {
         ] {
             let error = Url::parse(text).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{text}: {error}");
+        }
+        for text in ["::1", "::1:8080", "2001:db8::1:80"] {
+            let error = parse_host_port(text).unwrap_err().to_string();
+            assert!(error.contains("in brackets"), "{text}: {error}");
         }
         for text in ["u:secret@h:80", "http://u:secret@h/", "u:secret @h:80"] {
             let error = parse_host_port(text).unwrap_err().to_string();

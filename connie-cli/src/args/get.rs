@@ -150,7 +150,7 @@ pub struct Get {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "tls|tcp", value_enum, default_value_t, hide_possible_values = true)]
     pub finish_line: FinishLineName,
-    /// Print this when a transfer is over, such as '%{http_code} %{time_total}\\n'; '@FILE' has it in a file
+    /// Print this when a transfer is over, such as '%{http_code} %{time_total}\n'; '@FILE' has it in a file
     #[arg(short = 'w', long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub write_out: Option<String>,
     /// Show no progress

@@ -378,7 +378,7 @@ fn files(table: &mut Table) {
 fn written_out(table: &mut Table) {
     const ALL: &str = "[%{http_code} %{response_code} %{http_version} %{method} %{content_type} %{num_connects} \
         %{num_redirects} %{num_headers} %{remote_ip} %{size_download} %{size_upload} %{size_header} %{exitcode} \
-        %{urlnum} 100%% %d \\q %{unfinished\\t\\r\\n";
+        %{urlnum} 100%% %d \\q \\\\n %{unfinished\\t\\r\\n";
     let site: fn(&crate::site::Asked) -> Reply = |asked| match asked.target() {
         "/gone" => Reply::status("404 Not Found", "Content-Type: text/plain\r\n", "no page"),
         "/away" => Reply::to("302 Found", "/"),
@@ -439,6 +439,12 @@ fn tls(table: &mut Table) {
     row(table, "expired", &authority.certify_until_2001(&["127.0.0.1"]), &trusted);
     row(table, "not valid yet", &authority.certify_from_3001(&["127.0.0.1"]), &trusted);
     row(table, "no such file of authorities", &good, &["--cacert", "/nonexistent/file"]);
+    table.row("an authority that nobody trusts, beside an address that refuses", |run| {
+        let server = TlsServer::start(&good, page);
+        let port = server.address().port();
+        let resolve = format!("name.test:{port}:127.0.0.2,127.0.0.1");
+        run(&["--resolve", &resolve, &format!("https://name.test:{port}/")]);
+    });
     table.row("no TLS", |run| {
         let server = TlsServer::plain_http();
         run(&["-k", &format!("https://{}/", server.address())]);
