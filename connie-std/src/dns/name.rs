@@ -24,9 +24,11 @@ impl Name {
         builder.into_name().ok().map(Name)
     }
 
-    /// Whether it is below `onion`.
+    /// Whether its last label is `onion`, as [`is_onion`](connie_core::resolution::is_onion) has it of a text.
     pub(super) fn is_of_tor(&self) -> bool {
-        connie_core::resolution::is_onion(&self.to_string())
+        // The root is a label, too.
+        let top = self.0.iter().rev().nth(1);
+        top.is_some_and(|top| top.as_slice() == b"onion")
     }
 
     pub(super) fn of(name: &impl ToName) -> Name {
@@ -52,5 +54,26 @@ impl fmt::Display for Name {
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7686 section 1: `onion` is a top-level domain, so that it is a label of its own.
+    #[test]
+    fn names_of_tor_are_those_whose_last_label_is_onion() {
+        let name = |text| Name::parse(text).expect("a name");
+        for text in ["onion", "x.onion", "x.ONION.", "a.b.Onion"] {
+            assert!(name(text).is_of_tor(), "{text}");
+        }
+        for text in ["xonion", "onion.test", "x.onions", "x"] {
+            assert!(!name(text).is_of_tor(), "{text}");
+        }
+        // A dot within a label parts nothing; nor is the octet before `onion` always its length.
+        for wire in [&b"\x07x.onion\0"[..], b"\x07x\x05onion\0", b"\0"] {
+            assert!(!Name(WireName::from_octets(wire.to_vec()).expect("a name")).is_of_tor(), "{wire:?}");
+        }
     }
 }
