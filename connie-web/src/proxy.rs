@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::credentials::Credentials;
-use crate::url::{Scheme, Url, UrlError};
+use crate::url::{InUrl, Scheme, Url, UrlError};
 
 /// An HTTP proxy: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,7 @@ impl std::error::Error for ProxyError {}
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "{}://{host}:{}", self.scheme.name(), self.port)
+        write!(f, "{}://{}:{}", self.scheme.name(), InUrl(&self.host), self.port)
     }
 }
 
@@ -254,6 +253,21 @@ mod tests {
         let proxy = Proxy::parse("http://u:p%40@p.test:1/").unwrap();
         assert_eq!(proxy.credentials.as_ref().unwrap().password, "p@");
         assert_eq!(proxy.to_string(), "http://p.test:1");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_given_back() {
+        for (text, printed) in [
+            ("p.test", "http://p.test:1080"),
+            ("https://p.test", "https://p.test:443"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("[fe80::1%25251]:8080", "http://[fe80::1%25251]:8080"),
+            ("[fe80::1%eth0]:8080", "http://[fe80::1%25eth0]:8080"),
+        ] {
+            let proxy = Proxy::parse(text).unwrap();
+            assert_eq!(proxy.to_string(), printed, "{text}");
+            assert_eq!(Proxy::parse(printed), Ok(proxy), "{printed}");
+        }
     }
 
     #[test]

@@ -91,17 +91,25 @@ impl std::error::Error for UrlError {}
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme.name())?;
-        match self.host.split_once('%') {
-            // RFC 6874 section 2: the zone's percent sign is percent-encoded.
-            Some((address, zone)) => write!(f, "[{address}%25{zone}]")?,
-            None if self.host.contains(':') => write!(f, "[{}]", self.host)?,
-            None => f.write_str(&self.host)?,
-        }
+        write!(f, "{}://{}", self.scheme.name(), InUrl(&self.host))?;
         if self.port != self.scheme.default_port() {
             write!(f, ":{}", self.port)?;
         }
         f.write_str(&self.target)
+    }
+}
+
+/// A host as it stands in a URL.
+pub(crate) struct InUrl<'a>(pub(crate) &'a str);
+
+impl fmt::Display for InUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once('%') {
+            // RFC 6874 section 2: the zone's percent sign is percent-encoded.
+            Some((address, zone)) => write!(f, "[{address}%25{zone}]"),
+            None if self.0.contains(':') => write!(f, "[{}]", self.0),
+            None => f.write_str(self.0),
+        }
     }
 }
 
