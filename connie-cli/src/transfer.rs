@@ -111,7 +111,7 @@ impl<'a> Transfer<'a> {
             if !self.args.silent {
                 let left = self.tries_left;
                 let more = if left == 1 { "try" } else { "tries" };
-                let pause = pause.as_secs_f64();
+                let pause = seconds(pause);
                 let line = format!("connie: {reason}; next try in {pause} s, {left} {more} left after that");
                 let _ = writeln!(io::stderr().lock(), "{line}");
             }
@@ -481,12 +481,12 @@ impl<'a> Transfer<'a> {
             _ => return Some(pause),
         };
         if !self.args.silent {
-            let seconds = pause.as_secs_f64();
             let who = match asked {
                 Some(asked) if asked == pause => "the server asks to wait",
                 _ => "the next try is to wait",
             };
-            let _ = writeln!(io::stderr().lock(), "connie: {who} {seconds} s, longer than {limit}");
+            let pause = seconds(pause);
+            let _ = writeln!(io::stderr().lock(), "connie: {who} {pause} s, longer than {limit}");
         }
         None
     }
@@ -538,6 +538,16 @@ fn show_head(mark: char, head: &[u8]) {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         let shown: String = line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect();
         let _ = writeln!(stderr, "{mark} {shown}");
+    }
+}
+
+/// A pause in seconds and thousandths of one. A floating point number does not hold all that a server may
+/// ask for, and of a date it has digits that nobody wants to know.
+fn seconds(pause: Duration) -> String {
+    let (whole, thousandths) = (pause.as_secs(), pause.subsec_millis());
+    match format!("{thousandths:03}").trim_end_matches('0') {
+        "" => whole.to_string(),
+        fraction => format!("{whole}.{fraction}"),
     }
 }
 

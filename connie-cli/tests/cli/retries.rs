@@ -80,8 +80,8 @@ fn the_server_says_when() {
 #[test]
 fn a_server_cannot_park_the_client_for_ever() {
     for (asks, told) in [
-        ("18446744073709551615", "wait 18446744073709552000 s, longer than 6 hours"),
-        ("99999999999999999999999", "wait 18446744073709552000 s, longer than 6 hours"),
+        ("18446744073709551615", "wait 18446744073709551615 s, longer than 6 hours"),
+        ("99999999999999999999999", "wait 18446744073709551615 s, longer than 6 hours"),
         ("21601", "wait 21601 s, longer than 6 hours"),
         ("Fri, 31 Dec 9999 23:59:59 GMT", "longer than 6 hours"),
     ] {
