@@ -19,7 +19,8 @@ use crate::report::{FailedQuery, Report};
 /// [2001:db8::1]:80: unreachable`. `{:?}`, which is what a `main` that returns an error prints, has all.
 /// [`source`](std::error::Error::source) is an [`io::Error`] of the kind [`io_kind`](Self::io_kind), whose
 /// own words are what the line does not say (`os error 111`), so that a chain of sources reads as one
-/// sentence.
+/// sentence. The number itself is [`raw_os_error`](Self::raw_os_error) of this error; the source has none, for
+/// an [`io::Error`] made of a number would say the reason again.
 ///
 /// ```
 /// use connie_std::{Options, connect};

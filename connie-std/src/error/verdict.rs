@@ -59,7 +59,18 @@ impl ConnectError {
 
 impl From<ConnectError> for io::Error {
     /// Of the kind [`ConnectError::io_kind`]. The error itself is within: `get_ref` and `downcast_ref` lead
-    /// to it.
+    /// to it, and so to [`ConnectError::raw_os_error`]. [`io::Error::raw_os_error`] is `None`, as it is of
+    /// every [`io::Error`] that has another error within.
+    ///
+    /// ```
+    /// use connie_std::{ConnectError, Options, connect};
+    /// use std::io;
+    ///
+    /// let error = io::Error::from(connect("127.0.0.1:1", &Options::default()).unwrap_err());
+    /// assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::ConnectionRefused, None));
+    /// let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
+    /// assert!(inner.is_some_and(|inner| inner.raw_os_error().is_some()));
+    /// ```
     fn from(error: ConnectError) -> Self {
         io::Error::new(error.io_kind(), error)
     }
