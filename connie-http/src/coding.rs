@@ -7,8 +7,9 @@ use crate::transfer_coding::TransferCoding;
 
 /// Whether the body of a message with these fields is chunked; `None` where they have no Transfer-Encoding.
 ///
-/// No coding but chunked is undone here, and a request without `TE` asks for no other (RFC 9110 section 10.1.4). Any other is refused:
-/// its body would come out coded. `identity`, which RFC 2616 had and RFC 9112 has no more, does nothing to a body.
+/// No coding but chunked is undone here, and a request without `TE` asks for no other (RFC 9110 section
+/// 10.1.4). Any other is refused: its body would come out coded. `identity`, which RFC 2616 had and RFC 9112
+/// has no more, does nothing to a body.
 pub(crate) fn is_chunked(fields: Headers<'_>) -> Result<Option<bool>, HttpError> {
     let mut chunked = None;
     for value in fields.all("transfer-encoding") {
@@ -17,8 +18,9 @@ pub(crate) fn is_chunked(fields: Headers<'_>) -> Result<Option<bool>, HttpError>
             let name = coding.split(|byte| *byte == b';').next().unwrap_or_default();
             let is_chunked = name.trim_ascii().eq_ignore_ascii_case(b"chunked");
             let is_identity = coding.eq_ignore_ascii_case(b"identity");
-            // RFC 9112 section 6.1: a sender must not apply chunked twice. Section 7.1: the presence of parameters of chunked "SHOULD be
-            // treated as an error". A quoted string could hide a comma; no coding in use has one.
+            // RFC 9112 section 6.1: a sender must not apply chunked twice. Section 7.1: the presence of
+            // parameters of chunked "SHOULD be treated as an error". A quoted string could hide a comma; no
+            // coding in use has one.
             let faulty = is_chunked && (last || name.len() < coding.len()) || coding.contains(&b'"');
             if faulty || (is_identity && last) {
                 return Err(HttpError::InvalidTransferEncoding);

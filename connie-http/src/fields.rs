@@ -1,4 +1,5 @@
-//! Field lines, of a head and of a trailer section: which of them are fields, which are passed over, and which nobody may pass over.
+//! Field lines, of a head and of a trailer section: which of them are fields, which are passed over, and
+//! which nobody may pass over.
 
 use crate::syntax::{is_field_value, is_token, is_token_byte};
 
@@ -7,15 +8,17 @@ use crate::syntax::{is_field_value, is_token, is_token_byte};
 pub struct Header<'a> {
     /// Its name, as it was sent.
     pub name: &'a str,
-    /// Its value, without the white space around it. Not always text: bytes beyond ASCII are allowed (RFC 9110 section 5.5).
+    /// Its value, without the white space around it. Not always text: bytes beyond ASCII are allowed (RFC
+    /// 9110 section 5.5).
     pub value: &'a [u8],
 }
 
 /// The fields of a head or of a trailer section, in order.
 ///
-/// A line that is no field (RFC 9112 section 5: `field-name ":" OWS field-value OWS`), such as the warning of a script that a server let
-/// slip into its head, is not among them: see [`dropped`](Self::dropped). There is none with a NUL or a bare CR, which some take for an
-/// end, and none that names Content-Length or Transfer-Encoding, since another recipient may heed it: such a head is
+/// A line that is no field (RFC 9112 section 5: `field-name ":" OWS field-value OWS`), such as the warning of
+/// a script that a server let slip into its head, is not among them: see [`dropped`](Self::dropped). There is
+/// none with a NUL or a bare CR, which some take for an end, and none that names Content-Length or
+/// Transfer-Encoding, since another recipient may heed it: such a head is
 /// [`HttpError::MalformedHeader`](crate::HttpError::MalformedHeader).
 #[derive(Clone, Debug)]
 pub struct Headers<'a> {
@@ -69,8 +72,8 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// Joins the folded lines of `section` in place, which ends with its only empty line, and says whether each line can be read as a
-/// field or be dropped.
+/// Joins the folded lines of `section` in place, which ends with its only empty line, and says whether each
+/// line can be read as a field or be dropped.
 pub(crate) fn check(section: &mut [u8]) -> bool {
     unfold(section);
     let mut rest = &*section;
@@ -83,9 +86,9 @@ pub(crate) fn check(section: &mut [u8]) -> bool {
     matches!(rest, b"\r\n" | b"\n")
 }
 
-/// Joins folded lines: a line end before white space becomes spaces. White space before the first line belongs to that line, which is
-/// then no field: RFC 9112 section 2.2 has a recipient that does not reject the message "ignore the entire line, along with any
-/// subsequent lines preceded by whitespace".
+/// Joins folded lines: a line end before white space becomes spaces. White space before the first line
+/// belongs to that line, which is then no field: RFC 9112 section 2.2 has a recipient that does not reject
+/// the message "ignore the entire line, along with any subsequent lines preceded by whitespace".
 fn unfold(fields: &mut [u8]) {
     let mut cr: Option<&mut u8> = None;
     let mut bytes = fields.iter_mut().peekable();
@@ -111,7 +114,8 @@ fn lines(section: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The first line of `section`, without its end, and what follows it. `None` at the empty line, and where a line has no end.
+/// The first line of `section`, without its end, and what follows it. `None` at the empty line, and where a
+/// line has no end.
 fn next_line(section: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = section.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = section.split_at_checked(end)?;
@@ -132,21 +136,23 @@ fn field(line: &[u8]) -> Option<Header<'_>> {
     if is_field_value(value) { Some(Header { name, value: value.trim_ascii() }) } else { None }
 }
 
-/// Whether `line` has something that readers are known to take for the end of a line or of the text: RFC 9110 section 5.5 calls a CR or a
-/// NUL "invalid and dangerous, due to the varying ways that implementations might parse and interpret those characters".
+/// Whether `line` has something that readers are known to take for the end of a line or of the text: RFC 9110
+/// section 5.5 calls a CR or a NUL "invalid and dangerous, due to the varying ways that implementations might
+/// parse and interpret those characters".
 pub(super) fn is_dangerous(line: &[u8]) -> bool {
     line.iter().any(|byte| matches!(byte, b'\r' | 0))
 }
 
-/// Whether `line`, which is no field, has the name of one that decides where the body ends, in any case, wherever it stands, and though
-/// there be bytes within that no name can hold. Some recipients trim white space before the colon (RFC 9112 section 5.1 has proxies do
-/// so), some more than that; what they may heed must not be passed over here, or one body ends in two places.
+/// Whether `line`, which is no field, has the name of one that decides where the body ends, in any case,
+/// wherever it stands, and though there be bytes within that no name can hold. Some recipients trim white
+/// space before the colon (RFC 9112 section 5.1 has proxies do so), some more than that; what they may heed
+/// must not be passed over here, or one body ends in two places.
 fn names_framing(line: &[u8]) -> bool {
     ["content-length", "transfer-encoding"].iter().any(|name| holds(line, name.as_bytes()))
 }
 
-/// Whether the bytes of `line` that a name can hold have `name` among them. The first byte of `name` must not occur in it again, so that
-/// what does not go on cannot have begun anew but with that byte.
+/// Whether the bytes of `line` that a name can hold have `name` among them. The first byte of `name` must not
+/// occur in it again, so that what does not go on cannot have begun anew but with that byte.
 fn holds(line: &[u8], name: &[u8]) -> bool {
     let mut left = name.iter();
     for byte in line.iter().filter(|byte| is_token_byte(**byte)) {
