@@ -33,7 +33,8 @@ step() {
         # This script's own words before the command are nothing to type.
         while [ "$(type -t "$1")" = function ]; do shift; done
         printf ' '
-        printf ' %q' "$@"
+        # The folder of this run is gone when it ends.
+        printf ' %q' "${@//$LOG/LOG}"
         printf '\n'
         return
     fi
@@ -144,7 +145,7 @@ fuzz() {
     local target found="$LOG/found"
     [ "${FUZZ_SECONDS:-10}" = 0 ] && return 0
     if ! command -v cargo-fuzz >/dev/null || ! cargo +nightly -V >/dev/null 2>&1; then
-        printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
+        [ -n "$listing" ] || printf 'NOT FUZZED: needs cargo install cargo-fuzz and rustup toolchain install nightly\n' >&2
         [ -n "$listing" ] || return 0
     fi
     for target in chunked connection dns race response_head url; do
@@ -163,7 +164,7 @@ miri() {
         rustup +nightly component add miri rust-src >"$LOG/miri" 2>&1
     fi
     if ! "${nightly[@]}" miri --version >/dev/null 2>&1; then
-        printf 'NOT RUN under Miri: needs rustup toolchain install nightly --component miri,rust-src\n' >&2
+        [ -n "$listing" ] || printf 'NOT RUN under Miri: needs rustup toolchain install nightly --component miri,rust-src\n' >&2
         [ -n "$listing" ] || return 0
     fi
     step "the unit tests of the core and of HTTP under Miri" env CARGO_TARGET_DIR=target/miri \
