@@ -336,7 +336,7 @@ impl From<ConnectError> for std::io::Error {
             Some(_) => match error.timeline().and_then(|timeline| timeline.most_telling()) {
                 Some((_, AttemptError::Refused)) => std::io::ErrorKind::ConnectionRefused,
                 Some((_, AttemptError::TimedOut)) => std::io::ErrorKind::TimedOut,
-                Some((_, AttemptError::Unreachable)) => std::io::ErrorKind::HostUnreachable,
+                Some((_, AttemptError::Unreachable)) => std::io::ErrorKind::NetworkUnreachable,
                 Some((_, AttemptError::Reset)) => std::io::ErrorKind::ConnectionReset,
                 _ => std::io::ErrorKind::Other,
             },
