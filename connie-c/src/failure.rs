@@ -46,7 +46,8 @@ pub(crate) fn connect(target: Target<'_>, port: u16, timeout_ms: u32) -> Result<
 }
 
 pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
-    text.to_str().map_err(|_| Failed::invalid(format!("{text:?} is no host: it is not UTF-8")))
+    text.to_str()
+        .map_err(|_| Failed::invalid(format!("{text:?} is not a host name or address: it is not UTF-8")))
 }
 
 /// Addresses without a port, as texts.
@@ -68,7 +69,7 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
             let message = format!("{text:?} is a name, not an address: connie_connect looks names up");
             return Err(Failed::invalid(message));
         }
-        Err(error) => return Err(Failed::invalid(format!("{text:?} is no address: {error}"))),
+        Err(error) => return Err(Failed::invalid(format!("{text:?} is not an address: {error}"))),
     };
     if let Some(address) = literal.socket_addr(port) {
         return Ok(address);

@@ -93,7 +93,7 @@ impl Error {
             self.code = exit_code::RESOLVE_PROXY;
         }
         if let Some(line) = self.lines.first_mut() {
-            *line = format!("no way to the proxy {proxy}: {line}");
+            *line = format!("could not reach the proxy {proxy}: {line}");
         }
         self
     }

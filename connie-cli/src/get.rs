@@ -67,12 +67,15 @@ fn check(args: &Get) -> Result<(), Error> {
         Stdout::of(&[(true, option), (args.write_out.is_some(), "-w"), (heads, "-D -")])?;
     }
     let refused = [
-        (!args.data.0.is_empty() && !args.upload_file.is_empty(), "-d and -T are two bodies: leave one away"),
+        (
+            !args.data.0.is_empty() && !args.upload_file.is_empty(),
+            "-d and -T are two bodies: drop one of them",
+        ),
         (
             args.get && !args.upload_file.is_empty(),
-            "-G is for data in the URL, -T for a body: leave one away",
+            "-G is for data in the URL, -T for a body: drop one of them",
         ),
-        (args.continue_at.is_some() && args.range.is_some(), "-C and -r are two ranges: leave one away"),
+        (args.continue_at.is_some() && args.range.is_some(), "-C and -r are two ranges: drop one of them"),
         (args.continue_at.is_some() && !args.upload_file.is_empty(), "-C is for downloads: leave -T away"),
         (
             args.continue_at.is_some() && args.compressed(),

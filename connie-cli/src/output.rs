@@ -179,7 +179,7 @@ impl Stdout {
             (None, _) => Ok(Stdout::Free),
             (Some(option), None) => Ok(Stdout::Of(option)),
             (Some(first), Some(second)) => {
-                Err(Error::usage(format!("{first} and {second} both print on stdout: leave one away")))
+                Err(Error::usage(format!("{first} and {second} both print on stdout: drop one of them")))
             }
         }
     }

@@ -38,7 +38,7 @@ impl Hop {
         if args.head && !matches!(body, Body::None) {
             let option = if uploads { "-T" } else { "-d" };
             return Err(Error::usage(format!(
-                "-I asks for the head alone, so there is nothing to send with {option}: leave one away"
+                "-I asks for the head alone, so there is nothing to send with {option}: drop one of them"
             )));
         }
         let method = args.method.clone().unwrap_or_else(|| implied.to_owned());

@@ -1,7 +1,7 @@
 //! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`, no allocation.
 //!
 //! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`Connector`](connie_core::Connector) races and
-//! an [`HttpConnection`](connie_http::HttpConnection) uses. The program lends it a device (smoltcp's
+//! an `HttpConnection` of connie-http uses. The program lends it a device (smoltcp's
 //! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Board`]: a clock and a way to sleep.
 //!
 //! ```

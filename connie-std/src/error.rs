@@ -274,7 +274,9 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, kind, .. } = self;
         match kind {
-            ConnectErrorKind::InvalidHost(error) => write!(f, "{host:?} is no host: {error}"),
+            ConnectErrorKind::InvalidHost(error) => {
+                write!(f, "{host:?} is not a host name or address: {error}")
+            }
             ConnectErrorKind::UnknownZone(zone) => {
                 write!(f, "{host:?}: there is no network interface {zone:?}")
             }

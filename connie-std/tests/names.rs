@@ -289,7 +289,7 @@ fn what_needs_no_resolver_is_not_asked_for() {
     }
     fails(
         connect(("127.1", 80), &options),
-        "\"127.1\" is no host: write IPv4 addresses as four decimal numbers: 192.0.2.1",
+        "\"127.1\" is not a host name or address: write IPv4 addresses as four decimal numbers: 192.0.2.1",
     );
     assert_eq!(*resolver.asked.lock().unwrap(), []);
 }

@@ -287,7 +287,9 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, kind } = self;
         match kind {
-            ConnectErrorKind::InvalidHost(error) => write!(f, "{host:?} is no host: {error}"),
+            ConnectErrorKind::InvalidHost(error) => {
+                write!(f, "{host:?} is not a host name or address: {error}")
+            }
             ConnectErrorKind::NamedZone => {
                 write!(f, "{host:?}: WASI knows zones by number: write one as in fe80::1%2")
             }

@@ -39,7 +39,7 @@ impl fmt::Display for LookupError {
             }
             // What wasmtime says of a look-up that it does not allow, too.
             ErrorCode::PermanentResolverFailure => {
-                "the runtime cannot look it up, or is not to: give the component names (-S allow-ip-name-lookup)"
+                "the runtime cannot, or may not, resolve names: give the component names (-S allow-ip-name-lookup)"
             }
             ErrorCode::InvalidArgument => "the runtime takes it for no name",
             other => text(other),

@@ -244,7 +244,7 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
         return malformed("the target holds an '@': give HOST:PORT, without a user's name");
     }
     if text.contains("://") || text.contains('/') {
-        return malformed(format!("{text:?} is not HOST:PORT: leave scheme and path away"));
+        return malformed(format!("{text:?} is not HOST:PORT: drop the scheme and the path"));
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));

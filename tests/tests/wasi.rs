@@ -146,7 +146,7 @@ fn the_example_fetches_a_page_or_says_what_is_missing() {
         .says(&format!("could not connect to 127.0.0.1:{port}: {denied}\n"));
     let mut run = runtime.command_with(&["--deny-names"], &fetch);
     Ran::of(run.args(["name.test", &port])).exits(1).says(
-        "could not resolve name.test: the runtime cannot look it up, or is not to: give the component \
+        "could not resolve name.test: the runtime cannot, or may not, resolve names: give the component \
          names (-S allow-ip-name-lookup)\n",
     );
 }

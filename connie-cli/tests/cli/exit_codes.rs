@@ -46,9 +46,9 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     for option in ["--qlog", "--svg"] {
         refuses(&["get", "http://h/", option, "-"], "-o FILE");
         refuses(&["get", "http://h/", option, "-", "-o", "-"], "-o FILE");
-        refuses(&["get", "http://h/", option, "-", "-o", "f", "-w", "x"], "leave one away");
-        refuses(&["get", "http://h/", option, "-", "-o", "f", "-D", "-"], "leave one away");
-        refuses(&["race", "h:1", "--json", option, "-"], "leave one away");
+        refuses(&["get", "http://h/", option, "-", "-o", "f", "-w", "x"], "drop one of them");
+        refuses(&["get", "http://h/", option, "-", "-o", "f", "-D", "-"], "drop one of them");
+        refuses(&["race", "h:1", "--json", option, "-"], "drop one of them");
     }
     refuses(&["race", "h:1", "--qlog", "-", "--svg", "-"], "--qlog - and --svg - both print on stdout");
     refuses(&["bench", "--sim", "--csv", "-", "--svg", "-"], "--csv - and --svg - both print on stdout");

@@ -207,7 +207,7 @@ impl fmt::Display for TlsSetupError {
                 "this machine has no list of trusted authorities: install ca-certificates, or name a file with SSL_CERT_FILE",
             ),
             TlsSetupError::ServerName(name) => {
-                write!(f, "{name:?} is no server name: give a host name or an address")
+                write!(f, "{name:?} is not a server name: give a host name or an address")
             }
             TlsSetupError::Provider(reason) => write!(f, "no cryptography: {reason}"),
         }
@@ -268,6 +268,6 @@ mod tests {
         let file = TlsOptions { ca_files: vec!["/nonexistent/ca.pem".into()], ..TlsOptions::default() };
         assert!(error(file).starts_with("could not read /nonexistent/ca.pem: "));
         let name = TlsOptions { server_name: Some("a b".to_owned()), ..TlsOptions::default() };
-        assert_eq!(error(name), "\"a b\" is no server name: give a host name or an address");
+        assert_eq!(error(name), "\"a b\" is not a server name: give a host name or an address");
     }
 }
