@@ -62,6 +62,8 @@ pub struct Session<'a> {
     tls: Option<TlsConnector>,
     /// The last race for the URL that is up.
     pub raced: Option<Raced>,
+    /// What bodies are read through, kept from one URL to the next.
+    pub piece: Vec<u8>,
     written: Result<(), Error>,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Session<'a> {
             #[cfg(feature = "tls")]
             tls: None,
             raced: None,
+            piece: Vec::new(),
             written: Ok(()),
         })
     }

@@ -89,14 +89,20 @@ impl<'a> Transfer<'a> {
 
     /// Fetches the URL, as often as it takes and is allowed.
     pub fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
+        // The first is zeroed by the system, for nothing. A new one for each page would be zeroed by the
+        // allocator, which costs more than a small page does.
+        if session.piece.is_empty() {
+            session.piece = vec![0; PIECE];
+        }
+        self.piece = std::mem::take(&mut session.piece);
         let result = self.run_tries(session);
+        session.piece = std::mem::take(&mut self.piece);
         self.fetched.trace.ended = self.elapsed();
         self.fetched.trace.file = self.output.file().map(Path::to_owned);
         result
     }
 
     fn run_tries(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
-        self.piece = vec![0; PIECE];
         loop {
             let (pause, reason) = match self.attempt(session) {
                 Ok(Tried::Done) => return Ok(()),
