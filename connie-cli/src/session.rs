@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
         let at = self.kept.iter().position(|(other, kept)| other == route && fits(kept))?;
         let (_, kept) = self.kept.remove(at);
         if self.args.verbose {
-            say("on the connection of before");
+            say("reusing the connection");
         }
         Some(kept)
     }

@@ -154,7 +154,7 @@ mod tests {
     fn a_number_that_is_none_says_which_ones_are() {
         let refuses = |arguments: &str, reason: &str| {
             let words: Vec<_> = format!("connie {arguments}").split(' ').map(OsString::from).collect();
-            let line = one_line(&parse(&words).expect_err("this is no number"), &words);
+            let line = one_line(&parse(&words).expect_err("it is not a number"), &words);
             assert!(line.contains(reason), "{line}");
         };
         refuses(

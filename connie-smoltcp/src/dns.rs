@@ -57,7 +57,7 @@ impl Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// The text is no host.
+    /// The text is not a host name or address.
     Host(HostError),
     /// The address is in a zone that is not given by number: an interface here has no name.
     Zone,

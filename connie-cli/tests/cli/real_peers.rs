@@ -60,7 +60,7 @@ fn nginx_serves_pages_on_a_kept_connection() {
     let url = served.url("/text.txt");
     let ran = connie(["get", "-v", &url, &url, &served.url("/old"), "-L"]);
     ran.exits(0).prints(&TEXT.repeat(3)).says("< HTTP/1.1 301 Moved Permanently");
-    assert_eq!(ran.stderr.matches("* on the connection of before").count(), 3, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("* reusing the connection").count(), 3, "{}", ran.stderr);
     assert_eq!(ran.stderr.matches("* connected to").count(), 1, "{}", ran.stderr);
     get(&served.url("/missing"), &["-f"]).exits(22);
     get(&url, &["-I"]).exits(0);
@@ -128,7 +128,7 @@ fn nginx_speaks_tls() {
             .iter()
             .chain(&served.trusts()),
     );
-    ran.exits(0).says("* TLSv1.3 with 127.0.0.1").says("* on the connection of before");
+    ran.exits(0).says("* TLSv1.3 with 127.0.0.1").says("* reusing the connection");
     for line in ["tls", "tcp"] {
         get(&url, &[&served.trusts()[..], &["--finish-line", line]].concat()).exits(0).prints(TEXT);
         get(&url, &["--finish-line", line]).exits(60).says("--cacert");

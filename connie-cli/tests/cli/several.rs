@@ -148,7 +148,7 @@ fn json_has_a_line_for_each() {
 fn verbose_says_what_is_kept() {
     let site = pages();
     let ran = connie(["get", "-v", &site.url("/1"), &site.url("/2")]);
-    ran.exits(0).says("* connected to 127.0.0.4").says("* on the connection of before\n> GET /2 HTTP/1.1\n");
+    ran.exits(0).says("* connected to 127.0.0.4").says("* reusing the connection\n> GET /2 HTTP/1.1\n");
 }
 
 #[test]

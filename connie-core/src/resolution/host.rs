@@ -60,7 +60,7 @@ impl Literal<'_> {
     }
 }
 
-/// Why a text is no host.
+/// Why a text is not a host name or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HostError {

@@ -54,7 +54,7 @@ impl TokioStack {
             Begun::Connecting(fd) => (StdStream::from(fd), false),
             Begun::Connected(fd) => (StdStream::from(fd), true),
         };
-        // Only now: what epoll is told of before `connect` is ready at once, since it is not connected.
+        // Not before `connect`: epoll calls a socket that is not connected ready at once.
         let stream = TcpStream::from_std(stream).map_err(OsError::from)?;
         if !connected {
             return self.conclude(stream);

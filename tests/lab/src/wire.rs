@@ -420,7 +420,7 @@ impl Wire {
         if family.is_ipv4() { self.plan.host_v4.into() } else { self.plan.host_v6.into() }
     }
 
-    /// The remote address, as a black hole if it was not heard of before.
+    /// The remote address; a new one begins as a black hole.
     fn remote(&mut self, address: IpAddr) -> &mut Remote {
         let number = u32::try_from(self.remotes.len() + 1).expect("fewer than 2^32 addresses");
         let plan = self.plan;
