@@ -1,5 +1,6 @@
-//! Drives one race over a TCP stack: owns the sockets, and turns the race's outputs into calls.
+//! Drives one race over a TCP stack: owns the sockets, and turns the outputs of a machine into calls.
 
+use core::convert::Infallible;
 use core::net::SocketAddr;
 use core::task::Poll;
 use core::time::Duration;
@@ -7,7 +8,9 @@ use core::time::Duration;
 use embedded_nal::nb;
 use heapless::Vec;
 
+use crate::connect::{self, Connect, Facts, InvalidHost};
 use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race};
+use crate::resolution::Query;
 use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
 use crate::time::Instant;
 use crate::timeline::Timeline;
@@ -35,18 +38,136 @@ use crate::timeline::Timeline;
 /// assert_eq!(connection.destination, addresses[0]);
 /// # Ok::<(), connie_core::Failure>(())
 /// ```
-#[derive(Debug)]
-pub struct Connector<
-    S: RaceStack,
+pub type Connector<S, const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 32> =
+    Driver<S, Race<DESTINATIONS, SOCKETS, RECORDS>, SOCKETS>;
+
+/// A [`Connect`] over a stack of type `S`: from a host's text to the connection that wins. The numbers are those of the [`Connect`].
+///
+/// As a [`Connector`], it owns the sockets, and [`turn`](HostConnector::turn) or [`poll`](Driver::poll) drives it. Queries are its user's to
+/// send: both ask for them, and [`handle_input`](HostConnector::handle_input) takes what came of them.
+///
+/// ```
+/// # use connie_core::{doc_stack::{Clock, Stack}};
+/// use connie_core::connect::{Facts, Input, Order};
+/// use connie_core::resolution::{Query, QueryError};
+/// use connie_core::{Config, HostConnector, Turn, Waiter};
+/// # let (mut stack, mut waiter) = (Stack::default(), Clock::default());
+///
+/// let config = Config::all_at_once();
+/// let mut connector = HostConnector::<_, 16, 4>::new("name.test", 80, &config, &Facts::default(), waiter.now())?;
+/// let connection = loop {
+///     match connector.turn(&mut stack, &mut waiter) {
+///         // A resolver that has the answer already. One that has not is waited for by `waiter`.
+///         Turn::SendQuery(Query::A) => {
+///             let (addresses, order) = (["192.0.2.1:80".parse()?], Order::Any(&[]));
+///             let answer = Input::Answered { query: Query::A, addresses: &addresses, order };
+///             connector.handle_input(answer, waiter.now());
+///         }
+///         Turn::SendQuery(query) => {
+///             connector.handle_input(Input::QueryFailed { query, error: QueryError::NoSuchName }, waiter.now());
+///         }
+///         Turn::Waited => {}
+///         Turn::Connected(connection) => break connection,
+///         Turn::Failed(failure) => return Err(failure.into()),
+///     }
+/// };
+/// assert_eq!(connection.destination, "192.0.2.1:80".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type HostConnector<
+    S,
     const DESTINATIONS: usize = 16,
     const SOCKETS: usize = 4,
     const RECORDS: usize = 32,
-> {
-    race: Race<DESTINATIONS, SOCKETS, RECORDS>,
+    const NAT64: usize = 0,
+> = Driver<S, Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>, SOCKETS>;
+
+/// Drives a machine, a [`Race`] or a [`Connect`], over a stack: a [`Connector`] or a [`HostConnector`].
+#[derive(Debug)]
+pub struct Driver<S: RaceStack, M, const SOCKETS: usize> {
+    machine: M,
     /// In the order of starting.
     open: Vec<Open<S::TcpSocket>, SOCKETS>,
     /// In microseconds.
     slowest_connect: u64,
+}
+
+/// What a [`Driver`] drives: a [`Race`] or a [`Connect`].
+pub trait Machine: sealed::Decides {}
+
+mod sealed {
+    use super::{AttemptError, AttemptId, Instant, Output, Timeline};
+
+    pub trait Decides {
+        /// What it asks its user for, beside attempts.
+        type Ask;
+        /// The next output, or what is asked of the user before it.
+        fn next(&mut self, now: Instant) -> Result<Output, Self::Ask>;
+        /// How an attempt has ended.
+        fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant);
+        fn cancel(&mut self, now: Instant);
+        fn timeline(&self) -> Timeline<'_>;
+    }
+}
+
+impl<const D: usize, const K: usize, const R: usize> Machine for Race<D, K, R> {}
+
+impl<const D: usize, const K: usize, const R: usize> sealed::Decides for Race<D, K, R> {
+    type Ask = Infallible;
+
+    fn next(&mut self, now: Instant) -> Result<Output, Infallible> {
+        Ok(self.poll_output(now))
+    }
+
+    fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant) {
+        let input = match how {
+            Ok(()) => Input::AttemptSucceeded { id },
+            Err(error) => Input::AttemptFailed { id, error },
+        };
+        self.handle_input(input, now);
+    }
+
+    fn cancel(&mut self, now: Instant) {
+        self.handle_input(Input::Cancel, now);
+    }
+
+    fn timeline(&self) -> Timeline<'_> {
+        Race::timeline(self)
+    }
+}
+
+impl<const D: usize, const K: usize, const R: usize, const N: usize> Machine for Connect<D, K, R, N> {}
+
+impl<const D: usize, const K: usize, const R: usize, const N: usize> sealed::Decides for Connect<D, K, R, N> {
+    type Ask = Query;
+
+    fn next(&mut self, now: Instant) -> Result<Output, Query> {
+        match self.poll_output(now) {
+            connect::Output::SendQuery { query } => Err(query),
+            connect::Output::StartAttempt { id, destination } => Ok(Output::StartAttempt { id, destination }),
+            connect::Output::CancelAttempt { id } => Ok(Output::CancelAttempt { id }),
+            connect::Output::WaitUntil(until) => Ok(Output::WaitUntil(until)),
+            connect::Output::WaitForInput => Ok(Output::WaitForInput),
+            connect::Output::Established { id, destination } => Ok(Output::Established { id, destination }),
+            connect::Output::Failed(failure) => Ok(Output::Failed(failure)),
+        }
+    }
+
+    fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant) {
+        let input = match how {
+            Ok(()) => connect::Input::AttemptSucceeded { id },
+            Err(error) => connect::Input::AttemptFailed { id, error },
+        };
+        self.handle_input(input, now);
+    }
+
+    fn cancel(&mut self, now: Instant) {
+        self.handle_input(connect::Input::Cancel, now);
+    }
+
+    fn timeline(&self) -> Timeline<'_> {
+        Connect::timeline(self)
+    }
 }
 
 /// The socket of an attempt in flight.
@@ -69,10 +190,12 @@ pub struct Connection<T> {
     pub destination: SocketAddr,
 }
 
-/// How far a race has come.
+/// How far a race has come. `A` is what the [`Machine`] asks for: of a [`Race`] nothing.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Progress<T> {
+pub enum Progress<T, A = Infallible> {
+    /// Send this query, and poll again.
+    SendQuery(A),
     /// Poll again at this moment, or when the stack has news.
     WaitUntil(Instant),
     /// Poll again when the stack or the resolver has news.
@@ -85,43 +208,57 @@ pub enum Progress<T> {
     Finished,
 }
 
+/// What a [`HostConnector::turn`] has come to.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Turn<T> {
+    /// Send this query, and take the next turn.
+    SendQuery(Query),
+    /// The wait has ended, for whatever reason: tell what is new, and take the next turn.
+    Waited,
+    /// The race is won; this is the connection.
+    Connected(Connection<T>),
+    /// It is over without a connection: [`Failure::Canceled`] too where the connection was handed over before.
+    Failed(Failure),
+}
+
 impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     Connector<S, DESTINATIONS, SOCKETS, RECORDS>
 {
     /// A race that begins now and has no addresses yet.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
-        Connector { race: Race::new(config, now), open: Vec::new(), slowest_connect: 0 }
+        Driver { machine: Race::new(config, now), open: Vec::new(), slowest_connect: 0 }
     }
 
     /// Takes in the answer for one family: see [`Input::Resolved`].
     pub fn resolved(&mut self, family: Family, addresses: &[SocketAddr], now: Instant) {
-        self.race.handle_input(Input::Resolved { family, addresses }, now);
+        self.machine.handle_input(Input::Resolved { family, addresses }, now);
     }
 
     /// Tells the race that something happened; attempts are its own affair. See [`Race::handle_input`].
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
-        self.race.handle_input(input, now);
+        self.machine.handle_input(input, now);
     }
 
     /// The family whose addresses come first from now on: see [`Race::prefer`].
     pub fn prefer(&mut self, family: Family) {
-        self.race.prefer(family);
+        self.machine.prefer(family);
     }
 
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
-        self.race.limit_to(sockets);
+        self.machine.limit_to(sockets);
     }
 
     /// Takes note that there will be no answer for one family: see [`Input::ResolutionFailed`].
     pub fn resolution_failed(&mut self, family: Family, now: Instant) {
-        self.race.handle_input(Input::ResolutionFailed { family }, now);
+        self.machine.handle_input(Input::ResolutionFailed { family }, now);
     }
 
     /// Takes in a list that holds all addresses of both families: see [`Race::handle_addresses`].
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
-        self.race.handle_addresses(addresses, now);
+        self.machine.handle_addresses(addresses, now);
     }
 
     /// Runs the race to its end, waiting as `waiter` does.
@@ -175,22 +312,88 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         stack: &mut S,
         waiter: &mut W,
     ) -> Poll<Result<Connection<S::TcpSocket>, Failure>> {
-        let until = match self.drain(stack, &mut || waiter.now()) {
+        match self.step(stack, waiter) {
+            Progress::WaitUntil(_) | Progress::WaitForInput => Poll::Pending,
+            Progress::Connected(connection) => Poll::Ready(Ok(connection)),
+            Progress::Failed(failure) => Poll::Ready(Err(failure)),
+            Progress::Finished => Poll::Ready(Err(Failure::Canceled)),
+        }
+    }
+
+    /// The race, to look at.
+    #[must_use]
+    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
+        &self.machine
+    }
+}
+
+impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
+    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>
+where
+    S: RaceStack,
+{
+    /// A connect that begins now: see [`Connect::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHost`].
+    pub fn new(
+        host: &str,
+        port: u16,
+        config: &Config,
+        facts: &Facts<'_>,
+        now: Instant,
+    ) -> Result<Self, InvalidHost> {
+        let machine = Connect::new(host, port, config, facts, now)?;
+        Ok(Driver { machine, open: Vec::new(), slowest_connect: 0 })
+    }
+
+    /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].
+    pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
+        self.machine.handle_input(input, now);
+    }
+
+    /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
+    pub fn limit_to(&mut self, sockets: usize) {
+        self.machine.limit_to(sockets);
+    }
+
+    /// Does what is to be done now and, where it goes on and asks for nothing, waits once.
+    pub fn turn<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W) -> Turn<S::TcpSocket> {
+        match self.step(stack, waiter) {
+            Progress::SendQuery(query) => Turn::SendQuery(query),
+            Progress::WaitUntil(_) | Progress::WaitForInput => Turn::Waited,
+            Progress::Connected(connection) => Turn::Connected(connection),
+            Progress::Failed(failure) => Turn::Failed(failure),
+            Progress::Finished => Turn::Failed(Failure::Canceled),
+        }
+    }
+
+    /// The connect, to look at.
+    #[must_use]
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+        &self.machine
+    }
+}
+
+impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
+    /// Does what is to be done now, and waits once where nothing is asked and the race goes on.
+    fn step<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W) -> Progress<S::TcpSocket, M::Ask> {
+        let progress = self.drain(stack, &mut || waiter.now());
+        let until = match progress {
             Progress::WaitUntil(until) => Some(until),
             Progress::WaitForInput => None,
-            Progress::Connected(connection) => return Poll::Ready(Ok(connection)),
-            Progress::Failed(failure) => return Poll::Ready(Err(failure)),
-            Progress::Finished => return Poll::Ready(Err(Failure::Canceled)),
+            other => return other,
         };
         if self.wait(stack, waiter, until) == Wake::Canceled {
-            self.race.handle_input(Input::Cancel, waiter.now());
+            self.machine.cancel(waiter.now());
         }
         self.look(stack, waiter.now());
-        Poll::Pending
+        progress
     }
 
     /// Asks the stack for news of every attempt in flight, and does what is to be done now. Never waits.
-    pub fn poll(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket> {
+    pub fn poll(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Ask> {
         for open in &mut self.open {
             open.ready = true;
         }
@@ -199,21 +402,15 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     }
 
     /// Gives the race up and releases all its sockets. A connection that was already handed over stays.
-    pub fn cancel(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket> {
-        self.race.handle_input(Input::Cancel, now);
+    pub fn cancel(&mut self, stack: &mut S, now: Instant) -> Progress<S::TcpSocket, M::Ask> {
+        self.machine.cancel(now);
         self.drain(stack, &mut || now)
     }
 
     /// What the race has done so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {
-        self.race.timeline()
-    }
-
-    /// The race, to look at.
-    #[must_use]
-    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
-        &self.race
+        sealed::Decides::timeline(&self.machine)
     }
 
     /// The longest time that opening a socket and its first `connect` took in a [`run`](Connector::run). A stack that keeps
@@ -254,14 +451,14 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
             let id = open.id;
             match stack.connect(&mut open.socket, open.remote) {
                 Ok(()) => {
-                    self.race.handle_input(Input::AttemptSucceeded { id }, now);
+                    self.machine.ended(id, Ok(()), now);
                     return;
                 }
                 Err(nb::Error::WouldBlock) => {}
                 Err(nb::Error::Other(error)) => {
                     let error = stack.attempt_error(&error);
                     self.release(stack, id);
-                    self.race.handle_input(Input::AttemptFailed { id, error }, now);
+                    self.machine.ended(id, Err(error), now);
                     next = next.saturating_sub(1);
                 }
             }
@@ -269,10 +466,14 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     }
 
     /// Does what the race says until there is nothing more to do now.
-    fn drain(&mut self, stack: &mut S, clock: &mut dyn FnMut() -> Instant) -> Progress<S::TcpSocket> {
+    fn drain(&mut self, stack: &mut S, clock: &mut dyn FnMut() -> Instant) -> Progress<S::TcpSocket, M::Ask> {
         let mut now = clock();
         loop {
-            match self.race.poll_output(now) {
+            let output = match self.machine.next(now) {
+                Ok(output) => output,
+                Err(query) => return Progress::SendQuery(query),
+            };
+            match output {
                 Output::StartAttempt { id, destination } => {
                     self.start(stack, id, destination, &mut now, clock);
                 }
@@ -303,10 +504,10 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         *now = clock();
         self.slowest_connect = self.slowest_connect.max(now.micros_since(before));
         match result {
-            Ok(()) => self.race.handle_input(Input::AttemptSucceeded { id }, *now),
+            Ok(()) => self.machine.ended(id, Ok(()), *now),
             Err(nb::Error::WouldBlock) => {}
             Err(nb::Error::Other(error)) => {
-                self.race.handle_input(Input::AttemptFailed { id, error }, *now);
+                self.machine.ended(id, Err(error), *now);
             }
         }
     }

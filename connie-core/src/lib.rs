@@ -49,7 +49,8 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`Race`] | decides; its [module](race) has the rules, the laws and the state diagram |
-//! | [`Connector`] | drives one race over a TCP stack and owns its sockets |
+//! | [`Connect`] | a race from a host's text on: what is asked for a name, and what answers mean; its [module](connect) has the rules |
+//! | [`Connector`], [`HostConnector`] | drive a race, or a connect, over a TCP stack, and own its sockets |
 //! | [`RaceStack`], [`Waiter`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
 //! | [`Foreign`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
@@ -74,6 +75,7 @@ extern crate self as connie_core;
 #[cfg(test)]
 extern crate std;
 
+pub mod connect;
 mod connector;
 #[doc(hidden)]
 pub mod doc_stack;
@@ -85,7 +87,8 @@ pub mod timeline;
 
 pub use embedded_nal;
 
-pub use connector::{Connection, Connector, Progress};
+pub use connect::Connect;
+pub use connector::{Connection, Connector, Driver, HostConnector, Machine, Progress, Turn};
 pub use race::{
     AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing, Race,
     TlsFailure,

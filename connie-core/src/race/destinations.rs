@@ -208,16 +208,16 @@ impl<const N: usize> Destinations<N> {
     pub(super) fn answer(
         &mut self,
         families: Families,
-        addresses: &[SocketAddr],
+        addresses: impl Iterator<Item = SocketAddr> + Clone,
         forget: &mut dyn FnMut(Place),
     ) -> (bool, bool) {
         if self.entries.iter().any(|entry| families.allow(entry.family)) {
             self.sorted = false;
-            self.withdraw_all_but(families, addresses);
+            self.withdraw_all_but(families, addresses.clone());
         }
         let (mut v4, mut v6) = (false, false);
-        for (rank, address) in addresses.iter().enumerate() {
-            let address = Address::new(address);
+        for (rank, address) in addresses.enumerate() {
+            let address = Address::new(&address);
             let family = address.family();
             if families.allow(family) {
                 match family {
@@ -230,7 +230,7 @@ impl<const N: usize> Destinations<N> {
         (v4, v6)
     }
 
-    fn withdraw_all_but(&mut self, families: Families, addresses: &[SocketAddr]) {
+    fn withdraw_all_but(&mut self, families: Families, addresses: impl Iterator<Item = SocketAddr> + Clone) {
         for index in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(index) else { continue };
             if !families.allow(entry.family) {
@@ -238,7 +238,7 @@ impl<const N: usize> Destinations<N> {
             }
             // Marked as offered again below, in its new rank.
             entry.offered = false;
-            let held = addresses.iter().any(|address| entry.is_at(&Address::new(address)));
+            let held = addresses.clone().any(|address| entry.is_at(&Address::new(&address)));
             if !held && matches!(entry.status, Status::Fresh | Status::Queued(_)) {
                 self.set_status(index, Status::Withdrawn);
             }
@@ -494,7 +494,7 @@ mod tests {
 
     fn answer<const N: usize>(table: &mut Destinations<N>, names: &str) {
         let family = Family::of(&address(names.chars().next().unwrap()));
-        table.answer(Families::Only(family), &addresses(names), &mut |_| ());
+        table.answer(Families::Only(family), addresses(names).into_iter(), &mut |_| ());
     }
 
     fn table<const N: usize>(answers: &[&str]) -> Destinations<N> {
@@ -541,7 +541,7 @@ mod tests {
         let mut table = Destinations::<8>::new();
         table.answer(
             Families::Both,
-            &[scoped, address('A'), mapped, address('A'), address('B')],
+            [scoped, address('A'), mapped, address('A'), address('B')].into_iter(),
             &mut |_| (),
         );
         assert_eq!(order(&mut table, 1), "AB");
@@ -556,7 +556,11 @@ mod tests {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(Family::of(&address), Family::V6);
             let mut table = Destinations::<8>::new();
-            assert_eq!(table.answer(Families::Both, &[address], &mut |_| ()), (false, true), "{text}");
+            assert_eq!(
+                table.answer(Families::Both, [address].into_iter(), &mut |_| ()),
+                (false, true),
+                "{text}"
+            );
             assert_eq!(
                 table.get(0).map(|entry| (entry.family(), entry.address())),
                 Some((Family::V6, address))
@@ -672,7 +676,7 @@ mod tests {
     fn an_address_keeps_its_zone() {
         let link_local: SocketAddr = "[fe80::1%3]:80".parse().unwrap();
         let mut table = Destinations::<8>::new();
-        table.answer(Families::Both, &[link_local], &mut |_| ());
+        table.answer(Families::Both, [link_local].into_iter(), &mut |_| ());
         assert_eq!(table.get(0).unwrap().address(), link_local);
     }
 }

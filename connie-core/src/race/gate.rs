@@ -92,6 +92,12 @@ impl Resolution {
         self.answer(family).open
     }
 
+    /// Whether `family` has addresses, and no answer to come.
+    pub(super) fn is_answered(&self, family: Family) -> bool {
+        let answer = self.answer(family);
+        answer.usable && !answer.open
+    }
+
     fn answer(&self, family: Family) -> &Answer {
         match family {
             Family::V4 => &self.v4,

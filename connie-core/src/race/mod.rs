@@ -188,8 +188,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
         match input {
-            Input::Resolved { family, addresses } => self.answered(Families::Only(family), addresses),
-            Input::Hinted { family, addresses } => self.hinted(family, addresses),
+            Input::Resolved { family, addresses } => {
+                self.answered(Families::Only(family), addresses.iter().copied());
+            }
+            Input::Hinted { family, addresses } => self.hinted(family, addresses.iter().copied()),
             Input::ResolutionFailed { family } => self.unanswered(family),
             Input::AttemptSucceeded { id } => self.succeeded(id),
             Input::AttemptFailed { id, error } => self.failed(id, error),
@@ -202,7 +204,23 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// family. For a caller that has a list and no resolver.
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
         self.advance(now);
-        self.answered(Families::Both, addresses);
+        self.answered(Families::Both, addresses.iter().copied());
+        self.check_laws();
+    }
+
+    /// As [`Input::Resolved`], or as [`Input::Hinted`] where there `is_hint`, with addresses that lie in no slice.
+    pub(crate) fn handle_answer(
+        &mut self,
+        family: Family,
+        addresses: impl Iterator<Item = SocketAddr> + Clone,
+        is_hint: bool,
+        now: Instant,
+    ) {
+        self.advance(now);
+        match is_hint {
+            true => self.hinted(family, addresses),
+            false => self.answered(Families::Only(family), addresses),
+        }
         self.check_laws();
     }
 
@@ -254,6 +272,26 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         Timeline::from_parts(summary, self.destinations.as_slice(), recorded)
     }
 
+    /// Whether the race has ended, or ends with the next poll at `now`.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        !self.is_racing() || self.deadline.is_some_and(|deadline| deadline <= self.now.max(now))
+    }
+
+    /// Whether `family`'s answer is still to come.
+    pub(crate) fn is_open(&self, family: Family) -> bool {
+        self.resolution.is_open(family)
+    }
+
+    /// Whether there are addresses of `family` to go on with, and no answer is to come.
+    pub(crate) fn is_answered(&self, family: Family) -> bool {
+        self.resolution.is_answered(family)
+    }
+
+    /// Whether no first answer is to come.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.resolution.is_complete()
+    }
+
     /// How many attempts are in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -300,7 +338,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     // Inputs.
 
-    fn answered(&mut self, families: Families, addresses: &[SocketAddr]) {
+    fn answered(&mut self, families: Families, addresses: impl Iterator<Item = SocketAddr> + Clone) {
         let Some(families) = self.resolution.wanted(families) else { return };
         if !self.is_racing() {
             return;
@@ -313,7 +351,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         }
     }
 
-    fn hinted(&mut self, family: Family, addresses: &[SocketAddr]) {
+    fn hinted(&mut self, family: Family, addresses: impl Iterator<Item = SocketAddr> + Clone) {
         if self.is_racing() && self.resolution.is_open(family) {
             let (v4, v6) = self.take_in(Families::Only(family), addresses);
             self.resolution.record_hint(family, v4 || v6, self.now);
@@ -328,7 +366,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     /// Answers whether there is an IPv4 and an IPv6 address among `addresses`, as far as they are of `families`.
-    fn take_in(&mut self, families: Families, addresses: &[SocketAddr]) -> (bool, bool) {
+    fn take_in(
+        &mut self,
+        families: Families,
+        addresses: impl Iterator<Item = SocketAddr> + Clone,
+    ) -> (bool, bool) {
         let (records, in_flight) = (&mut self.records, &mut self.in_flight);
         let (v4, v6) = self.destinations.answer(families, addresses, &mut |place| {
             while let Some(index) = records.of(place) {

@@ -90,7 +90,7 @@ pub struct Source {
 }
 
 /// What an address is to a mobile host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mobility {
     /// Home and care-of address at once: the host is at home.
     Both,
@@ -104,16 +104,55 @@ pub enum Mobility {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     address: SocketAddr,
-    /// Rules 1 to 8 in order, so that the lesser comes first.
-    key: (bool, bool, bool, Mobility, bool, u8, bool, u8),
-    /// Rule 9, for IPv6.
-    common_prefix: Option<u8>,
+    standing: Standing,
 }
 
 impl Candidate {
     /// `address`, reached by `route`, under `policy`: [`DEFAULT_POLICY`] unless the host's administrator has set another.
     #[must_use]
     pub fn new(policy: &[Policy], address: SocketAddr, route: Route) -> Self {
+        Candidate { address, standing: Standing::new(policy, &address, route) }
+    }
+
+    /// The destination.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether there is a way to it, as far as is known.
+    #[must_use]
+    pub const fn is_reachable(&self) -> bool {
+        !self.standing.key.0
+    }
+
+    /// `Less` when this comes before `other`; `Equal` when no rule tells them apart, and they stay as they are (rule 10).
+    ///
+    /// Rule 9, the longest matching prefix, is applied to IPv6 alone. For IPv4 it would undo the rotation by which servers
+    /// share their load, since it prefers whichever address is closest in number; "Rules 8 and 9 MAY be superseded if the
+    /// implementation has other means of sorting destination addresses".
+    #[must_use]
+    pub fn compare(&self, other: &Candidate) -> Ordering {
+        self.standing.compare(&other.standing)
+    }
+
+    /// How it stands beside others.
+    pub(crate) const fn standing(&self) -> Standing {
+        self.standing
+    }
+}
+
+/// All that the rules know of a destination.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Standing {
+    /// Rules 1 to 8 in order, so that the lesser comes first.
+    key: (bool, bool, bool, Mobility, bool, u8, bool, u8),
+    /// Rule 9, for IPv6.
+    common_prefix: Option<u8>,
+}
+
+impl Standing {
+    fn new(policy: &[Policy], address: &SocketAddr, route: Route) -> Self {
         let destination = mapped(address.ip());
         let (precedence, label) = look_up(policy, destination);
         let scope = scope(destination);
@@ -138,28 +177,10 @@ impl Candidate {
             // At most 128.
             (common as u8).min(source.prefix_length)
         });
-        Candidate { address, key, common_prefix }
+        Standing { key, common_prefix }
     }
 
-    /// The destination.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Whether there is a way to it, as far as is known.
-    #[must_use]
-    pub const fn is_reachable(&self) -> bool {
-        !self.key.0
-    }
-
-    /// `Less` when this comes before `other`; `Equal` when no rule tells them apart, and they stay as they are (rule 10).
-    ///
-    /// Rule 9, the longest matching prefix, is applied to IPv6 alone. For IPv4 it would undo the rotation by which servers
-    /// share their load, since it prefers whichever address is closest in number; "Rules 8 and 9 MAY be superseded if the
-    /// implementation has other means of sorting destination addresses".
-    #[must_use]
-    pub fn compare(&self, other: &Candidate) -> Ordering {
+    pub(crate) fn compare(&self, other: &Standing) -> Ordering {
         self.key.cmp(&other.key).then_with(|| match (self.common_prefix, other.common_prefix) {
             (Some(own), Some(its)) => its.cmp(&own),
             _ => Ordering::Equal,

@@ -1,0 +1,460 @@
+//! From a host and a port to the connection that wins: which queries are sent, what their answers mean to the race, and when there is
+//! nothing left to wait for.
+//!
+//! A [`Connect`] is a [`Race`] with its resolution. Two verbs drive it, as they drive a race: [`handle_input`](Connect::handle_input)
+//! tells it what happened, [`poll_output`](Connect::poll_output) says what to do next. It sends nothing and asks nobody: its user has a
+//! resolver of whatever kind, and knows the [facts](Facts) of the host that it runs on. Nothing outside this file decides what a host's
+//! text means to a race.
+//!
+//! ```
+//! use connie_core::connect::{Connect, Facts, Input, Order, Output};
+//! use connie_core::resolution::Query;
+//! use connie_core::{Config, Instant};
+//!
+//! let (now, facts) = (Instant::ZERO, Facts::default());
+//! let mut connect = Connect::<16, 4>::new("example.org", 80, &Config::all_at_once(), &facts, now)?;
+//! assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::Aaaa });
+//! assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::A });
+//! assert_eq!(connect.poll_output(now), Output::WaitForInput);
+//!
+//! // The A answer comes first, and the race starts.
+//! let (now, addresses) = (Instant::from_millis(10), ["192.0.2.1:80".parse()?]);
+//! connect.handle_input(Input::Answered { query: Query::A, addresses: &addresses, order: Order::Any(&[]) }, now);
+//! assert!(matches!(connect.poll_output(now), Output::StartAttempt { .. }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The rules
+//!
+//! ```text
+//! A query   unwanted      to send ──SendQuery──▶ sent ──answer──▶ answered ◀─┐ a newer answer
+//!                                                  └──failure──▶ failed ─────┘
+//! ```
+//!
+//! 1. **What is asked.** [Known addresses](Facts::hosts), a literal and `localhost` (RFC 6761 section 6.3) are not asked for, and names
+//!    below `invalid` (section 6.4) and `onion` (RFC 7686) fail unasked. For any other name AAAA is sent first, then A (RFC 8305
+//!    section 3), as far as [`Config::families`] allows.
+//! 2. **NAT64** (RFC 8305 section 7): on a host that has a route by IPv6 and none by IPv4 the network's prefix is asked for as well,
+//!    for a name, and for an IPv4 address that is not on this host or its link. IPv4 addresses of a name are kept back until the prefix
+//!    is known. Those that it reaches then join the AAAA answer, behind the name's own; without one all are tried as they are. A literal
+//!    is tried as it is from the start, since a host may have a route to it alone.
+//! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6, and ends the wait for it. Hints
+//!    (RFC 9460 section 7.3) serve until then. A query that fails takes nothing back.
+//! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known address](Facts::hosts); IPv4, on a host
+//!    without a route by IPv6; and otherwise that of the best address of all (RFC 6724), once both families have one.
+//! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
+//!    still joins, since there may be a route to its addresses alone. Where the other has none it is the only hope, and is waited for.
+//! 6. **When the race is over no query is sent**, and what is answered changes nothing.
+//!
+//! # The laws
+//!
+//! Laws 1 to 7 are the [race's](crate::race). Two more hold after every call:
+//!
+//! 8. The set tried is the set given: by answers, hints, [known addresses](Facts::hosts), the caller's literal, `localhost`, or NAT64 out
+//!    of one of these.
+//! 10. A race does not fail while a query that could still help is open; it does fail as soon as none can.
+//!
+//! By rule 5 the query for a family without a route can help only where the other family has brought no address. The one for a prefix can
+//! help only where there is an IPv4 address to be reached, or may yet be.
+
+mod facts;
+mod translation;
+mod words;
+
+use core::hash::{Hash, Hasher};
+use core::net::SocketAddr;
+
+use heapless::Vec;
+
+pub use facts::{Facts, InvalidHost, Order, Routes, named_zone};
+pub use words::{Input, Output};
+
+use crate::race::{self, Config, Failure, Families, Family, Race};
+use crate::resolution::selection::{Candidate, Policy, Route, Standing, sort};
+use crate::resolution::{Host, LOOPBACK, Literal, Query, QueryError, QueryFailure};
+use crate::time::Instant;
+use crate::timeline::Timeline;
+use translation::Translation;
+
+/// A race for one connection to a host, from its text on.
+///
+/// The first three numbers are those of its [`Race`]. `NAT64` is for how many addresses of each family there is room where IPv4 is
+/// reached through NAT64; a connect with none never asks for a prefix. Of an answer in [any order](Order::Any) the first `DESTINATIONS`
+/// addresses are put in order.
+///
+/// See the [module](self) for its rules and laws.
+#[derive(Clone, Debug)]
+pub struct Connect<
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    const NAT64: usize = 0,
+> {
+    race: Race<DESTINATIONS, SOCKETS, RECORDS>,
+    /// In the order of [`Query::ALL`].
+    queries: [State; 3],
+    routes: Routes,
+    policy: &'static [Policy],
+    /// Whether the caller has said that IPv4 comes first.
+    prefers_v4: bool,
+    /// Whether the host is an address that was told the race as it is.
+    is_literal: bool,
+    /// How the best address of each family stands, IPv6 before IPv4.
+    best: [Option<Standing>; 2],
+    /// Used where the prefix is wanted.
+    translation: Translation<NAT64>,
+}
+
+/// What has become of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    /// It is not sent.
+    Unwanted,
+    ToSend,
+    Sent,
+    Answered,
+    Failed(QueryError),
+}
+
+impl State {
+    fn is_open(self) -> bool {
+        matches!(self, State::ToSend | State::Sent)
+    }
+}
+
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
+    Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>
+{
+    /// A connect that begins now. Its deadline counts from here, and covers resolution.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHost`].
+    pub fn new(
+        host: &str,
+        port: u16,
+        config: &Config,
+        facts: &Facts<'_>,
+        now: Instant,
+    ) -> Result<Self, InvalidHost> {
+        let mut connect = Connect {
+            race: Race::new(config, now),
+            queries: [State::Unwanted; 3],
+            routes: facts.routes,
+            policy: facts.policy,
+            prefers_v4: config.preferred_family == Family::V4,
+            is_literal: false,
+            best: [None; 2],
+            translation: Translation::new(),
+        };
+        if let Some(addresses) = facts.hosts {
+            connect.begin_with_known(addresses, now);
+            return Ok(connect);
+        }
+        let nat64 = NAT64 > 0 && config.families == Families::Both && !facts.routes.v4 && facts.routes.v6;
+        match Host::parse(host)? {
+            Host::Loopback => {
+                let addresses = LOOPBACK.map(|ip| SocketAddr::new(ip, port));
+                connect.race.handle_addresses(&addresses, now);
+            }
+            Host::Nowhere => connect.begin_nowhere(now),
+            Host::Address(literal) => {
+                let address = located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?;
+                connect.begin_with_literal(address, nat64, now);
+            }
+            Host::Name(_) => connect.begin_with_name(config.families, nat64),
+        }
+        Ok(connect)
+    }
+
+    /// Tells it that something happened. Poll it afterwards.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+        match input {
+            Input::Answered { query, addresses, order } => self.answered(query, addresses, order, now),
+            Input::Hinted { family, addresses, order } => self.hinted(family, addresses, order, now),
+            Input::QueryFailed { query, error } => self.query_failed(query, error, now),
+            Input::AttemptSucceeded { id } => {
+                self.race.handle_input(race::Input::AttemptSucceeded { id }, now);
+            }
+            Input::AttemptFailed { id, error } => {
+                self.race.handle_input(race::Input::AttemptFailed { id, error }, now);
+            }
+            Input::Cancel => self.race.handle_input(race::Input::Cancel, now),
+        }
+    }
+
+    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
+    pub fn poll_output(&mut self, now: Instant) -> Output {
+        match self.next_query(now) {
+            Some(query) => Output::SendQuery { query },
+            None => self.race.poll_output(now).into(),
+        }
+    }
+
+    /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
+    pub fn limit_to(&mut self, sockets: usize) {
+        self.race.limit_to(sockets);
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.race.timeline()
+    }
+
+    /// The race, to look at.
+    #[must_use]
+    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
+        &self.race
+    }
+
+    /// Whether each query that is waited for has its answer or its failure.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        self.race.is_resolved()
+    }
+
+    /// Whether `query` was sent and has neither an answer nor a failure.
+    #[must_use]
+    pub fn is_pending(&self, query: Query) -> bool {
+        self.state(query) == State::Sent
+    }
+
+    /// The queries for addresses of `host` that have brought none, AAAA first: those that failed, and in a race that has timed out those
+    /// that were never answered. That a name does not exist is left out where the other query has found it: so some name servers say
+    /// that it has no such addresses.
+    pub fn failures<'h>(
+        &self,
+        host: &'h str,
+    ) -> impl Iterator<Item = QueryFailure<'h>> + use<'h, DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+        let timed_out = self.race.timeline().summary().failure == Some(Failure::DeadlineExceeded);
+        let found = self.best.iter().any(Option::is_some);
+        let [best_v6, best_v4] = self.best.map(|best| best.is_some());
+        let [aaaa, a, _] = self.queries;
+        let queries = [(Query::Aaaa, aaaa, best_v6), (Query::A, a, best_v4)];
+        queries.into_iter().filter_map(move |(query, state, has_addresses)| {
+            let error = match state {
+                State::Failed(QueryError::NoSuchName) if found => return None,
+                State::Failed(error) => error,
+                // A family with addresses is known, though more might have come.
+                State::Sent if timed_out && !has_addresses => QueryError::TimedOut,
+                _ => return None,
+            };
+            Some(QueryFailure { host, query, error })
+        })
+    }
+
+    /// Feeds `state` all that decides what it does from here on: see [`Race::fingerprint`].
+    #[doc(hidden)]
+    pub fn fingerprint(&self, state: &mut impl Hasher) {
+        self.race.fingerprint(state);
+        (&self.queries, self.routes, self.prefers_v4, self.is_literal).hash(state);
+        (&self.best, &self.translation).hash(state);
+    }
+
+    // The beginning: rules 1, 2 and 4.
+
+    fn begin_with_known(&mut self, addresses: &[SocketAddr], now: Instant) {
+        if let Some(first) = addresses.first() {
+            // They are in the order that the caller wants.
+            self.race.prefer(Family::of(first));
+        }
+        self.race.handle_addresses(addresses, now);
+    }
+
+    fn begin_nowhere(&mut self, now: Instant) {
+        for query in [Query::Aaaa, Query::A] {
+            *self.state_mut(query) = State::Failed(QueryError::NoSuchName);
+        }
+        self.race.handle_addresses(&[], now);
+    }
+
+    fn begin_with_literal(&mut self, address: SocketAddr, nat64: bool, now: Instant) {
+        self.is_literal = true;
+        self.race.prefer(Family::of(&address));
+        if !(nat64 && translation::may_lie_beyond(address.ip())) {
+            return self.race.handle_addresses(&[address], now);
+        }
+        *self.state_mut(Query::Nat64Prefix) = State::ToSend;
+        self.translation.keep(Family::V4, core::iter::once(address));
+        self.race.handle_answer(Family::V4, core::iter::once(address), false, now);
+    }
+
+    fn begin_with_name(&mut self, families: Families, nat64: bool) {
+        for family in [Family::V6, Family::V4] {
+            if families.allow(family) {
+                *self.state_mut(Query::of(family)) = State::ToSend;
+            }
+        }
+        if nat64 {
+            *self.state_mut(Query::Nat64Prefix) = State::ToSend;
+        }
+        // RFC 8305 section 3 has the race wait for AAAA answers "to ensure that preference is given to IPv6". A host that has no IPv6
+        // has nothing to prefer.
+        if !self.routes.v6 {
+            self.race.prefer(Family::V4);
+        }
+    }
+
+    /// The next query to send; each is sent once.
+    fn next_query(&mut self, now: Instant) -> Option<Query> {
+        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
+        if self.race.is_over(now) {
+            return None;
+        }
+        *self.state_mut(query) = State::Sent;
+        Some(query)
+    }
+
+    // Answers: rules 2 to 5.
+
+    fn answered(&mut self, query: Query, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
+        if self.state(query) == State::Unwanted {
+            return;
+        }
+        *self.state_mut(query) = State::Answered;
+        match query {
+            Query::Aaaa => self.take_in(Family::V6, addresses, order, false, now),
+            Query::A => self.take_in(Family::V4, addresses, order, false, now),
+            Query::Nat64Prefix => {
+                self.translation.discover(addresses);
+                self.translate(query, now);
+            }
+        }
+        self.stop_waiting(now);
+    }
+
+    fn hinted(&mut self, family: Family, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
+        if self.state(Query::of(family)).is_open() {
+            self.take_in(family, addresses, order, true, now);
+        }
+    }
+
+    fn query_failed(&mut self, query: Query, error: QueryError, now: Instant) {
+        // What was answered stays.
+        if !self.state(query).is_open() {
+            return;
+        }
+        *self.state_mut(query) = State::Failed(error);
+        match query {
+            _ if self.is_translating() => self.translate(query, now),
+            Query::Aaaa => self.race.handle_input(race::Input::ResolutionFailed { family: Family::V6 }, now),
+            Query::A => self.race.handle_input(race::Input::ResolutionFailed { family: Family::V4 }, now),
+            Query::Nat64Prefix => {}
+        }
+        self.stop_waiting(now);
+    }
+
+    /// Rules 3 and 4: puts addresses in order and tells the race.
+    fn take_in(
+        &mut self,
+        family: Family,
+        addresses: &[SocketAddr],
+        order: Order<'_>,
+        is_hint: bool,
+        now: Instant,
+    ) {
+        let mut ranked = Vec::<Candidate, DESTINATIONS>::new();
+        let own = |address: &&SocketAddr| Family::of(address) == family;
+        let candidate = |address: &SocketAddr, route| Candidate::new(self.policy, *address, route);
+        let best = match order {
+            Order::Any(routes) => {
+                let ways = routes.iter().copied().chain(core::iter::repeat(Route::Unknown));
+                for (address, route) in addresses.iter().zip(ways).filter(|(address, _)| own(address)) {
+                    // Those that there is no room for keep their order, behind the others.
+                    let _ = ranked.push(candidate(address, route));
+                }
+                sort(&mut ranked);
+                ranked.first().map(Candidate::standing)
+            }
+            Order::Best(route) => addresses.iter().find(own).map(|first| candidate(first, route).standing()),
+        };
+        self.compare(family, best);
+        let rest = addresses.iter().filter(own).skip(ranked.len()).copied();
+        let all = ranked.iter().map(Candidate::address).chain(rest);
+        if self.is_translating() {
+            self.translation.keep(family, all);
+            self.translate(Query::of(family), now);
+        } else {
+            self.race.handle_answer(family, all, is_hint, now);
+        }
+    }
+
+    /// Rule 4, when the best address of `family` is known.
+    fn compare(&mut self, family: Family, best: Option<Standing>) {
+        let [v6, v4] = &mut self.best;
+        match family {
+            Family::V6 => *v6 = best,
+            Family::V4 => *v4 = best,
+        }
+        if let (false, Some(v6), Some(v4)) = (self.prefers_v4, v6, v4) {
+            self.race.prefer(if v4.compare(v6).is_lt() { Family::V4 } else { Family::V6 });
+        }
+    }
+
+    /// Whether IPv4 addresses may be reached through a NAT64.
+    fn is_translating(&self) -> bool {
+        self.state(Query::Nat64Prefix) != State::Unwanted
+    }
+
+    /// Rule 2: tells the race what the change in `query` means to both families.
+    fn translate(&mut self, query: Query, now: Instant) {
+        let changed = self.translation.join();
+        if changed || query == Query::Aaaa || self.is_literal {
+            let is_hint = self.state(Query::Aaaa).is_open();
+            self.race.handle_answer(Family::V6, self.translation.v6().iter().copied(), is_hint, now);
+        }
+        let a = self.state(Query::A);
+        // Kept back while the prefix may still reach one of them.
+        let kept_back =
+            self.state(Query::Nat64Prefix).is_open() && (a.is_open() || self.translation.has_v4());
+        if kept_back || self.is_literal || query == Query::Aaaa {
+            return;
+        }
+        let as_they_are = if self.translation.has_joined() { &[] } else { self.translation.v4() };
+        self.race.handle_answer(Family::V4, as_they_are.iter().copied(), a.is_open(), now);
+    }
+
+    /// Rule 5.
+    fn stop_waiting(&mut self, now: Instant) {
+        for family in [Family::V4, Family::V6] {
+            let may_help = self.routes.has(family) || (family == Family::V4 && self.may_translate());
+            if !may_help && self.race.is_open(family) && self.race.is_answered(family.other()) {
+                self.race.handle_input(race::Input::ResolutionFailed { family }, now);
+            }
+        }
+    }
+
+    /// Whether the network has a NAT64, or may have.
+    fn may_translate(&self) -> bool {
+        self.state(Query::Nat64Prefix).is_open() || self.translation.has_prefix()
+    }
+
+    fn state(&self, query: Query) -> State {
+        let [aaaa, a, prefix] = self.queries;
+        match query {
+            Query::Aaaa => aaaa,
+            Query::A => a,
+            Query::Nat64Prefix => prefix,
+        }
+    }
+
+    fn state_mut(&mut self, query: Query) -> &mut State {
+        let [aaaa, a, prefix] = &mut self.queries;
+        match query {
+            Query::Aaaa => aaaa,
+            Query::A => a,
+            Query::Nat64Prefix => prefix,
+        }
+    }
+}
+
+/// The address of a literal, its zone by number: its own, or `zone` where it has a name.
+fn located(literal: Literal<'_>, port: u16, zone: Option<u32>) -> Option<SocketAddr> {
+    literal.socket_addr(port).or_else(|| match (literal.ip, zone) {
+        (core::net::IpAddr::V6(ip), Some(zone)) => {
+            Some(core::net::SocketAddrV6::new(ip, port, 0, zone).into())
+        }
+        _ => None,
+    })
+}
