@@ -28,7 +28,8 @@ use core::net::SocketAddr;
 use connie_core::{Config, Failure};
 use connie_http::{Host, HttpError, Opener, Opening};
 
-use crate::connect::{ConnectError, ConnectErrorKind, Won, connect_with};
+use crate::connect::{ConnectError, ConnectErrorKind};
+use crate::race::{Won, connect_with};
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
