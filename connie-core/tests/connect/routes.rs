@@ -1,0 +1,117 @@
+//! A host that has no route by one of the families (rule 5, and the second half of law 10).
+
+use connie_core::connect::{Facts, Routes};
+use connie_core::resolution::Query::{A, Aaaa};
+use connie_core::resolution::QueryError;
+use connie_core::{AttemptError, Config};
+
+use crate::common::ms;
+use crate::verbs::*;
+
+#[test]
+fn without_ipv6_the_start_waits_for_no_aaaa_answer() {
+    for config in [at_once(), staggered(), Config::one_by_one()] {
+        let mut name = Name::asked(&config, NO_IPV6);
+        name.answers(A, "A");
+        name.expect("start A");
+    }
+}
+
+#[test]
+fn without_ipv6_the_end_waits_for_no_aaaa_answer() {
+    let mut name = Name::asked(&at_once(), NO_IPV6);
+    name.answers(A, "A");
+    name.expect("start A, wait");
+    name.refuses("A");
+    name.expect("failed: every address failed");
+    assert_eq!(name.failures(), [""; 0], "the query did not fail: nobody waited for it");
+}
+
+/// There may be a route to its addresses alone, such as a VPN's.
+#[test]
+fn its_answer_still_joins() {
+    let mut name = Name::asked(&at_once(), NO_IPV6);
+    name.answers(A, "A");
+    name.expect("start A, wait");
+    name.answers(Aaaa, "a");
+    name.expect("start a, wait");
+    name.refuses("A");
+    name.succeeds("a");
+    name.expect("established a");
+}
+
+#[test]
+fn it_is_waited_for_where_it_is_the_only_hope() {
+    let mut name = Name::asked(&at_once(), NO_IPV6);
+    name.answers(A, "");
+    name.expect("wait");
+    name.answers(Aaaa, "a");
+    name.expect("start a, wait");
+    name.fails("a", AttemptError::Unreachable);
+    name.expect("failed: every address failed");
+
+    let mut name = Name::asked(&at_once(), NO_IPV6);
+    name.query_fails(A, QueryError::ServerFailure);
+    name.expect("wait");
+    name.query_fails(Aaaa, QueryError::ServerFailure);
+    name.expect("failed: no address to connect to");
+}
+
+/// The answer takes the place of hints, and may bring what they lack.
+#[test]
+fn hints_of_the_other_family_are_not_its_answer() {
+    let mut name = Name::asked(&at_once(), NO_IPV6);
+    name.hints("A");
+    name.expect("start A, wait");
+    name.refuses("A");
+    name.expect("wait");
+    name.answers(A, "A");
+    name.expect("failed: every address failed");
+}
+
+#[test]
+fn the_order_in_which_the_answers_come_changes_nothing() {
+    let mut name = Name::asked(&staggered(), NO_IPV6);
+    name.query_fails(Aaaa, QueryError::TimedOut);
+    name.answers(A, "A");
+    name.expect("start A, wait");
+    name.refuses("A");
+    name.expect("failed: every address failed");
+}
+
+/// Without room for a prefix's addresses there is no NAT64, and no wait for IPv4.
+#[test]
+fn without_ipv4_and_without_nat64_no_a_answer_is_waited_for() {
+    let facts = Facts { routes: NO_IPV4, ..Facts::default() };
+    let now = connie_core::Instant::ZERO;
+    let mut connect = connie_core::Connect::<4, 2, 4>::new("name.test", 80, &at_once(), &facts, now).unwrap();
+    use connie_core::connect::{Input, Order, Output};
+    assert_eq!(connect.poll_output(now), Output::SendQuery { query: Aaaa });
+    assert_eq!(connect.poll_output(now), Output::SendQuery { query: A });
+    assert_eq!(connect.poll_output(now), Output::WaitForInput);
+    let addresses = crate::common::addresses("a");
+    connect.handle_input(Input::Answered { query: Aaaa, addresses: &addresses, order: Order::Any(&[]) }, now);
+    let Output::StartAttempt { id, .. } = connect.poll_output(now) else { panic!() };
+    connect.handle_input(Input::AttemptFailed { id, error: AttemptError::Refused }, now);
+    assert_eq!(connect.poll_output(now), Output::Failed(connie_core::Failure::AllAttemptsFailed));
+}
+
+/// Neither family can be given up for the other.
+#[test]
+fn without_any_route_both_are_waited_for() {
+    let mut name = Name::asked(&at_once(), Routes { v4: false, v6: false });
+    name.answers(A, "A");
+    name.expect("start A, wait");
+    name.fails("A", AttemptError::Unreachable);
+    name.expect("failed: every address failed");
+}
+
+#[test]
+fn the_deadline_comes_all_the_same() {
+    let mut name = Name::asked(&Config { deadline: Some(ms(100)), ..at_once() }, NO_IPV6);
+    name.answers(A, "");
+    name.advance_micros(99_999);
+    name.expect("wait 100");
+    name.advance(100);
+    name.expect("failed: timed out");
+}
