@@ -356,7 +356,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     ) {
         let mut ranked = Vec::<Candidate, DESTINATIONS>::new();
         let own = |address: &&SocketAddr| Family::of(address) == family;
-        let candidate = |address: &SocketAddr, route| Candidate::new(self.policy, *address, route);
+        // What is known of the family holds for its addresses.
+        let unknown = if self.routes.has(family) { Route::Unknown } else { Route::Unreachable };
+        let candidate = |address: &SocketAddr, route| {
+            let route = if route == Route::Unknown { unknown } else { route };
+            Candidate::new(self.policy, *address, route)
+        };
         let best = match order {
             Order::Any(routes) => {
                 let ways = routes.iter().copied().chain(core::iter::repeat(Route::Unknown));

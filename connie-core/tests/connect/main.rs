@@ -219,6 +219,17 @@ fn at_the_deadline_a_query_without_an_answer_has_timed_out() {
     assert_eq!(name.failures(), ["AAAA query for name.test failed: no answer in time"]);
 }
 
+#[test]
+fn a_query_whose_family_has_hints_has_not_timed_out() {
+    let mut name = Name::asked(&Config { deadline: Some(ms(1_000)), ..at_once() }, BOTH);
+    name.hints("a");
+    name.answers(A, "");
+    name.expect("start a, wait 1000");
+    name.advance(1_000);
+    name.expect("cancel a, failed: timed out");
+    assert_eq!(name.failures(), [""; 0]);
+}
+
 // Rule 6.
 
 #[test]

@@ -222,3 +222,42 @@ fn an_address_of_the_host_or_its_link_is_not_looked_for_behind_a_nat64() {
         assert!(!Routes::matter(other), "{other}");
     }
 }
+
+#[test]
+fn what_was_reached_through_it_goes_with_a_newer_answer() {
+    let mut name = asked(&Config { max_in_flight: 1, ..at_once() });
+    name.answers(Nat64Prefix, PREFIX);
+    name.answers(Aaaa, "a");
+    name.answers(A, "A");
+    name.expect("start a, wait");
+    // A private address is not reached.
+    name.answers(A, "10.0.0.1");
+    name.refuses("a");
+    name.expect("start 10.0.0.1:80, wait");
+    name.refuses("10.0.0.1:80");
+    name.expect("failed: every address failed");
+}
+
+#[test]
+fn hints_that_come_after_the_answer_change_nothing() {
+    let mut name = asked(&Config { max_in_flight: 1, ..at_once() });
+    name.answers(Nat64Prefix, PREFIX);
+    name.answers(A, "A");
+    name.hints("B");
+    name.answers(Aaaa, "");
+    name.expect(&format!("start {A_BEYOND}, wait"));
+    name.refuses(A_BEYOND);
+    name.expect("failed: every address failed");
+}
+
+/// Room is for eight of each family.
+#[test]
+fn an_address_that_dns64_has_told_takes_no_room_twice() {
+    let mut name = asked(&Config { max_in_flight: 16, ..at_once() });
+    name.answers(Nat64Prefix, PREFIX);
+    name.answers(A, "ABCDEFGH");
+    let told = (0x41..0x45).map(|last| format!("64:ff9b::c000:2{last:x}")).collect::<Vec<_>>();
+    name.answers(Aaaa, &told.join(" "));
+    name.connect.poll_output(connie_core::Instant::ZERO);
+    assert_eq!(name.connect.timeline().destinations().len(), 8);
+}

@@ -115,3 +115,24 @@ fn the_deadline_comes_all_the_same() {
     name.advance(100);
     name.expect("failed: timed out");
 }
+
+#[test]
+fn without_ipv6_hints_of_ipv4_wait_for_no_aaaa_answer() {
+    let mut name = Name::asked(&staggered(), NO_IPV6);
+    name.hints("A");
+    name.expect("start A, wait 250");
+}
+
+/// RFC 6724 section 6, rule 1, as far as is known.
+#[test]
+fn a_family_without_a_route_comes_last() {
+    let mut name = Name::asked(&Config::one_by_one(), NO_IPV6);
+    name.answers(Aaaa, "a");
+    name.answers(A, "A");
+    name.expect("start A, wait");
+    // Unless the resolver knows of a way to the very address.
+    let mut name = Name::asked(&Config::one_by_one(), NO_IPV6);
+    name.answers_from(Aaaa, "a", "2001:db8::ff");
+    name.answers_from(A, "A", "192.0.2.255");
+    name.expect("start a, wait");
+}
