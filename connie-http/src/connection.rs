@@ -7,14 +7,14 @@ use connie_core::embedded_nal::nb;
 
 use crate::body::BodyDecoder;
 use crate::error::HttpError;
+use crate::exchange::{Exchange, Piece, Wish};
 use crate::host::Host;
 use crate::inbox::Inbox;
 use crate::link::{Lent, Link};
 use crate::opener::{Opener, Opening};
-use crate::request::{RequestBody, RequestHead, RequestKind, is_idempotent};
+use crate::request::{RequestBody, RequestHead};
 use crate::response::Framing;
 use crate::syntax::{copy, spell};
-use connie_core::AttemptError;
 use connie_core::Instant;
 use connie_core::{RaceStack, Waiter};
 
@@ -105,12 +105,7 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     host: usize,
     /// The length of the CONNECT request; 0 for no tunnel.
     pub(crate) tunnel: usize,
-    pub(crate) phase: Phase,
-    pub(crate) kind: RequestKind,
-    /// What the request under way wants beyond its kind.
-    pub(crate) wish: Wish,
-    /// Whether the connection may serve another request after this one.
-    pub(crate) persists: bool,
+    pub(crate) exchange: Exchange,
     /// Whether it has been sent a request before.
     pub(crate) used: bool,
     /// Whether the proxy has opened the tunnel.
@@ -119,56 +114,14 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     /// As long as the request may be sent once more, its length: it is at the start of the buffer.
     pub(crate) repeatable: usize,
     pub(crate) expect_timeout: Duration,
-    pub(crate) send_failure: Option<AttemptError>,
     pub(crate) inbox: Inbox,
     pub(crate) decoder: BodyDecoder,
 }
 
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wish {
-    /// That the connection be closed after it.
-    pub(crate) close: bool,
-    /// That the server say whether it wants the body.
-    pub(crate) expect: bool,
-    /// Another protocol.
-    pub(crate) upgrade: bool,
-    /// Nothing that doing it twice would change.
-    pub(crate) idempotent: bool,
-}
-
 impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConnection").field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("HttpConnection").field("exchange", &self.exchange).finish_non_exhaustive()
     }
-}
-
-/// How far the exchange has come.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Phase {
-    /// Between two requests.
-    Idle,
-    /// A head of this many bytes is in the buffer.
-    Heading(usize),
-    /// The head is sent; this much of the body is to come.
-    Uploading(Left),
-    /// The request is complete, or was cut short.
-    Waiting,
-    /// The answer's body is being read.
-    Reading,
-    /// What follows is not HTTP.
-    Tunnel,
-    /// The connection was given up for this reason.
-    Failed(HttpError),
-}
-
-/// What is to come of a request's body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Left {
-    Bytes(u64),
-    Chunks,
-    /// Nothing: the server has answered already, or will not listen any more.
-    Refused,
 }
 
 impl<'a, S: RaceStack, W: Waiter<S>> HttpConnection<&'a mut S, Lent<'a, W>, &'a mut [u8]> {
@@ -229,16 +182,12 @@ where
             buffer,
             host: 0,
             tunnel: 0,
-            phase: Phase::Idle,
-            kind: RequestKind::Other,
-            wish: Wish::default(),
-            persists: true,
+            exchange: Exchange::new(),
             used: false,
             tunneled: false,
             auto_open: true,
             repeatable: 0,
             expect_timeout: EXPECT_TIMEOUT,
-            send_failure: None,
             inbox: Inbox::default(),
             decoder: BodyDecoder::new(Framing::Empty),
         };
@@ -254,19 +203,14 @@ where
     /// [`HttpError::Connect`], [`HttpError::TunnelRefused`], [`HttpError::NotConnected`] where nothing opens it, and what can go wrong
     /// between client and proxy.
     pub fn connect(&mut self) -> Result<(), HttpError> {
-        let phase = self.phase;
-        let kept = if let Phase::Heading(length) = phase { length } else { 0 };
+        let kept = self.exchange.head_length().unwrap_or_default();
         if self.is_open() {
             return self.enter_tunnel(kept, None);
         }
         if !self.opener.opens() {
             return Err(HttpError::NotConnected);
         }
-        self.open(kept)?;
-        if kept > 0 {
-            self.phase = phase;
-        }
-        Ok(())
+        self.open(kept)
     }
 
     /// Sends a request: its head, and `body` where that is not empty.
@@ -294,7 +238,7 @@ where
         let length = match self.write_headers(headers, framing) {
             Ok(length) => length,
             Err(error) => {
-                self.phase = Phase::Idle;
+                self.exchange.forgotten();
                 return Err(error);
             }
         };
@@ -302,9 +246,7 @@ where
         let joined = self.join(length, body);
         self.begin_upload(length.saturating_add(joined), framing)?;
         self.upload_again(body.get(joined..).unwrap_or_default(), framing)?;
-        if !self.is_refused() {
-            self.phase = Phase::Waiting;
-        }
+        self.exchange.sent_whole();
         Ok(())
     }
 
@@ -337,19 +279,12 @@ where
     /// [`HttpError::InvalidHeaderValue`], [`HttpError::BufferTooSmall`], after which the request is as it was.
     #[doc(alias = "putheader")]
     pub fn put_header(&mut self, name: &str, value: &[u8]) -> Result<(), HttpError> {
-        let Phase::Heading(length) = self.phase else {
-            return Err(HttpError::CannotSendHeader);
-        };
+        let length = self.exchange.head_length()?;
         let mut head = RequestHead::resume(self.room(), length);
         head.header(name, value)?;
-        let (length, closes, expects) = (head.length(), head.closes(), head.expects_continue());
-        let upgrade = head.asks_upgrade();
-        self.phase = Phase::Heading(length);
-        self.wish.close |= closes;
-        self.wish.expect |= expects;
-        self.wish.upgrade |= upgrade;
-        self.persists = !self.wish.close;
-        Ok(())
+        let (close, expect, upgrade) = (head.closes(), head.expects_continue(), head.asks_upgrade());
+        let length = head.length();
+        self.exchange.header_added(length, Wish { close, expect, upgrade })
     }
 
     /// Ends the head of the request begun and sends it, over a new connection where there is none that is good. With
@@ -381,17 +316,10 @@ where
     /// [`HttpError::CannotSendBody`] where no body is due, [`HttpError::BodyTooLong`], with nothing sent;
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn send(&mut self, data: &[u8]) -> Result<(), HttpError> {
-        match self.phase {
-            Phase::Uploading(Left::Refused) => Ok(()),
-            // A chunk of no bytes would end the body.
-            Phase::Uploading(_) if data.is_empty() => Ok(()),
-            Phase::Uploading(Left::Bytes(left)) => {
-                let given = u64::try_from(data.len()).unwrap_or(u64::MAX);
-                let left = left.checked_sub(given).ok_or(HttpError::BodyTooLong)?;
-                self.phase = Phase::Uploading(Left::Bytes(left));
-                self.upload(data)
-            }
-            Phase::Uploading(Left::Chunks) => {
+        match self.exchange.body_given(data.len())? {
+            Piece::Dropped => Ok(()),
+            Piece::Plain => self.upload(data),
+            Piece::Chunk => {
                 let mut digits = [0; 16];
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.upload(spell::<16>(length, &mut digits))?;
@@ -399,7 +327,6 @@ where
                 self.upload(data)?;
                 self.upload(b"\r\n")
             }
-            _ => Err(HttpError::CannotSendBody),
         }
     }
 
@@ -410,25 +337,16 @@ where
     /// [`HttpError::CannotSendBody`] where no body is due, [`HttpError::BodyTooShort`] where part of the length announced is missing;
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn finish_body(&mut self) -> Result<(), HttpError> {
-        match self.phase {
-            Phase::Uploading(Left::Bytes(0)) => self.phase = Phase::Waiting,
-            Phase::Uploading(Left::Bytes(missing)) => return Err(HttpError::BodyTooShort { missing }),
-            Phase::Uploading(Left::Chunks) => {
-                self.upload(b"0\r\n\r\n")?;
-                if !self.is_refused() {
-                    self.phase = Phase::Waiting;
-                }
-            }
-            Phase::Uploading(Left::Refused) => {}
-            _ => return Err(HttpError::CannotSendBody),
+        if self.exchange.ends_in_a_chunk() {
+            self.upload(b"0\r\n\r\n")?;
         }
-        Ok(())
+        self.exchange.body_ended()
     }
 
     /// Whether the server still listens to the body that is being sent. Where it does not, its answer can be had at once.
     #[must_use]
     pub fn wants_body(&self) -> bool {
-        matches!(self.phase, Phase::Uploading(Left::Bytes(1..) | Left::Chunks))
+        self.exchange.wants_body()
     }
 
     /// Whether there is a connection. It can serve another request once the last answer has been read to its end.
@@ -440,13 +358,13 @@ where
     /// Closes the connection.
     pub fn close(&mut self) {
         self.link.release();
-        self.phase = Phase::Failed(HttpError::NotConnected);
+        self.exchange.closed();
     }
 
     /// Goes on over another connected socket to the same host. The one it had, if any, is closed.
     pub fn attach(&mut self, socket: S::TcpSocket) {
         self.link.attach(socket);
-        self.phase = Phase::Idle;
+        self.exchange.connected();
         self.inbox = Inbox::default();
         self.used = false;
         self.tunneled = false;
@@ -457,7 +375,7 @@ where
     #[doc(alias = "sock")]
     pub fn take_socket(&mut self) -> Option<(S::TcpSocket, &[u8])> {
         let socket = self.link.take()?;
-        self.phase = Phase::Failed(HttpError::NotConnected);
+        self.exchange.closed();
         Some((socket, self.inbox.unread(self.buffer.as_ref())))
     }
 
@@ -510,8 +428,7 @@ where
     /// Gives the connection up.
     pub(crate) fn fail(&mut self, error: HttpError) -> HttpError {
         self.link.abort();
-        self.phase = Phase::Failed(error);
-        error
+        self.exchange.failed(error)
     }
 
     /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
@@ -532,9 +449,7 @@ where
 
     /// Forgets the last answer and a request that was begun.
     pub(crate) fn forget(&mut self) {
-        if let Phase::Heading(_) = self.phase {
-            self.phase = Phase::Idle;
-        }
+        self.exchange.forgotten();
         self.inbox = Inbox::default();
     }
 
@@ -545,13 +460,13 @@ where
 
     /// Begins a request: checks it and writes the start of its head.
     fn begin(&mut self, method: &str, target: &str, host: Option<&str>) -> Result<(), HttpError> {
-        match self.phase {
-            // After a failure there is no socket: that is told below, where nothing may open another.
-            Phase::Idle | Phase::Heading(_) | Phase::Failed(_) => {}
-            _ => return Err(HttpError::CannotSendRequest),
-        }
+        // After a failure there is no socket: that is told below, where nothing may open another.
+        self.exchange.may_begin()?;
         if !self.may_open() {
-            self.check_idle()?;
+            match self.check_idle() {
+                Err(HttpError::Stale) => return Err(self.exchange.failed(HttpError::Stale)),
+                checked => checked?,
+            }
         }
         self.forget();
         let end = self.capacity();
@@ -559,12 +474,7 @@ where
         // Written as text by `Host::write`.
         let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
         let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
-        self.phase = Phase::Heading(head.length());
-        self.kind = RequestKind::of(method);
-        self.wish = Wish { idempotent: is_idempotent(method), ..Wish::default() };
-        self.persists = true;
-        self.send_failure = None;
-        Ok(())
+        self.exchange.request_begun(method, head.length())
     }
 
     /// Sees that there is a connection, tunnel included, for a request whose head is written: these first `kept` bytes of the buffer.
@@ -590,7 +500,7 @@ where
 
     /// Puts the start of a body behind the head, to go out with it, in one segment where it can.
     fn join(&mut self, length: usize, body: &[u8]) -> usize {
-        if self.wish.expect {
+        if self.exchange.expects_continue() {
             return 0;
         }
         // Were the request repeated, a proxy's answer would have to find room behind it.
@@ -611,7 +521,6 @@ where
             return Ok(());
         }
         self.link.release();
-        self.phase = Phase::Failed(HttpError::Stale);
         Err(HttpError::Stale)
     }
 
@@ -626,14 +535,7 @@ where
     }
 
     fn finish_head(&mut self, body: RequestBody) -> Result<usize, HttpError> {
-        let Phase::Heading(length) = self.phase else {
-            return Err(HttpError::CannotSendHeader);
-        };
-        // RFC 9110 section 10.1.1: a client "MUST NOT generate a 100-continue expectation in a request that does not include
-        // content".
-        if self.wish.expect && matches!(body, RequestBody::None | RequestBody::Length(0)) {
-            return Err(HttpError::ExpectWithoutBody);
-        }
+        let length = self.exchange.may_end_head(body)?;
         RequestHead::resume(self.room(), length).finish(body)
     }
 

@@ -1,20 +1,14 @@
 //! What a connection has received of an answer, and where in its buffer that is.
 
 use crate::error::HttpError;
+use crate::exchange::Exchange;
 use crate::response::{HeadLayout, HeadScanner};
 use crate::syntax::{copy, move_down};
-
-/// The most answers of status 1xx that are passed over before the final one. 101 is a final one.
-pub const MAX_INTERIM: u8 = 16;
 
 /// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that are not decoded yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) scanner: HeadScanner,
-    /// Answers of status 1xx so far.
-    pub(crate) interim: u8,
-    /// Whether one of them was 100.
-    pub(crate) continued: bool,
     /// The final head, once it is there.
     pub(crate) head: Option<HeadLayout>,
     /// The length of the trailer section so far, which is kept behind the head.
@@ -42,9 +36,13 @@ impl Inbox {
         buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The final head among what has been received, if it is there; answers of status 1xx before it are dropped.
-    pub(crate) fn next_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
-        let found = self.find_head(room);
+    /// The final head among what has been received, if it is there; those before it, of which `exchange` is told, are dropped.
+    pub(crate) fn next_head(
+        &mut self,
+        room: &mut [u8],
+        exchange: &mut Exchange,
+    ) -> Result<Option<HeadLayout>, HttpError> {
+        let found = self.find_head(room, exchange);
         if found.is_err() {
             // So that the next look finds the same fault.
             self.scanner = HeadScanner::new();
@@ -52,24 +50,21 @@ impl Inbox {
         found
     }
 
-    fn find_head(&mut self, room: &mut [u8]) -> Result<Option<HeadLayout>, HttpError> {
+    fn find_head(
+        &mut self,
+        room: &mut [u8],
+        exchange: &mut Exchange,
+    ) -> Result<Option<HeadLayout>, HttpError> {
         while self.head.is_none() {
             let received = room.get_mut(..self.end).unwrap_or_default();
             let Some(length) = self.scanner.scan(received)? else {
                 return Ok(None);
             };
             let head = HeadLayout::read(received.get_mut(..length).unwrap_or_default())?;
-            // RFC 9110 section 15.2: a client must be able to parse 1xx answers before the final one "even if the client does not
-            // expect one". 101 changes the protocol, so no other answer follows it.
-            if !matches!(head.status, 100 | 102..=199) {
+            if exchange.head_received(head.status)? {
                 self.head = Some(head);
                 self.start = length;
                 break;
-            }
-            self.interim = self.interim.saturating_add(1);
-            self.continued |= head.status == 100;
-            if self.interim > MAX_INTERIM {
-                return Err(HttpError::TooManyInterim);
             }
             let rest = self.end.saturating_sub(length);
             move_down(room, length, rest, 0);
@@ -79,19 +74,9 @@ impl Inbox {
         Ok(self.head)
     }
 
-    /// Whether not a byte of an answer has come.
+    /// Whether nothing has been received, beside heads that were dropped.
     pub(crate) fn is_empty(&self) -> bool {
-        self.end == 0 && self.interim == 0
-    }
-
-    /// Whether the server has said to go on with the body.
-    pub(crate) fn has_continue(&self) -> bool {
-        self.continued
-    }
-
-    /// Whether the final head is there.
-    pub(crate) fn has_head(&self) -> bool {
-        self.head.is_some()
+        self.end == 0
     }
 
     /// Where the bytes that stay for the length of the exchange end: the head and the trailers.

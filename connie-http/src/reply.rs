@@ -3,8 +3,9 @@
 use core::fmt;
 
 use crate::body::{BodyDecoder, Part};
-use crate::connection::{HttpConnection, Left, Phase};
+use crate::connection::HttpConnection;
 use crate::error::HttpError;
+use crate::exchange::Answer;
 use crate::fields::{self, Headers};
 use crate::opener::Opener;
 use crate::request::RequestBody;
@@ -113,7 +114,7 @@ where
     /// Whether the connection ends with this answer (RFC 9112 section 9.3).
     #[must_use]
     pub fn will_close(&self) -> bool {
-        !self.connection.persists
+        !self.connection.exchange.persists()
     }
 
     /// How many bytes came after the end of the answer, as far as they have been received. They belong to nothing, so the
@@ -193,15 +194,8 @@ where
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
-        match self.phase {
-            Phase::Waiting | Phase::Uploading(Left::Refused | Left::Bytes(0)) => {
-                self.phase = Phase::Waiting;
-                self.receive_head()?;
-            }
-            Phase::Failed(error) => return Err(error),
-            Phase::Reading | Phase::Tunnel => {}
-            Phase::Idle if self.inbox.has_head() => {}
-            _ => return Err(HttpError::ResponseNotReady),
+        if self.exchange.answer_wanted()? {
+            self.receive_head()?;
         }
         Ok(Response { connection: self })
     }
@@ -211,7 +205,7 @@ where
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-            match self.inbox.next_head(room) {
+            match self.inbox.next_head(room, &mut self.exchange) {
                 Ok(None) => {}
                 Ok(Some(head)) => return self.begin_body(head),
                 Err(error) => return Err(self.fail(error)),
@@ -237,30 +231,19 @@ where
 
     /// Gives up on an answer that ended, or failed, before its head was complete.
     fn answer_missing(&mut self, error: HttpError) -> HttpError {
-        let nothing = self.inbox.unread(self.buffer.as_ref()).is_empty();
-        let error = match (self.send_failure, error) {
-            (Some(reason), _) if nothing => HttpError::Send(reason),
-            (_, HttpError::EmptyReply) if !nothing => HttpError::IncompleteHead,
-            (_, error) => error,
-        };
-        self.fail(error)
+        self.link.abort();
+        self.exchange.answer_missing(error, self.inbox.is_empty())
     }
 
     fn begin_body(&mut self, layout: HeadLayout) -> Result<(), HttpError> {
         let head = layout.view(self.buffer.as_ref());
-        let framing = head.framing(self.kind);
-        let closes = head.will_close(self.kind);
-        let tunnel = head.begins_tunnel(self.kind) || head.status() == 101;
-        // RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client". What follows is then
-        // neither an answer nor anything that the caller knows.
-        let unasked = head.status() == 101 && !self.wish.upgrade;
-        let framing = if unasked { Err(HttpError::UnaskedSwitch) } else { framing };
-        let framing = framing.map_err(|error| self.fail(error))?;
-        self.persists &= !closes;
+        let kind = self.exchange.kind();
+        let answer = Answer { status: head.status(), closes: head.will_close(kind) };
+        let framing = head.framing(kind);
+        let framing = self.exchange.answered(answer).and(framing).map_err(|error| self.fail(error))?;
         self.decoder = BodyDecoder::new(framing);
-        self.phase = if tunnel { Phase::Tunnel } else { Phase::Reading };
-        self.link.unread = !tunnel;
-        if !tunnel && self.decoder.is_done() {
+        self.link.unread = self.exchange.is_reading();
+        if self.link.unread && self.decoder.is_done() {
             self.finish_exchange();
         }
         Ok(())
@@ -268,10 +251,8 @@ where
 
     fn read(&mut self, out: &mut [u8]) -> Result<usize, HttpError> {
         loop {
-            match self.phase {
-                Phase::Reading => {}
-                Phase::Failed(error) => return Err(error),
-                _ => return Ok(0),
+            if !self.exchange.is_reading() {
+                return self.exchange.check().map(|()| 0);
             }
             if out.is_empty() {
                 return Ok(0);
@@ -389,6 +370,7 @@ where
         self.link.unread = false;
         let unread = self.inbox.unread(self.buffer.as_ref()).len();
         self.inbox.surplus = self.inbox.surplus.saturating_add(unread);
+        let mut clean = self.inbox.surplus == 0;
         if self.inbox.trailers > 0 {
             let end = self.inbox.kept();
             let start = end.saturating_sub(self.inbox.trailers);
@@ -399,11 +381,9 @@ where
                 return;
             }
             // As for a head with such a line.
-            self.persists &= Headers::of(section).dropped().next().is_none();
+            clean &= Headers::of(section).dropped().next().is_none();
         }
-        self.phase = Phase::Idle;
-        self.persists &= self.inbox.surplus == 0;
-        if !self.persists {
+        if !matches!(self.exchange.body_read(clean), Ok(true)) {
             self.link.release();
         }
     }

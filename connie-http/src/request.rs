@@ -28,6 +28,11 @@ impl RequestKind {
             _ => RequestKind::Other,
         }
     }
+
+    /// Whether an answer with this status to such a request begins a tunnel (RFC 9110 section 9.3.6).
+    pub(crate) fn tunnels_by(self, status: u16) -> bool {
+        self == RequestKind::Connect && matches!(status, 200..=299)
+    }
 }
 
 /// Whether a request with this method may be sent again by itself: RFC 9110 section 9.2.2 has "PUT, DELETE, and safe request

@@ -224,7 +224,7 @@ impl<'a> ResponseHead<'a> {
 
     /// Whether the connection is a tunnel from here on.
     pub(crate) fn begins_tunnel(&self, request: RequestKind) -> bool {
-        request == RequestKind::Connect && matches!(self.status, 200..=299)
+        request.tunnels_by(self.status)
     }
 
     /// Whether a Connection field holds `option`.

@@ -4,11 +4,10 @@ use core::time::Duration;
 
 use connie_core::embedded_nal::nb;
 
-use crate::connection::{HttpConnection, Left, Phase};
+use crate::connection::HttpConnection;
 use crate::error::HttpError;
 use crate::opener::Opener;
 use crate::request::RequestBody;
-use connie_core::AttemptError;
 use connie_core::{Interest, RaceStack, Waiter};
 
 /// How often a body that cannot be sent for the moment lets the connection look for an early answer.
@@ -24,10 +23,10 @@ where
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
         let kept = core::mem::replace(&mut self.used, true);
-        let repeats = kept && self.wish.idempotent && self.may_open();
+        let repeats = kept && self.exchange.is_idempotent() && self.may_open();
         self.repeatable = if repeats { length } else { 0 };
         self.transmit(length, body)?;
-        if self.is_refused() {
+        if self.exchange.is_refused() {
             self.repeat(body)?;
         }
         Ok(())
@@ -40,10 +39,9 @@ where
         if length == 0 || !self.is_unanswered() {
             return Ok(false);
         }
+        self.exchange.repeated(length)?;
         self.open(length)?;
         self.used = true;
-        self.persists = !self.wish.close;
-        self.send_failure = None;
         self.transmit(length, body)?;
         Ok(true)
     }
@@ -52,33 +50,29 @@ where
     fn is_unanswered(&mut self) -> bool {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        if let (Some(_), Some(free)) = (self.send_failure, self.inbox.free(room)) {
+        if let (true, Some(free)) = (self.exchange.has_send_failure(), self.inbox.free(room)) {
             if let Ok(count) = self.link.try_receive(free) {
                 self.inbox.received(count);
             }
         }
-        self.inbox.is_empty()
+        self.inbox.is_empty() && !self.exchange.has_interim()
     }
 
     fn transmit(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
-        self.phase = match body {
-            RequestBody::None => Phase::Waiting,
-            RequestBody::Length(length) => Phase::Uploading(Left::Bytes(length)),
-            RequestBody::Chunked => Phase::Uploading(Left::Chunks),
-        };
         let mut sent = 0;
         while sent < length {
             let data = self.buffer.as_ref().get(sent..length).unwrap_or_default();
             match self.link.send(data) {
                 Ok(count) => sent = sent.saturating_add(count),
                 Err(HttpError::Send(reason)) => {
-                    self.stop_upload(Some(reason));
+                    self.exchange.upload_stopped(Some(reason));
                     return Ok(());
                 }
                 Err(error) => return Err(self.fail(error)),
             }
         }
-        if self.wish.expect { self.await_continue() } else { Ok(()) }
+        self.exchange.head_sent(body)?;
+        if self.exchange.is_asking() { self.await_continue() } else { Ok(()) }
     }
 
     /// Waits until the server says to go on, answers, or lets the time pass.
@@ -87,11 +81,11 @@ where
         let until = self.link.waiter.now() + patience;
         loop {
             self.hear_early_answer();
-            if self.inbox.has_head() && !self.is_refused() {
-                self.stop_upload(None);
-            }
             let left = until.since(self.link.waiter.now());
-            if self.is_refused() || self.inbox.has_continue() || left.is_zero() {
+            if left.is_zero() {
+                self.exchange.continue_overdue();
+            }
+            if !self.exchange.is_asking() {
                 return Ok(());
             }
             let limit = self.link.deadline;
@@ -106,7 +100,7 @@ where
         }
         let repeatable = self.repeatable;
         self.upload(rest)?;
-        if self.is_refused() {
+        if self.exchange.is_refused() {
             self.repeatable = repeatable;
             if self.repeat(body)? {
                 self.upload(rest)?;
@@ -125,18 +119,20 @@ where
         // Nobody keeps these bytes.
         self.repeatable = 0;
         let mut limit = self.link.limit().map_err(|error| self.fail(error))?;
-        while !rest.is_empty() && !self.is_refused() {
+        while !rest.is_empty() && !self.exchange.is_refused() {
             match self.link.try_send(rest) {
                 Ok(count) => {
                     rest = rest.get(count..).unwrap_or_default();
                     limit = self.link.limit().map_err(|error| self.fail(error))?;
                 }
-                Err(nb::Error::Other(HttpError::Send(reason))) => self.stop_upload(Some(reason)),
+                Err(nb::Error::Other(HttpError::Send(reason))) => {
+                    self.exchange.upload_stopped(Some(reason));
+                }
                 Err(nb::Error::Other(error)) => return Err(self.fail(error)),
                 Err(nb::Error::WouldBlock) => {
                     self.hear_early_answer();
                     let pause = Some(EARLY_ANSWER_PAUSE);
-                    if !self.is_refused() {
+                    if !self.exchange.is_refused() {
                         self.link.wait(Interest::Send, limit, pause).map_err(|error| self.fail(error))?;
                     }
                 }
@@ -150,45 +146,33 @@ where
         let end = self.capacity();
         let Some(free) = self.inbox.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) else {
             // A head that does not fit cannot be read.
-            self.stop_upload(None);
+            self.exchange.upload_stopped(None);
             return;
         };
         match self.link.try_receive(free) {
-            Ok(0) => self.stop_upload(None),
+            Ok(0) => self.exchange.upload_stopped(None),
             Ok(count) => {
                 self.inbox.received(count);
-                if self.is_turned_down() {
-                    self.stop_upload(None);
-                }
+                self.find_early_answer();
             }
             Err(nb::Error::WouldBlock) => {}
-            Err(nb::Error::Other(HttpError::Receive(reason))) => self.stop_upload(Some(reason)),
-            Err(nb::Error::Other(_)) => self.stop_upload(None),
+            Err(nb::Error::Other(HttpError::Receive(reason))) => self.exchange.upload_stopped(Some(reason)),
+            Err(nb::Error::Other(_)) => self.exchange.upload_stopped(None),
         }
     }
 
-    /// Whether an answer has come that makes the rest of the body pointless: one that cannot be read, an error, or one that closes.
-    fn is_turned_down(&mut self) -> bool {
-        let (kind, end) = (self.kind, self.capacity());
-        match self.inbox.next_head(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) {
-            Err(_) => true,
-            Ok(None) => false,
+    /// Looks for the final head in what has been received. One that cannot be read is told when the answer is asked for.
+    fn find_early_answer(&mut self) {
+        let end = self.capacity();
+        let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
+        match self.inbox.next_head(room, &mut self.exchange) {
+            Err(_) => self.exchange.upload_stopped(None),
+            Ok(None) => {}
             Ok(Some(head)) => {
                 let head = head.view(self.buffer.as_ref());
-                head.class().is_error() || head.will_close(kind)
+                let refuses = head.class().is_error() || head.will_close(self.exchange.kind());
+                self.exchange.answered_early(refuses);
             }
         }
-    }
-
-    /// Whether the server has stopped listening to the body that was being sent.
-    pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.phase, Phase::Uploading(Left::Refused))
-    }
-
-    /// Gives up sending the body, so that the answer can be read.
-    fn stop_upload(&mut self, reason: Option<AttemptError>) {
-        self.send_failure = reason;
-        self.persists = false;
-        self.phase = Phase::Uploading(Left::Refused);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::connection::HttpConnection;
 use crate::error::HttpError;
+use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::inbox::Inbox;
 use crate::opener::{Opener, Opening};
@@ -97,11 +98,11 @@ where
 
     /// Reads the proxy's answer behind the first `kept` bytes of the buffer.
     fn receive_connected(&mut self, kept: usize) -> Result<(), HttpError> {
-        let mut inbox = Inbox::default();
+        let (mut inbox, mut exchange) = (Inbox::default(), Exchange::of_connect());
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(kept..end).unwrap_or_default();
-            if let Some(head) = inbox.next_head(room)? {
+            if let Some(head) = inbox.next_head(room, &mut exchange)? {
                 // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies)
                 // will switch to tunnel mode immediately after the response header section", whatever that says of a body.
                 return match head.status {
@@ -114,7 +115,7 @@ where
                 return Err(HttpError::HeadTooLarge { capacity: end.saturating_sub(kept) });
             };
             match self.link.receive(next)? {
-                0 if inbox.is_empty() => return Err(HttpError::EmptyReply),
+                0 if inbox.is_empty() && !exchange.has_interim() => return Err(HttpError::EmptyReply),
                 0 => return Err(HttpError::IncompleteHead),
                 count => inbox.received(count),
             }
