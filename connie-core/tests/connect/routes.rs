@@ -120,7 +120,7 @@ fn the_deadline_comes_all_the_same() {
 fn without_ipv6_hints_of_ipv4_wait_for_no_aaaa_answer() {
     let mut name = Name::asked(&staggered(), NO_IPV6);
     name.hints("A");
-    name.expect("start A, wait 250");
+    name.expect("start A, wait");
 }
 
 /// RFC 6724 section 6, rule 1, as far as is known.
