@@ -36,10 +36,10 @@
 //!    section 3), as far as [`Config::families`] allows.
 //! 2. **NAT64** (RFC 8305 section 7): on a host that has a route by IPv6 and none by IPv4 the network's prefix is asked for as well,
 //!    for a name, and for an IPv4 address that is not on this host or its link. IPv4 addresses of a name are kept back until the prefix
-//!    is known. Those that it reaches then join the AAAA answer, behind the name's own; without one all are tried as they are. A literal
-//!    is tried as it is from the start, since a host may have a route to it alone.
+//!    is known, where it may reach one of them. Those that it reaches then join the AAAA answer, behind the name's own; without one all
+//!    are tried as they are. A literal is tried as it is from the start, since a host may have a route to it alone.
 //! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6, and ends the wait for it. Hints
-//!    (RFC 9460 section 7.3) serve until then. A query that fails takes nothing back.
+//!    (RFC 9460 section 7.3) serve until then, while that family is waited for. A query that fails takes nothing back.
 //! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known address](Facts::hosts); IPv4, on a host
 //!    without a route by IPv6; and otherwise that of the best address of all (RFC 6724), once both families have one.
 //! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
@@ -325,7 +325,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     fn hinted(&mut self, family: Family, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
-        if self.state(Query::of(family)).is_open() {
+        if self.state(Query::of(family)).is_open() && self.race.is_open(family) {
             self.take_in(family, addresses, order, true, now);
         }
     }
@@ -392,7 +392,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             Family::V6 => *v6 = best,
             Family::V4 => *v4 = best,
         }
-        if let (false, Some(v6), Some(v4)) = (self.prefers_v4, v6, v4) {
+        if self.prefers_v4 || !self.routes.v6 {
+            return;
+        }
+        if let (Some(v6), Some(v4)) = (v6, v4) {
             self.race.prefer(if v4.compare(v6).is_lt() { Family::V4 } else { Family::V6 });
         }
     }
@@ -410,9 +413,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             self.race.handle_answer(Family::V6, self.translation.v6().iter().copied(), is_hint, now);
         }
         let a = self.state(Query::A);
-        // Kept back while the prefix may still reach one of them.
-        let kept_back =
-            self.state(Query::Nat64Prefix).is_open() && (a.is_open() || self.translation.has_v4());
+        // Kept back while the prefix may still reach one of them, unless the race no longer waits for any.
+        let kept_back = self.state(Query::Nat64Prefix).is_open()
+            && (a.is_open() || self.translation.may_help())
+            && self.race.is_open(Family::V4);
         if kept_back || self.is_literal || query == Query::Aaaa {
             return;
         }
@@ -462,4 +466,108 @@ fn located(literal: Literal<'_>, port: u16, zone: Option<u32>) -> Option<SocketA
         }
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFIX: &str = "64:ff9b::192.0.0.170";
+
+    /// A connect to `name.test` on a host with these routes by IPv4 and IPv6, whose queries are sent.
+    struct Name(Connect<8, 2, 4, 4>);
+
+    impl Name {
+        fn new(config: &Config, v4: bool, v6: bool) -> Self {
+            let facts = Facts { routes: Routes { v4, v6 }, ..Facts::default() };
+            let mut connect = Connect::new("name.test", 80, config, &facts, Instant::ZERO).unwrap();
+            while let Output::SendQuery { .. } = connect.poll_output(Instant::ZERO) {}
+            Name(connect)
+        }
+
+        /// The host is one of IPv6 alone.
+        fn behind_nat64() -> Self {
+            Self::new(&Config { hedge: false, ..Config::all_at_once() }, false, true)
+        }
+
+        fn answers<const N: usize>(&mut self, query: Query, addresses: [&str; N]) {
+            let addresses = addresses.map(|ip| SocketAddr::new(ip.parse().unwrap(), 80));
+            let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&[]) };
+            self.0.handle_input(answer, Instant::ZERO);
+        }
+
+        fn hints(&mut self, family: Family, ip: &str) {
+            let addresses = [SocketAddr::new(ip.parse().unwrap(), 80)];
+            let hints = Input::Hinted { family, addresses: &addresses, order: Order::Any(&[]) };
+            self.0.handle_input(hints, Instant::ZERO);
+        }
+
+        #[track_caller]
+        fn starts(&mut self, ip: &str) {
+            let output = self.0.poll_output(Instant::ZERO);
+            let Output::StartAttempt { destination, .. } = output else { panic!("{output:?}") };
+            assert_eq!(destination, SocketAddr::new(ip.parse().unwrap(), 80));
+        }
+
+        #[track_caller]
+        fn waits(&mut self) {
+            assert_eq!(self.0.poll_output(Instant::ZERO), Output::WaitForInput);
+        }
+    }
+
+    /// Rule 4, where nothing is known of the ways to both.
+    #[test]
+    fn ipv4_comes_first_on_a_host_without_ipv6() {
+        let mut name = Name::new(&Config { hedge: false, ..Config::all_at_once() }, true, false);
+        name.answers(Query::Aaaa, ["2001:db8::1"]);
+        name.answers(Query::A, ["192.0.2.1"]);
+        name.starts("192.0.2.1");
+        name.starts("2001:db8::1");
+    }
+
+    /// The race takes none, so that its first family must not hang on them.
+    #[test]
+    fn hints_of_a_family_that_is_not_waited_for_change_nothing() {
+        let mut name = Name::new(&Config { hedge: false, ..Config::all_at_once() }, true, false);
+        name.answers(Query::A, ["192.0.2.1"]);
+        name.hints(Family::V6, "2001:db8::1");
+        assert!(name.0.best[0].is_none());
+        name.starts("192.0.2.1");
+        name.waits();
+    }
+
+    #[test]
+    fn an_ipv4_mapped_address_is_reached_through_the_nat64() {
+        let mut name = Name::behind_nat64();
+        name.answers(Query::A, ["::ffff:192.0.2.1"]);
+        name.waits();
+        name.answers(Query::Nat64Prefix, [PREFIX]);
+        name.starts("64:ff9b::192.0.2.1");
+        name.waits();
+    }
+
+    /// Law 10: no prefix reaches an address of this host.
+    #[test]
+    fn no_prefix_is_waited_for_where_it_reaches_no_address() {
+        for near in ["127.0.0.1", "169.254.0.1", "0.0.0.1", "255.255.255.255"] {
+            let mut name = Name::behind_nat64();
+            name.answers(Query::Aaaa, []);
+            name.answers(Query::A, [near]);
+            name.starts(near);
+        }
+        let mut name = Name::behind_nat64();
+        name.answers(Query::A, ["127.0.0.1", "192.0.2.1"]);
+        name.waits();
+    }
+
+    /// The first answer has ended the wait for IPv4: what is kept back now might never be tried.
+    #[test]
+    fn addresses_of_a_second_answer_are_not_kept_back() {
+        let mut name = Name::behind_nat64();
+        name.answers(Query::A, []);
+        name.answers(Query::A, ["192.0.2.1"]);
+        name.starts("192.0.2.1");
+        name.answers(Query::Nat64Prefix, [PREFIX]);
+        name.starts("64:ff9b::192.0.2.1");
+    }
 }

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use heapless::Vec;
 
 use crate::race::Family;
-use crate::resolution::nat64::Prefix;
+use crate::resolution::nat64::{Prefix, is_local};
 
 /// The addresses of both families, at most `N` of each, and the network's prefix.
 #[derive(Clone, Debug, Hash)]
@@ -72,9 +72,9 @@ impl<const N: usize> Translation<N> {
         self.v4.iter().any(|address| under(prefix, address).is_some())
     }
 
-    /// Whether an IPv4 address is known.
-    pub(super) fn has_v4(&self) -> bool {
-        !self.v4.is_empty()
+    /// Whether an IPv4 address is known that some prefix may reach.
+    pub(super) fn may_help(&self) -> bool {
+        self.v4.iter().any(|address| may_lie_beyond(address.ip()))
     }
 
     /// Whether the network has told a prefix.
@@ -91,11 +91,11 @@ impl<const N: usize> Translation<N> {
     }
 }
 
-/// `address` as the translator of `prefix` knows it; `None` where that does not reach it.
+/// `address` as the translator of `prefix` knows it; `None` where that does not reach it. An IPv4-mapped address is the IPv4 address.
 fn under(prefix: Prefix, address: &SocketAddr) -> Option<SocketAddr> {
-    match address {
-        SocketAddr::V4(v4) if prefix.reaches(*v4.ip()) => {
-            Some(SocketAddr::new(prefix.synthesize(*v4.ip()).into(), v4.port()))
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) if prefix.reaches(ip) => {
+            Some(SocketAddr::new(prefix.synthesize(ip).into(), address.port()))
         }
         _ => None,
     }
@@ -103,11 +103,8 @@ fn under(prefix: Prefix, address: &SocketAddr) -> Option<SocketAddr> {
 
 /// Whether `ip` is an IPv4 address that may lie behind a NAT64, and not on this host or its link.
 pub(super) fn may_lie_beyond(ip: IpAddr) -> bool {
-    match ip {
-        // What the widest of prefixes reaches.
-        IpAddr::V4(ip) => {
-            !ip.is_loopback() && !ip.is_link_local() && !ip.is_multicast() && !ip.is_unspecified()
-        }
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !is_local(ip),
         IpAddr::V6(_) => false,
     }
 }

@@ -82,14 +82,8 @@ impl Prefix {
     /// 3.1).
     #[must_use]
     pub fn reaches(&self, ip: Ipv4Addr) -> bool {
-        let local = ip.is_loopback()
-            || ip.is_link_local()
-            || ip.is_multicast()
-            || ip.is_broadcast()
-            // "This host on this network" (RFC 6890 section 2.2.2).
-            || ip.octets().first() == Some(&0);
         let private = ip.is_private() && *self == Self::WELL_KNOWN;
-        !(local || private)
+        !(is_local(ip) || private)
     }
 
     /// The IPv6 address of `ip` under this prefix, with a suffix of zeros (RFC 6052 section 2.2).
@@ -146,6 +140,16 @@ impl Prefix {
         }
         found
     }
+}
+
+/// Whether `ip` has no meaning beyond a link or a host.
+pub(crate) fn is_local(ip: Ipv4Addr) -> bool {
+    ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        // "This host on this network" (RFC 6890 section 2.2.2).
+        || ip.octets().first() == Some(&0)
 }
 
 /// 120 bits as 128 with zeros for the octet `u`, below which there are 56.
