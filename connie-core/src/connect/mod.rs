@@ -41,7 +41,8 @@
 //! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6, and ends the wait for it. Hints
 //!    (RFC 9460 section 7.3) serve until then, while that family is waited for. A query that fails takes nothing back.
 //! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known address](Facts::hosts); IPv4, on a host
-//!    without a route by IPv6; and otherwise that of the best address of all (RFC 6724), once both families have one.
+//!    without a route by IPv6, until both families have addresses; and then that of the best address of all (RFC 6724), where one of a
+//!    family without a route cannot be reached unless a way to it is known.
 //! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
 //!    still joins, since there may be a route to its addresses alone. Where the other has none it is the only hope, and is waited for.
 //! 6. **When the race is over no query is sent**, and what is answered changes nothing.
@@ -392,10 +393,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             Family::V6 => *v6 = best,
             Family::V4 => *v4 = best,
         }
-        if self.prefers_v4 || !self.routes.v6 {
-            return;
-        }
-        if let (Some(v6), Some(v4)) = (v6, v4) {
+        if let (false, Some(v6), Some(v4)) = (self.prefers_v4, v6, v4) {
             self.race.prefer(if v4.compare(v6).is_lt() { Family::V4 } else { Family::V6 });
         }
     }
@@ -513,16 +511,6 @@ mod tests {
         fn waits(&mut self) {
             assert_eq!(self.0.poll_output(Instant::ZERO), Output::WaitForInput);
         }
-    }
-
-    /// Rule 4, where nothing is known of the ways to both.
-    #[test]
-    fn ipv4_comes_first_on_a_host_without_ipv6() {
-        let mut name = Name::new(&Config { hedge: false, ..Config::all_at_once() }, true, false);
-        name.answers(Query::Aaaa, ["2001:db8::1"]);
-        name.answers(Query::A, ["192.0.2.1"]);
-        name.starts("192.0.2.1");
-        name.starts("2001:db8::1");
     }
 
     /// The race takes none, so that its first family must not hang on them.
