@@ -8,7 +8,7 @@ use core::time::Duration;
 use embedded_nal::nb;
 use heapless::Vec;
 
-use crate::connect::{self, Connect, Facts, InvalidHost};
+use crate::connect::{self, Connect, Facts, InvalidHost, Start};
 use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race};
 use crate::resolution::Query;
 use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
@@ -344,7 +344,8 @@ where
         facts: &Facts<'_>,
         now: Instant,
     ) -> Result<Self, InvalidHost> {
-        let machine = Connect::new(host, port, config, facts, now)?;
+        let start = Start::new(host, port, facts)?;
+        let machine = Connect::begun(start, config, facts, now);
         Ok(Driver { machine, open: Vec::new(), slowest_connect: 0 })
     }
 

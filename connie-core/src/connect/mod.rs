@@ -59,6 +59,7 @@
 //! help only where there is an IPv4 address to be reached, or may yet be.
 
 mod facts;
+mod start;
 mod translation;
 mod words;
 
@@ -68,11 +69,12 @@ use core::net::SocketAddr;
 use heapless::Vec;
 
 pub use facts::{Facts, InvalidHost, Order, Routes, named_zone};
+pub(crate) use start::Start;
 pub use words::{Input, Output};
 
 use crate::race::{self, Config, Failure, Families, Family, Race};
 use crate::resolution::selection::{Candidate, Policy, Route, Standing, sort};
-use crate::resolution::{Host, LOOPBACK, Literal, Query, QueryError, QueryFailure};
+use crate::resolution::{Query, QueryError, QueryFailure};
 use crate::time::Instant;
 use crate::timeline::Timeline;
 use translation::Translation;
@@ -138,6 +140,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         facts: &Facts<'_>,
         now: Instant,
     ) -> Result<Self, InvalidHost> {
+        let start = Start::new(host, port, facts)?;
+        Ok(Self::begun(start, config, facts, now))
+    }
+
+    /// One that begins with what its host's text has turned out to be.
+    pub(crate) fn begun(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         let mut connect = Connect {
             race: Race::new(config, now),
             queries: [State::Unwanted; 3],
@@ -148,24 +156,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             best: [None; 2],
             translation: Translation::new(),
         };
-        if let Some(addresses) = facts.hosts {
-            connect.begin_with_known(addresses, now);
-            return Ok(connect);
-        }
         let nat64 = NAT64 > 0 && config.families == Families::Both && !facts.routes.v4 && facts.routes.v6;
-        match Host::parse(host)? {
-            Host::Loopback => {
-                let addresses = LOOPBACK.map(|ip| SocketAddr::new(ip, port));
-                connect.race.handle_addresses(&addresses, now);
-            }
-            Host::Nowhere => connect.begin_nowhere(now),
-            Host::Address(literal) => {
-                let address = located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?;
-                connect.begin_with_literal(address, nat64, now);
-            }
-            Host::Name(_) => connect.begin_with_name(config.families, nat64),
+        match start {
+            Start::Known(addresses) => connect.begin_with_known(addresses, now),
+            Start::Loopback(addresses) => connect.race.handle_addresses(&addresses, now),
+            Start::Nowhere => connect.begin_nowhere(now),
+            Start::Literal(address) => connect.begin_with_literal(address, nat64, now),
+            Start::Name => connect.begin_with_name(config.families, nat64),
         }
-        Ok(connect)
+        connect
     }
 
     /// Tells it that something happened. Poll it afterwards.
@@ -408,7 +407,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         let changed = self.translation.join();
         if changed || query == Query::Aaaa || self.is_literal {
             let is_hint = self.state(Query::Aaaa).is_open();
-            self.race.handle_answer(Family::V6, self.translation.v6().iter().copied(), is_hint, now);
+            self.race.handle_answer(Family::V6, self.translation.v6(), is_hint, now);
         }
         let a = self.state(Query::A);
         // Kept back while the prefix may still reach one of them, unless the race no longer waits for any.
@@ -418,8 +417,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         if kept_back || self.is_literal || query == Query::Aaaa {
             return;
         }
-        let as_they_are = if self.translation.has_joined() { &[] } else { self.translation.v4() };
-        self.race.handle_answer(Family::V4, as_they_are.iter().copied(), a.is_open(), now);
+        let joined = self.translation.has_joined();
+        let as_they_are = self.translation.v4().filter(|_| !joined);
+        self.race.handle_answer(Family::V4, as_they_are, a.is_open(), now);
     }
 
     /// Rule 5.
@@ -454,16 +454,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             Query::Nat64Prefix => prefix,
         }
     }
-}
-
-/// The address of a literal, its zone by number: its own, or `zone` where it has a name.
-fn located(literal: Literal<'_>, port: u16, zone: Option<u32>) -> Option<SocketAddr> {
-    literal.socket_addr(port).or_else(|| match (literal.ip, zone) {
-        (core::net::IpAddr::V6(ip), Some(zone)) => {
-            Some(core::net::SocketAddrV6::new(ip, port, 0, zone).into())
-        }
-        _ => None,
-    })
 }
 
 #[cfg(test)]
