@@ -1,11 +1,23 @@
-//! The connector that scenarios run.
+//! The connectors of the simulation.
 
-use connie_core::Connector as Core;
+use connie_core::{Connect, Connector as Core, HostConnector as HostCore};
 
 use crate::stack::Stack;
 
+/// The most addresses that a race here knows.
+pub(crate) const DESTINATIONS: usize = 64;
 /// The most sockets that a scenario's race may have.
 pub(crate) const SOCKETS: usize = 16;
+/// How many attempts are on record.
+const RECORDS: usize = 256;
+/// For how many addresses of each family there is room where IPv4 is reached through NAT64.
+pub(crate) const NAT64: usize = 8;
 
-/// The connector that a scenario runs: up to 64 destinations, 16 sockets, and 256 attempts on record.
-pub type Connector = Core<Stack, 64, SOCKETS, 256>;
+/// A race over the simulated stack: up to 64 destinations, 16 sockets, and 256 attempts on record.
+pub type Connector = Core<Stack, DESTINATIONS, SOCKETS, RECORDS>;
+
+/// What a scenario runs, from a host's text on: the same numbers, and room for eight addresses of each family behind a NAT64.
+pub type HostConnector = HostCore<Stack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
+
+/// The machine in it.
+pub(crate) type Machine = Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>;

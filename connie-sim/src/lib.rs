@@ -23,37 +23,43 @@
 //!
 //! As it runs, the simulation holds the race to its laws: a wait that does not lead into the future, more sockets than were
 //! allowed, a socket never released, a race past its deadline and the like end in a panic that says which law was broken. A
-//! [`Referee`] does the same for a bare `Race`, and a [`Bench`] drives one step by step.
+//! [`ConnectReferee`] does the same for a bare `Connect`, a [`Referee`] for a bare `Race`, and a [`Bench`] drives one step by step.
 
 mod bench;
 mod bound;
+mod by_hand;
 mod clock;
+mod connect_referee;
 mod connector;
 pub mod demo;
 mod host;
 mod label;
-mod names;
 mod outcome;
 mod random;
+mod random_names;
 mod recording;
 mod referee;
+mod resolver;
 mod rng;
 mod scenario;
 pub mod sites;
 mod stack;
 mod stream;
 mod tally;
+mod translator;
 mod verify;
 pub mod words;
 
 pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
 pub use bound::Bound;
 pub use clock::Clock;
-pub use connector::Connector;
+pub use connect_referee::{ConnectReferee, Room};
+pub use connector::{Connector, HostConnector};
 pub use host::{Host, hang, no_route, ok, refuse, unreachable};
 pub use label::{address, addresses, label, numbered};
 pub use outcome::{Ending, Outcome};
 pub use random::{Network, anything, steady};
+pub use random_names::any_name;
 pub use recording::Recording;
 pub use referee::Referee;
 pub use rng::{Rng, seeds};

@@ -111,10 +111,14 @@ impl Outcome {
         list
     }
 
-    /// These queries were sent, in this order, and no others: `AAAA A`.
+    /// These queries were sent, in this order, and no others: `AAAA A prefix`.
     #[track_caller]
     pub fn asks(&self, expected: &str) -> &Self {
-        let sent: Vec<_> = self.queries.iter().map(|query| query.record_type()).collect();
+        let name = |query: &Query| match query {
+            Query::Nat64Prefix => "prefix",
+            Query::Aaaa | Query::A => query.record_type(),
+        };
+        let sent: Vec<_> = self.queries.iter().map(name).collect();
         assert_eq!(sent.join(" "), expected, "the queries");
         self
     }

@@ -75,7 +75,7 @@ fn dead(rng: &mut Rng) -> Host {
     }
 }
 
-fn host(rng: &mut Rng) -> Host {
+pub(crate) fn host(rng: &mut Rng) -> Host {
     let slowest = rng.pick(&[0, 20, 300, 2_000]);
     let mut host = if rng.chance(40) { ok(rng.within(0, slowest)) } else { dead(rng) };
     if rng.chance(20) {
@@ -93,7 +93,7 @@ fn host(rng: &mut Rng) -> Host {
     host
 }
 
-fn config(rng: &mut Rng) -> Config {
+pub(crate) fn config(rng: &mut Rng) -> Config {
     let preset = match rng.below(3) {
         0 => Config::all_at_once(),
         1 => Config {
@@ -126,7 +126,7 @@ fn config(rng: &mut Rng) -> Config {
 }
 
 /// What the resolver does: mostly an answer for each family within a second.
-fn resolver(scenario: Scenario, rng: &mut Rng) -> Scenario {
+pub(crate) fn resolver(scenario: Scenario, rng: &mut Rng) -> Scenario {
     let scenario = match rng.below(10) {
         0..=3 => scenario,
         4 => scenario.aaaa_never(),
@@ -142,7 +142,7 @@ fn resolver(scenario: Scenario, rng: &mut Rng) -> Scenario {
 }
 
 /// What goes wrong beside the hosts: mostly nothing.
-fn trouble(mut scenario: Scenario, rng: &mut Rng) -> Scenario {
+pub(crate) fn trouble(mut scenario: Scenario, rng: &mut Rng) -> Scenario {
     if rng.chance(15) {
         scenario = scenario.runs_out_at(rng.within(1, 6) as u32);
     }

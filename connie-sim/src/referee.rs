@@ -146,6 +146,22 @@ impl Referee {
         self.limit = self.limit.min(sockets.max(1));
     }
 
+    /// There are addresses that the race has no room for: which of them it leaves out is its own to decide.
+    pub(crate) fn is_without_room(&mut self) {
+        self.crowded = true;
+    }
+
+    /// Something was told beside the race: it may say as much again.
+    pub(crate) fn may_go_on(&mut self) {
+        self.drained = 0;
+    }
+
+    /// Whether nothing may start any more.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        let lost = self.canceled || self.gone || self.is_late(now);
+        self.ended.is_some() || self.winner.is_some() || lost
+    }
+
     /// The race has answered `output` at `now`.
     #[track_caller]
     pub fn sees(&mut self, output: &Output, now: Instant) {
@@ -175,8 +191,7 @@ impl Referee {
 
     #[track_caller]
     fn sees_start(&mut self, id: AttemptId, destination: SocketAddr, now: Instant) {
-        let over = self.winner.is_some() || self.canceled || self.gone || self.is_late(now);
-        assert!(!over, "law 1: {id} starts after the race has ended");
+        assert!(!self.is_over(now), "law 1: {id} starts after the race has ended");
         assert!(self.newest.is_none_or(|newest| newest < id), "law 3: the name {id} was used before");
         assert!(self.open.len() < self.limit, "law 2: {id} is one more than {} in flight", self.limit);
         let family = Family::of(&destination);
@@ -308,7 +323,7 @@ impl Referee {
 }
 
 /// As a race keeps it: an IPv4-mapped address is the IPv4 address, and no address has a flow label.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_none() => {
             SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into()

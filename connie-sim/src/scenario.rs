@@ -1,16 +1,23 @@
 //! One race over one network: who is there, what the resolver says and when, and how the race is run.
 
-use std::net::SocketAddr;
+use std::iter::Peekable;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::slice::Iter;
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress};
+use connie_core::connect::Routes;
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{Host as Name, Query};
+use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress, Turn};
 
+use crate::by_hand::{ByHand, Driven};
 use crate::clock::Clock;
-use crate::connector::{self, Connector};
+use crate::connect_referee::{ConnectReferee, Room};
+use crate::connector::{self, HostConnector, Machine};
 use crate::host::Host;
-use crate::label::numbered;
-use crate::names::{self, Names};
+use crate::label::{PORT, addresses, numbered};
 use crate::outcome::{Ending, Outcome};
+use crate::resolver::{Entry, Fate, Resolver, Said, used};
 use crate::stack::{Socket, Stack};
 use crate::stream::earliest;
 use crate::verify;
@@ -29,41 +36,11 @@ pub struct Scenario {
     config: Config,
     host: String,
     seed: u64,
-    entries: Vec<Entry>,
-    v4: Query,
-    v6: Query,
-    extra: Vec<Answer>,
+    resolver: Resolver,
     stack: StackRules,
     cancel_at: Option<Instant>,
     restless: bool,
     oversleeps: u64,
-}
-
-/// One address.
-#[derive(Clone, Debug)]
-struct Entry {
-    address: SocketAddr,
-    host: Host,
-    copies: usize,
-    /// When the resolver first lists it; `None` from the start.
-    joins: Option<Instant>,
-    leaves: Option<Instant>,
-}
-
-/// What becomes of a query.
-#[derive(Clone, Copy, Debug)]
-enum Query {
-    Answered(Instant),
-    Fails(Instant),
-    Silent,
-}
-
-/// What the resolver says about a family; `None` when it has failed.
-#[derive(Clone, Debug)]
-struct Answer {
-    at: Instant,
-    family: Family,
-    addresses: Option<Vec<SocketAddr>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -84,7 +61,7 @@ pub struct Live {
     /// Its clock.
     pub clock: Clock,
     /// The connector, finished.
-    pub connector: Connector,
+    pub connector: HostConnector,
     /// The connection that won, if one did.
     pub connection: Option<connie_core::Connection<Socket>>,
     /// What the race came to.
@@ -102,10 +79,7 @@ impl Scenario {
             config,
             host: "name.test".to_owned(),
             seed: 0,
-            entries: Vec::new(),
-            v4: Query::Answered(Instant::ZERO),
-            v6: Query::Answered(Instant::ZERO),
-            extra: Vec::new(),
+            resolver: Resolver::new(),
             stack: StackRules::default(),
             cancel_at: None,
             restless: false,
@@ -165,9 +139,17 @@ impl Scenario {
     }
 
     fn add(mut self, family: Family, host: Host) -> Self {
-        let of_family = self.entries.iter().filter(|entry| Family::of(&entry.address) == family).count();
+        let of_family =
+            self.resolver.entries.iter().filter(|entry| Family::of(&entry.address) == family).count();
         let address = numbered(family, of_family as u16 + 1);
-        self.entries.push(Entry { address, host, copies: 1, joins: None, leaves: None });
+        self.resolver.entries.push(Entry {
+            address,
+            host,
+            copies: 1,
+            joins: None,
+            leaves: None,
+            way: Route::Unknown,
+        });
         self
     }
 
@@ -194,7 +176,7 @@ impl Scenario {
 
     #[track_caller]
     fn last(&mut self) -> &mut Entry {
-        self.entries.last_mut().expect("an address comes first")
+        self.resolver.entries.last_mut().expect("an address comes first")
     }
 
     // The resolver.
@@ -202,53 +184,139 @@ impl Scenario {
     /// The AAAA answer comes at `millis`.
     #[must_use]
     pub fn aaaa_at(mut self, millis: u64) -> Self {
-        self.v6 = Query::Answered(Instant::from_millis(millis));
+        self.resolver.v6 = Fate::Answered(Instant::from_millis(millis));
         self
     }
 
     /// The A answer comes at `millis`.
     #[must_use]
     pub fn a_at(mut self, millis: u64) -> Self {
-        self.v4 = Query::Answered(Instant::from_millis(millis));
+        self.resolver.v4 = Fate::Answered(Instant::from_millis(millis));
         self
     }
 
     /// The AAAA query fails at `millis`.
     #[must_use]
     pub fn aaaa_fails_at(mut self, millis: u64) -> Self {
-        self.v6 = Query::Fails(Instant::from_millis(millis));
+        self.resolver.v6 = Fate::Fails(Instant::from_millis(millis));
         self
     }
 
     /// The A query fails at `millis`.
     #[must_use]
     pub fn a_fails_at(mut self, millis: u64) -> Self {
-        self.v4 = Query::Fails(Instant::from_millis(millis));
+        self.resolver.v4 = Fate::Fails(Instant::from_millis(millis));
         self
     }
 
     /// The AAAA query is never answered.
     #[must_use]
     pub fn aaaa_never(mut self) -> Self {
-        self.v6 = Query::Silent;
+        self.resolver.v6 = Fate::Silent;
         self
     }
 
     /// The A query is never answered.
     #[must_use]
     pub fn a_never(mut self) -> Self {
-        self.v4 = Query::Silent;
+        self.resolver.v4 = Fate::Silent;
         self
     }
 
     /// One more answer about `family` at `millis`, which takes the place of the one before.
     #[must_use]
     pub fn answers(mut self, millis: u64, family: Family, addresses: Vec<SocketAddr>) -> Self {
-        self.extra.push(Answer { at: Instant::from_millis(millis), family, addresses: Some(addresses) });
+        self.resolver.extra.push(Said::answer(Instant::from_millis(millis), family, addresses));
+        self
+    }
+
+    /// Hints for `family` at `millis`, of these addresses: `6a 6c`.
+    #[must_use]
+    #[track_caller]
+    pub fn hints_at(mut self, millis: u64, family: Family, labels: &str) -> Self {
+        self.resolver.extra.push(Said::hints(Instant::from_millis(millis), family, labels));
+        self
+    }
+
+    /// The query for the network's NAT64 prefix is answered at `millis`: it is `64:ff9b::/96`, and each IPv4 host is there too, at the
+    /// same distance. Without this it fails at the start.
+    #[must_use]
+    pub fn prefix_at(self, millis: u64) -> Self {
+        let told = ["64:ff9b::192.0.0.170", "64:ff9b::192.0.0.171"];
+        self.prefix_told_at(millis, &told.map(|ip| ip.parse().expect("an address")))
+    }
+
+    /// The query for the prefix is answered at `millis` with these records of `ipv4only.arpa`.
+    #[must_use]
+    pub fn prefix_told_at(mut self, millis: u64, records: &[Ipv6Addr]) -> Self {
+        self.resolver.prefix = Fate::Answered(Instant::from_millis(millis));
+        self.resolver.prefix_told = records.to_vec();
+        self
+    }
+
+    /// The query for the prefix fails at `millis`.
+    #[must_use]
+    pub fn prefix_fails_at(mut self, millis: u64) -> Self {
+        self.resolver.prefix = Fate::Fails(Instant::from_millis(millis));
+        self
+    }
+
+    /// The query for the prefix is never answered.
+    #[must_use]
+    pub fn prefix_never(mut self) -> Self {
+        self.resolver.prefix = Fate::Silent;
+        self
+    }
+
+    // The host that the race runs on.
+
+    /// Which families it has a way to the internet by. What becomes of attempts is another matter: see [`without`](Scenario::without).
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.resolver.routes = routes;
+        self
+    }
+
+    /// It has no way to the internet by `family`.
+    #[must_use]
+    pub fn without_route(mut self, family: Family) -> Self {
+        let Routes { v4, v6 } = self.resolver.routes;
+        self.resolver.routes = match family {
+            Family::V4 => Routes { v4: false, v6 },
+            Family::V6 => Routes { v4, v6: false },
+        };
+        self
+    }
+
+    /// How it would send to the last address, as RFC 6724 wants to know. Nothing is known of the others.
+    #[must_use]
+    pub fn by_way_of(mut self, way: Route) -> Self {
+        self.last().way = way;
+        self
+    }
+
+    /// Its hosts file has the name, with these addresses: `4a 6a`.
+    #[must_use]
+    #[track_caller]
+    pub fn known(self, labels: &str) -> Self {
+        self.known_as(addresses(labels))
+    }
+
+    /// The same, written out.
+    #[must_use]
+    pub fn known_as(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.resolver.known = Some(addresses);
         self
     }
 
     // The race.
+
+    /// The caller wants the addresses of `family` first.
+    #[must_use]
+    pub fn prefer(mut self, family: Family) -> Self {
+        self.config.preferred_family = family;
+        self
+    }
 
     /// Only `family` may be used.
     #[must_use]
@@ -380,8 +448,9 @@ impl Scenario {
 
     // Running it.
 
-    /// Runs the race, closes the winner, and tells what it came to. Where all addresses are known at the start it is run twice, by
-    /// [`Connector::poll`](connie_core::Connector::poll) and by [`Connector::run`](connie_core::Connector::run), which must come to the same.
+    /// Runs the race, closes the winner, and tells what it came to. It is run twice, by [`poll`](connie_core::Driver::poll) and by hand,
+    /// under the eyes of a [`ConnectReferee`]; and where all addresses are known at the start once more, by
+    /// [`turn`](HostConnector::turn). All must come to the same.
     ///
     /// # Panics
     ///
@@ -390,13 +459,17 @@ impl Scenario {
     pub fn run(&self) -> Outcome {
         let outcome = self.hang_up(self.connect());
         if self.answers_at_once() && outcome.ending != Ending::Waiting && self.oversleeps == 0 {
-            let by_run = self.hang_up(self.connect_by_run());
+            let by_turns = self.hang_up(self.connect_by_turns());
             if outcome.ending == Ending::Failed(Failure::Canceled) {
-                // What an attempt has come to at the very moment of the cancel only `run` still looks at.
-                assert_eq!(by_run.ending, outcome.ending, "run and poll came to different ends");
-                assert_eq!(by_run.start_list(), outcome.start_list(), "run and poll made different starts");
+                // What an attempt has come to at the very moment of the cancel only `turn` still looks at.
+                assert_eq!(by_turns.ending, outcome.ending, "turn and poll came to different ends");
+                assert_eq!(
+                    by_turns.start_list(),
+                    outcome.start_list(),
+                    "turn and poll made different starts"
+                );
             } else {
-                assert_eq!(by_run, outcome, "run and poll came to different ends");
+                assert_eq!(by_turns, outcome, "turn and poll came to different ends");
             }
         }
         outcome
@@ -406,61 +479,62 @@ impl Scenario {
     #[track_caller]
     pub fn run_once(&self) -> Ending {
         let (mut stack, mut clock) = self.lay_out();
-        let (mut connector, _) = self.connector();
-        match connector.run(&mut stack, &mut clock) {
-            Ok(connection) => {
-                let ending = Ending::Connected(connection.destination);
-                stack.release_winner(connection.socket);
-                ending
-            }
-            Err(failure) => Ending::Failed(failure),
+        let mut connector = self.connector();
+        let run = self.take_turns(&mut connector, &mut stack, &mut clock);
+        if let Some(connection) = run.connection {
+            stack.release_winner(connection.socket);
         }
+        run.ending
     }
 
-    /// Runs the race and leaves its winner open.
+    /// Runs the race, by a connector and by hand under a [`ConnectReferee`], and leaves the winner of the first open.
     ///
     /// # Panics
     ///
     /// When the race breaks one of its laws.
     #[track_caller]
     pub fn connect(&self) -> Live {
-        let (stack, clock) = self.lay_out();
-        let mut connector = Connector::new(&self.config, stack.now());
-        let names = Names::begin(&self.host, self.config.families, &mut connector, stack.now());
-        let mut driver =
-            Driver { scenario: self, stack, clock, connector, names, answers: self.all_answers() };
-        let (ending, connection) = driver.drive();
-        let Driver { stack, clock, connector, names, .. } = driver;
-        self.conclude(stack, clock, connector, connection, ending, &names)
-    }
-
-    #[track_caller]
-    fn connect_by_run(&self) -> Live {
         let (mut stack, mut clock) = self.lay_out();
-        let (mut connector, names) = self.connector();
-        let (ending, connection) = match connector.run(&mut stack, &mut clock) {
-            Ok(connection) => (Ending::Connected(connection.destination), Some(connection)),
-            Err(failure) => (Ending::Failed(failure), None),
-        };
-        self.conclude(stack, clock, connector, connection, ending, &names)
+        let mut connector = self.connector();
+        let run = self.drive(&mut connector, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, connector.connect(), &run);
+        assert_eq!(self.drive_by_hand(), outcome, "by hand the race came to another end");
+        Live { stack, clock, connector, connection: run.connection, outcome }
     }
 
     #[track_caller]
-    fn conclude(
-        &self,
-        stack: Stack,
-        clock: Clock,
-        connector: Connector,
-        connection: Option<connie_core::Connection<Socket>>,
-        ending: Ending,
-        names: &Names,
-    ) -> Live {
-        let mut outcome = Outcome::new(ending, &connector.timeline(), &stack);
-        outcome.queries.clone_from(&names.asked);
-        outcome.failed_queries = names.failures(&self.host);
+    fn drive_by_hand(&self) -> Outcome {
+        let (mut stack, mut clock) = self.lay_out();
+        let (host, facts, now) = (&self.host, self.resolver.facts(), Instant::ZERO);
+        let room = Room {
+            destinations: connector::DESTINATIONS,
+            sockets: connector::SOCKETS,
+            nat64: connector::NAT64,
+        };
+        let referee = ConnectReferee::new(host, PORT, &self.config, &facts, room, now);
+        let connect = Machine::new(host, PORT, &self.config, &facts, now).expect("a host");
+        let mut by_hand = ByHand::new(connect, referee);
+        let run = self.drive(&mut by_hand, &mut stack, &mut clock);
+        self.conclude(&stack, by_hand.machine(), &run)
+    }
+
+    #[track_caller]
+    fn connect_by_turns(&self) -> Live {
+        let (mut stack, mut clock) = self.lay_out();
+        let mut connector = self.connector();
+        let run = self.take_turns(&mut connector, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, connector.connect(), &run);
+        Live { stack, clock, connector, connection: run.connection, outcome }
+    }
+
+    #[track_caller]
+    fn conclude(&self, stack: &Stack, connect: &Machine, run: &Run) -> Outcome {
+        let mut outcome = Outcome::new(run.ending, &connect.timeline(), stack);
+        outcome.queries.clone_from(&run.queries);
+        outcome.failed_queries = connect.failures(&self.host).map(|failure| failure.to_string()).collect();
         let late = Duration::from_micros(self.oversleeps);
-        verify::outcome(&outcome, &self.config, &stack, &self.listed_by(stack.now()), late);
-        Live { stack, clock, connector, connection, outcome }
+        verify::outcome(&outcome, &self.config, stack, &self.listed_by(stack.now()), late);
+        outcome
     }
 
     /// Closes the winner, and sees that nothing is left.
@@ -475,32 +549,23 @@ impl Scenario {
         live.outcome
     }
 
-    /// The connector with all addresses, which are known at the start.
-    fn connector(&self) -> (Connector, Names) {
-        let mut connector = Connector::new(&self.config, Instant::ZERO);
-        let mut names = Names::begin(&self.host, self.config.families, &mut connector, Instant::ZERO);
-        for answer in self.all_answers() {
-            assert_eq!(answer.at, Instant::ZERO, "all addresses are known at the start");
-            answer.tell(&mut names, &mut connector, Instant::ZERO);
-        }
-        (connector, names)
+    fn connector(&self) -> HostConnector {
+        let facts = self.resolver.facts();
+        HostConnector::new(&self.host, PORT, &self.config, &facts, Instant::ZERO).expect("a host")
     }
 
     fn answers_at_once(&self) -> bool {
-        let at_once = |family| matches!(self.query(family), Query::Answered(Instant::ZERO));
-        let at_once = |family| !self.config.families.allow(family) || at_once(family);
-        at_once(Family::V4)
-            && at_once(Family::V6)
-            && self.extra.is_empty()
-            && self.entries.iter().all(|entry| entry.joins.is_none() && entry.leaves.is_none())
-            // `run` first asks at its first wait.
-            && self.cancel_at != Some(Instant::ZERO)
+        // `turn` first asks at its first wait.
+        self.resolver.answers_at_once(self.config.families) && self.cancel_at != Some(Instant::ZERO)
     }
 
     fn lay_out(&self) -> (Stack, Clock) {
         let mut stack = Stack::new(self.seed);
-        for entry in &self.entries {
+        for entry in &self.resolver.entries {
             stack.put(entry.address, entry.host.clone());
+        }
+        for (address, host) in self.resolver.translated() {
+            stack.put(address, host.clone());
         }
         let rules = &self.stack;
         if let Some(capacity) = rules.capacity {
@@ -532,140 +597,131 @@ impl Scenario {
         (stack, clock)
     }
 
-    fn query(&self, family: Family) -> Query {
-        match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
-        }
-    }
-
-    /// All that the resolver says, in order of time.
-    fn all_answers(&self) -> Vec<Answer> {
-        if !names::is_asked_for(&self.host) {
-            return Vec::new();
-        }
-        let mut answers = self.extra.clone();
-        let allowed =
-            [Family::V6, Family::V4].into_iter().filter(|family| self.config.families.allow(*family));
-        for family in allowed {
-            match self.query(family) {
-                Query::Silent => {}
-                Query::Fails(at) => answers.push(Answer { at, family, addresses: None }),
-                Query::Answered(at) => {
-                    let changes = self.of(family).flat_map(|entry| [entry.joins, entry.leaves]).flatten();
-                    let mut moments: Vec<Instant> = changes.filter(|change| *change > at).collect();
-                    moments.push(at);
-                    moments.sort_unstable();
-                    moments.dedup();
-                    let told = moments.into_iter();
-                    answers.extend(told.map(|at| Answer {
-                        at,
-                        family,
-                        addresses: Some(self.listed(family, at)),
-                    }));
-                }
-            }
-        }
-        answers.sort_by_key(|answer| answer.at);
-        answers
-    }
-
-    fn of(&self, family: Family) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |entry| Family::of(&entry.address) == family)
-    }
-
-    /// What an answer about `family` at `at` holds.
-    fn listed(&self, family: Family, at: Instant) -> Vec<SocketAddr> {
-        let listed = self.of(family).filter(|entry| {
-            entry.joins.is_none_or(|joins| joins <= at) && entry.leaves.is_none_or(|leaves| leaves > at)
-        });
-        listed.flat_map(|entry| std::iter::repeat_n(entry.address, entry.copies)).collect()
-    }
-
-    /// What the last answers up to `end` hold.
+    /// What the last answers up to `end` hold, as far as all of it is to be tried.
     fn listed_by(&self, end: Instant) -> Vec<SocketAddr> {
-        let mut answers = self.all_answers();
-        answers.retain(|answer| answer.at <= end);
-        let allowed =
-            [Family::V4, Family::V6].into_iter().filter(|family| self.config.families.allow(*family));
-        let last = allowed.filter_map(|family| answers.iter().rev().find(|answer| answer.family == family));
-        last.filter_map(|answer| answer.addresses.clone()).flatten().collect()
+        let is_asked_for = matches!(Name::parse(&self.host), Ok(Name::Name(_)));
+        let families = match (&self.resolver.known, self.resolver.routes) {
+            (None, _) if !is_asked_for => return Vec::new(),
+            (Some(known), _) => return used(known.clone(), self.config.families),
+            // Behind a NAT64 IPv4 addresses go by other names.
+            (None, Routes { v4: false, .. }) if self.config.families == Families::Both => {
+                Families::Only(Family::V6)
+            }
+            (None, _) => self.config.families,
+        };
+        self.resolver.listed_by(end, families)
     }
 
     /// The least time from a SYN to the end of a handshake that any address of the last answers has, in microseconds, jitter and
     /// loss left out; `None` when none accepts.
     #[must_use]
     pub fn oracle(&self) -> Option<u64> {
-        let accepting = self.entries.iter().filter(|entry| entry.host.accepts() && entry.leaves.is_none());
+        let accepting =
+            self.resolver.entries.iter().filter(|entry| entry.host.accepts() && entry.leaves.is_none());
         accepting.map(|entry| entry.host.round_trip_micros()).min()
     }
 }
 
-impl Answer {
-    fn tell(&self, names: &mut Names, connector: &mut Connector, now: Instant) {
-        names.hear(self.family, self.addresses.as_deref(), connector, now);
-    }
+/// How a race that was driven went.
+struct Run {
+    ending: Ending,
+    connection: Option<connie_core::Connection<Socket>>,
+    /// The queries that were sent.
+    queries: Vec<Query>,
 }
 
-/// Drives a connector as a program with a loop of its own does.
-struct Driver<'a> {
-    scenario: &'a Scenario,
-    stack: Stack,
-    clock: Clock,
-    connector: Connector,
-    names: Names,
-    answers: Vec<Answer>,
-}
-
-impl Driver<'_> {
+impl Scenario {
+    /// Drives it as a program with a loop of its own does.
     #[track_caller]
-    fn drive(&mut self) -> (Ending, Option<connie_core::Connection<Socket>>) {
-        let mut answers = std::mem::take(&mut self.answers).into_iter().peekable();
-        let mut here = (Instant::ZERO, 0);
+    fn drive(&self, driven: &mut impl Driven, stack: &mut Stack, clock: &mut Clock) -> Run {
+        let says = self.resolver.says();
+        let mut says = says.iter().peekable();
+        let (mut queries, mut here) = (Vec::new(), (Instant::ZERO, 0));
         for _ in 0..STEPS {
-            let now = self.stack.now();
+            let now = stack.now();
             here = if here.0 == now { (now, here.1 + 1) } else { (now, 1) };
             assert!(here.1 < STEPS_AT_ONE_MOMENT, "livelock at {now}");
-            while let Some(answer) = answers.next_if(|answer| answer.at <= now) {
-                answer.tell(&mut self.names, &mut self.connector, now);
-            }
-            let canceled = self.scenario.cancel_at.filter(|at| *at <= now).is_some();
-            let until = match self.step(canceled) {
+            let canceled = self.cancel_at.filter(|at| *at <= now).is_some();
+            let until = match self.step(driven, stack, canceled) {
+                Progress::SendQuery(query) => {
+                    queries.push(query);
+                    continue;
+                }
                 Progress::WaitUntil(until) => {
                     assert!(until > now, "law 4: a wait until {until} at {now} has no length");
                     Some(until)
                 }
                 Progress::WaitForInput => None,
                 Progress::Connected(connection) => {
-                    return (Ending::Connected(connection.destination), Some(connection));
+                    let ending = Ending::Connected(connection.destination);
+                    return Run { ending, connection: Some(connection), queries };
                 }
-                Progress::Failed(failure) => return (Ending::Failed(failure), None),
+                Progress::Failed(failure) => {
+                    return Run { ending: Ending::Failed(failure), connection: None, queries };
+                }
                 Progress::Finished => panic!("law 1: the race finished twice"),
             };
-            let limit = earliest(until, answers.peek().map(|answer| answer.at));
-            let limit = earliest(limit, self.scenario.cancel_at);
-            let next = earliest(self.stack.next_handshake(limit), limit);
-            let Some(next) = next else { return (Ending::Waiting, None) };
-            let late = self.scenario.oversleeps;
-            self.clock.advance_to(Instant::from_micros(next.max(now).as_micros() + late));
+            if says.peek().is_some_and(|said| said.at <= now) {
+                // What is there as soon as it is asked for.
+                tell_due(&mut says, driven, now);
+                continue;
+            }
+            let limit = earliest(until, says.peek().map(|said| said.at));
+            let limit = earliest(limit, self.cancel_at);
+            let next = earliest(stack.next_handshake(limit), limit);
+            let Some(next) = next else {
+                return Run { ending: Ending::Waiting, connection: None, queries };
+            };
+            clock.advance_to(Instant::from_micros(next.max(now).as_micros() + self.oversleeps));
+            tell_due(&mut says, driven, stack.now());
         }
         panic!("livelock: {STEPS} steps and no end");
     }
 
     #[track_caller]
-    fn step(&mut self, canceled: bool) -> Progress<Socket> {
-        let now = self.stack.now();
+    fn step(&self, driven: &mut impl Driven, stack: &mut Stack, canceled: bool) -> Progress<Socket, Query> {
+        let now = stack.now();
         let progress = match canceled {
-            true => self.connector.cancel(&mut self.stack, now),
-            false => self.connector.poll(&mut self.stack, now),
+            true => driven.cancel(stack, now),
+            false => driven.poll(stack, now),
         };
         let ended = matches!(progress, Progress::Connected(_) | Progress::Failed(_));
-        verify::step(&self.connector, &self.stack, ended);
+        verify::step(driven.machine(), stack, ended);
         if let Progress::Failed(Failure::DeadlineExceeded) = progress {
-            let deadline = self.scenario.config.deadline.expect("law 5: no deadline was set");
+            let deadline = self.config.deadline.expect("law 5: no deadline was set");
             assert!(now >= Instant::ZERO + deadline, "law 5: the deadline has not come at {now}");
         }
         progress
+    }
+
+    /// Runs it as a program does that has all answers at the start.
+    #[track_caller]
+    fn take_turns(&self, connector: &mut HostConnector, stack: &mut Stack, clock: &mut Clock) -> Run {
+        let mut queries = Vec::new();
+        loop {
+            let (ending, connection) = match connector.turn(stack, clock) {
+                Turn::SendQuery(query) => {
+                    queries.push(query);
+                    for said in self.resolver.says_of(query) {
+                        assert_eq!(said.at, Instant::ZERO, "all addresses are known at the start");
+                        connector.handle_input(said.input(), Instant::ZERO);
+                    }
+                    continue;
+                }
+                Turn::Waited => continue,
+                Turn::Connected(connection) => (Ending::Connected(connection.destination), Some(connection)),
+                Turn::Failed(failure) => (Ending::Failed(failure), None),
+            };
+            return Run { ending, connection, queries };
+        }
+    }
+}
+
+/// Tells what has come by `now`.
+#[track_caller]
+fn tell_due(says: &mut Peekable<Iter<'_, Said>>, driven: &mut impl Driven, now: Instant) {
+    while let Some(said) = says.next_if(|said| said.at <= now) {
+        driven.tell(said.input(), now);
     }
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use connie_core::{AttemptError, Config, Failure, Outcome as End};
 
-use crate::connector::{Connector, SOCKETS};
+use crate::connector::{Machine, SOCKETS};
 use crate::host::Answer;
 use crate::outcome::{Ending, Outcome};
 use crate::stack::Stack;
 
 /// After each step: a socket for each attempt in flight, and none beside them.
 #[track_caller]
-pub(crate) fn step(connector: &Connector, stack: &Stack, ended: bool) {
-    let race = connector.race();
+pub(crate) fn step(connect: &Machine, stack: &Stack, ended: bool) {
+    let race = connect.race();
     if ended {
         assert_eq!(race.in_flight(), 0, "law 3: a race has ended with an attempt in flight");
         assert!(stack.open() <= 1, "law 3: {} sockets are open after the end", stack.open());

@@ -1,13 +1,20 @@
 //! Random networks: every law holds on each of them, and no race is ever stuck.
 
 use connie_core::Failure;
-use connie_sim::{Ending, Network, Outcome, anything, seeds, steady};
+use connie_sim::{Ending, Network, Outcome, any_name, anything, seeds, steady};
 
 #[test]
 fn any_race_over_any_network_keeps_the_laws() {
     seeds(6_000, |seed| {
         // `run` itself asserts them.
         let _ = anything(seed).run();
+    });
+}
+
+#[test]
+fn any_name_on_any_host_keeps_the_laws() {
+    seeds(20_000, |seed| {
+        let _ = any_name(seed).run();
     });
 }
 

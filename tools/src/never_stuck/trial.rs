@@ -108,7 +108,7 @@ impl Trial {
     pub fn check(&self) -> Verdict {
         let Live { outcome, connector, .. } = self.scenario().connect();
         let n = self.course.count();
-        let k = connector.race().limit();
+        let k = connector.connect().race().limit();
         let bound = Bound::new(n, k, self.config.patience);
         self.first_starts(&bound, &outcome);
         let took = matches!(outcome.ending, Ending::Connected(_)).then_some(outcome.elapsed);
