@@ -113,6 +113,9 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     auto_open: bool,
     /// As long as the request may be sent once more, its length: it is at the start of the buffer.
     pub(crate) repeatable: usize,
+    /// Whether the request under way would be sent once more if it were lost: it is idempotent, went out on a connection
+    /// that had been used before, and is the first try.
+    pub(crate) first_try: bool,
     pub(crate) expect_timeout: Duration,
     pub(crate) inbox: Inbox,
     pub(crate) decoder: BodyDecoder,
@@ -187,6 +190,7 @@ where
             tunneled: false,
             auto_open: true,
             repeatable: 0,
+            first_try: false,
             expect_timeout: EXPECT_TIMEOUT,
             inbox: Inbox::default(),
             decoder: BodyDecoder::new(Framing::Empty),
@@ -355,6 +359,18 @@ where
         self.link.is_open()
     }
 
+    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: not a byte of an
+    /// answer came, and the method is idempotent. What is in the buffer has been sent once more by then; this is for a body that was
+    /// sent in pieces. A request that was made once more, and lost again, is not to be made a third time.
+    #[must_use]
+    pub fn was_lost(&self) -> bool {
+        let lost = matches!(
+            self.exchange.check(),
+            Err(HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_))
+        );
+        self.first_try && lost && self.inbox.is_empty() && !self.exchange.has_interim()
+    }
+
     /// Closes the connection.
     pub fn close(&mut self) {
         self.link.release();
@@ -474,6 +490,7 @@ where
         // Written as text by `Host::write`.
         let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
         let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
+        self.first_try = false;
         self.exchange.request_begun(method, head.length())
     }
 

@@ -23,8 +23,8 @@ where
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
         let kept = core::mem::replace(&mut self.used, true);
-        let repeats = kept && self.exchange.is_idempotent() && self.may_open();
-        self.repeatable = if repeats { length } else { 0 };
+        self.first_try = kept && self.exchange.is_idempotent() && self.may_open();
+        self.repeatable = if self.first_try { length } else { 0 };
         self.transmit(length, body)?;
         if self.exchange.is_refused() {
             self.repeat(body)?;
@@ -40,6 +40,7 @@ where
             return Ok(false);
         }
         self.exchange.repeated(length)?;
+        self.first_try = false;
         self.open(length)?;
         self.used = true;
         self.transmit(length, body)?;

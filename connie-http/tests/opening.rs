@@ -301,6 +301,59 @@ mod a_lost_request_is_repeated {
         assert_eq!(result, Err(HttpError::Receive(AttemptError::Reset)));
     }
 
+    fn in_pieces(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
+        connection.put_request(method, "/")?;
+        connection.end_headers(RequestBody::Length(2))?;
+        connection.send(b"hi")?;
+        connection.finish_body()?;
+        let mut response = connection.response()?;
+        response.discard()?;
+        Ok(response.status())
+    }
+
+    /// Sends a request whose body the connection does not keep, to peers of which the first loses it; again, where it was lost.
+    #[track_caller]
+    fn lose_body(
+        peers: impl IntoIterator<Item = Script>,
+        method: &str,
+    ) -> (Vec<Result<u16, HttpError>>, usize) {
+        let mut results = Vec::new();
+        let sent = with_peers(peers, |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert!(!connection.was_lost());
+            results.push(in_pieces(connection, method));
+            if connection.was_lost() {
+                results.push(in_pieces(connection, method));
+                assert!(!connection.was_lost(), "not a third time");
+            }
+        });
+        (results, sent.len())
+    }
+
+    #[test]
+    fn by_whoever_has_the_body_where_it_was_sent_in_pieces() {
+        for say in [Say::Close, Say::Reset] {
+            let (results, sent) = lose_body([losing(say), peer(&[OK])], "PUT");
+            assert!(matches!(results[..], [Err(_), Ok(200)]), "{results:?}");
+            assert_eq!(sent, 2);
+        }
+        let fresh = || Script::new([Say::Asked, Say::Close]);
+        let (results, sent) = lose_body([losing(Say::Close), fresh(), fresh()], "PUT");
+        assert_eq!(results, [Err(HttpError::EmptyReply), Err(HttpError::EmptyReply)]);
+        assert_eq!(sent, 2);
+    }
+
+    #[test]
+    fn by_nobody_where_it_may_have_been_heard() {
+        let (results, _) = lose_body([losing(Say::Close), peer(&[OK])], "POST");
+        assert_eq!(results, [Err(HttpError::EmptyReply)]);
+        for say in [bytes("H"), bytes("HTTP/1.1 102 Processing\r\n\r\n"), bytes("SSH\r\n\r\n")] {
+            let lossy = Script::new([Say::Asked, bytes(OK), Say::Asked, say, Say::Pause, Say::Close]);
+            let (results, sent) = lose_body([lossy, peer(&[OK])], "PUT");
+            assert_eq!((results.len(), sent), (1, 1), "{results:?}");
+        }
+    }
+
     #[test]
     fn but_not_once_a_byte_of_the_answer_has_come() {
         let interim = bytes("HTTP/1.1 102 Processing\r\n\r\n");

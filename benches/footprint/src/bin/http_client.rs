@@ -118,6 +118,7 @@ mod firmware {
             _ => read(connection.response()?)?,
         }
         tell(usize::from(connection.is_open()) + usize::from(connection.wants_body()));
+        tell(usize::from(connection.was_lost()));
         Ok(())
     }
 
