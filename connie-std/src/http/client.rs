@@ -3,15 +3,16 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use connie_core::Waiter;
+use connie_core::{Instant, Waiter};
 use connie_http::{HttpError, RequestBody};
 
+use super::AnyStack;
 use super::error::ClientError;
+use super::opening::{OpeningRecord, Racing};
 use super::response::Response;
-use super::transport::{Racing, Transport};
+use super::transport::Transport;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsConnector, TlsStack};
@@ -50,15 +51,18 @@ const PIECE: usize = 64 * 1024;
 /// # server.join().unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug)]
 #[doc(alias = "HTTPConnection")]
-pub struct HttpConnection(Client<OsStack>);
+pub type HttpConnection = Client<OsStack>;
 
-/// An HTTPS connection to one server, in the manner of Python's `http.client.HTTPSConnection`. Its methods are those of [`Client`].
+/// An HTTPS connection to one server, in the manner of Python's `http.client.HTTPSConnection`. Its methods are
+/// those of [`Client`].
 #[cfg(feature = "tls")]
-#[derive(Debug)]
 #[doc(alias = "HTTPSConnection")]
-pub struct HttpsConnection(Client<TlsStack>);
+pub type HttpsConnection = Client<TlsStack>;
+
+/// A connection by HTTP or by HTTPS, as the constructor says and not the type: for a program that is given URLs.
+/// Its methods are those of [`Client`].
+pub type AnyConnection = Client<AnyStack>;
 
 impl HttpConnection {
     /// A connection to this host: a name, or an address as [`Target::Host`](crate::Target::Host) takes one. Nothing is looked up or opened before the
@@ -77,8 +81,7 @@ impl HttpConnection {
     ///
     /// [`HttpError::InvalidHost`].
     pub fn with_options(host: &str, port: u16, options: Options) -> Result<Self, ClientError> {
-        let stack = OsStack::from(&options);
-        Client::over(stack, host, port, options).map(HttpConnection)
+        Self::over(OsStack::from(&options), host, port, options, vec![0; BUFFER])
     }
 }
 
@@ -108,41 +111,41 @@ impl HttpsConnection {
         tls: TlsConnector,
     ) -> Result<Self, ClientError> {
         let stack = tls.stack(host, &options).ok_or(HttpError::InvalidHost)?;
-        Client::over(stack, host, port, options).map(HttpsConnection)
+        Self::over(stack, host, port, options, vec![0; BUFFER])
     }
 }
 
-impl Deref for HttpConnection {
-    type Target = Client<OsStack>;
+impl AnyConnection {
+    /// A plain connection to this host, as [`HttpConnection::with_options`] makes one. `buffer` holds the head of a
+    /// request and then that of its answer, with what is received beyond it: 64 KiB is what desktop clients allow.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
+    pub fn http(host: &str, port: u16, options: Options, buffer: Vec<u8>) -> Result<Self, ClientError> {
+        Self::over(AnyStack::from(&options), host, port, options, buffer)
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// A connection to this host by TLS, as [`HttpsConnection::with_options`] makes one, with a buffer as for
+    /// [`http`](Self::http).
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
+    #[cfg(feature = "tls")]
+    pub fn https(
+        host: &str,
+        port: u16,
+        options: Options,
+        tls: &TlsConnector,
+        buffer: Vec<u8>,
+    ) -> Result<Self, ClientError> {
+        let stack = tls.stack(host, &options).ok_or(HttpError::InvalidHost)?;
+        Self::over(AnyStack::Tls(stack), host, port, options, buffer)
     }
 }
 
-impl DerefMut for HttpConnection {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-#[cfg(feature = "tls")]
-impl Deref for HttpsConnection {
-    type Target = Client<TlsStack>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-#[cfg(feature = "tls")]
-impl DerefMut for HttpsConnection {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-/// What [`HttpConnection`] and [`HttpsConnection`] can do.
+/// A connection to one server: an [`HttpConnection`], an [`HttpsConnection`] or an [`AnyConnection`].
 ///
 /// Requests go out one after the other: [`request`](Self::request), [`response`](Self::response), read the body to its end, and again. The
 /// connection opens itself by a race when a request needs it, and opens another when the last has ended, by whichever side. A request that a
@@ -170,7 +173,7 @@ where
     OsWaiter: Waiter<T>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Racing { host, port, .. } = self.inner.opener();
+        let (host, port) = &self.inner.opener().server;
         f.debug_struct("Client").field("host", host).field("port", port).finish_non_exhaustive()
     }
 }
@@ -179,12 +182,11 @@ impl<T: Transport> Client<T>
 where
     OsWaiter: Waiter<T>,
 {
-    fn over(stack: T, host: &str, port: u16, options: Options) -> Result<Self, ClientError> {
+    fn over(stack: T, host: &str, port: u16, options: Options, buffer: Vec<u8>) -> Result<Self, ClientError> {
         let waiter = OsWaiter::new(options.canceler.clone());
         let racing = Racing::new(host, port, options);
-        let buffer = vec![0; BUFFER];
-        let inner =
-            connie_http::HttpConnection::with_opener(stack, waiter, racing, T::host(host, port), buffer)?;
+        let named = stack.host(host, port);
+        let inner = connie_http::HttpConnection::with_opener(stack, waiter, racing, named, buffer)?;
         Ok(Client { inner })
     }
 
@@ -192,7 +194,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`ClientError::Connect`], [`HttpError::TunnelRefused`], and what can go wrong between client and proxy.
+    /// [`ClientError::Connect`], and [`ClientError::Tunnel`] for what can go wrong between client and proxy.
     pub fn connect(&mut self) -> Result<(), ClientError> {
         let result = self.ready().connect();
         self.told(result)
@@ -219,8 +221,9 @@ where
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request). [`HttpError::BodyTooShort`] or [`HttpError::BodyTooLong`] where the reader has not `length` bytes, and its
-    /// own error where reading fails; the connection is then closed.
+    /// As [`request`](Self::request). [`HttpError::BodyTooShort`] or [`HttpError::BodyTooLong`] where the reader has not `length` bytes, and
+    /// [`ClientError::Body`] where reading fails; the connection is then closed. A request that a kept connection lost is not sent again, since
+    /// the reader is at its end: [`was_lost`](Self::was_lost) says whether to do so.
     pub fn request_from(
         &mut self,
         method: &str,
@@ -228,7 +231,7 @@ where
         headers: &[(&str, &str)],
         body: &mut dyn Read,
         length: Option<u64>,
-    ) -> io::Result<()> {
+    ) -> Result<(), ClientError> {
         let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
         match host {
             Some((_, host)) => self.put_request_for(method, target, host)?,
@@ -246,17 +249,20 @@ where
         sent
     }
 
-    fn send_from(&mut self, body: &mut dyn Read) -> io::Result<()> {
+    fn send_from(&mut self, body: &mut dyn Read) -> Result<(), ClientError> {
+        if !self.wants_body() {
+            return self.finish_body();
+        }
         let mut piece = vec![0; PIECE];
         while self.wants_body() {
             match body.read(&mut piece) {
                 Ok(0) => break,
                 Ok(count) => self.send(&piece[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(ClientError::Body(error)),
             }
         }
-        Ok(self.finish_body()?)
+        self.finish_body()
     }
 
     /// Begins a request whose head and body are given in pieces. One that was begun before, and not sent, is forgotten.
@@ -341,6 +347,13 @@ where
         Ok(Response(self.inner.response()?))
     }
 
+    /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: see
+    /// the [core's](connie_http::HttpConnection::was_lost).
+    #[must_use]
+    pub fn was_lost(&self) -> bool {
+        self.inner.was_lost()
+    }
+
     /// Whether the connection is open. A request opens one that is not.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -350,6 +363,13 @@ where
     /// Closes the connection. The next request opens another.
     pub fn close(&mut self) {
         self.inner.close();
+    }
+
+    /// Goes on over a socket that is connected to the host already, and within TLS where this speaks it. The one it had, if any, is
+    /// closed. When it has ended, the next request opens another as ever: [`set_auto_open`](Self::set_auto_open) has a say in that.
+    pub fn attach(&mut self, socket: T::TcpSocket) {
+        self.inner.attach(socket);
+        self.inner.opener_mut().record = None;
     }
 
     /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
@@ -389,37 +409,65 @@ where
         if !self.inner.parts_mut().0.can_aim(host) {
             return Err(HttpError::InvalidHost.into());
         }
-        self.inner.set_tunnel(T::host(host, port), headers)?;
+        let named = self.inner.parts_mut().0.host(host, port);
+        self.inner.set_tunnel(named, headers)?;
         // It leads to the proxy as to the host itself: by TLS, where that is spoken.
         if self.inner.is_open() {
             self.inner.close();
         }
         self.inner.parts_mut().0.aim(host);
+        self.inner.opener_mut().server = (host.to_owned(), port);
         Ok(())
     }
 
-    /// The host that it was made for.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.inner.opener().host
+    /// Has the connection lead to the host that it was made for through this HTTP proxy: [`set_tunnel`](Self::set_tunnel)
+    /// from the other end. Each connection is then opened by a race to the proxy.
+    ///
+    /// # Errors
+    ///
+    /// As the [core's](connie_http::HttpConnection::set_tunnel). The connection is then as it was.
+    pub fn set_proxy(&mut self, proxy: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
+        let (host, of_host) = self.inner.opener().server.clone();
+        self.set_tunnel(&host, of_host, headers)?;
+        self.inner.opener_mut().hop = (proxy.to_owned(), port);
+        Ok(())
     }
 
-    /// The port that it was made for.
+    /// The host that requests are for: with a tunnel, the one at its end.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.inner.opener().server.0
+    }
+
+    /// The port that requests are for.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.inner.opener().port
+        self.inner.opener().server.1
+    }
+
+    /// What is known of how the last connection was opened, or was not; `None` before the first, and for one that was
+    /// [attached](Self::attach). A request that opens one by itself leaves another record than there was.
+    #[must_use]
+    pub fn opening(&self) -> Option<&OpeningRecord> {
+        self.inner.opener().record.as_ref()
     }
 
     /// Where the last connection leads; `None` before the first, and where the last could not be opened.
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
-        self.inner.opener().won.as_ref().map(|(destination, _)| *destination)
+        self.opening()?.destination
     }
 
-    /// What the race for the last connection did.
+    /// What the race for the last connection did, won or lost.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
-        self.inner.opener().won.as_ref().map(|(_, report)| report)
+        self.opening()?.report.as_ref()
+    }
+
+    /// The time by the connection's clock, which began when the connection was made.
+    #[must_use]
+    pub fn now(&mut self) -> Instant {
+        self.inner.parts_mut().1.now()
     }
 
     /// How the next connections race, source addresses and `nodelay` included. A [`Canceler`](crate::Canceler) that is set here ends what is waited for
@@ -435,11 +483,8 @@ where
         &mut self.inner
     }
 
-    /// A failure to connect with all that the race knows about it.
+    /// A failure with all that the race knows about it.
     fn told<R>(&mut self, result: Result<R, HttpError>) -> Result<R, ClientError> {
-        result.map_err(|error| match (error, self.inner.opener_mut().error.take()) {
-            (HttpError::Connect(_), Some(why)) => ClientError::Connect(why),
-            (error, _) => ClientError::Http(error),
-        })
+        result.map_err(|error| self.inner.opener_mut().explain(error))
     }
 }

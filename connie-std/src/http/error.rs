@@ -14,19 +14,23 @@ use crate::error::ConnectError;
 pub enum ClientError {
     /// There is no connection: the name could not be resolved, the race failed, or TLS did.
     Connect(Box<ConnectError>),
+    /// The proxy has opened no tunnel: it refused, did not answer in time, or answered as no proxy does.
+    Tunnel(HttpError),
     /// All that can go wrong with an exchange.
     Http(HttpError),
+    /// The body of the request could not be read.
+    Body(io::Error),
     /// TLS is not usable on this machine.
     #[cfg(feature = "tls")]
     Tls(crate::TlsSetupError),
 }
 
 impl ClientError {
-    /// The error of HTTP, where there is a connection.
+    /// The error of HTTP, spoken with the server or with the proxy.
     #[must_use]
     pub fn as_http(&self) -> Option<&HttpError> {
         match self {
-            ClientError::Http(error) => Some(error),
+            ClientError::Http(error) | ClientError::Tunnel(error) => Some(error),
             _ => None,
         }
     }
@@ -38,9 +42,10 @@ impl ClientError {
     pub fn is_canceled(&self) -> bool {
         match self {
             ClientError::Connect(error) => error.is_canceled(),
-            ClientError::Http(error) => {
+            ClientError::Http(error) | ClientError::Tunnel(error) => {
                 matches!(error, HttpError::Canceled | HttpError::Connect(Failure::Canceled))
             }
+            ClientError::Body(_) => false,
             #[cfg(feature = "tls")]
             ClientError::Tls(_) => false,
         }
@@ -65,6 +70,8 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::Connect(error) => error.fmt(f),
             ClientError::Http(error) => error.fmt(f),
+            ClientError::Tunnel(error) => write!(f, "no tunnel through the proxy: {error}"),
+            ClientError::Body(error) => write!(f, "the body of the request could not be read: {error}"),
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.fmt(f),
         }
@@ -75,7 +82,8 @@ impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ClientError::Connect(error) => error.source(),
-            ClientError::Http(error) => error.source(),
+            ClientError::Http(error) | ClientError::Tunnel(error) => error.source(),
+            ClientError::Body(error) => error.source(),
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.source(),
         }
@@ -87,6 +95,8 @@ impl From<ClientError> for io::Error {
         match error {
             ClientError::Connect(error) => (*error).into(),
             ClientError::Http(error) => io::Error::new(kind(&error), error),
+            ClientError::Tunnel(ref inner) => io::Error::new(kind(inner), error),
+            ClientError::Body(error) => error,
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.into(),
         }

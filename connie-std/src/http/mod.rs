@@ -1,8 +1,8 @@
 //! HTTP/1.1 for programs with std: connections that find their server by name, own their buffers, and hand bodies out as
 //! [`std::io::Read`].
 //!
-//! [`HttpConnection`] and [`HttpsConnection`] are the [core's](connie_http::HttpConnection), with an opener that resolves the host's
-//! name and races for each connection. All their methods are those of [`Client`].
+//! [`HttpConnection`], [`HttpsConnection`] and [`AnyConnection`] are the [core's](connie_http::HttpConnection), with an
+//! opener that resolves the host's name and races for each connection. All their methods are those of [`Client`].
 //!
 //! ```no_run
 //! use connie_std::http::HttpsConnection;
@@ -19,18 +19,32 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#[cfg(feature = "tls")]
+mod any;
 mod client;
 #[cfg(feature = "gzip")]
 mod decode;
 mod error;
+mod opening;
 mod response;
 mod transport;
 
 #[cfg(feature = "tls")]
+pub use any::{AnySocket, AnyStack};
+#[cfg(feature = "tls")]
 pub use client::HttpsConnection;
-pub use client::{Client, HttpConnection};
+pub use client::{AnyConnection, Client, HttpConnection};
 #[cfg(feature = "gzip")]
 pub use decode::{ACCEPT_ENCODING, DecodeError, Decoded, MAX_CODINGS, UnsupportedCoding};
 pub use error::ClientError;
+pub use opening::OpeningRecord;
 pub use response::Response;
 pub use transport::Transport;
+
+/// A stack of either kind, of which there is one without the feature `tls`.
+#[cfg(not(feature = "tls"))]
+pub type AnyStack = crate::OsStack;
+
+/// A socket of an [`AnyStack`].
+#[cfg(not(feature = "tls"))]
+pub type AnySocket = crate::OsSocket;

@@ -7,7 +7,8 @@ use connie_core::Waiter;
 use connie_http::{Headers, ResponseHead, StatusClass, Version};
 
 use super::error::{ClientError, kind};
-use super::transport::{Racing, Transport};
+use super::opening::Racing;
+use super::transport::Transport;
 use crate::OsWaiter;
 
 /// An answer. Its body is read by [`Read`]; a body that ends early is an error of kind `UnexpectedEof`, with the

@@ -2,19 +2,19 @@
 
 use std::net::SocketAddr;
 
-use connie_core::{Failure, Instant, RaceStack, Waiter};
-use connie_http::{Host, Opener, Opening};
+use connie_core::{Instant, RaceStack, Waiter};
+use connie_http::Host;
 
 use crate::budget::Holder;
-use crate::connect::{failed, race};
-use crate::error::{ConnectError, ConnectErrorKind};
+use crate::error::ConnectErrorKind;
 use crate::number::Numbered;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
-use crate::{Options, OsWaiter, Report, Target};
+use crate::{Options, OsWaiter, Report};
 
-/// What an HTTP connection runs over: [`OsStack`] for plain TCP, [`TlsStack`](crate::TlsStack) for TLS. Nothing else can be.
+/// What an HTTP connection runs over: [`OsStack`] for plain TCP, [`TlsStack`](crate::TlsStack) for TLS,
+/// [`AnyStack`](super::AnyStack) for either. Nothing else can be.
 pub trait Transport: RaceStack + Sealed
 where
     OsWaiter: Waiter<Self>,
@@ -25,10 +25,18 @@ impl Transport for OsStack {}
 #[cfg(feature = "tls")]
 impl Transport for TlsStack {}
 
+/// What is known of a connection that speaks TLS.
+pub struct TlsFacts {
+    /// The version that was agreed on: `TLSv1_2` or `TLSv1_3`.
+    pub(super) version: &'static str,
+    /// The name that the certificate is valid for.
+    pub(super) name: String,
+}
+
 /// What the transports do differently.
 pub trait Sealed: RaceStack<TcpSocket: Holder, Error: Numbered> {
     /// The host as a `Host` field names it.
-    fn host(name: &str, port: u16) -> Host<'_>;
+    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a>;
 
     /// Whether `host` can be a server's name.
     fn can_aim(&self, host: &str) -> bool;
@@ -57,12 +65,15 @@ pub trait Sealed: RaceStack<TcpSocket: Holder, Error: Numbered> {
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind>;
 
+    /// What is known of TLS on a connection that is complete.
+    fn facts(&self, socket: &Self::TcpSocket) -> Option<TlsFacts>;
+
     /// Adds to a report what the stack knows beside it.
     fn annotate(&mut self, report: Report) -> Report;
 }
 
 impl Sealed for OsStack {
-    fn host(name: &str, port: u16) -> Host<'_> {
+    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
         Host::http(name, port)
     }
 
@@ -96,6 +107,10 @@ impl Sealed for OsStack {
         Ok(())
     }
 
+    fn facts(&self, _: &Self::TcpSocket) -> Option<TlsFacts> {
+        None
+    }
+
     fn annotate(&mut self, report: Report) -> Report {
         report
     }
@@ -103,7 +118,7 @@ impl Sealed for OsStack {
 
 #[cfg(feature = "tls")]
 impl Sealed for TlsStack {
-    fn host(name: &str, port: u16) -> Host<'_> {
+    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
         Host::https(name, port)
     }
 
@@ -144,99 +159,11 @@ impl Sealed for TlsStack {
             .map_err(|error| ConnectErrorKind::Tls(destination, error))
     }
 
+    fn facts(&self, socket: &Self::TcpSocket) -> Option<TlsFacts> {
+        socket.tls_version().map(|version| TlsFacts { version, name: self.server_name() })
+    }
+
     fn annotate(&mut self, report: Report) -> Report {
         report.with_notes(self.take_notes())
-    }
-}
-
-/// Opens each connection by a race of its own, and remembers the last one.
-#[derive(Debug)]
-pub(super) struct Racing {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) options: Options,
-    pub(super) won: Option<(SocketAddr, Report)>,
-    /// When the deadline of the last race is, which holds for the way through a proxy too.
-    until: Option<Instant>,
-    /// Why the last one failed, until it is told.
-    pub(super) error: Option<Box<ConnectError>>,
-}
-
-impl Racing {
-    pub(super) fn new(host: &str, port: u16, options: Options) -> Self {
-        Racing { host: host.to_owned(), port, options, won: None, until: None, error: None }
-    }
-
-    /// Keeps what went wrong, and says what it comes down to.
-    fn fail(&mut self, kind: ConnectErrorKind) -> Failure {
-        let failure = match &kind {
-            ConnectErrorKind::Race(failure, _) => *failure,
-            #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, error) => error.race_failure(),
-            ConnectErrorKind::Resolve(_)
-            | ConnectErrorKind::InvalidHost(_)
-            | ConnectErrorKind::UnknownZone(_) => Failure::NoDestinations,
-            _ => Failure::AllAttemptsFailed,
-        };
-        self.error = Some(Box::new(failed(Target::Host(&self.host, self.port), kind)));
-        failure
-    }
-}
-
-impl<T: Sealed> Opener<T, OsWaiter> for Racing
-where
-    OsWaiter: Waiter<T>,
-{
-    fn open(
-        &mut self,
-        stack: &mut T,
-        waiter: &mut OsWaiter,
-        opening: Opening,
-    ) -> Result<T::TcpSocket, Failure> {
-        self.won = None;
-        self.error = None;
-        let now = waiter.now();
-        let mut options = self.options.clone();
-        let own = options.race.deadline.map(|deadline| now + deadline);
-        // Whichever is earlier.
-        let until = own.into_iter().chain(opening.until).min();
-        options.race.deadline = until.map(|until| until.since(now));
-        self.until = own;
-        stack.begin(&options, opening.tunnel);
-        let raced = race(stack, waiter, Target::Host(&self.host, self.port), &options);
-        let completed = match raced {
-            Ok((mut socket, destination, report)) => {
-                match stack.complete(waiter, &mut socket, destination, until) {
-                    Ok(()) => Ok((socket, destination, stack.annotate(report))),
-                    Err(kind) => {
-                        stack.abort(socket);
-                        Err(kind)
-                    }
-                }
-            }
-            Err(ConnectErrorKind::Race(failure, report)) => {
-                Err(ConnectErrorKind::Race(failure, stack.annotate(report)))
-            }
-            Err(kind) => Err(kind),
-        };
-        let (socket, destination, report) = completed.map_err(|kind| self.fail(kind))?;
-        self.won = Some((destination, report));
-        Ok(socket)
-    }
-
-    fn enter_tunnel(
-        &mut self,
-        stack: &mut T,
-        waiter: &mut OsWaiter,
-        socket: &mut T::TcpSocket,
-        opening: Opening,
-    ) -> Result<(), Failure> {
-        // There is one: what it leads to has opened the tunnel.
-        let Some((destination, _)) = self.won else { return Ok(()) };
-        stack.enter(waiter, socket, destination, opening.until).map_err(|kind| self.fail(kind))
-    }
-
-    fn tunnel_until(&self) -> Option<Instant> {
-        self.until
     }
 }

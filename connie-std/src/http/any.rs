@@ -1,0 +1,232 @@
+//! Plain TCP or TLS, as a value says and not a type: for a program that is given URLs.
+
+use std::net::SocketAddr;
+
+use connie_core::stack::{TcpClientStack, nb};
+use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_http::Host;
+
+use super::transport::{Sealed, TlsFacts, Transport};
+use crate::budget::{Holder, Share};
+use crate::error::ConnectErrorKind;
+use crate::pollable::{Pollable, Sought};
+use crate::socket::{OsSocket, OsStack};
+use crate::tls::{TlsError, TlsSocket, TlsStack};
+use crate::{Options, OsWaiter, Report};
+
+/// A stack of either kind, for all connections to one server. Without the feature `tls` it is [`OsStack`].
+#[derive(Debug)]
+pub enum AnyStack {
+    /// TCP alone.
+    Plain(OsStack),
+    /// TLS over TCP.
+    Tls(TlsStack),
+}
+
+/// A socket of an [`AnyStack`]. Dropping it closes it. Without the feature `tls` it is [`OsSocket`].
+#[derive(Debug)]
+pub enum AnySocket {
+    /// A TCP connection.
+    Plain(OsSocket),
+    /// A TLS connection.
+    Tls(TlsSocket),
+}
+
+impl From<&Options> for AnyStack {
+    /// A plain stack with the source addresses and socket options of `options`.
+    fn from(options: &Options) -> Self {
+        AnyStack::Plain(options.into())
+    }
+}
+
+impl From<OsSocket> for AnySocket {
+    fn from(socket: OsSocket) -> Self {
+        AnySocket::Plain(socket)
+    }
+}
+
+impl From<TlsSocket> for AnySocket {
+    fn from(socket: TlsSocket) -> Self {
+        AnySocket::Tls(socket)
+    }
+}
+
+impl TcpClientStack for AnyStack {
+    type TcpSocket = AnySocket;
+    type Error = TlsError;
+
+    fn socket(&mut self) -> Result<AnySocket, TlsError> {
+        Ok(match self {
+            AnyStack::Plain(stack) => AnySocket::Plain(stack.socket()?),
+            AnyStack::Tls(stack) => AnySocket::Tls(stack.socket()?),
+        })
+    }
+
+    fn connect(&mut self, socket: &mut AnySocket, remote: SocketAddr) -> nb::Result<(), TlsError> {
+        match (self, socket) {
+            (AnyStack::Plain(stack), AnySocket::Plain(socket)) => {
+                stack.connect(socket, remote).map_err(|error| error.map(TlsError::from))
+            }
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.connect(socket, remote),
+            _ => Err(of_another_stack()),
+        }
+    }
+
+    fn send(&mut self, socket: &mut AnySocket, buffer: &[u8]) -> nb::Result<usize, TlsError> {
+        match (self, socket) {
+            (AnyStack::Plain(stack), AnySocket::Plain(socket)) => {
+                stack.send(socket, buffer).map_err(|error| error.map(TlsError::from))
+            }
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.send(socket, buffer),
+            _ => Err(of_another_stack()),
+        }
+    }
+
+    fn receive(&mut self, socket: &mut AnySocket, buffer: &mut [u8]) -> nb::Result<usize, TlsError> {
+        match (self, socket) {
+            (AnyStack::Plain(stack), AnySocket::Plain(socket)) => {
+                stack.receive(socket, buffer).map_err(|error| error.map(TlsError::from))
+            }
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.receive(socket, buffer),
+            _ => Err(of_another_stack()),
+        }
+    }
+
+    fn close(&mut self, socket: AnySocket) -> Result<(), TlsError> {
+        drop(socket);
+        Ok(())
+    }
+}
+
+impl RaceStack for AnyStack {
+    fn attempt_error(&self, error: &TlsError) -> AttemptError {
+        error.attempt_error()
+    }
+
+    fn abort(&mut self, socket: AnySocket) {
+        match (self, socket) {
+            (AnyStack::Plain(stack), AnySocket::Plain(socket)) => stack.abort(socket),
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.abort(socket),
+            (_, socket) => drop(socket),
+        }
+    }
+}
+
+impl Transport for AnyStack {}
+
+impl Sealed for AnyStack {
+    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
+        match self {
+            AnyStack::Plain(stack) => stack.host(name, port),
+            AnyStack::Tls(stack) => stack.host(name, port),
+        }
+    }
+
+    fn can_aim(&self, host: &str) -> bool {
+        match self {
+            AnyStack::Plain(stack) => stack.can_aim(host),
+            AnyStack::Tls(stack) => stack.can_aim(host),
+        }
+    }
+
+    fn aim(&mut self, host: &str) {
+        match self {
+            AnyStack::Plain(stack) => stack.aim(host),
+            AnyStack::Tls(stack) => stack.aim(host),
+        }
+    }
+
+    fn begin(&mut self, options: &Options, tunnel: bool) {
+        match self {
+            AnyStack::Plain(stack) => stack.begin(options, tunnel),
+            AnyStack::Tls(stack) => stack.begin(options, tunnel),
+        }
+    }
+
+    fn complete(
+        &mut self,
+        waiter: &mut OsWaiter,
+        socket: &mut AnySocket,
+        destination: SocketAddr,
+        until: Option<Instant>,
+    ) -> Result<(), ConnectErrorKind> {
+        match (self, socket) {
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => {
+                stack.complete(waiter, socket, destination, until)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        waiter: &mut OsWaiter,
+        socket: &mut AnySocket,
+        destination: SocketAddr,
+        until: Option<Instant>,
+    ) -> Result<(), ConnectErrorKind> {
+        match (self, socket) {
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.enter(waiter, socket, destination, until),
+            _ => Ok(()),
+        }
+    }
+
+    fn facts(&self, socket: &AnySocket) -> Option<TlsFacts> {
+        match (self, socket) {
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.facts(socket),
+            _ => None,
+        }
+    }
+
+    fn annotate(&mut self, report: Report) -> Report {
+        match self {
+            AnyStack::Plain(stack) => stack.annotate(report),
+            AnyStack::Tls(stack) => stack.annotate(report),
+        }
+    }
+}
+
+impl Holder for AnySocket {
+    fn hold(&mut self, share: Share) {
+        match self {
+            AnySocket::Plain(socket) => socket.hold(share),
+            AnySocket::Tls(socket) => socket.hold(share),
+        }
+    }
+}
+
+impl Pollable for AnySocket {
+    fn sought(&self, interest: Interest) -> Sought<'_> {
+        match self {
+            AnySocket::Plain(socket) => socket.sought(interest),
+            AnySocket::Tls(socket) => socket.sought(interest),
+        }
+    }
+
+    fn found(&mut self, interest: Interest) {
+        match self {
+            AnySocket::Plain(socket) => socket.found(interest),
+            AnySocket::Tls(socket) => socket.found(interest),
+        }
+    }
+}
+
+impl Waiter<AnyStack> for OsWaiter {
+    fn now(&mut self) -> Instant {
+        OsWaiter::now(self)
+    }
+
+    fn wait(
+        &mut self,
+        _: &mut AnyStack,
+        sockets: &mut [Watched<'_, AnySocket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        self.wait_for(sockets, until)
+    }
+}
+
+/// What a socket answers that another stack has made.
+fn of_another_stack() -> nb::Error<TlsError> {
+    nb::Error::Other(std::io::Error::from(std::io::ErrorKind::NotConnected).into())
+}

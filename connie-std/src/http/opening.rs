@@ -1,0 +1,206 @@
+//! How a connection is opened: by a race to the server, or to a proxy that opens a tunnel to it.
+
+use std::net::SocketAddr;
+
+use connie_core::{Failure, Instant, Waiter};
+use connie_http::{HttpError, Opener, Opening};
+
+use super::error::ClientError;
+use super::transport::{Sealed, TlsFacts};
+use crate::connect::{failed, race};
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::{Options, OsWaiter, Report, Target};
+
+/// What is known of how a connection was opened, or was not. Its moments are those of
+/// [`Client::now`](super::Client::now).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OpeningRecord {
+    /// Which opening of its [`Client`](super::Client) this was: 1 for the first.
+    pub number: u32,
+    /// When it began, with the resolution of the host's name.
+    pub began: Instant,
+    /// What the race did, won or lost; `None` where it did not begin. Through a proxy it led to that.
+    pub report: Option<Report>,
+    /// The address that won.
+    pub destination: Option<SocketAddr>,
+    /// When the race was won. That includes TLS where the race goes to the TLS
+    /// [finish line](crate::FinishLine).
+    pub connected: Option<Instant>,
+    /// When the proxy had opened the tunnel, where there is one.
+    pub tunneled: Option<Instant>,
+    /// When the first request could be sent, tunnel and TLS included. `None` where it came to nothing.
+    pub ready: Option<Instant>,
+    /// The version of TLS that is spoken with the server: `TLSv1_2` or `TLSv1_3`.
+    pub tls_version: Option<&'static str>,
+    /// The name that the server's certificate is valid for.
+    pub tls_name: Option<String>,
+}
+
+impl OpeningRecord {
+    fn new(number: u32, began: Instant) -> Self {
+        OpeningRecord {
+            number,
+            began,
+            report: None,
+            destination: None,
+            connected: None,
+            tunneled: None,
+            ready: None,
+            tls_version: None,
+            tls_name: None,
+        }
+    }
+
+    fn is_ready(&mut self, now: Instant, facts: Option<TlsFacts>) {
+        self.ready = Some(now);
+        if let Some(TlsFacts { version, name }) = facts {
+            self.tls_version = Some(version);
+            self.tls_name = Some(name);
+        }
+    }
+}
+
+/// Opens each connection by a race of its own, and remembers the last one.
+#[derive(Debug)]
+pub(super) struct Racing {
+    /// Where the race leads: to the server, or to the proxy before it.
+    pub(super) hop: (String, u16),
+    /// Whom requests are for.
+    pub(super) server: (String, u16),
+    pub(super) options: Options,
+    pub(super) record: Option<OpeningRecord>,
+    /// How many openings there have been.
+    count: u32,
+    /// When the deadline of the last race is, which holds for the way through a proxy too.
+    until: Option<Instant>,
+    /// Whether the proxy has yet to open the tunnel.
+    awaits_tunnel: bool,
+    /// Why the last one failed, until it is told.
+    error: Option<Box<ConnectError>>,
+}
+
+impl Racing {
+    pub(super) fn new(host: &str, port: u16, options: Options) -> Self {
+        let hop = (host.to_owned(), port);
+        Racing {
+            server: hop.clone(),
+            hop,
+            options,
+            record: None,
+            count: 0,
+            until: None,
+            awaits_tunnel: false,
+            error: None,
+        }
+    }
+
+    /// What a call has failed with, with all that the race knows about it.
+    pub(super) fn explain(&mut self, error: HttpError) -> ClientError {
+        let awaited_tunnel = std::mem::take(&mut self.awaits_tunnel);
+        match (error, self.error.take()) {
+            (HttpError::Connect(_), Some(why)) => ClientError::Connect(why),
+            (error, _) if awaited_tunnel => ClientError::Tunnel(error),
+            (error, _) => ClientError::Http(error),
+        }
+    }
+
+    /// Keeps what went wrong on the way to `host`, and says what it comes down to.
+    fn fail(&mut self, kind: ConnectErrorKind, within_tunnel: bool) -> Failure {
+        let failure = match &kind {
+            ConnectErrorKind::Race(failure, _) => *failure,
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => error.race_failure(),
+            ConnectErrorKind::Resolve(_)
+            | ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_) => Failure::NoDestinations,
+            _ => Failure::AllAttemptsFailed,
+        };
+        if let (ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report), Some(record)) =
+            (&kind, &mut self.record)
+        {
+            record.report = Some(report.clone());
+        }
+        let (host, port) = if within_tunnel { &self.server } else { &self.hop };
+        self.error = Some(Box::new(failed(Target::Host(host, *port), kind)));
+        failure
+    }
+}
+
+impl<T: Sealed> Opener<T, OsWaiter> for Racing
+where
+    OsWaiter: Waiter<T>,
+{
+    fn open(
+        &mut self,
+        stack: &mut T,
+        waiter: &mut OsWaiter,
+        opening: Opening,
+    ) -> Result<T::TcpSocket, Failure> {
+        self.error = None;
+        self.awaits_tunnel = false;
+        let now = waiter.now();
+        self.count = self.count.saturating_add(1);
+        let record = self.record.insert(OpeningRecord::new(self.count, now));
+        let mut options = self.options.clone();
+        let own = options.race.deadline.map(|deadline| now + deadline);
+        // Whichever is earlier.
+        let until = own.into_iter().chain(opening.until).min();
+        options.race.deadline = until.map(|until| until.since(now));
+        self.until = own;
+        stack.begin(&options, opening.tunnel);
+        let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), &options);
+        let completed = match raced {
+            Ok((mut socket, destination, report)) => {
+                record.connected = Some(waiter.now());
+                record.destination = Some(destination);
+                record.report = Some(stack.annotate(report));
+                match stack.complete(waiter, &mut socket, destination, until) {
+                    Ok(()) => Ok(socket),
+                    Err(kind) => {
+                        stack.abort(socket);
+                        Err(kind)
+                    }
+                }
+            }
+            Err(ConnectErrorKind::Race(failure, report)) => {
+                Err(ConnectErrorKind::Race(failure, stack.annotate(report)))
+            }
+            Err(kind) => Err(kind),
+        };
+        let socket = match completed {
+            Ok(socket) => socket,
+            Err(kind) => return Err(self.fail(kind, false)),
+        };
+        self.awaits_tunnel = opening.tunnel;
+        if !opening.tunnel {
+            record.is_ready(waiter.now(), stack.facts(&socket));
+        }
+        Ok(socket)
+    }
+
+    fn enter_tunnel(
+        &mut self,
+        stack: &mut T,
+        waiter: &mut OsWaiter,
+        socket: &mut T::TcpSocket,
+        opening: Opening,
+    ) -> Result<(), Failure> {
+        self.awaits_tunnel = false;
+        // There is one: what it leads to has opened the tunnel.
+        let Some(record) = &mut self.record else { return Ok(()) };
+        let Some(destination) = record.destination else { return Ok(()) };
+        record.tunneled = Some(waiter.now());
+        match stack.enter(waiter, socket, destination, opening.until) {
+            Ok(()) => {
+                record.is_ready(waiter.now(), stack.facts(socket));
+                Ok(())
+            }
+            Err(kind) => Err(self.fail(kind, true)),
+        }
+    }
+
+    fn tunnel_until(&self) -> Option<Instant> {
+        self.until
+    }
+}
