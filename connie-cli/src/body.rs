@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::args::{DataArg, DataKind};
 use crate::error::Error;
 use crate::exit_code;
+use crate::progress::Progress;
 use crate::stdio::stdin;
 
 /// A file up to this size is read at once, so that it goes out with the head.
@@ -143,9 +144,65 @@ impl Body {
         }
     }
 
+    /// It ended before the length that was announced.
+    pub fn too_short(&self) -> Error {
+        let line = format!("{} has become shorter while it was sent: try again", self.name());
+        Error::new(exit_code::READ, line)
+    }
+
     /// Whether it can be sent again.
     pub fn is_repeatable(&self) -> bool {
         !matches!(self, Body::Stream(..))
+    }
+}
+
+/// A body on its way: opened as soon as its first byte is wanted, and counted.
+pub struct Upload<'a> {
+    body: &'a Body,
+    reader: Option<(Box<dyn Read + 'a>, Progress)>,
+    shows_progress: bool,
+    /// How much of it has been read.
+    pub sent: u64,
+    /// Why it could not be opened.
+    error: Option<Error>,
+}
+
+impl<'a> Upload<'a> {
+    pub fn new(body: &'a Body, shows_progress: bool) -> Self {
+        Upload { body, reader: None, shows_progress, sent: 0, error: None }
+    }
+
+    /// The error that is told where reading it failed with `error`.
+    pub fn failed(&mut self, error: &io::Error) -> Error {
+        self.error.take().unwrap_or_else(|| Error::read(self.body.name().as_ref(), error))
+    }
+
+    fn open(&mut self) -> Result<&mut (Box<dyn Read + 'a>, Progress), Error> {
+        match &mut self.reader {
+            Some(reader) => Ok(reader),
+            none => {
+                let progress = Progress::new(self.shows_progress, 0, self.body.length());
+                Ok(none.insert((self.body.open()?, progress)))
+            }
+        }
+    }
+}
+
+impl Read for Upload<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let count = match self.open() {
+            Ok((reader, progress)) => {
+                let count = reader.read(piece)?;
+                progress.add(count);
+                count
+            }
+            Err(error) => {
+                self.error = Some(error);
+                return Err(io::ErrorKind::Other.into());
+            }
+        };
+        self.sent += count as u64;
+        Ok(count)
     }
 }
 

@@ -1,15 +1,15 @@
 //! Runs the race that the options ask for, and writes the files that report it.
 
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Report, connect_socket};
+use connie_std::http::OpeningRecord;
+use connie_std::{ConnectError, ConnectErrorKind, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
-use crate::error::Error;
+use crate::error::{Error, is_address};
 use crate::output::write_file;
 use crate::svg::Svg;
 
@@ -32,38 +32,13 @@ pub fn connect(
     racing: &Racing,
     max_time: Option<Duration>,
 ) -> (Raced, Result<OsSocket, Error>) {
-    run(host, port, racing, max_time, |options| {
-        connect_socket((host, port), options).map(|(socket, _, report)| (socket, report))
-    })
-}
-
-/// Races for `host`, as `race` does with the options. Answers what that brings, beside the race.
-pub fn run<T>(
-    host: &str,
-    port: u16,
-    racing: &Racing,
-    max_time: Option<Duration>,
-    race: impl FnOnce(&Options) -> Result<(T, Report), ConnectError>,
-) -> (Raced, Result<T, Error>) {
-    let options = racing.options(max_time);
     let clock = OsClock::start();
-    let result = race(&options);
-    let (report, result) = match result {
-        Ok((won, report)) => (Some(report), Ok(won)),
-        Err(error) => (report_of(&error), Err(Error::from(&error))),
+    let (report, result) = match connect_socket((host, port), &racing.options(max_time)) {
+        Ok((won, _, report)) => (Some(report), Ok(won)),
+        Err(error) => (report_of(&error), Err(Error::connect(&error))),
     };
-    // An IPv6 address with a zone is no `IpAddr`, and no name holds a colon.
-    let literal = host.contains(':') || host.parse::<IpAddr>().is_ok();
-    let result = if literal { result.map_err(Error::of_address) } else { result };
-    let raced = Raced {
-        host: host.to_owned(),
-        port,
-        config: options.race,
-        by_name: !literal && !racing.overrides(host, port),
-        elapsed: clock.now().since(Instant::ZERO),
-        report,
-    };
-    (raced, result)
+    let elapsed = clock.now().since(Instant::ZERO);
+    (Raced::of((host, port), racing, max_time, report, elapsed), result)
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {
@@ -74,6 +49,34 @@ fn report_of(error: &ConnectError) -> Option<Report> {
 }
 
 impl Raced {
+    /// The race of an opening that is over by `now`, and had `max_time` to end.
+    pub fn new(
+        target: (&str, u16),
+        racing: &Racing,
+        max_time: Option<Duration>,
+        opening: &OpeningRecord,
+        now: Instant,
+    ) -> Self {
+        Raced::of(target, racing, max_time, opening.report.clone(), now.since(opening.began))
+    }
+
+    fn of(
+        (host, port): (&str, u16),
+        racing: &Racing,
+        max_time: Option<Duration>,
+        report: Option<Report>,
+        elapsed: Duration,
+    ) -> Self {
+        Raced {
+            host: host.to_owned(),
+            port,
+            config: racing.options(max_time).race,
+            by_name: !is_address(host) && !racing.overrides(host, port),
+            elapsed,
+            report,
+        }
+    }
+
     /// What it did; a name that could not be resolved makes a race that never had an address.
     pub fn timeline(&self) -> Timeline<'_> {
         let mut unresolved = Summary::default();

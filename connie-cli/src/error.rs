@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 
 use connie_core::resolution::is_onion;
@@ -79,12 +80,14 @@ impl Error {
         Error::new(exit_code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
     }
 
-    /// The same failure, of a host that is an address. That is never resolved, so to curl, too, it is one that cannot be connected to.
-    pub fn of_address(mut self) -> Self {
-        if self.code == exit_code::RESOLVE {
-            self.code = exit_code::CONNECT;
+    /// There is no connection. A host that is an address is never resolved, so to curl, too, it is one that cannot be
+    /// connected to.
+    pub fn connect(error: &ConnectError) -> Self {
+        let told = Error::from(error);
+        match told.code {
+            exit_code::RESOLVE if is_address(error.host()) => Error { code: exit_code::CONNECT, ..told },
+            _ => told,
         }
-        self
     }
 
     /// The same failure, of the proxy and not of the server.
@@ -216,6 +219,11 @@ impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
         Error::exchange(error, Way::default())
     }
+}
+
+/// Whether `host` is an address. One of IPv6 with a zone is no `IpAddr`, and no name holds a colon.
+pub fn is_address(host: &str) -> bool {
+    host.contains(':') || host.parse::<IpAddr>().is_ok()
 }
 
 /// A URL as it was typed, but for what logs in.

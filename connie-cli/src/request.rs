@@ -169,6 +169,26 @@ impl Request {
         }
     }
 
+    /// Its header fields in the order of sending.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let others = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        std::iter::once(("Host", self.host.as_str())).chain(others).collect()
+    }
+
+    /// `body` where it is in memory, and can go out at once with the head.
+    pub fn whole<'b>(&self, body: &'b Body) -> Option<&'b [u8]> {
+        let nothing = (body.length() == Some(0)).then_some(&b""[..]);
+        body.as_bytes().or(nothing).filter(|bytes| self.body == RequestBody::of(&self.method, bytes))
+    }
+
+    /// The length of its body, where that is announced.
+    pub fn length(&self) -> Option<u64> {
+        match self.body {
+            RequestBody::Length(length) => Some(length),
+            RequestBody::None | RequestBody::Chunked => None,
+        }
+    }
+
     /// The head as it is sent.
     pub fn head(&self) -> Result<Vec<u8>, HttpError> {
         let mut buffer = vec![0; self.size()];

@@ -1,25 +1,23 @@
 //! The connections of a run of the program: where they lead, and which are kept for the next request.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{Failure, Instant};
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_core::Failure;
+use connie_core::resolution;
+use connie_http::HttpError;
+use connie_std::Options;
+#[cfg(feature = "tls")]
+use connie_std::TlsConnector;
 #[cfg(feature = "tls")]
 use connie_std::dns::HttpsRecords;
-#[cfg(feature = "tls")]
-use connie_std::{Options, TlsConnector, TlsSocket, TlsStack};
-use connie_std::{OsClock, OsSocket, OsStack, OsWaiter};
+use connie_std::http::{AnyConnection, ClientError, OpeningRecord};
 use connie_web::{Credentials, NoProxy, Proxies, Proxy, Scheme, Url};
 
 use crate::advice::{self, MORE_TIME, Way};
-use crate::args::Get;
-#[cfg(feature = "tls")]
-use crate::connect::run;
-use crate::connect::{Raced, connect};
+use crate::args::{Get, Limit};
+use crate::connect::Raced;
 use crate::error::Error;
-use crate::exchange::Exchange;
 use crate::exit_code;
 use crate::request::{Via, credentials};
 use crate::terminal;
@@ -49,6 +47,20 @@ impl Route {
         let proxy = self.asked_proxy();
         Via { proxy: proxy.is_some(), credentials: proxy.and_then(|proxy| proxy.credentials.as_ref()) }
     }
+
+    /// The host that answers: the server, or a proxy that is asked for its answer.
+    fn end(&self) -> Option<(&str, u16)> {
+        match (&self.server, &self.proxy) {
+            (Some((host, port)), _) => Some((host, *port)),
+            (None, Some(proxy)) => Some((&proxy.host, proxy.port)),
+            (None, None) => None,
+        }
+    }
+
+    /// The host that a race is for.
+    fn first(&self) -> Option<(&str, u16)> {
+        self.proxy.as_ref().map(|proxy| (proxy.host.as_str(), proxy.port)).or_else(|| self.end())
+    }
 }
 
 /// The connections of a run.
@@ -56,7 +68,7 @@ pub struct Session<'a> {
     args: &'a Get,
     proxies: Proxies,
     proxy_user: Option<Credentials>,
-    kept: Vec<(Route, Kept)>,
+    kept: Vec<Kept>,
     /// Made for the first https URL, since that reads the list of the machine's authorities.
     #[cfg(feature = "tls")]
     tls: Option<TlsConnector>,
@@ -67,12 +79,48 @@ pub struct Session<'a> {
     written: Result<(), Error>,
 }
 
-/// A connection with the room that it has for heads.
+/// A connection and where it leads. One that has ended opens again, and has its buffer still.
 pub struct Kept {
-    pub connection: Box<dyn Exchange>,
+    pub client: AnyConnection,
+    route: Route,
+    /// How long a head of a request may be.
     room: usize,
-    /// Where it leads.
-    pub peer: Option<SocketAddr>,
+    /// The number of the last opening that has been told.
+    told: u32,
+    /// How much time was left when the connection was asked for last.
+    left: Option<Duration>,
+}
+
+impl Kept {
+    /// How long all that follows may take, and how long a body waits for the server to ask for it.
+    pub fn limit(&mut self, left: Option<Duration>, expect: Option<Limit>) {
+        self.left = left;
+        self.client.set_deadline(left);
+        if let Some(expect) = expect.and_then(Limit::get) {
+            self.client.set_expect_timeout(expect);
+        }
+    }
+
+    /// The error that is told of an exchange. `reused` says whether the connection had served another before.
+    pub fn error(&self, error: ClientError, reused: bool) -> Error {
+        let tunneled = self.client.opening().is_some_and(|opening| opening.tunneled.is_some());
+        let proxy = self.route.proxy.as_ref();
+        match (error, proxy) {
+            (ClientError::Http(error), _) => {
+                let way = Way { proxy: self.route.asked_proxy(), kept: reused, ..Way::default() };
+                Error::exchange(error, way)
+            }
+            (ClientError::Connect(error), Some(proxy)) if tunneled => {
+                Error::from(&*error).through_proxy(proxy)
+            }
+            (ClientError::Connect(error), Some(proxy)) => Error::connect(&error).of_proxy(proxy),
+            (ClientError::Connect(error), None) => Error::connect(&error),
+            (ClientError::Tunnel(error), Some(proxy)) => {
+                tunnel_error(error, proxy, self.client.host(), self.client.port())
+            }
+            (error, _) => Error::new(exit_code::CONNECT, error.to_string()),
+        }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -125,199 +173,126 @@ impl<'a> Session<'a> {
         Ok(Route { scheme: url.scheme, server, proxy })
     }
 
-    /// A kept connection that leads there, with room for a request's head of `size` bytes.
-    pub fn kept(&mut self, route: &Route, size: usize) -> Option<Kept> {
-        let fits = |kept: &Kept| kept.room >= size + HEAD_ROOM;
-        let at = self.kept.iter().position(|(other, kept)| other == route && fits(kept))?;
-        let (_, kept) = self.kept.remove(at);
-        if self.args.verbose {
+    /// A connection that leads there, with room for a request's head of `size` bytes: one that was kept, or a new one,
+    /// which opens when it is needed.
+    pub fn connection(&mut self, route: Route, size: usize) -> Result<Kept, Error> {
+        let fits = |kept: &Kept| kept.route == route && kept.room >= size;
+        let Some(at) = self.kept.iter().position(fits) else { return self.new_connection(route, size) };
+        let kept = self.kept.remove(at);
+        if self.args.verbose && kept.client.is_open() {
             say("reusing the connection");
         }
-        Some(kept)
+        Ok(kept)
     }
 
-    /// Keeps a connection for the next request, unless it has ended.
-    pub fn keep(&mut self, route: Route, kept: Kept) {
-        if kept.connection.is_open() {
-            // The oldest goes.
-            let surplus = (self.kept.len() + 1).saturating_sub(KEPT);
-            self.kept.drain(..surplus);
-            self.kept.push((route, kept));
+    /// Keeps a connection for the next request.
+    pub fn keep(&mut self, kept: Kept) {
+        if self.kept.len() >= KEPT {
+            // One that has ended goes, or else the oldest.
+            let goes = self.kept.iter().position(|kept| !kept.client.is_open()).unwrap_or(0);
+            self.kept.remove(goes);
         }
+        self.kept.push(kept);
     }
 
-    /// A new connection, within the time `left`.
-    pub fn open(&mut self, route: &Route, size: usize, left: Option<Duration>) -> Result<Kept, Error> {
+    fn new_connection(&mut self, route: Route, size: usize) -> Result<Kept, Error> {
+        let room = size + HEAD_ROOM;
         // A head of the request and one of the answer are never there at the same time, but for CONNECT.
-        let room = 2 * HEAD_ROOM + size;
+        let buffer = vec![0; room + HEAD_ROOM];
         // One limit for all that comes before the first request: the look-up, the race, the tunnel and TLS
         // within it.
-        let limit = Limit { clock: OsClock::start(), all: self.args.race.connect_time(left) };
-        let left = limit.left();
-        let connection = match (&route.proxy, &route.server) {
-            (Some(proxy), server) => {
-                let socket =
-                    self.race(&proxy.host, proxy.port, left).map_err(|error| error.of_proxy(proxy))?;
-                let connection = plain(socket, Host::http(&proxy.host, proxy.port), room)?;
-                match server {
-                    None => Box::new(connection) as Box<dyn Exchange>,
-                    Some(server) => self.tunnel(connection, proxy, route.scheme, server, room, &limit)?,
-                }
-            }
-            (None, Some((host, port))) if route.scheme == Scheme::Http => {
-                let socket = self.race(host, *port, left)?;
-                Box::new(plain(socket, Host::http(host, *port), room)?)
-            }
-            (None, Some((host, port))) => self.secure(host, *port, room, left)?,
-            (None, None) => return Err(Error::usage("a route without a server and without a proxy")),
+        let options = self.args.race.options(None);
+        let (host, port) = route.end().ok_or_else(|| Error::usage("a route that leads nowhere"))?;
+        let made = match route.scheme {
+            Scheme::Http => AnyConnection::http(host, port, options, buffer),
+            Scheme::Https => self.secure(host, port, options, buffer, route.proxy.is_none())?,
         };
-        let peer = self.raced.as_ref().and_then(|raced| raced.timeline().winner());
-        Ok(Kept { connection, room, peer: peer.map(|winner| winner.destination) })
+        let mut client = made.map_err(|error| not_made(host, &error))?;
+        if let (Some(proxy), Some(_)) = (&route.proxy, &route.server) {
+            self.tunnel(&mut client, proxy)?;
+        }
+        Ok(Kept { client, route, room, told: 0, left: None })
     }
 
-    /// Opens a tunnel through the proxy that `connection` leads to.
-    fn tunnel(
-        &mut self,
-        mut connection: Plain,
-        proxy: &Proxy,
-        scheme: Scheme,
-        (host, port): &(String, u16),
-        room: usize,
-        limit: &Limit,
-    ) -> Result<Box<dyn Exchange>, Error> {
-        let to = match scheme {
-            Scheme::Http => Host::http(host, *port),
-            Scheme::Https => Host::https(host, *port),
-        };
+    /// Has the connection go through a tunnel that the proxy opens.
+    fn tunnel(&self, client: &mut AnyConnection, proxy: &Proxy) -> Result<(), Error> {
         let agent = self.args.user_agent.as_deref().unwrap_or(concat!("connie/", env!("CARGO_PKG_VERSION")));
         let login = proxy.credentials.as_ref().map(Credentials::basic);
         let login = login.as_deref().map(|login| ("Proxy-Authorization", login));
         let agent = Some(agent).filter(|agent| !agent.is_empty()).map(|agent| ("User-Agent", agent));
         let headers: Vec<(&str, &str)> = [login, agent].into_iter().flatten().collect();
-        connection.set_tunnel(to, &headers)?;
-        connection.limit(limit.left(), None);
-        connection.connect().map_err(|error| tunnel_error(error, proxy, host, *port))?;
-        if self.args.verbose {
-            say(&format!("tunnel through {proxy} to {host} port {port}"));
-        }
-        match scheme {
-            Scheme::Http => Ok(Box::new(connection)),
-            Scheme::Https => {
-                let (socket, _) = connection.take_socket().ok_or(HttpError::NotConnected)?;
-                let secured = self.secure_over(socket, host, *port, room, limit.left());
-                secured.map_err(|error| error.through_proxy(proxy))
-            }
-        }
+        let set = client.set_proxy(&proxy.host, proxy.port, &headers);
+        set.map_err(|error| not_made(&proxy.host, &error))
     }
 
-    /// A TLS connection to `host`, won in a race.
     #[cfg(feature = "tls")]
     fn secure(
         &mut self,
         host: &str,
         port: u16,
-        room: usize,
-        left: Option<Duration>,
-    ) -> Result<Box<dyn Exchange>, Error> {
-        let tls = self.tls()?;
-        let resolver = self.args.race.resolver(HttpsRecords::Always);
-        let (raced, winner) = run(host, port, &self.args.race, left, |options| {
-            let options = Options { resolver, ..options.clone() };
-            let won = tls.connect_socket((host, port), &options);
-            won.map(|(stack, socket, _, report)| ((stack, socket), report))
-        });
-        self.told(raced);
-        let (stack, socket) = winner?;
-        self.within_tls(stack, socket, Host::https(host, port), room)
-    }
-
-    /// A TLS connection to `host` over a tunnel that leads there.
-    #[cfg(feature = "tls")]
-    fn secure_over(
-        &mut self,
-        socket: OsSocket,
-        host: &str,
-        port: u16,
-        room: usize,
-        left: Option<Duration>,
-    ) -> Result<Box<dyn Exchange>, Error> {
-        let tls = self.tls()?;
-        let secured = tls.secure((host, port), socket, &self.args.race.options(left));
-        let (stack, socket) = secured.map_err(|error| Error::from(&error))?;
-        self.within_tls(stack, socket, Host::https(host, port), room)
-    }
-
-    #[cfg(feature = "tls")]
-    fn within_tls(
-        &self,
-        stack: TlsStack,
-        socket: TlsSocket,
-        host: Host<'_>,
-        room: usize,
-    ) -> Result<Box<dyn Exchange>, Error> {
-        if self.args.verbose {
-            let version = socket.tls_version().unwrap_or("TLS").replace('_', ".");
-            say(&format!("{version} with {}", stack.server_name()));
-        }
-        Ok(Box::new(HttpConnection::owning(stack, OsWaiter::new(None), socket, host, vec![0; room])?))
-    }
-
-    #[cfg(feature = "tls")]
-    fn tls(&mut self) -> Result<TlsConnector, Error> {
-        if let Some(tls) = &self.tls {
-            return Ok(tls.clone());
-        }
-        let tls = TlsConnector::new(&self.args.tls())?;
-        self.tls = Some(tls.clone());
-        Ok(tls)
+        options: Options,
+        buffer: Vec<u8>,
+        direct: bool,
+    ) -> Result<Result<AnyConnection, ClientError>, Error> {
+        let tls = match &mut self.tls {
+            Some(tls) => tls,
+            none => none.insert(TlsConnector::new(&self.args.tls())?),
+        };
+        let options = match direct {
+            true => Options { resolver: self.args.race.resolver(HttpsRecords::Always), ..options },
+            false => options,
+        };
+        Ok(AnyConnection::https(host, port, options, tls, buffer))
     }
 
     #[cfg(not(feature = "tls"))]
-    fn secure(&mut self, _: &str, _: u16, _: usize, _: Option<Duration>) -> Result<Box<dyn Exchange>, Error> {
-        Err(no_tls())
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn secure_over(
+    fn secure(
         &mut self,
-        _: OsSocket,
         _: &str,
         _: u16,
-        _: usize,
-        _: Option<Duration>,
-    ) -> Result<Box<dyn Exchange>, Error> {
-        Err(no_tls())
+        _: Options,
+        _: Vec<u8>,
+        _: bool,
+    ) -> Result<Result<AnyConnection, ClientError>, Error> {
+        let line = "https needs TLS, which is not in this build: give an http URL";
+        Err(Error::new(exit_code::UNSUPPORTED_SCHEME, line))
     }
 
-    /// Races for `host`, and tells of the race where that is wanted.
-    fn race(&mut self, host: &str, port: u16, left: Option<Duration>) -> Result<OsSocket, Error> {
-        let (raced, winner) = connect(host, port, &self.args.race, left);
-        self.told(raced);
-        winner
-    }
-
-    fn told(&mut self, raced: Raced) {
+    /// Tells where that is wanted how the connection was opened, or was not, since the last time; `None` where nothing of the kind
+    /// happened.
+    pub fn tell_opening<'k>(&mut self, kept: &'k mut Kept) -> Option<&'k OpeningRecord> {
+        let now = kept.client.now();
+        let (host, port) = kept.route.first()?;
+        let opening = kept.client.opening().filter(|opening| opening.number != kept.told)?;
+        kept.told = opening.number;
+        let raced = Raced::new((host, port), &self.args.race, kept.left, opening, now);
         let written = raced.write_files(&self.args.race);
         if self.written.is_ok() {
             self.written = written;
         }
         if self.args.verbose {
             show_race(&raced);
+            if let (Some(_), Some(proxy)) = (opening.tunneled, &kept.route.proxy) {
+                say(&format!("tunnel through {proxy} to {} port {}", kept.client.host(), kept.client.port()));
+            }
+            if let (Some(version), Some(name)) = (opening.tls_version, &opening.tls_name) {
+                say(&format!("{} with {name}", version.replace('_', ".")));
+            }
         }
         self.raced = Some(raced);
+        Some(opening)
     }
 }
 
-type Plain = HttpConnection<OsStack, OsWaiter, Vec<u8>>;
-
-fn plain(socket: OsSocket, host: Host<'_>, room: usize) -> Result<Plain, HttpError> {
-    HttpConnection::owning(OsStack::default(), OsWaiter::new(None), socket, host, vec![0; room])
-}
-
-#[cfg(not(feature = "tls"))]
-fn no_tls() -> Error {
-    let line = "https needs TLS, which is not in this build: give an http URL";
-    Error::new(exit_code::UNSUPPORTED_SCHEME, line)
+/// Why a connection to `host` cannot even be tried.
+fn not_made(host: &str, error: &ClientError) -> Error {
+    match (error.as_http(), resolution::Host::parse(host)) {
+        (Some(HttpError::InvalidHost), Err(why)) => {
+            Error::new(exit_code::MALFORMED_URL, format!("{host:?} is not a host name or address: {why}"))
+        }
+        (Some(error), _) => Error::from(*error),
+        (None, _) => Error::new(exit_code::CONNECT, error.to_string()),
+    }
 }
 
 /// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's answer.
@@ -347,18 +322,6 @@ fn tunnel_error(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Error
         }
     };
     Error::new(exit_code::RECEIVE, line)
-}
-
-/// The time for a connection to come about.
-struct Limit {
-    clock: OsClock,
-    all: Option<Duration>,
-}
-
-impl Limit {
-    fn left(&self) -> Option<Duration> {
-        self.all.map(|all| all.saturating_sub(self.clock.now().since(Instant::ZERO)))
-    }
 }
 
 /// Shows a line on stderr, as `-v` does.

@@ -7,19 +7,19 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use connie_core::Instant;
-use connie_http::{HttpError, StatusClass, is_idempotent};
+use connie_http::{HttpError, StatusClass};
 use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
+use connie_std::http::{AnyConnection, ClientError};
 use connie_web::{
     Backoff, Part, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
 };
 
-use crate::advice::Way;
 use crate::args::{ContinueAt, Get, Limit};
-use crate::body::Body;
+use crate::body::{Body, Upload};
 use crate::error::Error;
-use crate::exchange::{Answer, BodyReader, Exchange, is_whole};
+use crate::exchange::{Answer, Counted};
 use crate::exit_code;
 use crate::fetched::Fetched;
 use crate::output::Output;
@@ -140,14 +140,14 @@ impl<'a> Transfer<'a> {
                 request.continue_version(validator);
             }
             self.fetched.trace.method.clone_from(&request.method);
-            let (mut kept, answer) = self.exchange(session, &route, &request, &hop)?;
+            let (mut kept, answer) = self.exchange(session, route, &request, &hop)?;
             self.note_answer(&kept, &answer);
             self.fetched.status = Some(answer.status);
             self.fetched.reason.clone_from(&answer.reason);
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
                 // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
                 hop.expects = false;
-                self.pass_over(session, route, kept, &answer);
+                self.pass_over(session, kept);
                 continue;
             }
             self.show_answer(&answer)?;
@@ -155,7 +155,7 @@ impl<'a> Transfer<'a> {
                 if self.args.include || self.args.head {
                     self.output.write(&answer.head)?;
                 }
-                self.pass_over(session, route, kept, &answer);
+                self.pass_over(session, kept);
                 hop = hop.next(self.args, redirect, &self.url);
                 self.fetched.trace.redirected = self.elapsed();
                 self.fetched.redirects = redirects.followed();
@@ -163,51 +163,63 @@ impl<'a> Transfer<'a> {
                 continue;
             }
             self.note_redirect(&hop, &answer);
-            let received = self.receive(kept.connection.as_mut(), &request, &answer)?;
-            self.pass_over(session, route, kept, &answer);
+            let received = self.receive(&mut kept.client, &request, &answer)?;
+            self.pass_over(session, kept);
             return Ok(received);
         }
     }
 
-    /// Sends the request and waits for the head of its answer: on a kept connection where there is one, and once more on a new one where
-    /// the server has given that up meanwhile.
+    /// Sends the request and waits for the head of its answer, on a kept connection where there is one.
     fn exchange(
         &mut self,
         session: &mut Session<'_>,
-        route: &Route,
+        route: Route,
         request: &Request,
         hop: &Hop,
     ) -> Result<(Kept, Answer), Error> {
-        let way = Way { proxy: route.asked_proxy(), ..Way::default() };
-        if let Some(kept) = session.kept(route, request.size()) {
-            match self.exchange_over(kept, request, hop) {
-                Err(Failed::Http(error)) if self.may_repeat(error, request) => {}
-                other => return other.map_err(|failed| failed.on(Way { kept: true, ..way })),
-            }
+        let mut kept = session.connection(route, request.size())?;
+        kept.limit(self.left(), self.args.expect100_timeout);
+        let reused = kept.client.is_open();
+        if !reused {
+            let connected = kept.client.connect();
+            self.note_opening(session, &mut kept, hop);
+            connected.map_err(|error| kept.error(error, false))?;
         }
-        let began = self.elapsed();
-        let kept = session.open(route, request.size(), self.left())?;
-        self.note_connection(began, session, hop);
-        self.exchange_over(kept, request, hop).map_err(|failed| failed.on(way))
+        let mut result = self.exchange_over(&mut kept.client, request, hop);
+        if kept.client.was_lost() && self.body.is_repeatable() {
+            result = self.exchange_over(&mut kept.client, request, hop);
+        }
+        let reused = reused && !self.note_opening(session, &mut kept, hop);
+        match result {
+            Ok(answer) => Ok((kept, answer)),
+            Err(Failed::Client(error)) => Err(kept.error(error, reused)),
+            Err(Failed::Other(error)) => Err(error),
+        }
     }
 
-    /// Keeps in mind when a connection was opened that was begun then.
-    fn note_connection(&mut self, began: Duration, session: &Session<'_>, hop: &Hop) {
-        let now = self.elapsed();
+    /// Keeps in mind how the connection was opened since the last time, and says whether it was.
+    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut Kept, hop: &Hop) -> bool {
+        let (now, theirs) = (self.elapsed(), kept.client.now());
+        let Some(opening) = session.tell_opening(kept) else { return false };
+        let at = |moment: Instant| now.saturating_sub(theirs.since(moment));
+        let Some(ready) = opening.ready.map(at) else { return true };
+        let resolved = opening.report.as_ref().and_then(|report| report.timeline().summary().resolved);
         let trace = &mut self.fetched.trace;
         trace.connects += 1;
-        let race = session.raced.as_ref().map(|raced| raced.timeline().summary());
-        let within = |time: Option<Duration>| time.map_or(now, |time| (began + time).min(now));
-        trace.resolved = within(race.as_ref().and_then(|race| race.resolved));
-        trace.connected = within(race.as_ref().and_then(|race| race.ended));
-        trace.secured = if hop.url.scheme == Scheme::Https { now } else { Duration::ZERO };
+        trace.connected = opening.connected.map_or(ready, at);
+        trace.resolved =
+            resolved.map_or(trace.connected, |resolved| (at(opening.began) + resolved).min(trace.connected));
+        trace.secured = if hop.url.scheme == Scheme::Https { ready } else { Duration::ZERO };
+        // A request that found its connection closed went out on the new one.
+        trace.sent = trace.sent.max(ready);
+        true
     }
 
     /// Keeps in mind what an answer's head tells.
     fn note_answer(&mut self, kept: &Kept, answer: &Answer) {
         self.fetched.trace.answered = self.elapsed();
         let trace = &mut self.fetched.trace;
-        trace.peer = kept.peer;
+        trace.peer = kept.client.destination();
         trace.heads += answer.head.len() as u64;
         trace.headers = answer.fields();
         trace.version = Some(answer.version());
@@ -224,69 +236,34 @@ impl<'a> Transfer<'a> {
 
     fn exchange_over(
         &mut self,
-        mut kept: Kept,
+        client: &mut AnyConnection,
         request: &Request,
         hop: &Hop,
-    ) -> Result<(Kept, Answer), Failed> {
+    ) -> Result<Answer, Failed> {
         self.fetched.trace.sent = self.elapsed();
         self.fetched.trace.uploaded = 0;
         if self.args.verbose {
-            show_head('>', &request.shown()?);
+            show_head('>', &request.shown().map_err(ClientError::from)?);
         }
-        let connection = kept.connection.as_mut();
-        connection.limit(self.left(), self.args.expect100_timeout.and_then(Limit::get));
-        let own = Rc::clone(&self.body);
-        let body = if hop.body { &*own } else { &Body::None };
-        match body.as_bytes().filter(|bytes| is_whole(request, bytes)) {
+        let (method, target, fields) = (&request.method, &request.target, request.fields());
+        let body = if hop.body { &*self.body } else { &Body::None };
+        match request.whole(body) {
             Some(bytes) => {
-                connection.send_whole(request, bytes)?;
+                client.request(method, target, &fields, bytes)?;
                 self.fetched.trace.uploaded = bytes.len() as u64;
             }
             None => {
-                connection.send_head(request)?;
-                if connection.wants_body() {
-                    self.send_body(connection, body)?;
-                }
+                let mut upload = Upload::new(body, self.shows_progress());
+                let sent = client.request_from(method, target, &fields, &mut upload, request.length());
+                self.fetched.trace.uploaded = upload.sent;
+                sent.map_err(|error| match error {
+                    ClientError::Body(error) => Failed::Other(upload.failed(&error)),
+                    ClientError::Http(HttpError::BodyTooShort { .. }) => Failed::Other(body.too_short()),
+                    error => Failed::Client(error),
+                })?;
             }
         }
-        let answer = connection.answer()?;
-        Ok((kept, answer))
-    }
-
-    /// Whether a request that failed so on a kept connection may be sent once more: nothing of it has been sent, or doing it twice
-    /// changes nothing.
-    fn may_repeat(&self, error: HttpError, request: &Request) -> bool {
-        match error {
-            HttpError::Stale | HttpError::NotConnected => true,
-            HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_) => {
-                self.body.is_repeatable() && is_idempotent(&request.method)
-            }
-            _ => false,
-        }
-    }
-
-    fn send_body(&mut self, connection: &mut dyn Exchange, body: &Body) -> Result<(), Failed> {
-        let mut reader = body.open()?;
-        let mut piece = vec![0; PIECE];
-        let mut progress = Progress::new(self.shows_progress(), 0, body.length());
-        while connection.wants_body() {
-            let count = match reader.read(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::read(body.name().as_ref(), &error).into()),
-            };
-            connection.send(&piece[..count])?;
-            self.fetched.trace.uploaded += count as u64;
-            progress.add(count);
-        }
-        match connection.finish_body() {
-            Err(HttpError::BodyTooShort { .. }) => {
-                let line = format!("{} has become shorter while it was sent: try again", body.name());
-                Err(Error::new(exit_code::READ, line).into())
-            }
-            other => Ok(other?),
-        }
+        Ok(Answer::from(&client.response()?))
     }
 
     /// Where the answer leads, if that is to be followed.
@@ -305,23 +282,29 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Reads and drops what nobody wants of a body, and keeps the connection, unless that is much or the connection ends with it: then
-    /// there is nothing to wait for.
-    fn pass_over(&mut self, session: &mut Session<'_>, route: Route, mut kept: Kept, answer: &Answer) {
-        if !answer.keeps_connection() {
-            return;
+    /// Keeps the connection for the next request, once what nobody wants of a body has been read and dropped. Where that is much, or
+    /// the connection ends with it, there is nothing to wait for.
+    fn pass_over(&mut self, session: &mut Session<'_>, mut kept: Kept) {
+        if !self.is_passed_over(&mut kept.client) {
+            kept.client.close();
         }
+        session.keep(kept);
+    }
+
+    fn is_passed_over(&mut self, client: &mut AnyConnection) -> bool {
+        let Ok(mut response) = client.response() else { return false };
         let mut left = PASSED_OVER;
-        if kept.connection.remaining().is_some_and(|length| length > left) {
-            return;
+        if response.will_close() || response.remaining().is_some_and(|length| length > left) {
+            return false;
         }
-        while let Ok(count) = kept.connection.read(&mut self.piece) {
-            if count == 0 {
-                return session.keep(route, kept);
-            }
-            match left.checked_sub(count as u64) {
-                Some(rest) => left = rest,
-                None => return,
+        loop {
+            match response.read(&mut self.piece) {
+                Ok(0) => return true,
+                Ok(count) => match left.checked_sub(count as u64) {
+                    Some(rest) => left = rest,
+                    None => return false,
+                },
+                Err(_) => return false,
             }
         }
     }
@@ -340,7 +323,7 @@ impl<'a> Transfer<'a> {
     /// Writes the last answer to where it is wanted.
     fn receive(
         &mut self,
-        connection: &mut dyn Exchange,
+        client: &mut AnyConnection,
         request: &Request,
         answer: &Answer,
     ) -> Result<Tried, Error> {
@@ -375,7 +358,7 @@ impl<'a> Transfer<'a> {
             self.output.write(&answer.head)?;
         }
         // With -I and a method of one's own there may be a body, which was not asked for.
-        let received = if self.args.head { 0 } else { self.receive_body(connection, answer, part.as_ref())? };
+        let received = if self.args.head { 0 } else { self.receive_body(client, answer, part.as_ref())? };
         self.output.finish()?;
         if let Some(part) = part.filter(|_| !self.args.head) {
             partial::check_end(self.args, &part, received)?;
@@ -398,7 +381,7 @@ impl<'a> Transfer<'a> {
     /// Writes the body, and answers how much has come.
     fn receive_body(
         &mut self,
-        connection: &mut dyn Exchange,
+        client: &mut AnyConnection,
         answer: &Answer,
         part: Option<&Part>,
     ) -> Result<u64, Error> {
@@ -406,16 +389,17 @@ impl<'a> Transfer<'a> {
         let length = answer.length.filter(|_| !self.args.compressed());
         let total = length.map(|length| length.saturating_add(self.offset));
         let mut progress = Progress::new(self.shows_progress(), self.offset, total);
+        // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
+        let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
         let received = Cell::new(0);
-        let body = BodyReader(connection, &received);
+        let response = client.response().map_err(|error| Error::body(error.into(), resumes))?;
+        let body = Counted(response, &received);
         #[cfg(feature = "gzip")]
         let body = {
             let codings = if self.args.compressed() { answer.codings() } else { Vec::new() };
             Decoded::new(&codings, body).map_err(|error| Error::new(exit_code::CODING, error.to_string()))?
         };
         let mut body = body;
-        // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
-        let resumes = self.output.is_aside() && self.fetched.trace.method == "GET" && !self.args.compressed();
         loop {
             let count = body.read(&mut self.piece).map_err(|error| Error::body(error, resumes))?;
             self.fetched.trace.received = received.get();
@@ -511,29 +495,13 @@ impl<'a> Transfer<'a> {
 
 /// Why an exchange failed.
 enum Failed {
-    Http(HttpError),
+    Client(ClientError),
     Other(Error),
 }
 
-impl From<HttpError> for Failed {
-    fn from(error: HttpError) -> Self {
-        Failed::Http(error)
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Failed::Other(error)
-    }
-}
-
-impl Failed {
-    /// The error that is told, of an exchange that took this way.
-    fn on(self, way: Way<'_>) -> Error {
-        match self {
-            Failed::Http(error) => Error::exchange(error, way),
-            Failed::Other(error) => error,
-        }
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Failed::Client(error)
     }
 }
 

@@ -1,15 +1,13 @@
 //! One trial: one client connects once, and fetches the page where that is measured too.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Families, Instant, RaceStack, Timeline, Waiter};
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_core::{Config, Failure, Families, Instant, Timeline};
 use connie_sim::Rng;
-use connie_std::{
-    ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, OsStack, OsWaiter, Target, connect_socket,
-};
+use connie_std::http::{AnyConnection, AnySocket};
+use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Target, connect_socket};
 use connie_web::Scheme;
 
 use crate::args::{Contender, Mode};
@@ -171,28 +169,63 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
     Ok(addresses.into_iter().filter(wanted).collect())
 }
 
-/// Fetches the page and drops it, over TLS where the URL says so.
+/// Fetches the page and drops it, over TLS where the URL says so. What wins a race is the TCP handshake for all contenders
+/// alike; TLS comes after it.
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(clippy::useless_conversion, reason = "without TLS there is one kind of socket")
+)]
 fn fetch(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
-    match site.scheme {
-        Scheme::Http => exchange(site, OsStack::default(), socket, Host::http(&site.host, site.port), left),
-        Scheme::Https => fetch_over_tls(site, socket, rules, left),
-    }
-}
-
-/// What wins a race is the TCP handshake for all contenders alike; TLS comes after it.
-#[cfg(feature = "tls")]
-fn fetch_over_tls(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
+    let (host, port) = (site.host.as_str(), site.port);
     let race = Config { deadline: Some(left), ..rules.options.race.clone() };
     let options = Options { race, ..rules.options.clone() };
+    let buffer = vec![0; 64 * 1024];
+    let (mut connection, socket) = match site.scheme {
+        Scheme::Http => {
+            let connection = AnyConnection::http(host, port, options, buffer);
+            (connection.map_err(|error| error.to_string())?, socket.into())
+        }
+        Scheme::Https => over_tls((host, port), socket, rules, options, buffer)?,
+    };
+    connection.set_deadline(Some(left));
+    connection.set_auto_open(false);
+    connection.attach(socket);
+    exchange(&mut connection, &site.target).map_err(|error| error.to_string())
+}
+
+#[cfg(feature = "tls")]
+fn over_tls(
+    (host, port): (&str, u16),
+    socket: OsSocket,
+    rules: &Rules,
+    options: Options,
+    buffer: Vec<u8>,
+) -> Result<(AnyConnection, AnySocket), String> {
     let tls = rules.tls.as_ref().ok_or("TLS was not set up")?;
-    let secured = tls.secure(Target::Host(&site.host, site.port), socket, &options);
-    let (stack, socket) = secured.map_err(|error| first_line(&error))?;
-    exchange(site, stack, socket, Host::https(&site.host, site.port), left)
+    let secured = tls.secure((host, port), socket, &options);
+    let (_, socket) = secured.map_err(|error| first_line(&error))?;
+    let connection = AnyConnection::https(host, port, options, tls, buffer);
+    Ok((connection.map_err(|error| error.to_string())?, socket.into()))
 }
 
 #[cfg(not(feature = "tls"))]
-fn fetch_over_tls(_: &Site, _: OsSocket, _: &Rules, _: Duration) -> Result<(), String> {
+fn over_tls(
+    _: (&str, u16),
+    _: OsSocket,
+    _: &Rules,
+    _: Options,
+    _: Vec<u8>,
+) -> Result<(AnyConnection, AnySocket), String> {
     Err("this build has no TLS".to_owned())
+}
+
+fn exchange(connection: &mut AnyConnection, target: &str) -> io::Result<()> {
+    let headers = [("Connection", "close"), ("User-Agent", "connie-bench")];
+    connection.request("GET", target, &headers, b"")?;
+    let mut response = connection.response()?;
+    let mut piece = vec![0; 64 * 1024];
+    while response.read(&mut piece)? > 0 {}
+    Ok(())
 }
 
 /// What went wrong, without what to do about it: a bench tries again by itself. Where every address has failed, how the first did.
@@ -200,29 +233,4 @@ fn first_line(error: &ConnectError) -> String {
     let all_failed = matches!(error.kind(), ConnectErrorKind::Race(Failure::AllAttemptsFailed, _));
     let address = if all_failed { error.addresses().next() } else { None };
     address.unwrap_or_else(|| error.to_string())
-}
-
-fn exchange<S: RaceStack>(
-    site: &Site,
-    stack: S,
-    socket: S::TcpSocket,
-    host: Host<'_>,
-    left: Duration,
-) -> Result<(), String>
-where
-    OsWaiter: Waiter<S>,
-{
-    let mut waiter = OsWaiter::new(None);
-    let until = Waiter::<S>::now(&mut waiter) + left;
-    let exchange = || {
-        let mut connection = HttpConnection::owning(stack, waiter, socket, host, vec![0; 64 * 1024])?;
-        connection.set_deadline(Some(until));
-        let headers = [("Connection", "close"), ("User-Agent", "connie-bench")];
-        connection.request("GET", &site.target, &headers, b"")?;
-        let mut response = connection.response()?;
-        let mut piece = vec![0; 64 * 1024];
-        while response.read(&mut piece)? > 0 {}
-        Ok(())
-    };
-    exchange().map_err(|error: HttpError| error.to_string())
 }
