@@ -2,9 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::task::Poll;
 
-use connie_core::{RaceStack, Waiter};
+use connie_core::{RaceStack, Turn, Waiter};
 
 use crate::budget::Holder;
 use crate::connected::Connected;
@@ -87,20 +86,23 @@ where
 {
     let mut stack = Noting::new(stack);
     let start = Waiter::<S>::now(waiter);
-    let mut contest = Contest::begin(target, options, waiter, start)?;
+    let mut contest = Contest::begin(target, options, start)?;
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
         let _ = contest.connector.cancel(&mut stack, start);
     }
     let result = loop {
         let now = Waiter::<S>::now(waiter);
-        contest.advance(waiter, now);
+        contest.advance(&mut waiter.lookups, now);
         // Canceled, or too late: the race ends before it has opened a socket.
         if !contest.wait_for_sockets(waiter) && waiter.is_canceled() {
             let _ = contest.connector.cancel(&mut stack, start);
         }
-        if let Poll::Ready(result) = contest.connector.turn(&mut stack, waiter) {
-            break result;
+        match contest.connector.turn(&mut stack, waiter) {
+            Turn::SendQuery(query) => contest.send(query, &mut waiter.lookups, waiter.clock, now),
+            Turn::Waited => {}
+            Turn::Connected(connection) => break Ok(connection),
+            Turn::Failed(failure) => break Err(failure),
         }
     };
     // Look-ups that are still under way are abandoned.

@@ -5,25 +5,24 @@ use std::net::SocketAddr;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use connie_core::{Connection, Connector, Failure, Instant, RaceStack};
+use connie_core::resolution::Query;
+use connie_core::{Connection, Failure, Instant, RaceStack};
 
 use crate::block_on::block_on;
 use crate::budget::{Place, Share, SocketBudget};
+use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::number::Number;
-use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
+use crate::options::Options;
 use crate::report::Report;
-use crate::resolve::{Names, Start};
+use crate::resolve::{Names, OsConnector, Running};
 use crate::target::Target;
 use crate::waiter::OsWaiter;
 
-/// How many attempts the timeline of a [`connect`](crate::connect) remembers.
-const RECORDS: usize = 512;
-
 pub(crate) struct Contest<S: RaceStack> {
-    pub(crate) connector: Connector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>,
-    /// The resolution that goes on beside it.
-    names: Option<Box<Names>>,
+    /// Some 30 KiB, which are not moved about.
+    pub(crate) connector: Box<OsConnector<S>>,
+    names: Names,
     allowance: Option<Allowance>,
     /// How many sockets an address can use.
     for_each: usize,
@@ -49,49 +48,55 @@ struct Allowance {
 }
 
 impl<S: RaceStack> Contest<S> {
-    /// Begins the look-ups that `target` needs, in `waiter`, and tells the race what is known without them.
+    /// Begins the race, which asks for the look-ups that `target` needs.
     pub(crate) fn begin(
         target: Target<'_>,
         options: &Options,
-        waiter: &mut OsWaiter,
         now: Instant,
     ) -> Result<Self, ConnectErrorKind> {
-        let begun = Start::new(target, options, waiter, now)?;
-        let mut connector = Connector::new(&options.race, now);
-        let names = begun.tell(&mut connector, now);
+        let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
         let allowance = budget.map(|budget| Allowance { budget, share: None, place: None });
         let for_each = if options.race.hedge { 2 } else { 1 };
         Ok(Contest { connector, names, allowance, for_each, deadline: options.race.deadline })
     }
 
-    /// Tells the race what the look-ups in `waiter` have learnt.
-    pub(crate) fn advance(&mut self, waiter: &mut OsWaiter, now: Instant) {
-        if let Some(names) = &mut self.names {
-            names.advance(&mut self.connector, waiter, now);
-        }
+    /// Sends a query that the race asks for, by a look-up among `lookups`.
+    pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<Running>, clock: OsClock, now: Instant) {
+        self.names.send(query, lookups, clock, now);
+    }
+
+    /// Tells the race what `lookups` have learnt.
+    pub(crate) fn advance(&mut self, lookups: &mut [Running], now: Instant) {
+        self.names.advance(&mut self.connector, lookups, now);
+    }
+
+    /// Whether every address is known.
+    fn is_complete(&self) -> bool {
+        let connect = self.connector.connect();
+        connect.is_resolved() && !Query::ALL.into_iter().any(|query| connect.is_pending(query))
     }
 
     /// When the race has to end.
     pub(crate) fn until(&self) -> Option<Instant> {
-        self.deadline.map(|deadline| self.connector.race().start() + deadline)
+        self.deadline.map(|deadline| self.connector.connect().race().start() + deadline)
     }
 
     /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. `Pending` where it
     /// stands in line for them: `waker` is woken when its turn has come, and until then the race must open none.
     pub(crate) fn poll_sockets(&mut self, waker: &Waker) -> Poll<()> {
+        let complete = self.is_complete();
         let Some(allowance) = &mut self.allowance else { return Poll::Ready(()) };
         let addresses = self.connector.timeline().destinations().len();
         if addresses == 0 {
             allowance.place = None;
             return Poll::Ready(());
         }
-        let complete = self.names.as_ref().is_none_or(|names| names.is_complete());
         let useful = if complete { addresses.saturating_mul(self.for_each) } else { usize::MAX };
         let share = match &mut allowance.share {
             Some(share) => share,
             free => {
-                let most = self.connector.race().limit().min(useful);
+                let most = self.connector.connect().race().limit().min(useful);
                 match allowance.budget.poll_take(&mut allowance.place, most, waker) {
                     Poll::Ready(share) => free.insert(share),
                     Poll::Pending => return Poll::Pending,
@@ -132,11 +137,7 @@ impl<S: RaceStack> Contest<S> {
         numbers: Vec<Number>,
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
-        let timed_out = matches!(result, Err(Failure::DeadlineExceeded));
-        let report = match self.names {
-            Some(names) => names.conclude(report, timed_out),
-            None => report,
-        };
+        let report = self.names.conclude(self.connector.connect(), report);
         match result {
             Ok(Connection { socket, destination }) => {
                 let mut share = self.allowance.and_then(|allowance| allowance.share);

@@ -1,6 +1,6 @@
 //! How a program wants to connect.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use connie_core::Config;
 
@@ -31,7 +31,8 @@ pub struct Options {
     ///
     /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send
     /// from, which for nearly all is IPv6 where the host has it; `preferred_family: Family::V4` makes it IPv4 in any case. For lists
-    /// of addresses it is the family of the first.
+    /// of addresses it is the family of the first. A family that the host has no route by is not waited for where the other has
+    /// addresses.
     pub race: Config,
     /// Where addresses of names come from. Default: the operating system.
     pub resolver: Resolver,
@@ -58,6 +59,16 @@ impl Options {
     /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few enough for
     /// hundreds of races in a process with 1,024 descriptors of which some are idle.
     pub const DEFAULT_SOCKETS: usize = 16;
+
+    /// The addresses that [`overrides`](Self::overrides) gives for the host. The last entry counts, and one for this name before one for all, as
+    /// for curl.
+    pub(crate) fn addresses_of(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+        let last = |fits: &dyn Fn(&str) -> bool| {
+            self.overrides.iter().rfind(|entry| entry.port == port && fits(&entry.host))
+        };
+        let entry = last(&|name| name.eq_ignore_ascii_case(host)).or_else(|| last(&|name| name == "*"))?;
+        Some(entry.addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect())
+    }
 }
 
 impl Default for Options {
@@ -91,4 +102,41 @@ pub struct Override {
     pub port: u16,
     /// The addresses, best first.
     pub addresses: Vec<IpAddr>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_overrides(entries: &[(&str, u16, &str)]) -> Options {
+        let entry = |&(host, port, address): &(&str, u16, &str)| Override {
+            host: host.to_owned(),
+            port,
+            addresses: vec![address.parse().unwrap()],
+        };
+        Options { overrides: entries.iter().map(entry).collect(), ..Options::default() }
+    }
+
+    #[test]
+    fn an_override_counts_for_its_host_and_its_port() {
+        let options = with_overrides(&[("name.test", 80, "127.0.0.2")]);
+        assert_eq!(options.addresses_of("Name.TEST", 80), Some(vec!["127.0.0.2:80".parse().unwrap()]));
+        assert_eq!(options.addresses_of("name.test", 81), None);
+        assert_eq!(options.addresses_of("other.test", 80), None);
+    }
+
+    #[test]
+    fn the_last_override_counts_and_one_for_all_only_where_none_names_the_host() {
+        let options = with_overrides(&[
+            ("name.test", 80, "127.0.0.2"),
+            ("name.test", 80, "127.0.0.3"),
+            ("*", 80, "127.0.0.4"),
+            ("*", 80, "127.0.0.5"),
+            ("*", 81, "127.0.0.6"),
+        ]);
+        let found = |host, port| options.addresses_of(host, port).unwrap();
+        assert_eq!(found("name.test", 80), ["127.0.0.3:80".parse().unwrap()]);
+        assert_eq!(found("other.test", 80), ["127.0.0.5:80".parse().unwrap()]);
+        assert_eq!(found("name.test", 81), ["127.0.0.6:81".parse().unwrap()]);
+    }
 }

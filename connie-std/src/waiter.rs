@@ -8,7 +8,7 @@ use connie_core::{Instant, Waiter, Wake, Watched};
 
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
-use crate::resolve::{Lookup, Watch};
+use crate::resolve::{Running, Watch};
 
 /// Waits for the system's sockets: one `poll` over all of them, with no descriptor of its own.
 pub struct OsWaiter {
@@ -16,13 +16,6 @@ pub struct OsWaiter {
     pub(crate) canceler: Option<Canceler>,
     /// Look-ups that run beside a race.
     pub(crate) lookups: Vec<Running>,
-}
-
-/// A look-up under way, and the queries that it is for.
-pub(crate) struct Running {
-    pub(crate) lookup: Box<dyn Lookup>,
-    /// Whether it is for the NAT64 prefix and not for the name's addresses.
-    pub(crate) prefix: bool,
 }
 
 impl fmt::Debug for OsWaiter {
@@ -40,12 +33,6 @@ impl OsWaiter {
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
         OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
-    }
-
-    /// What look-ups run in where something else waits for them.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn with_clock(clock: OsClock) -> Self {
-        OsWaiter { clock, canceler: None, lookups: Vec::new() }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.

@@ -295,6 +295,50 @@ fn what_needs_no_resolver_is_not_asked_for() {
 }
 
 #[test]
+fn localhost_begins_with_the_family_that_the_caller_prefers() {
+    let (_held, refused) = refusing();
+    let port = refused.port();
+    let mut options = options(&resolver(Vec::new()));
+    // One at a time, so that the first to start is the first choice. Nobody listens on either.
+    options.race.max_in_flight = 1;
+    for (preferred, first) in [(Family::V6, "[::1]"), (Family::V4, "127.0.0.1")] {
+        options.race.preferred_family = preferred;
+        let error = connect(("a.localhost", port), &options).map(|_| ()).expect_err("nobody listens");
+        let timeline = error.timeline().expect("a race");
+        let starts: Vec<_> = timeline.attempts().map(|attempt| attempt.destination).collect();
+        assert_eq!(starts.first(), Some(&format!("{first}:{port}").parse().unwrap()), "{starts:?}");
+        assert_eq!(starts.len(), 2, "{starts:?}");
+    }
+}
+
+#[test]
+fn a_race_that_is_over_before_it_has_begun_asks_nothing() {
+    let resolver = resolver(Vec::new());
+    let canceler = Canceler::new().expect("a canceler");
+    canceler.cancel();
+    let canceled = Options { canceler: Some(canceler), ..options(&resolver) };
+    assert!(connect(("x.test", 80), &canceled).map(|_| ()).expect_err("canceled").is_canceled());
+    let mut late = options(&resolver);
+    late.race.deadline = Some(Duration::ZERO);
+    let error = connect(("x.test", 80), &late).map(|_| ()).expect_err("too late");
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(*resolver.asked.lock().unwrap(), []);
+}
+
+#[test]
+fn a_failure_that_an_answer_comes_after_is_none() {
+    let (_listener, address) = listener();
+    let script = vec![
+        (0, failure(Family::V4, QueryError::ServerFailure)),
+        (20, answer(Family::V4, &[address])),
+        (20, answer(Family::V6, &[])),
+    ];
+    let winner = connect(("x.test", 80), &options(&resolver(script))).expect("a connection");
+    assert_eq!(winner.destination(), address);
+    assert_eq!(winner.report().failed_queries(), []);
+}
+
+#[test]
 fn the_words_of_the_resolver_are_passed_on() {
     let error =
         LookupError { kind: QueryError::Failed, detail: Some("the hosts file is on fire".to_owned()) };

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use connie_core::{Config, Pacing};
 use connie_std::dns::Dns;
-use connie_std::{Connected, Options, connect};
+use connie_std::{ConnectError, Connected, Options, connect};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 
@@ -68,6 +68,54 @@ fn a_host_without_ipv6_does_not_wait_for_it() {
         });
         let best = best.min().expect("twenty runs");
         assert!(best < Config::DEFAULT_RESOLUTION_DELAY / 2, "{best:?}");
+    });
+}
+
+/// What comes of `name.test`, whose only IPv4 address refuses, where AAAA has its answer at `after`, or never.
+fn refused_while_aaaa_is_out(lab: &Lab, v4: &str, after: Option<u64>) -> Result<Connected, ConnectError> {
+    lab.set(ip(v4), Behaviour::refuse(ms(1)));
+    let server = name_server(lab, &["fd00:9::1"]);
+    set(&server, RecordType::A, &[v4]);
+    let aaaa = DnsAnswer::addresses(&[ip("fd00:9::1")]);
+    let aaaa = after.map_or_else(DnsAnswer::silent, |millis| aaaa.after(ms(millis)));
+    server.set("name.test", RecordType::Aaaa, aaaa);
+    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let race = Config { deadline: Some(ms(10_000)), ..Config::all_at_once() };
+    connect(("name.test", PORT), &Options { resolver: dns.into(), race, ..Options::default() })
+}
+
+#[test]
+fn a_host_without_ipv6_does_not_wait_for_it_to_fail() {
+    in_namespace(|lab| {
+        lab.route("192.0.2.0/24");
+        let error = refused_while_aaaa_is_out(lab, "192.0.2.1", None).map(|_| ()).expect_err("it refuses");
+        assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
+    });
+}
+
+/// RFC 4193: a VPN brings its own addresses, and no way to the internet by IPv6.
+#[test]
+fn a_host_with_a_route_to_unique_local_addresses_alone_waits_for_ipv6() {
+    in_namespace(|lab| {
+        let _web = unattended();
+        lab.route("192.0.2.0/24");
+        lab.route("fd00::/8");
+        let result = refused_while_aaaa_is_out(lab, "192.0.2.1", Some(300));
+        let winner = result.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(winner.destination().ip(), ip("fd00:9::1"));
+        abandon(lab, winner);
+    });
+}
+
+/// The laboratory as it is: an own network of each family, and no way to the internet.
+#[test]
+fn a_host_that_is_not_on_the_internet_waits_for_both_families() {
+    in_namespace(|lab| {
+        let _web = unattended();
+        let result = refused_while_aaaa_is_out(lab, "10.9.0.1", Some(300));
+        let winner = result.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(winner.destination().ip(), ip("fd00:9::1"));
+        abandon(lab, winner);
     });
 }
 

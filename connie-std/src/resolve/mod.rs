@@ -44,6 +44,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! What the answers mean, and which of them are waited for, are the rules of [`connie_core::connect`].
+//!
 //! # What does not reach a resolver
 //!
 //! Addresses of [`Options::overrides`](crate::Options::overrides), literal addresses, `localhost` and names
@@ -84,7 +86,7 @@ pub(crate) use lookup::Readiness;
 pub use lookup::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
 #[cfg(feature = "dns")]
 pub(crate) use names::ONION;
-pub(crate) use names::{Names, Start};
+pub(crate) use names::{Names, OsConnector, Running};
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
 #[cfg(not(target_os = "wasi"))]

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use connie_core::Family;
-use connie_core::resolution::selection::{Candidate, DEFAULT_POLICY, Route, sort};
+use connie_core::connect::Routes;
+use connie_core::resolution::selection::Route;
 #[cfg(not(target_os = "wasi"))]
 use rustix::io::Errno;
 #[cfg(not(target_os = "wasi"))]
@@ -19,34 +19,33 @@ pub(super) struct Sources {
     pub(super) v6: Option<Ipv6Addr>,
 }
 
-/// `addresses` as candidates, in order.
-pub(super) fn ordered(addresses: &[SocketAddr], sources: Sources) -> Vec<Candidate> {
-    let mut candidates: Vec<_> = addresses.iter().map(|address| candidate(address, sources)).collect();
-    sort(&mut candidates);
-    candidates
-}
-
-pub(super) fn candidate(address: &SocketAddr, sources: Sources) -> Candidate {
+/// How the host would send to `address`.
+pub(super) fn route(address: &SocketAddr, sources: Sources) -> Route {
     let given = match address {
         SocketAddr::V4(_) => sources.v4.map(IpAddr::V4),
         SocketAddr::V6(_) => sources.v6.map(IpAddr::V6),
     };
-    let route = given.map_or_else(|| route(address), Route::from_source);
-    Candidate::new(&DEFAULT_POLICY, *address, route)
+    given.map_or_else(|| probe(address), Route::from_source)
 }
 
-/// Whether the host has a way to the internet by `family`. An address for documentation (RFC 5737, RFC 3849) goes where any other
-/// goes that no route names.
-pub(super) fn has_route(family: Family) -> bool {
-    let anywhere: IpAddr = match family {
-        Family::V4 => Ipv4Addr::new(192, 0, 2, 1).into(),
-        Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-    };
-    route(&SocketAddr::new(anywhere, 9)) != Route::Unreachable
+/// By which families the host has a way to the internet. An address for documentation (RFC 5737, RFC 3849) goes where any other goes
+/// that no route names.
+///
+/// A VPN can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a way too. A host that has none by either family
+/// is not on the internet, and which of its own networks a name is in the probes do not tell: it counts as one that has both.
+pub(super) fn host_routes() -> Routes {
+    let leads = |ip: IpAddr| probe(&SocketAddr::new(ip, 9)) != Route::Unreachable;
+    let v4 = leads(Ipv4Addr::new(192, 0, 2, 1).into());
+    let v6 = leads(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+    match (v4, v6) {
+        (false, false) => Routes::default(),
+        (true, false) => Routes { v4, v6: leads(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()) },
+        _ => Routes { v4, v6 },
+    }
 }
 
-/// How the host would send to `address`. A UDP socket that is connected to it knows, and nothing is sent.
-fn route(address: &SocketAddr) -> Route {
+/// The same by asking the system: a UDP socket that is connected to it knows, and nothing is sent.
+fn probe(address: &SocketAddr) -> Route {
     // Some systems take no port 0; 9 is for what is thrown away.
     match source(SocketAddr::new(address.ip(), address.port().max(9))) {
         Ok(source) => Route::from_source(source.ip()),
@@ -106,23 +105,29 @@ fn is_unreachable(error: &std::io::Error) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn loopback_is_reached_from_loopback() {
-        let source = |text: &str| match route(&text.parse().expect("an address")) {
+    fn from(text: &str, sources: Sources) -> String {
+        match route(&text.parse().expect("an address"), sources) {
             Route::From(source) => source.address.to_string(),
             other => panic!("{other:?}"),
-        };
-        assert_eq!(source("127.0.0.1:80"), "127.0.0.1");
-        assert_eq!(source("127.0.0.1:0"), "127.0.0.1");
+        }
     }
 
     #[test]
-    fn an_address_that_is_nobodys_cannot_be_reached() {
-        assert_eq!(route(&"255.255.255.255:80".parse().expect("an address")), Route::Unknown, "EACCES");
-        // A link-local address without a zone leads nowhere.
-        assert_eq!(has_route(Family::V6) && has_route(Family::V4), {
-            let both = ["192.0.2.1:80", "[2001:db8::1]:80"].map(|text| text.parse().expect("an address"));
-            ordered(&both, Sources::default()).iter().all(Candidate::is_reachable)
-        });
+    fn loopback_is_reached_from_loopback() {
+        assert_eq!(from("127.0.0.1:80", Sources::default()), "127.0.0.1");
+        assert_eq!(from("127.0.0.1:0", Sources::default()), "127.0.0.1");
+    }
+
+    #[test]
+    fn a_source_that_the_program_gives_is_the_source() {
+        let sources = Sources { v4: Some(Ipv4Addr::new(192, 0, 2, 7)), v6: Some(Ipv6Addr::LOCALHOST) };
+        assert_eq!(from("127.0.0.1:80", sources), "192.0.2.7");
+        assert_eq!(from("[2001:db8::1]:80", sources), "::1");
+    }
+
+    #[test]
+    fn what_the_system_refuses_for_another_reason_is_not_unreachable() {
+        let everybody = "255.255.255.255:80".parse().expect("an address");
+        assert_eq!(route(&everybody, Sources::default()), Route::Unknown, "EACCES");
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use connie_core::resolution::Query;
 use connie_core::{Connection, Failure, Instant, Progress};
 use tokio::runtime::Handle;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
@@ -16,9 +17,9 @@ use crate::clock::OsClock;
 use crate::contest::{Contest, Outcome};
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
+use crate::resolve::Running;
 use crate::socket::OsStack;
 use crate::target::Target;
-use crate::waiter::OsWaiter;
 
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
@@ -30,30 +31,30 @@ pub(super) struct Race {
     /// `None` when it is over.
     contest: Option<Contest<TokioStack>>,
     stack: TokioStack,
+    clock: OsClock,
+    lookups: Vec<Running>,
     /// What wakes the task when a look-up has news.
     watches: Watches,
-    /// Holds the look-ups.
-    waiter: OsWaiter,
     cancelable: Option<Cancelable>,
     /// What wakes the task when the time has come.
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Race {
-    /// Begins the look-ups that `target` needs. The deadline counts from now.
+    /// Begins the race. Its deadline counts from now.
     pub(super) fn begin(target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
         let runtime = Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
-        let mut waiter = OsWaiter::with_clock(OsClock::since(start.into_std()));
         let sleep = Box::pin(sleep_until(start));
-        let contest = Contest::begin(target, options, &mut waiter, Instant::ZERO)?;
+        let contest = Contest::begin(target, options, Instant::ZERO)?;
         Ok(Box::new(Race {
             runtime,
             contest: Some(contest),
             stack: TokioStack::new(OsStack::from(options)),
-            watches: Watches::due(),
-            waiter,
+            clock: OsClock::since(start.into_std()),
+            lookups: Vec::new(),
+            watches: Watches::default(),
             cancelable: options.canceler.as_ref().map(Canceler::cancelable),
             sleep,
         }))
@@ -61,36 +62,56 @@ impl Race {
 
     /// Does what is to be done now. Answers until when there is nothing more to do.
     fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> Turn {
-        let Race { contest: Some(contest), stack, watches, waiter, cancelable, .. } = self else {
-            return Turn::Wait(None);
+        loop {
+            let Some(progress) = self.step(context, now) else { return Turn::Wait(None) };
+            return match progress {
+                Progress::SendQuery(query) => {
+                    self.send(query, now);
+                    continue;
+                }
+                Progress::WaitUntil(until) => {
+                    Turn::Wait(self.watches.wake_at().into_iter().chain([until]).min())
+                }
+                Progress::WaitForInput => Turn::Wait(self.watches.wake_at()),
+                Progress::Connected(connection) => Turn::End(Ok(connection)),
+                Progress::Failed(failure) => Turn::End(Err(failure)),
+                Progress::Finished => Turn::End(Err(Failure::Canceled)),
+            };
+        }
+    }
+
+    /// `None` when it is over.
+    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Option<Progress<TokioSocket, Query>> {
+        let Race { contest: Some(contest), stack, lookups, watches, cancelable, .. } = self else {
+            return None;
         };
         stack.wakes(context.waker());
         if watches.poll_news(context, now) {
-            contest.advance(waiter, now);
-            watches.renew(&waiter.lookups, context, now);
+            contest.advance(lookups, now);
+            watches.renew(lookups, context, now);
         }
         let canceled = cancelable.as_ref().is_some_and(|it| it.poll(context.waker()));
         if canceled {
             let _ = contest.connector.cancel(stack, now);
         }
         let is_over = canceled || contest.until().is_some_and(|until| until <= now);
-        let progress = if !is_over && contest.poll_sockets(context.waker()).is_pending() {
+        Some(if !is_over && contest.poll_sockets(context.waker()).is_pending() {
             contest.until().map_or(Progress::WaitForInput, Progress::WaitUntil)
         } else {
             contest.connector.poll(stack, now)
-        };
-        match progress {
-            Progress::WaitUntil(until) => Turn::Wait(watches.wake_at().into_iter().chain([until]).min()),
-            Progress::WaitForInput => Turn::Wait(watches.wake_at()),
-            Progress::Connected(connection) => Turn::End(Ok(connection)),
-            Progress::Failed(failure) => Turn::End(Err(failure)),
-            Progress::Finished => Turn::End(Err(Failure::Canceled)),
+        })
+    }
+
+    fn send(&mut self, query: Query, now: Instant) {
+        if let Some(contest) = &mut self.contest {
+            contest.send(query, &mut self.lookups, self.clock, now);
+            self.watches.look_at_once();
         }
     }
 
     /// Has the task woken at `until`.
     fn sleep(&mut self, until: Instant, context: &mut Context<'_>, now: Instant) {
-        let until = self.waiter.clock().to_std(until.min(now + LONGEST_SLEEP)).into();
+        let until = self.clock.to_std(until.min(now + LONGEST_SLEEP)).into();
         if self.sleep.deadline() != until {
             self.sleep.as_mut().reset(until);
         }
@@ -111,7 +132,7 @@ impl Future for Race {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
-        let now = self.waiter.clock().at(TokioInstant::now().into_std());
+        let now = self.clock.at(TokioInstant::now().into_std());
         match self.turn(context, now) {
             Turn::Wait(until) => {
                 if let Some(until) = until {

@@ -10,13 +10,13 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 #[cfg(unix)]
 use crate::resolve::Readiness;
-use crate::resolve::Watch;
-use crate::waiter::Running;
+use crate::resolve::{Running, Watch};
 
 /// How often to look at what cannot be waited for.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Wake-ups that were arranged for after the look-ups were last polled.
+#[derive(Default)]
 pub(super) struct Watches {
     /// Copies of the descriptors that the look-ups lent. A look-up can close its own before these are gone, and its number can be another's
     /// then; and two races can be lent the same one, which epoll takes only once.
@@ -29,14 +29,9 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// For look-ups that were not polled yet.
-    pub(super) fn due() -> Self {
-        Watches {
-            #[cfg(unix)]
-            descriptors: Vec::new(),
-            took_waker: false,
-            wake_at: Some(Instant::ZERO),
-        }
+    /// Takes note that there is a look-up that was not polled yet.
+    pub(super) fn look_at_once(&mut self) {
+        self.wake_at = Some(Instant::ZERO);
     }
 
     /// Whether the look-ups have to be polled. Where not, the task is woken when they have to, but for the [time](Self::wake_at).
