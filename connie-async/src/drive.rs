@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
-use connie_core::{AttemptError, AttemptId, Failure, Family, Input, Instant, Output, Race};
+use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Family, Input, Instant, Output, Race};
 use embassy_futures::join::join_array;
 use heapless::Vec;
 
@@ -273,8 +273,8 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
             Some(slot) => slot.order.set(Some(Order { id, destination })),
             // The race has no more attempts in flight than there are slots, so there is one; and if there were none, it would be this.
             None => {
-                let error = AttemptError::OutOfSockets;
-                self.race.handle_input(Input::AttemptFailed { id, error }, now);
+                let error = AttemptErrorKind::OutOfSockets;
+                self.race.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
             }
         }
     }

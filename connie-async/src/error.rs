@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use connie_core::AttemptError;
 use connie_core::resolution::HostError;
+use connie_core::{AttemptError, AttemptErrorKind};
 use embedded_io_async::ErrorKind;
 
 /// Why there is no connection, or what happened to one. `E` is the stack's own error.
@@ -92,19 +92,19 @@ impl<E: fmt::Debug> core::error::Error for LookupError<E> {}
 ///
 /// A reset that comes at once is nobody's: embassy-net's `TcpClient` says so when its pool of buffers is empty.
 pub(crate) fn attempt_error(kind: ErrorKind, at_once: bool) -> AttemptError {
-    match kind {
-        ErrorKind::OutOfMemory => AttemptError::OutOfSockets,
-        ErrorKind::ConnectionReset if at_once => AttemptError::OutOfSockets,
-        ErrorKind::ConnectionRefused => AttemptError::Refused,
+    AttemptError::new(match kind {
+        ErrorKind::OutOfMemory => AttemptErrorKind::OutOfSockets,
+        ErrorKind::ConnectionReset if at_once => AttemptErrorKind::OutOfSockets,
+        ErrorKind::ConnectionRefused => AttemptErrorKind::Refused,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-            AttemptError::Reset
+            AttemptErrorKind::Reset
         }
-        ErrorKind::TimedOut => AttemptError::TimedOut,
+        ErrorKind::TimedOut => AttemptErrorKind::TimedOut,
         ErrorKind::NotConnected | ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => {
-            AttemptError::Unreachable
+            AttemptErrorKind::Unreachable
         }
-        _ => AttemptError::Other(0),
-    }
+        _ => AttemptErrorKind::Other,
+    })
 }
 
 /// The error of those that failed that says most, and how much.
@@ -133,7 +133,7 @@ impl<E: embedded_io_async::Error> MostTelling<E> {
 fn rank(kind: ErrorKind, meaning: AttemptError) -> u8 {
     match kind {
         // Whatever the stack calls it.
-        _ if meaning == AttemptError::OutOfSockets => 6,
+        _ if meaning == AttemptErrorKind::OutOfSockets => 6,
         ErrorKind::ConnectionRefused => 0,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => 1,
         ErrorKind::PermissionDenied => 2,
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn a_reset_at_once_is_want_of_a_socket() {
-        assert_eq!(attempt_error(ErrorKind::ConnectionReset, true), AttemptError::OutOfSockets);
-        assert_eq!(attempt_error(ErrorKind::ConnectionReset, false), AttemptError::Reset);
-        assert_eq!(attempt_error(ErrorKind::ConnectionRefused, true), AttemptError::Refused);
+        assert_eq!(attempt_error(ErrorKind::ConnectionReset, true), AttemptErrorKind::OutOfSockets);
+        assert_eq!(attempt_error(ErrorKind::ConnectionReset, false), AttemptErrorKind::Reset);
+        assert_eq!(attempt_error(ErrorKind::ConnectionRefused, true), AttemptErrorKind::Refused);
     }
 
     #[test]

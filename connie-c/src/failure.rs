@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use connie_std::core::resolution::{Host, QueryError};
-use connie_std::core::{AttemptError, Config, Failure};
+use connie_std::core::{AttemptErrorKind, Config, Failure};
 use connie_std::{ConnectError, ConnectErrorKind, Options, Target};
 
 use crate::Connie;
@@ -99,7 +99,7 @@ fn code(error: &ConnectError) -> Connie {
             Failure::StackGone => Connie::NetworkDown,
             Failure::AllAttemptsFailed if error.io_kind() == ErrorKind::NetworkDown => Connie::NetworkDown,
             Failure::AllAttemptsFailed => {
-                report.timeline().most_telling().map_or(Connie::Other, |(_, error)| of_attempt(error))
+                report.timeline().most_telling().map_or(Connie::Other, |(_, error)| of_attempt(error.kind()))
             }
             // No call can be canceled.
             _ => Connie::Other,
@@ -108,14 +108,14 @@ fn code(error: &ConnectError) -> Connie {
     }
 }
 
-fn of_attempt(error: AttemptError) -> Connie {
+fn of_attempt(error: AttemptErrorKind) -> Connie {
     match error {
-        AttemptError::Refused => Connie::Refused,
-        AttemptError::Unreachable => Connie::Unreachable,
-        AttemptError::TimedOut => Connie::TimedOut,
-        AttemptError::Reset => Connie::Reset,
-        AttemptError::OutOfSockets => Connie::OutOfDescriptors,
-        AttemptError::StackGone => Connie::NetworkDown,
+        AttemptErrorKind::Refused => Connie::Refused,
+        AttemptErrorKind::Unreachable => Connie::Unreachable,
+        AttemptErrorKind::TimedOut => Connie::TimedOut,
+        AttemptErrorKind::Reset => Connie::Reset,
+        AttemptErrorKind::OutOfSockets => Connie::OutOfDescriptors,
+        AttemptErrorKind::StackGone => Connie::NetworkDown,
         _ => Connie::Other,
     }
 }

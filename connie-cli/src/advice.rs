@@ -1,7 +1,7 @@
 //! What can be done about a failure: a few words that stand behind what was seen.
 
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
+use connie_core::{AttemptErrorKind, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
 use connie_std::FailedQuery;
 use connie_web::Proxy;
@@ -112,14 +112,16 @@ pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     match failure {
         Failure::NoDestinations => (exit_code::RESOLVE, "it has no address of the family that was asked for"),
         Failure::DeadlineExceeded => (exit_code::TIMED_OUT, MORE_TIME),
-        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error) {
-            Some(AttemptError::Refused) => (exit_code::CONNECT, "check that a server listens on that port"),
-            Some(AttemptError::Tls(failure)) => (exit_code::of_tls(failure), tls(failure)),
-            Some(AttemptError::TimedOut) => {
+        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error.kind()) {
+            Some(AttemptErrorKind::Refused) => {
+                (exit_code::CONNECT, "check that a server listens on that port")
+            }
+            Some(AttemptErrorKind::Tls(failure)) => (exit_code::of_tls(failure), tls(failure)),
+            Some(AttemptErrorKind::TimedOut) => {
                 (exit_code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
             }
-            Some(AttemptError::Unreachable) => (exit_code::CONNECT, "check the network and its routes"),
-            Some(AttemptError::OutOfSockets) => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
+            Some(AttemptErrorKind::Unreachable) => (exit_code::CONNECT, "check the network and its routes"),
+            Some(AttemptErrorKind::OutOfSockets) => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
             _ => (exit_code::CONNECT, "check host, port and network"),
         },
         Failure::StackGone => (exit_code::CONNECT, "bring the network up"),

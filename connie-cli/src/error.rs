@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use connie_core::resolution::is_onion;
-use connie_core::{AttemptError, TlsFailure};
+use connie_core::{AttemptErrorKind, TlsFailure};
 use connie_http::HttpError;
 use connie_std::{ConnectError, ConnectErrorKind};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
@@ -201,15 +201,20 @@ impl From<&ConnectError> for Error {
                 (exit_code::of_tls(failure), format!("{error}; {}", advice::tls(failure)))
             }
             #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, cause) => match cause.attempt_error() {
-                AttemptError::TimedOut => (exit_code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME)),
+            ConnectErrorKind::Tls(_, cause) => match cause.attempt_error().kind() {
+                AttemptErrorKind::TimedOut => {
+                    (exit_code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME))
+                }
                 _ => (exit_code::TLS, format!("{error}; check that the port is the one of an https server")),
             },
             _ => (exit_code::CONNECT, error.to_string()),
         };
         let addresses = error.details().map(|line| format!("  {line}"));
         let refused = error.timeline().is_some_and(|timeline| {
-            timeline.destinations().any(|destination| destination.error() == Some(AttemptError::Refused))
+            timeline
+                .destinations()
+                .filter_map(|it| it.error())
+                .any(|error| error == AttemptErrorKind::Refused)
         });
         Error { code, lines: std::iter::once(line).chain(addresses).collect(), refused }
     }

@@ -72,7 +72,7 @@ pub const fn of_tls(failure: TlsFailure) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use connie_core::AttemptError;
+    use connie_core::AttemptErrorKind;
     use connie_http::TransferCoding;
 
     use super::*;
@@ -89,8 +89,8 @@ mod tests {
             (HttpError::Connect(Failure::Canceled), 42),
             (HttpError::EmptyReply, 52),
             (HttpError::Stale, 52),
-            (HttpError::Send(AttemptError::Reset), 55),
-            (HttpError::Receive(AttemptError::Reset), 56),
+            (HttpError::Send(AttemptErrorKind::Reset.into()), 55),
+            (HttpError::Receive(AttemptErrorKind::Reset.into()), 56),
             (HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap()), 61),
             (HttpError::BodyTooLarge { capacity: 5 }, 63),
             (HttpError::InvalidTarget, 2),

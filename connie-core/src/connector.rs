@@ -9,7 +9,7 @@ use embedded_nal::nb;
 use heapless::Vec;
 
 use crate::connect::{self, Connect, Facts, InvalidHost, Start};
-use crate::race::{AttemptError, AttemptId, Config, Failure, Family, Input, Output, Race};
+use crate::race::{AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Output, Race};
 use crate::resolution::Query;
 use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
 use crate::time::Instant;
@@ -527,7 +527,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
             // The race never has more in flight than `SOCKETS`. Were it to, this attempt would have no socket.
             Err(open) => {
                 stack.abort(open.socket);
-                Err(nb::Error::Other(AttemptError::OutOfSockets))
+                Err(nb::Error::Other(AttemptErrorKind::OutOfSockets.into()))
             }
         }
     }

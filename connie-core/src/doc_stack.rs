@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
-use crate::race::AttemptError;
+use crate::race::{AttemptError, AttemptErrorKind};
 use crate::stack::{RaceStack, Waiter, Wake, Watched};
 use crate::time::Instant;
 
@@ -67,7 +67,7 @@ impl TcpClientStack for Stack {
 
 impl RaceStack for Stack {
     fn attempt_error(&self, _: &Error) -> AttemptError {
-        AttemptError::Other(0)
+        AttemptErrorKind::Other.into()
     }
 
     fn abort(&mut self, _: Socket) {}

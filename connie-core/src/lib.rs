@@ -90,8 +90,8 @@ pub use embedded_nal;
 pub use connect::Connect;
 pub use connector::{Connection, Connector, Driver, HostConnector, Machine, Progress, Turn};
 pub use race::{
-    AttemptError, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output, Pacing, Race,
-    TlsFailure,
+    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output,
+    Pacing, Race, TlsFailure,
 };
 pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
 pub use time::Instant;

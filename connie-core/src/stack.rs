@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 
 pub use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
-use crate::race::AttemptError;
+use crate::race::{AttemptError, AttemptErrorKind};
 use crate::time::Instant;
 
 /// A TCP stack that a race can run on.
@@ -22,7 +22,7 @@ use crate::time::Instant;
 ///   refusal from an unreachable network, a time-out and a lack of sockets. After an error the socket is only good for
 ///   [`abort`](RaceStack::abort).
 /// - **Running out of sockets is an error** of `socket` or of the first `connect`, which `attempt_error` maps to
-///   [`AttemptError::OutOfSockets`]; a stack never waits for a socket and never panics for want of one.
+///   [`AttemptErrorKind::OutOfSockets`]; a stack never waits for a socket and never panics for want of one.
 /// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still has a segment to
 ///   send for it.
 /// - **A connection that broke while sending may be received from.** What the peer said before it is still to be had, or the error is
@@ -138,8 +138,8 @@ impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
 ///   dead address costs the stack's whole time-out, and the socket limit and the deadline act only between calls.
 ///   `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block. [`Connector::slowest_connect`](crate::Connector::slowest_connect)
 ///   tells: over a stack that keeps the rule it is far below a millisecond.
-/// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptError::Other`], or
-///   [`AttemptError::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
+/// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptErrorKind::Other`], or
+///   [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
 ///   [`with_errors`](Foreign::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7 connects again by
 ///   itself) leaves that attempt to its patience and to the deadline.
 /// - **A lack of sockets looks like any other failure** unless `with_errors` tells it apart, so set
@@ -155,9 +155,11 @@ pub struct Foreign<T: TcpClientStack> {
 impl<T: TcpClientStack> Foreign<T> {
     /// Wraps `inner`, reading its errors by their kind alone.
     pub fn new(inner: T) -> Self {
-        Self::with_errors(inner, |error| match error.kind() {
-            TcpErrorKind::PipeClosed => AttemptError::Reset,
-            _ => AttemptError::Other(0),
+        Self::with_errors(inner, |error| {
+            AttemptError::new(match error.kind() {
+                TcpErrorKind::PipeClosed => AttemptErrorKind::Reset,
+                _ => AttemptErrorKind::Other,
+            })
         })
     }
 

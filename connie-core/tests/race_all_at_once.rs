@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config, Failure, Families, Family, Input, Instant, Race};
+use connie_core::{AttemptError, AttemptErrorKind, Config, Failure, Families, Family, Input, Instant, Race};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config { hedge: false, evict: false, ..Config::all_at_once() })
@@ -52,12 +52,13 @@ fn when_all_have_failed_the_race_has() {
     let mut race = bench::<4>();
     race.addresses("aA");
     race.expect_all("start a, start A, wait");
-    race.fails("a", AttemptError::Unreachable);
+    race.fails("a", AttemptErrorKind::Unreachable);
     race.expect("wait");
     race.fails("A", REFUSED);
     race.expect_all("failed: every address failed, failed: every address failed");
-    let errors: Vec<_> = race.race.timeline().destinations().map(|one| one.error()).collect();
-    assert_eq!(errors, [Some(AttemptError::Unreachable), Some(REFUSED)]);
+    let errors: Vec<_> =
+        race.race.timeline().destinations().map(|one| one.error().map(AttemptError::kind)).collect();
+    assert_eq!(errors, [Some(AttemptErrorKind::Unreachable), Some(REFUSED)]);
 }
 
 #[test]
@@ -129,8 +130,9 @@ fn the_deadline_ends_everything_at_its_time() {
     race.idle_until(1_000);
     race.expect_all("cancel c, cancel b, cancel a, failed: timed out");
     race.expect_timeline(&["a 0..1000 timed out", "b 0..1000 timed out", "c 0..1000 timed out"]);
-    let errors: Vec<_> = race.race.timeline().destinations().map(|one| one.error()).collect();
-    assert_eq!(errors, [Some(AttemptError::TimedOut); 3]);
+    let errors: Vec<_> =
+        race.race.timeline().destinations().map(|one| one.error().map(AttemptError::kind)).collect();
+    assert_eq!(errors, [Some(AttemptErrorKind::TimedOut); 3]);
 }
 
 #[test]
@@ -201,13 +203,13 @@ fn late_results_change_nothing() {
     race.addresses("abc");
     race.expect_all("start a, start b, start c, wait");
     race.fails("c", REFUSED);
-    race.fails("c", AttemptError::Reset);
+    race.fails("c", AttemptErrorKind::Reset);
     race.succeeds("c");
     race.expect("wait");
     race.succeeds("a");
     race.expect_all("cancel b, established a");
     race.succeeds("b");
-    race.fails("a", AttemptError::Reset);
+    race.fails("a", AttemptErrorKind::Reset);
     race.expect("established a");
     race.expect_timeline(&["a 0..0 established", "b 0..0 canceled", "c 0..0 connection refused"]);
 }
@@ -227,7 +229,7 @@ fn a_stack_that_is_gone_ends_the_race_without_walking_the_list() {
     let mut race = bench::<2>();
     race.addresses("abcd");
     race.expect_all("start a, start b, wait");
-    race.fails("a", AttemptError::StackGone);
+    race.fails("a", AttemptErrorKind::StackGone);
     race.expect_all("cancel b, failed: the network is down");
 }
 
@@ -302,7 +304,7 @@ fn sockets_beyond_a_new_limit_are_not_used_again() {
     race.fails("c", REFUSED);
     race.expect_all("start e, wait");
     // The stack has no socket for it: what is in flight is all there is, and no more than before.
-    race.fails("e", AttemptError::OutOfSockets);
+    race.fails("e", AttemptErrorKind::OutOfSockets);
     assert_eq!(race.race.limit(), 1);
     race.succeeds("d");
     race.expect("established d");
@@ -314,7 +316,7 @@ fn a_stack_out_of_sockets_raises_no_limit() {
     race.addresses("abcdef");
     race.expect_all("start a, start b, start c, start d, wait");
     race.race.limit_to(1);
-    race.fails("d", AttemptError::OutOfSockets);
+    race.fails("d", AttemptErrorKind::OutOfSockets);
     assert_eq!((race.race.limit(), race.race.in_flight()), (1, 3));
     race.expect("wait");
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config, Outcome};
+use connie_core::{AttemptErrorKind, Config, Outcome};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config { hedge: false, ..Config::all_at_once() })
@@ -119,7 +119,7 @@ fn out_of_sockets_the_race_goes_on_with_what_it_has_and_loses_nothing() {
     let mut race = bench::<4>();
     race.addresses("abcd");
     race.expect_all("start a, start b, start c");
-    race.fails("c", AttemptError::OutOfSockets);
+    race.fails("c", AttemptErrorKind::OutOfSockets);
     assert_eq!(race.race.limit(), 2);
     race.expect_idle(250);
     race.fails("a", REFUSED);
@@ -137,11 +137,11 @@ fn out_of_sockets_with_none_in_flight_the_destination_has_failed() {
     let mut race = bench::<4>();
     race.addresses("ab");
     race.expect("start a");
-    race.fails("a", AttemptError::OutOfSockets);
+    race.fails("a", AttemptErrorKind::OutOfSockets);
     race.expect("start b");
-    race.fails("b", AttemptError::OutOfSockets);
+    race.fails("b", AttemptErrorKind::OutOfSockets);
     race.expect("failed: every address failed");
-    assert_eq!(race.outcomes(), [Outcome::Failed(AttemptError::OutOfSockets); 2]);
+    assert_eq!(race.outcomes(), [Outcome::Failed(AttemptErrorKind::OutOfSockets); 2]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn an_evicted_one_that_is_put_back_is_the_next_all_the_same() {
     race.expect_all("cancel a, start c");
     race.idle_until(500);
     race.expect_all("cancel b, start a");
-    race.fails("a", AttemptError::OutOfSockets);
+    race.fails("a", AttemptErrorKind::OutOfSockets);
     race.idle_until(750);
     race.expect_all("cancel c, start a");
 }
@@ -165,7 +165,7 @@ fn without_eviction_the_race_waits_for_its_attempts() {
     race.expect_all("start a, wait");
     race.advance(100_000);
     race.expect("wait");
-    race.fails("a", AttemptError::TimedOut);
+    race.fails("a", AttemptErrorKind::TimedOut);
     race.expect("start b");
 }
 

@@ -3,7 +3,8 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config, Pacing};
+use connie_core::race::Destination;
+use connie_core::{AttemptError, AttemptErrorKind, Config, Pacing};
 
 fn bench<const K: usize>() -> Bench<16, K> {
     Bench::new(Config::all_at_once())
@@ -53,8 +54,29 @@ fn a_destination_fails_only_with_both_its_attempts() {
     race.expect_all("start a', wait");
     race.fails("a", REFUSED);
     race.expect("wait");
-    race.fails("a'", AttemptError::Reset);
+    race.fails("a'", AttemptErrorKind::Reset);
     race.expect("failed: every address failed");
+}
+
+/// The race keeps one number for each destination: that of the attempt which failed last, though it started first here.
+#[test]
+fn the_number_of_an_error_belongs_to_the_attempt_that_failed_last() {
+    let mut race = bench::<4>();
+    let refused = |number| AttemptError::new(REFUSED).with_number(number);
+    race.addresses("ab");
+    race.expect_all("start a, start b");
+    race.idle_until(250);
+    race.expect_all("start a', start b', wait");
+    race.fails("a'", refused(1));
+    race.fails("a", refused(2));
+    race.fails("b", refused(3));
+    race.fails("b'", REFUSED);
+    race.expect_all("failed: every address failed");
+    let timeline = race.race.timeline();
+    let errors: Vec<_> = timeline.destinations().map(Destination::error).collect();
+    assert_eq!(errors, [Some(refused(2)), Some(REFUSED.into())]);
+    let numbers: Vec<_> = timeline.attempts().map(|attempt| (attempt.hedge, attempt.number)).collect();
+    assert_eq!(numbers, [(false, Some(2)), (false, None), (true, None), (true, None)]);
 }
 
 #[test]
@@ -88,7 +110,7 @@ fn out_of_sockets_a_hedge_is_given_up_and_the_first_goes_on() {
     race.expect("start a");
     race.idle_until(250);
     race.expect("start a'");
-    race.fails("a'", AttemptError::OutOfSockets);
+    race.fails("a'", AttemptErrorKind::OutOfSockets);
     race.expect("wait");
     assert_eq!(race.race.limit(), 1);
     race.succeeds("a");

@@ -11,7 +11,7 @@ fn the_next_starts_when_the_last_has_ended_however_long_that_takes() {
     race.addresses("ab");
     race.expect_all("start a, wait");
     race.advance(130_000);
-    race.fails("a", connie_core::AttemptError::TimedOut);
+    race.fails("a", connie_core::AttemptErrorKind::TimedOut);
     race.expect_all("start b, wait");
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use connie_core::{AttemptError, Config, Family, Input, Pacing};
+use connie_core::{AttemptErrorKind, Config, Family, Input, Pacing};
 
 fn config(delay: u64, growth_percent: u16) -> Config {
     Config { pacing: Pacing::Staggered { delay: ms(delay), growth_percent }, ..Config::staggered() }
@@ -143,7 +143,7 @@ fn an_attempt_that_cannot_be_opened_costs_no_delay() {
     let mut race = bench();
     race.addresses("aAbB");
     race.expect("start a");
-    race.fails("a", AttemptError::Unreachable);
+    race.fails("a", AttemptErrorKind::Unreachable);
     race.expect("start A");
     race.expect_idle(250);
 }

@@ -244,6 +244,8 @@ impl core::error::Error for HttpError {}
 #[cfg(test)]
 mod tests {
     extern crate std;
+    use connie_core::AttemptErrorKind;
+
     use super::*;
     use std::string::ToString;
 
@@ -251,7 +253,7 @@ mod tests {
     fn an_error_is_one_line_with_its_figures() {
         let partial = HttpError::IncompleteRead { got: 3, expected: Some(5) };
         assert_eq!(partial.to_string(), "the connection was closed within the body: 3 of 5 bytes received");
-        let reset = HttpError::Receive(AttemptError::Reset);
+        let reset = HttpError::Receive(AttemptErrorKind::Reset.into());
         assert_eq!(reset.to_string(), "receiving failed: connection reset");
         let large = HttpError::HeadTooLarge { capacity: 512 };
         assert_eq!(large.to_string(), "the answer's head does not fit the buffer of 512 bytes");

@@ -5,7 +5,7 @@ use core::time::Duration;
 use connie_core::embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
 use crate::error::HttpError;
-use connie_core::AttemptError;
+use connie_core::AttemptErrorKind;
 use connie_core::Instant;
 use connie_core::{Interest, RaceStack, Waiter, Wake, Watched};
 
@@ -103,7 +103,7 @@ impl<S: RaceStack, W> Link<S, W> {
             Ok(count) => Ok(count.min(data.len())),
             Err(nb::Error::Other(error)) => {
                 let reason = match error.kind() {
-                    TcpErrorKind::PipeClosed => AttemptError::Reset,
+                    TcpErrorKind::PipeClosed => AttemptErrorKind::Reset.into(),
                     _ => self.stack.attempt_error(&error),
                 };
                 Err(nb::Error::Other(HttpError::Send(reason)))

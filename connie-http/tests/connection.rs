@@ -5,7 +5,7 @@ use support::{Clock, Say, Script, Take, bytes, connect};
 
 use std::time::Duration;
 
-use connie_core::{AttemptError, Instant, Interest, Waiter, Wake, Watched};
+use connie_core::{AttemptErrorKind, Instant, Interest, Waiter, Wake, Watched};
 use connie_http::{Host, HttpConnection, HttpError, Lent, MAX_INTERIM, RequestBody, Version};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -224,9 +224,10 @@ mod early_answers {
 
     #[test]
     fn that_are_cut_short_are_told_rather_than_the_sending_s_error() {
-        for (say, error) in
-            [(Say::Close, HttpError::IncompleteHead), (Say::Reset, HttpError::Receive(AttemptError::Reset))]
-        {
+        for (say, error) in [
+            (Say::Close, HttpError::IncompleteHead),
+            (Say::Reset, HttpError::Receive(AttemptErrorKind::Reset.into())),
+        ] {
             let mut script = Script::new([bytes("HTTP/1.1 4"), say]).taking([Take::AtMost(700), Take::Fail]);
             assert_eq!(upload(&mut script), Err(error));
         }
@@ -268,7 +269,7 @@ mod early_answers {
             [(Say::Close, Take::Fail), (Say::Reset, Take::Fail), (Say::Reset, Take::PipeClosed)]
         {
             let mut script = Script::new([say]).taking([Take::AtMost(700), take]);
-            assert_eq!(upload(&mut script), Err(HttpError::Send(AttemptError::Reset)));
+            assert_eq!(upload(&mut script), Err(HttpError::Send(AttemptErrorKind::Reset.into())));
             released_once(&script, 0, 1);
         }
     }
@@ -494,7 +495,7 @@ mod kept_connections {
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut connection = connect(&mut script, &mut clock, &mut buffer);
         connection.request("GET", "/", &[], b"").unwrap();
-        assert_eq!(connection.response().unwrap_err(), HttpError::Send(AttemptError::Reset));
+        assert_eq!(connection.response().unwrap_err(), HttpError::Send(AttemptErrorKind::Reset.into()));
         let stack = &mut **connection.parts_mut().0;
         *stack = Script::new([Say::Close]);
         let socket = stack.open();
@@ -682,7 +683,7 @@ mod answers {
         let mut out = [0; 64];
         assert_eq!(response.read(&mut out), Ok(3));
         for _ in 0..2 {
-            assert_eq!(response.read(&mut out), Err(HttpError::Receive(AttemptError::Reset)));
+            assert_eq!(response.read(&mut out), Err(HttpError::Receive(AttemptErrorKind::Reset.into())));
         }
         assert_eq!((response.status(), response.is_closed()), (200, false));
         drop(connection);

@@ -6,7 +6,7 @@ use support::{Clock, Opening, Say, Script, Take, bytes, opening};
 
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config, Failure, Instant, Interest, Waiter, Watched};
+use connie_core::{AttemptErrorKind, Config, Failure, Instant, Interest, Waiter, Watched};
 use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -298,7 +298,7 @@ mod a_lost_request_is_repeated {
             assert_eq!(sent.len(), 1);
         }
         let (result, _) = lose(Say::Reset, "POST", b"x");
-        assert_eq!(result, Err(HttpError::Receive(AttemptError::Reset)));
+        assert_eq!(result, Err(HttpError::Receive(AttemptErrorKind::Reset.into())));
     }
 
     fn in_pieces(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
@@ -380,7 +380,7 @@ mod a_lost_request_is_repeated {
     fn but_not_with_a_body_that_nobody_has_any_more() {
         for size in [500, 2000] {
             let (result, sent) = lose(Say::Reset, "PUT", &vec![b'x'; size]);
-            assert_eq!(result, Err(HttpError::Receive(AttemptError::Reset)));
+            assert_eq!(result, Err(HttpError::Receive(AttemptErrorKind::Reset.into())));
             assert_eq!(sent.len(), 1);
         }
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{AttemptError, Config, Failure, Instant, RaceStack};
+use connie_core::{AttemptErrorKind, Config, Failure, Instant, RaceStack};
 use connie_http::{Destinations, Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
 
 const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
@@ -90,7 +90,7 @@ fn a_request_that_would_fill_the_buffer_is_not_repeated() {
     connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
     assert_eq!(get(&mut connection), Ok(200));
     connection.request("PUT", "/", &[], &[b'x'; 880]).unwrap();
-    assert_eq!(connection.response().unwrap_err(), HttpError::Receive(AttemptError::Reset));
+    assert_eq!(connection.response().unwrap_err(), HttpError::Receive(AttemptErrorKind::Reset.into()));
 }
 
 #[test]
@@ -210,8 +210,11 @@ fn a_refusal_tells_its_status() {
 fn a_proxy_that_does_not_answer_as_it_should_is_told() {
     assert_eq!(refused(Script::new([Say::Asked, Say::Close])), HttpError::EmptyReply);
     assert_eq!(refused(Script::new([bytes("HTTP/1.1 2"), Say::Close])), HttpError::IncompleteHead);
-    assert_eq!(refused(Script::new([Say::Reset])), HttpError::Receive(AttemptError::Reset));
-    assert_eq!(refused(Script::default().taking([Take::Fail])), HttpError::Send(AttemptError::Reset));
+    assert_eq!(refused(Script::new([Say::Reset])), HttpError::Receive(AttemptErrorKind::Reset.into()));
+    assert_eq!(
+        refused(Script::default().taking([Take::Fail])),
+        HttpError::Send(AttemptErrorKind::Reset.into())
+    );
     assert_eq!(refused(proxy(&["SSH-2.0"])), HttpError::NotHttp);
     assert_eq!(refused(proxy(&["HTTP/2.0 200 OK\r\n\r\n"])), HttpError::UnsupportedVersion);
     let hints = "HTTP/1.1 103 Hint\r\n\r\n".repeat(usize::from(MAX_INTERIM) + 1);

@@ -126,9 +126,9 @@ impl Bench {
 
     /// The newest attempt on the address named `label` has failed, whether or not it is still wanted.
     #[track_caller]
-    pub fn fails(&mut self, label: &str, error: AttemptError) {
+    pub fn fails(&mut self, label: &str, error: impl Into<AttemptError>) {
         let id = self.newest(label);
-        self.input(Input::AttemptFailed { id, error });
+        self.input(Input::AttemptFailed { id, error: error.into() });
     }
 
     /// The program gives up.

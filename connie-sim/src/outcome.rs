@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connie_core::resolution::Query;
 use connie_core::timeline::Attempt;
-use connie_core::{AttemptError, Failure, Timeline};
+use connie_core::{Failure, Timeline};
 
 use crate::label::{address, label};
 use crate::recording::Recording;
@@ -181,7 +181,7 @@ impl Outcome {
     pub fn errors(&self, expected: &str) -> &Self {
         let timeline = self.recording.timeline();
         let failed = timeline.destinations().filter_map(|destination| {
-            let error = destination.error().map(AttemptError::name)?;
+            let error = destination.error()?.kind().name();
             Some(format!("{} {error}", label(destination.address())))
         });
         assert_eq!(failed.collect::<Vec<_>>().join(", "), expected, "the errors");

@@ -3,7 +3,9 @@
 use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Output};
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Instant, Output,
+};
 
 /// More outputs than one drain can have, for 255 destinations and 255 sockets.
 const LONGEST_DRAIN: u32 = 2_000;
@@ -134,8 +136,8 @@ impl Referee {
         if self.winner.is_some() || self.canceled || self.gone || self.timed_out {
             return;
         }
-        self.gone |= error == AttemptError::StackGone;
-        if error == AttemptError::OutOfSockets {
+        self.gone |= error == AttemptErrorKind::StackGone;
+        if error == AttemptErrorKind::OutOfSockets {
             self.limit = self.limit.min(self.open.len().max(1));
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Family, Instant, Interest, RaceStack};
+use connie_core::{AttemptError, AttemptErrorKind, Family, Instant, Interest, RaceStack};
 
 use crate::host::{Answer, Host, hang, later};
 use crate::rng::Rng;
@@ -74,7 +74,7 @@ pub struct Socket {
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Error(AttemptError);
+pub struct Error(AttemptErrorKind);
 
 impl TcpError for Error {
     fn kind(&self) -> TcpErrorKind {
@@ -101,7 +101,7 @@ enum State {
     /// The failure was reported: only good for `abort`.
     Failed,
     /// The failure of an established connection was reported.
-    Broken(AttemptError),
+    Broken(AttemptErrorKind),
 }
 
 /// A handshake under way.
@@ -112,7 +112,7 @@ struct Handshake {
     syns: u8,
     next_syn: Option<Instant>,
     /// The soonest end that is known to come.
-    end: Option<(Instant, Result<(), AttemptError>)>,
+    end: Option<(Instant, Result<(), AttemptErrorKind>)>,
 }
 
 impl Stack {
@@ -298,8 +298,8 @@ impl Stack {
         let answered = station.host.answers(station.tally.syns, at, &mut station.rng);
         let result = match station.host.answer {
             Answer::Accept | Answer::Silence => Ok(()),
-            Answer::Refuse => Err(AttemptError::Refused),
-            Answer::Unreachable | Answer::NoRoute => Err(AttemptError::Unreachable),
+            Answer::Refuse => Err(AttemptErrorKind::Refused),
+            Answer::Unreachable | Answer::NoRoute => Err(AttemptErrorKind::Unreachable),
         };
         handshake.syns += 1;
         // 1 s after the first, 2 s after the second, ...
@@ -308,7 +308,7 @@ impl Stack {
         let ends = [
             handshake.end,
             answered.map(|at| (at, result)),
-            gives_up.then_some((again, Err(AttemptError::TimedOut))),
+            gives_up.then_some((again, Err(AttemptErrorKind::TimedOut))),
         ];
         handshake.end = ends.into_iter().flatten().min_by_key(|(at, _)| *at);
         let answered_first = handshake.end.is_some_and(|(at, _)| at <= again);
@@ -361,16 +361,16 @@ impl Stack {
     }
 
     /// Begins to connect: the first call of `connect`.
-    fn begin(&mut self, slot: usize, remote: SocketAddr) -> Result<Handshake, AttemptError> {
+    fn begin(&mut self, slot: usize, remote: SocketAddr) -> Result<Handshake, AttemptErrorKind> {
         let station = self.station(remote);
         self.stations[station].tally.attempts += 1;
         let fails = if self.rules.fails_late && self.open > self.rules.capacity {
             self.failed_opens += 1;
-            Some(AttemptError::OutOfSockets)
+            Some(AttemptErrorKind::OutOfSockets)
         } else if self.rules.without == Some(Family::of(&remote))
             || self.stations[station].host.answer == Answer::NoRoute
         {
-            Some(AttemptError::Unreachable)
+            Some(AttemptErrorKind::Unreachable)
         } else {
             None
         };
@@ -405,7 +405,7 @@ impl Stack {
         let stream = Stream::new(&station.host, at);
         let result = match result {
             // Writable with an error pending is a failure.
-            Ok(()) if stream.is_reset(now) => Err(AttemptError::Reset),
+            Ok(()) if stream.is_reset(now) => Err(AttemptErrorKind::Reset),
             other => other,
         };
         match result {
@@ -423,7 +423,7 @@ impl Stack {
     }
 
     /// Fails the socket in `slot` for good.
-    fn break_off<T>(&mut self, slot: usize, error: AttemptError) -> nb::Result<T, Error> {
+    fn break_off<T>(&mut self, slot: usize, error: AttemptErrorKind) -> nb::Result<T, Error> {
         match self.slots[slot].state {
             State::Connecting(Handshake { station, .. }) => self.stations[station].tally.failed += 1,
             State::Established { station, .. } => self.stations[station].tally.closed += 1,
@@ -442,9 +442,9 @@ impl Stack {
             panic!("a socket that is not connected was used: {:?}", self.slots[slot].state);
         };
         let broken = if self.is_gone() {
-            Some(AttemptError::StackGone)
+            Some(AttemptErrorKind::StackGone)
         } else {
-            stream.is_reset(self.now()).then_some(AttemptError::Reset)
+            stream.is_reset(self.now()).then_some(AttemptErrorKind::Reset)
         };
         match broken {
             Some(error) => self.break_off(slot, error),
@@ -501,14 +501,14 @@ impl TcpClientStack for Stack {
     fn socket(&mut self) -> Result<Socket, Error> {
         self.count_open();
         if self.is_gone() {
-            return Err(Error(AttemptError::StackGone));
+            return Err(Error(AttemptErrorKind::StackGone));
         }
         if self.rules.runs_out_at == Some(self.asked) {
             self.rules.capacity = self.open;
         }
         if self.open >= self.rules.capacity && !self.rules.fails_late {
             self.failed_opens += 1;
-            return Err(Error(AttemptError::OutOfSockets));
+            return Err(Error(AttemptErrorKind::OutOfSockets));
         }
         self.serial += 1;
         let opened = Slot { serial: self.serial, state: State::Idle };
@@ -528,7 +528,7 @@ impl TcpClientStack for Stack {
         let slot = self.slot(socket);
         if let State::Idle = self.slots[slot].state {
             if self.is_gone() {
-                return self.break_off(slot, AttemptError::StackGone);
+                return self.break_off(slot, AttemptErrorKind::StackGone);
             }
             self.begin(slot, remote).map_err(|error| nb::Error::Other(Error(error)))?;
             if !self.rules.blocks {
@@ -536,7 +536,7 @@ impl TcpClientStack for Stack {
             }
         }
         match self.slots[slot].state {
-            State::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptError::StackGone),
+            State::Connecting(_) if self.is_gone() => self.break_off(slot, AttemptErrorKind::StackGone),
             State::Connecting(handshake) => {
                 let meant = self.stations[handshake.station].address;
                 assert_eq!(meant, remote, "one socket was connected to two addresses");
@@ -580,7 +580,7 @@ impl TcpClientStack for Stack {
 
 impl RaceStack for Stack {
     fn attempt_error(&self, error: &Error) -> AttemptError {
-        error.0
+        error.0.into()
     }
 
     fn abort(&mut self, socket: Socket) {

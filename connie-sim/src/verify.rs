@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config, Failure, Outcome as End};
+use connie_core::{AttemptErrorKind, Config, Failure, Outcome as End};
 
 use crate::connector::{Machine, SOCKETS};
 use crate::host::Answer;
@@ -137,16 +137,16 @@ fn every_error_is_true(outcome: &Outcome, config: &Config, stack: &Stack) {
     for destination in outcome.recording.timeline().destinations() {
         let (address, Some(error)) = (destination.address(), destination.error()) else { continue };
         let host = stack.host(address);
-        let is_true = match error {
-            AttemptError::Refused => host.is_some_and(|host| host.answer == Answer::Refuse),
-            AttemptError::Unreachable => {
+        let is_true = match error.kind() {
+            AttemptErrorKind::Refused => host.is_some_and(|host| host.answer == Answer::Refuse),
+            AttemptErrorKind::Unreachable => {
                 stack.lacks_family_of(address)
                     || host.is_some_and(|host| matches!(host.answer, Answer::Unreachable | Answer::NoRoute))
             }
-            AttemptError::Reset => host.is_some_and(|host| host.resets_after.is_some()),
-            AttemptError::TimedOut => timed || host.is_none_or(|host| !host.accepts_every_syn()),
-            AttemptError::OutOfSockets => stack.failed_opens() > 0,
-            AttemptError::StackGone => stack.is_gone(),
+            AttemptErrorKind::Reset => host.is_some_and(|host| host.resets_after.is_some()),
+            AttemptErrorKind::TimedOut => timed || host.is_none_or(|host| !host.accepts_every_syn()),
+            AttemptErrorKind::OutOfSockets => stack.failed_opens() > 0,
+            AttemptErrorKind::StackGone => stack.is_gone(),
             _ => false,
         };
         assert!(is_true, "{address} is said to have failed with {error:?}, and it is {host:?}");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use connie_core::race::TlsFailure;
 use connie_core::{
-    AttemptError, Config, Failure, Families, Family, Input, Instant, Outcome, Output, Pacing, Timeline,
+    AttemptError, AttemptErrorKind, Config, Failure, Families, Family, Input, Instant, Outcome, Output,
+    Pacing, Timeline,
 };
 
 /// The address: `192.0.2.1:80`, or the eight groups of an IPv6 address without any left out,
@@ -133,15 +134,16 @@ pub fn failure(failure: Failure) -> &'static str {
 /// Why an attempt failed.
 #[must_use]
 pub fn error(error: AttemptError) -> String {
-    match error {
-        AttemptError::Refused => "refused".to_owned(),
-        AttemptError::Unreachable => "unreachable".to_owned(),
-        AttemptError::TimedOut => "timed out".to_owned(),
-        AttemptError::Reset => "reset".to_owned(),
-        AttemptError::OutOfSockets => "out of sockets".to_owned(),
-        AttemptError::StackGone => "stack gone".to_owned(),
-        AttemptError::Tls(failure) => format!("tls {}", tls(failure)),
-        AttemptError::Other(code) => format!("other {code}"),
+    match error.kind() {
+        AttemptErrorKind::Refused => "refused".to_owned(),
+        AttemptErrorKind::Unreachable => "unreachable".to_owned(),
+        AttemptErrorKind::TimedOut => "timed out".to_owned(),
+        AttemptErrorKind::Reset => "reset".to_owned(),
+        AttemptErrorKind::OutOfSockets => "out of sockets".to_owned(),
+        AttemptErrorKind::StackGone => "stack gone".to_owned(),
+        AttemptErrorKind::Tls(failure) => format!("tls {}", tls(failure)),
+        AttemptErrorKind::NoSourceAddress => "no source address".to_owned(),
+        AttemptErrorKind::Other => format!("other {}", error.number().unwrap_or(0)),
         _ => unreachable!("an error without a word: give it one in words.rs"),
     }
 }
@@ -193,7 +195,9 @@ pub fn timeline(timeline: &Timeline<'_>) -> Vec<String> {
         let end = match attempt.outcome {
             None => "in flight".to_owned(),
             Some(Outcome::Established) => "established".to_owned(),
-            Some(Outcome::Failed(why)) => error(why),
+            Some(Outcome::Failed(why)) => {
+                error(AttemptError::new(why).with_number(attempt.number.unwrap_or(0)))
+            }
             Some(Outcome::Canceled) => "canceled".to_owned(),
             Some(Outcome::Evicted) => "evicted".to_owned(),
         };
@@ -249,7 +253,7 @@ mod tests {
         assert_eq!(input(&Input::Resolved { family: Family::V6, addresses: &[] }), "resolved ipv6");
         assert_eq!(output(&Output::WaitUntil(Instant::from_millis(3))), "wait until 3000");
         assert_eq!(output(&Output::Failed(Failure::StackGone)), "failed: stack gone");
-        assert_eq!(error(AttemptError::Tls(TlsFailure::Alert(40))), "tls alert 40");
+        assert_eq!(error(AttemptErrorKind::Tls(TlsFailure::Alert(40)).into()), "tls alert 40");
     }
 
     /// FNV-1a 64 of "" is the offset basis, of "\n" that basis after one step; worked out by hand from the

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connie_core::AttemptError;
+use connie_core::AttemptErrorKind;
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::{Host as Peer, Live, Scenario, hang, ok};
 
@@ -99,7 +99,7 @@ fn a_server_that_hangs_up_without_a_word() {
 #[test]
 fn a_reset_in_the_middle_of_the_page() {
     let mut live = won_by(ok(50).resets_after(100).serves(PAGE, 20).in_segments(10, 10));
-    assert_eq!(get(&mut live, None), Err(HttpError::Receive(AttemptError::Reset)));
+    assert_eq!(get(&mut live, None), Err(HttpError::Receive(AttemptErrorKind::Reset.into())));
     assert_eq!(finished_at(&live), 150);
 }
 

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race};
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race,
+};
 use connie_sim::{Referee, Rng, address, seeds};
 
 const SOCKETS: usize = 4;
@@ -89,13 +91,14 @@ impl Monkey {
     }
 
     fn error(&mut self) -> AttemptError {
-        match self.rng.below(20) {
-            0 => AttemptError::OutOfSockets,
-            1 if self.rng.chance(10) => AttemptError::StackGone,
-            2 => AttemptError::Reset,
-            3 => AttemptError::Other(7),
-            _ => AttemptError::Refused,
-        }
+        let kind = match self.rng.below(20) {
+            0 => AttemptErrorKind::OutOfSockets,
+            1 if self.rng.chance(10) => AttemptErrorKind::StackGone,
+            2 => AttemptErrorKind::Reset,
+            3 => return AttemptError::new(AttemptErrorKind::Other).with_number(7),
+            _ => AttemptErrorKind::Refused,
+        };
+        kind.into()
     }
 
     /// Up to seven addresses, repetitions among them, and one of the other family.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{
-    AttemptError, Config, Connector, Foreign, Instant, Interest, RaceStack, Waiter, Wake, Watched,
+    AttemptErrorKind, Config, Connector, Foreign, Instant, Interest, RaceStack, Waiter, Wake, Watched,
 };
 use connie_sim::{Clock, Host, Scenario, Socket, Stack, address, hang, ok, refuse, seeds};
 
@@ -41,7 +41,7 @@ fn the_stack_gives_up_after_seven_syns() {
     let (mut stack, mut clock, mut socket) = begun(ok(40).lose_first(7));
     assert_eq!(waits(&mut stack, &mut clock, &mut socket, None), 127_000);
     let Err(nb::Error::Other(error)) = stack.connect(&mut socket, address("4a")) else { panic!() };
-    assert_eq!(stack.attempt_error(&error), AttemptError::TimedOut);
+    assert_eq!(stack.attempt_error(&error), AttemptErrorKind::TimedOut);
     stack.abort(socket);
 }
 
@@ -126,7 +126,7 @@ fn a_foreign_stack_that_does_not_block_races_as_any_other() {
     let mut stack = Stack::new(0);
     stack.put(address("4b"), ok(30));
     let mut clock = stack.clock();
-    let mut foreign = Foreign::with_errors(stack, |_| AttemptError::Other(1));
+    let mut foreign = Foreign::with_errors(stack, |_| AttemptErrorKind::Other.into());
     let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), Instant::ZERO);
     connector.handle_addresses(&["4a", "4b"].map(address), Instant::ZERO);
     let connection = connector.run(&mut foreign, &mut clock).unwrap();

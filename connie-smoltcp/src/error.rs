@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, AttemptErrorKind};
 
 /// What can go wrong with a socket of a [`Stack`](crate::Stack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,16 @@ impl Error {
     /// What this means to a race.
     #[must_use]
     pub fn attempt_error(self) -> AttemptError {
-        match self {
-            Error::OutOfSockets => AttemptError::OutOfSockets,
-            Error::Refused => AttemptError::Refused,
-            Error::Unreachable => AttemptError::Unreachable,
-            Error::TimedOut => AttemptError::TimedOut,
-            Error::Reset => AttemptError::Reset,
+        AttemptError::new(match self {
+            Error::OutOfSockets => AttemptErrorKind::OutOfSockets,
+            Error::Refused => AttemptErrorKind::Refused,
+            Error::Unreachable => AttemptErrorKind::Unreachable,
+            Error::TimedOut => AttemptErrorKind::TimedOut,
+            Error::Reset => AttemptErrorKind::Reset,
             Error::NotConnected | Error::TooLong | Error::Truncated | Error::PortInUse => {
-                AttemptError::Other(0)
+                AttemptErrorKind::Other
             }
-        }
+        })
     }
 }
 

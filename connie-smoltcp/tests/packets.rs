@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config, Connection, Connector, Failure, Instant, Outcome, Pacing};
+use connie_core::{AttemptErrorKind, Config, Connection, Connector, Failure, Instant, Outcome, Pacing};
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
@@ -230,14 +230,14 @@ fn check_failure<const TCP: usize>(
                 let (place, _) = network.places[&destination.address()];
                 let outcomes = attempts_to(race, destination.address());
                 let expected = match place {
-                    Place::Host(Answers::Nothing) => AttemptError::Refused,
-                    Place::Unreachable => AttemptError::Unreachable,
+                    Place::Host(Answers::Nothing) => AttemptErrorKind::Refused,
+                    Place::Unreachable => AttemptErrorKind::Unreachable,
                     // A share of the deadline was all it had.
-                    _ if network.config.pacing == Pacing::OneByOne => AttemptError::TimedOut,
+                    _ if network.config.pacing == Pacing::OneByOne => AttemptErrorKind::TimedOut,
                     _ => panic!("{place:?} at {} has failed: {outcomes:?}", destination.address()),
                 };
                 let failed = outcomes.iter().any(|it| {
-                    *it == Outcome::Failed(expected) || *it == Outcome::Failed(AttemptError::TimedOut)
+                    *it == Outcome::Failed(expected) || *it == Outcome::Failed(AttemptErrorKind::TimedOut)
                 });
                 assert!(failed, "{place:?} at {}: {outcomes:?}", destination.address());
             }

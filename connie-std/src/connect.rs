@@ -9,8 +9,6 @@ use crate::budget::Holder;
 use crate::connected::Connected;
 use crate::contest::{Contest, Outcome};
 use crate::error::{ConnectError, ConnectErrorKind};
-use crate::number::Numbered;
-use crate::numbers::Noting;
 use crate::options::Options;
 use crate::report::Report;
 use crate::socket::{OsSocket, OsStack, blocking};
@@ -81,24 +79,22 @@ pub(crate) fn race<S: RaceStack>(
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
     S::TcpSocket: Holder,
-    S::Error: Numbered,
     OsWaiter: Waiter<S>,
 {
-    let mut stack = Noting::new(stack);
     let start = Waiter::<S>::now(waiter);
     let mut contest = Contest::begin(target, options, start)?;
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = contest.connector.cancel(&mut stack, start);
+        let _ = contest.connector.cancel(stack, start);
     }
     let result = loop {
         let now = Waiter::<S>::now(waiter);
         contest.advance(&mut waiter.lookups, now);
         // Canceled, or too late: the race ends before it has opened a socket.
         if !contest.wait_for_sockets(waiter) && waiter.is_canceled() {
-            let _ = contest.connector.cancel(&mut stack, start);
+            let _ = contest.connector.cancel(stack, start);
         }
-        match contest.connector.turn(&mut stack, waiter) {
+        match contest.connector.turn(stack, waiter) {
             Turn::SendQuery(query) => contest.send(query, &mut waiter.lookups, waiter.clock, now),
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -107,8 +103,7 @@ where
     };
     // Look-ups that are still under way are abandoned.
     waiter.lookups.clear();
-    let Outcome { mut socket, destination, report, share } =
-        contest.conclude(result, stack.numbers.take())?;
+    let Outcome { mut socket, destination, report, share } = contest.conclude(result)?;
     if let Some(share) = share {
         socket.hold(share);
     }

@@ -12,7 +12,6 @@ use crate::block_on::block_on;
 use crate::budget::{Place, Share, SocketBudget};
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
-use crate::number::Number;
 use crate::options::Options;
 use crate::report::Report;
 use crate::resolve::{Names, OsConnector, Running};
@@ -130,11 +129,10 @@ impl<S: RaceStack> Contest<S> {
         }
     }
 
-    /// What came of it all. `numbers` are those of the attempts that failed.
+    /// What came of it all.
     pub(crate) fn conclude(
         self,
         result: Result<Connection<S::TcpSocket>, Failure>,
-        numbers: Vec<Number>,
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
         let report = self.names.conclude(self.connector.connect(), report);
@@ -149,7 +147,7 @@ impl<S: RaceStack> Contest<S> {
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => {
                 Err(ConnectErrorKind::Resolve(report))
             }
-            Err(failure) => Err(ConnectErrorKind::Race(failure, report.with_numbers(numbers))),
+            Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
         }
     }
 }

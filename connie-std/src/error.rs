@@ -7,7 +7,7 @@ use std::io;
 
 use connie_core::race::Destination;
 use connie_core::resolution::{Host, HostError};
-use connie_core::{AttemptError, Failure, Timeline, TlsFailure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Report};
@@ -196,10 +196,11 @@ impl ConnectError {
         match &self.kind {
             ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
                 let timeline = report.timeline();
-                let failures = timeline.destinations().filter_map(|destination| match destination.error() {
-                    Some(AttemptError::Tls(failure)) => Some(failure),
-                    _ => None,
-                });
+                let failures =
+                    timeline.destinations().filter_map(|destination| match destination.error()?.kind() {
+                        AttemptErrorKind::Tls(failure) => Some(failure),
+                        _ => None,
+                    });
                 failures.max_by_key(|failure| failure.is_certificate())
             }
             #[cfg(feature = "tls")]
@@ -217,8 +218,8 @@ impl ConnectError {
 
     /// What became of an address, in a few words.
     fn fate(&self, timeline: &Timeline<'_>, destination: &Destination) -> String {
-        let note = match destination.error() {
-            Some(AttemptError::Tls(_)) => self.note(destination.address()),
+        let note = match destination.error().map(AttemptError::kind) {
+            Some(AttemptErrorKind::Tls(_)) => self.note(destination.address()),
             _ => None,
         };
         note.map_or_else(|| fate(timeline, destination), str::to_owned)
@@ -264,7 +265,7 @@ fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
     // It waited for a socket until the end, perhaps because the stack had none left when its turn came.
     let mut attempts = timeline.attempts();
     match attempts.any(|attempt| attempt.destination == destination.address()) {
-        true => AttemptError::OutOfSockets.to_string(),
+        true => AttemptErrorKind::OutOfSockets.to_string(),
         false => "not tried".to_owned(),
     }
 }
@@ -368,7 +369,6 @@ pub(crate) mod tests {
     use connie_core::resolution::QueryError;
 
     use super::*;
-    use crate::number::Number;
     use crate::socket::OsStack;
 
     /// A race for a name, told these addresses, that ended at its deadline.
@@ -397,7 +397,7 @@ pub(crate) mod tests {
         race.handle_addresses(&addresses, Instant::ZERO);
         let _ = race.poll_output(Instant::ZERO);
         let Output::StartAttempt { id, .. } = race.poll_output(Instant::ZERO) else { panic!("two start") };
-        let error = AttemptError::OutOfSockets;
+        let error = AttemptErrorKind::OutOfSockets.into();
         race.handle_input(Input::AttemptFailed { id, error }, Instant::ZERO);
         race.handle_input(Input::Cancel, Instant::ZERO);
         while !race.poll_output(Instant::ZERO).ends_drain() {}
@@ -407,20 +407,19 @@ pub(crate) mod tests {
 
     /// A race for `host`, over these addresses, each of which failed like this, with the system's number for
     /// it.
-    pub(crate) fn failed(host: &str, errors: &[(AttemptError, Option<i32>)]) -> ConnectError {
+    pub(crate) fn failed(host: &str, errors: &[(AttemptErrorKind, Option<i32>)]) -> ConnectError {
         let mut race = Race::<16, 16, 16>::new(&Config::all_at_once(), Instant::ZERO);
         let addresses: Vec<_> = (1..).zip(errors).map(|(n, _)| ([192, 0, 2, n], 80).into()).collect();
         race.handle_addresses(&addresses, Instant::ZERO);
-        let mut numbers = Vec::new();
-        for &(error, number) in errors {
-            let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO) else {
+        for &(kind, number) in errors {
+            let Output::StartAttempt { id, .. } = race.poll_output(Instant::ZERO) else {
                 panic!("all start")
             };
+            let error = AttemptError::new(kind).with_number(number.unwrap_or(0));
             race.handle_input(Input::AttemptFailed { id, error }, Instant::ZERO);
-            numbers.extend(number.map(|number| Number { address: destination, error, number }));
         }
         assert_eq!(race.poll_output(Instant::ZERO), Output::Failed(Failure::AllAttemptsFailed));
-        let report = Report::from(race.timeline()).with_numbers(numbers);
+        let report = Report::from(race.timeline());
         ConnectError::new(host.to_owned(), 80, ConnectErrorKind::Race(Failure::AllAttemptsFailed, report))
     }
 
@@ -432,7 +431,7 @@ pub(crate) mod tests {
 
     #[test]
     fn one_address_has_its_reason_in_the_line_and_its_number_behind() {
-        let refused = (AttemptError::Refused, Some(111));
+        let refused = (AttemptErrorKind::Refused, Some(111));
         let lines =
             ["could not connect to name.test port 80: 192.0.2.1:80: connection refused", "os error 111"];
         assert_eq!(chain(&failed("name.test", &[refused])), lines);
@@ -446,8 +445,8 @@ pub(crate) mod tests {
 
     #[test]
     fn of_several_addresses_each_has_its_reason_up_to_a_few() {
-        let (silent, refused) = ((AttemptError::TimedOut, None), (AttemptError::Refused, Some(111)));
-        let unreachable = (AttemptError::Unreachable, Some(113));
+        let (silent, refused) = ((AttemptErrorKind::TimedOut, None), (AttemptErrorKind::Refused, Some(111)));
+        let unreachable = (AttemptErrorKind::Unreachable, Some(113));
         let error = failed("name.test", &[silent, unreachable, refused]);
         let host = "could not connect to name.test port 80";
         let each = "192.0.2.3:80: connection refused; 192.0.2.1:80: timed out; 192.0.2.2:80: unreachable";
@@ -471,14 +470,14 @@ pub(crate) mod tests {
             ConnectError::new("h".to_owned(), 80, socket).into(),
             io::Error::from(timed_out(&[])).into(),
             canceled_with_one_socket().into(),
-            failed("name.test", &[(AttemptError::Refused, Some(111))]).into(),
+            failed("name.test", &[(AttemptErrorKind::Refused, Some(111))]).into(),
             failed(
                 "name.test",
-                &[(AttemptError::TimedOut, None), (AttemptError::Tls(TlsFailure::NotTls), None)],
+                &[(AttemptErrorKind::TimedOut, None), (AttemptErrorKind::Tls(TlsFailure::NotTls), None)],
             )
             .into(),
-            failed("name.test", &[(AttemptError::Other(22), Some(22)); 3]).into(),
-            failed("name.test", &[(AttemptError::Other(0), None)]).into(),
+            failed("name.test", &[(AttemptErrorKind::Other, Some(22)); 3]).into(),
+            failed("name.test", &[(AttemptErrorKind::Other, None)]).into(),
             crate::OsError::from(refused()).into(),
             crate::resolve::LookupError::from(QueryError::NoSuchName).into(),
         ];

@@ -78,8 +78,6 @@ pub mod dns;
 mod doorbell;
 mod error;
 pub mod http;
-mod number;
-mod numbers;
 mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
 mod os_error;

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::io;
 
-use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, AttemptErrorKind};
 use rustix::io::Errno;
-
-use crate::number::Numbered;
 
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
@@ -29,16 +27,17 @@ impl OsError {
         OsError { error: errno.into(), of_source: true }
     }
 
-    /// What it means to a race.
+    /// What it means to a race, with the operating system's number.
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
-        // Windows counts its socket errors from 10000.
-        let code = self.error.raw_os_error().unwrap_or(0) % 10_000;
-        let other = AttemptError::Other(u8::try_from(code).unwrap_or(0));
+        AttemptError::new(self.meaning()).with_number(self.error.raw_os_error().unwrap_or(0))
+    }
+
+    fn meaning(&self) -> AttemptErrorKind {
         match Errno::from_io_error(&self.error) {
             // Nothing about the destination: the program asked for an address that this machine does not have.
-            Some(Errno::ADDRNOTAVAIL) if self.of_source => other,
-            Some(Errno::CONNREFUSED) => AttemptError::Refused,
+            Some(Errno::ADDRNOTAVAIL) if self.of_source => AttemptErrorKind::NoSourceAddress,
+            Some(Errno::CONNREFUSED) => AttemptErrorKind::Refused,
             // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of
             // a router's "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there
             // is no source address for the destination. A local firewall's rule can show as EPERM, below.
@@ -55,25 +54,19 @@ impl OsError {
                 | Errno::AFNOSUPPORT
                 | Errno::PFNOSUPPORT
                 | Errno::PROTONOSUPPORT,
-            ) => AttemptError::Unreachable,
-            Some(Errno::TIMEDOUT) => AttemptError::TimedOut,
-            Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptError::Reset,
-            Some(Errno::MFILE | Errno::NOBUFS) => AttemptError::OutOfSockets,
+            ) => AttemptErrorKind::Unreachable,
+            Some(Errno::TIMEDOUT) => AttemptErrorKind::TimedOut,
+            Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptErrorKind::Reset,
+            Some(Errno::MFILE | Errno::NOBUFS) => AttemptErrorKind::OutOfSockets,
             #[cfg(unix)]
-            Some(Errno::NFILE | Errno::NOMEM) => AttemptError::OutOfSockets,
+            Some(Errno::NFILE | Errno::NOMEM) => AttemptErrorKind::OutOfSockets,
             #[cfg(unix)]
-            Some(Errno::PERM) => AttemptError::Unreachable,
+            Some(Errno::PERM) => AttemptErrorKind::Unreachable,
             // What Linux makes of a router's "source host isolated".
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            Some(Errno::NONET) => AttemptError::Unreachable,
-            _ => other,
+            Some(Errno::NONET) => AttemptErrorKind::Unreachable,
+            _ => AttemptErrorKind::Other,
         }
-    }
-}
-
-impl Numbered for OsError {
-    fn number(&self) -> Option<i32> {
-        self.error.raw_os_error()
     }
 }
 
@@ -118,25 +111,17 @@ impl std::error::Error for OsError {
     }
 }
 
-/// The error in the operating system's words where there are any.
+/// The error in the operating system's words where there are any that say more.
 pub(crate) fn describe(error: AttemptError) -> String {
-    match error {
-        other if other == OsError::of_source(Errno::ADDRNOTAVAIL).attempt_error() => {
-            "this machine does not have the source address that was asked for".to_owned()
-        }
-        AttemptError::Other(code @ 1..) => os_error(code).to_string(),
-        other => other.to_string(),
+    match (error.kind(), error.number()) {
+        (AttemptErrorKind::Other, Some(number)) => io::Error::from_raw_os_error(number).to_string(),
+        _ => error.to_string(),
     }
 }
 
-/// The kind of the operating system's error behind [`AttemptError::Other`].
-pub(crate) fn kind_of(code: u8) -> io::ErrorKind {
-    os_error(code).kind()
-}
-
-fn os_error(code: u8) -> io::Error {
-    // Windows counts its socket errors from 10000.
-    io::Error::from_raw_os_error(i32::from(code) + if cfg!(windows) { 10_000 } else { 0 })
+/// The operating system's number of an error that came of it.
+pub(crate) fn number(error: AttemptError) -> Option<i32> {
+    error.number()
 }
 
 #[cfg(test)]
@@ -149,7 +134,8 @@ mod tests {
     fn no_error_of_one_address_ends_the_race() {
         for code in 0..=20_000 {
             let error = OsError::from(io::Error::from_raw_os_error(code)).attempt_error();
-            assert_ne!(error, AttemptError::StackGone, "{code}");
+            assert_ne!(error.kind(), AttemptErrorKind::StackGone, "{code}");
+            assert_eq!(error.number().unwrap_or(0), code);
         }
     }
 
@@ -167,7 +153,7 @@ mod tests {
             Errno::PROTONOSUPPORT,
         ];
         for errno in errors {
-            assert_eq!(OsError::from(errno).attempt_error(), AttemptError::Unreachable, "{errno:?}");
+            assert_eq!(OsError::from(errno).attempt_error(), AttemptErrorKind::Unreachable, "{errno:?}");
         }
     }
 }

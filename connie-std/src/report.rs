@@ -3,12 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use connie_core::Timeline;
 use connie_core::race::Destination;
 use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
-use connie_core::{AttemptError, Timeline};
 
-use crate::number::Number;
 use crate::resolve::LookupError;
 #[cfg(feature = "dns")]
 use crate::resolve::ServiceRecord;
@@ -24,7 +23,6 @@ struct Parts {
     records: Box<[AttemptRecord]>,
     notes: Vec<Note>,
     queries: Vec<FailedQuery>,
-    numbers: Vec<Number>,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
 }
@@ -74,17 +72,6 @@ impl Report {
         &self.0.queries
     }
 
-    /// The system's number for the error that `address` has failed with.
-    pub(crate) fn number(&self, address: SocketAddr, error: AttemptError) -> Option<i32> {
-        let of = |known: &&Number| known.address == address && known.error == error;
-        self.0.numbers.iter().find(of).map(|known| known.number)
-    }
-
-    pub(crate) fn with_numbers(mut self, numbers: Vec<Number>) -> Self {
-        self.0.numbers = numbers;
-        self
-    }
-
     pub(crate) fn with_failed_queries(mut self, queries: Vec<FailedQuery>) -> Self {
         self.0.queries = queries;
         self
@@ -119,7 +106,6 @@ impl From<Timeline<'_>> for Report {
             records: records.into(),
             notes: Vec::new(),
             queries: Vec::new(),
-            numbers: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
         }))

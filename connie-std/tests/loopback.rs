@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Config, Failure};
+use connie_core::{AttemptErrorKind, Config, Failure};
 use connie_std::{
     Canceler, ConnectError, ConnectErrorKind, Options, OsSocket, OsStack, Override, Target, connect,
     connect_socket,
@@ -87,7 +87,7 @@ fn an_address_that_refuses_fails_the_race_by_that_name() {
     assert_eq!(source.map(std::io::Error::kind), Some(ErrorKind::ConnectionRefused));
     let timeline = error.timeline().expect("a race");
     let outcome = timeline.attempts().next().and_then(|it| it.outcome);
-    assert_eq!(outcome, Some(Outcome::Failed(AttemptError::Refused)));
+    assert_eq!(outcome, Some(Outcome::Failed(AttemptErrorKind::Refused)));
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::ConnectionRefused);
 }
 
@@ -272,7 +272,7 @@ fn a_socket_that_has_failed_stays_failed() {
     let mut stack = OsStack::default();
     let mut socket = stack.socket().expect("a socket");
     let error = nb::block!(stack.connect(&mut socket, refused)).expect_err("a refusal");
-    assert_eq!(error.attempt_error(), AttemptError::Refused);
+    assert_eq!(error.attempt_error(), AttemptErrorKind::Refused);
     let again = nb::block!(stack.connect(&mut socket, refused)).expect_err("no socket any more");
     assert_eq!(again.as_io().kind(), ErrorKind::NotConnected);
     assert!(matches!(stack.send(&mut socket, b"?"), Err(nb::Error::Other(_))));

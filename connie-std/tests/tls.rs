@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Config, Failure, RaceStack, TlsFailure};
+use connie_core::{AttemptErrorKind, Config, Failure, RaceStack, TlsFailure};
 use connie_servers::{Authority, Identity, PemFile, TlsServer, limits};
 use connie_std::{
     ConnectError, ConnectErrorKind, FinishLine, Options, Override, TlsConnector, TlsOptions, TlsStream,
@@ -276,7 +276,7 @@ fn what_became_of_the_others_stays_with_the_stream() {
     let tls = TlsConnector::new(&world.options()).expect("usable options");
     let stream = tls.connect(&[bad.address(), good.address()], &options).expect("a connection");
     let outcomes: Vec<_> = stream.timeline().attempts().map(|attempt| attempt.outcome).collect();
-    let failed = Outcome::Failed(AttemptError::Tls(TlsFailure::CertificateName));
+    let failed = Outcome::Failed(AttemptErrorKind::Tls(TlsFailure::CertificateName));
     assert_eq!(outcomes, [Some(failed), Some(Outcome::Established)]);
     let note = r#"certificate not valid for "name.test": it is for "other.test""#;
     assert_eq!(stream.report().note(bad.address()), Some(note));

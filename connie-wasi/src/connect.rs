@@ -175,15 +175,16 @@ impl core::error::Error for ConnectError {}
 #[cfg(feature = "std")]
 impl From<ConnectError> for std::io::Error {
     fn from(error: ConnectError) -> Self {
-        use connie_core::AttemptError;
+        use connie_core::AttemptErrorKind;
         let kind = match error.failure() {
             Some(Failure::DeadlineExceeded) => std::io::ErrorKind::TimedOut,
             Some(Failure::Canceled) => std::io::ErrorKind::ConnectionAborted,
-            Some(_) => match error.timeline().and_then(|timeline| timeline.most_telling()) {
-                Some((_, AttemptError::Refused)) => std::io::ErrorKind::ConnectionRefused,
-                Some((_, AttemptError::TimedOut)) => std::io::ErrorKind::TimedOut,
-                Some((_, AttemptError::Unreachable)) => std::io::ErrorKind::NetworkUnreachable,
-                Some((_, AttemptError::Reset)) => std::io::ErrorKind::ConnectionReset,
+            Some(_) => match error.timeline().and_then(|it| it.most_telling()).map(|(_, error)| error.kind())
+            {
+                Some(AttemptErrorKind::Refused) => std::io::ErrorKind::ConnectionRefused,
+                Some(AttemptErrorKind::TimedOut) => std::io::ErrorKind::TimedOut,
+                Some(AttemptErrorKind::Unreachable) => std::io::ErrorKind::NetworkUnreachable,
+                Some(AttemptErrorKind::Reset) => std::io::ErrorKind::ConnectionReset,
                 _ => std::io::ErrorKind::Other,
             },
             None => std::io::ErrorKind::Other,

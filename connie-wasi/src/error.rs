@@ -3,8 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
-use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, AttemptErrorKind};
 use wasip2::io::streams::StreamError;
 use wasip2::sockets::network::ErrorCode;
 
@@ -27,28 +27,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// What this means to a race.
-    ///
-    /// A code that a race has no word for is [`AttemptError::Other`] with its number in `wasi:sockets`, which [`describe`] reads.
+    /// What this means to a race, with the number of the runtime's code in `wasi:sockets`. A code that a race has no word for is
+    /// [`AttemptErrorKind::Other`], and [`describe`] has its words.
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         match self {
-            Error::Code(code) => match code {
-                ErrorCode::ConnectionRefused => AttemptError::Refused,
-                // `not-supported` is the answer for a family that the host does not have (EAFNOSUPPORT).
-                ErrorCode::RemoteUnreachable | ErrorCode::NotSupported => AttemptError::Unreachable,
-                ErrorCode::Timeout => AttemptError::TimedOut,
-                ErrorCode::ConnectionReset | ErrorCode::ConnectionAborted => AttemptError::Reset,
-                // A `start-connect` that ends in `address-in-use` found no ephemeral port.
-                ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory | ErrorCode::AddressInUse => {
-                    AttemptError::OutOfSockets
-                }
-                other => AttemptError::Other(*other as u8),
-            },
+            Error::Code(code) => AttemptError::new(meaning(*code)).with_number(i32::from(*code as u8)),
             // Of an established connection: that it broke.
-            Error::Stream(_) => AttemptError::Reset,
-            Error::TimedOut => AttemptError::TimedOut,
-            Error::Closed | Error::NotConnected | Error::Canceled => AttemptError::Other(0),
+            Error::Stream(_) => AttemptErrorKind::Reset.into(),
+            Error::TimedOut => AttemptErrorKind::TimedOut.into(),
+            Error::Closed | Error::NotConnected | Error::Canceled => AttemptErrorKind::Other.into(),
         }
     }
 
@@ -91,7 +79,24 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// `error` in words, where it came from a [`WasiStack`](crate::WasiStack): the number of an [`AttemptError::Other`] is read as the code
+/// What a code means to a race.
+fn meaning(code: ErrorCode) -> AttemptErrorKind {
+    match code {
+        ErrorCode::ConnectionRefused => AttemptErrorKind::Refused,
+        // `not-supported` is the answer for a family that the host does not have (EAFNOSUPPORT).
+        ErrorCode::RemoteUnreachable | ErrorCode::NotSupported => AttemptErrorKind::Unreachable,
+        ErrorCode::Timeout => AttemptErrorKind::TimedOut,
+        ErrorCode::ConnectionReset | ErrorCode::ConnectionAborted => AttemptErrorKind::Reset,
+        // A `start-connect` that ends in `address-in-use` found no ephemeral port.
+        ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory | ErrorCode::AddressInUse => {
+            AttemptErrorKind::OutOfSockets
+        }
+        ErrorCode::AddressNotBindable => AttemptErrorKind::NoSourceAddress,
+        _ => AttemptErrorKind::Other,
+    }
+}
+
+/// `error` in words, where it came from a [`WasiStack`](crate::WasiStack): the number of an [`AttemptErrorKind::Other`] is read as the code
 /// that it stands for.
 ///
 /// ```
@@ -108,8 +113,10 @@ struct Words(AttemptError);
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = match self.0 {
-            AttemptError::Other(code @ 1..) => CODES.into_iter().find(|known| *known as u8 == code),
+        let code = match (self.0.kind(), self.0.number()) {
+            (AttemptErrorKind::Other, Some(number)) => {
+                CODES.into_iter().find(|known| i32::from(*known as u8) == number)
+            }
             _ => None,
         };
         match code {
@@ -119,15 +126,14 @@ impl fmt::Display for Words {
     }
 }
 
-/// The codes that become [`AttemptError::Other`].
-const CODES: [ErrorCode; 11] = [
+/// The codes that become [`AttemptErrorKind::Other`].
+const CODES: [ErrorCode; 10] = [
     ErrorCode::AccessDenied,
     ErrorCode::InvalidArgument,
     ErrorCode::ConcurrencyConflict,
     ErrorCode::NotInProgress,
     ErrorCode::WouldBlock,
     ErrorCode::InvalidState,
-    ErrorCode::AddressNotBindable,
     ErrorCode::DatagramTooLarge,
     ErrorCode::NameUnresolvable,
     ErrorCode::TemporaryResolverFailure,

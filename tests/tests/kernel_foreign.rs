@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Config, Connection, Connector, Failure, Foreign, RaceStack, Waiter};
+use connie_core::{
+    AttemptError, AttemptErrorKind, Config, Connection, Connector, Failure, Foreign, RaceStack, Waiter,
+};
 use connie_std::{OsStack, OsWaiter, SleepWaiter};
 use connie_tests::clock::timed;
 use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
@@ -96,9 +98,9 @@ impl<S: RaceStack> Raced<S> {
 /// Every error of this stack is one of the operating system's, which can be told apart.
 fn errors(error: &<std_embedded_nal::Stack as TcpClientStack>::Error) -> AttemptError {
     match error.0.kind() {
-        std::io::ErrorKind::ConnectionRefused => AttemptError::Refused,
-        std::io::ErrorKind::TimedOut => AttemptError::TimedOut,
-        _ => AttemptError::Other(0),
+        std::io::ErrorKind::ConnectionRefused => AttemptErrorKind::Refused.into(),
+        std::io::ErrorKind::TimedOut => AttemptErrorKind::TimedOut.into(),
+        _ => AttemptErrorKind::Other.into(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config};
+use connie_core::{AttemptError, AttemptErrorKind, Config};
 use connie_std::{ConnectError, Options, TlsConnector, TlsOptions, connect};
 use connie_tests::lab::in_namespace;
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
@@ -34,8 +34,8 @@ fn raced(address: SocketAddr) -> Result<(), ConnectError> {
 #[track_caller]
 fn is_refused(error: ConnectError, address: SocketAddr) {
     let timeline = error.timeline().expect("a race");
-    let errors: Vec<_> = timeline.destinations().map(|destination| destination.error()).collect();
-    assert_eq!(errors, [Some(AttemptError::Refused)], "{error:?}");
+    let errors: Vec<_> = timeline.destinations().map(|it| it.error().map(AttemptError::kind)).collect();
+    assert_eq!(errors, [Some(AttemptErrorKind::Refused)], "{error:?}");
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let server = socket(family, SocketType::STREAM, None).expect("a socket");
     bind(&server, &address).unwrap_or_else(|error| panic!("the port is still taken: {error}"));

@@ -7,7 +7,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Instant, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, AttemptErrorKind, Instant, RaceStack, Waiter, Wake, Watched};
 
 /// Where all that the compiler cannot know comes from, and all that it must not drop goes to.
 pub static WORLD: AtomicU32 = AtomicU32::new(0);
@@ -74,11 +74,11 @@ fn answer() -> nb::Result<usize, Error> {
 
 impl RaceStack for Stack {
     fn attempt_error(&self, error: &Error) -> AttemptError {
-        match error.0 {
-            2 => AttemptError::Refused,
-            3 => AttemptError::OutOfSockets,
-            _ => AttemptError::TimedOut,
-        }
+        AttemptError::new(match error.0 {
+            2 => AttemptErrorKind::Refused,
+            3 => AttemptErrorKind::OutOfSockets,
+            _ => AttemptErrorKind::TimedOut,
+        })
     }
 
     fn abort(&mut self, _: Socket) {

@@ -24,10 +24,32 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// Why an attempt failed.
+/// Why an attempt failed: what [kind](Self::kind) of thing happened, and the number that the stack's own error has, where it has one.
+///
+/// ```
+/// use connie_core::{AttemptError, AttemptErrorKind};
+///
+/// let refused = AttemptError::new(AttemptErrorKind::Refused).with_number(111);
+/// assert_eq!((refused.kind(), refused.number()), (AttemptErrorKind::Refused, Some(111)));
+/// assert_eq!(refused.to_string(), "connection refused");
+/// // The same kind of thing, though not an equal error.
+/// assert_eq!(refused, AttemptErrorKind::Refused);
+/// assert_ne!(refused, AttemptError::from(AttemptErrorKind::Refused));
+/// ```
+///
+/// Two are equal where kind and number are. What happened is the kind's to say: match on that, or compare an error with a kind. Nothing in
+/// a race depends on the number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AttemptError {
+    kind: AttemptErrorKind,
+    /// 0 is none.
+    number: i32,
+}
+
+/// What kind of thing made an attempt fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum AttemptError {
+pub enum AttemptErrorKind {
     /// The peer refused the connection: it answered the SYN with a reset.
     Refused,
     /// There is no way to the destination: no route, no address of the family, the interface of its route is
@@ -49,24 +71,81 @@ pub enum AttemptError {
     StackGone,
     /// TCP connected, and TLS failed: for a stack whose `connect` ends with the TLS handshake.
     Tls(TlsFailure),
-    /// Anything else, with a number of the stack's own: `errno` on Unix, the WSA code less 10000 on Windows, 0 where the
-    /// stack has none.
-    Other(u8),
+    /// This machine does not have the source address that the program asked for.
+    NoSourceAddress,
+    /// Anything else. The stack's [number](AttemptError::number) may tell more.
+    Other,
 }
 
 impl AttemptError {
+    /// An error of this kind, without a number.
+    #[must_use]
+    pub const fn new(kind: AttemptErrorKind) -> Self {
+        AttemptError { kind, number: 0 }
+    }
+
+    /// The same with the number of the stack's own error: `errno` on Unix, the WSA code on Windows. 0 is none.
+    #[must_use]
+    pub const fn with_number(self, number: i32) -> Self {
+        AttemptError { number, ..self }
+    }
+
+    /// What kind of thing happened.
+    #[must_use]
+    pub const fn kind(self) -> AttemptErrorKind {
+        self.kind
+    }
+
+    /// The number that the stack's own error has: `errno` on Unix, the WSA code on Windows. `None` where the stack has no numbers, and
+    /// where no call of the stack's failed: the race's own time ran out, TLS failed.
+    #[must_use]
+    pub const fn number(self) -> Option<i32> {
+        match self.number {
+            0 => None,
+            number => Some(number),
+        }
+    }
+
+    /// The kind's [name](AttemptErrorKind::name).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.kind.name()
+    }
+
+    /// How much it tells of a host whose addresses have failed in different ways: see [`AttemptErrorKind::precedence`].
+    #[must_use]
+    pub const fn precedence(self) -> u8 {
+        self.kind.precedence()
+    }
+}
+
+impl From<AttemptErrorKind> for AttemptError {
+    fn from(kind: AttemptErrorKind) -> Self {
+        AttemptError::new(kind)
+    }
+}
+
+impl PartialEq<AttemptErrorKind> for AttemptError {
+    fn eq(&self, kind: &AttemptErrorKind) -> bool {
+        self.kind == *kind
+    }
+}
+
+impl AttemptErrorKind {
     /// The name that the JSON timeline uses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            AttemptError::Refused => "refused",
-            AttemptError::Unreachable => "unreachable",
-            AttemptError::TimedOut => "timed_out",
-            AttemptError::Reset => "reset",
-            AttemptError::OutOfSockets => "out_of_sockets",
-            AttemptError::Tls(failure) if failure.is_certificate() => "bad_certificate",
-            AttemptError::Tls(_) => "tls_failed",
-            AttemptError::StackGone | AttemptError::Other(_) => "other",
+            AttemptErrorKind::Refused => "refused",
+            AttemptErrorKind::Unreachable => "unreachable",
+            AttemptErrorKind::TimedOut => "timed_out",
+            AttemptErrorKind::Reset => "reset",
+            AttemptErrorKind::OutOfSockets => "out_of_sockets",
+            AttemptErrorKind::Tls(failure) if failure.is_certificate() => "bad_certificate",
+            AttemptErrorKind::Tls(_) => "tls_failed",
+            AttemptErrorKind::StackGone | AttemptErrorKind::NoSourceAddress | AttemptErrorKind::Other => {
+                "other"
+            }
         }
     }
 
@@ -77,28 +156,51 @@ impl AttemptError {
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {
-            AttemptError::Refused => 0,
-            AttemptError::Tls(failure) if failure.is_certificate() => 1,
-            AttemptError::Tls(_) => 2,
-            AttemptError::TimedOut => 3,
-            AttemptError::Unreachable => 4,
+            AttemptErrorKind::Refused => 0,
+            AttemptErrorKind::Tls(failure) if failure.is_certificate() => 1,
+            AttemptErrorKind::Tls(_) => 2,
+            AttemptErrorKind::TimedOut => 3,
+            AttemptErrorKind::Unreachable => 4,
             _ => 5,
         }
     }
 }
 
-impl fmt::Display for AttemptError {
+impl fmt::Display for AttemptErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AttemptError::Refused => f.write_str("connection refused"),
-            AttemptError::Unreachable => f.write_str("unreachable"),
-            AttemptError::TimedOut => f.write_str("timed out"),
-            AttemptError::Reset => f.write_str("connection reset"),
-            AttemptError::OutOfSockets => f.write_str("no socket left"),
-            AttemptError::StackGone => f.write_str("the network is down"),
-            AttemptError::Tls(failure) => failure.fmt(f),
-            AttemptError::Other(0) => f.write_str("failed"),
-            AttemptError::Other(code) => write!(f, "failed with error {code}"),
+        f.write_str(match self {
+            AttemptErrorKind::Refused => "connection refused",
+            AttemptErrorKind::Unreachable => "unreachable",
+            AttemptErrorKind::TimedOut => "timed out",
+            AttemptErrorKind::Reset => "connection reset",
+            AttemptErrorKind::OutOfSockets => "no socket left",
+            AttemptErrorKind::StackGone => "the network is down",
+            AttemptErrorKind::Tls(failure) => return fmt::Display::fmt(failure, f),
+            AttemptErrorKind::NoSourceAddress => {
+                "this machine does not have the source address that was asked for"
+            }
+            AttemptErrorKind::Other => "failed",
+        })
+    }
+}
+
+impl fmt::Display for AttemptError {
+    /// The kind's words, and the number where they say nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.kind, f)?;
+        match (self.kind, self.number()) {
+            (AttemptErrorKind::Other, Some(number)) => write!(f, " with error {number}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.kind, f)?;
+        match self.number() {
+            Some(number) => write!(f, " ({number})"),
+            None => Ok(()),
         }
     }
 }
@@ -224,13 +326,13 @@ const fn alert_name(code: u8) -> Option<&'static str> {
 
 /// How an attempt ended.
 ///
-/// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is [`AttemptError`].
+/// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is [`AttemptErrorKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It completed its handshake first: the winner.
     Established,
-    /// It failed.
-    Failed(AttemptError),
+    /// It failed like this.
+    Failed(AttemptErrorKind),
     /// It was given up because the race had ended.
     Canceled,
     /// It was given up only to lend its socket to a destination that waited.
@@ -268,14 +370,42 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn an_error_with_its_reason_takes_no_more_than_two_bytes() {
-        // Every address keeps one.
-        assert_eq!(size_of::<AttemptError>(), 2);
+    fn an_error_is_small() {
+        // Every record keeps the kind.
+        assert_eq!((size_of::<AttemptError>(), size_of::<Option<Outcome>>()), (8, 2));
+    }
+
+    #[test]
+    fn every_kind_can_have_any_number() {
+        let kinds = [
+            AttemptErrorKind::Refused,
+            AttemptErrorKind::Other,
+            AttemptErrorKind::Tls(TlsFailure::Alert(40)),
+        ];
+        for kind in kinds {
+            assert_eq!(AttemptError::new(kind).number(), None);
+            for number in [1, 111, 10_061, i32::MAX, -1, i32::MIN] {
+                let error = AttemptError::new(kind).with_number(number);
+                assert_eq!((error.kind(), error.number()), (kind, Some(number)));
+                assert!(error == kind && error != AttemptError::new(kind));
+            }
+            assert_eq!(AttemptError::new(kind).with_number(0), AttemptError::new(kind), "0 is none");
+        }
+    }
+
+    #[test]
+    fn the_number_is_said_where_the_kind_says_nothing() {
+        let text = |kind: AttemptErrorKind| AttemptError::new(kind).with_number(95).to_string();
+        assert_eq!(text(AttemptErrorKind::Refused), "connection refused");
+        assert_eq!(text(AttemptErrorKind::Other), "failed with error 95");
+        assert_eq!(AttemptError::from(AttemptErrorKind::Other).to_string(), "failed");
+        let debug = |number| format!("{:?}", AttemptError::new(AttemptErrorKind::Reset).with_number(number));
+        assert_eq!((debug(0), debug(104)), ("Reset".to_string(), "Reset (104)".to_string()));
     }
 
     #[test]
     fn a_tls_failure_reads_as_one_line() {
-        let text = |failure| AttemptError::Tls(failure).to_string();
+        let text = |failure| AttemptErrorKind::Tls(failure).to_string();
         assert_eq!(text(TlsFailure::CertificateExpired), "certificate expired");
         assert_eq!(text(TlsFailure::Alert(40)), "TLS refused by the server: handshake_failure");
         assert_eq!(text(TlsFailure::Alert(7)), "TLS refused by the server: alert 7");
@@ -306,7 +436,7 @@ mod tests {
 
     #[test]
     fn the_timeline_tells_a_bad_certificate_from_other_tls_trouble() {
-        let name = |failure| AttemptError::Tls(failure).name();
+        let name = |failure| AttemptErrorKind::Tls(failure).name();
         assert_eq!(name(TlsFailure::CertificateName), "bad_certificate");
         assert_eq!((name(TlsFailure::NotTls), name(TlsFailure::Alert(42))), ("tls_failed", "tls_failed"));
     }

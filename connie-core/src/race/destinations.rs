@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use heapless::Vec;
 
-use super::attempt::AttemptError;
+use super::attempt::{AttemptError, AttemptErrorKind};
 use super::input::{Families, Family};
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
@@ -54,12 +54,12 @@ impl Address {
 enum Status {
     /// Waits for its first attempt.
     Fresh,
-    /// Was evicted, and waits for its next attempt behind those with a lower number.
-    Queued(u16),
+    /// Was evicted, and waits for its next attempt behind those with a lower number in the queue.
+    Queued,
     /// Has one attempt in flight, or two where it is hedged.
     InFlight { hedged: bool },
     /// Its last attempt failed like this.
-    Failed(AttemptError),
+    Failed(AttemptErrorKind),
     /// Dropped from the answer before its next attempt.
     Withdrawn,
 }
@@ -71,6 +71,8 @@ pub struct Destination {
     low: u64,
     high: u64,
     scope_id: u32,
+    /// Its number in the queue while it waits there; once it has failed the number of its error, 0 where that has none. Else 0.
+    number: i32,
     port: u16,
     status: Status,
     family: Family,
@@ -78,7 +80,6 @@ pub struct Destination {
     rank: u8,
     /// How often its patience has doubled.
     rounds: u8,
-    started: bool,
     /// Whether the newest answer of its family holds it.
     offered: bool,
 }
@@ -106,7 +107,7 @@ impl Destination {
     #[must_use]
     pub fn error(&self) -> Option<AttemptError> {
         match self.status {
-            Status::Failed(error) => Some(error),
+            Status::Failed(kind) => Some(AttemptError::new(kind).with_number(self.number)),
             _ => None,
         }
     }
@@ -114,7 +115,12 @@ impl Destination {
     /// Whether an attempt on it was ever started, one for which the stack had no socket not counted.
     #[must_use]
     pub fn was_started(&self) -> bool {
-        self.started
+        match self.status {
+            Status::Fresh => false,
+            // It was evicted before.
+            Status::Withdrawn => self.rounds > 0,
+            _ => true,
+        }
     }
 
     /// How often its patience has doubled.
@@ -126,18 +132,7 @@ impl Destination {
     fn new(address: &Address, family: Family, rank: u8) -> Self {
         let Address { low, high, scope_id, port } = *address;
         let status = Status::Fresh;
-        Destination {
-            low,
-            high,
-            scope_id,
-            port,
-            status,
-            family,
-            rank,
-            rounds: 0,
-            started: false,
-            offered: true,
-        }
+        Destination { low, high, scope_id, number: 0, port, status, family, rank, rounds: 0, offered: true }
     }
 
     fn is_at(&self, address: &Address) -> bool {
@@ -239,8 +234,8 @@ impl<const N: usize> Destinations<N> {
             // Marked as offered again below, in its new rank.
             entry.offered = false;
             let held = addresses.clone().any(|address| entry.is_at(&Address::new(&address)));
-            if !held && matches!(entry.status, Status::Fresh | Status::Queued(_)) {
-                self.set_status(index, Status::Withdrawn);
+            if !held && matches!(entry.status, Status::Fresh | Status::Queued) {
+                self.set_status(index, Status::Withdrawn, 0);
             }
         }
     }
@@ -254,9 +249,9 @@ impl<const N: usize> Destinations<N> {
             }
             entry.offered = true;
             entry.rank = rank;
-            match (entry.status, entry.started) {
-                (Status::Withdrawn, false) => self.set_status(index, Status::Fresh),
-                (Status::Withdrawn, true) => self.queue(index),
+            match (entry.status, entry.rounds) {
+                (Status::Withdrawn, 0) => self.set_status(index, Status::Fresh, 0),
+                (Status::Withdrawn, _) => self.queue(index),
                 _ => {}
             }
             return;
@@ -273,7 +268,7 @@ impl<const N: usize> Destinations<N> {
             self.sorted = false;
             self.omitted = self.omitted.saturating_add(1);
             let Some(index) = self.replaceable(family) else { return };
-            self.set_status(index, Status::Withdrawn);
+            self.set_status(index, Status::Withdrawn, 0);
             // A table holds at most 255 destinations, see the assertion in `Race::new`.
             forget(index as Place);
             if let Some(replaced) = self.entries.get_mut(index) {
@@ -310,9 +305,9 @@ impl<const N: usize> Destinations<N> {
             self.next_fresh(self.next_family(preferred, first_family_count))
         } else if self.queued != 0 {
             let number = |entry: &Destination| match entry.status {
-                Status::Queued(number) => u32::from(number),
+                Status::Queued => entry.number,
                 // Behind every number.
-                _ => u32::MAX,
+                _ => i32::MAX,
             };
             let queued = self.entries.iter().enumerate().min_by_key(|(_, entry)| number(entry));
             queued.map(|(index, _)| index)
@@ -357,8 +352,7 @@ impl<const N: usize> Destinations<N> {
 
     /// The destination's first attempt of this turn starts.
     pub(super) fn start(&mut self, place: Place, preferred: Family) {
-        let Some(entry) = self.entries.get_mut(usize::from(place)) else { return };
-        entry.started = true;
+        let Some(entry) = self.entries.get(usize::from(place)) else { return };
         if matches!(entry.status, Status::Fresh) {
             self.last_taken = Some(entry.family);
             let of_preferred = u8::from(entry.family == preferred);
@@ -367,12 +361,12 @@ impl<const N: usize> Destinations<N> {
                 self.first_fresh = place.saturating_add(1);
             }
         }
-        self.set_status(usize::from(place), Status::InFlight { hedged: false });
+        self.set_status(usize::from(place), Status::InFlight { hedged: false }, 0);
     }
 
     /// A second attempt starts beside the first.
     pub(super) fn hedge(&mut self, place: Place) {
-        self.set_status(usize::from(place), Status::InFlight { hedged: true });
+        self.set_status(usize::from(place), Status::InFlight { hedged: true }, 0);
     }
 
     /// The last attempt in flight was evicted for `newcomer`: back to the end of the queue, or out where the answer no longer holds
@@ -387,20 +381,18 @@ impl<const N: usize> Destinations<N> {
         if entry.offered {
             self.queue(index);
         } else {
-            self.set_status(index, Status::Withdrawn);
+            self.set_status(index, Status::Withdrawn, 0);
         }
     }
 
     /// The stack had no socket for the attempt: the destination's turn has not come yet.
     pub(super) fn put_back(&mut self, place: Place, preferred: Family) {
-        let Some(entry) = self.entries.get_mut(usize::from(place)) else { return };
-        // One that was evicted has had an attempt before this one, any other has had none.
-        entry.started = entry.rounds > 0;
+        let Some(entry) = self.entries.get(usize::from(place)) else { return };
         let status = match (entry.offered, entry.rounds) {
             (false, _) => Status::Withdrawn,
             (true, 0) => Status::Fresh,
-            // Number 0 is never given out by `queue`: ahead of all others.
-            (true, _) => Status::Queued(0),
+            // With number 0, which `queue` never gives out: ahead of all others.
+            (true, _) => Status::Queued,
         };
         if status == Status::Fresh {
             // Nor has its family's turn been taken.
@@ -409,11 +401,11 @@ impl<const N: usize> Destinations<N> {
             self.taken_of_preferred = self.taken_of_preferred.saturating_sub(of_preferred);
         }
         self.first_fresh = self.first_fresh.min(place);
-        self.set_status(usize::from(place), status);
+        self.set_status(usize::from(place), status, 0);
     }
 
     pub(super) fn fail(&mut self, place: Place, error: AttemptError) {
-        self.set_status(usize::from(place), Status::Failed(error));
+        self.set_status(usize::from(place), Status::Failed(error.kind()), error.number().unwrap_or(0));
     }
 
     /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts are right.
@@ -426,9 +418,9 @@ impl<const N: usize> Destinations<N> {
                 _ => 0,
             };
             debug_assert!(attempts(index) <= most, "more in flight on a destination than it has started");
-            waiting += usize::from(matches!(entry.status, Status::Fresh | Status::Queued(_)));
-            let tried = entry.started || matches!(entry.status, Status::Fresh | Status::Withdrawn);
-            debug_assert!(tried, "a destination ended that was never started");
+            waiting += usize::from(matches!(entry.status, Status::Fresh | Status::Queued));
+            let queued = matches!(entry.status, Status::Queued);
+            debug_assert!(!queued || entry.rounds > 0, "a destination queues that was never evicted");
         }
         debug_assert_eq!(waiting, self.waiting(), "the counts of those that wait are wrong");
     }
@@ -437,14 +429,14 @@ impl<const N: usize> Destinations<N> {
         // Every eviction takes at least 10 ms of patience that doubles: 65,535 of them take longer than any race. Should one
         // get there, its order degrades and nothing else.
         self.next_number = self.next_number.saturating_add(1);
-        self.set_status(index, Status::Queued(self.next_number));
+        self.set_status(index, Status::Queued, self.next_number.into());
     }
 
     /// The only place that changes a status, so that the counts are always right.
-    fn set_status(&mut self, index: usize, status: Status) {
+    fn set_status(&mut self, index: usize, status: Status, number: i32) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         let (before, family) = (entry.status, entry.family);
-        entry.status = status;
+        (entry.status, entry.number) = (status, number);
         if let Some(count) = self.count(before, family) {
             *count = count.saturating_sub(1);
         }
@@ -457,7 +449,7 @@ impl<const N: usize> Destinations<N> {
         match (status, family) {
             (Status::Fresh, Family::V4) => Some(&mut self.fresh_v4),
             (Status::Fresh, Family::V6) => Some(&mut self.fresh_v6),
-            (Status::Queued(_), _) => Some(&mut self.queued),
+            (Status::Queued, _) => Some(&mut self.queued),
             _ => None,
         }
     }

@@ -62,7 +62,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-pub use attempt::{AttemptError, AttemptId, Outcome, TlsFailure};
+pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, Outcome, TlsFailure};
 pub use config::Config;
 pub use destinations::Destination;
 pub(crate) use destinations::Place;
@@ -395,24 +395,25 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     fn failed(&mut self, id: AttemptId, error: AttemptError) {
-        let Some(attempt) = self.remove(id, Outcome::Failed(error)) else { return };
+        let Some(attempt) = self.remove(id, Outcome::Failed(error.kind())) else { return };
         if !self.is_racing() {
             return;
         }
         // Rules 4 and 5.
         let others = self.in_flight.len();
-        if error == AttemptError::OutOfSockets {
+        if error == AttemptErrorKind::OutOfSockets {
             self.lower_limit(others);
         }
         self.pace.failed(self.now);
         if self.is_in_flight(attempt.place) {
             // Its other attempt goes on.
-        } else if error == AttemptError::OutOfSockets && others > 0 {
+        } else if error == AttemptErrorKind::OutOfSockets && others > 0 {
             self.destinations.put_back(attempt.place, self.settings.preferred_family);
         } else {
             self.destinations.fail(attempt.place, error);
+            self.records.tells(attempt.record);
         }
-        if error == AttemptError::StackGone {
+        if error == AttemptErrorKind::StackGone {
             self.lose(Failure::StackGone);
         }
     }
@@ -457,7 +458,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return None;
         }
         let id = self.in_flight.iter().find(|attempt| attempt.gives_up <= self.now)?.id;
-        self.failed(id, AttemptError::TimedOut);
+        self.failed(id, AttemptErrorKind::TimedOut.into());
         Some(Output::CancelAttempt { id })
     }
 
@@ -628,8 +629,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     fn cancel_next(&mut self) -> Option<Output> {
         let attempt = self.in_flight.pop()?;
         let outcome = if matches!(self.phase, Phase::Lost(Failure::DeadlineExceeded)) {
-            self.destinations.fail(attempt.place, AttemptError::TimedOut);
-            Outcome::Failed(AttemptError::TimedOut)
+            self.destinations.fail(attempt.place, AttemptErrorKind::TimedOut.into());
+            Outcome::Failed(AttemptErrorKind::TimedOut)
         } else {
             Outcome::Canceled
         };
@@ -669,7 +670,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     fn remove(&mut self, id: AttemptId, outcome: Outcome) -> Option<InFlight> {
         let index = self.in_flight.iter().position(|attempt| attempt.id == id)?;
         // An attempt for which there was no socket was never in flight.
-        if !matches!(outcome, Outcome::Failed(AttemptError::OutOfSockets)) {
+        if !matches!(outcome, Outcome::Failed(AttemptErrorKind::OutOfSockets)) {
             self.count_in_flight();
         }
         // The others keep the order of their start.

@@ -16,6 +16,8 @@ impl<'a> Timeline<'a> {
     /// ```
     ///
     /// `outcome` is `connected` or `failed`, and an attempt's one of the names of [`Outcome::name`](crate::Outcome::name).
+    /// `error_number` follows where the attempt's error has a [number](Attempt::number): `errno`, as a rule.
+    ///
     /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
     /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
     pub fn json(&self, host: &'a str, port: u16) -> Json<'a> {
@@ -59,7 +61,11 @@ fn write_attempt(f: &mut fmt::Formatter<'_>, attempt: &Attempt) -> fmt::Result {
     write!(f, r#""family":"{}","#, attempt.family.name())?;
     write!(f, r#""started_us":{},"#, micros(attempt.started))?;
     write!(f, r#""ended_us":{},"#, OrNull(attempt.ended.map(micros)))?;
-    write!(f, r#""outcome":{}}}"#, OrNull(attempt.outcome.map(|outcome| Text(outcome.name()))))
+    write!(f, r#""outcome":{}"#, OrNull(attempt.outcome.map(|outcome| Text(outcome.name()))))?;
+    if let Some(number) = attempt.number {
+        write!(f, r#","error_number":{number}"#)?;
+    }
+    f.write_str("}")
 }
 
 /// A JSON string (RFC 8259 section 7): quotation mark, reverse solidus and the control characters are escaped, and all else
@@ -119,13 +125,13 @@ mod tests {
 
     use super::*;
     use crate::common::Recorded;
-    use crate::{AttemptError, Config};
+    use crate::{AttemptError, AttemptErrorKind, Config};
 
     #[test]
     fn a_race_that_was_won() {
         let mut race =
             Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "[2001:db8::2]:80", "192.0.2.3:80"]);
-        race.at(150).fails("192.0.2.1:80", AttemptError::Refused);
+        race.at(150).fails("192.0.2.1:80", AttemptErrorKind::Refused);
         race.at(30_211).succeeds("[2001:db8::2]:80");
         let expected = concat!(
             r#"{"host":"name.test","port":80,"outcome":"connected","winner":"[2001:db8::2]:80","elapsed_us":30211,"#,
@@ -140,12 +146,20 @@ mod tests {
     #[test]
     fn a_race_that_failed_has_no_winner() {
         let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
-        race.at(150).fails("192.0.2.1:80", AttemptError::Unreachable);
+        race.at(150).fails("192.0.2.1:80", AttemptErrorKind::Unreachable);
         let expected = concat!(
             r#"{"host":"h","port":80,"outcome":"failed","winner":null,"elapsed_us":150,"resolved_us":0,"max_in_flight":1,"#,
             r#""attempts":[{"destination":"192.0.2.1:80","family":"ipv4","started_us":0,"ended_us":150,"outcome":"unreachable"}]}"#,
         );
         assert_eq!(race.timeline().json("h", 80).to_string(), expected);
+    }
+
+    #[test]
+    fn the_error_s_number_is_told_where_there_is_one() {
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
+        race.at(150).fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Refused).with_number(10_061));
+        let printed = race.timeline().json("h", 80).to_string();
+        assert!(printed.ends_with(r#""outcome":"refused","error_number":10061}]}"#), "{printed}");
     }
 
     #[test]

@@ -22,9 +22,15 @@ pub struct AttemptRecord {
     started: u32,
     ended: u32,
     place: Place,
-    hedge: bool,
+    /// What it was to its destination: [`HEDGE`] and [`LAST`], in one byte, so that a record has 12.
+    role: u8,
     outcome: Option<Outcome>,
 }
+
+/// A second attempt beside the first.
+const HEDGE: u8 = 1;
+/// The last attempt to fail: the destination has its error, with the number.
+const LAST: u8 = 2;
 
 impl AttemptRecord {
     /// Whether the attempt is in flight.
@@ -47,6 +53,9 @@ pub struct Attempt {
     pub ended: Option<Duration>,
     /// How it ended; `None` while it is in flight.
     pub outcome: Option<Outcome>,
+    /// The [number](AttemptError::number) of the error that it ended with, where there is one and this was the last attempt to fail on
+    /// its destination: a race keeps numbers with the destinations, and of other attempts the kind alone.
+    pub number: Option<i32>,
     /// Whether it was a second attempt beside one that had outstayed its patience.
     pub hedge: bool,
 }
@@ -109,7 +118,8 @@ impl<'a> Timeline<'a> {
         self.summary
     }
 
-    /// Every destination with what became of it, in the order of arrival. Errors are kept here, whatever the record has room for.
+    /// Every destination with what became of it, in the order of arrival. Errors are kept here with their numbers, whatever the record has
+    /// room for.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &'a Destination> + Clone + use<'a> {
         self.destinations.iter()
     }
@@ -133,7 +143,11 @@ impl<'a> Timeline<'a> {
                 started: Duration::from_micros(record.started.into()),
                 ended: record.outcome.map(|_| Duration::from_micros(record.ended.into())),
                 outcome: record.outcome,
-                hedge: record.hedge,
+                number: destination
+                    .error()
+                    .filter(|_| record.role & LAST != 0)
+                    .and_then(AttemptError::number),
+                hedge: record.role & HEDGE != 0,
             })
         })
     }
@@ -196,7 +210,8 @@ impl<const R: usize> Records<R> {
         self.started = self.started.saturating_add(1);
         let started = u32::try_from(at).unwrap_or(u32::MAX);
         let index = self.records.len();
-        let record = AttemptRecord { started, ended: started, place, hedge, outcome: None };
+        let role = if hedge { HEDGE } else { 0 };
+        let record = AttemptRecord { started, ended: started, place, role, outcome: None };
         let pushed = self.records.push(record);
         // The race makes room first, and the record holds more than can be in flight.
         debug_assert!(pushed.is_ok());
@@ -210,5 +225,12 @@ impl<const R: usize> Records<R> {
         debug_assert!(record.outcome.is_none(), "an attempt ends exactly once");
         record.ended = u32::try_from(at).unwrap_or(u32::MAX).max(record.started);
         record.outcome = Some(outcome);
+    }
+
+    /// Records that the attempt, which has failed, left its destination with its error.
+    pub(crate) fn tells(&mut self, index: u16) {
+        if let Some(record) = self.records.get_mut(usize::from(index)) {
+            record.role |= LAST;
+        }
     }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::json::Text;
 use super::{Attempt, Timeline};
-use crate::race::{AttemptError, Config, Failure, Families, Family, Outcome, Pacing};
+use crate::race::{AttemptErrorKind, Config, Failure, Families, Family, Outcome, Pacing};
 use crate::time::micros;
 
 /// "Implementations of draft versions of the event schema MUST append the string "-" and the corresponding draft number".
@@ -243,7 +243,7 @@ impl Event {
         let (at, index) = (self.at(), self.index);
         let result = match outcome {
             Outcome::Established => "success",
-            Outcome::Failed(AttemptError::TimedOut) => "timeout",
+            Outcome::Failed(AttemptErrorKind::TimedOut) => "timeout",
             Outcome::Failed(_) => "failure",
             Outcome::Canceled | Outcome::Evicted => "canceled",
         };
@@ -251,6 +251,9 @@ impl Event {
         write!(f, r#","attempt_id":"{index}","result":"{result}""#)?;
         if let Outcome::Failed(error) = outcome {
             write!(f, r#","error_code":"{}""#, error.name())?;
+            if let Some(number) = self.attempt.number {
+                write!(f, r#","connie_error_number":{number}"#)?;
+            }
         }
         write!(f, r#","connect_duration_ms":{}"#, millis(at.saturating_sub(self.attempt.started)))?;
         if outcome == Outcome::Evicted {
@@ -307,6 +310,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::AttemptError;
     use crate::common::Recorded;
 
     /// The events of a qlog file, one a line, without their frame and what is the same in each.
@@ -358,7 +362,7 @@ mod tests {
         let config = Config { max_in_flight: 2, ..Config::all_at_once() };
         let mut race = Recorded::racing(&config, &["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"]);
         // Both outstay their patience; one makes room for the third address.
-        race.at(300_123).fails("192.0.2.3:80", AttemptError::Refused);
+        race.at(300_123).fails("192.0.2.3:80", AttemptErrorKind::Refused);
         race.at(301_456).succeeds("192.0.2.1:80");
 
         let timeline = race.timeline();
@@ -390,7 +394,7 @@ mod tests {
     #[test]
     fn an_attempt_that_ends_at_once_has_started_before() {
         let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:80"]);
-        race.fails("192.0.2.1:80", AttemptError::Unreachable);
+        race.fails("192.0.2.1:80", AttemptErrorKind::Unreachable);
 
         let timeline = race.timeline();
         let expected = [
@@ -399,6 +403,17 @@ mod tests {
             started("0.000", 1, 2),
         ];
         assert_eq!(events(&timeline.qlog("s1", "h", 80)), expected);
+    }
+
+    #[test]
+    fn the_error_s_number_is_told_where_there_is_one() {
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
+        race.fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Unreachable).with_number(113));
+
+        let timeline = race.timeline();
+        let number = r#""error_code":"unreachable","connie_error_number":113,"connect_duration_ms":0"#;
+        let expected = outcome("0.000", 0, &format!(r#""result":"failure",{number}"#));
+        assert_eq!(events(&timeline.qlog("s1", "h", 80)).get(1), Some(&expected));
     }
 
     #[test]

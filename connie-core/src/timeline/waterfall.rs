@@ -19,7 +19,7 @@ use core::time::Duration;
 use heapless::String;
 
 use super::{Attempt, Timeline};
-use crate::race::{AttemptError, Outcome};
+use crate::race::{AttemptErrorKind, Outcome};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
@@ -323,7 +323,7 @@ impl Row {
         Row {
             hedge: attempt.hedge,
             name: name(attempt.destination, layout.with_ports),
-            word: word(attempt.outcome),
+            word: word(attempt),
             started: micros(attempt.started),
             ended: attempt.ended.map_or(layout.span, micros),
             line,
@@ -380,19 +380,22 @@ fn name(address: SocketAddr, with_port: bool) -> Line {
     name
 }
 
-fn word(outcome: Option<Outcome>) -> Line {
+fn word(attempt: &Attempt) -> Line {
     let mut word = Line::new();
-    let _ = match outcome {
+    let _ = match attempt.outcome {
         None => write!(word, "in flight"),
-        Some(Outcome::Failed(AttemptError::Other(code))) if code > 0 => write!(word, "error {code}"),
-        Some(Outcome::Failed(AttemptError::Other(_))) => write!(word, "failed"),
-        Some(Outcome::Failed(AttemptError::StackGone)) => write!(word, "network down"),
-        Some(Outcome::Failed(AttemptError::OutOfSockets)) => write!(word, "no socket"),
-        Some(Outcome::Failed(AttemptError::TimedOut)) => write!(word, "timed out"),
-        Some(Outcome::Failed(AttemptError::Tls(failure))) if failure.is_certificate() => {
+        Some(Outcome::Failed(AttemptErrorKind::Other)) => match attempt.number {
+            Some(number) => write!(word, "error {number}"),
+            None => write!(word, "failed"),
+        },
+        Some(Outcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
+        Some(Outcome::Failed(AttemptErrorKind::StackGone)) => write!(word, "network down"),
+        Some(Outcome::Failed(AttemptErrorKind::OutOfSockets)) => write!(word, "no socket"),
+        Some(Outcome::Failed(AttemptErrorKind::TimedOut)) => write!(word, "timed out"),
+        Some(Outcome::Failed(AttemptErrorKind::Tls(failure))) if failure.is_certificate() => {
             write!(word, "bad certificate")
         }
-        Some(Outcome::Failed(AttemptError::Tls(_))) => write!(word, "TLS failed"),
+        Some(Outcome::Failed(AttemptErrorKind::Tls(_))) => write!(word, "TLS failed"),
         Some(outcome) => write!(word, "{}", outcome.name()),
     };
     word
@@ -498,7 +501,7 @@ mod tests {
 
     use super::*;
     use crate::common::Recorded;
-    use crate::{Config, TlsFailure};
+    use crate::{AttemptError, Config, TlsFailure};
 
     const ASCII: Style = Style { unicode: false, colour: false };
     const UNICODE: Style = Style { unicode: true, colour: false };
@@ -522,7 +525,7 @@ mod tests {
             "192.0.2.3:80",
             "192.0.2.4:80",
         ]);
-        race.at(13_300).fails("192.0.2.1:80", AttemptError::Refused);
+        race.at(13_300).fails("192.0.2.1:80", AttemptErrorKind::Refused);
         race.at(301_456).succeeds("192.0.2.4:80");
         race
     }
@@ -622,7 +625,7 @@ failed after 5000 ms: timed out (2 attempts, 2 in flight at most)
     #[test]
     fn a_race_that_runs() {
         let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:81"]);
-        race.at(40_000).fails("192.0.2.1:80", AttemptError::Other(113));
+        race.at(40_000).fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Other).with_number(113));
         let expected = "\
 racing for 40.0 ms (2 attempts, 2 in flight at most)
 
@@ -644,13 +647,19 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
 
     #[test]
     fn an_attempt_s_end_has_its_word() {
-        let said = |error| word(Some(Outcome::Failed(error))).to_string();
-        assert_eq!(said(AttemptError::Other(113)), "error 113");
-        assert_eq!(said(AttemptError::Other(0)), "failed", "the stack gave no reason");
-        assert_eq!(said(AttemptError::StackGone), "network down");
-        assert_eq!(said(AttemptError::OutOfSockets), "no socket");
-        assert_eq!(said(AttemptError::Tls(TlsFailure::CertificateExpired)), "bad certificate");
-        assert_eq!(said(AttemptError::Tls(TlsFailure::NotTls)), "TLS failed");
+        let said_of = |error: AttemptError| {
+            let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
+            race.fails("192.0.2.1:80", error);
+            word(&race.timeline().attempts().next().unwrap()).to_string()
+        };
+        let said = |kind: AttemptErrorKind| said_of(AttemptError::new(kind).with_number(113));
+        assert_eq!(said(AttemptErrorKind::Other), "error 113");
+        assert_eq!(said_of(AttemptErrorKind::Other.into()), "failed", "the stack gave no reason");
+        assert_eq!(said(AttemptErrorKind::NoSourceAddress), "no source");
+        assert_eq!(said(AttemptErrorKind::StackGone), "network down");
+        assert_eq!(said(AttemptErrorKind::OutOfSockets), "no socket");
+        assert_eq!(said(AttemptErrorKind::Tls(TlsFailure::CertificateExpired)), "bad certificate");
+        assert_eq!(said(AttemptErrorKind::Tls(TlsFailure::NotTls)), "TLS failed");
     }
 
     #[test]
@@ -702,7 +711,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         let race = everything();
         // Its header has a third piece: why it failed.
         let mut failed = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
-        failed.at(13_300).fails("192.0.2.1:80", AttemptError::Refused);
+        failed.at(13_300).fails("192.0.2.1:80", AttemptErrorKind::Refused);
         for width in widths() {
             picture(&race, width, UNICODE);
             picture(&race, width, ASCII);

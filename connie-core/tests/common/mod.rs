@@ -13,10 +13,11 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use connie_core::{
-    AttemptError, AttemptId, Config, Failure, Family, Input, Instant, Outcome, Output, Race, Timeline,
+    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Instant, Outcome, Output,
+    Race, Timeline,
 };
 
-pub const REFUSED: AttemptError = AttemptError::Refused;
+pub const REFUSED: AttemptErrorKind = AttemptErrorKind::Refused;
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -173,10 +174,10 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
     }
 
     #[track_caller]
-    pub fn fails(&mut self, name: &str, error: AttemptError) {
+    pub fn fails(&mut self, name: &str, error: impl Into<AttemptError>) {
         let id = self.id(name);
         self.in_flight.retain(|known| known != name);
-        self.input(Input::AttemptFailed { id, error });
+        self.input(Input::AttemptFailed { id, error: error.into() });
     }
 
     /// The next output is this one, written as the output reads: `start a`, `cancel a`, `wait 250`, `wait`, `established a`,

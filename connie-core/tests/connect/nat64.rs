@@ -3,7 +3,7 @@
 use connie_core::connect::Routes;
 use connie_core::resolution::Query::{A, Aaaa, Nat64Prefix};
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, Config, Families, Family};
+use connie_core::{AttemptErrorKind, Config, Families, Family};
 
 use crate::verbs::*;
 
@@ -70,7 +70,7 @@ fn without_a_prefix_all_are_tried_as_they_are() {
             _ => name.answers(Nat64Prefix, "2001:db8::1"),
         }
         name.expect("start A, wait");
-        name.fails("A", AttemptError::Unreachable);
+        name.fails("A", AttemptErrorKind::Unreachable);
         name.expect("failed: every address failed");
         assert_eq!(name.failures(), [""; 0], "the name's own queries have not failed");
     }
@@ -191,7 +191,7 @@ fn a_failure_after_an_answer_takes_nothing_back() {
 fn a_literal_is_tried_as_it_is_and_through_the_nat64() {
     let mut name = Name::new("192.0.2.65", &staggered(), NO_IPV4);
     name.expect("prefix?, start A, wait");
-    name.fails("A", AttemptError::Unreachable);
+    name.fails("A", AttemptErrorKind::Unreachable);
     name.expect("wait");
     name.answers(Nat64Prefix, PREFIX);
     name.expect(&format!("start {A_BEYOND}, wait"));
@@ -200,7 +200,7 @@ fn a_literal_is_tried_as_it_is_and_through_the_nat64() {
 
     let mut name = Name::new("192.0.2.65", &staggered(), NO_IPV4);
     name.expect("prefix?, start A, wait");
-    name.fails("A", AttemptError::Unreachable);
+    name.fails("A", AttemptErrorKind::Unreachable);
     name.query_fails(Nat64Prefix, QueryError::NoSuchName);
     name.expect("failed: every address failed");
 }

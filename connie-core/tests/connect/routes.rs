@@ -3,7 +3,7 @@
 use connie_core::connect::{Facts, Routes};
 use connie_core::resolution::Query::{A, Aaaa};
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, Config};
+use connie_core::{AttemptErrorKind, Config};
 
 use crate::common::ms;
 use crate::verbs::*;
@@ -47,7 +47,7 @@ fn it_is_waited_for_where_it_is_the_only_hope() {
     name.expect("wait");
     name.answers(Aaaa, "a");
     name.expect("start a, wait");
-    name.fails("a", AttemptError::Unreachable);
+    name.fails("a", AttemptErrorKind::Unreachable);
     name.expect("failed: every address failed");
 
     let mut name = Name::asked(&at_once(), NO_IPV6);
@@ -92,7 +92,7 @@ fn without_ipv4_and_without_nat64_no_a_answer_is_waited_for() {
     let addresses = crate::common::addresses("a");
     connect.handle_input(Input::Answered { query: Aaaa, addresses: &addresses, order: Order::Any(&[]) }, now);
     let Output::StartAttempt { id, .. } = connect.poll_output(now) else { panic!() };
-    connect.handle_input(Input::AttemptFailed { id, error: AttemptError::Refused }, now);
+    connect.handle_input(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() }, now);
     assert_eq!(connect.poll_output(now), Output::Failed(connie_core::Failure::AllAttemptsFailed));
 }
 
@@ -102,7 +102,7 @@ fn without_any_route_both_are_waited_for() {
     let mut name = Name::asked(&at_once(), Routes { v4: false, v6: false });
     name.answers(A, "A");
     name.expect("start A, wait");
-    name.fails("A", AttemptError::Unreachable);
+    name.fails("A", AttemptErrorKind::Unreachable);
     name.expect("failed: every address failed");
 }
 

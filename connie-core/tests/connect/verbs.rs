@@ -3,7 +3,7 @@
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Output, Routes};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
-use connie_core::{AttemptError, AttemptId, Config, Family, Instant};
+use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Family, Instant};
 
 use crate::common::{addresses, name};
 
@@ -85,13 +85,13 @@ impl Name {
 
     #[track_caller]
     pub fn refuses(&mut self, called: &str) {
-        self.fails(called, AttemptError::Refused);
+        self.fails(called, AttemptErrorKind::Refused);
     }
 
     #[track_caller]
-    pub fn fails(&mut self, called: &str, error: AttemptError) {
+    pub fn fails(&mut self, called: &str, error: impl Into<AttemptError>) {
         let id = self.id(called);
-        self.input(Input::AttemptFailed { id, error });
+        self.input(Input::AttemptFailed { id, error: error.into() });
     }
 
     #[track_caller]

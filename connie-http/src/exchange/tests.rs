@@ -2,12 +2,14 @@
 
 extern crate std;
 use super::*;
+use connie_core::AttemptErrorKind;
 use std::collections::{BTreeSet, VecDeque};
 use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-const RESET: AttemptError = AttemptError::Reset;
+const RESET: AttemptError = AttemptError::new(AttemptErrorKind::Reset);
+const SEND_REFUSED: AttemptError = AttemptError::new(AttemptErrorKind::Refused);
 const CLOSE: Wish = Wish { close: true, expect: false, upgrade: false };
 const EXPECT: Wish = Wish { close: false, expect: true, upgrade: false };
 const UPGRADE: Wish = Wish { close: false, expect: false, upgrade: true };
@@ -359,9 +361,9 @@ fn a_missing_answer_is_told_by_what_is_known_of_it() {
         (None, HttpError::EmptyReply, false, HttpError::IncompleteHead),
         (None, gone, true, gone),
         (None, gone, false, gone),
-        (Some(AttemptError::Refused), HttpError::EmptyReply, true, HttpError::Send(AttemptError::Refused)),
-        (Some(AttemptError::Refused), gone, true, HttpError::Send(AttemptError::Refused)),
-        (Some(AttemptError::Refused), HttpError::EmptyReply, false, HttpError::IncompleteHead),
+        (Some(SEND_REFUSED), HttpError::EmptyReply, true, HttpError::Send(SEND_REFUSED)),
+        (Some(SEND_REFUSED), gone, true, HttpError::Send(SEND_REFUSED)),
+        (Some(SEND_REFUSED), HttpError::EmptyReply, false, HttpError::IncompleteHead),
     ] {
         let mut exchange = Exchange::after(&[POST, THREE, Event::Stopped(stopped), Event::Wanted]);
         assert_eq!(exchange.answer_missing(error, silent), told);

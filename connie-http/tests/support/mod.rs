@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Config, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{
+    AttemptError, AttemptErrorKind, Config, Instant, Interest, RaceStack, Waiter, Wake, Watched,
+};
 use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent};
 
 /// What the peer does next, as the client sees it when it receives.
@@ -229,9 +231,8 @@ impl TcpClientStack for Script {
 impl RaceStack for Script {
     fn attempt_error(&self, error: &Gone) -> AttemptError {
         match error {
-            Gone::Reset => AttemptError::Reset,
-            // EPIPE.
-            Gone::PipeClosed => AttemptError::Other(32),
+            Gone::Reset => AttemptErrorKind::Reset.into(),
+            Gone::PipeClosed => AttemptErrorKind::Other.into(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The end that the program sets: its deadline, and its cancel.
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{AttemptError, Config, Failure, Progress};
+use connie_core::{AttemptErrorKind, Config, Failure, Progress};
 use connie_sim::{Bench, Scenario, cancels, connects, fails, hang, ok, refuse, starts, waits_until};
 
 #[test]
@@ -129,7 +129,7 @@ fn case_29_step_by_step() {
     race.expect(starts("4a"));
     race.succeeds("4a");
     race.cancel();
-    race.fails("4a", AttemptError::Reset);
+    race.fails("4a", AttemptErrorKind::Reset);
     race.expect(connects("4a"));
     race.expect_idle();
 }

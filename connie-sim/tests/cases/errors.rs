@@ -1,7 +1,7 @@
 //! Failures, and how they are told.
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{AttemptError, Failure, RaceStack};
+use connie_core::{AttemptErrorKind, Failure, RaceStack};
 use connie_sim::{Ending, Scenario, hang, no_route, ok, refuse, unreachable};
 
 #[test]
@@ -31,7 +31,7 @@ fn case_14_a_reset_after_the_handshake_is_told_to_the_holder_of_the_connection()
     live.clock.advance_to(connie_core::Instant::from_millis(30));
     let error = live.stack.receive(&mut connection.socket, &mut [0; 8]);
     let Err(connie_core::stack::nb::Error::Other(error)) = error else { panic!("no error: {error:?}") };
-    assert_eq!(live.stack.attempt_error(&error), AttemptError::Reset);
+    assert_eq!(live.stack.attempt_error(&error), AttemptErrorKind::Reset);
     live.stack.abort(connection.socket);
     assert_eq!(live.stack.open(), 0);
 }

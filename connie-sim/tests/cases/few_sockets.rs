@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config, Failure};
+use connie_core::{AttemptErrorKind, Config, Failure};
 use connie_sim::{Bench, Bound, Scenario, cancels, hang, no_route, ok, refuse, starts, waits_until};
 
 #[test]
@@ -126,7 +126,7 @@ fn case_74_step_by_step() {
     race.expect([cancels("4a"), starts("4b"), waits_until(750)]);
     race.advance(750);
     race.expect([cancels("4b"), starts("4a"), waits_until(1_750)]);
-    race.fails("4a", AttemptError::Refused);
+    race.fails("4a", AttemptErrorKind::Refused);
     race.expect(starts("4b"));
 }
 

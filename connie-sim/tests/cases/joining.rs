@@ -119,6 +119,6 @@ fn case_75_before_the_start_as_well() {
     // An answer that came after the failure counts, and one without addresses takes back what has not started.
     race.input(Input::Resolved { family: Family::V4, addresses: &[address("4b")] });
     race.answers(Family::V4, "");
-    race.fails("4a", connie_core::AttemptError::Refused);
+    race.fails("4a", connie_core::AttemptErrorKind::Refused);
     race.expect(fails(Failure::AllAttemptsFailed));
 }

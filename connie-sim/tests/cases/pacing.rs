@@ -1,6 +1,6 @@
 //! When attempts start.
 
-use connie_core::{AttemptError, Config, Family, Pacing};
+use connie_core::{AttemptErrorKind, Config, Family, Pacing};
 use connie_sim::{Bench, Scenario, hang, no_route, ok, refuse, starts, waits_until};
 use std::time::Duration;
 
@@ -143,7 +143,7 @@ fn case_59_step_by_step() {
     race.expect_idle();
     race.advance(250);
     race.expect([starts("6b"), waits_until(750)]);
-    race.fails("6b", AttemptError::Refused);
+    race.fails("6b", AttemptErrorKind::Refused);
     race.expect([starts("6c"), waits_until(750)]);
     race.advance(750);
     race.expect(starts("6d"));

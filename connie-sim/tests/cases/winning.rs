@@ -1,7 +1,7 @@
 //! Who wins, and what becomes of the others.
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Config, Instant, Progress};
+use connie_core::{AttemptErrorKind, Config, Instant, Progress};
 use connie_sim::{Bench, Connector, Scenario, Stack, address, cancels, connects, hang, ok, refuse, starts};
 
 #[test]
@@ -111,11 +111,11 @@ fn case_58_success_cancels_the_others_and_late_results_are_ignored() {
     race.succeeds("4a");
     // Before the cancels are said, ...
     race.succeeds("6a");
-    race.fails("4b", AttemptError::Refused);
+    race.fails("4b", AttemptErrorKind::Refused);
     race.expect([cancels("6a"), connects("4a")]);
     // ... and after.
     race.succeeds("6a");
-    race.fails("4a", AttemptError::Reset);
+    race.fails("4a", AttemptErrorKind::Reset);
     race.resolves("6c 4d");
     race.advance(10_000);
     race.expect([connects("4a"), connects("4a")]);

@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, Failure, TlsFailure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure, TlsFailure};
 
 use super::{ConnectError, ConnectErrorKind};
-use crate::os_error::kind_of;
+use crate::os_error::number;
 use crate::report::Report;
 
 impl ConnectError {
@@ -47,11 +47,10 @@ impl ConnectError {
         match &self.kind {
             ConnectErrorKind::Socket(error) => error.raw_os_error(),
             ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
-                let (address, error) = report.timeline().most_telling()?;
-                report.number(address, error)
+                report.timeline().most_telling().and_then(|(_, error)| number(error))
             }
             #[cfg(feature = "tls")]
-            ConnectErrorKind::Tls(_, error) => crate::number::Numbered::number(error),
+            ConnectErrorKind::Tls(_, error) => error.raw_os_error(),
             _ => None,
         }
     }
@@ -111,30 +110,28 @@ fn kind_of_race(failure: Failure, report: &Report) -> io::ErrorKind {
         Failure::Canceled => io::ErrorKind::ConnectionAborted,
         Failure::StackGone => io::ErrorKind::NetworkDown,
         _ => match report.timeline().most_telling() {
-            Some((address, error)) => kind_of_attempt(error, report.number(address, error)),
+            Some((_, error)) => kind_of_attempt(error),
             None => io::ErrorKind::Other,
         },
     }
 }
 
-/// `number` is the system's own, where that is known.
-fn kind_of_attempt(error: AttemptError, number: Option<i32>) -> io::ErrorKind {
-    match error {
-        AttemptError::Refused => io::ErrorKind::ConnectionRefused,
-        AttemptError::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
-        AttemptError::Tls(_) => io::ErrorKind::InvalidData,
-        AttemptError::TimedOut => io::ErrorKind::TimedOut,
-        AttemptError::Unreachable => {
-            let said = number.map(|number| io::Error::from_raw_os_error(number).kind());
-            match said {
-                Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
-                // What a firewall and a switched-off family make of it is no kind that a program would look
-                // for.
-                _ => io::ErrorKind::NetworkUnreachable,
-            }
-        }
-        AttemptError::Reset => io::ErrorKind::ConnectionReset,
-        AttemptError::Other(code @ 1..) => kind_of(code),
+fn kind_of_attempt(error: AttemptError) -> io::ErrorKind {
+    let said = number(error).map(|number| io::Error::from_raw_os_error(number).kind());
+    match error.kind() {
+        AttemptErrorKind::Refused => io::ErrorKind::ConnectionRefused,
+        AttemptErrorKind::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
+        AttemptErrorKind::Tls(_) => io::ErrorKind::InvalidData,
+        AttemptErrorKind::TimedOut => io::ErrorKind::TimedOut,
+        AttemptErrorKind::Unreachable => match said {
+            Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
+            // What a firewall and a switched-off family make of it is no kind that a program would look
+            // for.
+            _ => io::ErrorKind::NetworkUnreachable,
+        },
+        AttemptErrorKind::Reset => io::ErrorKind::ConnectionReset,
+        AttemptErrorKind::NoSourceAddress => io::ErrorKind::AddrNotAvailable,
+        AttemptErrorKind::Other => said.unwrap_or(io::ErrorKind::Other),
         _ => io::ErrorKind::Other,
     }
 }
@@ -155,13 +152,13 @@ pub(crate) fn source(kind: &ConnectErrorKind) -> Option<io::Error> {
 fn behind_attempt(report: &Report) -> Option<Behind> {
     let timeline = report.timeline();
     let (address, error) = timeline.most_telling()?;
-    match (report.number(address, error), error) {
+    match (number(error), error.kind()) {
         (Some(number), _) => {
             let is_one = timeline.destinations().len() == 1;
             Some(Behind::Number(number, (!is_one).then_some(address)))
         }
-        (None, AttemptError::TimedOut) => Some(Behind::Words("an attempt's own time has passed")),
-        (None, AttemptError::Tls(_)) => Some(Behind::Words("TCP had connected")),
+        (None, AttemptErrorKind::TimedOut) => Some(Behind::Words("an attempt's own time has passed")),
+        (None, AttemptErrorKind::Tls(_)) => Some(Behind::Words("TCP had connected")),
         // WASI has codes, which are the words already.
         (None, _) if cfg!(target_os = "wasi") => Some(Behind::Words("the runtime says so")),
         (None, _) => None,
@@ -192,12 +189,13 @@ mod tests {
     use super::*;
     use crate::error::tests::failed;
 
-    const REFUSED: (AttemptError, Option<i32>) = (AttemptError::Refused, Some(1));
-    const EXPIRED: (AttemptError, Option<i32>) = (AttemptError::Tls(TlsFailure::CertificateExpired), None);
-    const CLOSED: (AttemptError, Option<i32>) = (AttemptError::Tls(TlsFailure::ClosedEarly), None);
-    const SILENT: (AttemptError, Option<i32>) = (AttemptError::TimedOut, Some(2));
-    const NOWHERE: (AttemptError, Option<i32>) = (AttemptError::Unreachable, Some(3));
-    const RESET: (AttemptError, Option<i32>) = (AttemptError::Reset, Some(4));
+    const REFUSED: (AttemptErrorKind, Option<i32>) = (AttemptErrorKind::Refused, Some(1));
+    const EXPIRED: (AttemptErrorKind, Option<i32>) =
+        (AttemptErrorKind::Tls(TlsFailure::CertificateExpired), None);
+    const CLOSED: (AttemptErrorKind, Option<i32>) = (AttemptErrorKind::Tls(TlsFailure::ClosedEarly), None);
+    const SILENT: (AttemptErrorKind, Option<i32>) = (AttemptErrorKind::TimedOut, Some(2));
+    const NOWHERE: (AttemptErrorKind, Option<i32>) = (AttemptErrorKind::Unreachable, Some(3));
+    const RESET: (AttemptErrorKind, Option<i32>) = (AttemptErrorKind::Reset, Some(4));
 
     /// What the documentation of `io_kind` promises, for each pair in both orders.
     #[test]
@@ -227,10 +225,10 @@ mod tests {
 
     #[test]
     fn of_what_tells_as_much_the_first_counts() {
-        let other = (AttemptError::Other(0), None);
+        let other = (AttemptErrorKind::Other, None);
         assert_eq!(failed("name.test", &[RESET, other]).io_kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(failed("name.test", &[other, RESET]).io_kind(), io::ErrorKind::Other);
-        let later = (AttemptError::Refused, Some(9));
+        let later = (AttemptErrorKind::Refused, Some(9));
         assert_eq!(failed("name.test", &[SILENT, REFUSED, later]).raw_os_error(), REFUSED.1);
     }
 
@@ -239,7 +237,7 @@ mod tests {
     fn what_is_unreachable_is_called_as_the_system_does() {
         use rustix::io::Errno;
         let kind = |errno: Errno| {
-            failed("name.test", &[(AttemptError::Unreachable, Some(errno.raw_os_error()))]).io_kind()
+            failed("name.test", &[(AttemptErrorKind::Unreachable, Some(errno.raw_os_error()))]).io_kind()
         };
         assert_eq!(kind(Errno::HOSTUNREACH), io::ErrorKind::HostUnreachable);
         assert_eq!(kind(Errno::NETDOWN), io::ErrorKind::NetworkDown);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use connie_core::{AttemptError, Failure, TlsFailure};
+use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
 
 use crate::error::ConnectError;
@@ -113,8 +113,11 @@ pub(super) fn kind(error: &HttpError) -> io::ErrorKind {
         HttpError::EmptyReply | HttpError::IncompleteHead | HttpError::IncompleteRead { .. } => {
             io::ErrorKind::UnexpectedEof
         }
-        HttpError::Receive(AttemptError::Tls(TlsFailure::Truncated)) => io::ErrorKind::UnexpectedEof,
-        HttpError::Receive(AttemptError::Reset) | HttpError::Stale => io::ErrorKind::ConnectionReset,
+        HttpError::Receive(error) if *error == AttemptErrorKind::Tls(TlsFailure::Truncated) => {
+            io::ErrorKind::UnexpectedEof
+        }
+        HttpError::Receive(error) if *error == AttemptErrorKind::Reset => io::ErrorKind::ConnectionReset,
+        HttpError::Stale => io::ErrorKind::ConnectionReset,
         HttpError::Send(_) => io::ErrorKind::BrokenPipe,
         HttpError::Receive(_) | HttpError::Connect(_) | HttpError::TunnelRefused { .. } => {
             io::ErrorKind::Other

@@ -7,7 +7,6 @@ use connie_http::Host;
 
 use crate::budget::Holder;
 use crate::error::ConnectErrorKind;
-use crate::number::Numbered;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
@@ -34,7 +33,7 @@ pub struct TlsFacts {
 }
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack<TcpSocket: Holder, Error: Numbered> {
+pub trait Sealed: RaceStack<TcpSocket: Holder> {
     /// The host as a `Host` field names it.
     fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a>;
 

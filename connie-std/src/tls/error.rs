@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::stack::{TcpError, TcpErrorKind};
-use connie_core::{AttemptError, Failure, TlsFailure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
-use crate::number::Numbered;
 use crate::os_error::OsError;
 
 /// An error of a TLS connection, or of the socket below it.
@@ -65,10 +64,10 @@ impl TlsError {
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         match (&self.0, self.failure()) {
-            (_, Some(failure)) => AttemptError::Tls(failure),
+            (_, Some(failure)) => AttemptErrorKind::Tls(failure).into(),
             (Kind::Os(error), None) => error.attempt_error(),
-            (Kind::TimedOut, None) => AttemptError::TimedOut,
-            (_, None) => AttemptError::Other(0),
+            (Kind::TimedOut, None) => AttemptErrorKind::TimedOut.into(),
+            (_, None) => AttemptErrorKind::Other.into(),
         }
     }
 
@@ -78,6 +77,14 @@ impl TlsError {
             Kind::TimedOut => Failure::DeadlineExceeded,
             Kind::Canceled => Failure::Canceled,
             _ => Failure::AllAttemptsFailed,
+        }
+    }
+
+    /// The operating system's number, where its socket failed.
+    pub(crate) fn raw_os_error(&self) -> Option<i32> {
+        match &self.0 {
+            Kind::Os(error) => error.as_io().raw_os_error(),
+            _ => None,
         }
     }
 
@@ -105,15 +112,6 @@ impl TlsError {
             Kind::TimedOut => Kind::TimedOut,
             Kind::Canceled => Kind::Canceled,
         })
-    }
-}
-
-impl Numbered for TlsError {
-    fn number(&self) -> Option<i32> {
-        match &self.0 {
-            Kind::Os(error) => error.number(),
-            _ => None,
-        }
     }
 }
 
@@ -407,7 +405,7 @@ mod tests {
     #[test]
     fn a_truncated_stream_is_no_end_of_file() {
         assert_eq!(TcpError::kind(&TlsError::truncated()), TcpErrorKind::Other);
-        assert_eq!(TlsError::truncated().attempt_error(), AttemptError::Tls(TlsFailure::Truncated));
+        assert_eq!(TlsError::truncated().attempt_error(), AttemptErrorKind::Tls(TlsFailure::Truncated));
         assert_eq!(io::Error::from(TlsError::truncated()).kind(), io::ErrorKind::UnexpectedEof);
     }
 }

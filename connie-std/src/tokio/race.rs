@@ -141,7 +141,7 @@ impl Future for Race {
                 Poll::Pending
             }
             Turn::End(result) => match self.contest.take() {
-                Some(contest) => Poll::Ready(contest.conclude(result, self.stack.numbers.take())),
+                Some(contest) => Poll::Ready(contest.conclude(result)),
                 None => Poll::Pending,
             },
         }

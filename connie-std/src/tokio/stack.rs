@@ -11,7 +11,6 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::numbers::Numbers;
 use crate::os_error::OsError;
 use crate::socket::{Begun, OsStack, reset, retry};
 
@@ -20,8 +19,6 @@ pub(super) struct TokioStack {
     os: OsStack,
     /// The task that polls.
     waker: Waker,
-    /// Those of the attempts that failed.
-    pub(super) numbers: Numbers,
 }
 
 /// One TCP socket. Dropping it aborts it.
@@ -41,7 +38,7 @@ enum State {
 
 impl TokioStack {
     pub(super) fn new(os: OsStack) -> Self {
-        TokioStack { os, waker: Waker::noop().clone(), numbers: Numbers::default() }
+        TokioStack { os, waker: Waker::noop().clone() }
     }
 
     /// Has the sockets wake this task from now on.
@@ -150,12 +147,10 @@ impl TcpClientStack for TokioStack {
 
     fn connect(&mut self, socket: &mut TokioSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
         let state = std::mem::replace(&mut socket.0, State::Failed);
-        let result = self.go_on(state, remote).and_then(|state| {
+        self.go_on(state, remote).and_then(|state| {
             socket.0 = state;
             if matches!(socket.0, State::Connected(_)) { Ok(()) } else { Err(nb::Error::WouldBlock) }
-        });
-        self.numbers.note(remote, &result, OsError::attempt_error);
-        result
+        })
     }
 
     fn send(&mut self, socket: &mut TokioSocket, buffer: &[u8]) -> nb::Result<usize, OsError> {

@@ -6,8 +6,6 @@ use std::io;
 use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
 
-use crate::number::Numbered;
-
 /// An error of one of the runtime's sockets.
 #[derive(Debug)]
 pub struct OsError {
@@ -27,13 +25,6 @@ impl OsError {
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         self.attempt_error
-    }
-}
-
-impl Numbered for OsError {
-    /// The runtime has none.
-    fn number(&self) -> Option<i32> {
-        None
     }
 }
 
@@ -73,7 +64,7 @@ pub(crate) fn describe(error: AttemptError) -> String {
     connie_wasi::describe(error).to_string()
 }
 
-/// The kind of the runtime's error behind [`AttemptError::Other`].
-pub(crate) fn kind_of(_: u8) -> io::ErrorKind {
-    io::ErrorKind::Other
+/// The number of an error is the runtime's code, and none that std knows.
+pub(crate) fn number(_: AttemptError) -> Option<i32> {
+    None
 }

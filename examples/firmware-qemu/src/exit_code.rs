@@ -21,7 +21,7 @@ pub const fn of_http(error: &HttpError) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use connie_core::AttemptError;
+    use connie_core::AttemptErrorKind;
 
     use super::*;
 
@@ -30,7 +30,7 @@ mod tests {
         assert_eq!(of_http(&HttpError::TimedOut), 28);
         assert_eq!(of_http(&HttpError::EmptyReply), 52);
         assert_eq!(of_http(&HttpError::IncompleteRead { got: 3, expected: Some(5) }), 18);
-        assert_eq!(of_http(&HttpError::Receive(AttemptError::Reset)), 56);
+        assert_eq!(of_http(&HttpError::Receive(AttemptErrorKind::Reset.into())), 56);
         assert_eq!(of_http(&HttpError::InvalidTarget), 2);
         assert_eq!(of_http(&HttpError::NotHttp), 8);
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use connie_core::{AttemptError, Config, Connector, Foreign, Waiter};
+use connie_core::{AttemptErrorKind, Config, Connector, Foreign, Waiter};
 use connie_std::SleepWaiter;
 use std_embedded_nal::Stack;
 
@@ -12,8 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addresses = connie_examples::addresses()?;
     // This stack's errors are `std::io::Error`s in a wrapper that shows them only as text.
     let mut stack = Foreign::with_errors(Stack, |error| match format!("{error:?}") {
-        text if text.contains("ConnectionRefused") => AttemptError::Refused,
-        _ => AttemptError::Other(0),
+        text if text.contains("ConnectionRefused") => AttemptErrorKind::Refused.into(),
+        _ => AttemptErrorKind::Other.into(),
     });
     let mut waiter = SleepWaiter::new(Duration::from_millis(1));
     let start = Waiter::<Foreign<Stack>>::now(&mut waiter);

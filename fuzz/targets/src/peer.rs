@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, AttemptErrorKind, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 
 use crate::decoded::event;
 use crate::draw::Draw;
@@ -235,7 +235,7 @@ impl TcpClientStack for Handle<'_> {
 
 impl RaceStack for Handle<'_> {
     fn attempt_error(&self, _: &Error) -> AttemptError {
-        AttemptError::Reset
+        AttemptErrorKind::Reset.into()
     }
 
     fn abort(&mut self, socket: Socket) {

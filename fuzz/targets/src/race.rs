@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race};
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Families, Family, Input, Instant, Output, Pacing, Race,
+};
 use connie_sim::{Referee, words};
 
 use crate::decoded::{end, note};
@@ -174,16 +176,17 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     }
 
     fn error(&mut self) -> AttemptError {
-        self.draw.pick(&[
-            AttemptError::Refused,
-            AttemptError::Unreachable,
-            AttemptError::TimedOut,
-            AttemptError::OutOfSockets,
-            AttemptError::Reset,
-            AttemptError::Other(7),
-            AttemptError::OutOfSockets,
-            AttemptError::StackGone,
-        ])
+        let kind = self.draw.pick(&[
+            AttemptErrorKind::Refused,
+            AttemptErrorKind::Unreachable,
+            AttemptErrorKind::TimedOut,
+            AttemptErrorKind::OutOfSockets,
+            AttemptErrorKind::Reset,
+            AttemptErrorKind::Other,
+            AttemptErrorKind::OutOfSockets,
+            AttemptErrorKind::StackGone,
+        ]);
+        AttemptError::new(kind).with_number(if kind == AttemptErrorKind::Other { 7 } else { 0 })
     }
 
     fn tell(&mut self, input: Input<'_>) {
@@ -281,7 +284,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             }
             let open = self.referee.open().next();
             if let Some((id, _)) = open {
-                self.tell(Input::AttemptFailed { id, error: AttemptError::Refused });
+                self.tell(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() });
             }
             if self.referee.ended().is_some() {
                 break;

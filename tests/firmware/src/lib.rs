@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, Instant, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, AttemptErrorKind, Instant, RaceStack, Waiter, Wake, Watched};
 use connie_http::{Host, HttpConnection, HttpError, Lent};
 
 /// Each answer's name, the method of the request and its bytes.
@@ -133,7 +133,7 @@ impl TcpClientStack for Peer<'_> {
 
 impl RaceStack for Peer<'_> {
     fn attempt_error(&self, _: &Gone) -> AttemptError {
-        AttemptError::Reset
+        AttemptErrorKind::Reset.into()
     }
 
     fn abort(&mut self, _: Socket) {}

@@ -32,7 +32,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race};
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race,
+};
 use connie_sim::{Referee, address};
 
 const DESTINATIONS: usize = 4;
@@ -371,13 +373,13 @@ impl World {
         }
         for (id, _) in self.referee.open() {
             events.push(Event::Succeed(id));
-            events.push(Event::Fail(id, AttemptError::Refused));
+            events.push(Event::Fail(id, AttemptErrorKind::Refused.into()));
             if self.plenty {
-                events.push(Event::Fail(id, AttemptError::OutOfSockets));
+                events.push(Event::Fail(id, AttemptErrorKind::OutOfSockets.into()));
             }
         }
         if let Some((id, _)) = self.referee.open().next() {
-            events.push(Event::Fail(id, AttemptError::StackGone));
+            events.push(Event::Fail(id, AttemptErrorKind::StackGone.into()));
         }
         for family in [Family::V6, Family::V4] {
             let (answer, count) = (self.answers[family as usize], self.addresses(setting, family).len());
@@ -420,7 +422,7 @@ impl World {
             }
             Event::Fail(id, error) => {
                 self.late = Some(id);
-                self.plenty &= error != AttemptError::OutOfSockets;
+                self.plenty &= error != AttemptErrorKind::OutOfSockets;
                 self.tell(Input::AttemptFailed { id, error });
             }
             Event::Hint(family) => {
@@ -482,8 +484,8 @@ impl World {
         let Some(id) = self.late else { return };
         for input in [
             Input::AttemptSucceeded { id },
-            Input::AttemptFailed { id, error: AttemptError::OutOfSockets },
-            Input::AttemptFailed { id, error: AttemptError::StackGone },
+            Input::AttemptFailed { id, error: AttemptErrorKind::OutOfSockets.into() },
+            Input::AttemptFailed { id, error: AttemptErrorKind::StackGone.into() },
         ] {
             let mut world = self.clone();
             world.race.handle_input(input, self.now);

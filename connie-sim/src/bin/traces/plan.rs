@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use connie_core::race::TlsFailure;
-use connie_core::{AttemptError, Config, Families, Family, Instant, Pacing};
+use connie_core::{AttemptError, AttemptErrorKind, Config, Families, Family, Instant, Pacing};
 use connie_sim::{Rng, address, label};
 
 /// A scenario. Times are microseconds from the race's start.
@@ -61,7 +61,7 @@ pub(crate) enum News {
     Prefer(Family),
     LimitTo(usize),
     Cancel,
-    /// From now on every attempt fails with [`AttemptError::StackGone`].
+    /// From now on every attempt fails with [`AttemptErrorKind::StackGone`].
     Gone,
 }
 
@@ -228,15 +228,18 @@ fn result(rng: &mut Rng) -> Result {
         return Result::Succeeds(after);
     }
     match rng.below(12) {
-        0 => Result::Fails(0, AttemptError::Unreachable),
-        1 => Result::Fails(after, AttemptError::Unreachable),
-        2..=4 => Result::Fails(after, AttemptError::Refused),
-        5 => Result::Fails(after, AttemptError::Reset),
+        0 => Result::Fails(0, AttemptErrorKind::Unreachable.into()),
+        1 => Result::Fails(after, AttemptErrorKind::Unreachable.into()),
+        2..=4 => Result::Fails(after, AttemptErrorKind::Refused.into()),
+        5 => Result::Fails(after, AttemptErrorKind::Reset.into()),
         6 => Result::Fails(
             after,
-            AttemptError::Tls(rng.pick(&[TlsFailure::NotTls, TlsFailure::CertificateName])),
+            AttemptErrorKind::Tls(rng.pick(&[TlsFailure::NotTls, TlsFailure::CertificateName])).into(),
         ),
-        7 => Result::Fails(after, AttemptError::Other(rng.below(256) as u8)),
+        7 => {
+            let error = AttemptError::new(AttemptErrorKind::Other);
+            Result::Fails(after, error.with_number(rng.below(256) as i32))
+        }
         _ => Result::Silent,
     }
 }
@@ -404,9 +407,9 @@ fn parse(text: &str) -> Result {
     let after = millis.parse::<u64>().unwrap_or(0) * 1_000;
     match word {
         "ok" => Result::Succeeds(after),
-        "refused" => Result::Fails(after, AttemptError::Refused),
-        "unreachable" => Result::Fails(after, AttemptError::Unreachable),
-        "reset" => Result::Fails(after, AttemptError::Reset),
+        "refused" => Result::Fails(after, AttemptErrorKind::Refused.into()),
+        "unreachable" => Result::Fails(after, AttemptErrorKind::Unreachable.into()),
+        "reset" => Result::Fails(after, AttemptErrorKind::Reset.into()),
         "hang" => Result::Silent,
         _ => panic!("no result: {text:?}"),
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use connie_core::{AttemptError, AttemptId, Config, Family, Input, Instant, Outcome, Output, Pacing, Race};
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Outcome, Output, Pacing, Race,
+};
 use connie_sim::{Rng, words};
 
 use crate::plan::{News, Plan, Result, Room, Wakes};
@@ -144,22 +146,22 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
         let number = self.trace.starts.len();
         self.open.push(id);
         let stack = &self.plan.stack;
-        let fails = |error| Result::Fails(0, error);
+        let fails = |kind: AttemptErrorKind| Result::Fails(0, kind.into());
         let result = if self.gone {
-            fails(AttemptError::StackGone)
+            fails(AttemptErrorKind::StackGone)
         } else if stack.runs_out_at == Some(number)
             || stack.sockets.is_some_and(|most| self.open.len() > most)
         {
-            Result::Fails(stack.says_so_after, AttemptError::OutOfSockets)
+            Result::Fails(stack.says_so_after, AttemptErrorKind::OutOfSockets.into())
         } else if stack.lacks == Some(Family::of(&destination)) {
-            fails(AttemptError::Unreachable)
+            fails(AttemptErrorKind::Unreachable)
         } else {
             self.result(destination)
         };
         let (after, error) = match result {
             Result::Succeeds(after) => (after, None),
             Result::Fails(after, error) => (after, Some(error)),
-            Result::Silent => (GIVES_UP, Some(AttemptError::TimedOut)),
+            Result::Silent => (GIVES_UP, Some(AttemptErrorKind::TimedOut.into())),
         };
         self.results.push(Due { at: later(self.now, after), id, error });
     }
@@ -251,7 +253,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
             News::Gone => {
                 self.gone = true;
                 for due in &mut self.results {
-                    (due.at, due.error) = (self.now, Some(AttemptError::StackGone));
+                    (due.at, due.error) = (self.now, Some(AttemptErrorKind::StackGone.into()));
                 }
             }
         }
@@ -343,7 +345,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     fn conclude(mut self) -> Trace {
         let timeline = self.race.timeline();
         self.trace.timeline = words::timeline(&timeline);
-        let gave_up = |outcome| outcome == Some(Outcome::Failed(AttemptError::TimedOut));
+        let gave_up = |outcome| outcome == Some(Outcome::Failed(AttemptErrorKind::TimedOut));
         for attempt in timeline.attempts() {
             if attempt.hedge {
                 self.trace.kinds.insert("a hedge");
@@ -375,14 +377,14 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
 
 /// The error's kind.
 fn kind_of(error: AttemptError) -> &'static str {
-    match error {
-        AttemptError::Refused => "refused",
-        AttemptError::Unreachable => "unreachable",
-        AttemptError::TimedOut => "timed out",
-        AttemptError::Reset => "reset",
-        AttemptError::OutOfSockets => "out of sockets",
-        AttemptError::StackGone => "the stack gone",
-        AttemptError::Tls(_) => "a failure of TLS",
+    match error.kind() {
+        AttemptErrorKind::Refused => "refused",
+        AttemptErrorKind::Unreachable => "unreachable",
+        AttemptErrorKind::TimedOut => "timed out",
+        AttemptErrorKind::Reset => "reset",
+        AttemptErrorKind::OutOfSockets => "out of sockets",
+        AttemptErrorKind::StackGone => "the stack gone",
+        AttemptErrorKind::Tls(_) => "a failure of TLS",
         _ => "another error",
     }
 }
