@@ -6,6 +6,7 @@ use core::time::Duration;
 use connie_core::embedded_nal::nb;
 
 use crate::body::BodyDecoder;
+use crate::client::{Client, Step};
 use crate::error::HttpError;
 use crate::exchange::{Exchange, Piece, Wish};
 use crate::host::Host;
@@ -15,7 +16,7 @@ use crate::opener::{Opener, Opening};
 use crate::request::{RequestBody, RequestHead};
 use crate::response::Framing;
 use crate::syntax::{copy, spell};
-use connie_core::Instant;
+use connie_core::{Failure, Instant};
 use connie_core::{RaceStack, Waiter};
 
 /// How long a body is held back after `Expect: 100-continue`, unless
@@ -106,16 +107,7 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     /// The length of the CONNECT request; 0 for no tunnel.
     pub(crate) tunnel: usize,
     pub(crate) exchange: Exchange,
-    /// Whether it has been sent a request before.
-    pub(crate) used: bool,
-    /// Whether the proxy has opened the tunnel.
-    pub(crate) tunneled: bool,
-    auto_open: bool,
-    /// As long as the request may be sent once more, its length: it is at the start of the buffer.
-    pub(crate) repeatable: usize,
-    /// Whether the request under way would be sent once more if it were lost: it is idempotent, went out on a connection
-    /// that had been used before, and is the first try.
-    pub(crate) first_try: bool,
+    pub(crate) client: Client,
     pub(crate) expect_timeout: Duration,
     pub(crate) inbox: Inbox,
     pub(crate) decoder: BodyDecoder,
@@ -180,17 +172,13 @@ where
 
     fn assemble(link: Link<S, W>, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
         let mut connection = HttpConnection {
+            client: Client::new(link.is_open()),
             link,
             opener,
             buffer,
             host: 0,
             tunnel: 0,
             exchange: Exchange::new(),
-            used: false,
-            tunneled: false,
-            auto_open: true,
-            repeatable: 0,
-            first_try: false,
             expect_timeout: EXPECT_TIMEOUT,
             inbox: Inbox::default(),
             decoder: BodyDecoder::new(Framing::Empty),
@@ -208,13 +196,7 @@ where
     /// between client and proxy.
     pub fn connect(&mut self) -> Result<(), HttpError> {
         let kept = self.exchange.head_length().unwrap_or_default();
-        if self.is_open() {
-            return self.enter_tunnel(kept, None);
-        }
-        if !self.opener.opens() {
-            return Err(HttpError::NotConnected);
-        }
-        self.open(kept)
+        self.reach(kept, self.opener.opens())
     }
 
     /// Sends a request: its head, and `body` where that is not empty.
@@ -322,8 +304,12 @@ where
     pub fn send(&mut self, data: &[u8]) -> Result<(), HttpError> {
         match self.exchange.body_given(data.len())? {
             Piece::Dropped => Ok(()),
-            Piece::Plain => self.upload(data),
+            Piece::Plain => {
+                self.client.let_go();
+                self.upload(data)
+            }
             Piece::Chunk => {
+                self.client.let_go();
                 let mut digits = [0; 16];
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.upload(spell::<16>(length, &mut digits))?;
@@ -342,6 +328,7 @@ where
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn finish_body(&mut self) -> Result<(), HttpError> {
         if self.exchange.ends_in_a_chunk() {
+            self.client.let_go();
             self.upload(b"0\r\n\r\n")?;
         }
         self.exchange.body_ended()
@@ -356,7 +343,8 @@ where
     /// Whether there is a connection. It can serve another request once the last answer has been read to its end.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.link.is_open()
+        debug_assert_eq!(self.client.is_open(), self.link.is_open(), "the client knows of its socket");
+        self.client.is_open()
     }
 
     /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: not a byte of an
@@ -364,26 +352,21 @@ where
     /// sent in pieces. A request that was made once more, and lost again, is not to be made a third time.
     #[must_use]
     pub fn was_lost(&self) -> bool {
-        let lost = matches!(
-            self.exchange.check(),
-            Err(HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_))
-        );
-        self.first_try && lost && self.inbox.is_empty() && !self.exchange.has_interim()
+        self.client.is_first_try() && self.exchange.was_lost() && self.inbox.is_empty()
     }
 
     /// Closes the connection.
     pub fn close(&mut self) {
-        self.link.release();
+        self.hang_up();
         self.exchange.closed();
     }
 
     /// Goes on over another connected socket to the same host. The one it had, if any, is closed.
     pub fn attach(&mut self, socket: S::TcpSocket) {
         self.link.attach(socket);
+        self.client.opened();
         self.exchange.connected();
         self.inbox = Inbox::default();
-        self.used = false;
-        self.tunneled = false;
     }
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the answer's head and have not been
@@ -391,6 +374,7 @@ where
     #[doc(alias = "sock")]
     pub fn take_socket(&mut self) -> Option<(S::TcpSocket, &[u8])> {
         let socket = self.link.take()?;
+        self.client.closed();
         self.exchange.closed();
         Some((socket, self.inbox.unread(self.buffer.as_ref())))
     }
@@ -410,7 +394,7 @@ where
     /// meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
     #[doc(alias = "auto_open")]
     pub fn set_auto_open(&mut self, auto_open: bool) {
-        self.auto_open = auto_open;
+        self.client.auto_open_set(auto_open);
     }
 
     /// How long a body is held back after `Expect: 100-continue`, and no longer than the [time-out](Self::set_timeout). Default:
@@ -442,9 +426,23 @@ where
     }
 
     /// Gives the connection up.
+    // Called from a score of places: in each of them it would cost flash.
+    #[inline(never)]
     pub(crate) fn fail(&mut self, error: HttpError) -> HttpError {
-        self.link.abort();
+        self.give_up();
         self.exchange.failed(error)
+    }
+
+    /// Ends the connection at once, for a reason that the exchange is told.
+    pub(crate) fn give_up(&mut self) {
+        self.link.abort();
+        self.client.closed();
+    }
+
+    /// Ends the connection in good order.
+    pub(crate) fn hang_up(&mut self) {
+        self.link.release();
+        self.client.closed();
     }
 
     /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
@@ -471,7 +469,7 @@ where
 
     /// Whether a connection that has ended is opened again.
     pub(crate) fn may_open(&self) -> bool {
-        self.auto_open && self.opener.opens()
+        self.client.may_open(self.opener.opens())
     }
 
     /// Begins a request: checks it and writes the start of its head.
@@ -490,29 +488,55 @@ where
         // Written as text by `Host::write`.
         let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
         let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
-        self.first_try = false;
         self.exchange.request_begun(method, head.length())
     }
 
     /// Sees that there is a connection, tunnel included, for a request whose head is written: these first `kept` bytes of the buffer.
     fn ensure_open(&mut self, kept: usize) -> Result<(), HttpError> {
-        // Where nothing opens another, it was seen to be there when the request was begun.
-        if self.may_open() && self.check_idle().is_err() {
-            return self.open(kept);
+        let may_open = self.may_open();
+        // Where nothing opens another, it was looked at when the request was begun.
+        if may_open {
+            let _ = self.check_idle();
         }
-        self.enter_tunnel(kept, None)
+        self.reach(kept, may_open)
     }
 
-    /// Opens a connection, tunnel included, in place of the one there was. The first `kept` bytes of the buffer are left alone.
-    pub(crate) fn open(&mut self, kept: usize) -> Result<(), HttpError> {
-        self.link.release();
-        let until = self.link.limit().map_err(|error| self.fail(error))?;
-        let opening = Opening { until, tunnel: self.tunnel > 0 };
-        match self.opener.open(&mut self.link.stack, &mut self.link.waiter, opening) {
-            Ok(socket) => self.attach(socket),
-            Err(failure) => return Err(self.fail(HttpError::Connect(failure))),
-        }
-        self.enter_tunnel(kept, self.opener.tunnel_until())
+    /// Takes all steps that lead to a request. The first `kept` bytes of the buffer are left alone. Nothing is opened unless `opens`.
+    pub(crate) fn reach(&mut self, kept: usize, opens: bool) -> Result<(), HttpError> {
+        let deadline = self.link.deadline;
+        let reached = loop {
+            let step = self.client.next();
+            let taken = match step {
+                Step::Send => break Ok(()),
+                Step::Open if !opens => break Err(HttpError::NotConnected),
+                Step::Open => self.open(),
+                Step::Tunnel => self.open_tunnel(kept),
+                Step::Secure => self.secure_tunnel(),
+            };
+            if let Err(error) = taken {
+                break Err(self.fail(match error {
+                    // What the end of a wait means where there is no connection to the host yet.
+                    HttpError::TimedOut if step != Step::Open => {
+                        HttpError::Connect(Failure::DeadlineExceeded)
+                    }
+                    HttpError::Canceled => HttpError::Connect(Failure::Canceled),
+                    error => error,
+                }));
+            }
+        };
+        self.link.deadline = deadline;
+        reached
+    }
+
+    /// Opens a connection. The opener's own limit is the deadline from here on, where it comes before that of the connection.
+    // On its own, so that what a race takes of the stack is free again in the tunnel.
+    #[inline(never)]
+    fn open(&mut self) -> Result<(), HttpError> {
+        let opening = Opening { until: self.link.limit()?, tunnel: self.client.has_tunnel() };
+        let opened = self.opener.open(&mut self.link.stack, &mut self.link.waiter, opening);
+        self.attach(opened.map_err(HttpError::Connect)?);
+        self.link.deadline = self.link.deadline.into_iter().chain(self.opener.tunnel_until()).min();
+        Ok(())
     }
 
     /// Puts the start of a body behind the head, to go out with it, in one segment where it can.
@@ -528,16 +552,15 @@ where
     }
 
     /// RFC 9112 section 9.2: data on a connection without an outstanding request must not be taken for an answer, and "the client
-    /// SHOULD close the connection". A fresh connection is spared the call: what a server says there before it is asked (that it
-    /// is overloaded, say) can only be meant for the first request.
+    /// SHOULD close the connection".
     fn check_idle(&mut self) -> Result<(), HttpError> {
-        if !self.link.is_open() {
+        if !self.is_open() {
             return Err(HttpError::NotConnected);
         }
-        if !self.used || matches!(self.link.try_receive(&mut [0]), Err(nb::Error::WouldBlock)) {
+        if !self.client.must_look() || matches!(self.link.try_receive(&mut [0]), Err(nb::Error::WouldBlock)) {
             return Ok(());
         }
-        self.link.release();
+        self.hang_up();
         Err(HttpError::Stale)
     }
 
@@ -557,6 +580,8 @@ where
     }
 
     /// The length of [`room`](Self::room).
+    // Asked in a score of places, as `fail` is called.
+    #[inline(never)]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.as_ref().len().saturating_sub(self.host.saturating_add(self.tunnel))
     }

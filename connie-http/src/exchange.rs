@@ -250,9 +250,9 @@ impl Exchange {
         Ok(length)
     }
 
-    /// The head was sent, with such a body to come; what went out with it is told by `body_given`.
+    /// The head that ended was sent, with such a body to come; what went out with it is told by `body_given`.
     pub(crate) fn head_sent(&mut self, body: RequestBody) -> Result<(), HttpError> {
-        self.may_end_head(body)?;
+        self.head_length()?;
         let left = match body {
             RequestBody::None => None,
             RequestBody::Length(length) => Some(Left::Bytes(length)),
@@ -260,7 +260,7 @@ impl Exchange {
         };
         self.phase = match left {
             None => Phase::Waiting,
-            Some(left) if self.wish.expect => Phase::Asking(left),
+            Some(left @ (Left::Chunks | Left::Bytes(1..))) if self.wish.expect => Phase::Asking(left),
             Some(left) => Phase::Uploading(left),
         };
         self.check_laws();
@@ -473,6 +473,15 @@ impl Exchange {
     /// Whether the answer's body is being read.
     pub(crate) fn is_reading(&self) -> bool {
         matches!(self.phase, Phase::Reading)
+    }
+
+    /// Whether the connection ended under the request, without an answer of any kind.
+    pub(crate) fn was_lost(&self) -> bool {
+        let ended = matches!(
+            self.phase,
+            Phase::Failed(HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_))
+        );
+        ended && self.interim == 0
     }
 
     /// Why the connection was given up, if it was.

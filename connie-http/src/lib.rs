@@ -76,6 +76,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod client;
 mod coding;
 mod connection;
 mod error;

@@ -231,7 +231,7 @@ where
 
     /// Gives up on an answer that ended, or failed, before its head was complete.
     fn answer_missing(&mut self, error: HttpError) -> HttpError {
-        self.link.abort();
+        self.give_up();
         self.exchange.answer_missing(error, self.inbox.is_empty())
     }
 
@@ -384,7 +384,7 @@ where
             clean &= Headers::of(section).dropped().next().is_none();
         }
         if !matches!(self.exchange.body_read(clean), Ok(true)) {
-            self.link.release();
+            self.hang_up();
         }
     }
 }

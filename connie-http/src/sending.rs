@@ -22,9 +22,7 @@ where
 {
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
-        let kept = core::mem::replace(&mut self.used, true);
-        self.first_try = kept && self.exchange.is_idempotent() && self.may_open();
-        self.repeatable = if self.first_try { length } else { 0 };
+        self.client.request_sent(length, self.exchange.is_idempotent(), self.opener.opens())?;
         self.transmit(length, body)?;
         if self.exchange.is_refused() {
             self.repeat(body)?;
@@ -32,17 +30,16 @@ where
         Ok(())
     }
 
-    /// Sends the request once more over a new connection, where that is allowed and the server has given the kept one up without a word.
-    /// Says whether it did.
+    /// Sends the request once more over a new connection, where that is allowed. Says whether it did.
     pub(crate) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
-        let length = core::mem::take(&mut self.repeatable);
-        if length == 0 || !self.is_unanswered() {
+        let unanswered = self.client.may_repeat() && self.is_unanswered();
+        let Some(length) = self.client.repeat(unanswered) else {
             return Ok(false);
-        }
+        };
+        self.hang_up();
         self.exchange.repeated(length)?;
-        self.first_try = false;
-        self.open(length)?;
-        self.used = true;
+        self.reach(length, true)?;
+        self.client.request_repeated()?;
         self.transmit(length, body)?;
         Ok(true)
     }
@@ -99,14 +96,12 @@ where
         if rest.is_empty() {
             return Ok(());
         }
-        let repeatable = self.repeatable;
         self.upload(rest)?;
-        if self.exchange.is_refused() {
-            self.repeatable = repeatable;
-            if self.repeat(body)? {
-                self.upload(rest)?;
-            }
+        if self.exchange.is_refused() && self.repeat(body)? {
+            self.upload(rest)?;
         }
+        // The caller takes the rest along.
+        self.client.let_go();
         Ok(())
     }
 
@@ -117,8 +112,6 @@ where
         if rest.is_empty() {
             return Ok(());
         }
-        // Nobody keeps these bytes.
-        self.repeatable = 0;
         let mut limit = self.link.limit().map_err(|error| self.fail(error))?;
         while !rest.is_empty() && !self.exchange.is_refused() {
             match self.link.try_send(rest) {

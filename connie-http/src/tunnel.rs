@@ -8,8 +8,6 @@ use crate::inbox::Inbox;
 use crate::opener::{Opener, Opening};
 use crate::request::{RequestBody, RequestHead};
 use crate::writer::Writer;
-use connie_core::Failure;
-use connie_core::Instant;
 use connie_core::{RaceStack, Waiter};
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
@@ -50,40 +48,22 @@ where
     /// would take half of the buffer. The connection is then as it was, but that a request which was begun has to be begun anew; so it has
     /// where this succeeds.
     pub fn set_tunnel(&mut self, to: Host<'_>, headers: &[(&str, &str)]) -> Result<(), HttpError> {
-        if self.is_open() && (self.used || self.tunneled) {
-            return Err(HttpError::CannotSetTunnel);
-        }
+        self.client.may_set_tunnel()?;
         // What is in the buffer is of no more use: nothing has been sent on this connection, or it is closed.
         self.forget();
         let length = write_connect(self.room(), to, headers)?;
         let host = to.write(self.room().get_mut(length..).unwrap_or_default())?;
-        self.keep(length, host)
+        self.keep(length, host)?;
+        self.client.tunnel_set()
     }
 
-    /// Whether the connection leads to a proxy that has yet to open the tunnel.
-    pub(crate) fn lacks_tunnel(&self) -> bool {
-        self.tunnel > 0 && !self.tunneled
-    }
-
-    /// Opens the tunnel where one is wanted, by `until` at the latest. The first `kept` bytes of the buffer are left alone.
-    pub(crate) fn enter_tunnel(&mut self, kept: usize, until: Option<Instant>) -> Result<(), HttpError> {
-        if !self.lacks_tunnel() {
-            return Ok(());
-        }
-        let deadline = self.link.deadline;
-        self.link.deadline = deadline.into_iter().chain(until).min();
-        let answered = self.send_connect().and_then(|()| self.receive_connected(kept));
-        let entered = answered.and_then(|()| self.secure_tunnel());
-        self.link.deadline = deadline;
-        if let Err(error) = entered {
-            return Err(self.fail(match error {
-                HttpError::TimedOut => HttpError::Connect(Failure::DeadlineExceeded),
-                HttpError::Canceled => HttpError::Connect(Failure::Canceled),
-                error => error,
-            }));
-        }
-        self.tunneled = true;
-        Ok(())
+    /// Has the proxy open the tunnel. The first `kept` bytes of the buffer are left alone.
+    // On its own, so that a race does not have this on the stack.
+    #[inline(never)]
+    pub(crate) fn open_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
+        self.send_connect()?;
+        self.receive_connected(kept)?;
+        self.client.tunnel_opened()
     }
 
     fn send_connect(&mut self) -> Result<(), HttpError> {
@@ -123,10 +103,11 @@ where
     }
 
     /// Lets the opener begin what it speaks within the tunnel.
-    fn secure_tunnel(&mut self) -> Result<(), HttpError> {
+    pub(crate) fn secure_tunnel(&mut self) -> Result<(), HttpError> {
         let opening = Opening { until: self.link.limit()?, tunnel: true };
         let (stack, waiter, socket) = self.link.parts().ok_or(HttpError::NotConnected)?;
-        self.opener.enter_tunnel(stack, waiter, socket, opening).map_err(HttpError::Connect)
+        self.opener.enter_tunnel(stack, waiter, socket, opening).map_err(HttpError::Connect)?;
+        self.client.secured()
     }
 }
 

@@ -489,6 +489,23 @@ mod kept_connections {
         released_once(&script, 3, 0);
     }
 
+    /// A head that was not sent is of no connection.
+    #[test]
+    fn take_a_request_along_that_was_begun_before() {
+        let (mut script, mut clock, mut buffer) =
+            (Script::new([Say::Asked, bytes(OK)]), Clock::default(), [0; 512]);
+        let mut connection = connect(&mut script, &mut clock, &mut buffer);
+        connection.put_request("GET", "/1").unwrap();
+        let socket = connection.parts_mut().0.open();
+        connection.attach(socket);
+        connection.put_header("A", b"b").unwrap();
+        connection.end_headers(RequestBody::None).unwrap();
+        assert_eq!(read_all(&mut connection).unwrap(), b"ok");
+        drop(connection);
+        assert_eq!(script.sent_text(), "GET /1 HTTP/1.1\r\nHost: name.test\r\nA: b\r\n\r\n");
+        released_once(&script, 2, 0);
+    }
+
     #[test]
     fn forget_what_befell_the_socket_before() {
         let mut script = Script::new([Say::Close]).taking([Take::Fail]);

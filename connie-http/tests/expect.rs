@@ -84,6 +84,17 @@ fn the_body_is_not_sent_after_a_final_answer() {
     }
 }
 
+/// The 100 is no answer, though one comes right behind it: that is an early answer as any other, which ends the sending where it is an
+/// error, or closes.
+#[test]
+fn a_final_answer_right_behind_the_100_is_an_early_one() {
+    for (status, fields, sent) in [(200, "", true), (413, "", false), (200, "Connection: close\r\n", false)] {
+        let both = format!("{GO_ON}HTTP/1.1 {status} Final\r\n{fields}Content-Length: 0\r\n\r\n");
+        let asked = ask([Say::Pause, bytes(both)], |_| {});
+        assert_eq!(asked, Asked { status: Ok(status), sent, open: sent, took: 1 }, "{status} {fields}");
+    }
+}
+
 #[test]
 fn the_body_is_not_sent_to_a_server_that_makes_no_sense() {
     let failed_after = |took, error| Asked { status: Err(error), sent: false, open: false, took };

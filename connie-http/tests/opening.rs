@@ -525,4 +525,21 @@ mod a_lost_request_is_repeated {
         });
         assert_eq!(sent.len(), 1);
     }
+    /// The head alone would be half a request, for whose rest the server waits.
+    #[test]
+    fn in_pieces_but_not_once_the_body_was_sent() {
+        for (body, piece, sent_in_all) in
+            [(RequestBody::Length(2), "hi", "hi"), (RequestBody::Chunked, "", "0\r\n\r\n")]
+        {
+            let sent = with_peers([losing(Say::Close), peer(&[OK])], |connection| {
+                assert_eq!(get(connection, "GET"), Ok(200));
+                connection.put_request("PUT", "/").unwrap();
+                connection.end_headers(body).unwrap();
+                connection.send(piece.as_bytes()).unwrap();
+                connection.finish_body().unwrap();
+                assert_eq!(connection.response().unwrap_err(), HttpError::EmptyReply);
+            });
+            assert!(sent.len() == 1 && sent[0].ends_with(&format!("\r\n\r\n{sent_in_all}")), "{sent:?}");
+        }
+    }
 }

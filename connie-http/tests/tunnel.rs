@@ -286,6 +286,7 @@ fn it_cannot_be_set_on_a_connection_that_leads_to_a_host() {
 /// An opener that speaks something of its own within the tunnel, as TLS does.
 struct Inner {
     within: Result<(), Failure>,
+    until: Option<Instant>,
     told: Vec<(bool, Option<Instant>)>,
 }
 
@@ -314,6 +315,10 @@ impl<S: RaceStack, W> Opener<S, W> for Inner {
         stack.send(socket, b"<handshake>").map_err(|_| Failure::StackGone)?;
         self.within
     }
+
+    fn tunnel_until(&self) -> Option<Instant> {
+        self.until
+    }
 }
 
 #[test]
@@ -321,7 +326,7 @@ fn the_opener_is_told_when_it_stands() {
     for within in [Ok(()), Err(Failure::AllAttemptsFailed)] {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
-        let mut inner = Inner { within, told: Vec::new() };
+        let mut inner = Inner { within, told: Vec::new(), until: None };
         let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
@@ -341,7 +346,7 @@ fn the_opener_is_told_when_it_stands() {
 fn the_opener_is_told_that_there_is_none() {
     let mut script = Script::with_peers([proxy(&[OK])]);
     let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
-    let mut inner = Inner { within: Ok(()), told: Vec::new() };
+    let mut inner = Inner { within: Ok(()), told: Vec::new(), until: None };
     let (lent, host) = (connie_http::Lent(&mut clock), Host::http("name.test", 80));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
@@ -398,14 +403,74 @@ fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     assert_eq!(clock.now, Instant::from_millis(3_000));
 }
 
-/// The proxy takes one wait, of a millisecond, to answer. A deadline in that moment has passed when it comes.
-#[test]
-fn a_tunnel_is_in_time_or_not() {
-    for (deadline, expected) in [(1, Err(HttpError::Connect(Failure::DeadlineExceeded))), (2, Ok(()))] {
-        let mut script = Script::with_peers([proxy(&[OPENED])]);
-        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+/// Gets a page through a proxy that does something each second, and with that has opened the tunnel after `takes` seconds. A deadline
+/// in that moment has passed when it comes; one a millisecond later is for the tunnel, and not for the page, which takes a second more.
+#[track_caller]
+fn is_in_time_or_not(proxy: &Script, takes: u64) {
+    let takes = takes * 1000;
+    for (deadline, in_time) in [(takes - 1, false), (takes, false), (takes + 1, true)] {
+        let (mut script, mut buffer) = (Script::with_peers([proxy.clone()]), [0; 512]);
+        let mut clock = Clock { tick: Duration::from_secs(1), ..Clock::default() };
         let mut connection = raced(&mut script, &mut clock, &mut buffer, Duration::from_millis(deadline));
-        assert_eq!(connection.connect(), expected, "{deadline} ms");
+        // A limit to each silence is none to a proxy that trickles.
+        connection.set_timeout(Some(Duration::from_secs(5)));
+        let got = get(&mut connection);
+        drop(connection);
+        if in_time {
+            assert_eq!((got, clock.now), (Ok(200), Instant::from_millis(takes + 1000)), "{deadline} ms");
+        } else {
+            let too_late = Err(HttpError::Connect(Failure::DeadlineExceeded));
+            assert_eq!((got, clock.now), (too_late, Instant::from_millis(deadline)), "{deadline} ms");
+            assert_eq!((script.sockets, script.aborted), (1, 1));
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_is_mute_at_first_is_in_time_or_not() {
+    is_in_time_or_not(&proxy(&[OPENED, OK]), 1);
+}
+
+#[test]
+fn a_proxy_that_trickles_is_in_time_or_not() {
+    let trickle = OPENED.bytes().flat_map(|byte| [Say::Pause, bytes([byte])]);
+    let page = [Say::Asked, Say::Pause, bytes(OK)];
+    let slow = Script::new([Say::Asked].into_iter().chain(trickle).chain(page));
+    is_in_time_or_not(&slow, OPENED.len() as u64);
+    // Answers of status 1xx are no sign that more time is needed.
+    let hints = (0..MAX_INTERIM).flat_map(|_| [Say::Pause, bytes("HTTP/1.1 103 Hint\r\n\r\n")]);
+    let opened = [Say::Pause, bytes(OPENED), Say::Asked, Say::Pause, bytes(OK)];
+    let hinting = Script::new([Say::Asked].into_iter().chain(hints).chain(opened));
+    is_in_time_or_not(&hinting, u64::from(MAX_INTERIM) + 1);
+}
+
+/// The CONNECT request itself may be taken byte by byte: a second each here. The answer comes at once.
+#[test]
+fn a_proxy_that_hardly_listens_is_in_time_or_not() {
+    let takes = CONNECT.bytes().flat_map(|_| [Take::BlockFor(1), Take::AtMost(1)]);
+    let deaf = Script::new([Say::Asked, bytes(OPENED), Say::Asked, Say::Pause, bytes(OK)]).taking(takes);
+    is_in_time_or_not(&deaf, CONNECT.len() as u64);
+}
+
+/// An opener that has a deadline of its own, and within the tunnel speaks something that takes no time.
+#[test]
+fn what_begins_within_the_tunnel_has_the_same_deadline() {
+    let earlier = Some(Instant::from_millis(40));
+    let later = Some(Instant::from_millis(60));
+    for (own, limit) in
+        [(earlier, earlier), (later, Some(Instant::from_millis(50))), (None, Some(Instant::from_millis(50)))]
+    {
+        let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
+        let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
+        let mut inner = Inner { within: Ok(()), told: Vec::new(), until: own };
+        let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
+        let mut connection =
+            HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
+        connection.set_deadline(Some(Instant::from_millis(50)));
+        connection.set_tunnel(Host::https("name.test", 443), &[]).unwrap();
+        assert_eq!(connection.connect(), Ok(()));
+        drop(connection);
+        assert_eq!(inner.told, [(true, Some(Instant::from_millis(50))), (true, limit)], "{own:?}");
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Take {
 /// A stack with one connection to a peer that follows a script. Once that is at its end, the peer is silent.
 ///
 /// A connection that the stack is asked for goes to the next [peer](Script::with_peers), or is refused where there is none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Script {
     says: VecDeque<Say>,
     takes: VecDeque<Take>,
@@ -241,15 +241,23 @@ impl RaceStack for Script {
     }
 }
 
-/// A clock that stands still but while the client waits: for a millisecond where the peer does something, else to the end of the
+/// A clock that stands still but while the client waits: for a tick where the peer does something, else to the end of the
 /// time allowed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clock {
     pub now: Instant,
+    /// How long the peer takes to do something. A millisecond by default.
+    pub tick: Duration,
     /// What was waited for, in order.
     pub waits: Vec<Interest>,
     /// The wait, counted from 0, in which the program gives up.
     pub cancel_in: Option<usize>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock { now: Instant::ZERO, tick: Duration::from_millis(1), waits: Vec::new(), cancel_in: None }
+    }
 }
 
 impl Waiter<Script> for Clock {
@@ -268,9 +276,10 @@ impl Waiter<Script> for Clock {
         if self.cancel_in == Some(self.waits.len() - 1) {
             return Wake::Canceled;
         }
-        watched.ready = stack.wakes(watched.interest);
+        let late = until.is_some_and(|until| self.now + self.tick > until);
+        watched.ready = !late && stack.wakes(watched.interest);
         self.now = match until {
-            _ if watched.ready => self.now + Duration::from_millis(1),
+            _ if watched.ready => self.now + self.tick,
             Some(until) => until,
             None => panic!("the client waits for ever, for {:?}", watched.interest),
         };
