@@ -272,7 +272,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     fn begin_with_literal(&mut self, address: SocketAddr, nat64: bool, now: Instant) {
         self.is_literal = true;
         self.race.prefer(Family::of(&address));
-        if !(nat64 && translation::may_lie_beyond(address.ip())) {
+        if NAT64 == 0 || !(nat64 && translation::may_lie_beyond(address.ip())) {
             return self.race.handle_addresses(&[address], now);
         }
         *self.state_mut(Query::Nat64Prefix) = State::ToSend;
@@ -316,10 +316,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         match query {
             Query::Aaaa => self.take_in(Family::V6, addresses, order, false, now),
             Query::A => self.take_in(Family::V4, addresses, order, false, now),
-            Query::Nat64Prefix => {
+            Query::Nat64Prefix if NAT64 > 0 => {
                 self.translation.discover(addresses);
                 self.translate(query, now);
             }
+            Query::Nat64Prefix => {}
         }
         self.stop_waiting(now);
     }
@@ -397,9 +398,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
     }
 
-    /// Whether IPv4 addresses may be reached through a NAT64.
+    /// Whether IPv4 addresses may be reached through a NAT64. A connect without room for that needs none of the code for it.
     fn is_translating(&self) -> bool {
-        self.state(Query::Nat64Prefix) != State::Unwanted
+        NAT64 > 0 && self.state(Query::Nat64Prefix) != State::Unwanted
     }
 
     /// Rule 2: tells the race what the change in `query` means to both families.
@@ -434,7 +435,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     /// Whether the network has a NAT64, or may have.
     fn may_translate(&self) -> bool {
-        self.state(Query::Nat64Prefix).is_open() || self.translation.has_prefix()
+        NAT64 > 0 && (self.state(Query::Nat64Prefix).is_open() || self.translation.has_prefix())
     }
 
     fn state(&self, query: Query) -> State {
