@@ -1,31 +1,36 @@
-//! Drives one race: its attempts are futures, all polled in place by the one task that asked for the connection.
+//! Drives one connect: its look-ups and attempts are futures, all polled in place by the one task that asked for the connection.
 
 use core::cell::Cell;
 use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::mem;
 use core::net::{IpAddr, SocketAddr};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::{Context, Poll};
 
-use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Family, Input, Instant, Output, Race};
+use connie_core::connect::{Input, Output};
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{Query, QueryError};
+use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Instant};
 use embassy_futures::join::join_array;
-use heapless::Vec;
 
+use crate::asking::{Asking, Machine, look_up, nothing, poll_once, tell, why};
 use crate::clock::Clock;
 use crate::error::{Error, MostTelling, attempt_error};
-use crate::lookup::{Answers, Lookup};
+use crate::lookup::Lookup;
+use crate::memory::Found;
 
 /// A connection, and where it leads.
 pub(crate) type Won<T> = (T, SocketAddr);
 
-/// The look-ups that go on while the race runs.
+/// What is connected to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'h> {
+pub(crate) struct Wanted<'h, const ADDRESSES: usize> {
     pub(crate) host: &'h str,
-    pub(crate) v6: bool,
-    pub(crate) v4: bool,
-    pub(crate) port: u16,
+    /// What a look-up has found before.
+    pub(crate) known: Option<&'h Found<ADDRESSES>>,
+    /// The address that stands for the host, and which may have a zone. Its port is that of all.
+    pub(crate) remote: SocketAddr,
 }
 
 /// One attempt at a time, each in its future.
@@ -95,40 +100,15 @@ where
     }
 }
 
-/// The addresses of `family` that `host` has.
-pub(crate) async fn ask<L: Lookup, const ADDRESSES: usize>(
-    names: &L,
-    host: &str,
-    family: Family,
-) -> Result<Vec<IpAddr, ADDRESSES>, L::Error> {
-    let mut found = Vec::new();
-    names.lookup(host, family, &mut Answers::new(family, &mut found)).await?;
-    Ok(found)
-}
-
-/// Polls the future in `place`, where there is one, and drops it when it has ended.
-pub(crate) fn poll_once<F: Future>(
-    mut place: Pin<&mut Option<F>>,
-    cx: &mut Context<'_>,
-) -> Option<F::Output> {
-    match place.as_mut().as_pin_mut()?.poll(cx) {
-        Poll::Ready(output) => {
-            place.set(None);
-            Some(output)
-        }
-        Poll::Pending => None,
-    }
-}
-
-/// Runs `race` to its end. Dropping the future drops the futures of all attempts, and so their sockets.
+/// Runs `connect` to its end. Dropping the future drops the futures of all look-ups and attempts, and so their sockets.
 ///
-/// Everything happens within one task: each wake-up polls the look-ups, the attempts and the clock, and tells the race what is new,
+/// Everything happens within one task: each wake-up polls the look-ups, the attempts and the clock, and tells the machine what is new,
 /// until there is nothing new.
 pub(crate) async fn drive<C, L, O, F, T, E, const ADDRESSES: usize, const SOCKETS: usize>(
-    race: &mut Race<ADDRESSES, SOCKETS, SOCKETS>,
+    connect: &mut Machine<ADDRESSES, SOCKETS>,
     clock: &C,
     names: &L,
-    asked: Asked<'_>,
+    wanted: Wanted<'_, ADDRESSES>,
     open: O,
 ) -> Result<Won<T>, Error<E>>
 where
@@ -140,12 +120,16 @@ where
 {
     let slots = [const { Slot::new() }; SOCKETS];
     let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
-    let lookup = |family, wanted: bool| wanted.then(|| ask::<L, ADDRESSES>(names, asked.host, family));
-    let mut v6 = pin!(lookup(Family::V6, asked.v6));
-    let mut v4 = pin!(lookup(Family::V4, asked.v4));
+    let ask = |query| look_up::<L, ADDRESSES>(names, wanted.host, query);
+    let mut asking = Asking([
+        pin!(nothing(&ask)),
+        pin!(nothing(&ask)),
+        #[cfg(feature = "nat64")]
+        pin!(nothing(&ask)),
+    ]);
     let mut timer = pin!(None);
     let mut alarm = None;
-    let mut turn = Turn { race, slots: &slots, told: MostTelling::none(), won: None };
+    let mut turn = Turn { connect, names, wanted, slots: &slots, told: MostTelling::none(), won: None };
     poll_fn(|cx| {
         // The workers are all there is to do in a poll that an attempt has woken, and they never end.
         let mut run = |cx: &mut Context<'_>| {
@@ -155,20 +139,25 @@ where
         loop {
             run(cx);
             let now = clock.now();
-            if let Some(answer) = poll_once(v6.as_mut(), cx) {
-                turn.answered(Family::V6, answer.ok(), asked.port, now);
-            }
-            if let Some(answer) = poll_once(v4.as_mut(), cx) {
-                turn.answered(Family::V4, answer.ok(), asked.port, now);
+            while let Some((query, answer)) = asking.poll(cx) {
+                let answer = answer.as_deref().map_err(|error| names.query_error(error));
+                turn.answered(query, answer, now);
             }
             turn.look(now);
-            let until = match turn.drain(now) {
-                Drained::Over(result) => return Poll::Ready(result),
-                Drained::Until(until) => until,
+            let mut asked = false;
+            let until = loop {
+                match turn.drain(now) {
+                    Drained::Over(result) => return Poll::Ready(result),
+                    Drained::Until(until) => break until,
+                    Drained::Asks(query) => {
+                        asking.begin(query, ask(query));
+                        asked = true;
+                    }
+                }
             };
             // What was just begun has been polled by nobody.
             run(cx);
-            if turn.has_news() {
+            if asked || turn.has_news() {
                 continue;
             }
             if until != alarm || (until.is_some() && timer.is_none()) {
@@ -188,9 +177,11 @@ where
     .await
 }
 
-/// The race, its slots, and what has come of them.
-struct Turn<'r, T, E, const ADDRESSES: usize, const SOCKETS: usize> {
-    race: &'r mut Race<ADDRESSES, SOCKETS, SOCKETS>,
+/// The machine, the slots of its attempts, and what has come of them.
+struct Turn<'r, T, E, L, const ADDRESSES: usize, const SOCKETS: usize> {
+    connect: &'r mut Machine<ADDRESSES, SOCKETS>,
+    names: &'r L,
+    wanted: Wanted<'r, ADDRESSES>,
     slots: &'r [Slot<T, E>; SOCKETS],
     told: MostTelling<E>,
     /// The connection that the race has been told of.
@@ -199,20 +190,17 @@ struct Turn<'r, T, E, const ADDRESSES: usize, const SOCKETS: usize> {
 
 enum Drained<T, E> {
     Over(Result<Won<T>, Error<E>>),
+    /// This is to be looked up.
+    Asks(Query),
     /// Nothing to do before this moment, or before there is news.
     Until(Option<Instant>),
 }
 
-impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usize>
-    Turn<'_, T, E, ADDRESSES, SOCKETS>
+impl<T, E: embedded_io_async::Error, L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>
+    Turn<'_, T, E, L, ADDRESSES, SOCKETS>
 {
-    /// Tells the race what a look-up has brought. `None`: it failed.
-    fn answered(&mut self, family: Family, answer: Option<Vec<IpAddr, ADDRESSES>>, port: u16, now: Instant) {
-        let Some(found) = answer else {
-            return self.race.handle_input(Input::ResolutionFailed { family }, now);
-        };
-        let addresses = with_port(&found, |ip| SocketAddr::new(ip, port));
-        self.race.handle_input(Input::Resolved { family, addresses: &addresses }, now);
+    fn answered(&mut self, query: Query, answer: Result<&[IpAddr], QueryError>, now: Instant) {
+        tell(self.connect, self.names, query, answer, self.wanted.remote, now);
     }
 
     fn has_news(&self) -> bool {
@@ -228,11 +216,11 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
             match result {
                 Some(Ok(connection)) => {
                     self.won = Some(connection);
-                    return self.race.handle_input(Input::AttemptSucceeded { id }, now);
+                    return self.connect.handle_input(Input::AttemptSucceeded { id }, now);
                 }
                 Some(Err((error, meaning))) => {
                     self.told.note(error, meaning);
-                    self.race.handle_input(Input::AttemptFailed { id, error: meaning }, now);
+                    self.connect.handle_input(Input::AttemptFailed { id, error: meaning }, now);
                 }
                 // A worker that says it is done has put its result there.
                 None => {}
@@ -248,7 +236,15 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
     /// Does what the race says until there is nothing more to do now.
     fn drain(&mut self, now: Instant) -> Drained<T, E> {
         loop {
-            match self.race.poll_output(now) {
+            match self.connect.poll_output(now) {
+                Output::SendQuery { query } => match self.wanted {
+                    Wanted { known: Some(found), .. } if !found.is_late(query) => {
+                        // What a prefix leads to is among the addresses.
+                        let found = if query == Query::Nat64Prefix { &[] } else { &*found.addresses };
+                        self.answered(query, Ok(found), now);
+                    }
+                    _ => return Drained::Asks(query),
+                },
                 Output::StartAttempt { id, destination } => self.start(id, destination, now),
                 Output::CancelAttempt { id } => {
                     // Its future goes when the workers are polled, before a new one begins in its place: no slot has two.
@@ -269,35 +265,34 @@ impl<T, E: embedded_io_async::Error, const ADDRESSES: usize, const SOCKETS: usiz
     }
 
     fn start(&mut self, id: AttemptId, destination: SocketAddr, now: Instant) {
-        match self.slots.iter().find(|slot| slot.order.get().is_none()) {
-            Some(slot) => slot.order.set(Some(Order { id, destination })),
+        let slot = self.slots.iter().find(|slot| slot.order.get().is_none());
+        let error = match slot {
+            // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few sockets.
+            _ if self.names.route(destination.ip()) == Route::Unreachable => AttemptErrorKind::Unreachable,
+            Some(slot) => return slot.order.set(Some(Order { id, destination })),
             // The race has no more attempts in flight than there are slots, so there is one; and if there were none, it would be this.
-            None => {
-                let error = AttemptErrorKind::OutOfSockets;
-                self.race.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
-            }
-        }
+            None => AttemptErrorKind::OutOfSockets,
+        };
+        self.connect.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
     }
 
     fn error(&mut self, failure: Failure) -> Error<E> {
         match failure {
-            Failure::NoDestinations => Error::NoAddress,
+            Failure::NoDestinations => {
+                why(self.connect, self.wanted.host).map_or(Error::NoAddress, Error::NotResolved)
+            }
             Failure::DeadlineExceeded => Error::DeadlineExceeded,
             // Every address has failed: nobody cancels but by dropping the future, and no error of a stack says that it is gone.
-            _ => Error::AllAttemptsFailed(self.told.take()),
+            _ => match self.told.take() {
+                None if self.is_unreachable() => Error::Unreachable,
+                told => Error::AllAttemptsFailed(told),
+            },
         }
     }
-}
 
-/// `addresses`, each made a destination.
-pub(crate) fn with_port<const ADDRESSES: usize>(
-    addresses: &Vec<IpAddr, ADDRESSES>,
-    destination: impl Fn(IpAddr) -> SocketAddr,
-) -> Vec<SocketAddr, ADDRESSES> {
-    let mut list = Vec::new();
-    for address in addresses {
-        // As many as `addresses` holds, which has the same capacity.
-        let _ = list.push(destination(*address));
+    /// Whether there was a way to none of the addresses.
+    fn is_unreachable(&self) -> bool {
+        let mut all = self.connect.timeline().destinations();
+        all.all(|destination| destination.error().is_some_and(|error| error == AttemptErrorKind::Unreachable))
     }
-    list
 }

@@ -91,7 +91,7 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
 ///
 /// # Errors
 ///
-/// Why there is no connection. Failed look-ups read as [`Error::NoAddress`].
+/// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
 pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>(
     net: &'a Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>,
     host: &str,

@@ -29,7 +29,8 @@
 
 use core::net::IpAddr;
 
-use connie_core::{Families, Family};
+use connie_core::Family;
+use connie_core::resolution::selection::Route;
 use embassy_net::Stack;
 use embassy_net::dns::{DnsQueryType, Error};
 
@@ -38,24 +39,12 @@ use crate::lookup::{Answers, Lookup};
 impl Lookup for Stack<'_> {
     type Error = Error;
 
-    /// Those for which the stack has an address.
-    fn families(&self) -> Families {
-        match (self.config_v4().is_some(), has_v6(self)) {
-            (true, false) => Families::Only(Family::V4),
-            (false, true) => Families::Only(Family::V6),
-            // With neither nothing can be reached, which the attempts will say.
-            (true, true) => Families::Both,
-            (false, false) => {
-                if cfg!(feature = "embassy-net-ipv6") {
-                    Families::Both
-                } else {
-                    Families::Only(Family::V4)
-                }
-            }
-        }
-    }
-
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Error> {
+        // Where the stack has no address of a family, an address of that can be of no use, but for NAT64.
+        let through_nat64 = cfg!(feature = "nat64") && family == Family::V4;
+        if source(self, family).is_none() && !through_nat64 {
+            return Ok(());
+        }
         let kind = match family {
             Family::V4 => DnsQueryType::A,
             Family::V6 => DnsQueryType::Aaaa,
@@ -66,18 +55,26 @@ impl Lookup for Stack<'_> {
         Ok(())
     }
 
+    /// From the stack's address of the family.
+    fn route(&self, address: IpAddr) -> Route {
+        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        source(self, family).map_or(Route::Unreachable, Route::from_source)
+    }
+
     /// Fails: embassy-net has no such query.
     async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, Error> {
         Err(Error::Failed)
     }
 }
 
-#[cfg(feature = "embassy-net-ipv6")]
-fn has_v6(stack: &Stack<'_>) -> bool {
-    stack.config_v6().is_some()
-}
-
-#[cfg(not(feature = "embassy-net-ipv6"))]
-fn has_v6(_: &Stack<'_>) -> bool {
-    false
+/// The stack's own address of `family`. None of IPv6 without the feature `embassy-net-ipv6`: embassy-net panics when it is to connect to an
+/// address of a family that it was built without.
+fn source(stack: &Stack<'_>, family: Family) -> Option<IpAddr> {
+    match family {
+        Family::V4 => stack.config_v4().map(|config| config.address.address().into()),
+        #[cfg(feature = "embassy-net-ipv6")]
+        Family::V6 => stack.config_v6().map(|config| config.address.address().into()),
+        #[cfg(not(feature = "embassy-net-ipv6"))]
+        Family::V6 => None,
+    }
 }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use connie_core::resolution::HostError;
+use connie_core::connect::InvalidHost;
+use connie_core::resolution::QueryError;
 use connie_core::{AttemptError, AttemptErrorKind};
 use embedded_io_async::ErrorKind;
 
@@ -18,10 +19,15 @@ pub enum Error<E> {
     AllAttemptsFailed(Option<E>),
     /// The deadline passed first.
     DeadlineExceeded,
-    /// There was no address to connect to: the name has none of a family that is of use, or its look-ups failed.
+    /// There is no way to any of the addresses, as [`Lookup::route`](crate::Lookup::route) has it: none was tried.
+    Unreachable,
+    /// There was no address to connect to: the name has none of a family that may be used.
     NoAddress,
-    /// The host is neither a name nor an address.
-    InvalidHost(HostError),
+    /// There was no address to connect to, since the name does not exist or could not be looked up, as far as
+    /// [`Lookup::query_error`](crate::Lookup::query_error) tells.
+    NotResolved(QueryError),
+    /// The host is neither a name nor an address, or an address in a zone that has a name and no number.
+    InvalidHost(InvalidHost),
 }
 
 impl<E: embedded_io_async::Error> embedded_io_async::Error for Error<E> {
@@ -29,7 +35,9 @@ impl<E: embedded_io_async::Error> embedded_io_async::Error for Error<E> {
         match self {
             Error::Stack(error) | Error::AllAttemptsFailed(Some(error)) => error.kind(),
             Error::AllAttemptsFailed(None) | Error::DeadlineExceeded => ErrorKind::TimedOut,
+            Error::Unreachable => ErrorKind::NotConnected,
             Error::NoAddress => ErrorKind::NotFound,
+            Error::NotResolved(error) => kind(*error),
             Error::InvalidHost(_) => ErrorKind::InvalidInput,
         }
     }
@@ -42,7 +50,9 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Error::AllAttemptsFailed(Some(error)) => write!(f, "every address failed: {error}"),
             Error::AllAttemptsFailed(None) => f.write_str("every address failed: timed out"),
             Error::DeadlineExceeded => f.write_str("timed out"),
+            Error::Unreachable => f.write_str("there is no way to any address"),
             Error::NoAddress => f.write_str("no address to connect to"),
+            Error::NotResolved(error) => error.fmt(f),
             Error::InvalidHost(error) => error.fmt(f),
         }
     }
@@ -50,25 +60,37 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 
 impl<E: core::error::Error> core::error::Error for Error<E> {}
 
+/// What a failed query is to those who know no queries.
+const fn kind(error: QueryError) -> ErrorKind {
+    match error {
+        QueryError::NoSuchName => ErrorKind::NotFound,
+        QueryError::TimedOut => ErrorKind::TimedOut,
+        _ => ErrorKind::Other,
+    }
+}
+
 /// Why a look-up brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError<E> {
     /// No family brought an address, and this is the failure of the first that failed.
     Failed(E),
+    /// The name does not exist: the [`Lookup`](crate::Lookup) says so, or it is below `invalid` (RFC 6761 section 6.4) or `onion`
+    /// (RFC 7686) and was not asked for.
+    NoSuchName,
     /// The name has no address of a family that was asked for.
     NoAddress,
     /// The deadline passed first.
     DeadlineExceeded,
-    /// The host is neither a name nor an address.
-    InvalidHost(HostError),
+    /// The host is neither a name nor an address, or an address in a zone that has a name and no number.
+    InvalidHost(InvalidHost),
 }
 
 impl<E: fmt::Debug> embedded_io_async::Error for LookupError<E> {
     fn kind(&self) -> ErrorKind {
         match self {
             LookupError::Failed(_) => ErrorKind::Other,
-            LookupError::NoAddress => ErrorKind::NotFound,
+            LookupError::NoSuchName | LookupError::NoAddress => ErrorKind::NotFound,
             LookupError::DeadlineExceeded => ErrorKind::TimedOut,
             LookupError::InvalidHost(_) => ErrorKind::InvalidInput,
         }
@@ -79,6 +101,7 @@ impl<E: fmt::Debug> fmt::Display for LookupError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LookupError::Failed(error) => write!(f, "the name could not be looked up: {error:?}"),
+            LookupError::NoSuchName => QueryError::NoSuchName.fmt(f),
             LookupError::NoAddress => f.write_str("the name has no address"),
             LookupError::DeadlineExceeded => f.write_str("no answer to the look-up in time"),
             LookupError::InvalidHost(error) => error.fmt(f),

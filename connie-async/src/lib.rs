@@ -33,13 +33,17 @@
 //! - **A look-up** asks for both families side by side. It answers when both have, or [`resolution_delay`](Racing::with_resolution_delay)
 //!   (15 ms) after the first that brought an address. A family that fails is no failure of the name.
 //! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it was asked for. A family whose
-//!   answer had not come is asked for again meanwhile, and joins.
+//!   answer had not come is asked for again meanwhile, and joins. The zone of an address (`fe80::1%2`), which the traits' own cannot carry,
+//!   is kept with what it stands for.
 //! - **A connect to any other address** is a race of that address alone, which has a deadline and a second attempt where the first stays silent.
 //! - **Two names with an address in common** are told apart by standing behind different addresses. Where that cannot be, since all
 //!   addresses of one stand for others, only what the names have in common is raced: nobody is led to a server of another name. What a
 //!   program connects to without having looked it up cannot be told from a name's address.
 //!
 //! [`Racing::connect_host`] does both in one call, for programs that need not go through the traits.
+//!
+//! Either way [`Connect`](connie_core::Connect) of connie-core decides: what is asked for a name and what is not (`localhost`, `.invalid`), in
+//! which order addresses are tried (RFC 6724), what is waited for, and with the feature `nat64` how IPv4 is reached without IPv4.
 //!
 //! # Giving up
 //!
@@ -60,6 +64,7 @@
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |
 //! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does |
+//! | `nat64` | IPv4 addresses from a network of IPv6 alone, through its NAT64 (RFC 8305 section 7): up to 8 addresses of each family |
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -68,6 +73,7 @@
     reason = "as in embedded-nal-async: such futures stay on their executor, and need not be Send"
 )]
 
+mod asking;
 mod clock;
 mod connection;
 #[doc(hidden)]

@@ -3,7 +3,9 @@
 use core::fmt::Debug;
 use core::net::IpAddr;
 
-use connie_core::{Families, Family};
+use connie_core::Family;
+use connie_core::resolution::QueryError;
+use connie_core::resolution::selection::Route;
 use embedded_nal_async::{AddrType, Dns};
 use heapless::Vec;
 
@@ -14,14 +16,23 @@ pub trait Lookup {
     /// Why a look-up brought nothing.
     type Error: Debug;
 
-    /// The families that are of use: those that are asked for, and whose addresses are connected to. Default: both.
-    fn families(&self) -> Families {
-        Families::Both
-    }
-
     /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well. Both families
     /// are asked at the same time; dropping the future must end the look-up.
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Self::Error>;
+
+    /// What `error` means. A look-up that can tell that a name does not exist says so here. Default: [`QueryError::Failed`].
+    fn query_error(&self, error: &Self::Error) -> QueryError {
+        let _ = error;
+        QueryError::Failed
+    }
+
+    /// The way to `address`: from which address of its own the stack would send, or that there is none, whereupon `address` is not tried.
+    /// The addresses for documentation 192.0.2.1 and 2001:db8::1 stand for the internet here: a family for which that has no way is not
+    /// waited for where the other has addresses. Default: nothing is known, and all is tried.
+    fn route(&self, address: IpAddr) -> Route {
+        let _ = address;
+        Route::Unknown
+    }
 
     /// The name that belongs to `address`, at the beginning of `name`; answers its length. See
     /// [`Dns::get_host_by_address`].
@@ -31,12 +42,16 @@ pub trait Lookup {
 impl<L: Lookup> Lookup for &L {
     type Error = L::Error;
 
-    fn families(&self) -> Families {
-        L::families(self)
-    }
-
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), L::Error> {
         L::lookup(self, host, family, answers).await
+    }
+
+    fn query_error(&self, error: &L::Error) -> QueryError {
+        L::query_error(self, error)
+    }
+
+    fn route(&self, address: IpAddr) -> Route {
+        L::route(self, address)
     }
 
     async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, L::Error> {

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-use connie_core::Family;
+use connie_core::Families;
+use connie_core::resolution::Query;
 use heapless::{String, Vec};
 
 /// A host as it was given: 253 octets (RFC 1035 section 2.3.4) and a final dot.
@@ -17,10 +18,20 @@ pub(crate) struct Memory<const ADDRESSES: usize, const NAMES: usize> {
 /// What was found out about a name.
 #[derive(Clone, Debug)]
 pub(crate) struct Found<const ADDRESSES: usize> {
-    /// Of both families, the best of the preferred one first.
+    /// In the order in which a race would try them.
     pub(crate) addresses: Vec<IpAddr, ADDRESSES>,
-    /// The family whose answer had not come when the look-up was answered. With both missing there is nothing to remember.
-    pub(crate) late: Option<Family>,
+    /// The queries whose answers are not among them, since they had not come when the look-up was answered: in the order of
+    /// [`Query::ALL`].
+    pub(crate) late: [bool; 3],
+    /// Those that were asked for.
+    pub(crate) families: Families,
+}
+
+impl<const ADDRESSES: usize> Found<ADDRESSES> {
+    /// Whether the answer to `query` is not among the addresses.
+    pub(crate) fn is_late(&self, query: Query) -> bool {
+        Query::ALL.into_iter().zip(self.late).any(|(of, late)| of == query && late)
+    }
 }
 
 #[derive(Debug)]
@@ -76,18 +87,27 @@ impl<const ADDRESSES: usize, const NAMES: usize> Memory<ADDRESSES, NAMES> {
         });
     }
 
-    /// The name that `address` stands for, and what was found for it. Where it stands for several, only the addresses that all of them
-    /// have: so nobody is led to a server of another name.
-    pub(crate) fn behind(&self, address: IpAddr) -> Option<(HostText, Found<ADDRESSES>)> {
+    /// What `address` stands for. Where that is several names, only the addresses that all of them have: so nobody is led to a server of
+    /// another name.
+    pub(crate) fn behind(&self, address: IpAddr) -> Option<Behind<ADDRESSES>> {
         let mut names = self.names.iter().filter(|name| name.representative == address);
         let first = names.next()?;
-        let (host, mut found) = (first.host.clone(), first.found.clone());
+        let mut behind = Behind { host: first.host.clone(), found: first.found.clone(), is_shared: false };
         for other in names {
-            found.addresses.retain(|address| other.found.addresses.contains(address));
-            found.late = None;
+            behind.is_shared = true;
+            behind.found.addresses.retain(|address| other.found.addresses.contains(address));
         }
-        Some((host, found))
+        Some(behind)
     }
+}
+
+/// What an address stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Behind<const ADDRESSES: usize> {
+    pub(crate) host: HostText,
+    pub(crate) found: Found<ADDRESSES>,
+    /// Whether it stands for other names too, so that what was found is all that may be tried.
+    pub(crate) is_shared: bool,
 }
 
 #[cfg(test)]
@@ -100,7 +120,8 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Found<4> {
-        Found { addresses: text.split_whitespace().map(|ip| ip.parse().unwrap()).collect(), late: None }
+        let addresses = text.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
+        Found { addresses, late: [false; 3], families: Families::Both }
     }
 
     #[track_caller]
@@ -110,9 +131,9 @@ mod tests {
 
     #[track_caller]
     fn behind(memory: &Memory<4, 2>, address: &str, wanted: Option<(&str, &str)>) {
-        let got = memory.behind(address.parse().unwrap()).map(|(host, found)| {
-            let addresses: StdVec<_> = found.addresses.iter().map(ToString::to_string).collect();
-            (host.as_str().to_string(), addresses.join(" "))
+        let got = memory.behind(address.parse().unwrap()).map(|behind| {
+            let addresses: StdVec<_> = behind.found.addresses.iter().map(ToString::to_string).collect();
+            (behind.host.as_str().to_string(), addresses.join(" "))
         });
         assert_eq!(got.as_ref().map(|(host, addresses)| (host.as_str(), addresses.as_str())), wanted);
     }

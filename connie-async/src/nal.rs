@@ -52,7 +52,7 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
     ///
     /// # Errors
     ///
-    /// Why there is no connection. Failed look-ups read as [`Error::NoAddress`].
+    /// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
     pub async fn connect_host(
         &self,
         host: &str,

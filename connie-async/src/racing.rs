@@ -3,21 +3,23 @@
 use core::cell::RefCell;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
-use connie_core::resolution::{Host, HostError, LOOPBACK};
-use connie_core::{Config, Families, Family, Input, Race};
+use connie_core::connect::{Input, InvalidHost, Output};
+use connie_core::resolution::{Query, QueryError};
+use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
+use crate::asking::{Asking, Machine, look_up, machine, nothing, poll_once, tell, why, with_port};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::drive::{Asked, ask, drive, poll_once, with_port};
+use crate::drive::{Wanted, drive};
 use crate::error::{Error, LookupError};
 use crate::lookup::Lookup;
-use crate::memory::{Found, Memory};
+use crate::memory::{Behind, Found, Memory};
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
 ///
@@ -99,80 +101,68 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
 {
     /// Looks `host` up, remembers what was found, and answers the address that stands for it.
     pub(crate) async fn resolve(&self, host: &str, asked: Families) -> Result<IpAddr, LookupError<L::Error>> {
-        let wanted = |family| self.wants(family) && asked.allow(family);
-        let mut found = Found { addresses: Vec::new(), late: None };
-        match Host::parse(host).map_err(LookupError::InvalidHost)? {
-            Host::Name(name) => {
-                let answers = self.ask_both(name, wanted(Family::V6), wanted(Family::V4)).await?;
-                found = self.merge(answers);
-            }
-            Host::Address(literal) if literal.zone.is_some() => {
-                // An address as these traits have it cannot carry the zone.
-                return Err(LookupError::InvalidHost(HostError::Ipv6));
-            }
-            Host::Address(literal) => self.fill(&mut found, &[literal.ip], wanted),
-            Host::Loopback => self.fill(&mut found, &LOOPBACK, wanted),
-            Host::Nowhere => {}
+        let families = both(self.config.families, asked).ok_or(LookupError::NoAddress)?;
+        // The deadline is this look-up's own; a connect has one for itself.
+        let pacing = Pacing::AllAtOnce;
+        let config = Config { families, pacing, deadline: None, ..self.config.clone() };
+        let now = self.clock.now();
+        let mut connect =
+            machine(&self.names, host, 0, None, &config, now).map_err(LookupError::InvalidHost)?;
+        let mut addresses = Vec::new();
+        let asked = self.ask(&mut connect, &mut addresses, host, now).await;
+        let late = Query::ALL.map(|query| is_late(&connect, query));
+        // No query is left.
+        let _ = next_query(&mut connect, &mut addresses, self.clock.now());
+        let found = Found { addresses, late, families };
+        if found.addresses.is_empty() {
+            return Err(match (asked, why(&connect, host)) {
+                (Err(Late), _) => LookupError::DeadlineExceeded,
+                (Ok(_), Some(QueryError::NoSuchName)) => LookupError::NoSuchName,
+                (Ok(Some(error)), Some(_)) => LookupError::Failed(error),
+                (Ok(_), _) => LookupError::NoAddress,
+            });
         }
         let remembered = self.memory.try_borrow_mut().ok();
         remembered.and_then(|mut memory| memory.remember(host, found)).ok_or(LookupError::NoAddress)
     }
 
-    fn fill(&self, found: &mut Found<ADDRESSES>, addresses: &[IpAddr], wanted: impl Fn(Family) -> bool) {
-        let of_use = |ip: &&IpAddr| wanted(if ip.is_ipv4() { Family::V4 } else { Family::V6 });
-        for address in addresses.iter().filter(of_use) {
-            // Two at most; with room for one, the first.
-            let _ = found.addresses.push(*address);
-        }
-    }
-
-    /// Whether addresses of `family` are of use.
-    fn wants(&self, family: Family) -> bool {
-        self.config.families.allow(family) && self.names.families().allow(family)
-    }
-
-    /// The configuration, less the families that are of no use.
-    fn race(&self) -> Race<ADDRESSES, SOCKETS, SOCKETS> {
-        let mut config = self.config.clone();
-        if let Families::Only(only) = self.names.families() {
-            // With both narrowed to different ones none is left, and `connect` has ended before.
-            config.families = Families::Only(only);
-        }
-        Race::new(&config, self.clock.now())
-    }
-
-    /// Asks for both families side by side until both have answered, or `resolution_delay` has passed since the first that brought an
-    /// address, or until the deadline.
-    async fn ask_both(
+    /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed since the first address, or until
+    /// the deadline. Answers the first failure.
+    async fn ask(
         &self,
+        connect: &mut Machine<ADDRESSES, SOCKETS>,
+        addresses: &mut Vec<IpAddr, ADDRESSES>,
         host: &str,
-        v6: bool,
-        v4: bool,
-    ) -> Result<Both<ADDRESSES>, LookupError<L::Error>> {
-        let lookup = |family, wanted: bool| wanted.then(|| ask::<L, ADDRESSES>(&self.names, host, family));
-        let mut asking_v6 = pin!(lookup(Family::V6, v6));
-        let mut asking_v4 = pin!(lookup(Family::V4, v4));
-        let mut both = Both { v6: Vec::new(), v4: Vec::new(), late: None };
+        now: Instant,
+    ) -> Result<Option<L::Error>, Late> {
+        let ask = |query| look_up::<L, ADDRESSES>(&self.names, host, query);
+        let mut asking = Asking([
+            pin!(nothing(&ask)),
+            pin!(nothing(&ask)),
+            #[cfg(feature = "nat64")]
+            pin!(nothing(&ask)),
+        ]);
+        while let Some(query) = next_query(connect, addresses, now) {
+            asking.begin(query, ask(query));
+        }
         let mut failed = None;
-        let mut deadline = self.clock.now() + self.config.deadline.unwrap_or(DEADLINE);
+        let mut deadline = now + self.config.deadline.unwrap_or(DEADLINE);
         let mut timer = pin!(Some(self.clock.wait_until(deadline)));
         let mut hurried = false;
-        let in_time = poll_fn(|cx| {
-            if let Some(answer) = poll_once(asking_v6.as_mut(), cx) {
-                answer.map_or_else(|error| _ = failed.get_or_insert(error), |found| both.v6 = found);
+        poll_fn(|cx| {
+            let now = self.clock.now();
+            while let Some((query, answer)) = asking.poll(cx) {
+                let meaning = answer.as_deref().map_err(|error| self.names.query_error(error));
+                tell(connect, &self.names, query, meaning, NOWHERE, now);
+                if let Err(error) = answer {
+                    failed.get_or_insert(error);
+                }
             }
-            if let Some(answer) = poll_once(asking_v4.as_mut(), cx) {
-                answer.map_or_else(|error| _ = failed.get_or_insert(error), |found| both.v4 = found);
+            // Of a family without a route too, lest the connect ask again for what is a millisecond late.
+            if !Query::ALL.into_iter().any(|query| connect.is_pending(query)) {
+                return Poll::Ready(Ok(failed.take()));
             }
-            both.late = match (asking_v6.is_some(), asking_v4.is_some()) {
-                (true, _) => Some(Family::V6),
-                (false, true) => Some(Family::V4),
-                (false, false) => None,
-            };
-            if both.late.is_none() {
-                return Poll::Ready(true);
-            }
-            if !both.is_empty() && !hurried {
+            if !hurried && connect.timeline().destinations().len() > 0 {
                 hurried = true;
                 deadline = deadline.min(self.clock.now() + self.resolution_delay);
                 timer.set(Some(self.clock.wait_until(deadline)));
@@ -181,39 +171,14 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
                 return Poll::Pending;
             }
             if self.clock.now() >= deadline {
-                return Poll::Ready(false);
+                return Poll::Ready(Err(Late));
             }
             // The clock has rung too soon. The executor has its other tasks to look after first.
             timer.set(Some(self.clock.wait_until(deadline)));
             cx.waker().wake_by_ref();
             Poll::Pending
         })
-        .await;
-        match (both.is_empty(), in_time, failed) {
-            (false, ..) => Ok(both),
-            (true, true, Some(error)) => Err(LookupError::Failed(error)),
-            (true, true, None) => Err(LookupError::NoAddress),
-            (true, false, _) => Err(LookupError::DeadlineExceeded),
-        }
-    }
-
-    /// Both families in turn, the preferred one first, as far as there is room.
-    fn merge(&self, both: Both<ADDRESSES>) -> Found<ADDRESSES> {
-        let (first, second) = match self.config.preferred_family {
-            Family::V6 => (both.v6, both.v4),
-            Family::V4 => (both.v4, both.v6),
-        };
-        let mut found = Found { addresses: Vec::new(), late: both.late };
-        let (mut first, mut second) = (first.iter(), second.iter());
-        loop {
-            let pair = (first.next(), second.next());
-            if pair == (None, None) {
-                return found;
-            }
-            for address in [pair.0, pair.1].into_iter().flatten() {
-                let _ = found.addresses.push(*address);
-            }
-        }
+        .await
     }
 
     /// Connects to `remote`, or to whatever name it stands for. `open` is the stack's connect.
@@ -228,28 +193,33 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         E: embedded_io_async::Error,
     {
         let behind = self.memory.try_borrow().ok().and_then(|memory| memory.behind(remote.ip()));
-        // What is not remembered stands for itself. A zone stays with the address that was given with it.
-        let destination = |ip| if ip == remote.ip() { remote } else { SocketAddr::new(ip, remote.port()) };
-        let mut race = self.race();
-        let now = self.clock.now();
-        let (host, late) = match &behind {
-            Some((host, found)) => {
-                let addresses = with_port(&found.addresses, destination);
-                for family in
-                    [Family::V6, Family::V4].into_iter().filter(|family| found.late != Some(*family))
-                {
-                    race.handle_input(Input::Resolved { family, addresses: &addresses }, now);
-                }
-                (host.as_str(), found.late)
-            }
-            None => {
-                race.handle_addresses(&[remote], now);
-                ("", None)
-            }
+        let mut connect = self.begin(remote, behind.as_ref()).map_err(Error::InvalidHost)?;
+        let (host, known) = match &behind {
+            Some(behind) => (behind.host.as_str(), Some(&behind.found)),
+            None => ("", None),
         };
-        let asks = |family| late == Some(family) && self.wants(family);
-        let asked = Asked { host, v6: asks(Family::V6), v4: asks(Family::V4), port: remote.port() };
-        self.run(race, asked, open).await
+        self.run(&mut connect, Wanted { host, known, remote }, open).await
+    }
+
+    /// What is connected to `remote`, or to what is `behind` it.
+    fn begin(
+        &self,
+        remote: SocketAddr,
+        behind: Option<&Behind<ADDRESSES>>,
+    ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
+        let now = self.clock.now();
+        match behind {
+            Some(Behind { host, found, is_shared: false }) => {
+                let config = Config { families: found.families, ..self.config.clone() };
+                machine(&self.names, host, remote.port(), None, &config, now)
+            }
+            Some(Behind { found, .. }) => {
+                let in_common = with_port::<ADDRESSES>(&found.addresses, remote);
+                machine(&self.names, "", 0, Some(&in_common), &self.config, now)
+            }
+            // What is not remembered stands for itself.
+            None => machine(&self.names, "", 0, Some(&[remote]), &self.config, now),
+        }
     }
 
     /// Looks `host` up and connects to whichever of its addresses answers first, beginning with the first answer.
@@ -264,28 +234,17 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let mut race = self.race();
-        let now = self.clock.now();
-        let (v6, v4) = match Host::parse(host).map_err(Error::InvalidHost)? {
-            Host::Name(_) => (self.wants(Family::V6), self.wants(Family::V4)),
-            Host::Address(literal) => {
-                let address = literal.socket_addr(port).ok_or(Error::InvalidHost(HostError::Ipv6))?;
-                race.handle_addresses(&[address], now);
-                (false, false)
-            }
-            Host::Loopback => {
-                race.handle_addresses(&LOOPBACK.map(|ip| SocketAddr::new(ip, port)), now);
-                (false, false)
-            }
-            Host::Nowhere => return Err(Error::NoAddress),
-        };
-        self.run(race, Asked { host, v6, v4, port }, open).await
+        let connect = machine(&self.names, host, port, None, &self.config, self.clock.now());
+        let mut connect = connect.map_err(Error::InvalidHost)?;
+        // No address stands for it.
+        let remote = SocketAddr::new(NOWHERE.ip(), port);
+        self.run(&mut connect, Wanted { host, known: None, remote }, open).await
     }
 
     async fn run<O, F, N, E>(
         &self,
-        mut race: Race<ADDRESSES, SOCKETS, SOCKETS>,
-        asked: Asked<'_>,
+        connect: &mut Machine<ADDRESSES, SOCKETS>,
+        wanted: Wanted<'_, ADDRESSES>,
         open: O,
     ) -> Result<Connection<N>, Error<E>>
     where
@@ -293,23 +252,51 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        if !self.wants(Family::V6) && !self.wants(Family::V4) {
-            return Err(Error::NoAddress);
-        }
-        let won = drive(&mut race, &self.clock, &self.names, asked, open).await?;
-        Ok(Connection::new(won.0, won.1))
+        let (won, destination) = drive(connect, &self.clock, &self.names, wanted, open).await?;
+        Ok(Connection::new(won, destination))
     }
 }
 
-/// The answers for both families.
-struct Both<const ADDRESSES: usize> {
-    v6: Vec<IpAddr, ADDRESSES>,
-    v4: Vec<IpAddr, ADDRESSES>,
-    late: Option<Family>,
+/// Stands for no name: nobody can be at it.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The time for a look-up is over.
+struct Late;
+
+/// The families that both allow.
+fn both(a: Families, b: Families) -> Option<Families> {
+    match (a, b) {
+        (Families::Both, other) | (other, Families::Both) => Some(other),
+        (a, b) => (a == b).then_some(a),
+    }
 }
 
-impl<const ADDRESSES: usize> Both<ADDRESSES> {
-    fn is_empty(&self) -> bool {
-        self.v6.is_empty() && self.v4.is_empty()
+/// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until it is known whether a NAT64
+/// reaches them.
+fn is_late<const ADDRESSES: usize, const SOCKETS: usize>(
+    connect: &Machine<ADDRESSES, SOCKETS>,
+    query: Query,
+) -> bool {
+    connect.is_pending(query) || (query == Query::A && connect.is_pending(Query::Nat64Prefix))
+}
+
+/// The query that `connect` wants sent next. What it would try before that joins `addresses`: each fails at once, so that the turn of the
+/// next one comes, and all are told in the order in which a race begins with them.
+fn next_query<const ADDRESSES: usize, const SOCKETS: usize>(
+    connect: &mut Machine<ADDRESSES, SOCKETS>,
+    addresses: &mut Vec<IpAddr, ADDRESSES>,
+    now: Instant,
+) -> Option<Query> {
+    loop {
+        match connect.poll_output(now) {
+            Output::SendQuery { query } => return Some(query),
+            Output::StartAttempt { id, destination } => {
+                // It holds as many as the machine does.
+                let _ = addresses.push(destination.ip());
+                let error = AttemptErrorKind::Refused.into();
+                connect.handle_input(Input::AttemptFailed { id, error }, now);
+            }
+            _ => return None,
+        }
     }
 }

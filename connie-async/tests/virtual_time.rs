@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use connie_async::connie_core::resolution::HostError;
+use connie_async::connie_core::connect::InvalidHost;
+use connie_async::connie_core::resolution::{HostError, QueryError};
 use connie_async::connie_core::{Config, Families, Family};
 use connie_async::{Connection, Error, LookupError, Racing};
 use embedded_io_async::{Error as _, ErrorKind, Read};
@@ -16,6 +17,8 @@ use virtual_support::{Fault, Socket, World, ip};
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
+/// An end for races that nobody wins.
+const SOON: Duration = Duration::from_secs(1);
 const REFUSED: ErrorKind = ErrorKind::ConnectionRefused;
 
 type Net<'w, const SOCKETS: usize = 4> = Racing<&'w World, &'w World, &'w World, SOCKETS, 16, 4>;
@@ -289,14 +292,16 @@ fn a_name_without_addresses() {
     assert_eq!(ask("none.test"), Err(LookupError::NoAddress));
     world.name("gone.test", Family::V6, 0, None);
     world.name("gone.test", Family::V4, 0, None);
-    assert_eq!(ask("gone.test"), Err(LookupError::Failed(Fault(ErrorKind::NotFound))));
+    assert_eq!(ask("gone.test"), Err(LookupError::NoSuchName));
+    world.name_fails("broken.test", ErrorKind::Other);
+    assert_eq!(ask("broken.test"), Err(LookupError::Failed(Fault(ErrorKind::Other))));
     world.asked.borrow_mut().clear();
     for never in ["x.invalid", "x.Onion."] {
-        assert_eq!(ask(never), Err(LookupError::NoAddress), "{never}");
+        assert_eq!(ask(never), Err(LookupError::NoSuchName), "{never}");
     }
-    assert_eq!(ask("a..b"), Err(LookupError::InvalidHost(HostError::Label)));
-    assert_eq!(ask("127.1"), Err(LookupError::InvalidHost(HostError::Ipv4)));
-    assert_eq!(ask("fe80::1%eth0"), Err(LookupError::InvalidHost(HostError::Ipv6)));
+    assert_eq!(ask("a..b"), Err(LookupError::InvalidHost(HostError::Label.into())));
+    assert_eq!(ask("127.1"), Err(LookupError::InvalidHost(HostError::Ipv4.into())));
+    assert_eq!(ask("fe80::1%eth0"), Err(LookupError::InvalidHost(InvalidHost::Zone)));
     assert!(world.asked.borrow().is_empty());
 }
 
@@ -328,24 +333,164 @@ fn only_the_family_that_was_asked_for_is_raced() {
     assert_eq!(wrong, Err(LookupError::NoAddress));
 }
 
-/// embassy-net panics where it is asked for an IPv6 address that it was built without.
+/// embassy-net panics where it is to connect to an IPv6 address that it was built without, and waits for nothing where it has no address of
+/// the family.
 #[test]
-fn a_family_that_the_stack_has_not_is_neither_asked_for_nor_tried() {
+fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
     let world = World::new();
-    world.families.set(Families::Only(Family::V4));
+    world.lacks.set(Some(Family::V6));
     known(&world, "many.test", "2001:db8::1", "192.0.2.1");
     world.address("192.0.2.1", Accept(MS));
     let net = net::<4>(&world, Config::all_at_once());
     won(&world.run(open(&net, "many.test")), "192.0.2.1");
-    assert_eq!((world.queries(Family::V6), world.queries(Family::V4)), (0, 1));
-    assert_eq!(world.run(net.get_host_by_name("::1", AddrType::Either)), Err(LookupError::NoAddress));
-    let error = world.run(net.connect("[::1]:80".parse().unwrap())).err();
-    assert_eq!(error, Some(Error::NoAddress));
+    let address = world.run(net.get_host_by_name("2001:db8::1", AddrType::Either)).unwrap();
+    let error = world.run(net.connect(SocketAddr::new(address, 80))).err().unwrap();
+    assert_eq!((error, error.kind()), (Error::Unreachable, ErrorKind::NotConnected));
+    assert_eq!(error.to_string(), "there is no way to any address");
+    // What the network says of others tells more.
+    world.address("192.0.2.1", Fail(MS, REFUSED));
+    let error = world.run(net.connect_host("many.test", 80)).err();
+    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(REFUSED)))));
+    assert_eq!(world.tried(), ["192.0.2.1", "192.0.2.1"]);
+}
+
+#[test]
+fn an_address_of_a_family_that_may_not_be_used_is_none() {
+    let world = World::new();
     let only_v6 = Config { families: Families::Only(Family::V6), ..Config::all_at_once() };
     let net = Net::<4>::with_capacities(&world, &world, &world, only_v6);
     let error = world.run(net.connect("192.0.2.1:80".parse().unwrap())).err();
     assert_eq!(error, Some(Error::NoAddress));
-    assert_eq!(world.tried(), ["192.0.2.1"]);
+    let asked = world.run(net.get_host_by_name("many.test", AddrType::IPv4));
+    assert_eq!(asked, Err(LookupError::NoAddress));
+    assert!(world.tried().is_empty() && world.asked.borrow().is_empty());
+}
+
+/// A host without IPv6 asks for AAAA, and waits for it neither to begin nor to fail.
+#[test]
+fn a_family_without_a_route_is_not_waited_for() {
+    for two_calls in [false, true] {
+        let world = World::new();
+        world.lacks.set(Some(Family::V6));
+        world.name("four.test", Family::V4, 10 * MS, Some("192.0.2.1"));
+        world.address("192.0.2.1", Fail(MS, REFUSED));
+        let net = net::<4>(&world, Config::staggered());
+        let error = match two_calls {
+            true => world.run(open(&net, "four.test")).err(),
+            false => world.run(net.connect_host("four.test", 80)).err(),
+        };
+        assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(REFUSED)))));
+        // A look-up waits for it as for any other, for 15 ms.
+        let (end, asked) = if two_calls { (26 * MS, 2) } else { (11 * MS, 1) };
+        assert_eq!((world.now(), world.queries(Family::V6)), (end, asked));
+        assert!(world.is_quiet());
+    }
+}
+
+/// Where the other family has nothing, it is the only hope.
+#[test]
+fn a_family_without_a_route_is_waited_for_where_there_is_nothing_else() {
+    let world = World::new();
+    world.lacks.set(Some(Family::V6));
+    world.name("six.test", Family::V4, 0, Some(""));
+    world.name("six.test", Family::V6, 2 * SECOND, Some("::1"));
+    world.address("::1", Accept(MS));
+    let net = net::<4>(&world, Config::all_at_once());
+    won(&world.run(net.connect_host("six.test", 80)), "::1");
+    assert_eq!(world.now(), 2 * SECOND + MS);
+}
+
+/// IPv6 comes first by RFC 6724, a unique local address after IPv4, and before all the caller's choice.
+#[test]
+fn which_family_comes_first() {
+    for (v6, prefers, first) in [
+        ("2001:db8::1", Family::V6, "2001:db8::1"),
+        ("fd00::1", Family::V6, "192.0.2.1"),
+        ("2001:db8::1", Family::V4, "192.0.2.1"),
+    ] {
+        let world = World::new();
+        known(&world, "many.test", v6, "192.0.2.1");
+        let config = Config { preferred_family: prefers, deadline: Some(SOON), ..Config::staggered() };
+        let net = net::<4>(&world, config);
+        let _ = world.run(net.connect_host("many.test", 80));
+        assert_eq!(world.tried()[0], first, "in one call");
+        world.started.borrow_mut().clear();
+        let stands = world.run(net.get_host_by_name("many.test", AddrType::Either));
+        assert_eq!(stands, Ok(ip(first)));
+        let _ = world.run(net.connect(SocketAddr::new(ip(first), 80)));
+        assert_eq!(world.tried()[0], first, "in two");
+    }
+}
+
+/// As a name of both families it is: localhost has two addresses.
+#[test]
+fn the_caller_says_which_address_of_localhost_comes_first() {
+    let world = World::new();
+    let config = Config { preferred_family: Family::V4, deadline: Some(SOON), ..Config::staggered() };
+    let net = net::<4>(&world, config);
+    let _ = world.run(net.connect_host("localhost", 80));
+    let _ = world.run(open(&net, "a.localhost"));
+    assert_eq!(world.tried(), ["127.0.0.1", "::1", "127.0.0.1", "::1"]);
+    let only = world.run(net.get_host_by_name("localhost", AddrType::IPv6));
+    assert_eq!(only, Ok(ip("::1")));
+    world.started.borrow_mut().clear();
+    let _ = world.run(net.connect("[::1]:80".parse().unwrap()));
+    assert_eq!(world.tried(), ["::1"]);
+    assert!(world.asked.borrow().is_empty());
+}
+
+#[test]
+fn names_that_are_never_asked_for() {
+    let world = World::new();
+    let net = net::<4>(&world, Config::all_at_once());
+    for name in ["x.invalid", "x.Onion."] {
+        known(&world, name, "2001:db8::1", "192.0.2.1");
+        let error = world.run(net.connect_host(name, 80)).err().unwrap();
+        assert_eq!(error, Error::NotResolved(QueryError::NoSuchName), "{name}");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, "no such name".to_owned()));
+    }
+    assert!(world.asked.borrow().is_empty());
+}
+
+/// What the look-up knows of a failure is told, and nothing is made up.
+#[test]
+fn why_a_name_has_no_address() {
+    let world = World::new();
+    let net = net::<4>(&world, Config::all_at_once());
+    let fails = |name: &str| world.run(net.connect_host(name, 80)).err();
+    known(&world, "none.test", "", "");
+    assert_eq!(fails("none.test"), Some(Error::NoAddress));
+    world.name_fails("gone.test", ErrorKind::NotFound);
+    assert_eq!(fails("gone.test"), Some(Error::NotResolved(QueryError::NoSuchName)));
+    world.name_fails("broken.test", ErrorKind::Other);
+    assert_eq!(fails("broken.test"), Some(Error::NotResolved(QueryError::ServerFailure)));
+    world.name_fails("slow.test", ErrorKind::TimedOut);
+    let error = fails("slow.test").unwrap();
+    assert_eq!((error, error.kind()), (Error::NotResolved(QueryError::TimedOut), ErrorKind::TimedOut));
+}
+
+/// The traits' addresses have no zone: the text that one stands for has.
+#[test]
+fn a_zone_outlives_the_two_calls() {
+    let world = World::new();
+    world.address("fe80::1", Accept(MS));
+    let net = net::<4>(&world, Config::all_at_once());
+    let stands = world.run(net.get_host_by_name("fe80::1%7", AddrType::Either));
+    assert_eq!(stands, Ok(ip("fe80::1")));
+    let connection = world.run(net.connect("[fe80::1]:80".parse().unwrap())).unwrap();
+    assert_eq!(connection.destination(), "[fe80::1%7]:80".parse().unwrap());
+}
+
+/// An IPv4 address of this host or its link is tried as it is, whatever the routes are.
+#[test]
+fn an_address_of_the_host_itself_is_tried_without_ipv4() {
+    let world = World::new();
+    world.lacks.set(Some(Family::V4));
+    world.address("127.0.0.1", Accept(MS));
+    let net = net::<4>(&world, Config::all_at_once());
+    won(&world.run(net.connect_host("127.0.0.1", 80)), "127.0.0.1");
+    won(&world.run(open(&net, "127.0.0.1")), "127.0.0.1");
+    assert!(world.asked.borrow().is_empty());
 }
 
 #[test]
@@ -403,11 +548,8 @@ fn a_host_is_connected_to_in_one_call_from_the_first_answer_on() {
     won(&world.run(net.connect_host("localhost", 80)), "127.0.0.1");
     won(&world.run(net.connect_host("[2001:db8::7]", 80)), "2001:db8::7");
     let fails = |host: &str| world.run(net.connect_host(host, 80)).err();
-    assert_eq!((fails("x.invalid"), fails("x.onion")), (Some(Error::NoAddress), Some(Error::NoAddress)));
-    assert_eq!(fails("a..b"), Some(Error::InvalidHost(HostError::Label)));
-    world.name("gone.test", Family::V6, 0, None);
-    world.name("gone.test", Family::V4, 0, None);
-    assert_eq!(fails("gone.test"), Some(Error::NoAddress));
+    assert_eq!(fails("a..b"), Some(Error::InvalidHost(HostError::Label.into())));
+    assert_eq!(fails("fe80::1%eth0"), Some(Error::InvalidHost(InvalidHost::Zone)));
 }
 
 /// A clock that rings a little too soon must not make the executor spin within one poll.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use connie_async::connie_core::{Families, Family, Instant};
+use connie_async::connie_core::resolution::QueryError;
+use connie_async::connie_core::resolution::selection::Route;
+use connie_async::connie_core::{Family, Instant};
 use connie_async::{Answers, Clock, Lookup};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::TcpConnect;
@@ -26,8 +28,8 @@ pub enum Behaviour {
     Silent,
 }
 
-/// After how many microseconds a query is answered, and how; `None`: with a failure.
-type Answer = (u64, Option<Vec<IpAddr>>);
+/// After how many microseconds a query is answered, and how.
+type Answer = (u64, Result<Vec<IpAddr>, Fault>);
 
 /// All there is.
 pub struct World {
@@ -38,8 +40,8 @@ pub struct World {
     names: RefCell<HashMap<(String, Family), Answer>>,
     /// How much sooner than it should a wait ends.
     pub early: Cell<u64>,
-    /// The families that are of use.
-    pub families: Cell<Families>,
+    /// The family that there is no way by, but to this host itself.
+    pub lacks: Cell<Option<Family>>,
     /// Sockets that the stack has.
     pub pool: Cell<usize>,
     /// Sockets in use, those of connections included.
@@ -60,7 +62,7 @@ impl World {
             addresses: RefCell::default(),
             names: RefCell::default(),
             early: Cell::new(0),
-            families: Cell::new(Families::Both),
+            lacks: Cell::new(None),
             pool: Cell::new(usize::MAX),
             open: Cell::new(0),
             most_open: Cell::new(0),
@@ -78,10 +80,18 @@ impl World {
         self.addresses.borrow_mut().insert(ip(address), behaviour);
     }
 
-    /// The name server answers a query for `name` after `micros`; `None`: with a failure.
+    /// The name server answers a query for `name` after `micros`; `None`: that there is no such name.
     pub fn name(&self, name: &str, family: Family, micros: u64, addresses: Option<&str>) {
         let list = addresses.map(|text| text.split_whitespace().map(ip).collect());
-        self.names.borrow_mut().insert((name.to_owned(), family), (micros, list));
+        let answer = (micros, list.ok_or(Fault(ErrorKind::NotFound)));
+        self.names.borrow_mut().insert((name.to_owned(), family), answer);
+    }
+
+    /// The name server fails each query for `name`.
+    pub fn name_fails(&self, name: &str, kind: ErrorKind) {
+        for family in [Family::V6, Family::V4] {
+            self.names.borrow_mut().insert((name.to_owned(), family), (0, Err(Fault(kind))));
+        }
     }
 
     /// How many queries there were for the addresses of `family`.
@@ -267,17 +277,27 @@ impl TcpConnect for World {
 impl Lookup for World {
     type Error = Fault;
 
-    fn families(&self) -> Families {
-        self.families.get()
-    }
-
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Fault> {
         self.asked.borrow_mut().push((host.to_owned(), family, self.now()));
         let answer = self.names.borrow().get(&(host.to_owned(), family)).cloned();
         let Some((micros, list)) = answer else { return poll_fn(|_| Poll::Pending).await };
         self.after(micros).await;
-        list.ok_or(Fault(ErrorKind::NotFound))?.into_iter().for_each(|address| answers.push(address));
+        list?.into_iter().for_each(|address| answers.push(address));
         Ok(())
+    }
+
+    fn query_error(&self, error: &Fault) -> QueryError {
+        match error.0 {
+            ErrorKind::NotFound => QueryError::NoSuchName,
+            ErrorKind::TimedOut => QueryError::TimedOut,
+            _ => QueryError::ServerFailure,
+        }
+    }
+
+    fn route(&self, address: IpAddr) -> Route {
+        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        let lacks = self.lacks.get() == Some(family) && !address.is_loopback();
+        if lacks { Route::Unreachable } else { Route::Unknown }
     }
 
     async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, Fault> {

@@ -2,13 +2,15 @@
 //! the table answers.
 
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_io::Timer;
 use connie_async::{Answers, Clock, Connection, Error, Lookup, LookupError, Racing};
-use connie_core::resolution::Query;
-use connie_core::{Families, Family, Instant};
+use connie_core::resolution::nat64::WELL_KNOWN_NAME;
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{Query, QueryError};
+use connie_core::{Family, Instant};
 use connie_tests::clock::now;
 use connie_tests::lab::ms;
 use connie_tests::names_table::{Name, PORT, Reply};
@@ -75,6 +77,8 @@ fn ended<N>(result: Result<Connection<N>, Error<std::io::Error>>) -> Ended {
 fn words(error: &Error<std::io::Error>) -> String {
     match error {
         Error::NoAddress => "no address".to_owned(),
+        Error::NotResolved(QueryError::NoSuchName) => "no such name".to_owned(),
+        Error::NotResolved(_) => "look-up failed".to_owned(),
         Error::DeadlineExceeded => "timed out".to_owned(),
         Error::InvalidHost(_) => "no host".to_owned(),
         error => match error.kind() {
@@ -88,6 +92,7 @@ fn words(error: &Error<std::io::Error>) -> String {
 fn not_resolved<E>(error: &LookupError<E>) -> &'static str {
     match error {
         LookupError::NoAddress => "no address",
+        LookupError::NoSuchName => "no such name",
         LookupError::DeadlineExceeded => "look-up timed out",
         LookupError::InvalidHost(_) => "no host",
         _ => "look-up failed",
@@ -98,17 +103,16 @@ fn not_resolved<E>(error: &LookupError<E>) -> &'static str {
 struct Table<'s>(&'s Names<'s>);
 
 impl Lookup for Table<'_> {
-    type Error = ();
+    type Error = QueryError;
 
-    /// What a stack says that knows its addresses, as embassy-net's does.
-    fn families(&self) -> Families {
-        self.0.name.lacks.map_or(Families::Both, |family| Families::Only(family.other()))
-    }
-
-    async fn lookup(&self, _: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), ()> {
-        self.0.note(Query::of(family));
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), QueryError> {
         let name = self.0.name;
-        let reply = if family == Family::V6 { name.aaaa } else { name.a };
+        let (query, reply) = match family {
+            Family::V6 if host == WELL_KNOWN_NAME => (Query::Nat64Prefix, name.prefix),
+            Family::V6 => (Query::Aaaa, name.aaaa),
+            Family::V4 => (Query::A, name.a),
+        };
+        self.0.note(query);
         match reply {
             Reply::Has(after, addresses) => {
                 if after > 0 {
@@ -118,13 +122,25 @@ impl Lookup for Table<'_> {
                 Ok(())
             }
             Reply::Empty => Ok(()),
-            Reply::NoSuchName | Reply::Fails => Err(()),
+            Reply::NoSuchName => Err(QueryError::NoSuchName),
+            Reply::Fails => Err(QueryError::ServerFailure),
             Reply::Never => pending().await,
         }
     }
 
-    async fn name_of(&self, _: std::net::IpAddr, _: &mut [u8]) -> Result<usize, ()> {
-        Err(())
+    fn query_error(&self, error: &QueryError) -> QueryError {
+        *error
+    }
+
+    /// What a stack says that knows its addresses.
+    fn route(&self, address: IpAddr) -> Route {
+        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        let lacks = self.0.name.lacks == Some(family) && !address.is_loopback();
+        if lacks { Route::Unreachable } else { Route::Unknown }
+    }
+
+    async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, QueryError> {
+        Err(QueryError::Failed)
     }
 }
 

@@ -86,7 +86,8 @@ impl<'l> Stage<'l> {
 
     /// Takes note of a query that a look-up of the client's own was asked.
     pub fn note(&self, query: Query) {
-        self.asked.lock().expect("nobody panics with it").push(query.record_type().to_owned());
+        let what = if query == Query::Nat64Prefix { "prefix" } else { query.record_type() };
+        self.asked.lock().expect("nobody panics with it").push(what.to_owned());
     }
 
     /// All queries, each once.

@@ -1,0 +1,145 @@
+//! The look-ups of one connect: what was asked for, and how an answer is told.
+
+use core::future::Future;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Routes};
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{Query, QueryError};
+use connie_core::{Config, Family, Instant};
+use heapless::Vec;
+
+use crate::lookup::{Answers, Lookup, is_of};
+
+/// From a host's text to the connection that wins. As many records as sockets: nobody reads the timeline.
+pub(crate) type Machine<const ADDRESSES: usize, const SOCKETS: usize> =
+    Connect<ADDRESSES, SOCKETS, SOCKETS, NAT64>;
+
+/// For how many addresses of each family there is room where IPv4 is reached through NAT64.
+const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
+
+/// How many queries one connect sends at most: for the prefix of a NAT64 only where there is room for what it leads to.
+pub(crate) const QUERIES: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
+
+/// A connect that begins now, on the host of `names`.
+pub(crate) fn machine<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>(
+    names: &L,
+    host: &str,
+    port: u16,
+    hosts: Option<&[SocketAddr]>,
+    config: &Config,
+    now: Instant,
+) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
+    let facts = Facts { routes: routes(names), hosts, ..Facts::default() };
+    Connect::new(host, port, config, &facts, now)
+}
+
+/// Addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no route names.
+fn routes<L: Lookup>(names: &L) -> Routes {
+    let leads_to = |ip| names.route(ip) != Route::Unreachable;
+    Routes {
+        v4: leads_to(Ipv4Addr::new(192, 0, 2, 1).into()),
+        v6: leads_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+    }
+}
+
+/// The addresses that answer `query` for `host`.
+pub(crate) async fn look_up<L: Lookup, const ADDRESSES: usize>(
+    names: &L,
+    host: &str,
+    query: Query,
+) -> Result<Vec<IpAddr, ADDRESSES>, L::Error> {
+    let mut found = Vec::new();
+    let family = family(query);
+    names.lookup(query.name(host), family, &mut Answers::new(family, &mut found)).await?;
+    Ok(found)
+}
+
+/// Whose addresses answer `query`.
+const fn family(query: Query) -> Family {
+    match query {
+        Query::A => Family::V4,
+        Query::Aaaa | Query::Nat64Prefix => Family::V6,
+    }
+}
+
+/// Tells `connect` what has come of `query`, with the best address first, as a [`Lookup`] has them. Addresses of the other family are
+/// passed over. All are destinations with the port of `remote`.
+pub(crate) fn tell<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>(
+    connect: &mut Machine<ADDRESSES, SOCKETS>,
+    names: &L,
+    query: Query,
+    answer: Result<&[IpAddr], QueryError>,
+    remote: SocketAddr,
+    now: Instant,
+) {
+    let found = match answer {
+        Ok(found) => found,
+        Err(error) => return connect.handle_input(Input::QueryFailed { query, error }, now),
+    };
+    let addresses = with_port::<ADDRESSES>(found, remote);
+    let best = found.iter().find(|ip| is_of(family(query), ip));
+    let order = Order::Best(best.map_or(Route::Unknown, |ip| names.route(*ip)));
+    connect.handle_input(Input::Answered { query, addresses: &addresses, order }, now);
+}
+
+/// `addresses` with the port of `remote`, whose zone stays with it.
+pub(crate) fn with_port<const ADDRESSES: usize>(
+    addresses: &[IpAddr],
+    remote: SocketAddr,
+) -> Vec<SocketAddr, ADDRESSES> {
+    let mut list = Vec::new();
+    for ip in addresses {
+        let destination = if *ip == remote.ip() { remote } else { SocketAddr::new(*ip, remote.port()) };
+        // No list has more than this holds: each was taken in with this capacity.
+        let _ = list.push(destination);
+    }
+    list
+}
+
+/// Why `connect` has no address of `host`: what became of the first query that failed. `None`: the name has none.
+pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize>(
+    connect: &Machine<ADDRESSES, SOCKETS>,
+    host: &str,
+) -> Option<QueryError> {
+    connect.failures(host).next().map(|failure| failure.error)
+}
+
+/// The look-ups that go on, each in its place, in the order of [`Query::ALL`].
+pub(crate) struct Asking<'p, F>(pub(crate) [Pin<&'p mut Option<F>>; QUERIES]);
+
+impl<F: Future> Asking<'_, F> {
+    pub(crate) fn begin(&mut self, query: Query, lookup: F) {
+        let mut places = Query::ALL.into_iter().zip(&mut self.0);
+        if let Some((_, place)) = places.find(|(of, _)| *of == query) {
+            place.set(Some(lookup));
+        }
+    }
+
+    /// What has come, one at a time.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<(Query, F::Output)> {
+        let mut places = Query::ALL.into_iter().zip(&mut self.0);
+        places.find_map(|(query, place)| Some((query, poll_once(place.as_mut(), cx)?)))
+    }
+}
+
+/// A place for what `ask` gives.
+pub(crate) fn nothing<F>(_: &impl Fn(Query) -> F) -> Option<F> {
+    None
+}
+
+/// Polls the future in `place`, where there is one, and drops it when it has ended.
+pub(crate) fn poll_once<F: Future>(
+    mut place: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Option<F::Output> {
+    match place.as_mut().as_pin_mut()?.poll(cx) {
+        Poll::Ready(output) => {
+            place.set(None);
+            Some(output)
+        }
+        Poll::Pending => None,
+    }
+}
