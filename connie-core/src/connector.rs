@@ -104,7 +104,7 @@ mod sealed {
         /// The next output, or what is asked of the user before it.
         fn next(&mut self, now: Instant) -> Result<Output, Self::Ask>;
         /// How an attempt has ended.
-        fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant);
+        fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant);
         fn cancel(&mut self, now: Instant);
         fn timeline(&self) -> Timeline<'_>;
     }
@@ -119,10 +119,10 @@ impl<const D: usize, const K: usize, const R: usize> sealed::Decides for Race<D,
         Ok(self.poll_output(now))
     }
 
-    fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant) {
+    fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
         let input = match how {
             Ok(()) => Input::AttemptSucceeded { id },
-            Err(error) => Input::AttemptFailed { id, error },
+            Err(&error) => Input::AttemptFailed { id, error },
         };
         self.handle_input(input, now);
     }
@@ -153,10 +153,10 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize> sealed::Dec
         }
     }
 
-    fn ended(&mut self, id: AttemptId, how: Result<(), AttemptError>, now: Instant) {
+    fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
         let input = match how {
             Ok(()) => connect::Input::AttemptSucceeded { id },
-            Err(error) => connect::Input::AttemptFailed { id, error },
+            Err(&error) => connect::Input::AttemptFailed { id, error },
         };
         self.handle_input(input, now);
     }
@@ -459,7 +459,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
                 Err(nb::Error::Other(error)) => {
                     let error = stack.attempt_error(&error);
                     self.release(stack, id);
-                    self.machine.ended(id, Err(error), now);
+                    self.machine.ended(id, Err(&error), now);
                     next = next.saturating_sub(1);
                 }
             }
@@ -508,7 +508,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
             Ok(()) => self.machine.ended(id, Ok(()), *now),
             Err(nb::Error::WouldBlock) => {}
             Err(nb::Error::Other(error)) => {
-                self.machine.ended(id, Err(error), *now);
+                self.machine.ended(id, Err(&error), *now);
             }
         }
     }

@@ -68,8 +68,9 @@ fn the_number_of_an_error_belongs_to_the_attempt_that_failed_last() {
     race.idle_until(250);
     race.expect_all("start a', start b', wait");
     race.fails("a'", refused(1));
-    race.fails("a", refused(2));
     race.fails("b", refused(3));
+    race.advance(300);
+    race.fails("a", refused(2));
     race.fails("b'", REFUSED);
     race.expect_all("failed: every address failed");
     let timeline = race.race.timeline();

@@ -405,7 +405,8 @@ impl<const N: usize> Destinations<N> {
     }
 
     pub(super) fn fail(&mut self, place: Place, error: AttemptError) {
-        self.set_status(usize::from(place), Status::Failed(error.kind()), error.number().unwrap_or(0));
+        let number = error.number().unwrap_or(0);
+        self.set_status(usize::from(place), Status::Failed(error.kind()), number);
     }
 
     /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts are right.

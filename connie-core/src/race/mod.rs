@@ -411,7 +411,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             self.destinations.put_back(attempt.place, self.settings.preferred_family);
         } else {
             self.destinations.fail(attempt.place, error);
-            self.records.tells(attempt.record);
         }
         if error == AttemptErrorKind::StackGone {
             self.lose(Failure::StackGone);

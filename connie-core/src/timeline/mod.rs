@@ -22,15 +22,9 @@ pub struct AttemptRecord {
     started: u32,
     ended: u32,
     place: Place,
-    /// What it was to its destination: [`HEDGE`] and [`LAST`], in one byte, so that a record has 12.
-    role: u8,
+    hedge: bool,
     outcome: Option<Outcome>,
 }
-
-/// A second attempt beside the first.
-const HEDGE: u8 = 1;
-/// The last attempt to fail: the destination has its error, with the number.
-const LAST: u8 = 2;
 
 impl AttemptRecord {
     /// Whether the attempt is in flight.
@@ -53,8 +47,8 @@ pub struct Attempt {
     pub ended: Option<Duration>,
     /// How it ended; `None` while it is in flight.
     pub outcome: Option<Outcome>,
-    /// The [number](AttemptError::number) of the error that it ended with, where there is one and this was the last attempt to fail on
-    /// its destination: a race keeps numbers with the destinations, and of other attempts the kind alone.
+    /// The [number](AttemptError::number) of the error that it ended with, where there is one and no later attempt on its destination has
+    /// failed: a race keeps numbers with the destinations, and of other attempts the kind alone.
     pub number: Option<i32>,
     /// Whether it was a second attempt beside one that had outstayed its patience.
     pub hedge: bool,
@@ -134,8 +128,8 @@ impl<'a> Timeline<'a> {
 
     /// The attempts in the order of their start.
     pub fn attempts(&self) -> impl Iterator<Item = Attempt> + Clone + use<'a> {
-        let destinations = self.destinations;
-        self.records.iter().filter_map(move |record| {
+        let Timeline { destinations, records, .. } = *self;
+        records.iter().filter_map(move |record| {
             let destination = destinations.get(usize::from(record.place))?;
             Some(Attempt {
                 destination: destination.address(),
@@ -143,11 +137,8 @@ impl<'a> Timeline<'a> {
                 started: Duration::from_micros(record.started.into()),
                 ended: record.outcome.map(|_| Duration::from_micros(record.ended.into())),
                 outcome: record.outcome,
-                number: destination
-                    .error()
-                    .filter(|_| record.role & LAST != 0)
-                    .and_then(AttemptError::number),
-                hedge: record.role & HEDGE != 0,
+                number: number(record, destination, records),
+                hedge: record.hedge,
             })
         })
     }
@@ -157,6 +148,17 @@ impl<'a> Timeline<'a> {
     pub fn winner(&self) -> Option<Attempt> {
         self.attempts().find(|attempt| attempt.outcome == Some(Outcome::Established))
     }
+}
+
+/// The number that the destination has for the attempt's error; none where it is, or may be, that of another attempt.
+fn number(record: &AttemptRecord, destination: &Destination, records: &[AttemptRecord]) -> Option<i32> {
+    let error = destination.error()?;
+    let failed = |record: &AttemptRecord| matches!(record.outcome, Some(Outcome::Failed(_)));
+    let mut beside =
+        records.iter().filter(|other| !core::ptr::eq(*other, record) && other.place == record.place);
+    let is_last = !beside.any(|other| failed(other) && other.ended >= record.ended);
+    let is_its = is_last && record.outcome == Some(Outcome::Failed(error.kind()));
+    error.number().filter(|_| is_its)
 }
 
 /// The record itself: at most `R` attempts. When it is full the oldest that was evicted goes first, then the oldest that has
@@ -210,8 +212,7 @@ impl<const R: usize> Records<R> {
         self.started = self.started.saturating_add(1);
         let started = u32::try_from(at).unwrap_or(u32::MAX);
         let index = self.records.len();
-        let role = if hedge { HEDGE } else { 0 };
-        let record = AttemptRecord { started, ended: started, place, role, outcome: None };
+        let record = AttemptRecord { started, ended: started, place, hedge, outcome: None };
         let pushed = self.records.push(record);
         // The race makes room first, and the record holds more than can be in flight.
         debug_assert!(pushed.is_ok());
@@ -225,12 +226,5 @@ impl<const R: usize> Records<R> {
         debug_assert!(record.outcome.is_none(), "an attempt ends exactly once");
         record.ended = u32::try_from(at).unwrap_or(u32::MAX).max(record.started);
         record.outcome = Some(outcome);
-    }
-
-    /// Records that the attempt, which has failed, left its destination with its error.
-    pub(crate) fn tells(&mut self, index: u16) {
-        if let Some(record) = self.records.get_mut(usize::from(index)) {
-            record.role |= LAST;
-        }
     }
 }
