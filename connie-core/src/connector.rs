@@ -349,6 +349,11 @@ where
         Ok(Driver { machine, open: Vec::new(), slowest_connect: 0 })
     }
 
+    /// The next query to send, before anything else is done: see [`Connect::next_query`].
+    pub fn next_query(&mut self, now: Instant) -> Option<Query> {
+        self.machine.next_query(now)
+    }
+
     /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].
     pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
         self.machine.handle_input(input, now);

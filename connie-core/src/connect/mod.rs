@@ -191,6 +191,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
     }
 
+    /// The next query to send: each is told once, here or by [`poll_output`](Connect::poll_output). For a user that sends all of
+    /// them before it does anything else.
+    pub fn next_query(&mut self, now: Instant) -> Option<Query> {
+        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
+        if self.race.is_over(now) {
+            return None;
+        }
+        *self.state_mut(query) = State::Sent;
+        Some(query)
+    }
+
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
         self.race.limit_to(sockets);
@@ -294,16 +305,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         if !self.routes.v6 {
             self.race.prefer(Family::V4);
         }
-    }
-
-    /// The next query to send; each is sent once.
-    fn next_query(&mut self, now: Instant) -> Option<Query> {
-        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
-        if self.race.is_over(now) {
-            return None;
-        }
-        *self.state_mut(query) = State::Sent;
-        Some(query)
     }
 
     // Answers: rules 2 to 5.
