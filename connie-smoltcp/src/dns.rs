@@ -1,59 +1,47 @@
-//! Names, over smoltcp's DNS socket: both families side by side, each told to the race when it answers.
+//! Names, over smoltcp's DNS socket: the queries of a [`HostConnector`], and their answers.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::task::Poll;
+use core::net::{IpAddr, SocketAddr};
 
-use connie_core::resolution::selection::{self, Candidate, DEFAULT_POLICY, Route};
-use connie_core::resolution::{Host, HostError, LOOPBACK, Query, QueryError, Resolution};
-use connie_core::{Connection, Connector, Failure, Families, Family};
+use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order};
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{HostError, Query, QueryError};
+use connie_core::timeline::Timeline;
+use connie_core::{Config, Connection, Failure, HostConnector, Progress, RaceStack, Turn};
 use heapless::Vec;
-use smoltcp::iface::SocketHandle;
+use smoltcp::iface::{Interface, SocketHandle};
 use smoltcp::phy::Device;
 use smoltcp::socket::dns;
 use smoltcp::wire::{DnsQueryType, IpAddress};
 
 use crate::address;
 use crate::board::Board;
-use crate::stack::{Stack, StorageFull};
+use crate::stack::{Scope, Stack, StorageFull, find};
 use crate::tcp::TcpSocket;
 use crate::waiter::BoardWaiter;
 
 /// The most addresses of one family in an answer. Further ones are left out.
 pub const MAX_ADDRESSES: usize = 8;
 
-/// The memory of one query. A lookup needs two: one for each family; with the feature `nat64` three.
+/// For how many addresses of each family there is room where IPv4 is reached through NAT64.
+const NAT64: usize = if cfg!(feature = "nat64") { MAX_ADDRESSES } else { 0 };
+
+/// The memory of one query. A connector needs two: one for each family; with the feature `nat64` three.
 pub type QueryStorage = Option<dns::DnsQuery>;
 
 /// smoltcp's DNS client.
 ///
 /// It asks over UDP, each server for 10 to 15 s with repeated questions before the next. What it does not do: it takes no
 /// notice of a truncated answer, does not ask again over TCP, keeps nothing, and tells neither a name that does not exist
-/// from one without addresses nor that from a server's failure. All three are a [failed
-/// resolution](Connector::resolution_failed) to a race.
-#[derive(Debug)]
-pub struct Dns {
-    client: Client,
-}
-
-/// smoltcp's DNS socket, and the stack that it belongs to.
+/// from one without addresses nor that from a server's failure. All three are a [failed query](QueryError::Failed) here.
 #[derive(Clone, Copy, Debug)]
-struct Client {
+pub struct Dns {
     handle: SocketHandle,
+    /// The stack that it belongs to.
     stack: usize,
 }
 
-impl Client {
-    /// The socket; `None` in another stack than its own, where smoltcp would panic over its queries.
-    fn of<'s, 'a, D: Device, B, const TCP: usize, const UDP: usize>(
-        self,
-        stack: &'s mut Stack<'a, D, B, TCP, UDP>,
-    ) -> Option<&'s mut dns::Socket<'a>> {
-        if stack.identity == self.stack { stack.find(self.handle) } else { None }
-    }
-}
-
-/// Why a lookup cannot begin.
+/// Why a [`DnsConnector`] cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -61,7 +49,7 @@ pub enum LookupError {
     Host(HostError),
     /// The address is in a zone that is not given by number: an interface here has no name.
     Zone,
-    /// Other lookups have all the memory that was lent: two [`QueryStorage`] for each lookup, three with the feature `nat64`.
+    /// Others have all the memory that was lent: two [`QueryStorage`] for each connector, three with the feature `nat64`.
     OutOfQueries,
     /// The DNS client belongs to another stack.
     WrongStack,
@@ -80,6 +68,15 @@ impl fmt::Display for LookupError {
 
 impl core::error::Error for LookupError {}
 
+impl From<InvalidHost> for LookupError {
+    fn from(error: InvalidHost) -> Self {
+        match error {
+            InvalidHost::Host(error) => LookupError::Host(error),
+            _ => LookupError::Zone,
+        }
+    }
+}
+
 impl Dns {
     /// A DNS client that asks `servers` (the first 3 of them). Takes one [`SocketStorage`](crate::SocketStorage).
     ///
@@ -91,8 +88,9 @@ impl Dns {
         servers: &[IpAddr],
         queries: &'a mut [QueryStorage],
     ) -> Result<Dns, StorageFull> {
-        let handle = stack.add(dns::Socket::new(&known(servers), queries))?;
-        Ok(Dns { client: Client { handle, stack: stack.identity } })
+        let servers = known(&stack.interface, servers);
+        let handle = stack.add(dns::Socket::new(&servers, queries))?;
+        Ok(Dns { handle, stack: stack.identity })
     }
 
     /// Asks other servers from now on.
@@ -101,325 +99,235 @@ impl Dns {
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         servers: &[IpAddr],
     ) {
-        if let Some(socket) = self.client.of(stack) {
-            socket.update_servers(&known(servers));
+        let servers = known(&stack.interface, servers);
+        if let Some(socket) = stack.dns(*self) {
+            socket.update_servers(&servers);
         }
     }
+}
 
-    /// Begins to look up the addresses of `host` in `families`, for connections to `port`.
+/// The addresses as smoltcp has them, without those of a family that is not built in, or to which nothing may be sent.
+fn known(interface: &Interface, servers: &[IpAddr]) -> Vec<IpAddress, 3> {
+    let servers = servers.iter().filter_map(|server| address::ip(*server));
+    let may_ask = |server: &IpAddress| match Scope::of(*server) {
+        Scope::None => false,
+        Scope::Host => interface.has_ip_addr(*server),
+        Scope::Link | Scope::Wider => true,
+    };
+    servers.filter(may_ask).take(3).collect()
+}
+
+/// From a host's text to the connection that wins: a [`HostConnector`] whose queries smoltcp's DNS client sends. The numbers are
+/// those of the [`HostConnector`].
+///
+/// [`run`](DnsConnector::run) it, or [`poll`](DnsConnector::poll) it beside other things. [`cancel`](DnsConnector::cancel) it when it
+/// is not wanted to its end: dropping it leaves its queries and sockets taken.
+///
+/// ```no_run
+/// # use connie_smoltcp::{Board, BoardWaiter, Dns, DnsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_core::{Config, Connection, Failure};
+/// # fn main() {}
+/// # enum Trouble { Lookup(LookupError), Race(Failure) }
+/// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
+/// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
+/// # fn connect<D: Device, B: Board>(
+/// #     dns: &Dns, mut stack: Stack<'_, D, B>, mut waiter: BoardWaiter<B>,
+/// # ) -> Result<Connection<TcpSocket>, Trouble> {
+/// let config = Config::all_at_once();
+/// let mut connector = DnsConnector::<_, 16, 4>::new(dns, &mut stack, "example.org", 80, &config)?;
+/// let connection = connector.run(&mut stack, &mut waiter)?;
+/// # Ok(connection)
+/// # }
+/// ```
+#[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
+pub struct DnsConnector<
+    S: RaceStack,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+> {
+    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    dns: Dns,
+    port: u16,
+    /// What is asked, in the order of [`Query::ALL`].
+    asked: [Option<dns::QueryHandle>; 3],
+}
+
+impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize> fmt::Debug
+    for DnsConnector<S, DESTINATIONS, SOCKETS, RECORDS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DnsConnector").field("connect", self.connector.connect()).finish_non_exhaustive()
+    }
+}
+
+impl<
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+> DnsConnector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>
+{
+    /// A connect that begins now, with its queries sent.
     ///
-    /// A literal address, bare or in brackets, is not looked up, nor are `localhost` and names below `invalid`
-    /// ([`Host`](connie_core::resolution::Host)). With the feature `nat64`, a stack without an IPv4 route also asks for the prefix of the
-    /// network's NAT64, by a third query, and reaches IPv4 addresses through it (RFC 8305 section 7).
+    /// What is asked, and what answers mean, is written at [`connie_core::connect`]. With the feature `nat64`, a stack that has a route
+    /// by IPv6 and none by IPv4 asks for the prefix of the network's NAT64 by a third query, and reaches IPv4 addresses through it.
     ///
     /// # Errors
     ///
     /// [`LookupError`], with nothing begun.
-    pub fn look_up<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-        &mut self,
-        stack: &mut Stack<'_, D, B, TCP, UDP>,
+    pub fn new(
+        dns: &Dns,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
         host: &str,
         port: u16,
-        families: Families,
-    ) -> Result<Lookup, LookupError> {
-        let mut lookup = Lookup {
-            client: self.client,
-            port,
-            resolution: Resolution::new(families),
-            pending: [None; 3],
-            known: Known::Nothing,
-            best: [None; 2],
-        };
-        match Host::parse(host).map_err(LookupError::Host)? {
-            Host::Nowhere => lookup.known = Known::All(Vec::new()),
-            Host::Loopback => {
-                lookup.known = Known::All(LOOPBACK.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
-            }
-            Host::Address(literal) => {
-                let address = literal.socket_addr(port).ok_or(LookupError::Zone)?;
-                if has_nat64(stack, families)
-                    && address.is_ipv4()
-                    && way_to(stack, &address) == Route::Unreachable
-                {
-                    lookup.resolution = through_nat64();
-                    lookup.known = Known::Literal;
-                    // Its own queries have their answers; that leaves the one for the prefix.
-                    let _ = lookup.resolution.answered(Query::Aaaa, &[]);
-                    let _ = lookup.resolution.answered(Query::A, &[address]);
-                } else {
-                    lookup.known = Known::All(core::iter::once(address).collect());
-                }
-            }
-            Host::Name(_) if has_nat64(stack, families) => lookup.resolution = through_nat64(),
-            Host::Name(_) => {}
-        }
-        if !matches!(lookup.known, Known::All(_)) {
-            lookup.ask(stack, host)?;
-        }
-        Ok(lookup)
+        config: &Config,
+    ) -> Result<Self, LookupError> {
+        let facts = stack.facts();
+        Self::with_facts(dns, stack, host, port, config, &facts)
     }
-}
 
-/// Whether IPv4 is to be reached through a NAT64: there is IPv6, and no IPv4 route.
-fn has_nat64<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    families: Families,
-) -> bool {
-    cfg!(feature = "nat64")
-        && families == Families::Both
-        && !has_route(stack, Family::V4)
-        && has_route(stack, Family::V6)
-}
-
-/// A resolution that asks for the network's prefix too.
-#[cfg(feature = "nat64")]
-fn through_nat64() -> Resolution<ROOM> {
-    Resolution::with_nat64()
-}
-
-/// Never called: [`has_nat64`] is false. Without room for addresses such a resolution does not compile.
-#[cfg(not(feature = "nat64"))]
-fn through_nat64() -> Resolution<ROOM> {
-    Resolution::new(Families::Both)
-}
-
-/// Whether there is a way to the internet by `family`: addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no
-/// route names.
-fn has_route<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    family: Family,
-) -> bool {
-    let anywhere = match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        Family::V6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-    };
-    way_to(stack, &SocketAddr::new(anywhere, 0)) != Route::Unreachable
-}
-
-/// What RFC 6724 wants to know of the way to `address`.
-fn way_to<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    address: &SocketAddr,
-) -> Route {
-    match address::ip(address.ip()).and_then(|ip| stack.way_to(ip)) {
-        Some((_, source)) => Route::from_source(source.into()),
-        None => Route::Unreachable,
-    }
-}
-
-/// The addresses as smoltcp has them, without those of a family that is not built in, or that nobody has.
-fn known(servers: &[IpAddr]) -> Vec<IpAddress, 3> {
-    let servers = servers.iter().filter_map(|server| address::ip(*server));
-    servers.filter(|server| server.is_unicast()).take(3).collect()
-}
-
-/// A lookup under way. [`run`](Lookup::run) it with a race, or [`poll`](Lookup::poll) it beside one; [`cancel`](Lookup::cancel) it when it
-/// is not wanted to its end: dropping it leaves its queries taken.
-#[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
-pub struct Lookup {
-    client: Client,
-    port: u16,
-    resolution: Resolution<ROOM>,
-    /// In the order of [`Query::ALL`].
-    pending: [Option<dns::QueryHandle>; 3],
-    known: Known,
-    /// The best address of each family, IPv6 before IPv4.
-    best: [Option<Candidate>; 2],
-}
-
-/// What the race is to be told before anything has come.
-enum Known {
-    Nothing,
-    /// There is nothing to ask.
-    All(Vec<SocketAddr, 2>),
-    /// An IPv4 address that waits for the prefix of the network's NAT64.
-    Literal,
-    Told,
-}
-
-/// How many addresses of each family are kept for NAT64.
-const ROOM: usize = if cfg!(feature = "nat64") { MAX_ADDRESSES } else { 0 };
-
-impl fmt::Debug for Lookup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookup").field("is_complete", &self.is_complete()).finish_non_exhaustive()
-    }
-}
-
-impl Lookup {
-    /// Sends the queries: AAAA first, then A (RFC 8305 section 3).
-    fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-        &mut self,
-        stack: &mut Stack<'_, D, B, TCP, UDP>,
+    /// As [`new`](DnsConnector::new), told more than the stack's own [facts](Stack::facts): the [addresses](Facts::hosts) that the
+    /// program knows without a look-up, say.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun.
+    pub fn with_facts(
+        dns: &Dns,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
         host: &str,
-    ) -> Result<(), LookupError> {
-        while let Some(query) = self.resolution.next_query() {
-            match begin(stack, self.client, query.name(host), query) {
-                Ok(begun) => *self.place(query) = begun,
+        port: u16,
+        config: &Config,
+        facts: &Facts<'_>,
+    ) -> Result<Self, LookupError> {
+        let now = stack.now();
+        let connector = HostConnector::new(host, port, config, facts, now)?;
+        let mut connector = DnsConnector { connector, dns: *dns, port, asked: [None; 3] };
+        while let Some(query) = connector.connector.next_query(now) {
+            match stack.ask(*dns, query.name(host), query) {
+                Ok(Some(asked)) => *connector.place(query) = Some(asked),
+                // Nobody answers.
+                Ok(None) => connector.failed(query, stack),
                 Err(error) => {
-                    self.cancel(stack);
+                    connector.forget(stack);
                     return Err(error);
                 }
             }
         }
-        stack.has_work = true;
-        Ok(())
+        Ok(connector)
     }
 
-    /// Tells the race what has come. Does not serve the stack: [`Stack::poll`] does.
-    pub fn poll<
-        'a,
-        D: Device,
-        B: Board,
-        const TCP: usize,
-        const UDP: usize,
-        const DESTINATIONS: usize,
-        const SOCKETS: usize,
-        const RECORDS: usize,
-    >(
-        &mut self,
-        stack: &mut Stack<'a, D, B, TCP, UDP>,
-        connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>,
-    ) {
-        let now = stack.now();
-        match core::mem::replace(&mut self.known, Known::Told) {
-            Known::All(addresses) => connector.handle_addresses(&addresses, now),
-            Known::Literal => connector.resolution_failed(Family::V6, now),
-            // A host without IPv6 has no preference for it that would be worth a wait.
-            Known::Nothing if !has_route(stack, Family::V6) => connector.prefer(Family::V4),
-            Known::Nothing | Known::Told => {}
-        }
-        for query in Query::ALL {
-            let Some(addresses) = self.take(stack, query) else { continue };
-            let Ok(mut addresses) = addresses else {
-                // An answer without addresses, too: smoltcp tells no more.
-                for input in self.resolution.failed(query, QueryError::Failed) {
-                    connector.handle_input(input, now);
-                }
-                continue;
-            };
-            if query != Query::Nat64Prefix {
-                self.rank(stack, query, &mut addresses, connector);
-            }
-            for input in self.resolution.answered(query, &addresses) {
-                connector.handle_input(input, now);
-            }
-        }
-    }
-
-    /// The result of `query`, once.
-    fn take<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-        &mut self,
-        stack: &mut Stack<'_, D, B, TCP, UDP>,
-        query: Query,
-    ) -> Option<Result<Vec<SocketAddr, MAX_ADDRESSES>, ()>> {
-        let (client, port) = (self.client, self.port);
-        let place = self.place(query);
-        let Some(pending) = *place else {
-            // Of a family that is not built in: nobody answers.
-            return self.resolution.is_pending(query).then_some(Err(()));
-        };
-        // The query is there: it was begun in this stack, and it is freed by telling its result, which is done once.
-        let result = client.of(stack).map(|socket| socket.get_query_result(pending));
-        if let Some(Err(dns::GetQueryResultError::Pending)) = result {
-            return None;
-        }
-        *place = None;
-        Some(match result {
-            // As many as smoltcp keeps, which is 8.
-            Some(Ok(found)) => {
-                Ok(found.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).take(MAX_ADDRESSES).collect())
-            }
-            _ => Err(()),
-        })
-    }
-
-    /// Puts an answer in the order of RFC 6724, and sees to it that the family of the best address of all comes first.
-    fn rank<
-        'a,
-        D: Device,
-        B: Board,
-        const TCP: usize,
-        const UDP: usize,
-        const DESTINATIONS: usize,
-        const SOCKETS: usize,
-        const RECORDS: usize,
-    >(
-        &mut self,
-        stack: &mut Stack<'a, D, B, TCP, UDP>,
-        query: Query,
-        addresses: &mut Vec<SocketAddr, MAX_ADDRESSES>,
-        connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>,
-    ) {
-        let candidates =
-            addresses.iter().map(|address| Candidate::new(&DEFAULT_POLICY, *address, way_to(stack, address)));
-        let mut candidates: Vec<_, MAX_ADDRESSES> = candidates.take(MAX_ADDRESSES).collect();
-        selection::sort(&mut candidates);
-        addresses.clear();
-        addresses.extend(candidates.iter().map(Candidate::address).take(MAX_ADDRESSES));
-        let [v6, v4] = &mut self.best;
-        match query {
-            Query::A => *v4 = candidates.first().copied(),
-            _ => *v6 = candidates.first().copied(),
-        }
-        if let (Some(v6), Some(v4)) = (v6, v4) {
-            connector.prefer(if v4.compare(v6).is_lt() { Family::V4 } else { Family::V6 });
-        }
-    }
-
-    /// Whether all that there is to tell was told.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        matches!(self.known, Known::Told) && self.pending.iter().all(Option::is_none)
-    }
-
-    /// Gives up what has not been answered.
-    pub fn cancel<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-        &mut self,
-        stack: &mut Stack<'_, D, B, TCP, UDP>,
-    ) {
-        self.known = Known::Told;
-        for pending in &mut self.pending {
-            if let (Some(pending), Some(socket)) = (pending.take(), self.client.of(stack)) {
-                // The query is there: see above.
-                socket.cancel_query(pending);
-            }
-        }
-    }
-
-    /// Runs a race to its end while the answers come in: the first usable one starts it, and the other's addresses join.
+    /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
     ///
     /// # Errors
     ///
-    /// As [`Connector::run`]. [`Failure`] tells a name without addresses from addresses that do not answer.
-    pub fn run<
-        'a,
-        D: Device,
-        B: Board,
-        C: Board,
-        const TCP: usize,
-        const UDP: usize,
-        const DESTINATIONS: usize,
-        const SOCKETS: usize,
-        const RECORDS: usize,
-    >(
+    /// What ended it without a connection: [`Failure`] tells a name without addresses from addresses that do not answer. A connector
+    /// whose connection was already handed over is [`Failure::Canceled`].
+    pub fn run<C: Board>(
         &mut self,
-        connector: &mut Connector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         waiter: &mut BoardWaiter<C>,
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
-            self.poll(stack, connector);
-            if let Poll::Ready(result) = connector.turn(stack, waiter) {
-                break result;
+            self.take_answers(stack);
+            match self.connector.turn(stack, waiter) {
+                Turn::Waited => {}
+                // All were sent by `new`.
+                Turn::SendQuery(query) => self.failed(query, stack),
+                Turn::Connected(connection) => break Ok(connection),
+                Turn::Failed(failure) => break Err(failure),
             }
         };
-        self.cancel(stack);
+        self.forget(stack);
         result
     }
 
+    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack: [`Stack::poll`] does.
+    pub fn poll(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Progress<TcpSocket> {
+        self.take_answers(stack);
+        let now = stack.now();
+        let progress = loop {
+            match self.connector.poll(stack, now) {
+                Progress::WaitUntil(until) => return Progress::WaitUntil(until),
+                Progress::WaitForInput => return Progress::WaitForInput,
+                // All were sent by `new`.
+                Progress::SendQuery(query) => self.failed(query, stack),
+                Progress::Connected(connection) => break Progress::Connected(connection),
+                Progress::Failed(failure) => break Progress::Failed(failure),
+                Progress::Finished => break Progress::Finished,
+            }
+        };
+        self.forget(stack);
+        progress
+    }
+
+    /// Gives it up and releases its queries and sockets. A connection that was already handed over stays.
+    pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        let now = stack.now();
+        let _ = self.connector.cancel(stack, now);
+        self.forget(stack);
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.connector.timeline()
+    }
+
+    /// The connect, to look at: which queries are open, and which have failed.
+    #[must_use]
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+        self.connector.connect()
+    }
+
+    fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        for query in Query::ALL {
+            let Some(asked) = *self.place(query) else { continue };
+            // The query is there: it was begun in this stack, and it is freed by telling its result, which is done once.
+            let result = stack.dns(self.dns).map(|socket| socket.get_query_result(asked));
+            if let Some(Err(dns::GetQueryResultError::Pending)) = result {
+                continue;
+            }
+            *self.place(query) = None;
+            match result {
+                Some(Ok(found)) => self.answered(query, &found, stack),
+                // An answer without addresses, too: smoltcp tells no more.
+                _ => self.failed(query, stack),
+            }
+        }
+    }
+
+    fn answered(&mut self, query: Query, found: &[IpAddress], stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        // As many as smoltcp keeps, which is 8.
+        let found = found.iter().take(MAX_ADDRESSES).map(|ip| SocketAddr::new((*ip).into(), self.port));
+        let addresses: Vec<SocketAddr, MAX_ADDRESSES> = found.collect();
+        let ways = addresses.iter().map(|address| stack.route_to(address.ip()));
+        let ways: Vec<Route, MAX_ADDRESSES> = ways.collect();
+        let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&ways) };
+        self.connector.handle_input(answer, stack.now());
+    }
+
+    fn failed(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        self.connector.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, stack.now());
+    }
+
+    /// Gives up what has not been answered.
+    fn forget(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        for asked in &mut self.asked {
+            if let (Some(asked), Some(socket)) = (asked.take(), stack.dns(self.dns)) {
+                // The query is there: see above.
+                socket.cancel_query(asked);
+            }
+        }
+    }
+
     fn place(&mut self, query: Query) -> &mut Option<dns::QueryHandle> {
-        let [aaaa, a, prefix] = &mut self.pending;
+        let [aaaa, a, prefix] = &mut self.asked;
         match query {
             Query::Aaaa => aaaa,
             Query::A => a,
@@ -428,29 +336,31 @@ impl Lookup {
     }
 }
 
-/// Sends one query; `None` where its family is not built in.
-fn begin<D: Device, B: Board, const TCP: usize, const UDP: usize>(
-    stack: &mut Stack<'_, D, B, TCP, UDP>,
-    client: Client,
-    host: &str,
-    query: Query,
-) -> Result<Option<dns::QueryHandle>, LookupError> {
-    let kind = match query {
-        #[cfg(feature = "ipv4")]
-        Query::A => DnsQueryType::A,
-        #[cfg(feature = "ipv6")]
-        Query::Aaaa | Query::Nat64Prefix => DnsQueryType::Aaaa,
-        #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
-        _ => return Ok(None),
-    };
-    client.of(stack).ok_or(LookupError::WrongStack)?;
-    let socket = crate::stack::find::<dns::Socket<'_>>(&mut stack.sockets, client.handle);
-    let socket = socket.ok_or(LookupError::WrongStack)?;
-    match socket.start_query(stack.interface.context(), host, kind) {
-        Ok(query) => Ok(Some(query)),
-        // Not after what `Host` has looked at.
-        Err(dns::StartQueryError::InvalidName) => Err(LookupError::Host(HostError::Label)),
-        Err(dns::StartQueryError::NameTooLong) => Err(LookupError::Host(HostError::TooLong)),
-        Err(dns::StartQueryError::NoFreeSlot) => Err(LookupError::OutOfQueries),
+impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+    /// The client's socket; `None` in another stack than its own, where smoltcp would panic over its queries.
+    fn dns(&mut self, dns: Dns) -> Option<&mut dns::Socket<'a>> {
+        if self.identity == dns.stack { self.find(dns.handle) } else { None }
+    }
+
+    /// Sends one query; `None` where its family is not built in.
+    fn ask(&mut self, dns: Dns, host: &str, query: Query) -> Result<Option<dns::QueryHandle>, LookupError> {
+        let kind = match query {
+            #[cfg(feature = "ipv4")]
+            Query::A => DnsQueryType::A,
+            #[cfg(feature = "ipv6")]
+            Query::Aaaa | Query::Nat64Prefix => DnsQueryType::Aaaa,
+            #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
+            _ => return Ok(None),
+        };
+        let is_ours = self.identity == dns.stack;
+        let socket = find::<dns::Socket<'_>>(&mut self.sockets, dns.handle).filter(|_| is_ours);
+        self.has_work = true;
+        match socket.ok_or(LookupError::WrongStack)?.start_query(self.interface.context(), host, kind) {
+            Ok(query) => Ok(Some(query)),
+            // Not after what `Host` has looked at.
+            Err(dns::StartQueryError::InvalidName) => Err(LookupError::Host(HostError::Label)),
+            Err(dns::StartQueryError::NameTooLong) => Err(LookupError::Host(HostError::TooLong)),
+            Err(dns::StartQueryError::NoFreeSlot) => Err(LookupError::OutOfQueries),
+        }
     }
 }

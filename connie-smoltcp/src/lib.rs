@@ -70,7 +70,7 @@
 //! | [`Stack`] | smoltcp's interface, sockets and device: embedded-nal's TCP and UDP traits, and `RaceStack` |
 //! | [`Board`], [`BoardWaiter`] | what the board lends, and the `Waiter` that is made of it |
 //! | [`interface()`] | makes smoltcp's interface |
-//! | `Dns`, `Lookup` | names: both families side by side, each told to the race when it answers (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
+//! | `Dns`, `DnsConnector` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
 //! | `Dhcp` | an IPv4 address (feature `dhcpv4`); IPv6 addresses come by themselves (feature `slaac`) |
 //!
 //! # Memory
@@ -147,7 +147,7 @@ pub use board::Board;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{Dhcp, DhcpEvent, Lease};
 #[cfg(feature = "dns")]
-pub use dns::{Dns, Lookup, LookupError, MAX_ADDRESSES, QueryStorage};
+pub use dns::{Dns, DnsConnector, LookupError, MAX_ADDRESSES, QueryStorage};
 pub use error::Error;
 pub use interface::interface;
 pub use slot::TcpBuffers;

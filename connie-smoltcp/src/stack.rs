@@ -2,9 +2,12 @@
 
 use core::cell::RefCell;
 use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use connie_core::Instant;
+use connie_core::connect::{Facts, Routes};
+use connie_core::resolution::selection::Route;
 use smoltcp::iface::{
     Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage,
 };
@@ -337,6 +340,23 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         })
     }
 
+    /// Which families there is a way to the internet by, for a [`HostConnector`](connie_core::HostConnector).
+    pub fn facts(&mut self) -> Facts<'static> {
+        // Addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no route names.
+        let mut reaches = |ip: IpAddr| self.route_to(ip) != Route::Unreachable;
+        let v4 = reaches(Ipv4Addr::new(192, 0, 2, 1).into());
+        let v6 = reaches(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+        Facts { routes: Routes { v4, v6 }, ..Facts::default() }
+    }
+
+    /// What RFC 6724 wants to know of the way to `remote`.
+    pub(crate) fn route_to(&mut self, remote: IpAddr) -> Route {
+        match address::ip(remote).and_then(|ip| self.way_to(ip)) {
+            Some((_, source)) => Route::from_source(source.into()),
+            None => Route::Unreachable,
+        }
+    }
+
     /// The next hop towards `remote` and the address to send from; `None` where there is no way.
     pub(crate) fn way_to(&mut self, remote: IpAddress) -> Option<(IpAddress, IpAddress)> {
         let now = address::to_smoltcp(self.now());
@@ -373,9 +393,8 @@ fn way_to(
     remote: IpAddress,
     now: smoltcp::time::Instant,
 ) -> Option<(IpAddress, IpAddress)> {
-    // RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP
-    // address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them.
-    if !remote.is_unicast() || is_subnet_broadcast(interface, remote) {
+    let scope = Scope::of(remote);
+    if scope == Scope::None || is_subnet_broadcast(interface, remote) {
         return None;
     }
     let on_link = interface.ip_addrs().iter().any(|network| network.contains_addr(&remote));
@@ -384,20 +403,63 @@ fn way_to(
     if source.is_unspecified() || !interface.ip_addrs().iter().any(|own| own.address() == source) {
         return None;
     }
+    let from = Scope::of(source);
+    // smoltcp has no loopback interface: there is somebody to answer where the device is one, and has an address for it.
+    if (scope == Scope::Host) != (from == Scope::Host) || (scope == Scope::Host && !on_link) {
+        return None;
+    }
     if on_link || is_point_to_point(medium) {
         return Some((remote, source));
     }
     // RFC 4291 section 2.5.6: "Routers must not forward any packets with Link-Local source or destination addresses to other
-    // links." RFC 1122 section 3.2.1.3 (g): loopback addresses "MUST NOT appear outside a host".
-    if is_link_local(source) || is_link_local(remote) || is_loopback(remote) {
+    // links."
+    if scope == Scope::Link || from == Scope::Link {
         return None;
     }
     route(interface, remote, now).map(|router| (router, source))
 }
 
+/// How far an address of one host reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// It is no host's. RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid
+    /// remote IP address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them. RFC 1122
+    /// section 3.2.1.3 (b), of 0.0.0.0/8: "It MUST NOT be sent, except as a source address".
+    None,
+    /// RFC 1122 section 3.2.1.3 (g), of 127.0.0.0/8: "Addresses of this form MUST NOT appear outside a host". RFC 4291 section 2.5.3,
+    /// of ::1: "must not be used as the source address in IPv6 packets that are sent outside of a single node. An IPv6 packet with a
+    /// destination address of loopback must never be sent outside of a single node".
+    Host,
+    Link,
+    Wider,
+}
+
+impl Scope {
+    pub(crate) fn of(address: IpAddress) -> Self {
+        match address {
+            #[cfg(feature = "ipv4")]
+            IpAddress::Ipv4(ip) => match ip.octets() {
+                [0 | 224..=239, ..] | [255, 255, 255, 255] => Scope::None,
+                [127, ..] => Scope::Host,
+                [169, 254, ..] => Scope::Link,
+                _ => Scope::Wider,
+            },
+            #[cfg(feature = "ipv6")]
+            IpAddress::Ipv6(ip) => match ip.segments() {
+                [0xff00..=0xffff, ..] | [0, 0, 0, 0, 0, 0, 0, 0] => Scope::None,
+                [0, 0, 0, 0, 0, 0, 0, 1] => Scope::Host,
+                [0xfe80..=0xfebf, ..] => Scope::Link,
+                _ => Scope::Wider,
+            },
+            // Nor is one of a family that is not built in.
+            _ => Scope::None,
+        }
+    }
+}
+
 /// Whether the interface may have been made with SLAAC. It does not tell, but it cannot be without a link-local address.
 fn may_use_slaac(interface: &Interface) -> bool {
-    cfg!(feature = "slaac") && interface.ip_addrs().iter().any(|own| is_link_local(own.address()))
+    cfg!(feature = "slaac") && interface.ip_addrs().iter().any(|own| Scope::of(own.address()) == Scope::Link)
 }
 
 /// On a device that carries bare IP packets there is one neighbour, and smoltcp asks for no route.
@@ -429,15 +491,4 @@ fn is_subnet_broadcast(interface: &Interface, remote: IpAddress) -> bool {
         smoltcp::wire::IpCidr::Ipv4(network) => network.broadcast().map(IpAddress::Ipv4) == Some(remote),
         _ => false,
     })
-}
-
-fn is_link_local(address: IpAddress) -> bool {
-    match core::net::IpAddr::from(address) {
-        core::net::IpAddr::V4(address) => address.is_link_local(),
-        core::net::IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-fn is_loopback(address: IpAddress) -> bool {
-    core::net::IpAddr::from(address).is_loopback()
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
 use connie_core::resolution::HostError;
 use connie_core::stack::nb;
-use connie_core::{Config, Connector, Failure, Families, Family};
+use connie_core::{Config, Failure, Families, Family};
 use connie_smoltcp::{
-    Board as _, BoardWaiter, Dns, Error, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers,
-    UdpBuffers,
+    Board as _, BoardWaiter, Dns, DnsConnector, Error, LookupError, QueryStorage, SocketStorage, Stack,
+    TcpBuffers, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
@@ -35,47 +35,70 @@ fn names(name: &str, is_v6: bool) -> Option<Vec<IpAddr>> {
     }
 }
 
-fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &mut Dns)) {
+/// What a client is lent.
+struct Memory<'a> {
+    storage: [SocketStorage<'a>; 6],
+    queries: [QueryStorage; 2],
+    buffers: [TcpBuffers<512, 512>; 4],
+    datagrams: [UdpBuffers<2, 256>; 1],
+}
+
+impl<'a> Memory<'a> {
+    fn new() -> Self {
+        Memory {
+            storage: [SocketStorage::EMPTY; 6],
+            queries: [const { None }; 2],
+            buffers: [const { TcpBuffers::new() }; 4],
+            datagrams: [UdpBuffers::new()],
+        }
+    }
+
+    fn client(&'a mut self, world: &World) -> (Client<'a>, Dns) {
+        let Memory { storage, queries, buffers, datagrams } = self;
+        let mut card = world.card();
+        let interface = client_interface(&mut card, 7);
+        let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
+        let dns = Dns::start(&mut stack, &[SERVER], queries).expect("room for it");
+        (stack, dns)
+    }
+}
+
+fn world() -> World {
     let world = World::ethernet();
     world.add_v4(false, Place::Host(Answers::Nothing), PATH);
     world.serve_names(SERVER, names);
     world.add_v4(false, HTTP, PATH);
     world.add_v6(false, HTTP, PATH);
-    let mut card = world.card();
-    let interface = client_interface(&mut card, 7);
-    let (mut storage, mut queries) = ([SocketStorage::EMPTY; 6], [const { None }; 2] as [QueryStorage; 2]);
-    let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
-    let mut datagrams = [UdpBuffers::<2, 256>::new()];
-    let mut stack =
-        Stack::with_udp(interface, card, &mut storage, &mut buffers, &mut datagrams, world.clone(), 7);
-    let mut dns = Dns::start(&mut stack, &[SERVER], &mut queries).expect("room for it");
+    world
+}
+
+fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &mut Dns)) {
+    let (world, mut memory) = (world(), Memory::new());
+    let (mut stack, mut dns) = memory.client(&world);
     body(&world, &mut stack, &mut dns);
 }
 
+type Connector<'a> = DnsConnector<Client<'a>, 16, 4>;
+
 /// All addresses that a race is told for a name, and when the last answer came.
-fn answers(world: &World, stack: &mut Client<'_>, dns: &mut Dns, host: &str) -> (u64, Vec<SocketAddr>) {
-    let mut lookup = dns.look_up(stack, host, 80, Families::Both).expect("a name");
-    let mut connector = Connector::<Client<'_>, 16, 4>::new(&Config::one_by_one(), world.now());
-    while !lookup.is_complete() {
+fn answers(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> (u64, Vec<SocketAddr>) {
+    let mut connector = Connector::new(dns, stack, host, 80, &Config::one_by_one()).expect("a name");
+    while !connector.connect().is_resolved() {
         stack.poll();
-        lookup.poll(stack, &mut connector);
-        if lookup.is_complete() {
-            break;
-        }
-        let next = stack.poll_at();
-        world.idle_until(next);
+        let _ = connector.poll(stack);
+        let next = stack.poll_at().filter(|_| !connector.connect().is_resolved());
+        next.into_iter().for_each(|next| world.idle_until(Some(next)));
     }
+    connector.cancel(stack);
     let known = connector.timeline().destinations().map(|destination| destination.address()).collect();
     (world.now().as_micros() / 1000, known)
 }
 
 #[track_caller]
-fn race(world: &World, stack: &mut Client<'_>, dns: &mut Dns, host: &str) -> Result<SocketAddr, Failure> {
+fn race(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> Result<SocketAddr, Failure> {
     let config = Config { deadline: Some(ms(60_000)), ..Config::all_at_once() };
-    let mut lookup = dns.look_up(stack, host, 80, Families::Both).expect("a name");
-    let mut connector = Connector::<_, 16, 4>::new(&config, world.now());
-    let result = lookup.run(&mut connector, stack, &mut BoardWaiter(world.clone()));
-    assert!(lookup.is_complete(), "nothing is asked any more");
+    let mut connector = Connector::new(dns, stack, host, 80, &config).expect("a name");
+    let result = connector.run(stack, &mut BoardWaiter(world.clone()));
     result.map(|connection| connection.destination)
 }
 
@@ -131,6 +154,20 @@ fn a_silent_server_is_given_up() {
     });
 }
 
+/// RFC 1122 section 3.2.1.3 (g): loopback addresses "MUST NOT appear outside a host".
+#[test]
+fn a_name_server_on_this_host_is_not_looked_for_outside() {
+    with_stack(|world, stack, dns| {
+        let nowhere = ["127.0.0.1", "::1", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255"];
+        let mut servers: Vec<IpAddr> = nowhere.iter().map(|ip| ip.parse().expect("an address")).collect();
+        servers.push(SERVER);
+        dns.set_servers(stack, &servers);
+        // A server that does not answer is given up after 10 s.
+        assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
+        assert_eq!(world.now(), at(40));
+    });
+}
+
 #[test]
 fn what_is_no_name_is_not_asked_for() {
     with_stack(|world, stack, dns| {
@@ -144,47 +181,55 @@ fn what_is_no_name_is_not_asked_for() {
             assert_eq!(race(world, stack, dns, never), Err(Failure::NoDestinations), "{never}");
             assert_eq!(world.now(), start, "{never} was asked for");
         }
-        // There are no loopback addresses here.
-        assert_eq!(race(world, stack, dns, "localhost"), Err(Failure::AllAttemptsFailed));
+        // There are no loopback addresses here, and nothing is sent for them.
+        for here in ["localhost", "127.0.0.1", "::1", "0.0.0.0", "[::]", "224.0.0.1"] {
+            let (start, sent) = (world.now(), world.wire().syns());
+            assert_eq!(race(world, stack, dns, here), Err(Failure::AllAttemptsFailed), "{here}");
+            assert_eq!((world.now(), world.wire().syns()), (start, sent), "{here}");
+        }
     });
 }
 
 #[test]
-fn a_lookup_that_cannot_begin_says_why() {
+fn a_connect_that_cannot_begin_says_why() {
+    let config = Config::all_at_once();
     with_stack(|_, stack, dns| {
-        let mut ask = |stack: &mut Client<'_>, host: &str| {
-            dns.look_up(stack, host, 80, Families::Both).map(|_| ()).expect_err(host)
+        let ask = |stack: &mut Client<'_>, host: &str| {
+            Connector::new(dns, stack, host, 80, &config).map(|_| ()).expect_err(host)
         };
         assert_eq!(ask(stack, ""), LookupError::Host(HostError::Empty));
         assert_eq!(ask(stack, "a..b"), LookupError::Host(HostError::Label));
         assert_eq!(ask(stack, &"a.".repeat(200)), LookupError::Host(HostError::TooLong));
+        assert_eq!(ask(stack, "fe80::1%eth0"), LookupError::Zone);
     });
     with_stack(|_, stack, dns| {
-        let mut first = dns.look_up(stack, "both.test", 80, Families::Both).expect("a name");
-        let second = dns.look_up(stack, "both.test", 80, Families::Only(Family::V4)).map(|_| ());
+        let mut first = Connector::new(dns, stack, "both.test", 80, &config).expect("a name");
+        let only_v4 = Config { families: Families::Only(Family::V4), ..config };
+        let second = Connector::new(dns, stack, "both.test", 80, &only_v4).map(|_| ());
         assert_eq!(second, Err(LookupError::OutOfQueries));
         first.cancel(stack);
-        assert!(dns.look_up(stack, "both.test", 80, Families::Both).is_ok());
+        let mut third = Connector::new(dns, stack, "both.test", 80, &only_v4).expect("room for two");
+        // One query is free, and two are wanted: the one that was sent is taken back.
+        for _ in 0..2 {
+            let fourth = Connector::new(dns, stack, "both.test", 80, &config).map(|_| ());
+            assert_eq!(fourth, Err(LookupError::OutOfQueries));
+        }
+        third.cancel(stack);
+        assert!(Connector::new(dns, stack, "both.test", 80, &config).is_ok());
     });
 }
 
 #[test]
-fn another_stack_knows_nothing_of_a_lookup() {
-    with_stack(|_, stack, dns| {
-        let mut lookup = dns.look_up(stack, "both.test", 80, Families::Both).expect("a name");
-        with_stack(|world, other, others| {
-            let wrong = dns.look_up(other, "both.test", 80, Families::Both).map(|_| ());
-            assert_eq!(wrong, Err(LookupError::WrongStack));
-            let config = Config::all_at_once();
-            let mut connector = Connector::<_, 16, 4>::new(&config, other.now());
-            let mut waiter = BoardWaiter(world.clone());
-            assert_eq!(
-                lookup.run(&mut connector, other, &mut waiter).map(|_| ()),
-                Err(Failure::NoDestinations)
-            );
-            assert!(others.look_up(other, "both.test", 80, Families::Both).is_ok());
-        });
-    });
+fn another_stack_knows_nothing_of_the_queries_of_one() {
+    let (config, world) = (Config::all_at_once(), world());
+    let (mut memory, mut others) = (Memory::new(), Memory::new());
+    let ((mut stack, dns), (mut other, its)) = (memory.client(&world), others.client(&world));
+    let wrong = Connector::new(&dns, &mut other, "both.test", 80, &config).map(|_| ());
+    assert_eq!(wrong, Err(LookupError::WrongStack));
+    let mut connector = Connector::new(&dns, &mut stack, "both.test", 80, &config).expect("a name");
+    let result = connector.run(&mut other, &mut BoardWaiter(world)).map(|_| ());
+    assert_eq!(result, Err(Failure::NoDestinations));
+    assert!(Connector::new(&its, &mut other, "both.test", 80, &config).is_ok());
 }
 
 /// The question for the A record of both.test.

@@ -6,12 +6,14 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use connie_core::resolution::HostError;
-use connie_core::{Config, Connector, Failure, Families, Family, Instant, Progress};
+use connie_core::{Config, Failure, Families, Family, Instant, Progress};
 use connie_smoltcp::smoltcp::iface::SocketHandle;
 use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 use connie_smoltcp::smoltcp::socket::{tcp, udp};
 use connie_smoltcp::smoltcp::wire::IpCidr;
-use connie_smoltcp::{Board, Dns, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers, interface};
+use connie_smoltcp::{
+    Board, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers, interface,
+};
 
 /// Time passes by a millisecond a step.
 struct Clock(Cell<u64>);
@@ -81,16 +83,13 @@ fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result
         tcp::Socket::new(tcp::SocketBuffer::new(&mut page_in[..]), tcp::SocketBuffer::new(&mut page_out[..]));
     web.listen(80).expect("a port");
     stack.add(web).expect("room");
-    let mut dns = Dns::start(&mut stack, &[name_server], &mut queries).expect("room");
+    let dns = Dns::start(&mut stack, &[name_server], &mut queries).expect("room");
 
-    let mut connector = Connector::<_, 16, 4>::new(config, board.now());
-    let mut lookup = dns.look_up(&mut stack, host, 80, config.families)?;
+    let mut connector = DnsConnector::<_, 16, 4>::new(&dns, &mut stack, host, 80, config)?;
     let mut asked = Vec::new();
     let mut held = Vec::new();
     let result = loop {
-        lookup.poll(&mut stack, &mut connector);
-        let now = stack.now();
-        match connector.poll(&mut stack, now) {
+        match connector.poll(&mut stack) {
             Progress::Connected(connection) => break Ok(connection.destination),
             Progress::Failed(failure) => break Err(failure),
             _ => {}
@@ -100,8 +99,6 @@ fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result
         board.idle_until(None);
         assert!(board.0.get() < 60_000, "it does not end: {asked:?}");
     };
-    lookup.cancel(&mut stack);
-    assert!(lookup.is_complete());
     let starts = connector.timeline().attempts().map(|attempt| attempt.destination).collect();
     Ok(Came { result, asked, starts, at: board.0.get() })
 }
@@ -165,7 +162,9 @@ fn reply(query: &[u8], addresses: &[&str]) -> Vec<u8> {
     reply
 }
 
-const DUAL: [&str; 2] = ["127.0.0.1/8", "2001:db8::1/64"];
+const DUAL: [&str; 2] = ["192.0.2.1/24", "2001:db8::1/64"];
+/// With loopback addresses, which only a device like this one may have.
+const LOOPBACK: [&str; 4] = ["192.0.2.1/24", "2001:db8::1/64", "127.0.0.1/8", "::1/128"];
 
 fn within(deadline: u64, config: Config) -> Config {
     Config { deadline: Some(Duration::from_millis(deadline)), ..config }
@@ -181,9 +180,9 @@ fn at(text: &str) -> SocketAddr {
 
 #[test]
 fn both_families_are_asked_for_at_once_and_a_silent_one_is_not_waited_for() {
-    let records = [record("name.test", "A", &["127.0.0.1"], 10)];
+    let records = [record("name.test", "A", &["192.0.2.1"], 10)];
     let came = race(&DUAL, &records, "name.test", &all_at_once()).expect("a name");
-    assert_eq!(came.result, Ok(at("127.0.0.1:80")));
+    assert_eq!(came.result, Ok(at("192.0.2.1:80")));
     assert_eq!(came.asked, ["AAAA name.test", "A name.test"]);
     assert!(came.at < 50, "{came:?}");
     // With `Staggered` it is, for the Resolution Delay.
@@ -193,7 +192,7 @@ fn both_families_are_asked_for_at_once_and_a_silent_one_is_not_waited_for() {
 
 #[test]
 fn a_stack_without_ipv6_gives_it_no_chance() {
-    let records = [record("name.test", "A", &["127.0.0.1"], 10)];
+    let records = [record("name.test", "A", &["192.0.2.1"], 10)];
     let came = race(&DUAL[..1], &records, "name.test", &within(5_000, Config::staggered())).expect("a name");
     assert!(came.result.is_ok() && came.at < 50, "{came:?}");
 }
@@ -203,7 +202,7 @@ fn addresses_are_tried_in_the_order_of_rfc_6724() {
     // There is no way to the first, and the last is on the stack's own network.
     let records = [
         record("name.test", "AAAA", &["2001:db8:1::1", "2001:db8::7", "fd00::1", "2001:db8::1"], 10),
-        record("name.test", "A", &["127.0.0.1"], 10),
+        record("name.test", "A", &["192.0.2.1"], 10),
     ];
 
     let config = within(5_000, Config { max_in_flight: 1, ..Config::all_at_once() });
@@ -211,7 +210,7 @@ fn addresses_are_tried_in_the_order_of_rfc_6724() {
     assert_eq!(came.starts[0], at("[2001:db8::7]:80"), "{came:?}");
     // A host that has IPv4 alone begins with it.
     let came = race(&DUAL[..1], &records, "name.test", &config).expect("a name");
-    assert_eq!(came.starts[0], at("127.0.0.1:80"), "{came:?}");
+    assert_eq!(came.starts[0], at("192.0.2.1:80"), "{came:?}");
 }
 
 #[test]
@@ -219,13 +218,18 @@ fn literals_and_special_names_are_not_asked_for() {
     for (host, result) in [
         ("127.0.0.1", Ok(at("127.0.0.1:80"))),
         ("[2001:db8::1]", Ok(at("[2001:db8::1]:80"))),
-        ("localhost", Ok(at("127.0.0.1:80"))),
-        ("a.localhost.", Ok(at("127.0.0.1:80"))),
+        ("localhost", Ok(at("[::1]:80"))),
+        ("a.localhost.", Ok(at("[::1]:80"))),
         ("no-such.invalid", Err(Failure::NoDestinations)),
     ] {
-        let came = race(&DUAL, &[], host, &all_at_once()).expect(host);
+        let came = race(&LOOPBACK, &[], host, &all_at_once()).expect(host);
         assert_eq!(came.result, result, "{host}");
         assert!(came.asked.is_empty(), "{came:?}");
+        // Without such addresses there is nobody to try.
+        if came.result.is_ok_and(|winner| winner.ip().is_loopback()) {
+            let came = race(&DUAL, &[], host, &all_at_once()).expect(host);
+            assert_eq!((came.result, came.at), (Err(Failure::AllAttemptsFailed), 0), "{host}");
+        }
     }
     for (host, error) in [
         ("127.1", LookupError::Host(HostError::Ipv4)),
@@ -237,8 +241,45 @@ fn literals_and_special_names_are_not_asked_for() {
 }
 
 #[test]
+fn a_callers_preference_for_ipv4_holds_though_ipv6_is_better() {
+    let records =
+        [record("name.test", "AAAA", &["2001:db8::1"], 10), record("name.test", "A", &["192.0.2.1"], 10)];
+    let one = Config { max_in_flight: 1, ..all_at_once() };
+    let first = |host, config: &Config| race(&LOOPBACK, &records, host, config).expect("a host").starts[0];
+    assert_eq!(first("name.test", &one), at("[2001:db8::1]:80"));
+    assert_eq!(first("localhost", &one), at("[::1]:80"));
+    let prefers_v4 = Config { preferred_family: Family::V4, ..one };
+    assert_eq!(first("name.test", &prefers_v4), at("192.0.2.1:80"));
+    assert_eq!(first("localhost", &prefers_v4), at("127.0.0.1:80"));
+}
+
+/// Neither to begin nor to fail.
+#[test]
+fn the_answer_of_a_family_without_a_route_is_not_waited_for() {
+    let records = [record("name.test", "A", &["192.0.2.77"], 10)];
+    let refused = [record("name.test", "A", &["127.0.0.1"], 10)];
+    for config in [all_at_once(), within(5_000, Config::staggered())] {
+        let came = race(&DUAL[..1], &refused, "name.test", &config).expect("a name");
+        assert_eq!(came.result, Err(Failure::AllAttemptsFailed));
+        assert!(came.at < 50, "{came:?}");
+        // With a route it is: AAAA may yet come.
+        let came = race(&DUAL, &refused, "name.test", &config).expect("a name");
+        assert_eq!(came.result, Err(Failure::DeadlineExceeded));
+        assert_eq!(came.at, 5_000);
+    }
+    // It is the only hope of a name that has no others.
+    let records_v6 = [record("name.test", "A", &[], 10), record("name.test", "AAAA", &["2001:db8::7"], 300)];
+    let came = race(&DUAL[..1], &records_v6, "name.test", &all_at_once()).expect("a name");
+    assert_eq!(came.result, Err(Failure::AllAttemptsFailed));
+    assert!((300..350).contains(&came.at) && came.starts == [at("[2001:db8::7]:80")], "{came:?}");
+    // Nobody is at the address: that takes until the deadline.
+    let came = race(&DUAL[..1], &records, "name.test", &all_at_once()).expect("a name");
+    assert_eq!(came.result, Err(Failure::DeadlineExceeded));
+}
+
+#[test]
 fn only_the_family_that_may_be_used_is_asked_for() {
-    let records = [record("name.test", "A", &["127.0.0.1"], 10)];
+    let records = [record("name.test", "A", &["192.0.2.1"], 10)];
     let config = Config { families: Families::Only(Family::V4), ..all_at_once() };
     let came = race(&DUAL, &records, "name.test", &config).expect("a name");
     assert_eq!(came.asked, ["A name.test"]);
@@ -272,4 +313,15 @@ fn ipv4_is_reached_through_nat64() {
     // Where there is none, the error is the literal's own.
     let came = race(&own[..1], &[record("ipv4only.arpa", "AAAA", &[], 20)], "192.0.2.1", &all_at_once());
     assert_eq!(came.expect("an address").result, Err(Failure::AllAttemptsFailed));
+}
+
+/// RFC 6052 section 3.1, and RFC 6890: these addresses are on this host, on its link or nobody's.
+#[cfg(feature = "nat64")]
+#[test]
+fn no_prefix_is_asked_for_on_behalf_of_an_address_that_is_near() {
+    for near in ["127.0.0.1", "127.9.9.9", "169.254.1.1", "0.0.0.0", "224.0.0.1", "localhost", "::1"] {
+        let came = race(&DUAL[1..], &[], near, &all_at_once()).expect("an address");
+        assert_eq!((came.result, came.at), (Err(Failure::AllAttemptsFailed), 0), "{near}");
+        assert!(came.asked.is_empty(), "{near}: {came:?}");
+    }
 }

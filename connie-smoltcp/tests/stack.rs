@@ -5,10 +5,12 @@ mod link;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connie_core::connect::Routes;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, Interest, RaceStack, Waiter, Watched};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
+use connie_smoltcp::smoltcp::wire::{IpAddress, IpCidr};
 use connie_smoltcp::{Board as _, BoardWaiter, Error, SocketStorage, Stack, TcpBuffers, TcpSocket};
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
@@ -186,38 +188,136 @@ fn an_icmp_error_that_quotes_no_syn_of_ours_is_not_believed() {
     });
 }
 
-#[test]
-fn where_there_is_no_way_nothing_is_sent() {
-    let world = World::ethernet();
+/// What becomes of attempts on `remotes` from a stack with these addresses, and with routes for both families where `routed`.
+#[track_caller]
+fn expect_begin(
+    medium: Medium,
+    own: &[&str],
+    routed: bool,
+    remotes: &[&str],
+    expected: nb::Result<(), Error>,
+) {
+    let world = World::new(medium, 1);
     let mut card = world.card();
     let mut interface = client_interface(&mut card, 7);
-    interface.routes_mut().update(|routes| routes.clear());
+    if !own.is_empty() {
+        interface.update_ip_addrs(|list| {
+            // SLAAC panics without a link-local address.
+            list.retain(|own| matches!(own.address(), IpAddress::Ipv6(ip) if ip.is_unicast_link_local()));
+            list.extend(own.iter().map(|own| own.parse::<IpCidr>().expect("an address")));
+        });
+    }
+    if !routed {
+        interface.routes_mut().update(|routes| routes.clear());
+    }
     let mut storage = [SocketStorage::EMPTY; 4];
     let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
     let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
-    for remote in [
-        "192.0.2.1:80",          // no route
-        "[2001:db8::1]:80",      // no route
-        "[fe81::1]:80",          // link-local, and on another link
-        "127.0.0.1:80",          // does not leave a host
-        "[::1]:80",              // the same
-        "0.0.0.0:80",            // nobody
-        "[::]:80",               // nobody
-        "255.255.255.255:80",    // everybody
-        "10.0.0.255:80",         // everybody on the link
-        "224.0.0.1:80",          // a group
-        "[ff02::1]:80",          // a group
-        "10.0.0.1:0",            // no port
-        "[::ffff:192.0.2.1]:80", // IPv4 all the same, and no route
-    ] {
-        let remote = remote.parse().expect("an address");
+    for remote in remotes {
         let mut socket = socket(&mut stack);
-        let result = TcpClientStack::connect(&mut stack, &mut socket, remote);
-        assert_eq!(result, Err(nb::Error::Other(Error::Unreachable)), "{remote}");
+        let result = TcpClientStack::connect(&mut stack, &mut socket, remote.parse().expect("an address"));
+        assert_eq!(result, expected, "{remote} over {medium:?} from {own:?}");
         stack.abort(socket);
     }
     stack.poll();
     assert_eq!((world.wire().syns(), world.wire().questions.len()), (0, 0));
+}
+
+const UNREACHABLE: nb::Result<(), Error> = Err(nb::Error::Other(Error::Unreachable));
+/// An attempt has begun.
+const BEGUN: nb::Result<(), Error> = Err(nb::Error::WouldBlock);
+
+#[test]
+fn where_there_is_no_way_nothing_is_sent() {
+    let remotes = [
+        "192.0.2.1:80",          // no route
+        "[2001:db8::1]:80",      // no route
+        "[fe81::1]:80",          // link-local, and on another link
+        "[::ffff:192.0.2.1]:80", // IPv4 all the same, and no route
+    ];
+    expect_begin(Medium::Ethernet, &[], false, &remotes, UNREACHABLE);
+    expect_begin(Medium::Ethernet, &[], true, &["10.0.0.1:0"], UNREACHABLE);
+}
+
+/// Whatever routes there are: RFC 9293 section 3.9.2.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3.
+#[test]
+fn what_is_no_hosts_address_or_does_not_leave_this_one_is_unreachable() {
+    let remotes = [
+        "127.0.0.1:80",          // this host
+        "127.0.0.0:80",          // the first of them
+        "127.255.255.255:80",    // and the last
+        "[::1]:80",              // this host
+        "[::ffff:127.0.0.1]:80", // the same as an IPv4-mapped address
+        "0.0.0.0:80",            // nobody
+        "0.0.0.1:80",            // a host on a network without a number
+        "0.255.255.255:80",      // the last of them
+        "[::ffff:0.0.0.0]:80",   // nobody
+        "[::]:80",               // nobody
+        "255.255.255.255:80",    // everybody
+        "10.0.0.255:80",         // everybody on the link
+        "224.0.0.1:80",          // a group
+        "239.255.255.255:80",    // the last group
+        "[::ffff:224.0.0.1]:80", // a group
+        "[ff02::1]:80",          // a group
+        "[ff0e::1]:80",          // a group
+        "[ffff::ffff]:80",       // a group
+    ];
+    let next_to_them = [
+        "1.0.0.0:80",
+        "126.255.255.255:80",
+        "128.0.0.0:80",
+        "223.255.255.255:80",
+        "240.0.0.0:80",
+        "[::2]:80",
+    ];
+    for medium in [Medium::Ethernet, Medium::Ip] {
+        expect_begin(medium, &[], true, &remotes, UNREACHABLE);
+        expect_begin(medium, &[], true, &next_to_them, BEGUN);
+        // An address of the world, on a link that has all of it.
+        expect_begin(medium, &["10.0.0.2/0"], true, &["127.0.0.1:80"], UNREACHABLE);
+    }
+}
+
+/// A device that carries packets back to their sender: an address on it says that it is one.
+#[test]
+fn loopback_addresses_are_reached_from_loopback_addresses_alone() {
+    for medium in [Medium::Ethernet, Medium::Ip] {
+        let near = ["127.0.0.1:80", "127.0.0.9:80", "[::1]:80"];
+        expect_begin(medium, &["127.0.0.1/8", "::1/128"], true, &near, BEGUN);
+        // They "MUST NOT appear outside a host": nor as the source.
+        let far = ["192.0.2.1:80", "[2001:db8::1]:80"];
+        expect_begin(medium, &["127.0.0.1/8", "::1/128"], true, &far, UNREACHABLE);
+        // Not within the network of the address.
+        expect_begin(medium, &["127.0.0.1/32"], true, &["127.0.0.2:80"], UNREACHABLE);
+    }
+}
+
+/// RFC 8305 section 3 and RFC 6724 rule 1 ask which families lead anywhere.
+#[test]
+fn the_facts_tell_by_which_families_there_is_a_way() {
+    for (own, v4, v6) in [
+        (&["10.0.0.2/24", "2001:db8:2::2/64"][..], true, true),
+        (&["10.0.0.2/24"], true, false),
+        (&["2001:db8:2::2/64"], false, true),
+        (&["fe80::2/64", "127.0.0.1/8"], false, false),
+        (&["::1/128"], false, false),
+    ] {
+        for routed in [true, false] {
+            let world = World::ethernet();
+            let mut card = world.card();
+            let mut interface = client_interface(&mut card, 7);
+            let addresses = own.iter().map(|own| own.parse::<IpCidr>().expect("an address"));
+            interface.update_ip_addrs(|list| *list = addresses.collect());
+            if !routed {
+                interface.routes_mut().update(|routes| routes.clear());
+            }
+            let mut storage = [SocketStorage::EMPTY; 4];
+            let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
+            let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
+            let routes = Routes { v4: v4 && routed, v6: v6 && routed };
+            assert_eq!(stack.facts().routes, routes, "{own:?}, routed: {routed}");
+        }
+    }
 }
 
 #[test]

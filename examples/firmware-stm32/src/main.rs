@@ -23,11 +23,11 @@ mod firmware {
     use core::sync::atomic::{AtomicU32, Ordering};
     use core::time::Duration;
 
-    use connie_core::{Config, Failure, Families, Instant, Waiter as _};
+    use connie_core::{Config, Failure, Instant, Waiter as _};
     use connie_http::{Host, HttpConnection, HttpError};
     use connie_smoltcp::{
-        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, LookupError, QueryStorage, SocketStorage, TcpBuffers,
-        interface,
+        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage,
+        TcpBuffers, interface,
     };
     use cortex_m_rt::{entry, exception};
     use rand_core::RngCore as _;
@@ -49,7 +49,6 @@ mod firmware {
     const SOCKETS: usize = 4;
 
     type Stack = connie_smoltcp::Stack<'static, Ethernet<'static>, Nucleo, SOCKETS>;
-    type Connector = connie_core::Connector<Stack, 16, SOCKETS, 32>;
 
     /// Milliseconds since the start; comes round after 49 days, which a product would have to mind.
     static MILLIS: AtomicU32 = AtomicU32::new(0);
@@ -141,7 +140,7 @@ mod firmware {
                 None => {}
             }
             if next.is_some_and(|next| Nucleo.now() >= next) {
-                match fetch(&mut stack, &mut waiter, &mut dns) {
+                match fetch(&mut stack, &mut waiter, &dns) {
                     Ok(()) => {}
                     Err(failed) => rprintln!("{}: {}", HOST, failed),
                 }
@@ -152,11 +151,11 @@ mod firmware {
     }
 
     /// Looks the host up, races its addresses of both families, and prints the page that the winner sends.
-    fn fetch(stack: &mut Stack, waiter: &mut BoardWaiter<Nucleo>, dns: &mut Dns) -> Result<(), Failed> {
-        let mut lookup = dns.look_up(stack, HOST, 80, Families::Both).map_err(Failed::Lookup)?;
+    fn fetch(stack: &mut Stack, waiter: &mut BoardWaiter<Nucleo>, dns: &Dns) -> Result<(), Failed> {
         let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
-        let mut connector = Connector::new(&config, Nucleo.now());
-        let raced = lookup.run(&mut connector, stack, waiter);
+        let connector = DnsConnector::<_, 16, SOCKETS, 32>::new(dns, stack, HOST, 80, &config);
+        let mut connector = connector.map_err(Failed::Lookup)?;
+        let raced = connector.run(stack, waiter);
         rprintln!("{}", connector.timeline().waterfall(79, connie_core::timeline::Style::default()));
         let connection = raced.map_err(Failed::Race)?;
         print_page(stack, waiter, connection.socket).map_err(Failed::Http)

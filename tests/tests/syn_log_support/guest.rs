@@ -3,11 +3,13 @@
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 
-use connie_core::{Connector, Family};
+use connie_core::Family;
 use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv6Cidr};
-use connie_smoltcp::{BoardWaiter, Dns, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers};
+use connie_smoltcp::{
+    BoardWaiter, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers,
+};
 use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
 use connie_tests::names_table::{Name, PORT, Reply};
 
@@ -27,7 +29,7 @@ pub fn blind(name: &Name) -> Option<&'static str> {
         .then_some("its DNS tells no failure from no address")
 }
 
-/// `Dns::look_up`, run with a race.
+/// `DnsConnector::run`.
 pub fn connect(stage: &Names<'_>) -> Ended {
     let guest = Guest::plug_in(stage.lab, Medium::Ip);
     stage.lab.ip("route add 2001:db8:fffe::/64 dev guest0\naddr add fe80::1/64 dev guest0 nodad");
@@ -39,19 +41,19 @@ pub fn connect(stage: &Names<'_>) -> Ended {
     let interface = interface(&guest, stage.name);
     let mut stack = Stack::new(interface, guest.clone(), &mut storage, &mut buffers, guest.clone(), 7);
     let server = if stage.name.lacks == Some(Family::V4) { GATEWAY_V6.into() } else { GATEWAY_V4.into() };
-    let mut dns = Dns::start(&mut stack, &[server], &mut queries).expect("room for it");
+    let dns = Dns::start(&mut stack, &[server], &mut queries).expect("room for it");
 
     let config = stage.config();
-    let mut lookup = match dns.look_up(&mut stack, &stage.host, PORT, config.families) {
-        Ok(lookup) => lookup,
+    let connector = DnsConnector::<_, 16, SOCKETS, 64>::new(&dns, &mut stack, &stage.host, PORT, &config);
+    let mut connector = match connector {
+        Ok(connector) => connector,
         Err(LookupError::Host(_)) => return Ended::Lost("no host".to_owned()),
         Err(LookupError::Zone) => return Ended::Lost("no such zone".to_owned()),
         Err(error) => panic!("{error}"),
     };
-    let mut race = Connector::<_, 16, SOCKETS, 64>::new(&config, stack.now());
-    match lookup.run(&mut race, &mut stack, &mut BoardWaiter(guest)) {
+    match connector.run(&mut stack, &mut BoardWaiter(guest)) {
         Ok(winner) => Ended::Won(winner.destination.ip()),
-        Err(failure) => Ended::Lost(lost(failure, &race.timeline())),
+        Err(failure) => Ended::Lost(lost(failure, &connector.timeline())),
     }
 }
 

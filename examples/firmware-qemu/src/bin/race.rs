@@ -14,7 +14,10 @@ fn main() {
 mod firmware {
     use core::net::IpAddr;
 
-    use connie_core::{Config, Connection, Instant};
+    #[cfg(not(feature = "dns"))]
+    use connie_core::Connector;
+    use connie_core::timeline::Timeline;
+    use connie_core::{Config, Connection, Failure, Instant};
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::console::finish;
     #[cfg(feature = "waterfall")]
@@ -22,7 +25,7 @@ mod firmware {
     #[cfg(not(feature = "waterfall"))]
     use connie_firmware_qemu::board::console::say_connected;
     use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
-    use connie_firmware_qemu::command_line::{CommandLine, Url};
+    use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
     use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
@@ -34,7 +37,6 @@ mod firmware {
     const SLOTS: usize = SOCKETS + 2;
 
     type Stack = client::Stack<SOCKETS>;
-    type Connector = connie_core::Connector<Stack, 16, SOCKETS, 16>;
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
@@ -69,19 +71,20 @@ mod firmware {
 
     /// Tells what the race did.
     #[cfg(feature = "waterfall")]
-    fn tell(connector: &Connector, _raced: &Result<Connection<TcpSocket>, Failed>) {
+    fn tell(timeline: &Timeline<'_>, _raced: &Result<Connection<TcpSocket>, Failure>) {
         let style = connie_core::timeline::Style { unicode: true, colour: false };
-        say(format_args!("{}", connector.timeline().waterfall(79, style)));
+        say(format_args!("{}", timeline.waterfall(79, style)));
     }
 
     #[cfg(not(feature = "waterfall"))]
-    fn tell(_connector: &Connector, raced: &Result<Connection<TcpSocket>, Failed>) {
+    fn tell(_: &Timeline<'_>, raced: &Result<Connection<TcpSocket>, Failure>) {
         if let Ok(connection) = raced {
             say_connected(connection.destination);
         }
     }
 
     /// Connects to the address that answers first: of those on the command line, or of those that the name has.
+    #[cfg(feature = "dns")]
     #[inline(never)]
     fn race(
         stack: &mut Stack,
@@ -90,57 +93,46 @@ mod firmware {
         server: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
-        let mut connector = Connector::new(&config, stack.now());
-        let raced = run_race(&mut connector, stack, waiter, wanted, server);
-        tell(&connector, &raced);
-        raced
-    }
-
-    fn run_race(
-        connector: &mut Connector,
-        stack: &mut Stack,
-        waiter: &mut Waiter,
-        wanted: &CommandLine<'_>,
-        server: Option<IpAddr>,
-    ) -> Result<Connection<TcpSocket>, Failed> {
-        if wanted.addresses.is_empty() {
-            return look_up_and_race(connector, stack, waiter, &wanted.url, server);
-        }
-        connector.handle_addresses(&wanted.addresses, stack.now());
-        connector.run(stack, waiter).map_err(Failed::Race)
-    }
-
-    #[cfg(feature = "dns")]
-    fn look_up_and_race(
-        connector: &mut Connector,
-        stack: &mut Stack,
-        waiter: &mut Waiter,
-        url: &Url<'_>,
-        server: Option<IpAddr>,
-    ) -> Result<Connection<TcpSocket>, Failed> {
-        use connie_core::Families;
-        use connie_smoltcp::{Dns, QueryStorage};
+        use connie_core::connect::Facts;
+        use connie_smoltcp::{Dns, DnsConnector, QueryStorage};
 
         /// For A and AAAA.
         static QUERIES: StaticCell<[QueryStorage; 2]> = StaticCell::new();
 
-        let server = server.ok_or(Trouble::NoNameServer)?;
+        let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
+        if known.is_none() && server.is_none() {
+            return Err(Trouble::NoNameServer.into());
+        }
         let queries = QUERIES.try_init_with(|| [const { None }; 2]).ok_or(Trouble::Bug)?;
-        let mut dns = Dns::start(stack, &[server], queries).map_err(|_| Trouble::Bug)?;
-        let lookup = dns.look_up(stack, url.host, url.port, Families::Both);
-        let mut lookup = lookup.map_err(|_| Trouble::NoAddress)?;
-        lookup.run(connector, stack, waiter).map_err(Failed::Race)
+        let dns = Dns::start(stack, server.as_slice(), queries).map_err(|_| Trouble::Bug)?;
+        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
+        let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
+        let connector =
+            DnsConnector::<_, 16, SOCKETS, 16>::with_facts(&dns, stack, url.host, url.port, &config, &facts);
+        let mut connector = connector.map_err(|_| Trouble::NoAddress)?;
+        let raced = connector.run(stack, waiter);
+        tell(&connector.timeline(), &raced);
+        raced.map_err(Failed::Race)
     }
 
+    /// Connects to the address that answers first of those on the command line.
     #[cfg(not(feature = "dns"))]
-    fn look_up_and_race(
-        _connector: &mut Connector,
-        _stack: &mut Stack,
-        _waiter: &mut Waiter,
-        _url: &Url<'_>,
-        _server: Option<IpAddr>,
+    #[inline(never)]
+    fn race(
+        stack: &mut Stack,
+        waiter: &mut Waiter,
+        wanted: &CommandLine<'_>,
+        _: Option<IpAddr>,
+        deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        Err(Trouble::NoNameServer.into())
+        if wanted.addresses.is_empty() {
+            return Err(Trouble::NoNameServer.into());
+        }
+        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
+        let mut connector = Connector::<_, 16, SOCKETS, 16>::new(&config, stack.now());
+        connector.handle_addresses(&wanted.addresses, stack.now());
+        let raced = connector.run(stack, waiter);
+        tell(&connector.timeline(), &raced);
+        raced.map_err(Failed::Race)
     }
 }
