@@ -1,7 +1,7 @@
 //! The look-ups of one connect: what was asked for, and how an answer is told.
 
 use core::future::Future;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -32,17 +32,9 @@ pub(crate) fn machine<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>(
     config: &Config,
     now: Instant,
 ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
-    let facts = Facts { routes: routes(names), hosts, ..Facts::default() };
+    let routes = Routes::of(|ip| names.route(ip) != Route::Unreachable);
+    let facts = Facts { routes, hosts, ..Facts::default() };
     Connect::new(host, port, config, &facts, now)
-}
-
-/// Addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no route names.
-fn routes<L: Lookup>(names: &L) -> Routes {
-    let leads_to = |ip| names.route(ip) != Route::Unreachable;
-    Routes {
-        v4: leads_to(Ipv4Addr::new(192, 0, 2, 1).into()),
-        v6: leads_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
-    }
 }
 
 /// The addresses that answer `query` for `host`.

@@ -27,8 +27,8 @@ pub trait Lookup {
     }
 
     /// The way to `address`: from which address of its own the stack would send, or that there is none, whereupon `address` is not tried.
-    /// The addresses for documentation 192.0.2.1 and 2001:db8::1 stand for the internet here: a family for which that has no way is not
-    /// waited for where the other has addresses. Default: nothing is known, and all is tried.
+    /// Also asked for addresses for documentation, which stand for the internet: a family by which that [has no
+    /// way](connie_core::connect::Routes::of) is not waited for where the other has addresses. Default: nothing is known, and all is tried.
     fn route(&self, address: IpAddr) -> Route {
         let _ = address;
         Route::Unknown

@@ -1,7 +1,7 @@
 //! What only an adapter knows of the host that it runs on.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::race::Family;
 use crate::resolution::selection::{DEFAULT_POLICY, Policy, Route};
@@ -44,6 +44,22 @@ pub struct Routes {
 }
 
 impl Routes {
+    /// The routes of a host that knows whether there is a way to an address, and from which of its own.
+    ///
+    /// An address for documentation (RFC 5737, RFC 3849) goes where any other goes that no route names. A VPN can bring IPv6 with a route to
+    /// its own addresses alone (RFC 4193): that is a way too. A host that has none by either family is not on the internet, and in which of
+    /// its own networks a name is, these addresses do not tell: it counts as one that has both.
+    #[must_use]
+    pub fn of(mut leads_to: impl FnMut(IpAddr) -> bool) -> Routes {
+        let v4 = leads_to(Ipv4Addr::new(192, 0, 2, 1).into());
+        let v6 = leads_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+        match (v4, v6) {
+            (false, false) => Routes::default(),
+            (true, false) => Routes { v4, v6: leads_to(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()) },
+            _ => Routes { v4, v6 },
+        }
+    }
+
     /// Whether there is a way by `family`.
     #[must_use]
     pub const fn has(self, family: Family) -> bool {
@@ -119,5 +135,24 @@ impl core::error::Error for InvalidHost {}
 impl From<HostError> for InvalidHost {
     fn from(error: HostError) -> Self {
         InvalidHost::Host(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_of_a_host() {
+        let (v4, global, local) = ("192.0.2.1", "2001:db8::1", "fd00::1");
+        let of = |ways: &[&str]| Routes::of(|ip| ways.iter().any(|way| ip == way.parse::<IpAddr>().unwrap()));
+        assert_eq!(of(&[v4, global]), Routes { v4: true, v6: true });
+        assert_eq!(of(&[v4]), Routes { v4: true, v6: false });
+        assert_eq!(of(&[global]), Routes { v4: false, v6: true });
+        // A network of its own by IPv6, beside the internet by IPv4.
+        assert_eq!(of(&[v4, local]), Routes { v4: true, v6: true });
+        // No internet: nothing is known.
+        assert_eq!(of(&[local]), Routes { v4: true, v6: true });
+        assert_eq!(of(&[]), Routes { v4: true, v6: true });
     }
 }
