@@ -47,7 +47,7 @@
 //! # What it promises
 //!
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says. When a call returns, none is
-//!   open but the winner's.
+//!   open but the winner's. Before the race of a name a UDP socket tells by which families the host has a way out; it sends nothing.
 //! - A wake-up costs one `poll` over all attempts, the look-up and the clock, and one more call for each socket that is ready.
 //! - Only a completed handshake wins. std's `TcpStream::connect_timeout` says `Ok` for a refused port on this target.
 //! - It does not trap where the runtime denies it the network or names: it says so in one line.
@@ -80,6 +80,7 @@ mod lookup;
 mod poll;
 mod race;
 mod report;
+mod route;
 mod socket;
 mod stream;
 mod wait;

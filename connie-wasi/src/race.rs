@@ -3,14 +3,16 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use core::net::SocketAddr;
-use core::task::Poll;
 
-use connie_core::resolution::{Host, LOOPBACK, Query, Resolution};
-use connie_core::{Config, Connection, Failure, Family, Input, Waiter};
+use connie_core::connect::{Facts, Input, InvalidHost, Order, Routes};
+use connie_core::resolution::Query;
+use connie_core::resolution::selection::Route;
+use connie_core::{Config, Connection, Failure, Families, Family, Instant, Turn, Waiter};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
-use crate::lookup::{LookupEvent, NameLookup};
+use crate::lookup::{LookupError, LookupEvent, NameLookup};
 use crate::report::{Racer, Report};
+use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
 use crate::wait::WasiWaiter;
@@ -19,7 +21,7 @@ use crate::wait::WasiWaiter;
 /// deadline of `config`; afterwards no socket is open but the winner's.
 ///
 /// `host` is a name or a literal address. A name is looked up while the race runs: its first address is tried as soon as the runtime tells
-/// it. `config` is the race: [`Config::all_at_once`] with a deadline, as a rule. Without a deadline a host of which every address stays
+/// it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64 (RFC 8305 section 7). `config` is the race: [`Config::all_at_once`] with a deadline, as a rule. Without a deadline a host of which every address stays
 /// silent takes as long as the runtime's own time-out, some two minutes.
 ///
 /// ```no_run
@@ -83,84 +85,96 @@ fn race(
     port: u16,
     config: &Config,
 ) -> Result<Won, ConnectErrorKind> {
-    let host = Host::parse(host).map_err(ConnectErrorKind::InvalidHost)?;
-    let start = waiter.now();
-    let mut connector = Box::new(Racer::new(config, start));
-    let mut names = Names::new(config);
-    match host {
-        Host::Name(name) => {
-            waiter.lookup = Some(NameLookup::start(stack.network(), name, port, config.families))
-        }
-        Host::Nowhere => names.failure = Some(ResolveError::Nowhere),
-        Host::Loopback => {
-            connector.handle_addresses(&LOOPBACK.map(|ip| SocketAddr::new(ip, port)), start);
-        }
-        Host::Address(literal) => {
-            let address = literal.socket_addr(port).ok_or(ConnectErrorKind::NamedZone)?;
-            connector.handle_addresses(&[address], start);
-        }
-    }
-    if host == Host::Nowhere {
-        connector.resolution_failed(Family::V6, start);
-        connector.resolution_failed(Family::V4, start);
-    }
+    // Which they are costs some sockets to find out.
+    let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
+    let facts = Facts { routes, ..Facts::default() };
+    let racer = Racer::new(host, port, config, &facts, waiter.now()).map_err(|error| match error {
+        InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
+        // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
+        _ => ConnectErrorKind::NamedZone,
+    })?;
+    let mut connector = Box::new(racer);
+    let mut failed = None;
     let result = loop {
         let now = waiter.now();
         if let Some(lookup) = &mut waiter.lookup {
-            names.hear(lookup, &mut connector, now);
+            failed = hear(lookup, &mut connector, now).or(failed);
         }
-        if let Poll::Ready(result) = connector.turn(stack, waiter) {
-            break result;
+        if let Some(lookup) = &mut waiter.prefix {
+            hear_prefix(lookup, &mut connector, now);
+        }
+        match connector.turn(stack, waiter) {
+            Turn::SendQuery(Query::Nat64Prefix) => {
+                let name = Query::Nat64Prefix.name(host);
+                let only = Families::Only(Family::V6);
+                waiter.prefix = Some(NameLookup::start(stack.network(), name, port, only));
+            }
+            // One question asks for both families.
+            Turn::SendQuery(_) if waiter.lookup.is_some() => {}
+            Turn::SendQuery(_) => {
+                waiter.lookup = Some(NameLookup::start(stack.network(), host, port, config.families));
+            }
+            Turn::Waited => {}
+            Turn::Connected(connection) => break Ok(connection),
+            Turn::Failed(failure) => break Err(failure),
         }
     };
-    // A look-up that is still under way is abandoned.
-    waiter.lookup = None;
-    let report = Report(connector);
-    match (result, names.failure) {
-        (Ok(Connection { socket, destination }), _) => Ok(Won { socket, destination, report }),
-        (Err(Failure::NoDestinations), Some(error)) => Err(ConnectErrorKind::Resolve(error)),
-        (Err(failure), _) => Err(ConnectErrorKind::Race(failure, report)),
-    }
-}
-
-/// What is known of a name.
-struct Names {
-    resolution: Resolution,
-    /// Whether the program has said that IPv4 is preferred.
-    prefers_v4: bool,
-    failure: Option<ResolveError>,
-}
-
-impl Names {
-    fn new(config: &Config) -> Self {
-        let mut resolution = Resolution::new(config.families);
-        // One question asks for both families.
-        while resolution.next_query().is_some() {}
-        Names { resolution, prefers_v4: config.preferred_family == Family::V4, failure: None }
-    }
-
-    /// Tells the race what has come.
-    fn hear(&mut self, lookup: &mut NameLookup, connector: &mut Racer, now: connie_core::Instant) {
-        while let Some(event) = lookup.poll() {
-            if let (false, Some(family)) = (self.prefers_v4, lookup.best_family()) {
-                connector.prefer(family);
-            }
-            match event {
-                LookupEvent::Hinted(family, addresses) => {
-                    connector.handle_input(Input::Hinted { family, addresses: &addresses }, now);
-                }
-                LookupEvent::Answered(family, addresses) => {
-                    for input in self.resolution.answered(Query::of(family), &addresses) {
-                        connector.handle_input(input, now);
-                    }
-                }
-                LookupEvent::Failed(family, error) => {
-                    self.failure = Some(ResolveError::Lookup(error));
-                    for input in self.resolution.failed(Query::of(family), error.query_error()) {
-                        connector.handle_input(input, now);
-                    }
-                }
-            }
+    // Look-ups that are still under way are abandoned.
+    (waiter.lookup, waiter.prefix) = (None, None);
+    match (result, failed) {
+        (Ok(Connection { socket, destination }), _) => {
+            Ok(Won { socket, destination, report: Report(connector) })
         }
+        (Err(Failure::NoDestinations), Some(error)) => {
+            Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))
+        }
+        // Nobody was asked.
+        (Err(Failure::NoDestinations), None) if connector.connect().failures(host).next().is_some() => {
+            Err(ConnectErrorKind::Resolve(ResolveError::Nowhere))
+        }
+        (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(connector))),
+    }
+}
+
+/// Tells the race what has come of its name. Answers why there is no answer.
+fn hear(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) -> Option<LookupError> {
+    let mut failed = None;
+    while let Some(event) = lookup.poll() {
+        // The runtime's list is in the host's own order, which knows more of the host than a component does. So nothing is sorted here; and
+        // that the family of its first address is the better one, the first of the other has to say for itself: by no way leads to it.
+        let first = lookup.best_family();
+        let order = |family| match first {
+            Some(first) if first != family => Order::Best(Route::Unreachable),
+            _ => Order::Best(Route::Unknown),
+        };
+        let input = match &event {
+            LookupEvent::Hinted(family, addresses) => {
+                Input::Hinted { family: *family, addresses, order: order(*family) }
+            }
+            LookupEvent::Answered(family, addresses) => {
+                Input::Answered { query: Query::of(*family), addresses, order: order(*family) }
+            }
+            LookupEvent::Failed(family, error) => {
+                failed = Some(*error);
+                Input::QueryFailed { query: Query::of(*family), error: error.query_error() }
+            }
+        };
+        connector.handle_input(input, now);
+    }
+    failed
+}
+
+/// The same of the prefix of the network's NAT64. Without one there is nothing to tell but that.
+fn hear_prefix(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) {
+    let query = Query::Nat64Prefix;
+    while let Some(event) = lookup.poll() {
+        let input = match &event {
+            LookupEvent::Hinted(..) => continue,
+            LookupEvent::Answered(_, addresses) => {
+                Input::Answered { query, addresses, order: Order::Best(Route::Unknown) }
+            }
+            LookupEvent::Failed(_, error) => Input::QueryFailed { query, error: error.query_error() },
+        };
+        connector.handle_input(input, now);
     }
 }

@@ -15,6 +15,8 @@ pub struct WasiWaiter {
     clock: WasiClock,
     cancel: Option<Pollable>,
     pub(crate) lookup: Option<NameLookup>,
+    /// For the prefix of the network's NAT64.
+    pub(crate) prefix: Option<NameLookup>,
 }
 
 impl Default for WasiWaiter {
@@ -27,7 +29,7 @@ impl WasiWaiter {
     /// A waiter whose clock starts now.
     #[must_use]
     pub fn new() -> Self {
-        WasiWaiter { clock: WasiClock::start(), cancel: None, lookup: None }
+        WasiWaiter { clock: WasiClock::start(), cancel: None, lookup: None, prefix: None }
     }
 
     /// Has every wait end with [`Wake::Canceled`] once `pollable` is ready: stdin, another connection, a moment of the clock. A component
@@ -66,7 +68,7 @@ impl Waiter<WasiStack> for WasiWaiter {
     ) -> Wake {
         let mut set = PollSet::default();
         let cancel = self.cancel.as_ref().map(|cancel| set.watch(cancel));
-        if let Some(pollable) = self.lookup.as_ref().and_then(NameLookup::pollable) {
+        for pollable in [&self.lookup, &self.prefix].into_iter().flatten().filter_map(NameLookup::pollable) {
             set.watch(pollable);
         }
         // The number of each socket's pollable, where it has one.

@@ -432,6 +432,26 @@ fn a_name_below_invalid_is_not_asked_for() {
     assert!(matches!(error.kind(), ConnectErrorKind::InvalidHost(_)), "{error}");
 }
 
+/// localhost is not asked for, and has an address of each family: the first is the caller's choice.
+#[test]
+fn the_caller_says_which_address_of_localhost_comes_first() {
+    for (preferred_family, order) in [(Family::V6, ["::1", "127.0.0.1"]), (Family::V4, ["127.0.0.1", "::1"])]
+    {
+        let config = Config { deadline: Some(LONG), preferred_family, ..Config::one_by_one() };
+        // Both refuse.
+        let error = connect("a.localhost", closed().port(), &config).unwrap_err();
+        let timeline = error.timeline().expect("a race");
+        let tried: Vec<_> = timeline.attempts().map(|attempt| attempt.destination.ip().to_string()).collect();
+        assert_eq!(tried, order);
+    }
+}
+
+#[test]
+fn a_zone_has_a_number() {
+    let error = connect("fe80::1%eth0", 80, &within(LONG)).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::NamedZone), "{error}");
+}
+
 #[test]
 fn a_source_address_is_used_or_missed() {
     let (listener, address) = listener();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -149,6 +149,52 @@ fn the_example_fetches_a_page_or_says_what_is_missing() {
         "could not resolve name.test: the runtime cannot, or may not, resolve names: give the component \
          names (-S allow-ip-name-lookup)\n",
     );
+}
+
+/// By a runtime that lends no names, and so has none to be asked for.
+#[test]
+fn names_that_need_no_resolver_are_not_asked_for() {
+    let Some(runtime) = Runtime::find() else { return };
+    let race = runtime.build("connie-wasi", &["--example", "one_race"], "examples/one_race.wasm");
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let port = server.address().port().to_string();
+    for (host, said) in [
+        ("localhost", "won 127.0.0.1\n"),
+        ("127.0.0.1", "won 127.0.0.1\n"),
+        ("name.invalid", "lost look-up\nNowhere\n"),
+        ("name.onion", "lost look-up\nNowhere\n"),
+        // Whose name says that it asked.
+        ("name.test", "lost look-up\nLookup("),
+    ] {
+        let mut run = runtime.command_with(&["--deny-names"], &race);
+        let ran = Ran::of(run.args([host, &port, "all-at-once", "ipv6", "20000", "250", "50"]));
+        assert!(ran.exits(0).stdout.starts_with(said), "{host}: {}", ran.stdout);
+    }
+}
+
+/// The C library knows what its administrator has set (gai.conf), and a component does not.
+#[test]
+fn the_runtimes_order_counts_between_the_families() {
+    let Some(runtime) = Runtime::find() else { return };
+    let race = runtime.build("connie-wasi", &["--example", "one_race"], "examples/one_race.wasm");
+    for (precedence, winner) in [("1", "won ::1\n"), ("100", "won 127.0.0.4\n")] {
+        let (runtime, race) = (runtime.clone(), race.clone());
+        in_namespace(move |_| {
+            let gai = format!("precedence ::1/128 50\nprecedence ::ffff:0:0/96 {precedence}\n");
+            replace_files(&[
+                ("/etc/nsswitch.conf", "hosts: files\n"),
+                ("/etc/hosts", "::1 both.test\n127.0.0.4 both.test\n"),
+                ("/etc/gai.conf", &gai),
+            ]);
+            let _both = [
+                Live::silent((Ipv6Addr::LOCALHOST, 8080)),
+                Live::silent((Ipv4Addr::new(127, 0, 0, 4), 8080)),
+            ];
+            let mut run = runtime.command(&race);
+            let ran = Ran::of(run.args(["both.test", "8080", "one-by-one", "ipv6", "20000", "250", "50"]));
+            assert_eq!(ran.exits(0).stdout, winner);
+        });
+    }
 }
 
 /// The component's socket is given the port that it connects to, where nobody listens.
