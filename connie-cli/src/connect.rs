@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::http::OpeningRecord;
+use connie_std::http::AnyConnection;
 use connie_std::{ConnectError, ConnectErrorKind, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
@@ -33,12 +33,13 @@ pub fn connect(
     max_time: Option<Duration>,
 ) -> (Raced, Result<OsSocket, Error>) {
     let clock = OsClock::start();
-    let (report, result) = match connect_socket((host, port), &racing.options(max_time)) {
+    let options = racing.options(max_time);
+    let (report, result) = match connect_socket((host, port), &options) {
         Ok((won, _, report)) => (Some(report), Ok(won)),
         Err(error) => (report_of(&error), Err(Error::connect(&error))),
     };
     let elapsed = clock.now().since(Instant::ZERO);
-    (Raced::of((host, port), racing, max_time, report, elapsed), result)
+    (Raced::new((host, port), racing, options.race, report, elapsed), result)
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {
@@ -49,32 +50,23 @@ fn report_of(error: &ConnectError) -> Option<Report> {
 }
 
 impl Raced {
-    /// The race of an opening that is over by `now`, and had `max_time` to end.
-    pub fn new(
-        target: (&str, u16),
-        racing: &Racing,
-        max_time: Option<Duration>,
-        opening: &OpeningRecord,
-        now: Instant,
-    ) -> Self {
-        Raced::of(target, racing, max_time, opening.report.clone(), now.since(opening.began))
+    /// The race of the last opening of a connection.
+    pub fn of(client: &mut AnyConnection, racing: &Racing) -> Option<Self> {
+        let now = client.now();
+        let opening = client.opening()?;
+        let elapsed = now.since(opening.began);
+        Some(Raced::new(client.hop(), racing, opening.config.clone(), opening.report.clone(), elapsed))
     }
 
-    fn of(
+    fn new(
         (host, port): (&str, u16),
         racing: &Racing,
-        max_time: Option<Duration>,
+        config: Config,
         report: Option<Report>,
         elapsed: Duration,
     ) -> Self {
-        Raced {
-            host: host.to_owned(),
-            port,
-            config: racing.options(max_time).race,
-            by_name: !is_address(host) && !racing.overrides(host, port),
-            elapsed,
-            report,
-        }
+        let by_name = !is_address(host) && !racing.overrides(host, port);
+        Raced { host: host.to_owned(), port, config, by_name, elapsed, report }
     }
 
     /// What it did; a name that could not be resolved makes a race that never had an address.

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use connie_core::resolution::is_onion;
-use connie_core::{AttemptErrorKind, TlsFailure};
+use connie_core::resolution::{Host, is_onion};
+use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
+use connie_std::http::ClientError;
 use connie_std::{ConnectError, ConnectErrorKind};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
-use crate::advice::{self, Way};
+use crate::advice::{self, MORE_TIME, Way};
 use crate::exit_code;
 
 /// Why the program ends without success.
@@ -64,6 +65,46 @@ impl Error {
         match way.proxy {
             Some(proxy) => told.through_proxy(proxy),
             None => told,
+        }
+    }
+
+    /// Why there is no tunnel. To curl, too, all but a lack of time is a failure to receive the proxy's answer.
+    pub fn tunnel(error: HttpError, proxy: &Proxy, host: &str, port: u16) -> Self {
+        let line = match error {
+            HttpError::TunnelRefused { status } => {
+                let advice = match status {
+                    407 => "log in to it with -U USER:PASSWORD",
+                    _ => "it may not lead there: ask another with -x, or none with --noproxy",
+                };
+                format!("the proxy {proxy} answered {status} to CONNECT; {advice}")
+            }
+            HttpError::TimedOut | HttpError::Connect(Failure::DeadlineExceeded) => {
+                let line = format!(
+                    "the proxy {proxy} opened no tunnel to {host} port {port} in the time allowed; {MORE_TIME}"
+                );
+                return Error::new(exit_code::TIMED_OUT, line);
+            }
+            HttpError::EmptyReply => format!(
+                "the proxy {proxy} closed the connection without an answer to CONNECT; \
+                 it may not lead there: ask another with -x, or none with --noproxy"
+            ),
+            error if error.is_usage() || matches!(error, HttpError::Connect(_)) => return Error::from(error),
+            error => {
+                let advice = advice::http(&error, Way { proxy: Some(proxy), ..Way::default() });
+                format!("no tunnel through the proxy {proxy}: {error}; {advice}")
+            }
+        };
+        Error::new(exit_code::RECEIVE, line)
+    }
+
+    /// Why a connection to `host` cannot even be tried.
+    pub fn not_made(host: &str, error: &ClientError) -> Self {
+        match (error.as_http(), Host::parse(host)) {
+            (Some(HttpError::InvalidHost), Err(why)) => {
+                Error::new(exit_code::MALFORMED_URL, format!("{host:?} is not a host name or address: {why}"))
+            }
+            (Some(error), _) => Error::from(*error),
+            (None, _) => Error::new(exit_code::CONNECT, error.to_string()),
         }
     }
 

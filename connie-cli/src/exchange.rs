@@ -30,6 +30,11 @@ impl Answer {
         self.headers.len()
     }
 
+    /// What it says, in words for an error.
+    pub fn said(&self) -> String {
+        format!("the server answered {:03} {}", self.status, self.reason).trim_end().to_owned()
+    }
+
     /// Its version of HTTP.
     pub fn version(&self) -> &'static str {
         if self.head.starts_with(b"HTTP/1.0") { "1.0" } else { "1.1" }

@@ -4,6 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connie_core::Instant;
+use connie_std::http::OpeningRecord;
+
+use crate::exchange::Answer;
+
 /// What is known of the answer.
 #[derive(Debug, Default)]
 pub struct Fetched {
@@ -52,4 +57,30 @@ pub struct Trace {
     pub redirect: Option<String>,
     /// The file that the body went to.
     pub file: Option<PathBuf>,
+}
+
+impl Trace {
+    /// A connection was opened; `at` is when a moment of its clock was by that of the transfer.
+    pub fn opened(&mut self, opening: &OpeningRecord, at: impl Fn(Instant) -> Duration) {
+        let Some(ready) = opening.ready.map(&at) else { return };
+        let resolved = opening.report.as_ref().and_then(|report| report.timeline().summary().resolved);
+        self.connects += 1;
+        self.connected = opening.connected.map_or(ready, &at);
+        self.resolved =
+            resolved.map_or(self.connected, |resolved| (at(opening.began) + resolved).min(self.connected));
+        self.secured = if opening.tls_version.is_some() { ready } else { Duration::ZERO };
+        // A request that found its connection closed went out on the new one.
+        self.sent = self.sent.max(ready);
+    }
+
+    /// An answer's head has come from `peer`.
+    pub fn answered(&mut self, now: Duration, peer: Option<SocketAddr>, answer: &Answer) {
+        self.answered = now;
+        self.peer = peer;
+        self.heads += answer.head.len() as u64;
+        self.headers = answer.fields();
+        self.version = Some(answer.version());
+        let media_type = answer.header("content-type");
+        self.content_type = media_type.map(|value| String::from_utf8_lossy(value).into_owned());
+    }
 }

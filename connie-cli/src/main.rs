@@ -26,7 +26,9 @@ mod stdio;
 mod svg;
 mod terminal;
 mod transfer;
+mod tries;
 mod usage;
+mod verbose;
 mod write_out;
 
 use std::process::ExitCode;

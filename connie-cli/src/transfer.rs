@@ -1,10 +1,10 @@
 //! One URL of `connie get`: its tries, its redirects, and where the answer goes.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use connie_core::Instant;
 use connie_http::{HttpError, StatusClass};
@@ -12,9 +12,7 @@ use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
 use connie_std::http::{AnyConnection, ClientError};
-use connie_web::{
-    Backoff, Part, Redirect, Redirects, Resume, Scheme, Url, is_transient_status, resume, retry_after,
-};
+use connie_web::{Part, Redirect, Redirects, Resume, Url, resume};
 
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::{Body, Upload};
@@ -27,11 +25,11 @@ use crate::partial::{self, Version};
 use crate::progress::Progress;
 use crate::request::{Hop, Request};
 use crate::session::{Kept, Route, Session};
+use crate::tries::Tries;
+use crate::verbose::show_head;
 
 /// How much of a body is read at a time: more than the room for heads, so that it goes from the kernel to here at once.
 const PIECE: usize = 256 * 1024;
-/// How much of a body that nobody wants is read to keep the connection.
-const PASSED_OVER: u64 = 64 * 1024;
 
 /// The transfer of one URL.
 pub struct Transfer<'a> {
@@ -41,11 +39,9 @@ pub struct Transfer<'a> {
     output: Output,
     /// Where heads go, beside the output.
     dump: Option<&'a mut Output>,
-    /// The clock of this try, and of all.
+    /// The clock of this try.
     clock: OsClock,
-    started: OsClock,
-    tries_left: u32,
-    backoff: Backoff,
+    tries: Tries<'a>,
     /// Where the body goes on.
     offset: u64,
     /// The version of the file that the last bytes of a body were of.
@@ -77,9 +73,7 @@ impl<'a> Transfer<'a> {
             output,
             dump,
             clock: OsClock::start(),
-            started: OsClock::start(),
-            tries_left: args.retry,
-            backoff: Backoff::new(args.retry_delay.and_then(Limit::get)),
+            tries: Tries::new(args),
             offset: 0,
             version: None,
             piece: Vec::new(),
@@ -107,21 +101,14 @@ impl<'a> Transfer<'a> {
             let (pause, reason) = match self.attempt(session) {
                 Ok(Tried::Done) => return Ok(()),
                 Ok(Tried::Again(pause, reason)) => (pause, reason),
-                Err(error) => match self.pause_after(&error) {
+                Err(error) => match self.tries.after_error(&error) {
                     Some(pause) if self.take_back()? => {
                         (pause, error.lines.first().cloned().unwrap_or_default())
                     }
                     _ => return Err(error),
                 },
             };
-            if !self.args.silent {
-                let left = self.tries_left;
-                let more = if left == 1 { "try" } else { "tries" };
-                let pause = seconds(pause);
-                let line = format!("connie: {reason}; next try in {pause} s, {left} {more} left after that");
-                let _ = writeln!(io::stderr().lock(), "{line}");
-            }
-            wait(pause);
+            self.tries.wait(pause, &reason);
         }
     }
 
@@ -141,13 +128,13 @@ impl<'a> Transfer<'a> {
             }
             self.fetched.trace.method.clone_from(&request.method);
             let (mut kept, answer) = self.exchange(session, route, &request, &hop)?;
-            self.note_answer(&kept, &answer);
+            self.fetched.trace.answered(self.elapsed(), kept.client.destination(), &answer);
             self.fetched.status = Some(answer.status);
             self.fetched.reason.clone_from(&answer.reason);
             if answer.status == 417 && request.expects && self.body.is_repeatable() {
                 // RFC 9110 section 15.5.18: "repeat the request without a 100-continue expectation".
                 hop.expects = false;
-                self.pass_over(session, kept);
+                session.keep(kept);
                 continue;
             }
             self.show_answer(&answer)?;
@@ -155,7 +142,7 @@ impl<'a> Transfer<'a> {
                 if self.args.include || self.args.head {
                     self.output.write(&answer.head)?;
                 }
-                self.pass_over(session, kept);
+                session.keep(kept);
                 hop = hop.next(self.args, redirect, &self.url);
                 self.fetched.trace.redirected = self.elapsed();
                 self.fetched.redirects = redirects.followed();
@@ -164,7 +151,7 @@ impl<'a> Transfer<'a> {
             }
             self.note_redirect(&hop, &answer);
             let received = self.receive(&mut kept.client, &request, &answer)?;
-            self.pass_over(session, kept);
+            session.keep(kept);
             return Ok(received);
         }
     }
@@ -178,18 +165,21 @@ impl<'a> Transfer<'a> {
         hop: &Hop,
     ) -> Result<(Kept, Answer), Error> {
         let mut kept = session.connection(route, request.size())?;
-        kept.limit(self.left(), self.args.expect100_timeout);
+        kept.client.set_deadline(self.left());
+        if let Some(limit) = self.args.expect100_timeout.and_then(Limit::get) {
+            kept.client.set_expect_timeout(limit);
+        }
         let reused = kept.client.is_open();
         if !reused {
             let connected = kept.client.connect();
-            self.note_opening(session, &mut kept, hop);
+            self.note_opening(session, &mut kept);
             connected.map_err(|error| kept.error(error, false))?;
         }
         let mut result = self.exchange_over(&mut kept.client, request, hop);
         if kept.client.was_lost() && self.body.is_repeatable() {
             result = self.exchange_over(&mut kept.client, request, hop);
         }
-        let reused = reused && !self.note_opening(session, &mut kept, hop);
+        let reused = reused && !self.note_opening(session, &mut kept);
         match result {
             Ok(answer) => Ok((kept, answer)),
             Err(Failed::Client(error)) => Err(kept.error(error, reused)),
@@ -198,33 +188,13 @@ impl<'a> Transfer<'a> {
     }
 
     /// Keeps in mind how the connection was opened since the last time, and says whether it was.
-    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut Kept, hop: &Hop) -> bool {
+    fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut Kept) -> bool {
         let (now, theirs) = (self.elapsed(), kept.client.now());
-        let Some(opening) = session.tell_opening(kept) else { return false };
-        let at = |moment: Instant| now.saturating_sub(theirs.since(moment));
-        let Some(ready) = opening.ready.map(at) else { return true };
-        let resolved = opening.report.as_ref().and_then(|report| report.timeline().summary().resolved);
-        let trace = &mut self.fetched.trace;
-        trace.connects += 1;
-        trace.connected = opening.connected.map_or(ready, at);
-        trace.resolved =
-            resolved.map_or(trace.connected, |resolved| (at(opening.began) + resolved).min(trace.connected));
-        trace.secured = if hop.url.scheme == Scheme::Https { ready } else { Duration::ZERO };
-        // A request that found its connection closed went out on the new one.
-        trace.sent = trace.sent.max(ready);
-        true
-    }
-
-    /// Keeps in mind what an answer's head tells.
-    fn note_answer(&mut self, kept: &Kept, answer: &Answer) {
-        self.fetched.trace.answered = self.elapsed();
-        let trace = &mut self.fetched.trace;
-        trace.peer = kept.client.destination();
-        trace.heads += answer.head.len() as u64;
-        trace.headers = answer.fields();
-        trace.version = Some(answer.version());
-        trace.content_type =
-            answer.header("content-type").map(|value| String::from_utf8_lossy(value).into_owned());
+        let opening = session.tell_opening(kept);
+        if let Some(opening) = opening {
+            self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.since(moment)));
+        }
+        opening.is_some()
     }
 
     /// Keeps in mind where a redirect leads that is not followed.
@@ -282,33 +252,6 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Keeps the connection for the next request, once what nobody wants of a body has been read and dropped. Where that is much, or
-    /// the connection ends with it, there is nothing to wait for.
-    fn pass_over(&mut self, session: &mut Session<'_>, mut kept: Kept) {
-        if !self.is_passed_over(&mut kept.client) {
-            kept.client.close();
-        }
-        session.keep(kept);
-    }
-
-    fn is_passed_over(&mut self, client: &mut AnyConnection) -> bool {
-        let Ok(mut response) = client.response() else { return false };
-        let mut left = PASSED_OVER;
-        if response.will_close() || response.remaining().is_some_and(|length| length > left) {
-            return false;
-        }
-        loop {
-            match response.read(&mut self.piece) {
-                Ok(0) => return true,
-                Ok(count) => match left.checked_sub(count as u64) {
-                    Some(rest) => left = rest,
-                    None => return false,
-                },
-                Err(_) => return false,
-            }
-        }
-    }
-
     /// Shows the head of an answer wherever heads are wanted, but for where the body goes.
     fn show_answer(&mut self, answer: &Answer) -> Result<(), Error> {
         if self.args.verbose {
@@ -327,12 +270,8 @@ impl<'a> Transfer<'a> {
         request: &Request,
         answer: &Answer,
     ) -> Result<Tried, Error> {
-        if is_transient_status(answer.status) {
-            let asked = answer.header("retry-after").and_then(|value| retry_after(value, time_of_day()));
-            if let Some(pause) = self.pause(asked) {
-                let said = format!("the server answered {:03} {}", answer.status, answer.reason);
-                return Ok(Tried::Again(pause, said.trim_end().to_owned()));
-            }
+        if let Some(pause) = self.tries.after_answer(answer) {
+            return Ok(Tried::Again(pause, answer.said()));
         }
         let failed = StatusClass::of(answer.status).is_error();
         let part = if self.offset > 0 && (!failed || answer.status == 416) {
@@ -371,10 +310,9 @@ impl<'a> Transfer<'a> {
 
     /// A page about an error or a redirect is no part of a file.
     fn left_alone(&self, answer: &Answer) -> Error {
-        let said = format!("the server answered {:03} {}", answer.status, answer.reason);
         let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
         let line =
-            format!("{}; the {} bytes that are here were left alone{advice}", said.trim_end(), self.offset);
+            format!("{}; the {} bytes that are here were left alone{advice}", answer.said(), self.offset);
         Error::new(exit_code::RANGE, line)
     }
 
@@ -441,46 +379,6 @@ impl<'a> Transfer<'a> {
         self.clock.now().since(Instant::ZERO)
     }
 
-    /// The pause before another try after `error`, where there is to be one.
-    fn pause_after(&mut self, error: &Error) -> Option<Duration> {
-        let transient = match error.code {
-            exit_code::TIMED_OUT | exit_code::RESOLVE | exit_code::RESOLVE_PROXY => true,
-            exit_code::CONNECT if error.refused => self.args.retry_connrefused || self.args.retry_all_errors,
-            // What another try cannot mend.
-            exit_code::UNSUPPORTED_SCHEME
-            | exit_code::USAGE
-            | exit_code::MALFORMED_URL
-            | exit_code::WRITE
-            | exit_code::READ
-            | exit_code::REWIND => false,
-            _ => self.args.retry_all_errors,
-        };
-        if transient { self.pause(None) } else { None }
-    }
-
-    /// The pause before another try, where one is left and there is time for it. Says so where there is none.
-    fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        self.tries_left = self.tries_left.checked_sub(1)?;
-        let pause = self.backoff.next_pause(asked);
-        let end = self.started.now().since(Instant::ZERO).saturating_add(pause);
-        let limit = match self.args.retry_max_time.and_then(Limit::get) {
-            Some(most) if end > most => "--retry-max-time allows; not tried again",
-            None if asked.is_some_and(|asked| asked > Backoff::LONGEST_ASKED) => {
-                "6 hours; not tried again: allow it with --retry-max-time"
-            }
-            _ => return Some(pause),
-        };
-        if !self.args.silent {
-            let who = match asked {
-                Some(asked) if asked == pause => "the server asks to wait",
-                _ => "the next try is to wait",
-            };
-            let pause = seconds(pause);
-            let _ = writeln!(io::stderr().lock(), "connie: {who} {pause} s, longer than {limit}");
-        }
-        None
-    }
-
     /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it. Says whether that can be.
     fn take_back(&mut self) -> Result<bool, Error> {
         match self.args.continue_at {
@@ -503,40 +401,4 @@ impl From<ClientError> for Failed {
     fn from(error: ClientError) -> Self {
         Failed::Client(error)
     }
-}
-
-/// Shows a head on stderr, each line after `mark`. What a terminal would act on is shown as dots.
-fn show_head(mark: char, head: &[u8]) {
-    let mut stderr = io::stderr().lock();
-    for line in head.strip_suffix(b"\n").unwrap_or(head).split(|byte| *byte == b'\n') {
-        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-        let shown: String = line.chars().map(|c| if c.is_control() && c != '\t' { '.' } else { c }).collect();
-        let _ = writeln!(stderr, "{mark} {shown}");
-    }
-}
-
-/// A pause in seconds and thousandths of one. A floating point number does not hold all that a server may
-/// ask for, and of a date it has digits that nobody wants to know.
-fn seconds(pause: Duration) -> String {
-    let (whole, thousandths) = (pause.as_secs(), pause.subsec_millis());
-    match format!("{thousandths:03}").trim_end_matches('0') {
-        "" => whole.to_string(),
-        fraction => format!("{whole}.{fraction}"),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the pause between two tries")]
-fn wait(mut pause: Duration) {
-    // In days: not every system sleeps as long as a `Duration` can be.
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-    while !pause.is_zero() {
-        let piece = pause.min(DAY);
-        std::thread::sleep(piece);
-        pause = pause.saturating_sub(piece);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "Retry-After can be a date")]
-fn time_of_day() -> SystemTime {
-    SystemTime::now()
 }

@@ -196,6 +196,7 @@ fn a_proxy_leads_to_the_host_that_the_connection_was_made_for() {
             went_well(opening(&connection), number, tls, true);
             assert_eq!(connection.destination(), Some(proxy.address()));
             assert_eq!((connection.host(), connection.port()), (HOST, server.port()));
+            assert_eq!(connection.hop(), ("gate.test", proxy.address().port()));
             connection.close();
         }
     }
@@ -339,6 +340,63 @@ fn a_connection_goes_on_over_a_socket_that_is_there_already() {
     within_tls.attach(socket.into());
     let error = get(&mut within_tls).expect_err("not TLS");
     assert!(matches!(error.as_http(), Some(HttpError::Send(_))), "{error:?}");
+}
+
+/// The record has the deadline that the race had, which is what was left of the connection's own.
+#[test]
+fn an_opening_has_what_time_is_left() {
+    let (server, _told) = server();
+    let mut connection = http(server.address());
+    assert_eq!(get(&mut connection).expect("an answer"), "hello");
+    assert_eq!(opening(&connection).config.deadline, Some(LONG));
+    connection.close();
+    connection.set_deadline(Some(LONG / 2));
+    assert_eq!(get(&mut connection).expect("an answer"), "hello");
+    let deadline = opening(&connection).config.deadline.expect("a deadline");
+    assert!(deadline <= LONG / 2 && deadline > LONG / 4, "{deadline:?}");
+}
+
+#[test]
+fn what_nobody_wants_of_a_body_is_passed_over_where_that_keeps_the_connection() {
+    const BODY: usize = 3000;
+    // The head without its length, how much is passed over, and whether another request can follow.
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let sized = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
+    let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3000\r\n\r\n";
+    let until_close = "HTTP/1.1 200 OK\r\n\r\n";
+    for (head_of_answer, most, keeps) in [
+        (sized, BODY, true),
+        (sized, BODY - 1, false),
+        (chunked, BODY, true),
+        (chunked, BODY - 1, false),
+        (closing, BODY, false),
+        (until_close, BODY, false),
+    ] {
+        let server = TlsServer::raw(move |mut tcp| {
+            while !head(&mut tcp)?.is_empty() {
+                tcp.write_all(head_of_answer.as_bytes())?;
+                match head_of_answer == chunked {
+                    true => tcp.write_all(format!("bb8\r\n{}\r\n0\r\n\r\n", "x".repeat(BODY)).as_bytes())?,
+                    false => tcp.write_all(&[b'x'; BODY])?,
+                }
+                if head_of_answer == until_close {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let mut connection = http(server.address());
+        connection.request("GET", "/", &[], b"").expect("sent");
+        let mut response = connection.response().expect("an answer");
+        let kept = response.discard_at_most(most as u64).expect("a body");
+        assert_eq!(kept, keeps, "{head_of_answer:?}, {most}");
+        if !kept {
+            connection.close();
+        }
+        connection.request("GET", "/", &[], b"").expect("the next one");
+        assert_eq!(connection.response().expect("an answer").status(), 200);
+        assert_eq!(server.accepted(), if keeps { 1 } else { 2 });
+    }
 }
 
 /// A server that answers one request of each connection, and closes the second unread. It counts the bodies that it has read.

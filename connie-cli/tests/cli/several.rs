@@ -66,6 +66,26 @@ fn a_request_that_may_have_been_heard_is_repeated_only_where_that_changes_nothin
 }
 
 #[test]
+fn a_file_that_a_kept_connection_lost_is_sent_once_more() {
+    // Longer than what the program keeps of a body, and short enough to go out without being asked for.
+    let file = fresh_path("file");
+    let body = "x".repeat(500_000);
+    std::fs::write(&file, &body).unwrap();
+    let site = Site::start(|asked| match (asked.connection, asked.target()) {
+        (0, "/2") => Reply::Close(Vec::new()),
+        (_, path) => Reply::ok(path),
+    });
+    let (file, urls) = (file.to_str().unwrap(), [site.url("/1"), site.url("/2")]);
+    connie(["get", "-s", "-v", "-T", file, "-T", file, &urls[0], &urls[1]])
+        .exits(0)
+        .prints("/1/2")
+        .says("* reusing the connection\n> PUT /2 HTTP/1.1\n");
+    assert_eq!(site.lines(), ["PUT /1", "PUT /2", "PUT /2"]);
+    assert!(site.asked().iter().all(|asked| asked.body.len() == body.len()));
+    assert_eq!(site.connections(), 2);
+}
+
+#[test]
 fn outputs_are_taken_in_turn() {
     let site = pages();
     let (one, folder) = (fresh_path("one"), fresh_path("folder"));

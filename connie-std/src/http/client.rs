@@ -445,6 +445,13 @@ where
         self.inner.opener().server.1
     }
 
+    /// The host and the port that connections are raced to: those of the proxy where there is one, or else those that requests are for.
+    #[must_use]
+    pub fn hop(&self) -> (&str, u16) {
+        let (host, port) = &self.inner.opener().hop;
+        (host, *port)
+    }
+
     /// What is known of how the last connection was opened, or was not; `None` before the first, and for one that was
     /// [attached](Self::attach). A request that opens one by itself leaves another record than there was.
     #[must_use]

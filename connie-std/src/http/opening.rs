@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use connie_core::{Failure, Instant, Waiter};
+use connie_core::{Config, Failure, Instant, Waiter};
 use connie_http::{HttpError, Opener, Opening};
 
 use super::error::ClientError;
@@ -20,6 +20,8 @@ pub struct OpeningRecord {
     pub number: u32,
     /// When it began, with the resolution of the host's name.
     pub began: Instant,
+    /// How the race was run. Its deadline is what was left of the connection's own where that was less.
+    pub config: Config,
     /// What the race did, won or lost; `None` where it did not begin. Through a proxy it led to that.
     pub report: Option<Report>,
     /// The address that won.
@@ -38,10 +40,11 @@ pub struct OpeningRecord {
 }
 
 impl OpeningRecord {
-    fn new(number: u32, began: Instant) -> Self {
+    fn new(number: u32, began: Instant, config: Config) -> Self {
         OpeningRecord {
             number,
             began,
+            config,
             report: None,
             destination: None,
             connected: None,
@@ -141,13 +144,13 @@ where
         self.awaits_tunnel = false;
         let now = waiter.now();
         self.count = self.count.saturating_add(1);
-        let record = self.record.insert(OpeningRecord::new(self.count, now));
         let mut options = self.options.clone();
         let own = options.race.deadline.map(|deadline| now + deadline);
         // Whichever is earlier.
         let until = own.into_iter().chain(opening.until).min();
         options.race.deadline = until.map(|until| until.since(now));
         self.until = own;
+        let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
         let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), &options);
         let completed = match raced {

@@ -113,6 +113,31 @@ where
     pub fn discard(&mut self) -> Result<(), ClientError> {
         Ok(self.0.discard()?)
     }
+
+    /// As [`discard`](Self::discard), where that is worth it: where the connection stays, and no more than `most` bytes of the
+    /// body are still to come. Says whether another request can follow on this connection; where it cannot, what is left
+    /// of the body is left alone, and [`Client::close`](super::Client::close) makes way for another connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`discard`](Self::discard).
+    pub fn discard_at_most(&mut self, most: u64) -> Result<bool, ClientError> {
+        let mut left = most;
+        if self.will_close() || self.remaining().is_some_and(|length| length > left) {
+            return Ok(false);
+        }
+        let mut piece = [0; 1024];
+        loop {
+            let count = self.0.read(&mut piece)?;
+            if count == 0 {
+                return Ok(!self.will_close());
+            }
+            match left.checked_sub(count as u64) {
+                Some(rest) => left = rest,
+                None => return Ok(false),
+            }
+        }
+    }
 }
 
 impl<T: Transport> Read for Response<'_, T>
