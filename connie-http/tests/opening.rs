@@ -347,11 +347,30 @@ mod a_lost_request_is_repeated {
     fn by_nobody_where_it_may_have_been_heard() {
         let (results, _) = lose_body([losing(Say::Close), peer(&[OK])], "POST");
         assert_eq!(results, [Err(HttpError::EmptyReply)]);
-        for say in [bytes("H"), bytes("HTTP/1.1 102 Processing\r\n\r\n"), bytes("SSH\r\n\r\n")] {
-            let lossy = Script::new([Say::Asked, bytes(OK), Say::Asked, say, Say::Pause, Say::Close]);
+        // A byte of an answer, a whole head that is none, and half a body.
+        for (say, end) in [
+            (bytes("H"), Say::Close),
+            (bytes("H"), Say::Reset),
+            (bytes("HTTP/1.1 102 Processing\r\n\r\n"), Say::Close),
+            (bytes("SSH\r\n\r\n"), Say::Close),
+            (bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"), Say::Reset),
+        ] {
+            let lossy = Script::new([Say::Asked, bytes(OK), Say::Asked, say, Say::Pause, end]);
             let (results, sent) = lose_body([lossy, peer(&[OK])], "PUT");
             assert_eq!((results.len(), sent), (1, 1), "{results:?}");
+            assert!(results[0].is_err(), "{results:?}");
         }
+    }
+
+    #[test]
+    fn by_nobody_where_the_connection_has_done_so() {
+        let fresh = Script::new([Say::Asked, Say::Close]);
+        let sent = with_peers([losing(Say::Close), fresh, peer(&[OK])], |connection| {
+            assert_eq!(get(connection, "GET"), Ok(200));
+            assert_eq!(get(connection, "GET"), Err(HttpError::EmptyReply));
+            assert!(!connection.was_lost());
+        });
+        assert_eq!(sent.len(), 2);
     }
 
     #[test]

@@ -399,6 +399,21 @@ fn what_nobody_wants_of_a_body_is_passed_over_where_that_keeps_the_connection() 
     }
 }
 
+#[test]
+fn a_connection_that_ends_with_its_answer_is_not_waited_for() {
+    let server = TlsServer::raw(|mut tcp| {
+        head(&mut tcp)?;
+        tcp.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")?;
+        // The body never comes.
+        io::copy(&mut tcp, &mut io::sink()).map(|_| ())
+    });
+    let mut connection = http(server.address());
+    connection.set_timeout(Some(LONG / 4));
+    connection.request("GET", "/", &[], b"").expect("sent");
+    let kept = connection.response().expect("an answer").discard_at_most(100);
+    assert!(!kept.expect("no wait"));
+}
+
 /// A server that answers one request of each connection, and closes the second unread. It counts the bodies that it has read.
 fn forgetful() -> (TlsServer, std::sync::Arc<AtomicUsize>) {
     let bodies = std::sync::Arc::new(AtomicUsize::new(0));
