@@ -44,6 +44,7 @@
 //! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod addresses;
+mod answers;
 mod cache;
 mod config;
 mod exchange;
@@ -72,10 +73,10 @@ pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
 use self::exchange::Timing;
+use self::lookup::{DnsLookup, Plan};
 use self::message::Transport;
 use self::name::Name;
 use self::pursuit::Context;
-use self::search::{Plan, Search};
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};
 
 const _: () =
@@ -218,8 +219,8 @@ impl Resolve for Dns {
             clock,
         };
         let plan = Plan { dns: self.clone(), port, families, context };
-        match Search::new(names, plan, now) {
-            Some(search) => Box::new(search),
+        match DnsLookup::new(names, plan, now) {
+            Some(lookup) => Box::new(lookup),
             None => Box::new(Known::no_name(families)),
         }
     }

@@ -1,15 +1,6 @@
-//! The search list of resolv.conf(5): one look-up after the other until a name has an address.
+//! The search list of resolv.conf(5).
 
-use std::collections::VecDeque;
-
-use connie_core::resolution::QueryError;
-use connie_core::{Families, Instant};
-
-use super::Dns;
-use super::lookup::DnsLookup;
 use super::name::Name;
-use super::pursuit::Context;
-use crate::resolve::{Event, Lookup, Watch};
 
 /// How many names are tried for one host.
 const MOST_CANDIDATES: usize = 32;
@@ -29,103 +20,6 @@ pub(super) fn candidates(host: &str, search: &[String], ndots: u8) -> Vec<Name> 
         names.insert(place, name);
     }
     names
-}
-
-/// How each name is looked up.
-pub(super) struct Plan {
-    pub(super) dns: Dns,
-    pub(super) port: u16,
-    pub(super) families: Families,
-    pub(super) context: Context,
-}
-
-impl Plan {
-    fn begin(&self, name: &Name, now: Instant) -> DnsLookup {
-        let Plan { dns, port, families, context } = self;
-        DnsLookup::new(name, *port, *families, dns.service(name, *port), context.clone(), now)
-    }
-
-    /// How many families are asked for.
-    fn count(&self) -> usize {
-        if self.families == Families::Both { 2 } else { 1 }
-    }
-}
-
-/// A look-up of several names, of which the first that has an address counts.
-///
-/// What a name lacks is told no sooner than it is known whether that name counts, which is when one of its families has an address.
-pub(super) struct Search {
-    lookup: DnsLookup,
-    rest: VecDeque<Name>,
-    plan: Plan,
-    /// What the current name's look-up has told.
-    held: VecDeque<Event>,
-    /// What there was to tell of a name that exists, and has no address.
-    exists: Option<VecDeque<Event>>,
-    /// Whether everything is passed on.
-    decided: bool,
-}
-
-impl Search {
-    /// Begins with the first of `names`. `None` where there is none.
-    pub(super) fn new(names: Vec<Name>, plan: Plan, now: Instant) -> Option<Self> {
-        let mut rest = VecDeque::from(names);
-        let lookup = plan.begin(&rest.pop_front()?, now);
-        let decided = rest.is_empty();
-        Some(Search { lookup, rest, plan, held: VecDeque::new(), exists: None, decided })
-    }
-
-    /// Takes what the current look-up has told, and goes on to the next name where this one has no address.
-    fn take(&mut self, event: Event, now: Instant) {
-        self.decided |= match &event {
-            Event::Answered(answer) | Event::Hinted(answer) => !answer.addresses.is_empty(),
-            // Who does not answer now will not do so for the next name either.
-            Event::Failed { error, .. } => {
-                matches!(error.kind, QueryError::TimedOut | QueryError::Unreachable)
-            }
-            Event::Service(_) => false,
-        };
-        self.held.push_back(event);
-        let ends = |event: &&Event| matches!(event, Event::Answered(_) | Event::Failed { .. });
-        if self.decided || self.held.iter().filter(ends).count() < self.plan.count() {
-            return;
-        }
-        let exists = self.held.iter().any(|event| matches!(event, Event::Answered(_)));
-        match self.rest.pop_front() {
-            Some(next) => {
-                let held = std::mem::take(&mut self.held);
-                self.exists = self.exists.take().or(exists.then_some(held));
-                self.lookup = self.plan.begin(&next, now);
-            }
-            None => {
-                self.held = self.exists.take().unwrap_or_else(|| std::mem::take(&mut self.held));
-                self.decided = true;
-            }
-        }
-    }
-}
-
-impl Lookup for Search {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        self.lookup.watch(watch);
-    }
-
-    fn poll(&mut self, now: Instant) -> Option<Event> {
-        loop {
-            if self.decided && !self.held.is_empty() {
-                return self.held.pop_front();
-            }
-            let event = self.lookup.poll(now)?;
-            if self.decided {
-                return Some(event);
-            }
-            self.take(event, now);
-        }
-    }
-
-    fn wake_at(&self) -> Option<Instant> {
-        self.lookup.wake_at()
-    }
 }
 
 #[cfg(test)]
