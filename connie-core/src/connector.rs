@@ -355,6 +355,8 @@ where
     }
 
     /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].
+    // As a race does: each caller says one thing.
+    #[inline(always)]
     pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
         self.machine.handle_input(input, now);
     }

@@ -159,7 +159,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         let nat64 = NAT64 > 0 && config.families == Families::Both && !facts.routes.v4 && facts.routes.v6;
         match start {
             Start::Known(addresses) => connect.begin_with_known(addresses, now),
-            Start::Loopback(addresses) => connect.race.handle_addresses(&addresses, now),
+            Start::Loopback(addresses) => connect.race.handle_list(pieces(&addresses, &[]), now),
             Start::Nowhere => connect.begin_nowhere(now),
             Start::Literal(address) => connect.begin_with_literal(address, nat64, now),
             Start::Name => connect.begin_with_name(config.families, nat64),
@@ -168,6 +168,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     /// Tells it that something happened. Poll it afterwards.
+    // As a race does: each caller says one thing.
+    #[inline(always)]
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
             Input::Answered { query, addresses, order } => self.answered(query, addresses, order, now),
@@ -270,21 +272,21 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             // They are in the order that the caller wants.
             self.race.prefer(Family::of(first));
         }
-        self.race.handle_addresses(addresses, now);
+        self.race.handle_list(pieces(addresses, &[]), now);
     }
 
     fn begin_nowhere(&mut self, now: Instant) {
         for query in [Query::Aaaa, Query::A] {
             *self.state_mut(query) = State::Failed(QueryError::NoSuchName);
         }
-        self.race.handle_addresses(&[], now);
+        self.race.handle_list(pieces(&[], &[]), now);
     }
 
     fn begin_with_literal(&mut self, address: SocketAddr, nat64: bool, now: Instant) {
         self.is_literal = true;
         self.race.prefer(Family::of(&address));
         if NAT64 == 0 || !(nat64 && translation::may_lie_beyond(address.ip())) {
-            return self.race.handle_addresses(&[address], now);
+            return self.race.handle_list(pieces(&[address], &[]), now);
         }
         *self.state_mut(Query::Nat64Prefix) = State::ToSend;
         self.translation.keep(Family::V4, core::iter::once(address));
@@ -356,29 +358,38 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         is_hint: bool,
         now: Instant,
     ) {
-        let mut ranked = Vec::<Candidate, DESTINATIONS>::new();
-        let own = |address: &&SocketAddr| Family::of(address) == family;
         // What is known of the family holds for its addresses.
         let unknown = if self.routes.has(family) { Route::Unknown } else { Route::Unreachable };
         let candidate = |address: &SocketAddr, route| {
-            let route = if route == Route::Unknown { unknown } else { route };
+            let route = if let Route::Unknown = route { unknown } else { route };
             Candidate::new(self.policy, *address, route)
         };
+        let (mut ranked, mut rest) = (Vec::<SocketAddr, DESTINATIONS>::new(), addresses);
         let best = match order {
             Order::Any(routes) => {
-                let ways = routes.iter().copied().chain(core::iter::repeat(Route::Unknown));
-                for (address, route) in addresses.iter().zip(ways).filter(|(address, _)| own(address)) {
-                    // Those that there is no room for keep their order, behind the others.
-                    let _ = ranked.push(candidate(address, route));
+                let mut candidates = Vec::<Candidate, DESTINATIONS>::new();
+                let mut ways = routes.iter().copied();
+                // Those that there is no room for keep their order, behind the others.
+                while let (false, Some((address, others))) = (candidates.is_full(), rest.split_first()) {
+                    let route = ways.next().unwrap_or(Route::Unknown);
+                    if Family::of(address) == family {
+                        let _ = candidates.push(candidate(address, route));
+                    }
+                    rest = others;
                 }
-                sort(&mut ranked);
-                ranked.first().map(Candidate::standing)
+                sort(&mut candidates);
+                for candidate in &candidates {
+                    let _ = ranked.push(candidate.address());
+                }
+                candidates.first().map(Candidate::standing)
             }
-            Order::Best(route) => addresses.iter().find(own).map(|first| candidate(first, route).standing()),
+            Order::Best(route) => {
+                let first = addresses.iter().find(|address| Family::of(address) == family);
+                first.map(|first| candidate(first, route).standing())
+            }
         };
         self.compare(family, best);
-        let rest = addresses.iter().filter(own).skip(ranked.len()).copied();
-        let all = ranked.iter().map(Candidate::address).chain(rest);
+        let all = pieces(&ranked, rest);
         if self.is_translating() {
             self.translation.keep(family, all);
             self.translate(Query::of(family), now);
@@ -458,6 +469,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 }
 
+/// Addresses in two pieces. All that is told a race goes by this where there is no NAT64, so that a firmware has the code for it once.
+fn pieces<'a>(
+    first: &'a [SocketAddr],
+    rest: &'a [SocketAddr],
+) -> impl Iterator<Item = SocketAddr> + Clone + 'a {
+    first.iter().chain(rest).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -524,6 +543,30 @@ mod tests {
         name.answers(Query::Nat64Prefix, [PREFIX]);
         name.starts("64:ff9b::192.0.2.1");
         name.waits();
+    }
+
+    /// An adapter that can fail to send one has begun nothing by then.
+    #[test]
+    fn all_queries_can_be_taken_before_anything_else_is_done() {
+        let (now, facts) = (Instant::ZERO, Facts::default());
+        let mut connect =
+            Connect::<16, 4>::new("name.test", 80, &Config::all_at_once(), &facts, now).unwrap();
+        assert_eq!(connect.next_query(now), Some(Query::Aaaa));
+        assert_eq!(connect.next_query(now), Some(Query::A));
+        assert_eq!(connect.next_query(now), None);
+        assert!(connect.is_pending(Query::Aaaa) && connect.is_pending(Query::A));
+        assert_eq!(connect.poll_output(now), Output::WaitForInput);
+    }
+
+    /// Rule 6.
+    #[test]
+    fn a_connect_that_is_over_has_no_query_left() {
+        let (now, facts) = (Instant::ZERO, Facts::default());
+        let mut connect =
+            Connect::<16, 4>::new("name.test", 80, &Config::all_at_once(), &facts, now).unwrap();
+        assert_eq!(connect.next_query(now), Some(Query::Aaaa));
+        connect.handle_input(Input::Cancel, now);
+        assert_eq!(connect.next_query(now), None);
     }
 
     /// Law 10: no prefix reaches an address of this host.
