@@ -5,10 +5,10 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Routes};
+use connie_core::connect::{Connect, Input, Order};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
-use connie_core::{Config, Family, Instant};
+use connie_core::{Family, Instant};
 use heapless::Vec;
 
 use crate::lookup::{Answers, Lookup, is_of};
@@ -22,20 +22,6 @@ const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 
 /// How many queries one connect sends at most: for the prefix of a NAT64 only where there is room for what it leads to.
 pub(crate) const QUERIES: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
-
-/// A connect that begins now, on the host of `names`.
-pub(crate) fn machine<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>(
-    names: &L,
-    host: &str,
-    port: u16,
-    hosts: Option<&[SocketAddr]>,
-    config: &Config,
-    now: Instant,
-) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
-    let routes = Routes::of(|ip| names.route(ip) != Route::Unreachable);
-    let facts = Facts { routes, hosts, ..Facts::default() };
-    Connect::new(host, port, config, &facts, now)
-}
 
 /// The addresses that answer `query` for `host`.
 pub(crate) async fn look_up<L: Lookup, const ADDRESSES: usize>(

@@ -292,7 +292,7 @@ impl<T, E: embedded_io_async::Error, L: Lookup, const ADDRESSES: usize, const SO
 
     /// Whether there was a way to none of the addresses.
     fn is_unreachable(&self) -> bool {
-        let mut all = self.connect.timeline().destinations();
-        all.all(|destination| destination.error().is_some_and(|error| error == AttemptErrorKind::Unreachable))
+        let is_unreachable = |error: AttemptError| error == AttemptErrorKind::Unreachable;
+        self.connect.race().destinations().iter().all(|it| it.error().is_some_and(is_unreachable))
     }
 }

@@ -8,12 +8,13 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
-use connie_core::connect::{Input, InvalidHost, Output};
+use connie_core::connect::{Connect, Facts, Input, InvalidHost, Output, Routes};
+use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
-use crate::asking::{Asking, Machine, look_up, machine, nothing, poll_once, tell, why, with_port};
+use crate::asking::{Asking, Machine, look_up, nothing, poll_once, tell, why, with_port};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::drive::{Wanted, drive};
@@ -102,12 +103,9 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
     /// Looks `host` up, remembers what was found, and answers the address that stands for it.
     pub(crate) async fn resolve(&self, host: &str, asked: Families) -> Result<IpAddr, LookupError<L::Error>> {
         let families = both(self.config.families, asked).ok_or(LookupError::NoAddress)?;
-        // The deadline is this look-up's own; a connect has one for itself.
-        let pacing = Pacing::AllAtOnce;
-        let config = Config { families, pacing, deadline: None, ..self.config.clone() };
         let now = self.clock.now();
-        let mut connect =
-            machine(&self.names, host, 0, None, &config, now).map_err(LookupError::InvalidHost)?;
+        let connect = self.machine((host, 0), None, families, Some(Pacing::AllAtOnce), now);
+        let mut connect = connect.map_err(LookupError::InvalidHost)?;
         let mut addresses = Vec::new();
         let asked = self.ask(&mut connect, &mut addresses, host, now).await;
         let late = Query::ALL.map(|query| is_late(&connect, query));
@@ -162,7 +160,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
             if !Query::ALL.into_iter().any(|query| connect.is_pending(query)) {
                 return Poll::Ready(Ok(failed.take()));
             }
-            if !hurried && connect.timeline().destinations().len() > 0 {
+            if !hurried && !connect.race().destinations().is_empty() {
                 hurried = true;
                 deadline = deadline.min(self.clock.now() + self.resolution_delay);
                 timer.set(Some(self.clock.wait_until(deadline)));
@@ -208,18 +206,33 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         behind: Option<&Behind<ADDRESSES>>,
     ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
         let now = self.clock.now();
-        match behind {
-            Some(Behind { host, found, is_shared: false }) => {
-                let config = Config { families: found.families, ..self.config.clone() };
-                machine(&self.names, host, remote.port(), None, &config, now)
-            }
-            Some(Behind { found, .. }) => {
-                let in_common = with_port::<ADDRESSES>(&found.addresses, remote);
-                machine(&self.names, "", 0, Some(&in_common), &self.config, now)
-            }
+        let both = self.config.families;
+        let (host, hosts, families) = match behind {
+            Some(Behind { host, found, is_shared: false }) => (host.as_str(), None, found.families),
+            Some(Behind { found, .. }) => ("", Some(with_port::<ADDRESSES>(&found.addresses, remote)), both),
             // What is not remembered stands for itself.
-            None => machine(&self.names, "", 0, Some(&[remote]), &self.config, now),
+            None => ("", Some(with_port(&[remote.ip()], remote)), both),
+        };
+        self.machine((host, remote.port()), hosts.as_deref(), families, None, now)
+    }
+
+    /// What is to be tried for a host and a port, or for `hosts`. With a `pacing` of its own it is for a look-up, which has a deadline for
+    /// itself.
+    fn machine(
+        &self,
+        (host, port): (&str, u16),
+        hosts: Option<&[SocketAddr]>,
+        families: Families,
+        pacing: Option<Pacing>,
+        now: Instant,
+    ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
+        let mut config = Config { families, ..self.config.clone() };
+        if let Some(pacing) = pacing {
+            (config.pacing, config.deadline) = (pacing, None);
         }
+        let routes = Routes::of(|ip| self.names.route(ip) != Route::Unreachable);
+        let facts = Facts { routes, hosts, ..Facts::default() };
+        Connect::new(host, port, &config, &facts, now)
     }
 
     /// Looks `host` up and connects to whichever of its addresses answers first, beginning with the first answer.
@@ -234,7 +247,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let connect = machine(&self.names, host, port, None, &self.config, self.clock.now());
+        let connect = self.machine((host, port), None, self.config.families, None, self.clock.now());
         let mut connect = connect.map_err(Error::InvalidHost)?;
         // No address stands for it.
         let remote = SocketAddr::new(NOWHERE.ip(), port);

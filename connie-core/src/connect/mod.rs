@@ -240,7 +240,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         &self,
         host: &'h str,
     ) -> impl Iterator<Item = QueryFailure<'h>> + use<'h, DESTINATIONS, SOCKETS, RECORDS, NAT64> {
-        let timed_out = self.race.timeline().summary().failure == Some(Failure::DeadlineExceeded);
+        let timed_out = self.race.failure() == Some(Failure::DeadlineExceeded);
         let found = self.best.iter().any(Option::is_some);
         let [best_v6, best_v4] = self.best.map(|best| best.is_some());
         let [aaaa, a, _] = self.queries;

@@ -24,7 +24,10 @@ impl<'a> Start<'a> {
             return Ok(Start::Known(addresses));
         }
         Ok(match Host::parse(host)? {
-            Host::Loopback => Start::Loopback(LOOPBACK.map(|ip| SocketAddr::new(ip, port))),
+            Host::Loopback => {
+                let [v6, v4] = LOOPBACK;
+                Start::Loopback([SocketAddr::new(v6, port), SocketAddr::new(v4, port)])
+            }
             Host::Nowhere => Start::Nowhere,
             Host::Address(literal) => {
                 Start::Literal(located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?)

@@ -267,10 +267,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             start: self.start,
             resolved: self.resolved.map(|at| at.since(self.start)),
             ended: self.ended.map(|at| at.since(self.start)),
-            failure: match self.phase {
-                Phase::Lost(failure) => Some(failure),
-                Phase::Racing | Phase::Won { .. } => None,
-            },
+            failure: self.failure(),
             max_in_flight: usize::from(self.max_in_flight).max(self.in_flight.len()),
             attempts: self.records.started(),
             omitted_attempts: self.records.started().saturating_sub(recorded.len() as u32),
@@ -282,6 +279,20 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// Whether the race has ended, or ends with the next poll at `now`.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         !self.is_racing() || self.deadline.is_some_and(|deadline| deadline <= self.now.max(now))
+    }
+
+    /// Why the race has ended without a connection.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self.phase {
+            Phase::Lost(failure) => Some(failure),
+            Phase::Racing | Phase::Won { .. } => None,
+        }
+    }
+
+    /// The addresses that the race has been told, and what has become of each: those of its [`timeline`](Race::timeline).
+    #[must_use]
+    pub fn destinations(&self) -> &[Destination] {
+        self.destinations.as_slice()
     }
 
     /// Whether `family`'s answer is still to come.
