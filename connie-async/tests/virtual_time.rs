@@ -400,15 +400,18 @@ fn a_family_without_a_route_is_waited_for_where_there_is_nothing_else() {
     assert_eq!(world.now(), 2 * SECOND + MS);
 }
 
-/// IPv6 comes first by RFC 6724, a unique local address after IPv4, and before all the caller's choice.
+/// IPv6 comes first by RFC 6724, but for a unique local address or from one, and before all comes the caller's choice.
 #[test]
 fn which_family_comes_first() {
-    for (v6, prefers, first) in [
-        ("2001:db8::1", Family::V6, "2001:db8::1"),
-        ("fd00::1", Family::V6, "192.0.2.1"),
-        ("2001:db8::1", Family::V4, "192.0.2.1"),
+    for (v6, source, prefers, first) in [
+        ("2001:db8::1", None, Family::V6, "2001:db8::1"),
+        ("fd00::1", None, Family::V6, "192.0.2.1"),
+        ("2001:db8::1", Some("2001:db8::9"), Family::V6, "2001:db8::1"),
+        ("2001:db8::1", Some("fd00::9"), Family::V6, "192.0.2.1"),
+        ("2001:db8::1", None, Family::V4, "192.0.2.1"),
     ] {
         let world = World::new();
+        world.source_v6.set(source.map(ip));
         known(&world, "many.test", v6, "192.0.2.1");
         let config = Config { preferred_family: prefers, deadline: Some(SOON), ..Config::staggered() };
         let net = net::<4>(&world, config);
@@ -450,6 +453,41 @@ fn names_that_are_never_asked_for() {
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, "no such name".to_owned()));
     }
     assert!(world.asked.borrow().is_empty());
+}
+
+/// The first of two names is one whose addresses need no look-up.
+#[test]
+fn localhost_and_its_address_share_that_alone() {
+    let world = World::new();
+    let net = net::<4>(&world, Config { deadline: Some(SOON), ..Config::all_at_once() });
+    for host in ["localhost", "::1"] {
+        let stands = world.run(net.get_host_by_name(host, AddrType::Either));
+        assert_eq!(stands, Ok(ip("::1")), "{host}");
+    }
+    let _ = world.run(net.connect("[::1]:80".parse().unwrap()));
+    assert!(
+        !world.tried().is_empty() && world.tried().iter().all(|tried| tried == "::1"),
+        "{:?}",
+        world.tried()
+    );
+}
+
+/// A look-up is answered when it has an address, whatever the race would wait for.
+#[test]
+fn a_look_up_is_the_same_for_every_pacing() {
+    for config in [Config::all_at_once(), Config::staggered(), Config::one_by_one()] {
+        let world = World::new();
+        world.name("many.test", Family::V4, 10 * MS, Some("192.0.2.1 192.0.2.2"));
+        world.name("many.test", Family::V6, 100 * MS, Some("2001:db8::1"));
+        for last in 1..=2 {
+            world.address(&format!("192.0.2.{last}"), Fail(MS, REFUSED));
+        }
+        world.address("2001:db8::1", Accept(MS));
+        let net = net::<4>(&world, config);
+        let stands = world.run(net.get_host_by_name("many.test", AddrType::Either));
+        assert_eq!((stands, world.now()), (Ok(ip("192.0.2.1")), 25 * MS));
+        won(&world.run(net.connect(SocketAddr::new(ip("192.0.2.1"), 80))), "2001:db8::1");
+    }
 }
 
 /// What the look-up knows of a failure is told, and nothing is made up.

@@ -42,6 +42,8 @@ pub struct World {
     pub early: Cell<u64>,
     /// The family that there is no way by, but to this host itself.
     pub lacks: Cell<Option<Family>>,
+    /// From which address IPv6 is sent, where that is known.
+    pub source_v6: Cell<Option<IpAddr>>,
     /// Sockets that the stack has.
     pub pool: Cell<usize>,
     /// Sockets in use, those of connections included.
@@ -63,6 +65,7 @@ impl World {
             names: RefCell::default(),
             early: Cell::new(0),
             lacks: Cell::new(None),
+            source_v6: Cell::new(None),
             pool: Cell::new(usize::MAX),
             open: Cell::new(0),
             most_open: Cell::new(0),
@@ -297,7 +300,11 @@ impl Lookup for World {
     fn route(&self, address: IpAddr) -> Route {
         let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
         let lacks = self.lacks.get() == Some(family) && !address.is_loopback();
-        if lacks { Route::Unreachable } else { Route::Unknown }
+        match self.source_v6.get() {
+            _ if lacks => Route::Unreachable,
+            Some(source) if family == Family::V6 => Route::from_source(source),
+            _ => Route::Unknown,
+        }
     }
 
     async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, Fault> {
