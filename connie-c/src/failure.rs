@@ -1,12 +1,13 @@
 //! What a call of C asks for, and what it is told when that fails.
 
 use std::ffi::{CStr, c_int};
-use std::io::ErrorKind;
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use connie_std::core::resolution::{Host, QueryError};
-use connie_std::core::{AttemptErrorKind, Config, Failure};
+use connie_std::core::Config;
+use connie_std::core::resolution::Host;
+use connie_std::core::verdict::ErrorKind;
 use connie_std::{ConnectError, ConnectErrorKind, Options, Target};
 
 use crate::Connie;
@@ -81,41 +82,35 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
 }
 
 fn code(error: &ConnectError) -> Connie {
-    match error.kind() {
-        ConnectErrorKind::InvalidHost(_)
-        | ConnectErrorKind::UnknownZone(_)
-        | ConnectErrorKind::InvalidTarget => Connie::InvalidArgument,
-        ConnectErrorKind::Resolve(report) => {
-            let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
-            if kinds.all(|kind| kind == QueryError::NoSuchName) {
-                Connie::NameNotFound
-            } else {
-                Connie::LookUpFailed
-            }
+    match (error.kind(), error.error_kind()) {
+        (
+            ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_)
+            | ConnectErrorKind::InvalidTarget,
+            _,
+        ) => Connie::InvalidArgument,
+        // The route to the address that told most leads over an interface that is down.
+        (_, Some(ErrorKind::Unreachable)) if error.io_kind() == io::ErrorKind::NetworkDown => {
+            Connie::NetworkDown
         }
-        ConnectErrorKind::Race(failure, report) => match failure {
-            Failure::NoDestinations => Connie::NameNotFound,
-            Failure::DeadlineExceeded => Connie::TimedOut,
-            Failure::StackGone => Connie::NetworkDown,
-            Failure::AllAttemptsFailed if error.io_kind() == ErrorKind::NetworkDown => Connie::NetworkDown,
-            Failure::AllAttemptsFailed => {
-                report.timeline().most_telling().map_or(Connie::Other, |(_, error)| of_attempt(error.kind()))
-            }
-            // No call can be canceled.
-            _ => Connie::Other,
-        },
+        (_, Some(kind)) => of_kind(kind),
         _ => Connie::Other,
     }
 }
 
-fn of_attempt(error: AttemptErrorKind) -> Connie {
-    match error {
-        AttemptErrorKind::Refused => Connie::Refused,
-        AttemptErrorKind::Unreachable => Connie::Unreachable,
-        AttemptErrorKind::TimedOut => Connie::TimedOut,
-        AttemptErrorKind::Reset => Connie::Reset,
-        AttemptErrorKind::OutOfSockets => Connie::OutOfDescriptors,
-        AttemptErrorKind::StackGone => Connie::NetworkDown,
+fn of_kind(kind: ErrorKind) -> Connie {
+    match kind {
+        ErrorKind::NoSuchName | ErrorKind::NoAddress => Connie::NameNotFound,
+        ErrorKind::LookUpTimedOut | ErrorKind::LookUpUnreachable | ErrorKind::LookUpFailed => {
+            Connie::LookUpFailed
+        }
+        ErrorKind::Refused => Connie::Refused,
+        ErrorKind::Unreachable => Connie::Unreachable,
+        ErrorKind::TimedOut => Connie::TimedOut,
+        ErrorKind::Reset => Connie::Reset,
+        ErrorKind::OutOfSockets => Connie::OutOfDescriptors,
+        ErrorKind::NetworkDown => Connie::NetworkDown,
+        // No call can be canceled.
         _ => Connie::Other,
     }
 }

@@ -84,6 +84,7 @@ pub mod resolution;
 pub mod stack;
 mod time;
 pub mod timeline;
+pub mod verdict;
 
 pub use embedded_nal;
 

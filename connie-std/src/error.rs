@@ -4,13 +4,15 @@ mod verdict;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
-use connie_core::race::Destination;
-use connie_core::resolution::{Host, HostError};
+use connie_core::resolution::{HostError, Query};
+use connie_core::verdict::{ErrorKind, Verdict, failures};
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Report};
+use crate::resolve::LookupError;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
@@ -144,48 +146,66 @@ impl ConnectError {
     /// [`details`](Self::details) below it.
     #[must_use]
     pub fn summary(&self) -> String {
-        match &self.kind {
-            ConnectErrorKind::Race(failure, _) if self.says_each() => {
-                format!("could not connect to {} port {}: {failure}", self.host, self.port)
-            }
+        match (&self.kind, self.verdict()) {
+            (ConnectErrorKind::Race(..), Some(verdict)) => verdict.summary().to_string(),
             _ => self.to_string(),
         }
-    }
-
-    /// Whether `{}` has the lines of several addresses.
-    fn says_each(&self) -> bool {
-        matches!(self.kind, ConnectErrorKind::Race(Failure::AllAttemptsFailed, _))
-            && self.addresses().nth(1).is_some()
-    }
-
-    /// Whether `{}` has the line of the only address, and that is all.
-    fn says_all(&self) -> bool {
-        matches!(self.kind, ConnectErrorKind::Race(Failure::AllAttemptsFailed, _)) && !self.says_each()
     }
 
     /// What [`summary`](Self::summary) leaves out: the lines of [`addresses`](Self::addresses), and none
     /// where the summary has the only one.
     pub fn details(&self) -> impl Iterator<Item = String> {
-        let is_said = self.says_all();
+        let is_said = self.verdict().is_some_and(|verdict| verdict.says_all());
         self.addresses().filter(move |_| !is_said)
     }
 
     /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
     /// race had no room.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
-        let omitted = self.timeline().map_or(0, |timeline| timeline.summary().omitted_destinations);
-        let rest = (omitted > 0).then(|| format!("{omitted} more addresses: no room for them in this race"));
-        let lines = self.timeline().into_iter().flat_map(move |timeline| {
-            timeline.destinations().map(move |it| format!("{}: {}", it.address(), self.fate(&timeline, it)))
-        });
-        // Where there is no address, they are the error itself.
-        let queries = if omitted == 0 && self.timeline().is_none_or(|it| it.destinations().len() == 0) {
-            &[]
-        } else {
-            self.failed_queries()
-        };
-        lines.chain(queries.iter().map(FailedQuery::to_string)).chain(rest)
+        self.verdict().into_iter().flat_map(|verdict| {
+            let lines: Vec<_> = verdict.lines().map(|line| line.to_string()).collect();
+            lines
+        })
     }
+
+    /// What kind of thing kept it from a connection, where a name was looked up or a race was run: the same on every platform, where
+    /// [`io_kind`](Self::io_kind) is what std has for it.
+    #[must_use]
+    pub fn error_kind(&self) -> Option<ErrorKind> {
+        match &self.kind {
+            ConnectErrorKind::Resolve(report) => {
+                Some(ErrorKind::of_queries(queries(report).map(|(query, error)| (query, error.kind))))
+            }
+            ConnectErrorKind::Race(failure, report) => Some(ErrorKind::of_race(*failure, &report.timeline())),
+            #[cfg(feature = "tls")]
+            ConnectErrorKind::Tls(_, error) => error.failure().map(ErrorKind::Tls),
+            _ => None,
+        }
+    }
+
+    /// What the core makes of it, where a race was run.
+    fn verdict(&self) -> Option<Verdict<'_, FailedQueries<'_>, impl Fn(SocketAddr, AttemptError) -> String>> {
+        let (ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report)) = &self.kind else {
+            return None;
+        };
+        let failure = match self.kind {
+            ConnectErrorKind::Race(failure, _) => failure,
+            _ => Failure::NoDestinations,
+        };
+        let words = |address, error: AttemptError| match error.kind() {
+            AttemptErrorKind::Tls(_) => report.note(address).map_or_else(|| error.to_string(), str::to_owned),
+            _ => describe(error),
+        };
+        let (host, port) = (self.host.as_str(), self.port);
+        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: queries(report), words })
+    }
+}
+
+type FailedQueries<'a> =
+    std::iter::Map<std::slice::Iter<'a, FailedQuery>, fn(&'a FailedQuery) -> (Query, &'a LookupError)>;
+
+fn queries(report: &Report) -> FailedQueries<'_> {
+    report.failed_queries().iter().map(|failed| (failed.query, &failed.error))
 }
 
 impl ConnectError {
@@ -208,66 +228,6 @@ impl ConnectError {
             _ => None,
         }
     }
-
-    fn note(&self, address: std::net::SocketAddr) -> Option<&str> {
-        match &self.kind {
-            ConnectErrorKind::Race(_, report) => report.note(address),
-            _ => None,
-        }
-    }
-
-    /// What became of an address, in a few words.
-    fn fate(&self, timeline: &Timeline<'_>, destination: &Destination) -> String {
-        let note = match destination.error().map(AttemptError::kind) {
-            Some(AttemptErrorKind::Tls(_)) => self.note(destination.address()),
-            _ => None,
-        };
-        note.map_or_else(|| fate(timeline, destination), str::to_owned)
-    }
-
-    /// Why every address has failed: the only one's line, or those that tell most and how many more there
-    /// are.
-    fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConnectError { host, port, .. } = self;
-        let destinations = || self.timeline().into_iter().flat_map(|timeline| timeline.destinations());
-        let is = |ip| matches!(Host::parse(host), Ok(Host::Address(literal)) if literal.ip == ip);
-        if self.says_all() && destinations().all(|only| is(only.address().ip())) {
-            // The line names it.
-            f.write_str("could not connect to ")?;
-        } else {
-            write!(f, "could not connect to {host} port {port}: ")?;
-        }
-        let precedence = |it: &Destination| it.error().map_or(u8::MAX, AttemptError::precedence);
-        let precedences = destinations().map(precedence).chain(std::iter::repeat(u8::MAX));
-        let mut lines: Vec<_> = precedences.zip(self.addresses()).collect();
-        lines.sort_by_key(|(precedence, _)| *precedence);
-        let shown = if lines.len() > MOST_LINES { MOST_LINES - 1 } else { lines.len() };
-        let first: Vec<_> = lines.iter().take(shown).map(|(_, line)| line.as_str()).collect();
-        f.write_str(&first.join("; "))?;
-        match lines.len() - shown {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
-    }
-}
-
-/// How many lines of addresses go into the one of `{}`.
-const MOST_LINES: usize = 4;
-
-/// What became of an address, in a few words.
-fn fate(timeline: &Timeline<'_>, destination: &Destination) -> String {
-    if let Some(error) = destination.error() {
-        return describe(error);
-    }
-    if destination.was_started() {
-        return "no answer".to_owned();
-    }
-    // It waited for a socket until the end, perhaps because the stack had none left when its turn came.
-    let mut attempts = timeline.attempts();
-    match attempts.any(|attempt| attempt.destination == destination.address()) {
-        true => AttemptErrorKind::OutOfSockets.to_string(),
-        false => "not tried".to_owned(),
-    }
 }
 
 impl fmt::Display for ConnectError {
@@ -285,21 +245,9 @@ impl fmt::Display for ConnectError {
                 write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
             ConnectErrorKind::Resolve(report) => {
-                write!(f, "could not resolve {host}: {}", Failures(report.failed_queries()))
+                write!(f, "could not resolve {host}: {}", failures(queries(report)))
             }
-            ConnectErrorKind::Race(Failure::DeadlineExceeded, report)
-                if report.timeline().destinations().len() == 0 =>
-            {
-                write!(f, "could not resolve {host} in the time allowed")?;
-                match report.failed_queries() {
-                    [] => Ok(()),
-                    queries => write!(f, ": {}", Failures(queries)),
-                }
-            }
-            ConnectErrorKind::Race(Failure::AllAttemptsFailed, _) => self.write_reasons(f),
-            ConnectErrorKind::Race(failure, _) => {
-                write!(f, "could not connect to {host} port {port}: {failure}")
-            }
+            ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
             ConnectErrorKind::Socket(error) => {
                 write!(f, "connected to {host} port {port}, but the socket failed: {error}")
             }
@@ -318,24 +266,6 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Tls(address, error) => {
                 write!(f, "connected to {host} port {port} at {address}, but not with TLS: {error}")
             }
-        }
-    }
-}
-
-/// Queries that failed, in one line.
-struct Failures<'a>(&'a [FailedQuery]);
-
-impl fmt::Display for Failures<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [aaaa, a] if aaaa.error == a.error => {
-                let (aaaa, a, error) = (aaaa.query.record_type(), a.query.record_type(), &a.error);
-                write!(f, "{aaaa} and {a} queries failed: {error}")
-            }
-            queries => queries.iter().enumerate().try_for_each(|(index, failed)| {
-                f.write_str(if index == 0 { "" } else { "; " })?;
-                write!(f, "{} query failed: {}", failed.query.record_type(), failed.error)
-            }),
         }
     }
 }

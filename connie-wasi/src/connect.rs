@@ -1,13 +1,17 @@
 //! Why a connect brought no connection.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
+use core::net::SocketAddr;
+use core::{fmt, iter};
 
-use connie_core::resolution::{Host, HostError, QueryError, is_onion};
-use connie_core::{Failure, Timeline};
+use connie_core::resolution::{HostError, Query, QueryError, is_onion};
+#[cfg(feature = "std")]
+use connie_core::verdict::ErrorKind;
+use connie_core::verdict::Verdict;
+use connie_core::{AttemptError, Failure, Timeline};
 
-use crate::error::describe;
+use crate::error::Words;
 use crate::lookup::LookupError;
 use crate::report::Report;
 
@@ -88,48 +92,30 @@ impl ConnectError {
 
     /// One line for each address: what became of it.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
-        let destinations = self.timeline().into_iter().flat_map(|timeline| timeline.destinations());
-        destinations.map(|destination| {
-            let address = destination.address();
-            match destination.error() {
-                Some(error) => alloc::format!("{address}: {}", describe(error)),
-                None if destination.was_started() => alloc::format!("{address}: no answer"),
-                None => alloc::format!("{address}: not tried"),
-            }
+        self.verdict().into_iter().flat_map(|verdict| {
+            let lines: Vec<_> = verdict.lines().map(|line| line.to_string()).collect();
+            lines
         })
     }
 
-    /// Why every address has failed: those that tell most first, and how many more there are.
-    fn write_reasons(&self, f: &mut fmt::Formatter<'_>, timeline: &Timeline<'_>) -> fmt::Result {
-        let ConnectError { host, port, .. } = self;
-        let all = timeline.destinations();
-        let is = |ip| matches!(Host::parse(host), Ok(Host::Address(literal)) if literal.ip == ip);
-        match (all.len(), all.clone().next()) {
-            // The line names it.
-            (1, Some(only)) if is(only.address().ip()) => f.write_str("could not connect to ")?,
-            _ => write!(f, "could not connect to {host} port {port}: ")?,
-        }
-        let failed = all.clone().filter_map(|it| it.error().map(|error| (it.address(), error)));
-        let mut failed: Vec<_> = failed.collect();
-        failed.sort_by_key(|(_, error)| error.precedence());
-        let shown = if failed.len() > MOST_LINES { MOST_LINES - 1 } else { failed.len() };
-        for (index, (address, error)) in failed.iter().take(shown).enumerate() {
-            let apart = if index == 0 { "" } else { "; " };
-            write!(f, "{apart}{address}: {}", describe(*error))?;
-        }
-        match all.len().saturating_sub(shown) {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
+    /// What the core makes of it, where a race was run.
+    fn verdict(&self) -> Option<Verdict<'_, NoQueries, Say>> {
+        let ConnectErrorKind::Race(failure, report) = &self.kind else { return None };
+        let (host, port, failure) = (self.host.as_str(), self.port, *failure);
+        let words: Say = |_, error| Words(error);
+        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: iter::empty(), words })
     }
 }
 
-/// How many addresses go into the line of `{}`.
-const MOST_LINES: usize = 4;
+/// One question asks for both families, and its failure is an error of its own.
+type NoQueries = iter::Empty<(Query, QueryError)>;
+
+/// The words for the error of an address.
+type Say = fn(SocketAddr, AttemptError) -> Words;
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConnectError { host, port, kind } = self;
+        let ConnectError { host, kind, .. } = self;
         match kind {
             ConnectErrorKind::InvalidHost(error) => {
                 write!(f, "{host:?} is not a host name or address: {error}")
@@ -141,32 +127,17 @@ impl fmt::Display for ConnectError {
                 write!(f, "could not resolve {host}: onion names are Tor's and not in DNS (RFC 7686)")
             }
             ConnectErrorKind::Resolve(error) => write!(f, "could not resolve {host}: {error}"),
-            ConnectErrorKind::Race(Failure::DeadlineExceeded, report)
-                if report.timeline().destinations().len() == 0 =>
-            {
-                write!(f, "could not resolve {host} in the time allowed")
-            }
-            ConnectErrorKind::Race(Failure::AllAttemptsFailed, report) => {
-                self.write_reasons(f, &report.timeline())
-            }
-            ConnectErrorKind::Race(failure, _) => {
-                write!(f, "could not connect to {host} port {port}: {failure}")
-            }
+            ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
         }
     }
 }
 
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.addresses().collect();
-        match (&self.kind, lines.len()) {
-            (_, 0) | (ConnectErrorKind::Race(Failure::AllAttemptsFailed, _), 1) => write!(f, "{self}"),
-            (ConnectErrorKind::Race(failure, _), _) => {
-                let ConnectError { host, port, .. } = self;
-                write!(f, "could not connect to {host} port {port}: {failure} ({})", lines.join("; "))
-            }
-            _ => write!(f, "{self} ({})", lines.join("; ")),
-        }
+        let Some(verdict) = self.verdict() else { return write!(f, "{self}") };
+        write!(f, "{}", verdict.summary())?;
+        let lines: Vec<String> = self.addresses().filter(|_| !verdict.says_all()).collect();
+        if lines.is_empty() { Ok(()) } else { write!(f, " ({})", lines.join("; ")) }
     }
 }
 
@@ -175,19 +146,17 @@ impl core::error::Error for ConnectError {}
 #[cfg(feature = "std")]
 impl From<ConnectError> for std::io::Error {
     fn from(error: ConnectError) -> Self {
-        use connie_core::AttemptErrorKind;
-        let kind = match error.failure() {
-            Some(Failure::DeadlineExceeded) => std::io::ErrorKind::TimedOut,
-            Some(Failure::Canceled) => std::io::ErrorKind::ConnectionAborted,
-            Some(_) => match error.timeline().and_then(|it| it.most_telling()).map(|(_, error)| error.kind())
-            {
-                Some(AttemptErrorKind::Refused) => std::io::ErrorKind::ConnectionRefused,
-                Some(AttemptErrorKind::TimedOut) => std::io::ErrorKind::TimedOut,
-                Some(AttemptErrorKind::Unreachable) => std::io::ErrorKind::NetworkUnreachable,
-                Some(AttemptErrorKind::Reset) => std::io::ErrorKind::ConnectionReset,
-                _ => std::io::ErrorKind::Other,
-            },
-            None => std::io::ErrorKind::Other,
+        let kind = match error.timeline().zip(error.failure()) {
+            Some((timeline, failure)) => ErrorKind::of_race(failure, &timeline),
+            None => ErrorKind::Other,
+        };
+        let kind = match kind {
+            ErrorKind::TimedOut => std::io::ErrorKind::TimedOut,
+            ErrorKind::Canceled => std::io::ErrorKind::ConnectionAborted,
+            ErrorKind::Refused => std::io::ErrorKind::ConnectionRefused,
+            ErrorKind::Unreachable => std::io::ErrorKind::NetworkUnreachable,
+            ErrorKind::Reset => std::io::ErrorKind::ConnectionReset,
+            _ => std::io::ErrorKind::Other,
         };
         // From which `get_ref` and `downcast_ref` lead back to it.
         std::io::Error::new(kind, error)

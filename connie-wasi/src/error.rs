@@ -109,7 +109,8 @@ pub fn describe(error: AttemptError) -> impl fmt::Display {
     Words(error)
 }
 
-struct Words(AttemptError);
+/// An error in the words of the runtime.
+pub(crate) struct Words(pub(crate) AttemptError);
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

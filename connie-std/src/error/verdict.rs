@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, AttemptErrorKind, Failure, TlsFailure};
+use connie_core::verdict::ErrorKind;
+use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 
 use super::{ConnectError, ConnectErrorKind};
 use crate::os_error::number;
@@ -19,7 +19,7 @@ impl ConnectError {
     /// |---|---|
     /// | a host or a target that is none | `InvalidInput` |
     /// | no such name, or no address to connect to | `NotFound` |
-    /// | the look-up timed out | `TimedOut` |
+    /// | the look-up timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
     /// | it found no way to a name server | `NetworkUnreachable` |
     /// | it failed otherwise | `Other` |
     /// | the deadline passed | `TimedOut` |
@@ -33,7 +33,7 @@ impl ConnectError {
     /// Of two that tell as much the first address counts too.
     #[must_use]
     pub fn io_kind(&self) -> io::ErrorKind {
-        kind(&self.kind)
+        kind(self)
     }
 
     /// The operating system's number for what went wrong, where there is one: `errno` on Unix, the WSA code
@@ -75,12 +75,11 @@ impl From<ConnectError> for io::Error {
     }
 }
 
-fn kind(kind: &ConnectErrorKind) -> io::ErrorKind {
-    match kind {
+fn kind(error: &ConnectError) -> io::ErrorKind {
+    match &error.kind {
         ConnectErrorKind::InvalidHost(_)
         | ConnectErrorKind::UnknownZone(_)
         | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
-        ConnectErrorKind::Resolve(report) => kind_of_look_up(report),
         ConnectErrorKind::Socket(error) => error.kind(),
         #[cfg(feature = "tokio")]
         ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
@@ -88,50 +87,34 @@ fn kind(kind: &ConnectErrorKind) -> io::ErrorKind {
         ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
         #[cfg(feature = "tls")]
         ConnectErrorKind::Tls(_, error) => error.io_kind(),
-        ConnectErrorKind::Race(failure, report) => kind_of_race(*failure, report),
+        ConnectErrorKind::Resolve(_) | ConnectErrorKind::Race(..) => {
+            error.error_kind().map_or(io::ErrorKind::Other, |kind| as_io(kind, error.raw_os_error()))
+        }
     }
 }
 
-fn kind_of_look_up(report: &Report) -> io::ErrorKind {
-    let mut kinds = report.failed_queries().iter().map(|failed| failed.error.kind);
-    match kinds.next() {
-        Some(QueryError::NoSuchName) | None => io::ErrorKind::NotFound,
-        Some(QueryError::TimedOut) => io::ErrorKind::TimedOut,
-        Some(QueryError::Unreachable) => io::ErrorKind::NetworkUnreachable,
-        Some(_) => io::ErrorKind::Other,
-    }
-}
-
-fn kind_of_race(failure: Failure, report: &Report) -> io::ErrorKind {
-    match failure {
-        Failure::NoDestinations => io::ErrorKind::NotFound,
-        Failure::DeadlineExceeded => io::ErrorKind::TimedOut,
-        // Not `Interrupted`, which readers and writers take for a reason to try again.
-        Failure::Canceled => io::ErrorKind::ConnectionAborted,
-        Failure::StackGone => io::ErrorKind::NetworkDown,
-        _ => match report.timeline().most_telling() {
-            Some((_, error)) => kind_of_attempt(error),
-            None => io::ErrorKind::Other,
-        },
-    }
-}
-
-fn kind_of_attempt(error: AttemptError) -> io::ErrorKind {
-    let said = number(error).map(|number| io::Error::from_raw_os_error(number).kind());
-    match error.kind() {
-        AttemptErrorKind::Refused => io::ErrorKind::ConnectionRefused,
-        AttemptErrorKind::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
-        AttemptErrorKind::Tls(_) => io::ErrorKind::InvalidData,
-        AttemptErrorKind::TimedOut => io::ErrorKind::TimedOut,
-        AttemptErrorKind::Unreachable => match said {
+/// std's kind for one of the core's. `number` is the operating system's, where that is known.
+fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
+    let said = number.map(|number| io::Error::from_raw_os_error(number).kind());
+    match kind {
+        ErrorKind::NoSuchName | ErrorKind::NoAddress => io::ErrorKind::NotFound,
+        ErrorKind::LookUpTimedOut | ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+        ErrorKind::LookUpUnreachable => io::ErrorKind::NetworkUnreachable,
+        ErrorKind::Refused => io::ErrorKind::ConnectionRefused,
+        ErrorKind::Tls(TlsFailure::ClosedEarly) => io::ErrorKind::UnexpectedEof,
+        ErrorKind::Tls(_) => io::ErrorKind::InvalidData,
+        ErrorKind::Unreachable => match said {
             Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
             // What a firewall and a switched-off family make of it is no kind that a program would look
             // for.
             _ => io::ErrorKind::NetworkUnreachable,
         },
-        AttemptErrorKind::Reset => io::ErrorKind::ConnectionReset,
-        AttemptErrorKind::NoSourceAddress => io::ErrorKind::AddrNotAvailable,
-        AttemptErrorKind::Other => said.unwrap_or(io::ErrorKind::Other),
+        ErrorKind::Reset => io::ErrorKind::ConnectionReset,
+        ErrorKind::NetworkDown => io::ErrorKind::NetworkDown,
+        ErrorKind::NoSourceAddress => io::ErrorKind::AddrNotAvailable,
+        // Not `Interrupted`, which readers and writers take for a reason to try again.
+        ErrorKind::Canceled => io::ErrorKind::ConnectionAborted,
+        ErrorKind::Other => said.unwrap_or(io::ErrorKind::Other),
         _ => io::ErrorKind::Other,
     }
 }
@@ -146,7 +129,9 @@ pub(crate) fn source(kind: &ConnectErrorKind) -> Option<io::Error> {
         Failure::AllAttemptsFailed => behind_attempt(report)?,
         _ => return None,
     };
-    Some(io::Error::new(kind_of_race(*failure, report), behind))
+    let kind = ErrorKind::of_race(*failure, &report.timeline());
+    let number = report.timeline().most_telling().and_then(|(_, error)| number(error));
+    Some(io::Error::new(as_io(kind, number), behind))
 }
 
 fn behind_attempt(report: &Report) -> Option<Behind> {

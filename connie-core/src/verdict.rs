@@ -1,0 +1,346 @@
+//! Why a connect brought no connection: what kind of thing that was, and the words. Made here once, for every adapter.
+//!
+//! An adapter adds the words that its system has for the number of an error, and what it knows of queries and of TLS.
+
+use core::fmt::{self, Display};
+use core::iter;
+use core::net::SocketAddr;
+
+use crate::race::{AttemptError, AttemptErrorKind, Destination, Failure, TlsFailure};
+use crate::resolution::{Host, Query, QueryError};
+use crate::timeline::Timeline;
+
+/// What kind of thing kept a connect from a connection: what programs tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no such name.
+    NoSuchName,
+    /// The name, or the list, has no address of a family that was asked for.
+    NoAddress,
+    /// No name server answered in time.
+    LookUpTimedOut,
+    /// No name server could be reached.
+    LookUpUnreachable,
+    /// The name could not be looked up for another reason.
+    LookUpFailed,
+    /// A machine refused the connection.
+    Refused,
+    /// TCP connected, and TLS failed.
+    Tls(TlsFailure),
+    /// The deadline passed, or nobody answered.
+    TimedOut,
+    /// There is no way to the address.
+    Unreachable,
+    /// The connection was reset.
+    Reset,
+    /// There is no socket left.
+    OutOfSockets,
+    /// This machine has no network.
+    NetworkDown,
+    /// This machine does not have the source address that was asked for.
+    NoSourceAddress,
+    /// The program canceled.
+    Canceled,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorKind {
+    /// Of a race that failed. Where every address has failed it is that of the failure which [tells most](Timeline::most_telling).
+    #[must_use]
+    pub fn of_race(failure: Failure, timeline: &Timeline<'_>) -> Self {
+        match failure {
+            Failure::NoDestinations => ErrorKind::NoAddress,
+            Failure::DeadlineExceeded => ErrorKind::TimedOut,
+            Failure::Canceled => ErrorKind::Canceled,
+            Failure::StackGone => ErrorKind::NetworkDown,
+            Failure::AllAttemptsFailed => {
+                timeline.most_telling().map_or(ErrorKind::Other, |(_, error)| ErrorKind::from(error.kind()))
+            }
+        }
+    }
+
+    /// Of a name that has no address because these queries failed. The one that tells most counts, whichever came first: that a server
+    /// or resolver failed; then that none answered in time; then that none could be reached; and only where all say so that there is no
+    /// such name, since many resolvers say that also of a name without addresses of the one family. The query for the network's prefix
+    /// says nothing of the name. Without a failure there is [no address](Self::NoAddress).
+    #[must_use]
+    pub fn of_queries(failures: impl IntoIterator<Item = (Query, QueryError)>) -> Self {
+        let of_name = failures.into_iter().filter(|(query, _)| *query != Query::Nat64Prefix);
+        let kinds = of_name.map(|(_, error)| match error {
+            QueryError::NoSuchName => (3, ErrorKind::NoSuchName),
+            QueryError::TimedOut => (1, ErrorKind::LookUpTimedOut),
+            QueryError::Unreachable => (2, ErrorKind::LookUpUnreachable),
+            QueryError::ServerFailure
+            | QueryError::Refused
+            | QueryError::Malformed
+            | QueryError::Temporary
+            | QueryError::Failed => (0, ErrorKind::LookUpFailed),
+        });
+        kinds.min_by_key(|&(precedence, _)| precedence).map_or(ErrorKind::NoAddress, |(_, kind)| kind)
+    }
+}
+
+impl From<AttemptErrorKind> for ErrorKind {
+    fn from(kind: AttemptErrorKind) -> Self {
+        match kind {
+            AttemptErrorKind::Refused => ErrorKind::Refused,
+            AttemptErrorKind::Unreachable => ErrorKind::Unreachable,
+            AttemptErrorKind::TimedOut => ErrorKind::TimedOut,
+            AttemptErrorKind::Reset => ErrorKind::Reset,
+            AttemptErrorKind::OutOfSockets => ErrorKind::OutOfSockets,
+            AttemptErrorKind::StackGone => ErrorKind::NetworkDown,
+            AttemptErrorKind::Tls(failure) => ErrorKind::Tls(failure),
+            AttemptErrorKind::NoSourceAddress => ErrorKind::NoSourceAddress,
+            AttemptErrorKind::Other => ErrorKind::Other,
+        }
+    }
+}
+
+/// A race for a host that failed, in words.
+///
+/// `{}` is one line: where every address has failed it has the reason of each, or of the few that tell most and how many more there are.
+///
+/// `queries` are the queries that failed, and why; `words` has those of an address's error: its own `{}`, or what a system says.
+///
+/// ```
+/// use connie_core::{Config, Failure, Input, Instant, Output, Race, verdict::Verdict};
+/// use connie_core::{AttemptErrorKind, resolution::QueryError};
+///
+/// let now = Instant::ZERO;
+/// let mut race = Race::<16, 4>::new(&Config::default(), now);
+/// race.handle_addresses(&["192.0.2.1:80".parse().unwrap()], now);
+/// let Output::StartAttempt { id, .. } = race.poll_output(now) else { panic!() };
+/// race.handle_input(Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() }, now);
+/// let Output::Failed(failure) = race.poll_output(now) else { panic!() };
+/// let verdict = Verdict {
+///     host: "name.test",
+///     port: 80,
+///     failure,
+///     timeline: race.timeline(),
+///     queries: core::iter::empty::<(_, QueryError)>(),
+///     words: |_, error| error,
+/// };
+/// assert_eq!(verdict.to_string(), "could not connect to name.test port 80: 192.0.2.1:80: connection refused");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a, Q, W> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// The port that was asked for.
+    pub port: u16,
+    /// Why the race failed.
+    pub failure: Failure,
+    /// What the race did.
+    pub timeline: Timeline<'a>,
+    /// The queries that failed, and why.
+    pub queries: Q,
+    /// The words for the error of an address.
+    pub words: W,
+}
+
+/// How many lines of addresses go into the one of `{}`.
+const MOST_LINES: usize = 4;
+
+impl<'a, Q, E, W, D> Verdict<'a, Q, W>
+where
+    Q: Iterator<Item = (Query, E)> + Clone,
+    E: Display + PartialEq,
+    W: Fn(SocketAddr, AttemptError) -> D,
+    D: Display,
+{
+    /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
+    /// race had no room.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'a, D, E>> {
+        let omitted = self.timeline.summary().omitted_destinations;
+        let addresses =
+            self.timeline.destinations().map(|it| Line(What::Address(it.address(), self.fate(it))));
+        // Where there is no address, they are the error itself.
+        let tells = omitted > 0 || self.timeline.destinations().len() > 0;
+        let queries = tells.then(|| self.queries.clone()).into_iter().flatten();
+        let host = self.host;
+        let queries = queries.map(move |(query, error)| Line(What::Query(host, query, error)));
+        addresses.chain(queries).chain((omitted > 0).then_some(Line(What::Omitted(omitted))))
+    }
+
+    /// The line of `{}` without the single addresses of several, for a program that prints [`lines`](Self::lines) below it.
+    pub fn summary(&self) -> impl Display {
+        Summary(self)
+    }
+
+    /// Whether `{}` has the line of the only address, and that is all there is to say.
+    pub fn says_all(&self) -> bool {
+        self.failure == Failure::AllAttemptsFailed && !self.says_each()
+    }
+
+    fn says_each(&self) -> bool {
+        self.failure == Failure::AllAttemptsFailed && self.lines().nth(1).is_some()
+    }
+
+    fn fate(&self, destination: &Destination) -> Fate<D> {
+        if let Some(error) = destination.error() {
+            return Fate::Failed((self.words)(destination.address(), error));
+        }
+        if destination.was_started() {
+            return Fate::Said("no answer");
+        }
+        // It waited for a socket until the end, perhaps because the stack had none left when its turn came.
+        let mut attempts = self.timeline.attempts();
+        Fate::Said(match attempts.any(|attempt| attempt.destination == destination.address()) {
+            true => "no socket left",
+            false => "not tried",
+        })
+    }
+
+    /// Why every address has failed: the only one's line, or those that tell most and how many more there are.
+    fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_host = |it: &Destination| matches!(Host::parse(self.host), Ok(Host::Address(literal)) if literal.ip == it.address().ip());
+        if self.says_all() && self.timeline.destinations().all(is_host) {
+            // The line names it.
+            f.write_str("could not connect to ")?;
+        } else {
+            write!(f, "could not connect to {} port {}: ", self.host, self.port)?;
+        }
+        let count = self.lines().count();
+        let shown = if count > MOST_LINES { MOST_LINES.saturating_sub(1) } else { count };
+        // There is no room to sort them: the next is searched each time.
+        let mut last = None;
+        for index in 0..shown {
+            let precedence = |it: &Destination| it.error().map_or(u8::MAX, AttemptError::precedence);
+            let precedences = self.timeline.destinations().map(precedence).chain(iter::repeat(u8::MAX));
+            let keyed = precedences.zip(0_usize..).zip(self.lines());
+            let Some((key, line)) = keyed.filter(|(key, _)| Some(*key) > last).min_by_key(|(key, _)| *key)
+            else {
+                break;
+            };
+            last = Some(key);
+            write!(f, "{}{line}", if index == 0 { "" } else { "; " })?;
+        }
+        match count.saturating_sub(shown) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+impl<Q, E, W, D> Display for Verdict<'_, Q, W>
+where
+    Q: Iterator<Item = (Query, E)> + Clone,
+    E: Display + PartialEq,
+    W: Fn(SocketAddr, AttemptError) -> D,
+    D: Display,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { host, port, failure, .. } = self;
+        match failure {
+            Failure::DeadlineExceeded if self.timeline.destinations().len() == 0 => {
+                write!(f, "could not resolve {host} in the time allowed")?;
+                match self.queries.clone().next() {
+                    Some(_) => write!(f, ": {}", failures(self.queries.clone())),
+                    None => Ok(()),
+                }
+            }
+            Failure::AllAttemptsFailed => self.write_reasons(f),
+            _ => write!(f, "could not connect to {host} port {port}: {failure}"),
+        }
+    }
+}
+
+/// A verdict without the single addresses.
+struct Summary<'v, V>(&'v V);
+
+impl<Q, E, W, D> Display for Summary<'_, Verdict<'_, Q, W>>
+where
+    Q: Iterator<Item = (Query, E)> + Clone,
+    E: Display + PartialEq,
+    W: Fn(SocketAddr, AttemptError) -> D,
+    D: Display,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { host, port, failure, .. } = self.0;
+        match self.0.says_each() {
+            true => write!(f, "could not connect to {host} port {port}: {failure}"),
+            false => self.0.fmt(f),
+        }
+    }
+}
+
+/// Queries that failed, in one line: `AAAA and A queries failed: no answer in time`.
+pub fn failures<E: Display + PartialEq>(queries: impl Iterator<Item = (Query, E)> + Clone) -> impl Display {
+    Failures(queries)
+}
+
+struct Failures<Q>(Q);
+
+impl<E: Display + PartialEq, Q: Iterator<Item = (Query, E)> + Clone> Display for Failures<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = self.0.clone();
+        match (all.next(), all.next(), all.next()) {
+            (Some((aaaa, first)), Some((a, second)), None) if first == second => {
+                write!(f, "{} and {} queries failed: {first}", aaaa.record_type(), a.record_type())
+            }
+            _ => self.0.clone().enumerate().try_for_each(|(index, (query, error))| {
+                let apart = if index == 0 { "" } else { "; " };
+                write!(f, "{apart}{} query failed: {error}", query.record_type())
+            }),
+        }
+    }
+}
+
+/// What became of an address, or what else there is to say below an error: from [`Verdict::lines`].
+#[derive(Debug)]
+pub struct Line<'a, D, E>(What<'a, D, E>);
+
+#[derive(Debug)]
+enum What<'a, D, E> {
+    Address(SocketAddr, Fate<D>),
+    Query(&'a str, Query, E),
+    Omitted(usize),
+}
+
+#[derive(Debug)]
+enum Fate<D> {
+    Failed(D),
+    Said(&'static str),
+}
+
+impl<D: Display, E: Display> Display for Line<'_, D, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Address(address, Fate::Failed(words)) => write!(f, "{address}: {words}"),
+            What::Address(address, Fate::Said(words)) => write!(f, "{address}: {words}"),
+            What::Query(host, query, error) => {
+                write!(f, "{} query for {} failed: {error}", query.record_type(), query.name(host))
+            }
+            What::Omitted(count) => write!(f, "{count} more addresses: no room for them in this race"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_queries_that_failed_the_one_that_tells_most_counts() {
+        use QueryError::{NoSuchName, Refused, ServerFailure, TimedOut, Unreachable};
+        let order = [
+            (ServerFailure, ErrorKind::LookUpFailed),
+            (Refused, ErrorKind::LookUpFailed),
+            (TimedOut, ErrorKind::LookUpTimedOut),
+            (Unreachable, ErrorKind::LookUpUnreachable),
+            (NoSuchName, ErrorKind::NoSuchName),
+        ];
+        for (index, &(first, kind)) in order.iter().enumerate() {
+            for &(second, _) in order.iter().skip(index) {
+                for (aaaa, a) in [(first, second), (second, first)] {
+                    // The network's prefix is none of the name's business.
+                    let all = [(Query::Nat64Prefix, ServerFailure), (Query::Aaaa, aaaa), (Query::A, a)];
+                    assert_eq!(ErrorKind::of_queries(all), kind, "{aaaa:?} and {a:?}");
+                }
+            }
+        }
+        assert_eq!(ErrorKind::of_queries([]), ErrorKind::NoAddress);
+    }
+}
