@@ -113,6 +113,8 @@ pub struct Connect<
 enum State {
     /// It is not sent.
     Unwanted,
+    /// Nor is it for such a name, which does not exist.
+    Nowhere,
     ToSend,
     Sent,
     Answered,
@@ -249,6 +251,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             let error = match state {
                 State::Failed(QueryError::NoSuchName) if found => return None,
                 State::Failed(error) => error,
+                State::Nowhere => QueryError::NoSuchName,
                 // A family with addresses is known, though more might have come.
                 State::Sent if timed_out && !has_addresses => QueryError::TimedOut,
                 _ => return None,
@@ -277,7 +280,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     fn begin_nowhere(&mut self, now: Instant) {
         for query in [Query::Aaaa, Query::A] {
-            *self.state_mut(query) = State::Failed(QueryError::NoSuchName);
+            *self.state_mut(query) = State::Nowhere;
         }
         self.race.handle_list(pieces(&[], &[]), now);
     }
@@ -312,7 +315,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     // Answers: rules 2 to 5.
 
     fn answered(&mut self, query: Query, addresses: &[SocketAddr], order: Order<'_>, now: Instant) {
-        if self.state(query) == State::Unwanted {
+        if matches!(self.state(query), State::Unwanted | State::Nowhere) {
             return;
         }
         *self.state_mut(query) = State::Answered;
@@ -432,7 +435,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
         let joined = self.translation.has_joined();
         let as_they_are = self.translation.v4().filter(|_| !joined);
-        self.race.handle_answer(Family::V4, as_they_are, a.is_open(), now);
+        // Where the race waits for no answer any more, this takes the place of what it has.
+        let is_hint = a.is_open() && self.race.is_open(Family::V4);
+        self.race.handle_answer(Family::V4, as_they_are, is_hint, now);
     }
 
     /// Rule 5.
@@ -581,6 +586,45 @@ mod tests {
         let mut name = Name::behind_nat64();
         name.answers(Query::A, ["127.0.0.1", "192.0.2.1"]);
         name.waits();
+    }
+
+    #[test]
+    fn what_nobody_has_asked_for_is_no_answer() {
+        for host in ["name.invalid", "name.onion", "localhost", "192.0.2.1"] {
+            let facts = Facts::default();
+            let connect = Connect::new(host, 80, &Config::all_at_once(), &facts, Instant::ZERO).unwrap();
+            let mut name = Name(connect);
+            name.answers(Query::A, ["192.0.2.7"]);
+            name.answers(Query::Aaaa, ["2001:db8::7"]);
+            while !name.0.poll_output(Instant::ZERO).ends_drain() {}
+            let told = [([192, 0, 2, 7], 80).into(), ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7], 80).into()];
+            let mut known = name.0.timeline().destinations();
+            assert!(known.all(|known| !told.contains(&known.address())), "{host}");
+        }
+    }
+
+    /// By then nobody waits for IPv4, and what is reached through the NAT64 is not tried as it is.
+    #[test]
+    fn a_second_answer_for_the_prefix_takes_hints_along() {
+        let mut name = Name(
+            Connect::new(
+                "name.test",
+                80,
+                &Config { hedge: false, max_in_flight: 1, ..Config::all_at_once() },
+                &Facts { routes: Routes { v4: false, v6: true }, ..Facts::default() },
+                Instant::ZERO,
+            )
+            .unwrap(),
+        );
+        while let Output::SendQuery { .. } = name.0.poll_output(Instant::ZERO) {}
+        name.hints(Family::V4, "192.0.2.1");
+        name.answers(Query::Nat64Prefix, []);
+        name.answers(Query::Aaaa, ["2001:db8::1"]);
+        name.answers(Query::Nat64Prefix, [PREFIX]);
+        let Output::StartAttempt { id, .. } = name.0.poll_output(Instant::ZERO) else { panic!() };
+        let refused = Input::AttemptFailed { id, error: race::AttemptError::Refused };
+        name.0.handle_input(refused, Instant::ZERO);
+        name.starts("64:ff9b::192.0.2.1");
     }
 
     /// The first answer has ended the wait for IPv4: what is kept back now might never be tried.
