@@ -622,7 +622,7 @@ mod tests {
         name.answers(Query::Aaaa, ["2001:db8::1"]);
         name.answers(Query::Nat64Prefix, [PREFIX]);
         let Output::StartAttempt { id, .. } = name.0.poll_output(Instant::ZERO) else { panic!() };
-        let refused = Input::AttemptFailed { id, error: race::AttemptError::Refused };
+        let refused = Input::AttemptFailed { id, error: race::AttemptErrorKind::Refused.into() };
         name.0.handle_input(refused, Instant::ZERO);
         name.starts("64:ff9b::192.0.2.1");
     }

@@ -1,56 +1,52 @@
-//! Every reachable state of small races, searched breadth first over the real `Race`, with a referee that
-//! holds it to the seven laws after each step.
+//! Every reachable state of small races and of small names, searched breadth first over the real `Race` and the
+//! real `Connect`, with a referee that holds it to the laws after each step.
 //!
 //! ```text
 //! cargo run --profile search -p connie-sim --bin exhaustive             a minute's worth
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --large  all of it
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --quick  seconds, for the list of mutants
+//! cargo run --profile search -p connie-sim --bin exhaustive -- --names  names alone; --races: races alone
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --accept more or fewer states are meant
 //! ```
 //!
-//! How many states each setting has, and how deep they lie, is written down in `accepted.txt`: a search that
-//! came to fewer would check less and say nothing. Where a count differs the search fails and names the
-//! setting. `--accept` writes the file anew, `--unpinned` does not compare. The counts of `--quick` and
-//! `--large` are not kept.
+//! How many states each setting has, and how deep they lie, is written down in `accepted.txt` for races and in
+//! `accepted_names.txt` for names: a search that came to fewer would check less and say nothing. Where a count
+//! differs the search fails and names the setting. `--accept` writes the files anew, `--unpinned` does not
+//! compare. The counts of `--quick` and `--large` are not kept.
 //!
-//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen: an
-//! attempt succeeds or fails, the stack is out of sockets or gone, an answer comes, a second answer takes
-//! addresses back and brings new ones, or fails and does not, the caller cancels, or time passes by a unit as
-//! long as the race waits. Some settings have hints before the answers, some a caller that takes sockets
-//! away, and some no deadline; those are watched for as long as the others run. States are the same when the
-//! race's fingerprint and what the world still has in store are the same; that is our own dozen lines, since
-//! a general model checker would want the race rewritten as its model, and the point is to check the race
-//! itself.
+//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen that `races`
+//! and `names` tell of, or time passes by a unit as long as the race waits. Settings without a deadline are
+//! watched for as long as the others run. States are the same when the machine's fingerprint and what the world
+//! still has in store are the same; that is our own dozen lines, since a general model checker would want the
+//! race rewritten as its model, and the point is to check the race itself.
 
+mod names;
 mod pins;
+mod races;
+mod search;
 
-use std::collections::HashSet;
-use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connie_core::{
-    AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race,
-};
-use connie_sim::{Referee, address};
+use connie_core::Instant;
 
-const DESTINATIONS: usize = 4;
-const SOCKETS: usize = 3;
-const UNIT: Duration = Duration::from_millis(10);
-const START: Instant = Instant::from_millis(1_000);
+use pins::Pins;
+use search::{Job, Search, search_all};
+
+pub(crate) const UNIT: Duration = Duration::from_millis(10);
+pub(crate) const START: Instant = Instant::from_millis(1_000);
 
 /// How much is searched.
 #[derive(Clone, Copy)]
-struct Size {
-    destinations: usize,
-    sockets: usize,
+pub(crate) struct Size {
+    pub(crate) destinations: usize,
+    pub(crate) sockets: usize,
     /// The deadline, in units, and how long a race without one is watched.
-    units: u32,
+    pub(crate) units: u32,
     /// The most destinations of a race that gets hints, or has no deadline.
-    special: usize,
+    pub(crate) special: usize,
+    /// The most addresses of a family that a name has.
+    pub(crate) of_family: usize,
 }
 
 /// What is done with the counts.
@@ -62,35 +58,59 @@ enum Counts {
 }
 
 fn main() -> ExitCode {
-    let (mut extent, mut counts) = (Extent::Usual, Counts::Compare);
+    let (mut extent, mut counts, mut races, mut names) = (Extent::Usual, Counts::Compare, true, true);
     for option in std::env::args().skip(1) {
         match option.as_str() {
             "--quick" => extent = Extent::Quick,
             "--large" => extent = Extent::Large,
+            "--names" => races = false,
+            "--races" => names = false,
             "--accept" => counts = Counts::Accept,
             "--unpinned" => counts = Counts::Ignore,
             other => {
                 eprintln!(
-                    "exhaustive: {other:?} is no option: give --quick, --large, --accept, --unpinned or nothing"
+                    "exhaustive: {other:?} is no option: give --quick, --large, --names, --races, --accept, --unpinned or nothing"
                 );
                 return ExitCode::from(2);
             }
         }
     }
-    if counts == Counts::Accept && extent != Extent::Usual {
-        eprintln!("exhaustive: only the counts of the usual search are kept: give --accept alone");
+    if !races && !names {
+        eprintln!("exhaustive: --names is names alone, and --races is races alone: give one of them");
         return ExitCode::from(2);
     }
-    let searches = search_all(&settings(extent.size()));
+    if counts == Counts::Accept && extent != Extent::Usual {
+        eprintln!("exhaustive: only the counts of the usual search are kept: give no --quick or --large");
+        return ExitCode::from(2);
+    }
+    let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+    if races {
+        jobs.extend(
+            races::settings(extent.size()).into_iter().map(|setting| Box::new(setting) as Box<dyn Job>),
+        );
+    }
+    let of_races = jobs.len();
+    if names {
+        jobs.extend(
+            names::settings(extent.size()).into_iter().map(|setting| Box::new(setting) as Box<dyn Job>),
+        );
+    }
+    let searches = search_all(&jobs);
     let states: usize = searches.iter().map(|search| search.states).sum();
     let deepest = searches.iter().map(|search| search.depth).max().unwrap_or(0);
     println!("{} settings, {states} states, {deepest} steps deep: every law holds in each", searches.len());
     let found: Vec<String> = searches.iter().map(Search::line).collect();
-    match (extent, counts) {
-        (Extent::Usual, Counts::Compare) => pins::compare(&found),
-        (Extent::Usual, Counts::Accept) => pins::accept(&found),
-        _ => ExitCode::SUCCESS,
+    let (of_races, of_names) = found.split_at(of_races);
+    let mut right = true;
+    for (searched, pins, found) in [(races, Pins::RACES, of_races), (names, Pins::NAMES, of_names)] {
+        right &= match (extent, counts) {
+            _ if !searched => true,
+            (Extent::Usual, Counts::Compare) => pins.compare(found),
+            (Extent::Usual, Counts::Accept) => pins.accept(found),
+            _ => true,
+        };
     }
+    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Which of the searches is made.
@@ -104,399 +124,9 @@ enum Extent {
 impl Extent {
     fn size(self) -> Size {
         match self {
-            Extent::Quick => Size { destinations: 2, sockets: 3, units: 5, special: 1 },
-            Extent::Usual => Size { destinations: 3, sockets: 2, units: 6, special: 2 },
-            Extent::Large => Size { destinations: 4, sockets: 3, units: 6, special: 3 },
-        }
-    }
-}
-
-/// Searches the states of all settings, which come back in the same order.
-fn search_all(settings: &[Setting]) -> Vec<Search> {
-    // The large ones first, so that no core is left with one of them at the end.
-    let next = AtomicUsize::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut searches: Vec<(usize, Search)> = std::thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            let left = || settings.len().checked_sub(next.fetch_add(1, Ordering::Relaxed) + 1);
-            while let Some(index) = left() {
-                done.push((index, search(&settings[index])));
-            }
-            done
-        };
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        // A worker whose race broke a law has said so already; its panic is this program's.
-        workers.into_iter().flat_map(|worker| worker.join().expect("every law holds")).collect()
-    });
-    searches.sort_by_key(|(index, _)| *index);
-    searches.into_iter().map(|(_, search)| search).collect()
-}
-
-/// One kind of race, and what the world has in store for it.
-#[derive(Clone, Debug)]
-struct Setting {
-    config: Config,
-    v6: Vec<SocketAddr>,
-    v4: Vec<SocketAddr>,
-    /// Whether hints may come before the answers.
-    hints: bool,
-    /// Whether the race may be limited to a single socket while it runs.
-    limits: bool,
-    /// When nobody watches any more, where there is no deadline.
-    until: Instant,
-}
-
-impl fmt::Display for Setting {
-    /// In words of this file's own, so that no other file decides what was accepted.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = &self.config;
-        match config.pacing {
-            Pacing::AllAtOnce => write!(f, "all at once")?,
-            Pacing::Staggered { delay, growth_percent } => {
-                write!(f, "staggered by {} ms that grow to {growth_percent} %", delay.as_millis())?;
-            }
-            Pacing::OneByOne => write!(f, "one by one")?,
-            _ => unreachable!("`configs` makes no other"),
-        }
-        write!(f, ", {} IPv6 and {} IPv4", self.v6.len(), self.v4.len())?;
-        write!(f, ", {} sockets", config.max_in_flight)?;
-        for (is_so, word) in [
-            (config.evict, "evicts"),
-            (config.hedge, "hedges"),
-            (self.hints, "hints"),
-            (self.limits, "may be limited"),
-        ] {
-            if is_so {
-                write!(f, ", {word}")?;
-            }
-        }
-        for (time, word) in [(config.deadline, "deadline"), (config.attempt_timeout, "attempt time-out")] {
-            if let Some(time) = time {
-                write!(f, ", {word} {} ms", time.as_millis())?;
-            }
-        }
-        write!(f, ", patience {} ms", config.patience.as_millis())?;
-        write!(f, ", resolution delay {} ms", config.resolution_delay.as_millis())?;
-        write!(f, ", watched for {} ms", self.until.since(START).as_millis())
-    }
-}
-
-fn settings(size: Size) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    for count in 1..=size.destinations {
-        for of_v6 in 0..=count {
-            let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
-            let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
-            let until = START + size.units * UNIT;
-            let plain = |config| Setting {
-                config,
-                v6: v6.clone(),
-                v4: v4.clone(),
-                hints: false,
-                limits: false,
-                until,
-            };
-            for config in configs(size) {
-                let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
-                if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
-                    settings.push(Setting { hints: true, ..plain(config.clone()) });
-                    settings.push(plain(Config { deadline: None, ..config.clone() }));
-                }
-                settings.push(plain(config));
-            }
-        }
-    }
-    // The least in which a socket that comes free could be used again beyond a new limit: one waits while two
-    // are in flight.
-    let limited =
-        |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
-    settings.extend(configs(size).into_iter().filter(limited).map(|config| Setting {
-        config,
-        v6: vec![name(Family::V6, 0)],
-        v4: vec![name(Family::V4, 1), name(Family::V4, 2)],
-        hints: false,
-        limits: true,
-        until: START + size.units * UNIT,
-    }));
-    settings
-}
-
-/// The `n`th address of a family.
-fn name(family: Family, n: usize) -> SocketAddr {
-    let letter = ["a", "b", "c", "d"][n];
-    address(&format!("{}{letter}", if family == Family::V4 { 4 } else { 6 }))
-}
-
-fn configs(size: Size) -> Vec<Config> {
-    // Another delay than the patience, so that neither hides behind the other.
-    let staggered = Pacing::Staggered { delay: 3 * UNIT, growth_percent: 200 };
-    let mut configs = Vec::new();
-    for pacing in [Pacing::AllAtOnce, staggered, Pacing::OneByOne] {
-        for max_in_flight in 1..=size.sockets {
-            for (evict, hedge) in [(true, true), (true, false), (false, true), (false, false)] {
-                if pacing == Pacing::OneByOne && (evict || hedge || max_in_flight > 1) {
-                    continue;
-                }
-                configs.push(Config {
-                    pacing,
-                    max_in_flight,
-                    evict,
-                    hedge,
-                    resolution_delay: UNIT,
-                    patience: 2 * UNIT,
-                    deadline: Some(size.units * UNIT),
-                    attempt_timeout: (!evict).then_some(3 * UNIT),
-                    ..Config::default()
-                });
-            }
-        }
-    }
-    configs
-}
-
-struct Search {
-    /// What was searched, in words.
-    setting: String,
-    states: usize,
-    depth: usize,
-}
-
-impl Search {
-    /// As the files of counts have it.
-    fn line(&self) -> String {
-        format!("{} states, {} deep: {}", self.states, self.depth, self.setting)
-    }
-}
-
-fn search(setting: &Setting) -> Search {
-    let start = World::new(setting);
-    let mut known = HashSet::from([start.key()]);
-    let mut layer = vec![start];
-    let mut depth = 0;
-    while !layer.is_empty() {
-        let mut next = Vec::new();
-        for world in &layer {
-            for event in world.events(setting) {
-                let mut world = world.clone();
-                world.happens(event, setting);
-                if known.insert(world.key()) {
-                    next.push(world);
-                }
-            }
-        }
-        depth += 1;
-        layer = next;
-    }
-    Search { setting: setting.to_string(), states: known.len(), depth }
-}
-
-/// A race, and all around it.
-#[derive(Clone)]
-struct World {
-    race: Race<DESTINATIONS, SOCKETS, 8>,
-    referee: Referee,
-    now: Instant,
-    /// What the race waits for; `None` while it has more to say.
-    waits: Option<Wait>,
-    answers: [Answer; 2],
-    /// Whether the stack may still run out of sockets.
-    plenty: bool,
-    /// Whether the race may still be limited to a single socket.
-    roomy: bool,
-    /// An attempt that has ended.
-    late: Option<AttemptId>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Wait {
-    Until(Instant),
-    ForInput,
-    Over,
-}
-
-/// How far an answer has come: a hint holds the last address, the first answer all but that, the second all
-/// but the first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Answer {
-    None,
-    Hint,
-    First,
-    Second,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Poll,
-    Tick,
-    Succeed(AttemptId),
-    Fail(AttemptId, AttemptError),
-    Hint(Family),
-    Resolve(Family),
-    ResolutionFails(Family),
-    Limit,
-    Cancel,
-}
-
-impl World {
-    fn new(setting: &Setting) -> Self {
-        World {
-            race: Race::new(&setting.config, START),
-            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, START),
-            now: START,
-            waits: None,
-            answers: [Answer::None; 2],
-            plenty: true,
-            roomy: true,
-            late: None,
-        }
-    }
-
-    fn key(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.race.fingerprint(&mut hasher);
-        (self.now, self.waits, self.answers, self.plenty, self.roomy).hash(&mut hasher);
-        hasher.finish()
-    }
-
-    /// All that may happen now.
-    fn events(&self, setting: &Setting) -> Vec<Event> {
-        let mut events = Vec::new();
-        match self.waits {
-            Some(Wait::Over) => return events,
-            None => events.push(Event::Poll),
-            Some(Wait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
-                return events;
-            }
-            Some(Wait::Until(_)) => events.push(Event::Tick),
-            Some(Wait::ForInput) => {}
-        }
-        for (id, _) in self.referee.open() {
-            events.push(Event::Succeed(id));
-            events.push(Event::Fail(id, AttemptErrorKind::Refused.into()));
-            if self.plenty {
-                events.push(Event::Fail(id, AttemptErrorKind::OutOfSockets.into()));
-            }
-        }
-        if let Some((id, _)) = self.referee.open().next() {
-            events.push(Event::Fail(id, AttemptErrorKind::StackGone.into()));
-        }
-        for family in [Family::V6, Family::V4] {
-            let (answer, count) = (self.answers[family as usize], self.addresses(setting, family).len());
-            if setting.hints && answer != Answer::Hint && count > 0 {
-                events.push(Event::Hint(family));
-            }
-            match (answer, count) {
-                (Answer::None | Answer::Hint, _) => {
-                    events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
-                }
-                (Answer::First, 2..) => {
-                    events.push(Event::Resolve(family));
-                    // It multiplies the states, and what it does hangs on nothing that the other settings
-                    // have.
-                    if setting.hints {
-                        events.push(Event::ResolutionFails(family));
-                    }
-                }
-                _ => {}
-            }
-        }
-        if setting.limits && self.roomy {
-            events.push(Event::Limit);
-        }
-        events.push(Event::Cancel);
-        assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
-        events
-    }
-
-    fn happens(&mut self, event: Event, setting: &Setting) {
-        match event {
-            Event::Poll => self.poll(),
-            Event::Tick => {
-                self.now = self.now + UNIT;
-                self.waits = None;
-            }
-            Event::Succeed(id) => {
-                self.late = Some(id);
-                self.tell(Input::AttemptSucceeded { id });
-            }
-            Event::Fail(id, error) => {
-                self.late = Some(id);
-                self.plenty &= error != AttemptErrorKind::OutOfSockets;
-                self.tell(Input::AttemptFailed { id, error });
-            }
-            Event::Hint(family) => {
-                // After the answer it is news of nothing.
-                let answer = &mut self.answers[family as usize];
-                if *answer == Answer::None {
-                    *answer = Answer::Hint;
-                }
-                let all = self.addresses(setting, family);
-                self.tell(Input::Hinted { family, addresses: &all[all.len() - 1..] });
-            }
-            Event::Resolve(family) => {
-                let all = self.addresses(setting, family);
-                let answer = &mut self.answers[family as usize];
-                let first = matches!(answer, Answer::None | Answer::Hint);
-                let addresses = match (first, all) {
-                    (true, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
-                    (true, all) => all,
-                    (false, all) => &all[1..],
-                };
-                *answer = if first { Answer::First } else { Answer::Second };
-                self.tell(Input::Resolved { family, addresses });
-            }
-            Event::ResolutionFails(family) => {
-                self.answers[family as usize] = Answer::Second;
-                self.tell(Input::ResolutionFailed { family });
-            }
-            Event::Limit => {
-                self.roomy = false;
-                self.referee.hears_limit(1);
-                self.race.limit_to(1);
-                self.waits = None;
-            }
-            Event::Cancel => self.tell(Input::Cancel),
-        }
-    }
-
-    fn tell(&mut self, input: Input<'_>) {
-        self.referee.hears(&input);
-        self.race.handle_input(input, self.now);
-        self.waits = None;
-    }
-
-    fn poll(&mut self) {
-        let output = self.race.poll_output(self.now);
-        self.referee.sees(&output, self.now);
-        match output {
-            Output::StartAttempt { .. } => {}
-            Output::CancelAttempt { id } => self.late = Some(id),
-            Output::WaitUntil(until) => self.waits = Some(Wait::Until(until)),
-            Output::WaitForInput => self.waits = Some(Wait::ForInput),
-            Output::Established { .. } | Output::Failed(_) => self.waits = Some(Wait::Over),
-        }
-        self.ignores_late_results();
-    }
-
-    /// A result of an attempt that has ended changes nothing.
-    fn ignores_late_results(&self) {
-        let Some(id) = self.late else { return };
-        for input in [
-            Input::AttemptSucceeded { id },
-            Input::AttemptFailed { id, error: AttemptErrorKind::OutOfSockets.into() },
-            Input::AttemptFailed { id, error: AttemptErrorKind::StackGone.into() },
-        ] {
-            let mut world = self.clone();
-            world.race.handle_input(input, self.now);
-            assert!(world.key() == self.key(), "law 3: a late result of {id} changed the race");
-        }
-    }
-
-    fn addresses<'a>(&self, setting: &'a Setting, family: Family) -> &'a [SocketAddr] {
-        match family {
-            Family::V4 => &setting.v4,
-            Family::V6 => &setting.v6,
+            Extent::Quick => Size { destinations: 2, sockets: 3, units: 5, special: 1, of_family: 1 },
+            Extent::Usual => Size { destinations: 3, sockets: 2, units: 6, special: 2, of_family: 2 },
+            Extent::Large => Size { destinations: 4, sockets: 3, units: 6, special: 3, of_family: 2 },
         }
     }
 }

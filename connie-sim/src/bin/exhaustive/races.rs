@@ -1,0 +1,372 @@
+//! Small races. Whatever happens: an attempt succeeds or fails, the stack is out of sockets or gone, an answer
+//! comes, a second answer takes addresses back and brings new ones, or fails and does not, the caller cancels.
+//! Some settings have hints before the answers, some a caller that takes sockets away, and some no deadline;
+//! hints and races without a deadline are searched for fewer addresses.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+
+use connie_core::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race,
+};
+use connie_sim::{Referee, address};
+
+use crate::search;
+use crate::{START, Size, UNIT};
+
+const DESTINATIONS: usize = 4;
+const SOCKETS: usize = 3;
+
+/// One kind of race, and what the world has in store for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    config: Config,
+    v6: Vec<SocketAddr>,
+    v4: Vec<SocketAddr>,
+    /// Whether hints may come before the answers.
+    hints: bool,
+    /// Whether the race may be limited to a single socket while it runs.
+    limits: bool,
+    /// When nobody watches any more, where there is no deadline.
+    until: Instant,
+}
+
+impl search::Setting for Setting {
+    type World = World;
+    type Event = Event;
+
+    fn begin(&self) -> World {
+        World::new(self)
+    }
+
+    fn key(&self, world: &World) -> u64 {
+        world.key()
+    }
+
+    fn events(&self, world: &World) -> Vec<Event> {
+        world.events(self)
+    }
+
+    fn happens(&self, event: Event, world: &mut World) {
+        world.happens(event, self);
+    }
+}
+
+impl fmt::Display for Setting {
+    /// In words of this file's own, so that no other file decides what was accepted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        match config.pacing {
+            Pacing::AllAtOnce => write!(f, "all at once")?,
+            Pacing::Staggered { delay, growth_percent } => {
+                write!(f, "staggered by {} ms that grow to {growth_percent} %", delay.as_millis())?;
+            }
+            Pacing::OneByOne => write!(f, "one by one")?,
+            _ => unreachable!("`configs` makes no other"),
+        }
+        write!(f, ", {} IPv6 and {} IPv4", self.v6.len(), self.v4.len())?;
+        write!(f, ", {} sockets", config.max_in_flight)?;
+        for (is_so, word) in [
+            (config.evict, "evicts"),
+            (config.hedge, "hedges"),
+            (self.hints, "hints"),
+            (self.limits, "may be limited"),
+        ] {
+            if is_so {
+                write!(f, ", {word}")?;
+            }
+        }
+        for (time, word) in [(config.deadline, "deadline"), (config.attempt_timeout, "attempt time-out")] {
+            if let Some(time) = time {
+                write!(f, ", {word} {} ms", time.as_millis())?;
+            }
+        }
+        write!(f, ", patience {} ms", config.patience.as_millis())?;
+        write!(f, ", resolution delay {} ms", config.resolution_delay.as_millis())?;
+        write!(f, ", watched for {} ms", self.until.since(START).as_millis())
+    }
+}
+
+pub(crate) fn settings(size: Size) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for count in 1..=size.destinations {
+        for of_v6 in 0..=count {
+            let v6: Vec<_> = (0..of_v6).map(|n| name(Family::V6, n)).collect();
+            let v4: Vec<_> = (of_v6..count).map(|n| name(Family::V4, n)).collect();
+            let until = START + size.units * UNIT;
+            let plain = |config| Setting {
+                config,
+                v6: v6.clone(),
+                v4: v4.clone(),
+                hints: false,
+                limits: false,
+                until,
+            };
+            for config in configs(size) {
+                let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
+                if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
+                    settings.push(Setting { hints: true, ..plain(config.clone()) });
+                    settings.push(plain(Config { deadline: None, ..config.clone() }));
+                }
+                settings.push(plain(config));
+            }
+        }
+    }
+    // The least in which a socket that comes free could be used again beyond a new limit: one waits while two
+    // are in flight.
+    let limited =
+        |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
+    settings.extend(configs(size).into_iter().filter(limited).map(|config| Setting {
+        config,
+        v6: vec![name(Family::V6, 0)],
+        v4: vec![name(Family::V4, 1), name(Family::V4, 2)],
+        hints: false,
+        limits: true,
+        until: START + size.units * UNIT,
+    }));
+    settings
+}
+
+/// The `n`th address of a family.
+fn name(family: Family, n: usize) -> SocketAddr {
+    let letter = ["a", "b", "c", "d"][n];
+    address(&format!("{}{letter}", if family == Family::V4 { 4 } else { 6 }))
+}
+
+fn configs(size: Size) -> Vec<Config> {
+    // Another delay than the patience, so that neither hides behind the other.
+    let staggered = Pacing::Staggered { delay: 3 * UNIT, growth_percent: 200 };
+    let mut configs = Vec::new();
+    for pacing in [Pacing::AllAtOnce, staggered, Pacing::OneByOne] {
+        for max_in_flight in 1..=size.sockets {
+            for (evict, hedge) in [(true, true), (true, false), (false, true), (false, false)] {
+                if pacing == Pacing::OneByOne && (evict || hedge || max_in_flight > 1) {
+                    continue;
+                }
+                configs.push(Config {
+                    pacing,
+                    max_in_flight,
+                    evict,
+                    hedge,
+                    resolution_delay: UNIT,
+                    patience: 2 * UNIT,
+                    deadline: Some(size.units * UNIT),
+                    attempt_timeout: (!evict).then_some(3 * UNIT),
+                    ..Config::default()
+                });
+            }
+        }
+    }
+    configs
+}
+
+/// A race, and all around it.
+#[derive(Clone)]
+pub(crate) struct World {
+    race: Race<DESTINATIONS, SOCKETS, 8>,
+    referee: Referee,
+    now: Instant,
+    /// What the race waits for; `None` while it has more to say.
+    waits: Option<Wait>,
+    answers: [Answer; 2],
+    /// Whether the stack may still run out of sockets.
+    plenty: bool,
+    /// Whether the race may still be limited to a single socket.
+    roomy: bool,
+    /// An attempt that has ended.
+    late: Option<AttemptId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Wait {
+    Until(Instant),
+    ForInput,
+    Over,
+}
+
+/// How far an answer has come: a hint holds the last address, the first answer all but that, the second all
+/// but the first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Answer {
+    None,
+    Hint,
+    First,
+    Second,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    Poll,
+    Tick,
+    Succeed(AttemptId),
+    Fail(AttemptId, AttemptError),
+    Hint(Family),
+    Resolve(Family),
+    ResolutionFails(Family),
+    Limit,
+    Cancel,
+}
+
+impl World {
+    fn new(setting: &Setting) -> Self {
+        World {
+            race: Race::new(&setting.config, START),
+            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, START),
+            now: START,
+            waits: None,
+            answers: [Answer::None; 2],
+            plenty: true,
+            roomy: true,
+            late: None,
+        }
+    }
+
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.race.fingerprint(&mut hasher);
+        (self.now, self.waits, self.answers, self.plenty, self.roomy).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// All that may happen now.
+    fn events(&self, setting: &Setting) -> Vec<Event> {
+        let mut events = Vec::new();
+        match self.waits {
+            Some(Wait::Over) => return events,
+            None => events.push(Event::Poll),
+            Some(Wait::Until(_)) if setting.config.deadline.is_none() && self.now >= setting.until => {
+                return events;
+            }
+            Some(Wait::Until(_)) => events.push(Event::Tick),
+            Some(Wait::ForInput) => {}
+        }
+        for (id, _) in self.referee.open() {
+            events.push(Event::Succeed(id));
+            events.push(Event::Fail(id, AttemptErrorKind::Refused.into()));
+            if self.plenty {
+                events.push(Event::Fail(id, AttemptErrorKind::OutOfSockets.into()));
+            }
+        }
+        if let Some((id, _)) = self.referee.open().next() {
+            events.push(Event::Fail(id, AttemptErrorKind::StackGone.into()));
+        }
+        for family in [Family::V6, Family::V4] {
+            let (answer, count) = (self.answers[family as usize], self.addresses(setting, family).len());
+            if setting.hints && answer != Answer::Hint && count > 0 {
+                events.push(Event::Hint(family));
+            }
+            match (answer, count) {
+                (Answer::None | Answer::Hint, _) => {
+                    events.extend([Event::Resolve(family), Event::ResolutionFails(family)]);
+                }
+                (Answer::First, 2..) => {
+                    events.push(Event::Resolve(family));
+                    // It multiplies the states, and what it does hangs on nothing that the other settings
+                    // have.
+                    if setting.hints {
+                        events.push(Event::ResolutionFails(family));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if setting.limits && self.roomy {
+            events.push(Event::Limit);
+        }
+        events.push(Event::Cancel);
+        assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
+        events
+    }
+
+    fn happens(&mut self, event: Event, setting: &Setting) {
+        match event {
+            Event::Poll => self.poll(),
+            Event::Tick => {
+                self.now = self.now + UNIT;
+                self.waits = None;
+            }
+            Event::Succeed(id) => {
+                self.late = Some(id);
+                self.tell(Input::AttemptSucceeded { id });
+            }
+            Event::Fail(id, error) => {
+                self.late = Some(id);
+                self.plenty &= error != AttemptErrorKind::OutOfSockets;
+                self.tell(Input::AttemptFailed { id, error });
+            }
+            Event::Hint(family) => {
+                // After the answer it is news of nothing.
+                let answer = &mut self.answers[family as usize];
+                if *answer == Answer::None {
+                    *answer = Answer::Hint;
+                }
+                let all = self.addresses(setting, family);
+                self.tell(Input::Hinted { family, addresses: &all[all.len() - 1..] });
+            }
+            Event::Resolve(family) => {
+                let all = self.addresses(setting, family);
+                let answer = &mut self.answers[family as usize];
+                let first = matches!(answer, Answer::None | Answer::Hint);
+                let addresses = match (first, all) {
+                    (true, [first @ .., _, _]) if !first.is_empty() => &all[..all.len() - 1],
+                    (true, all) => all,
+                    (false, all) => &all[1..],
+                };
+                *answer = if first { Answer::First } else { Answer::Second };
+                self.tell(Input::Resolved { family, addresses });
+            }
+            Event::ResolutionFails(family) => {
+                self.answers[family as usize] = Answer::Second;
+                self.tell(Input::ResolutionFailed { family });
+            }
+            Event::Limit => {
+                self.roomy = false;
+                self.referee.hears_limit(1);
+                self.race.limit_to(1);
+                self.waits = None;
+            }
+            Event::Cancel => self.tell(Input::Cancel),
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.referee.hears(&input);
+        self.race.handle_input(input, self.now);
+        self.waits = None;
+    }
+
+    fn poll(&mut self) {
+        let output = self.race.poll_output(self.now);
+        self.referee.sees(&output, self.now);
+        match output {
+            Output::StartAttempt { .. } => {}
+            Output::CancelAttempt { id } => self.late = Some(id),
+            Output::WaitUntil(until) => self.waits = Some(Wait::Until(until)),
+            Output::WaitForInput => self.waits = Some(Wait::ForInput),
+            Output::Established { .. } | Output::Failed(_) => self.waits = Some(Wait::Over),
+        }
+        self.ignores_late_results();
+    }
+
+    /// A result of an attempt that has ended changes nothing.
+    fn ignores_late_results(&self) {
+        let Some(id) = self.late else { return };
+        for input in [
+            Input::AttemptSucceeded { id },
+            Input::AttemptFailed { id, error: AttemptErrorKind::OutOfSockets.into() },
+            Input::AttemptFailed { id, error: AttemptErrorKind::StackGone.into() },
+        ] {
+            let mut world = self.clone();
+            world.race.handle_input(input, self.now);
+            assert!(world.key() == self.key(), "law 3: a late result of {id} changed the race");
+        }
+    }
+
+    fn addresses<'a>(&self, setting: &'a Setting, family: Family) -> &'a [SocketAddr] {
+        match family {
+            Family::V4 => &setting.v4,
+            Family::V6 => &setting.v6,
+        }
+    }
+}
