@@ -17,7 +17,8 @@ pub struct Room {
     pub destinations: usize,
     /// Sockets.
     pub sockets: usize,
-    /// Addresses of each family where IPv4 is reached through NAT64.
+    /// Addresses of each family where IPv4 is reached through NAT64. The referee asks that each answer finds room: which address a
+    /// connect would leave out, RFC 6724 decides.
     pub nat64: usize,
 }
 

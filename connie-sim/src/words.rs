@@ -6,7 +6,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connie_core::connect::{self, Order};
 use connie_core::race::TlsFailure;
+use connie_core::resolution::Query;
+use connie_core::resolution::selection::Route;
 use connie_core::{
     AttemptError, AttemptErrorKind, Config, Failure, Families, Family, Input, Instant, Outcome, Output,
     Pacing, Timeline,
@@ -92,6 +95,47 @@ pub fn input(input: &Input<'_>) -> String {
         Input::AttemptSucceeded { id } => format!("succeeded #{}", id.number()),
         Input::AttemptFailed { id, error: why } => format!("failed #{} {}", id.number(), error(why)),
         Input::Cancel => "cancel".to_owned(),
+    }
+}
+
+/// What a connect is told.
+#[must_use]
+pub fn connect_input(told: &connect::Input<'_>) -> String {
+    match *told {
+        connect::Input::Answered { query: of, addresses: list, order: by } => {
+            format!("answered {}{}, {}", query(of), addresses(list), order(by))
+        }
+        connect::Input::Hinted { family: of, addresses: list, order: by } => {
+            format!("hinted {}{}, {}", family(of), addresses(list), order(by))
+        }
+        connect::Input::QueryFailed { query: of, .. } => format!("query failed {}", query(of)),
+        connect::Input::AttemptSucceeded { id } => input(&Input::AttemptSucceeded { id }),
+        connect::Input::AttemptFailed { id, error } => input(&Input::AttemptFailed { id, error }),
+        connect::Input::Cancel => input(&Input::Cancel),
+    }
+}
+
+fn query(query: Query) -> &'static str {
+    match query {
+        Query::Aaaa => "aaaa",
+        Query::A => "a",
+        Query::Nat64Prefix => "prefix",
+    }
+}
+
+fn order(order: Order<'_>) -> String {
+    match order {
+        Order::Any(ways) => ways.iter().fold("any order".to_owned(), |text, way| text + " " + &route(*way)),
+        Order::Best(way) => format!("best first, {}", route(way)),
+    }
+}
+
+/// The way to an address; of a source its address alone.
+fn route(route: Route) -> String {
+    match route {
+        Route::Unknown => "unknown".to_owned(),
+        Route::Unreachable => "unreachable".to_owned(),
+        Route::From(source) => format!("from {}", address(SocketAddr::new(source.address, 0))),
     }
 }
 
@@ -251,6 +295,13 @@ mod tests {
         let told = Input::Resolved { family: Family::V4, addresses: &list };
         assert_eq!(input(&told), "resolved ipv4 192.0.2.1:80 [2001:db8:0:0:0:0:0:1]:80");
         assert_eq!(input(&Input::Resolved { family: Family::V6, addresses: &[] }), "resolved ipv6");
+        let ways = [Route::Unreachable, Route::from_source([192, 0, 2, 9].into())];
+        let (addresses, order) = (&list[..1], Order::Any(&ways));
+        let told = connect::Input::Answered { query: Query::Nat64Prefix, addresses, order };
+        assert_eq!(
+            connect_input(&told),
+            "answered prefix 192.0.2.1:80, any order unreachable from 192.0.2.9:0"
+        );
         assert_eq!(output(&Output::WaitUntil(Instant::from_millis(3))), "wait until 3000");
         assert_eq!(output(&Output::Failed(Failure::StackGone)), "failed: stack gone");
         assert_eq!(error(AttemptErrorKind::Tls(TlsFailure::Alert(40)).into()), "tls alert 40");

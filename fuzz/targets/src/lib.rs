@@ -4,6 +4,7 @@
 //! them what libFuzzer thinks up; `tests/corpus.rs` hands them every file of `fuzz/corpus`, on any toolchain.
 
 mod chunked;
+mod connect;
 mod connection;
 mod decoded;
 mod dns;
@@ -17,6 +18,7 @@ mod sent;
 mod url;
 
 pub use chunked::chunked;
+pub use connect::connect;
 pub use connection::connection;
 pub use decoded::decoded;
 pub use dns::dns;
@@ -28,8 +30,9 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("chunked", chunked),
+    ("connect", connect),
     ("connection", connection),
     ("dns", dns),
     ("race", race),

@@ -311,9 +311,9 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 }
 
 /// A year. Longer than any patience, and short enough that no race comes to the end of its clock.
-const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 86_400);
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 86_400);
 
-fn config(draw: &mut Draw<'_>) -> Config {
+pub(crate) fn config(draw: &mut Draw<'_>) -> Config {
     Config {
         pacing: match draw.below(4) {
             0 | 1 => Pacing::AllAtOnce,
@@ -342,7 +342,7 @@ fn config(draw: &mut Draw<'_>) -> Config {
 }
 
 /// The configuration with the bounds that a race puts to it, as its referee wants it.
-fn as_refereed(config: &Config, start: Instant) -> Config {
+pub(crate) fn as_refereed(config: &Config, start: Instant) -> Config {
     let comes = |deadline: &Duration| start + *deadline < Instant::from_micros(u64::MAX);
     Config {
         patience: config.patience.min(Config::MAX_PATIENCE),
@@ -352,7 +352,7 @@ fn as_refereed(config: &Config, start: Instant) -> Config {
 }
 
 /// A length of time: one that something hangs on, or any.
-fn span(draw: &mut Draw<'_>) -> Duration {
+pub(crate) fn span(draw: &mut Draw<'_>) -> Duration {
     match draw.byte() {
         0 => Config::DEFAULT_PATIENCE,
         1 => Duration::ZERO,
@@ -380,7 +380,7 @@ fn addresses(draw: &mut Draw<'_>) -> Vec<SocketAddr> {
     }
 }
 
-fn numbered(index: u16, odd: u8) -> SocketAddr {
+pub(crate) fn numbered(index: u16, odd: u8) -> SocketAddr {
     let [high, low] = index.to_be_bytes();
     match index & 1 == 0 || odd & 1 == 1 {
         true => (Ipv4Addr::new(198, 51, high, low), 80).into(),
@@ -388,7 +388,7 @@ fn numbered(index: u16, odd: u8) -> SocketAddr {
     }
 }
 
-fn address(byte: u8) -> SocketAddr {
+pub(crate) fn address(byte: u8) -> SocketAddr {
     let host = byte & 0x0f;
     let (v4, v6) = (Ipv4Addr::new(192, 0, 2, host), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()));
     let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
@@ -404,7 +404,7 @@ fn address(byte: u8) -> SocketAddr {
 }
 
 /// The names of a race's first 255 attempts, borrowed from another race.
-fn ids() -> &'static [AttemptId] {
+pub(crate) fn ids() -> &'static [AttemptId] {
     static IDS: OnceLock<Vec<AttemptId>> = OnceLock::new();
     IDS.get_or_init(|| {
         let mut donor = Race::<255, 255, 255>::new(&Config::all_at_once(), Instant::ZERO);

@@ -37,6 +37,11 @@ fn chunked() {
 }
 
 #[test]
+fn connect() {
+    replay("connect");
+}
+
+#[test]
 fn connection() {
     replay("connection");
 }

@@ -23,6 +23,7 @@ fn every_file_of_the_corpus_is_decoded_as_it_was() {
 fn each_target_says_what_it_has_decoded() {
     for (name, words) in [
         ("chunked/", "chunked, pieces of "),
+        ("connect/", "connect of 16, 4, 8, 16 at "),
         ("connection/", "room "),
         ("dns/", " over UDP: "),
         ("race/", "race of 16, 4, 8 at "),
