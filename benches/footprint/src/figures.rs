@@ -130,11 +130,18 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
 /// The race and the connector as a microcontroller links them, and HTTP on top of them.
 fn sizes() -> Result<Vec<Figure>, String> {
     let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
+    let connect = Sizes::read(&build("names", "z", true, "text")?)?;
     let client = Sizes::read(&build("http_client", "z", true, "")?)?;
     let figure = |key, what, value, target| Figure { key, what, value, unit: Unit::Bytes, target };
     Ok(vec![
         figure("text_race", "`.text` of race and connector", race.own, Some(8_192)),
         figure("text_memcpy", "`memcpy` and its like beside it, which any firmware has", race.runtime, None),
+        figure(
+            "text_connect",
+            "`.text` with resolution: a race, its connector and all that a host's text means",
+            connect.own,
+            None,
+        ),
         figure("text_http", "`.text` with HTTP/1.1, all of it in use", client.own, None),
         figure(
             "text_http_runtime",
@@ -144,6 +151,7 @@ fn sizes() -> Result<Vec<Figure>, String> {
         ),
         figure("ram_race", "RAM of a `Race`", race.race, Some(1_280)),
         figure("ram_connector", "RAM of a `Connector`, without the stack's sockets", race.connector, None),
+        figure("ram_connect", "RAM of a `HostConnector`, without the stack's sockets", connect.connect, None),
     ])
 }
 
@@ -156,6 +164,7 @@ struct Sizes {
     runtime: u64,
     race: u64,
     connector: u64,
+    connect: u64,
 }
 
 impl Sizes {
@@ -169,6 +178,7 @@ impl Sizes {
             let runtime = ["compiler_builtins", "__aeabi", "memcpy", "memmove", "memset", "memcmp"];
             match name {
                 "RACE" => sizes.race = symbol.size(),
+                "CONNECT" => sizes.connect = symbol.size(),
                 "CONNECTOR" => sizes.connector = symbol.size(),
                 _ if symbol.section_index() != Some(text.index()) => {}
                 _ if runtime.iter().any(|part| name.contains(part)) => sizes.runtime += symbol.size(),

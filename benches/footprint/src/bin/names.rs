@@ -1,6 +1,8 @@
-//! What becomes of answers, as a microcontroller links it: that it links shows that no path in resolution, in putting addresses in
-//! order and in NAT64 leads to a panic. Reading a host's text is left out: that splits and parses by `core`, which proves its own
-//! slices to itself and not to the linker.
+//! From a host to the connection that wins, as a microcontroller links it: that it links shows that no path in a `HostConnector` leads
+//! to a panic. The symbol `CONNECT` has its size in RAM.
+//!
+//! With the feature `text` the host is a text, and the `.text` of the program is the price of all of it. Without, it is a name for certain:
+//! a text is split and parsed by `core`, which proves its own slices to itself and not to the linker.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -11,24 +13,41 @@ fn main() {
 
 #[cfg(target_os = "none")]
 #[path = "../stub.rs"]
-#[allow(dead_code, unfulfilled_lint_expectations, reason = "its stack is for the programs that race")]
 mod stub;
 
 #[cfg(target_os = "none")]
 mod firmware {
+    #[cfg(not(feature = "text"))]
     use core::fmt::Write;
+    use core::mem::size_of;
     use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
     use core::sync::atomic::Ordering;
 
-    use connie_core::resolution::selection::{Candidate, DEFAULT_POLICY, Route, sort};
-    use connie_core::resolution::{Query, QueryError, Resolution, nat64::Prefix};
-    use connie_core::{Config, Family, Instant, Race};
+    #[cfg(not(feature = "text"))]
+    use connie_core::Family;
+    use connie_core::connect::{Facts, Input, Order, Routes};
+    #[cfg(not(feature = "text"))]
+    use connie_core::resolution::Query;
+    use connie_core::resolution::QueryError;
+    use connie_core::resolution::selection::Route;
+    use connie_core::{Config, HostConnector, Instant, Turn, Waiter};
 
-    use crate::stub::{WORLD, world};
+    use crate::stub::{Clock, Stack, WORLD, world};
+
+    /// The price is that of a connector without NAT64.
+    const NAT64: usize = if cfg!(feature = "text") { 0 } else { 8 };
+    type Connector = HostConnector<Stack, 16, 4, 32, NAT64>;
+
+    /// A size, to be read from the linked program.
+    #[used]
+    #[unsafe(no_mangle)]
+    static CONNECT: [u8; size_of::<Connector>()] = [0; size_of::<Connector>()];
 
     /// Counts what is written to it.
+    #[cfg(not(feature = "text"))]
     struct Count(u32);
 
+    #[cfg(not(feature = "text"))]
     impl Write for Count {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {
             self.0 = self.0.wrapping_add(text.len() as u32);
@@ -36,45 +55,92 @@ mod firmware {
         }
     }
 
-    fn address() -> SocketAddr {
-        let ip = match world() {
+    fn ip() -> IpAddr {
+        match world() {
             0 => IpAddr::V4(Ipv4Addr::from(world())),
             high => IpAddr::V6(Ipv6Addr::from(u128::from(high) << 96 | u128::from(world()))),
-        };
-        SocketAddr::new(ip, world() as u16)
+        }
+    }
+
+    /// Text that the compiler cannot know.
+    #[cfg(feature = "text")]
+    fn text(room: &mut [u8; 16]) -> &str {
+        for octet in room.iter_mut() {
+            *octet = world() as u8;
+        }
+        core::str::from_utf8(room).unwrap_or_default()
+    }
+
+    #[cfg(feature = "text")]
+    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<Connector> {
+        let mut room = [0; 16];
+        Connector::new(text(&mut room), world() as u16, config, facts, now).ok()
+    }
+
+    #[cfg(not(feature = "text"))]
+    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<Connector> {
+        Some(Connector::of_name(config, facts, now))
+    }
+
+    fn connect() -> bool {
+        let (mut stack, mut clock) = (Stack, Clock);
+        let config = Config { max_in_flight: world() as usize, ..Config::all_at_once() };
+        let facts = Facts { routes: Routes { v4: world() == 0, v6: world() == 0 }, ..Facts::default() };
+        let Some(mut connector) = begin(&config, &facts, clock.now()) else { return false };
+        #[cfg(not(feature = "text"))]
+        {
+            connector.limit_to(world() as usize);
+            let addresses = [SocketAddr::new(ip(), 80)];
+            let hints = Input::Hinted { family: Family::V6, addresses: &addresses, order: Order::Any(&[]) };
+            connector.handle_input(hints, clock.now());
+            let best = Order::Best(Route::from_source(ip()));
+            let answer = Input::Answered { query: Query::A, addresses: &addresses, order: best };
+            connector.handle_input(answer, clock.now());
+        }
+        loop {
+            match connector.turn(&mut stack, &mut clock) {
+                Turn::SendQuery(query) if world() == 0 => {
+                    connector
+                        .handle_input(Input::QueryFailed { query, error: QueryError::Failed }, clock.now());
+                }
+                Turn::SendQuery(query) => {
+                    let addresses: [SocketAddr; 8] = core::array::from_fn(|_| SocketAddr::new(ip(), 80));
+                    let routes: [Route; 8] = core::array::from_fn(|_| match world() {
+                        0 => Route::Unreachable,
+                        _ => Route::from_source(ip()),
+                    });
+                    let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&routes) };
+                    connector.handle_input(answer, clock.now());
+                }
+                Turn::Waited => {}
+                Turn::Connected(_) => return true,
+                Turn::Failed(_) => return tell(&connector),
+            }
+        }
+    }
+
+    /// The rest of what a caller may ask for.
+    #[cfg(not(feature = "text"))]
+    fn tell(connector: &Connector) -> bool {
+        let mut count = Count(0);
+        for failure in connector.connect().failures("name.test") {
+            // Counting does not fail.
+            let _ = write!(count, "{failure}");
+        }
+        WORLD.store(count.0, Ordering::Relaxed);
+        connector.connect().is_resolved()
+    }
+
+    #[cfg(feature = "text")]
+    fn tell(_: &Connector) -> bool {
+        false
     }
 
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
-        let mut count = Count(0);
-        let mut candidates: [Candidate; 8] = core::array::from_fn(|_| {
-            let route = if world() == 0 { Route::Unreachable } else { Route::from_source(address().ip()) };
-            Candidate::new(&DEFAULT_POLICY, address(), route)
-        });
-        sort(&mut candidates);
-        let addresses = candidates.map(|candidate| candidate.address());
-        let mut race = Race::<16, 4>::new(&Config::all_at_once(), Instant::ZERO);
-        race.prefer(if world() == 0 { Family::V4 } else { Family::V6 });
-        race.limit_to(world() as usize);
-        let mut resolution = Resolution::<8>::with_nat64();
-        while let Some(query) = resolution.next_query() {
-            let inputs = match world() {
-                0 => resolution.failed(query, QueryError::Failed),
-                _ => resolution.answered(query, &addresses),
-            };
-            for input in inputs {
-                race.handle_input(input, Instant::ZERO);
-            }
-        }
-        for input in resolution.answered(Query::A, &addresses) {
-            race.handle_input(input, Instant::ZERO);
-        }
-        for failure in resolution.failures("name.test") {
-            // Counting does not fail.
-            let _ = write!(count, "{failure}");
-        }
-        let found = Prefix::discover(Ipv6Addr::from(u128::from(world()) << 64 | u128::from(world())));
-        WORLD.store(count.0 ^ u32::from(found.is_some()) ^ race.in_flight() as u32, Ordering::Relaxed);
+        WORLD.store(connect().into(), Ordering::Relaxed);
+        #[cfg(feature = "bite")]
+        WORLD.store([1, 2, 3][world() as usize], Ordering::Relaxed);
         loop {
             core::hint::spin_loop();
         }

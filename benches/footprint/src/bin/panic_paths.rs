@@ -1,11 +1,11 @@
-//! Looks for ways that lead to a panic in an HTTP client for a microcontroller:
+//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, and in a connect to a host by name:
 //!
 //! ```text
 //! cargo run -p connie-footprint --bin panic_paths
 //! ```
 //!
-//! `http_client` links only if there is none, and the linker then says no more than that. Here it is linked in any case, with every
-//! reference between functions kept in the file, so that the way can be told.
+//! `http_client` and `names` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
+//! with every reference between functions kept in the file, so that the way can be told.
 
 #[cfg(not(unix))]
 fn main() {
@@ -39,28 +39,34 @@ mod search {
 
     use crate::firmware::build;
 
-    const PROGRAM: &str = "http_client";
+    const PROGRAMS: [&str; 2] = ["http_client", "names"];
     const START: &str = "_start";
     /// What the panic handler calls.
     const PANIC: &str = "a_path_leads_to_a_panic";
 
     pub fn main() -> Result<(), String> {
-        for level in ["z", "s"] {
-            let program = References::read(&build(PROGRAM, level, true, "")?)?;
-            if let Some(way) = program.way_to_panic() {
-                return Err(format!("at opt-level {level} a way leads to a panic:{}", lines(&way)));
+        for program in PROGRAMS {
+            for level in ["z", "s"] {
+                let found = References::read(&build(program, level, true, "")?)?;
+                if let Some(way) = found.way_to_panic() {
+                    return Err(format!(
+                        "{program} at opt-level {level} has a way to a panic:{}",
+                        lines(&way)
+                    ));
+                }
+                println!("{program} at opt-level {level}: {} functions, no way to a panic", found.of.len());
             }
-            println!("opt-level {level}: {} functions, no way to a panic", program.of.len());
+            bites(program)?;
         }
-        bites()
+        Ok(())
     }
 
     /// With an index that may be out of bounds the search must find it.
-    fn bites() -> Result<(), String> {
-        let program = References::read(&build(PROGRAM, "z", true, "bite")?)?;
-        match program.way_to_panic() {
-            Some(way) => println!("an index put in on purpose is found:{}", lines(&way)),
-            None => return Err("an index was put in on purpose, and not found".to_owned()),
+    fn bites(program: &str) -> Result<(), String> {
+        let found = References::read(&build(program, "z", true, "bite")?)?;
+        match found.way_to_panic() {
+            Some(way) => println!("an index put into {program} on purpose is found:{}", lines(&way)),
+            None => return Err(format!("an index was put into {program} on purpose, and not found")),
         }
         Ok(())
     }
