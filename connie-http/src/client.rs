@@ -62,10 +62,19 @@ pub(crate) struct Client {
     auto_open: bool,
     /// As long as the request may be sent once more, its length: it is at the start of the buffer. Else 0.
     repeatable: usize,
-    /// Whether the request under way would be sent once more if it were lost, by the client or by whoever has it.
-    first_try: bool,
-    /// Whether the request is on its way to be sent once more.
-    repeats: bool,
+    turn: Turn,
+}
+
+/// What may become of a request that is lost.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+enum Turn {
+    /// It is not sent again.
+    Last,
+    /// It is sent once more, by the client or by whoever has what was sent.
+    First,
+    /// It was lost, and is on its way to be sent once more.
+    Again,
 }
 
 /// How far the connection leads.
@@ -101,7 +110,7 @@ impl Client {
     /// A client with a connection, or without one.
     pub(crate) const fn new(connected: bool) -> Self {
         let reach = if connected { Reach::Connected } else { Reach::Closed };
-        Client { reach, tunnel: false, auto_open: true, repeatable: 0, first_try: false, repeats: false }
+        Client { reach, tunnel: false, auto_open: true, repeatable: 0, turn: Turn::Last }
     }
 
     // What has to be done.
@@ -141,7 +150,10 @@ impl Client {
     /// There is a new connection. The one before it, if any, is closed.
     pub(crate) fn opened(&mut self) {
         self.reach = Reach::Connected;
-        (self.repeatable, self.first_try) = (0, false);
+        self.repeatable = 0;
+        if self.is_first_try() {
+            self.turn = Turn::Last;
+        }
         self.check_laws();
     }
 
@@ -195,9 +207,8 @@ impl Client {
     ) -> Result<(), HttpError> {
         let kept = self.must_look();
         self.take(Step::Send, Reach::Used)?;
-        self.repeats = false;
-        self.first_try = kept && idempotent && self.may_open(opens);
-        self.repeatable = if self.first_try { length } else { 0 };
+        let first = kept && idempotent && self.may_open(opens);
+        (self.turn, self.repeatable) = if first { (Turn::First, length) } else { (Turn::Last, 0) };
         self.check_laws();
         Ok(())
     }
@@ -209,7 +220,7 @@ impl Client {
 
     /// Whether all of rule 6 holds that is known when a request is sent: it may be made once more by whoever has what was sent.
     pub(crate) fn is_first_try(&self) -> bool {
-        self.first_try
+        matches!(self.turn, Turn::First)
     }
 
     /// Whether what was sent is still there to be repeated.
@@ -221,19 +232,21 @@ impl Client {
     /// sent once more, if it is. It is not asked for again.
     pub(crate) fn repeat(&mut self, unanswered: bool) -> Option<usize> {
         let length = core::mem::take(&mut self.repeatable);
-        self.repeats = length > 0 && unanswered;
-        self.first_try &= !self.repeats;
+        let again = length > 0 && unanswered;
+        if again {
+            self.turn = Turn::Again;
+        }
         self.check_laws();
-        self.repeats.then_some(length)
+        again.then_some(length)
     }
 
     /// The request goes out for the second time, over another connection.
     pub(crate) fn request_repeated(&mut self) -> Result<(), HttpError> {
-        if !self.repeats || self.must_look() {
+        if !matches!(self.turn, Turn::Again) || self.must_look() {
             return Err(HttpError::CannotSendRequest);
         }
         self.take(Step::Send, Reach::Used)?;
-        self.repeats = false;
+        self.turn = Turn::Last;
         Ok(())
     }
 
@@ -255,8 +268,8 @@ impl Client {
         if let Reach::Within | Reach::Ready = self.reach {
             debug_assert!(self.tunnel, "law 1: there is no tunnel to be in: {self:?}");
         }
-        let sent = matches!(self.reach, Reach::Used) && !self.repeats;
-        debug_assert!(self.repeatable == 0 || (sent && self.first_try), "law 2: {self:?}");
+        let sent = matches!(self.reach, Reach::Used) && self.is_first_try();
+        debug_assert!(self.repeatable == 0 || sent, "law 2: {self:?}");
     }
 }
 

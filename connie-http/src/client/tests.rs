@@ -247,7 +247,8 @@ fn hold(before: &Client, event: Event, told: Result<(), HttpError>, after: &Clie
         Event::Repeat { unanswered } => {
             let granted = { *before }.repeat(unanswered).is_some();
             assert_eq!(granted, facts.repeatable && unanswered, "law 3: {before:?}, {facts:?}");
-            (facts.repeatable, facts.granted) = (false, granted);
+            facts.repeatable = false;
+            facts.granted |= granted;
             facts.first_try &= !granted;
         }
         Event::Repeated => {
