@@ -6,12 +6,21 @@
 //! use connie_async::{Config, Racing};
 //! use edge_nal::{AddrType, Dns, TcpConnect};
 //! use edge_nal_std::Stack;
-//! # use connie_async::doc_stack::SystemClock;
+//! # use connie_async::connie_core::Instant;
 //! # use core::net::SocketAddr;
+//! # struct SystemClock(std::time::Instant);
+//! # impl connie_async::Clock for SystemClock {
+//! #     fn now(&self) -> Instant {
+//! #         Instant::ZERO + self.0.elapsed()
+//! #     }
+//! #     async fn wait_until(&self, at: Instant) {
+//! #         async_io::Timer::at(self.0 + at.since(Instant::ZERO)).await;
+//! #     }
+//! # }
 //! # async_io::block_on(async {
 //! # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 //! # let port = server.local_addr().unwrap().port();
-//! # let clock = SystemClock::default();
+//! # let clock = SystemClock(std::time::Instant::now());
 //!
 //! let net = Racing::new(Stack::new(), PlainDns(Stack::new()), clock, Config::default());
 //! let address = net.get_host_by_name("localhost", AddrType::Either).await?;
