@@ -45,7 +45,7 @@
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says, and needs no
 //!   descriptor beside them where the addresses are known. Resolution of a name takes its own while it is under way: with the
 //!   system's resolver one pipe until the last answer is there, and for a moment a UDP socket for each answer, by which the system
-//!   tells its source address (RFC 6724). When the call returns, none is open but the winner's.
+//!   tells its source address (RFC 6724), and before that two or three, by which it tells what routes the host has. When the call returns, none is open but the winner's.
 //! - A wake-up costs one `poll` over all attempts and one more system call for each socket that is ready; on Linux the winner costs
 //!   a third, which asks whether it has a peer.
 //! - Only a completed handshake wins: writable with an error pending is a failure.

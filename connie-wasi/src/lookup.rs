@@ -18,7 +18,7 @@ use crate::error::text;
 pub struct LookupError(pub ErrorCode);
 
 impl LookupError {
-    /// What it means to a [`Resolution`](connie_core::resolution::Resolution).
+    /// What it means to a [`Connect`](connie_core::connect::Connect).
     #[must_use]
     pub fn query_error(self) -> QueryError {
         match self.0 {

@@ -529,6 +529,35 @@ mod tests {
         }
     }
 
+    /// A query is open from when it is sent until its answer or its failure, and is told in the error only after a failure.
+    #[test]
+    fn a_query_is_pending_until_it_ends() {
+        let mut name = Name::new(&Config::all_at_once(), true, true);
+        for query in [Query::Aaaa, Query::A] {
+            assert!(name.0.is_pending(query) && !name.0.is_resolved(), "{query:?}");
+            name.answers(query, []);
+            assert!(!name.0.is_pending(query), "{query:?}");
+        }
+        assert!(name.0.is_resolved() && !name.0.is_pending(Query::Nat64Prefix));
+        assert_eq!(name.0.failures("name.test").count(), 0);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_changes_nothing() {
+        let families = Families::Only(Family::V6);
+        let mut name = Name::new(&Config { families, ..Config::all_at_once() }, true, true);
+        name.answers(Query::Nat64Prefix, [PREFIX]);
+        name.answers(Query::A, ["192.0.2.1"]);
+        for query in [Query::Nat64Prefix, Query::A] {
+            name.0.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, Instant::ZERO);
+        }
+        name.waits();
+        assert!(!name.0.is_resolved());
+        assert_eq!(name.0.failures("name.test").count(), 0);
+        name.answers(Query::Aaaa, ["2001:db8::1"]);
+        name.starts("2001:db8::1");
+    }
+
     /// The race takes none, so that its first family must not hang on them.
     #[test]
     fn hints_of_a_family_that_is_not_waited_for_change_nothing() {

@@ -1,12 +1,9 @@
-//! From a host's name to addresses: what a resolver is asked, and what becomes of its answers.
-//!
-//! Pure: no query is sent from here. An adapter sends them by whatever resolver it has, tells a [`Resolution`] what comes back, and
-//! hands on what that says to the race.
+//! From a host's name to addresses: what [`Connect`](crate::connect::Connect) is made of beside its race.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | [`Host`] | tells literal addresses and special names from those to ask for |
-//! | [`Resolution`] | which queries to send, and what their answers mean to the race |
+//! | [`Query`] | what a resolver is asked, and how that can fail |
 //! | [`selection`] | puts addresses in order (RFC 6724) |
 //! | [`nat64`] | reaches IPv4 addresses from an IPv6-only network |
 //!
@@ -16,8 +13,6 @@ mod host;
 pub mod nat64;
 mod query;
 pub mod selection;
-mod state;
 
 pub use host::{Host, HostError, LOOPBACK, Literal, is_onion};
 pub use query::{Query, QueryError, QueryFailure};
-pub use state::{Inputs, Resolution};

@@ -28,20 +28,9 @@ pub(super) fn route(address: &SocketAddr, sources: Sources) -> Route {
     given.map_or_else(|| probe(address), Route::from_source)
 }
 
-/// By which families the host has a way to the internet. An address for documentation (RFC 5737, RFC 3849) goes where any other goes
-/// that no route names.
-///
-/// A VPN can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a way too. A host that has none by either family
-/// is not on the internet, and which of its own networks a name is in the probes do not tell: it counts as one that has both.
+/// By which families the host has a way to the internet.
 pub(super) fn host_routes() -> Routes {
-    let leads = |ip: IpAddr| probe(&SocketAddr::new(ip, 9)) != Route::Unreachable;
-    let v4 = leads(Ipv4Addr::new(192, 0, 2, 1).into());
-    let v6 = leads(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-    match (v4, v6) {
-        (false, false) => Routes::default(),
-        (true, false) => Routes { v4, v6: leads(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).into()) },
-        _ => Routes { v4, v6 },
-    }
+    Routes::of(|ip| probe(&SocketAddr::new(ip, 9)) != Route::Unreachable)
 }
 
 /// The same by asking the system: a UDP socket that is connected to it knows, and nothing is sent.
