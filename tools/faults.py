@@ -1,4 +1,4 @@
-"""Seeds faults in the race, one at a time, and sees that the search of its states finds each.
+"""Seeds faults in the race and in Connect, one at a time, and sees that the search of their states finds each.
 
     python3 tools/faults.py            all of them
     python3 tools/faults.py hint       those with this word in their name
@@ -16,6 +16,12 @@ import tempfile
 
 RACE = "connie-core/src/race/mod.rs"
 TABLE = "connie-core/src/race/destinations.rs"
+CONNECT = "connie-core/src/connect/mod.rs"
+HOST = "connie-core/src/resolution/host.rs"
+QUERY = "connie-core/src/resolution/query.rs"
+NAT64 = "connie-core/src/resolution/nat64.rs"
+# What is wrong there shows where names are searched.
+OF_NAMES = [CONNECT, HOST, QUERY, NAT64]
 
 # What is wrong, where, what stands there, what the fault makes of it.
 FAULTS = [
@@ -58,6 +64,31 @@ FAULTS = [
      "fn unanswered(&mut self, family: Family) {\n        self.answered(Families::Only(family), &[]);"),
     ("the evicted are forgotten", RACE,
      "self.destinations.evict(attempt.place, newcomer);", "let _ = &self.destinations;"),
+    ("a caller's preference for IPv4 is undone by RFC 6724", CONNECT,
+     "(false, Some(v6), Some(v4)) = (self.prefers_v4, v6, v4)", "(false, Some(v6), Some(v4)) = (false, v6, v4)"),
+    ("a query that fails takes its family's hints back", CONNECT,
+     "Query::A => self.race.handle_input(race::Input::ResolutionFailed { family: Family::V4 }, now),",
+     "Query::A => self.take_in(Family::V4, &[], Order::Any(&[]), false, now),"),
+    ("an A answer is told before the prefix of the NAT64 is known", CONNECT,
+     "if kept_back || self.is_literal", "if (kept_back && query == Query::Aaaa) || self.is_literal"),
+    ("127.0.0.1 is looked for behind the NAT64", NAT64,
+     "!(is_local(ip) || private)", "!private"),
+    ("a family without a route is waited for", CONNECT,
+     "if !may_help && self.race.is_open(family)", "if !may_help && family == Family::V4 && self.race.is_open(family)"),
+    ("a family without a route is not waited for where the other has no addresses", CONNECT,
+     "self.race.is_open(family) && self.race.is_answered(family.other())", "self.race.is_open(family) && !self.race.is_open(family.other())"),
+    ("hints end the wait for their family", CONNECT,
+     "self.take_in(family, addresses, order, true, now);", "self.take_in(family, addresses, order, false, now);"),
+    ("a query is sent after the end", CONNECT,
+     "if self.race.is_over(now) {", "if self.race.is_over(now) && query == Query::Aaaa {"),
+    ("an answer brings addresses of the other family", TABLE,
+     "if families.allow(family) {\n                match family {", "if families.allow(family) || !v4 && !v6 {\n                match family {"),
+    ("a name below invalid is asked for", HOST,
+     'top if top.eq_ignore_ascii_case("invalid") || is_onion(top) => Host::Nowhere,', "top if is_onion(top) => Host::Nowhere,"),
+    ("A is asked for before AAAA", QUERY,
+     "= [Query::Aaaa, Query::A, Query::Nat64Prefix];", "= [Query::A, Query::Aaaa, Query::Nat64Prefix];"),
+    ("the prefix is waited for where there is no IPv4 address", CONNECT,
+     "&& (a.is_open() || self.translation.may_help())", "&& (a.is_open() || !self.translation.may_help() || self.translation.may_help())"),
 ]
 
 
@@ -87,7 +118,7 @@ def main():
                 continue
             with open(path, "w", encoding="utf-8") as file:
                 file.write(good.replace(right, wrong))
-            found = verdict(place)
+            found = verdict(place, ["--names"] if name in OF_NAMES else [])
             with open(path, "w", encoding="utf-8") as file:
                 file.write(good)
             if found is None:
@@ -113,10 +144,10 @@ def fits(root):
     return 1 if wrong else 0
 
 
-def verdict(place):
-    """What the searches say against the race in `place`; None where they say nothing. Whether a search has as many states as
+def verdict(place, kind=()):
+    """What the searches say against what is in `place`, that of one `kind` first; None where they say nothing. Whether a search has as many states as
     were accepted is not asked: a fault has to be seen as a broken law."""
-    return search(place, ["--quick"]) or search(place, [])
+    return search(place, ["--quick", *kind]) or search(place, [])
 
 
 def search(place, size):

@@ -10,6 +10,9 @@ use connie_core::{AttemptId, Config, Families, Family, Instant, race};
 use crate::referee::{Referee, canonical};
 use crate::translator::Translator;
 
+/// The queries in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC 8305 section 3).
+const ORDER: [Query; 3] = [Query::Aaaa, Query::A, Query::Nat64Prefix];
+
 /// For how many there is room in a connect: its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -35,7 +38,7 @@ pub struct ConnectReferee {
     routes: Routes,
     room: usize,
     kind: Kind,
-    /// In the order of sending: AAAA, A, the prefix.
+    /// In that [`ORDER`].
     queries: [Asked; 3],
     v6: Known,
     v4: Known,
@@ -342,7 +345,7 @@ impl ConnectReferee {
             Output::Established { id, destination } => race::Output::Established { id, destination },
             Output::Failed(failure) => race::Output::Failed(failure),
         };
-        let unsent = Query::ALL.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
+        let unsent = ORDER.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
         let goes_on = matches!(
             output,
             race::Output::StartAttempt { .. } | race::Output::WaitUntil(_) | race::Output::WaitForInput
@@ -354,7 +357,7 @@ impl ConnectReferee {
     #[track_caller]
     fn sees_query(&mut self, query: Query, now: Instant) {
         assert!(!self.race.is_over(now), "law 1: {query:?} is sent after the end");
-        let next = Query::ALL.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
+        let next = ORDER.into_iter().find(|query| self.queries[index(*query)] == Asked::NotYet);
         assert_eq!(Some(query), next, "the query that is sent, and the one whose turn it is");
         self.queries[index(query)] = Asked::Sent;
     }

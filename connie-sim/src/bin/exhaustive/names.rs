@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use connie_core::connect::{Connect, Facts, Input, Order, Output, Routes};
+use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Family, Instant, Pacing};
 use connie_sim::{ConnectReferee, Room, address, addresses, label};
@@ -408,7 +409,9 @@ impl World {
 
     fn answer(&mut self, query: Query, heard: Heard, addresses: &[SocketAddr]) {
         self.hear(query, heard);
-        self.tell(Input::Answered { query, addresses, order: Order::Any(&[]) });
+        // Either way nothing is known of the ways.
+        let order = if query == Query::Aaaa { Order::Best(Route::Unknown) } else { Order::Any(&[]) };
+        self.tell(Input::Answered { query, addresses, order });
     }
 
     fn hear(&mut self, query: Query, heard: Heard) {
