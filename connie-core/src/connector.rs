@@ -345,22 +345,14 @@ where
         now: Instant,
     ) -> Result<Self, InvalidHost> {
         let start = Start::new(host, port, facts)?;
-        let machine = Connect::begun(start, config, facts, now);
-        Ok(Driver { machine, open: Vec::new(), slowest_connect: 0 })
+        Ok(Self::begin(start, config, facts, now))
     }
 
-    /// One for a host that is a name for certain, whose text is not read: for programs that are linked to show that no path here leads
-    /// to a panic. `core`'s parsers have some that no input takes.
-    #[doc(hidden)]
+    /// One that begins with what its host's text has turned out to be, told the same facts: see [`Connect::begin`].
     #[must_use]
-    pub fn of_name(config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
-        let machine = Connect::begun(Start::Name, config, facts, now);
+    pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
+        let machine = Connect::begin(start, config, facts, now);
         Driver { machine, open: Vec::new(), slowest_connect: 0 }
-    }
-
-    /// The next query to send, before anything else is done: see [`Connect::next_query`].
-    pub fn next_query(&mut self, now: Instant) -> Option<Query> {
-        self.machine.next_query(now)
     }
 
     /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].

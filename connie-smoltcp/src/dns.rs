@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order};
+use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Start};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{HostError, Query, QueryError};
 use connie_core::timeline::Timeline;
@@ -149,8 +149,35 @@ pub struct DnsConnector<
     connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
     dns: Dns,
     port: u16,
-    /// What is asked, in the order of [`Query::ALL`].
-    asked: [Option<dns::QueryHandle>; 3],
+    asked: Asked,
+}
+
+/// What is asked, in the order of [`Query::ALL`].
+struct Asked([Option<dns::QueryHandle>; 3]);
+
+impl Asked {
+    fn place(&mut self, query: Query) -> &mut Option<dns::QueryHandle> {
+        let [aaaa, a, prefix] = &mut self.0;
+        match query {
+            Query::Aaaa => aaaa,
+            Query::A => a,
+            Query::Nat64Prefix => prefix,
+        }
+    }
+
+    /// Gives up what has not been answered.
+    fn forget<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &mut self,
+        dns: Dns,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+    ) {
+        for asked in &mut self.0 {
+            if let (Some(asked), Some(socket)) = (asked.take(), stack.dns(dns)) {
+                // The query is there: it was begun in this stack, and its handle is taken with its result.
+                socket.cancel_query(asked);
+            }
+        }
+    }
 }
 
 impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize> fmt::Debug
@@ -197,6 +224,8 @@ impl<
     /// # Errors
     ///
     /// [`LookupError`], with nothing begun.
+    // Not part of its caller, which would keep room for what it needs on the way.
+    #[inline(never)]
     pub fn with_facts(
         dns: &Dns,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -205,21 +234,22 @@ impl<
         config: &Config,
         facts: &Facts<'_>,
     ) -> Result<Self, LookupError> {
-        let now = stack.now();
-        let connector = HostConnector::new(host, port, config, facts, now)?;
-        let mut connector = DnsConnector { connector, dns: *dns, port, asked: [None; 3] };
-        while let Some(query) = connector.connector.next_query(now) {
-            match stack.ask(*dns, query.name(host), query) {
-                Ok(Some(asked)) => *connector.place(query) = Some(asked),
-                // Nobody answers.
-                Ok(None) => connector.failed(query, stack),
-                Err(error) => {
-                    connector.forget(stack);
-                    return Err(error);
+        let start = Start::new(host, port, facts)?;
+        let mut asked = Asked([None; 3]);
+        for query in Query::ALL {
+            if start.asks(query, config, facts, cfg!(feature = "nat64")) {
+                match stack.ask(*dns, query.name(host), query) {
+                    Ok(handle) => *asked.place(query) = handle,
+                    Err(error) => {
+                        asked.forget(*dns, stack);
+                        return Err(error);
+                    }
                 }
             }
         }
-        Ok(connector)
+        // Last, and in its place: it is large.
+        let connector = HostConnector::begin(start, config, facts, stack.now());
+        Ok(DnsConnector { connector, dns: *dns, port, asked })
     }
 
     /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
@@ -237,13 +267,12 @@ impl<
             self.take_answers(stack);
             match self.connector.turn(stack, waiter) {
                 Turn::Waited => {}
-                // All were sent by `new`.
-                Turn::SendQuery(query) => self.failed(query, stack),
+                Turn::SendQuery(query) => self.is_sent(query, stack),
                 Turn::Connected(connection) => break Ok(connection),
                 Turn::Failed(failure) => break Err(failure),
             }
         };
-        self.forget(stack);
+        self.asked.forget(self.dns, stack);
         result
     }
 
@@ -255,14 +284,13 @@ impl<
             match self.connector.poll(stack, now) {
                 Progress::WaitUntil(until) => return Progress::WaitUntil(until),
                 Progress::WaitForInput => return Progress::WaitForInput,
-                // All were sent by `new`.
-                Progress::SendQuery(query) => self.failed(query, stack),
+                Progress::SendQuery(query) => self.is_sent(query, stack),
                 Progress::Connected(connection) => break Progress::Connected(connection),
                 Progress::Failed(failure) => break Progress::Failed(failure),
                 Progress::Finished => break Progress::Finished,
             }
         };
-        self.forget(stack);
+        self.asked.forget(self.dns, stack);
         progress
     }
 
@@ -270,7 +298,7 @@ impl<
     pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         let now = stack.now();
         let _ = self.connector.cancel(stack, now);
-        self.forget(stack);
+        self.asked.forget(self.dns, stack);
     }
 
     /// What the race has done so far.
@@ -285,15 +313,17 @@ impl<
         self.connector.connect()
     }
 
+    // As above.
+    #[inline(never)]
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         for query in Query::ALL {
-            let Some(asked) = *self.place(query) else { continue };
+            let Some(asked) = *self.asked.place(query) else { continue };
             // The query is there: it was begun in this stack, and it is freed by telling its result, which is done once.
             let result = stack.dns(self.dns).map(|socket| socket.get_query_result(asked));
             if let Some(Err(dns::GetQueryResultError::Pending)) = result {
                 continue;
             }
-            *self.place(query) = None;
+            *self.asked.place(query) = None;
             match result {
                 Some(Ok(found)) => self.answered(query, &found, stack),
                 // An answer without addresses, too: smoltcp tells no more.
@@ -312,27 +342,15 @@ impl<
         self.connector.handle_input(answer, stack.now());
     }
 
+    /// `new` has sent it, unless its family is not built in: then nobody answers.
+    fn is_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        if self.asked.place(query).is_none() {
+            self.failed(query, stack);
+        }
+    }
+
     fn failed(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         self.connector.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, stack.now());
-    }
-
-    /// Gives up what has not been answered.
-    fn forget(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
-        for asked in &mut self.asked {
-            if let (Some(asked), Some(socket)) = (asked.take(), stack.dns(self.dns)) {
-                // The query is there: see above.
-                socket.cancel_query(asked);
-            }
-        }
-    }
-
-    fn place(&mut self, query: Query) -> &mut Option<dns::QueryHandle> {
-        let [aaaa, a, prefix] = &mut self.asked;
-        match query {
-            Query::Aaaa => aaaa,
-            Query::A => a,
-            Query::Nat64Prefix => prefix,
-        }
     }
 }
 

@@ -69,10 +69,11 @@ use core::net::SocketAddr;
 use heapless::Vec;
 
 pub use facts::{Facts, InvalidHost, Order, Routes, named_zone};
-pub(crate) use start::Start;
+use start::Kind;
+pub use start::Start;
 pub use words::{Input, Output};
 
-use crate::race::{self, Config, Failure, Families, Family, Race};
+use crate::race::{self, Config, Failure, Family, Race};
 use crate::resolution::selection::{Candidate, Policy, Route, Standing, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 use crate::time::Instant;
@@ -143,14 +144,16 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         now: Instant,
     ) -> Result<Self, InvalidHost> {
         let start = Start::new(host, port, facts)?;
-        Ok(Self::begun(start, config, facts, now))
+        Ok(Self::begin(start, config, facts, now))
     }
 
-    /// One that begins with what its host's text has turned out to be.
-    pub(crate) fn begun(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
+    /// One that begins with what its host's text has turned out to be, told the same facts.
+    #[must_use]
+    pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
+        let asks = |query| start.asks(query, config, facts, NAT64 > 0);
         let mut connect = Connect {
             race: Race::new(config, now),
-            queries: [State::Unwanted; 3],
+            queries: Query::ALL.map(|query| if asks(query) { State::ToSend } else { State::Unwanted }),
             routes: facts.routes,
             policy: facts.policy,
             prefers_v4: config.preferred_family == Family::V4,
@@ -158,13 +161,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             best: [None; 2],
             translation: Translation::new(),
         };
-        let nat64 = NAT64 > 0 && config.families == Families::Both && !facts.routes.v4 && facts.routes.v6;
-        match start {
-            Start::Known(addresses) => connect.begin_with_known(addresses, now),
-            Start::Loopback(addresses) => connect.race.handle_list(pieces(&addresses, &[]), now),
-            Start::Nowhere => connect.begin_nowhere(now),
-            Start::Literal(address) => connect.begin_with_literal(address, nat64, now),
-            Start::Name => connect.begin_with_name(config.families, nat64),
+        match start.0 {
+            Kind::Known(addresses) => connect.begin_with_known(addresses, now),
+            Kind::Loopback(addresses) => connect.race.handle_list(pieces(&addresses, &[]), now),
+            Kind::Nowhere => connect.begin_nowhere(now),
+            Kind::Literal(address) => connect.begin_with_literal(address, now),
+            Kind::Name => connect.begin_with_name(),
         }
         connect
     }
@@ -193,17 +195,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             Some(query) => Output::SendQuery { query },
             None => self.race.poll_output(now).into(),
         }
-    }
-
-    /// The next query to send: each is told once, here or by [`poll_output`](Connect::poll_output). For a user that sends all of
-    /// them before it does anything else.
-    pub fn next_query(&mut self, now: Instant) -> Option<Query> {
-        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
-        if self.race.is_over(now) {
-            return None;
-        }
-        *self.state_mut(query) = State::Sent;
-        Some(query)
     }
 
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
@@ -285,31 +276,32 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.race.handle_list(pieces(&[], &[]), now);
     }
 
-    fn begin_with_literal(&mut self, address: SocketAddr, nat64: bool, now: Instant) {
+    fn begin_with_literal(&mut self, address: SocketAddr, now: Instant) {
         self.is_literal = true;
         self.race.prefer(Family::of(&address));
-        if NAT64 == 0 || !(nat64 && translation::may_lie_beyond(address.ip())) {
+        if !self.is_translating() {
             return self.race.handle_list(pieces(&[address], &[]), now);
         }
-        *self.state_mut(Query::Nat64Prefix) = State::ToSend;
         self.translation.keep(Family::V4, core::iter::once(address));
         self.race.handle_answer(Family::V4, core::iter::once(address), false, now);
     }
 
-    fn begin_with_name(&mut self, families: Families, nat64: bool) {
-        for family in [Family::V6, Family::V4] {
-            if families.allow(family) {
-                *self.state_mut(Query::of(family)) = State::ToSend;
-            }
-        }
-        if nat64 {
-            *self.state_mut(Query::Nat64Prefix) = State::ToSend;
-        }
+    fn begin_with_name(&mut self) {
         // RFC 8305 section 3 has the race wait for AAAA answers "to ensure that preference is given to IPv6". A host that has no IPv6
         // has nothing to prefer.
         if !self.routes.v6 {
             self.race.prefer(Family::V4);
         }
+    }
+
+    /// The next query to send; each is sent once.
+    fn next_query(&mut self, now: Instant) -> Option<Query> {
+        let query = Query::ALL.into_iter().find(|query| self.state(*query) == State::ToSend)?;
+        if self.race.is_over(now) {
+            return None;
+        }
+        *self.state_mut(query) = State::Sent;
+        Some(query)
     }
 
     // Answers: rules 2 to 5.
@@ -484,7 +476,9 @@ fn pieces<'a>(
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use crate::race::Families;
 
     const PREFIX: &str = "64:ff9b::192.0.0.170";
 
@@ -579,28 +573,36 @@ mod tests {
         name.waits();
     }
 
-    /// An adapter that can fail to send one has begun nothing by then.
+    /// An adapter that can fail to send a query is told of all before there is a connect.
     #[test]
-    fn all_queries_can_be_taken_before_anything_else_is_done() {
-        let (now, facts) = (Instant::ZERO, Facts::default());
-        let mut connect =
-            Connect::<16, 4>::new("name.test", 80, &Config::all_at_once(), &facts, now).unwrap();
-        assert_eq!(connect.next_query(now), Some(Query::Aaaa));
-        assert_eq!(connect.next_query(now), Some(Query::A));
-        assert_eq!(connect.next_query(now), None);
-        assert!(connect.is_pending(Query::Aaaa) && connect.is_pending(Query::A));
-        assert_eq!(connect.poll_output(now), Output::WaitForInput);
-    }
-
-    /// Rule 6.
-    #[test]
-    fn a_connect_that_is_over_has_no_query_left() {
-        let (now, facts) = (Instant::ZERO, Facts::default());
-        let mut connect =
-            Connect::<16, 4>::new("name.test", 80, &Config::all_at_once(), &facts, now).unwrap();
-        assert_eq!(connect.next_query(now), Some(Query::Aaaa));
-        connect.handle_input(Input::Cancel, now);
-        assert_eq!(connect.next_query(now), None);
+    fn a_start_tells_what_is_asked() {
+        let (both, only_v6) = (Facts::default(), Routes { v4: false, v6: true });
+        let only_v6 = Facts { routes: only_v6, ..both };
+        let config = Config::all_at_once();
+        let just_v4 = Config { families: Families::Only(Family::V4), ..config.clone() };
+        for (host, config, facts, asked) in [
+            ("name.test", &config, both, "AAAA, A"),
+            ("name.test", &just_v4, both, "A"),
+            ("name.test", &config, only_v6, "AAAA, A, prefix"),
+            ("name.test", &just_v4, only_v6, "A"),
+            ("192.0.2.1", &config, both, ""),
+            ("192.0.2.1", &config, only_v6, "prefix"),
+            ("127.0.0.1", &config, only_v6, ""),
+            ("2001:db8::1", &config, only_v6, ""),
+            ("localhost", &config, only_v6, ""),
+            ("x.invalid", &config, only_v6, ""),
+        ] {
+            let start = Start::new(host, 80, &facts).unwrap();
+            let called = [(Query::Aaaa, "AAAA"), (Query::A, "A"), (Query::Nat64Prefix, "prefix")];
+            let told = called.into_iter().filter(|(query, _)| start.asks(*query, config, &facts, true));
+            assert_eq!(told.map(|(_, name)| name).collect::<std::vec::Vec<_>>().join(", "), asked, "{host}");
+            assert!(!start.asks(Query::Nat64Prefix, config, &facts, false), "{host}");
+            let connect = Connect::<8, 2, 4, 4>::begin(start, config, &facts, Instant::ZERO);
+            for (query, name) in called {
+                let is_asked = asked.split(", ").any(|each| each == name);
+                assert_eq!(connect.state(query) == State::ToSend, is_asked, "{host}: {name}");
+            }
+        }
     }
 
     /// Law 10: no prefix reaches an address of this host.

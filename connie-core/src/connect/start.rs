@@ -2,13 +2,19 @@
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use super::facts::{Facts, InvalidHost};
-use crate::resolution::{Host, LOOPBACK, Literal};
+use super::facts::{Facts, InvalidHost, Routes};
+use super::translation::may_lie_beyond;
+use crate::race::{Config, Families, Family};
+use crate::resolution::{Host, LOOPBACK, Literal, Query};
 
-/// A host's text, read. Small, so that what can be wrong with a text is known before a [`Connect`](super::Connect) of any size is made, which
-/// then need not be moved out of a `Result`.
+/// How a connect begins: a host's text, read, with all that can be wrong with it known. Small, as a [`Connect`](super::Connect) is not:
+/// one that is made of this need not be moved out of a `Result`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start<'a> {
+pub struct Start<'a>(pub(super) Kind<'a>);
+
+/// What a host's text stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind<'a> {
     /// All addresses are known, best first.
     Known(&'a [SocketAddr]),
     Loopback([SocketAddr; 2]),
@@ -19,21 +25,49 @@ pub(crate) enum Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    pub(crate) fn new(host: &str, port: u16, facts: &Facts<'a>) -> Result<Self, InvalidHost> {
+    /// What `host` stands for, with `port` to connect to.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHost`].
+    pub fn new(host: &str, port: u16, facts: &Facts<'a>) -> Result<Self, InvalidHost> {
         if let Some(addresses) = facts.hosts {
-            return Ok(Start::Known(addresses));
+            return Ok(Start(Kind::Known(addresses)));
         }
-        Ok(match Host::parse(host)? {
+        Ok(Start(match Host::parse(host)? {
             Host::Loopback => {
                 let [v6, v4] = LOOPBACK;
-                Start::Loopback([SocketAddr::new(v6, port), SocketAddr::new(v4, port)])
+                Kind::Loopback([SocketAddr::new(v6, port), SocketAddr::new(v4, port)])
             }
-            Host::Nowhere => Start::Nowhere,
+            Host::Nowhere => Kind::Nowhere,
             Host::Address(literal) => {
-                Start::Literal(located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?)
+                Kind::Literal(located(literal, port, facts.zone).ok_or(InvalidHost::Zone)?)
             }
-            Host::Name(_) => Start::Name,
-        })
+            Host::Name(_) => Kind::Name,
+        }))
+    }
+
+    /// A host that is a name for certain, whose text is not read: for programs that are linked to show that no path leads to a panic.
+    /// `core`'s parsers have some that no input takes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn name() -> Self {
+        Start(Kind::Name)
+    }
+
+    /// Whether a connect that begins so asks `query`, which has room for NAT64 or not: rules 1 and 2. For an adapter that can fail to send
+    /// one, and is to fail before it has made a connect.
+    #[must_use]
+    pub fn asks(&self, query: Query, config: &Config, facts: &Facts<'_>, has_room: bool) -> bool {
+        let Routes { v4, v6 } = facts.routes;
+        let nat64 = has_room && config.families == Families::Both && !v4 && v6;
+        match (self.0, query) {
+            (Kind::Name, Query::Aaaa) => config.families.allow(Family::V6),
+            (Kind::Name, Query::A) => config.families.allow(Family::V4),
+            (Kind::Name, Query::Nat64Prefix) => nat64,
+            (Kind::Literal(address), Query::Nat64Prefix) => nat64 && may_lie_beyond(address.ip()),
+            _ => false,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ mod firmware {
 
     #[cfg(not(feature = "text"))]
     use connie_core::Family;
+    #[cfg(not(feature = "text"))]
+    use connie_core::connect::Start;
     use connie_core::connect::{Facts, Input, Order, Routes};
     #[cfg(not(feature = "text"))]
     use connie_core::resolution::Query;
@@ -79,7 +81,7 @@ mod firmware {
 
     #[cfg(not(feature = "text"))]
     fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<Connector> {
-        Some(Connector::of_name(config, facts, now))
+        Some(Connector::begin(Start::name(), config, facts, now))
     }
 
     fn connect() -> bool {

@@ -107,9 +107,10 @@ mod firmware {
         let dns = Dns::start(stack, server.as_slice(), queries).map_err(|_| Trouble::Bug)?;
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
-        let connector =
+        let mut connector =
             DnsConnector::<_, 16, SOCKETS, 16>::with_facts(&dns, stack, url.host, url.port, &config, &facts);
-        let mut connector = connector.map_err(|_| Trouble::NoAddress)?;
+        // Where it lies: it takes a kilobyte.
+        let connector = connector.as_mut().map_err(|_| Trouble::NoAddress)?;
         let raced = connector.run(stack, waiter);
         tell(&connector.timeline(), &raced);
         raced.map_err(Failed::Race)
