@@ -120,11 +120,7 @@ impl<const D: usize, const K: usize, const R: usize> sealed::Decides for Race<D,
     }
 
     fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
-        let input = match how {
-            Ok(()) => Input::AttemptSucceeded { id },
-            Err(&error) => Input::AttemptFailed { id, error },
-        };
-        self.handle_input(input, now);
+        self.attempt_ended(id, how, now);
     }
 
     fn cancel(&mut self, now: Instant) {

@@ -279,8 +279,13 @@ impl ConnectReferee {
                 list
             }
             Family::V4 if self.kind == Kind::Literal || !self.translates() => self.v4.own.clone(),
-            Family::V4 if self.is_kept_back() || self.translated().next().is_some() => Vec::new(),
-            Family::V4 => self.v4.own.clone(),
+            Family::V4 if self.is_kept_back() => Vec::new(),
+            Family::V4 => {
+                let reached = |address: &SocketAddr| {
+                    self.translator.is_some_and(|translator| translator.translate(address).is_some())
+                };
+                self.v4.own.iter().copied().filter(|address| !reached(address)).collect()
+            }
         }
     }
 

@@ -425,8 +425,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         if kept_back || self.is_literal || query == Query::Aaaa {
             return;
         }
-        let joined = self.translation.has_joined();
-        let as_they_are = self.translation.v4().filter(|_| !joined);
+        let as_they_are = self.translation.beyond_reach();
         // Where the race waits for no answer any more, this takes the place of what it has.
         let is_hint = a.is_open() && self.race.is_open(Family::V4);
         self.race.handle_answer(Family::V4, as_they_are, is_hint, now);

@@ -75,8 +75,12 @@ impl<const N: usize> Translation<N> {
         self.prefix.is_some()
     }
 
-    pub(super) fn v4(&self) -> impl Iterator<Item = SocketAddr> + Clone {
-        self.v4.iter().copied().map(SocketAddr::V4)
+    /// The IPv4 addresses that the translator does not reach.
+    pub(super) fn beyond_reach(&self) -> impl Iterator<Item = SocketAddr> + Clone {
+        let prefix = self.prefix;
+        let is_reached =
+            move |address: &SocketAddrV4| prefix.is_some_and(|prefix| prefix.reaches(*address.ip()));
+        self.v4.iter().copied().filter(move |address| !is_reached(address)).map(SocketAddr::V4)
     }
 
     /// The name's own, and behind them those of IPv4 under the prefix.

@@ -189,7 +189,11 @@ impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.kind, f)?;
         match (self.kind, self.number()) {
-            (AttemptErrorKind::Other, Some(number)) => write!(f, " with error {number}"),
+            (AttemptErrorKind::Other, Some(number)) => {
+                // Without a sign of its own: firmware that prints has the digits of a `u32` already, and those of an `i32` are 236 bytes.
+                let sign = if number < 0 { "-" } else { "" };
+                write!(f, " with error {sign}{}", number.unsigned_abs())
+            }
             _ => Ok(()),
         }
     }

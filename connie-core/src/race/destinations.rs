@@ -2,6 +2,7 @@
 //!
 //! It keeps order and count; when something starts or ends is the race's to decide.
 
+use core::borrow::Borrow;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use heapless::Vec;
@@ -203,7 +204,7 @@ impl<const N: usize> Destinations<N> {
     pub(super) fn answer(
         &mut self,
         families: Families,
-        addresses: impl Iterator<Item = SocketAddr> + Clone,
+        addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
         forget: &mut dyn FnMut(Place),
     ) -> (bool, bool) {
         if self.entries.iter().any(|entry| families.allow(entry.family)) {
@@ -212,7 +213,7 @@ impl<const N: usize> Destinations<N> {
         }
         let (mut v4, mut v6) = (false, false);
         for (rank, address) in addresses.enumerate() {
-            let address = Address::new(&address);
+            let address = Address::new(address.borrow());
             let family = address.family();
             if families.allow(family) {
                 match family {
@@ -225,7 +226,11 @@ impl<const N: usize> Destinations<N> {
         (v4, v6)
     }
 
-    fn withdraw_all_but(&mut self, families: Families, addresses: impl Iterator<Item = SocketAddr> + Clone) {
+    fn withdraw_all_but(
+        &mut self,
+        families: Families,
+        addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
+    ) {
         for index in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(index) else { continue };
             if !families.allow(entry.family) {
@@ -233,7 +238,7 @@ impl<const N: usize> Destinations<N> {
             }
             // Marked as offered again below, in its new rank.
             entry.offered = false;
-            let held = addresses.clone().any(|address| entry.is_at(&Address::new(&address)));
+            let held = addresses.clone().any(|address| entry.is_at(&Address::new(address.borrow())));
             if !held && matches!(entry.status, Status::Fresh | Status::Queued) {
                 self.set_status(index, Status::Withdrawn, 0);
             }

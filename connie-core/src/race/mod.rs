@@ -56,6 +56,7 @@ mod input;
 mod output;
 mod pacing;
 
+use core::borrow::Borrow;
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -191,9 +192,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.advance(now);
         match input {
             Input::Resolved { family, addresses } => {
-                self.answered(Families::Only(family), addresses.iter().copied());
+                self.answered(Families::Only(family), addresses.iter());
             }
-            Input::Hinted { family, addresses } => self.hinted(family, addresses.iter().copied()),
+            Input::Hinted { family, addresses } => self.hinted(family, addresses.iter()),
             Input::ResolutionFailed { family } => self.unanswered(family),
             Input::AttemptSucceeded { id } => self.succeeded(id),
             Input::AttemptFailed { id, error } => self.failed(id, error),
@@ -202,14 +203,28 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.check_laws();
     }
 
+    /// As [`Input::AttemptSucceeded`] or [`Input::AttemptFailed`].
+    pub(crate) fn attempt_ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
+        self.advance(now);
+        match how {
+            Ok(()) => self.succeeded(id),
+            Err(error) => self.failed(id, *error),
+        }
+        self.check_laws();
+    }
+
     /// Tells the race that resolution of both families is over and gave these addresses, in order of preference within each
     /// family. For a caller that has a list and no resolver.
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
-        self.handle_list(addresses.iter().copied(), now);
+        self.handle_list(addresses.iter(), now);
     }
 
     /// The same, with addresses that lie in no slice.
-    pub(crate) fn handle_list(&mut self, addresses: impl Iterator<Item = SocketAddr> + Clone, now: Instant) {
+    pub(crate) fn handle_list(
+        &mut self,
+        addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
+        now: Instant,
+    ) {
         self.advance(now);
         self.answered(Families::Both, addresses);
         self.check_laws();
@@ -219,7 +234,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     pub(crate) fn handle_answer(
         &mut self,
         family: Family,
-        addresses: impl Iterator<Item = SocketAddr> + Clone,
+        addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
         is_hint: bool,
         now: Instant,
     ) {
@@ -356,7 +371,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     // Inputs.
 
-    fn answered(&mut self, families: Families, addresses: impl Iterator<Item = SocketAddr> + Clone) {
+    fn answered(&mut self, families: Families, addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone) {
         let Some(families) = self.resolution.wanted(families) else { return };
         if !self.is_racing() {
             return;
@@ -369,7 +384,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         }
     }
 
-    fn hinted(&mut self, family: Family, addresses: impl Iterator<Item = SocketAddr> + Clone) {
+    fn hinted(&mut self, family: Family, addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone) {
         if self.is_racing() && self.resolution.is_open(family) {
             let (v4, v6) = self.take_in(Families::Only(family), addresses);
             self.resolution.record_hint(family, v4 || v6, self.now);
@@ -387,7 +402,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     fn take_in(
         &mut self,
         families: Families,
-        addresses: impl Iterator<Item = SocketAddr> + Clone,
+        addresses: impl Iterator<Item: Borrow<SocketAddr>> + Clone,
     ) -> (bool, bool) {
         let (records, in_flight) = (&mut self.records, &mut self.in_flight);
         let (v4, v6) = self.destinations.answer(families, addresses, &mut |place| {

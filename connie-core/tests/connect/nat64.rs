@@ -125,6 +125,16 @@ fn a_private_address_is_not_reached_through_the_well_known_prefix() {
     name.expect("start 10.0.0.1:80, wait");
 }
 
+/// Law 8: the host may have a route to it alone, as a VPN's.
+#[test]
+fn what_the_prefix_does_not_reach_is_tried_as_it_is_beside_what_it_reaches() {
+    let mut name = asked(&at_once());
+    name.answers(Nat64Prefix, PREFIX);
+    name.answers(Aaaa, "");
+    name.answers(A, "10.0.0.1 192.0.2.65");
+    name.expect(&format!("start {A_BEYOND}, start 10.0.0.1:80, wait"));
+}
+
 #[test]
 fn hints_of_ipv4_are_reached_through_it_too() {
     let mut name = asked(&at_once());
