@@ -4,7 +4,7 @@ use core::fmt;
 
 use connie_core::connect::InvalidHost;
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptError, AttemptErrorKind};
+use connie_core::{AttemptError, AttemptErrorKind, Failure};
 use embedded_io_async::ErrorKind;
 
 /// Why there is no connection, or what happened to one. `E` is the stack's own error.
@@ -47,18 +47,28 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Stack(error) => error.fmt(f),
-            Error::AllAttemptsFailed(Some(error)) => write!(f, "every address failed: {error}"),
-            Error::AllAttemptsFailed(None) => f.write_str("every address failed: timed out"),
-            Error::DeadlineExceeded => f.write_str("timed out"),
+            Error::AllAttemptsFailed(Some(error)) => write!(f, "{}: {error}", Failure::AllAttemptsFailed),
+            Error::AllAttemptsFailed(None) => {
+                write!(f, "{}: {}", Failure::AllAttemptsFailed, AttemptErrorKind::TimedOut)
+            }
+            Error::DeadlineExceeded => Failure::DeadlineExceeded.fmt(f),
             Error::Unreachable => f.write_str("there is no way to any address"),
-            Error::NoAddress => f.write_str("no address to connect to"),
+            Error::NoAddress => Failure::NoDestinations.fmt(f),
             Error::NotResolved(error) => error.fmt(f),
             Error::InvalidHost(error) => error.fmt(f),
         }
     }
 }
 
-impl<E: core::error::Error> core::error::Error for Error<E> {}
+impl<E: core::error::Error> core::error::Error for Error<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            // Its own words are in the line.
+            Error::Stack(error) | Error::AllAttemptsFailed(Some(error)) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 /// What a failed query is to those who know no queries.
 const fn kind(error: QueryError) -> ErrorKind {
@@ -103,7 +113,7 @@ impl<E: fmt::Debug> fmt::Display for LookupError<E> {
             LookupError::Failed(error) => write!(f, "the name could not be looked up: {error:?}"),
             LookupError::NoSuchName => QueryError::NoSuchName.fmt(f),
             LookupError::NoAddress => f.write_str("the name has no address"),
-            LookupError::DeadlineExceeded => f.write_str("no answer to the look-up in time"),
+            LookupError::DeadlineExceeded => QueryError::TimedOut.fmt(f),
             LookupError::InvalidHost(error) => error.fmt(f),
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use connie_std::core::Config;
 use connie_std::core::resolution::Host;
-use connie_std::core::verdict::ErrorKind;
-use connie_std::{ConnectError, ConnectErrorKind, Options, Target};
+use connie_std::core::verdict::{ErrorKind, unknown_zone};
+use connie_std::{ConnectError, Options, Target};
 
 use crate::Connie;
 
@@ -78,28 +78,21 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
     // In a zone that has a name, which the system knows. It takes a literal apart without asking anybody.
     let zone = literal.zone.unwrap_or_default();
     let mut found = (format!("{}%{zone}", literal.ip), port).to_socket_addrs().into_iter().flatten();
-    found.next().ok_or_else(|| Failed::invalid(format!("{text:?}: there is no network interface {zone:?}")))
+    found.next().ok_or_else(|| Failed::invalid(unknown_zone(text, zone).to_string()))
 }
 
 fn code(error: &ConnectError) -> Connie {
-    match (error.kind(), error.error_kind()) {
-        (
-            ConnectErrorKind::InvalidHost(_)
-            | ConnectErrorKind::UnknownZone(_)
-            | ConnectErrorKind::InvalidTarget,
-            _,
-        ) => Connie::InvalidArgument,
+    match error.error_kind() {
         // The route to the address that told most leads over an interface that is down.
-        (_, Some(ErrorKind::Unreachable)) if error.io_kind() == io::ErrorKind::NetworkDown => {
-            Connie::NetworkDown
-        }
-        (_, Some(kind)) => of_kind(kind),
-        _ => Connie::Other,
+        Some(ErrorKind::Unreachable) if error.io_kind() == io::ErrorKind::NetworkDown => Connie::NetworkDown,
+        Some(kind) => of_kind(kind),
+        None => Connie::Other,
     }
 }
 
 fn of_kind(kind: ErrorKind) -> Connie {
     match kind {
+        ErrorKind::InvalidHost => Connie::InvalidArgument,
         ErrorKind::NoSuchName | ErrorKind::NoAddress => Connie::NameNotFound,
         ErrorKind::LookUpTimedOut | ErrorKind::LookUpUnreachable | ErrorKind::LookUpFailed => {
             Connie::LookUpFailed

@@ -6,6 +6,7 @@ use core::fmt::{self, Display};
 use core::iter;
 use core::net::SocketAddr;
 
+use crate::connect::InvalidHost;
 use crate::race::{AttemptError, AttemptErrorKind, Destination, Failure, TlsFailure};
 use crate::resolution::{Host, Query, QueryError};
 use crate::timeline::Timeline;
@@ -14,6 +15,8 @@ use crate::timeline::Timeline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The text is no host, or an address in a zone that this machine does not have.
+    InvalidHost,
     /// There is no such name.
     NoSuchName,
     /// The name, or the list, has no address of a family that was asked for.
@@ -79,6 +82,12 @@ impl ErrorKind {
             | QueryError::Failed => (0, ErrorKind::LookUpFailed),
         });
         kinds.min_by_key(|&(precedence, _)| precedence).map_or(ErrorKind::NoAddress, |(_, kind)| kind)
+    }
+}
+
+impl From<InvalidHost> for ErrorKind {
+    fn from(_: InvalidHost) -> Self {
+        ErrorKind::InvalidHost
     }
 }
 
@@ -262,6 +271,96 @@ where
         match self.0.says_each() {
             true => write!(f, "could not connect to {host} port {port}: {failure}"),
             false => self.0.fmt(f),
+        }
+    }
+}
+
+/// The address whose failure [tells most](Timeline::most_telling), and why it failed: the cause of a connect's error where every
+/// address has failed, for its [`source`](core::error::Error::source).
+///
+/// The line of a [`Verdict`] names the address and what happened, and [`error`](Self::error) has that as a value. So `{}` says what the line
+/// does not: the stack's own number, and where there are several addresses, whose it is.
+///
+/// ```
+/// use connie_core::{AttemptError, AttemptErrorKind, Config, Failure, Input, Instant, Output, Race, verdict::AttemptFailure};
+///
+/// let now = Instant::ZERO;
+/// let mut race = Race::<16, 4>::new(&Config::default(), now);
+/// race.handle_addresses(&["192.0.2.1:80".parse().unwrap()], now);
+/// let Output::StartAttempt { id, destination } = race.poll_output(now) else { panic!() };
+/// let error = AttemptError::new(AttemptErrorKind::Refused).with_number(111);
+/// race.handle_input(Input::AttemptFailed { id, error }, now);
+/// let cause = AttemptFailure::of_race(Failure::AllAttemptsFailed, &race.timeline()).unwrap();
+/// assert_eq!((cause.address(), cause.error()), (destination, error));
+/// assert_eq!(cause.to_string(), "error number 111");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptFailure {
+    address: SocketAddr,
+    error: AttemptError,
+    /// Whether it is the only address, so that nobody asks whose number it is.
+    is_only: bool,
+}
+
+impl AttemptFailure {
+    /// Of a race whose addresses have all failed; `None` where it failed otherwise.
+    #[must_use]
+    pub fn of_race(failure: Failure, timeline: &Timeline<'_>) -> Option<Self> {
+        let (address, error) = timeline.most_telling()?;
+        let is_only = timeline.destinations().len() == 1;
+        (failure == Failure::AllAttemptsFailed).then_some(AttemptFailure { address, error, is_only })
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub const fn error(&self) -> AttemptError {
+        self.error
+    }
+}
+
+impl Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.error.number(), self.error.kind()) {
+            (Some(number), _) => write!(f, "error number {number}")?,
+            (None, AttemptErrorKind::TimedOut) => f.write_str("an attempt's own time has passed")?,
+            (None, AttemptErrorKind::Tls(_)) => f.write_str("TCP had connected")?,
+            (None, _) => f.write_str("the stack gave no number for it")?,
+        }
+        if self.is_only { Ok(()) } else { write!(f, " at {}", self.address) }
+    }
+}
+
+impl core::error::Error for AttemptFailure {}
+
+/// That `host` is none, in one line.
+pub fn invalid_host(host: &str, error: InvalidHost) -> impl Display {
+    NoHost { host, error, zone: None }
+}
+
+/// That `host` is an address in a zone which this machine, whose zones have names, does not have.
+pub fn unknown_zone<'a>(host: &'a str, zone: &'a str) -> impl Display + 'a {
+    NoHost { host, error: InvalidHost::Zone, zone: Some(zone) }
+}
+
+struct NoHost<'a> {
+    host: &'a str,
+    error: InvalidHost,
+    zone: Option<&'a str>,
+}
+
+impl Display for NoHost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoHost { host, error, zone } = self;
+        match (error, zone) {
+            (InvalidHost::Host(error), _) => write!(f, "{host:?} is not a host name or address: {error}"),
+            (InvalidHost::Zone, None) => write!(f, "{host:?}: {error}"),
+            (InvalidHost::Zone, Some(zone)) => write!(f, "{host:?}: there is no network interface {zone:?}"),
         }
     }
 }

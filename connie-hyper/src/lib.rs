@@ -167,8 +167,8 @@ impl std::error::Error for RaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             RaceError::Uri(_) => None,
-            // Its own words are these already.
-            RaceError::Connect(error) => error.source(),
+            // Its own words are these already. Programs look for the kind of a `std::io::Error` in the chain.
+            RaceError::Connect(error) => error.cause().map_or_else(|| error.source(), |cause| Some(cause)),
         }
     }
 }

@@ -132,7 +132,7 @@ fn a_chain_of_errors_has_the_reason_once_and_the_kind() {
     }
     let number = rustix::io::Errno::CONNREFUSED.raw_os_error();
     let reason = format!("could not connect to {address}: connection refused");
-    assert_eq!(chain[1..], [reason, format!("os error {number}")]);
+    assert_eq!(chain[1..], [reason, format!("error number {number}")]);
     assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
 }
 

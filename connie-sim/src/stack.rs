@@ -1,6 +1,7 @@
 //! The client's TCP stack: sockets, their handshakes, and the hosts they lead to.
 
 use std::cell::Cell;
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -75,6 +76,14 @@ pub struct Socket {
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error(AttemptErrorKind);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl TcpError for Error {
     fn kind(&self) -> TcpErrorKind {

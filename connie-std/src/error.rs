@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::resolution::{HostError, Query};
-use connie_core::verdict::{ErrorKind, Verdict, failures};
+use connie_core::verdict::{ErrorKind, Verdict, failures, invalid_host, unknown_zone};
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
 use crate::os_error::describe;
@@ -19,12 +19,11 @@ use crate::resolve::LookupError;
 /// `{}` is one line. Where every address has failed it has the reason of each, or of the few that tell most
 /// and how many more there are: `could not connect to name.test port 80: 192.0.2.1:80: connection refused;
 /// [2001:db8::1]:80: unreachable`. `{:?}`, which is what a `main` that returns an error prints, has all.
-/// [`source`](std::error::Error::source) is an [`io::Error`] of the kind [`io_kind`](Self::io_kind), whose
-/// own words are what the line does not say (`os error 111`), so that a chain of sources reads as one
-/// sentence. The number itself is [`raw_os_error`](Self::raw_os_error) of this error; the source has none, for
-/// an [`io::Error`] made of a number would say the reason again.
+/// Where every address has failed, [`source`](std::error::Error::source) is the [`AttemptFailure`](connie_core::verdict::AttemptFailure) that told most, whose own words are what the
+/// line does not say (`error number 111`), so that a chain of sources reads as one sentence.
 ///
 /// ```
+/// use connie_std::core::{AttemptErrorKind, verdict::AttemptFailure};
 /// use connie_std::{Options, connect};
 /// use std::error::Error;
 /// use std::io;
@@ -32,16 +31,16 @@ use crate::resolve::LookupError;
 /// let error = connect("127.0.0.1:1", &Options::default()).unwrap_err();
 /// assert_eq!(error.to_string(), "could not connect to 127.0.0.1:1: connection refused");
 /// assert_eq!(error.io_kind(), io::ErrorKind::ConnectionRefused);
-/// assert!(error.raw_os_error().is_some());
-/// let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-/// assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::ConnectionRefused));
+/// let cause = error.source().and_then(|source| source.downcast_ref::<AttemptFailure>()).unwrap();
+/// assert_eq!((cause.address().port(), cause.error().kind()), (1, AttemptErrorKind::Refused));
+/// assert_eq!(cause.error().number(), error.raw_os_error());
 /// ```
 pub struct ConnectError {
     host: String,
     port: u16,
     pub(crate) kind: ConnectErrorKind,
-    /// What lies behind a failed race.
-    source: Option<io::Error>,
+    /// Of a failed race.
+    cause: Option<io::Error>,
 }
 
 /// What kind of thing went wrong.
@@ -74,8 +73,8 @@ pub enum ConnectErrorKind {
 
 impl ConnectError {
     pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind) -> Self {
-        let source = verdict::source(&kind);
-        ConnectError { host, port, kind, source }
+        let cause = verdict::cause(&kind);
+        ConnectError { host, port, kind, cause }
     }
 
     /// What kind of thing went wrong.
@@ -168,11 +167,14 @@ impl ConnectError {
         })
     }
 
-    /// What kind of thing kept it from a connection, where a name was looked up or a race was run: the same on every platform, where
+    /// What kind of thing kept it from a connection, where the host was none, a name was looked up or a race was run: the same on every platform, where
     /// [`io_kind`](Self::io_kind) is what std has for it.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         match &self.kind {
+            ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::UnknownZone(_)
+            | ConnectErrorKind::InvalidTarget => Some(ErrorKind::InvalidHost),
             ConnectErrorKind::Resolve(report) => {
                 Some(ErrorKind::of_queries(queries(report).map(|(query, error)| (query, error.kind))))
             }
@@ -208,7 +210,22 @@ fn queries(report: &Report) -> FailedQueries<'_> {
     report.failed_queries().iter().map(|failed| (failed.query, &failed.error))
 }
 
+/// The failed query that [the kind](ErrorKind::of_queries) goes by, of equals the first.
+fn telling(report: &Report) -> Option<&FailedQuery> {
+    let kind =
+        |queries: &[FailedQuery]| ErrorKind::of_queries(queries.iter().map(|it| (it.query, it.error.kind)));
+    let failed = report.failed_queries();
+    failed.iter().find(|it| kind(std::slice::from_ref(it)) == kind(failed))
+}
+
 impl ConnectError {
+    /// What [`source`](std::error::Error::source) has of a failed race, in an [`io::Error`] of the kind [`io_kind`](Self::io_kind): for the chain of
+    /// an error in which programs look for one. `None` of anything else.
+    #[must_use]
+    pub fn cause(&self) -> Option<&io::Error> {
+        self.cause.as_ref()
+    }
+
     /// Why TLS failed, where that is what went wrong: with the address that won the race to the TCP finish line, or, in a race to the
     /// TLS finish line that failed, with one of the addresses, a bad certificate before all else.
     #[must_use]
@@ -235,12 +252,8 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, kind, .. } = self;
         match kind {
-            ConnectErrorKind::InvalidHost(error) => {
-                write!(f, "{host:?} is not a host name or address: {error}")
-            }
-            ConnectErrorKind::UnknownZone(zone) => {
-                write!(f, "{host:?}: there is no network interface {zone:?}")
-            }
+            ConnectErrorKind::InvalidHost(error) => invalid_host(host, (*error).into()).fmt(f),
+            ConnectErrorKind::UnknownZone(zone) => unknown_zone(host, zone).fmt(f),
             ConnectErrorKind::InvalidTarget => {
                 write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
@@ -279,15 +292,16 @@ impl fmt::Debug for ConnectError {
 }
 
 impl std::error::Error for ConnectError {
-    /// What lies behind the cause. The cause itself is in the line that `{}` prints, so that a chain of
-    /// sources says nothing twice; [`kind`](ConnectError::kind) has it as a value. Of a race it is an
-    /// [`io::Error`] of the kind [`io_kind`](ConnectError::io_kind).
+    /// What the line of `{}` does not say: where every address has failed the [`AttemptFailure`](connie_core::verdict::AttemptFailure)
+    /// that told most, and where a resolver has words of its own in the line, what they [mean](connie_core::resolution::QueryError). Another
+    /// cause stands in the line itself, and this is what lies behind it, so that a chain of sources says nothing twice.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             ConnectErrorKind::Socket(error) => error.source(),
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.source(),
-            _ => self.source.as_ref().map(|source| source as _),
+            ConnectErrorKind::Resolve(report) => telling(report)?.error.source(),
+            _ => self.cause.as_ref()?.get_ref().map(|cause| cause as _),
         }
     }
 }
@@ -363,10 +377,10 @@ pub(crate) mod tests {
     fn one_address_has_its_reason_in_the_line_and_its_number_behind() {
         let refused = (AttemptErrorKind::Refused, Some(111));
         let lines =
-            ["could not connect to name.test port 80: 192.0.2.1:80: connection refused", "os error 111"];
+            ["could not connect to name.test port 80: 192.0.2.1:80: connection refused", "error number 111"];
         assert_eq!(chain(&failed("name.test", &[refused])), lines);
         // It is the host: nothing is said twice.
-        let lines = ["could not connect to 192.0.2.1:80: connection refused", "os error 111"];
+        let lines = ["could not connect to 192.0.2.1:80: connection refused", "error number 111"];
         let literal = failed("192.0.2.1", &[refused]);
         assert_eq!(chain(&literal), lines);
         assert_eq!((literal.summary(), format!("{literal:?}")), (lines[0].to_owned(), lines[0].to_owned()));
@@ -380,7 +394,7 @@ pub(crate) mod tests {
         let error = failed("name.test", &[silent, unreachable, refused]);
         let host = "could not connect to name.test port 80";
         let each = "192.0.2.3:80: connection refused; 192.0.2.1:80: timed out; 192.0.2.2:80: unreachable";
-        assert_eq!(chain(&error), [format!("{host}: {each}"), "os error 111 at 192.0.2.3:80".to_owned()]);
+        assert_eq!(chain(&error), [format!("{host}: {each}"), "error number 111 at 192.0.2.3:80".to_owned()]);
         assert_eq!(error.summary(), format!("{host}: every address failed"));
         let in_order = "192.0.2.1:80: timed out; 192.0.2.2:80: unreachable; 192.0.2.3:80: connection refused";
         assert_eq!(format!("{error:?}"), format!("{host}: every address failed ({in_order})"));

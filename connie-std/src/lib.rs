@@ -95,6 +95,7 @@ pub mod tokio;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;
+mod words;
 mod zone;
 
 pub use budget::SocketBudget;

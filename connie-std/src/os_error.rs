@@ -111,11 +111,21 @@ impl std::error::Error for OsError {
     }
 }
 
-/// The error in the operating system's words where there are any that say more.
+/// The error in the operating system's words where there are any that say more, without the number, which
+/// [the cause](connie_core::verdict::AttemptFailure) tells.
 pub(crate) fn describe(error: AttemptError) -> String {
     match (error.kind(), error.number()) {
-        (AttemptErrorKind::Other, Some(number)) => io::Error::from_raw_os_error(number).to_string(),
+        (AttemptErrorKind::Other, Some(number)) => reason(&io::Error::from_raw_os_error(number)),
         _ => error.to_string(),
+    }
+}
+
+/// The operating system's words for an error, without the number that std adds.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
     }
 }
 

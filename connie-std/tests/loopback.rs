@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use connie_core::race::Outcome;
 use connie_core::stack::{TcpClientStack, nb};
+use connie_core::verdict::AttemptFailure;
 use connie_core::{AttemptErrorKind, Config, Failure};
 use connie_std::{
     Canceler, ConnectError, ConnectErrorKind, Options, OsSocket, OsStack, Override, Target, connect,
@@ -83,8 +84,10 @@ fn an_address_that_refuses_fails_the_race_by_that_name() {
     let text = format!("could not connect to {refused}: connection refused");
     assert_eq!((error.to_string(), error.summary()), (text.clone(), text));
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CONNREFUSED.raw_os_error()));
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    assert_eq!(source.map(std::io::Error::kind), Some(ErrorKind::ConnectionRefused));
+    let cause = error.source().and_then(|source| source.downcast_ref::<AttemptFailure>()).expect("a cause");
+    assert_eq!((cause.address(), cause.error().kind()), (refused, AttemptErrorKind::Refused));
+    assert_eq!(cause.error().number(), error.raw_os_error());
+    assert_eq!(error.cause().map(std::io::Error::kind), Some(ErrorKind::ConnectionRefused));
     let timeline = error.timeline().expect("a race");
     let outcome = timeline.attempts().next().and_then(|it| it.outcome);
     assert_eq!(outcome, Some(Outcome::Failed(AttemptErrorKind::Refused)));

@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::{fmt, iter};
 
+use connie_core::connect::InvalidHost;
 use connie_core::resolution::{HostError, Query, QueryError, is_onion};
-#[cfg(feature = "std")]
-use connie_core::verdict::ErrorKind;
-use connie_core::verdict::Verdict;
+use connie_core::verdict::{AttemptFailure, ErrorKind, Verdict, invalid_host};
 use connie_core::{AttemptError, Failure, Timeline};
 
 use crate::error::Words;
@@ -16,15 +15,18 @@ use crate::lookup::LookupError;
 use crate::report::Report;
 
 /// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed it has the reason
-/// of each, or of the few that tell most and how many more there are. `{:?}` has all.
+/// of each, or of the few that tell most and how many more there are. `{:?}` has all. [`source`](core::error::Error::source) is then the
+/// [`AttemptFailure`] that told most.
 ///
 /// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at
 /// the deadline, and where every address has failed what the failure that tells most is: refused before timed
-/// out before unreachable before all else.
+/// out before unreachable before all else. A host that is none is `InvalidInput`.
 pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) kind: ConnectErrorKind,
+    /// Where every address has failed.
+    cause: Option<AttemptFailure>,
 }
 
 /// What kind of thing went wrong.
@@ -59,7 +61,38 @@ impl fmt::Display for ResolveError {
     }
 }
 
+impl core::error::Error for ResolveError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            ResolveError::Nowhere => None,
+            // Its own words are those of `{}`.
+            ResolveError::Lookup(error) => error.source(),
+        }
+    }
+}
+
 impl ConnectError {
+    pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind) -> Self {
+        let cause = match &kind {
+            ConnectErrorKind::Race(failure, report) => AttemptFailure::of_race(*failure, &report.timeline()),
+            _ => None,
+        };
+        ConnectError { host, port, kind, cause }
+    }
+
+    /// What kind of thing kept it from a connection: the same on every platform.
+    #[must_use]
+    pub fn error_kind(&self) -> ErrorKind {
+        match &self.kind {
+            ConnectErrorKind::InvalidHost(_) | ConnectErrorKind::NamedZone => ErrorKind::InvalidHost,
+            ConnectErrorKind::Resolve(ResolveError::Nowhere) => ErrorKind::NoSuchName,
+            ConnectErrorKind::Resolve(ResolveError::Lookup(error)) => {
+                ErrorKind::of_queries([(Query::Aaaa, error.query_error())])
+            }
+            ConnectErrorKind::Race(failure, report) => ErrorKind::of_race(*failure, &report.timeline()),
+        }
+    }
+
     /// What kind of thing went wrong.
     #[must_use]
     pub fn kind(&self) -> &ConnectErrorKind {
@@ -117,12 +150,8 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, kind, .. } = self;
         match kind {
-            ConnectErrorKind::InvalidHost(error) => {
-                write!(f, "{host:?} is not a host name or address: {error}")
-            }
-            ConnectErrorKind::NamedZone => {
-                write!(f, "{host:?}: WASI knows zones by number: write one as in fe80::1%2")
-            }
+            ConnectErrorKind::InvalidHost(error) => invalid_host(host, (*error).into()).fmt(f),
+            ConnectErrorKind::NamedZone => invalid_host(host, InvalidHost::Zone).fmt(f),
             ConnectErrorKind::Resolve(ResolveError::Nowhere) if is_onion(host) => {
                 write!(f, "could not resolve {host}: onion names are Tor's and not in DNS (RFC 7686)")
             }
@@ -141,16 +170,22 @@ impl fmt::Debug for ConnectError {
     }
 }
 
-impl core::error::Error for ConnectError {}
+impl core::error::Error for ConnectError {
+    /// Where every address has failed, the [`AttemptFailure`] that told most, whose words are what the line of `{}` does not say. Another cause
+    /// stands in the line itself.
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.kind {
+            ConnectErrorKind::Resolve(error) => error.source(),
+            _ => self.cause.as_ref().map(|cause| cause as _),
+        }
+    }
+}
 
 #[cfg(feature = "std")]
 impl From<ConnectError> for std::io::Error {
     fn from(error: ConnectError) -> Self {
-        let kind = match error.timeline().zip(error.failure()) {
-            Some((timeline, failure)) => ErrorKind::of_race(failure, &timeline),
-            None => ErrorKind::Other,
-        };
-        let kind = match kind {
+        let kind = match error.error_kind() {
+            ErrorKind::InvalidHost => std::io::ErrorKind::InvalidInput,
             ErrorKind::TimedOut => std::io::ErrorKind::TimedOut,
             ErrorKind::Canceled => std::io::ErrorKind::ConnectionAborted,
             ErrorKind::Refused => std::io::ErrorKind::ConnectionRefused,

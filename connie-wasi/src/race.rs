@@ -60,11 +60,7 @@ pub fn connect_with(
     port: u16,
     config: &Config,
 ) -> Result<Won, ConnectError> {
-    race(stack, waiter, host, port, config).map_err(|kind| ConnectError {
-        host: host.to_string(),
-        port,
-        kind,
-    })
+    race(stack, waiter, host, port, config).map_err(|kind| ConnectError::new(host.to_string(), port, kind))
 }
 
 /// What a [`connect_with`] has won.

@@ -5,11 +5,13 @@
 //! test that starts this (`tests/tests/wasi.rs`), through the environment.
 #![cfg(target_os = "wasi")]
 
+use std::error::Error as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use connie_wasi::core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
+use connie_wasi::core::verdict::{AttemptFailure, ErrorKind};
 use connie_wasi::core::{
     AttemptErrorKind, Config, Connector, Failure, Families, Family, Instant, Interest, Outcome, RaceStack,
     Waiter, Wake, Watched,
@@ -443,6 +445,26 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
         let timeline = error.timeline().expect("a race");
         let tried: Vec<_> = timeline.attempts().map(|attempt| attempt.destination.ip().to_string()).collect();
         assert_eq!(tried, order);
+    }
+}
+
+/// Where every address has failed the cause is a value, and its words are not those of the line.
+#[test]
+fn a_chain_of_errors_says_nothing_twice() {
+    let port = closed().port();
+    let refused = connect("127.0.0.1", port, &within(LONG)).unwrap_err();
+    let cause = refused.source().and_then(|source| source.downcast_ref::<AttemptFailure>()).expect("a cause");
+    assert_eq!(cause.address(), SocketAddr::from(([127, 0, 0, 1], port)));
+    assert_eq!(refused.error_kind(), ErrorKind::Refused);
+    let (line, said) = (refused.to_string(), cause.to_string());
+    assert!(line.ends_with("connection refused") && said.starts_with("error number "), "{line}: {said}");
+    let several = connect("a.localhost", port, &within(LONG)).unwrap_err();
+    let said = several.source().map(ToString::to_string).expect("a cause");
+    assert!(said.starts_with("error number ") && said.ends_with(&format!(":{port}")), "{several}: {said}");
+    // These are all in the line.
+    for host in ["a..b", "x.invalid", "x.onion", "fe80::1%eth0"] {
+        let error = connect(host, 80, &within(LONG)).unwrap_err();
+        assert!(error.source().is_none() && error.to_string().contains(host), "{error}");
     }
 }
 

@@ -240,9 +240,5 @@ fn reason(error: &io::Error) -> String {
     if error.kind() == ErrorKind::UnexpectedEof {
         return "the connection was closed before the answer".to_owned();
     }
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((reason, _)) => reason.to_owned(),
-        None => text,
-    }
+    crate::os_error::reason(error)
 }

@@ -1,16 +1,13 @@
-//! What a failed `connect` is to a program that knows [`io::Error`]: one kind, one number, and what lies
-//! behind.
+//! What a failed `connect` is to a program that knows [`io::Error`]: one kind, one number, and the cause.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
-use connie_core::verdict::ErrorKind;
-use connie_core::{AttemptErrorKind, Failure, TlsFailure};
+use connie_core::verdict::{AttemptFailure, ErrorKind};
+use connie_core::{Failure, TlsFailure};
 
 use super::{ConnectError, ConnectErrorKind};
 use crate::os_error::number;
-use crate::report::Report;
 
 impl ConnectError {
     /// The kind that this is as an [`io::Error`].
@@ -77,9 +74,6 @@ impl From<ConnectError> for io::Error {
 
 fn kind(error: &ConnectError) -> io::ErrorKind {
     match &error.kind {
-        ConnectErrorKind::InvalidHost(_)
-        | ConnectErrorKind::UnknownZone(_)
-        | ConnectErrorKind::InvalidTarget => io::ErrorKind::InvalidInput,
         ConnectErrorKind::Socket(error) => error.kind(),
         #[cfg(feature = "tokio")]
         ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
@@ -87,7 +81,11 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
         ConnectErrorKind::NoServerName => io::ErrorKind::InvalidInput,
         #[cfg(feature = "tls")]
         ConnectErrorKind::Tls(_, error) => error.io_kind(),
-        ConnectErrorKind::Resolve(_) | ConnectErrorKind::Race(..) => {
+        ConnectErrorKind::InvalidHost(_)
+        | ConnectErrorKind::UnknownZone(_)
+        | ConnectErrorKind::InvalidTarget
+        | ConnectErrorKind::Resolve(_)
+        | ConnectErrorKind::Race(..) => {
             error.error_kind().map_or(io::ErrorKind::Other, |kind| as_io(kind, error.raw_os_error()))
         }
     }
@@ -97,6 +95,7 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
 fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
     let said = number.map(|number| io::Error::from_raw_os_error(number).kind());
     match kind {
+        ErrorKind::InvalidHost => io::ErrorKind::InvalidInput,
         ErrorKind::NoSuchName | ErrorKind::NoAddress => io::ErrorKind::NotFound,
         ErrorKind::LookUpTimedOut | ErrorKind::TimedOut => io::ErrorKind::TimedOut,
         ErrorKind::LookUpUnreachable => io::ErrorKind::NetworkUnreachable,
@@ -119,58 +118,35 @@ fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
     }
 }
 
-/// What lies behind a failed race: an [`io::Error`] of the same kind, which says what the race's own words do
-/// not.
-pub(crate) fn source(kind: &ConnectErrorKind) -> Option<io::Error> {
+/// The cause of a failed race, which says what the race's own words do not, in an [`io::Error`] of the same kind.
+pub(crate) fn cause(kind: &ConnectErrorKind) -> Option<io::Error> {
     let ConnectErrorKind::Race(failure, report) = kind else { return None };
-    let behind = match failure {
-        Failure::DeadlineExceeded => Behind::Words("the deadline has passed"),
-        Failure::Canceled => Behind::Words("the program gave it up"),
-        Failure::AllAttemptsFailed => behind_attempt(report)?,
-        _ => return None,
-    };
-    let kind = ErrorKind::of_race(*failure, &report.timeline());
-    let number = report.timeline().most_telling().and_then(|(_, error)| number(error));
-    Some(io::Error::new(as_io(kind, number), behind))
-}
-
-fn behind_attempt(report: &Report) -> Option<Behind> {
     let timeline = report.timeline();
-    let (address, error) = timeline.most_telling()?;
-    match (number(error), error.kind()) {
-        (Some(number), _) => {
-            let is_one = timeline.destinations().len() == 1;
-            Some(Behind::Number(number, (!is_one).then_some(address)))
-        }
-        (None, AttemptErrorKind::TimedOut) => Some(Behind::Words("an attempt's own time has passed")),
-        (None, AttemptErrorKind::Tls(_)) => Some(Behind::Words("TCP had connected")),
-        // WASI has codes, which are the words already.
-        (None, _) if cfg!(target_os = "wasi") => Some(Behind::Words("the runtime says so")),
-        (None, _) => None,
+    let number = timeline.most_telling().and_then(|(_, error)| number(error));
+    let kind = as_io(ErrorKind::of_race(*failure, &timeline), number);
+    match failure {
+        Failure::DeadlineExceeded => Some(io::Error::new(kind, Ended("the deadline has passed"))),
+        Failure::Canceled => Some(io::Error::new(kind, Ended("the program gave it up"))),
+        _ => AttemptFailure::of_race(*failure, &timeline).map(|cause| io::Error::new(kind, cause)),
     }
 }
 
+/// What ended a race that had not come to an end of its own.
 #[derive(Debug)]
-enum Behind {
-    /// The system's number for the error, and whose it is where there is a choice.
-    Number(i32, Option<SocketAddr>),
-    Words(&'static str),
-}
+struct Ended(&'static str);
 
-impl fmt::Display for Behind {
+impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Behind::Number(number, None) => write!(f, "os error {number}"),
-            Behind::Number(number, Some(address)) => write!(f, "os error {number} at {address}"),
-            Behind::Words(words) => f.write_str(words),
-        }
+        f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Behind {}
+impl std::error::Error for Ended {}
 
 #[cfg(test)]
 mod tests {
+    use connie_core::AttemptErrorKind;
+
     use super::*;
     use crate::error::tests::failed;
 
@@ -199,9 +175,12 @@ mod tests {
                     let error = failed("name.test", &errors);
                     assert_eq!((error.io_kind(), error.raw_os_error()), (kind, first.1), "{errors:?}");
                     let source = std::error::Error::source(&error);
-                    let source =
-                        source.and_then(|source| source.downcast_ref::<io::Error>()).expect("a source");
-                    assert_eq!(source.kind(), kind, "{errors:?}");
+                    let cause = source.and_then(|source| source.downcast_ref::<AttemptFailure>());
+                    let (address, told) =
+                        cause.map(|it| (it.address(), it.error())).expect("the cause, as a value");
+                    assert_eq!((told.kind(), told.number()), first, "{errors:?}");
+                    assert_eq!(error.timeline().unwrap().most_telling(), Some((address, told)));
+                    assert_eq!(error.cause().map(io::Error::kind), Some(kind), "{errors:?}");
                     assert_eq!(io::Error::from(error).kind(), kind, "{errors:?}");
                 }
             }

@@ -18,6 +18,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 #[cfg(feature = "dns")]
 use super::service::ServiceRecord;
 use crate::clock::OsClock;
+use crate::words::repeats;
 
 /// A resolver: something that can begin to look a host's name up.
 ///
@@ -123,8 +124,9 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // Without words of the resolver, `{}` says the same.
-        self.detail.as_ref().map(|_| &self.kind as _)
+        // What the resolver's own words mean, where they do not say the same. Without any, `{}` says it.
+        let detail = self.detail.as_ref()?;
+        (!repeats(detail, &self.kind.to_string())).then_some(&self.kind as _)
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
 use crate::os_error::OsError;
+use crate::words::repeats;
 
 /// An error of a TLS connection, or of the socket below it.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ impl TlsError {
     #[must_use]
     pub fn is_canceled(&self) -> bool {
         matches!(self.0, Kind::Canceled)
+    }
+
+    /// What rustls says of it, where it is the protocol that failed. It is no [`source`](std::error::Error::source) where its words stand in
+    /// the line of `{}`.
+    #[must_use]
+    pub fn as_rustls(&self) -> Option<&rustls::Error> {
+        match &self.0 {
+            Kind::Tls(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// What it means to a race.
@@ -170,8 +181,8 @@ impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             Kind::Os(error) => error.source(),
-            // In words of its own, which say more.
-            Kind::Tls(error) => Some(&**error),
+            // Where its own words say more.
+            Kind::Tls(error) if !repeats(&self.to_string(), &error.to_string()) => Some(&**error),
             _ => None,
         }
     }
