@@ -156,13 +156,12 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A file's module of tests is its last item.
+/// The lines of a file but for those of its module of tests, which ends with a brace at the left margin.
 fn without_tests(text: &str) -> impl Iterator<Item = &str> {
-    let mut lines = text.lines().peekable();
-    std::iter::from_fn(move || {
-        let line = lines.next()?;
-        let ends = line == "#[cfg(test)]" && lines.peek().is_some_and(|next| next.contains("mod tests {"));
-        (!ends).then_some(line)
+    let mut is_test = false;
+    text.lines().filter(move |line| {
+        is_test = (is_test && *line != "}") || line.ends_with("mod tests {");
+        !is_test
     })
 }
 
@@ -192,8 +191,9 @@ fn the_reader_of_sources_sees_what_there_is() {
     assert_eq!(implements("impl From<io::Error> for OsError {"), None);
     assert_eq!(declares("pub struct LookupError(pub ErrorCode);"), Some("LookupError"));
     assert_eq!(declares("pub enum ErrorKind {"), None);
-    let text = "a\n#[cfg(test)]\nuse b;\n#[cfg(test)]\nmod tests {\nimpl Error for Fake {}\n}";
-    assert_eq!(without_tests(text).collect::<Vec<_>>(), ["a", "#[cfg(test)]", "use b;"]);
+    let text = "a\n#[cfg(test)]\nmod tests {\nimpl Error for Fake {}\n    }\nx\n}\nimpl Error for Real {}";
+    let seen = ["a", "#[cfg(test)]", "}", "impl Error for Real {}"];
+    assert_eq!(without_tests(text).collect::<Vec<_>>(), seen);
 }
 
 /// Examples of each error type, by package and name: of each kind whose words are made in another way.
