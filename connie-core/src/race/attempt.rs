@@ -189,11 +189,7 @@ impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.kind, f)?;
         match (self.kind, self.number()) {
-            (AttemptErrorKind::Other, Some(number)) => {
-                // Without a sign of its own: firmware that prints has the digits of a `u32` already, and those of an `i32` are 236 bytes.
-                let sign = if number < 0 { "-" } else { "" };
-                write!(f, " with error {sign}{}", number.unsigned_abs())
-            }
+            (AttemptErrorKind::Other, Some(number)) => write!(f, " with error {}", Signed(number)),
             _ => Ok(()),
         }
     }
@@ -210,6 +206,16 @@ impl fmt::Debug for AttemptError {
 }
 
 impl core::error::Error for AttemptError {}
+
+/// Prints as an `i32`, by the digits of a `u32`: firmware that prints has those already, and others would take 236 bytes.
+pub(crate) struct Signed(pub(crate) i32);
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 < 0 { "-" } else { "" })?;
+        self.0.unsigned_abs().fmt(f)
+    }
+}
 
 /// Why TLS failed on a TCP connection that was established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -63,6 +63,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
+pub(crate) use attempt::Signed;
 pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, Outcome, TlsFailure};
 pub use config::Config;
 pub use destinations::Destination;

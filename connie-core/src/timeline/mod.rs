@@ -146,7 +146,7 @@ impl<'a> Timeline<'a> {
     /// The attempt that won, if one has.
     #[must_use]
     pub fn winner(&self) -> Option<Attempt> {
-        self.attempts().find(|attempt| attempt.outcome == Some(Outcome::Established))
+        self.attempts().find(|attempt| matches!(attempt.outcome, Some(Outcome::Established)))
     }
 }
 
@@ -157,7 +157,7 @@ fn number(record: &AttemptRecord, destination: &Destination, records: &[AttemptR
     let mut beside =
         records.iter().filter(|other| !core::ptr::eq(*other, record) && other.place == record.place);
     let is_last = !beside.any(|other| failed(other) && other.ended >= record.ended);
-    let is_its = is_last && record.outcome == Some(Outcome::Failed(error.kind()));
+    let is_its = is_last && matches!(record.outcome, Some(Outcome::Failed(kind)) if kind == error.kind());
     error.number().filter(|_| is_its)
 }
 
@@ -189,7 +189,7 @@ impl<const R: usize> Records<R> {
             return None;
         }
         let oldest = |wanted: fn(&AttemptRecord) -> bool| self.records.iter().position(wanted);
-        oldest(|record| record.outcome == Some(Outcome::Evicted))
+        oldest(|record| matches!(record.outcome, Some(Outcome::Evicted)))
             .or_else(|| oldest(|record| record.outcome.is_some()))
     }
 

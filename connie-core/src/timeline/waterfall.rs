@@ -19,7 +19,7 @@ use core::time::Duration;
 use heapless::String;
 
 use super::{Attempt, Timeline};
-use crate::race::{AttemptErrorKind, Outcome};
+use crate::race::{AttemptErrorKind, Outcome, Signed};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
@@ -385,7 +385,7 @@ fn word(attempt: &Attempt) -> Line {
     let _ = match attempt.outcome {
         None => write!(word, "in flight"),
         Some(Outcome::Failed(AttemptErrorKind::Other)) => match attempt.number {
-            Some(number) => write!(word, "error {number}"),
+            Some(number) => write!(word, "error {}", Signed(number)),
             None => write!(word, "failed"),
         },
         Some(Outcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
