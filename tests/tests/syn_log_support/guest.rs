@@ -3,7 +3,8 @@
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 
-use connie_core::Family;
+use connie_core::resolution::QueryError;
+use connie_core::{Failure, Family};
 use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv6Cidr};
@@ -11,7 +12,7 @@ use connie_smoltcp::{
     BoardWaiter, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers,
 };
 use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
-use connie_tests::names_table::{Name, PORT, Reply};
+use connie_tests::names_table::{Name, PORT};
 
 use super::stage::Stage as Names;
 use super::{Ended, lost};
@@ -21,12 +22,13 @@ const GLOBAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfffe, 0, 0, 0, 0, 2);
 const OF_THE_LINK: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 const SOCKETS: usize = 8;
 
-/// Why the log of a name tells less than it seems to.
-pub fn blind(name: &Name) -> Option<&'static str> {
-    let nothing = |reply| matches!(reply, Reply::Empty | Reply::NoSuchName | Reply::Fails);
-    let is_asked_for = name.host == "name.test";
-    (is_asked_for && nothing(name.aaaa) && nothing(name.a))
-        .then_some("its DNS tells no failure from no address")
+/// Why it does something else with a name.
+pub fn reason(name: &Name) -> Option<&'static str> {
+    match name.label {
+        "nxdomain" | "both-servfail" => Some("smoltcp's DNS tells no failure from no address"),
+        "localhost" | "below-localhost" | "nat64-loopback" => Some("smoltcp has no loopback addresses"),
+        _ => None,
+    }
 }
 
 /// `DnsConnector::run`.
@@ -53,6 +55,11 @@ pub fn connect(stage: &Names<'_>) -> Ended {
     };
     match connector.run(&mut stack, &mut BoardWaiter(guest)) {
         Ok(winner) => Ended::Won(winner.destination.ip()),
+        Err(Failure::NoDestinations) => {
+            let failures = connector.connect().failures(&stage.host);
+            let unknown = failures.filter(|failure| failure.error == QueryError::NoSuchName).count() > 0;
+            Ended::Lost(if unknown { "no such name" } else { "no address" }.to_owned())
+        }
         Err(failure) => Ended::Lost(lost(failure, &connector.timeline())),
     }
 }

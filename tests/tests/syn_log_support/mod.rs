@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use connie_core::{Failure, Family, Timeline};
+use connie_core::{Failure, Timeline};
 use connie_tests::clock::timed;
 use connie_tests::lab::ms;
 use connie_tests::names_table::{NAMES, Name};
@@ -74,28 +74,43 @@ impl Adapter {
         }
     }
 
-    /// What comes in an order by chance.
-    fn chance(self, name: &Name) -> Chance {
-        match self {
-            // Two threads ask, and this name's race begins with whichever answer is there.
-            Adapter::System if name.label == "both-at-once" => Chance::QueriesAndSyns,
-            Adapter::System => Chance::Queries,
-            // So does the runtime, for the name and for the prefix of a NAT64.
-            Adapter::Wasi if name.lacks == Some(Family::V4) => Chance::Queries,
-            _ => Chance::Nothing,
-        }
+    /// Whether it asks a name server itself, and so has the order of the queries in hand. The C library asks for the others, in an order
+    /// of its own, or by chance.
+    pub const fn orders_queries(self) -> bool {
+        !matches!(self, Adapter::System | Adapter::Wasi)
     }
 
-    /// Why the log of a name tells less than it seems to.
-    pub fn blind(self, name: &Name) -> Option<&'static str> {
+    /// The line that is expected of all, as this adapter can show it.
+    pub fn view(self, name: &Name, line: &str) -> String {
+        let Some((asked, rest)) = line.split_once("] ").filter(|_| !self.orders_queries()) else {
+            return line.to_owned();
+        };
+        let rest = match rest.split_once(" -> ") {
+            // Two threads ask, and this name's race begins with whichever answer is there.
+            Some((syns, ended)) if self == Adapter::System && name.label == "both-at-once" => {
+                format!("{{{}}} -> {ended}", sorted(syns, ", "))
+            }
+            _ => rest.to_owned(),
+        };
+        format!("{{{}}} {rest}", sorted(asked.trim_start_matches('['), " "))
+    }
+
+    /// Why it does something else with `name` than is expected of all.
+    pub fn reason(self, name: &Name) -> Option<&'static str> {
         match self {
-            Adapter::Std | Adapter::System | Adapter::Tokio | Adapter::Async => None,
-            Adapter::TwoCalls => asynchronous::blind(name),
-            Adapter::Smoltcp => guest::blind(name),
-            Adapter::Wasi => component::blind(name),
-            Adapter::Sim => sim::blind(name),
+            Adapter::Std | Adapter::System | Adapter::Tokio => None,
+            Adapter::Async | Adapter::TwoCalls => asynchronous::reason(name),
+            Adapter::Smoltcp => guest::reason(name),
+            Adapter::Wasi => component::reason(name),
+            Adapter::Sim => sim::reason(name),
         }
     }
+}
+
+fn sorted(list: &str, apart: &str) -> String {
+    let mut parts: Vec<_> = list.split(apart).collect();
+    parts.sort_unstable();
+    parts.join(apart)
 }
 
 /// How a race ended.
@@ -117,38 +132,17 @@ pub struct Log {
 }
 
 impl Log {
-    /// As one line. What comes in an order by chance is sorted, and in braces.
-    fn line(mut self, chance: Chance) -> String {
-        let some_queries = chance != Chance::Nothing && self.asked.len() > 1;
-        let some_syns = chance == Chance::QueriesAndSyns && self.syns.len() > 1;
-        if some_queries {
-            self.asked.sort();
-        }
-        if some_syns {
-            self.syns.sort();
-        }
+    /// As one line.
+    fn line(self) -> String {
         let asked = self.asked.join(" ");
         let syns = self.syns.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
-        let asked = if some_queries { format!("{{{asked}}}") } else { format!("[{asked}]") };
-        let syns = match some_syns {
-            true => format!("{{{syns}}}"),
-            false if syns.is_empty() => "no SYN".to_owned(),
-            false => syns,
-        };
+        let syns = if syns.is_empty() { "no SYN".to_owned() } else { syns };
         let ended = match self.ended {
             Ended::Won(winner) => winner.to_string(),
             Ended::Lost(why) => why,
         };
-        format!("{asked} {syns} -> {ended}")
+        format!("[{asked}] {syns} -> {ended}")
     }
-}
-
-/// What comes in an order by chance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chance {
-    Nothing,
-    Queries,
-    QueriesAndSyns,
 }
 
 /// A race that was lost, in the race's own words: where every address has failed, all the ways in which they
@@ -182,9 +176,7 @@ pub fn hold(adapter: Adapter, lanes: usize, run: &Run<'_>) {
         let lane = || {
             while let Some(name) = NAMES.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let expected = committed.line(name, adapter);
-                let line = settled(expected, &|| {
-                    file::text(run(name).line(adapter.chance(name)), adapter.blind(name))
-                });
+                let line = settled(expected.as_deref(), &|| adapter.view(name, &run(name).line()));
                 seen.lock().expect("no lane has panicked").push((name, line));
             }
         };
@@ -196,9 +188,9 @@ pub fn hold(adapter: Adapter, lanes: usize, run: &Run<'_>) {
         return file::Logs::rewrite(adapter, &lines);
     }
     let differ = lines.iter().filter_map(|(name, line)| {
-        let expected = committed.line(name, adapter).unwrap_or("nothing");
+        let expected = committed.line(name, adapter).unwrap_or_else(|| "nothing".to_owned());
         let Name { number, label, .. } = name;
-        (line != expected)
+        (*line != expected)
             .then(|| format!("{number:02} {label}\n    committed: {expected}\n    seen:      {line}\n"))
     });
     let differ: String = differ.collect();

@@ -96,7 +96,7 @@ impl<'l> Stage<'l> {
         asked.extend(self.server.queries().iter().map(|query| match query.kind {
             RecordType::Aaaa if query.name == WELL_KNOWN_NAME => "prefix".to_owned(),
             kind if query.name == self.name.host => format!("{kind:?}").to_uppercase(),
-            kind => format!("{kind:?} of {}", query.name),
+            kind => format!("{kind:?}({})", query.name),
         }));
         let mut once = Vec::new();
         asked.into_iter().for_each(|query| {

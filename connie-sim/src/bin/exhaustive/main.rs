@@ -24,30 +24,13 @@ mod names;
 mod pins;
 mod races;
 mod search;
+mod size;
 
 use std::process::ExitCode;
-use std::time::Duration;
-
-use connie_core::Instant;
 
 use pins::Pins;
 use search::{Job, Search, search_all};
-
-pub(crate) const UNIT: Duration = Duration::from_millis(10);
-pub(crate) const START: Instant = Instant::from_millis(1_000);
-
-/// How much is searched.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) destinations: usize,
-    pub(crate) sockets: usize,
-    /// The deadline, in units, and how long a race without one is watched.
-    pub(crate) units: u32,
-    /// The most destinations of a race that gets hints, or has no deadline.
-    pub(crate) special: usize,
-    /// The most addresses of a family that a name has.
-    pub(crate) of_family: usize,
-}
+use size::Size;
 
 /// What is done with the counts.
 #[derive(Clone, Copy, PartialEq)]

@@ -14,7 +14,7 @@ use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Config, Family, Ins
 use connie_sim::{ConnectReferee, Room, address, addresses, label};
 
 use crate::search;
-use crate::{START, Size, UNIT};
+use crate::size::{START, Size, UNIT};
 
 const DESTINATIONS: usize = 6;
 const SOCKETS: usize = 2;

@@ -13,7 +13,7 @@ use connie_core::{
 use connie_sim::{Referee, address};
 
 use crate::search;
-use crate::{START, Size, UNIT};
+use crate::size::{START, Size, UNIT};
 
 const DESTINATIONS: usize = 4;
 const SOCKETS: usize = 3;
