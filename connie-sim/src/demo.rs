@@ -77,7 +77,7 @@ pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
     let lane = |name, about: &str, config| Lane {
         name,
         about: about.to_owned(),
-        outcome: site(seed).under(config).run(),
+        outcome: site(seed).under(config).show(),
     };
     let most = if sockets == 1 { "1 socket".to_owned() } else { format!("{sockets} sockets") };
     [
@@ -128,6 +128,15 @@ mod tests {
         let lists = |seed| run(seed, 4).map(|lane| lane.outcome.end_list());
         assert_eq!(lists(7), lists(7));
         assert_ne!(lists(7), lists(8));
+    }
+
+    /// What is shown is run without a referee.
+    #[test]
+    fn what_is_shown_keeps_the_laws() {
+        for config in [Config::all_at_once(), Config::staggered(), Config::one_by_one()] {
+            let scenario = site(3).under(Config { max_in_flight: 4, ..config });
+            assert_eq!(scenario.show(), scenario.run());
+        }
     }
 
     #[test]

@@ -475,6 +475,21 @@ impl Scenario {
         outcome
     }
 
+    /// Runs the race once, by a connector alone, and tells what it came to: for pictures and figures of a network whose races are checked
+    /// elsewhere. A program that shows them need not carry a referee.
+    #[must_use]
+    #[track_caller]
+    pub fn show(&self) -> Outcome {
+        let (mut stack, mut clock) = self.lay_out();
+        let mut connector = self.connector();
+        let run = self.drive(&mut connector, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, connector.connect(), &run);
+        if let Some(connection) = run.connection {
+            stack.release_winner(connection.socket);
+        }
+        outcome
+    }
+
     /// Runs the race once and does not check its books: for measuring. All addresses must be known at the start.
     #[track_caller]
     pub fn run_once(&self) -> Ending {

@@ -77,10 +77,10 @@ impl Site {
     pub fn visit(&self, client: &Client, seed: u64) -> Outcome {
         let mut rng = Rng::new(seed);
         match client {
-            Client::Race(config) => self.scenario(seed, |_| true).under(config.clone()).run(),
+            Client::Race(config) => self.scenario(seed, |_| true).under(config.clone()).show(),
             Client::OneAddress => {
                 let drawn = rng.below(self.addresses() as u64) as usize;
-                self.scenario(seed, |place| place == drawn).under(Config::one_by_one()).run()
+                self.scenario(seed, |place| place == drawn).under(Config::one_by_one()).show()
             }
         }
     }
@@ -112,6 +112,16 @@ mod tests {
                 let outcome = site.visit(&Client::Race(race), seed);
                 assert!(outcome.time_to_connect().is_some(), "{} {seed}", site.name);
             }
+        }
+    }
+
+    /// A visit is run without a referee.
+    #[test]
+    fn a_visit_keeps_the_laws() {
+        for site in all() {
+            let scenario =
+                site.scenario(5, |_| true).under(Config { max_in_flight: 4, ..Config::staggered() });
+            assert_eq!(scenario.show(), scenario.run(), "{}", site.name);
         }
     }
 
