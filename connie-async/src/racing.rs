@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Output, Routes};
 use connie_core::resolution::selection::Route;
-use connie_core::resolution::{Query, QueryError};
+use connie_core::resolution::{Host, Literal, Query, QueryError};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
@@ -208,7 +208,9 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         let now = self.clock.now();
         let both = self.config.families;
         let (host, hosts, families) = match behind {
-            Some(Behind { host, found, is_shared: false }) => (host.as_str(), None, found.families),
+            Some(Behind { host, found, is_shared: false }) if !is_whole(host, found) => {
+                (host.as_str(), None, found.families)
+            }
             Some(Behind { found, .. }) => ("", Some(with_port::<ADDRESSES>(&found.addresses, remote)), both),
             // What is not remembered stands for itself.
             None => ("", Some(with_port(&[remote.ip()], remote)), both),
@@ -282,6 +284,15 @@ fn both(a: Families, b: Families) -> Option<Families> {
         (Families::Both, other) | (other, Families::Both) => Some(other),
         (a, b) => (a == b).then_some(a),
     }
+}
+
+/// Whether `found` is all that there is to try for `host`: it is an IPv4 address, and what a NAT64 makes of that is there. No query would
+/// bring it again, since none is sent for IPv6 addresses.
+fn is_whole<const ADDRESSES: usize>(host: &str, found: &Found<ADDRESSES>) -> bool {
+    let is_v4 = |literal: Literal<'_>| literal.ip.to_canonical().is_ipv4();
+    cfg!(feature = "nat64")
+        && !found.is_late(Query::Nat64Prefix)
+        && matches!(Host::parse(host), Ok(Host::Address(literal)) if is_v4(literal))
 }
 
 /// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until it is known whether a NAT64
