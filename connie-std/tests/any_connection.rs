@@ -342,6 +342,31 @@ fn a_connection_goes_on_over_a_socket_that_is_there_already() {
     assert!(matches!(error.as_http(), Some(HttpError::Send(_))), "{error:?}");
 }
 
+/// A proxy to which the caller's own socket leads already by TLS: what is meant for the host must not be read by it.
+#[test]
+fn a_socket_that_speaks_tls_is_no_way_through_a_proxy() {
+    let authority = Authority::new();
+    let tls = trusting(&authority, FinishLine::Tls);
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let proxy = TlsServer::start(&authority.certify(&[HOST]), move |served| {
+        served.read_head()?;
+        served.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        let through = served.read_head().unwrap_or_default();
+        let _ = tell.lock().map(|tell| tell.send(through));
+        served.close()
+    });
+    let port = proxy.address().port();
+    let (_, socket, ..) = tls.connect_socket((HOST, port), &options(port, LONG)).expect("TLS");
+    let mut connection = through(proxy.address(), https(proxy.address(), &tls), LONG);
+    connection.attach(socket.into());
+    let error = connection.request("GET", "/secret", &[], b"").expect_err("no TLS with the host");
+    drop(connection);
+    assert_eq!(limits::told(&told), "", "{error:?}");
+    let line = format!("connected to name.test port {port}, but the socket failed: ");
+    assert!(error.to_string().starts_with(&line), "{error}");
+}
+
 /// The record has the deadline that the race had, which is what was left of the connection's own.
 #[test]
 fn an_opening_has_what_time_is_left() {

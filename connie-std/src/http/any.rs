@@ -162,7 +162,7 @@ impl Sealed for AnyStack {
         &mut self,
         waiter: &mut OsWaiter,
         socket: &mut AnySocket,
-        destination: SocketAddr,
+        destination: Option<SocketAddr>,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
         match (self, socket) {

@@ -367,6 +367,9 @@ where
 
     /// Goes on over a socket that is connected to the host already, and within TLS where this speaks it. The one it had, if any, is
     /// closed. When it has ended, the next request opens another as ever: [`set_auto_open`](Self::set_auto_open) has a say in that.
+    ///
+    /// With a [tunnel](Self::set_tunnel) it leads to the proxy, which is asked for the host first thing. A socket that speaks TLS is no good
+    /// for that: TLS within TLS is not spoken, and the request fails before anything is sent to the host.
     pub fn attach(&mut self, socket: T::TcpSocket) {
         self.inner.attach(socket);
         self.inner.opener_mut().record = None;

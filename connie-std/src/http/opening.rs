@@ -190,17 +190,17 @@ where
         opening: Opening,
     ) -> Result<(), Failure> {
         self.awaits_tunnel = false;
-        // There is one: what it leads to has opened the tunnel.
-        let Some(record) = &mut self.record else { return Ok(()) };
-        let Some(destination) = record.destination else { return Ok(()) };
-        record.tunneled = Some(waiter.now());
-        match stack.enter(waiter, socket, destination, opening.until) {
-            Ok(()) => {
+        // Of a socket that was attached nothing is known. What is meant for the host is no less to be kept from the proxy.
+        let destination = self.record.as_ref().and_then(|record| record.destination);
+        let tunneled = waiter.now();
+        let entered = stack.enter(waiter, socket, destination, opening.until);
+        if let Some(record) = &mut self.record {
+            record.tunneled = Some(tunneled);
+            if entered.is_ok() {
                 record.is_ready(waiter.now(), stack.facts(socket));
-                Ok(())
             }
-            Err(kind) => Err(self.fail(kind, true)),
         }
+        entered.map_err(|kind| self.fail(kind, true))
     }
 
     fn tunnel_until(&self) -> Option<Instant> {

@@ -55,12 +55,12 @@ pub trait Sealed: RaceStack<TcpSocket: Holder> {
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind>;
 
-    /// Begins what is spoken within the tunnel.
+    /// Begins what is spoken within the tunnel. `destination` is where the socket leads, where that is known.
     fn enter(
         &mut self,
         waiter: &mut OsWaiter,
         socket: &mut Self::TcpSocket,
-        destination: SocketAddr,
+        destination: Option<SocketAddr>,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind>;
 
@@ -100,7 +100,7 @@ impl Sealed for OsStack {
         &mut self,
         _: &mut OsWaiter,
         _: &mut Self::TcpSocket,
-        _: SocketAddr,
+        _: Option<SocketAddr>,
         _: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
         Ok(())
@@ -150,12 +150,15 @@ impl Sealed for TlsStack {
         &mut self,
         waiter: &mut OsWaiter,
         socket: &mut Self::TcpSocket,
-        destination: SocketAddr,
+        destination: Option<SocketAddr>,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
-        self.secure(socket)
-            .and_then(|()| finish(self, socket, waiter, until))
-            .map_err(|error| ConnectErrorKind::Tls(destination, error))
+        self.secure(socket).and_then(|()| finish(self, socket, waiter, until)).map_err(|error| {
+            match destination {
+                Some(destination) => ConnectErrorKind::Tls(destination, error),
+                None => ConnectErrorKind::Socket(error.into()),
+            }
+        })
     }
 
     fn facts(&self, socket: &Self::TcpSocket) -> Option<TlsFacts> {
