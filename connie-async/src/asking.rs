@@ -77,12 +77,12 @@ pub(crate) fn with_port<const ADDRESSES: usize>(
     list
 }
 
-/// Why `connect` has no address of `host`: what became of the first query that failed. `None`: the name has none.
+/// Why `connect` has no address of `host`: of the queries that failed the one that tells most. `None`: the name has none.
 pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize>(
     connect: &Machine<ADDRESSES, SOCKETS>,
     host: &str,
 ) -> Option<QueryError> {
-    connect.failures(host).next().map(|failure| failure.error)
+    connect.failures(host).map(|failure| failure.error).min_by_key(|error| error.precedence())
 }
 
 /// The look-ups that go on, each in its place, in the order of [`Query::ALL`].

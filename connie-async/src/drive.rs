@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::mem;
 use core::net::{IpAddr, SocketAddr};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Input, Output};
@@ -131,13 +131,9 @@ where
     let mut alarm = None;
     let mut turn = Turn { connect, names, wanted, slots: &slots, told: MostTelling::none(), won: None };
     poll_fn(|cx| {
-        // The workers are all there is to do in a poll that an attempt has woken, and they never end.
-        let mut run = |cx: &mut Context<'_>| {
-            let _: Poll<[Infallible; SOCKETS]> = workers.as_mut().poll(cx);
-        };
         let mut rang = false;
         loop {
-            run(cx);
+            run(workers.as_mut(), cx);
             let now = clock.now();
             while let Some((query, answer)) = asking.poll(cx) {
                 let answer = answer.as_deref().map_err(|error| names.query_error(error));
@@ -156,7 +152,7 @@ where
                 }
             };
             // What was just begun has been polled by nobody.
-            run(cx);
+            run(workers.as_mut(), cx);
             if asked || turn.has_news() {
                 continue;
             }
@@ -175,6 +171,14 @@ where
         }
     })
     .await
+}
+
+/// Polls the workers: all there is to do in a poll that an attempt has woken. They never end.
+fn run<const SOCKETS: usize>(
+    workers: Pin<&mut impl Future<Output = [Infallible; SOCKETS]>>,
+    cx: &mut Context<'_>,
+) {
+    let _: Poll<[Infallible; SOCKETS]> = workers.poll(cx);
 }
 
 /// The machine, the slots of its attempts, and what has come of them.

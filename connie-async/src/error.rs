@@ -83,7 +83,7 @@ const fn kind(error: QueryError) -> ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError<E> {
-    /// No family brought an address, and this is the failure of the first that failed.
+    /// No family brought an address, and of the failures this is the one that [tells most](QueryError::precedence).
     Failed(E),
     /// The name does not exist: the [`Lookup`](crate::Lookup) says so, or it is below `invalid` (RFC 6761 section 6.4) or `onion`
     /// (RFC 7686) and was not asked for.

@@ -125,7 +125,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
     }
 
     /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed since the first address, or until
-    /// the deadline. Answers the first failure.
+    /// the deadline. Answers the failure that tells most of the name.
     async fn ask(
         &self,
         connect: &mut Machine<ADDRESSES, SOCKETS>,
@@ -151,14 +151,16 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
             let now = self.clock.now();
             while let Some((query, answer)) = asking.poll(cx) {
                 let meaning = answer.as_deref().map_err(|error| self.names.query_error(error));
+                let precedence = meaning.err().map_or(u8::MAX, QueryError::precedence);
                 tell(connect, &self.names, query, meaning, NOWHERE, now);
-                if let Err(error) = answer {
-                    failed.get_or_insert(error);
+                let tells_more = failed.as_ref().is_none_or(|(most, _)| precedence < *most);
+                if let Some(error) = answer.err().filter(|_| tells_more && query != Query::Nat64Prefix) {
+                    failed = Some((precedence, error));
                 }
             }
             // Of a family without a route too, lest the connect ask again for what is a millisecond late.
             if !Query::ALL.into_iter().any(|query| connect.is_pending(query)) {
-                return Poll::Ready(Ok(failed.take()));
+                return Poll::Ready(Ok(failed.take().map(|(_, error)| error)));
             }
             if !hurried && !connect.race().destinations().is_empty() {
                 hurried = true;

@@ -505,6 +505,12 @@ fn why_a_name_has_no_address() {
     world.name_fails("slow.test", ErrorKind::TimedOut);
     let error = fails("slow.test").unwrap();
     assert_eq!((error, error.kind()), (Error::NotResolved(QueryError::TimedOut), ErrorKind::TimedOut));
+    // That one server knows no such name is not all that there is to say where another says nothing.
+    world.name_fails("half.test", ErrorKind::TimedOut);
+    world.name("half.test", Family::V6, 0, None);
+    assert_eq!(fails("half.test"), Some(Error::NotResolved(QueryError::TimedOut)));
+    let look_up = |name: &str| world.run(net.get_host_by_name(name, AddrType::Either));
+    assert_eq!(look_up("half.test"), Err(LookupError::Failed(Fault(ErrorKind::TimedOut))));
 }
 
 /// The traits' addresses have no zone: the text that one stands for has.

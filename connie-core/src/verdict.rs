@@ -64,24 +64,19 @@ impl ErrorKind {
         }
     }
 
-    /// Of a name that has no address because these queries failed. The one that tells most counts, whichever came first: that a server
-    /// or resolver failed; then that none answered in time; then that none could be reached; and only where all say so that there is no
-    /// such name, since many resolvers say that also of a name without addresses of the one family. The query for the network's prefix
-    /// says nothing of the name. Without a failure there is [no address](Self::NoAddress).
+    /// Of a name that has no address because these queries failed. The one that [tells most](QueryError::precedence) counts, whichever came
+    /// first: that there is no such name only where all say so. The query for the network's prefix says nothing of the name. Without
+    /// a failure there is [no address](Self::NoAddress).
     #[must_use]
     pub fn of_queries(failures: impl IntoIterator<Item = (Query, QueryError)>) -> Self {
         let of_name = failures.into_iter().filter(|(query, _)| *query != Query::Nat64Prefix);
-        let kinds = of_name.map(|(_, error)| match error {
-            QueryError::NoSuchName => (3, ErrorKind::NoSuchName),
-            QueryError::TimedOut => (1, ErrorKind::LookUpTimedOut),
-            QueryError::Unreachable => (2, ErrorKind::LookUpUnreachable),
-            QueryError::ServerFailure
-            | QueryError::Refused
-            | QueryError::Malformed
-            | QueryError::Temporary
-            | QueryError::Failed => (0, ErrorKind::LookUpFailed),
-        });
-        kinds.min_by_key(|&(precedence, _)| precedence).map_or(ErrorKind::NoAddress, |(_, kind)| kind)
+        match of_name.map(|(_, error)| error).min_by_key(|error| error.precedence()) {
+            None => ErrorKind::NoAddress,
+            Some(QueryError::NoSuchName) => ErrorKind::NoSuchName,
+            Some(QueryError::TimedOut) => ErrorKind::LookUpTimedOut,
+            Some(QueryError::Unreachable) => ErrorKind::LookUpUnreachable,
+            Some(_) => ErrorKind::LookUpFailed,
+        }
     }
 }
 

@@ -29,6 +29,25 @@ pub enum QueryError {
     Failed,
 }
 
+impl QueryError {
+    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a server or resolver failed; that
+    /// none answered in time; that none could be reached; and last that there is no such name, since many resolvers say that also of a name
+    /// without addresses of the one family.
+    #[must_use]
+    pub const fn precedence(self) -> u8 {
+        match self {
+            QueryError::ServerFailure
+            | QueryError::Refused
+            | QueryError::Malformed
+            | QueryError::Temporary
+            | QueryError::Failed => 0,
+            QueryError::TimedOut => 1,
+            QueryError::Unreachable => 2,
+            QueryError::NoSuchName => 3,
+        }
+    }
+}
+
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
