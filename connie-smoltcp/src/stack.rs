@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use core::time::Duration;
 
 use connie_core::Instant;
@@ -340,13 +340,11 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         })
     }
 
-    /// Which families there is a way to the internet by, for a [`HostConnector`](connie_core::HostConnector).
+    /// Which families there is a way to the internet by, for a [`HostConnector`](connie_core::HostConnector). A stack that has none by
+    /// either counts as one that has [both](Routes::of).
     pub fn facts(&mut self) -> Facts<'static> {
-        // Addresses for documentation (RFC 5737, RFC 3849) go where any other goes that no route names.
-        let mut reaches = |ip: IpAddr| self.route_to(ip) != Route::Unreachable;
-        let v4 = reaches(Ipv4Addr::new(192, 0, 2, 1).into());
-        let v6 = reaches(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-        Facts { routes: Routes { v4, v6 }, ..Facts::default() }
+        let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);
+        Facts { routes, ..Facts::default() }
     }
 
     /// What RFC 6724 wants to know of the way to `remote`.

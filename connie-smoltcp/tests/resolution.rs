@@ -277,6 +277,15 @@ fn the_answer_of_a_family_without_a_route_is_not_waited_for() {
     assert_eq!(came.result, Err(Failure::DeadlineExceeded));
 }
 
+/// On a network of its own, and not on the internet: in which families its names are reached is not known.
+#[test]
+fn a_stack_without_a_route_by_either_family_waits_for_both() {
+    let records = [record("name.test", "A", &["127.0.0.1"], 10), record("name.test", "AAAA", &["::1"], 30)];
+    let config = within(5_000, Config::staggered());
+    let came = race(&LOOPBACK[2..], &records, "name.test", &config).expect("a name");
+    assert_eq!((came.result, &came.starts[..]), (Ok(at("[::1]:80")), &[at("[::1]:80")][..]));
+}
+
 #[test]
 fn only_the_family_that_may_be_used_is_asked_for() {
     let records = [record("name.test", "A", &["192.0.2.1"], 10)];
