@@ -1,7 +1,9 @@
 //! What can be done about a failure: a few words that stand behind what was seen.
 
+use std::net::SocketAddr;
+
 use connie_core::resolution::QueryError;
-use connie_core::{AttemptErrorKind, Failure, Timeline, TlsFailure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
 use connie_std::FailedQuery;
 use connie_web::Proxy;
@@ -10,6 +12,8 @@ use crate::exit_code;
 
 /// Where a connection did not come about in the time allowed.
 pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
+/// Where a name has no address that may be raced, whether or not a family was asked for.
+pub const NO_ADDRESS: &str = "check the name; with -4 or -6 it needs an address of that family";
 /// Where a download broke off that can go on.
 pub const GO_ON: &str = "try again, with -C - to go on where it broke off";
 
@@ -110,19 +114,11 @@ fn alert(code: u8) -> &'static str {
 /// go by the failure that tells most, as the kind of the error does.
 pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     match failure {
-        Failure::NoDestinations => (exit_code::RESOLVE, "it has no address of the family that was asked for"),
+        Failure::NoDestinations => (exit_code::RESOLVE, NO_ADDRESS),
         Failure::DeadlineExceeded => (exit_code::TIMED_OUT, MORE_TIME),
-        Failure::AllAttemptsFailed => match timeline.most_telling().map(|(_, error)| error.kind()) {
-            Some(AttemptErrorKind::Refused) => {
-                (exit_code::CONNECT, "check that a server listens on that port")
-            }
-            Some(AttemptErrorKind::Tls(failure)) => (exit_code::of_tls(failure), tls(failure)),
-            Some(AttemptErrorKind::TimedOut) => {
-                (exit_code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
-            }
-            Some(AttemptErrorKind::Unreachable) => (exit_code::CONNECT, "check the network and its routes"),
-            Some(AttemptErrorKind::OutOfSockets) => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
-            _ => (exit_code::CONNECT, "check host, port and network"),
+        Failure::AllAttemptsFailed => match timeline.most_telling() {
+            Some((destination, error)) => attempt(destination, error),
+            None => (exit_code::CONNECT, "check host, port and network"),
         },
         Failure::StackGone => (exit_code::CONNECT, "bring the network up"),
         Failure::Canceled => (exit_code::CONNECT, "it was interrupted"),
@@ -130,9 +126,68 @@ pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     }
 }
 
+/// The same for the failure of one address.
+fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
+    match error.kind() {
+        AttemptErrorKind::Refused => (exit_code::CONNECT, "check that a server listens on that port"),
+        AttemptErrorKind::Tls(failure) => (exit_code::of_tls(failure), tls(failure)),
+        AttemptErrorKind::TimedOut => {
+            (exit_code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
+        }
+        AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
+        _ if lacks_zone(destination) => {
+            (exit_code::CONNECT, "name the interface of a link-local address: fe80::1%eth0")
+        }
+        AttemptErrorKind::Unreachable if forbidden(error) => {
+            (exit_code::CONNECT, "it is forbidden: check the firewalls, here and on the way")
+        }
+        AttemptErrorKind::Unreachable => (exit_code::CONNECT, "check the network and its routes"),
+        _ => (exit_code::CONNECT, "check host, port and network"),
+    }
+}
+
+/// Each interface has such addresses (RFC 4007 section 6), so the operating system does not know where to send.
+fn lacks_zone(destination: SocketAddr) -> bool {
+    matches!(destination, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
+}
+
+/// Whether a rule said no. EPERM is what Linux makes of a local firewall's, EACCES (`WSAEACCES`) of a policy,
+/// of a prohibiting route and, over IPv6, of a router's "administratively prohibited".
+fn forbidden(error: AttemptError) -> bool {
+    matches!(error.number(), Some(1 | 13 | 10013))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_local_address_without_a_zone_is_told_what_it_lacks() {
+        let advice = |address: &str, kind: AttemptErrorKind, number: i32| {
+            attempt(address.parse().unwrap(), AttemptError::new(kind).with_number(number)).1
+        };
+        assert!(advice("[fe80::1]:80", AttemptErrorKind::Other, 22).ends_with("fe80::1%eth0"));
+        assert!(advice("[fe80::1]:80", AttemptErrorKind::Unreachable, 101).ends_with("fe80::1%eth0"));
+        for address in ["[fe80::1%3]:80", "[2001:db8::1]:80", "192.0.2.1:80"] {
+            assert_eq!(advice(address, AttemptErrorKind::Other, 22), "check host, port and network");
+        }
+    }
+
+    #[test]
+    fn what_the_machine_forbids_is_no_matter_of_routes() {
+        let advice = |number| {
+            let error = AttemptError::new(AttemptErrorKind::Unreachable).with_number(number);
+            attempt("192.0.2.1:80".parse().unwrap(), error)
+        };
+        for number in [1, 13, 10013] {
+            let (code, words) = advice(number);
+            assert_eq!(code, exit_code::CONNECT);
+            assert!(words.contains("firewall"), "{number}: {words}");
+        }
+        for number in [99, 101, 113] {
+            assert_eq!(advice(number).1, "check the network and its routes");
+        }
+    }
 
     #[test]
     fn only_a_date_is_a_matter_of_dates() {

@@ -16,6 +16,7 @@ use connie_sim::{Ending, Rng};
 use connie_std::{Options, OsClock};
 use connie_web::{Scheme, Url};
 
+use crate::advice;
 use crate::args::{Bench, Contender, Mode};
 use crate::error::Error;
 use crate::exit_code;
@@ -148,10 +149,8 @@ fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
     } else {
         let found = look_up(&url.host, url.port, options).map_err(|error| unresolved(&url.host, &error))?;
         if found.is_empty() {
-            return Err(Error::new(
-                exit_code::RESOLVE,
-                format!("{} has no address of the family that was asked for", url.host),
-            ));
+            let line = format!("no address of {} to connect to; {}", url.host, advice::NO_ADDRESS);
+            return Err(Error::new(exit_code::RESOLVE, line));
         }
         Some(found)
     };
