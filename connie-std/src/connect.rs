@@ -95,7 +95,11 @@ where
             let _ = contest.connector.cancel(stack, start);
         }
         match contest.connector.turn(stack, waiter) {
-            Turn::SendQuery(query) => contest.send(query, &mut waiter.lookups, waiter.clock, now),
+            Turn::SendQuery(query) => {
+                // Time has passed where it stood in line for sockets.
+                let now = Waiter::<S>::now(waiter);
+                contest.send(query, &mut waiter.lookups, waiter.clock, now);
+            }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
             Turn::Failed(failure) => break Err(failure),

@@ -45,7 +45,8 @@
 //!    family without a route cannot be reached unless a way to it is known.
 //! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
 //!    still joins, since there may be a route to its addresses alone. Where the other has none it is the only hope, and is waited for.
-//! 6. **When the race is over no query is sent**, and what is answered changes nothing.
+//! 6. **When the race is over no query is sent**, and what is answered changes nothing of its end. Ask for its [failures](Connect::failures)
+//!    before you tell more: a query that is answered all the same is none of them.
 //!
 //! # The laws
 //!

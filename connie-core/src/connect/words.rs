@@ -9,7 +9,7 @@ use crate::time::Instant;
 
 /// Something that happened, for [`Connect::handle_input`](super::Connect::handle_input).
 ///
-/// Every input is welcome at any time: one that comes too late, twice, or for what was never asked changes nothing.
+/// Every input is welcome at any time: one that comes too late, twice, or for what was never asked changes nothing of what the race does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A query has its answer. A later answer takes the place of an earlier one.

@@ -462,7 +462,7 @@ where
         self.inner.opener().record.as_ref()
     }
 
-    /// Where the last connection leads; `None` before the first, and where the last could not be opened.
+    /// The address that won the last race; `None` before the first, and where none won.
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
         self.opening()?.destination
