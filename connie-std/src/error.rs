@@ -167,8 +167,8 @@ impl ConnectError {
         })
     }
 
-    /// What kind of thing kept it from a connection, where the host was none, a name was looked up or a race was run: the same on every platform, where
-    /// [`io_kind`](Self::io_kind) is what std has for it.
+    /// What kind of thing kept it from a connection, where the host was none, a name was looked up or a race
+    /// was run: the same on every platform, where [`io_kind`](Self::io_kind) is what std has for it.
     #[must_use]
     pub fn error_kind(&self) -> Option<ErrorKind> {
         match &self.kind {

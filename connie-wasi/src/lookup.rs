@@ -79,7 +79,8 @@ pub struct NameLookup {
 }
 
 impl NameLookup {
-    /// Begins to look `name` up in `network`, which [`WasiStack::network`](crate::WasiStack::network) lends. Never waits: what goes wrong is told by [`poll`](Self::poll).
+    /// Begins to look `name` up in `network`, which [`WasiStack::network`](crate::WasiStack::network) lends.
+    /// Never waits: what goes wrong is told by [`poll`](Self::poll).
     #[must_use]
     pub fn start(network: &Network, name: &str, port: u16, families: Families) -> Self {
         let mut lookup = NameLookup {

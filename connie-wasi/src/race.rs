@@ -20,9 +20,11 @@ use crate::wait::WasiWaiter;
 /// Connects to the address of `host` that answers first. Blocks until there is a winner, until every address has failed, or until the
 /// deadline of `config`; afterwards no socket is open but the winner's.
 ///
-/// `host` is a name or a literal address. A name is looked up while the race runs: its first address is tried as soon as the runtime tells
-/// it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64 (RFC 8305 section 7). `config` is the race: [`Config::all_at_once`] with a deadline, as a rule. Without a deadline a host of which every address stays
-/// silent takes as long as the runtime's own time-out, some two minutes.
+/// `host` is a name or a literal address. A name is looked up while the race runs: its first address is tried
+/// as soon as the runtime tells it. On a host of IPv6 alone IPv4 addresses are reached through the network's
+/// NAT64 (RFC 8305 section 7). `config` is the race: [`Config::all_at_once`] with a deadline, as a rule.
+/// Without a deadline a host of which every address stays silent takes as long as the runtime's own time-out,
+/// some two minutes.
 ///
 /// ```no_run
 /// use connie_wasi::{connect, core::Config};
