@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use connie_core::resolution::QueryError;
+use connie_core::verdict::ErrorKind;
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
 use connie_std::FailedQuery;
@@ -66,10 +66,8 @@ pub fn http(error: &HttpError, way: Way<'_>) -> &'static str {
 
 /// For a name that could not be resolved.
 pub fn resolution(queries: &[FailedQuery]) -> &'static str {
-    let there_is_none = |query: &FailedQuery| query.error.kind == QueryError::NoSuchName;
-    match queries {
-        [] => "check the name, or give its addresses with --resolve",
-        queries if queries.iter().any(there_is_none) => {
+    match ErrorKind::of_queries(queries.iter().map(|failed| (failed.query, failed.error.kind))) {
+        ErrorKind::NoAddress | ErrorKind::NoSuchName => {
             "check the name, or give its addresses with --resolve"
         }
         _ => "check the network and its name servers, or give the name's addresses with --resolve",

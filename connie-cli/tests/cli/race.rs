@@ -87,7 +87,7 @@ fn an_address_that_was_printed_can_be_given_back() {
 /// RFC 7686: no name server learns them, and nobody waits for one.
 #[test]
 fn names_of_tor_are_refused_at_once() {
-    let line = "could not resolve x.onion: AAAA and A queries failed: not sent, for onion names are \
+    let line = "could not resolve x.onion: AAAA and A queries failed: onion names are \
         Tor's and not in DNS (RFC 7686); go through a proxy that is in Tor";
     connie(["race", "x.onion:80"]).exits(6).says_lines(1).says(line);
 }

@@ -18,7 +18,7 @@ use crate::target::{Target, split};
 use crate::zone;
 
 /// Why a name below `onion` has no addresses.
-pub(crate) const ONION: &str = "not sent, for onion names are Tor's and not in DNS (RFC 7686)";
+pub(crate) const ONION: &str = "onion names are Tor's and not in DNS (RFC 7686)";
 
 /// How many attempts the timeline of a [`connect`](crate::connect) remembers.
 const RECORDS: usize = 512;
