@@ -283,8 +283,7 @@ fn what_needs_no_resolver_is_not_asked_for() {
     );
     assert_eq!(error.failed_queries()[0].query, Query::Aaaa);
     for host in ["x.onion", "X.Onion.", "onion"] {
-        let not_sent =
-            "AAAA and A queries failed: onion names are Tor's and not in DNS (RFC 7686)";
+        let not_sent = "AAAA and A queries failed: onion names are Tor's and not in DNS (RFC 7686)";
         fails(connect((host, 80), &options), &format!("could not resolve {host}: {not_sent}"));
     }
     fails(
