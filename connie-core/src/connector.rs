@@ -247,6 +247,11 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.machine.limit_to(sockets);
     }
 
+    /// May have as many as `sockets` open from now on: see [`Race::grow_to`].
+    pub fn grow_to(&mut self, sockets: usize) {
+        self.machine.grow_to(sockets);
+    }
+
     /// Takes note that there will be no answer for one family: see [`Input::ResolutionFailed`].
     pub fn resolution_failed(&mut self, family: Family, now: Instant) {
         self.machine.handle_input(Input::ResolutionFailed { family }, now);
@@ -361,6 +366,11 @@ where
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
         self.machine.limit_to(sockets);
+    }
+
+    /// May have as many as `sockets` open from now on: see [`Race::grow_to`].
+    pub fn grow_to(&mut self, sockets: usize) {
+        self.machine.grow_to(sockets);
     }
 
     /// Does what is to be done now and, where it goes on and asks for nothing, waits once.

@@ -66,3 +66,15 @@ fn a_limit_is_the_races() {
     assert_eq!(connector.race().in_flight(), 1);
     let _ = connector.cancel(stack, NOW);
 }
+
+#[test]
+fn a_growth_is_the_races() {
+    let stack = &mut Stack;
+    let mut connector = Connector::<Stack, 16, 4>::new(&Config::all_at_once(), NOW);
+    connector.limit_to(1);
+    connector.grow_to(2);
+    connector.resolved(Family::V4, &[1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 80))), NOW);
+    assert!(matches!(connector.poll(stack, NOW), Progress::WaitUntil(_)));
+    assert_eq!((connector.race().in_flight(), connector.race().limit()), (2, 2));
+    let _ = connector.cancel(stack, NOW);
+}

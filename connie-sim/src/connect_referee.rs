@@ -208,6 +208,11 @@ impl ConnectReferee {
         self.race.hears_limit(sockets);
     }
 
+    /// The connect is told that it may have as many as `sockets` attempts in flight from now on.
+    pub fn hears_growth(&mut self, sockets: usize) {
+        self.race.hears_growth(sockets);
+    }
+
     fn hears_answer(&mut self, query: Query, addresses: &[SocketAddr]) {
         let family = match query {
             Query::Aaaa => Family::V6,

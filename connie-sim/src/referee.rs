@@ -4,7 +4,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use connie_core::{
-    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Instant, Output,
+    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Instant, Output, Pacing,
 };
 
 /// More outputs than one drain can have, for 255 destinations and 255 sockets.
@@ -19,6 +19,8 @@ pub struct Referee {
     start: Instant,
     /// `k`.
     limit: usize,
+    /// The most that `k` can be.
+    max_limit: usize,
     room: usize,
     v4: Known,
     v6: Known,
@@ -56,10 +58,12 @@ impl Referee {
     /// The referee of a race with `config` that began at `now`, with room for `destinations` and `sockets`.
     #[must_use]
     pub fn new(config: &Config, destinations: usize, sockets: usize, now: Instant) -> Self {
+        let max_limit = config.max_in_flight.clamp(1, sockets);
         Referee {
             config: config.clone(),
             start: now,
-            limit: config.max_in_flight.clamp(1, sockets),
+            limit: max_limit,
+            max_limit,
             room: destinations,
             v4: Known::default(),
             v6: Known::default(),
@@ -146,6 +150,12 @@ impl Referee {
     pub fn hears_limit(&mut self, sockets: usize) {
         self.drained = 0;
         self.limit = self.limit.min(sockets.max(1));
+    }
+
+    /// The race is told that it may have as many as `sockets` attempts in flight from now on.
+    pub fn hears_growth(&mut self, sockets: usize) {
+        self.drained = 0;
+        self.limit = self.limit.max(sockets.min(self.max_limit));
     }
 
     /// There are addresses that the race has no room for: which of them it leaves out is its own to decide.
@@ -243,6 +253,7 @@ impl Referee {
         let deadline = self.deadline();
         assert!(deadline.is_none_or(|deadline| until <= deadline), "law 5: a wait beyond the deadline");
         assert!(self.can_change(), "law 4: a wait for nothing");
+        self.nobody_waits_beside_a_free_socket();
     }
 
     #[track_caller]
@@ -250,6 +261,28 @@ impl Referee {
         assert!(self.winner.is_none() && !self.canceled && !self.gone, "a race that has ended waits");
         assert!(self.deadline().is_none(), "law 5: a race with a deadline waits for ever");
         assert!(self.can_change(), "law 4: an input is waited for, and none can come");
+        self.nobody_waits_beside_a_free_socket();
+    }
+
+    /// Rule 1, where no pace stands between: once the first has started, what waits starts as soon as there is a socket.
+    #[track_caller]
+    fn nobody_waits_beside_a_free_socket(&self) {
+        if self.crowded || self.config.pacing != Pacing::AllAtOnce || self.open.len() >= self.limit {
+            return;
+        }
+        let waits = |address: &&SocketAddr| {
+            let tried = self.started.contains(address) && !self.evicted.contains(address);
+            !tried && !self.open.iter().any(|open| open.destination == **address)
+        };
+        let waiting = self.v4.addresses.iter().chain(&self.v6.addresses).find(waits);
+        let waiting = waiting.filter(|_| self.newest.is_some());
+        assert_eq!(
+            waiting,
+            None,
+            "rule 1: this waits, and {} of {} are in flight",
+            self.open.len(),
+            self.limit
+        );
     }
 
     #[track_caller]

@@ -84,6 +84,23 @@ impl Monkey {
         }
     }
 
+    /// A socket is taken away or given back, often right after another.
+    fn share(&mut self) {
+        while self.rng.chance(40) {
+            let sockets = self.rng.below(7) as usize;
+            if self.rng.chance(50) {
+                self.referee.hears_limit(sockets);
+                self.race.limit_to(sockets);
+            } else {
+                self.referee.hears_growth(sockets);
+                self.race.grow_to(sockets);
+            }
+            if self.rng.chance(50) {
+                self.drain();
+            }
+        }
+    }
+
     /// Any attempt, the newest ones more often than the others.
     fn attempt(&mut self) -> AttemptId {
         let back = self.rng.below(self.attempts.len() as u64).min(self.rng.below(6));
@@ -155,6 +172,19 @@ fn whatever_happens_in_whatever_order_the_laws_hold() {
         let mut monkey = Monkey::new(seed);
         for _ in 0..STEPS {
             monkey.happen();
+            monkey.drain();
+            monkey.sleep();
+        }
+    });
+}
+
+#[test]
+fn whatever_happens_while_sockets_come_and_go_the_laws_hold() {
+    seeds(10_000, |seed| {
+        let mut monkey = Monkey::new(seed);
+        for _ in 0..STEPS {
+            monkey.happen();
+            monkey.share();
             monkey.drain();
             monkey.sleep();
         }

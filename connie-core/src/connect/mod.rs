@@ -203,6 +203,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.race.limit_to(sockets);
     }
 
+    /// May have as many as `sockets` open from now on: see [`Race::grow_to`].
+    pub fn grow_to(&mut self, sockets: usize) {
+        self.race.grow_to(sockets);
+    }
+
     /// What the race has done so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {

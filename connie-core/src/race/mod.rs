@@ -29,10 +29,15 @@
 //! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt is in flight. With
 //!    [`Pacing::Staggered`] the next attempt may start now.
 //! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps its turn, which
-//!    costs no delay; with none the destination has failed.
+//!    costs no delay; with none the destination has failed. `k` stays as low until the caller [grows](Race::grow_to) it: the stack
+//!    says when it has no socket and never when it has one again, but who shares sockets out sees them come back. A caller that is
+//!    wrong about that costs the race one more attempt without a socket, after which `k` is what it was.
 //! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established` is said.
 //! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
 //!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
+//! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, and [`grow_to`](Race::grow_to) raises
+//!    it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. No attempt in flight ends for it; what
+//!    waits starts, or is hedged, as soon as rules 1 and 3 have room.
 //!
 //! # The laws
 //!
@@ -41,7 +46,7 @@
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
 //! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to) can make `k` smaller than what is in
-//!    flight already.)
+//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one.
 //! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
 //! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come.
 //! 5. A race whose inputs stop ends by its deadline.
@@ -117,6 +122,8 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     records: Records<RECORDS>,
     /// `k`: the most attempts in flight from now on.
     limit: u8,
+    /// The most that `k` can be: what the configuration wants, as far as there is room for it.
+    max_limit: u8,
     max_in_flight: u8,
     /// Whether an attempt was ever started: resolution no longer holds the race back.
     begun: bool,
@@ -163,6 +170,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             assert!(RECORDS <= 65_535, "a race records at most 65,535 attempts");
         }
         let pace = Pace::new(config.pacing, now);
+        // At most 255, as asserted above.
+        let max_limit = config.max_in_flight.clamp(1, SOCKETS) as u8;
         Race {
             settings: Settings::new(config),
             phase: Phase::Racing,
@@ -171,8 +180,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             destinations: Destinations::new(),
             in_flight: Vec::new(),
             records: Records::new(),
-            // At most 255, as asserted above.
-            limit: config.max_in_flight.clamp(1, SOCKETS) as u8,
+            limit: max_limit,
+            max_limit,
             max_in_flight: 0,
             begun: false,
             now,
@@ -267,6 +276,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.limit = usize::from(self.limit).min(sockets.max(1)) as u8;
     }
 
+    /// Makes the [`limit`](Race::limit) `sockets` where that is more than it is, though never more than [`Config::max_in_flight`] and the
+    /// capacity. Poll the race afterwards: what waits may start at once, and a moment named before no longer holds.
+    ///
+    /// So a caller gives back what [`limit_to`](Race::limit_to) took, and says that there are sockets again where the stack ran out of them
+    /// (rule 5). Where it is wrong about that, the stack says so again: that costs no destination its turn. A race that has ended stays as it is.
+    pub fn grow_to(&mut self, sockets: usize) {
+        if self.is_racing() {
+            // At most the capacity, which is a `u8`.
+            self.limit = usize::from(self.max_limit).min(sockets).max(self.limit.into()) as u8;
+        }
+        self.check_laws();
+    }
+
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
@@ -333,7 +355,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out of sockets, and by
-    /// [`limit_to`](Race::limit_to).
+    /// [`limit_to`](Race::limit_to); grows by [`grow_to`](Race::grow_to) alone.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.into()
@@ -721,6 +743,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return;
         }
         let in_flight = self.in_flight.len();
+        debug_assert!((1..=self.max_limit).contains(&self.limit), "law 2: `k` is within its bounds");
         let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
         debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
         if self.is_racing() {

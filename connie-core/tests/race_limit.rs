@@ -1,0 +1,251 @@
+//! The number of sockets changes while the race runs: `grow_to`, alone and beside `limit_to`.
+
+mod common;
+
+use common::*;
+use connie_core::{AttemptErrorKind, Config, Pacing};
+
+fn without_hedge() -> Config {
+    Config { hedge: false, ..Config::all_at_once() }
+}
+
+/// A race that is limited to one socket of its four.
+fn limited(config: Config) -> Bench<16, 4> {
+    let mut race = Bench::<16, 4>::new(config);
+    race.race.limit_to(1);
+    race
+}
+
+#[test]
+fn a_limit_grows_to_what_was_wanted_and_no_further() {
+    for (sockets, limit) in [(0, 2), (1, 2), (2, 2), (3, 3), (4, 4), (5, 4), (256, 4), (usize::MAX, 4)] {
+        let mut race = Bench::<16, 4>::new(Config::all_at_once());
+        race.race.limit_to(2);
+        race.race.grow_to(sockets);
+        assert_eq!(race.race.limit(), limit, "grown to {sockets}");
+    }
+    for (wanted, most) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 4)] {
+        let config = Config { max_in_flight: wanted, ..Config::all_at_once() };
+        let mut race = Bench::<16, 4>::new(config);
+        race.race.grow_to(usize::MAX);
+        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+        race.race.limit_to(0);
+        race.race.grow_to(usize::MAX);
+        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+    }
+}
+
+#[test]
+fn the_largest_race_grows_to_all_its_sockets() {
+    for (wanted, most) in [(254, 254), (255, 255), (256, 255)] {
+        let config = Config { max_in_flight: wanted, ..Config::all_at_once() };
+        let mut race = Bench::<255, 255, 255>::new(config);
+        race.race.limit_to(1);
+        race.race.grow_to(256);
+        assert_eq!(race.race.limit(), most, "{wanted} were wanted");
+    }
+}
+
+#[test]
+fn fresh_ones_that_wait_start_with_the_next_poll() {
+    let mut race = limited(without_hedge());
+    race.addresses("abcd");
+    race.expect_all("start a, wait 250");
+    race.advance(100);
+    race.race.grow_to(3);
+    race.expect_all("start b, start c, wait 250");
+}
+
+/// The oldest attempt's patience no longer says when the race wakes: there is room without it.
+#[test]
+fn a_race_that_has_room_again_waits_for_nobody_to_yield() {
+    let mut race = limited(without_hedge());
+    race.addresses("ab");
+    race.expect_all("start a, wait 250");
+    race.race.grow_to(2);
+    race.expect_all("start b, wait");
+    race.advance(10_000);
+    race.expect("wait");
+}
+
+#[test]
+fn evicted_ones_that_wait_come_back_at_once() {
+    let mut race = limited(without_hedge());
+    race.addresses("abc");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect_all("cancel a, start b");
+    race.idle_until(500);
+    race.expect_all("cancel b, start c, wait 1000");
+    race.advance(600);
+    race.race.grow_to(2);
+    // `a` has waited longest. It is given the patience that it came back with.
+    race.expect_all("start a, wait 1000");
+    race.advance(700);
+    race.race.grow_to(3);
+    race.expect_all("start b, wait");
+}
+
+#[test]
+fn in_the_middle_of_an_eviction_there_is_room_for_the_evicted_too() {
+    let mut race = limited(without_hedge());
+    race.addresses("ab");
+    race.expect("start a");
+    race.idle_until(250);
+    race.expect("cancel a");
+    race.race.grow_to(2);
+    race.expect_all("start b, start a, wait");
+}
+
+/// With room there is nobody to evict for.
+#[test]
+fn what_grows_at_the_moment_of_an_eviction_cuts_nobody_short() {
+    let mut race = limited(without_hedge());
+    race.addresses("ab");
+    race.expect("start a");
+    race.idle_until(250);
+    race.race.grow_to(2);
+    race.expect_all("start b, wait");
+}
+
+#[test]
+fn where_nothing_waits_nothing_starts_but_a_hedge() {
+    let mut race = limited(without_hedge());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    race.race.grow_to(4);
+    race.expect("wait");
+
+    let mut race = limited(Config::all_at_once());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    race.advance(100);
+    race.race.grow_to(2);
+    race.expect("wait 250");
+    race.idle_until(250);
+    race.expect("start a'");
+
+    // One whose patience has ended is hedged at once.
+    let mut race = limited(Config::all_at_once());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    race.advance(400);
+    race.race.grow_to(2);
+    race.expect("start a'");
+}
+
+#[test]
+fn addresses_that_come_after_a_growth_find_its_sockets() {
+    let mut race = limited(without_hedge());
+    race.resolved("A");
+    race.expect_all("start A, wait");
+    race.race.grow_to(3);
+    race.expect("wait");
+    race.resolved("abc");
+    race.expect_all("start a, start b, wait 250");
+}
+
+#[test]
+fn what_grew_shrinks_again() {
+    let mut race = limited(without_hedge());
+    race.addresses("abcde");
+    race.expect("start a");
+    race.race.grow_to(3);
+    race.expect_all("start b, start c, wait 250");
+    race.race.limit_to(2);
+    race.expect("wait 250");
+    race.fails("a", REFUSED);
+    race.expect("wait 250");
+    race.fails("b", REFUSED);
+    race.expect_all("start d, wait 250");
+    // Both before one poll: the last word counts.
+    race.race.grow_to(4);
+    race.race.limit_to(1);
+    race.expect("wait 250");
+    race.race.limit_to(1);
+    race.race.grow_to(3);
+    race.expect_all("start e, wait");
+}
+
+/// An attempt beyond the limit goes on; a growth that has room for it and for no more starts nothing.
+#[test]
+fn a_growth_up_to_what_is_in_flight_starts_nothing() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("abcde");
+    race.expect_all("start a, start b, start c, start d, wait 250");
+    race.race.limit_to(1);
+    race.expect("wait 250");
+    race.race.grow_to(4);
+    race.expect("wait 250");
+    race.fails("a", REFUSED);
+    race.expect_all("start e, wait");
+}
+
+#[test]
+fn sockets_that_ran_out_may_be_there_again() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("abcd");
+    race.expect_all("start a, start b");
+    race.fails("b", AttemptErrorKind::OutOfSockets);
+    race.expect("wait 250");
+    assert_eq!(race.race.limit(), 1);
+    race.advance(100);
+    race.race.grow_to(3);
+    // `b` has kept its turn.
+    race.expect_all("start b, start c, wait 250");
+}
+
+/// The stack has none for all that the caller says: no destination fails for it, and no time passes.
+#[test]
+fn a_caller_that_is_wrong_about_sockets_costs_no_destination_its_turn() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("abc");
+    race.expect_all("start a, start b");
+    race.fails("b", AttemptErrorKind::OutOfSockets);
+    race.expect("wait 250");
+    for _ in 0..3 {
+        race.race.grow_to(4);
+        race.expect("start b");
+        race.fails("b", AttemptErrorKind::OutOfSockets);
+        race.expect("wait 250");
+        assert_eq!(race.race.limit(), 1);
+    }
+    race.fails("a", REFUSED);
+    race.expect("start b");
+    race.succeeds("b");
+    race.expect("established b");
+}
+
+#[test]
+fn staggered_starts_keep_their_delay_however_many_sockets_there_are() {
+    let pacing = Pacing::Staggered { delay: ms(250), growth_percent: 100 };
+    let mut race = limited(Config { pacing, hedge: false, evict: false, ..Config::staggered() });
+    race.addresses("abc");
+    race.expect_all("start a, wait");
+    race.advance(100);
+    race.race.grow_to(4);
+    race.expect("wait 250");
+    race.idle_until(250);
+    race.expect_all("start b, wait 500");
+}
+
+#[test]
+fn nothing_grows_after_the_end() {
+    let mut race = limited(without_hedge());
+    race.addresses("ab");
+    race.expect("start a");
+    race.succeeds("a");
+    race.race.grow_to(4);
+    race.expect("established a");
+    race.race.grow_to(4);
+    race.expect("established a");
+    assert_eq!(race.race.limit(), 1, "of a race that is over nothing changes");
+
+    let mut race = limited(Config { deadline: Some(ms(200)), ..without_hedge() });
+    race.addresses("ab");
+    race.expect("start a");
+    race.advance(200);
+    // The deadline has come, and nobody has told the race yet.
+    race.race.grow_to(4);
+    race.expect_all("cancel a, failed: timed out");
+}
