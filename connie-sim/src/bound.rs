@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use connie_core::Config;
 
-/// The bounds of a race with `k` sockets over at most `n` destinations, all known at its start.
+/// The bounds of a race with `k` sockets over at most `n` destinations, all known at its start. Where the number of sockets changes,
+/// `k` is the least that the race ever had.
 ///
 /// While a destination waits, each start comes at most one patience after the `k`-th start before it. At most `n - k`
 /// destinations wait at a time, each is started once in a round, and the patience doubles from round to round. A destination
@@ -29,6 +30,10 @@ impl Bound {
         let [n, k] =
             [n, k].map(|count| u32::try_from(count).expect("a race has fewer destinations than that"));
         Bound { n, k, patience }
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// When the last destination is first started: `(⌈n/k⌉ - 1) · patience`.

@@ -15,6 +15,8 @@ use crate::stack::{Socket, Stack};
 pub(crate) trait Driven {
     /// Something was heard from the resolver.
     fn tell(&mut self, input: Input<'_>, now: Instant);
+    /// The program has `sockets` for it from now on.
+    fn share(&mut self, sockets: usize);
     /// Looks at the stack, and does what is to be done now.
     fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query>;
     /// Gives up.
@@ -25,6 +27,11 @@ pub(crate) trait Driven {
 impl Driven for HostConnector {
     fn tell(&mut self, input: Input<'_>, now: Instant) {
         self.handle_input(input, now);
+    }
+
+    fn share(&mut self, sockets: usize) {
+        self.limit_to(sockets);
+        self.grow_to(sockets);
     }
 
     fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
@@ -53,6 +60,13 @@ impl Driven for ByHand {
     fn tell(&mut self, input: Input<'_>, now: Instant) {
         self.referee.hears(&input);
         self.connect.handle_input(input, now);
+    }
+
+    fn share(&mut self, sockets: usize) {
+        self.referee.hears_limit(sockets);
+        self.connect.limit_to(sockets);
+        self.referee.hears_growth(sockets);
+        self.connect.grow_to(sockets);
     }
 
     #[track_caller]

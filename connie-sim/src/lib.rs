@@ -58,7 +58,7 @@ pub use connector::{Connector, HostConnector};
 pub use host::{Host, hang, no_route, ok, refuse, unreachable};
 pub use label::{address, addresses, label, numbered};
 pub use outcome::{Ending, Outcome};
-pub use random::{Network, anything, steady};
+pub use random::{Network, Sharing, anything, sharing, steady};
 pub use random_names::any_name;
 pub use recording::Recording;
 pub use referee::Referee;

@@ -45,6 +45,79 @@ pub fn steady(seed: u64) -> Network {
     Network { scenario, n, k, bound: Bound::new(n, k, patience), oracle }
 }
 
+/// A network, and a race over it whose sockets come and go.
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    /// The network, and what the race has at its start.
+    pub network: Network,
+    /// How many sockets the race has from a moment on, in the order of time.
+    pub shares: Vec<(Duration, usize)>,
+    /// How many sockets the stack has.
+    capacity: usize,
+    /// The longest connection attempt delay, where the pacing is `Staggered`.
+    delay: Option<Duration>,
+}
+
+impl Sharing {
+    /// The least number of sockets that the race had before it had run for `took`, and that it could be without.
+    #[must_use]
+    pub fn least(&self, took: Duration) -> usize {
+        let shares = self.shares.iter().filter(|(at, _)| *at < took).map(|(_, count)| *count);
+        shares.fold(self.network.k.min(self.capacity), usize::min)
+    }
+
+    /// When a destination that needs `r` must have won in a race that `took` so long.
+    #[must_use]
+    pub fn win(&self, r: Duration, took: Duration) -> Duration {
+        let bound = self.bound(took);
+        self.delay.map_or_else(|| bound.win(r), |delay| bound.win_staggered(r, delay))
+    }
+
+    /// When the last destination must have been first started in a race that `took` so long; `None` where a delay stands between starts.
+    #[must_use]
+    pub fn first_start(&self, took: Duration) -> Option<Duration> {
+        self.delay.is_none().then(|| self.bound(took).first_start())
+    }
+
+    fn bound(&self, took: Duration) -> Bound {
+        Bound::new(self.network.n, self.least(took), self.network.bound.patience())
+    }
+}
+
+/// A [steady](steady) network, over which the race has up to 8 sockets, now more and now fewer: a program shares them out. Where the stack
+/// has fewer than the program thinks, each growth makes it run out again.
+#[must_use]
+pub fn sharing(seed: u64) -> Sharing {
+    let mut network = steady(seed);
+    // Other numbers than those that the network was drawn from.
+    let mut rng = Rng::new(!seed);
+    let most = rng.within(1, 8);
+    let least = rng.within(1, most);
+    network.k = most as usize;
+    network.bound = Bound::new(network.n, network.k, network.bound.patience());
+    let mut scenario = network.scenario.sockets(network.k);
+    let mut delay = None;
+    if rng.chance(20) {
+        let millis = rng.pick(&[10, 50, 100, 250]);
+        scenario = scenario.delay(millis);
+        delay = Some(Duration::from_millis(millis));
+    }
+    let mut capacity = usize::MAX;
+    if rng.chance(20) {
+        capacity = rng.within(1, most) as usize;
+        scenario = scenario.stack_of(capacity);
+    }
+    let (mut millis, mut shares) = (0, Vec::new());
+    for _ in 0..rng.pick(&[1, 2, 5, 20, 100]) {
+        millis += rng.pick(&[0, 1, 10, 100, 250, 251, 1_000, 5_000]);
+        // One in ten asks for more than there can be.
+        let count = if rng.chance(10) { 99 } else { rng.within(least, most) as usize };
+        scenario = scenario.shares_at(millis, count);
+        shares.push((Duration::from_millis(millis), count));
+    }
+    Sharing { network: Network { scenario, ..network }, shares, capacity, delay }
+}
+
 /// Any network and any race that the simulation knows how to make.
 #[must_use]
 pub fn anything(seed: u64) -> Scenario {

@@ -39,6 +39,8 @@ pub struct Scenario {
     resolver: Resolver,
     stack: StackRules,
     cancel_at: Option<Instant>,
+    /// How many sockets the program has for the race from a moment on, in the order of time.
+    shares: Vec<(Instant, usize)>,
     restless: bool,
     oversleeps: u64,
 }
@@ -82,6 +84,7 @@ impl Scenario {
             resolver: Resolver::new(),
             stack: StackRules::default(),
             cancel_at: None,
+            shares: Vec::new(),
             restless: false,
             oversleeps: 0,
         }
@@ -332,6 +335,14 @@ impl Scenario {
         self
     }
 
+    /// From `millis` on the program has `count` sockets for the race, until it has another number: the race is limited to that, or grows to
+    /// it. Call it in the order of time.
+    #[must_use]
+    pub fn shares_at(mut self, millis: u64, count: usize) -> Self {
+        self.shares.push((Instant::from_millis(millis), count));
+        self
+    }
+
     /// The whole race may take `millis`.
     #[must_use]
     pub fn deadline(mut self, millis: u64) -> Self {
@@ -570,8 +581,10 @@ impl Scenario {
     }
 
     fn answers_at_once(&self) -> bool {
-        // `turn` first asks at its first wait.
-        self.resolver.answers_at_once(self.config.families) && self.cancel_at != Some(Instant::ZERO)
+        // `turn` first asks at its first wait, and a program that waits in it has nothing to share out meanwhile.
+        self.shares.is_empty()
+            && self.resolver.answers_at_once(self.config.families)
+            && self.cancel_at != Some(Instant::ZERO)
     }
 
     fn lay_out(&self) -> (Stack, Clock) {
@@ -651,12 +664,16 @@ impl Scenario {
     fn drive(&self, driven: &mut impl Driven, stack: &mut Stack, clock: &mut Clock) -> Run {
         let says = self.resolver.says();
         let mut says = says.iter().peekable();
+        let mut shares = self.shares.iter().peekable();
         let (mut queries, mut here) = (Vec::new(), (Instant::ZERO, 0));
         for _ in 0..STEPS {
             let now = stack.now();
             here = if here.0 == now { (now, here.1 + 1) } else { (now, 1) };
             assert!(here.1 < STEPS_AT_ONE_MOMENT, "livelock at {now}");
             let canceled = self.cancel_at.filter(|at| *at <= now).is_some();
+            while let Some((_, count)) = shares.next_if(|(at, _)| *at <= now) {
+                driven.share(*count);
+            }
             let until = match self.step(driven, stack, canceled) {
                 Progress::SendQuery(query) => {
                     queries.push(query);
@@ -683,6 +700,7 @@ impl Scenario {
             }
             let limit = earliest(until, says.peek().map(|said| said.at));
             let limit = earliest(limit, self.cancel_at);
+            let limit = earliest(limit, shares.peek().map(|(at, _)| *at));
             let next = earliest(stack.next_handshake(limit), limit);
             let Some(next) = next else {
                 return Run { ending: Ending::Waiting, connection: None, queries };
@@ -701,7 +719,7 @@ impl Scenario {
             false => driven.poll(stack, now),
         };
         let ended = matches!(progress, Progress::Connected(_) | Progress::Failed(_));
-        verify::step(driven.machine(), stack, ended);
+        verify::step(driven.machine(), stack, ended, !self.shares.is_empty());
         if let Progress::Failed(Failure::DeadlineExceeded) = progress {
             let deadline = self.config.deadline.expect("law 5: no deadline was set");
             assert!(now >= Instant::ZERO + deadline, "law 5: the deadline has not come at {now}");

@@ -1,7 +1,12 @@
 //! Random networks: every law holds on each of them, and no race is ever stuck.
 
-use connie_core::Failure;
-use connie_sim::{Ending, Network, Outcome, any_name, anything, seeds, steady};
+use std::cell::Cell;
+use std::time::Duration;
+
+use connie_core::{Config, Failure};
+use connie_sim::{
+    Bound, Ending, Network, Outcome, Scenario, any_name, anything, hang, ok, seeds, sharing, steady,
+};
 
 #[test]
 fn any_race_over_any_network_keeps_the_laws() {
@@ -42,8 +47,53 @@ fn no_race_is_ever_stuck() {
     });
 }
 
+/// However often the number of sockets changes: what the least of them can do, the race has done.
+#[test]
+fn no_race_is_ever_stuck_while_sockets_come_and_go() {
+    let (told, changed) = (Cell::new(0), Cell::new(0));
+    seeds(1_000, |seed| {
+        let sharing = sharing(seed);
+        let (network, outcome) = (&sharing.network, sharing.network.scenario.connect().outcome);
+        let took = outcome.elapsed;
+        if let Some(by) = sharing.first_start(took) {
+            every_destination_starts_by(by, &outcome);
+        }
+        let Some(oracle) = network.oracle else {
+            return assert_eq!(outcome.ending, Ending::Failed(Failure::AllAttemptsFailed));
+        };
+        assert!(matches!(outcome.ending, Ending::Connected(_)), "a live address and no connection");
+        assert!(oracle <= took, "connected in {took:?}, and the fastest answers in {oracle:?}");
+        let by = sharing.win(oracle, took);
+        assert!(took <= by, "took {took:?} of {by:?}: {sharing:?}");
+        told.set(told.get() + u32::from(network.n > sharing.least(took)));
+        changed.set(changed.get() + u32::from(took > Duration::ZERO && sharing.least(took) < network.k));
+    });
+    let few = told.get() < 500 || changed.get() < 200;
+    assert!(
+        !few || std::env::var_os("CONNIE_SEED").is_some(),
+        "the law had little to say: {told:?}, {changed:?}"
+    );
+}
+
+/// Neither what the race began with nor what it had in the end would do in place of the least.
+#[test]
+fn the_least_number_of_sockets_counts_wherever_it_stands() {
+    let race = || Scenario::all_at_once().sockets(4).v4s(11, hang()).v4(ok(30));
+    let ms = Duration::from_millis;
+    let bound = |k| Bound::new(12, k, Config::DEFAULT_PATIENCE).win(ms(30));
+    assert_eq!(race().run().elapsed, bound(4));
+    for (least, back, took) in [(1, 1_900, 1_930), (1, 9_000, 2_030), (2, 9_000, 1_030)] {
+        let elapsed = race().shares_at(1, least).shares_at(back, 4).run().elapsed;
+        assert_eq!(elapsed, ms(took), "{least} sockets until {back} ms");
+        assert!(bound(4) < elapsed && elapsed <= bound(least));
+    }
+}
+
 fn every_destination_starts_in_the_first_round(network: &Network, outcome: &Outcome) {
-    let by = network.bound.first_start();
+    every_destination_starts_by(network.bound.first_start(), outcome);
+}
+
+fn every_destination_starts_by(by: Duration, outcome: &Outcome) {
     if outcome.recording.timeline().summary().omitted_attempts > 0 {
         return;
     }
