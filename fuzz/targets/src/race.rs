@@ -2,6 +2,7 @@
 //! jumps.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const STEPS: u32 = 400;
 const WAKES: u32 = 100;
 /// Enough to end every race once nothing holds it any more: 16 destinations, and some on their last socket.
 const LAST_STEPS: u32 = 200;
+
+/// A byte that meant nothing and now changes the number of sockets. No older file has drawn one of these; one has drawn 255.
+const SHARES: RangeInclusive<u8> = 192..=251;
 
 /// Runs a race as `data` has it.
 ///
@@ -50,6 +54,8 @@ struct Game<'a, const D: usize, const S: usize, const R: usize> {
     /// What the race waits for.
     due: Option<Instant>,
     attempts: Vec<AttemptId>,
+    /// Whether it was ever limited: more may be in flight then than it allows itself.
+    limited: bool,
 }
 
 impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
@@ -69,6 +75,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
             now: start,
             due: None,
             attempts: Vec::new(),
+            limited: false,
         };
         for _ in 0..STEPS {
             if game.draw.is_done() {
@@ -150,7 +157,8 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 
     /// What comes after a cancel is soon dull, and a preference changes once or twice.
     fn rarer(&mut self) {
-        match self.draw.below(4) {
+        let byte = self.draw.byte();
+        match byte % 4 {
             0 => self.tell(Input::Cancel),
             1 => {
                 let family = self.family();
@@ -161,7 +169,23 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
                 let (family, addresses) = (self.family(), addresses(&mut self.draw));
                 self.tell(Input::Hinted { family, addresses: &addresses });
             }
+            _ if SHARES.contains(&byte) => self.share(),
             _ => {}
+        }
+    }
+
+    /// A socket is taken away or given back.
+    fn share(&mut self) {
+        let sockets = self.draw.pick(&[0, 1, 2, 3, 4, 1_000]);
+        if self.draw.flag() {
+            note(|| format!("grow to {sockets}"));
+            self.referee.hears_growth(sockets);
+            self.race.grow_to(sockets);
+        } else {
+            note(|| format!("limit to {sockets}"));
+            self.limited = true;
+            self.referee.hears_limit(sockets);
+            self.race.limit_to(sockets);
         }
     }
 
@@ -247,7 +271,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
     fn check(&self) {
         let open = self.referee.open().count();
         assert_eq!(self.race.in_flight(), open, "the race and its referee count differently");
-        assert!(open <= self.race.limit(), "more in flight than the race allows itself");
+        assert!(self.limited || open <= self.race.limit(), "more in flight than the race allows itself");
         let most = self.config.max_in_flight.clamp(1, S);
         assert!((1..=most).contains(&self.race.limit()), "a limit of {}", self.race.limit());
         let summary = self.race.timeline().summary();
