@@ -76,6 +76,8 @@ mod contest;
 pub mod dns;
 #[cfg(not(target_os = "wasi"))]
 mod doorbell;
+#[cfg(not(target_os = "wasi"))]
+mod errno;
 mod error;
 pub mod http;
 mod options;

@@ -7,12 +7,13 @@ use connie_core::stack::{TcpError, TcpErrorKind};
 use connie_core::{AttemptError, AttemptErrorKind};
 use rustix::io::Errno;
 
+use crate::errno::{Call, meaning, words};
+
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
 pub struct OsError {
     error: io::Error,
-    /// Whether it came of binding the socket to the source address that the program asked for.
-    of_source: bool,
+    call: Call,
 }
 
 impl OsError {
@@ -22,9 +23,19 @@ impl OsError {
         &self.error
     }
 
-    /// The source address that the program asked for could not be had.
-    pub(crate) fn of_source(errno: Errno) -> Self {
-        OsError { error: errno.into(), of_source: true }
+    /// An error of this call.
+    pub(crate) fn of(call: Call, error: impl Into<io::Error>) -> Self {
+        OsError { error: error.into(), call }
+    }
+
+    /// The same error once more.
+    #[cfg(feature = "tls")]
+    pub(crate) fn again(&self) -> Self {
+        let error = match self.error.raw_os_error() {
+            Some(number) => io::Error::from_raw_os_error(number),
+            None => self.error.kind().into(),
+        };
+        OsError { error, call: self.call }
     }
 
     /// What it means to a race, with the operating system's number.
@@ -34,45 +45,14 @@ impl OsError {
     }
 
     fn meaning(&self) -> AttemptErrorKind {
-        match Errno::from_io_error(&self.error) {
-            // Nothing about the destination: the program asked for an address that this machine does not have.
-            Some(Errno::ADDRNOTAVAIL) if self.of_source => AttemptErrorKind::NoSourceAddress,
-            Some(Errno::CONNREFUSED) => AttemptErrorKind::Refused,
-            // EACCES is how Linux reports "administratively prohibited" over IPv6, EHOSTDOWN what it makes of
-            // a router's "destination host unknown" (RFC 1122 section 3.2.2.1), and EADDRNOTAVAIL that there
-            // is no source address for the destination. A local firewall's rule can show as EPERM, below.
-            // ENETDOWN speaks of the interface that this address's route leads over: a system has others, and
-            // the next address may go out over one of them. So nothing that a system says of one address is
-            // `StackGone`.
-            Some(
-                Errno::NETUNREACH
-                | Errno::NETDOWN
-                | Errno::HOSTUNREACH
-                | Errno::HOSTDOWN
-                | Errno::ACCESS
-                | Errno::ADDRNOTAVAIL
-                | Errno::AFNOSUPPORT
-                | Errno::PFNOSUPPORT
-                | Errno::PROTONOSUPPORT,
-            ) => AttemptErrorKind::Unreachable,
-            Some(Errno::TIMEDOUT) => AttemptErrorKind::TimedOut,
-            Some(Errno::CONNRESET | Errno::CONNABORTED) => AttemptErrorKind::Reset,
-            Some(Errno::MFILE | Errno::NOBUFS) => AttemptErrorKind::OutOfSockets,
-            #[cfg(unix)]
-            Some(Errno::NFILE | Errno::NOMEM) => AttemptErrorKind::OutOfSockets,
-            #[cfg(unix)]
-            Some(Errno::PERM) => AttemptErrorKind::Unreachable,
-            // What Linux makes of a router's "source host isolated".
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            Some(Errno::NONET) => AttemptErrorKind::Unreachable,
-            _ => AttemptErrorKind::Other,
-        }
+        Errno::from_io_error(&self.error).map_or(AttemptErrorKind::Other, |errno| meaning(self.call, errno))
     }
 }
 
 impl From<io::Error> for OsError {
+    /// An error of `connect`, of `SO_ERROR`, or of a connection that is being used.
     fn from(error: io::Error) -> Self {
-        OsError { error, of_source: false }
+        OsError::of(Call::Connect, error)
     }
 }
 
@@ -111,12 +91,14 @@ impl std::error::Error for OsError {
     }
 }
 
-/// The error in the operating system's words where there are any that say more, without the number, which
+/// The error in the table's words or in the operating system's, where those say more, without the number, which
 /// [the cause](connie_core::verdict::AttemptFailure) tells.
 pub(crate) fn describe(error: AttemptError) -> String {
-    match (error.kind(), error.number()) {
-        (AttemptErrorKind::Other, Some(number)) => reason(&io::Error::from_raw_os_error(number)),
-        _ => error.to_string(),
+    let Some(number) = error.number() else { return error.to_string() };
+    match words(error.kind(), Errno::from_raw_os_error(number)) {
+        Some(words) => words.to_owned(),
+        None if error == AttemptErrorKind::Other => reason(&io::Error::from_raw_os_error(number)),
+        None => error.to_string(),
     }
 }
 
@@ -146,24 +128,6 @@ mod tests {
             let error = OsError::from(io::Error::from_raw_os_error(code)).attempt_error();
             assert_ne!(error.kind(), AttemptErrorKind::StackGone, "{code}");
             assert_eq!(error.number().unwrap_or(0), code);
-        }
-    }
-
-    #[test]
-    fn what_speaks_of_a_route_or_a_family_is_unreachable() {
-        let errors = [
-            Errno::NETDOWN,
-            Errno::NETUNREACH,
-            Errno::HOSTDOWN,
-            Errno::HOSTUNREACH,
-            Errno::ACCESS,
-            Errno::ADDRNOTAVAIL,
-            Errno::AFNOSUPPORT,
-            Errno::PFNOSUPPORT,
-            Errno::PROTONOSUPPORT,
-        ];
-        for errno in errors {
-            assert_eq!(OsError::from(errno).attempt_error(), AttemptErrorKind::Unreachable, "{errno:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::budget::{Holder, Share};
+use crate::errno::{Call, has_begun, has_woken};
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
 
@@ -142,13 +143,14 @@ impl OsStack {
         let fd = open(
             if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
             SocketType::STREAM,
-        )?;
+        )
+        .map_err(|errno| OsError::of(Call::Socket, errno))?;
         let source = match remote {
             SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
             SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
         };
         if let Some(source) = source {
-            rustix::net::bind(&fd, &source).map_err(OsError::of_source)?;
+            rustix::net::bind(&fd, &source).map_err(|errno| OsError::of(Call::Bind, errno))?;
         }
         Ok(fd)
     }
@@ -158,31 +160,37 @@ impl OsStack {
         let fd = self.open(remote)?;
         match rustix::net::connect(&fd, &remote) {
             Ok(()) => Ok(Begun::Connected(fd)),
-            // EINTR: "the connection shall be established asynchronously" (POSIX connect).
-            Err(Errno::INPROGRESS | Errno::INTR) => Ok(Begun::Connecting(fd)),
-            // Elsewhere this is EAGAIN: nothing was begun, and a socket that never will be connected is writable and
-            // shows no error.
-            #[cfg(windows)]
-            Err(Errno::WOULDBLOCK) => Ok(Begun::Connecting(fd)),
-            Err(error) => Err(error.into()),
+            // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
+            // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
+            Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
+            Err(Errno::ADDRNOTAVAIL) if has_source(remote) => {
+                Err(OsError::of(Call::ConnectFromSource, Errno::ADDRNOTAVAIL))
+            }
+            Err(errno) => Err(errno.into()),
         }
     }
 
-    /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it,
-    /// so it is read once.
+    /// The handshake has ended if the socket is writable.
     fn conclude(&self, fd: OwnedFd, writable: bool, vain: u16) -> nb::Result<State, OsError> {
-        if !writable && !is_writable(&fd) {
-            return Ok(State::Connecting { fd, writable: false, vain });
-        }
-        match sockopt::socket_error(&fd) {
-            Ok(Ok(())) => self.settle(fd, vain),
-            Ok(Err(error)) | Err(error) => Err(nb::Error::Other(error.into())),
-        }
+        let writable = if writable { Ok(true) } else { is_writable(fd.as_fd()) };
+        let peer = match writable {
+            Ok(true) => ended(fd.as_fd())?,
+            Ok(false) => return Ok(State::Connecting { fd, writable: false, vain }),
+            // `poll` cannot be asked. The socket itself knows whether it has a peer.
+            Err(_) => match ended(fd.as_fd())? {
+                Peer::Another if rustix::net::getpeername(&fd).is_err() => {
+                    return Ok(State::Connecting { fd, writable: false, vain });
+                }
+                Peer::Nobody => return Ok(State::Connecting { fd, writable: false, vain }),
+                peer => peer,
+            },
+        };
+        self.settle(fd, peer, vain)
     }
 
     /// What a socket is whose handshake has ended without an error.
-    fn settle(&self, fd: OwnedFd, vain: u16) -> nb::Result<State, OsError> {
-        match peer(&fd) {
+    fn settle(&self, fd: OwnedFd, peer: Peer, vain: u16) -> nb::Result<State, OsError> {
+        match peer {
             Peer::Another => {
                 if self.nodelay {
                     // A peer that has reset the connection already shows it at the first read, not here.
@@ -216,7 +224,10 @@ impl TcpClientStack for OsStack {
         socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
             State::New => match self.begin(remote)? {
                 Begun::Connecting(fd) => State::Connecting { fd, writable: false, vain: 0 },
-                Begun::Connected(fd) => self.settle(fd, 0)?,
+                Begun::Connected(fd) => {
+                    let peer = peer(fd.as_fd());
+                    self.settle(fd, peer, 0)?
+                }
             },
             State::Connecting { fd, writable, vain } => self.conclude(fd, writable, vain)?,
             State::Connected(stream) => State::Connected(stream),
@@ -262,7 +273,7 @@ impl RaceStack for OsStack {
 
 /// How often a socket can be ready without being connected or having failed, before that counts as a failure. Each time is a `poll` that does
 /// not wait: it is some milliseconds in all, and a socket whose error never comes must not keep a processor busy until the deadline.
-const MOST_IN_VAIN: u16 = 1_000;
+pub(crate) const MOST_IN_VAIN: u16 = 1_000;
 
 /// The stream as one that blocks.
 pub(crate) fn blocking(stream: TcpStream) -> io::Result<TcpStream> {
@@ -282,13 +293,34 @@ pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> nb::Result<u
 }
 
 /// Whether a `connect` has ended, one way or the other, for a program that has not waited for it.
-fn is_writable(fd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::OUT)];
-    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(ready) => Ok(ready > 0),
+        Err(errno) if has_woken(errno) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether this machine has a source address for `remote`: then `EADDRNOTAVAIL` of a `connect` speaks of ports. A UDP socket tells, which
+/// takes none of TCP's and sends nothing.
+fn has_source(remote: SocketAddr) -> bool {
+    let family = if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    remote.port() != 0
+        && open(family, SocketType::DGRAM).is_ok_and(|fd| rustix::net::connect(&fd, &remote).is_ok())
+}
+
+/// Who is at the other end of a socket whose handshake has ended. `SO_ERROR` alone tells how. Reading that clears it, so it is read once.
+pub(crate) fn ended(fd: BorrowedFd<'_>) -> Result<Peer, OsError> {
+    match sockopt::socket_error(fd) {
+        Ok(Ok(())) => Ok(peer(fd)),
+        Ok(Err(errno)) => Err(errno.into()),
+        Err(errno) => Err(OsError::of(Call::GetSockOpt, errno)),
+    }
 }
 
 /// Who is at the other end of a socket that has ended its handshake without an error.
-enum Peer {
+pub(crate) enum Peer {
     Another,
     /// A `connect` to a port of this machine on which nobody listens can be given that very port to come
     /// from. Its SYN then meets its own socket, which takes that for a simultaneous open (RFC 9293 section
@@ -299,7 +331,7 @@ enum Peer {
     Nobody,
 }
 
-fn peer(fd: &OwnedFd) -> Peer {
+pub(crate) fn peer(fd: BorrowedFd<'_>) -> Peer {
     let linux = cfg!(any(target_os = "linux", target_os = "android"));
     match rustix::net::getpeername(fd) {
         Err(Errno::NOTCONN) if linux => Peer::Nobody,

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::cancel::Canceler;
 use crate::clock::pause;
+use crate::errno::has_woken;
 use crate::pollable::{Pollable, Sought};
 use crate::resolve::Readiness;
 use crate::socket::{OsSocket, OsStack};
@@ -68,10 +69,10 @@ impl OsWaiter {
         for bell in self.canceler.iter().flat_map(Canceler::bells) {
             fds.push(PollFd::new(bell, PollFlags::IN));
         }
-        // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table) makes this look at every
-        // socket, after a pause that keeps it from spinning.
+        // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table, a sandbox) makes this look at
+        // every socket, after a pause that keeps it from spinning; a socket then tells without `poll` what became of it.
         let polled = poll(&mut fds, Some(&timespec(longest)));
-        let blind = polled.is_err_and(|error| error != rustix::io::Errno::INTR);
+        let blind = polled.is_err_and(|error| !has_woken(error));
         let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
         ready.extend(events.map(|(&index, _)| index));
         if blind {

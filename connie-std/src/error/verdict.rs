@@ -113,7 +113,13 @@ fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
         ErrorKind::NoSourceAddress => io::ErrorKind::AddrNotAvailable,
         // Not `Interrupted`, which readers and writers take for a reason to try again.
         ErrorKind::Canceled => io::ErrorKind::ConnectionAborted,
-        ErrorKind::Other => said.unwrap_or(io::ErrorKind::Other),
+        // A customary loop takes the first two for a reason to try again, or for a time-out that has run out.
+        ErrorKind::Other => match said {
+            Some(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::TimedOut) | None => {
+                io::ErrorKind::Other
+            }
+            Some(kind) => kind,
+        },
         _ => io::ErrorKind::Other,
     }
 }

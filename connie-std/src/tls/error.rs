@@ -113,10 +113,7 @@ impl TlsError {
     /// The same error once more: a session that has failed says so as often as it is asked.
     pub(super) fn again(&self) -> Self {
         TlsError(match &self.0 {
-            Kind::Os(error) => Kind::Os(match error.as_io().raw_os_error() {
-                Some(code) => io::Error::from_raw_os_error(code).into(),
-                None => io::Error::from(error.as_io().kind()).into(),
-            }),
+            Kind::Os(error) => Kind::Os(error.again()),
             Kind::Tls(error) => Kind::Tls(Arc::clone(error)),
             Kind::ClosedEarly => Kind::ClosedEarly,
             Kind::Truncated => Kind::Truncated,

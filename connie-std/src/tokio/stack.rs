@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::errno::Call;
 use crate::os_error::OsError;
-use crate::socket::{Begun, OsStack, reset, retry};
+use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
 pub(super) struct TokioStack {
@@ -30,7 +31,11 @@ enum State {
     /// No descriptor yet: its family is not known before `connect`.
     #[default]
     New,
-    Connecting(TcpStream),
+    /// `vain` counts how often its handshake had ended in nothing.
+    Connecting {
+        stream: TcpStream,
+        vain: u16,
+    },
     Connected(TcpStream),
     /// The handshake failed.
     Failed,
@@ -52,38 +57,23 @@ impl TokioStack {
             Begun::Connected(fd) => (StdStream::from(fd), true),
         };
         // Not before `connect`: epoll calls a socket that is not connected ready at once.
-        let stream = TcpStream::from_std(stream).map_err(OsError::from)?;
+        let stream = TcpStream::from_std(stream).map_err(|error| OsError::of(Call::Watch, error))?;
         if !connected {
-            return self.conclude(stream);
+            return self.conclude(stream, 0);
         }
-        let peer = stream.peer_addr().ok();
-        Ok(self.settle(stream, peer)?)
+        let peer = peer(stream.as_fd());
+        self.settle(stream, peer, 0)
     }
 
-    /// The handshake has ended if the socket is writable, and then SO_ERROR alone tells how. Reading that clears it, so it is read once.
-    fn conclude(&self, stream: TcpStream) -> nb::Result<State, OsError> {
+    /// The handshake has ended if the socket is writable.
+    fn conclude(&self, stream: TcpStream, vain: u16) -> nb::Result<State, OsError> {
         match stream.poll_write_ready(&mut Context::from_waker(&self.waker)) {
-            Poll::Pending => return Ok(State::Connecting(stream)),
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return Err(nb::Error::Other(error.into())),
-        }
-        // mio's word for it: an event can be there for nothing. `WouldBlock` has tokio wait for the next one.
-        let ended = stream.try_io(Interest::WRITABLE, || match stream.take_error()? {
-            Some(error) => Err(error),
-            None => match stream.peer_addr() {
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                result => result.map(Some),
-            },
-        });
-        match ended {
-            Ok(peer) => Ok(self.settle(stream, peer)?),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.waker.wake_by_ref();
-                Ok(State::Connecting(stream))
+            Poll::Pending => Ok(State::Connecting { stream, vain }),
+            Poll::Ready(Ok(())) => {
+                let peer = ended(stream.as_fd())?;
+                self.settle(stream, peer, vain)
             }
-            Err(error) => Err(nb::Error::Other(error.into())),
+            Poll::Ready(Err(error)) => Err(nb::Error::Other(error.into())),
         }
     }
 
@@ -91,24 +81,44 @@ impl TokioStack {
     fn go_on(&self, state: State, remote: SocketAddr) -> nb::Result<State, OsError> {
         match state {
             State::New => self.begin(remote),
-            State::Connecting(stream) => self.conclude(stream),
+            State::Connecting { stream, vain } => self.conclude(stream, vain),
             State::Connected(stream) => Ok(State::Connected(stream)),
             State::Failed => Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into())),
         }
     }
 
     /// What a socket is whose handshake has ended without an error.
-    fn settle(&self, stream: TcpStream, peer: Option<SocketAddr>) -> Result<State, OsError> {
-        if peer.is_some() && peer == stream.local_addr().ok() {
-            // It has met itself, as `OsStack` has it: nobody listens there.
-            reset(stream.as_fd());
-            return Err(Errno::CONNREFUSED.into());
+    fn settle(&self, stream: TcpStream, peer: Peer, vain: u16) -> nb::Result<State, OsError> {
+        match peer {
+            Peer::Another => {
+                if self.os.nodelay {
+                    // A peer that has reset the connection already shows it at the first read, not here.
+                    let _ = stream.set_nodelay(true);
+                }
+                Ok(State::Connected(stream))
+            }
+            Peer::Itself => {
+                reset(stream.as_fd());
+                Err(nb::Error::Other(Errno::CONNREFUSED.into()))
+            }
+            Peer::Nobody => self.look_again(stream, vain),
         }
-        if self.os.nodelay {
-            // A peer that has reset the connection already shows it at the first read, not here.
-            let _ = stream.set_nodelay(true);
+    }
+
+    /// tokio calls a socket ready that is not connected and has no error. It is so, and its error is on the way; or the event was for
+    /// nothing, and another will come.
+    fn look_again(&self, stream: TcpStream, vain: u16) -> nb::Result<State, OsError> {
+        let is_ready = is_writable(stream.as_fd()).unwrap_or(false);
+        if is_ready && vain >= MOST_IN_VAIN {
+            return Err(nb::Error::Other(Errno::NOTCONN.into()));
         }
-        Ok(State::Connected(stream))
+        if !is_ready {
+            // That is how tokio is told to wait for the next event.
+            let none = stream.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            debug_assert!(none.is_err());
+        }
+        self.waker.wake_by_ref();
+        Ok(State::Connecting { stream, vain: if is_ready { vain + 1 } else { vain } })
     }
 }
 
@@ -131,7 +141,7 @@ impl TokioSocket {
 
 impl Drop for TokioSocket {
     fn drop(&mut self) {
-        if let State::Connecting(stream) | State::Connected(stream) = &self.0 {
+        if let State::Connecting { stream, .. } | State::Connected(stream) = &self.0 {
             reset(stream.as_fd());
         }
     }
@@ -199,7 +209,7 @@ mod tests {
         let stream = TcpStream::from_std(fd.into()).expect("a runtime");
         stream.writable().await.expect("an event");
         let _ = stream.take_error();
-        let ended = stack.conclude(stream);
-        assert!(matches!(ended, Ok(State::Connecting(_))), "it has won");
+        let ended = stack.conclude(stream, 0);
+        assert!(matches!(ended, Ok(State::Connecting { vain: 1, .. })), "it has won");
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 //!
 //! - [`in_namespace`]: runs a test's body with a [`Lab`] in a network namespace of its own.
+//! - [`deny`]: system calls that fail on purpose.
 //! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU on a TAP device of a laboratory.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
 //!
@@ -18,6 +19,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod behaviour;
+pub mod deny;
 mod files;
 pub mod firmware;
 pub mod log;
