@@ -163,8 +163,11 @@ impl OsStack {
             // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
             // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
             Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
-            Err(Errno::ADDRNOTAVAIL) if has_source(remote) => {
-                Err(OsError::of(Call::ConnectFromSource, Errno::ADDRNOTAVAIL))
+            Err(Errno::ADDRNOTAVAIL) => {
+                // Its place is for the socket that is asked.
+                drop(fd);
+                let call = if has_source(remote) { Call::ConnectFromSource } else { Call::Connect };
+                Err(OsError::of(call, Errno::ADDRNOTAVAIL))
             }
             Err(errno) => Err(errno.into()),
         }
