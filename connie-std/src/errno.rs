@@ -128,7 +128,6 @@ names! {
     HostUnreach HOSTUNREACH "EHOSTUNREACH" [113, 65, 65, 65, 65, 10_065];
     Already ALREADY "EALREADY" [114, 37, 37, 37, 37, 10_037];
     InProgress INPROGRESS "EINPROGRESS" [115, 36, 36, 36, 36, 10_036];
-    #[cfg(windows)] ProcLim PROCLIM "WSAEPROCLIM" [0, 0, 0, 0, 0, 10_067];
     #[cfg(windows)] ProviderFailedInit PROVIDERFAILEDINIT "WSAEPROVIDERFAILEDINIT" [0, 0, 0, 0, 0, 10_106];
 }
 
@@ -174,7 +173,7 @@ pub(crate) const ROWS: &[Row] = {
             "denied to this program: seccomp, SELinux, Android, a sandbox"
         ),
         row!(Socket, [Inval, NoSys, Prototype], Fails(Other), "a system or a sandbox without such sockets"),
-        row!(Socket, [ProcLim, ProviderFailedInit], Fails(Other), "Winsock could not start"),
+        row!(Socket, [ProviderFailedInit], Fails(Other), "Winsock could not start"),
         row!(Bind, [AddrNotAvail, NoDev], Fails(NoSourceAddress), "the source address is not this machine's"),
         row!(Bind, [AddrInUse, Again], Fails(Other), says NO_PORT, "every port of the source address is in use"),
         row!(Bind, [NoBufs, NoMem], Fails(OutOfSockets), "no room for another socket"),
