@@ -1,7 +1,7 @@
 //! Small races. Whatever happens: an attempt succeeds or fails, the stack is out of sockets or gone, an answer
 //! comes, a second answer takes addresses back and brings new ones, or fails and does not, the caller cancels.
-//! Some settings have hints before the answers, some a caller that takes sockets away, and some no deadline;
-//! hints and races without a deadline are searched for fewer addresses.
+//! Some settings have hints before the answers, some a caller that takes sockets away, some one that gives them
+//! back as well, and some no deadline; hints and races without a deadline are searched for fewer addresses.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,6 +28,8 @@ pub(crate) struct Setting {
     hints: bool,
     /// Whether the race may be limited to a single socket while it runs.
     limits: bool,
+    /// Whether it may be told once that it can have all its sockets, be that before, after or without a limit.
+    grows: bool,
     /// When nobody watches any more, where there is no deadline.
     until: Instant,
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Setting {
             (config.hedge, "hedges"),
             (self.hints, "hints"),
             (self.limits, "may be limited"),
+            (self.grows, "may grow"),
         ] {
             if is_so {
                 write!(f, ", {word}")?;
@@ -101,6 +104,7 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
                 v4: v4.clone(),
                 hints: false,
                 limits: false,
+                grows: false,
                 until,
             };
             for config in configs(size) {
@@ -117,14 +121,20 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
     // are in flight.
     let limited =
         |config: &Config| config.pacing == Pacing::AllAtOnce && config.max_in_flight == 2 && !config.hedge;
-    settings.extend(configs(size).into_iter().filter(limited).map(|config| Setting {
+    let changing = |config, v4: &[usize], grows| Setting {
         config,
         v6: vec![name(Family::V6, 0)],
-        v4: vec![name(Family::V4, 1), name(Family::V4, 2)],
+        v4: v4.iter().map(|n| name(Family::V4, *n)).collect(),
         hints: false,
         limits: true,
+        grows,
         until: START + size.units * UNIT,
-    }));
+    };
+    settings.extend(configs(size).into_iter().filter(limited).map(|config| changing(config, &[1, 2], false)));
+    // The least in which a socket that comes back has somebody to start, fresh or evicted: one waits for the
+    // other. With a hedge as well, for which it is also, and at another pace.
+    let growing = |config: &Config| config.pacing != Pacing::OneByOne && config.max_in_flight == 2;
+    settings.extend(configs(size).into_iter().filter(growing).map(|config| changing(config, &[1], true)));
     settings
 }
 
@@ -174,6 +184,8 @@ pub(crate) struct World {
     plenty: bool,
     /// Whether the race may still be limited to a single socket.
     roomy: bool,
+    /// Whether it may still be told that it can have all its sockets.
+    may_grow: bool,
     /// An attempt that has ended.
     late: Option<AttemptId>,
 }
@@ -205,6 +217,7 @@ pub(crate) enum Event {
     Resolve(Family),
     ResolutionFails(Family),
     Limit,
+    Grow,
     Cancel,
 }
 
@@ -218,6 +231,7 @@ impl World {
             answers: [Answer::None; 2],
             plenty: true,
             roomy: true,
+            may_grow: true,
             late: None,
         }
     }
@@ -225,7 +239,7 @@ impl World {
     fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.race.fingerprint(&mut hasher);
-        (self.now, self.waits, self.answers, self.plenty, self.roomy).hash(&mut hasher);
+        (self.now, self.waits, self.answers, self.plenty, self.roomy, self.may_grow).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -273,6 +287,9 @@ impl World {
         }
         if setting.limits && self.roomy {
             events.push(Event::Limit);
+        }
+        if setting.grows && self.may_grow {
+            events.push(Event::Grow);
         }
         events.push(Event::Cancel);
         assert!(events.len() > 1 || self.waits.is_none(), "deadlock: nothing can happen any more");
@@ -324,6 +341,13 @@ impl World {
                 self.roomy = false;
                 self.referee.hears_limit(1);
                 self.race.limit_to(1);
+                self.waits = None;
+            }
+            Event::Grow => {
+                self.may_grow = false;
+                // More than it wanted, which is no more than that.
+                self.referee.hears_growth(SOCKETS);
+                self.race.grow_to(SOCKETS);
                 self.waits = None;
             }
             Event::Cancel => self.tell(Input::Cancel),
