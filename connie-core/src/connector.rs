@@ -138,15 +138,7 @@ impl<const D: usize, const K: usize, const R: usize, const N: usize> sealed::Dec
     type Ask = Query;
 
     fn next(&mut self, now: Instant) -> Result<Output, Query> {
-        match self.poll_output(now) {
-            connect::Output::SendQuery { query } => Err(query),
-            connect::Output::StartAttempt { id, destination } => Ok(Output::StartAttempt { id, destination }),
-            connect::Output::CancelAttempt { id } => Ok(Output::CancelAttempt { id }),
-            connect::Output::WaitUntil(until) => Ok(Output::WaitUntil(until)),
-            connect::Output::WaitForInput => Ok(Output::WaitForInput),
-            connect::Output::Established { id, destination } => Ok(Output::Established { id, destination }),
-            connect::Output::Failed(failure) => Ok(Output::Failed(failure)),
-        }
+        Connect::next(self, now)
     }
 
     fn ended(&mut self, id: AttemptId, how: Result<(), &AttemptError>, now: Instant) {
@@ -357,7 +349,7 @@ where
     }
 
     /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].
-    // As a race does: each caller says one thing.
+    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the match.
     #[inline(always)]
     pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
         self.machine.handle_input(input, now);

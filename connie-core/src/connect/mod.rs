@@ -115,7 +115,7 @@ pub struct Connect<
 enum State {
     /// It is not sent.
     Unwanted,
-    /// Nor is it for such a name, which does not exist.
+    /// It is not sent either: such a name does not exist.
     Nowhere,
     ToSend,
     Sent,
@@ -173,7 +173,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     /// Tells it that something happened. Poll it afterwards.
-    // As a race does: each caller says one thing.
+    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the match.
     #[inline(always)]
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
@@ -192,9 +192,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain).
     pub fn poll_output(&mut self, now: Instant) -> Output {
+        match self.next(now) {
+            Ok(output) => output.into(),
+            Err(query) => Output::SendQuery { query },
+        }
+    }
+
+    /// The next output of the race, or the query that is to be sent before it.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<race::Output, Query> {
         match self.next_query(now) {
-            Some(query) => Output::SendQuery { query },
-            None => self.race.poll_output(now).into(),
+            Some(query) => Err(query),
+            None => Ok(self.race.poll_output(now)),
         }
     }
 
