@@ -13,6 +13,7 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure}
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Report};
 use crate::resolve::LookupError;
+use crate::target::EMPTY_LIST;
 
 /// Why [`connect`](crate::connect) brought no connection.
 ///
@@ -146,7 +147,9 @@ impl ConnectError {
     #[must_use]
     pub fn summary(&self) -> String {
         match (&self.kind, self.verdict()) {
-            (ConnectErrorKind::Race(..), Some(verdict)) => verdict.summary().to_string(),
+            (ConnectErrorKind::Race(..), Some(verdict)) if self.host != EMPTY_LIST => {
+                verdict.summary().to_string()
+            }
             _ => self.to_string(),
         }
     }
@@ -259,6 +262,9 @@ impl fmt::Display for ConnectError {
             }
             ConnectErrorKind::Resolve(report) => {
                 write!(f, "could not resolve {host}: {}", failures(queries(report)))
+            }
+            ConnectErrorKind::Race(Failure::NoDestinations, _) if host == EMPTY_LIST => {
+                f.write_str("the list of addresses is empty: give at least one")
             }
             ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
             ConnectErrorKind::Socket(error) => {

@@ -28,6 +28,9 @@ pub enum Target<'a> {
     Addresses(&'a [SocketAddr]),
 }
 
+/// What an error has for the host of [`Target::Addresses`] where there is no address.
+pub(crate) const EMPTY_LIST: &str = "an empty list of addresses";
+
 impl Target<'_> {
     /// The host and the port that an error names; port 0 where there is none.
     pub(crate) fn name(&self) -> (String, u16) {
@@ -38,7 +41,7 @@ impl Target<'_> {
                 None => (text.to_owned(), 0),
             },
             Target::Address(address) => (address.ip().to_string(), address.port()),
-            Target::Addresses([]) => ("an empty list of addresses".to_owned(), 0),
+            Target::Addresses([]) => (EMPTY_LIST.to_owned(), 0),
             Target::Addresses([first, ..]) => (first.ip().to_string(), first.port()),
         }
     }

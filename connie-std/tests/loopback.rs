@@ -201,6 +201,17 @@ fn addresses_for_a_name_beat_the_resolver_on_their_port_only() {
 }
 
 #[test]
+fn an_empty_list_of_addresses_is_called_that() {
+    let error = connect(&[][..], &Options::default()).expect_err("nothing to connect to");
+    assert_eq!(race_failure(&error), Failure::NoDestinations);
+    let line = "the list of addresses is empty: give at least one";
+    assert_eq!(
+        (error.to_string(), error.summary(), format!("{error:?}")),
+        (line.into(), line.into(), line.into())
+    );
+}
+
+#[test]
 fn a_race_that_was_canceled_before_it_began_opens_nothing() {
     let (listener, address) = listener();
     let canceler = Canceler::new().expect("a canceler");
