@@ -294,7 +294,7 @@ impl<T, E: embedded_io_async::Error, L: Lookup, const ADDRESSES: usize, const SO
         }
     }
 
-    /// Whether there was a way to none of the addresses.
+    /// Whether none of the addresses could be reached.
     fn is_unreachable(&self) -> bool {
         let is_unreachable = |error: AttemptError| error == AttemptErrorKind::Unreachable;
         self.connect.race().destinations().iter().all(|it| it.error().is_some_and(is_unreachable))

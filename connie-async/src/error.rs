@@ -19,7 +19,7 @@ pub enum Error<E> {
     AllAttemptsFailed(Option<E>),
     /// The deadline passed first.
     DeadlineExceeded,
-    /// There is no way to any of the addresses, as [`Lookup::route`](crate::Lookup::route) has it: none was tried.
+    /// None of the addresses can be reached, by what [`Lookup::route`](crate::Lookup::route) says: none was tried.
     Unreachable,
     /// There was no address to connect to: the name has none of a family that may be used.
     NoAddress,
@@ -52,7 +52,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                 write!(f, "{}: {}", Failure::AllAttemptsFailed, AttemptErrorKind::TimedOut)
             }
             Error::DeadlineExceeded => Failure::DeadlineExceeded.fmt(f),
-            Error::Unreachable => f.write_str("there is no way to any address"),
+            Error::Unreachable => f.write_str("no address can be reached"),
             Error::NoAddress => Failure::NoDestinations.fmt(f),
             Error::NotResolved(error) => error.fmt(f),
             Error::InvalidHost(error) => error.fmt(f),

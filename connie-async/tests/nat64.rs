@@ -59,7 +59,7 @@ fn a_name_with_ipv4_addresses_alone() {
         world.name("four.test", Family::V4, 0, Some("192.0.2.1"));
         let net = net(&world);
         won(&connects(&world, &net, "four.test", two_calls), THROUGH);
-        // An address that is kept back is none to answer a look-up with: so nothing is asked for again.
+        // An address that is kept back cannot answer a look-up, so nothing is asked for again.
         let asked = world.asked.borrow();
         let asked: Vec<_> = asked.iter().map(|(name, family, _)| (name.as_str(), *family)).collect();
         let prefix = (WELL_KNOWN_NAME, Family::V6);

@@ -346,7 +346,7 @@ fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
     let address = world.run(net.get_host_by_name("2001:db8::1", AddrType::Either)).unwrap();
     let error = world.run(net.connect(SocketAddr::new(address, 80))).err().unwrap();
     assert_eq!((error, error.kind()), (Error::Unreachable, ErrorKind::NotConnected));
-    assert_eq!(error.to_string(), "there is no way to any address");
+    assert_eq!(error.to_string(), "no address can be reached");
     // What the network says of others tells more.
     world.address("192.0.2.1", Fail(MS, REFUSED));
     let error = world.run(net.connect_host("many.test", 80)).err();

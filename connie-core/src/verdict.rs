@@ -1,4 +1,4 @@
-//! Why a connect brought no connection: what kind of thing that was, and the words. Made here once, for every adapter.
+//! Why a connect failed: the kind of failure, and the words for it. Made here once, for every adapter.
 //!
 //! An adapter adds the words that its system has for the number of an error, and what it knows of queries and of TLS.
 
@@ -11,11 +11,11 @@ use crate::race::{AttemptError, AttemptErrorKind, Destination, Failure, TlsFailu
 use crate::resolution::{Host, Query, QueryError};
 use crate::timeline::Timeline;
 
-/// What kind of thing kept a connect from a connection: what programs tell apart.
+/// The kinds of failure of a connect that programs tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The text is no host, or an address in a zone that this machine does not have.
+    /// The text is not a host name or address, or its zone does not exist on this machine.
     InvalidHost,
     /// There is no such name.
     NoSuchName,
@@ -33,7 +33,7 @@ pub enum ErrorKind {
     Tls(TlsFailure),
     /// The deadline passed, or nobody answered.
     TimedOut,
-    /// There is no way to the address.
+    /// The address cannot be reached.
     Unreachable,
     /// The connection was reset.
     Reset,
@@ -50,7 +50,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Of a race that failed. Where every address has failed it is that of the failure which [tells most](Timeline::most_telling).
+    /// The kind of failure of a race. Where every address has failed, that is the kind of the failure that
+    /// [tells most](Timeline::most_telling).
     #[must_use]
     pub fn of_race(failure: Failure, timeline: &Timeline<'_>) -> Self {
         match failure {
@@ -64,9 +65,9 @@ impl ErrorKind {
         }
     }
 
-    /// Of a name that has no address because these queries failed. The one that [tells most](QueryError::precedence) counts, whichever came
-    /// first: that there is no such name only where all say so. The query for the network's prefix says nothing of the name. Without
-    /// a failure there is [no address](Self::NoAddress).
+    /// The kind of failure of a look-up, from the queries that failed. The one that [tells most](QueryError::precedence) counts, in whatever
+    /// order they failed: there is no such name only where all of them say so. The query for the network's prefix says nothing about the
+    /// name. Without a failed query the name has [no address](Self::NoAddress).
     #[must_use]
     pub fn of_queries(failures: impl IntoIterator<Item = (Query, QueryError)>) -> Self {
         let of_name = failures.into_iter().filter(|(query, _)| *query != Query::Nat64Prefix);
@@ -298,7 +299,7 @@ pub struct AttemptFailure {
 }
 
 impl AttemptFailure {
-    /// Of a race whose addresses have all failed; `None` where it failed otherwise.
+    /// The cause of a race's failure, where all its addresses have failed; `None` otherwise.
     #[must_use]
     pub fn of_race(failure: Failure, timeline: &Timeline<'_>) -> Option<Self> {
         let (address, error) = timeline.most_telling()?;
@@ -333,12 +334,12 @@ impl Display for AttemptFailure {
 
 impl core::error::Error for AttemptFailure {}
 
-/// That `host` is none, in one line.
+/// The line for a `host` that is not a host name or address.
 pub fn invalid_host(host: &str, error: InvalidHost) -> impl Display {
     NoHost { host, error, zone: None }
 }
 
-/// That `host` is an address in a zone which this machine, whose zones have names, does not have.
+/// The line for an address whose zone does not exist on this machine, where zones have names.
 pub fn unknown_zone<'a>(host: &'a str, zone: &'a str) -> impl Display + 'a {
     NoHost { host, error: InvalidHost::Zone, zone: Some(zone) }
 }
@@ -429,7 +430,7 @@ mod tests {
         for (index, &(first, kind)) in order.iter().enumerate() {
             for &(second, _) in order.iter().skip(index) {
                 for (aaaa, a) in [(first, second), (second, first)] {
-                    // The network's prefix is none of the name's business.
+                    // The query for the network's prefix says nothing about the name.
                     let all = [(Query::Nat64Prefix, ServerFailure), (Query::Aaaa, aaaa), (Query::A, a)];
                     assert_eq!(ErrorKind::of_queries(all), kind, "{aaaa:?} and {a:?}");
                 }

@@ -84,7 +84,7 @@ fn the_body_is_not_sent_after_a_final_answer() {
     }
 }
 
-/// The 100 is no answer, though one comes right behind it: that is an early answer as any other, which ends the sending where it is an
+/// The 100 is not the answer, though one comes right behind it: that is an early answer as any other, which ends the sending where it is an
 /// error, or closes.
 #[test]
 fn a_final_answer_right_behind_the_100_is_an_early_one() {

@@ -412,7 +412,7 @@ fn is_in_time_or_not(proxy: &Script, takes: u64) {
         let (mut script, mut buffer) = (Script::with_peers([proxy.clone()]), [0; 512]);
         let mut clock = Clock { tick: Duration::from_secs(1), ..Clock::default() };
         let mut connection = raced(&mut script, &mut clock, &mut buffer, Duration::from_millis(deadline));
-        // A limit to each silence is none to a proxy that trickles.
+        // A limit on each silence does not stop a proxy that trickles.
         connection.set_timeout(Some(Duration::from_secs(5)));
         let got = get(&mut connection);
         drop(connection);
@@ -437,7 +437,7 @@ fn a_proxy_that_trickles_is_in_time_or_not() {
     let page = [Say::Asked, Say::Pause, bytes(OK)];
     let slow = Script::new([Say::Asked].into_iter().chain(trickle).chain(page));
     is_in_time_or_not(&slow, OPENED.len() as u64);
-    // Answers of status 1xx are no sign that more time is needed.
+    // 1xx answers do not extend the limit.
     let hints = (0..MAX_INTERIM).flat_map(|_| [Say::Pause, bytes("HTTP/1.1 103 Hint\r\n\r\n")]);
     let opened = [Say::Pause, bytes(OPENED), Say::Asked, Say::Pause, bytes(OK)];
     let hinting = Script::new([Say::Asked].into_iter().chain(hints).chain(opened));

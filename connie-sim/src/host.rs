@@ -11,7 +11,7 @@ use crate::rng::Rng;
 pub(crate) enum Answer {
     Accept,
     Refuse,
-    /// Some router on the way says that there is no way.
+    /// A router on the path answers that it cannot be reached.
     Unreachable,
     /// The stack itself knows that there is no way, and says so at once.
     NoRoute,

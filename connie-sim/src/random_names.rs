@@ -88,7 +88,7 @@ fn known(scenario: Scenario, rng: &mut Rng) -> Scenario {
 fn routes(scenario: Scenario, rng: &mut Rng) -> Scenario {
     let (v4, v6) = rng.pick(&[(true, true), (true, false), (false, true), (false, true), (false, false)]);
     let scenario = scenario.routes(Routes { v4, v6 });
-    // A host without a route by a family mostly has no way to any of its addresses.
+    // A host without a route for a family mostly cannot reach any address of it.
     match (v4, v6) {
         (false, true) if rng.chance(70) => scenario.without(Family::V4),
         (true, false) if rng.chance(70) => scenario.without(Family::V6),

@@ -273,14 +273,14 @@ impl Scenario {
 
     // The host that the race runs on.
 
-    /// Which families it has a way to the internet by. What becomes of attempts is another matter: see [`without`](Scenario::without).
+    /// The families by which it can reach the internet. Whether attempts fail is set by [`without`](Scenario::without).
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {
         self.resolver.routes = routes;
         self
     }
 
-    /// It has no way to the internet by `family`.
+    /// It has no route to the internet for `family`.
     #[must_use]
     pub fn without_route(mut self, family: Family) -> Self {
         let Routes { v4, v6 } = self.resolver.routes;

@@ -9,7 +9,7 @@ use connie_sim::{Scenario, hang, no_route, ok, refuse};
 /// 192.0.2.1, which is `4a`, under the Well-Known Prefix.
 const A_BEYOND: &str = "[64:ff9b::c000:201]:80";
 
-/// A host that has IPv6 alone, and so no way to any IPv4 address.
+/// A host that has IPv6 alone, and so cannot reach any IPv4 address.
 fn ipv6_alone(scenario: Scenario) -> Scenario {
     scenario.without_route(Family::V4).without(Family::V4)
 }
@@ -95,7 +95,7 @@ fn hints_begin_the_race_and_end_no_wait() {
 fn the_caller_prefers_ipv4_and_rfc_6724_does_not_undo_it() {
     let scenario = Scenario::one_by_one().prefer(Family::V4).v6(refuse(10)).v4(refuse(10));
     scenario.run().starts("4a@0 6a@10");
-    // IPv4 has no way, says the resolver. One after the other, both answers are waited for.
+    // The IPv4 address has no route. One by one, the race waits for both answers.
     let far =
         Scenario::one_by_one().prefer(Family::V4).v6(refuse(10)).v4(refuse(10)).by_way_of(Route::Unreachable);
     far.clone().aaaa_at(5).run().starts("4a@5 6a@15");

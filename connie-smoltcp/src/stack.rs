@@ -340,14 +340,14 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         })
     }
 
-    /// Which families there is a way to the internet by, for a [`HostConnector`](connie_core::HostConnector). A stack that has none by
+    /// The families by which this stack can reach the internet, for a [`HostConnector`](connie_core::HostConnector). A stack that has none by
     /// either counts as one that has [both](Routes::of).
     pub fn facts(&mut self) -> Facts<'static> {
         let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);
         Facts { routes, ..Facts::default() }
     }
 
-    /// What RFC 6724 wants to know of the way to `remote`.
+    /// The route to `remote`, as RFC 6724 wants to know it.
     pub(crate) fn route_to(&mut self, remote: IpAddr) -> Route {
         match address::ip(remote).and_then(|ip| self.way_to(ip)) {
             Some((_, source)) => Route::from_source(source.into()),
@@ -420,7 +420,7 @@ fn way_to(
 /// How far an address of one host reaches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// It is no host's. RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid
+    /// No host has it. RFC 9293 section 3.9.2.3: "A TCP implementation MUST reject as an error a local OPEN call for an invalid
     /// remote IP address (e.g., a broadcast or multicast address) (MUST-46)." smoltcp would panic over some of them. RFC 1122
     /// section 3.2.1.3 (b), of 0.0.0.0/8: "It MUST NOT be sent, except as a source address".
     None,

@@ -324,7 +324,7 @@ fn ipv4_is_reached_through_nat64() {
     assert_eq!(came.expect("an address").result, Err(Failure::AllAttemptsFailed));
 }
 
-/// RFC 6052 section 3.1, and RFC 6890: these addresses are on this host, on its link or nobody's.
+/// RFC 6052 section 3.1, and RFC 6890: these addresses are on this host, on its link, or belong to no host.
 #[cfg(feature = "nat64")]
 #[test]
 fn no_prefix_is_asked_for_on_behalf_of_an_address_that_is_near() {

@@ -30,7 +30,7 @@ pub(crate) enum Call {
     Close,
 }
 
-/// What a row comes to.
+/// What a row means for the attempt and the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Means {
     /// The attempt has failed, and the race goes on with the other addresses.
@@ -153,7 +153,7 @@ macro_rules! row {
 
 const NO_PORT: &str = "no free port on this side";
 
-/// All there is. No row is [`StackGone`](AttemptErrorKind::StackGone): whatever a call on one socket says, it says of that
+/// Every row. None is [`StackGone`](AttemptErrorKind::StackGone): whatever a call on one socket says, it says of that
 /// socket and its address. What no row has is [`Other`], in the system's words.
 pub(crate) const ROWS: &[Row] = {
     use Means::{AskAgain, AskEach, Begun, Fails, Ignored, Wakes};
@@ -193,7 +193,7 @@ pub(crate) const ROWS: &[Row] = {
             Connect,
             [NetUnreach, HostUnreach, NetDown, HostDown, NoNet, NoProtoOpt, OpNotSupp],
             Fails(Unreachable),
-            "no route, an interface that is down, or a router or the host says that there is no way (ICMP)"
+            "no route, an interface that is down, or an ICMP error from a router or the host"
         ),
         row!(
             Connect,

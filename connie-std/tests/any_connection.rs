@@ -334,7 +334,7 @@ fn a_connection_goes_on_over_a_socket_that_is_there_already() {
         assert_eq!(opening(connection).number, 1);
     }
     assert_eq!((plain.accepted(), secure.accepted()), (2, 2));
-    // A plain socket is no good where TLS is meant: nothing is sent in the clear.
+    // A plain socket cannot carry what is meant for TLS: nothing is sent in the clear.
     let (socket, ..) = connect_socket(plain.address(), &racing).expect("a connection");
     within_tls.set_auto_open(false);
     within_tls.attach(socket.into());

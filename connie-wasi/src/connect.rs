@@ -20,7 +20,7 @@ use crate::report::Report;
 ///
 /// As a `std::io::Error` (feature `std`) it is `ConnectionAborted` where the program canceled, `TimedOut` at
 /// the deadline, and where every address has failed what the failure that tells most is: refused before timed
-/// out before unreachable before all else. A host that is none is `InvalidInput`.
+/// out before unreachable before all else. A text that is not a host name or address is `InvalidInput`.
 pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,

@@ -1,4 +1,4 @@
-//! By which families the host has a way to the internet: UDP sockets tell.
+//! The families by which the host can reach the internet, as UDP sockets tell.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,7 +13,7 @@ pub(crate) fn routes(network: &Network) -> Routes {
     Routes::of(|ip| leads_to(network, ip) != Err(ErrorCode::RemoteUnreachable))
 }
 
-/// Connects a UDP socket to `ip`: where the host has no way there, that fails. Whatever else goes wrong, a runtime that denies UDP say, tells
+/// Connects a UDP socket to `ip`, which fails where the host cannot reach it. Whatever else goes wrong, a runtime that denies UDP say, tells
 /// nothing of the way.
 fn leads_to(network: &Network, ip: IpAddr) -> Result<(), ErrorCode> {
     // 9 is for what is thrown away.
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// What no host has a way to stands in `tests/tests/syn_logs.rs`, in networks without one.
+    /// Addresses that cannot be reached are tested in `tests/tests/syn_logs.rs`, in networks without a route.
     #[test]
     fn a_host_has_a_way_to_itself() {
         let network = instance_network();

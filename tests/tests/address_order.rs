@@ -93,7 +93,7 @@ fn a_host_without_ipv6_does_not_wait_for_it_to_fail() {
     });
 }
 
-/// RFC 4193: a VPN brings its own addresses, and no way to the internet by IPv6.
+/// RFC 4193: a VPN brings its own addresses, and no IPv6 route to the internet.
 #[test]
 fn a_host_with_a_route_to_unique_local_addresses_alone_waits_for_ipv6() {
     in_namespace(|lab| {
@@ -107,7 +107,7 @@ fn a_host_with_a_route_to_unique_local_addresses_alone_waits_for_ipv6() {
     });
 }
 
-/// The laboratory as it is: an own network of each family, and no way to the internet.
+/// The laboratory as it is: a network of its own for each family, and no route to the internet.
 #[test]
 fn a_host_that_is_not_on_the_internet_waits_for_both_families() {
     in_namespace(|lab| {

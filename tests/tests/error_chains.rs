@@ -53,7 +53,7 @@ fn fault(parts: &[String]) -> Option<String> {
     for (index, part) in parts.iter().enumerate() {
         let own = words(part);
         if own.is_empty() || part.contains('\n') || part.trim() != part {
-            return Some(format!("part {index} is no line: {part:?}"));
+            return Some(format!("part {index} is not one line: {part:?}"));
         }
         let run = own.len().min(2);
         for before in parts.iter().take(index) {
@@ -117,7 +117,7 @@ fn every_error_type_has_examples_and_every_public_type_called_an_error_is_one() 
     let missing: Vec<_> = errors.difference(&here).collect();
     assert!(missing.is_empty(), "give `examples` some of these: {missing:?}");
     let gone: Vec<_> = here.difference(&errors).collect();
-    assert!(gone.is_empty(), "these are no errors any more: {gone:?}");
+    assert!(gone.is_empty(), "these are no longer errors: {gone:?}");
     let bare: Vec<_> = called.difference(&errors).collect();
     assert!(bare.is_empty(), "these are called errors and do not implement Error: {bare:?}");
 }

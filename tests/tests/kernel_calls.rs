@@ -287,7 +287,7 @@ fn an_error_of_connect_fails_its_address_at_once_and_no_other() {
             return;
         }
     }
-    // A sandbox says nothing of the way to an address.
+    // A sandbox says nothing about whether an address can be reached.
     for (error, outcome) in [("EAFNOSUPPORT", "unreachable"), ("EACCES", "other"), ("EPERM", "other")] {
         first_fails("socket", error, outcome);
     }

@@ -16,8 +16,8 @@ use crate::resolution::{Host, HostError};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// Which families the host has a way to the internet by. Default: both. [`matter`](Routes::matter) says for which hosts it
-    /// is worth finding out.
+    /// The families by which this machine can reach the internet. Default: both. [`matter`](Routes::matter) says for which hosts it is
+    /// worth finding out.
     pub routes: Routes,
     /// The addresses that the host is known to have without a look-up, from a hosts file or the caller, best first: they are
     /// all that is tried. Default: none are known.
@@ -34,12 +34,12 @@ impl Default for Facts<'_> {
     }
 }
 
-/// By which families a host has a way to the internet.
+/// The families by which a machine can reach the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Routes {
-    /// Whether it has one by IPv4.
+    /// Whether it has an IPv4 route.
     pub v4: bool,
-    /// Whether it has one by IPv6.
+    /// Whether it has an IPv6 route.
     pub v6: bool,
 }
 
@@ -60,7 +60,7 @@ impl Routes {
         }
     }
 
-    /// Whether there is a way by `family`.
+    /// Whether there is a route for `family`.
     #[must_use]
     pub const fn has(self, family: Family) -> bool {
         match family {
@@ -82,14 +82,14 @@ impl Routes {
 }
 
 impl Default for Routes {
-    /// By both.
+    /// Routes for both families.
     fn default() -> Self {
         Routes { v4: true, v6: true }
     }
 }
 
-/// The zone of `host`, where it is an IPv6 address in a zone that has a name (`fe80::1%eth0`) and not a number. Which
-/// [number](Facts::zone) that is, the operating system knows.
+/// The zone of `host`, where that is an IPv6 address whose zone is given by name (`fe80::1%eth0`) and not by number. The operating
+/// system knows its [number](Facts::zone).
 #[must_use]
 pub fn named_zone(host: &str) -> Option<&str> {
     match Host::parse(host) {
@@ -98,14 +98,14 @@ pub fn named_zone(host: &str) -> Option<&str> {
     }
 }
 
-/// In which order addresses were told.
+/// The order of the addresses in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a> {
-    /// In any: the way to each, one for each address, by which RFC 6724 puts them in order. Where there are fewer ways than addresses,
-    /// nothing is known of the rest.
+    /// They are in no particular order. RFC 6724 puts them in order by these routes, one for each address. Where there are fewer routes than
+    /// addresses, the rest count as [unknown](Route::Unknown).
     Any(&'a [Route]),
-    /// In that of RFC 6724 already, the best first, as `getaddrinfo` tells them. This is the way to the first, by which the
-    /// families are compared.
+    /// They are in the order of RFC 6724 already, the best first, as `getaddrinfo` returns them. This is the route to the first one, by
+    /// which the families are compared.
     Best(Route),
 }
 

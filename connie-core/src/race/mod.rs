@@ -196,7 +196,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     /// Tells the race that something happened. Poll it afterwards.
-    // Each caller says one thing, so that a firmware needs no code for the others: 600 octets.
+    // Inlined: each caller passes an input that it has made, so that firmware has no code for the others, 600 octets.
     #[inline(always)]
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);

@@ -104,8 +104,8 @@ fn as_io(kind: ErrorKind, number: Option<i32>) -> io::ErrorKind {
         ErrorKind::Tls(_) => io::ErrorKind::InvalidData,
         ErrorKind::Unreachable => match said {
             Some(kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown)) => kind,
-            // What a firewall and a switched-off family make of it is no kind that a program would look
-            // for.
+            // A program would not look for the kinds that a firewall or a family that is switched off
+            // gives.
             _ => io::ErrorKind::NetworkUnreachable,
         },
         ErrorKind::Reset => io::ErrorKind::ConnectionReset,

@@ -190,7 +190,7 @@ where
         opening: Opening,
     ) -> Result<(), Failure> {
         self.awaits_tunnel = false;
-        // Of a socket that was attached nothing is known. What is meant for the host is no less to be kept from the proxy.
+        // Nothing is known about a socket that was attached. What is meant for the host must be kept from the proxy all the same.
         let destination = self.record.as_ref().and_then(|record| record.destination);
         let tunneled = waiter.now();
         let entered = stack.enter(waiter, socket, destination, opening.until);

@@ -28,7 +28,7 @@ pub(super) fn route(address: &SocketAddr, sources: Sources) -> Route {
     given.map_or_else(|| probe(address), Route::from_source)
 }
 
-/// By which families the host has a way to the internet.
+/// The families by which this machine can reach the internet.
 pub(super) fn host_routes() -> Routes {
     Routes::of(|ip| probe(&SocketAddr::new(ip, 9)) != Route::Unreachable)
 }

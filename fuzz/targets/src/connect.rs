@@ -65,7 +65,7 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
         });
         let facts = Facts { routes, hosts: hosts.as_deref(), zone, ..Facts::default() };
         let Ok(connect) = Connect::new(&host, PORT, &config, &facts, start) else {
-            // That it is no host is another target's matter.
+            // Texts that are not hosts are fuzzed by another target.
             return note(|| "no host".to_owned());
         };
         let room = Room { destinations: D, sockets: S, nat64: N };

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             "--unpinned" => counts = Counts::Ignore,
             other => {
                 eprintln!(
-                    "exhaustive: {other:?} is no option: give --quick, --large, --names, --races, --accept, --unpinned or nothing"
+                    "exhaustive: {other:?} is not an option: give --quick, --large, --names, --races, --accept, --unpinned or nothing"
                 );
                 return ExitCode::from(2);
             }
