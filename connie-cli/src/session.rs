@@ -74,7 +74,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The error that is told of an exchange. `reused` says whether the connection had served another before.
+    /// The error for a failed exchange. `reused` says whether the connection had served another before.
     pub fn error(&self, error: ClientError, reused: bool) -> Error {
         let tunneled = self.client.opening().is_some_and(|opening| opening.tunneled.is_some());
         let proxy = self.route.proxy.as_ref();
@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Another URL is up: what is told of races is told of its own.
+    /// A new URL begins: the race of the last one is no longer reported.
     pub fn begin(&mut self) {
         self.raced = None;
     }
@@ -234,8 +234,8 @@ impl<'a> Session<'a> {
         Err(Error::new(exit_code::UNSUPPORTED_SCHEME, line))
     }
 
-    /// Tells where that is wanted how the connection was opened, or was not, since the last time; `None` where nothing of the kind
-    /// happened.
+    /// Reports, where `-v` or a file asks for it, how the connection was opened since the last call, or why it was not. `None` where no opening
+    /// was tried.
     pub fn tell_opening<'k>(&mut self, kept: &'k mut Kept) -> Option<&'k OpeningRecord> {
         let number = kept.client.opening()?.number;
         if std::mem::replace(&mut kept.told, number) == number {

@@ -187,7 +187,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Keeps in mind how the connection was opened since the last time, and says whether it was.
+    /// Records how the connection was opened since the last call, and returns whether it was.
     fn note_opening(&mut self, session: &mut Session<'_>, kept: &mut Kept) -> bool {
         let (now, theirs) = (self.elapsed(), kept.client.now());
         let opening = session.tell_opening(kept);
@@ -197,7 +197,7 @@ impl<'a> Transfer<'a> {
         opening.is_some()
     }
 
-    /// Keeps in mind where a redirect leads that is not followed.
+    /// Records the target of a redirect that is not followed.
     fn note_redirect(&mut self, hop: &Hop, answer: &Answer) {
         let leads = answer.header("location").and_then(|to| std::str::from_utf8(to).ok());
         let to = leads.filter(|_| (300..400).contains(&answer.status)).and_then(|to| hop.url.join(to).ok());

@@ -341,7 +341,7 @@ where
         Ok(Self::begin(start, config, facts, now))
     }
 
-    /// One that begins with what its host's text has turned out to be, told the same facts: see [`Connect::begin`].
+    /// The same from a text that has been read: see [`Connect::begin`].
     #[must_use]
     pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         let machine = Connect::begin(start, config, facts, now);

@@ -34,14 +34,14 @@
 //! 4. **The body** has the length announced, to the byte (RFC 9112 section 6.2), or ends with its last chunk
 //!    (section 7.1). It is cut short where sending fails or the server ends the connection, and where a final
 //!    answer has come that is an error, that closes, or that finds the body still held back: RFC 9112 section 9.5
-//!    has a client stop then. Further pieces are dropped, and the answer can be had at once.
+//!    has a client stop then. Further pieces are dropped, and the answer can be read at once.
 //! 5. **An answer of status 1xx** is not the final one, save 101 (RFC 9110 section 15.2: a client must be able to
 //!    parse them "even if the client does not expect one"). [`MAX_INTERIM`] of them may come before it.
-//! 6. **The answer** is had once, in waiting. 101 needs a request that asked for another protocol (RFC 9110
+//! 6. **The answer** is taken once, in waiting. 101 needs a request that asked for another protocol (RFC 9110
 //!    section 7.8). It, and 2xx to CONNECT (section 9.3.6), end HTTP on this connection; after any other the body
 //!    is read.
 //! 7. **The connection persists** (RFC 9112 section 9.3) where the request was sent whole, neither head asks for
-//!    the close, the answer has been read to its end, and nothing came after it that belongs to nobody.
+//!    the close, the answer has been read to its end, and no bytes came after it that belong to no answer.
 //! 8. **A failure** is final until another request begins or another connection comes. It is told again to
 //!    whoever asks for the answer.
 //! 9. **A request is repeated** as it was written, on another connection, as long as there is no answer to it.
@@ -396,7 +396,7 @@ impl Exchange {
     }
 
     /// The server has ended the connection, by this `error`, before the head of its answer was complete; `silent`: without a byte of
-    /// it. Says what is to be told of that.
+    /// it. Returns the error to report.
     pub(crate) fn answer_missing(&mut self, error: HttpError, silent: bool) -> HttpError {
         let error = match (self.send_failure, error) {
             (Some(reason), _) if silent => HttpError::Send(reason),

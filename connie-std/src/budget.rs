@@ -149,7 +149,7 @@ impl State {
         self.line.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()
     }
 
-    /// Whom to wake: who is first in line, where there is something for him.
+    /// The waker of the first in line, where a socket is free for it.
     fn next(&self) -> Option<Waker> {
         self.line.front().filter(|_| self.free > 0).map(|first| first.waker.clone())
     }

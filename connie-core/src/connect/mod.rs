@@ -102,7 +102,7 @@ pub struct Connect<
     policy: &'static [Policy],
     /// Whether the caller has said that IPv4 comes first.
     prefers_v4: bool,
-    /// Whether the host is an address that was told the race as it is.
+    /// Whether the host is an address, which the race was given as it is.
     is_literal: bool,
     /// How the best address of each family stands, IPv6 before IPv4.
     best: [Option<Standing>; 2],
@@ -148,7 +148,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         Ok(Self::begin(start, config, facts, now))
     }
 
-    /// One that begins with what its host's text has turned out to be, told the same facts.
+    /// The same from a text that has been read, with the facts that it was read with.
     #[must_use]
     pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         let asks = |query| start.asks(query, config, facts, NAT64 > 0);
@@ -479,7 +479,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 }
 
-/// Addresses in two pieces. All that is told a race goes by this where there is no NAT64, so that a firmware has the code for it once.
+/// Addresses in two pieces. Without NAT64 every list goes to the race through this one type, so that firmware has the code once.
 fn pieces<'a>(
     first: &'a [SocketAddr],
     rest: &'a [SocketAddr],

@@ -7,8 +7,8 @@ use super::translation::may_lie_beyond;
 use crate::race::{Config, Families, Family};
 use crate::resolution::{Host, LOOPBACK, Literal, Query};
 
-/// How a connect begins: a host's text, read, with all that can be wrong with it known. Small, as a [`Connect`](super::Connect) is not:
-/// one that is made of this need not be moved out of a `Result`.
+/// A host's text that has been read and found valid. It is small, so that a [`Connect`](super::Connect), which is not, need not be moved out
+/// of a `Result`.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a>(pub(super) Kind<'a>);
 
@@ -55,8 +55,8 @@ impl<'a> Start<'a> {
         Start(Kind::Name)
     }
 
-    /// Whether a connect that begins so asks `query`, which has room for NAT64 or not: rules 1 and 2. For an adapter that can fail to send
-    /// one, and is to fail before it has made a connect.
+    /// Whether a connect made of this sends `query`, with room for NAT64 or without: rules 1 and 2. For an adapter that can fail to send a
+    /// query, and should do so before it makes the connect.
     #[must_use]
     pub fn asks(&self, query: Query, config: &Config, facts: &Facts<'_>, has_room: bool) -> bool {
         let Routes { v4, v6 } = facts.routes;

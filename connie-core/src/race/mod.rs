@@ -377,7 +377,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// this do the same from now on. For tools that explore the states of a race.
     #[doc(hidden)]
     pub fn fingerprint(&self, state: &mut impl Hasher) {
-        // Names are counted, so that one counts from the other.
+        // Ids are sequential, so they are left out.
         for attempt in &self.in_flight {
             (attempt.place, attempt.started, attempt.gives_up).hash(state);
         }
