@@ -66,7 +66,7 @@ FAULTS = [
      "if self.is_racing() && self.resolution.is_open(family) {", "if self.is_racing() {"),
     ("hints and answers go when a query fails", RACE,
      "fn unanswered(&mut self, family: Family) {\n        self.resolution.close(family);",
-     "fn unanswered(&mut self, family: Family) {\n        self.answered(Families::Only(family), &[]);"),
+     "fn unanswered(&mut self, family: Family) {\n        self.answered(Families::Only(family), core::iter::empty::<SocketAddr>());"),
     ("the evicted are forgotten", RACE,
      "self.destinations.evict(attempt.place, newcomer);", "let _ = &self.destinations;"),
     ("a caller's preference for IPv4 is undone by RFC 6724", CONNECT,
