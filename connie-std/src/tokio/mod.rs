@@ -61,6 +61,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use self::race::Race;
+use self::stack::TokioStack;
 use crate::connect::failed;
 use crate::contest::Outcome;
 use crate::{ConnectError, ConnectErrorKind, Options, Target};
@@ -116,7 +117,7 @@ pub async fn connect_with<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let result = match Race::begin(target, options) {
+    let result = match Race::begin(TokioStack::new(options), target, options) {
         Ok(race) => race.await,
         Err(kind) => Err(kind),
     };
@@ -130,7 +131,7 @@ pub async fn connect_with<'a>(
 /// A connection that won its race: [`connie_std::Connected`](crate::Connected) over tokio's stream.
 pub type Connected = crate::Connected<TcpStream>;
 
-impl AsyncRead for Connected {
+impl<S: AsyncRead + Unpin> AsyncRead for crate::Connected<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -140,7 +141,7 @@ impl AsyncRead for Connected {
     }
 }
 
-impl AsyncWrite for Connected {
+impl<S: AsyncWrite + Unpin> AsyncWrite for crate::Connected<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

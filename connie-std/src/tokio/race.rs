@@ -10,7 +10,7 @@ use connie_core::{Connection, Failure, Instant, Progress};
 use tokio::runtime::Handle;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
-use super::stack::{TokioSocket, TokioStack};
+use super::stack::TaskStack;
 use super::watches::Watches;
 use crate::cancel::{Cancelable, Canceler};
 use crate::clock::OsClock;
@@ -18,19 +18,18 @@ use crate::contest::{Contest, Outcome};
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
 use crate::resolve::Running;
-use crate::socket::OsStack;
 use crate::target::Target;
 
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
-pub(super) struct Race {
+pub(super) struct Race<S: TaskStack> {
     /// Where its first poll was. What it opens later belongs there too, wherever it is polled then.
     runtime: Handle,
     /// `None` when it is over.
-    contest: Option<Contest<TokioStack>>,
-    stack: TokioStack,
+    contest: Option<Contest<S>>,
+    stack: S,
     clock: OsClock,
     lookups: Vec<Running>,
     /// What wakes the task when a look-up has news.
@@ -40,9 +39,13 @@ pub(super) struct Race {
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Race {
-    /// Begins the race. Its deadline counts from now.
-    pub(super) fn begin(target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
+impl<S: TaskStack> Race<S> {
+    /// Begins the race over `stack`. Its deadline counts from now.
+    pub(super) fn begin(
+        stack: S,
+        target: Target<'_>,
+        options: &Options,
+    ) -> Result<Box<Self>, ConnectErrorKind> {
         let runtime = Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
@@ -51,7 +54,7 @@ impl Race {
         Ok(Box::new(Race {
             runtime,
             contest: Some(contest),
-            stack: TokioStack::new(OsStack::from(options)),
+            stack,
             clock: OsClock::since(start.into_std()),
             lookups: Vec::new(),
             watches: Watches::default(),
@@ -61,7 +64,7 @@ impl Race {
     }
 
     /// Does what is to be done now. Answers until when there is nothing more to do.
-    fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> Turn {
+    fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> Turn<S::TcpSocket> {
         loop {
             let Some(progress) = self.step(context, now) else { return Turn::Wait(None) };
             return match progress {
@@ -81,7 +84,7 @@ impl Race {
     }
 
     /// `None` when it is over.
-    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Option<Progress<TokioSocket, Query>> {
+    fn step(&mut self, context: &mut Context<'_>, now: Instant) -> Option<Progress<S::TcpSocket, Query>> {
         let Race { contest: Some(contest), stack, lookups, watches, cancelable, .. } = self else {
             return None;
         };
@@ -121,13 +124,16 @@ impl Race {
     }
 }
 
-enum Turn {
+enum Turn<T> {
     Wait(Option<Instant>),
-    End(Result<Connection<TokioSocket>, Failure>),
+    End(Result<Connection<T>, Failure>),
 }
 
-impl Future for Race {
-    type Output = Result<Outcome<TokioSocket>, ConnectErrorKind>;
+/// Nothing of it is pinned but what has a box of its own.
+impl<S: TaskStack> Unpin for Race<S> {}
+
+impl<S: TaskStack> Future for Race<S> {
+    type Output = Result<Outcome<S::TcpSocket>, ConnectErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let runtime = self.runtime.clone();

@@ -12,8 +12,15 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::errno::Call;
+use crate::options::Options;
 use crate::os_error::OsError;
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
+
+/// A stack whose sockets wake a task.
+pub(super) trait TaskStack: RaceStack {
+    /// Has the sockets wake this task from now on.
+    fn wakes(&mut self, waker: &Waker);
+}
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
 pub(super) struct TokioStack {
@@ -42,13 +49,17 @@ enum State {
 }
 
 impl TokioStack {
-    pub(super) fn new(os: OsStack) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
+        Self::over(options.into())
+    }
+
+    fn over(os: OsStack) -> Self {
         TokioStack { os, waker: Waker::noop().clone() }
     }
 
-    /// Has the sockets wake this task from now on.
-    pub(super) fn wakes(&mut self, waker: &Waker) {
-        self.waker.clone_from(waker);
+    /// The task that polls.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
     }
 
     fn begin(&self, remote: SocketAddr) -> nb::Result<State, OsError> {
@@ -67,7 +78,7 @@ impl TokioStack {
 
     /// The handshake has ended if the socket is writable.
     fn conclude(&self, stream: TcpStream, vain: u16) -> nb::Result<State, OsError> {
-        match stream.poll_write_ready(&mut Context::from_waker(&self.waker)) {
+        match stream.poll_write_ready(&mut self.context()) {
             Poll::Pending => Ok(State::Connecting { stream, vain }),
             Poll::Ready(Ok(())) => {
                 let peer = ended(stream.as_fd())?;
@@ -147,6 +158,12 @@ impl Drop for TokioSocket {
     }
 }
 
+impl TaskStack for TokioStack {
+    fn wakes(&mut self, waker: &Waker) {
+        self.waker.clone_from(waker);
+    }
+}
+
 impl TcpClientStack for TokioStack {
     type TcpSocket = TokioSocket;
     type Error = OsError;
@@ -202,7 +219,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_socket_that_is_ready_before_its_error_is_there_has_not_won() {
         let port = closed_port(IpAddr::from(Ipv4Addr::LOCALHOST));
-        let stack = TokioStack::new(OsStack::default());
+        let stack = TokioStack::over(OsStack::default());
         let Begun::Connecting(fd) = stack.os.begin(port.address()).expect("a socket") else {
             panic!("connected")
         };
