@@ -44,7 +44,9 @@ pub fn connect(
 
 fn report_of(error: &ConnectError) -> Option<Report> {
     match error.kind() {
-        ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => Some(report.clone()),
+        ConnectErrorKind::Race(_, report)
+        | ConnectErrorKind::Resolve(report)
+        | ConnectErrorKind::BudgetHeld { report, .. } => Some(report.clone()),
         _ => None,
     }
 }

@@ -33,7 +33,8 @@
 //! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.
 //!
 //! A connection in the client's pool keeps its place in the [budget](connie_std::Options::budget). By default that is three quarters of the process's
-//! descriptors: a client that keeps more idle connections than that gives its pool a limit, or the race a larger budget.
+//! descriptors; where connections hold all of it, the next fails and says so. A client that keeps more idle connections than that gives its pool a
+//! limit, or the race a larger budget.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,8 @@
 //! Waits in a thread for what wakes tasks.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -9,24 +10,23 @@ use connie_core::Instant;
 
 use crate::clock::OsClock;
 
-/// Calls `poll` until it has a result, with this thread parked in between, until `until` comes by `clock` (for ever where it is `None`) or
-/// `canceled` says so, which it is asked every 20 ms.
+/// Calls `poll` until it breaks with a result, with this thread parked in between until the moment by `clock` that it continued with (for
+/// ever where that is `None`). `None` where `canceled` says so, which it is asked every 20 ms.
 pub(crate) fn block_on<T>(
-    mut poll: impl FnMut(&Waker) -> Poll<T>,
+    mut poll: impl FnMut(&Waker) -> ControlFlow<T, Option<Instant>>,
     clock: OsClock,
-    until: Option<Instant>,
     canceled: Option<&dyn Fn() -> bool>,
 ) -> Option<T> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
-        if let Poll::Ready(result) = poll(&waker) {
-            return Some(result);
-        }
-        let left = until.map(|until| until.since(clock.now()));
-        if left == Some(Duration::ZERO) || canceled.is_some_and(|canceled| canceled()) {
+        let until = match poll(&waker) {
+            ControlFlow::Break(result) => return Some(result),
+            ControlFlow::Continue(until) => until,
+        };
+        if canceled.is_some_and(|canceled| canceled()) {
             return None;
         }
-        let left = left.unwrap_or(LONGEST_WAIT);
+        let left = until.map_or(LONGEST_WAIT, |until| until.since(clock.now()));
         park(if canceled.is_some() { left.min(LOOK) } else { left });
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Waker;
+use std::time::Duration;
 
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
@@ -13,6 +14,10 @@ use std::task::{Poll, Waker};
 /// It is fair: whoever waits longest is next, and nobody waits for more than one socket. What a race gets beside that is its part of
 /// what is free, with each in line given as much; a crowd of races has a socket each, a lone one all that it asks for. A race with
 /// few sockets is slower where addresses are dead, and never stuck.
+///
+/// A race waits for sockets that come back by themselves: those of other races, and of look-ups. For those of connections it does not wait
+/// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with
+/// [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and so do those that stand in line when it comes to that.
 ///
 /// ```
 /// use connie_std::{Options, SocketBudget, connect};
@@ -30,6 +35,8 @@ use std::task::{Poll, Waker};
 #[derive(Clone, Debug)]
 pub struct SocketBudget {
     shared: Arc<Shared>,
+    /// How long a race waits for connections to end.
+    waits: Duration,
 }
 
 #[derive(Debug)]
@@ -41,6 +48,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     free: usize,
+    /// How many are out and come back by themselves: those of races and look-ups. The rest of what is out belongs to connections.
+    passing: usize,
     /// Who waits for a socket, longest first.
     line: VecDeque<Waiting>,
     next_ticket: u64,
@@ -50,6 +59,18 @@ struct State {
 struct Waiting {
     ticket: u64,
     waker: Waker,
+    /// Whether it was told that connections hold all. It has its own time then, and is not woken for that again.
+    told: bool,
+}
+
+/// What came of asking for a share.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    Taken(Share),
+    /// It waits for what comes back by itself.
+    InLine,
+    /// It stands in line, and connections hold all: nothing comes back by itself.
+    AllHeld,
 }
 
 impl SocketBudget {
@@ -57,8 +78,37 @@ impl SocketBudget {
     #[must_use]
     pub fn new(sockets: usize) -> Self {
         let sockets = sockets.max(1);
-        let state = State { free: sockets, line: VecDeque::new(), next_ticket: 0 };
-        SocketBudget { shared: Arc::new(Shared { sockets, state: Mutex::new(state) }) }
+        let state = State { free: sockets, passing: 0, line: VecDeque::new(), next_ticket: 0 };
+        let shared = Arc::new(Shared { sockets, state: Mutex::new(state) });
+        SocketBudget { shared, waits: Duration::ZERO }
+    }
+
+    /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of it, counted from when a race finds
+    /// it so. No race waits beyond its deadline. Zero, which is the default, is not to wait: the race fails at once.
+    ///
+    /// For a program that works off more than it has sockets for, and closes each connection by itself:
+    ///
+    /// ```
+    /// use connie_std::{Options, SocketBudget, connect};
+    /// use std::time::Duration;
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = server.local_addr()?;
+    ///
+    /// let budget = SocketBudget::new(1);
+    /// let at_once = Options { budget: Some(budget.clone()), ..Options::default() };
+    /// let waits = Options { budget: Some(budget.waits(Duration::from_secs(10))), ..Options::default() };
+    /// let held = connect(address, &at_once)?;
+    /// assert!(connect(address, &at_once).is_err());
+    /// std::thread::scope(|scope| {
+    ///     let next = scope.spawn(|| connect(address, &waits).map(drop));
+    ///     drop(held);
+    ///     next.join().expect("no panic")
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn waits(self, at_most: Duration) -> Self {
+        SocketBudget { waits: at_most, ..self }
     }
 
     /// The one that all races of this process share unless told otherwise: three quarters of the descriptors that it was allowed when
@@ -82,9 +132,22 @@ impl SocketBudget {
         self.state().free
     }
 
+    /// How many connections hold now. The rest of what is not free belongs to races and look-ups.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.state().held(self.shared.sockets)
+    }
+
+    /// How long a race waits for connections to end.
+    pub(crate) fn patience(&self) -> Duration {
+        self.waits
+    }
+
     /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
-    /// `waker` is woken when its turn has come. To give up, drop the place.
-    pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Poll<Share> {
+    /// `waker` is woken when its turn has come, or when connections hold all. To give up, drop the place.
+    ///
+    /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
+    pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
         let mut state = self.state();
         let ticket = match place {
             Some(place) => place.ticket,
@@ -98,26 +161,42 @@ impl SocketBudget {
             let part = state.free / state.line.len();
             let sockets = part.clamp(1, most.max(1));
             state.free -= sockets;
+            state.passing += sockets;
             drop(state);
             // Leaves the line, and wakes who is next in it.
             *place = None;
-            return Poll::Ready(Share { budget: self.clone(), sockets });
+            return Turn::Taken(Share { budget: self.clone(), sockets, held: false });
         }
+        let all_held = state.all_held();
         let before = state.position(ticket).and_then(|position| {
-            let waiting = state.line.get_mut(position).filter(|it| !it.waker.will_wake(waker))?;
-            Some(std::mem::replace(&mut waiting.waker, waker.clone()))
+            let waiting = state.line.get_mut(position)?;
+            waiting.told = all_held;
+            let changed = !waiting.waker.will_wake(waker);
+            changed.then(|| std::mem::replace(&mut waiting.waker, waker.clone()))
         });
         drop(state);
         drop(before);
-        Poll::Pending
+        if all_held { Turn::AllHeld } else { Turn::InLine }
     }
 
-    fn give_back(&self, sockets: usize) {
+    /// Takes `sockets` back that are out, `passing` of which came back by themselves.
+    fn give_back(&self, sockets: usize, passing: usize) {
         let mut state = self.state();
         state.free += sockets;
+        state.passing -= passing;
         let next = state.next();
         drop(state);
         wake(next);
+    }
+
+    /// A socket of a race is a connection's now.
+    fn becomes_held(&self) {
+        let mut state = self.state();
+        state.passing -= 1;
+        let untold = state.untold();
+        drop(state);
+        // Each of them has to act: none waits for another.
+        untold.into_iter().for_each(Waker::wake);
     }
 
     fn leave(&self, ticket: u64) {
@@ -140,8 +219,31 @@ impl State {
     fn queue_up(&mut self, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.line.push_back(Waiting { ticket, waker });
+        self.line.push_back(Waiting { ticket, waker, told: false });
         ticket
+    }
+
+    fn held(&self, sockets: usize) -> usize {
+        sockets - self.free - self.passing
+    }
+
+    /// Whether nothing comes back by itself.
+    fn all_held(&self) -> bool {
+        self.free == 0 && self.passing == 0
+    }
+
+    /// The wakers of those in line who have to learn that connections hold all.
+    fn untold(&mut self) -> Vec<Waker> {
+        if !self.all_held() {
+            return Vec::new();
+        }
+        let untold = self.line.iter_mut().filter(|waiting| !waiting.told);
+        untold
+            .map(|waiting| {
+                waiting.told = true;
+                waiting.waker.clone()
+            })
+            .collect()
     }
 
     /// Tickets grow along the line.
@@ -192,6 +294,8 @@ fn allowed() -> Option<usize> {
 pub struct Share {
     budget: SocketBudget,
     sockets: usize,
+    /// Whether it is the place of a connection, which does not come back by itself.
+    held: bool,
 }
 
 impl Share {
@@ -202,14 +306,26 @@ impl Share {
     /// Gives back all but `sockets`.
     pub(crate) fn keep(&mut self, sockets: usize) {
         let surplus = self.sockets.saturating_sub(sockets);
-        self.sockets -= surplus;
-        self.budget.give_back(surplus);
+        if surplus > 0 {
+            self.sockets -= surplus;
+            self.budget.give_back(surplus, if self.held { 0 } else { surplus });
+        }
+    }
+
+    /// From here on it is the place of a connection: one socket, which only the program gives back.
+    pub(crate) fn hold(mut self) -> Self {
+        self.keep(1);
+        if !self.held {
+            self.held = true;
+            self.budget.becomes_held();
+        }
+        self
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.sockets);
+        self.budget.give_back(self.sockets, if self.held { 0 } else { self.sockets });
     }
 }
 
@@ -220,108 +336,4 @@ pub trait Holder {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-    use crate::block_on::block_on;
-    use crate::clock::OsClock;
-    use connie_core::Instant;
-
-    fn take(budget: &SocketBudget, most: usize) -> Option<Share> {
-        let clock = OsClock::start();
-        wait(budget, most, Some(clock.now()), None)
-    }
-
-    fn wait(
-        budget: &SocketBudget,
-        most: usize,
-        until: Option<Instant>,
-        canceled: Option<&dyn Fn() -> bool>,
-    ) -> Option<Share> {
-        let mut place = None;
-        block_on(|waker| budget.poll_take(&mut place, most, waker), OsClock::start(), until, canceled)
-    }
-
-    /// Waits until `count` are in line.
-    fn wait_for_line(budget: &SocketBudget, count: usize) {
-        while budget.state().line.len() < count {
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_lone_race_has_all_that_it_asks_for_and_a_budget_is_never_exceeded() {
-        let budget = SocketBudget::new(10);
-        let first = take(&budget, 8).unwrap();
-        let second = take(&budget, 8).unwrap();
-        assert_eq!((first.sockets(), second.sockets(), budget.free()), (8, 2, 0));
-        assert!(take(&budget, 1).is_none());
-        drop(first);
-        assert_eq!(budget.free(), 8);
-    }
-
-    #[test]
-    fn a_winner_keeps_one() {
-        let budget = SocketBudget::new(10);
-        let mut share = take(&budget, 6).unwrap();
-        share.keep(1);
-        share.keep(1);
-        assert_eq!(budget.free(), 9);
-        drop(share);
-        assert_eq!(budget.free(), 10);
-    }
-
-    #[test]
-    fn a_budget_has_a_socket() {
-        assert_eq!(take(&SocketBudget::new(0), 5).unwrap().sockets(), 1);
-        assert!(SocketBudget::of_process().sockets() >= 1);
-    }
-
-    #[test]
-    fn who_waits_longest_is_next_and_shares_with_those_behind() {
-        let budget = SocketBudget::new(4);
-        let all = take(&budget, 4).unwrap();
-        let (sender, receiver) = channel();
-        let waiters: Vec<_> = (0..3)
-            .map(|number| {
-                let (waiting, sender) = (budget.clone(), sender.clone());
-                let thread = std::thread::spawn(move || {
-                    let share = wait(&waiting, 4, None, None).unwrap();
-                    sender.send((number, share.sockets())).unwrap();
-                    share
-                });
-                wait_for_line(&budget, number + 1);
-                thread
-            })
-            .collect();
-        drop(all);
-        // Of four free ones the first of three takes one, the next of two that are left one, the last all.
-        let mut took: Vec<_> = receiver.iter().take(3).collect();
-        took.sort_unstable();
-        assert_eq!(took, [(0, 1), (1, 1), (2, 2)]);
-        for waiter in waiters {
-            drop(waiter.join().unwrap());
-        }
-        assert_eq!(budget.free(), 4);
-    }
-
-    #[test]
-    fn who_gives_up_leaves_the_line_to_those_behind() {
-        let budget = SocketBudget::new(1);
-        let all = take(&budget, 1).unwrap();
-        let canceled = {
-            let waiting = budget.clone();
-            std::thread::spawn(move || wait(&waiting, 1, None, Some(&|| true)).is_none())
-        };
-        assert!(canceled.join().unwrap());
-        let next = {
-            let waiting = budget.clone();
-            std::thread::spawn(move || wait(&waiting, 1, None, None).is_some())
-        };
-        wait_for_line(&budget, 1);
-        drop(all);
-        assert!(next.join().unwrap());
-        assert_eq!(budget.free(), 1);
-    }
-}
+mod tests;

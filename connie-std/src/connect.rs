@@ -7,7 +7,7 @@ use connie_core::{RaceStack, Turn, Waiter};
 
 use crate::budget::Holder;
 use crate::connected::Connected;
-use crate::contest::{Contest, Outcome};
+use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
 use crate::report::Report;
@@ -90,8 +90,9 @@ where
     let result = loop {
         let now = Waiter::<S>::now(waiter);
         contest.advance(&mut waiter.lookups, now);
-        // Canceled, or too late: the race ends before it has opened a socket.
-        if !contest.wait_for_sockets(waiter) && waiter.is_canceled() {
+        let sockets = contest.wait_for_sockets(waiter);
+        // Refused or canceled, or too late: the race ends before it has opened a socket.
+        if sockets == Sockets::AllHeld || sockets != Sockets::Ready && waiter.is_canceled() {
             let _ = contest.connector.cancel(stack, start);
         }
         match contest.connector.turn(stack, waiter) {

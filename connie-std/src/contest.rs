@@ -2,14 +2,15 @@
 //! them, in a thread or in a task.
 
 use std::net::SocketAddr;
-use std::task::{Poll, Waker};
+use std::ops::ControlFlow;
+use std::task::Waker;
 use std::time::Duration;
 
 use connie_core::resolution::Query;
 use connie_core::{Connection, Failure, Instant, RaceStack};
 
 use crate::block_on::block_on;
-use crate::budget::{Place, Share, SocketBudget};
+use crate::budget::{Place, Share, SocketBudget, Turn};
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
@@ -44,6 +45,21 @@ struct Allowance {
     share: Option<Share>,
     /// Where it stands in line for that.
     place: Option<Place>,
+    /// Until when it waits for connections to end, since it has found that they hold all.
+    waits_until: Option<Instant>,
+    /// Whether it has given up, since connections hold all.
+    refused: bool,
+}
+
+/// Whether a race has the sockets that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// It has, or needs none yet.
+    Ready,
+    /// It stands in line: until its turn has come it must open none. It has to look again at this moment, if not woken before.
+    InLine(Option<Instant>),
+    /// Connections hold all, and it does not wait for them, or not any longer: cancel it.
+    AllHeld,
 }
 
 impl<S: RaceStack> Contest<S> {
@@ -55,7 +71,13 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Self, ConnectErrorKind> {
         let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
-        let allowance = budget.map(|budget| Allowance { budget, share: None, place: None });
+        let allowance = budget.map(|budget| Allowance {
+            budget,
+            share: None,
+            place: None,
+            waits_until: None,
+            refused: false,
+        });
         let for_each = if options.race.hedge { 2 } else { 1 };
         Ok(Contest { connector, names, allowance, for_each, deadline: options.race.deadline })
     }
@@ -81,49 +103,56 @@ impl<S: RaceStack> Contest<S> {
         self.deadline.map(|deadline| self.connector.connect().race().start() + deadline)
     }
 
-    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. `Pending` where it
-    /// stands in line for them: `waker` is woken when its turn has come, and until then the race must open none.
-    pub(crate) fn poll_sockets(&mut self, waker: &Waker) -> Poll<()> {
-        let complete = self.is_complete();
-        let Some(allowance) = &mut self.allowance else { return Poll::Ready(()) };
+    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. Where it stands in
+    /// line for them `waker` is woken when its turn has come.
+    pub(crate) fn poll_sockets(&mut self, waker: &Waker, now: Instant) -> Sockets {
+        let (complete, until) = (self.is_complete(), self.until());
+        let Some(allowance) = &mut self.allowance else { return Sockets::Ready };
         let addresses = self.connector.timeline().destinations().len();
         if addresses == 0 {
             allowance.place = None;
-            return Poll::Ready(());
+            return Sockets::Ready;
         }
         let useful = if complete { addresses.saturating_mul(self.for_each) } else { usize::MAX };
-        let share = match &mut allowance.share {
-            Some(share) => share,
-            free => {
-                let most = self.connector.connect().race().limit().min(useful);
-                match allowance.budget.poll_take(&mut allowance.place, most, waker) {
-                    Poll::Ready(share) => free.insert(share),
-                    Poll::Pending => return Poll::Pending,
-                }
+        if allowance.share.is_none() {
+            let most = self.connector.connect().race().limit().min(useful);
+            match allowance.take(most, waker, now) {
+                Sockets::Ready => {}
+                Sockets::InLine(wakes) => return Sockets::InLine(wakes.into_iter().chain(until).min()),
+                Sockets::AllHeld => return Sockets::AllHeld,
             }
-        };
-        if share.sockets() > useful {
-            share.keep(useful);
         }
-        self.connector.limit_to(share.sockets());
-        Poll::Ready(())
+        if let Some(share) = &mut allowance.share {
+            share.keep(useful);
+            self.connector.limit_to(share.sockets());
+        }
+        Sockets::Ready
     }
 
-    /// As [`poll_sockets`](Self::poll_sockets), waiting in line. Answers `false` where the caller gave up before there was a socket.
-    pub(crate) fn wait_for_sockets(&mut self, waiter: &OsWaiter) -> bool {
-        let (clock, until) = (waiter.clock(), self.until());
+    /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels.
+    pub(crate) fn wait_for_sockets(&mut self, waiter: &OsWaiter) -> Sockets {
+        let (clock, deadline) = (waiter.clock(), self.until());
         let canceled = || waiter.is_canceled();
         let canceled: Option<&dyn Fn() -> bool> =
             if waiter.can_be_canceled() { Some(&canceled) } else { None };
-        let sockets = block_on(|waker| self.poll_sockets(waker), clock, until, canceled);
-        if sockets.is_none() {
+        let poll = |waker: &Waker| {
+            let now = clock.now();
+            match self.poll_sockets(waker, now) {
+                Sockets::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
+                    ControlFlow::Continue(until)
+                }
+                sockets => ControlFlow::Break(sockets),
+            }
+        };
+        let sockets = block_on(poll, clock, canceled).unwrap_or(Sockets::InLine(None));
+        if sockets != Sockets::Ready {
             self.leave_the_line();
         }
-        sockets.is_some()
+        sockets
     }
 
     /// Gives up waiting for sockets.
-    pub(crate) fn leave_the_line(&mut self) {
+    fn leave_the_line(&mut self) {
         if let Some(allowance) = &mut self.allowance {
             allowance.place = None;
         }
@@ -136,18 +165,41 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
         let report = self.names.conclude(self.connector.connect(), report);
+        if let Some(Allowance { refused: true, budget, .. }) = &self.allowance {
+            let sockets = budget.sockets();
+            return Err(ConnectErrorKind::BudgetHeld { sockets, held: sockets, report });
+        }
         match result {
             Ok(Connection { socket, destination }) => {
-                let mut share = self.allowance.and_then(|allowance| allowance.share);
-                if let Some(share) = &mut share {
-                    share.keep(1);
-                }
-                Ok(Outcome { socket, destination, report, share })
+                let share = self.allowance.and_then(|allowance| allowance.share);
+                Ok(Outcome { socket, destination, report, share: share.map(Share::hold) })
             }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => {
                 Err(ConnectErrorKind::Resolve(report))
             }
             Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
+        }
+    }
+}
+
+impl Allowance {
+    /// Takes up to `most` sockets, or stands in line for one.
+    fn take(&mut self, most: usize, waker: &Waker, now: Instant) -> Sockets {
+        match self.budget.poll_take(&mut self.place, most, waker) {
+            Turn::Taken(share) => {
+                self.share = Some(share);
+                Sockets::Ready
+            }
+            Turn::InLine => Sockets::InLine(None),
+            Turn::AllHeld => {
+                let until = *self.waits_until.get_or_insert(now + self.budget.patience());
+                if now < until {
+                    return Sockets::InLine(Some(until));
+                }
+                self.refused = true;
+                self.place = None;
+                Sockets::AllHeld
+            }
         }
     }
 }

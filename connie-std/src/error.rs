@@ -58,6 +58,16 @@ pub enum ConnectErrorKind {
     Resolve(Report),
     /// The race failed. [`ConnectError::timeline`] has what became of each address.
     Race(Failure, Report),
+    /// The race opened no socket, since connections held all places of its [`SocketBudget`](crate::SocketBudget), and nothing would have come
+    /// back by itself; or not within the time that the budget [waits](crate::SocketBudget::waits).
+    BudgetHeld {
+        /// How many sockets the budget has.
+        sockets: usize,
+        /// How many of them connections held.
+        held: usize,
+        /// What the race did before: its look-ups, and the addresses that they brought.
+        report: Report,
+    },
     /// The winner could not be made ready for use.
     Socket(io::Error),
     /// A future of [`connie_std::tokio`](crate::tokio) was polled outside of a tokio runtime.
@@ -128,7 +138,9 @@ impl ConnectError {
     #[must_use]
     pub fn timeline(&self) -> Option<Timeline<'_>> {
         match &self.kind {
-            ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => Some(report.timeline()),
+            ConnectErrorKind::Race(_, report)
+            | ConnectErrorKind::Resolve(report)
+            | ConnectErrorKind::BudgetHeld { report, .. } => Some(report.timeline()),
             _ => None,
         }
     }
@@ -137,7 +149,9 @@ impl ConnectError {
     #[must_use]
     pub fn failed_queries(&self) -> &[FailedQuery] {
         match &self.kind {
-            ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report) => report.failed_queries(),
+            ConnectErrorKind::Race(_, report)
+            | ConnectErrorKind::Resolve(report)
+            | ConnectErrorKind::BudgetHeld { report, .. } => report.failed_queries(),
             _ => &[],
         }
     }
@@ -182,6 +196,7 @@ impl ConnectError {
                 Some(ErrorKind::of_queries(queries(report).map(|(query, error)| (query, error.kind))))
             }
             ConnectErrorKind::Race(failure, report) => Some(ErrorKind::of_race(*failure, &report.timeline())),
+            ConnectErrorKind::BudgetHeld { .. } => Some(ErrorKind::OutOfSockets),
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.failure().map(ErrorKind::Tls),
             _ => None,
@@ -267,6 +282,13 @@ impl fmt::Display for ConnectError {
                 f.write_str("the list of addresses is empty: give at least one")
             }
             ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
+            ConnectErrorKind::BudgetHeld { sockets, held, .. } => {
+                write!(
+                    f,
+                    "could not connect to {host} port {port}: connections hold {held} of the {sockets} sockets of its budget: \
+                     close some, set Options::budget to a larger one, or have it wait with SocketBudget::waits"
+                )
+            }
             ConnectErrorKind::Socket(error) => {
                 write!(f, "connected to {host} port {port}, but the socket failed: {error}")
             }

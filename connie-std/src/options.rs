@@ -49,9 +49,10 @@ pub struct Options {
     /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
     /// many races from using up the process's descriptors.
     ///
-    /// A connection keeps its place in the budget as long as it lives, and while all places are taken a race waits for one, until its
-    /// deadline, or for ever where it has none: a program that holds very many connections at once sets a deadline, and gives a larger budget or
-    /// none.
+    /// A connection keeps its place in the budget as long as it lives. While all places are taken a race waits for those of other races, until
+    /// its deadline; where connections hold all of them it fails at once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), or
+    /// [waits](SocketBudget::waits) as long as it is told to. A program that holds very many connections at once gives a larger budget
+    /// or none.
     pub budget: Option<SocketBudget>,
 }
 

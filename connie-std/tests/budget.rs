@@ -14,12 +14,12 @@ use connie_std::{
 /// A test that hangs is worse than one that fails.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server, options with a budget of one place, and the connection that has it.
+/// A server, options with a budget of one place whose races wait for it, and the connection that has it.
 fn full() -> (TcpListener, SocketAddr, Options, Connected) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let race = Config { deadline: Some(LONG), ..Options::default().race };
-    let options = Options { race, budget: Some(SocketBudget::new(1)), ..Options::default() };
+    let options = Options { race, budget: Some(SocketBudget::new(1).waits(LONG)), ..Options::default() };
     let held = connect(address, &options).expect("a connection");
     (listener, address, options, held)
 }
@@ -91,4 +91,102 @@ fn a_place_that_comes_free_is_taken() {
     telling.recv_timeout(LONG).expect("a thread");
     drop(held);
     assert_eq!(waiting.join().expect("a thread").expect("a connection"), address);
+}
+
+/// As if the program had not told its budget to wait.
+fn at_once(options: &Options) -> Options {
+    within(Duration::ZERO, options)
+}
+
+fn within(at_most: Duration, options: &Options) -> Options {
+    Options { budget: options.budget.clone().map(|budget| budget.waits(at_most)), ..options.clone() }
+}
+
+#[track_caller]
+fn is_held(error: &ConnectError, count: usize) {
+    match error.kind() {
+        ConnectErrorKind::BudgetHeld { sockets, held, .. } => assert_eq!((*sockets, *held), (count, count)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_race_does_not_wait_for_connections() {
+    let (_listener, address, options, held) = full();
+    let options = at_once(&options);
+    let error = connect(address, &options).expect_err("there is no place");
+    is_held(&error, 1);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "could not connect to 127.0.0.1 port {}: connections hold 1 of the 1 sockets of its budget: close some, set \
+             Options::budget to a larger one, or have it wait with SocketBudget::waits",
+            address.port()
+        )
+    );
+    assert_eq!(error.error_kind(), Some(connie_core::verdict::ErrorKind::OutOfSockets));
+    assert_eq!((error.io_kind(), error.raw_os_error()), (ErrorKind::QuotaExceeded, None));
+    assert!(!error.is_canceled());
+    let timeline = error.timeline().expect("a race");
+    assert_eq!(
+        (timeline.destinations().count(), timeline.attempts().count()),
+        (1, 0),
+        "no socket was opened"
+    );
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::QuotaExceeded);
+    // The same for what is built on it.
+    let mut connection =
+        HttpConnection::with_options("127.0.0.1", address.port(), options.clone()).expect("a host");
+    let error = connection.request("GET", "/", &[], b"").expect_err("there is no place");
+    assert!(error.to_string().contains("connections hold 1 of the 1 sockets"), "{error}");
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::QuotaExceeded);
+    drop(held);
+    connect(address, &options).expect("the place is free");
+}
+
+#[test]
+fn a_race_waits_for_connections_as_long_as_it_was_told() {
+    let (_listener, address, options, _held) = full();
+    let waits = within(Duration::from_millis(50), &options);
+    let clock = OsClock::start();
+    let error = connect(address, &waits).expect_err("there is no place");
+    let took = clock.now().since(connie_core::Instant::ZERO);
+    is_held(&error, 1);
+    assert!(took >= Duration::from_millis(50) && took < LONG / 2, "{took:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
+    let budget = SocketBudget::new(1);
+    // A race that ends at its deadline, and one that wins: until then each has the only place.
+    let hole = connie_servers::BlackHole::open((Ipv4Addr::LOCALHOST, 0));
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = server.local_addr().expect("an address");
+    let options = |deadline| {
+        let race = Config { deadline: Some(deadline), ..Options::default().race };
+        Options { race, budget: Some(budget.clone()), ..Options::default() }
+    };
+    let hanging = std::thread::spawn({
+        let (options, silent) = (options(Duration::from_millis(300)), hole.address());
+        move || connect(silent, &options).map(drop)
+    });
+    while budget.free() > 0 {
+        std::thread::yield_now();
+    }
+    let waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let options = options(LONG);
+            std::thread::spawn(move || connect(address, &options))
+        })
+        .collect();
+    let error = hanging.join().expect("a thread").expect_err("nobody answers");
+    assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
+    // One of them has the place then, and keeps its connection until all are here: the others fail.
+    let ended: Vec<_> = waiting.into_iter().map(|thread| thread.join().expect("a thread")).collect();
+    assert_eq!(ended.iter().filter(|result| result.is_ok()).count(), 1);
+    ended.iter().filter_map(|result| result.as_ref().err()).for_each(|error| is_held(error, 1));
+    assert_eq!((budget.free(), budget.held()), (0, 1));
+    drop(ended);
+    assert_eq!((budget.free(), budget.held()), (1, 0));
 }

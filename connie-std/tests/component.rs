@@ -69,10 +69,14 @@ fn a_winner_whose_peer_has_reset_it_is_a_stream_all_the_same() {
 fn a_budget_is_kept_to() {
     let (_listener, live) = listener();
     let budget = SocketBudget::new(1);
-    let options = Options { budget: Some(budget.clone()), ..within(Duration::from_millis(50)) };
+    let options = Options { budget: Some(budget.clone()), ..within(Duration::from_secs(10)) };
     let first = connect(live, &options).unwrap();
     assert_eq!(budget.free(), 0);
+    let error = connect(live, &options).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 1, held: 1, .. }), "{error}");
     // Nothing comes free while a component waits.
+    let waits = Some(budget.clone().waits(Duration::from_secs(10)));
+    let options = Options { budget: waits, ..within(Duration::from_millis(50)) };
     let clock = OsClock::start();
     let error = connect(live, &options).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");

@@ -41,9 +41,9 @@ async fn meanwhile() {
     }
 }
 
-/// A budget of one socket, options that take from it, and the connection to `server` that has it.
+/// A budget of one socket, options that take from it and wait for it, and the connection to `server` that has it.
 async fn one_socket_taken(server: SocketAddr) -> (SocketBudget, Options, Connected) {
-    let budget = SocketBudget::new(1);
+    let budget = SocketBudget::new(1).waits(LIMIT);
     let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
     let held = connect_with(server, &options).await.unwrap();
     assert_eq!(budget.free(), 0, "the winner keeps its place");
@@ -383,6 +383,30 @@ fn a_deadline_and_a_canceler_end_the_wait_for_a_socket() {
         assert!(failed(timeout(SOON, race).await.unwrap().unwrap()).is_canceled());
         drop(held);
         assert_eq!(budget.free(), 1);
+    });
+}
+
+#[test]
+fn a_task_does_not_wait_for_connections() {
+    let server = Live::silent(any_port(4));
+    let address = server.address();
+    run(move || async move {
+        let (budget, options, held) = one_socket_taken(address).await;
+        let within = |at_most| Options { budget: Some(budget.clone().waits(at_most)), ..options.clone() };
+        for at_most in [Duration::ZERO, Duration::from_millis(50)] {
+            let error = failed(timeout(SOON, connect_with(address, &within(at_most))).await.expect("an end"));
+            let kind = error.kind();
+            assert!(matches!(kind, ConnectErrorKind::BudgetHeld { sockets: 1, held: 1, .. }), "{error}");
+        }
+        // In line behind a race, which becomes a connection.
+        drop(held);
+        let at_once = within(Duration::ZERO);
+        let (first, second) = tokio::join!(connect_with(address, &options), connect_with(address, &at_once));
+        let first = first.unwrap();
+        assert!(matches!(failed(second).kind(), ConnectErrorKind::BudgetHeld { .. }));
+        assert_eq!((budget.free(), budget.held()), (0, 1));
+        drop(first);
+        assert_eq!((budget.free(), budget.held()), (1, 0));
     });
 }
 

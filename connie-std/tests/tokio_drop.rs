@@ -121,7 +121,7 @@ async fn queries_under_way(net: &Net, options: &Options) {
 
 /// While it waits for a socket.
 async fn in_line(net: &Net, options: &Options) {
-    let budget = SocketBudget::new(1);
+    let budget = SocketBudget::new(1).waits(LIMIT);
     let options = Options { budget: Some(budget.clone()), ..options.clone() };
     let address: SocketAddr = net.server.local_addr().unwrap();
     let held = connect_with(address, &options).await.unwrap();

@@ -21,6 +21,7 @@ impl ConnectError {
     /// | it failed otherwise | `Other` |
     /// | the deadline passed | `TimedOut` |
     /// | the program canceled | `ConnectionAborted` |
+    /// | connections hold all of the budget | `QuotaExceeded` |
     /// | every address failed | that of the failure that tells most |
     ///
     /// Where addresses have failed in different ways, a refusal tells most (`ConnectionRefused`), before TLS
@@ -75,6 +76,8 @@ impl From<ConnectError> for io::Error {
 fn kind(error: &ConnectError) -> io::ErrorKind {
     match &error.kind {
         ConnectErrorKind::Socket(error) => error.kind(),
+        // Not `WouldBlock` or `ResourceBusy`, which a loop takes for a reason to try again: it would spin on its own connections.
+        ConnectErrorKind::BudgetHeld { .. } => io::ErrorKind::QuotaExceeded,
         #[cfg(feature = "tokio")]
         ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
         #[cfg(feature = "tls")]

@@ -119,8 +119,12 @@ impl Racing {
             | ConnectErrorKind::UnknownZone(_) => Failure::NoDestinations,
             _ => Failure::AllAttemptsFailed,
         };
-        if let (ConnectErrorKind::Race(_, report) | ConnectErrorKind::Resolve(report), Some(record)) =
-            (&kind, &mut self.record)
+        if let (
+            ConnectErrorKind::Race(_, report)
+            | ConnectErrorKind::Resolve(report)
+            | ConnectErrorKind::BudgetHeld { report, .. },
+            Some(record),
+        ) = (&kind, &mut self.record)
         {
             record.report = Some(report.clone());
         }

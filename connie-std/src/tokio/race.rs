@@ -14,7 +14,7 @@ use super::stack::TaskStack;
 use super::watches::Watches;
 use crate::cancel::{Cancelable, Canceler};
 use crate::clock::OsClock;
-use crate::contest::{Contest, Outcome};
+use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
 use crate::resolve::Running;
@@ -98,11 +98,18 @@ impl<S: TaskStack> Race<S> {
             let _ = contest.connector.cancel(stack, now);
         }
         let is_over = canceled || contest.until().is_some_and(|until| until <= now);
-        Some(if !is_over && contest.poll_sockets(context.waker()).is_pending() {
-            contest.until().map_or(Progress::WaitForInput, Progress::WaitUntil)
-        } else {
-            contest.connector.poll(stack, now)
-        })
+        if !is_over {
+            match contest.poll_sockets(context.waker(), now) {
+                Sockets::Ready => {}
+                Sockets::InLine(until) => {
+                    return Some(until.map_or(Progress::WaitForInput, Progress::WaitUntil));
+                }
+                Sockets::AllHeld => {
+                    let _ = contest.connector.cancel(stack, now);
+                }
+            }
+        }
+        Some(contest.connector.poll(stack, now))
     }
 
     fn send(&mut self, query: Query, now: Instant) {

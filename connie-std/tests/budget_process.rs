@@ -1,0 +1,32 @@
+//! A program that holds its connections, with the budget that every program has. Alone in its binary, since that budget is the process's, as is
+//! the limit that it is made from.
+#![cfg(target_os = "linux")]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use connie_core::Config;
+use connie_std::{ConnectErrorKind, Connected, Options, SocketBudget, connect};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+#[test]
+fn the_socket_after_the_last_fails_at_once() {
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: before.maximum }).expect("a limit");
+    // Nobody accepts: a connection takes no descriptor but the client's.
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    rustix::net::listen(&server, 512).expect("a longer backlog");
+    let address = server.local_addr().expect("an address");
+    // Where it waited for a connection, it would wait until this.
+    let race = Config { deadline: Some(Duration::from_secs(60)), ..Options::default().race };
+    let options = Options { race, ..Options::default() };
+    let mut held: Vec<Connected> =
+        (0..192).map(|_| connect(address, &options).expect("a connection")).collect();
+    let budget = SocketBudget::of_process();
+    assert_eq!((budget.sockets(), budget.free(), budget.held()), (192, 0, 192), "three quarters of 256");
+    let error = connect(address, &options).expect_err("no socket is left");
+    assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 192, held: 192, .. }), "{error}");
+    assert!(error.to_string().contains("connections hold 192 of the 192 sockets of its budget"), "{error}");
+    held.pop();
+    connect(address, &options).expect("one was closed");
+}
