@@ -98,7 +98,7 @@ impl From<AttemptErrorKind> for ErrorKind {
             AttemptErrorKind::StackGone => ErrorKind::NetworkDown,
             AttemptErrorKind::Tls(failure) => ErrorKind::Tls(failure),
             AttemptErrorKind::NoSourceAddress => ErrorKind::NoSourceAddress,
-            AttemptErrorKind::Other => ErrorKind::Other,
+            AttemptErrorKind::Setup(_) | AttemptErrorKind::Other => ErrorKind::Other,
         }
     }
 }

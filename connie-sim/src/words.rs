@@ -187,6 +187,7 @@ pub fn error(error: AttemptError) -> String {
         AttemptErrorKind::StackGone => "stack gone".to_owned(),
         AttemptErrorKind::Tls(failure) => format!("tls {}", tls(failure)),
         AttemptErrorKind::NoSourceAddress => "no source address".to_owned(),
+        AttemptErrorKind::Setup(which) => format!("setup {which}"),
         AttemptErrorKind::Other => format!("other {}", error.number().unwrap_or(0)),
         _ => unreachable!("an error without a word: give it one in words.rs"),
     }

@@ -205,7 +205,7 @@ fn examples() -> Vec<(&'static str, Vec<Boxed>)> {
     examples
 }
 
-const ATTEMPTS: [AttemptErrorKind; 9] = [
+const ATTEMPTS: [AttemptErrorKind; 10] = [
     AttemptErrorKind::Refused,
     AttemptErrorKind::Unreachable,
     AttemptErrorKind::TimedOut,
@@ -214,6 +214,7 @@ const ATTEMPTS: [AttemptErrorKind; 9] = [
     AttemptErrorKind::StackGone,
     AttemptErrorKind::Tls(TlsFailure::NotTls),
     AttemptErrorKind::NoSourceAddress,
+    AttemptErrorKind::Setup(3),
     AttemptErrorKind::Other,
 ];
 

@@ -73,6 +73,9 @@ pub enum AttemptErrorKind {
     Tls(TlsFailure),
     /// This machine does not have the source address that the program asked for.
     NoSourceAddress,
+    /// The socket could not be set up as the program asked: an option of it could not be set, or the program
+    /// itself said no. Which it was is told by a number of the stack's.
+    Setup(u8),
     /// Anything else. The stack's [number](AttemptError::number) may tell more.
     Other,
 }
@@ -143,9 +146,10 @@ impl AttemptErrorKind {
             AttemptErrorKind::OutOfSockets => "out_of_sockets",
             AttemptErrorKind::Tls(failure) if failure.is_certificate() => "bad_certificate",
             AttemptErrorKind::Tls(_) => "tls_failed",
-            AttemptErrorKind::StackGone | AttemptErrorKind::NoSourceAddress | AttemptErrorKind::Other => {
-                "other"
-            }
+            AttemptErrorKind::StackGone
+            | AttemptErrorKind::NoSourceAddress
+            | AttemptErrorKind::Setup(_)
+            | AttemptErrorKind::Other => "other",
         }
     }
 
@@ -179,6 +183,7 @@ impl fmt::Display for AttemptErrorKind {
             AttemptErrorKind::NoSourceAddress => {
                 "this machine does not have the source address that was asked for"
             }
+            AttemptErrorKind::Setup(_) => "the socket could not be set up",
             AttemptErrorKind::Other => "failed",
         })
     }

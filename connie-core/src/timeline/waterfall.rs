@@ -389,6 +389,7 @@ fn word(attempt: &Attempt) -> Line {
             None => write!(word, "failed"),
         },
         Some(Outcome::Failed(AttemptErrorKind::NoSourceAddress)) => write!(word, "no source"),
+        Some(Outcome::Failed(AttemptErrorKind::Setup(_))) => write!(word, "not set up"),
         Some(Outcome::Failed(AttemptErrorKind::StackGone)) => write!(word, "network down"),
         Some(Outcome::Failed(AttemptErrorKind::OutOfSockets)) => write!(word, "no socket"),
         Some(Outcome::Failed(AttemptErrorKind::TimedOut)) => write!(word, "timed out"),
@@ -656,6 +657,7 @@ racing for 40.0 ms (2 attempts, 2 in flight at most)
         assert_eq!(said(AttemptErrorKind::Other), "error 113");
         assert_eq!(said_of(AttemptErrorKind::Other.into()), "failed", "the stack gave no reason");
         assert_eq!(said(AttemptErrorKind::NoSourceAddress), "no source");
+        assert_eq!(said(AttemptErrorKind::Setup(3)), "not set up");
         assert_eq!(said(AttemptErrorKind::StackGone), "network down");
         assert_eq!(said(AttemptErrorKind::OutOfSockets), "no socket");
         assert_eq!(said(AttemptErrorKind::Tls(TlsFailure::CertificateExpired)), "bad certificate");
