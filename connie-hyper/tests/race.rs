@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::Options;
+use connie_std::{OnSocket, Options};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -101,6 +101,20 @@ fn https_is_not_spoken_in_the_clear() {
     let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
     assert!(matches!(inner, Some(RaceError::Uri(_))), "{error:?}");
     assert_eq!(server.counts().accepted, 0);
+}
+
+#[test]
+fn the_program_sees_each_socket_before_it_is_connected() {
+    let server = Live::http(any_port(4), "page");
+    let address = server.address();
+    let (tell, told) = std::sync::mpsc::channel();
+    let on_socket = OnSocket::new(move |_, address| tell.send(address).map_err(std::io::Error::other));
+    run(move || async move {
+        let options = Options { on_socket: Some(on_socket), ..within(SOON) };
+        let client = client(RaceConnector::new(options));
+        assert_eq!(get(&client, &format!("http://{address}/")).await.unwrap().0, "page");
+    });
+    assert_eq!(told.iter().collect::<Vec<_>>(), [address]);
 }
 
 #[test]

@@ -89,6 +89,8 @@ mod report;
 pub mod resolve;
 #[cfg_attr(target_os = "wasi", path = "wasi/socket.rs")]
 mod socket;
+#[cfg(not(target_os = "wasi"))]
+mod socket_options;
 mod target;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -114,6 +116,8 @@ pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
 pub use os_error::OsError;
 pub use report::{FailedQuery, Report};
 pub use socket::{OsSocket, OsStack};
+#[cfg(not(target_os = "wasi"))]
+pub use socket_options::{Keepalive, OnSocket, SocketOptions};
 pub use target::Target;
 #[cfg(feature = "tls")]
 pub use tls::{

@@ -8,6 +8,8 @@ use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
 use crate::resolve::Resolver;
 use crate::socket::OsStack;
+#[cfg(not(target_os = "wasi"))]
+use crate::socket_options::{OnSocket, SocketOptions};
 
 /// How many addresses of one host a [`connect`](crate::connect) considers.
 pub const MAX_DESTINATIONS: usize = 128;
@@ -37,9 +39,23 @@ pub struct Options {
     /// Where addresses of names come from. Default: the operating system.
     pub resolver: Resolver,
     /// The source address of IPv4 connections. Default: the system's choice.
+    ///
+    /// A source address for one family alone leaves the other out: its addresses fail untried, and their
+    /// lines in the report say so. One that this machine does not have fails its family. With a source
+    /// address the port is chosen at `connect` (on Linux `IP_BIND_ADDRESS_NO_PORT`), so that connections to
+    /// different addresses can share one, as without.
     pub source_v4: Option<Ipv4Addr>,
-    /// The source address of IPv6 connections. Default: the system's choice.
+    /// The source address of IPv6 connections, in the same way.
     pub source_v6: Option<Ipv6Addr>,
+    /// What is set on each socket before it is connected: keepalive, buffers, an interface and more. Default:
+    /// nothing. WASI has none of it.
+    #[cfg(not(target_os = "wasi"))]
+    pub socket: SocketOptions,
+    /// What the program itself does with each socket of the race before it is bound and connected:
+    /// [`OnSocket`] has an example. Default: nothing. Sockets of name servers (`dns::Dns`) are not shown to
+    /// it.
+    #[cfg(not(target_os = "wasi"))]
+    pub on_socket: Option<OnSocket>,
     /// Whether to set `TCP_NODELAY` on the winner. Default: yes.
     pub nodelay: bool,
     /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
@@ -79,6 +95,10 @@ impl Default for Options {
             resolver: Resolver::System,
             source_v4: None,
             source_v6: None,
+            #[cfg(not(target_os = "wasi"))]
+            socket: SocketOptions::default(),
+            #[cfg(not(target_os = "wasi"))]
+            on_socket: None,
             nodelay: true,
             overrides: Vec::new(),
             canceler: None,
@@ -90,7 +110,15 @@ impl Default for Options {
 impl From<&Options> for OsStack {
     /// A stack with the source addresses and socket options of `options`.
     fn from(options: &Options) -> Self {
-        OsStack { source_v4: options.source_v4, source_v6: options.source_v6, nodelay: options.nodelay }
+        OsStack {
+            source_v4: options.source_v4,
+            source_v6: options.source_v6,
+            #[cfg(not(target_os = "wasi"))]
+            socket: options.socket.clone(),
+            #[cfg(not(target_os = "wasi"))]
+            on_socket: options.on_socket.clone(),
+            nodelay: options.nodelay,
+        }
     }
 }
 

@@ -13,7 +13,62 @@ use crate::errno::{Call, meaning, words};
 #[derive(Debug)]
 pub struct OsError {
     error: io::Error,
-    call: Call,
+    origin: Origin,
+}
+
+/// What an error came of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// This call.
+    Call(Call),
+    /// There is a source address for the other family alone.
+    OtherFamily,
+    /// The program's own set-up of the socket.
+    Setup(Setup),
+}
+
+/// What of the set-up of a socket failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    Keepalive,
+    SendBuffer,
+    ReceiveBuffer,
+    UserTimeout,
+    Interface,
+    Mark,
+    LocalPorts,
+    OnSocket,
+}
+
+impl Setup {
+    const ALL: [Setup; 8] = [
+        Setup::Keepalive,
+        Setup::SendBuffer,
+        Setup::ReceiveBuffer,
+        Setup::UserTimeout,
+        Setup::Interface,
+        Setup::Mark,
+        Setup::LocalPorts,
+        Setup::OnSocket,
+    ];
+
+    /// Its number in an [`AttemptErrorKind::Setup`], and what went wrong in words that name the option.
+    const fn told(self) -> (u8, &'static str) {
+        match self {
+            Setup::Keepalive => (0, "keepalive could not be set"),
+            Setup::SendBuffer => (1, "send_buffer could not be set"),
+            Setup::ReceiveBuffer => (2, "receive_buffer could not be set"),
+            Setup::UserTimeout => (3, "user_timeout could not be set"),
+            Setup::Interface => (4, "the interface could not be bound to"),
+            Setup::Mark => (5, "mark could not be set"),
+            Setup::LocalPorts => (6, "none of the local ports could be bound to"),
+            Setup::OnSocket => (7, "on_socket refused the socket"),
+        }
+    }
+
+    fn of(number: u8) -> Option<Self> {
+        Setup::ALL.into_iter().find(|setup| setup.told().0 == number)
+    }
 }
 
 impl OsError {
@@ -25,7 +80,7 @@ impl OsError {
 
     /// An error of this call.
     pub(crate) fn of(call: Call, error: impl Into<io::Error>) -> Self {
-        OsError { error: error.into(), call }
+        OsError { error: error.into(), origin: Origin::Call(call) }
     }
 
     /// The same error once more.
@@ -35,7 +90,31 @@ impl OsError {
             Some(number) => io::Error::from_raw_os_error(number),
             None => self.error.kind().into(),
         };
-        OsError { error, call: self.call }
+        OsError { error, origin: self.origin }
+    }
+
+    /// There is a source address for the other family alone, so that this one is left out.
+    pub(crate) fn of_other_family() -> Self {
+        OsError {
+            error: io::Error::new(io::ErrorKind::AddrNotAvailable, LEFT_OUT),
+            origin: Origin::OtherFamily,
+        }
+    }
+
+    /// The socket could not be set up as the program asked.
+    pub(crate) fn of_setup(setup: Setup, error: impl Into<io::Error>) -> Self {
+        OsError { error: error.into(), origin: Origin::Setup(setup) }
+    }
+
+    /// Whether this machine lacks the source address.
+    pub(crate) fn is_of_source(&self) -> bool {
+        self.attempt_error() == AttemptErrorKind::NoSourceAddress
+    }
+
+    /// Whether the system has said this when it was asked to connect.
+    pub(crate) fn is_of_connect(&self, errno: Errno) -> bool {
+        let connects = matches!(self.origin, Origin::Call(Call::Connect | Call::ConnectFromSource));
+        connects && Errno::from_io_error(&self.error) == Some(errno)
     }
 
     /// What it means to a race, with the operating system's number.
@@ -45,7 +124,13 @@ impl OsError {
     }
 
     fn meaning(&self) -> AttemptErrorKind {
-        Errno::from_io_error(&self.error).map_or(AttemptErrorKind::Other, |errno| meaning(self.call, errno))
+        match self.origin {
+            Origin::Setup(setup) => AttemptErrorKind::Setup(setup.told().0),
+            // Nothing about the destination: the program asked for an address of the other family.
+            Origin::OtherFamily => AttemptErrorKind::NoSourceAddress,
+            Origin::Call(call) => Errno::from_io_error(&self.error)
+                .map_or(AttemptErrorKind::Other, |errno| meaning(call, errno)),
+        }
     }
 }
 
@@ -91,9 +176,22 @@ impl std::error::Error for OsError {
     }
 }
 
+/// Why an address of the family that has no source address is not tried.
+pub(crate) const LEFT_OUT: &str = "left out: a source address was given for the other family alone";
+
 /// The error in the table's words or in the operating system's, where those say more, without the number, which
 /// [the cause](connie_core::verdict::AttemptFailure) tells.
 pub(crate) fn describe(error: AttemptError) -> String {
+    match (error.kind(), error.number()) {
+        // No call has failed.
+        (AttemptErrorKind::NoSourceAddress, None) => return LEFT_OUT.to_owned(),
+        (AttemptErrorKind::Setup(which), number) => {
+            let told = Setup::of(which).map_or_else(|| error.to_string(), |setup| setup.told().1.to_owned());
+            let reason = number.map(|number| reason(&io::Error::from_raw_os_error(number)));
+            return reason.map_or_else(|| told.clone(), |reason| format!("{told}: {reason}"));
+        }
+        _ => {}
+    }
     let Some(number) = error.number() else { return error.to_string() };
     match words(error.kind(), Errno::from_raw_os_error(number)) {
         Some(words) => words.to_owned(),
@@ -129,5 +227,19 @@ mod tests {
             assert_ne!(error.kind(), AttemptErrorKind::StackGone, "{code}");
             assert_eq!(error.number().unwrap_or(0), code);
         }
+    }
+
+    #[test]
+    fn an_error_of_the_set_up_names_the_option_and_has_the_systems_words() {
+        let mut seen = std::collections::BTreeSet::new();
+        for setup in Setup::ALL {
+            let error = OsError::of_setup(setup, Errno::PERM).attempt_error();
+            assert_eq!(error.number(), Some(Errno::PERM.raw_os_error()));
+            let words = describe(error);
+            assert!(words.starts_with(setup.told().1) && words.len() > setup.told().1.len() + 2, "{words}");
+            assert!(seen.insert(setup.told()), "{words}");
+        }
+        let own = OsError::of_setup(Setup::OnSocket, io::Error::other("not today")).attempt_error();
+        assert_eq!(describe(own), "on_socket refused the socket");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 pub(crate) use std::net::TcpStream;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
@@ -14,8 +14,9 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::budget::{Holder, Share};
 use crate::errno::{Call, has_begun, has_woken};
-use crate::os_error::OsError;
+use crate::os_error::{OsError, Setup};
 use crate::pollable::{Pollable, Sought};
+use crate::socket_options::{OnSocket, SocketOptions, share_port_at_connect};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
 ///
@@ -23,10 +24,16 @@ use crate::pollable::{Pollable, Sought};
 /// [`RaceStack`], so that races do.
 #[derive(Clone, Debug)]
 pub struct OsStack {
-    /// The source address of IPv4 connections. Default: the system's choice.
+    /// The source address of IPv4 connections. Default: the system's choice, unless there is one for IPv6:
+    /// then IPv4 is left out.
     pub source_v4: Option<Ipv4Addr>,
-    /// The source address of IPv6 connections. Default: the system's choice.
+    /// The source address of IPv6 connections. Default: the system's choice, unless there is one for IPv4:
+    /// then IPv6 is left out.
     pub source_v6: Option<Ipv6Addr>,
+    /// What is set on each socket before it is connected. Default: nothing.
+    pub socket: SocketOptions,
+    /// What the program itself does with each socket before it is connected. Default: nothing.
+    pub on_socket: Option<OnSocket>,
     /// Whether a connection that is established sends small segments at once (`TCP_NODELAY`). Default: yes, since a client that
     /// writes a request and then reads gains nothing from waiting for more.
     pub nodelay: bool,
@@ -34,7 +41,13 @@ pub struct OsStack {
 
 impl Default for OsStack {
     fn default() -> Self {
-        OsStack { source_v4: None, source_v6: None, nodelay: true }
+        OsStack {
+            source_v4: None,
+            source_v6: None,
+            socket: SocketOptions::default(),
+            on_socket: None,
+            nodelay: true,
+        }
     }
 }
 
@@ -139,38 +152,76 @@ impl TryFrom<TcpStream> for OsSocket {
 }
 
 impl OsStack {
+    /// A socket for `remote` that is set up and neither bound nor connected.
     fn open(&self, remote: SocketAddr) -> Result<OwnedFd, OsError> {
         let fd = open(
             if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 },
             SocketType::STREAM,
         )
         .map_err(|errno| OsError::of(Call::Socket, errno))?;
-        let source = match remote {
-            SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
-            SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
-        };
-        if let Some(source) = source {
-            rustix::net::bind(&fd, &source).map_err(|errno| OsError::of(Call::Bind, errno))?;
+        self.socket.apply(fd.as_fd())?;
+        match &self.on_socket {
+            Some(on_socket) => on_socket.call(fd.as_fd(), remote).map(|()| fd),
+            None => Ok(fd),
         }
-        Ok(fd)
+    }
+
+    /// The source address for `remote`, where the program has given one.
+    fn source(&self, remote: SocketAddr) -> Result<Option<IpAddr>, OsError> {
+        let (v4, v6) = (self.source_v4.map(IpAddr::V4), self.source_v6.map(IpAddr::V6));
+        match if remote.is_ipv4() { (v4, v6) } else { (v6, v4) } {
+            // It would leave the machine by another way than the program has asked for.
+            (None, Some(_)) => Err(OsError::of_other_family()),
+            (source, _) => Ok(source),
+        }
     }
 
     /// Opens a socket and begins to connect it.
     pub(crate) fn begin(&self, remote: SocketAddr) -> Result<Begun, OsError> {
-        let fd = self.open(remote)?;
-        match rustix::net::connect(&fd, &remote) {
-            Ok(()) => Ok(Begun::Connected(fd)),
-            // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
-            // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
-            Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
-            Err(Errno::ADDRNOTAVAIL) => {
-                // Its place is for the socket that is asked.
-                drop(fd);
-                let call = if has_source(remote) { Call::ConnectFromSource } else { Call::Connect };
-                Err(OsError::of(call, Errno::ADDRNOTAVAIL))
-            }
-            Err(errno) => Err(errno.into()),
+        let source = self.source(remote)?;
+        if let Some(ports) = &self.socket.local_ports {
+            return self.begin_from_one_of(ports.clone(), source, remote);
         }
+        let fd = self.open(remote)?;
+        if let Some(source) = source {
+            share_port_at_connect(&fd);
+            bind(&fd, source, 0)?;
+        }
+        start(fd, remote)
+    }
+
+    /// The same from the first of `ports` that can be used.
+    fn begin_from_one_of(
+        &self,
+        mut ports: std::ops::RangeInclusive<u16>,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+    ) -> Result<Begun, OsError> {
+        let any = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let mut last = OsError::of_setup(Setup::LocalPorts, Errno::ADDRINUSE);
+        while !ports.is_empty() {
+            let fd = self.open(remote)?;
+            // So that the attempts of a race can come from one port, as they lead to different addresses. On
+            // Windows that would be to take the port from whoever has it.
+            #[cfg(not(windows))]
+            sockopt::set_socket_reuseaddr(&fd, true)?;
+            loop {
+                let Some(port) = ports.next() else { return Err(last) };
+                match bind(&fd, source.unwrap_or(any), port) {
+                    Ok(()) => break,
+                    Err(error) if error.is_of_source() => return Err(error),
+                    Err(error) => last = OsError::of_setup(Setup::LocalPorts, error),
+                }
+            }
+            match start(fd, remote) {
+                // Another connection leads from this port to the same address.
+                Err(error) if error.is_of_connect(Errno::ADDRNOTAVAIL) => {
+                    last = OsError::of_setup(Setup::LocalPorts, error)
+                }
+                result => return result,
+            }
+        }
+        Err(last)
     }
 
     /// The handshake has ended if the socket is writable.
@@ -271,6 +322,28 @@ impl RaceStack for OsStack {
             reset(fd);
         }
         drop(socket);
+    }
+}
+
+/// Binds a socket to a source address, and to a port where that is not 0.
+fn bind(fd: &OwnedFd, source: IpAddr, port: u16) -> Result<(), OsError> {
+    rustix::net::bind(fd, &SocketAddr::from((source, port))).map_err(|errno| OsError::of(Call::Bind, errno))
+}
+
+/// Begins to connect a socket.
+fn start(fd: OwnedFd, remote: SocketAddr) -> Result<Begun, OsError> {
+    match rustix::net::connect(&fd, &remote) {
+        Ok(()) => Ok(Begun::Connected(fd)),
+        // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
+        // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
+        Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
+        Err(Errno::ADDRNOTAVAIL) => {
+            // Its place is for the socket that is asked.
+            drop(fd);
+            let call = if has_source(remote) { Call::ConnectFromSource } else { Call::Connect };
+            Err(OsError::of(call, Errno::ADDRNOTAVAIL))
+        }
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -11,7 +11,8 @@ use connie_core::{Config, Waiter};
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
-use connie_std::{Canceler, FinishLine, Options, OsWaiter, Override, TlsConnector, TlsOptions};
+use connie_std::{Canceler, FinishLine, Keepalive, OnSocket, Options, OsWaiter, Override, SocketOptions};
+use connie_std::{TlsConnector, TlsOptions};
 
 const HOST: &str = "name.test";
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -138,6 +139,28 @@ fn a_source_address_counts_under_tls_too() {
     }
     connection.options_mut().source_v4 = Some(Ipv4Addr::new(127, 0, 0, 5));
     assert_eq!(get(&mut connection).expect("an answer"), 200);
+}
+
+/// It sees the sockets of both, with the options set.
+#[test]
+fn what_is_done_with_a_socket_is_done_under_http_and_tls_alike() {
+    let authority = Authority::new();
+    let (_secure_server, mut secure) = secure(&authority);
+    let (server, _peers) = plain_server();
+    let mut plain = plain(&server);
+    let (tell, told) = channel();
+    let on_socket = OnSocket::new(move |fd, address| {
+        let keepalive = rustix::net::sockopt::socket_keepalive(fd)?;
+        tell.send((address.port(), keepalive)).map_err(io::Error::other)
+    });
+    let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+    for options in [plain.options_mut(), secure.options_mut()] {
+        (options.on_socket, options.socket) = (Some(on_socket.clone()), socket.clone());
+    }
+    assert_eq!(get(&mut plain).expect("an answer"), 200);
+    assert_eq!(get(&mut secure).expect("an answer"), 200);
+    let seen: Vec<_> = told.try_iter().collect();
+    assert_eq!(seen, [(plain.port(), true), (secure.port(), true)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{Canceler, ConnectError, Options};
+use connie_std::{Canceler, ConnectError, OnSocket, Options};
 use connie_ureq::RaceConnector;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -50,6 +50,18 @@ fn a_dead_first_address_costs_nothing() {
     assert_eq!(page, "page");
     // ureq alone gives the first address all the time in the world.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_program_sees_each_socket_before_it_is_connected() {
+    let server = Live::http(SocketAddr::new(here(4), 0), "page");
+    let (tell, told) = std::sync::mpsc::channel();
+    let on_socket = OnSocket::new(move |_, address| tell.send(address).map_err(std::io::Error::other));
+    let connector = RaceConnector::new(Options { on_socket: Some(on_socket), ..Options::default() });
+    let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![server.address()]));
+    let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();
+    assert_eq!(page, "page");
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [server.address()]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use connie_core::{Config, Failure};
 use connie_std::{Canceler, Options, Override, connect, connect_socket};
 use connie_tests::clock::{pause, timed};
-use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Unreachable, in_namespace, ms, v4, v6};
+use connie_tests::lab::{Behaviour, HOST_V6, Unreachable, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
 use kernel_support::{
     PORT, all_at_once, at, everywhere, in_time, nothing_is_left, only_the_winner_is_left, options, outcomes,
@@ -112,24 +112,12 @@ fn each_family_has_a_source_address_of_its_own() {
 }
 
 #[test]
-fn a_source_address_binds_only_its_own_family() {
-    in_namespace(|lab| {
-        let _listener = unattended();
-        lab.set(v4(1), Behaviour::accept(ms(20)));
-        lab.set(v6(1), Behaviour::accept(ms(20)));
-        let only_v4 = Options { source_v4: Some(HOST_V4), ..Options::default() };
-        let only_v6 = Options { source_v6: Some(HOST_V6), ..Options::default() };
-        race(&at([v6(1)]), &only_v4).won_by(v6(1), ms(20));
-        race(&at([v4(1)]), &only_v6).won_by(v4(1), ms(20));
-    });
-}
-
-#[test]
 fn a_source_address_of_somebody_else_fails_its_family_at_once() {
     in_namespace(|lab| {
         let _listener = unattended();
         lab.set(v6(1), Behaviour::accept(ms(20)));
-        let options = Options { source_v4: Some(Ipv4Addr::new(192, 0, 2, 1)), ..options(slowly()) };
+        let sources = (Some(Ipv4Addr::new(192, 0, 2, 1)), Some(HOST_V6));
+        let options = Options { source_v4: sources.0, source_v6: sources.1, ..options(slowly()) };
         let winner = race(&at([v4(1), v6(1)]), &options).won_by(v6(1), ms(20));
         assert_eq!(outcomes(&winner.timeline()), [(v4(1), "other"), (v6(1), "established")]);
     });

@@ -62,12 +62,13 @@ impl Names {
                 (host, port, None)
             }
         };
+        let sources = Sources { v4: options.source_v4, v6: options.source_v6 };
         let hosts = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
         let mut facts = Facts { hosts: hosts.as_deref(), ..Facts::default() };
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
-                facts.routes = host_routes();
+                facts.routes = host_routes(sources);
             }
         }
         let connector = HostConnector::new(host, port, &options.race, &facts, now).map(Box::new);
@@ -80,7 +81,7 @@ impl Names {
             port,
             families: options.race.families,
             resolver: options.resolver.clone(),
-            sources: Sources { v4: options.source_v4, v6: options.source_v6 },
+            sources,
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),

@@ -19,8 +19,21 @@ pub(super) struct Sources {
     pub(super) v6: Option<Ipv6Addr>,
 }
 
+impl Sources {
+    /// Whether there is one for the other family alone, so that a race leaves the address out.
+    fn leave_out(self, address: &SocketAddr) -> bool {
+        match address {
+            SocketAddr::V4(_) => self.v4.is_none() && self.v6.is_some(),
+            SocketAddr::V6(_) => self.v6.is_none() && self.v4.is_some(),
+        }
+    }
+}
+
 /// How the host would send to `address`.
 pub(super) fn route(address: &SocketAddr, sources: Sources) -> Route {
+    if sources.leave_out(address) {
+        return Route::Unreachable;
+    }
     let given = match address {
         SocketAddr::V4(_) => sources.v4.map(IpAddr::V4),
         SocketAddr::V6(_) => sources.v6.map(IpAddr::V6),
@@ -28,9 +41,12 @@ pub(super) fn route(address: &SocketAddr, sources: Sources) -> Route {
     given.map_or_else(|| probe(address), Route::from_source)
 }
 
-/// The families by which this machine can reach the internet.
-pub(super) fn host_routes() -> Routes {
-    Routes::of(|ip| probe(&SocketAddr::new(ip, 9)) != Route::Unreachable)
+/// The families by which this machine can reach the internet, less what a source address leaves out.
+pub(super) fn host_routes(sources: Sources) -> Routes {
+    Routes::of(|ip| {
+        let address = SocketAddr::new(ip, 9);
+        !sources.leave_out(&address) && probe(&address) != Route::Unreachable
+    })
 }
 
 /// The same by asking the system: a UDP socket that is connected to it knows, and nothing is sent.
@@ -112,6 +128,21 @@ mod tests {
         let sources = Sources { v4: Some(Ipv4Addr::new(192, 0, 2, 7)), v6: Some(Ipv6Addr::LOCALHOST) };
         assert_eq!(from("127.0.0.1:80", sources), "192.0.2.7");
         assert_eq!(from("[2001:db8::1]:80", sources), "::1");
+    }
+
+    #[test]
+    fn a_source_for_one_family_alone_leaves_no_way_by_the_other() {
+        let (v4, v6) = (Some(Ipv4Addr::LOCALHOST), Some(Ipv6Addr::LOCALHOST));
+        let way =
+            |text: &str, sources| route(&text.parse().expect("an address"), sources) != Route::Unreachable;
+        for (sources, ways) in [
+            (Sources { v4, v6: None }, (true, false)),
+            (Sources { v4: None, v6 }, (false, true)),
+            (Sources { v4, v6 }, (true, true)),
+        ] {
+            assert_eq!((way("127.0.0.1:80", sources), way("[::1]:80", sources)), ways, "{sources:?}");
+        }
+        assert!(!host_routes(Sources { v4, v6: None }).v6 || !host_routes(Sources::default()).v4);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use connie_core::AttemptError;
 use connie_core::stack::{TcpError, TcpErrorKind};
+use connie_core::{AttemptError, AttemptErrorKind};
 
 /// An error of one of the runtime's sockets.
 #[derive(Debug)]
@@ -19,6 +19,15 @@ impl OsError {
     #[must_use]
     pub fn as_io(&self) -> &io::Error {
         &self.error
+    }
+
+    /// There is a source address for the other family alone, so that this one is left out.
+    pub(crate) fn of_other_family() -> Self {
+        OsError {
+            error: io::Error::new(io::ErrorKind::AddrNotAvailable, LEFT_OUT),
+            attempt_error: AttemptErrorKind::NoSourceAddress.into(),
+            kind: TcpErrorKind::Other,
+        }
     }
 
     /// What it means to a race.
@@ -59,8 +68,15 @@ impl std::error::Error for OsError {
     }
 }
 
+/// Why an address of the family that has no source address is not tried.
+const LEFT_OUT: &str = "left out: a source address was given for the other family alone";
+
 /// The error in the runtime's words where there are any.
 pub(crate) fn describe(error: AttemptError) -> String {
+    // No call has failed: the runtime's errors have a number.
+    if (error.kind(), error.number()) == (AttemptErrorKind::NoSourceAddress, None) {
+        return LEFT_OUT.to_owned();
+    }
     connie_wasi::describe(error).to_string()
 }
 

@@ -18,9 +18,11 @@ use crate::os_error::OsError;
 /// [`RaceStack`], so that races do.
 #[derive(Clone, Debug)]
 pub struct OsStack {
-    /// The source address of IPv4 connections. Default: the host's choice.
+    /// The source address of IPv4 connections. Default: the host's choice, unless there is one for IPv6: then
+    /// IPv4 is left out.
     pub source_v4: Option<Ipv4Addr>,
-    /// The source address of IPv6 connections. Default: the host's choice.
+    /// The source address of IPv6 connections. Default: the host's choice, unless there is one for IPv4: then
+    /// IPv6 is left out.
     pub source_v6: Option<Ipv6Addr>,
     /// Has no effect: WASI leaves that to the runtime.
     pub nodelay: bool,
@@ -63,6 +65,12 @@ impl Holder for OsSocket {
 }
 
 impl OsStack {
+    /// Whether there is a source address for the other family alone.
+    fn leaves_out(&self, remote: SocketAddr) -> bool {
+        let (v4, v6) = (self.source_v4.is_some(), self.source_v6.is_some());
+        if remote.is_ipv4() { v6 && !v4 } else { v4 && !v6 }
+    }
+
     fn runtime(&self) -> WasiStack {
         WasiStack::from_sources(self.source_v4, self.source_v6)
     }
@@ -78,6 +86,9 @@ impl TcpClientStack for OsStack {
     }
 
     fn connect(&mut self, socket: &mut OsSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
+        if self.leaves_out(remote) {
+            return Err(nb::Error::Other(OsError::of_other_family()));
+        }
         told(self.runtime().connect(&mut socket.0, remote))
     }
 

@@ -3,6 +3,7 @@
 //!
 //! `one-race SOCKETS PATIENCE_MS ADDRESS...` connects to the address that answers first, prints what became
 //! of it, keeps the connection until its standard input ends, and closes it.
+//! The variable SOURCE has an IPv4 address for it to come from.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             deadline: Some(LIMIT),
             ..Config::all_at_once()
         },
+        source_v4: std::env::var("SOURCE").ok().and_then(|text| text.parse().ok()),
         ..Options::default()
     };
     let raced = connect(&addresses, &options);

@@ -1,0 +1,223 @@
+//! What a program has set on each socket of a race before it is connected.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+
+use crate::os_error::{OsError, Setup};
+
+/// What is set on each socket before it is connected. Start from the default, which sets nothing, and change
+/// what differs; a later version may add fields, so do not name them all.
+///
+/// ```
+/// use connie_std::{Keepalive, Options, SocketOptions, connect};
+/// use std::time::Duration;
+///
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let address = server.local_addr()?;
+/// let keepalive = Keepalive { idle: Some(Duration::from_secs(60)), ..Keepalive::default() };
+/// let socket = SocketOptions { keepalive: Some(keepalive), ..SocketOptions::default() };
+/// let stream = connect(address, &Options { socket, ..Options::default() })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// What the system does not take, or does not have, fails each attempt: its line names the option and has the
+/// system's words (`mark could not be set: Operation not permitted`), and
+/// [`raw_os_error`](crate::ConnectError::raw_os_error) the system's number. An option that this platform
+/// lacks is `EOPNOTSUPP`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Probes of a silent peer (`SO_KEEPALIVE`).
+    pub keepalive: Option<Keepalive>,
+    /// The size of the send buffer in bytes (`SO_SNDBUF`). Linux takes twice as much, for its own records,
+    /// and no more than `net.core.wmem_max` allows.
+    pub send_buffer: Option<usize>,
+    /// The size of the receive buffer in bytes (`SO_RCVBUF`), from which the window scale of the SYN follows.
+    /// Linux takes twice as much, and no more than `net.core.rmem_max` allows.
+    pub receive_buffer: Option<usize>,
+    /// How long what was sent may stay unacknowledged before the connection ends (`TCP_USER_TIMEOUT`; RFC
+    /// 5482), in whole milliseconds, rounded up. Linux and Android. It bounds the handshake too.
+    pub user_timeout: Option<Duration>,
+    /// The name of the interface that all packets leave and enter by (`SO_BINDTODEVICE`): `eth0`. Linux and
+    /// Android; before Linux 5.7 for the privileged alone.
+    pub interface: Option<String>,
+    /// The mark that rules for routes and packets can go by (`SO_MARK`). Linux; it takes `CAP_NET_ADMIN` or
+    /// `CAP_NET_RAW`.
+    pub mark: Option<u32>,
+    /// The local ports that connections come from, of which each attempt takes the first that it can use.
+    /// Below 1,024 they are the privileged's. Where connections of a race lead to different addresses they
+    /// share a port on Linux (`SO_REUSEADDR`); elsewhere each takes one of its own. A port that is taken
+    /// costs two system calls or three, so that a range of thousands which is full takes milliseconds.
+    pub local_ports: Option<RangeInclusive<u16>>,
+}
+
+/// How a silent peer is probed. Each field that is `None` is the system's, on Linux two hours, 75 seconds and
+/// 9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keepalive {
+    /// The silence before the first probe (`TCP_KEEPIDLE`), in whole seconds, rounded up; at least one, on
+    /// Linux at most 32,767.
+    pub idle: Option<Duration>,
+    /// The time between two probes (`TCP_KEEPINTVL`), in whole seconds, rounded up; at least one, on Linux at
+    /// most 32,767.
+    pub interval: Option<Duration>,
+    /// How many probes without an answer end the connection (`TCP_KEEPCNT`): 1 to 127 on Linux.
+    pub count: Option<u32>,
+}
+
+impl SocketOptions {
+    /// Sets all that is to be set. Only that costs a call.
+    pub(crate) fn apply(&self, fd: BorrowedFd<'_>) -> Result<(), OsError> {
+        let of = |setup| move |errno: Errno| OsError::of_setup(setup, errno);
+        if let Some(keepalive) = self.keepalive {
+            keepalive.apply(fd).map_err(of(Setup::Keepalive))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            sockopt::set_socket_send_buffer_size(fd, bytes).map_err(of(Setup::SendBuffer))?;
+        }
+        if let Some(bytes) = self.receive_buffer {
+            sockopt::set_socket_recv_buffer_size(fd, bytes).map_err(of(Setup::ReceiveBuffer))?;
+        }
+        if let Some(time) = self.user_timeout {
+            set_user_timeout(fd, time).map_err(of(Setup::UserTimeout))?;
+        }
+        if let Some(name) = &self.interface {
+            bind_to_interface(fd, name).map_err(of(Setup::Interface))?;
+        }
+        if let Some(mark) = self.mark {
+            set_mark(fd, mark).map_err(of(Setup::Mark))?;
+        }
+        Ok(())
+    }
+}
+
+impl Keepalive {
+    fn apply(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        sockopt::set_socket_keepalive(fd, true)?;
+        #[cfg(not(any(target_os = "haiku", target_os = "nto", target_os = "openbsd", target_os = "redox")))]
+        {
+            self.idle.map_or(Ok(()), |time| sockopt::set_tcp_keepidle(fd, time))?;
+            self.interval.map_or(Ok(()), |time| sockopt::set_tcp_keepintvl(fd, time))?;
+            self.count.map_or(Ok(()), |count| sockopt::set_tcp_keepcnt(fd, count))?;
+        }
+        #[cfg(any(target_os = "haiku", target_os = "nto", target_os = "openbsd", target_os = "redox"))]
+        if self != Keepalive::default() {
+            return Err(Errno::OPNOTSUPP);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_user_timeout(fd: BorrowedFd<'_>, time: Duration) -> Result<(), Errno> {
+    let millis = u32::try_from(time.as_nanos().div_ceil(1_000_000)).map_err(|_| Errno::INVAL)?;
+    sockopt::set_tcp_user_timeout(fd, millis)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_user_timeout(_: BorrowedFd<'_>, _: Duration) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_to_interface(fd: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
+    // Linux cuts a longer name off, which may be that of another interface, and takes the empty one for none.
+    if name.is_empty() || name.len() > MOST_OF_A_NAME || name.contains('\0') {
+        return Err(Errno::NODEV);
+    }
+    setsockopt(&fd, BindToDevice, &name.into()).map_err(errno)
+}
+
+/// `IFNAMSIZ`, without the zero byte at its end.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MOST_OF_A_NAME: usize = 15;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_to_interface(_: BorrowedFd<'_>, _: &str) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+#[cfg(target_os = "linux")]
+fn set_mark(fd: BorrowedFd<'_>, mark: u32) -> Result<(), Errno> {
+    nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::Mark, &mark).map_err(errno)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mark(_: BorrowedFd<'_>, _: u32) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// Has the port of a socket that is about to be bound to an address be chosen at `connect`, when it is known
+/// where that leads: at `bind` it would be one that no other socket has, and a busy machine runs out of them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn share_port_at_connect(fd: impl AsFd) {
+    // Linux before 4.2 has no such option; there a socket takes a port of its own.
+    let _ = nix::sys::socket::setsockopt(&fd.as_fd(), nix::sys::socket::sockopt::IpBindAddressNoPort, &true);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn share_port_at_connect(_: impl AsFd) {}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn errno(error: nix::errno::Errno) -> Errno {
+    Errno::from_io_error(&error.into()).unwrap_or(Errno::INVAL)
+}
+
+/// What a program does itself with each socket of a race, before it is bound and connected: it sees the
+/// descriptor, on which all other [`SocketOptions`] are set, and the address that it will lead to. On Windows
+/// that is a `BorrowedSocket`.
+///
+/// ```
+/// use connie_std::{OnSocket, Options, connect};
+/// use std::io;
+///
+/// # fn protect(_: i32) -> bool { true }
+/// # #[cfg(unix)] {
+/// use std::os::fd::AsRawFd;
+///
+/// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let address = server.local_addr().unwrap();
+/// // Android's VpnService.protect, say, which keeps a VPN's own connections out of it.
+/// let on_socket = OnSocket::new(|socket, _address| match protect(socket.as_raw_fd()) {
+///     true => Ok(()),
+///     false => Err(io::Error::other("not protected")),
+/// });
+/// let stream = connect(address, &Options { on_socket: Some(on_socket), ..Options::default() }).unwrap();
+/// # }
+/// ```
+///
+/// An error fails the attempt, whose line says that `on_socket` refused the socket, with the system's words
+/// where the error has its number. It is called once for each socket, from whatever thread runs the race,
+/// which waits for it: it must not block. It is not called for an address that is left out, and again where
+/// the [local port](SocketOptions::local_ports) turns out to lead to that address already.
+#[derive(Clone)]
+pub struct OnSocket(Arc<Closure>);
+
+type Closure = dyn Fn(BorrowedFd<'_>, SocketAddr) -> io::Result<()> + Send + Sync;
+
+impl OnSocket {
+    /// Calls `closure` with each socket and the address that it is for.
+    pub fn new(
+        closure: impl Fn(BorrowedFd<'_>, SocketAddr) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        OnSocket(Arc::new(closure))
+    }
+
+    pub(crate) fn call(&self, fd: BorrowedFd<'_>, remote: SocketAddr) -> Result<(), OsError> {
+        (self.0)(fd, remote).map_err(|error| OsError::of_setup(Setup::OnSocket, error))
+    }
+}
+
+impl fmt::Debug for OnSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnSocket")
+    }
+}

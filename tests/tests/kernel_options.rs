@@ -1,0 +1,320 @@
+//! What a program has done with each socket before it is connected, as the kernel sees it: source addresses
+//! and their ports, options, and the program's own closure.
+#![cfg(target_os = "linux")]
+
+mod kernel_support;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connie_core::Failure;
+use connie_std::{Connected, Keepalive, OnSocket, Options, SocketOptions, connect};
+use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
+use connie_tests::servers::Live;
+use kernel_support::traced::traced;
+use kernel_support::{all_at_once, at, options, outcomes, race, unattended};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+
+/// Only two ports, as a machine has that holds very many connections.
+fn two_ports(lab: &Lab) {
+    lab.set_sysctl("net/ipv4/ip_local_port_range", "40000 40001");
+}
+
+/// Options with a source address of each family.
+fn from_here() -> Options {
+    Options { source_v4: Some(HOST_V4), source_v6: Some(HOST_V6), ..Options::default() }
+}
+
+fn with(socket: SocketOptions) -> Options {
+    Options { socket, ..Options::default() }
+}
+
+/// A port that is chosen when a socket is bound is one that no other socket has.
+#[test]
+fn connections_from_a_source_address_share_the_ports_as_others_do() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        two_ports(lab);
+        for options in [Options::default(), from_here()] {
+            for remote in [v4, v6] {
+                let addresses = at((1..=5).map(remote));
+                addresses.iter().for_each(|address| lab.set(address.ip(), Behaviour::accept(ms(1))));
+                let held: Vec<Connected> = addresses
+                    .iter()
+                    .map(|address| connect(*address, &options).unwrap_or_else(|error| panic!("{error}")))
+                    .collect();
+                for stream in &held {
+                    let client = stream.local_addr().expect("an address");
+                    assert!((40_000..=40_001).contains(&client.port()), "{client}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_race_from_a_source_address_has_more_attempts_than_there_are_ports() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        two_ports(lab);
+        lab.set(v4(6), Behaviour::accept(ms(20)));
+        let winner = race(&at((1..=6).map(v4)), &from_here()).won_by(v4(6), ms(20));
+        assert_eq!(lab.log().attempts().len(), 6, "{:?}", outcomes(&winner.timeline()));
+    });
+}
+
+#[test]
+fn a_source_address_costs_two_calls_an_attempt_and_without_one_there_is_none() {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let start = |tampering: &[&str]| -> Option<Vec<String>> {
+        let (_, calls) = traced(tampering, 1, ms(250), &[server.address()])?;
+        let start = calls.iter().take_while(|call| call.name != "connect");
+        Some(start.map(|call| call.line.split_once(' ').map_or("", |(_, line)| line).to_owned()).collect())
+    };
+    let Some(without) = start(&[]) else { return };
+    assert_eq!(without.len(), 1, "{without:?}");
+    let Some(with) = start(&["-E", "SOURCE=127.0.0.9"]) else { return };
+    assert_eq!(with.len(), 3, "{with:?}");
+    assert!(with[0].trim_start().starts_with("socket("), "{with:?}");
+    assert!(with[1].contains("IP_BIND_ADDRESS_NO_PORT, [1]"), "{with:?}");
+    assert!(with[2].contains("bind(") && with[2].contains("htons(0)"), "{with:?}");
+}
+
+/// The other family would leave the machine by another way than the program has asked for.
+#[test]
+fn a_source_address_of_one_family_leaves_the_other_out() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(20)));
+        lab.set(v6(1), Behaviour::accept(ms(1)));
+        let only_v4 = Options { source_v4: Some(HOST_V4), ..Options::default() };
+        let only_v6 = Options { source_v6: Some(HOST_V6), ..Options::default() };
+        let both = at([v6(1), v4(1)]);
+
+        let winner = race(&both, &only_v4).won_by(v4(1), ms(20));
+        let report = winner.report().timeline();
+        let waterfall = report.waterfall(100, connie_core::timeline::Style::default()).to_string();
+        assert!(
+            waterfall.lines().any(|line| line.contains("fd00:9::1") && line.contains("no source")),
+            "{waterfall}"
+        );
+        race(&both, &only_v6).won_by(v6(1), ms(1));
+        lab.clear_log();
+
+        let says = "left out: a source address was given for the other family alone";
+        for (options, left_out) in [(&only_v4, v6(1)), (&only_v6, v4(1))] {
+            let error = race(&at([left_out]), options).lost(Failure::AllAttemptsFailed, Duration::ZERO);
+            let lines: Vec<String> = error.addresses().collect();
+            assert_eq!(lines, [format!("{}: {says}", at([left_out])[0])]);
+            assert_eq!(error.raw_os_error(), None);
+            assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrNotAvailable);
+        }
+        assert_eq!(lab.log().attempts(), [], "nothing was sent");
+    });
+}
+
+#[test]
+fn the_winner_has_every_option_from_before_its_handshake() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(2), Behaviour::accept(ms(1)));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&seen);
+        let on_socket = OnSocket::new(move |fd, address| {
+            let not_connected = rustix::net::getpeername(fd) == Err(Errno::NOTCONN);
+            let options =
+                (sockopt::socket_keepalive(fd)?, sockopt::tcp_keepidle(fd)?, sockopt::tcp_user_timeout(fd)?);
+            note.lock().expect("a lock").push((address, not_connected, options));
+            Ok(())
+        });
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let socket = SocketOptions {
+            keepalive: Some(Keepalive { idle: seconds(61), interval: seconds(7), count: Some(3) }),
+            send_buffer: Some(20_000),
+            receive_buffer: Some(30_000),
+            user_timeout: Some(Duration::from_micros(9_999_001)),
+            interface: Some("lab0".to_owned()),
+            mark: Some(0x77),
+            local_ports: Some(41_000..=41_009),
+        };
+        let options = Options { on_socket: Some(on_socket), ..with(socket) };
+        let addresses = at([v4(1), v4(2)]);
+        let winner = race(&addresses, &options).won_by(v4(2), ms(1));
+
+        let early = (true, Duration::from_secs(61), 10_000);
+        let seen = seen.lock().expect("a lock").clone();
+        assert_eq!(seen, [(addresses[0], true, early), (addresses[1], true, early)]);
+        assert_eq!(sockopt::tcp_keepintvl(&*winner), Ok(Duration::from_secs(7)));
+        assert_eq!(sockopt::tcp_keepcnt(&*winner), Ok(3));
+        assert_eq!(sockopt::socket_send_buffer_size(&*winner), Ok(40_000));
+        assert_eq!(sockopt::socket_recv_buffer_size(&*winner), Ok(60_000));
+        assert!((41_000..=41_009).contains(&winner.local_addr().expect("an address").port()));
+        use nix::sys::socket::{getsockopt, sockopt::BindToDevice, sockopt::Mark};
+        assert_eq!(getsockopt(&*winner, Mark), Ok(0x77));
+        let name = getsockopt(&*winner, BindToDevice).expect("a name");
+        assert_eq!(name.to_string_lossy().trim_end_matches('\0'), "lab0");
+    });
+}
+
+#[test]
+fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(1)));
+        let by =
+            |name: &str| with(SocketOptions { interface: Some(name.to_owned()), ..SocketOptions::default() });
+        race(&at([v4(1)]), &by("lab0")).won_by(v4(1), ms(1));
+        lab.clear_log();
+        let error = connect(
+            at([v4(1)])[0],
+            &Options { race: connie_core::Config { deadline: Some(ms(100)), ..all_at_once(1) }, ..by("lo") },
+        );
+        error.expect_err("no way by the loopback interface");
+        assert_eq!(lab.log().attempts(), []);
+    });
+}
+
+/// Each is told apart from a failure of the network, by a line that names the option.
+#[test]
+fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let (none, taken) = (SocketOptions::default, server.address().port());
+    let idle = Keepalive { idle: Some(Duration::ZERO), ..Keepalive::default() };
+    let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
+    let cases = [
+        (
+            SocketOptions { keepalive: Some(idle), ..none() },
+            "keepalive could not be set: Invalid argument",
+            Errno::INVAL,
+        ),
+        (
+            SocketOptions { send_buffer: Some(usize::MAX), ..none() },
+            "send_buffer could not be set: Invalid argument",
+            Errno::INVAL,
+        ),
+        (
+            SocketOptions { receive_buffer: Some(usize::MAX), ..none() },
+            "receive_buffer could not be set: Invalid argument",
+            Errno::INVAL,
+        ),
+        (
+            SocketOptions { user_timeout: Some(Duration::MAX), ..none() },
+            "user_timeout could not be set: Invalid argument",
+            Errno::INVAL,
+        ),
+        (interface("no-such0"), "the interface could not be bound to: No such device", Errno::NODEV),
+        // The kernel would cut it off, and take the empty name for none.
+        (interface("lo\0"), "the interface could not be bound to: No such device", Errno::NODEV),
+        (
+            interface("an-interface-of-this-name"),
+            "the interface could not be bound to: No such device",
+            Errno::NODEV,
+        ),
+        (interface(""), "the interface could not be bound to: No such device", Errno::NODEV),
+        (
+            SocketOptions { local_ports: Some(taken..=taken), ..none() },
+            "none of the local ports could be bound to: Address already in use",
+            Errno::ADDRINUSE,
+        ),
+    ];
+    for (socket, says, errno) in cases {
+        let error = connect(server.address(), &with(socket)).expect_err(says);
+        assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{}: {says}", server.address())]);
+        assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{says}");
+    }
+    assert_eq!(server.counts().accepted, 0);
+}
+
+#[test]
+fn a_race_can_have_one_local_port_for_all_its_attempts() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(3), Behaviour::accept(ms(20)));
+        lab.set(v6(3), Behaviour::accept(ms(30)));
+        let one = with(SocketOptions { local_ports: Some(42_000..=42_000), ..SocketOptions::default() });
+        let winner = race(&at([v4(1), v6(1), v4(2), v4(3), v6(3)]), &one).won_by(v4(3), ms(20));
+        let log = lab.wait_until_closed(&[winner.local_addr().expect("an address")]);
+        assert_eq!(log.attempts().len(), 5, "{log}");
+        assert!(log.attempts().iter().all(|attempt| attempt.client.port() == 42_000), "{log}");
+        drop(winner);
+    });
+}
+
+#[test]
+fn a_local_port_that_is_taken_is_passed_over() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(1)));
+        // Each its own ports: closed connections keep theirs for a minute.
+        for (first, source_v4) in [(43_000, None), (44_000, Some(HOST_V4))] {
+            // Somebody's server has the first.
+            let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, first)).expect("a free port");
+            let ports = Some(first..=first + 2);
+            let options = Options {
+                source_v4,
+                ..with(SocketOptions { local_ports: ports, ..SocketOptions::default() })
+            };
+            let connect = || connect(at([v4(1)])[0], &options);
+            let held = [connect().expect("a connection"), connect().expect("another")];
+            let from = held.each_ref().map(|it| it.local_addr().expect("an address"));
+            assert_eq!(from, [first + 1, first + 2].map(|port| SocketAddr::from((HOST_V4, port))));
+            let error = connect().expect_err("all are taken").to_string();
+            assert!(error.contains("none of the local ports could be bound to"), "{error}");
+        }
+    });
+}
+
+/// `VpnService.protect` says no to one, say.
+#[test]
+fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(1)));
+        lab.set(v4(2), Behaviour::accept(ms(20)));
+        let seen: Arc<Mutex<Vec<IpAddr>>> = Arc::default();
+        let note = Arc::clone(&seen);
+        let on_socket = OnSocket::new(move |fd, address| {
+            note.lock().expect("a lock").push(address.ip());
+            let unbound = rustix::net::getsockname(fd)
+                .map(SocketAddr::try_from)
+                .is_ok_and(|it| it.is_ok_and(|it| it.port() == 0));
+            assert!(unbound, "it is to be bound later");
+            if address.ip() == v4(1) { Err(Errno::PERM.into()) } else { Ok(()) }
+        });
+        let options = Options { on_socket: Some(on_socket), ..options(all_at_once(8)) };
+        let winner = race(&at([v4(1), v4(2), v4(3)]), &options).won_by(v4(2), ms(20));
+        assert_eq!(outcomes(&winner.timeline())[0], (v4(1), "other"));
+        assert_eq!(*seen.lock().expect("a lock"), [v4(1), v4(2), v4(3)]);
+        drop(winner);
+        let error = race(&at([v4(1)]), &options).lost(Failure::AllAttemptsFailed, Duration::ZERO);
+        let line = format!("{}: on_socket refused the socket: Operation not permitted", at([v4(1)])[0]);
+        assert_eq!(error.addresses().collect::<Vec<_>>(), [line]);
+    });
+}
+
+#[test]
+fn tokio_does_the_same_with_each_socket() {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let seen: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
+    let note = Arc::clone(&seen);
+    let on_socket = OnSocket::new(move |fd, address| {
+        note.lock().expect("a lock").push(address);
+        if sockopt::socket_keepalive(fd)? { Ok(()) } else { Err(io::Error::other("no keepalive")) }
+    });
+    let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+    let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
+    let options = Options { on_socket: Some(on_socket), source_v4, ..with(socket) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stream = connie_std::tokio::connect_with(server.address(), &options).await.expect("a connection");
+        assert_eq!(sockopt::socket_keepalive(&*stream), Ok(true));
+        assert_eq!(stream.local_addr().expect("an address").ip(), IpAddr::from([127, 0, 0, 9]));
+        let left_out: SocketAddr = "[::1]:9".parse().expect("an address");
+        let error = connie_std::tokio::connect_with(left_out, &options).await.expect_err("left out");
+        assert!(error.to_string().contains("left out"), "{error}");
+    });
+    assert_eq!(*seen.lock().expect("a lock"), [server.address()]);
+}
