@@ -132,6 +132,12 @@ fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
         AttemptErrorKind::TimedOut => {
             (exit_code::TIMED_OUT, "check that the host is up and that no firewall is in the way")
         }
+        AttemptErrorKind::NoSourceAddress => {
+            (exit_code::INTERFACE, "check the address that --interface asks for: -4 and -6 choose the family")
+        }
+        AttemptErrorKind::Setup(_) => {
+            (exit_code::INTERFACE, "check --interface, --local-port and --keepalive-time")
+        }
         AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
         _ if lacks_zone(destination) => {
             (exit_code::CONNECT, "name the interface of a link-local address: fe80::1%eth0")

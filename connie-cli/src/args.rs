@@ -24,8 +24,8 @@ Examples:
 
 Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
 resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
-26 read error, 28 timed out, 33 cannot resume, 47 too many redirects, 52 empty reply, 55 send failure,
-56 receive failure; connie get --help has all.";
+26 read error, 28 timed out, 33 cannot resume, 45 no socket as --interface and its like ask for, 47 too
+many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get --help has all.";
 
 #[cfg(not(target_os = "wasi"))]
 pub use bench::{Bench, Contender, Mode};
@@ -98,6 +98,7 @@ mod tests {
     use std::time::Duration;
 
     use connie_core::{Config, Families, Family, Pacing};
+    use connie_std::SocketOptions;
 
     use super::*;
     use crate::usage;
@@ -135,6 +136,26 @@ mod tests {
             let asked = Config { pacing, hedge: Config::from(pacing).hedge, ..options("").race };
             assert_eq!(race, asked, "{pacing}");
         }
+    }
+
+    #[test]
+    fn sockets_are_set_up_as_asked() {
+        assert_eq!(options("").socket, SocketOptions::default());
+        let set = options("--interface eth0 --local-port 4000-4001 --keepalive-time 30");
+        let silence = Some(Duration::from_secs(30));
+        assert_eq!(
+            set.socket.keepalive.map(|it| (it.idle, it.interval, it.count)),
+            Some((silence, silence, None))
+        );
+        assert_eq!(
+            (set.socket.interface.as_deref(), set.socket.local_ports),
+            (Some("eth0"), Some(4000..=4001))
+        );
+        assert_eq!((set.source_v4, set.source_v6), (None, None));
+        assert_eq!(options("--keepalive-time 30 --no-keepalive").socket.keepalive, None);
+        let from = options("--interface 127.0.0.9");
+        assert_eq!((from.source_v4, from.source_v6), (Some([127, 0, 0, 9].into()), None));
+        assert_eq!(from.socket, SocketOptions::default());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub const TIMED_OUT: u8 = 28;
 pub const RANGE: u8 = 33;
 pub const TLS: u8 = 35;
 pub const ABORTED: u8 = 42;
+pub const INTERFACE: u8 = 45;
 pub const REDIRECTS: u8 = 47;
 pub const EMPTY_REPLY: u8 = 52;
 pub const SEND: u8 = 55;

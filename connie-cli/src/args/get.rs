@@ -26,9 +26,9 @@ time_starttransfer, time_total, url, url_effective, urlnum; and %%, \\n, \\r, \\
 Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 5 could not
 resolve the proxy, 6 could not resolve, 7 could not connect, 8 weird reply, 18 partial file,
 22 HTTP error with -f, 23 write error, 26 read error, 28 timed out, 33 cannot resume, 35 TLS
-failed, 47 too many redirects, 52 empty reply, 55 send failure, 56 receive failure or a proxy
-that refuses, 60 bad certificate, 61 bad compression, 65 data that cannot be sent again, 77 no
-list of authorities. Of several URLs the last one counts.";
+failed, 45 no socket as --interface and its like ask for, 47 too many redirects, 52 empty reply,
+55 send failure, 56 receive failure or a proxy that refuses, 60 bad certificate, 61 bad
+compression, 65 data that cannot be sent again, 77 no list of authorities. Of several URLs the last one counts.";
 
 /// `connie get`.
 #[derive(Debug, Args)]

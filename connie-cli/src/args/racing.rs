@@ -13,11 +13,15 @@ use connie_core::{Config, Families, Family, Pacing};
 use connie_std::dns::{Dns, HttpsRecords};
 #[cfg(feature = "dns")]
 use connie_std::resolve::Resolver;
+#[cfg(not(target_os = "wasi"))]
+use connie_std::{Keepalive, SocketOptions};
 use connie_std::{MAX_SOCKETS, Options, Override};
 
 #[cfg(feature = "dns")]
 use super::value::dns_server;
-use super::value::{Limit, pacing, resolve, seconds, whole};
+#[cfg(not(target_os = "wasi"))]
+use super::value::local_ports;
+use super::value::{Limit, Way, interface, pacing, resolve, seconds, whole};
 use crate::output::is_stdout;
 
 /// How to race, and what to report of it.
@@ -52,6 +56,21 @@ pub struct Racing {
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
     pub patience: Option<u32>,
+    /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address leaves the other family out
+    #[arg(long, value_name = "NAME|ADDR", value_parser = interface)]
+    pub interface: Option<Way>,
+    /// Connect from this port, or the first of these that is free
+    #[cfg(not(target_os = "wasi"))]
+    #[arg(long, value_name = "PORT[-PORT]", value_parser = local_ports)]
+    pub local_port: Option<std::ops::RangeInclusive<u16>>,
+    /// Probe a peer that has been silent for SECONDS, and as often again [default: no probes]
+    #[cfg(not(target_os = "wasi"))]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u16>(1, 32_767), overrides_with = "no_keepalive")]
+    pub keepalive_time: Option<u16>,
+    /// Send no such probes
+    #[cfg(not(target_os = "wasi"))]
+    #[arg(long, overrides_with = "keepalive_time")]
+    pub no_keepalive: bool,
     /// Print the result and the race as JSON
     #[arg(long)]
     pub json: bool,
@@ -83,12 +102,33 @@ impl Racing {
             deadline: self.connect_time(max_time),
             ..preset
         };
+        let (source_v4, source_v6) = self.interface.as_ref().map_or((None, None), Way::sources);
         Options {
             race,
+            source_v4,
+            source_v6,
+            #[cfg(not(target_os = "wasi"))]
+            socket: self.socket(),
             #[cfg(feature = "dns")]
             resolver: self.resolver(HttpsRecords::default()),
             overrides: self.resolve.clone(),
             ..defaults
+        }
+    }
+
+    /// What is set on each socket.
+    #[cfg(not(target_os = "wasi"))]
+    fn socket(&self) -> SocketOptions {
+        let silence = self.keepalive_time.map(|seconds| Duration::from_secs(seconds.into()));
+        SocketOptions {
+            keepalive: silence.map(|silence| Keepalive {
+                idle: Some(silence),
+                interval: Some(silence),
+                ..Keepalive::default()
+            }),
+            interface: self.interface.as_ref().and_then(Way::name),
+            local_ports: self.local_port.clone(),
+            ..SocketOptions::default()
         }
     }
 

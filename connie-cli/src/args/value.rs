@@ -1,8 +1,8 @@
 //! The values of options: how each is read, and what is said of one that cannot be.
 
-use std::net::IpAddr;
 #[cfg(feature = "dns")]
 use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -53,6 +53,75 @@ pub fn seconds(text: &str) -> Result<Limit, String> {
 /// A pacing, by its name.
 pub fn pacing() -> impl TypedValueParser<Value = Pacing> {
     PossibleValuesParser::new(Pacing::ALL.map(Pacing::name)).try_map(|name| name.parse::<Pacing>())
+}
+
+/// Where connections leave the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From this address.
+    Address(IpAddr),
+    /// By the interface of this name.
+    #[cfg(not(target_os = "wasi"))]
+    Interface(String),
+}
+
+impl Way {
+    /// The source address of each family.
+    pub fn sources(&self) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        match self {
+            Way::Address(IpAddr::V4(address)) => (Some(*address), None),
+            Way::Address(IpAddr::V6(address)) => (None, Some(*address)),
+            #[cfg(not(target_os = "wasi"))]
+            Way::Interface(_) => (None, None),
+        }
+    }
+
+    /// The interface.
+    #[cfg(not(target_os = "wasi"))]
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Way::Address(_) => None,
+            Way::Interface(name) => Some(name.clone()),
+        }
+    }
+}
+
+/// An interface or an address, as curl has them, but for names of hosts, which curl looks up.
+pub fn interface(text: &str) -> Result<Way, String> {
+    let address = |text: &str| text.trim_matches(['[', ']']).parse().map(Way::Address);
+    match text.split_once('!') {
+        Some(("host", host)) => address(host).map_err(|_| format!("{host:?} is not an IP address")),
+        Some(("if", name)) => named(name),
+        _ => address(text).or_else(|_| named(text)),
+    }
+}
+
+/// Linux has no longer names. It would cut one off, to what may be another interface's.
+#[cfg(not(target_os = "wasi"))]
+fn named(name: &str) -> Result<Way, String> {
+    let is_one = !name.is_empty() && !name.contains(['/', ' ', '\0']);
+    match is_one {
+        true => Ok(Way::Interface(name.to_owned())),
+        false => {
+            Err("give the name of an interface, such as eth0, or an IP address of this machine".to_owned())
+        }
+    }
+}
+
+#[cfg(target_os = "wasi")]
+fn named(_: &str) -> Result<Way, String> {
+    Err("give an IP address of this machine".to_owned())
+}
+
+/// `PORT` or `PORT-PORT`, the least first.
+#[cfg(not(target_os = "wasi"))]
+pub fn local_ports(text: &str) -> Result<std::ops::RangeInclusive<u16>, String> {
+    let port = |text: &str| whole::<u16>(1, 65_535)(text).ok();
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        _ => Err("give a port from 1 to 65535, or two such as 4000-4100".to_owned()),
+    }
 }
 
 /// The address of a name server.
@@ -110,6 +179,33 @@ mod tests {
         }
         for text in ["", "-1", "1e3", "inf", "nan", "1s", ".", "1.2.3"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interface_is_a_name_or_an_address() {
+        let from = |text: &str| Ok(Way::Address(text.parse().unwrap()));
+        assert_eq!(interface("192.0.2.7"), from("192.0.2.7"));
+        assert_eq!(interface("2001:db8::7"), from("2001:db8::7"));
+        assert_eq!(interface("host![2001:db8::7]"), from("2001:db8::7"));
+        for name in ["eth0", "if!eth0"] {
+            assert_eq!(interface(name), Ok(Way::Interface("eth0".to_owned())));
+        }
+        assert_eq!(interface("if!192.0.2.7"), Ok(Way::Interface("192.0.2.7".to_owned())));
+        assert_eq!(interface("192.0.2.7").unwrap().sources(), (Some(Ipv4Addr::new(192, 0, 2, 7)), None));
+        assert_eq!(interface("::1").unwrap().sources(), (None, Some(Ipv6Addr::LOCALHOST)));
+        for text in ["", "if!", "host!eth0", "host!", "a b", "a/b"] {
+            assert!(interface(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_ports_are_one_or_a_range() {
+        assert_eq!(local_ports("4000"), Ok(4000..=4000));
+        assert_eq!(local_ports("4000-4100"), Ok(4000..=4100));
+        assert_eq!(local_ports("65535-65535"), Ok(65_535..=65_535));
+        for text in ["", "0", "65536", "-", "4000-", "-4000", "4100-4000", "1-2-3", "x", "+1"] {
+            assert!(local_ports(text).is_err(), "{text}");
         }
     }
 

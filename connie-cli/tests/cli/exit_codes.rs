@@ -42,6 +42,10 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--max-time", "soon"], "seconds");
     refuses(&["get", "http://h/", "--max-time", "-1"], "seconds");
     refuses(&["get", "http://h/", "--max-sockets", "0"], "from 1 to 64");
+    refuses(&["get", "http://h/", "--interface", ""], "name of an interface");
+    refuses(&["get", "http://h/", "--interface", "host!eth0"], "not an IP address");
+    refuses(&["get", "http://h/", "--local-port", "2-1"], "a port from 1 to 65535");
+    refuses(&["get", "http://h/", "--keepalive-time", "0"], "from 1 to 32767");
     refuses(&["get", "http://h/", "--patience", "1"], "from 10 to 600000");
     for option in ["--qlog", "--svg"] {
         refuses(&["get", "http://h/", option, "-"], "-o FILE");
@@ -99,6 +103,20 @@ fn code_7_is_a_connection_that_no_address_takes() {
     ran.says(&format!("connie:   127.0.0.2:{port}: connection refused\n"));
     ran.says(&format!("connie:   127.0.0.3:{port}: connection refused\n"));
     connie(["race", &closed.address().to_string()]).exits(7).says_lines(1).says("connection refused");
+}
+
+#[test]
+fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
+    let from = |option: &[&str], part: &str| {
+        get("http://127.0.0.1:1/", option).exits(45).says_lines(1).says(part).says("--interface");
+    };
+    from(&["--interface", "192.0.2.1"], "this machine does not have the source address");
+    from(&["--interface", "::1"], "left out: a source address was given for the other family alone");
+    from(&["--interface", "no-such0"], "the interface could not be bound to: No such device");
+    from(&["--interface", "if!an-interface-of-this-name"], "No such device");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    from(&["--local-port", &port], "none of the local ports could be bound to: Address already in use");
 }
 
 #[test]

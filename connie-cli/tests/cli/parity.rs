@@ -95,7 +95,7 @@ fn the_two_agree() {
     tls(&mut table);
     written_out(&mut table);
     assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
-    for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 47, 52, 56, 60, 61, 65, 77] {
+    for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 45, 47, 52, 56, 60, 61, 65, 77] {
         assert!(table.codes.contains(&code), "no row has the exit code {code}");
     }
 }
@@ -210,6 +210,19 @@ fn lines(table: &mut Table) {
     for option in ["-m", "--connect-timeout", "--retry-delay", "--retry-max-time", "--expect100-timeout"] {
         table.line(&["http://127.0.0.1:1/", option, "9223372036854775"]);
         table.line(&["http://127.0.0.1:1/", option, "1000000000000000000"]);
+    }
+    table.line(&["http://127.0.0.1:1/", "--interface", "192.0.2.1"]);
+    for options in [
+        &["--interface", "127.0.0.9"][..],
+        &["--interface", "host!127.0.0.9"],
+        &["--interface", "lo"],
+        &["--keepalive-time", "30"],
+        &["--no-keepalive"],
+    ] {
+        table.row(&options.join(" "), |run| {
+            let site = Site::start(|_| Reply::ok("page"));
+            run(&[&[site.url("/").as_str()], options].concat());
+        });
     }
     table.row("a server that asks for more patience than there is", |run| {
         let busy = Site::start(|_| Reply::status("503 Busy", "Retry-After: 9000\r\n", "busy"));
