@@ -49,7 +49,9 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The options of each are built when it is asked for: `usage::command`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Fetch a URL over the winner; the body goes to stdout
     Get(Box<Get>),

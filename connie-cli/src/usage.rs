@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Arg, CommandFactory, FromArgMatches};
+use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
-use crate::args::Cli;
+#[cfg(not(target_os = "wasi"))]
+use crate::args::Bench;
+use crate::args::{Cli, Demo, Get, RaceArgs};
 use crate::error::Error;
 use crate::output::print;
 
@@ -28,15 +30,26 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
     Cli::from_arg_matches(&command().try_get_matches_from(words.iter().cloned())?)
 }
 
+/// The whole command line. The options of a subcommand are built when it is the one that was asked for.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
+        "get" => subcommand.defer(as_in_curl::<Get>),
+        "race" => subcommand.defer(as_in_curl::<RaceArgs>),
+        "demo" => subcommand.defer(as_in_curl::<Demo>),
+        #[cfg(not(target_os = "wasi"))]
+        "bench" => subcommand.defer(as_in_curl::<Bench>),
+        _ => subcommand,
+    })
+}
+
 /// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
 /// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that
 /// are lists.
-fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|subcommand| {
-        subcommand.args_override_self(true).mut_args(|argument| {
-            let option = !argument.is_positional() && takes_values(&argument);
-            if option { argument.allow_hyphen_values(true) } else { argument }
-        })
+fn as_in_curl<T: Args>(subcommand: clap::Command) -> clap::Command {
+    let about = subcommand.get_about().cloned().unwrap_or_default();
+    T::augment_args(subcommand).about(about).args_override_self(true).mut_args(|argument| {
+        let option = !argument.is_positional() && takes_values(&argument);
+        if option { argument.allow_hyphen_values(true) } else { argument }
     })
 }
 
