@@ -68,9 +68,9 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// The most connection attempts of connie at the same time
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8,
-        value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: u8,
+    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u32,
+        value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
+    pub max_sockets: u32,
     /// Another number draws other delays
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,

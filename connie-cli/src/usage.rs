@@ -33,21 +33,26 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
 /// The whole command line. The options of a subcommand are built when it is the one that was asked for.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
-        "get" => subcommand.defer(as_in_curl::<Get>),
-        "race" => subcommand.defer(as_in_curl::<RaceArgs>),
-        "demo" => subcommand.defer(as_in_curl::<Demo>),
+        "get" => subcommand.defer(built::<Get>),
+        "race" => subcommand.defer(built::<RaceArgs>),
+        "demo" => subcommand.defer(built::<Demo>),
         #[cfg(not(target_os = "wasi"))]
-        "bench" => subcommand.defer(as_in_curl::<Bench>),
+        "bench" => subcommand.defer(built::<Bench>),
         _ => subcommand,
     })
+}
+
+/// A subcommand with its options.
+fn built<T: Args>(subcommand: clap::Command) -> clap::Command {
+    let about = subcommand.get_about().cloned().unwrap_or_default();
+    as_in_curl(T::augment_args(subcommand).about(about))
 }
 
 /// As curl takes it, the word after an option that needs a value is the value, also one that begins with a hyphen: in `-m -1` it is the
 /// number that is wrong, and not an option `-1`. Of an option given twice the last counts, but for those that
 /// are lists.
-fn as_in_curl<T: Args>(subcommand: clap::Command) -> clap::Command {
-    let about = subcommand.get_about().cloned().unwrap_or_default();
-    T::augment_args(subcommand).about(about).args_override_self(true).mut_args(|argument| {
+fn as_in_curl(subcommand: clap::Command) -> clap::Command {
+    subcommand.args_override_self(true).mut_args(|argument| {
         let option = !argument.is_positional() && takes_values(&argument);
         if option { argument.allow_hyphen_values(true) } else { argument }
     })

@@ -54,8 +54,8 @@ pub struct Bench {
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
     /// The most connection attempts at the same time, for those that race
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u8, value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: u8,
+    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u32, value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
+    pub max_sockets: u32,
     /// Draws the order of the trials, the random addresses and the simulated internet
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,

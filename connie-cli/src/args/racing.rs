@@ -51,8 +51,8 @@ pub struct Racing {
     #[arg(long, default_value_t = Config::default().pacing, value_parser = pacing())]
     pub pacing: Pacing,
     /// The most connection attempts at the same time [default: 16]
-    #[arg(long, value_name = "N", value_parser = whole::<u8>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: Option<u8>,
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
+    pub max_sockets: Option<u32>,
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
     pub patience: Option<u32>,
@@ -65,8 +65,8 @@ pub struct Racing {
     pub local_port: Option<std::ops::RangeInclusive<u16>>,
     /// Probe a peer that has been silent for SECONDS, and as often again [default: no probes]
     #[cfg(not(target_os = "wasi"))]
-    #[arg(long, value_name = "SECONDS", value_parser = whole::<u16>(1, 32_767), overrides_with = "no_keepalive")]
-    pub keepalive_time: Option<u16>,
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(1, 32_767), overrides_with = "no_keepalive")]
+    pub keepalive_time: Option<u32>,
     /// Send no such probes
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, overrides_with = "keepalive_time")]
@@ -97,7 +97,7 @@ impl Racing {
                 (_, true) => Families::Only(Family::V6),
                 _ => Families::Both,
             },
-            max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, usize::from),
+            max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, |most| most as usize),
             patience: patience.unwrap_or(preset.patience),
             deadline: self.connect_time(max_time),
             ..preset

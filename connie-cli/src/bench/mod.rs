@@ -127,7 +127,7 @@ fn measure(args: &Bench) -> Result<Report, Error> {
     let rules = Rules {
         mode: args.mode,
         limit: args.limit(),
-        max_sockets: args.max_sockets.into(),
+        max_sockets: args.max_sockets as usize,
         options,
         #[cfg(feature = "tls")]
         tls: if fetches_https { Some(args.tls()?) } else { None },
@@ -200,7 +200,7 @@ fn simulate(args: &Bench) -> Report {
     for (place, site) in sites.iter().enumerate() {
         for round in 0..args.rounds() {
             for contender in args.contenders() {
-                let client = contender.race(args.max_sockets.into()).map_or(Client::OneAddress, Client::Race);
+                let client = contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
                 // In one round all meet the same weather.
                 let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
                 let outcome = site.visit(&client, seed);
