@@ -200,7 +200,8 @@ fn simulate(args: &Bench) -> Report {
     for (place, site) in sites.iter().enumerate() {
         for round in 0..args.rounds() {
             for contender in args.contenders() {
-                let client = contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
+                let client =
+                    contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
                 // In one round all meet the same weather.
                 let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
                 let outcome = site.visit(&client, seed);
