@@ -90,7 +90,7 @@ impl Report {
         self
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg(any(feature = "tls", feature = "tokio"))]
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes = notes;
         self

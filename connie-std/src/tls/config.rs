@@ -76,9 +76,7 @@ impl TlsConnector {
     /// [`TlsSetupError`] where a file cannot be read or holds no certificate, where there is nobody to trust, and where the server name is
     /// none.
     pub fn new(options: &TlsOptions) -> Result<Self, TlsSetupError> {
-        if let Some(name) = &options.server_name {
-            server_name(name).ok_or_else(|| TlsSetupError::ServerName(name.clone()))?;
-        }
+        let server_name = checked(options.server_name.as_deref())?;
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn rustls::client::danger::ServerCertVerifier> = if options.insecure {
             Arc::new(AnyCertificate::new(&provider))
@@ -90,12 +88,39 @@ impl TlsConnector {
             .map_err(|error| TlsSetupError::Provider(error.to_string()))?;
         let mut client = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         client.alpn_protocols = options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        Ok(TlsConnector {
-            client: Arc::new(client),
-            finish_line: options.finish_line,
-            server_name: options.server_name.clone(),
-            insecure: options.insecure,
-        })
+        let (finish_line, insecure) = (options.finish_line, options.insecure);
+        Ok(TlsConnector { client: Arc::new(client), finish_line, server_name, insecure })
+    }
+
+    /// A connector over a configuration of rustls that the caller has made, which is used as it stands: whom it trusts, the certificates that it
+    /// shows servers, the protocols that it offers (`alpn_protocols`, which are none unless it names some), and what it remembers of sessions.
+    /// `server_name` and `finish_line` are as in [`TlsOptions`].
+    ///
+    /// # Errors
+    ///
+    /// [`TlsSetupError::ServerName`].
+    ///
+    /// ```
+    /// use connie_std::tls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+    /// use connie_std::{FinishLine, TlsConnector};
+    /// use std::sync::Arc;
+    ///
+    /// # let roots = RootCertStore::empty();
+    /// let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_root_certificates(roots)
+    ///     .with_no_client_auth();
+    /// config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    /// let tls = TlsConnector::from_rustls(config, None, FinishLine::Tls)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_rustls(
+        config: impl Into<Arc<ClientConfig>>,
+        server_name: Option<&str>,
+        finish_line: FinishLine,
+    ) -> Result<Self, TlsSetupError> {
+        let server_name = checked(server_name)?;
+        Ok(TlsConnector { client: config.into(), finish_line, server_name, insecure: false })
     }
 
     /// The connector with the default options, made at the first call and shared by all.
@@ -115,7 +140,7 @@ impl TlsConnector {
 
     /// The name that a certificate of `host` must be valid for.
     pub(super) fn name_for(&self, host: &str) -> Option<ServerName<'static>> {
-        server_name(self.server_name.as_deref().unwrap_or(host))
+        parse(self.server_name.as_deref().unwrap_or(host))
     }
 
     /// Where its races end.
@@ -124,7 +149,8 @@ impl TlsConnector {
         self.finish_line
     }
 
-    pub(super) fn client(&self) -> Arc<ClientConfig> {
+    /// The configuration, for a session.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.client)
     }
 
@@ -167,8 +193,16 @@ fn certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     found.ok().filter(|found| !found.is_empty() && found.iter().all(whole))
 }
 
+/// A server name that the caller gave.
+fn checked(name: Option<&str>) -> Result<Option<String>, TlsSetupError> {
+    match name {
+        Some(name) if parse(name).is_none() => Err(TlsSetupError::ServerName(name.to_owned())),
+        name => Ok(name.map(str::to_owned)),
+    }
+}
+
 /// `host` as a name that a certificate can hold: brackets, a zone and a final dot are not part of it.
-fn server_name(host: &str) -> Option<ServerName<'static>> {
+fn parse(host: &str) -> Option<ServerName<'static>> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let bare = match bare.split_once('%') {
         Some((address, _)) if address.contains(':') => address,
@@ -241,7 +275,7 @@ mod tests {
 
     #[track_caller]
     fn expect_name(host: &str, name: &str) {
-        assert_eq!(server_name(host).expect(host).to_str(), name);
+        assert_eq!(parse(host).expect(host).to_str(), name);
     }
 
     #[test]
@@ -252,7 +286,7 @@ mod tests {
         expect_name("[2001:db8::1]", "2001:db8::1");
         expect_name("fe80::1%2", "fe80::1");
         for none in ["", ".", "a b", "name%2", "n\u{e4}me", "[name.test", &"x".repeat(300)] {
-            assert_eq!(server_name(none), None, "{none:?}");
+            assert_eq!(parse(none), None, "{none:?}");
         }
     }
 

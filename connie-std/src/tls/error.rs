@@ -36,12 +36,25 @@ impl TlsError {
         TlsError(Kind::Truncated)
     }
 
-    pub(super) fn timed_out() -> Self {
+    pub(crate) fn timed_out() -> Self {
         TlsError(Kind::TimedOut)
     }
 
-    pub(super) fn canceled() -> Self {
+    pub(crate) fn canceled() -> Self {
         TlsError(Kind::Canceled)
+    }
+
+    /// What a handshake of tokio-rustls has failed with.
+    #[cfg(feature = "tokio-tls")]
+    pub(crate) fn of_handshake(error: io::Error) -> Self {
+        match error.downcast::<rustls::Error>() {
+            Ok(error) => error.into(),
+            // Its own, with no number of the system's: the server has closed.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && error.raw_os_error().is_none() => {
+                TlsError::closed_early()
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// What TLS found wrong; `None` where the socket failed or the time was up.

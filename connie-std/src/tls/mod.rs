@@ -20,6 +20,7 @@
 mod config;
 mod error;
 mod finish_line;
+mod notes;
 mod session;
 mod stack;
 mod stream;
@@ -30,10 +31,15 @@ use std::net::SocketAddr;
 use connie_core::resolution::{Host, HostError};
 use connie_core::stack::nb;
 use connie_core::{Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use rustls::pki_types::ServerName;
 
 pub use config::{TlsConnector, TlsOptions, TlsSetupError};
 pub use error::TlsError;
 pub use finish_line::FinishLine;
+#[cfg(feature = "tokio-tls")]
+pub(crate) use notes::Notes;
+/// The rustls that [`TlsConnector::from_rustls`] takes a configuration of.
+pub use rustls;
 pub use stack::{TlsSocket, TlsStack};
 pub use stream::TlsStream;
 
@@ -106,6 +112,12 @@ impl TlsConnector {
 
     /// The stack for connections to `target`.
     fn stack_for(&self, target: Target<'_>, options: &Options) -> Result<TlsStack, ConnectErrorKind> {
+        let name = self.name_of(target)?;
+        Ok(TlsStack::new(options.into(), self.clone(), name))
+    }
+
+    /// The name that a certificate of `target` must be valid for.
+    pub(crate) fn name_of(&self, target: Target<'_>) -> Result<ServerName<'static>, ConnectErrorKind> {
         match target {
             Target::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
             Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),
@@ -113,7 +125,7 @@ impl TlsConnector {
         }
         let host = target.name().0;
         let invalid = || ConnectErrorKind::InvalidHost(Host::parse(&host).err().unwrap_or(HostError::Octet));
-        self.stack(&host, options).ok_or_else(invalid)
+        self.name_for(&host).ok_or_else(invalid)
     }
 
     fn race(

@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use super::config::TlsConnector;
 use super::error::TlsError;
 use super::finish_line::FinishLine;
+use super::notes::Notes;
 use super::session::{Session, Wants};
 use crate::budget::{Holder, Share};
 use crate::options::Options;
@@ -19,9 +20,6 @@ use crate::pollable::{Pollable, Sought};
 use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
-
-/// The most failures that are kept in words.
-const NOTES_AT_MOST: usize = crate::MAX_DESTINATIONS;
 
 /// TLS connections to one server over the operating system's sockets.
 ///
@@ -41,7 +39,7 @@ pub struct TlsStack {
     name: ServerName<'static>,
     /// Whether the next connections lead to a proxy, and TLS begins later.
     plain: bool,
-    notes: Vec<Note>,
+    notes: Notes,
 }
 
 /// One TLS connection. Dropping it closes it, with a `close_notify` where the handshake has completed.
@@ -74,7 +72,7 @@ impl TlsConnector {
 
 impl TlsStack {
     pub(super) fn new(os: OsStack, connector: TlsConnector, name: ServerName<'static>) -> Self {
-        TlsStack { os, connector, name, plain: false, notes: Vec::new() }
+        TlsStack { os, connector, name, plain: false, notes: Notes::default() }
     }
 
     /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3).
@@ -149,7 +147,7 @@ impl TlsStack {
 
     /// What has become of attempts whose TLS failed.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
+        self.notes.take()
     }
 
     /// Goes on with a connection attempt as far as it goes now.
@@ -170,16 +168,6 @@ impl TlsStack {
             State::Tls { stream, session } => session.handshake(stream),
             State::Plain(_) => Ok(()),
             State::Tcp(_) | State::Failed => Err(not_connected()),
-        }
-    }
-
-    fn note(&mut self, address: SocketAddr, error: &TlsError) {
-        if error.failure().is_none() {
-            return;
-        }
-        self.notes.retain(|note| note.address != address);
-        if self.notes.len() < NOTES_AT_MOST {
-            self.notes.push(Note { address, text: error.to_string().into() });
         }
     }
 }
@@ -253,7 +241,7 @@ impl TcpClientStack for TlsStack {
         let result = self.go_on(&mut state, remote);
         match &result {
             // The state is dropped, and its descriptor closed in order, so that the alert that says why is delivered.
-            Err(nb::Error::Other(error)) => self.note(remote, error),
+            Err(nb::Error::Other(error)) => self.notes.note(remote, error),
             Ok(()) | Err(nb::Error::WouldBlock) => socket.0 = state,
         }
         result

@@ -51,6 +51,8 @@
 
 mod race;
 mod stack;
+#[cfg(feature = "tokio-tls")]
+mod tls;
 mod watches;
 
 use std::io;
@@ -60,11 +62,12 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use self::race::Race;
-use self::stack::TokioStack;
+use self::race::race;
+use self::stack::{TokioSocket, TokioStack};
+#[cfg(feature = "tokio-tls")]
+pub use self::tls::{TlsConnected, TlsConnector, TlsStream};
 use crate::connect::failed;
-use crate::contest::Outcome;
-use crate::{ConnectError, ConnectErrorKind, Options, Target};
+use crate::{ConnectError, Options, Target};
 
 /// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
 /// literal address.
@@ -117,15 +120,8 @@ pub async fn connect_with<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let result = match Race::begin(TokioStack::new(options), target, options) {
-        Ok(race) => race.await,
-        Err(kind) => Err(kind),
-    };
-    let Outcome { socket, destination, report, share } = result.map_err(|kind| failed(target, kind))?;
-    match socket.into_stream() {
-        Some(stream) => Ok(Connected { stream, destination, report, _share: share }),
-        None => Err(failed(target, ConnectErrorKind::Socket(io::ErrorKind::NotConnected.into()))),
-    }
+    let raced = race(TokioStack::new(options), target, options, TokioSocket::into_stream);
+    raced.await.map_err(|kind| failed(target, kind))
 }
 
 /// A connection that won its race: [`connie_std::Connected`](crate::Connected) over tokio's stream.

@@ -1,6 +1,7 @@
 //! A race as a future.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::stack::TaskStack;
 use super::watches::Watches;
 use crate::cancel::{Cancelable, Canceler};
 use crate::clock::OsClock;
+use crate::connected::Connected;
 use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
@@ -23,8 +25,22 @@ use crate::target::Target;
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
+/// Races over `stack`; `into_stream` makes of the winner's socket what its user has.
+pub(super) async fn race<S: TaskStack, T>(
+    stack: S,
+    target: Target<'_>,
+    options: &Options,
+    into_stream: fn(S::TcpSocket) -> Option<T>,
+) -> Result<Connected<T>, ConnectErrorKind> {
+    let race = Race::begin(stack, target, options)?;
+    let Outcome { socket, destination, report, share } = race.await?;
+    let stream = into_stream(socket).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
+    let stream = stream.map_err(ConnectErrorKind::Socket)?;
+    Ok(Connected { stream, destination, report, _share: share })
+}
+
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
-pub(super) struct Race<S: TaskStack> {
+struct Race<S: TaskStack> {
     /// Where its first poll was. What it opens later belongs there too, wherever it is polled then.
     runtime: Handle,
     /// `None` when it is over.
@@ -41,11 +57,7 @@ pub(super) struct Race<S: TaskStack> {
 
 impl<S: TaskStack> Race<S> {
     /// Begins the race over `stack`. Its deadline counts from now.
-    pub(super) fn begin(
-        stack: S,
-        target: Target<'_>,
-        options: &Options,
-    ) -> Result<Box<Self>, ConnectErrorKind> {
+    fn begin(stack: S, target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
         let runtime = Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
@@ -129,6 +141,22 @@ impl<S: TaskStack> Race<S> {
             context.waker().wake_by_ref();
         }
     }
+
+    /// What came of it all, with what the stack has to say of it.
+    fn conclude(
+        &mut self,
+        contest: Contest<S>,
+        result: Result<Connection<S::TcpSocket>, Failure>,
+    ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
+        let notes = self.stack.take_notes();
+        match contest.conclude(result) {
+            Ok(outcome) => Ok(Outcome { report: outcome.report.with_notes(notes), ..outcome }),
+            Err(ConnectErrorKind::Race(failure, report)) => {
+                Err(ConnectErrorKind::Race(failure, report.with_notes(notes)))
+            }
+            Err(other) => Err(other),
+        }
+    }
 }
 
 enum Turn<T> {
@@ -154,7 +182,7 @@ impl<S: TaskStack> Future for Race<S> {
                 Poll::Pending
             }
             Turn::End(result) => match self.contest.take() {
-                Some(contest) => Poll::Ready(contest.conclude(result)),
+                Some(contest) => Poll::Ready(self.conclude(contest, result)),
                 None => Poll::Pending,
             },
         }

@@ -14,12 +14,18 @@ use tokio::net::TcpStream;
 use crate::errno::Call;
 use crate::options::Options;
 use crate::os_error::OsError;
+use crate::report::Note;
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// A stack whose sockets wake a task.
 pub(super) trait TaskStack: RaceStack {
     /// Has the sockets wake this task from now on.
     fn wakes(&mut self, waker: &Waker);
+
+    /// Hands over what has become of attempts, in words, where it has more to say than their errors.
+    fn take_notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
 }
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
