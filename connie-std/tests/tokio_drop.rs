@@ -74,6 +74,12 @@ fn a_dropped_future_leaves_nothing_behind() {
         queries_under_way(&net, &options).await;
         assert_eq!(budget.free(), 64);
         assert_eq!((descriptors().total, threads()), before, "queries under way");
+        #[cfg(feature = "tokio-tls")]
+        {
+            within_tls(&options).await;
+            assert_eq!(budget.free(), 64);
+            assert_eq!((descriptors().total, threads()), before, "TLS handshakes under way");
+        }
         in_line(&net, &options).await;
         assert_eq!(budget.free(), 64);
         assert_eq!((descriptors().total, threads()), before, "in line for a socket");
@@ -106,6 +112,45 @@ async fn attempts_under_way(net: &Net, options: &Options) {
         assert_eq!(descriptors().sockets, open + 1);
         drop(race);
         assert_eq!(descriptors().sockets, open);
+    }
+}
+
+/// Within the TLS handshake, of which the server has the first flight: with either finish line.
+#[cfg(feature = "tokio-tls")]
+async fn within_tls(options: &Options) {
+    use connie_std::{FinishLine, TlsOptions, tokio::TlsConnector};
+
+    let server = TcpListener::bind(any_port(4)).unwrap();
+    let target = ("127.0.0.4", server.local_addr().unwrap().port());
+    for finish_line in [FinishLine::Tls, FinishLine::Tcp] {
+        let tls = TlsOptions { insecure: true, finish_line, ..TlsOptions::default() };
+        let tls = TlsConnector::new(&tls).unwrap();
+        for _ in 0..10 {
+            let mut race = Box::pin(async { tls.connect(target, options).await.is_ok() });
+            let (mut stream, _) = loop {
+                assert!(!poll_once(race.as_mut()));
+                server.set_nonblocking(true).unwrap();
+                match server.accept() {
+                    Ok(accepted) => break accepted,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            };
+            stream.set_nonblocking(true).unwrap();
+            let mut hello = [0; 4096];
+            let length = loop {
+                match stream.read(&mut hello) {
+                    Ok(length) => break length,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                assert!(!poll_once(race.as_mut()));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            };
+            // A record of type 22, a handshake.
+            assert_eq!((hello[0], length > 100), (22, true));
+            drop(race);
+            stream.set_nonblocking(false).unwrap();
+            assert_eq!(end(&stream), Err(ErrorKind::ConnectionReset), "{finish_line:?}");
+        }
     }
 }
 
