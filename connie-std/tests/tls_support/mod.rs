@@ -28,7 +28,7 @@ pub struct Connector {
 pub enum Stream {
     Thread(Box<TlsStream>),
     #[cfg(feature = "tokio-tls")]
-    Task(task::Stream),
+    Task(Box<task::Stream>),
 }
 
 /// Each test of the list, by each door.
@@ -64,7 +64,9 @@ impl Connector {
         match self.door {
             Door::Thread => self.tls.connect(target, options).map(Box::new).map(Stream::Thread),
             #[cfg(feature = "tokio-tls")]
-            Door::Task => task::Stream::connect(&self.tls, target.into(), options).map(Stream::Task),
+            Door::Task => {
+                task::Stream::connect(&self.tls, target.into(), options).map(Box::new).map(Stream::Task)
+            }
         }
     }
 }
@@ -75,7 +77,10 @@ macro_rules! either {
         match $stream {
             Stream::Thread($it) => $what,
             #[cfg(feature = "tokio-tls")]
-            Stream::Task(task::Stream { connected: $it, .. }) => $what,
+            Stream::Task(stream) => {
+                let $it = &stream.connected;
+                $what
+            }
         }
     };
 }
