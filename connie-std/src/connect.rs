@@ -14,6 +14,7 @@ use crate::report::Report;
 use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
 use crate::waiter::OsWaiter;
+use crate::watch::Watch;
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
 /// the deadline, or until canceled; afterwards no socket is open but the winner's.
@@ -41,13 +42,20 @@ use crate::waiter::OsWaiter;
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an [`io::Error`] with `?`.
 pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let (socket, destination, report) = connect_socket(target, options)?;
-    let (stream, share) = socket.into_parts();
-    let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
-    match stream.and_then(blocking) {
-        Ok(stream) => Ok(Connected { stream, destination, report, _share: share }),
-        Err(error) => Err(failed(target, ConnectErrorKind::Socket(error))),
-    }
+    let mut watch = Watch::begin(target, options);
+    let connected = open(target, options).and_then(|(socket, destination, report)| {
+        let (stream, share) = socket.into_parts();
+        let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
+        match stream.and_then(blocking) {
+            Ok(stream) => Ok(Connected { stream, destination, report, _share: share }),
+            Err(error) => {
+                watch.keep(&report);
+                Err(failed(target, ConnectErrorKind::Socket(error)))
+            }
+        }
+    });
+    watch.tell(connected.as_ref().map(|connected| (connected.destination, &connected.report)));
+    connected
 }
 
 /// As [`connect`], for a program that goes on with the core: the winner stays a non-blocking socket of [`OsStack`], such as
@@ -61,6 +69,13 @@ pub fn connect_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
+    let watch = Watch::begin(target, options);
+    let opened = open(target, options);
+    watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
+    opened
+}
+
+fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let mut waiter = OsWaiter::new(options.canceler.clone());
     race(&mut OsStack::from(options), &mut waiter, target, options).map_err(|kind| failed(target, kind))
 }

@@ -137,10 +137,16 @@ impl ConnectError {
     /// What the race did, if there was one.
     #[must_use]
     pub fn timeline(&self) -> Option<Timeline<'_>> {
+        self.report().map(Report::timeline)
+    }
+
+    /// The same, with what became of resolution.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
         match &self.kind {
             ConnectErrorKind::Race(_, report)
             | ConnectErrorKind::Resolve(report)
-            | ConnectErrorKind::BudgetHeld { report, .. } => Some(report.timeline()),
+            | ConnectErrorKind::BudgetHeld { report, .. } => Some(report),
             _ => None,
         }
     }

@@ -80,6 +80,7 @@ mod doorbell;
 mod errno;
 mod error;
 pub mod http;
+mod observer;
 mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
 mod os_error;
@@ -87,6 +88,8 @@ mod os_error;
 mod pollable;
 mod report;
 pub mod resolve;
+#[cfg(feature = "serde")]
+mod serialized;
 #[cfg_attr(target_os = "wasi", path = "wasi/socket.rs")]
 mod socket;
 #[cfg(not(target_os = "wasi"))]
@@ -96,9 +99,12 @@ mod target;
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "tracing")]
+mod trace;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
 mod waiter;
+mod watch;
 mod words;
 mod zone;
 
@@ -112,6 +118,7 @@ pub use error::{ConnectError, ConnectErrorKind};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
+pub use observer::{Observed, Observer, RaceOutcome};
 pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
 pub use os_error::OsError;
 pub use report::{FailedQuery, Report};

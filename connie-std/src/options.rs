@@ -6,6 +6,7 @@ use connie_core::Config;
 
 use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
+use crate::observer::Observer;
 use crate::resolve::Resolver;
 use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
@@ -70,6 +71,8 @@ pub struct Options {
     /// [waits](SocketBudget::waits) as long as it is told to. A program that holds very many connections at once gives a larger budget
     /// or none.
     pub budget: Option<SocketBudget>,
+    /// Who is told of the race at its end, won or not. Default: nobody.
+    pub observer: Option<Observer>,
 }
 
 impl Options {
@@ -103,6 +106,7 @@ impl Default for Options {
             overrides: Vec::new(),
             canceler: None,
             budget: Some(SocketBudget::of_process()),
+            observer: None,
         }
     }
 }

@@ -13,6 +13,29 @@ use crate::resolve::LookupError;
 use crate::resolve::ServiceRecord;
 
 /// What a race did. Owns its parts: some 32 bytes for each address and 12 for each attempt.
+///
+/// # For serde
+///
+/// With the feature `serde` it is `Serialize`, and so is [`Observed`](crate::Observed). A report is a map; all times are microseconds from the
+/// start of the race; what there is nothing to say about is null. Later versions may add fields, and change none.
+///
+/// | field | is |
+/// |---|---|
+/// | `outcome` | `"connected"` or `"failed"` |
+/// | `failure` | `"no_destinations"`, `"all_attempts_failed"`, `"deadline_exceeded"`, `"canceled"`, `"stack_gone"` or `"other"` |
+/// | `winner` | the address that won, with its port: `"192.0.2.1:80"` |
+/// | `elapsed_us` | when the race ended |
+/// | `resolved_us` | when its first address was known |
+/// | `max_in_flight` | the most attempts that there were at the same time |
+/// | `attempts_started` | how many attempts there were |
+/// | `omitted_attempts` | how many of them are not in `attempts` |
+/// | `omitted_destinations` | how many addresses found no room |
+/// | `attempts` | a list of maps: `destination`, `family` (`"ipv4"` or `"ipv6"`), `started_us`, `ended_us`, `outcome` (an [`Outcome::name`](connie_core::Outcome::name)), `error_number`, `hedge` (true or false) |
+/// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, and the [`note`](Report::note) |
+/// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |
+///
+/// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`, `elapsed_us`, `error` in words, and
+/// the `report`.
 #[derive(Clone, Debug)]
 pub struct Report(Box<Parts>);
 

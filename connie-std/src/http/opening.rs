@@ -9,6 +9,7 @@ use super::error::ClientError;
 use super::transport::{Sealed, TlsFacts};
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::watch::Watch;
 use crate::{Options, OsWaiter, Report, Target};
 
 /// What is known of how a connection was opened, or was not. Its moments are those of
@@ -154,6 +155,7 @@ where
         let until = own.into_iter().chain(opening.until).min();
         options.race.deadline = until.map(|until| until.since(now));
         self.until = own;
+        let mut watch = Watch::begin(Target::Host(&self.hop.0, self.hop.1), &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
         let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), &options);
@@ -161,7 +163,8 @@ where
             Ok((mut socket, destination, report)) => {
                 record.connected = Some(waiter.now());
                 record.destination = Some(destination);
-                record.report = Some(stack.annotate(report));
+                let report = record.report.insert(stack.annotate(report));
+                watch.keep(report);
                 match stack.complete(waiter, &mut socket, destination, until) {
                     Ok(()) => Ok(socket),
                     Err(kind) => {
@@ -177,8 +180,17 @@ where
         };
         let socket = match completed {
             Ok(socket) => socket,
-            Err(kind) => return Err(self.fail(kind, false)),
+            Err(kind) => {
+                let failure = self.fail(kind, false);
+                if let Some(error) = &self.error {
+                    watch.tell(Err(error));
+                }
+                return Err(failure);
+            }
         };
+        if let (Some(destination), Some(report)) = (record.destination, &record.report) {
+            watch.tell(Ok((destination, report)));
+        }
         self.awaits_tunnel = opening.tunnel;
         if !opening.tunnel {
             record.is_ready(waiter.now(), stack.facts(&socket));

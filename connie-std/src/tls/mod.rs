@@ -46,6 +46,7 @@ pub use stream::TlsStream;
 use crate::connect::{failed, race};
 use crate::error::ConnectErrorKind;
 use crate::target::split;
+use crate::watch::Watch;
 use crate::{ConnectError, Options, OsSocket, OsWaiter, Report, Target};
 
 impl TlsConnector {
@@ -63,9 +64,15 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsStream, ConnectError> {
         let target = target.into();
-        let (_, socket, destination, report) = self.connect_socket(target, options)?;
-        TlsStream::new(socket, destination, report)
-            .map_err(|error| failed(target, ConnectErrorKind::Socket(error)))
+        let mut watch = Watch::begin(target, options);
+        let connected =
+            self.race(target, options, &mut watch).and_then(|(_, socket, destination, report)| {
+                watch.keep(&report);
+                TlsStream::new(socket, destination, report).map_err(ConnectErrorKind::Socket)
+            });
+        let connected = connected.map_err(|kind| failed(target, kind));
+        watch.tell(connected.as_ref().map(|stream| (stream.destination(), stream.report())));
+        connected
     }
 
     /// As [`connect`](Self::connect), for a program that goes on with the core: the winner stays a non-blocking socket of the stack that is
@@ -80,7 +87,10 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectError> {
         let target = target.into();
-        self.race(target, options).map_err(|kind| failed(target, kind))
+        let mut watch = Watch::begin(target, options);
+        let raced = self.race(target, options, &mut watch).map_err(|kind| failed(target, kind));
+        watch.tell(raced.as_ref().map(|(_, _, destination, report)| (*destination, report)));
+        raced
     }
 
     /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. `socket` is connected, and nothing
@@ -132,6 +142,7 @@ impl TlsConnector {
         &self,
         target: Target<'_>,
         options: &Options,
+        watch: &mut Watch,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
         let mut stack = self.stack_for(target, options)?;
         let mut waiter = OsWaiter::new(options.canceler.clone());
@@ -143,6 +154,7 @@ impl TlsConnector {
                     Ok(()) => Ok((stack, socket, destination, report)),
                     Err(error) => {
                         stack.abort(socket);
+                        watch.keep(&report);
                         Err(ConnectErrorKind::Tls(destination, error))
                     }
                 }

@@ -67,6 +67,7 @@ use self::stack::{TokioSocket, TokioStack};
 #[cfg(feature = "tokio-tls")]
 pub use self::tls::{TlsConnected, TlsConnector, TlsStream};
 use crate::connect::failed;
+use crate::watch::Watch;
 use crate::{ConnectError, Options, Target};
 
 /// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
@@ -120,8 +121,11 @@ pub async fn connect_with<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let raced = race(TokioStack::new(options), target, options, TokioSocket::into_stream);
-    raced.await.map_err(|kind| failed(target, kind))
+    let mut watch = Watch::begin_by(target, options, race::clock, race::now);
+    let raced = race(TokioStack::new(options), target, options, TokioSocket::into_stream, &mut watch).await;
+    let raced = raced.map_err(|kind| failed(target, kind));
+    watch.tell(raced.as_ref().map(|won| (won.destination, &won.report)));
+    raced
 }
 
 /// A connection that won its race: [`connie_std::Connected`](crate::Connected) over tokio's stream.

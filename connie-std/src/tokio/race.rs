@@ -21,6 +21,7 @@ use crate::error::ConnectErrorKind;
 use crate::options::Options;
 use crate::resolve::Running;
 use crate::target::Target;
+use crate::watch::Watch;
 
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
@@ -31,16 +32,18 @@ pub(super) async fn race<S: TaskStack, T>(
     target: Target<'_>,
     options: &Options,
     into_stream: fn(S::TcpSocket) -> Option<T>,
+    watch: &mut Watch,
 ) -> Result<Connected<T>, ConnectErrorKind> {
-    let race = Race::begin(stack, target, options)?;
+    let race = Race::begin(stack, target, options, watch)?;
     let Outcome { socket, destination, report, share } = race.await?;
+    watch.keep(&report);
     let stream = into_stream(socket).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
     let stream = stream.map_err(ConnectErrorKind::Socket)?;
     Ok(Connected { stream, destination, report, _share: share })
 }
 
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
-struct Race<S: TaskStack> {
+struct Race<'w, S: TaskStack> {
     /// Where its first poll was. What it opens later belongs there too, wherever it is polled then.
     runtime: Handle,
     /// `None` when it is over.
@@ -53,11 +56,18 @@ struct Race<S: TaskStack> {
     cancelable: Option<Cancelable>,
     /// What wakes the task when the time has come.
     sleep: Pin<Box<Sleep>>,
+    /// Learns what the race did, where it is dropped before its end.
+    watch: &'w mut Watch,
 }
 
-impl<S: TaskStack> Race<S> {
+impl<'w, S: TaskStack> Race<'w, S> {
     /// Begins the race over `stack`. Its deadline counts from now.
-    fn begin(stack: S, target: Target<'_>, options: &Options) -> Result<Box<Self>, ConnectErrorKind> {
+    fn begin(
+        stack: S,
+        target: Target<'_>,
+        options: &Options,
+        watch: &'w mut Watch,
+    ) -> Result<Box<Self>, ConnectErrorKind> {
         let runtime = Handle::try_current().map_err(|_| ConnectErrorKind::NoRuntime)?;
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
@@ -72,6 +82,7 @@ impl<S: TaskStack> Race<S> {
             watches: Watches::default(),
             cancelable: options.canceler.as_ref().map(Canceler::cancelable),
             sleep,
+            watch,
         }))
     }
 
@@ -159,21 +170,42 @@ impl<S: TaskStack> Race<S> {
     }
 }
 
+/// A clock that starts now: the runtime's time, which a test can stop.
+pub(super) fn clock() -> OsClock {
+    OsClock::since(TokioInstant::now().into_std())
+}
+
+/// What it says now.
+pub(super) fn now(clock: OsClock) -> Instant {
+    clock.at(TokioInstant::now().into_std())
+}
+
 enum Turn<T> {
     Wait(Option<Instant>),
     End(Result<Connection<T>, Failure>),
 }
 
 /// Nothing of it is pinned but what has a box of its own.
-impl<S: TaskStack> Unpin for Race<S> {}
+impl<S: TaskStack> Unpin for Race<'_, S> {}
 
-impl<S: TaskStack> Future for Race<S> {
+impl<S: TaskStack> Drop for Race<'_, S> {
+    fn drop(&mut self) {
+        let Some(mut contest) = self.contest.take().filter(|_| self.watch.is_on()) else { return };
+        let _entered = self.runtime.enter();
+        let _ = contest.connector.cancel(&mut self.stack, now(self.clock));
+        if let Err(ConnectErrorKind::Race(_, report)) = self.conclude(contest, Err(Failure::Canceled)) {
+            self.watch.keep(&report);
+        }
+    }
+}
+
+impl<S: TaskStack> Future for Race<'_, S> {
     type Output = Result<Outcome<S::TcpSocket>, ConnectErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
-        let now = self.clock.at(TokioInstant::now().into_std());
+        let now = now(self.clock);
         match self.turn(context, now) {
             Turn::Wait(until) => {
                 if let Some(until) = until {

@@ -15,12 +15,13 @@ use tokio::time::{Instant, timeout_at};
 pub use tokio_rustls::client::TlsStream;
 
 use self::stack::{TlsSocket, TlsStack};
-use super::race::race;
+use super::race::{self, race};
 use super::stack::{TokioSocket, TokioStack};
 use crate::cancel::Canceler;
 use crate::connect::failed;
 use crate::connected::Connected;
 use crate::tls::{FinishLine, TlsError, TlsOptions, TlsSetupError};
+use crate::watch::Watch;
 use crate::{ConnectError, ConnectErrorKind, Options, Target};
 
 /// Makes TLS connections in a task: what [`connie_std::TlsConnector`](crate::TlsConnector) does in a thread, with the same options, errors and finish
@@ -114,11 +115,14 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsConnected, ConnectError> {
         let target = target.into();
+        let mut watch = Watch::begin_by(target, options, race::clock, race::now);
         let result = match self.0.finish_line() {
-            FinishLine::Tls => self.race(target, options).await,
-            FinishLine::Tcp => self.race_to_tcp(target, options).await,
+            FinishLine::Tls => self.race(target, options, &mut watch).await,
+            FinishLine::Tcp => self.race_to_tcp(target, options, &mut watch).await,
         };
-        result.map_err(|kind| failed(target, kind))
+        let result = result.map_err(|kind| failed(target, kind));
+        watch.tell(result.as_ref().map(|won| (won.destination, &won.report)));
+        result
     }
 
     /// TLS with `target` over a connection that leads there already: a tunnel through a proxy, say. Nothing of TLS has passed on it. Ends when the
@@ -151,9 +155,14 @@ impl TlsConnector {
     }
 
     /// A race to the end of the TLS handshake.
-    async fn race(&self, target: Target<'_>, options: &Options) -> Result<TlsConnected, ConnectErrorKind> {
+    async fn race(
+        &self,
+        target: Target<'_>,
+        options: &Options,
+        watch: &mut Watch,
+    ) -> Result<TlsConnected, ConnectErrorKind> {
         let stack = TlsStack::new(TokioStack::new(options), self.0.clone(), self.0.name_of(target)?);
-        race(stack, target, options, TlsSocket::into_stream).await
+        race(stack, target, options, TlsSocket::into_stream, watch).await
     }
 
     /// A race to TCP, whose winner alone is asked for TLS.
@@ -161,10 +170,11 @@ impl TlsConnector {
         &self,
         target: Target<'_>,
         options: &Options,
+        watch: &mut Watch,
     ) -> Result<TlsConnected, ConnectErrorKind> {
         let name = self.0.name_of(target)?;
         let until = deadline(options);
-        let won = race(TokioStack::new(options), target, options, TokioSocket::into_stream).await?;
+        let won = race(TokioStack::new(options), target, options, TokioSocket::into_stream, watch).await?;
         let Connected { stream, destination, report, _share } = won;
         let stream = self.handshake(name, stream, until, options).await;
         let stream = stream.map_err(|error| ConnectErrorKind::Tls(destination, error))?;

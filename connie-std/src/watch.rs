@@ -1,0 +1,112 @@
+//! Sees to it that who observes is told of a race once, however it ends.
+
+use std::net::SocketAddr;
+
+use connie_core::{Failure, Instant};
+
+use crate::clock::OsClock;
+use crate::error::{ConnectError, ConnectErrorKind};
+use crate::observer::{Observed, Observer};
+use crate::options::Options;
+use crate::report::Report;
+use crate::target::Target;
+
+/// A race that somebody observes; nothing where nobody does. Dropped before it is [told](Watch::tell) how the race ended, it says that it was
+/// canceled, where there was a race.
+#[derive(Debug)]
+pub(crate) struct Watch(Option<Box<Watched>>);
+
+#[derive(Debug)]
+struct Watched {
+    observer: Option<Observer>,
+    host: String,
+    port: u16,
+    clock: OsClock,
+    now: fn(OsClock) -> Instant,
+    start: Instant,
+    report: Option<Report>,
+}
+
+impl Watch {
+    /// Watches a race that begins now, by the operating system's clock.
+    pub(crate) fn begin(target: Target<'_>, options: &Options) -> Self {
+        Self::begin_by(target, options, OsClock::start, |clock| clock.now())
+    }
+
+    /// The same by another clock.
+    pub(crate) fn begin_by(
+        target: Target<'_>,
+        options: &Options,
+        clock: fn() -> OsClock,
+        now: fn(OsClock) -> Instant,
+    ) -> Self {
+        if options.observer.is_none() && !is_traced() {
+            return Watch(None);
+        }
+        let (host, port) = target.name();
+        let observer = options.observer.clone();
+        let clock = clock();
+        Watch(Some(Box::new(Watched { observer, host, port, clock, now, start: now(clock), report: None })))
+    }
+
+    /// Whether somebody observes.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Keeps what the race did, for where its end does not say it.
+    pub(crate) fn keep(&mut self, report: &Report) {
+        if let Some(watched) = &mut self.0 {
+            watched.report = Some(report.clone());
+        }
+    }
+
+    /// Tells how the race ended. Afterwards there is nothing more to tell.
+    pub(crate) fn tell(mut self, result: Result<(SocketAddr, &Report), &ConnectError>) {
+        let Some(watched) = self.0.take() else { return };
+        match result {
+            Ok((destination, report)) => watched.tell(Ok(destination), Some(report)),
+            Err(error) => watched.tell(Err(error), error.report().or(watched.report.as_ref())),
+        }
+    }
+}
+
+impl Drop for Watch {
+    /// A race that was given up with its future.
+    fn drop(&mut self) {
+        let Some(mut watched) = self.0.take() else { return };
+        let Some(report) = watched.report.take() else { return };
+        let kind = ConnectErrorKind::Race(Failure::Canceled, report);
+        let error = ConnectError::new(watched.host.clone(), watched.port, kind);
+        let tell = || watched.tell(Err(&error), error.report());
+        if std::thread::panicking() {
+            // A second panic would end the process.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tell));
+        } else {
+            tell();
+        }
+    }
+}
+
+impl Watched {
+    fn tell(&self, result: Result<SocketAddr, &ConnectError>, report: Option<&Report>) {
+        let elapsed = (self.now)(self.clock).since(self.start);
+        let observed = Observed::new((&self.host, self.port), result, report, elapsed);
+        #[cfg(feature = "tracing")]
+        crate::trace::record(&observed);
+        if let Some(observer) = &self.observer {
+            observer.tell(&observed);
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn is_traced() -> bool {
+    crate::trace::is_enabled()
+}
+
+#[cfg(not(feature = "tracing"))]
+fn is_traced() -> bool {
+    false
+}
