@@ -70,7 +70,7 @@ impl Default for RaceConnector {
 }
 
 impl RaceConnector {
-    /// Races as `options` say.
+    /// Races as `options` say. [`Options::observer`] is told of each race, also where the request is given up meanwhile.
     #[must_use]
     pub fn new(options: Options) -> Self {
         RaceConnector { options: Arc::new(options), enforce_http: true }

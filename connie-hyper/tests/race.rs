@@ -6,11 +6,12 @@ mod tokio_support;
 
 use std::error::Error as _;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{OnSocket, Options};
+use connie_std::{Observer, OnSocket, Options, RaceOutcome};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -160,6 +161,30 @@ fn what_was_canceled_says_so() {
     });
     let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
     assert!(inner.is_some_and(RaceError::is_canceled), "{error:?}");
+}
+
+#[test]
+fn an_observer_is_told_of_each_race() {
+    let server = Live::http(any_port(4), "page");
+    let (address, hole) = (server.address(), BlackHole::open(any_port(2)));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    let observer = Observer::new(move |observed| {
+        seen.lock().unwrap().push((observed.host().to_owned(), observed.outcome(), observed.winner()));
+    });
+    let options = Options { observer: Some(observer), ..named("name.test", &[address]) };
+    run(move || async move {
+        let client = client(RaceConnector::new(options));
+        // The second goes over the first one's connection.
+        for _ in 0..2 {
+            get(&client, &format!("http://name.test:{}/", address.port())).await.unwrap();
+        }
+        let request = client.get(format!("http://{}/", hole.address()).parse().unwrap());
+        assert!(timeout(Duration::from_millis(50), request).await.is_err());
+    });
+    let won = ("name.test".to_owned(), RaceOutcome::Won, Some(address));
+    let canceled = ("127.0.0.2".to_owned(), RaceOutcome::Canceled, None);
+    assert_eq!(*told.lock().unwrap(), [won, canceled]);
 }
 
 #[test]

@@ -153,3 +153,80 @@ fn failure(failure: Failure) -> &'static str {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use connie_core::resolution::{Query, QueryError};
+    use connie_core::{AttemptErrorKind, Config, Input, Instant, Output, Race};
+
+    use super::*;
+
+    /// A race whose first address refused after 150 microseconds, and whose second won after 30 milliseconds.
+    fn won() -> Report {
+        let mut race = Race::<4, 4, 4>::new(&Config::all_at_once(), Instant::ZERO);
+        let addresses = ["192.0.2.1:80", "[2001:db8::2]:80", "192.0.2.3:80"];
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        race.handle_addresses(&addresses, Instant::ZERO);
+        let mut ids = Vec::new();
+        while let Output::StartAttempt { id, destination } = race.poll_output(Instant::ZERO) {
+            ids.push((destination, id));
+        }
+        let id = |address: SocketAddr| ids.iter().find(|it| it.0 == address).unwrap().1;
+        let error = AttemptError::new(AttemptErrorKind::Refused).with_number(111);
+        race.handle_input(Input::AttemptFailed { id: id(addresses[0]), error }, Instant::from_micros(150));
+        let at = Instant::from_micros(30_211);
+        race.handle_input(Input::AttemptSucceeded { id: id(addresses[1]) }, at);
+        while !race.poll_output(at).ends_drain() {}
+        let query = FailedQuery {
+            host: "name.test".to_owned(),
+            query: Query::Aaaa,
+            error: QueryError::TimedOut.into(),
+        };
+        Report::from(race.timeline()).with_failed_queries(vec![query])
+    }
+
+    /// What programs read. A field may be added; none is changed.
+    const WON: &str = concat!(
+        r#"{"outcome":"connected","failure":null,"winner":"[2001:db8::2]:80","elapsed_us":30211,"resolved_us":0,"#,
+        r#""max_in_flight":3,"attempts_started":3,"omitted_attempts":0,"omitted_destinations":0,"attempts":["#,
+        r#"{"destination":"[2001:db8::2]:80","family":"ipv6","started_us":0,"ended_us":30211,"#,
+        r#""outcome":"established","error_number":null,"hedge":false},"#,
+        r#"{"destination":"192.0.2.1:80","family":"ipv4","started_us":0,"ended_us":150,"#,
+        r#""outcome":"refused","error_number":111,"hedge":false},"#,
+        r#"{"destination":"192.0.2.3:80","family":"ipv4","started_us":0,"ended_us":30211,"#,
+        r#""outcome":"canceled","error_number":null,"hedge":false}],"destinations":["#,
+        r#"{"address":"192.0.2.1:80","family":"ipv4","error":"refused","error_number":111,"note":null},"#,
+        r#"{"address":"[2001:db8::2]:80","family":"ipv6","error":null,"error_number":null,"note":null},"#,
+        r#"{"address":"192.0.2.3:80","family":"ipv4","error":null,"error_number":null,"note":null}],"#,
+        r#""failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}]}"#,
+    );
+
+    #[test]
+    fn a_report_as_json() {
+        assert_eq!(serde_json::to_string(&won()).unwrap(), WON);
+    }
+
+    #[test]
+    fn what_an_observer_is_told_as_json() {
+        let (report, elapsed) = (won(), Duration::from_micros(30_500));
+        let winner = "192.0.2.1:80".parse().unwrap();
+        let told = Observed::new(("name.test", 80), Ok(winner), Some(&report), elapsed);
+        let expected = format!(
+            r#"{{"host":"name.test","port":80,"outcome":"won","winner":"{winner}","elapsed_us":30500,"error":null,"report":{WON}}}"#
+        );
+        assert_eq!(serde_json::to_string(&told).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_race_that_failed_says_why() {
+        let error = crate::error::tests::failed("h", &[(AttemptErrorKind::Unreachable, Some(113))]);
+        let told = Observed::new(("h", 80), Err(&error), error.report(), Duration::ZERO);
+        let json = serde_json::to_string(&told).unwrap();
+        let start = r#"{"host":"h","port":80,"outcome":"lost","winner":null,"elapsed_us":0,"error":"could not connect to h port 80"#;
+        assert!(json.starts_with(start), "{json}");
+        assert!(
+            json.contains(r#""outcome":"failed","failure":"all_attempts_failed","winner":null"#),
+            "{json}"
+        );
+    }
+}

@@ -40,7 +40,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use connie_std::core::Failure;
-use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, connect};
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Observer, Options, connect};
+use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
 };
@@ -55,7 +56,7 @@ pub struct RaceConnector {
 impl RaceConnector {
     /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
     /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels its races as [`Options::canceler`] does, without
-    /// canceling that.
+    /// canceling that. [`Options::observer`] is told the host of the URL.
     #[must_use]
     pub fn new(options: Options) -> Self {
         RaceConnector { options }
@@ -87,6 +88,8 @@ impl<In: Transport> Connector<In> for RaceConnector {
         options.canceler = Some(canceler.0.clone());
         (details.register_shutdown)(weak(&canceler))?;
 
+        options.observer = options.observer.map(|observer| named(observer, details.uri));
+
         let addresses: &[_] = &details.addrs;
         let connected = connect(addresses, &options).map_err(|error| lift(error, details.timeout))?;
         let socket = Arc::new(Socket(connected));
@@ -95,6 +98,12 @@ impl<In: Transport> Connector<In> for RaceConnector {
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(RaceTransport { socket, buffers, read_timeout: None, write_timeout: None })))
     }
+}
+
+/// Tells `observer` the host of `uri`, where the race knows its addresses only.
+fn named(observer: Observer, uri: &Uri) -> Observer {
+    let host = uri.host().unwrap_or_default().to_owned();
+    Observer::new(move |observed| observer.tell(&observed.named(&host, observed.port())))
 }
 
 /// What a failed race is to ureq.

@@ -3,10 +3,11 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{Canceler, ConnectError, OnSocket, Options};
+use connie_std::{Canceler, ConnectError, Observer, OnSocket, Options, RaceOutcome};
 use connie_ureq::RaceConnector;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -169,4 +170,28 @@ fn a_connection_is_used_again() {
         let mut answer = agent.get("http://name.test/").call().unwrap();
         assert_eq!(answer.body_mut().read_to_string().unwrap(), "page");
     }
+}
+
+#[test]
+fn an_observer_is_told_of_each_race_by_the_name_of_the_host() {
+    let closed = closed_port(here(3));
+    let server = Live::http(SocketAddr::new(here(4), 0), "page");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    let observer = Observer::new(move |observed| {
+        let race = (observed.host().to_owned(), observed.port(), observed.outcome(), observed.winner());
+        seen.lock().unwrap().push(race);
+    });
+    let options = Options { observer: Some(observer), ..Options::default() };
+    let get = |address: SocketAddr| {
+        let connector = ().chain(RaceConnector::new(options.clone()));
+        Agent::with_parts(Config::default(), connector, Knows(vec![address])).get("http://name.test/").call()
+    };
+    get(server.address()).unwrap();
+    get(closed.address()).unwrap_err();
+    let race =
+        |address: SocketAddr, outcome, winner| ("name.test".to_owned(), address.port(), outcome, winner);
+    let won = race(server.address(), RaceOutcome::Won, Some(server.address()));
+    let lost = race(closed.address(), RaceOutcome::Lost, None);
+    assert_eq!(*told.lock().unwrap(), [won, lost]);
 }

@@ -24,6 +24,19 @@ fn fetch() {
 }
 
 #[test]
+fn observe() {
+    let output = run(env!("CARGO_BIN_EXE_observe"));
+    let out = String::from_utf8_lossy(&output.stdout);
+    let lost = out.lines().find(|line| line.starts_with(r#"{"host":"127.0.0.1","port":1,"outcome":"lost""#));
+    assert!(lost.is_some_and(|line| line.contains(r#""error":"could not connect to 127.0.0.1:1"#)), "{out}");
+    expect(&output, r#""outcome":"won","winner":"127.0.0.1:"#);
+    expect(&output, "2 of 3 won");
+    let err = String::from_utf8_lossy(&output.stderr);
+    let event = |words: &str| err.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((event(" INFO connie: race "), event("DEBUG connie: attempt ")), (3, 4), "{err}");
+}
+
+#[test]
 fn event_loop() {
     expect(&run(env!("CARGO_BIN_EXE_event_loop")), "connected to 127.0.0.1:");
 }
