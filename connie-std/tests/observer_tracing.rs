@@ -60,8 +60,7 @@ impl Visit for Visited {
 fn events(most: Level, call: impl FnOnce()) -> Vec<(Level, Fields)> {
     let kept = Arc::new(Mutex::new(Vec::new()));
     tracing::subscriber::with_default(Events { most, kept: kept.clone() }, call);
-    let events = std::mem::take(&mut *kept.lock().unwrap());
-    events
+    std::mem::take(&mut *kept.lock().unwrap())
 }
 
 #[test]
