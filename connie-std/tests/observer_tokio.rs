@@ -120,7 +120,8 @@ fn a_future_that_was_dropped() {
         // The budget's only place is another's.
         let address: SocketAddr = server.local_addr().unwrap();
         let held = connect_with(address, &Options { observer: None, ..options }).await.unwrap();
-        let options = log.options(Options { budget: Some(budget.clone()), ..within(LIMIT) });
+        let waiting = Some(budget.clone().waits(HOUR));
+        let options = log.options(Options { budget: waiting, ..within(LIMIT) });
         let mut race = Box::pin(connect_with(address, &options));
         assert!(!poll_once(race.as_mut()));
         drop(race);
