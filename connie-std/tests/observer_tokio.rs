@@ -155,3 +155,76 @@ fn a_panic_of_the_observer_leaves_no_socket() {
         assert_eq!(budget.free(), 4);
     });
 }
+
+#[cfg(feature = "tokio-tls")]
+mod tls {
+    use connie_servers::{Authority, TlsServer};
+    use connie_std::tokio::TlsConnector;
+    use connie_std::{FinishLine, TlsOptions};
+
+    use super::*;
+
+    const HOST: &str = "name.test";
+
+    fn connector(trusted: &Authority, finish_line: FinishLine) -> TlsConnector {
+        let options = TlsOptions {
+            system_roots: false,
+            ca_pem: trusted.pem().into_bytes(),
+            server_name: Some(HOST.to_owned()),
+            finish_line,
+            ..TlsOptions::default()
+        };
+        TlsConnector::new(&options).unwrap()
+    }
+
+    #[test]
+    fn a_race_with_tls_is_won_when_tls_is_there() {
+        let (trusted, other) = (Authority::new(), Authority::new());
+        let server = TlsServer::echo(&trusted.certify(&[HOST]));
+        let address = server.address();
+        let log = Log::default();
+        let options = log.options(within(LIMIT));
+        run(move || async move {
+            for (finish_line, attempt) in
+                [(FinishLine::Tcp, "established"), (FinishLine::Tls, "bad_certificate")]
+            {
+                connector(&trusted, finish_line).connect(address, &options).await.unwrap();
+                assert_eq!(log.only().winner, Some(address), "{finish_line:?}");
+                let error = connector(&other, finish_line).connect(address, &options).await.unwrap_err();
+                let told = log.only();
+                assert_eq!((told.outcome, told.error), (RaceOutcome::Lost, Some(error.to_string())));
+                assert_eq!(told.attempts, Some(vec![attempt]), "{finish_line:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_future_that_was_dropped_in_the_handshake() {
+        let trusted = Authority::new();
+        let server = TlsServer::silent();
+        let address = server.address();
+        let log = Log::default();
+        let options = log.options(within(LIMIT));
+        run(move || async move {
+            for (finish_line, attempt) in [(FinishLine::Tcp, "established"), (FinishLine::Tls, "canceled")] {
+                let connector = connector(&trusted, finish_line);
+                let race = connector.connect(address, &options);
+                // Until the server has accepted, and the client has sent its first message.
+                let before = server.accepted();
+                let accepted = async {
+                    while server.accepted() == before {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                };
+                tokio::select! {
+                    result = race => panic!("{:?}", result.map(drop)),
+                    () = accepted => {}
+                }
+                let told = log.only();
+                assert_eq!((told.outcome, told.winner), (RaceOutcome::Canceled, None), "{finish_line:?}");
+                assert_eq!(told.attempts, Some(vec![attempt]), "{finish_line:?}");
+            }
+        });
+    }
+}
