@@ -1,5 +1,5 @@
 //! The race as a future of tokio.
-#![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
+#![cfg(all(feature = "tokio", feature = "dns", any(target_os = "linux", windows)))]
 
 mod tokio_support;
 
@@ -268,7 +268,10 @@ fn losers_are_reset() {
         run(move || async move { connect_with(&addresses, &within(LIMIT)).await.unwrap().destination() });
     let [won, lost] = if winner == addresses[0] { [0, 1] } else { [1, 0] };
     let counts = servers[lost].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
-    assert_eq!((counts.reset, counts.eof), (1, 0), "the loser");
+    // Wine reads a reset as an end in order: what is sent is seen from outside of it (tests/tests/windows.rs).
+    if cfg!(not(windows)) {
+        assert_eq!((counts.reset, counts.eof), (1, 0), "the loser");
+    }
     let counts = servers[won].wait_until(|counts| counts.accepted == 1 && counts.open == 0);
     assert_eq!((counts.reset, counts.eof), (0, 1), "the winner, closed in order");
 }
@@ -579,20 +582,24 @@ fn a_staggered_race_waits_between_attempts() {
 }
 
 /// A look-up that watches a socket, and fails when that does.
+#[cfg(not(windows))]
 #[derive(Clone, Debug)]
 struct OfSocket(Arc<UdpSocket>);
 
+#[cfg(not(windows))]
 impl Resolve for OfSocket {
     fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
         Box::new(OfSocketUnderWay { socket: self.0.clone(), failed: Vec::new() })
     }
 }
 
+#[cfg(not(windows))]
 struct OfSocketUnderWay {
     socket: Arc<UdpSocket>,
     failed: Vec<Family>,
 }
 
+#[cfg(not(windows))]
 impl Lookup for OfSocketUnderWay {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
         watch.read(&*self.socket);
@@ -611,7 +618,8 @@ impl Lookup for OfSocketUnderWay {
     }
 }
 
-/// As that of a name server's machine which says that nothing listens there: nothing can be read then.
+/// As that of a name server's machine which says that nothing listens there: nothing can be read then. Wine takes the error for itself.
+#[cfg(not(windows))]
 #[test]
 fn an_error_of_a_socket_wakes_the_look_up_that_waits_for_it() {
     let socket = UdpSocket::bind(any_port(2)).unwrap();

@@ -1,6 +1,6 @@
 //! A future that is dropped halfway leaves nothing behind: no descriptor, no thread, no place in a budget, and peers that are reset.
 //! One test, since it counts what belongs to the whole process.
-#![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
+#![cfg(all(feature = "tokio", feature = "dns", any(target_os = "linux", windows)))]
 
 mod tokio_support;
 
@@ -22,8 +22,17 @@ use connie_std::{Canceler, Options, SocketBudget};
 
 use tokio_support::{LIMIT, Prompted, any_port, run, within};
 
+/// On Windows nobody counts them.
 fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+    if cfg!(windows) { 0 } else { std::fs::read_dir("/proc/self/task").unwrap().count() }
+}
+
+/// What is open now, and has to be as before. Under Windows tokio's reactor lets go of its own handles (of mio's) when it is next at work.
+async fn open() -> (usize, usize) {
+    if cfg!(windows) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (descriptors().total, threads())
 }
 
 fn poll_once(future: Pin<&mut impl Future<Output = bool>>) -> bool {
@@ -67,36 +76,44 @@ fn a_dropped_future_leaves_nothing_behind() {
         let options = Options { budget: Some(budget.clone()), canceler: Some(canceler), ..within(LIMIT) };
         // What the first use makes and keeps.
         drop_after(3, ("127.0.0.2", net.hole.address().port()), &options).await;
-        let before = (descriptors().total, threads());
+        let before = open().await;
         attempts_under_way(&net, &options).await;
         assert_eq!(budget.free(), 64);
-        assert_eq!((descriptors().total, threads()), before, "attempts under way");
+        assert_eq!(open().await, before, "attempts under way");
         queries_under_way(&net, &options).await;
         assert_eq!(budget.free(), 64);
-        assert_eq!((descriptors().total, threads()), before, "queries under way");
+        assert_eq!(open().await, before, "queries under way");
         #[cfg(feature = "tokio-tls")]
         {
             within_tls(&options).await;
             assert_eq!(budget.free(), 64);
-            assert_eq!((descriptors().total, threads()), before, "TLS handshakes under way");
+            assert_eq!(open().await, before, "TLS handshakes under way");
         }
         in_line(&net, &options).await;
         assert_eq!(budget.free(), 64);
-        assert_eq!((descriptors().total, threads()), before, "in line for a socket");
+        assert_eq!(open().await, before, "in line for a socket");
         calls_of_the_system(&options, before.0).await;
         assert!(poll_until(LIMIT, || threads() == before.1), "the threads of the system's resolver end");
         net
     });
     // The handshake had ended, the poll that would have seen it never came: the server was told.
     net.server.set_nonblocking(true).unwrap();
-    let ends: Vec<_> = net.server.incoming().map_while(Result::ok).map(|it| end(&it)).collect();
-    let reset = ends.iter().filter(|end| **end == Err(ErrorKind::ConnectionReset)).count();
+    let taken = net.server.incoming().map(|taken| taken.map_err(|error| error.kind()));
+    let ends = taken.map(|taken| taken.and_then(|stream| end(&stream)));
+    let ends: Vec<_> = ends.take_while(|end| *end != Err(ErrorKind::WouldBlock)).collect();
+    // Where a connection was reset before it was taken, Windows fails to take it.
+    let is_reset = |end: &&Result<usize, ErrorKind>| {
+        matches!(end, Err(ErrorKind::ConnectionReset))
+            || cfg!(windows) && **end == Err(ErrorKind::NotConnected)
+    };
+    let reset = ends.iter().filter(is_reset).count();
     // One was closed in order.
     assert_eq!((ends.len(), reset), (DROPPED + NAMED + 1, DROPPED + NAMED), "{ends:?}");
 }
 
 /// How the client has ended it.
 fn end(mut stream: &TcpStream) -> Result<usize, ErrorKind> {
+    stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.read(&mut [0]).map_err(|error| error.kind())
 }
@@ -186,11 +203,20 @@ async fn in_line(net: &Net, options: &Options) {
 
 /// The system's resolver needs no descriptor to wake a task. The name is this machine's: no query leaves it.
 async fn calls_of_the_system(options: &Options, before: usize) {
-    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let own = if cfg!(windows) {
+        std::env::var("COMPUTERNAME").unwrap()
+    } else {
+        std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap()
+    };
     for _ in 0..30 {
         let mut race = Box::pin(async { connect_with((own.trim(), 1), options).await.is_ok() });
         poll_once(race.as_mut());
         drop(race);
     }
-    assert!(poll_until(LIMIT, || descriptors().total == before), "files that the system's resolver reads");
+    // Under Windows the first call of a process opens what it keeps.
+    let most = before + usize::from(cfg!(windows));
+    assert!(
+        poll_until(LIMIT, || (before..=most).contains(&descriptors().total)),
+        "files that the system's resolver reads"
+    );
 }

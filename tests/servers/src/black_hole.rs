@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen};
 
 /// On loopback a connection that is going to be accepted is so within far less than this.
 const SILENCE: Duration = Duration::from_millis(30);
@@ -13,7 +14,7 @@ const SILENCE: Duration = Duration::from_millis(30);
 const FILLERS_AT_MOST: usize = 16;
 
 /// A loopback address on which nothing ever answers: a listener whose queue of connections is full. Linux
-/// then drops every further SYN.
+/// then drops every further SYN. Wine's sockets are Linux's, and do too; Windows itself would answer with a reset.
 pub struct BlackHole {
     address: SocketAddr,
     _listener: OwnedFd,
@@ -86,9 +87,21 @@ pub fn closed_port(address: IpAddr) -> ClosedPort {
 
 fn bound(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let socket = open(family)?;
     bind(&socket, &address)?;
     Ok(socket)
+}
+
+#[cfg(not(windows))]
+fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    rustix::net::socket_with(family, SocketType::STREAM, rustix::net::SocketFlags::CLOEXEC, None)
+}
+
+#[cfg(windows)]
+fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    // Counted, and never taken back: the process has it for as long as it lives.
+    rustix::net::wsa_startup()?;
+    rustix::net::socket(family, SocketType::STREAM, None)
 }
 
 fn local_address(socket: &OwnedFd) -> io::Result<SocketAddr> {

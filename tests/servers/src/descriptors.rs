@@ -1,8 +1,11 @@
-//! How many descriptors this process holds open, as the kernel sees it.
+//! How many descriptors this process holds open, as the kernel sees it. On Windows: handles.
 //!
 //! Descriptors belong to the whole process, and the test harness runs several tests of a binary at once. A
 //! test that counts must therefore live in a test binary of its own, as its only test. In a
 //! laboratory ask `connie_lab::Lab::client_sockets` instead: namespaces keep tests apart.
+
+#[cfg(windows)]
+mod handles;
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use crate::clock::pause;
 pub struct Descriptors {
     /// All of them.
     pub total: usize,
-    /// Those that are sockets.
+    /// Those that are sockets. On Windows, where a socket is a handle as any other, all of them.
     pub sockets: usize,
 }
 
@@ -30,9 +33,10 @@ pub struct Descriptors {
 #[must_use]
 #[track_caller]
 pub fn descriptors() -> Descriptors {
-    count().unwrap_or_else(|error| panic!("/proc/self/fd: {error}"))
+    count().unwrap_or_else(|error| panic!("open descriptors: {error}"))
 }
 
+#[cfg(target_os = "linux")]
 fn count() -> io::Result<Descriptors> {
     // The directory that is being read is open too.
     let own = format!("/proc/{}/fd", std::process::id());
@@ -48,6 +52,12 @@ fn count() -> io::Result<Descriptors> {
         found.sockets += usize::from(link.starts_with("socket:"));
     }
     Ok(found)
+}
+
+#[cfg(windows)]
+fn count() -> io::Result<Descriptors> {
+    let handles = handles::of_process(std::process::id())?;
+    Ok(Descriptors { total: handles, sockets: handles })
 }
 
 /// Watches for the most sockets that are open at once, by counting again and again on a thread of its own.

@@ -12,32 +12,35 @@
 //! - [`limits`]: ends to waiting.
 //! - [`skip()`]: what a test says that cannot run here.
 //!
-//! Linux only, but for `clock` and `skip`: a test file begins with `#![cfg(target_os = "linux")]`.
+//! For Linux: a test file begins with `#![cfg(target_os = "linux")]`. `clock` and `skip` are everywhere. Listeners, the name server and
+//! `descriptors` are for Windows too, for the tests that Wine runs (docs/windows.md).
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod black_hole;
 pub mod clock;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub mod descriptors;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod dns;
 #[cfg(target_os = "linux")]
 pub mod limits;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod live;
 #[cfg(target_os = "linux")]
 mod programs;
 mod skip;
+#[cfg(any(target_os = "linux", windows))]
+mod stop;
 #[cfg(target_os = "linux")]
 mod temporary;
 #[cfg(all(target_os = "linux", feature = "tls"))]
 mod tls;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use black_hole::{BlackHole, ClosedPort, closed_port};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use dns::{DnsAnswer, DnsQuery, DnsServer, Quirk, RecordType, https};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use live::{Live, LiveCounts};
 #[cfg(target_os = "linux")]
 pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, command_for, find, free_port};

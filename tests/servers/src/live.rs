@@ -2,16 +2,16 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::black_hole::listener;
 use crate::clock::poll_until;
+use crate::stop::Stop;
 
 /// No request of a test is longer.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -36,7 +36,7 @@ pub struct LiveCounts {
 pub struct Live {
     address: SocketAddr,
     counts: Arc<Mutex<LiveCounts>>,
-    stop: OwnedFd,
+    stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -68,8 +68,8 @@ impl Live {
     fn start(address: SocketAddr, answer: Option<Vec<u8>>) -> Self {
         let listener = listener(address);
         let address = listener.local_addr().expect("a listener has an address");
-        let stop = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let stopped = stop.try_clone().expect("a descriptor");
+        let stop = Stop::new().expect("a descriptor");
+        let stopped = stop.clone();
         let counts = Arc::new(Mutex::new(LiveCounts::default()));
         let mut service =
             Service { listener, stopped, connections: Vec::new(), answer, counts: Arc::clone(&counts) };
@@ -107,8 +107,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // An eventfd takes any number but the greatest.
-        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
+        self.stop.tell();
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
             if !std::thread::panicking() {
                 std::panic::resume_unwind(panic);
@@ -138,7 +137,7 @@ enum Progress {
 
 struct Service {
     listener: TcpListener,
-    stopped: OwnedFd,
+    stopped: Stop,
     connections: Vec<Connection>,
     answer: Option<Vec<u8>>,
     counts: Arc<Mutex<LiveCounts>>,

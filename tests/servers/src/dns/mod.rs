@@ -9,16 +9,16 @@ mod message;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use self::answer::{DnsAnswer, Quirk, https};
 use self::message::Query;
 use crate::clock::now;
+use crate::stop::Stop;
 
 /// A type of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ pub struct DnsQuery {
 pub struct DnsServer {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    stop: OwnedFd,
+    stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -78,8 +78,8 @@ impl DnsServer {
     pub fn start(address: SocketAddr) -> Self {
         let (udp, tcp) = bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let address = udp.local_addr().expect("a socket has an address");
-        let stop = eventfd(0, EventfdFlags::CLOEXEC).expect("a descriptor");
-        let stopped = stop.try_clone().expect("a descriptor");
+        let stop = Stop::new().expect("a descriptor");
+        let stopped = stop.clone();
         let shared = Arc::new(Mutex::new(Shared::default()));
         let mut service = Service {
             udp,
@@ -91,6 +91,7 @@ impl DnsServer {
         };
         let thread = std::thread::spawn(move || {
             // The server must not be what is late.
+            #[cfg(target_os = "linux")]
             let _ = rustix::process::setpriority_process(None, -10);
             service.serve().expect("the DNS server");
         });
@@ -135,8 +136,7 @@ impl DnsServer {
 
 impl Drop for DnsServer {
     fn drop(&mut self) {
-        // An eventfd takes any number but the greatest.
-        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
+        self.stop.tell();
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
             if !std::thread::panicking() {
                 std::panic::resume_unwind(panic);
@@ -170,7 +170,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 struct Service {
     udp: UdpSocket,
     tcp: TcpListener,
-    stopped: OwnedFd,
+    stopped: Stop,
     connections: Vec<Connection>,
     pending: Vec<Pending>,
     shared: Arc<Mutex<Shared>>,
@@ -222,8 +222,10 @@ impl Service {
     fn wait(&self) -> io::Result<bool> {
         let left = self.pending.iter().map(|it| it.due.saturating_duration_since(now())).min();
         let left = left.unwrap_or(Duration::from_secs(60));
-        let timeout =
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(60), tv_nsec: left.subsec_nanos().into() };
+        let timeout = Timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(60),
+            tv_nsec: left.subsec_nanos() as rustix::event::Nsecs,
+        };
         let mut fds = vec![
             PollFd::new(&self.stopped, PollFlags::IN),
             PollFd::new(&self.udp, PollFlags::IN),
@@ -242,8 +244,9 @@ impl Service {
             match self.udp.recv_from(&mut packet) {
                 Ok((length, client)) => self.take(&packet[..length], client, None),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // A client that has gone.
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+                // A client that has gone, as Linux and Windows tell it.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -1,0 +1,105 @@
+//! A `connect` to what never answers: that it costs the others nothing, how it ends, and what is said of it.
+#![cfg(any(target_os = "linux", windows))]
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use connie_core::{Config, Failure, Outcome};
+use connie_servers::{BlackHole, Live, clock::pause, clock::timed, closed_port};
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, connect};
+
+/// A test that hangs is worse than one that fails.
+const LONG: Duration = Duration::from_secs(60);
+
+fn here(last: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, last).into()
+}
+
+fn any_port(last: u8) -> SocketAddr {
+    SocketAddr::new(here(last), 0)
+}
+
+fn within(deadline: Duration) -> Options {
+    let race = Config { deadline: Some(deadline), ..Options::default().race };
+    Options { race, ..Options::default() }
+}
+
+#[track_caller]
+fn race_failure(error: &ConnectError) -> Failure {
+    match error.kind() {
+        ConnectErrorKind::Race(failure, _) => *failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn addresses_that_are_dead_or_refuse_cost_the_others_nothing() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let closed = closed_port(here(3));
+    let addresses = [hole.address(), closed.address(), server.address()];
+    let (winner, took) = timed(|| connect(&addresses, &within(LONG)).expect("a connection"));
+    assert_eq!((winner.destination(), winner.peer_addr().ok()), (addresses[2], Some(addresses[2])));
+    let won = winner.timeline().attempts().find(|it| it.outcome == Some(Outcome::Established));
+    assert_eq!(won.map(|it| it.destination), Some(addresses[2]));
+    assert!(took < LONG / 2, "{took:?}");
+}
+
+#[test]
+fn the_deadline_holds_and_is_never_early() {
+    let hole = BlackHole::open(any_port(2));
+    let deadline = Duration::from_millis(300);
+    let (result, took) = timed(|| connect(hole.address(), &within(deadline)));
+    let error = result.expect_err("nobody answers");
+    assert!(took >= deadline && took < LONG / 2, "{took:?}");
+    assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
+    assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{}: timed out", hole.address())]);
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
+}
+
+/// Only what was waited for has timed out.
+#[test]
+fn of_silence_and_a_refusal_each_has_its_words() {
+    let (hole, closed) = (BlackHole::open(any_port(2)), closed_port(here(3)));
+    let (silent, refused) = (hole.address(), closed.address());
+    let error = connect(&[silent, refused], &within(Duration::from_millis(300))).expect_err("nowhere to go");
+    let mut lines: Vec<_> = error.addresses().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [format!("{silent}: timed out"), format!("{refused}: connection refused")]);
+    let alone = connect(refused, &within(LONG)).expect_err("a refusal");
+    assert_eq!(alone.to_string(), format!("could not connect to {refused}: connection refused"));
+    assert_eq!(race_failure(&alone), Failure::AllAttemptsFailed);
+}
+
+#[test]
+fn another_thread_ends_it() {
+    let hole = BlackHole::open(any_port(2));
+    let address = hole.address();
+    let canceler = Canceler::new().expect("a canceler");
+    // Its own, and one of which it is a child.
+    for canceled in [canceler.child().expect("a canceler"), canceler] {
+        let options = Options { canceler: Some(canceled.child().expect("a canceler")), ..within(LONG) };
+        let (told, telling) = channel();
+        std::thread::spawn(move || told.send(connect(address, &options).map(drop)));
+        pause(Duration::from_millis(30));
+        assert!(telling.try_recv().is_err(), "it waits");
+        canceled.cancel();
+        let error = telling.recv_timeout(LONG / 2).expect("woken").expect_err("canceled");
+        assert!(error.is_canceled());
+        assert!(!error.to_string().contains("timed out"), "{error}");
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionAborted);
+    }
+}
+
+#[test]
+fn the_options_hold() {
+    let server = Live::silent(any_port(4));
+    for nodelay in [true, false] {
+        let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
+        let stream =
+            connect(server.address(), &Options { nodelay, source_v4, ..within(LONG) }).expect("a connection");
+        assert_eq!(stream.nodelay().expect("an option"), nodelay);
+        assert_eq!(stream.local_addr().expect("an address").ip(), here(9));
+    }
+}
