@@ -233,8 +233,8 @@ mod tests {
     fn an_error_of_the_set_up_names_the_option_and_has_the_systems_words() {
         let mut seen = std::collections::BTreeSet::new();
         for setup in Setup::ALL {
-            let error = OsError::of_setup(setup, Errno::PERM).attempt_error();
-            assert_eq!(error.number(), Some(Errno::PERM.raw_os_error()));
+            let error = OsError::of_setup(setup, Errno::ACCESS).attempt_error();
+            assert_eq!(error.number(), Some(Errno::ACCESS.raw_os_error()));
             let words = describe(error);
             assert!(words.starts_with(setup.told().1) && words.len() > setup.told().1.len() + 2, "{words}");
             assert!(seen.insert(setup.told()), "{words}");
