@@ -109,7 +109,7 @@ fn the_program_sees_each_socket_before_it_is_connected() {
     let server = Live::http(any_port(4), "page");
     let address = server.address();
     let (tell, told) = std::sync::mpsc::channel();
-    let on_socket = OnSocket::new(move |_, address| tell.send(address).map_err(std::io::Error::other));
+    let on_socket = OnSocket::new(move |_, address, _| tell.send(address).map_err(std::io::Error::other));
     run(move || async move {
         let options = Options { on_socket: Some(on_socket), ..within(SOON) };
         let client = client(RaceConnector::new(options));

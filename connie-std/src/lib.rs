@@ -105,6 +105,7 @@ mod trace;
 mod wait;
 mod waiter;
 mod watch;
+mod way_out;
 mod words;
 mod zone;
 
@@ -124,7 +125,7 @@ pub use os_error::OsError;
 pub use report::{FailedQuery, Report};
 pub use socket::{OsSocket, OsStack};
 #[cfg(not(target_os = "wasi"))]
-pub use socket_options::{Keepalive, OnSocket, SocketOptions};
+pub use socket_options::{Keepalive, OnSocket, Purpose, SocketOptions};
 pub use target::Target;
 #[cfg(feature = "tls")]
 pub use tls::{

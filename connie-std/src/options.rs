@@ -11,6 +11,7 @@ use crate::resolve::Resolver;
 use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
+use crate::way_out::WayOut;
 
 /// How many addresses of one host a [`connect`](crate::connect) considers.
 pub const MAX_DESTINATIONS: usize = 128;
@@ -52,9 +53,8 @@ pub struct Options {
     /// nothing. WASI has none of it.
     #[cfg(not(target_os = "wasi"))]
     pub socket: SocketOptions,
-    /// What the program itself does with each socket of the race before it is bound and connected:
-    /// [`OnSocket`] has an example. Default: nothing. Sockets of name servers (`dns::Dns`) are not shown to
-    /// it.
+    /// What the program itself does with each socket before it is bound and connected, also with those of
+    /// name servers and routes: [`OnSocket`] has an example. Default: nothing.
     #[cfg(not(target_os = "wasi"))]
     pub on_socket: Option<OnSocket>,
     /// Whether to set `TCP_NODELAY` on the winner. Default: yes.
@@ -122,6 +122,19 @@ impl From<&Options> for OsStack {
             #[cfg(not(target_os = "wasi"))]
             on_socket: options.on_socket.clone(),
             nodelay: options.nodelay,
+        }
+    }
+}
+
+impl From<&Options> for WayOut {
+    fn from(options: &Options) -> Self {
+        WayOut {
+            source_v4: options.source_v4,
+            source_v6: options.source_v6,
+            #[cfg(not(target_os = "wasi"))]
+            socket: options.socket.of_route(),
+            #[cfg(not(target_os = "wasi"))]
+            on_socket: options.on_socket.clone(),
         }
     }
 }

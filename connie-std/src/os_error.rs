@@ -106,6 +106,14 @@ impl OsError {
         OsError { error: error.into(), origin: Origin::Setup(setup) }
     }
 
+    /// For those who have no race that keeps the option's name: where the set-up failed, in words that have it.
+    pub(crate) fn into_named(self) -> io::Error {
+        match self.origin {
+            Origin::Setup(_) => io::Error::new(self.error.kind(), describe(self.attempt_error())),
+            Origin::Call(_) | Origin::OtherFamily => self.error,
+        }
+    }
+
     /// Whether this machine lacks the source address.
     pub(crate) fn is_of_source(&self) -> bool {
         self.attempt_error() == AttemptErrorKind::NoSourceAddress

@@ -46,10 +46,11 @@ pub struct SocketOptions {
     /// 5482), in whole milliseconds, rounded up. Linux and Android. It bounds the handshake too.
     pub user_timeout: Option<Duration>,
     /// The name of the interface that all packets leave and enter by (`SO_BINDTODEVICE`): `eth0`. Linux and
-    /// Android; before Linux 5.7 for the privileged alone.
+    /// Android; before Linux 5.7 for the privileged alone. Name servers (`dns::Dns`) are asked by it too, but
+    /// for those on a loopback address.
     pub interface: Option<String>,
     /// The mark that rules for routes and packets can go by (`SO_MARK`). Linux; it takes `CAP_NET_ADMIN` or
-    /// `CAP_NET_RAW`.
+    /// `CAP_NET_RAW`. Queries to name servers (`dns::Dns`) have it too.
     pub mark: Option<u32>,
     /// The local ports that connections come from, of which each attempt takes the first that it can use.
     /// Below 1,024 they are the privileged's. Where connections of a race lead to different addresses they
@@ -73,6 +74,11 @@ pub struct Keepalive {
 }
 
 impl SocketOptions {
+    /// Those of them that choose a route.
+    pub(crate) fn of_route(&self) -> Self {
+        SocketOptions { interface: self.interface.clone(), mark: self.mark, ..SocketOptions::default() }
+    }
+
     /// Sets all that is to be set. Only that costs a call.
     pub(crate) fn apply(&self, fd: BorrowedFd<'_>) -> Result<(), OsError> {
         let of = |setup| move |errno: Errno| OsError::of_setup(setup, errno);
@@ -171,9 +177,22 @@ fn errno(error: nix::errno::Errno) -> Errno {
     Errno::from_io_error(&error.into()).unwrap_or(Errno::INVAL)
 }
 
-/// What a program does itself with each socket of a race, before it is bound and connected: it sees the
-/// descriptor, on which all other [`SocketOptions`] are set, and the address that it will lead to. On Windows
-/// that is a `BorrowedSocket`.
+/// What a socket is for that is shown to [`OnSocket`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// To be connected to an address of the race, by TCP.
+    Connection,
+    /// To ask a name server (`dns::Dns`), by UDP, and by TCP where the answer needs that.
+    NameServer,
+    /// To ask the system by which route an address would be reached, and from which address of this machine.
+    /// It is a UDP socket on which nothing is sent.
+    Route,
+}
+
+/// What a program does itself with each socket of a connect, before it is bound and connected: it sees the
+/// descriptor, on which the [`SocketOptions`] are set, the address that it will lead to, and what it is for.
+/// On Windows the descriptor is a `BorrowedSocket`.
 ///
 /// ```
 /// use connie_std::{OnSocket, Options, connect};
@@ -186,7 +205,7 @@ fn errno(error: nix::errno::Errno) -> Errno {
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 /// # let address = server.local_addr().unwrap();
 /// // Android's VpnService.protect, say, which keeps a VPN's own connections out of it.
-/// let on_socket = OnSocket::new(|socket, _address| match protect(socket.as_raw_fd()) {
+/// let on_socket = OnSocket::new(|socket, _address, _purpose| match protect(socket.as_raw_fd()) {
 ///     true => Ok(()),
 ///     false => Err(io::Error::other("not protected")),
 /// });
@@ -195,24 +214,49 @@ fn errno(error: nix::errno::Errno) -> Errno {
 /// ```
 ///
 /// An error fails the attempt, whose line says that `on_socket` refused the socket, with the system's words
-/// where the error has its number. It is called once for each socket, from whatever thread runs the race,
-/// which waits for it: it must not block. It is not called for an address that is left out, and again where
-/// the [local port](SocketOptions::local_ports) turns out to lead to that address already.
+/// where the error has its number; or the query to that name server; a route that cannot be asked for is
+/// taken for unknown. Options that TCP alone has belong on a [`Purpose::Connection`].
+///
+/// It is called once for each socket, from whatever thread runs the connect, which waits for it: it must not
+/// block. It is not called for an address that is left out, and again where the [local
+/// port](SocketOptions::local_ports) turns out to lead to that address already. The sockets of the system's
+/// resolver are the C library's own, and nothing here sees them: where they matter, use `dns::Dns`.
 #[derive(Clone)]
-pub struct OnSocket(Arc<Closure>);
+pub struct OnSocket {
+    closure: Arc<Closure>,
+    /// What the sockets of a stack are for.
+    purpose: Purpose,
+}
 
-type Closure = dyn Fn(BorrowedFd<'_>, SocketAddr) -> io::Result<()> + Send + Sync;
+type Closure = dyn Fn(BorrowedFd<'_>, SocketAddr, Purpose) -> io::Result<()> + Send + Sync;
 
 impl OnSocket {
-    /// Calls `closure` with each socket and the address that it is for.
+    /// Calls `closure` with each socket, the address that it is to lead to, and what it is for.
     pub fn new(
-        closure: impl Fn(BorrowedFd<'_>, SocketAddr) -> io::Result<()> + Send + Sync + 'static,
+        closure: impl Fn(BorrowedFd<'_>, SocketAddr, Purpose) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        OnSocket(Arc::new(closure))
+        OnSocket { closure: Arc::new(closure), purpose: Purpose::Connection }
     }
 
+    /// The same for the sockets of a stack that are for something else than the race's connections.
+    #[cfg(feature = "dns")]
+    pub(crate) fn for_purpose(&self, purpose: Purpose) -> Self {
+        OnSocket { purpose, ..self.clone() }
+    }
+
+    /// Shows it a socket of a stack.
     pub(crate) fn call(&self, fd: BorrowedFd<'_>, remote: SocketAddr) -> Result<(), OsError> {
-        (self.0)(fd, remote).map_err(|error| OsError::of_setup(Setup::OnSocket, error))
+        self.call_for(fd, remote, self.purpose)
+    }
+
+    /// Shows it a socket for this purpose.
+    pub(crate) fn call_for(
+        &self,
+        fd: BorrowedFd<'_>,
+        remote: SocketAddr,
+        purpose: Purpose,
+    ) -> Result<(), OsError> {
+        (self.closure)(fd, remote, purpose).map_err(|error| OsError::of_setup(Setup::OnSocket, error))
     }
 }
 

@@ -149,7 +149,7 @@ fn what_is_done_with_a_socket_is_done_under_http_and_tls_alike() {
     let (server, _peers) = plain_server();
     let mut plain = plain(&server);
     let (tell, told) = channel();
-    let on_socket = OnSocket::new(move |fd, address| {
+    let on_socket = OnSocket::new(move |fd, address, _| {
         let keepalive = rustix::net::sockopt::socket_keepalive(fd)?;
         tell.send((address.port(), keepalive)).map_err(io::Error::other)
     });

@@ -57,7 +57,7 @@ fn a_dead_first_address_costs_nothing() {
 fn the_program_sees_each_socket_before_it_is_connected() {
     let server = Live::http(SocketAddr::new(here(4), 0), "page");
     let (tell, told) = std::sync::mpsc::channel();
-    let on_socket = OnSocket::new(move |_, address| tell.send(address).map_err(std::io::Error::other));
+    let on_socket = OnSocket::new(move |_, address, _| tell.send(address).map_err(std::io::Error::other));
     let connector = RaceConnector::new(Options { on_socket: Some(on_socket), ..Options::default() });
     let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![server.address()]));
     let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();

@@ -123,7 +123,7 @@ fn the_winner_has_every_option_from_before_its_handshake() {
         lab.set(v4(2), Behaviour::accept(ms(1)));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let note = Arc::clone(&seen);
-        let on_socket = OnSocket::new(move |fd, address| {
+        let on_socket = OnSocket::new(move |fd, address, _| {
             let not_connected = rustix::net::getpeername(fd) == Err(Errno::NOTCONN);
             let options =
                 (sockopt::socket_keepalive(fd)?, sockopt::tcp_keepidle(fd)?, sockopt::tcp_user_timeout(fd)?);
@@ -276,7 +276,7 @@ fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
         lab.set(v4(2), Behaviour::accept(ms(20)));
         let seen: Arc<Mutex<Vec<IpAddr>>> = Arc::default();
         let note = Arc::clone(&seen);
-        let on_socket = OnSocket::new(move |fd, address| {
+        let on_socket = OnSocket::new(move |fd, address, _| {
             note.lock().expect("a lock").push(address.ip());
             let unbound = rustix::net::getsockname(fd)
                 .map(SocketAddr::try_from)
@@ -300,7 +300,7 @@ fn tokio_does_the_same_with_each_socket() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let seen: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
     let note = Arc::clone(&seen);
-    let on_socket = OnSocket::new(move |fd, address| {
+    let on_socket = OnSocket::new(move |fd, address, _| {
         note.lock().expect("a lock").push(address);
         if sockopt::socket_keepalive(fd)? { Ok(()) } else { Err(io::Error::other("no keepalive")) }
     });

@@ -38,6 +38,10 @@
 //! [`max_in_flight`](connie_core::Config::max_in_flight); and one TCP socket where an answer is fetched over TCP. All are closed
 //! when the race is over.
 //!
+//! Its sockets have the interface and the mark of [`Options::socket`](crate::Options::socket), and
+//! [`Options::on_socket`](crate::Options::on_socket) sees them. A program whose connections leave by several ways gives each its own
+//! [`Dns`], where the ways have answers of their own: what is kept does not know by which it came.
+//!
 //! # What it does not
 //!
 //! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
@@ -205,7 +209,7 @@ impl Dns {
 
 impl Resolve for Dns {
     fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
-        let &Question { host, port, families, clock, .. } = question;
+        let &Question { host, port, families, clock, way_out, .. } = question;
         let hosts = self.hosts_file.as_deref().map(|path| hosts::look_up(path, host)).unwrap_or_default();
         if !hosts.is_empty() {
             return Box::new(Known::addresses(&hosts, port, families));
@@ -217,6 +221,7 @@ impl Resolve for Dns {
             transport: if self.tcp { Transport::Tcp } else { Transport::Udp },
             cache: self.cache.clone(),
             clock,
+            way_out: way_out.cloned().unwrap_or_default(),
         };
         let plan = Plan { dns: self.clone(), port, families, context };
         match DnsLookup::new(names, plan, now) {

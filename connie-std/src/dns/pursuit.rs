@@ -13,6 +13,7 @@ use super::name::Name;
 use super::query::Query;
 use crate::OsClock;
 use crate::resolve::{LookupError, ONION, Watch};
+use crate::way_out::WayOut;
 
 /// How many times a question is asked anew for the name that an alias leads to.
 const MOST_ALIASES: u8 = 8;
@@ -26,6 +27,7 @@ pub(super) struct Context {
     pub(super) cache: Cache,
     /// The clock of the look-up, whose times the cache does not know.
     pub(super) clock: OsClock,
+    pub(super) way_out: WayOut,
 }
 
 /// A question on its way to its answer.
@@ -63,8 +65,8 @@ impl Pursuit {
         match context.cache.get(&question, context.clock.to_std(now)) {
             Some(reply) => self.take(&question, reply, None, context, now),
             None => {
-                let Context { servers, timing, transport, .. } = context;
-                let query = Query::new(question, servers, *timing, *transport, now);
+                let Context { servers, timing, transport, way_out, .. } = context;
+                let query = Query::new(question, servers, *timing, *transport, way_out.clone(), now);
                 self.state = State::Asking(Box::new(query));
             }
         }

@@ -6,7 +6,7 @@
 //! on what comes from the server's address and port alone, and tells when nobody is there.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use connie_core::stack::{TcpClientStack, nb};
@@ -14,8 +14,11 @@ use connie_core::{Instant, RaceStack};
 
 use super::exchange::{Exchange, Outcome, Problem, Timing, Todo};
 use super::message::{Question, Transport};
+use crate::os_error::OsError;
 use crate::resolve::{Readiness, Watch};
 use crate::socket::{OsSocket, OsStack};
+use crate::socket_options::Purpose;
+use crate::way_out::WayOut;
 
 /// The largest datagram that is taken in. A query allows 1,232 octets; a server may not keep to that.
 const LARGEST_DATAGRAM: usize = 4_096;
@@ -30,6 +33,7 @@ pub(super) struct Query {
     sockets: Vec<Sockets>,
     /// Why it cannot be asked at all.
     dead: Option<String>,
+    way_out: WayOut,
 }
 
 #[derive(Default)]
@@ -45,6 +49,7 @@ impl Query {
         servers: &Arc<[SocketAddr]>,
         timing: Timing,
         transport: Transport,
+        way_out: WayOut,
         now: Instant,
     ) -> Self {
         let (ids, dead) = match random_ids(servers.len()) {
@@ -56,6 +61,7 @@ impl Query {
             sockets: servers.iter().map(|_| Sockets::default()).collect(),
             servers: Arc::clone(servers),
             dead,
+            way_out,
         }
     }
 
@@ -83,7 +89,7 @@ impl Query {
                     }
                 }
                 Todo::Connect(index, message) => {
-                    self.sockets[index].tcp = Some(Stream::new(self.servers[index], &message));
+                    self.sockets[index].tcp = Some(Stream::new(self.servers[index], &self.way_out, &message));
                     self.go_on_with_stream(index, now);
                 }
                 Todo::Close(index) => self.sockets[index] = Sockets::default(),
@@ -95,7 +101,7 @@ impl Query {
     fn send(&mut self, index: usize, message: &[u8]) -> io::Result<()> {
         let socket = match &mut self.sockets[index].udp {
             Some(socket) => socket,
-            none => none.insert(open_udp(self.servers[index])?),
+            none => none.insert(open_udp(self.servers[index], &self.way_out)?),
         };
         match socket.send(message) {
             Ok(_) => Ok(()),
@@ -151,15 +157,8 @@ impl Query {
 }
 
 /// A UDP socket on a port that the system draws, connected to `server`.
-fn open_udp(server: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any)?;
-    socket.set_nonblocking(true)?;
-    socket.connect(server)?;
-    Ok(socket)
+fn open_udp(server: SocketAddr, way_out: &WayOut) -> io::Result<UdpSocket> {
+    Ok(UdpSocket::from(way_out.datagrams(server, Purpose::NameServer)?))
 }
 
 /// A query over TCP (RFC 7766): each message goes after its length.
@@ -175,12 +174,12 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(server: SocketAddr, message: &[u8]) -> Self {
+    fn new(server: SocketAddr, way_out: &WayOut, message: &[u8]) -> Self {
         // A query is no longer than a name and two headers.
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
         // In one piece, as RFC 7766 section 8 recommends.
         let query = [&length.to_be_bytes(), message].concat();
-        let (stack, socket) = (OsStack::default(), OsSocket::default());
+        let (stack, socket) = (way_out.to_server(server), OsSocket::default());
         Stream { server, stack, socket, query, sent: 0, answer: Vec::new() }
     }
 
@@ -198,7 +197,7 @@ impl Stream {
     }
 
     fn go_on_or_block(&mut self) -> nb::Result<Vec<u8>, io::Error> {
-        self.stack.connect(&mut self.socket, self.server).map_err(|error| error.map(io::Error::from))?;
+        self.stack.connect(&mut self.socket, self.server).map_err(|error| error.map(OsError::into_named))?;
         while !self.is_sent() {
             let sent = self.stack.send(&mut self.socket, &self.query[self.sent..]);
             // No more than was to be sent.

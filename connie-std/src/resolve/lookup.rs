@@ -18,6 +18,8 @@ use rustix::fd::{AsFd, BorrowedFd};
 #[cfg(feature = "dns")]
 use super::service::ServiceRecord;
 use crate::clock::OsClock;
+#[cfg(feature = "dns")]
+use crate::way_out::WayOut;
 use crate::words::repeats;
 
 /// A resolver: something that can begin to look a host's name up.
@@ -55,13 +57,23 @@ pub struct Question<'a> {
     pub families: Families,
     /// The clock of the caller's `now`: [`OsClock::to_std`] turns a moment into one that a shared cache can keep.
     pub clock: OsClock,
+    /// How the look-up's own sockets leave the machine.
+    #[cfg(feature = "dns")]
+    pub(crate) way_out: Option<&'a WayOut>,
 }
 
 impl<'a> Question<'a> {
     /// Asks for both families of `host`.
     #[must_use]
     pub fn new(host: &'a str, port: u16, clock: OsClock) -> Self {
-        Question { host, port, families: Families::Both, clock }
+        Question {
+            host,
+            port,
+            families: Families::Both,
+            clock,
+            #[cfg(feature = "dns")]
+            way_out: None,
+        }
     }
 }
 

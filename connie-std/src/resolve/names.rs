@@ -9,12 +9,13 @@ use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
 
 use super::Resolver;
 use super::lookup::{Answer, Event, Lookup, LookupError, Question};
-use super::order::{Sources, host_routes, route};
+use super::order::{host_routes, route};
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
+use crate::way_out::WayOut;
 use crate::zone;
 
 /// Why a name below `onion` has no addresses.
@@ -39,7 +40,7 @@ pub(crate) struct Names {
     port: u16,
     families: Families,
     resolver: Resolver,
-    sources: Sources,
+    way_out: WayOut,
     /// The resolver's own words of queries that failed.
     details: Vec<(Query, String)>,
     #[cfg(feature = "dns")]
@@ -62,13 +63,13 @@ impl Names {
                 (host, port, None)
             }
         };
-        let sources = Sources { v4: options.source_v4, v6: options.source_v6 };
+        let way_out = WayOut::from(options);
         let hosts = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
         let mut facts = Facts { hosts: hosts.as_deref(), ..Facts::default() };
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
-                facts.routes = host_routes(sources);
+                facts.routes = host_routes(&way_out);
             }
         }
         let connector = HostConnector::new(host, port, &options.race, &facts, now).map(Box::new);
@@ -81,7 +82,7 @@ impl Names {
             port,
             families: options.race.families,
             resolver: options.resolver.clone(),
-            sources,
+            way_out,
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
@@ -96,7 +97,12 @@ impl Names {
             Query::Aaaa if self.families == Families::Both => return,
             Query::Aaaa | Query::A => (false, self.families),
         };
-        let question = Question { host: query.name(&self.host), port: self.port, families, clock };
+        let question = Question {
+            families,
+            #[cfg(feature = "dns")]
+            way_out: Some(&self.way_out),
+            ..Question::new(query.name(&self.host), self.port, clock)
+        };
         lookups.push(Running { lookup: self.resolver.lookup(&question, now), prefix });
     }
 
@@ -148,7 +154,7 @@ impl Names {
 
     /// How the addresses of `answer` are ordered, by what the host would send from.
     fn order<'r>(&self, answer: &Answer, routes: &'r mut Vec<Route>) -> Order<'r> {
-        let mut ways = answer.addresses.iter().map(|address| route(address, self.sources));
+        let mut ways = answer.addresses.iter().map(|address| route(address, &self.way_out));
         if answer.ordered {
             return Order::Best(ways.next().unwrap_or(Route::Unknown));
         }
