@@ -52,6 +52,9 @@ fn arrows_follow_names_to_the_file_that_defines_them() {
     assert!(!core["timeline/mod.rs"].contains_key("race/mod.rs"), "{:?}", core["timeline/mod.rs"]);
     assert!(core["race/mod.rs"]["race/destinations.rs"].kin);
     assert!(!core["race/mod.rs"]["timeline/mod.rs"].kin);
+    // Also where a module passes another crate on by its own name (`pub use rustls`).
+    let std = arrows(&workspace().join("connie-std/src/lib.rs")).unwrap();
+    assert!(std["tls/mod.rs"].contains_key("tls/stream.rs"), "{:?}", std["tls/mod.rs"]);
 }
 
 #[test]

@@ -134,6 +134,8 @@ impl Crate {
         for module in self.modules.iter().filter(|module| module.path == at) {
             match module.names.get(name) {
                 Some(Binding::Defined) => return Some(module.file),
+                // `pub use rustls;`: another crate by its own name, which leads to itself here.
+                Some(Binding::Imported(path)) if path.iter().eq([name]) => return None,
                 Some(Binding::Imported(path)) => {
                     let whole: Vec<String> = path.iter().chain(rest).cloned().collect();
                     // A variant or an associated item is where its type is.
