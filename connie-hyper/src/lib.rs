@@ -18,7 +18,6 @@
 //! #     stream.read(&mut [0; 1024]).await.unwrap();
 //! #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await
 //! # });
-//! // For https: HttpsConnectorBuilder::new()...wrap_connector(RaceConnector::default().enforce_http(false))
 //! let client = Client::builder(TokioExecutor::new()).build::<_, Empty<&[u8]>>(RaceConnector::default());
 //!
 //! let response = client.get(format!("http://localhost:{port}/").parse()?).await?;
@@ -29,6 +28,11 @@
 //! # }
 //! ```
 //!
+//! For `https` by the same race, to the end of the TLS handshake, there is
+#![cfg_attr(feature = "tls", doc = "[`HttpsConnector`]")]
+#![cfg_attr(not(feature = "tls"), doc = "`HttpsConnector`")]
+//! (feature `tls`).
+//!
 //! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does: into hyper-rustls
 //! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.
 //!
@@ -37,6 +41,11 @@
 //! limit, or the race a larger budget.
 
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "tls")]
+mod https;
 
 use std::fmt;
 use std::future::Future;
@@ -47,13 +56,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use connie_std::core::Timeline;
-use connie_std::tokio::{Connected, connect_with};
-use connie_std::{ConnectError, Options, Report};
+use connie_std::tokio::connect_with;
+use connie_std::{ConnectError, Connected, Options, Report};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tower_service::Service;
+
+#[cfg(feature = "tls")]
+pub use https::{HttpsConnector, HttpsStream};
 
 /// Connects as hyper-util's `HttpConnector` does, but by a race over all addresses of the host. Clones are cheap and do the same.
 #[derive(Clone, Debug)]
@@ -77,11 +90,15 @@ impl RaceConnector {
     }
 
     /// Whether to refuse every scheme but `http`, as it does unless told otherwise: it would speak without TLS to a server of https. A
-    /// connector that puts TLS on top needs it to be `false`.
+    /// connector that puts TLS on top needs it to be `false`. `HttpsConnector` needs no other.
     #[must_use]
     pub fn enforce_http(mut self, is_enforced: bool) -> Self {
         self.enforce_http = is_enforced;
         self
+    }
+
+    async fn connect(&self, target: (&str, u16)) -> Result<RaceStream, RaceError> {
+        Ok(RaceStream(connect_with(target, &self.options).await?))
     }
 
     /// Host and port to connect to.
@@ -91,7 +108,7 @@ impl RaceConnector {
             uri.scheme_str().ok_or_else(|| refuse(format!("no scheme in {uri}: write http:// before it")))?;
         if self.enforce_http && scheme != "http" {
             return Err(refuse(format!(
-                "{scheme} is not http: put TLS on top, such as hyper-rustls, and call enforce_http(false)"
+                "{scheme} is not http: take HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)"
             )));
         }
         let host = uri.host().filter(|host| !host.is_empty());
@@ -121,31 +138,30 @@ impl Service<Uri> for RaceConnector {
         let connector = self.clone();
         Connecting(Box::pin(async move {
             let target = connector.target(&uri)?;
-            let connected = connect_with(target, &connector.options).await?;
-            Ok(TokioIo::new(RaceStream(connected)))
+            connector.connect(target).await.map(TokioIo::new)
         }))
     }
 }
 
-/// A connection that a [`RaceConnector`] makes. Dropping it ends its race.
+/// A connection that a connector makes. Dropping it ends its race.
 #[must_use = "futures do nothing unless polled"]
-pub struct Connecting(Pin<Box<dyn Future<Output = Result<TokioIo<RaceStream>, RaceError>> + Send>>);
+pub struct Connecting<S = RaceStream>(Pin<Box<dyn Future<Output = Result<TokioIo<S>, RaceError>> + Send>>);
 
-impl Future for Connecting {
-    type Output = Result<TokioIo<RaceStream>, RaceError>;
+impl<S> Future for Connecting<S> {
+    type Output = Result<TokioIo<S>, RaceError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(context)
     }
 }
 
-impl fmt::Debug for Connecting {
+impl<S> fmt::Debug for Connecting<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connecting").finish_non_exhaustive()
     }
 }
 
-/// Why a [`RaceConnector`] brought no connection.
+/// Why a connector brought no connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RaceError {
@@ -214,26 +230,28 @@ impl RaceInfo {
 
 /// A connection that won its race, as hyper-util wants it: an asynchronous stream that tells of itself.
 #[derive(Debug)]
-pub struct RaceStream(Connected);
+pub struct RaceStream<S = TcpStream>(Connected<S>);
 
-impl RaceStream {
+impl<S> RaceStream<S> {
     /// The connection, for a program that goes on without hyper.
     #[must_use]
-    pub fn into_inner(self) -> Connected {
+    pub fn into_inner(self) -> Connected<S> {
         self.0
+    }
+
+    /// What the client is told, beside what it is told of the TCP connection: that has hyper-util's own addresses.
+    fn tell(&self, tcp: &TcpStream) -> PooledConnection {
+        tcp.connected().extra(RaceInfo(Arc::new((self.0.destination(), self.0.report().clone()))))
     }
 }
 
 impl Connection for RaceStream {
     fn connected(&self) -> PooledConnection {
-        let race = RaceInfo(Arc::new((self.0.destination(), self.0.report().clone())));
-        // Has hyper-util's own addresses too.
-        let stream: &tokio::net::TcpStream = &self.0;
-        stream.connected().extra(race)
+        self.tell(&self.0)
     }
 }
 
-impl AsyncRead for RaceStream {
+impl<S: AsyncRead + Unpin> AsyncRead for RaceStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -243,7 +261,7 @@ impl AsyncRead for RaceStream {
     }
 }
 
-impl AsyncWrite for RaceStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RaceStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -315,7 +333,7 @@ mod tests {
     #[test]
     fn what_it_cannot_connect_to_it_refuses_with_advice() {
         let (http, any) = (RaceConnector::default(), RaceConnector::default().enforce_http(false));
-        let advice = "https is not http: put TLS on top, such as hyper-rustls, and call enforce_http(false)";
+        let advice = "https is not http: take HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)";
         is_refused(&http, "https://name.test", advice);
         is_refused(&any, "name.test:80", "no scheme in name.test:80: write http:// before it");
         is_refused(&any, "/page", "no scheme in /page: write http:// before it");
