@@ -38,12 +38,15 @@ fn https() {
     assert!(err.contains("certificate not issued by a trusted authority"), "{err}");
 }
 
+#[cfg(target_os = "linux")]
+const HYPER: &str = env!("CARGO_BIN_EXE_hyper");
+
 /// With a black hole at the first address of the host, and nobody at the second.
 #[cfg(target_os = "linux")]
 #[track_caller]
-fn run_hyper(url: &str, server: std::net::SocketAddr, ca: Option<&std::path::Path>) {
+fn run_hyper(program: &str, url: &str, server: std::net::SocketAddr, ca: Option<&std::path::Path>) {
     let _hole = connie_servers::BlackHole::open(([127, 0, 0, 2], server.port()));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_hyper"));
+    let mut program = Command::new(program);
     program.args([url, "127.0.0.2", "127.0.0.3", "127.0.0.1"]);
     if let Some(ca) = ca {
         program.env("SSL_CERT_FILE", ca);
@@ -60,12 +63,12 @@ fn run_hyper(url: &str, server: std::net::SocketAddr, ca: Option<&std::path::Pat
 #[cfg(target_os = "linux")]
 fn hyper() {
     let server: std::net::SocketAddr = server().parse().unwrap();
-    run_hyper(&format!("http://name.test:{}/", server.port()), server, None);
+    run_hyper(HYPER, &format!("http://name.test:{}/", server.port()), server, None);
 }
 
-#[test]
 #[cfg(target_os = "linux")]
-fn hyper_with_tls() {
+#[track_caller]
+fn run_hyper_with_tls(program: &str) {
     use connie_servers::{Authority, TlsServer};
 
     let authority = Authority::new();
@@ -75,6 +78,18 @@ fn hyper_with_tls() {
         served.close()
     });
     let url = format!("https://name.test:{}/", server.address().port());
-    run_hyper(&url, server.address(), Some(authority.file().path()));
+    run_hyper(program, &url, server.address(), Some(authority.file().path()));
     assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hyper_with_tls() {
+    run_hyper_with_tls(HYPER);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hyper_https() {
+    run_hyper_with_tls(env!("CARGO_BIN_EXE_hyper_https"));
 }

@@ -1,4 +1,4 @@
-//! How do I race under hyper, with TLS by rustls?
+//! How do I race under hyper, with TLS by hyper-rustls?
 //!
 //! Addresses after the URL are raced in the place of those that its host has.
 
