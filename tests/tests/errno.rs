@@ -1,4 +1,4 @@
-//! Every row of `docs/errno.md` for Linux, brought about: the call fails with that number, for a thread, for TLS and for tokio. Where a
+//! Every row of `docs/errno.md` for Linux, brought about: the call fails with that number, for a thread, for a task, and for TLS in either. Where a
 //! filter can tell one address from another the other must win, and alone the error must have the row's kind, number and words.
 #![cfg(target_os = "linux")]
 
@@ -128,6 +128,7 @@ enum Stack {
     Std,
     Tls,
     Tokio,
+    TlsOnTokio,
 }
 
 /// A server for each stack, and the authority of its certificate.
@@ -147,7 +148,7 @@ impl World {
 
     fn live(&self, stack: Stack) -> SocketAddr {
         match stack {
-            Stack::Tls => self.tls.address(),
+            Stack::Tls | Stack::TlsOnTokio => self.tls.address(),
             Stack::Std | Stack::Tokio => self.plain.local_addr().unwrap(),
         }
     }
@@ -197,6 +198,13 @@ fn connect(
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 deny(&denied).expect("a filter");
                 let connected = connie_std::tokio::connect_with(addresses, &options);
+                runtime.block_on(connected).map(|stream| stream.destination())
+            }
+            Stack::TlsOnTokio => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let connector = connie_std::tokio::TlsConnector::from(world.connector());
+                deny(&denied).expect("a filter");
+                let connected = connector.connect(addresses, &options);
                 runtime.block_on(connected).map(|stream| stream.destination())
             }
         };
@@ -249,7 +257,7 @@ fn every_row(stack: Stack) {
         let is_elsewhere = match case.call.as_str() {
             // `ports_that_are_all_in_use_are_no_matter_of_routes` below.
             "connect, with a source" => true,
-            "epoll_ctl" => stack != Stack::Tokio,
+            "epoll_ctl" => !matches!(stack, Stack::Tokio | Stack::TlsOnTokio),
             // A signal comes once, and not at every call.
             "poll" => case.means == "an early wake-up",
             _ => false,
@@ -275,6 +283,11 @@ fn every_row_means_what_it_says_to_tls() {
 #[test]
 fn every_row_means_what_it_says_to_a_task() {
     every_row(Stack::Tokio);
+}
+
+#[test]
+fn every_row_means_what_it_says_to_tls_in_a_task() {
+    every_row(Stack::TlsOnTokio);
 }
 
 /// Both ports that there are lead to one server already. Another server can still be reached from them.
