@@ -31,7 +31,8 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
-//! parts, for a program that drives the [core] itself. With the feature `tokio` the race is also a future.
+//! parts, for a program that drives the [core] itself. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
+//! end of TLS.
 //!
 //! # In a WebAssembly component
 //!

@@ -86,6 +86,8 @@ fn a_dropped_future_leaves_nothing_behind() {
         #[cfg(feature = "tokio-tls")]
         {
             within_tls(&options).await;
+            losers_of_tls(&options).await;
+            assert!(poll_until(LIMIT, || (descriptors().total, threads()) == before), "the server's too");
             assert_eq!(budget.free(), 64);
             assert_eq!(open().await, before, "TLS handshakes under way");
         }
@@ -168,6 +170,25 @@ async fn within_tls(options: &Options) {
             stream.set_nonblocking(false).unwrap();
             assert_eq!(end(&stream), Err(ErrorKind::ConnectionReset), "{finish_line:?}");
         }
+    }
+}
+
+/// Races that are won, while another address is within its TLS handshake.
+#[cfg(feature = "tokio-tls")]
+async fn losers_of_tls(options: &Options) {
+    use connie_servers::{Authority, TlsServer};
+    use connie_std::{TlsOptions, tokio::TlsConnector};
+    use tokio::io::AsyncWriteExt as _;
+
+    let silent = TcpListener::bind(any_port(4)).unwrap();
+    let good = TlsServer::echo(&Authority::new().certify(&["name.test"]));
+    let addresses = [silent.local_addr().unwrap(), good.address()];
+    let tls = TlsConnector::new(&TlsOptions { insecure: true, ..TlsOptions::default() }).unwrap();
+    for _ in 0..10 {
+        let mut won = tls.connect(&addresses, options).await.unwrap();
+        assert_eq!(won.destination(), good.address());
+        won.shutdown().await.unwrap();
+        drop(won);
     }
 }
 

@@ -25,6 +25,10 @@
 #![cfg_attr(not(feature = "dns"), doc = "`dns::Dns`")]
 //! run in the task.
 //!
+#![cfg_attr(feature = "tokio-tls", doc = "[`TlsConnector`]")]
+#![cfg_attr(not(feature = "tokio-tls"), doc = "`TlsConnector`")]
+//! (feature `tokio-tls`) races to the end of the TLS handshake.
+//!
 //! # To give up, drop the future
 //!
 //! As `tokio::time::timeout` and `select!` do. Attempts under way are aborted: a peer that had completed its handshake is sent a reset. No
