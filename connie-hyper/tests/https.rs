@@ -5,7 +5,7 @@
 mod tokio_support;
 
 use std::error::Error as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use connie_hyper::{HttpsConnector, HttpsStream, RaceError, RaceInfo};
 use connie_servers::{Authority, BlackHole, Identity, Live, TlsServer, clock::poll_until};
 use connie_std::core::TlsFailure;
+use connie_std::core::timeline::Style;
 use connie_std::tokio::TlsConnector;
-use connie_std::{SocketBudget, TlsOptions};
+use connie_std::{Keepalive, OnSocket, Options, Purpose, SocketBudget, SocketOptions, TlsOptions};
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Bytes, Incoming};
@@ -200,6 +201,37 @@ fn a_bad_certificate_is_told_in_words() {
     });
     let words = r#"certificate not valid for "name.test": it is for "other.test""#;
     assert!(chain.ends_with(words), "{chain}");
+}
+
+/// As without TLS: the options, what sees each socket, and a source address that leaves the other family out.
+#[test]
+fn sockets_are_set_up_as_asked() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let address = run(|| async move {
+        let authority = Authority::new();
+        let server = Server::start(&authority.certify(&["name.test"]), &["h2"]).await;
+        let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, server.address.port()));
+        let on_socket = OnSocket::new(move |fd, address, purpose| {
+            let keepalive = rustix::net::sockopt::socket_keepalive(fd)?;
+            tell.send((address, keepalive, purpose)).map_err(std::io::Error::other)
+        });
+        let socket = SocketOptions { keepalive: Some(Keepalive::default()), ..SocketOptions::default() };
+        let options = Options {
+            source_v4: Some(Ipv4Addr::new(127, 0, 0, 9)),
+            socket,
+            on_socket: Some(on_socket),
+            ..named("name.test", &[other, server.address])
+        };
+        let client = client(HttpsConnector::new(tls(&authority, &["h2"]), options));
+        let page = get(&client, &server.uri()).await.unwrap();
+        let waterfall = page.race.timeline().waterfall(100, Style::default()).to_string();
+        assert!(
+            waterfall.lines().any(|line| line.contains("::1") && line.contains("no source")),
+            "{waterfall}"
+        );
+        server.address
+    });
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [(address, true, Purpose::Connection)]);
 }
 
 #[test]

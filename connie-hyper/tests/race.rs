@@ -119,6 +119,18 @@ fn the_program_sees_each_socket_before_it_is_connected() {
 }
 
 #[test]
+fn a_source_address_of_one_family_leaves_the_other_out() {
+    let options = Options { source_v4: Some(std::net::Ipv4Addr::new(127, 0, 0, 9)), ..within(SOON) };
+    let error = run(move || async move {
+        failure(get(&client(RaceConnector::new(options)), "http://[::1]:9/").await)
+    });
+    let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
+    let Some(RaceError::Connect(failed)) = inner else { panic!("{error:?}") };
+    let lines: Vec<_> = failed.addresses().collect();
+    assert_eq!(lines, ["[::1]:9: left out: a source address was given for the other family alone"]);
+}
+
+#[test]
 fn a_deadline_holds() {
     let hole = BlackHole::open(any_port(2));
     let address = hole.address();

@@ -141,6 +141,22 @@ fn a_source_address_counts_under_tls_too() {
     assert_eq!(get(&mut connection).expect("an answer"), 200);
 }
 
+#[test]
+fn a_source_address_of_one_family_leaves_the_other_out_under_http_and_tls_alike() {
+    let authority = Authority::new();
+    let (_secure_server, mut secure) = secure(&authority);
+    let (server, _peers) = plain_server();
+    let mut plain = plain(&server);
+    for options in [plain.options_mut(), secure.options_mut()] {
+        options.source_v6 = Some(std::net::Ipv6Addr::LOCALHOST);
+    }
+    let says = "left out: a source address was given for the other family alone";
+    for error in [get(&mut plain).expect_err(says).to_string(), get(&mut secure).expect_err(says).to_string()]
+    {
+        assert!(error.contains(says), "{error}");
+    }
+}
+
 /// It sees the sockets of both, with the options set.
 #[test]
 fn what_is_done_with_a_socket_is_done_under_http_and_tls_alike() {

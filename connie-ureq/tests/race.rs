@@ -66,6 +66,17 @@ fn the_program_sees_each_socket_before_it_is_connected() {
 }
 
 #[test]
+fn a_source_address_of_one_family_leaves_the_other_out() {
+    let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 9));
+    let source_v4 = Some(Ipv4Addr::new(127, 0, 0, 9));
+    let connector = RaceConnector::new(Options { source_v4, ..Options::default() });
+    let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![other]));
+    let error = agent.get("http://name.test/").call().unwrap_err().to_string();
+    let says = "[::1]:9: left out: a source address was given for the other family alone";
+    assert!(error.contains(says), "{error}");
+}
+
+#[test]
 fn its_time_out_for_connecting_holds() {
     let hole = BlackHole::open(SocketAddr::new(here(2), 0));
     let config = Config::builder().timeout_connect(Some(Duration::from_millis(300))).build();

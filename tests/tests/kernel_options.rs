@@ -5,11 +5,12 @@
 mod kernel_support;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connie_core::Failure;
+use connie_core::timeline::Style;
 use connie_std::{Connected, Keepalive, OnSocket, Options, SocketOptions, connect};
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
@@ -96,7 +97,7 @@ fn a_source_address_of_one_family_leaves_the_other_out() {
 
         let winner = race(&both, &only_v4).won_by(v4(1), ms(20));
         let report = winner.report().timeline();
-        let waterfall = report.waterfall(100, connie_core::timeline::Style::default()).to_string();
+        let waterfall = report.waterfall(100, Style::default()).to_string();
         assert!(
             waterfall.lines().any(|line| line.contains("fd00:9::1") && line.contains("no source")),
             "{waterfall}"
@@ -113,6 +114,30 @@ fn a_source_address_of_one_family_leaves_the_other_out() {
             assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrNotAvailable);
         }
         assert_eq!(lab.log().attempts(), [], "nothing was sent");
+    });
+}
+
+/// A name of both families, and a server on both.
+#[test]
+fn a_source_address_of_one_family_leads_a_name_there_and_the_report_says_so() {
+    in_namespace(|_| {
+        let here = TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).expect("a free port");
+        let other = TcpListener::bind((Ipv6Addr::LOCALHOST, 8080)).expect("a free port");
+        other.set_nonblocking(true).expect("a mode");
+        let source = Ipv4Addr::new(127, 0, 0, 99);
+        let options = Options { source_v4: Some(source), ..Options::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let blocking = connect(("localhost", 8080), &options).expect("a connection");
+        let task = runtime.block_on(connie_std::tokio::connect_with(("localhost", 8080), &options));
+        for report in [blocking.report(), task.expect("a connection").report()] {
+            let waterfall = report.timeline().waterfall(100, Style::default()).to_string();
+            let line = |address: &str, says: &str| {
+                waterfall.lines().any(|line| line.contains(address) && line.contains(says))
+            };
+            assert!(line("::1", "no source") && line("127.0.0.1", "established"), "{waterfall}");
+            assert_eq!(here.accept().expect("a connection").1.ip(), source);
+        }
+        assert_eq!(other.accept().expect_err("nobody").kind(), io::ErrorKind::WouldBlock);
     });
 }
 
