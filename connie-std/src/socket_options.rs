@@ -55,7 +55,9 @@ pub struct SocketOptions {
     /// The local ports that connections come from, of which each attempt takes the first that it can use.
     /// Below 1,024 they are the privileged's. Where connections of a race lead to different addresses they
     /// share a port on Linux (`SO_REUSEADDR`); elsewhere each takes one of its own. A port that is taken
-    /// costs two system calls or three, so that a range of thousands which is full takes milliseconds.
+    /// costs two system calls or three, so that a range of thousands which is full takes milliseconds. Where
+    /// none can be used the attempt fails at once with `EADDRINUSE`, or what else the last of them met, and
+    /// the race goes on with its other addresses, which may find one.
     pub local_ports: Option<RangeInclusive<u16>>,
 }
 
