@@ -5,6 +5,7 @@
 //! - [`servers`]: web servers, silent listeners and black holes on loopback addresses or inside a laboratory.
 //! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
+//! - [`wine`]: programs for Windows, built and run on Wine.
 //! - [`names_table`]: names that tell adapters apart.
 //!
 //! The laboratory and the servers are crates of their own, which need nothing of connie's.
@@ -19,7 +20,7 @@ pub mod names_table;
 #[cfg(target_os = "linux")]
 pub use connie_lab as lab;
 #[cfg(target_os = "linux")]
-pub use connie_lab::{firmware, wasi};
+pub use connie_lab::{firmware, wasi, wine};
 pub use connie_servers as servers;
 pub use connie_servers::{STRICT, clock, skip};
 #[cfg(target_os = "linux")]

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     fn what_is_unreachable_is_called_as_the_system_does() {
         use rustix::io::Errno;
         let kind = |errno: Errno| {

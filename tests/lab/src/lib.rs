@@ -14,6 +14,7 @@
 //! - [`deny`]: system calls that fail on purpose.
 //! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU on a TAP device of a laboratory.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
+//! - [`wine`]: programs for Windows, built and run on Wine.
 //!
 //! It uses nothing of connie's: any crate's tests can have it. Linux only; elsewhere there is nothing in it.
 #![cfg(target_os = "linux")]
@@ -30,6 +31,7 @@ pub mod router;
 pub mod sockets;
 mod tun;
 pub mod wasi;
+pub mod wine;
 pub mod wire;
 
 pub use behaviour::{Behaviour, Unreachable};
