@@ -76,6 +76,7 @@ impl ErrorKind {
             Some(QueryError::NoSuchName) => ErrorKind::NoSuchName,
             Some(QueryError::TimedOut) => ErrorKind::LookUpTimedOut,
             Some(QueryError::Unreachable) => ErrorKind::LookUpUnreachable,
+            Some(QueryError::OutOfSockets) => ErrorKind::OutOfSockets,
             Some(_) => ErrorKind::LookUpFailed,
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn block_on<T>(
     clock: OsClock,
     canceled: Option<&dyn Fn() -> bool>,
 ) -> Option<T> {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = thread_waker();
     loop {
         let until = match poll(&waker) {
             ControlFlow::Break(result) => return Some(result),
@@ -31,8 +31,14 @@ pub(crate) fn block_on<T>(
     }
 }
 
+/// Wakes this thread out of [`park`].
+pub(crate) fn thread_waker() -> Waker {
+    Waker::from(Arc::new(Unpark(std::thread::current())))
+}
+
+/// Waits for so long, or until this thread is woken.
 #[cfg(not(target_os = "wasi"))]
-fn park(time: Duration) {
+pub(crate) fn park(time: Duration) {
     std::thread::park_timeout(time);
 }
 

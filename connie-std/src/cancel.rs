@@ -7,7 +7,7 @@ use crate::doorbell::Doorbell;
 
 /// Ends a [`connect`](crate::connect()) from another thread. Clones end the same one; it stays canceled.
 ///
-/// On Unix it costs two descriptors, elsewhere a socket, however many races and attempts it serves.
+/// On Linux it costs one descriptor, on other Unix systems two, elsewhere a socket, however many races and attempts it serves.
 #[derive(Clone, Debug)]
 pub struct Canceler {
     shared: Arc<Shared>,

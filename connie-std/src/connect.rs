@@ -103,8 +103,6 @@ where
         let _ = contest.connector.cancel(stack, start);
     }
     let result = loop {
-        let now = Waiter::<S>::now(waiter);
-        contest.advance(&mut waiter.lookups, now);
         let sockets = contest.wait_for_sockets(waiter);
         // Refused or canceled, or too late: the race ends before it has opened a socket.
         if sockets == Sockets::AllHeld || sockets != Sockets::Ready && waiter.is_canceled() {

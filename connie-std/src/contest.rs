@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::task::Waker;
 use std::time::Duration;
 
-use connie_core::resolution::Query;
+use connie_core::resolution::{Query, QueryError};
 use connie_core::{Connection, Failure, Instant, RaceStack};
 
 use crate::block_on::block_on;
 use crate::budget::{Place, Share, SocketBudget, Turn};
+use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
@@ -18,6 +19,9 @@ use crate::report::Report;
 use crate::resolve::{Names, OsConnector, Running};
 use crate::target::Target;
 use crate::waiter::OsWaiter;
+
+/// How often a race that stands in line looks after its look-ups.
+const LOOK: Duration = Duration::from_millis(5);
 
 pub(crate) struct Contest<S: RaceStack> {
     /// Some 30 KiB, which are not moved about.
@@ -129,17 +133,20 @@ impl<S: RaceStack> Contest<S> {
         Sockets::Ready
     }
 
-    /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels.
-    pub(crate) fn wait_for_sockets(&mut self, waiter: &OsWaiter) -> Sockets {
+    /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on
+    /// meanwhile: they may have places that others wait for.
+    pub(crate) fn wait_for_sockets(&mut self, waiter: &mut OsWaiter) -> Sockets {
         let (clock, deadline) = (waiter.clock(), self.until());
-        let canceled = || waiter.is_canceled();
-        let canceled: Option<&dyn Fn() -> bool> =
-            if waiter.can_be_canceled() { Some(&canceled) } else { None };
+        let canceler = waiter.canceler.clone();
+        let canceled = || canceler.as_ref().is_some_and(Canceler::is_canceled);
+        let canceled: Option<&dyn Fn() -> bool> = if canceler.is_some() { Some(&canceled) } else { None };
         let poll = |waker: &Waker| {
             let now = clock.now();
+            self.advance(&mut waiter.lookups, now);
             match self.poll_sockets(waker, now) {
                 Sockets::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
-                    ControlFlow::Continue(until)
+                    let look = waiter.has_look_ups().then(|| now + LOOK);
+                    ControlFlow::Continue(until.into_iter().chain(look).min())
                 }
                 sockets => ControlFlow::Break(sockets),
             }
@@ -164,6 +171,7 @@ impl<S: RaceStack> Contest<S> {
         result: Result<Connection<S::TcpSocket>, Failure>,
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
+        let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
         if let Some(Allowance { refused: true, budget, .. }) = &self.allowance {
             let sockets = budget.sockets();
@@ -174,12 +182,20 @@ impl<S: RaceStack> Contest<S> {
                 let share = self.allowance.and_then(|allowance| allowance.share);
                 Ok(Outcome { socket, destination, report, share: share.map(Share::hold) })
             }
-            Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => {
-                Err(ConnectErrorKind::Resolve(report))
-            }
+            Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
+                Some(sockets) if lacked_sockets(&report) => {
+                    Err(ConnectErrorKind::BudgetHeld { sockets, held: sockets, report })
+                }
+                _ => Err(ConnectErrorKind::Resolve(report)),
+            },
             Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
         }
     }
+}
+
+/// Whether a query failed for want of a socket.
+fn lacked_sockets(report: &Report) -> bool {
+    report.failed_queries().iter().any(|failed| failed.error.kind == QueryError::OutOfSockets)
 }
 
 impl Allowance {

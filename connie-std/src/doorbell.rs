@@ -1,17 +1,21 @@
 //! Wakes a `poll` from another thread.
 
 use std::io;
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "linux")))]
 use std::io::{Read, Write};
 
 use rustix::fd::{AsFd, BorrowedFd};
 
-/// Something that `poll` can wait for and that any thread can ring. A pipe on Unix, elsewhere a socket that is connected to
-/// itself, since `poll` takes nothing else there.
+/// Something that `poll` can wait for and that any thread can ring. An eventfd on Linux, a pipe on other Unix systems, elsewhere
+/// a socket that is connected to itself, since `poll` takes nothing else there.
 #[derive(Debug)]
 pub(crate) struct Doorbell(Wire);
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Wire(rustix::fd::OwnedFd);
+
+#[cfg(all(unix, not(target_os = "linux")))]
 #[derive(Debug)]
 struct Wire {
     reader: io::PipeReader,
@@ -23,6 +27,9 @@ struct Wire {
 struct Wire(std::net::UdpSocket);
 
 impl Doorbell {
+    /// How many descriptors one costs.
+    pub(crate) const DESCRIPTORS: usize = if cfg!(all(unix, not(target_os = "linux"))) { 2 } else { 1 };
+
     /// # Errors
     ///
     /// Where the process is out of descriptors.
@@ -48,7 +55,29 @@ impl AsFd for Doorbell {
     }
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
+impl Wire {
+    fn new() -> io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        // As a semaphore: each read takes one ring back.
+        let flags = EventfdFlags::SEMAPHORE | EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Wire(eventfd(0, flags)?))
+    }
+
+    fn send(&self) -> io::Result<usize> {
+        Ok(rustix::io::write(&self.0, &1_u64.to_ne_bytes())?)
+    }
+
+    fn receive(&self) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.0, &mut [0; 8])?)
+    }
+
+    fn end(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
 impl Wire {
     fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use connie_core::{Instant, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::block_on::park;
 use crate::cancel::Canceler;
 use crate::clock::pause;
 use crate::errno::has_woken;
 use crate::pollable::{Pollable, Sought};
-use crate::resolve::Readiness;
+use crate::resolve::{Lent, Readiness};
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
 
@@ -59,7 +60,8 @@ impl OsWaiter {
         if known > 0 {
             longest = Duration::ZERO;
         }
-        for (fd, readiness) in watch.entries {
+        let in_line = watch.is_in_line();
+        for Lent { fd, readiness, .. } in watch.entries {
             let events = match readiness {
                 Readiness::Read => PollFlags::IN,
                 Readiness::Write => PollFlags::OUT,
@@ -68,6 +70,14 @@ impl OsWaiter {
         }
         for bell in self.canceler.iter().flat_map(Canceler::bells) {
             fds.push(PollFd::new(bell, PollFlags::IN));
+        }
+        if in_line {
+            if fds.is_empty() {
+                park(longest);
+                return Wake::Look;
+            }
+            // No waker ends a `poll`.
+            longest = longest.min(LOOK_IN_LINE);
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table, a sandbox) makes this look at
         // every socket, after a pause that keeps it from spinning; a socket then tells without `poll` what became of it.
@@ -91,6 +101,9 @@ impl OsWaiter {
 
 /// The longest time in one `poll`, which takes no more than 24 days on some systems. To wake early is allowed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// How often a look-up that stands in line looks whether its turn has come, while something else is waited for.
+const LOOK_IN_LINE: Duration = Duration::from_millis(5);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
 

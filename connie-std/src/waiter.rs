@@ -51,15 +51,16 @@ impl OsWaiter {
         self.canceler = canceler;
     }
 
-    /// Whether the program can cancel.
-    pub(crate) fn can_be_canceled(&self) -> bool {
-        self.canceler.is_some()
-    }
-
     /// Whether the program has canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
         self.canceler.as_ref().is_some_and(Canceler::is_canceled)
+    }
+
+    /// Whether a look-up waits for something.
+    pub(crate) fn has_look_ups(&self) -> bool {
+        let (watch, wake_at) = self.watch_lookups(None);
+        !watch.entries.is_empty() || wake_at.is_some()
     }
 
     /// What the look-ups watch, and when to wake for them or at `until`.

@@ -11,15 +11,15 @@ use connie_core::{Families, Family};
 use connie_std::resolve::{Event, Lookup, MAX_THREADS, Question, Resolve, SystemResolver, Watch};
 use connie_std::{Options, OsClock, connect};
 
-/// The pipes of this process: what a look-up holds. The system's resolver opens files of its own meanwhile. On Windows it holds a socket, which
+/// The doorbells of this process: what a look-up holds. The system's resolver opens files of its own meanwhile. On Windows it holds a socket, which
 /// is among the handles.
-fn pipes() -> usize {
+fn doorbells() -> usize {
     if cfg!(windows) {
         return 0;
     }
     let all = std::fs::read_dir("/proc/self/fd").expect("proc");
     let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    links.filter(|link| link.to_string_lossy().starts_with("pipe:")).count()
+    links.filter(|link| link.to_string_lossy().contains("eventfd")).count()
 }
 
 /// All descriptors of this process, or handles.
@@ -67,7 +67,7 @@ fn look_ups_leave_nothing_behind() {
         assert_eq!(finish(&mut *begin(clock), clock).len(), 1);
     }
     let before = (descriptors(), threads());
-    let pipes_before = pipes();
+    let doorbells_before = doorbells();
     let mut most = 0;
     for round in 0..1_000 {
         let mut lookup = begin(clock);
@@ -79,10 +79,10 @@ fn look_ups_leave_nothing_behind() {
                 _ => None,
             });
             assert_eq!(v4.map(|list| list[0].to_string()), Some("127.0.0.1:80".to_owned()), "{events:?}");
-            assert_eq!(pipes(), pipes_before, "after its last answer a look-up holds nothing");
+            assert_eq!(doorbells(), doorbells_before, "after its last answer a look-up holds nothing");
         }
         drop(lookup);
-        assert_eq!(pipes(), pipes_before, "an abandoned look-up frees its descriptors at once");
+        assert_eq!(doorbells(), doorbells_before, "an abandoned look-up frees its descriptors at once");
         most = most.max(threads());
     }
     // Many at the same time do not take a thread each, and share the calls for the same name.
@@ -92,7 +92,7 @@ fn look_ups_leave_nothing_behind() {
         assert_eq!(finish(&mut **lookup, clock).len(), 1);
     }
     drop(crowd);
-    assert_eq!(pipes(), pipes_before);
+    assert_eq!(doorbells(), doorbells_before);
     assert!(most <= before.1 + MAX_THREADS, "{most} threads");
 
     // A whole connect by the system's resolver: the machine's own name, where its hosts file has it.

@@ -10,16 +10,27 @@ use std::process::Command;
 use std::time::Duration;
 
 use connie_core::{Config, Families, Family};
-use connie_std::{ConnectErrorKind, Options, connect};
-use connie_tests::clock::timed;
+use connie_std::resolve::MAX_THREADS;
+use connie_std::{Canceler, ConnectErrorKind, Options, connect};
+use connie_tests::clock::{poll_until, timed};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, replace_files};
 use connie_tests::limits;
-use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
+use connie_tests::servers::{DnsAnswer, DnsQuery, DnsServer, RecordType};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use kernel_support::{PORT, abandon, on_your_marks, unattended};
 
-/// Set in the process that connects while its name server is silent.
-const IMPATIENT: &str = "CONNIE_IMPATIENT";
+/// Set in the process that this test starts: what it does there.
+const CHILD: &str = "CONNIE_CHILD";
+/// It connects while its name server is silent.
+const IMPATIENT: &str = "impatient";
+/// It connects by many names at once, with few descriptors.
+const CROWD: &str = "crowd";
+
+/// How many names, no more than wait in a listener's queue, and how many descriptors that process is allowed.
+const NAMES: usize = 100;
+const DESCRIPTORS: u64 = 64;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// When the name server answers.
@@ -70,8 +81,10 @@ fn connects(lab: &Lab, host: &str, race: Config, least: Duration) {
 
 #[test]
 fn late_answers_cost_nothing_by_the_systems_resolver_either() {
-    if std::env::var_os(IMPATIENT).is_some() {
-        return impatient();
+    match std::env::var(CHILD).as_deref() {
+        Ok(IMPATIENT) => return impatient(),
+        Ok(CROWD) => return crowd(),
+        _ => {}
     }
     in_namespace(|lab| {
         set_up_resolver();
@@ -97,6 +110,8 @@ fn late_answers_cost_nothing_by_the_systems_resolver_either() {
         connects(lab, "hosted.test", only_v4, RTT);
         errors_name_the_query(&server);
         the_program_ends_before_the_look_up();
+        few_descriptors_are_enough_for_a_crowd(&server);
+        dead_names_hold_up_nobody(&server);
     });
 }
 
@@ -120,19 +135,86 @@ fn errors_name_the_query(server: &DnsServer) {
 
 /// A process that has its connection ends, though the system's resolver waits for another nine seconds.
 fn the_program_ends_before_the_look_up() {
+    let (said, time) = timed(|| child(IMPATIENT));
+    assert!(said.contains("impatient: connected"), "{said}");
+    assert!(time < ms(4_000), "{time:?}");
+}
+
+/// What this test says in a process that does `what` in this namespace.
+#[track_caller]
+fn child(what: &str) -> String {
     let test = "late_answers_cost_nothing_by_the_systems_resolver_either";
     let program = std::env::current_exe().expect("the path of this test");
-    let (output, time) = timed(|| {
-        let mut command = Command::new(program);
-        limits::output(command.args([test, "--exact", "--nocapture"]).env(IMPATIENT, "1")).expect("a process")
-    });
+    let mut command = Command::new(program);
+    let output = limits::output(command.args([test, "--exact", "--nocapture"]).env(CHILD, what));
+    let output = output.expect("a process");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("impatient: connected"), "{said}");
-    assert!(time < ms(4_000), "{time:?}");
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+fn few_descriptors_are_enough_for_a_crowd(server: &DnsServer) {
+    for index in 0..NAMES {
+        let host = format!("c{index}.test");
+        server.set(&host, RecordType::A, DnsAnswer::addresses(&[V4]).after(ms(100)));
+        server.set(&host, RecordType::Aaaa, DnsAnswer::no_data().after(ms(100)));
+    }
+    let said = child(CROWD);
+    assert!(said.contains(&format!("crowd: {NAMES} connected\n")), "{said}");
+}
+
+/// Twice as many calls as there are threads wait for a silent name server, five seconds and more.
+fn dead_names_hold_up_nobody(server: &DnsServer) {
+    for index in 0..MAX_THREADS {
+        let host = format!("dead{index}.test");
+        server.set(&host, RecordType::A, DnsAnswer::silent());
+        server.set(&host, RecordType::Aaaa, DnsAnswer::silent());
+    }
+    server.set("live.test", RecordType::A, DnsAnswer::addresses(&[V4]));
+    server.set("live.test", RecordType::Aaaa, DnsAnswer::no_data());
+    let canceler = Canceler::new().expect("a canceler");
+    let patient = Options { canceler: Some(canceler.clone()), ..options(Config::all_at_once()) };
+    let dead: Vec<_> = (0..MAX_THREADS)
+        .map(|index| {
+            let patient = patient.clone();
+            std::thread::spawn(move || {
+                connect((format!("dead{index}.test").as_str(), PORT), &patient).is_err()
+            })
+        })
+        .collect();
+    let is_asked = |query: &DnsQuery| query.name.starts_with("dead");
+    let all_busy = || server.queries().iter().filter(|query| is_asked(query)).count() >= MAX_THREADS;
+    assert!(poll_until(ms(4_000), all_busy), "{} queries", server.queries().len());
+    // They are waited for, and a name of the hosts file does not wait.
+    let (result, time) = timed(|| connect(("hosted.test", PORT), &options(Config::all_at_once())));
+    assert_eq!(result.expect("a connection").destination().ip(), V4);
+    assert!(time < ms(1_500), "{time:?}");
+    // Nobody waits for them any more: no other name does for them.
+    canceler.cancel();
+    assert!(dead.into_iter().all(|dead| dead.join().expect("no panic")));
+    let (result, time) = timed(|| connect(("live.test", PORT), &options(Config::all_at_once())));
+    assert_eq!(result.expect("a connection").destination().ip(), V4);
+    assert!(time < ms(1_500), "{time:?}");
 }
 
 /// Runs in the namespace that its parent has set up.
 fn impatient() {
     let winner = connect(("n1.test", PORT), &options(Config::all_at_once()));
     println!("impatient: {}", if winner.is_ok() { "connected" } else { "failed" });
+}
+
+/// A thread for each name.
+fn crowd() {
+    let limit = Rlimit { current: Some(DESCRIPTORS), ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, limit).expect("a lower limit");
+    let threads: Vec<_> = (0..NAMES)
+        .map(|index| {
+            let options = options(Config::all_at_once());
+            std::thread::spawn(move || connect((format!("c{index}.test").as_str(), PORT), &options).map(drop))
+        })
+        .collect();
+    let ends = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+    let (connected, failed): (Vec<_>, Vec<_>) = ends.partition(Result::is_ok);
+    println!("crowd: {} connected", connected.len());
+    failed.into_iter().filter_map(Result::err).for_each(|error| println!("{error}"));
 }

@@ -23,6 +23,8 @@ pub enum QueryError {
     Unreachable,
     /// The answer could not be understood.
     Malformed,
+    /// This machine had no socket left to ask with.
+    OutOfSockets,
     /// The resolver says that it failed, and that it may not the next time, and not why.
     Temporary,
     /// The resolver says that it failed, and not why.
@@ -30,8 +32,8 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a server or resolver failed; that
-    /// none answered in time; that none could be reached; and last that there is no such name, since many resolvers say that also of a name
+    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a server or resolver failed, or
+    /// that there was no socket to ask one; that none answered in time; that none could be reached; and last that there is no such name, since many resolvers say that also of a name
     /// without addresses of the one family.
     #[must_use]
     pub const fn precedence(self) -> u8 {
@@ -39,6 +41,7 @@ impl QueryError {
             QueryError::ServerFailure
             | QueryError::Refused
             | QueryError::Malformed
+            | QueryError::OutOfSockets
             | QueryError::Temporary
             | QueryError::Failed => 0,
             QueryError::TimedOut => 1,
@@ -57,6 +60,7 @@ impl fmt::Display for QueryError {
             QueryError::TimedOut => "no answer in time",
             QueryError::Unreachable => "no name server could be reached",
             QueryError::Malformed => "the answer could not be understood",
+            QueryError::OutOfSockets => "no socket left to ask a name server",
             QueryError::Temporary => "a temporary failure of name resolution",
             QueryError::Failed => "name resolution failed",
         })

@@ -8,6 +8,9 @@
 //! RFC 8085's pause for who has not measured a round trip (section 3.1.1), then after twice that, and so on.
 //! The question fails when every server has failed: by what it said, or by [`Timing::timeout`] of silence after it was asked for
 //! the last time.
+//!
+//! A server for which there is no socket is [left alone](Exchange::lacks_socket) until there is one, and so are those after it that were
+//! not asked yet: they would want a socket too.
 
 use std::time::Duration;
 
@@ -51,6 +54,8 @@ pub(super) enum Problem {
     Silent,
     /// It could not be reached, for this reason.
     Unreachable(String),
+    /// There was no socket to ask it with, for this reason.
+    NoSocket(String),
     /// The answer is too long for a datagram, and TCP failed for this reason.
     NoTcp(String),
 }
@@ -84,6 +89,8 @@ struct Server {
 enum State {
     /// To be asked at this moment, in this way.
     Due(Instant, Transport),
+    /// To be asked in this way when there is a socket for it, which was looked for at this moment first.
+    Lacking(Instant, Transport),
     /// Asked in a datagram; nothing more will be done before this moment.
     Waiting(Instant),
     /// Asked over TCP; given up at this moment.
@@ -126,6 +133,7 @@ impl Exchange {
         }
         for index in 0..self.servers.len() {
             match self.servers[index].state {
+                State::Due(..) if self.is_held(index) => {}
                 State::Due(at, transport) if at <= now => return Some(self.ask(index, transport, now)),
                 State::Waiting(until) if until <= now => {
                     if self.servers[index].asked < self.timing.attempts {
@@ -157,6 +165,56 @@ impl Exchange {
         let last = server.asked >= attempts;
         server.state = State::Waiting(now + if last { timeout } else { pause });
         Todo::Send(index, message)
+    }
+
+    /// What was to be sent to the server was not, since there is no socket. Nothing more is done about it before
+    /// [`try_again`](Self::try_again).
+    pub(super) fn lacks_socket(&mut self, index: usize, now: Instant) {
+        let Some(server) = self.servers.get_mut(index) else { return };
+        match server.state {
+            State::Waiting(_) => {
+                server.asked = server.asked.saturating_sub(1);
+                server.state = State::Lacking(now, Transport::Udp);
+            }
+            State::Stream(_) => server.state = State::Lacking(now, Transport::Tcp),
+            State::Due(..) | State::Lacking(..) | State::Failed(_) => {}
+        }
+    }
+
+    /// Whether the server waits for a socket.
+    pub(super) fn is_lacking(&self, index: usize) -> bool {
+        matches!(self.servers.get(index), Some(Server { state: State::Lacking(..), .. }))
+    }
+
+    /// There may be a socket now. The servers that were left alone meanwhile are asked as much later.
+    pub(super) fn try_again(&mut self, index: usize, now: Instant) {
+        let Some(Server { state: State::Lacking(since, transport), .. }) = self.servers.get(index) else {
+            return;
+        };
+        let (late, transport) = (now.since(*since), *transport);
+        for server in self.servers.iter_mut().filter(|server| server.asked == 0) {
+            if let State::Due(at, _) = &mut server.state {
+                *at = *at + late;
+            }
+        }
+        self.servers[index].state = State::Due(now, transport);
+    }
+
+    /// There is no socket for the server, and none is waited for any longer.
+    pub(super) fn no_socket(&mut self, index: usize, reason: impl Into<String>, now: Instant) {
+        let is_open = |server: &Server| {
+            matches!(server.state, State::Waiting(_) | State::Stream(_) | State::Lacking(..))
+        };
+        if self.servers.get(index).is_some_and(is_open) {
+            self.fail(index, Problem::NoSocket(reason.into()), now);
+        }
+    }
+
+    /// Whether the server was not asked yet, and has to wait because another that was not either lacks a socket.
+    fn is_held(&self, index: usize) -> bool {
+        let is_fresh = |server: &Server| server.asked == 0;
+        self.servers.get(index).is_some_and(is_fresh)
+            && self.servers.iter().any(|it| is_fresh(it) && matches!(it.state, State::Lacking(..)))
     }
 
     /// A packet has come from a server. What was not asked for changes nothing: an answer of somebody else's may be a forged one,
@@ -234,9 +292,10 @@ impl Exchange {
         if self.reply.is_some() {
             return None;
         }
-        let times = self.servers.iter().filter_map(|server| match server.state {
+        let times = self.servers.iter().enumerate().filter_map(|(index, server)| match server.state {
+            State::Due(..) if self.is_held(index) => None,
             State::Due(at, _) | State::Waiting(at) | State::Stream(at) => Some(at),
-            State::Failed(_) => None,
+            State::Lacking(..) | State::Failed(_) => None,
         });
         times.min()
     }
@@ -496,6 +555,61 @@ mod tests {
         bench.expect(5_000, "close0");
         bench.expect(5_250, "close1");
         assert!(matches!(&bench.has_failed()[..], [Problem::Unreachable(_), Problem::Unreachable(_)]));
+    }
+
+    #[test]
+    fn without_a_socket_nobody_is_asked_and_no_time_is_lost() {
+        let mut bench = Bench::new(2);
+        bench.expect(0, "udp0");
+        bench.exchange.lacks_socket(0, at(0));
+        assert_eq!((bench.exchange.wake_at(), bench.exchange.is_lacking(0)), (None, true));
+        bench.now = at(2_000);
+        assert_eq!(bench.does(), "", "the second would want a socket too");
+        bench.exchange.try_again(0, at(2_000));
+        assert_eq!(bench.does(), "udp0");
+        // As if it had begun now.
+        bench.expect(2_250, "udp1");
+        bench.expect(3_000, "udp0");
+        bench.expect(3_250, "udp1");
+        bench.expect(5_000, "udp0");
+    }
+
+    #[test]
+    fn a_server_that_is_asked_goes_on_while_another_lacks_a_socket() {
+        let mut bench = Bench::new(2);
+        bench.expect(0, "udp0");
+        bench.expect(250, "udp1");
+        bench.exchange.lacks_socket(1, at(250));
+        bench.expect(1_000, "udp0");
+        bench.answer(0, 0, Transport::Udp);
+        assert_eq!(bench.does(), "close0 close1");
+        bench.has_the_address();
+    }
+
+    #[test]
+    fn a_socket_for_tcp_is_waited_for_too() {
+        let mut bench = Bench::new(1);
+        bench.expect(0, "udp0");
+        bench.packet(0, &answer(1, 0, 0x82), Transport::Udp);
+        assert_eq!(bench.does(), "tcp0");
+        bench.exchange.lacks_socket(0, at(0));
+        assert_eq!(bench.exchange.wake_at(), None);
+        bench.exchange.try_again(0, at(9_000));
+        bench.expect(9_000, "tcp0");
+        bench.expect(14_000, "close0");
+        assert_eq!(bench.has_failed(), [Problem::NoTcp("no answer in time".to_owned())]);
+    }
+
+    #[test]
+    fn without_a_socket_in_time_it_fails() {
+        let mut bench = Bench::new(2);
+        bench.expect(0, "udp0");
+        bench.exchange.no_socket(0, "none", at(0));
+        assert_eq!(bench.does(), "close0 udp1");
+        bench.exchange.no_socket(1, "none", at(0));
+        assert_eq!(bench.does(), "close1");
+        let none = || Problem::NoSocket("none".to_owned());
+        assert_eq!(bench.has_failed(), [none(), none()]);
     }
 
     #[test]

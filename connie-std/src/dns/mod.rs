@@ -52,7 +52,6 @@ mod answers;
 mod cache;
 mod config;
 mod exchange;
-mod hosts;
 mod lookup;
 mod message;
 mod name;
@@ -81,7 +80,7 @@ use self::lookup::{DnsLookup, Plan};
 use self::message::Transport;
 use self::name::Name;
 use self::pursuit::Context;
-use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};
+use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch, hosts};
 
 const _: () =
     assert!(message::MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
@@ -209,7 +208,7 @@ impl Dns {
 
 impl Resolve for Dns {
     fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
-        let &Question { host, port, families, clock, way_out, .. } = question;
+        let &Question { host, port, families, clock, way_out, budget, .. } = question;
         let hosts = self.hosts_file.as_deref().map(|path| hosts::look_up(path, host)).unwrap_or_default();
         if !hosts.is_empty() {
             return Box::new(Known::addresses(&hosts, port, families));
@@ -222,6 +221,7 @@ impl Resolve for Dns {
             cache: self.cache.clone(),
             clock,
             way_out: way_out.cloned().unwrap_or_default(),
+            budget: budget.cloned(),
         };
         let plan = Plan { dns: self.clone(), port, families, context };
         match DnsLookup::new(names, plan, now) {

@@ -11,9 +11,9 @@ use super::exchange::{Problem, Timing};
 use super::message::{Fault, Found, Kind, Question, Reply, Transport};
 use super::name::Name;
 use super::query::Query;
-use crate::OsClock;
 use crate::resolve::{LookupError, ONION, Watch};
 use crate::way_out::WayOut;
+use crate::{OsClock, SocketBudget};
 
 /// How many times a question is asked anew for the name that an alias leads to.
 const MOST_ALIASES: u8 = 8;
@@ -28,6 +28,8 @@ pub(super) struct Context {
     /// The clock of the look-up, whose times the cache does not know.
     pub(super) clock: OsClock,
     pub(super) way_out: WayOut,
+    /// Where the room for sockets comes from.
+    pub(super) budget: Option<SocketBudget>,
 }
 
 /// A question on its way to its answer.
@@ -65,8 +67,9 @@ impl Pursuit {
         match context.cache.get(&question, context.clock.to_std(now)) {
             Some(reply) => self.take(&question, reply, None, context, now),
             None => {
-                let Context { servers, timing, transport, way_out, .. } = context;
-                let query = Query::new(question, servers, *timing, *transport, way_out.clone(), now);
+                let Context { servers, timing, transport, way_out, budget, .. } = context;
+                let (way_out, budget) = (way_out.clone(), budget.clone());
+                let query = Query::new(question, servers, *timing, *transport, way_out, budget, now);
                 self.state = State::Asking(Box::new(query));
             }
         }
@@ -150,6 +153,7 @@ fn failed(problems: &[Problem], servers: &[SocketAddr]) -> LookupError {
         Problem::Broken(Fault::Aliases) => format!("aliases that lead nowhere from {server}"),
         Problem::Silent => format!("no answer from {server}"),
         Problem::Unreachable(reason) => format!("{server}: {reason}"),
+        Problem::NoSocket(reason) => format!("no socket left to ask {server}: {reason}"),
         Problem::NoTcp(reason) => format!("the answer of {server} needs TCP: {reason}"),
     });
     let detail = texts.collect::<Vec<_>>().join("; ");
@@ -162,9 +166,10 @@ fn failed(problems: &[Problem], servers: &[SocketAddr]) -> LookupError {
 /// The problem as the look-up's caller knows it, and how much it tells.
 fn kind(problem: &Problem) -> (u8, QueryError) {
     match problem {
-        Problem::Refused(code) if code.is_refusal() => (3, QueryError::Refused),
-        Problem::Refused(_) => (4, QueryError::ServerFailure),
-        Problem::Broken(_) => (2, QueryError::Malformed),
+        Problem::Refused(code) if code.is_refusal() => (4, QueryError::Refused),
+        Problem::Refused(_) => (5, QueryError::ServerFailure),
+        Problem::Broken(_) => (3, QueryError::Malformed),
+        Problem::NoSocket(_) => (2, QueryError::OutOfSockets),
         Problem::Silent => (1, QueryError::TimedOut),
         Problem::Unreachable(_) | Problem::NoTcp(_) => (0, QueryError::Unreachable),
     }

@@ -8,20 +8,28 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{Instant, RaceStack};
+use connie_core::{AttemptErrorKind, Instant, RaceStack};
+use rustix::io::Errno;
 
 use super::exchange::{Exchange, Outcome, Problem, Timing, Todo};
 use super::message::{Question, Transport};
+use crate::budget::{Share, SocketBudget};
+use crate::errno::{Call, meaning};
 use crate::os_error::OsError;
-use crate::resolve::{Readiness, Watch};
+use crate::resolve::{Datagrams, Readiness, Room, Watch};
 use crate::socket::{OsSocket, OsStack};
 use crate::socket_options::Purpose;
 use crate::way_out::WayOut;
 
 /// The largest datagram that is taken in. A query allows 1,232 octets; a server may not keep to that.
 const LARGEST_DATAGRAM: usize = 4_096;
+/// How long after the system had no socket it is asked for one again: this, twice this, and so on.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How many datagrams of one socket are read in a row: a flood must not keep the race waiting.
 const DATAGRAMS_IN_A_ROW: usize = 16;
 
@@ -34,12 +42,29 @@ pub(super) struct Query {
     /// Why it cannot be asked at all.
     dead: Option<String>,
     way_out: WayOut,
+    /// Where the room for sockets comes from.
+    budget: Option<SocketBudget>,
+    /// Since when the system has given no socket, though there was room.
+    shortage: Option<Shortage>,
+    /// How long that is borne.
+    timeout: Duration,
 }
 
+/// The socket to a server, which is one of these, with its room.
 #[derive(Default)]
 struct Sockets {
-    udp: Option<UdpSocket>,
+    udp: Option<Arc<Datagrams>>,
     tcp: Option<Stream>,
+    room: Room,
+}
+
+/// The program has other descriptors than those of races and look-ups, and the system other programs.
+#[derive(Clone, Copy)]
+struct Shortage {
+    since: Instant,
+    /// When a socket is asked for again.
+    again: Instant,
+    pause: Duration,
 }
 
 impl Query {
@@ -50,6 +75,7 @@ impl Query {
         timing: Timing,
         transport: Transport,
         way_out: WayOut,
+        budget: Option<SocketBudget>,
         now: Instant,
     ) -> Self {
         let (ids, dead) = match random_ids(servers.len()) {
@@ -62,6 +88,9 @@ impl Query {
             servers: Arc::clone(servers),
             dead,
             way_out,
+            budget,
+            shortage: None,
+            timeout: timing.timeout,
         }
     }
 
@@ -81,41 +110,92 @@ impl Query {
             self.read_datagrams(index, now);
             self.go_on_with_stream(index, now);
         }
+        self.look_for_room(now);
         while let Some(todo) = self.exchange.poll(now) {
             match todo {
-                Todo::Send(index, message) => {
-                    if let Err(error) = self.send(index, &message) {
-                        self.exchange.datagram_failed(index, reason(&error), now);
-                    }
-                }
-                Todo::Connect(index, message) => {
-                    self.sockets[index].tcp = Some(Stream::new(self.servers[index], &self.way_out, &message));
-                    self.go_on_with_stream(index, now);
-                }
+                Todo::Send(index, message) => self.send(index, &message, now),
+                Todo::Connect(index, message) => self.connect(index, &message, now),
                 Todo::Close(index) => self.sockets[index] = Sockets::default(),
             }
         }
         self.exchange.outcome()
     }
 
-    fn send(&mut self, index: usize, message: &[u8]) -> io::Result<()> {
-        let socket = match &mut self.sockets[index].udp {
-            Some(socket) => socket,
-            none => none.insert(open_udp(self.servers[index], &self.way_out)?),
-        };
-        match socket.send(message) {
-            Ok(_) => Ok(()),
-            // Lost before it left: it will be sent again as any that is lost on the way.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
-            Err(error) => Err(error),
+    /// Tries again where a socket was lacking and there may be one now.
+    fn look_for_room(&mut self, now: Instant) {
+        let is_time = self.shortage.is_none_or(|shortage| shortage.again <= now);
+        for (index, Sockets { room, .. }) in self.sockets.iter_mut().enumerate() {
+            if !self.exchange.is_lacking(index) {
+                continue;
+            }
+            match room.poll(self.budget.as_ref(), now) {
+                Poll::Ready(Ok(())) if is_time => self.exchange.try_again(index, now),
+                Poll::Ready(Err(held)) => self.exchange.no_socket(index, held.to_string(), now),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
         }
+    }
+
+    fn send(&mut self, index: usize, message: &[u8], now: Instant) {
+        if self.sockets[index].udp.is_none() && !self.has_room(index, now) {
+            return;
+        }
+        let Sockets { udp, room, .. } = &mut self.sockets[index];
+        let socket = match udp {
+            Some(socket) => socket,
+            none => match open_udp(self.servers[index], &self.way_out) {
+                Ok(socket) => none.insert(Arc::new(Datagrams { socket, _room: room.share() })),
+                Err(error) if is_shortage(&error) => return self.has_no_socket(index, &error, now),
+                Err(error) => return self.exchange.datagram_failed(index, reason(&error), now),
+            },
+        };
+        self.shortage = None;
+        match socket.socket.send(message) {
+            Ok(_) => {}
+            // Lost before it left: it will be sent again as any that is lost on the way.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => self.exchange.datagram_failed(index, reason(&error), now),
+        }
+    }
+
+    fn connect(&mut self, index: usize, message: &[u8], now: Instant) {
+        // Nothing more is to come by datagram, and its room is the stream's.
+        self.sockets[index].udp = None;
+        if !self.has_room(index, now) {
+            return;
+        }
+        let Sockets { tcp, room, .. } = &mut self.sockets[index];
+        *tcp = Some(Stream::new(self.servers[index], &self.way_out, message, room.share()));
+        self.go_on_with_stream(index, now);
+    }
+
+    /// Whether there is room for a socket to the server. Where not, the exchange knows.
+    fn has_room(&mut self, index: usize, now: Instant) -> bool {
+        match self.sockets[index].room.poll(self.budget.as_ref(), now) {
+            Poll::Ready(Ok(())) => return true,
+            Poll::Ready(Err(held)) => self.exchange.no_socket(index, held.to_string(), now),
+            Poll::Pending => self.exchange.lacks_socket(index, now),
+        }
+        false
+    }
+
+    /// The system has no socket for the server. That may pass.
+    fn has_no_socket(&mut self, index: usize, error: &io::Error, now: Instant) {
+        let shortage = self.shortage.unwrap_or(Shortage { since: now, again: now, pause: FIRST_PAUSE });
+        if now.since(shortage.since) >= self.timeout {
+            return self.exchange.no_socket(index, reason(error), now);
+        }
+        let Shortage { since, pause, .. } = shortage;
+        let pause_after = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        self.shortage = Some(Shortage { since, again: now + pause, pause: pause_after });
+        self.exchange.lacks_socket(index, now);
     }
 
     fn read_datagrams(&mut self, index: usize, now: Instant) {
         let mut packet = [0; LARGEST_DATAGRAM];
         for _ in 0..DATAGRAMS_IN_A_ROW {
             let Some(socket) = &self.sockets[index].udp else { return };
-            match socket.recv(&mut packet) {
+            match socket.socket.recv(&mut packet) {
                 Ok(length) => self.exchange.received(index, &packet[..length], Transport::Udp, now),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -133,27 +213,41 @@ impl Query {
                 // Unless that has settled it, or set it on another way.
                 self.exchange.stream_failed(index, "it answered something else", now);
             }
+            Err(error) if stream.is_unopened && is_shortage(&error) => {
+                self.sockets[index].tcp = None;
+                self.has_no_socket(index, &error, now);
+            }
             Err(error) => self.exchange.stream_failed(index, reason(&error), now),
         }
     }
 
     /// When to [`poll`](Self::poll) though nothing has come.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.exchange.wake_at()
+        let lacking = || (0..self.sockets.len()).any(|index| self.exchange.is_lacking(index));
+        let again = self.shortage.filter(|_| lacking()).map(|shortage| shortage.again);
+        let held = self.sockets.iter().filter_map(|sockets| sockets.room.wake_at());
+        self.exchange.wake_at().into_iter().chain(again).chain(held).min()
     }
 
     /// Lends the descriptors that it waits for.
     pub(super) fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        for Sockets { udp, tcp } in &self.sockets {
+        for Sockets { udp, tcp, room } in &self.sockets {
+            room.watch(self.budget.as_ref(), watch);
             if let Some(udp) = udp {
-                watch.read(udp);
+                watch.datagrams(udp);
             }
             if let Some((tcp, fd)) = tcp.as_ref().and_then(|tcp| Some((tcp, tcp.socket.fd()?))) {
                 let readiness = if tcp.is_sent() { Readiness::Read } else { Readiness::Write };
-                watch.entries.push((fd, readiness));
+                watch.lend(fd, readiness);
             }
         }
     }
+}
+
+/// Whether a socket could not be opened since there are too many.
+fn is_shortage(error: &io::Error) -> bool {
+    Errno::from_io_error(error)
+        .is_some_and(|errno| meaning(Call::Socket, errno) == AttemptErrorKind::OutOfSockets)
 }
 
 /// A UDP socket on a port that the system draws, connected to `server`.
@@ -171,16 +265,20 @@ struct Stream {
     sent: usize,
     /// The answer so far, with its length before it.
     answer: Vec<u8>,
+    /// Whether there is no descriptor yet.
+    is_unopened: bool,
+    _room: Option<Arc<Share>>,
 }
 
 impl Stream {
-    fn new(server: SocketAddr, way_out: &WayOut, message: &[u8]) -> Self {
+    fn new(server: SocketAddr, way_out: &WayOut, message: &[u8], room: Option<Arc<Share>>) -> Self {
         // A query is no longer than a name and two headers.
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
         // In one piece, as RFC 7766 section 8 recommends.
         let query = [&length.to_be_bytes(), message].concat();
         let (stack, socket) = (way_out.to_server(server), OsSocket::default());
-        Stream { server, stack, socket, query, sent: 0, answer: Vec::new() }
+        let (answer, is_unopened) = (Vec::new(), true);
+        Stream { server, stack, socket, query, sent: 0, answer, is_unopened, _room: room }
     }
 
     fn is_sent(&self) -> bool {
@@ -197,7 +295,9 @@ impl Stream {
     }
 
     fn go_on_or_block(&mut self) -> nb::Result<Vec<u8>, io::Error> {
-        self.stack.connect(&mut self.socket, self.server).map_err(|error| error.map(OsError::into_named))?;
+        let connected = self.stack.connect(&mut self.socket, self.server);
+        self.is_unopened &= matches!(connected, Err(nb::Error::Other(_)));
+        connected.map_err(|error| error.map(OsError::into_named))?;
         while !self.is_sent() {
             let sent = self.stack.send(&mut self.socket, &self.query[self.sent..]);
             // No more than was to be sent.

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
+use std::sync::Arc;
 #[cfg(not(target_os = "wasi"))]
 use std::task::Waker;
 use std::time::Duration;
@@ -15,8 +17,14 @@ use connie_wasi::wasip2::io::poll::Pollable;
 #[cfg(not(target_os = "wasi"))]
 use rustix::fd::{AsFd, BorrowedFd};
 
+#[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
+use super::Datagrams;
 #[cfg(feature = "dns")]
 use super::service::ServiceRecord;
+#[cfg(not(target_os = "wasi"))]
+use crate::block_on::thread_waker;
+#[cfg(not(target_os = "wasi"))]
+use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 #[cfg(feature = "dns")]
 use crate::way_out::WayOut;
@@ -60,6 +68,9 @@ pub struct Question<'a> {
     /// How the look-up's own sockets leave the machine.
     #[cfg(feature = "dns")]
     pub(crate) way_out: Option<&'a WayOut>,
+    /// Where the look-up takes the room for its descriptors from.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) budget: Option<&'a SocketBudget>,
 }
 
 impl<'a> Question<'a> {
@@ -73,6 +84,8 @@ impl<'a> Question<'a> {
             clock,
             #[cfg(feature = "dns")]
             way_out: None,
+            #[cfg(not(target_os = "wasi"))]
+            budget: None,
         }
     }
 }
@@ -146,7 +159,7 @@ impl std::error::Error for LookupError {
 #[derive(Debug, Default)]
 pub struct Watch<'a> {
     #[cfg(not(target_os = "wasi"))]
-    pub(crate) entries: Vec<(BorrowedFd<'a>, Readiness)>,
+    pub(crate) entries: Vec<Lent<'a>>,
     #[cfg(target_os = "wasi")]
     pub(crate) entries: Vec<&'a Pollable>,
     #[cfg(not(target_os = "wasi"))]
@@ -154,6 +167,20 @@ pub struct Watch<'a> {
     /// Whether the look-up has asked for the waker.
     #[cfg(not(target_os = "wasi"))]
     took_waker: Cell<bool>,
+    /// Whether a look-up stands in line for a socket, and will wake this thread when it has one.
+    #[cfg(not(target_os = "wasi"))]
+    in_line: Cell<bool>,
+}
+
+/// A descriptor that a look-up has lent.
+#[cfg(not(target_os = "wasi"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lent<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) readiness: Readiness,
+    /// The socket itself, where it can be kept without a copy.
+    #[cfg(all(unix, feature = "tokio"))]
+    pub(crate) shared: Option<&'a Arc<Datagrams>>,
 }
 
 /// What is waited for on a descriptor.
@@ -176,12 +203,45 @@ impl<'a> Watch<'a> {
 impl<'a> Watch<'a> {
     /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
     pub fn read(&mut self, source: &'a impl AsFd) {
-        self.entries.push((source.as_fd(), Readiness::Read));
+        self.lend(source.as_fd(), Readiness::Read);
     }
 
     /// Wake when `source` can be written to, or when its connecting has ended.
     pub fn write(&mut self, source: &'a impl AsFd) {
-        self.entries.push((source.as_fd(), Readiness::Write));
+        self.lend(source.as_fd(), Readiness::Write);
+    }
+
+    pub(crate) fn lend(&mut self, fd: BorrowedFd<'a>, readiness: Readiness) {
+        self.entries.push(Lent {
+            fd,
+            readiness,
+            #[cfg(all(unix, feature = "tokio"))]
+            shared: None,
+        });
+    }
+
+    /// Wake when there are datagrams.
+    #[cfg(feature = "dns")]
+    pub(crate) fn datagrams(&mut self, socket: &'a Arc<Datagrams>) {
+        self.entries.push(Lent {
+            fd: socket.as_fd(),
+            readiness: Readiness::Read,
+            #[cfg(all(unix, feature = "tokio"))]
+            shared: Some(socket),
+        });
+    }
+
+    /// What wakes a look-up that stands in line for a socket: the task, or this thread.
+    pub(crate) fn line(&self) -> Waker {
+        self.waker().cloned().unwrap_or_else(|| {
+            self.in_line.set(true);
+            thread_waker()
+        })
+    }
+
+    /// Whether something in line wakes this thread.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.in_line.get()
     }
 
     /// What wakes the race, where that is a task of an async runtime and not a thread in `poll`. A look-up that learns its news from another

@@ -69,9 +69,21 @@
 //! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
 //!    nothing of the caller's, and there is a bound on how many there are.
 
+#[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
+mod datagrams;
+#[cfg(not(target_os = "wasi"))]
+mod getaddrinfo;
+#[cfg(not(target_os = "wasi"))]
+pub(crate) mod hosts;
 mod lookup;
+#[cfg(not(target_os = "wasi"))]
+mod mailbox;
 mod names;
 mod order;
+#[cfg(not(target_os = "wasi"))]
+mod pool;
+#[cfg(not(target_os = "wasi"))]
+mod room;
 #[cfg(feature = "dns")]
 mod service;
 #[cfg_attr(target_os = "wasi", path = "../wasi/resolver.rs")]
@@ -81,16 +93,20 @@ use std::sync::Arc;
 
 use connie_core::Instant;
 
-#[cfg(not(target_os = "wasi"))]
-pub(crate) use lookup::Readiness;
+#[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
+pub(crate) use datagrams::Datagrams;
 pub use lookup::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+#[cfg(not(target_os = "wasi"))]
+pub(crate) use lookup::{Lent, Readiness};
 #[cfg(feature = "dns")]
 pub(crate) use names::ONION;
 pub(crate) use names::{Names, OsConnector, Running};
+#[cfg(not(target_os = "wasi"))]
+pub use pool::MAX_THREADS;
+#[cfg(not(target_os = "wasi"))]
+pub(crate) use room::Room;
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
-#[cfg(not(target_os = "wasi"))]
-pub use system::MAX_THREADS;
 pub use system::SystemResolver;
 
 /// Which resolver a [`connect`](crate::connect) uses.

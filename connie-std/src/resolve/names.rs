@@ -10,6 +10,8 @@ use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
 use super::Resolver;
 use super::lookup::{Answer, Event, Lookup, LookupError, Question};
 use super::order::{host_routes, route};
+#[cfg(not(target_os = "wasi"))]
+use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
@@ -32,6 +34,9 @@ pub(crate) struct Running {
     pub(crate) lookup: Box<dyn Lookup>,
     /// Whether it is for the NAT64 prefix and not for the name's addresses.
     prefix: bool,
+    /// Where those who wait for it take the room for more descriptors from.
+    #[cfg(feature = "tokio")]
+    pub(crate) budget: Option<SocketBudget>,
 }
 
 /// Begins the look-ups that a connect asks for, and feeds it what they learn. What any of it means is decided there.
@@ -41,6 +46,9 @@ pub(crate) struct Names {
     families: Families,
     resolver: Resolver,
     way_out: WayOut,
+    /// Where look-ups take the room for their descriptors from.
+    #[cfg(not(target_os = "wasi"))]
+    budget: Option<SocketBudget>,
     /// The resolver's own words of queries that failed.
     details: Vec<(Query, String)>,
     #[cfg(feature = "dns")]
@@ -83,6 +91,8 @@ impl Names {
             families: options.race.families,
             resolver: options.resolver.clone(),
             way_out,
+            #[cfg(not(target_os = "wasi"))]
+            budget: options.budget.clone(),
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
@@ -101,9 +111,16 @@ impl Names {
             families,
             #[cfg(feature = "dns")]
             way_out: Some(&self.way_out),
+            #[cfg(not(target_os = "wasi"))]
+            budget: self.budget.as_ref(),
             ..Question::new(query.name(&self.host), self.port, clock)
         };
-        lookups.push(Running { lookup: self.resolver.lookup(&question, now), prefix });
+        lookups.push(Running {
+            lookup: self.resolver.lookup(&question, now),
+            prefix,
+            #[cfg(feature = "tokio")]
+            budget: self.budget.clone(),
+        });
     }
 
     /// Feeds `connector` what `lookups` have learnt.
@@ -113,7 +130,7 @@ impl Names {
         lookups: &mut [Running],
         now: Instant,
     ) {
-        for Running { lookup, prefix } in lookups {
+        for Running { lookup, prefix, .. } in lookups {
             while let Some(event) = lookup.poll(now) {
                 self.feed(connector, event, *prefix, now);
             }
@@ -160,6 +177,15 @@ impl Names {
         }
         routes.extend(ways.take(MAX_DESTINATIONS));
         Order::Any(routes)
+    }
+
+    /// How many sockets the budget has, where connections hold all of them.
+    pub(crate) fn all_held(&self) -> Option<usize> {
+        #[cfg(not(target_os = "wasi"))]
+        if let Some(budget) = &self.budget {
+            return Some(budget.sockets()).filter(|sockets| budget.held() == *sockets);
+        }
+        None
     }
 
     /// `report` with what became of resolution.

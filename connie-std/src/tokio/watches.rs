@@ -1,15 +1,18 @@
 //! What the look-ups of a race wait for, in tokio's reactor.
 
+#[cfg(unix)]
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::task::Context;
 #[cfg(unix)]
-use std::{os::fd::OwnedFd, task::Poll};
+use std::{sync::Arc, task::Poll};
 
 use connie_core::Instant;
 #[cfg(unix)]
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::SocketBudget;
 #[cfg(unix)]
-use crate::resolve::Readiness;
+use crate::resolve::{Datagrams, Lent, Readiness, Room};
 use crate::resolve::{Running, Watch};
 
 /// How often to look at what cannot be waited for.
@@ -18,14 +21,46 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 /// Wake-ups that were arranged for after the look-ups were last polled.
 #[derive(Default)]
 pub(super) struct Watches {
-    /// Copies of the descriptors that the look-ups lent. A look-up can close its own before these are gone, and its number can be another's
-    /// then; and two races can be lent the same one, which epoll takes only once.
     #[cfg(unix)]
-    descriptors: Vec<(AsyncFd<OwnedFd>, Readiness)>,
+    descriptors: Vec<(AsyncFd<Kept>, Readiness)>,
     /// Whether a look-up may wake the task by itself, which does not show here.
     took_waker: bool,
     /// When the look-ups want to be polled.
     wake_at: Option<Instant>,
+}
+
+/// A descriptor that a look-up has lent, kept until tokio has forgotten it.
+#[cfg(unix)]
+enum Kept {
+    Shared(Arc<Datagrams>),
+    /// A copy, with its room. A look-up can close its own before this is gone, and its number can be another's then; and two races can be
+    /// lent the same one, which epoll takes only once.
+    Copy {
+        copy: OwnedFd,
+        _room: Room,
+    },
+}
+
+#[cfg(unix)]
+impl Kept {
+    /// `None` where there is no room for a copy.
+    fn new(lent: &Lent<'_>, budget: Option<&SocketBudget>) -> Option<Self> {
+        if let Some(shared) = lent.shared {
+            return Some(Kept::Shared(Arc::clone(shared)));
+        }
+        let room = Room::at_once(budget)?;
+        lent.fd.try_clone_to_owned().ok().map(|copy| Kept::Copy { copy, _room: room })
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Kept {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Kept::Shared(shared) => shared.as_fd().as_raw_fd(),
+            Kept::Copy { copy, .. } => copy.as_raw_fd(),
+        }
+    }
 }
 
 impl Watches {
@@ -74,7 +109,7 @@ impl Watches {
             running.lookup.watch(&mut watch);
         }
         self.took_waker = watch.took_waker();
-        let watched = self.watch(&watch);
+        let watched = self.watch(&watch, lookups.iter().find_map(|running| running.budget.as_ref()));
         let look = if watched { None } else { Some(now + LOOK) };
         self.wake_at = lookups.iter().filter_map(|running| running.lookup.wake_at()).chain(look).min();
         if self.is_any_ready(context) {
@@ -84,17 +119,17 @@ impl Watches {
 
     /// Answers whether tokio waits for all of it.
     #[cfg(unix)]
-    fn watch(&mut self, watch: &Watch<'_>) -> bool {
+    fn watch(&mut self, watch: &Watch<'_>, budget: Option<&SocketBudget>) -> bool {
         self.descriptors.clear();
-        for &(descriptor, readiness) in &watch.entries {
-            let interest = match readiness {
+        for lent in &watch.entries {
+            let interest = match lent.readiness {
                 Readiness::Read => Interest::READABLE,
                 Readiness::Write => Interest::WRITABLE,
             };
             // Out of descriptors, or a file that epoll does not take.
-            let Ok(copy) = descriptor.try_clone_to_owned() else { continue };
-            if let Ok(copy) = register(copy, interest) {
-                self.descriptors.push((copy, readiness));
+            let Some(kept) = Kept::new(lent, budget) else { continue };
+            if let Ok(registered) = register(kept, interest) {
+                self.descriptors.push((registered, lent.readiness));
             }
         }
         self.descriptors.len() == watch.entries.len()
@@ -102,7 +137,7 @@ impl Watches {
 
     /// tokio takes no descriptors that it has not made elsewhere than on Unix.
     #[cfg(not(unix))]
-    fn watch(&mut self, watch: &Watch<'_>) -> bool {
+    fn watch(&mut self, watch: &Watch<'_>, _: Option<&SocketBudget>) -> bool {
         watch.entries.is_empty()
     }
 }
@@ -112,6 +147,6 @@ impl Watches {
     deprecated,
     reason = "what takes its place is unsafe, and asks for no more than an owned descriptor brings"
 )]
-fn register(descriptor: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<OwnedFd>> {
+fn register(descriptor: Kept, interest: Interest) -> std::io::Result<AsyncFd<Kept>> {
     AsyncFd::with_interest(descriptor, interest)
 }

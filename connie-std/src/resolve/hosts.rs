@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// Where the system keeps it.
-pub(super) fn system_path() -> PathBuf {
+pub(crate) fn system_path() -> PathBuf {
     match std::env::var_os("SystemRoot") {
         Some(root) if cfg!(windows) => Path::new(&root).join(r"System32\drivers\etc\hosts"),
         _ => "/etc/hosts".into(),
@@ -17,7 +17,7 @@ pub(super) fn system_path() -> PathBuf {
 }
 
 /// The addresses that the file at `path` has for `host`, in its order; none where it does not name it or cannot be read.
-pub(super) fn look_up(path: &Path, host: &str) -> Vec<IpAddr> {
+pub(crate) fn look_up(path: &Path, host: &str) -> Vec<IpAddr> {
     // Anything but a file could keep the reader waiting.
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}

@@ -1,0 +1,96 @@
+//! Where the threads of the system's resolver leave their answers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use connie_core::Family;
+
+use super::Room;
+use super::getaddrinfo::Outcome;
+use crate::budget::{Share, SocketBudget};
+use crate::doorbell::Doorbell;
+
+/// Where the threads leave the answers of one look-up.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no descriptor for it.
+    bell: OnceLock<Option<Bell>>,
+    inside: Mutex<Inside>,
+}
+
+/// A doorbell with its room in a budget.
+struct Bell {
+    doorbell: Doorbell,
+    _rooms: Vec<Arc<Share>>,
+}
+
+#[derive(Default)]
+struct Inside {
+    letters: VecDeque<Letter>,
+    /// The task that waits.
+    waker: Option<Waker>,
+}
+
+pub(super) struct Letter {
+    pub(super) family: Family,
+    pub(super) result: Outcome,
+}
+
+impl Mailbox {
+    /// Answers whom to wake when the caller holds no lock.
+    #[must_use]
+    pub(super) fn put(&self, family: Family, result: Outcome) -> Option<Waker> {
+        let mut inside = lock(&self.inside);
+        inside.letters.push_back(Letter { family, result });
+        if let Some(Some(bell)) = self.bell.get() {
+            bell.doorbell.ring();
+        }
+        inside.waker.take()
+    }
+
+    pub(super) fn take(&self) -> Option<Letter> {
+        let mut inside = lock(&self.inside);
+        let letter = inside.letters.pop_front()?;
+        if let Some(Some(bell)) = self.bell.get() {
+            bell.doorbell.answer();
+        }
+        Some(letter)
+    }
+
+    /// What rings for a letter. `None` where there is no descriptor for it, or no room for one.
+    pub(super) fn bell(&self, budget: Option<&SocketBudget>) -> Option<&Doorbell> {
+        let inside = lock(&self.inside);
+        let made = || {
+            let rooms = (0..Doorbell::DESCRIPTORS).map(|_| Room::at_once(budget));
+            let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(Room::share).collect();
+            let doorbell = Doorbell::new().ok()?;
+            inside.letters.iter().for_each(|_| doorbell.ring());
+            Some(Bell { doorbell, _rooms: rooms })
+        };
+        self.bell.get_or_init(made).as_ref().map(|bell| &bell.doorbell)
+    }
+
+    /// Whether there was no descriptor for a bell.
+    pub(super) fn has_no_bell(&self) -> bool {
+        self.bell.get().is_some_and(Option::is_none)
+    }
+
+    /// Has the next letter wake `waker`, which one that is there already does.
+    pub(super) fn wakes(&self, waker: &Waker) {
+        let mut inside = lock(&self.inside);
+        if inside.letters.is_empty() {
+            let before = inside.waker.replace(waker.clone());
+            drop(inside);
+            drop(before);
+        } else {
+            drop(inside);
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// Nothing that is done under these locks panics halfway.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,119 @@
+//! Room for the descriptors of a look-up in a [`SocketBudget`].
+//!
+//! A look-up stands in the same line as the races do, and never for ever: whatever it keeps meanwhile, a time-out ends. So a race may
+//! wait for the look-ups of others.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use connie_core::Instant;
+
+use super::Watch;
+use crate::budget::{Place, Share, SocketBudget, Turn};
+
+/// Room for one descriptor: waited for, and then kept as long as this or one of its [shares](Self::share) lives.
+#[derive(Debug, Default)]
+pub(crate) struct Room(RefCell<State>);
+
+/// Connections hold all the places of a budget, and it is not waited for them, or not any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AllHeld {
+    /// How many places that are.
+    sockets: usize,
+}
+
+impl fmt::Display for AllHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections hold all {} places of the socket budget", self.sockets)
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Where it stands in line.
+    place: Option<Place>,
+    /// Until when it waits for connections to end, since it has found that they hold all.
+    waits_until: Option<Instant>,
+    share: Option<Arc<Share>>,
+}
+
+impl Room {
+    /// Whether there is room. Where not, it stands in line, and what [watches](Self::watch) is woken when its turn has come.
+    pub(crate) fn poll(&mut self, budget: Option<&SocketBudget>, now: Instant) -> Poll<Result<(), AllHeld>> {
+        let Some(budget) = budget else { return Poll::Ready(Ok(())) };
+        let state = self.0.get_mut();
+        match state.poll(budget, Waker::noop()) {
+            InLine::No => Poll::Ready(Ok(())),
+            InLine::Yes => {
+                state.waits_until = None;
+                Poll::Pending
+            }
+            InLine::AllHeld if now < *state.waits_until.get_or_insert(now + budget.patience()) => {
+                Poll::Pending
+            }
+            InLine::AllHeld => {
+                state.place = None;
+                Poll::Ready(Err(AllHeld { sockets: budget.sockets() }))
+            }
+        }
+    }
+
+    /// What there is at once. `None` where there is nothing.
+    pub(crate) fn at_once(budget: Option<&SocketBudget>) -> Option<Self> {
+        let mut room = Room::default();
+        let has_it = matches!(room.poll(budget, Instant::ZERO), Poll::Ready(Ok(())));
+        has_it.then_some(room)
+    }
+
+    /// When to [`poll`](Self::poll) though nobody has woken.
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        let state = self.0.borrow();
+        state.waits_until.filter(|_| state.place.is_some())
+    }
+
+    /// Has what drives the look-up woken when the turn has come.
+    pub(crate) fn watch(&self, budget: Option<&SocketBudget>, watch: &Watch<'_>) {
+        let Some(budget) = budget else { return };
+        let mut state = self.0.borrow_mut();
+        if state.place.is_some() {
+            let waker = watch.line();
+            let is_news = match state.poll(budget, &waker) {
+                InLine::No => true,
+                InLine::Yes => false,
+                InLine::AllHeld => state.waits_until.is_none(),
+            };
+            drop(state);
+            if is_news {
+                waker.wake();
+            }
+        }
+    }
+
+    /// What keeps the room, to be kept with the descriptor.
+    pub(crate) fn share(&self) -> Option<Arc<Share>> {
+        self.0.borrow().share.clone()
+    }
+}
+
+/// Whether it stands in line.
+enum InLine {
+    No,
+    Yes,
+    /// And nothing comes back by itself.
+    AllHeld,
+}
+
+impl State {
+    fn poll(&mut self, budget: &SocketBudget, waker: &Waker) -> InLine {
+        if self.share.is_none() {
+            match budget.poll_take(&mut self.place, 1, waker) {
+                Turn::Taken(share) => self.share = Some(Arc::new(share)),
+                Turn::InLine => return InLine::Yes,
+                Turn::AllHeld => return InLine::AllHeld,
+            }
+        }
+        InLine::No
+    }
+}

@@ -1,0 +1,301 @@
+//! Crowds of look-ups in a process that is allowed few descriptors: each waits for its turn, and none fails.
+//!
+//! The crowd is a process of its own: this test again, with a lower limit. The servers stay here, with theirs.
+#![cfg(all(feature = "tokio", feature = "dns", target_os = "linux"))]
+
+mod tokio_support;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use connie_core::verdict::ErrorKind;
+use connie_servers::clock::{now, pause};
+use connie_servers::{DnsAnswer, DnsServer, Live, RecordType, closed_port, limits};
+use connie_std::dns::Dns;
+use connie_std::resolve::Resolver;
+use connie_std::{ConnectError, ConnectErrorKind, Options, SocketBudget, connect};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::task::JoinSet;
+
+use tokio_support::{any_port, here, one_thread, within};
+
+/// Set in the process that is the crowd: where the name server and the web server are.
+const CROWD: &str = "CONNIE_CROWD";
+/// How many descriptors that is allowed.
+const DESCRIPTORS: u64 = 128;
+/// How far away the name server is.
+const AWAY: Duration = Duration::from_millis(100);
+/// None takes longer, on any machine.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How many threads go through a few places.
+const CROWDED: usize = 16;
+
+/// What the crowd goes by.
+struct Field {
+    names: SocketAddr,
+    port: u16,
+}
+
+impl Field {
+    /// In the process that is the crowd.
+    fn here() -> Option<Field> {
+        let text = std::env::var(CROWD).ok()?;
+        let (names, port) = text.split_once(' ')?;
+        let limit = Rlimit { current: Some(DESCRIPTORS), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, limit).expect("a lower limit");
+        Some(Field { names: names.parse().ok()?, port: port.parse().ok()? })
+    }
+
+    fn options(&self) -> Options {
+        let dns = Dns { hosts_file: None, ..Dns::new([self.names]) };
+        Options { resolver: dns.into(), ..within(LIMIT) }
+    }
+}
+
+/// How many ended in which way.
+#[derive(Default)]
+struct Ends(BTreeMap<String, usize>);
+
+impl Ends {
+    fn count(&mut self, end: Result<(), ConnectError>) {
+        let end =
+            end.map_or_else(|error| format!("{:?}: {error}", error.io_kind()), |()| "connected".to_owned());
+        // Not each by its own name.
+        let end: String = end.chars().filter(|it| !it.is_ascii_digit()).collect();
+        *self.0.entry(end).or_default() += 1;
+    }
+
+    fn tell(&self) {
+        self.0.iter().for_each(|(end, count)| println!("crowd: {count} {end}"));
+    }
+}
+
+/// Runs `test` as a crowd of so many names, each with an address behind a name server that is far away. All are to connect.
+#[track_caller]
+fn expect_all_connected(test: &str, names: usize) {
+    let most = expect(test, names, &[format!("{names} connected")]);
+    assert!(most > DESCRIPTORS as usize / 2, "{most} descriptors are no crowd");
+}
+
+/// Runs `test` as a crowd that ends in these ways. The most descriptors that it had open.
+#[track_caller]
+fn expect(test: &str, names: usize, expected: &[String]) -> usize {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
+    for number in 0..names {
+        let name = format!("n{number}.test");
+        server.set(&name, RecordType::A, DnsAnswer::addresses(&[web.address().ip()]).after(AWAY));
+        server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
+    }
+    let field = format!("{} {}", server.address(), web.address().port());
+    let began = now();
+    let mut crowd = Command::new(std::env::current_exe().expect("this program"))
+        .args([test, "--exact", "--nocapture"])
+        .env(CROWD, field)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let most = most_descriptors(&mut crowd, began + LIMIT);
+    let output = limits::finish(crowd).expect("its end");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ends: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("crowd: ")).collect();
+    println!("{names} names in {:?}, at most {most} descriptors: {ends:?}", now() - began);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    assert_eq!(ends, expected);
+    most
+}
+
+/// The most that the process has had open until its end.
+fn most_descriptors(child: &mut Child, until: Instant) -> usize {
+    let path = format!("/proc/{}/fd", child.id());
+    let mut most = 0;
+    while now() < until && matches!(child.try_wait(), Ok(None)) {
+        most = most.max(std::fs::read_dir(&path).map_or(0, Iterator::count));
+        pause(Duration::from_millis(1));
+    }
+    most
+}
+
+#[test]
+fn of_a_thousand_tasks_with_128_descriptors_none_fails() {
+    let Some(field) = Field::here() else {
+        return expect_all_connected("of_a_thousand_tasks_with_128_descriptors_none_fails", 1_000);
+    };
+    let ends = one_thread().block_on(async move {
+        let (options, mut crowd, mut ends) = (field.options(), JoinSet::new(), Ends::default());
+        for number in 0..1_000 {
+            let options = options.clone();
+            let host = format!("n{number}.test");
+            crowd.spawn(async move {
+                connie_std::tokio::connect_with((host.as_str(), field.port), &options).await.map(drop)
+            });
+        }
+        while let Some(end) = crowd.join_next().await {
+            ends.count(end.expect("no panic"));
+        }
+        ends
+    });
+    ends.tell();
+}
+
+#[test]
+fn of_three_hundred_threads_with_128_descriptors_none_fails() {
+    let Some(field) = Field::here() else {
+        return expect_all_connected("of_three_hundred_threads_with_128_descriptors_none_fails", 300);
+    };
+    let (options, mut ends) = (field.options(), Ends::default());
+    let threads: Vec<_> = (0..300)
+        .map(|number| {
+            let (options, port) = (options.clone(), field.port);
+            std::thread::spawn(move || {
+                connect((format!("n{number}.test").as_str(), port), &options).map(drop)
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| ends.count(thread.join().expect("no panic")));
+    ends.tell();
+}
+
+/// Opens files until there is no descriptor left.
+fn use_all_up() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+fn descriptors_that_the_program_has_used_up_are_waited_for() {
+    let Some(field) = Field::here() else {
+        let test = "descriptors_that_the_program_has_used_up_are_waited_for";
+        let _most = expect(test, 20, &["20 connected".to_owned()]);
+        return;
+    };
+    let (options, mut ends) = (field.options(), Ends::default());
+    let runtime = one_thread();
+    let files = use_all_up();
+    std::thread::spawn(move || {
+        pause(Duration::from_millis(700));
+        drop(files);
+    });
+    // Half of them in threads.
+    let threads: Vec<_> = (0..10)
+        .map(|number| {
+            let (options, port) = (options.clone(), field.port);
+            std::thread::spawn(move || {
+                connect((format!("n{number}.test").as_str(), port), &options).map(drop)
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for number in 10..20 {
+            let host = format!("n{number}.test");
+            let end = connie_std::tokio::connect_with((host.as_str(), field.port), &options).await;
+            ends.count(end.map(drop));
+        }
+    });
+    threads.into_iter().for_each(|thread| ends.count(thread.join().expect("no panic")));
+    ends.tell();
+}
+
+#[test]
+fn descriptors_that_do_not_come_back_are_told_as_that() {
+    let Some(field) = Field::here() else {
+        let words = "no socket left to ask ...:: Too many open files";
+        let end = format!("2 Other: could not resolve n.test: AAAA and A queries failed: {words}");
+        let _most = expect("descriptors_that_do_not_come_back_are_told_as_that", 2, &[end]);
+        return;
+    };
+    let dns =
+        |tcp| Dns { hosts_file: None, timeout: Duration::from_millis(300), tcp, ..Dns::new([field.names]) };
+    let mut ends = Ends::default();
+    let _files = use_all_up();
+    for tcp in [false, true] {
+        let options = Options { resolver: dns(tcp).into(), ..within(LIMIT) };
+        let error = connect(("n0.test", field.port), &options).map(drop).expect_err("no descriptor");
+        assert_eq!(error.error_kind(), Some(ErrorKind::OutOfSockets));
+        ends.count(Err(error));
+    }
+    ends.tell();
+}
+
+/// A race that has tried all that it knows keeps no place from its own look-up.
+#[test]
+fn one_place_is_enough_for_a_name_and_its_addresses() {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
+    let closed = closed_port(here(1));
+    for (name, port) in [("live.test", web.address().port()), ("closed.test", closed.address().port())] {
+        server.set(name, RecordType::A, DnsAnswer::addresses(&[here(1)]));
+        server.set(name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
+        let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+        let budget = SocketBudget::new(1);
+        let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+        let kind = |end: Result<(), ConnectError>| end.map_err(|error| error.io_kind());
+        let expected = if name == "live.test" { Ok(()) } else { Err(io::ErrorKind::ConnectionRefused) };
+        assert_eq!(kind(connect((name, port), &options).map(drop)), expected);
+        assert_eq!(budget.free(), 1);
+        let in_task = one_thread().block_on(connie_std::tokio::connect_with((name, port), &options));
+        assert_eq!(kind(in_task.map(drop)), expected);
+        assert_eq!(budget.free(), 1);
+    }
+}
+
+/// A look-up does not wait for what only the program can give back, and so says the error (law 11). Told to wait it does.
+#[test]
+fn where_connections_hold_all_a_look_up_says_so_at_once() {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
+    server.host("name.test", &[here(1)]);
+    let target = ("name.test", web.address().port());
+    let budget = SocketBudget::new(1);
+    let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let options = Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let held = connect(web.address(), &options).expect("a connection");
+    let began = now();
+    for resolver in [options.resolver.clone(), Resolver::System] {
+        let options = Options { resolver, ..options.clone() };
+        let error = connect(target, &options).map(drop).expect_err("held");
+        assert!(
+            matches!(error.kind(), ConnectErrorKind::BudgetHeld { sockets: 1, held: 1, .. }),
+            "{error:?}"
+        );
+        let in_task = one_thread().block_on(connie_std::tokio::connect_with(target, &options)).map(drop);
+        assert_eq!(in_task.expect_err("held").to_string(), error.to_string());
+    }
+    assert!(now() - began < LIMIT / 4, "{:?}", now() - began);
+    assert_eq!(server.queries(), [], "nobody was asked");
+    let waits = Options { budget: Some(budget.waits(LIMIT)), ..options };
+    std::thread::spawn(move || {
+        pause(AWAY);
+        drop(held);
+    });
+    drop(connect(target, &waits).expect("it has waited"));
+}
+
+/// A race that stands in line goes on with its look-ups, which have places that others wait for. More threads than places here, and in each
+/// one family's answer is late.
+#[test]
+fn who_stands_in_line_keeps_no_places_for_answers_that_have_come() {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
+    for number in 0..CROWDED {
+        let name = format!("n{number}.test");
+        server.set(&name, RecordType::A, DnsAnswer::addresses(&[here(1)]));
+        server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
+    }
+    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let budget = SocketBudget::new(4);
+    let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let began = now();
+    let threads: Vec<_> = (0..CROWDED)
+        .map(|number| {
+            let (options, port) = (options.clone(), web.address().port());
+            std::thread::spawn(move || {
+                connect((format!("n{number}.test").as_str(), port), &options).map(drop)
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("a connection"));
+    assert!(now() - began < LIMIT / 4, "{:?}", now() - began);
+    assert_eq!(budget.free(), 4);
+}
