@@ -56,9 +56,8 @@ fn note(seen: &Arc<Mutex<Vec<Shown>>>) -> OnSocket {
 }
 
 /// `VpnService.protect` must see each: one that it does not see goes into the VPN.
-#[test]
-fn sockets_that_ask_are_set_up_and_shown_as_those_that_connect() {
-    in_namespace(|lab| {
+fn sockets_that_ask_are_set_up(connects: impl Fn(&Lab, &Options)) -> impl FnOnce(&Lab) {
+    move |lab| {
         let (server, _web) = (name_server(lab), unattended());
         // The answer is fetched by TCP.
         let answer = DnsAnswer::addresses(&[ip("192.0.2.1")]).truncated();
@@ -71,8 +70,7 @@ fn sockets_that_ask_are_set_up_and_shown_as_those_that_connect() {
         let seen = Arc::default();
         let race = Config { preferred_family: connie_core::Family::V4, ..Config::staggered() };
         let options = Options { socket, on_socket: Some(note(&seen)), race, ..asking(server.address()) };
-        let winner = connect(("name.test", PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));
-        abandon(lab, winner);
+        connects(lab, &options);
 
         let seen = seen.lock().expect("a lock").clone();
         assert!(seen.iter().all(|shown| shown.2 == MARK), "{seen:?}");
@@ -86,7 +84,24 @@ fn sockets_that_ask_are_set_up_and_shown_as_those_that_connect() {
         assert!(count(Purpose::Route, false) >= 2, "{seen:?}");
         assert!(count(Purpose::Connection, true) >= 1, "{seen:?}");
         assert_eq!((count(Purpose::Route, true), count(Purpose::Connection, false)), (0, 0), "{seen:?}");
-    });
+    }
+}
+
+#[test]
+fn sockets_that_ask_are_set_up_and_shown_as_those_that_connect() {
+    in_namespace(sockets_that_ask_are_set_up(|lab, options| {
+        let winner = connect(("name.test", PORT), options).unwrap_or_else(|error| panic!("{error:?}"));
+        abandon(lab, winner);
+    }));
+}
+
+#[test]
+fn sockets_that_ask_are_set_up_and_shown_under_tokio_too() {
+    in_namespace(sockets_that_ask_are_set_up(|_, options| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let won = runtime.block_on(connie_std::tokio::connect_with(("name.test", PORT), options));
+        won.unwrap_or_else(|error| panic!("{error:?}"));
+    }));
 }
 
 /// As where a VPN has rules: what is marked goes past it.
