@@ -63,8 +63,8 @@ pub struct Options {
     pub overrides: Vec<Override>,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
-    /// Where the race takes its sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one nothing keeps
-    /// many races from using up the process's descriptors.
+    /// Where the race and its look-ups take their sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one
+    /// nothing keeps many races from using up the process's descriptors.
     ///
     /// A connection keeps its place in the budget as long as it lives. While all places are taken a race waits for those of other races, until
     /// its deadline; where connections hold all of them it fails at once with [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), or

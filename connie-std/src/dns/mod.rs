@@ -35,8 +35,10 @@
 //!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
 //!
 //! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of
-//! [`max_in_flight`](connie_core::Config::max_in_flight); and one TCP socket where an answer is fetched over TCP. All are closed
-//! when the race is over.
+//! [`max_in_flight`](connie_core::Config::max_in_flight); and a TCP socket in its place where an answer is fetched over TCP. All are closed
+//! when the race is over. Each takes a place in the race's [`SocketBudget`](crate::SocketBudget), and waits for one where there is none; the time-outs
+//! below count from when it has it. Where the system has no socket in spite of that, it is asked for one again, after 5 ms, 10 ms and so on up to 100 ms,
+//! and after [`timeout`](Dns::timeout) the look-up fails with [`OutOfSockets`](QueryError::OutOfSockets).
 //!
 //! Its sockets have the interface and the mark of [`Options::socket`](crate::Options::socket), and
 //! [`Options::on_socket`](crate::Options::on_socket) sees them. A program whose connections leave by several ways gives each its own
