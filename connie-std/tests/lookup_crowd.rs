@@ -12,12 +12,13 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use connie_core::Config;
 use connie_core::verdict::ErrorKind;
-use connie_servers::clock::{now, pause};
+use connie_servers::clock::{now, pause, poll_until};
 use connie_servers::{DnsAnswer, DnsServer, Live, RecordType, closed_port, limits};
 use connie_std::dns::Dns;
 use connie_std::resolve::Resolver;
-use connie_std::{ConnectError, ConnectErrorKind, Options, SocketBudget, connect};
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
@@ -298,4 +299,55 @@ fn who_stands_in_line_keeps_no_places_for_answers_that_have_come() {
     threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("a connection"));
     assert!(now() - began < LIMIT / 4, "{:?}", now() - began);
     assert_eq!(budget.free(), 4);
+}
+
+/// The deadline, a cancel and the drop of the future hold for a look-up that stands in line as for all else.
+#[test]
+fn who_gives_up_leaves_the_line() {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(1)));
+    server.set("name.test", RecordType::A, DnsAnswer::silent());
+    server.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
+    let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let budget = SocketBudget::new(1);
+    let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let target = ("name.test", web.address().port());
+    let short = Config { deadline: Some(AWAY), ..options.race.clone() };
+    let hurried = Options { race: short, ..options.clone() };
+    let began = now();
+    one_thread().block_on(async {
+        let mut first = Box::pin(connie_std::tokio::connect_with(target, &options));
+        let mut second = Box::pin(connie_std::tokio::connect_with(target, &options));
+        for future in [&mut first, &mut second] {
+            assert!(tokio::time::timeout(Duration::from_millis(20), future).await.is_err(), "in line");
+        }
+        assert_eq!((budget.free(), server.queries().len()), (0, 1), "one question is under way");
+        let error = connie_std::tokio::connect_with(target, &hurried).await.map(drop).expect_err("in line");
+        assert_eq!(error.io_kind(), io::ErrorKind::TimedOut);
+        drop(second);
+        drop(first);
+        assert_eq!(budget.free(), 1);
+    });
+    // In threads, behind a question that has the only place.
+    let canceler = Canceler::new().expect("a canceler");
+    let patient = Options { canceler: Some(canceler.clone()), ..options.clone() };
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let (patient, port) = (patient.clone(), target.1);
+            std::thread::spawn(move || connect(("name.test", port), &patient).map(drop))
+        })
+        .collect();
+    assert!(poll_until(LIMIT, || budget.free() == 0));
+    let error = connect(target, &hurried).map(drop).expect_err("in line");
+    assert_eq!(error.io_kind(), io::ErrorKind::TimedOut);
+    canceler.cancel();
+    assert!(
+        threads.into_iter().all(|thread| thread.join().expect("no panic").is_err_and(|it| it.is_canceled()))
+    );
+    assert_eq!(budget.free(), 1);
+    assert!(
+        now() - began < Duration::from_secs(6),
+        "{:?}, and the question gives up after eight",
+        now() - began
+    );
+    drop(connect(web.address(), &options).expect("the place is free"));
 }

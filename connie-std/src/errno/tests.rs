@@ -210,6 +210,8 @@ const HEAD: &str = "# What an error number means\n\n\
     What a system call of a connection attempt can say, and what that means to the attempt, to the race and to the error line. \
     `connie-std` reads the same table (`connie-std/src/errno.rs`), for a thread, for tokio, and for TLS over either. A number that has no row is \
     `Other`, in the system's words. No number ends the race: it fails when every address has failed.\n\n\
+    A look-up whose socket cannot be opened since there are too many (the first row) asks for one again, for five seconds, and fails for want of \
+    sockets then. Other numbers fail the name server that was to be asked.\n\n\
     `connect` is also what `SO_ERROR` says of one that went on. `connect, with a source` is an `EADDRNOTAVAIL` where a UDP socket \
     finds a source address for the destination, so that ports are what is missing. `epoll_ctl` is tokio's alone, `poll` all others'. \
     A tokio whose `epoll_wait` fails panics; that is its own.\n\n";
