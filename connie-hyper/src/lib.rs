@@ -90,7 +90,7 @@ impl RaceConnector {
     }
 
     /// Whether to refuse every scheme but `http`, as it does unless told otherwise: it would speak without TLS to a server of https. A
-    /// connector that puts TLS on top needs it to be `false`. `HttpsConnector` needs no other.
+    /// connector that puts TLS on top needs it to be `false`. `HttpsConnector` brings its own TLS.
     #[must_use]
     pub fn enforce_http(mut self, is_enforced: bool) -> Self {
         self.enforce_http = is_enforced;
