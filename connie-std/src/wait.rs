@@ -81,7 +81,13 @@ impl OsWaiter {
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table, a sandbox) makes this look at
         // every socket, after a pause that keeps it from spinning; a socket then tells without `poll` what became of it.
-        let polled = poll(&mut fds, Some(&timespec(longest)));
+        let polled = if cfg!(windows) && fds.is_empty() {
+            // "The array must contain at least one structure with a valid socket" (Microsoft on WSAPoll).
+            pause(longest);
+            Ok(0)
+        } else {
+            poll(&mut fds, Some(&timespec(longest)))
+        };
         let blind = polled.is_err_and(|error| !has_woken(error));
         let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
         ready.extend(events.map(|(&index, _)| index));
