@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use connie_core::{Instant, Waiter, Wake, Watched};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::block_on::park;
 use crate::cancel::Canceler;
@@ -81,13 +82,7 @@ impl OsWaiter {
         }
         // EINTR is an early wake-up. What else can fail here (no memory for the kernel's table, a sandbox) makes this look at
         // every socket, after a pause that keeps it from spinning; a socket then tells without `poll` what became of it.
-        let polled = if cfg!(windows) && fds.is_empty() {
-            // "The array must contain at least one structure with a valid socket" (Microsoft on WSAPoll).
-            pause(longest);
-            Ok(0)
-        } else {
-            poll(&mut fds, Some(&timespec(longest)))
-        };
+        let polled = poll_for(&mut fds, longest);
         let blind = polled.is_err_and(|error| !has_woken(error));
         let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
         ready.extend(events.map(|(&index, _)| index));
@@ -112,6 +107,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 const LOOK_IN_LINE: Duration = Duration::from_millis(5);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
+
+fn poll_for(fds: &mut [PollFd<'_>], longest: Duration) -> Result<usize, Errno> {
+    if cfg!(windows) && fds.is_empty() {
+        // "The array must contain at least one structure with a valid socket" (Microsoft on WSAPoll).
+        pause(longest);
+        return Ok(0);
+    }
+    poll(fds, Some(&timespec(longest)))
+}
 
 /// `duration` as `poll` takes it.
 fn timespec(duration: Duration) -> Timespec {

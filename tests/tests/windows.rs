@@ -67,13 +67,14 @@ fn none_is_lost(ran: &BTreeSet<String>) {
 #[test]
 fn connie_keeps_its_promises_on_wine() {
     let Some(mut wine) = Wine::find() else { return };
-    the_tests_of_connie_std(&mut wine);
+    let seen = the_tests_of_connie_std(&mut wine);
     let tool = ["--no-default-features", "--features=dns,gzip"];
     build(wine.cargo("build", "connie-cli").args(tool));
     let mut program = Program { file: wine.built("connie.exe"), wine };
     it_wins_and_resets_who_lost(&mut program);
     it_tells_what_became_of_each(&mut program);
     it_fetches_a_page(&mut program);
+    none_is_lost(&seen);
 }
 
 /// What cargo has said meanwhile.
@@ -85,8 +86,9 @@ fn build(cargo: &mut Command) -> String {
     told
 }
 
-/// Refusals, black holes, deadlines, canceling, a thousand races and the handles that they leave, over std and over tokio.
-fn the_tests_of_connie_std(wine: &mut Wine) {
+/// Refusals, black holes, deadlines, canceling, a thousand races and the handles that they leave, over std and over tokio. Answers which
+/// tests ran.
+fn the_tests_of_connie_std(wine: &mut Wine) -> BTreeSet<String> {
     let told = build(wine.cargo("test", "connie-std").args(FEATURES).args(["--lib", "--tests", "--no-run"]));
     let mut seen = BTreeSet::new();
     for (source, file) in told.lines().filter_map(program).filter(|(source, _)| *source != LEFT_OUT) {
@@ -96,7 +98,7 @@ fn the_tests_of_connie_std(wine: &mut Wine) {
         let tests = ran.stdout.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... ok"));
         seen.extend(tests.map(|test| format!("{source} {}", test.trim_end_matches(" - should panic"))));
     }
-    none_is_lost(&seen);
+    seen
 }
 
 /// `connie`, seen from outside of Wine, whose sockets are Linux's.

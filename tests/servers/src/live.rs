@@ -179,6 +179,12 @@ impl Service {
                     counts.open += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // Reset while it waited in the queue, which Wine fails to take then.
+                Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::NotConnected => {
+                    let mut counts = lock(&self.counts);
+                    counts.accepted += 1;
+                    counts.reset += 1;
+                }
                 // Gone again while it waited in the queue.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
