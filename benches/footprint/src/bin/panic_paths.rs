@@ -1,10 +1,10 @@
-//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, and in a connect to a host by name:
+//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, in a connect to a host by name, and in the DNS client:
 //!
 //! ```text
 //! cargo run -p connie-footprint --bin panic_paths
 //! ```
 //!
-//! `http_client` and `names` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
+//! `http_client`, `names` and `dns_client` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
 //! with every reference between functions kept in the file, so that the way can be told.
 
 #[cfg(not(unix))]
@@ -39,7 +39,7 @@ mod search {
 
     use crate::firmware::build;
 
-    const PROGRAMS: [&str; 2] = ["http_client", "names"];
+    const PROGRAMS: [&str; 3] = ["http_client", "names", "dns_client"];
     const START: &str = "_start";
     /// What the panic handler calls.
     const PANIC: &str = "a_path_leads_to_a_panic";

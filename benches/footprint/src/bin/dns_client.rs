@@ -1,0 +1,108 @@
+//! The DNS client as a microcontroller links it: the `.text` of this program is its price, the symbols `DNS_CLIENT` and `DNS_LOOKUP` have
+//! its sizes in RAM, and that it links at all shows that no path in it leads to a panic.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("dns_client: build this for a microcontroller: --target thumbv7m-none-eabi --profile size");
+}
+
+#[cfg(target_os = "none")]
+#[path = "../stub.rs"]
+#[allow(dead_code, reason = "there is no stack, and the clock is asked directly")]
+mod stub;
+
+#[cfg(target_os = "none")]
+mod firmware {
+    use core::mem::size_of;
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+    use core::sync::atomic::Ordering;
+
+    use connie_core::Instant;
+    use connie_dns::{Client, Input, LARGEST_QUERY, Lookup, Name, Output, Settings, Wanted};
+
+    use crate::stub::{WORLD, world};
+
+    /// Sizes, to be read from the linked program.
+    #[used]
+    #[unsafe(no_mangle)]
+    static DNS_CLIENT: [u8; size_of::<Client<2>>()] = [0; size_of::<Client<2>>()];
+    #[used]
+    #[unsafe(no_mangle)]
+    static DNS_LOOKUP: [u8; size_of::<Lookup>()] = [0; size_of::<Lookup>()];
+
+    fn now() -> Instant {
+        Instant::from_micros(world().into())
+    }
+
+    fn server() -> SocketAddr {
+        let ip = match world() {
+            0 => IpAddr::V4(Ipv4Addr::from(world())),
+            high => IpAddr::V6(Ipv6Addr::from(u128::from(high) << 96 | u128::from(world()))),
+        };
+        SocketAddr::new(ip, world() as u16)
+    }
+
+    fn tell(number: u32) {
+        WORLD.store(number, Ordering::Relaxed);
+    }
+
+    /// Asks for the addresses of a name until they are there. Both ways to end a wait are taken.
+    fn look_up(client: &mut Client<2>) -> Option<()> {
+        let mut text = [0; 16];
+        text.iter_mut().for_each(|octet| *octet = world() as u8);
+        let name = Name::parse(core::str::from_utf8(&text).ok()?).ok()?;
+        let mut lookup = Lookup::new(name, Wanted::default());
+        let (mut query, mut message) = ([0; LARGEST_QUERY], [0; 1_232]);
+        while !lookup.is_done() {
+            while let Some(event) = lookup.poll(client, now()) {
+                match event.result {
+                    Ok(answer) => answer.addresses().for_each(|ip| tell(ip.is_ipv6().into())),
+                    Err(error) => tell(error as u32),
+                }
+            }
+            let port = loop {
+                match client.poll_output(&mut query, now()) {
+                    Output::Send { port, server, length } | Output::Connect { port, server, length } => {
+                        query.iter().take(length).for_each(|octet| tell((*octet).into()));
+                        tell(server.port().into());
+                        if world() == 1 {
+                            break Some((port, server));
+                        }
+                    }
+                    Output::Ended(_) => {}
+                    Output::WaitUntil(at) => {
+                        tell(at.as_micros() as u32);
+                        break None;
+                    }
+                    Output::WaitForInput => break None,
+                }
+            };
+            let Some((port, server)) = port else { continue };
+            message.iter_mut().for_each(|octet| *octet = world() as u8);
+            let message = message.get(..world() as usize).unwrap_or_default();
+            let input = match world() {
+                0 => Input::Datagram { port, from: server, message },
+                1 => Input::DatagramFailed { port, server },
+                2 => Input::Message { port, server, message },
+                _ => Input::StreamFailed { port, server },
+            };
+            client.handle_input(input, now());
+            tell(client.is_open(port).into());
+        }
+        lookup.close(client);
+        Some(())
+    }
+
+    #[unsafe(no_mangle)]
+    pub extern "C" fn _start() -> ! {
+        let mut client = Client::<2>::new(Settings::default(), world().into());
+        #[cfg(feature = "bite")]
+        tell([1, 2, 3][world() as usize]);
+        loop {
+            client.set_servers(&[server(), server()], now());
+            tell(look_up(&mut client).is_some().into());
+        }
+    }
+}

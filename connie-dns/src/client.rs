@@ -1,0 +1,498 @@
+//! The client: what goes between the servers and those who ask.
+//!
+//! # The rules
+//!
+//! 1. **A question is asked once for all who wait for it**, and its answer kept for those who come later: for its time to live, and
+//!    [`Settings::longest_ttl`] at most. That there is no such name, or nothing of a kind, is kept as long as the zone's SOA record says
+//!    (RFC 2308 section 5), and not at all where there is none. What the servers could not answer is not kept.
+//! 2. **A question that nobody waits for any more is given up.**
+//! 3. **NXDOMAIN ends the name's other questions** (RFC 8020): at once where addresses of IPv4 were asked for, and after [`DOUBT`] otherwise,
+//!    since there are servers that say so of names which have IPv4 addresses alone (RFC 4074 section 4.2).
+//! 4. **Names of Tor are not asked for** (RFC 7686 section 2), be it by way of an alias.
+//! 5. **Other servers, other answers**: with new servers all that is asked is asked anew, and what was kept is forgotten.
+//!
+//! What happens to a question while it is asked is in [`exchange`](crate::exchange), which server comes first in
+//! [`servers`](crate::servers), and who keeps what in [`table`](crate::table).
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use connie_core::Instant;
+use connie_core::resolution::QueryError;
+
+use crate::answer::{Answer, Code, Found, Problem, Reply};
+use crate::exchange::{Exchange, Step, Todo};
+use crate::kind::Kind;
+use crate::message::{Asked, Said, Way, read};
+use crate::name::Name;
+use crate::query::{Form, LARGEST_QUERY, write};
+use crate::seed::Seed;
+use crate::servers::Servers;
+use crate::settings::{Settings, Terms, Transport};
+use crate::table::{Entry, Question, State, Times, place};
+
+/// How long the other questions for a name go on that a server has denied: rule 3.
+const DOUBT: Duration = Duration::from_secs(1);
+/// Later than every moment that comes.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
+/// A DNS client without sockets and without a clock, for all look-ups of a program.
+///
+/// There is room for `NAMES` names that are asked for or [known](crate#capacities), and for `SERVERS` servers. A name has at most `NAME`
+/// octets, and the records of one kind `DATA`: 4 for an IPv4 address, 16 for one of IPv6. What does not fit is left out.
+///
+/// See the [crate](crate) for how it is driven.
+#[derive(Clone, Debug)]
+pub struct Client<
+    const NAMES: usize,
+    const SERVERS: usize = 3,
+    const NAME: usize = 255,
+    const DATA: usize = 256,
+> {
+    terms: Terms,
+    servers: Servers<SERVERS>,
+    seed: Seed,
+    /// The last that was given to a question or a port.
+    serial: u16,
+    entries: [Entry<SERVERS, NAME, DATA>; NAMES],
+}
+
+/// A question that somebody waits for. Give it back with [`Client::give_up`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct QuestionId {
+    place: u16,
+    serial: u16,
+    kind: Kind,
+}
+
+/// Where a question is asked from: the driver has a UDP port of its own for each, so that an answer is as hard to forge as can be (RFC 5452
+/// section 9.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Port {
+    place: u16,
+    serial: u16,
+    kind: Kind,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// A datagram has come.
+    Datagram {
+        /// To this port.
+        port: Port,
+        /// From here.
+        from: SocketAddr,
+        /// What it holds.
+        message: &'a [u8],
+    },
+    /// A datagram could not be sent, or a router or the server's host said that it did not arrive.
+    DatagramFailed {
+        /// From this port.
+        port: Port,
+        /// To this server.
+        server: SocketAddr,
+    },
+    /// A message has come over TCP, whole. What comes before it, its length (RFC 1035 section 4.2.2), is no part of it.
+    Message {
+        /// To this port.
+        port: Port,
+        /// From this server.
+        server: SocketAddr,
+        /// What it holds.
+        message: &'a [u8],
+    },
+    /// A TCP connection failed, or was closed before the message was there.
+    StreamFailed {
+        /// Of this port.
+        port: Port,
+        /// To this server.
+        server: SocketAddr,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a datagram, the first `length` octets of the buffer.
+    Send {
+        /// From here; a port that is new is to be opened, hard to guess.
+        port: Port,
+        /// To this server.
+        server: SocketAddr,
+        /// How many octets of the buffer.
+        length: usize,
+    },
+    /// Connect to the server over TCP, and send the first `length` octets of the buffer behind their length, two octets (RFC 1035 section
+    /// 4.2.2), in one piece (RFC 7766 section 8).
+    Connect {
+        /// For this port.
+        port: Port,
+        /// To this server.
+        server: SocketAddr,
+        /// How many octets of the buffer.
+        length: usize,
+    },
+    /// This question has ended: wake who waits for it.
+    Ended(QuestionId),
+    /// Nothing more until this moment, or until something happens.
+    WaitUntil(Instant),
+    /// Nothing more until something happens.
+    WaitForInput,
+}
+
+impl Output {
+    /// Whether there is nothing more to do now.
+    #[must_use]
+    pub const fn ends_drain(&self) -> bool {
+        matches!(self, Output::WaitUntil(_) | Output::WaitForInput)
+    }
+}
+
+impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
+    Client<NAMES, SERVERS, NAME, DATA>
+{
+    const FITS: () = assert!(NAMES <= 65_536 && SERVERS >= 1, "up to 65,536 names, and a server at least");
+
+    /// A client that asks as `settings` say. Ids are made from `seed`, which must be hard to guess: from a source of randomness, another at each
+    /// start. It has no server yet, and every question fails.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        const { Self::FITS };
+        let entries = core::array::from_fn(|_| Entry::vacant());
+        Client {
+            terms: Terms::new(&settings),
+            servers: Servers::new(),
+            seed: Seed::new(seed),
+            serial: 0,
+            entries,
+        }
+    }
+
+    /// Asks these servers from now on, the first to be asked first. There is room for `SERVERS` of them; more are left out. What comes from
+    /// one is told with the address that it has here. Where they are others than before, what is asked is asked anew, and what was
+    /// kept is forgotten.
+    pub fn set_servers(&mut self, servers: &[SocketAddr], now: Instant) {
+        if !self.servers.set(servers) {
+            return;
+        }
+        let Client { servers, seed, serial, entries, .. } = self;
+        for entry in entries {
+            entry.forget(now);
+            for (_, question) in entry.questions.all_mut() {
+                if let State::Asking(exchange) = &mut question.state {
+                    *serial = serial.wrapping_add(1);
+                    exchange.begin_anew(servers, seed, *serial, now);
+                }
+            }
+        }
+    }
+
+    /// The servers that are asked.
+    pub fn servers(&self) -> impl Iterator<Item = SocketAddr> {
+        self.servers.addresses()
+    }
+
+    /// Forgets what is kept: for a program that has learnt that the network is another one now.
+    pub fn forget(&mut self, now: Instant) {
+        self.entries.iter_mut().for_each(|entry| entry.forget(now));
+    }
+
+    /// Asks for records of a name, unless they are known or asked for already. `None` where there is room for no other name: all places are
+    /// waited for. Try again when a question has [ended](Output::Ended) or was [given up](Self::give_up).
+    ///
+    /// [`Lookup`](crate::Lookup) asks for all kinds, and for the names of a search list.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn ask(&mut self, name: &Name<NAME>, kind: Kind, now: Instant) -> Option<QuestionId> {
+        let Client { servers, seed, serial, entries, .. } = self;
+        let (index, entry) = place(entries, name, now)?;
+        let is_nowhere = name.is_of_tor();
+        let is_denied = is_nowhere || entry.questions.get(Kind::A).denies_name(now);
+        let question = entry.questions.get_mut(kind);
+        if !question.is_known(now) {
+            *serial = serial.wrapping_add(1);
+            // Rules 3 and 4. Asked for again, it is denied again.
+            question.state = match is_denied {
+                true => denied(now),
+                false => State::Asking(Exchange::new(servers, seed, *serial, now)),
+            };
+            (question.serial, question.waiting, question.is_news) = (*serial, 0, false);
+        }
+        question.hold(now);
+        // No more than `NAMES`.
+        let place = u16::try_from(index).ok()?;
+        Some(QuestionId { place, serial: question.serial, kind })
+    }
+
+    /// No longer waits for a question. To be called once for each time that it was [asked](Self::ask), whether it has ended or not. Who
+    /// forgets it loses the place for 10 s after the end, and no longer.
+    pub fn give_up(&mut self, id: QuestionId) {
+        let Some(question) = self.question_mut(id) else { return };
+        question.waiting = question.waiting.saturating_sub(1);
+        if question.waiting == 0 && matches!(question.state, State::Asking(_)) {
+            question.clear();
+        }
+    }
+
+    /// What is known of a question; `None` while it is asked.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer. [`Failed`](QueryError::Failed) is also what is said of a question that was given up.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn answer(&self, id: QuestionId, now: Instant) -> Option<Result<Answer<'_>, QueryError>> {
+        let Some(question) = self.question(id) else { return Some(Err(QueryError::Failed)) };
+        Some(match &question.state {
+            State::Asking(_) => return None,
+            State::Idle => Err(QueryError::Failed),
+            State::Failed(problems, _) => Err(verdict(problems)),
+            State::Answered(reply, _) if reply.found == Found::NoSuchName => Err(QueryError::NoSuchName),
+            State::Answered(reply, _) => Ok(Answer {
+                kind: id.kind,
+                ttl: seconds(now, question.expires()),
+                octets: reply.data.octets(),
+            }),
+        })
+    }
+
+    /// What is wrong with each server, where a question has failed.
+    pub fn problems(&self, id: QuestionId) -> impl Iterator<Item = (SocketAddr, Problem)> {
+        let problems = self.question(id).and_then(|question| match &question.state {
+            State::Failed(problems, _) => Some(problems.as_slice()),
+            _ => None,
+        });
+        let of_server =
+            |(server, problem): (SocketAddr, &Option<Problem>)| problem.map(|problem| (server, problem));
+        self.servers.addresses().zip(problems.unwrap_or_default()).filter_map(of_server)
+    }
+
+    /// Whether a port is still used. One that is not is to be closed, with its TCP connections: its question has ended, or is asked from another
+    /// port. Look after the client has been polled.
+    #[must_use]
+    pub fn is_open(&self, port: Port) -> bool {
+        self.exchange(port).is_some()
+    }
+
+    /// Whether the message of a TCP connection is waited for. One that is not is to be closed.
+    #[must_use]
+    pub fn wants_stream(&self, port: Port, server: SocketAddr) -> bool {
+        let index = self.servers.find(server);
+        self.exchange(port).zip(index).is_some_and(|(exchange, index)| exchange.waits_for(index, true))
+    }
+
+    /// Tells it that something happened. Poll it afterwards. What nobody waits for changes nothing: an answer to something else may be a
+    /// forged one, and the right one may still come.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+        let Client { terms, servers, seed, serial, entries } = self;
+        let (Input::Datagram { port, from: server, .. }
+        | Input::DatagramFailed { port, server }
+        | Input::Message { port, server, .. }
+        | Input::StreamFailed { port, server }) = input;
+        let Some((index, entry)) = servers.find(server).zip(entries.get_mut(usize::from(port.place))) else {
+            return;
+        };
+        let question = entry.questions.get_mut(port.kind);
+        let State::Asking(exchange) = &mut question.state else { return };
+        if exchange.port() != port.serial {
+            return;
+        }
+        let (message, way) = match input {
+            Input::Datagram { message, .. } if terms.transport == Transport::Udp => {
+                (message, Way::OnlyDatagram)
+            }
+            Input::Datagram { message, .. } => (message, Way::Datagram),
+            Input::Message { message, .. } => (message, Way::Stream),
+            Input::StreamFailed { .. } => return exchange.stream_failed(index, terms, now),
+            Input::DatagramFailed { .. } => {
+                if exchange.datagram_failed(index, now) {
+                    servers.pass_over(index, now);
+                }
+                return;
+            }
+        };
+        let Some((id, cased)) = exchange.expects(index, way == Way::Stream) else { return };
+        let name = exchange.alias().unwrap_or(&entry.name).wire();
+        let case = cased.then(|| seed.case(port.serial, id));
+        let said = read(message, &Asked { name, kind: port.kind, id, case }, way);
+        if !matches!(said, Said::NotOurs) {
+            servers.trust(index);
+        }
+        if matches!(said, Said::Answer(_) | Said::Alias(..)) {
+            rate(exchange, index, servers, terms, now);
+        }
+        match said {
+            Said::Alias(alias, _) if alias.is_of_tor() => question.end(denied(now)),
+            Said::Alias(alias, ttl) => {
+                *serial = serial.wrapping_add(1);
+                if !exchange.follow(alias, ttl, servers, seed, *serial, now) {
+                    let problems = core::array::from_fn(|of| (of == index).then_some(Problem::Aliases));
+                    question.end(State::Failed(problems, Times::new(0, now)));
+                }
+            }
+            Said::Answer(reply) => {
+                let seconds = exchange.least_ttl(reply.ttl).min(terms.longest_ttl);
+                let found = reply.found;
+                question.end(State::Answered(reply, Times::new(seconds, now)));
+                if found == Found::NoSuchName {
+                    deny(entry, port.kind, now);
+                }
+            }
+            said => unanswered(exchange, index, &said, way, terms, now),
+        }
+    }
+
+    /// Says what to do next. Act on it, and poll again until the answer [ends the drain](Output::ends_drain). What is to be sent is in
+    /// `buffer`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn poll_output(&mut self, buffer: &mut [u8; LARGEST_QUERY], now: Instant) -> Output {
+        let Client { terms, servers, entries, seed, .. } = self;
+        let mut wake = NEVER;
+        for (index, entry) in entries.iter_mut().enumerate() {
+            // No more than `NAMES`.
+            let place = u16::try_from(index).unwrap_or(u16::MAX);
+            for (kind, question) in entry.questions.all_mut() {
+                if let State::Asking(exchange) = &mut question.state {
+                    match exchange.poll(terms, now) {
+                        Step::Ask(todo) => {
+                            // It asks servers that there are.
+                            let Some(server) = servers.address(todo.server) else { continue };
+                            let port = Port { place, serial: exchange.port(), kind };
+                            let name = exchange.alias().unwrap_or(&entry.name);
+                            let length = write(name.wire(), kind, form(terms, seed, port, todo), buffer);
+                            return match todo.stream {
+                                true => Output::Connect { port, server, length },
+                                false => Output::Send { port, server, length },
+                            };
+                        }
+                        Step::WaitUntil(at) => wake = wake.min(at),
+                        Step::Failed(problems) => question.end(State::Failed(problems, Times::new(0, now))),
+                        Step::NoSuchName => question.end(denied(now)),
+                    }
+                }
+                if core::mem::take(&mut question.is_news) {
+                    return Output::Ended(QuestionId { place, serial: question.serial, kind });
+                }
+            }
+        }
+        if wake == NEVER { Output::WaitForInput } else { Output::WaitUntil(wake) }
+    }
+
+    // Where things are.
+
+    fn question(&self, id: QuestionId) -> Option<&Question<SERVERS, NAME, DATA>> {
+        let question = self.entries.get(usize::from(id.place))?.questions.get(id.kind);
+        (question.serial == id.serial).then_some(question)
+    }
+
+    fn question_mut(&mut self, id: QuestionId) -> Option<&mut Question<SERVERS, NAME, DATA>> {
+        let question = self.entries.get_mut(usize::from(id.place))?.questions.get_mut(id.kind);
+        (question.serial == id.serial).then_some(question)
+    }
+
+    fn exchange(&self, port: Port) -> Option<&Exchange<SERVERS, NAME>> {
+        exchange_of(&self.entries, port)
+    }
+}
+
+/// Notes which servers were silent while this one answered.
+fn rate<const S: usize, const N: usize>(
+    exchange: &Exchange<S, N>,
+    index: usize,
+    servers: &mut Servers<S>,
+    terms: &Terms,
+    now: Instant,
+) {
+    for other in exchange.were_silent(terms, now).filter(|other| *other != index) {
+        servers.pass_over(other, now);
+    }
+    if exchange.has_left_out_edns(index) {
+        servers.leave_out_edns(index, now);
+    }
+}
+
+/// A server has said something that is no answer.
+fn unanswered<const S: usize, const N: usize, const D: usize>(
+    exchange: &mut Exchange<S, N>,
+    index: usize,
+    said: &Said<N, D>,
+    way: Way,
+    terms: &Terms,
+    now: Instant,
+) {
+    match said {
+        Said::Answer(_) | Said::Alias(..) => {}
+        // Nothing more comes in a connection of which this is the message.
+        Said::NotOurs if way == Way::Stream => exchange.stream_failed(index, terms, now),
+        Said::NotOurs => {}
+        _ if !exchange.waits_for(index, way == Way::Stream) => {}
+        Said::Truncated => exchange.truncated(index, terms, now),
+        Said::Code(code) => exchange.refused(index, *code, terms, now),
+        Said::Lame => exchange.failed(index, Problem::Lame, now),
+        Said::Malformed => exchange.failed(index, Problem::Malformed, now),
+        Said::Aliases => exchange.failed(index, Problem::Aliases, now),
+    }
+}
+
+/// Rule 3: the name does not exist, as the answer to `asked` says.
+fn deny<const S: usize, const N: usize, const D: usize>(
+    entry: &mut Entry<S, N, D>,
+    asked: Kind,
+    now: Instant,
+) {
+    for (_, question) in entry.questions.all_mut() {
+        match &mut question.state {
+            State::Asking(_) if asked == Kind::A => question.end(denied(now)),
+            State::Asking(exchange) => exchange.give_up_at(now + DOUBT),
+            _ => {}
+        }
+    }
+}
+
+fn exchange_of<const S: usize, const N: usize, const D: usize>(
+    entries: &[Entry<S, N, D>],
+    port: Port,
+) -> Option<&Exchange<S, N>> {
+    match &entries.get(usize::from(port.place))?.questions.get(port.kind).state {
+        State::Asking(exchange) if exchange.port() == port.serial => Some(exchange),
+        _ => None,
+    }
+}
+
+fn form(terms: &Terms, seed: &Seed, port: Port, todo: Todo) -> Form {
+    Form {
+        id: todo.id,
+        edns: todo.edns.then_some(terms.largest_datagram),
+        case: if todo.cased { seed.case(port.serial, todo.id) } else { 0 },
+    }
+}
+
+/// The name does not exist, as another question has brought to light. This one's own answer is not known.
+fn denied<const S: usize, const N: usize, const D: usize>(now: Instant) -> State<S, N, D> {
+    State::Answered(Reply::empty(Found::NoSuchName, 0), Times::new(0, now))
+}
+
+/// How many whole seconds there are from one moment to another; from 76 hours on no more than that. A million is 64 times 15,625: what is
+/// divided has 32 bits, since a division of 64 costs a microcontroller a kilobyte.
+fn seconds(from: Instant, to: Instant) -> u32 {
+    let micros = to.as_micros().saturating_sub(from.as_micros());
+    u32::try_from(micros >> 6).unwrap_or(u32::MAX) / 15_625
+}
+
+/// What all the servers together have made of a question: what one has said tells more than that another said nothing.
+fn verdict(problems: &[Option<Problem>]) -> QueryError {
+    let weight = |problem: &Problem| match problem {
+        Problem::Unreachable | Problem::Truncated => 0,
+        Problem::Silent => 1,
+        Problem::Malformed | Problem::Aliases => 2,
+        Problem::Code(Code::REFUSED) => 3,
+        Problem::Code(_) | Problem::Lame => 4,
+    };
+    match problems.iter().flatten().map(weight).fold(0_u8, u8::max) {
+        0 => QueryError::Unreachable,
+        1 => QueryError::TimedOut,
+        2 => QueryError::Malformed,
+        3 => QueryError::Refused,
+        _ => QueryError::ServerFailure,
+    }
+}

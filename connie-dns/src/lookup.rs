@@ -1,0 +1,286 @@
+//! One look-up: what is asked of a name side by side, and of one name after the other where there is a search list.
+//!
+//! # The rules
+//!
+//! 1. **Each kind of records ends once**, with an answer or with a failure, and is reported when it comes.
+//! 2. **A name counts** when it has an address; when a name server was silent or could not be reached, since it will not answer for the next name
+//!    either; when it is the only one; and when no addresses are asked for.
+//! 3. **Nothing is reported of a name before it counts.** What it lacks is held back until then.
+//! 4. **The search goes on** when all kinds of address of a name have ended and it does not count. Where no name does, what is reported is
+//!    what was held back of the first that exists, and otherwise of the last.
+
+use connie_core::Instant;
+use connie_core::resolution::QueryError;
+
+use crate::answer::Answer;
+use crate::client::{Client, QuestionId};
+use crate::kind::{Kind, PerKind};
+use crate::name::Name;
+
+/// A look-up of a host, for as long as a [`Client`] answers it.
+///
+/// The names to try are `first` and then those of `names`: [`Candidates`](crate::Candidates) of a search list, or none. See the
+/// [crate](crate) for an example.
+#[derive(Clone, Debug)]
+pub struct Lookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
+    /// The name that is tried.
+    name: Name<NAME>,
+    /// Those that come after it.
+    names: I,
+    kinds: PerKind<Progress>,
+    /// Rule 2.
+    counts: bool,
+    /// How the kinds ended of the first name that exists.
+    first_existing: Option<PerKind<Option<QueryError>>>,
+}
+
+/// How far a kind of records is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Unwanted,
+    ToAsk,
+    Asked(QuestionId),
+    /// The last event is about it.
+    Told(QuestionId),
+    /// An earlier name is reported, which has no such records.
+    Lacking(Option<QueryError>),
+    Done,
+}
+
+/// What a look-up asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// IPv6 addresses.
+    pub aaaa: bool,
+    /// IPv4 addresses.
+    pub a: bool,
+    /// The HTTPS records of the name itself, which are about port 443. Those for another port are a look-up of their own, of
+    /// [another name](Name::of_https_service).
+    pub https: bool,
+}
+
+impl Default for Wanted {
+    /// All addresses, and no HTTPS records.
+    fn default() -> Self {
+        Wanted { aaaa: true, a: true, https: false }
+    }
+}
+
+/// What a look-up has found out.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// About which kind of records.
+    pub kind: Kind,
+    /// The records, none if there are none of that kind, or why there is no answer.
+    pub result: Result<Answer<'a>, QueryError>,
+}
+
+impl<const NAME: usize> Lookup<NAME> {
+    /// Looks up this name and no other.
+    #[must_use]
+    pub fn new(name: Name<NAME>, wanted: Wanted) -> Self {
+        Self::begin(name, core::iter::empty(), wanted)
+    }
+}
+
+impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> {
+    /// Looks up these names, until one has an address. `None` where there is none.
+    pub fn of(mut names: I, wanted: Wanted) -> Option<Self> {
+        Some(Self::begin(names.next()?, names, wanted))
+    }
+
+    fn begin(name: Name<NAME>, names: I, wanted: Wanted) -> Self {
+        let is_only = names.clone().next().is_none();
+        let mut lookup = Lookup {
+            name,
+            names,
+            kinds: PerKind::new(|kind| match kind {
+                Kind::Aaaa if wanted.aaaa => Progress::ToAsk,
+                Kind::A if wanted.a => Progress::ToAsk,
+                Kind::Https if wanted.https => Progress::ToAsk,
+                _ => Progress::Unwanted,
+            }),
+            counts: is_only,
+            first_existing: None,
+        };
+        lookup.counts |= !lookup.wants(Kind::Aaaa) && !lookup.wants(Kind::A);
+        lookup
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        *self.kinds.get(kind) != Progress::Unwanted
+    }
+
+    /// The name that is tried, or was the last.
+    #[must_use]
+    pub const fn name(&self) -> &Name<NAME> {
+        &self.name
+    }
+
+    /// Whether everything was reported.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_done =
+            |progress: &Progress| matches!(progress, Progress::Unwanted | Progress::Told(_) | Progress::Done);
+        Kind::ALL.iter().all(|kind| is_done(self.kinds.get(*kind)))
+    }
+
+    /// Whether it waits for others to end, since there is [room](Client::ask) for no other name.
+    #[must_use]
+    pub fn waits_for_room(&self) -> bool {
+        Kind::ALL.iter().any(|kind| *self.kinds.get(*kind) == Progress::ToAsk)
+    }
+
+    /// What it has found out; to be called until there is nothing, when a question of it has [ended](crate::Output::Ended), and at first. Poll
+    /// the client afterwards: it may have something to send.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub fn poll<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &'c mut Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) -> Option<Event<'c>> {
+        self.give_back_told(client);
+        // Each turn goes on to the next name, of which there is an end.
+        loop {
+            self.ask(client, now);
+            self.judge(client, now);
+            if self.counts || !self.has_ended(client, now) {
+                break;
+            }
+            self.go_on(client, now);
+        }
+        if self.counts { self.report(client, now) } else { None }
+    }
+
+    /// Ends it: it waits for nothing any more. To be called in any case; otherwise the client keeps its places for ten seconds more.
+    pub fn close<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+    ) {
+        for kind in Kind::ALL {
+            let progress = self.kinds.get_mut(kind);
+            if let Progress::Asked(id) | Progress::Told(id) = *progress {
+                client.give_up(id);
+            }
+            if *progress != Progress::Unwanted {
+                *progress = Progress::Done;
+            }
+        }
+    }
+
+    fn give_back_told<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+    ) {
+        for kind in Kind::ALL {
+            let progress = self.kinds.get_mut(kind);
+            if let Progress::Told(id) = *progress {
+                client.give_up(id);
+                *progress = Progress::Done;
+            }
+        }
+    }
+
+    fn ask<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) {
+        for kind in Kind::ALL {
+            if *self.kinds.get(kind) != Progress::ToAsk {
+                continue;
+            }
+            if let Some(id) = client.ask(&self.name, kind, now) {
+                *self.kinds.get_mut(kind) = Progress::Asked(id);
+            }
+        }
+    }
+
+    /// Rule 2.
+    fn judge<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) {
+        self.counts |=
+            [Kind::Aaaa, Kind::A].into_iter().filter_map(|kind| self.end(kind, client, now)).any(|end| {
+                match end {
+                    Ok(answer) => !answer.is_empty(),
+                    Err(error) => matches!(error, QueryError::TimedOut | QueryError::Unreachable),
+                }
+            });
+    }
+
+    /// How a kind has ended of which nothing was reported.
+    fn end<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &self,
+        kind: Kind,
+        client: &'c Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) -> Option<Result<Answer<'c>, QueryError>> {
+        match *self.kinds.get(kind) {
+            Progress::Asked(id) => client.answer(id, now),
+            Progress::Lacking(Some(error)) => Some(Err(error)),
+            Progress::Lacking(None) => Some(Ok(Answer { kind, ttl: 0, octets: &[] })),
+            Progress::Unwanted | Progress::ToAsk | Progress::Told(_) | Progress::Done => None,
+        }
+    }
+
+    /// Whether all addresses have ended.
+    fn has_ended<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &self,
+        client: &Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) -> bool {
+        let mut wanted = [Kind::Aaaa, Kind::A].into_iter().filter(|kind| self.wants(*kind));
+        wanted.all(|kind| self.end(kind, client, now).is_some())
+    }
+
+    /// Rule 4: goes on to the next name, or to what is reported where none counts.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn go_on<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) {
+        let next = self.names.next();
+        let exists =
+            [Kind::Aaaa, Kind::A].into_iter().any(|kind| matches!(self.end(kind, client, now), Some(Ok(_))));
+        if next.is_some() && exists && self.first_existing.is_none() {
+            let lacks = |kind| self.end(kind, client, now).and_then(Result::err);
+            self.first_existing = Some(PerKind::new(lacks));
+        }
+        let held_back = if next.is_none() { self.first_existing.take() } else { None };
+        self.counts = next.is_none();
+        if self.counts && held_back.is_none() {
+            // The last name is reported as it is.
+            return;
+        }
+        let wanted = PerKind::new(|kind| self.wants(kind));
+        self.close(client);
+        self.name = next.unwrap_or(self.name);
+        for kind in Kind::ALL.into_iter().filter(|kind| *wanted.get(*kind)) {
+            *self.kinds.get_mut(kind) = match &held_back {
+                Some(ends) => Progress::Lacking(*ends.get(kind)),
+                None => Progress::ToAsk,
+            };
+        }
+    }
+
+    fn report<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+        &mut self,
+        client: &'c Client<NAMES, SERVERS, NAME, DATA>,
+        now: Instant,
+    ) -> Option<Event<'c>> {
+        let mut kinds = Kind::ALL.into_iter();
+        let (kind, result) =
+            kinds.find_map(|kind| self.end(kind, client, now).map(|result| (kind, result)))?;
+        let progress = self.kinds.get_mut(kind);
+        *progress = match *progress {
+            Progress::Asked(id) => Progress::Told(id),
+            _ => Progress::Done,
+        };
+        Some(Event { kind, result })
+    }
+}

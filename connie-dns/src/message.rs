@@ -1,0 +1,236 @@
+//! Reads what an answer means to a question (RFC 1035 section 4, RFC 2308).
+
+use crate::answer::{Code, Found, Reply};
+use crate::cursor::{NameAt, Section};
+use crate::data::Data;
+use crate::kind::Kind;
+use crate::name::Name;
+use crate::query::{CLASS_IN, OPT, capital};
+
+/// How many aliases are followed within one answer.
+const MOST_ALIASES: usize = 16;
+
+const CNAME: u16 = 5;
+const SOA: u16 = 6;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// As octets of a message, in lower case.
+    pub(crate) name: &'a [u8],
+    pub(crate) kind: Kind,
+    pub(crate) id: u16,
+    /// Which letters were written as capitals, where the answer must repeat them.
+    pub(crate) case: Option<u32>,
+}
+
+/// How a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In a datagram. What does not fit is fetched over TCP.
+    Datagram,
+    /// In a datagram, where there is no TCP.
+    OnlyDatagram,
+    /// In a TCP connection.
+    Stream,
+}
+
+/// What a message says about a question.
+#[derive(Clone, Debug)]
+pub(crate) enum Said<const N: usize, const D: usize> {
+    /// Nothing: it is no answer to this query.
+    NotOurs,
+    /// The answer did not fit: it is to be had over TCP (RFC 2181 section 9).
+    Truncated,
+    /// The server cannot or will not answer.
+    Code(Code),
+    /// The server knows nothing of the name, and does not ask others.
+    Lame,
+    /// The answer cannot be read.
+    Malformed,
+    /// Its aliases lead in a circle, or there are more than [`MOST_ALIASES`].
+    Aliases,
+    /// The name is an alias of this one, about which the answer says nothing. For how many seconds that holds.
+    Alias(Name<N>, u32),
+    Answer(Reply<D>),
+}
+
+/// Reads what has come from a server that was asked `asked`.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<'_>, way: Way) -> Said<N, D> {
+    let Some((header, body)) = octets.split_first_chunk::<12>() else { return Said::NotOurs };
+    // RFC 1035 section 4.1.1: the id, two octets of flags, and how many questions and records there are in each section.
+    let [id_high, id_low, first, second, questions_high, questions, a, b, c, d, e, f] = *header;
+    let (code, is_truncated) = (second & 0x0f, first & 0x02 != 0);
+    // The flag QR, and no operation but QUERY.
+    if first & 0xf8 != 0x80 || [id_high, id_low] != asked.id.to_be_bytes() {
+        return Said::NotOurs;
+    }
+    let rest = if (questions_high, questions) == (0, 1) { repeats(body, asked) } else { None };
+    let Some(rest) = rest else {
+        // A server that could not read the query may leave the question out.
+        let may_lack = (questions_high, questions) == (0, 0) && !matches!(code, 0 | 3);
+        return if may_lack { Said::Code(Code(code)) } else { Said::NotOurs };
+    };
+    if is_truncated && way == Way::Datagram {
+        return Said::Truncated;
+    }
+    let count = |high, low| u16::from_be_bytes([high, low]);
+    let answers = Section::new(octets, rest, count(a, b));
+    let authority = answers.next_section(count(c, d));
+    let additional = authority.as_ref().and_then(|section| section.next_section(count(e, f)));
+    let records = Records { answers, authority, asked: asked.kind };
+    let mut said = match (additional.map_or(0, extended_code), code) {
+        // The flags AA and RA: it is an authority, or asks others where it does not know.
+        (0, 0) => records.said(NameAt::new(octets, body), first & 0x04 != 0 || second & 0x80 != 0),
+        (0, 3) => Said::Answer(Reply::empty(Found::NoSuchName, records.negative_ttl(None).unwrap_or(0))),
+        // The lower four bits are those of the header (RFC 6891 section 6.1.3).
+        (extended, code) => Said::Code(Code(if extended < 16 { extended << 4 | code } else { u8::MAX })),
+    };
+    if is_truncated && way == Way::OnlyDatagram {
+        // Addresses that it has are addresses, but not to be kept, since more may be missing. What it does not have may be what did
+        // not fit.
+        match &mut said {
+            Said::Answer(reply) if reply.found == Found::Records => reply.ttl = 0,
+            Said::Code(_) => {}
+            _ => return Said::Truncated,
+        }
+    }
+    said
+}
+
+/// What comes behind the question, where it is the one that was asked.
+fn repeats<'m>(body: &'m [u8], asked: &Asked<'_>) -> Option<&'m [u8]> {
+    let (name, rest) = body.split_at_checked(asked.name.len())?;
+    let mut case = asked.case.unwrap_or_default();
+    let is_same = name.iter().zip(asked.name).all(|(own, asked_octet)| {
+        let octet = capital(*asked_octet, &mut case);
+        *own == octet || asked.case.is_none() && own.eq_ignore_ascii_case(&octet)
+    });
+    let ([type_high, type_low, class_high, class_low], rest) = rest.split_first_chunk::<4>()?;
+    let number = u16::from_be_bytes([*type_high, *type_low]);
+    let is_asked = number == asked.kind.number() && (*class_high, *class_low) == (0, CLASS_IN);
+    (is_same && is_asked).then_some(rest)
+}
+
+/// The upper eight bits of the response code, in the OPT record (RFC 6891 section 6.1.3).
+fn extended_code(mut additional: Section<'_>) -> u8 {
+    let [code, ..] =
+        additional.find(|record| record.number == u16::from(OPT)).map_or(0, |opt| opt.ttl).to_be_bytes();
+    code
+}
+
+/// The records of a message that matter to a question.
+struct Records<'m> {
+    answers: Section<'m>,
+    /// `None` where the message ends before it.
+    authority: Option<Section<'m>>,
+    asked: Kind,
+}
+
+impl<'m> Records<'m> {
+    /// What an answer without an error says: the records for the name, or for the one that its aliases lead to. The aliases may
+    /// stand in any order. A record that is malformed counts as if it were not there, unless there is nothing else.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn said<const N: usize, const D: usize>(&self, asked: NameAt<'m>, is_competent: bool) -> Said<N, D> {
+        let (mut name, mut least, mut spoilt) = (asked, u32::MAX, !self.answers.is_whole());
+        for hops in 0..=MOST_ALIASES {
+            let mut data = Data::new();
+            if let Some(ttl) = self.collect(name, &mut data, &mut spoilt) {
+                return Said::Answer(Reply { found: Found::Records, ttl: ttl.min(least), data });
+            }
+            match self.alias(name, &mut spoilt) {
+                Some((target, ttl)) => (name, least) = (target, least.min(ttl)),
+                None if spoilt => return Said::Malformed,
+                None => return self.nothing(name, hops > 0, least, is_competent),
+            }
+        }
+        Said::Aliases
+    }
+
+    /// Takes the records of `owner`. The least time to live of them; `None` where there is none.
+    fn collect<const D: usize>(
+        &self,
+        owner: NameAt<'_>,
+        data: &mut Data<D>,
+        spoilt: &mut bool,
+    ) -> Option<u32> {
+        let mut least = None;
+        for record in self.answers.clone() {
+            if record.class != u16::from(CLASS_IN)
+                || record.number != self.asked.number()
+                || !record.owner.is(owner)
+            {
+                continue;
+            }
+            match self.asked {
+                Kind::A if record.data.len() == 4 => data.push(record.data, &[]),
+                Kind::Aaaa if record.data.len() == 16 => data.push(record.data, &[]),
+                // Its length before it. It is taken apart when it is looked at.
+                Kind::Https => data.push(&record.length, record.data),
+                Kind::A | Kind::Aaaa => {
+                    *spoilt = true;
+                    continue;
+                }
+            }
+            least = Some(least.unwrap_or(u32::MAX).min(ttl(record.ttl)));
+        }
+        // Where there is room for none, nothing is known.
+        least.filter(|_| !data.is_empty())
+    }
+
+    /// What `owner` is an alias of, and for how many seconds.
+    fn alias(&self, owner: NameAt<'_>, spoilt: &mut bool) -> Option<(NameAt<'m>, u32)> {
+        let is_alias = |record: &crate::cursor::Record<'_>| {
+            record.class == u16::from(CLASS_IN) && record.number == CNAME && record.owner.is(owner)
+        };
+        let mut aliases = self.answers.clone().filter(is_alias);
+        aliases.find_map(|record| match record.name() {
+            Some(target) => Some((target, ttl(record.ttl))),
+            None => {
+                *spoilt = true;
+                None
+            }
+        })
+    }
+
+    /// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that there is nothing
+    /// (RFC 2308 section 2.2); without, the server may not have followed the alias, or may not be the one to ask.
+    fn nothing<const N: usize, const D: usize>(
+        &self,
+        name: NameAt<'_>,
+        is_alias: bool,
+        least: u32,
+        is_competent: bool,
+    ) -> Said<N, D> {
+        match self.negative_ttl(Some(name)) {
+            Some(ttl) => Said::Answer(Reply::empty(Found::NoData, ttl.min(least))),
+            None if is_alias => name.to_name().map_or(Said::Malformed, |name| Said::Alias(name, least)),
+            None if is_competent => Said::Answer(Reply::empty(Found::NoData, 0)),
+            None => Said::Lame,
+        }
+    }
+
+    /// For how many seconds it holds that there is nothing: the lesser of the SOA record's own time to live and its MINIMUM field
+    /// (RFC 2308 section 5). `None` where there is no such record, or only of a zone that does not hold `name`.
+    fn negative_ttl(&self, name: Option<NameAt<'_>>) -> Option<u32> {
+        for record in self.authority.clone()? {
+            if record.class != u16::from(CLASS_IN) || record.number != SOA {
+                continue;
+            }
+            // Two names, of one octet at least each, and five numbers, of which MINIMUM is the last (RFC 1035 section 3.3.13).
+            let minimum = record.data.last_chunk::<4>().filter(|_| record.data.len() >= 2 + 5 * 4);
+            let minimum = minimum.filter(|_| name.is_none_or(|name| name.is_within(record.owner)));
+            if let Some(minimum) = minimum {
+                return Some(ttl(record.ttl).min(ttl(u32::from_be_bytes(*minimum))));
+            }
+        }
+        None
+    }
+}
+
+/// RFC 2181 section 8: "Implementations should treat TTL values received with the most significant bit set as if the entire value
+/// received was zero."
+const fn ttl(received: u32) -> u32 {
+    if received > i32::MAX as u32 { 0 } else { received }
+}

@@ -1,0 +1,138 @@
+//! The name servers: which of them is asked first.
+//!
+//! They are asked in the order in which they were given. One that was silent while another answered, or that could not be reached, comes
+//! behind the others for [`PASSED_OVER`]: after that it has its place again, so that a server that is back, or that knows
+//! names which the others do not know, is passed over for no longer than that.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use connie_core::Instant;
+use heapless::Vec;
+
+/// How long a server that did not answer comes behind the others.
+pub(crate) const PASSED_OVER: Duration = Duration::from_secs(30);
+/// How long a server that answers only without EDNS is asked without from the start.
+pub(crate) const WITHOUT_EDNS: Duration = Duration::from_secs(600);
+
+/// At most `S` servers.
+#[derive(Clone, Debug)]
+pub(crate) struct Servers<const S: usize>(Vec<Server, S>);
+
+#[derive(Clone, Copy, Debug)]
+struct Server {
+    address: SocketAddr,
+    /// Until when it comes behind the others.
+    passed_over: Instant,
+    without_edns: Instant,
+}
+
+impl<const S: usize> Servers<S> {
+    pub(crate) const fn new() -> Self {
+        Servers(Vec::new())
+    }
+
+    /// Takes the first `S` of them. Whether they are others than before.
+    pub(crate) fn set(&mut self, addresses: &[SocketAddr]) -> bool {
+        let addresses = addresses.get(..S).unwrap_or(addresses);
+        if self.addresses().eq(addresses.iter().copied()) {
+            return false;
+        }
+        self.0.clear();
+        for address in addresses {
+            let server =
+                Server { address: *address, passed_over: Instant::ZERO, without_edns: Instant::ZERO };
+            // There is room for `S`.
+            let _ = self.0.push(server);
+        }
+        true
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.iter().map(|server| server.address)
+    }
+
+    pub(crate) fn address(&self, index: usize) -> Option<SocketAddr> {
+        self.0.get(index).map(|server| server.address)
+    }
+
+    /// The server that a message has come from.
+    pub(crate) fn find(&self, from: SocketAddr) -> Option<usize> {
+        self.addresses().position(|address| address == from)
+    }
+
+    /// Whether it comes behind the others; `None` where there is no such server.
+    pub(crate) fn comes_last(&self, index: usize, now: Instant) -> Option<bool> {
+        self.0.get(index).map(|server| now < server.passed_over)
+    }
+
+    pub(crate) fn wants_edns(&self, index: usize, now: Instant) -> bool {
+        self.0.get(index).is_some_and(|server| server.without_edns <= now)
+    }
+
+    /// It was silent while another answered, or could not be reached.
+    pub(crate) fn pass_over(&mut self, index: usize, now: Instant) {
+        if let Some(server) = self.0.get_mut(index) {
+            server.passed_over = now + PASSED_OVER;
+        }
+    }
+
+    /// It has answered.
+    pub(crate) fn trust(&mut self, index: usize) {
+        if let Some(server) = self.0.get_mut(index) {
+            server.passed_over = Instant::ZERO;
+        }
+    }
+
+    /// It has answered a query without EDNS, and none with it.
+    pub(crate) fn leave_out_edns(&mut self, index: usize, now: Instant) {
+        if let Some(server) = self.0.get_mut(index) {
+            server.without_edns = now + WITHOUT_EDNS;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::format;
+
+    fn servers(count: usize) -> Servers<3> {
+        let mut servers = Servers::new();
+        let list: std::vec::Vec<_> =
+            (0..count).map(|index| format!("192.0.2.{index}:53").parse().expect("an address")).collect();
+        servers.set(&list);
+        servers
+    }
+
+    fn last(servers: &Servers<3>, micros: u64) -> [Option<bool>; 3] {
+        [0, 1, 2].map(|index| servers.comes_last(index, Instant::from_micros(micros)))
+    }
+
+    #[test]
+    fn one_that_is_passed_over_has_its_place_again_after_a_time() {
+        let mut servers = servers(2);
+        assert_eq!(last(&servers, 0), [Some(false), Some(false), None]);
+        servers.pass_over(0, Instant::from_micros(5));
+        assert_eq!(last(&servers, 30_000_004), [Some(true), Some(false), None]);
+        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(false), None]);
+        servers.pass_over(1, Instant::from_micros(30_000_005));
+        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(true), None]);
+        servers.trust(1);
+        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(false), None]);
+    }
+
+    #[test]
+    fn there_are_as_many_as_there_is_room_for() {
+        let list = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "192.0.2.4:53"];
+        let list = list.map(|text| text.parse().expect("an address"));
+        let mut servers = Servers::<3>::new();
+        assert!(servers.set(&list));
+        assert!(servers.addresses().eq([list[0], list[1], list[2]]));
+        assert!(!servers.set(&list), "no change");
+        assert!(servers.set(&list[..1]));
+        assert_eq!(servers.find(list[0]), Some(0));
+        assert_eq!(servers.find("192.0.2.1:54".parse().expect("an address")), None);
+    }
+}
