@@ -1,0 +1,198 @@
+//! Which server is asked first, and how.
+
+mod common;
+
+use common::*;
+use connie_core::Instant;
+use connie_dns::{Kind, Lookup, Problem, Settings};
+
+fn look_up(bench: &mut Bench, text: &str) -> String {
+    bench.run(&mut Lookup::new(name(text), wanted("a")))
+}
+
+#[test]
+fn a_silent_server_comes_last_for_half_a_minute() {
+    let mut bench = Bench::<4>::new(Settings::default(), &["silent", "ok"]);
+    assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 270");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 290");
+    bench.now = Instant::from_micros(at(30_270).as_micros() - 1);
+    look_up(&mut bench, "c.test");
+    assert_eq!(bench.sent, ["0@0", "1@250", "1@270", "1@30269"]);
+    bench.now = at(30_290);
+    look_up(&mut bench, "d.test");
+    assert_eq!(bench.sent[4..], ["0@30290", "1@30540"], "it may be back");
+}
+
+#[test]
+fn a_server_that_answers_has_its_place_again() {
+    let scripts = ["for:a.test silent; ok", "for:b.test silent; ok", "for:b.test servfail; ok"];
+    let mut bench = Bench::<4>::new(Settings::default(), &scripts);
+    look_up(&mut bench, "a.test");
+    // The second, then the third, which makes way for the first.
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 560");
+    look_up(&mut bench, "c.test");
+    assert_eq!(bench.sent, ["0@0", "1@250", "1@270", "2@520", "0@540", "0@560"]);
+}
+
+#[test]
+fn one_that_has_failed_before_it_was_silent_keeps_its_place() {
+    let scripts = ["for:b.test ok; #1 servfail; silent", "#3 ok; for:b.test ok; silent"];
+    let mut bench = Bench::<4>::new(Settings::default(), &scripts);
+    assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 3040");
+    assert_eq!(bench.sent, ["0@0", "1@20", "0@520", "1@1020", "0@2520", "1@3020-"]);
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 3060");
+}
+
+/// What happens to a port that an alias was asked from does not touch the question that it has led to.
+#[test]
+fn an_alias_is_asked_for_from_another_port() {
+    use connie_dns::{Client, Input, LARGEST_QUERY, Output};
+    let mut client = Client::<4>::new(Settings::default(), 7);
+    client.set_servers(&[server(0)], at(0));
+    let id = client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+    let mut buffer = [0; LARGEST_QUERY];
+    let Output::Send { port, length, .. } = client.poll_output(&mut buffer, at(0)) else { panic!("a query") };
+    let query = Query::read(&buffer[..length], false);
+    let Reaction::Says(alias, _) = react("alias:b.test", 0, &query) else { panic!("an answer") };
+    client.handle_input(Input::Datagram { port, from: server(0), message: &alias }, at(1));
+    let Output::Send { port: next, .. } = client.poll_output(&mut buffer, at(1)) else { panic!("a query") };
+    assert!(next != port && client.is_open(next) && !client.is_open(port));
+    client.handle_input(Input::DatagramFailed { port, server: server(0) }, at(2));
+    client.poll_output(&mut buffer, at(2));
+    assert!(client.answer(id, at(2)).is_none(), "it is still asked");
+    client.handle_input(Input::DatagramFailed { port: next, server: server(0) }, at(2));
+    client.poll_output(&mut buffer, at(2));
+    assert!(client.answer(id, at(2)).is_some());
+}
+
+#[test]
+fn one_that_fails_or_was_not_given_its_time_keeps_its_place() {
+    let mut bench = Bench::<4>::new(Settings::default(), &["for:a.test servfail; ok", "ok@5"]);
+    look_up(&mut bench, "a.test");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 45");
+    // The second is asked after 250 ms, and the third 10 ms later.
+    let scripts = ["fails@260", "for:a.test silent; ok", "ok@5"];
+    let mut bench = Bench::<4>::new(Settings::default(), &scripts);
+    assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.3 at 265");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 285");
+    // That all are silent says nothing of one of them.
+    let mut bench = Bench::<4>::new(Settings::default(), &["for:a.test silent; ok", "for:a.test silent; ok"]);
+    look_up(&mut bench, "a.test");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 8270");
+}
+
+#[test]
+fn one_that_is_not_there_comes_last() {
+    let mut bench = Bench::<4>::new(Settings::default(), &["fails", "ok"]);
+    look_up(&mut bench, "a.test");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 60");
+    assert_eq!(bench.sent, ["0@0", "1@20", "1@40"]);
+}
+
+#[test]
+fn a_server_that_answers_without_edns_alone_is_asked_without() {
+    for script in ["edns silent; ok", "edns formerr; ok"] {
+        let mut bench = Bench::<4>::new(Settings::default(), &[script]);
+        look_up(&mut bench, "a.test");
+        let (sent, came) = (bench.sent.len(), bench.time());
+        look_up(&mut bench, "b.test");
+        assert_eq!(bench.sent[sent..], [format!("0@{came}-")], "{script}");
+        // It is asked with it again after ten minutes, and each answer without begins them anew.
+        bench.now = at(came + 20 + 600_000);
+        look_up(&mut bench, "c.test");
+        assert_eq!(bench.sent[sent + 1], format!("0@{}", came + 20 + 600_000), "{script}");
+    }
+}
+
+#[test]
+fn each_question_has_a_port_and_ids_of_its_own() {
+    use connie_dns::{Client, LARGEST_QUERY, Output};
+    let mut client = Client::<4>::new(Settings::default(), 7);
+    client.set_servers(&[server(0), server(1)], at(0));
+    for text in ["a.test", "b.test"] {
+        for kind in Kind::ALL {
+            client.ask(&name(text), kind, at(0)).expect("room");
+        }
+    }
+    let (mut buffer, mut ports, mut ids) = ([0; LARGEST_QUERY], Vec::new(), Vec::new());
+    for millis in [0, 250] {
+        while let Output::Send { port, .. } = client.poll_output(&mut buffer, at(millis)) {
+            ports.push(port);
+            ids.push([buffer[0], buffer[1]]);
+        }
+    }
+    assert_eq!((ports.len(), ids.len()), (12, 12));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 12, "another id for each question and server");
+    assert_eq!(ports[..6], ports[6..], "a port serves all servers");
+    let distinct = |port| ports[..6].iter().filter(|other| *other == port).count() == 1;
+    assert!(ports[..6].iter().all(distinct), "and one question");
+}
+
+/// An answer that comes to the port of another question is none.
+#[test]
+fn an_answer_counts_at_its_own_port_alone() {
+    use connie_dns::{Client, Input, LARGEST_QUERY, Output};
+    let mut client = Client::<4>::new(Settings::default(), 7);
+    client.set_servers(&[server(0)], at(0));
+    let id = client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+    client.ask(&name("b.test"), Kind::A, at(0)).expect("room");
+    let mut buffer = [0; LARGEST_QUERY];
+    let mut send = |client: &mut Client<4>| match client.poll_output(&mut buffer, at(0)) {
+        Output::Send { port, length, .. } => (port, Query::read(&buffer[..length], false)),
+        other => panic!("{other:?}"),
+    };
+    let ((own, query), (other, _)) = (send(&mut client), send(&mut client));
+    let Reaction::Says(message, _) = react("ok", 0, &query) else { panic!("an answer") };
+    client.handle_input(Input::Datagram { port: other, from: server(0), message: &message }, at(1));
+    client.handle_input(Input::Message { port: own, server: server(0), message: &message }, at(1));
+    assert!(client.answer(id, at(1)).is_none(), "nor in a TCP connection that was not asked for");
+    client.handle_input(Input::Datagram { port: own, from: server(0), message: &message }, at(1));
+    assert!(client.answer(id, at(1)).is_some());
+}
+
+#[test]
+fn what_is_wrong_with_each_server_is_known() {
+    let mut bench =
+        Bench::<4>::new(Settings { attempts: 1, ..Settings::default() }, &["servfail", "lame", "silent"]);
+    let id = bench.client.ask(&name("a.test"), Kind::A, bench.now).expect("room");
+    bench.pass(10_000);
+    let problems: Vec<_> = bench.client.problems(id).map(|(at, problem)| format!("{at} {problem}")).collect();
+    assert_eq!(
+        problems,
+        [
+            "192.0.2.53:53 SERVFAIL",
+            "192.0.2.54:53 knows nothing of the name, and asks nobody",
+            "192.0.2.55:53 no answer",
+        ]
+    );
+    assert!(bench.client.problems(id).any(|(_, problem)| problem == Problem::Silent));
+}
+
+/// RFC 6891 section 6.2.3: the size is that of the driver's buffer.
+#[test]
+fn servers_are_told_how_large_a_datagram_may_be() {
+    use connie_dns::{Client, LARGEST_QUERY, Output};
+    for (largest, told) in [(1_232, 1_232), (4_096, 4_096), (100, 512)] {
+        let mut client = Client::<1>::new(Settings { largest_datagram: largest, ..Settings::default() }, 7);
+        client.set_servers(&[server(0)], at(0));
+        client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+        let mut buffer = [0; LARGEST_QUERY];
+        let Output::Send { length, .. } = client.poll_output(&mut buffer, at(0)) else { panic!("a query") };
+        assert_eq!(buffer[length - 8..length - 6], u16::to_be_bytes(told));
+    }
+}
+
+#[test]
+fn letters_in_random_case_differ_from_query_to_query() {
+    let settings = Settings { randomise_case: true, ..Settings::default() };
+    let mut bench = Bench::<4>::new(settings, &["#1 ok-in-lower-case; silent", "silent", "silent"]);
+    let text = "a-rather-long-name-of-many-letters.test";
+    look_up(&mut bench, text);
+    assert!(bench.asked.iter().all(|asked| asked.eq_ignore_ascii_case(text)));
+    let [first, second, third, again, .., last] = &bench.asked[..] else { panic!("queries") };
+    assert!(first != second && second != third && first != third, "each server's is its own");
+    assert_eq!(first, again, "a repeat is the same, so that the answer to either counts");
+    assert_eq!(last, text, "the last goes without");
+}
