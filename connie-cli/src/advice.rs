@@ -14,6 +14,8 @@ use crate::exit_code;
 pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
 /// Where a name has no address that may be raced, whether or not a family was asked for.
 pub const NO_ADDRESS: &str = "check the name; with -4 or -6 it needs an address of that family";
+/// Where there was no socket, for an address or a name server.
+const OPEN_FILES: &str = "allow more open files (ulimit -n)";
 /// Where a download broke off that can go on.
 pub const GO_ON: &str = "try again, with -C - to go on where it broke off";
 
@@ -70,6 +72,7 @@ pub fn resolution(queries: &[FailedQuery]) -> &'static str {
         ErrorKind::NoAddress | ErrorKind::NoSuchName => {
             "check the name, or give its addresses with --resolve"
         }
+        ErrorKind::OutOfSockets => OPEN_FILES,
         _ => "check the network and its name servers, or give the name's addresses with --resolve",
     }
 }
@@ -138,7 +141,7 @@ fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
         AttemptErrorKind::Setup(_) => {
             (exit_code::INTERFACE, "check --interface, --local-port and --keepalive-time")
         }
-        AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, "allow more open files (ulimit -n)"),
+        AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, OPEN_FILES),
         _ if lacks_zone(destination) => {
             (exit_code::CONNECT, "name the interface of a link-local address: fe80::1%eth0")
         }
@@ -163,6 +166,8 @@ fn forbidden(error: AttemptError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use connie_core::resolution::{Query, QueryError};
+
     use super::*;
 
     #[test]
@@ -175,6 +180,23 @@ mod tests {
         for address in ["[fe80::1%3]:80", "[2001:db8::1]:80", "192.0.2.1:80"] {
             assert_eq!(advice(address, AttemptErrorKind::Other, 22), "check host, port and network");
         }
+    }
+
+    #[test]
+    fn a_look_up_without_a_socket_is_no_matter_of_name_servers() {
+        let failed = |error: QueryError| FailedQuery {
+            host: "name.test".to_owned(),
+            query: Query::A,
+            error: error.into(),
+        };
+        let advice = |error| resolution(&[failed(error)]);
+        assert_eq!(advice(QueryError::OutOfSockets), attempt_without_a_socket());
+        assert!(advice(QueryError::TimedOut).contains("name servers"));
+        assert!(advice(QueryError::NoSuchName).contains("check the name"));
+    }
+
+    fn attempt_without_a_socket() -> &'static str {
+        attempt("192.0.2.1:80".parse().unwrap(), AttemptErrorKind::OutOfSockets.into()).1
     }
 
     #[test]
