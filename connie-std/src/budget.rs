@@ -7,13 +7,15 @@ use std::time::Duration;
 
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
-/// A race takes its sockets from the budget before it starts, waits in line where none is free, and gives them back when it ends, all
-/// but the winner's. That one comes back when the [`OsSocket`](crate::OsSocket) or [`Connected`](crate::Connected) is dropped,
+/// A race takes its sockets from the budget, waits in line where none is free, and gives them back when it ends, all but the winner's. That
+/// one comes back when the [`OsSocket`](crate::OsSocket) or [`Connected`](crate::Connected) is dropped,
 /// or turned into a plain stream, which the budget knows nothing of.
 ///
-/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. What a race gets beside that is its part of
-/// what is free, with each in line given as much; a crowd of races has a socket each, a lone one all that it asks for. A race with
-/// few sockets is slower where addresses are dead, and never stuck.
+/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for each address that it knows and
+/// that has not failed, as far as [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow; one that found fewer has the
+/// next that come free, within its [patience](connie_core::Config::patience). From then on it takes more, for second attempts, only where
+/// nobody stands in line. Where somebody does, it lends what is not in flight beyond its fair part, which is at least one, and evicts for its other
+/// addresses over that part alone. A race with few sockets is slower where addresses are dead, and never stuck.
 ///
 /// A race waits for sockets that come back by themselves: those of other races, and of look-ups. For those of connections it does not wait
 /// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with
@@ -50,6 +52,8 @@ struct State {
     free: usize,
     /// How many are out and come back by themselves: those of races and look-ups. The rest of what is out belongs to connections.
     passing: usize,
+    /// How many races and look-ups have them.
+    sharers: usize,
     /// Who waits for a socket, longest first.
     line: VecDeque<Waiting>,
     next_ticket: u64,
@@ -61,6 +65,8 @@ struct Waiting {
     waker: Waker,
     /// Whether it was told that connections hold all. It has its own time then, and is not woken for that again.
     told: bool,
+    /// Whether it has sockets, and waits for more.
+    shares: bool,
 }
 
 /// What came of asking for a share.
@@ -78,7 +84,7 @@ impl SocketBudget {
     #[must_use]
     pub fn new(sockets: usize) -> Self {
         let sockets = sockets.max(1);
-        let state = State { free: sockets, passing: 0, line: VecDeque::new(), next_ticket: 0 };
+        let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
         let shared = Arc::new(Shared { sockets, state: Mutex::new(state) });
         SocketBudget { shared, waits: Duration::ZERO }
     }
@@ -144,7 +150,8 @@ impl SocketBudget {
     }
 
     /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
-    /// `waker` is woken when its turn has come, or when connections hold all. To give up, drop the place.
+    /// `waker` is woken when its turn has come, or when connections hold all. It leaves the line only where it has got `most`: drop the place to
+    /// give up, or to be content with less.
     ///
     /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
     pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
@@ -158,13 +165,15 @@ impl SocketBudget {
             }
         };
         if state.free > 0 && state.line.front().is_some_and(|first| first.ticket == ticket) {
-            let part = state.free / state.line.len();
-            let sockets = part.clamp(1, most.max(1));
-            state.free -= sockets;
-            state.passing += sockets;
+            let sockets = state.take(most);
+            if let Some(first) = state.line.front_mut() {
+                first.shares = true;
+            }
             drop(state);
-            // Leaves the line, and wakes who is next in it.
-            *place = None;
+            if sockets >= most {
+                // Leaves the line, and wakes who is next in it.
+                *place = None;
+            }
             return Turn::Taken(Share { budget: self.clone(), sockets, held: false });
         }
         let all_held = state.all_held();
@@ -179,11 +188,32 @@ impl SocketBudget {
         if all_held { Turn::AllHeld } else { Turn::InLine }
     }
 
-    /// Takes `sockets` back that are out, `passing` of which came back by themselves.
-    fn give_back(&self, sockets: usize, passing: usize) {
+    /// Takes up to `most` sockets where some are free and nobody stands in line for them.
+    pub(crate) fn take_spare(&self, most: usize) -> Option<Share> {
+        let mut state = self.state();
+        (state.free > 0 && state.line.is_empty()).then(|| {
+            let sockets = state.take(most);
+            Share { budget: self.clone(), sockets, held: false }
+        })
+    }
+
+    /// Where somebody stands in line and finds nothing: how many sockets each would have, of those that races and look-ups share. At least one.
+    pub(crate) fn part_in_line(&self) -> Option<usize> {
+        let state = self.state();
+        // Only the first in line can have some already.
+        let counted = state.line.front().is_some_and(|first| first.shares);
+        let sharers = state.sharers + state.line.len() - usize::from(counted);
+        (state.free < state.line.len()).then(|| ((state.free + state.passing) / sharers).max(1))
+    }
+
+    /// Takes `sockets` back that are out. Where `passing`, they came back by themselves, and where `all`, whoever had them has none now.
+    fn give_back(&self, sockets: usize, passing: bool, all: bool) {
         let mut state = self.state();
         state.free += sockets;
-        state.passing -= passing;
+        if passing {
+            state.passing -= sockets;
+            state.sharers -= usize::from(all);
+        }
         let next = state.next();
         drop(state);
         wake(next);
@@ -193,6 +223,7 @@ impl SocketBudget {
     fn becomes_held(&self) {
         let mut state = self.state();
         state.passing -= 1;
+        state.sharers -= 1;
         let untold = state.untold();
         drop(state);
         // Each of them has to act: none waits for another.
@@ -219,8 +250,17 @@ impl State {
     fn queue_up(&mut self, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.line.push_back(Waiting { ticket, waker, told: false });
+        self.line.push_back(Waiting { ticket, waker, told: false, shares: false });
         ticket
+    }
+
+    /// Takes up to `most` of what is free, at least one: there has to be one.
+    fn take(&mut self, most: usize) -> usize {
+        let sockets = self.free.min(most.max(1));
+        self.free -= sockets;
+        self.passing += sockets;
+        self.sharers += 1;
+        sockets
     }
 
     fn held(&self, sockets: usize) -> usize {
@@ -308,8 +348,13 @@ impl Share {
         let surplus = self.sockets.saturating_sub(sockets);
         if surplus > 0 {
             self.sockets -= surplus;
-            self.budget.give_back(surplus, if self.held { 0 } else { surplus });
+            self.budget.give_back(surplus, !self.held, false);
         }
+    }
+
+    /// Adds those of `other`, which are of the same budget and come back by themselves as these do.
+    pub(crate) fn join(&mut self, mut other: Share) {
+        self.sockets += std::mem::take(&mut other.sockets);
     }
 
     /// From here on it is the place of a connection: one socket, which only the program gives back.
@@ -325,7 +370,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.sockets, if self.held { 0 } else { self.sockets });
+        self.budget.give_back(self.sockets, !self.held, true);
     }
 }
 

@@ -108,6 +108,7 @@ where
         if sockets == Sockets::AllHeld || sockets != Sockets::Ready && waiter.is_canceled() {
             let _ = contest.connector.cancel(stack, start);
         }
+        waiter.looks_at = contest.looks_at();
         match contest.connector.turn(stack, waiter) {
             Turn::SendQuery(query) => {
                 // Time has passed where it stood in line for sockets.
@@ -121,6 +122,7 @@ where
     };
     // Look-ups that are still under way are abandoned.
     waiter.lookups.clear();
+    waiter.looks_at = None;
     let Outcome { mut socket, destination, report, share } = contest.conclude(result)?;
     if let Some(share) = share {
         socket.hold(share);

@@ -9,8 +9,10 @@ use std::time::Duration;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Connection, Failure, Instant, RaceStack};
 
+pub(crate) use crate::allowance::Sockets;
+use crate::allowance::{Allowance, Use};
 use crate::block_on::block_on;
-use crate::budget::{Place, Share, SocketBudget, Turn};
+use crate::budget::Share;
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
@@ -28,8 +30,8 @@ pub(crate) struct Contest<S: RaceStack> {
     pub(crate) connector: Box<OsConnector<S>>,
     names: Names,
     allowance: Option<Allowance>,
-    /// How many sockets an address can use.
-    for_each: usize,
+    /// How many attempts the race may have in flight, as it was told.
+    limit: usize,
     deadline: Option<Duration>,
 }
 
@@ -42,30 +44,6 @@ pub(crate) struct Outcome<T> {
     pub(crate) share: Option<Share>,
 }
 
-/// What a race may take from a budget.
-struct Allowance {
-    budget: SocketBudget,
-    /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
-    share: Option<Share>,
-    /// Where it stands in line for that.
-    place: Option<Place>,
-    /// Until when it waits for connections to end, since it has found that they hold all.
-    waits_until: Option<Instant>,
-    /// Whether it has given up, since connections hold all.
-    refused: bool,
-}
-
-/// Whether a race has the sockets that it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sockets {
-    /// It has, or needs none yet.
-    Ready,
-    /// It stands in line: until its turn has come it must open none. It has to look again at this moment, if not woken before.
-    InLine(Option<Instant>),
-    /// Connections hold all, and it does not wait for them, or not any longer: cancel it.
-    AllHeld,
-}
-
 impl<S: RaceStack> Contest<S> {
     /// Begins the race, which asks for the look-ups that `target` needs.
     pub(crate) fn begin(
@@ -75,15 +53,9 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Self, ConnectErrorKind> {
         let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
-        let allowance = budget.map(|budget| Allowance {
-            budget,
-            share: None,
-            place: None,
-            waits_until: None,
-            refused: false,
-        });
-        let for_each = if options.race.hedge { 2 } else { 1 };
-        Ok(Contest { connector, names, allowance, for_each, deadline: options.race.deadline })
+        let allowance = budget.map(|budget| Allowance::new(budget, &options.race));
+        let limit = connector.connect().race().limit();
+        Ok(Contest { connector, names, allowance, limit, deadline: options.race.deadline })
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
@@ -96,41 +68,49 @@ impl<S: RaceStack> Contest<S> {
         self.names.advance(&mut self.connector, lookups, now);
     }
 
-    /// Whether every address is known.
-    fn is_complete(&self) -> bool {
-        let connect = self.connector.connect();
-        connect.is_resolved() && !Query::ALL.into_iter().any(|query| connect.is_pending(query))
-    }
-
     /// When the race has to end.
     pub(crate) fn until(&self) -> Option<Instant> {
         self.deadline.map(|deadline| self.connector.connect().race().start() + deadline)
     }
 
-    /// Sees to it that a race with addresses has sockets for them, and no more than they can use once all are known. Where it stands in
-    /// line for them `waker` is woken when its turn has come.
-    pub(crate) fn poll_sockets(&mut self, waker: &Waker, now: Instant) -> Sockets {
-        let (complete, until) = (self.is_complete(), self.until());
+    /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them `waker`
+    /// is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
+    pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> Sockets {
+        let until = self.until();
         let Some(allowance) = &mut self.allowance else { return Sockets::Ready };
-        let addresses = self.connector.timeline().destinations().len();
-        if addresses == 0 {
-            allowance.place = None;
-            return Sockets::Ready;
-        }
-        let useful = if complete { addresses.saturating_mul(self.for_each) } else { usize::MAX };
-        if allowance.share.is_none() {
-            let most = self.connector.connect().race().limit().min(useful);
-            match allowance.take(most, waker, now) {
-                Sockets::Ready => {}
-                Sockets::InLine(wakes) => return Sockets::InLine(wakes.into_iter().chain(until).min()),
-                Sockets::AllHeld => return Sockets::AllHeld,
+        let race = self.connector.connect().race();
+        let addresses = race.destinations().iter().filter(|it| it.error().is_none()).count();
+        let to = Use { addresses, in_flight: race.in_flight() };
+        let sockets = allowance.poll(to, in_task, waker, now);
+        match allowance.limit() {
+            // It has not begun.
+            0 => {}
+            limit => {
+                if limit < self.limit {
+                    self.connector.limit_to(limit);
+                } else if limit > self.limit {
+                    self.connector.grow_to(limit);
+                }
+                self.limit = limit;
             }
         }
-        if let Some(share) = &mut allowance.share {
-            share.keep(useful);
-            self.connector.limit_to(share.sockets());
+        match sockets {
+            Sockets::InLine(wakes) => Sockets::InLine(wakes.into_iter().chain(until).min()),
+            sockets => sockets,
         }
-        Sockets::Ready
+    }
+
+    /// To be called when the race has made its turn: what that has freed beyond its limit goes to who stands in line.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn give_back(&mut self) {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.give_back(self.connector.connect().race().in_flight());
+        }
+    }
+
+    /// When the race has to be [asked](Self::poll_sockets) again, if nothing else happens.
+    pub(crate) fn looks_at(&self) -> Option<Instant> {
+        self.allowance.as_ref().and_then(Allowance::looks_at)
     }
 
     /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on
@@ -143,7 +123,7 @@ impl<S: RaceStack> Contest<S> {
         let poll = |waker: &Waker| {
             let now = clock.now();
             self.advance(&mut waiter.lookups, now);
-            match self.poll_sockets(waker, now) {
+            match self.poll_sockets(false, waker, now) {
                 Sockets::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
                     let look = waiter.has_look_ups().then(|| now + LOOK);
                     ControlFlow::Continue(until.into_iter().chain(look).min())
@@ -161,7 +141,7 @@ impl<S: RaceStack> Contest<S> {
     /// Gives up waiting for sockets.
     fn leave_the_line(&mut self) {
         if let Some(allowance) = &mut self.allowance {
-            allowance.place = None;
+            allowance.leave();
         }
     }
 
@@ -173,14 +153,13 @@ impl<S: RaceStack> Contest<S> {
         let report = Report::from(self.connector.timeline());
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
-        if let Some(Allowance { refused: true, budget, .. }) = &self.allowance {
-            let sockets = budget.sockets();
+        if let Some(sockets) = self.allowance.as_ref().and_then(Allowance::refused) {
             return Err(ConnectErrorKind::BudgetHeld { sockets, held: sockets, report });
         }
         match result {
             Ok(Connection { socket, destination }) => {
-                let share = self.allowance.and_then(|allowance| allowance.share);
-                Ok(Outcome { socket, destination, report, share: share.map(Share::hold) })
+                let share = self.allowance.and_then(Allowance::into_held);
+                Ok(Outcome { socket, destination, report, share })
             }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
                 Some(sockets) if lacked_sockets(&report) => {
@@ -196,26 +175,4 @@ impl<S: RaceStack> Contest<S> {
 /// Whether a query failed for want of a socket.
 fn lacked_sockets(report: &Report) -> bool {
     report.failed_queries().iter().any(|failed| failed.error.kind == QueryError::OutOfSockets)
-}
-
-impl Allowance {
-    /// Takes up to `most` sockets, or stands in line for one.
-    fn take(&mut self, most: usize, waker: &Waker, now: Instant) -> Sockets {
-        match self.budget.poll_take(&mut self.place, most, waker) {
-            Turn::Taken(share) => {
-                self.share = Some(share);
-                Sockets::Ready
-            }
-            Turn::InLine => Sockets::InLine(None),
-            Turn::AllHeld => {
-                let until = *self.waits_until.get_or_insert(now + self.budget.patience());
-                if now < until {
-                    return Sockets::InLine(Some(until));
-                }
-                self.refused = true;
-                self.place = None;
-                Sockets::AllHeld
-            }
-        }
-    }
 }

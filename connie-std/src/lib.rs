@@ -64,6 +64,7 @@ compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
 );
 
+mod allowance;
 mod block_on;
 mod budget;
 #[cfg_attr(target_os = "wasi", path = "wasi/cancel.rs")]

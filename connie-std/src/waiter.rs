@@ -16,11 +16,13 @@ pub struct OsWaiter {
     pub(crate) canceler: Option<Canceler>,
     /// Look-ups that run beside a race.
     pub(crate) lookups: Vec<Running>,
+    /// When a race looks after its sockets.
+    pub(crate) looks_at: Option<Instant>,
 }
 
 impl fmt::Debug for OsWaiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OsWaiter { clock, canceler, lookups } = self;
+        let OsWaiter { clock, canceler, lookups, .. } = self;
         let lookups = &lookups.len();
         let mut parts = f.debug_struct("OsWaiter");
         parts.field("clock", clock).field("canceler", canceler).field("lookups", lookups).finish()
@@ -32,7 +34,7 @@ impl OsWaiter {
     /// it ends the next wait.
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
-        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new() }
+        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new(), looks_at: None }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
@@ -71,7 +73,7 @@ impl OsWaiter {
             running.lookup.watch(&mut watch);
         }
         let wakes = self.lookups.iter().filter_map(|running| running.lookup.wake_at());
-        let until = wakes.chain(until).min();
+        let until = wakes.chain(until).chain(self.looks_at).min();
         (watch, until)
     }
 }

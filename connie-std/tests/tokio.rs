@@ -414,6 +414,22 @@ fn a_task_does_not_wait_for_connections() {
 }
 
 #[test]
+fn who_has_stood_in_line_opens_no_more_than_it_was_given() {
+    let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
+    let (silent, address) = (hole.address(), server.address());
+    run(move || async move {
+        let (_, options, held) = one_socket_taken(address).await;
+        let race = tokio::spawn(async move { connect_with(&[silent, address], &options).await });
+        meanwhile().await;
+        drop(held);
+        let connected = timeout(SOON, race).await.expect("woken").unwrap().unwrap();
+        assert_eq!(connected.destination(), address);
+        let summary = connected.timeline().summary();
+        assert_eq!((summary.max_in_flight, summary.attempts), (1, 2), "one after the other");
+    });
+}
+
+#[test]
 fn who_waits_longest_for_a_socket_is_next() {
     const CROWD: usize = 50;
     let server = Live::silent(any_port(4));

@@ -1,6 +1,5 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
 use std::task::Wake;
 
 use super::*;
@@ -67,31 +66,51 @@ fn a_budget_has_a_socket() {
 }
 
 #[test]
-fn who_waits_longest_is_next_and_shares_with_those_behind() {
+fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     let budget = SocketBudget::new(4);
-    let all = take(&budget, 4).unwrap();
-    let (sender, receiver) = channel();
-    let waiters: Vec<_> = (0..3)
-        .map(|number| {
-            let (waiting, sender) = (budget.clone(), sender.clone());
-            let thread = std::thread::spawn(move || {
-                let share = wait(&waiting, 4, None).unwrap().unwrap();
-                sender.send((number, share.sockets())).unwrap();
-                share
-            });
-            wait_for_line(&budget, number + 1);
-            thread
-        })
-        .collect();
+    let (mut first, mut second) = (Waiter::of(&budget), Waiter::of(&budget));
+    let mut all = take(&budget, 4).unwrap();
+    assert!(matches!((first.poll(3), second.poll(2)), (Turn::InLine, Turn::InLine)));
+    all.keep(2);
+    assert_eq!((first.bell.rung(), second.bell.rung()), (1, 0));
+    let mut share = taken(first.poll(3));
+    assert_eq!((share.sockets(), second.bell.rung()), (2, 0), "it stays first");
+    all.keep(1);
+    assert!(matches!(second.poll(2), Turn::InLine), "which is the first's");
+    share.join(taken(first.poll(1)));
+    assert_eq!(
+        (share.sockets(), first.bell.rung(), second.bell.rung()),
+        (3, 2, 0),
+        "nothing is left for the second"
+    );
+    // The second is content with less than it asked for, and so leaves the rest to who comes.
     drop(all);
-    // Of four free ones the first of three takes one, the next of two that are left one, the last all.
-    let mut took: Vec<_> = receiver.iter().take(3).collect();
-    took.sort_unstable();
-    assert_eq!(took, [(0, 1), (1, 1), (2, 2)]);
-    for waiter in waiters {
-        drop(waiter.join().unwrap());
-    }
-    assert_eq!(budget.free(), 4);
+    assert_eq!(second.bell.rung(), 1);
+    let less = taken(second.poll(2));
+    assert!(take(&budget, 1).is_none() && budget.take_spare(1).is_none());
+    drop(second.place.take());
+    share.keep(2);
+    assert_eq!(budget.take_spare(9).map(|spare| spare.sockets()), Some(1));
+    drop((share, less));
+    assert_eq!((budget.free(), budget.state().sharers), (4, 0));
+}
+
+#[test]
+fn each_has_a_part_of_what_races_share_where_somebody_waits() {
+    let budget = SocketBudget::new(9);
+    let _held = take(&budget, 1).unwrap().hold();
+    let (first, second) = (take(&budget, 6).unwrap(), take(&budget, 2).unwrap());
+    assert_eq!(budget.part_in_line(), None, "nobody waits");
+    let mut waiter = Waiter::of(&budget);
+    assert!(matches!(waiter.poll(5), Turn::InLine));
+    assert_eq!(budget.part_in_line(), Some(2), "eight among three");
+    let others: Vec<_> = (0..9).map(|_| Waiter::of(&budget)).map(|mut it| (it.poll(1), it)).collect();
+    assert_eq!(budget.part_in_line(), Some(1), "each has one");
+    drop((others, second));
+    assert_eq!(budget.part_in_line(), None, "there is one for each in line");
+    drop(taken(waiter.poll(5)).hold());
+    drop(first);
+    assert_eq!((budget.free(), budget.state().sharers), (8, 0));
 }
 
 #[test]
@@ -208,4 +227,39 @@ fn a_share_that_is_given_up_whole_wakes_the_next_alone() {
     let share = taken(waiters[0].poll(1));
     assert_eq!(rung(&waiters), [1, 1, 0], "which wakes the one behind it");
     drop(share);
+}
+
+#[test]
+fn threads_never_have_more_than_there_is_and_all_have_their_turn() {
+    let budget = SocketBudget::new(3).waits(Duration::MAX);
+    let out = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (budget, out) = (&budget, &out);
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let mut place = None;
+                    let poll =
+                        |waker: &Waker| match budget.poll_take(&mut place, 1 + (number + round) % 3, waker) {
+                            Turn::Taken(share) => ControlFlow::Break(share),
+                            Turn::InLine | Turn::AllHeld => ControlFlow::Continue(None),
+                        };
+                    let share = block_on(poll, OsClock::start(), None).expect("nobody cancels");
+                    drop(place);
+                    let sockets = share.sockets();
+                    assert!(out.fetch_add(sockets, Ordering::SeqCst) + sockets <= 3);
+                    let share = if round % 2 == 0 {
+                        out.fetch_sub(sockets - 1, Ordering::SeqCst);
+                        share.hold()
+                    } else {
+                        share
+                    };
+                    std::thread::yield_now();
+                    out.fetch_sub(share.sockets(), Ordering::SeqCst);
+                    drop(share);
+                }
+            });
+        }
+    });
+    assert_eq!((budget.free(), budget.held(), budget.state().sharers), (3, 0, 0));
 }

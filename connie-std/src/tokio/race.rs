@@ -95,15 +95,19 @@ impl<'w, S: TaskStack> Race<'w, S> {
                     self.send(query, now);
                     continue;
                 }
-                Progress::WaitUntil(until) => {
-                    Turn::Wait(self.watches.wake_at().into_iter().chain([until]).min())
-                }
-                Progress::WaitForInput => Turn::Wait(self.watches.wake_at()),
+                Progress::WaitUntil(until) => Turn::Wait(self.wakes_at().into_iter().chain([until]).min()),
+                Progress::WaitForInput => Turn::Wait(self.wakes_at()),
                 Progress::Connected(connection) => Turn::End(Ok(connection)),
                 Progress::Failed(failure) => Turn::End(Err(failure)),
                 Progress::Finished => Turn::End(Err(Failure::Canceled)),
             };
         }
+    }
+
+    /// When to wake but for what the race itself waits for.
+    fn wakes_at(&self) -> Option<Instant> {
+        let looks_at = self.contest.as_ref().and_then(Contest::looks_at);
+        self.watches.wake_at().into_iter().chain(looks_at).min()
     }
 
     /// `None` when it is over.
@@ -122,7 +126,7 @@ impl<'w, S: TaskStack> Race<'w, S> {
         }
         let is_over = canceled || contest.until().is_some_and(|until| until <= now);
         if !is_over {
-            match contest.poll_sockets(context.waker(), now) {
+            match contest.poll_sockets(true, context.waker(), now) {
                 Sockets::Ready => {}
                 Sockets::InLine(until) => {
                     return Some(until.map_or(Progress::WaitForInput, Progress::WaitUntil));
@@ -132,7 +136,9 @@ impl<'w, S: TaskStack> Race<'w, S> {
                 }
             }
         }
-        Some(contest.connector.poll(stack, now))
+        let progress = contest.connector.poll(stack, now);
+        contest.give_back();
+        Some(progress)
     }
 
     fn send(&mut self, query: Query, now: Instant) {

@@ -1,0 +1,213 @@
+//! What a race has of a budget: how much it takes, when it takes more, and what it gives back while it runs.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use connie_core::{Config, Instant, Pacing};
+
+use crate::budget::{Place, Share, SocketBudget, Turn};
+use crate::options::MAX_SOCKETS;
+
+/// A race's part of a budget.
+///
+/// It takes what it has a use for now: a socket for each address that is known and has not failed. Where there are fewer, it stays first in line
+/// for the rest until its patience has passed: to wait for a place costs less than to wait for an address that may be dead. After that it takes more
+/// only where nobody stands in line; and where somebody does it keeps no more than its fair part, as far as what is beyond that is not in flight.
+pub(crate) struct Allowance {
+    budget: SocketBudget,
+    pacing: Pacing,
+    hedge: bool,
+    /// The most sockets that the race may have.
+    most: usize,
+    patience: Duration,
+    /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
+    share: Option<Share>,
+    /// How many it may use: fewer than it has, where others stand in line.
+    limit: usize,
+    /// Where it stands in line, for its first socket or for more.
+    place: Option<Place>,
+    /// When its patience has passed.
+    patient_until: Instant,
+    /// Until when it waits for connections to end, since it has found that they hold all.
+    waits_until: Option<Instant>,
+    /// Whether it has given up, since connections hold all.
+    refused: bool,
+    /// When it has to look again.
+    looks_at: Option<Instant>,
+}
+
+/// What a race could put sockets to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    /// How many addresses it knows that have not failed.
+    pub(crate) addresses: usize,
+    /// How many attempts are in flight.
+    pub(crate) in_flight: usize,
+}
+
+/// Whether a race has the sockets that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// It has, or needs none yet.
+    Ready,
+    /// It stands in line: until its turn has come it must open none. It has to look again at this moment, if not woken before.
+    InLine(Option<Instant>),
+    /// Connections hold all, and it does not wait for them, or not any longer: cancel it.
+    AllHeld,
+}
+
+impl Allowance {
+    pub(crate) fn new(budget: SocketBudget, race: &Config) -> Self {
+        Allowance {
+            budget,
+            pacing: race.pacing,
+            hedge: race.hedge,
+            most: race.max_in_flight.clamp(1, MAX_SOCKETS),
+            patience: race.patience.clamp(Config::MIN_DELAY, Config::MAX_PATIENCE),
+            share: None,
+            limit: 0,
+            place: None,
+            patient_until: Instant::ZERO,
+            waits_until: None,
+            refused: false,
+            looks_at: None,
+        }
+    }
+
+    /// Takes, keeps and gives back what fits `to`. `waker` is woken when the race has to look again.
+    ///
+    /// Where `stays`, it may stay in line while it has sockets already, and then the race has to look as soon as `waker` is woken, or it holds
+    /// up who stands behind it.
+    pub(crate) fn poll(&mut self, to: Use, stays: bool, waker: &Waker, now: Instant) -> Sockets {
+        if to.addresses == 0 && to.in_flight == 0 {
+            // It waits for a look-up, which may stand in line for what it has.
+            (self.share, self.place, self.limit, self.looks_at) = (None, None, 0, None);
+            return Sockets::Ready;
+        }
+        let wanted = self.wanted(to, now);
+        let has = self.sockets();
+        if has == 0 {
+            let sockets = self.begin(wanted, waker, now);
+            if sockets != Sockets::Ready {
+                return sockets;
+            }
+        } else if has < wanted {
+            self.take_more(wanted - has, waker, now);
+        }
+        if !stays || self.sockets() >= wanted {
+            self.place = None;
+        }
+        self.share_out(wanted, now);
+        self.give_back(to.in_flight);
+        let looks = self.place.is_some() || self.limit < self.wanted_for_long(to);
+        self.looks_at = looks.then(|| self.next_look(now));
+        Sockets::Ready
+    }
+
+    /// How many sockets the race may use: 0 before it has one.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Gives back what it may not use and has not `in_flight`.
+    pub(crate) fn give_back(&mut self, in_flight: usize) {
+        if let Some(share) = &mut self.share {
+            share.keep(self.limit.max(in_flight));
+        }
+    }
+
+    fn sockets(&self) -> usize {
+        self.share.as_ref().map_or(0, Share::sockets)
+    }
+
+    /// When it has to look again, if not woken before.
+    pub(crate) fn looks_at(&self) -> Option<Instant> {
+        self.looks_at
+    }
+
+    /// Leaves the line.
+    pub(crate) fn leave(&mut self) {
+        self.place = None;
+    }
+
+    /// How many sockets the budget has, where the race has given up since connections hold all of them.
+    pub(crate) fn refused(&self) -> Option<usize> {
+        self.refused.then(|| self.budget.sockets())
+    }
+
+    /// The winner's place.
+    pub(crate) fn into_held(self) -> Option<Share> {
+        self.share.map(Share::hold)
+    }
+
+    /// How many sockets it has a use for now.
+    fn wanted(&self, to: Use, now: Instant) -> usize {
+        let for_hedges = self.hedge && self.share.is_some() && now >= self.patient_until;
+        let could = if for_hedges { to.addresses.saturating_mul(2) } else { to.addresses };
+        let at_once = match self.pacing {
+            Pacing::AllAtOnce => usize::MAX,
+            Pacing::OneByOne => 1,
+            // One for the attempt that starts next, and one so that its turn does not hang on the next look.
+            _ => to.in_flight.saturating_add(2),
+        };
+        could.min(at_once).clamp(1, self.most)
+    }
+
+    /// How many it will have a use for if it runs on.
+    fn wanted_for_long(&self, to: Use) -> usize {
+        let each = if self.hedge { 2 } else { 1 };
+        to.addresses.saturating_mul(each).min(self.most)
+    }
+
+    /// Takes its first sockets.
+    fn begin(&mut self, wanted: usize, waker: &Waker, now: Instant) -> Sockets {
+        match self.budget.poll_take(&mut self.place, wanted, waker) {
+            Turn::Taken(share) => {
+                self.share = Some(share);
+                self.patient_until = now + self.patience;
+                Sockets::Ready
+            }
+            Turn::InLine => Sockets::InLine(None),
+            Turn::AllHeld => {
+                let until = *self.waits_until.get_or_insert(now + self.budget.patience());
+                if now < until {
+                    return Sockets::InLine(Some(until));
+                }
+                self.refused = true;
+                self.place = None;
+                Sockets::AllHeld
+            }
+        }
+    }
+
+    fn take_more(&mut self, more: usize, waker: &Waker, now: Instant) {
+        if now >= self.patient_until {
+            self.place = None;
+        }
+        let taken = match &mut self.place {
+            None => self.budget.take_spare(more),
+            place @ Some(_) => match self.budget.poll_take(place, more, waker) {
+                Turn::Taken(share) => Some(share),
+                Turn::InLine | Turn::AllHeld => None,
+            },
+        };
+        if let (Some(share), Some(taken)) = (&mut self.share, taken) {
+            share.join(taken);
+        }
+    }
+
+    /// Limits the race to what it has a use for; once its patience has passed and others stand in line, to its part.
+    fn share_out(&mut self, wanted: usize, now: Instant) {
+        let has = self.sockets();
+        let overdue = has > 1 && now >= self.patient_until;
+        let part = if overdue { self.budget.part_in_line() } else { None };
+        self.limit = has.min(wanted).min(part.unwrap_or(usize::MAX));
+    }
+
+    fn next_look(&self, now: Instant) -> Instant {
+        if now < self.patient_until { self.patient_until } else { now + self.patience }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use super::*;
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A race of which nothing is known but what it asks its allowance.
+struct Racer {
+    allowance: Allowance,
+    bell: Arc<Bell>,
+    in_flight: usize,
+}
+
+impl Racer {
+    fn new(budget: &SocketBudget, race: &Config) -> Self {
+        Racer { allowance: Allowance::new(budget.clone(), race), bell: Arc::default(), in_flight: 0 }
+    }
+
+    /// Looks after its sockets as a task, and puts as many to use as it may.
+    fn look(&mut self, addresses: usize, millis: u64) -> Sockets {
+        let to = Use { addresses, in_flight: self.in_flight };
+        let now = Instant::from_millis(millis);
+        let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
+        self.in_flight = self.in_flight.max(self.allowance.limit().min(addresses));
+        sockets
+    }
+
+    /// What it has, and what it may use.
+    fn has(&self) -> (usize, usize) {
+        (self.allowance.sockets(), self.allowance.limit())
+    }
+
+    /// When it looks again, in milliseconds.
+    fn looks_at(&self) -> Option<u64> {
+        self.allowance.looks_at().map(|at| at.as_micros() / 1_000)
+    }
+
+    fn rung(&self) -> usize {
+        self.bell.0.load(Ordering::Relaxed)
+    }
+}
+
+fn all_at_once() -> Config {
+    Config { max_in_flight: 16, ..Config::all_at_once() }
+}
+
+fn no_hedge() -> Config {
+    Config { hedge: false, ..all_at_once() }
+}
+
+#[test]
+fn a_race_takes_a_socket_for_each_address_and_another_once_it_can_use_that() {
+    let budget = SocketBudget::new(30);
+    let mut race = Racer::new(&budget, &all_at_once());
+    assert_eq!((race.look(0, 0), race.has(), budget.free()), (Sockets::Ready, (0, 0), 30));
+    assert_eq!((race.look(3, 10), race.has(), race.looks_at()), (Sockets::Ready, (3, 3), Some(260)));
+    race.look(5, 20);
+    assert_eq!(race.has(), (5, 5), "addresses that come later");
+    race.look(5, 259);
+    assert_eq!(race.has(), (5, 5));
+    race.look(5, 260);
+    assert_eq!((race.has(), race.looks_at()), ((10, 10), None), "hedges");
+    race.look(9, 270);
+    assert_eq!(race.has(), (16, 16), "never more than the configuration allows");
+    // Addresses that have failed.
+    race.in_flight = 2;
+    race.look(2, 280);
+    assert_eq!((race.has(), budget.free()), ((4, 4), 26));
+    race.in_flight = 0;
+    race.look(0, 290);
+    assert_eq!((race.has(), race.looks_at(), budget.free()), ((0, 0), None, 30), "a look-up may need it");
+    race.look(1, 300);
+    assert_eq!((race.has(), race.looks_at()), ((1, 1), Some(550)));
+    assert_eq!(race.allowance.into_held().map(|share| share.sockets()), Some(1));
+    assert_eq!(budget.free(), 30);
+}
+
+#[test]
+fn a_pace_takes_no_sockets_that_it_does_not_use() {
+    let budget = SocketBudget::new(30);
+    let mut staggered = Racer::new(&budget, &Config { max_in_flight: 16, ..Config::staggered() });
+    staggered.look(6, 0);
+    assert_eq!(staggered.has(), (2, 2), "one for the next beside that which starts");
+    staggered.in_flight = 1;
+    staggered.look(6, 250);
+    assert_eq!(staggered.has(), (3, 3));
+    staggered.in_flight = 5;
+    staggered.look(6, 260);
+    assert_eq!(staggered.has(), (6, 6));
+    let mut one_by_one = Racer::new(&budget, &Config { max_in_flight: 16, ..Config::one_by_one() });
+    one_by_one.look(6, 0);
+    assert_eq!(one_by_one.has(), (1, 1));
+}
+
+#[test]
+fn who_has_less_than_it_can_use_is_next_until_its_patience_has_passed() {
+    let budget = SocketBudget::new(6);
+    let [mut first, mut second, mut third] = [(); 3].map(|()| Racer::new(&budget, &no_hedge()));
+    first.look(4, 0);
+    second.look(4, 10);
+    assert_eq!((second.has(), second.looks_at()), ((2, 2), Some(260)));
+    assert_eq!(third.look(4, 10), Sockets::InLine(None));
+    // One of the first's addresses fails.
+    first.in_flight = 3;
+    first.look(3, 20);
+    assert_eq!((second.rung(), third.rung()), (1, 0));
+    second.look(4, 20);
+    assert_eq!(second.has(), (3, 3));
+    second.look(4, 260);
+    assert_eq!(
+        (second.has(), third.rung()),
+        ((3, 2), 0),
+        "it has to lend then, as soon as one is not in flight"
+    );
+    first.in_flight = 2;
+    first.look(2, 261);
+    assert_eq!(third.rung(), 1, "and then it is the next one's turn");
+    assert_eq!((third.look(4, 261), third.has()), (Sockets::Ready, (1, 1)));
+}
+
+#[test]
+fn a_thread_does_not_stay_in_line_beside_its_sockets() {
+    let budget = SocketBudget::new(5);
+    let mut first = Racer::new(&budget, &no_hedge());
+    first.look(4, 0);
+    let mut allowance = Allowance::new(budget.clone(), &no_hedge());
+    let to = Use { addresses: 4, in_flight: 0 };
+    assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), Sockets::Ready);
+    assert_eq!((allowance.limit(), allowance.place.is_none()), (1, true));
+    // It takes what is spare when it looks again.
+    drop(first);
+    allowance.poll(Use { in_flight: 1, ..to }, false, Waker::noop(), Instant::from_millis(250));
+    assert_eq!(allowance.limit(), 4);
+}
+
+#[test]
+fn a_race_whose_patience_has_passed_keeps_its_part_where_others_stand_in_line() {
+    let budget = SocketBudget::new(8);
+    let mut early = Racer::new(&budget, &no_hedge());
+    early.look(12, 0);
+    assert_eq!(early.has(), (8, 8));
+    let mut late = Racer::new(&budget, &no_hedge());
+    assert_eq!(late.look(2, 100), Sockets::InLine(None));
+    early.look(12, 249);
+    assert_eq!(early.has(), (8, 8), "it can use them");
+    early.look(12, 250);
+    assert_eq!((early.has(), late.rung()), ((8, 4), 0), "all are in flight");
+    early.in_flight = 7;
+    early.allowance.give_back(7);
+    assert_eq!((early.has(), late.rung()), ((7, 4), 1));
+    assert_eq!((late.look(2, 260), late.has()), (Sockets::Ready, (1, 1)));
+    // It is the late one's turn as long as that can use more.
+    early.in_flight = 4;
+    early.look(12, 270);
+    assert_eq!(early.has(), (4, 4));
+    late.look(2, 270);
+    assert_eq!((late.has(), budget.free()), ((2, 2), 2));
+    early.look(12, 280);
+    assert_eq!((early.has(), budget.free()), ((6, 6), 0), "what nobody needs comes back");
+}
+
+#[test]
+fn it_waits_for_connections_as_long_as_the_budget_says() {
+    let budget = SocketBudget::new(1).waits(Duration::from_millis(40));
+    let held = budget.take_spare(1).map(Share::hold);
+    let mut race = Racer::new(&budget, &all_at_once());
+    let until = Instant::from_millis(140);
+    assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
+    assert_eq!(race.look(1, 139), Sockets::InLine(Some(until)), "since it has found it so");
+    assert_eq!((race.allowance.refused(), race.look(1, 140)), (None, Sockets::AllHeld));
+    assert_eq!(race.allowance.refused(), Some(1));
+    // Who waits for a race waits on, however long that is.
+    let mut race = Racer::new(&budget, &all_at_once());
+    assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
+    drop(held);
+    assert_eq!((race.rung(), race.look(1, 500)), (1, Sockets::Ready));
+}
+
+/// xorshift64
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+/// What a race, or the connection that it has become, is up to.
+enum Life {
+    /// It has not begun.
+    Unborn,
+    Racing {
+        racer: Racer,
+        addresses: usize,
+        rung: usize,
+    },
+    Connected(Share),
+    Ended,
+}
+
+/// Some races over one budget, at random. Each is asked only when it was woken, has something to do by itself, or has said so.
+struct Crowd {
+    budget: SocketBudget,
+    config: Config,
+    lives: Vec<Life>,
+    millis: u64,
+    won: usize,
+    refused: usize,
+}
+
+impl Crowd {
+    fn new(random: &mut Random) -> Self {
+        let waits = [Duration::ZERO, Duration::from_millis(300), Duration::MAX][random.below(3)];
+        let budget = SocketBudget::new(1 + random.below(12)).waits(waits);
+        let config = [all_at_once(), no_hedge(), Config::staggered()][random.below(3)].clone();
+        let lives = (0..2 + random.below(30)).map(|_| Life::Unborn).collect();
+        Crowd { budget, config, lives, millis: 0, won: 0, refused: 0 }
+    }
+
+    /// A race begins, an attempt or a race or a connection ends, or somebody gives up.
+    fn happens(&mut self, random: &mut Random) {
+        let index = random.below(self.lives.len());
+        let life = std::mem::replace(&mut self.lives[index], Life::Ended);
+        self.lives[index] = match life {
+            Life::Unborn => {
+                let racer = Racer::new(&self.budget, &self.config);
+                Life::Racing { racer, addresses: 1 + random.below(8), rung: usize::MAX }
+            }
+            Life::Racing { racer, .. } if racer.allowance.limit() > 0 && random.below(3) == 0 => {
+                self.won += 1;
+                racer.allowance.into_held().map_or(Life::Ended, Life::Connected)
+            }
+            Life::Racing { .. } if random.below(20) == 0 => Life::Ended,
+            Life::Racing { mut racer, addresses, .. } if racer.in_flight > 0 => {
+                racer.in_flight -= 1;
+                Life::Racing { racer, addresses: addresses.saturating_sub(1).max(1), rung: usize::MAX }
+            }
+            racing @ Life::Racing { .. } => racing,
+            Life::Connected(_) | Life::Ended => Life::Ended,
+        };
+    }
+
+    /// Asks all that have to look, until nobody has to. Answers whether anybody waits for a time.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let mut asked = false;
+            for index in 0..self.lives.len() {
+                let Life::Racing { racer, addresses, rung } = &mut self.lives[index] else { continue };
+                let due = racer.looks_at().is_some_and(|at| at <= self.millis);
+                if *rung == racer.rung() && !due {
+                    continue;
+                }
+                asked = true;
+                *rung = racer.rung();
+                if racer.look(*addresses, self.millis) == Sockets::AllHeld {
+                    assert_eq!(self.budget.held(), self.budget.sockets(), "something comes back");
+                    self.refused += 1;
+                    self.lives[index] = Life::Ended;
+                }
+                self.check();
+            }
+            if !asked {
+                return;
+            }
+        }
+        panic!("they ask for ever");
+    }
+
+    fn check(&self) {
+        let (mut passing, mut held, mut sharers) = (0, 0, 0);
+        for life in &self.lives {
+            match life {
+                Life::Racing { racer, .. } => {
+                    let (has, may_use) = racer.has();
+                    assert!(
+                        may_use <= has && racer.in_flight <= has,
+                        "{may_use}, {} of {has}",
+                        racer.in_flight
+                    );
+                    passing += has;
+                    sharers += usize::from(has > 0);
+                }
+                Life::Connected(share) => held += share.sockets(),
+                Life::Unborn | Life::Ended => {}
+            }
+        }
+        let sockets = self.budget.sockets();
+        assert_eq!(
+            (self.budget.held(), self.budget.free()),
+            (held, sockets - held - passing),
+            "of {sockets}"
+        );
+        assert!(self.budget.part_in_line().is_none_or(|part| part * sharers.max(1) <= sockets.max(sharers)));
+    }
+
+    /// Whether somebody stands in line while something is free, or though nothing comes back and it would not wait.
+    fn is_stuck(&self) -> bool {
+        let waits = |life: &Life| matches!(life, Life::Racing { racer, .. } if racer.has().0 == 0);
+        let nothing_comes =
+            self.budget.held() == self.budget.sockets() && self.budget.patience() == Duration::ZERO;
+        self.lives.iter().any(waits) && (self.budget.free() > 0 || nothing_comes)
+    }
+}
+
+#[test]
+fn nobody_starves_and_the_budget_is_kept_whatever_happens() {
+    let (mut won, mut refused) = (0, 0);
+    for seed in 1..=600 {
+        let _told = Told(seed);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let mut crowd = Crowd::new(&mut random);
+        for _ in 0..200 {
+            crowd.millis += [0, 0, 1, 40, 250][random.below(5)];
+            crowd.happens(&mut random);
+            crowd.settle();
+            assert!(!crowd.is_stuck());
+        }
+        (won, refused) = (won + crowd.won, refused + crowd.refused);
+        drop(crowd.lives);
+        assert_eq!((crowd.budget.free(), crowd.budget.held()), (crowd.budget.sockets(), 0));
+    }
+    assert!(won > 1_000 && refused > 100, "{won} won, {refused} were refused: too little has happened");
+}
+
+/// Says which seed it was.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}", self.0);
+        }
+    }
+}
