@@ -31,8 +31,9 @@ use crate::servers::Servers;
 use crate::settings::{Settings, Terms, Transport};
 use crate::table::{Entry, Question, State, Times, place};
 
-/// How long the other questions for a name go on that a server has denied: rule 3.
-const DOUBT: Duration = Duration::from_secs(1);
+/// How long the other questions for a name go on that a server has denied: rule 3. One that was lost has been asked again by then, and been
+/// answered.
+const DOUBT: Duration = Duration::from_secs(2);
 /// Later than every moment that comes.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
 

@@ -356,7 +356,12 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         let silent = move |server: &Server| {
             let asked_at = server.at.saturating_sub(server.wait(&terms));
             let is_late = server.asked > 1 || now.saturating_sub(asked_at) >= STAGGER;
-            server.state == State::Waiting && server.problem.is_none() && is_late
+            // A connection for what was truncated is under way because the server has answered.
+            let is_waiting = match server.state {
+                State::Stream => terms.transport == Transport::Tcp,
+                state => state == State::Waiting,
+            };
+            is_waiting && server.problem.is_none() && is_late
         };
         self.servers.iter().enumerate().filter(move |(_, server)| silent(server)).map(|(index, _)| index)
     }
@@ -382,11 +387,14 @@ impl Server {
         !matches!(self.state, State::Absent | State::Failed)
     }
 
-    /// How long the answer to the last datagram is waited for: rule 2.
+    /// How long the answer to the last query is waited for: rule 2.
     fn wait(&self, terms: &Terms) -> u32 {
         let timeout = terms.timeout;
-        let is_last = self.asked >= terms.attempts;
-        if is_last { timeout } else { doubled(FIRST_WAIT, self.asked.saturating_sub(1)).min(timeout) }
+        if self.state == State::Stream || self.asked >= terms.attempts {
+            timeout
+        } else {
+            doubled(FIRST_WAIT, self.asked.saturating_sub(1)).min(timeout)
+        }
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -400,9 +408,8 @@ impl Server {
         let is_last = self.asked >= terms.attempts && self.asked > 1;
         let is_plain = is_last && !stream && self.problem.is_none();
         self.last = Last::new(self.edns && !is_plain, terms.randomise_case && !is_plain && !stream);
-        let wait = if stream { terms.timeout } else { self.wait(terms) };
         self.state = if stream { State::Stream } else { State::Waiting };
-        self.at = now.saturating_add(wait);
+        self.at = now.saturating_add(self.wait(terms));
         Todo { server: index, stream, id: self.id, edns: self.last.has_edns(), cased: self.last.is_cased() }
     }
 }

@@ -105,14 +105,14 @@ const TABLE: &[Row] = &[
     row(
         "no such name for AAAA may be wrong",
         "aaaa a",
-        &["aaaa nx; ok@1019"],
-        "AAAA !NoSuchName at 20; A 192.0.2.1 at 1019 | AAAA>0@0 A>0@0 A>0@1000",
+        &["aaaa nx; #1 silent; ok@1019"],
+        "AAAA !NoSuchName at 20; A 192.0.2.1 at 2019 | AAAA>0@0 A>0@0 A>0@1000",
     ),
     row(
         "but not for long",
         "aaaa a",
         &["aaaa nx; silent"],
-        "AAAA !NoSuchName at 20; A !NoSuchName at 1020 | AAAA>0@0 A>0@0 A>0@1000",
+        "AAAA !NoSuchName at 20; A !NoSuchName at 2020 | AAAA>0@0 A>0@0 A>0@1000",
     ),
     row(
         "no such name ends all kinds",

@@ -228,7 +228,7 @@ impl World {
                 match KINDS[which] {
                     Kind::A if is_open => other.answer = Some(Err(())),
                     Kind::Aaaa if is_open => {
-                        other.doubted = Some(self.now + std::time::Duration::from_secs(1))
+                        other.doubted = Some(self.now + std::time::Duration::from_secs(2))
                     }
                     _ => {}
                 }

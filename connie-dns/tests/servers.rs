@@ -82,6 +82,19 @@ fn one_that_fails_or_was_not_given_its_time_keeps_its_place() {
 }
 
 #[test]
+fn over_tcp_a_silent_server_comes_last_as_well() {
+    let settings = Settings { transport: connie_dns::Transport::Tcp, ..Settings::default() };
+    let mut bench = Bench::<4>::new(settings, &["silent", "ok"]);
+    assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 270");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 290");
+    // One whose long answer is under way is not silent.
+    let settings = Settings { transport: connie_dns::Transport::UdpAndTcp, ..Settings::default() };
+    let mut bench = Bench::<4>::new(settings, &["for:a.test udp tc; for:a.test silent; ok", "ok"]);
+    assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 270");
+    assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 290");
+}
+
+#[test]
 fn one_that_is_not_there_comes_last() {
     let mut bench = Bench::<4>::new(Settings::default(), &["fails", "ok"]);
     look_up(&mut bench, "a.test");
