@@ -172,12 +172,15 @@ impl<'m> Record<'m> {
         Some(Record { owner, number, class, ttl, length: *length, data, tail, message })
     }
 
-    /// The name that its data is; `None` where that ends before the name does, or after.
-    pub(crate) fn name(&self) -> Option<NameAt<'m>> {
+    /// The first of so many names at the front of its data, and what comes behind them; `None` where the data ends before the names do.
+    pub(crate) fn names(&self, count: usize) -> Option<(NameAt<'m>, &'m [u8])> {
         let mut rest = self.tail;
-        let name = NameAt::take(self.message, &mut rest)?;
-        let after = self.tail.get(self.data.len()..)?;
-        (rest.len() == after.len()).then_some(name)
+        let first = NameAt::take(self.message, &mut rest)?;
+        for _ in 1..count {
+            NameAt::take(self.message, &mut rest)?;
+        }
+        let taken = self.tail.len().checked_sub(rest.len())?;
+        Some((first, self.data.get(taken..)?))
     }
 }
 
@@ -279,15 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_record_ends_with_it() {
+    fn names_in_a_record_end_within_it() {
         let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x02\x01a\0";
         let record = Record::take(message, &mut &message[..]).expect("a record");
-        assert!(record.name().is_none(), "its data is one octet short");
-        let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x04\x01a\0x";
+        assert!(record.names(1).is_none(), "its data is one octet short");
+        let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x06\x01a\0\xc0\x00x";
         let record = Record::take(message, &mut &message[..]).expect("a record");
-        assert!(record.name().is_none(), "it is one octet too long");
-        let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x03\x01a\0x";
-        let record = Record::take(message, &mut &message[..]).expect("a record");
-        assert_eq!(record.name().and_then(NameAt::to_name), Name::<255>::parse("a").ok());
+        let (name, behind) = record.names(1).expect("a name");
+        assert_eq!((name.to_name(), behind), (Name::<255>::parse("a").ok(), &b"\xc0\x00x"[..]));
+        let (name, behind) = record.names(2).expect("two names");
+        assert_eq!((name.to_name(), behind), (Name::<255>::parse("a").ok(), &b"x"[..]));
+        assert!(record.names(3).is_none());
     }
 }

@@ -185,9 +185,9 @@ impl<'m> Records<'m> {
             record.class == u16::from(CLASS_IN) && record.number == CNAME && record.owner.is(owner)
         };
         let mut aliases = self.answers.clone().filter(is_alias);
-        aliases.find_map(|record| match record.name() {
-            Some(target) => Some((target, ttl(record.ttl))),
-            None => {
+        aliases.find_map(|record| match record.names(1) {
+            Some((target, [])) => Some((target, ttl(record.ttl))),
+            _ => {
                 *spoilt = true;
                 None
             }
@@ -218,8 +218,9 @@ impl<'m> Records<'m> {
             if record.class != u16::from(CLASS_IN) || record.number != SOA {
                 continue;
             }
-            // Two names, of one octet at least each, and five numbers, of which MINIMUM is the last (RFC 1035 section 3.3.13).
-            let minimum = record.data.last_chunk::<4>().filter(|_| record.data.len() >= 2 + 5 * 4);
+            // Two names and five numbers, of which MINIMUM is the last (RFC 1035 section 3.3.13).
+            let numbers = record.names(2).and_then(|(_, numbers)| <&[u8; 20]>::try_from(numbers).ok());
+            let minimum = numbers.and_then(|numbers| numbers.last_chunk::<4>());
             let minimum = minimum.filter(|_| name.is_none_or(|name| name.is_within(record.owner)));
             if let Some(minimum) = minimum {
                 return Some(ttl(record.ttl).min(ttl(u32::from_be_bytes(*minimum))));

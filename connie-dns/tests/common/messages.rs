@@ -49,6 +49,11 @@ impl Query {
         [self.octets[0], self.octets[1]]
     }
 
+    /// The name as it stands in the query.
+    pub fn name_octets(&self) -> &[u8] {
+        &self.octets[12..self.question_end - 4]
+    }
+
     /// The question as it stands in the query.
     fn question(&self) -> &[u8] {
         &self.octets[12..self.question_end]
