@@ -21,6 +21,11 @@ use std::time::Duration;
 /// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with
 /// [`BudgetHeld`](crate::ConnectErrorKind::BudgetHeld), and so do those that stand in line when it comes to that.
 ///
+/// Look-ups take their descriptors here too, and stand in the same line: one for each socket of `dns::Dns`, and one for each
+/// call of `getaddrinfo`. The resolver of a program's own is not counted. Where the process is out of descriptors in spite of the budget, since
+/// the program has opened others, a look-up asks for one anew for five seconds, and fails with
+/// [`OutOfSockets`](connie_core::resolution::QueryError::OutOfSockets) then.
+///
 /// ```
 /// use connie_std::{Options, SocketBudget, connect};
 /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;

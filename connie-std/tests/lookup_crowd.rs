@@ -365,3 +365,30 @@ fn who_gives_up_leaves_the_line() {
     );
     drop(connect(web.address(), &options).expect("the place is free"));
 }
+
+/// A race that has tried all that it knows keeps no place from its look-up, which may bring it more.
+#[test]
+fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
+    let (first, second) = (DnsServer::start(any_port(1)), DnsServer::start(any_port(1)));
+    let closed = closed_port(here(1));
+    first.set("name.test", RecordType::A, DnsAnswer::addresses(&[here(1)]));
+    first.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
+    second.set("name.test", RecordType::Aaaa, DnsAnswer::no_data());
+    // With nothing in its cache.
+    let dns = || Dns { hosts_file: None, ..Dns::new([first.address(), second.address()]) };
+    let budget = SocketBudget::new(2);
+    let options = Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let target = ("name.test", closed.address().port());
+    let expect_refused = |end: Result<(), ConnectError>, began: Instant| {
+        assert_eq!(end.map_err(|error| error.io_kind()), Err(io::ErrorKind::ConnectionRefused));
+        assert_eq!(budget.free(), 2);
+        // The first server keeps its socket for eight seconds.
+        assert!(now() - began < Duration::from_secs(6), "{:?}", now() - began);
+    };
+    let began = now();
+    expect_refused(connect(target, &options).map(drop), began);
+    let options = Options { resolver: dns().into(), ..options };
+    let began = now();
+    let end = one_thread().block_on(connie_std::tokio::connect_with(target, &options));
+    expect_refused(end.map(drop), began);
+}
