@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use connie_core::Config;
 use connie_core::verdict::ErrorKind;
 use connie_servers::clock::{now, pause, poll_until};
-use connie_servers::{DnsAnswer, DnsServer, Live, RecordType, closed_port, limits};
+use connie_servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port, limits};
 use connie_std::dns::Dns;
 use connie_std::resolve::Resolver;
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget, connect};
@@ -391,4 +391,35 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     let began = now();
     let end = one_thread().block_on(connie_std::tokio::connect_with(target, &options));
     expect_refused(end.map(drop), began);
+}
+
+/// Look-ups and races over dead addresses want more places than there are, and each waits for the other's.
+#[test]
+fn names_with_dead_addresses_go_through_few_places() {
+    let (server, web) = (DnsServer::start(any_port(1)), Live::silent(any_port(4)));
+    let port = web.address().port();
+    let _holes = [2, 3].map(|last| BlackHole::open(SocketAddr::new(here(last), port)));
+    for number in 0..CROWDED {
+        let name = format!("n{number}.test");
+        server.set(&name, RecordType::A, DnsAnswer::addresses(&[here(2), here(3), here(4)]));
+        server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
+    }
+    let dns = || Dns { hosts_file: None, ..Dns::new([server.address()]) };
+    let budget = SocketBudget::new(5);
+    let options = || Options { resolver: dns().into(), budget: Some(budget.clone()), ..within(LIMIT) };
+    let (field, began) = (Field { names: server.address(), port }, now());
+    let tasks = field.tasks(CROWDED, &options());
+    let options = options();
+    let threads: Vec<_> = (0..CROWDED)
+        .map(|number| {
+            let options = options.clone();
+            std::thread::spawn(move || {
+                connect((format!("n{number}.test").as_str(), port), &options).map(drop)
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("a connection"));
+    assert_eq!(tasks.0, BTreeMap::from([("connected".to_owned(), CROWDED)]));
+    assert!(now() - began < LIMIT / 2, "{:?}", now() - began);
+    assert_eq!(budget.free(), 5);
 }
