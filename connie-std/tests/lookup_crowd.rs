@@ -334,6 +334,7 @@ fn who_gives_up_leaves_the_line() {
         for future in [&mut first, &mut second] {
             assert!(tokio::time::timeout(Duration::from_millis(20), future).await.is_err(), "in line");
         }
+        assert!(poll_until(LIMIT, || !server.queries().is_empty()));
         assert_eq!((budget.free(), server.queries().len()), (0, 1), "one question is under way");
         let error = connie_std::tokio::connect_with(target, &hurried).await.map(drop).expect_err("in line");
         assert_eq!(error.io_kind(), io::ErrorKind::TimedOut);

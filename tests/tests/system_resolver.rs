@@ -184,17 +184,17 @@ fn dead_names_hold_up_nobody(server: &DnsServer) {
         .collect();
     let is_asked = |query: &DnsQuery| query.name.starts_with("dead");
     let all_busy = || server.queries().iter().filter(|query| is_asked(query)).count() >= MAX_THREADS;
-    assert!(poll_until(ms(4_000), all_busy), "{} queries", server.queries().len());
+    assert!(poll_until(ms(9_000), all_busy), "{} queries", server.queries().len());
     // They are waited for, and a name of the hosts file does not wait.
     let (result, time) = timed(|| connect(("hosted.test", PORT), &options(Config::all_at_once())));
     assert_eq!(result.expect("a connection").destination().ip(), V4);
-    assert!(time < ms(1_500), "{time:?}");
+    assert!(time < ms(4_000), "{time:?}");
     // Nobody waits for them any more: no other name does for them.
     canceler.cancel();
     assert!(dead.into_iter().all(|dead| dead.join().expect("no panic")));
     let (result, time) = timed(|| connect(("live.test", PORT), &options(Config::all_at_once())));
     assert_eq!(result.expect("a connection").destination().ip(), V4);
-    assert!(time < ms(1_500), "{time:?}");
+    assert!(time < ms(4_000), "{time:?}");
 }
 
 /// Runs in the namespace that its parent has set up.
