@@ -156,7 +156,7 @@ fn a_race_waits_for_connections_as_long_as_it_was_told() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
     let budget = SocketBudget::new(1);
     // A race that ends at its deadline, and one that wins: until then each has the only place.

@@ -12,12 +12,13 @@ use connie_tests::wine::{Ran, Wine};
 use serde_json::{Value, json};
 
 /// TLS is left out: it would double the time to build, and has nothing of Windows but where the machine's authorities are.
-const FEATURES: [&str; 2] = ["--no-default-features", "--features=dns,getaddrinfo,gzip,tokio"];
+const FEATURES: [&str; 2] = ["--no-default-features", "--features=dns,getaddrinfo,gzip,serde,tokio"];
 
 /// Tests that do not run, of files of which others do: how they begin, and why.
-const NOT_HERE: [(&str, &str); 5] = [
+const NOT_HERE: [(&str, &str); 6] = [
     ("src/lib.rs dns::config::tests::interfaces_have_names", "by their names on Linux"),
     ("src/lib.rs tls::", "without TLS"),
+    ("tests/observer.rs tls::", "without TLS"),
     ("src/lib.rs tokio::stack::tests::", "what Linux alone shows of a socket"),
     ("tests/loopback.rs a_refusal_tells_more_than_that_there_is_no_way", "Linux's answer to a group"),
     (
