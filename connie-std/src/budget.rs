@@ -1,9 +1,11 @@
 //! How many sockets all races of a program may have open together.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
+
+use crate::process::ProcessLock;
 
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
@@ -49,7 +51,7 @@ pub struct SocketBudget {
 #[derive(Debug)]
 struct Shared {
     sockets: usize,
-    state: Mutex<State>,
+    state: ProcessLock<State>,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl SocketBudget {
     pub fn new(sockets: usize) -> Self {
         let sockets = sockets.max(1);
         let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
-        let shared = Arc::new(Shared { sockets, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { sockets, state: ProcessLock::new(state) });
         SocketBudget { shared, waits: Duration::ZERO }
     }
 
@@ -128,7 +130,12 @@ impl SocketBudget {
     #[must_use]
     pub fn of_process() -> Self {
         static OF_PROCESS: OnceLock<SocketBudget> = OnceLock::new();
-        OF_PROCESS.get_or_init(|| Self::new(allowed().map_or(UNLIMITED, |limit| limit - limit / 4))).clone()
+        if let Some(budget) = OF_PROCESS.get() {
+            return budget.clone();
+        }
+        // Made before it is put there: the child of a fork would wait for ever for a thread of its parent that was at it.
+        let budget = Self::new(allowed().map_or(UNLIMITED, |limit| limit - limit / 4));
+        OF_PROCESS.get_or_init(|| budget).clone()
     }
 
     /// How many there are.
@@ -140,18 +147,23 @@ impl SocketBudget {
     /// How many are free now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.state().free
+        self.state().map_or(self.shared.sockets, |state| state.free)
     }
 
     /// How many connections hold now. The rest of what is not free belongs to races and look-ups.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.state().held(self.shared.sockets)
+        self.state().map_or(0, |state| state.held(self.shared.sockets))
     }
 
     /// How long a race waits for connections to end.
     pub(crate) fn patience(&self) -> Duration {
         self.waits
+    }
+
+    /// For a race that begins: in the child of a fork, the first to do so sees to it that it is not held up by what its parent had.
+    pub(crate) fn enter(&self) {
+        drop(self.state());
     }
 
     /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
@@ -160,7 +172,9 @@ impl SocketBudget {
     ///
     /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
     pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
-        let mut state = self.state();
+        let Some(mut state) = self.state_again() else {
+            return Turn::Taken(Share { budget: self.clone(), sockets: most.max(1), held: false });
+        };
         let ticket = match place {
             Some(place) => place.ticket,
             None => {
@@ -195,7 +209,7 @@ impl SocketBudget {
 
     /// Takes up to `most` sockets where some are free and nobody stands in line for them.
     pub(crate) fn take_spare(&self, most: usize) -> Option<Share> {
-        let mut state = self.state();
+        let mut state = self.state_again()?;
         (state.free > 0 && state.line.is_empty()).then(|| {
             let sockets = state.take(most);
             Share { budget: self.clone(), sockets, held: false }
@@ -204,21 +218,22 @@ impl SocketBudget {
 
     /// Where somebody stands in line and finds nothing: how many sockets each would have, of those that races and look-ups share. At least one.
     pub(crate) fn part_in_line(&self) -> Option<usize> {
-        let state = self.state();
+        let state = self.state_again()?;
         // Only the first in line can have some already.
         let counted = state.line.front().is_some_and(|first| first.shares);
-        let sharers = state.sharers + state.line.len() - usize::from(counted);
+        let sharers = (state.sharers + state.line.len() - usize::from(counted)).max(1);
         (state.free < state.line.len()).then(|| ((state.free + state.passing) / sharers).max(1))
     }
 
     /// Takes `sockets` back that are out. Where `passing`, they came back by themselves, and where `all`, whoever had them has none now.
     fn give_back(&self, sockets: usize, passing: bool, all: bool) {
-        let mut state = self.state();
-        state.free += sockets;
+        let Some(mut state) = self.state_again() else { return };
         if passing {
-            state.passing -= sockets;
-            state.sharers -= usize::from(all);
+            state.passing = state.passing.saturating_sub(sockets);
+            state.sharers = state.sharers.saturating_sub(usize::from(all));
         }
+        // A child was given back at once what its parent's races had.
+        state.free = (state.free + sockets).min(self.shared.sockets - state.passing);
         let next = state.next();
         drop(state);
         wake(next);
@@ -226,9 +241,9 @@ impl SocketBudget {
 
     /// A socket of a race is a connection's now.
     fn becomes_held(&self) {
-        let mut state = self.state();
-        state.passing -= 1;
-        state.sharers -= 1;
+        let Some(mut state) = self.state_again() else { return };
+        state.passing = state.passing.saturating_sub(1);
+        state.sharers = state.sharers.saturating_sub(1);
         let untold = state.untold();
         drop(state);
         // Each of them has to act: none waits for another.
@@ -236,7 +251,7 @@ impl SocketBudget {
     }
 
     fn leave(&self, ticket: u64) {
-        let mut state = self.state();
+        let Some(mut state) = self.state_again() else { return };
         let gone = state.position(ticket).and_then(|position| state.line.remove(position));
         let next = state.next();
         drop(state);
@@ -245,9 +260,15 @@ impl SocketBudget {
     }
 
     /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics with the lock held.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    ///
+    /// `None` in the child of a fork to which the budget is lost: it races without one.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        self.shared.state.lock(State::inherit)
+    }
+
+    /// The same for who has been here before, as a rule in this process: without a question to the system whether it is the same.
+    fn state_again(&self) -> Option<MutexGuard<'_, State>> {
+        self.shared.state.lock_again(State::inherit)
     }
 }
 
@@ -266,6 +287,15 @@ impl State {
         self.passing += sockets;
         self.sharers += 1;
         sockets
+    }
+
+    /// In the child of a fork: the races and look-ups that other threads ran are not there, nor is anybody of them in line. Connections are,
+    /// and hold their places.
+    fn inherit(&mut self) {
+        // What a waker does when it is dropped is another process's business.
+        std::mem::forget(std::mem::take(&mut self.line));
+        self.free += std::mem::take(&mut self.passing);
+        self.sharers = 0;
     }
 
     fn held(&self, sockets: usize) -> usize {

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::doorbell::Doorbell;
+use crate::process;
 
 /// Ends a [`connect`](crate::connect()) from another thread. Clones end the same one; it stays canceled.
+///
+/// The child of a fork has one of its own: neither ends what the other runs. One that was made before the fork is seen within 20 ms there, one that the
+/// child makes at once.
 ///
 /// On Linux it costs one descriptor, on other Unix systems two, elsewhere a socket, however many races and attempts it serves.
 #[derive(Clone, Debug)]
@@ -18,11 +22,13 @@ struct Shared {
     canceled: AtomicBool,
     /// Rung once, and never answered: it wakes every wait from then on.
     bell: Doorbell,
+    /// Whose bell that is. The child of a fork would hear its parent in it, and ring there.
+    process: u32,
     /// What cancels this one too.
     parent: Option<Canceler>,
     /// Those that wait in a task.
     #[cfg(feature = "tokio")]
-    tasks: std::sync::Mutex<tasks::Tasks>,
+    tasks: process::ProcessLock<tasks::Tasks>,
 }
 
 impl Canceler {
@@ -60,9 +66,10 @@ impl Canceler {
         let shared = Shared {
             canceled: AtomicBool::new(false),
             bell: Doorbell::new()?,
+            process: process::this(),
             parent,
             #[cfg(feature = "tokio")]
-            tasks: std::sync::Mutex::default(),
+            tasks: process::ProcessLock::new(tasks::Tasks::default()),
         };
         Ok(Canceler { shared: Arc::new(shared) })
     }
@@ -70,7 +77,9 @@ impl Canceler {
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
         if !self.shared.canceled.swap(true, Ordering::SeqCst) {
-            self.shared.bell.ring();
+            if self.shared.process == process::this() {
+                self.shared.bell.ring();
+            }
             #[cfg(feature = "tokio")]
             self.wake_tasks();
         }
@@ -84,7 +93,17 @@ impl Canceler {
 
     /// What is ready to read from the cancel on: one for each that can cancel this.
     pub(crate) fn bells(&self) -> impl Iterator<Item = &Doorbell> {
-        self.lineage().map(|canceler| &canceler.shared.bell)
+        self.of_this_process().map(|canceler| &canceler.shared.bell)
+    }
+
+    /// Whether one that can cancel this has no bell in this process, which has to look from time to time then.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.lineage().count() > self.of_this_process().count()
+    }
+
+    fn of_this_process(&self) -> impl Iterator<Item = &Canceler> {
+        let this = process::this();
+        self.lineage().filter(move |canceler| canceler.shared.process == this)
     }
 
     /// Itself, its parent, and so on.
@@ -99,7 +118,7 @@ pub(crate) use tasks::Cancelable;
 #[cfg(feature = "tokio")]
 mod tasks {
     use std::collections::BTreeMap;
-    use std::sync::{MutexGuard, PoisonError};
+    use std::sync::MutexGuard;
     use std::task::Waker;
 
     use super::Canceler;
@@ -121,13 +140,15 @@ mod tasks {
 
     impl Canceler {
         /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
-        fn tasks(&self) -> MutexGuard<'_, Tasks> {
-            // Nothing panics with the lock held.
-            self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        ///
+        /// `None` in the child of a fork to which it is lost: no task is woken there, and each sees the cancel when it is polled.
+        fn tasks(&self) -> Option<MutexGuard<'_, Tasks>> {
+            // The tasks of the parent are not woken here.
+            self.shared.tasks.lock(|tasks| std::mem::forget(std::mem::take(&mut tasks.wakers)))
         }
 
         pub(super) fn wake_tasks(&self) {
-            let woken = std::mem::take(&mut self.tasks().wakers);
+            let woken = self.tasks().map(|mut tasks| std::mem::take(&mut tasks.wakers)).unwrap_or_default();
             woken.into_values().for_each(Waker::wake);
         }
 
@@ -137,13 +158,13 @@ mod tasks {
         }
 
         fn ticket(&self) -> u64 {
-            let mut tasks = self.tasks();
+            let Some(mut tasks) = self.tasks() else { return 0 };
             tasks.next += 1;
             tasks.next
         }
 
         fn wake_on_cancel(&self, ticket: u64, waker: &Waker) {
-            let mut tasks = self.tasks();
+            let Some(mut tasks) = self.tasks() else { return };
             let known = tasks.wakers.get(&ticket).is_some_and(|before| before.will_wake(waker));
             let before = if known { None } else { tasks.wakers.insert(ticket, waker.clone()) };
             drop(tasks);
@@ -165,7 +186,7 @@ mod tasks {
     impl Drop for Cancelable {
         fn drop(&mut self) {
             for (canceler, ticket) in self.canceler.lineage().zip(&self.tickets) {
-                let gone = canceler.tasks().wakers.remove(ticket);
+                let gone = canceler.tasks().map(|mut tasks| tasks.wakers.remove(ticket));
                 drop(gone);
             }
         }

@@ -53,6 +53,7 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Self, ConnectErrorKind> {
         let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
+        budget.iter().for_each(SocketBudget::enter);
         let allowance = budget.map(|budget| Allowance::new(budget, &options.race));
         let limit = connector.connect().race().limit();
         Ok(Contest { connector, names, allowance, limit, deadline: options.race.deadline })

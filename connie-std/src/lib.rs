@@ -88,6 +88,7 @@ mod options;
 mod os_error;
 #[cfg(not(target_os = "wasi"))]
 mod pollable;
+mod process;
 mod report;
 pub mod resolve;
 #[cfg(feature = "serde")]

@@ -44,6 +44,9 @@ impl OsWaiter {
         let (watch, until) = self.watch_lookups(until);
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
         let mut longest = left.min(LONGEST_WAIT);
+        if self.canceler.as_ref().is_some_and(Canceler::is_inherited) {
+            longest = longest.min(LOOK);
+        }
         let mut fds = Vec::with_capacity(sockets.len() + 1);
         let mut owners = Vec::with_capacity(sockets.len());
         let mut ready = Vec::new();
@@ -105,6 +108,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// How often a look-up that stands in line looks whether its turn has come, while something else is waited for.
 const LOOK_IN_LINE: Duration = Duration::from_millis(5);
+
+/// How often it is looked whether a canceler without a bell was canceled.
+const LOOK: Duration = Duration::from_millis(20);
 
 const BLIND_PAUSE: Duration = Duration::from_millis(1);
 

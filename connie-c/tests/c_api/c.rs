@@ -20,11 +20,11 @@ fn make(folder: &Folder) {
     passes(&make.arg(format!("LIBRARY={}", library().display())).output().expect("make"));
 }
 
-/// Compiles calls.c.
+/// Compiles a program of this folder.
 #[track_caller]
-fn compile(folder: &Folder, compiler: &str, standard: &str) -> PathBuf {
+pub fn compile(folder: &Folder, source: &str, compiler: &str, standard: &str) -> PathBuf {
     let program = folder.0.join(compiler);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_api/calls.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_api").join(source);
     let mut compile = Command::new(compiler);
     compile.args([standard, "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]);
     if compiler == "c++" {
@@ -64,7 +64,8 @@ fn the_example_fetches_a_page_though_the_first_address_is_dead() {
 #[test]
 fn every_call_that_can_go_wrong_says_so_and_leaves_nothing_open() {
     let folder = Folder::new();
-    let programs = [compile(&folder, "cc", "-std=c99"), compile(&folder, "c++", "-std=c++11")];
+    let compile = |compiler, standard| compile(&folder, "calls.c", compiler, standard);
+    let programs = [compile("cc", "-std=c99"), compile("c++", "-std=c++11")];
     in_namespace(move |lab| {
         let _folder = folder;
         let Some(_world) = World::set_up(lab) else { return };
@@ -80,7 +81,7 @@ fn valgrind_finds_no_fault_in_them() {
         return skip("valgrind", "apt-get install valgrind");
     }
     let folder = Folder::new();
-    let program = compile(&folder, "cc", "-std=c99");
+    let program = compile(&folder, "calls.c", "cc", "-std=c99");
     let known = folder.0.join("known");
     std::fs::write(&known, KNOWN_LEAK).expect("a file in the folder");
     in_namespace(move |lab| {

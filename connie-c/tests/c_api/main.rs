@@ -3,5 +3,6 @@
 
 mod c;
 mod header;
+mod process;
 mod python;
 mod support;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::message::{Found, Question, Reply};
+use crate::process::ProcessLock;
 
 /// The answers that servers gave lately, kept for as long as they hold. Clones are the same cache.
 ///
@@ -14,9 +15,11 @@ use super::message::{Found, Question, Reply};
 /// not kept. There is room for [`Cache::ENTRIES`] answers; when it is full, the one that would expire first goes.
 ///
 /// Share one between resolvers that ask the same servers only.
+///
+/// The child of a fork has a copy of what was in it, and none where another thread of the parent was at it that very moment.
 #[derive(Clone, Default)]
 pub struct Cache {
-    store: Arc<Mutex<Store>>,
+    store: Arc<ProcessLock<Store>>,
 }
 
 impl Cache {
@@ -40,7 +43,7 @@ impl Cache {
     /// How many answers it holds, those included that have expired and were not asked for since.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.with(|store| store.entries.len())
+        self.with(|store| store.entries.len()).unwrap_or(0)
     }
 
     /// Whether it holds no answer.
@@ -51,7 +54,7 @@ impl Cache {
 
     /// What there is for a question, with the seconds that it still holds, rounded down.
     pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Reply> {
-        self.with(|store| store.get(question, now))
+        self.with(|store| store.get(question, now)).flatten()
     }
 
     /// Keeps an answer that has just come.
@@ -59,9 +62,9 @@ impl Cache {
         self.with(|store| store.put(question, reply, now));
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
-        // Nothing panics while it holds the lock; if it did, the entries would be whole all the same.
-        work(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner))
+    /// `None` where it is lost to this process.
+    fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> Option<T> {
+        self.store.lock(|_| ()).map(|mut store| work(&mut store))
     }
 }
 

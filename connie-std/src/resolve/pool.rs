@@ -4,7 +4,7 @@
 //! [`MAX_THREADS`] any longer, up to a bound: names whose server is silent must not keep others waiting. And a name of the hosts file, which
 //! needs no server, does not wait for those that do.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use connie_core::resolution::QueryError;
 
 use super::LookupError;
 use super::getaddrinfo::{Outcome, look_up};
-use super::mailbox::{Mailbox, lock};
+use super::mailbox::Mailbox;
 use crate::budget::Share;
+use crate::process::ProcessLock;
 
 /// The most threads that the system's resolver keeps busy for those who wait, in the whole process. Further calls wait for one of
 /// them, but for names of the hosts file. Beside them there are at most 192 for calls that nobody waits for any more, which cannot be
@@ -30,8 +31,8 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// All calls that are to be made or under way, and the threads that make them.
 pub(super) struct Pool {
-    /// Whose threads they are: the child of a fork has a copy of the pool, and none of its threads.
-    process: u32,
+    /// What wakes its threads.
+    news: &'static Condvar,
     calls: Vec<Call>,
     threads: usize,
     idle: usize,
@@ -57,24 +58,37 @@ pub(super) struct Wanted<'a> {
     pub(super) hosted: bool,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool::new(0));
-static NEWS: Condvar = Condvar::new();
+/// The first that this process can lock is its own. One that a thread of the parent held when the process was forked is lost, as are
+/// those that are lost to the parent: one more for each such fork in a line of them.
+static POOLS: [ProcessLock<Pool>; 4] = [
+    ProcessLock::unused(Pool::new(&NEWS[0])),
+    ProcessLock::unused(Pool::new(&NEWS[1])),
+    ProcessLock::unused(Pool::new(&NEWS[2])),
+    ProcessLock::unused(Pool::new(&NEWS[3])),
+];
+static NEWS: [Condvar; 4] = [const { Condvar::new() }; 4];
 
-/// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
-pub(super) fn pool() -> MutexGuard<'static, Pool> {
-    let mut pool = lock(&POOL);
-    let process = std::process::id();
-    if pool.process != process {
-        // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
-        std::mem::forget(std::mem::take(&mut pool.calls));
-        *pool = Pool::new(process);
-    }
-    pool
+/// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here. `None` where all are lost.
+pub(super) fn pool() -> Option<MutexGuard<'static, Pool>> {
+    POOLS.iter().find_map(|pool| pool.lock(Pool::inherit))
+}
+
+/// Why there is no answer where all are lost.
+pub(super) fn lost() -> LookupError {
+    let detail = "threads of the process that forked this one were in the middle of look-ups".to_owned();
+    LookupError { kind: QueryError::Temporary, detail: Some(detail) }
 }
 
 impl Pool {
-    const fn new(process: u32) -> Self {
-        Pool { process, calls: Vec::new(), threads: 0, idle: 0 }
+    const fn new(news: &'static Condvar) -> Self {
+        Pool { news, calls: Vec::new(), threads: 0, idle: 0 }
+    }
+
+    /// The child of a fork has a copy of the pool, and none of its threads.
+    fn inherit(&mut self) {
+        // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
+        std::mem::forget(std::mem::take(&mut self.calls));
+        *self = Pool::new(self.news);
     }
 
     /// Whether one more call would have to wait.
@@ -126,7 +140,7 @@ impl Pool {
         let hosted = self.calls.iter().filter(|call| call.hosted).count().min(MAX_HOSTED);
         let most = self.most_at_once() + hosted;
         let due = self.due();
-        (0..due.min(self.idle)).for_each(|_| NEWS.notify_one());
+        (0..due.min(self.idle)).for_each(|_| self.news.notify_one());
         // One that was begun a moment ago may not have taken its call yet.
         let busy = self.calls.iter().filter(|call| call.running).count();
         let coming = self.threads.saturating_sub(busy);
@@ -205,18 +219,19 @@ pub(super) fn wake(woken: Vec<Waker>) {
 
 /// What a thread of the pool does.
 fn work() {
-    let mut pool = pool();
+    let Some(mut pool) = pool() else { return };
     loop {
         if let Some((host, family)) = pool.next() {
             drop(pool);
             let result = look_up(&host, family);
-            let woken = self::pool().done(&host, family, result);
-            wake(woken);
-            pool = self::pool();
+            let woken = self::pool().map(|mut pool| pool.done(&host, family, result));
+            wake(woken.unwrap_or_default());
+            let Some(again) = self::pool() else { return };
+            pool = again;
             continue;
         }
         pool.idle += 1;
-        let (guard, wait) = NEWS.wait_timeout(pool, LINGER).unwrap_or_else(PoisonError::into_inner);
+        let (guard, wait) = pool.news.wait_timeout(pool, LINGER).unwrap_or_else(PoisonError::into_inner);
         pool = guard;
         pool.idle -= 1;
         if wait.timed_out() && pool.due() == 0 {

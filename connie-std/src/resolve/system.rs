@@ -13,9 +13,10 @@ use connie_core::resolution::QueryError;
 use connie_core::{Family, Instant};
 
 use super::mailbox::{Letter, Mailbox};
-use super::pool::{Wanted, pool, wake};
+use super::pool::{Wanted, lost, pool, wake};
 use super::{Answer, Event, Lookup, LookupError, Question, Resolve, Room, Watch, hosts};
 use crate::budget::SocketBudget;
+use crate::process;
 
 /// How often a look-up that could get no descriptor looks for its answer.
 const LOOK: Duration = Duration::from_millis(5);
@@ -41,6 +42,7 @@ impl Resolve for SystemResolver {
             mailbox: Some(Arc::default()),
             host: question.host.to_owned(),
             port: question.port,
+            process: process::this(),
             budget: question.budget.cloned(),
             open: unasked.len(),
             unasked,
@@ -57,6 +59,8 @@ struct SystemLookup {
     mailbox: Option<Arc<Mailbox>>,
     host: String,
     port: u16,
+    /// Whose threads answer it.
+    process: u32,
     /// Where the room for descriptors comes from.
     budget: Option<SocketBudget>,
     /// The families for which there was no room yet.
@@ -69,7 +73,7 @@ struct SystemLookup {
 
 impl Lookup for SystemLookup {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        let Some(mailbox) = &self.mailbox else { return };
+        let Some(mailbox) = self.mailbox.as_ref().filter(|_| !self.is_inherited()) else { return };
         for (_, room) in &self.unasked {
             room.watch(self.budget.as_ref(), watch);
         }
@@ -85,6 +89,9 @@ impl Lookup for SystemLookup {
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
         self.look = now + LOOK;
+        if self.is_inherited() {
+            return None;
+        }
         self.ask(now);
         let Letter { family, result } = self.mailbox.as_ref()?.take()?;
         self.open = self.open.saturating_sub(1);
@@ -104,26 +111,37 @@ impl Lookup for SystemLookup {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let look = self.mailbox.as_ref()?.has_no_bell().then_some(self.look);
+        let mailbox = self.mailbox.as_ref().filter(|_| !self.is_inherited())?;
+        let look = mailbox.has_no_bell().then_some(self.look);
         self.unasked.iter().filter_map(|(_, room)| room.wake_at()).chain(look).min()
     }
 }
 
 impl SystemLookup {
+    /// Whether it was begun by the process that forked this one. Its threads do not answer it here, where nothing comes any more, and what
+    /// rings is meant for that process.
+    fn is_inherited(&self) -> bool {
+        self.process != process::this()
+    }
+
     /// Begins the calls for which there is room. One that is under way already needs none.
     fn ask(&mut self, now: Instant) {
         let Some(mailbox) = self.mailbox.clone() else { return };
         let SystemLookup { unasked, host, budget, .. } = self;
         let mut woken = Vec::new();
         unasked.retain_mut(|(family, room)| {
-            if pool().join(host, *family, &mailbox) {
+            let joined = pool().map(|mut pool| pool.join(host, *family, &mailbox));
+            if joined == Some(true) {
                 return false;
             }
             match room.poll(budget.as_ref(), now) {
                 Poll::Pending => return true,
                 Poll::Ready(Ok(())) => {
                     let wanted = Wanted { host, family: *family, hosted: is_hosted(host, *family) };
-                    pool().ask(wanted, &mailbox, room.share(), &mut woken);
+                    match pool() {
+                        Some(mut pool) => pool.ask(wanted, &mailbox, room.share(), &mut woken),
+                        None => woken.extend(mailbox.put(*family, Err(lost()))),
+                    }
                 }
                 Poll::Ready(Err(held)) => {
                     let error =
@@ -141,7 +159,9 @@ impl SystemLookup {
         self.unasked.clear();
         if let Some(mailbox) = self.mailbox.take() {
             let mut woken: Vec<Waker> = Vec::new();
-            pool().forget(&mailbox, &mut woken);
+            if let Some(mut pool) = pool() {
+                pool.forget(&mailbox, &mut woken);
+            }
             wake(woken);
         }
     }
@@ -151,7 +171,7 @@ impl SystemLookup {
 fn is_hosted(host: &str, family: Family) -> bool {
     let is_of_family = |address: &std::net::IpAddr| address.is_ipv6() == (family == Family::V6);
     // The file is not read while others wait for the pool.
-    let matters = pool().is_full();
+    let matters = pool().is_some_and(|pool| pool.is_full());
     matters && hosts::look_up(&hosts::system_path(), host).iter().any(is_of_family)
 }
 

@@ -66,7 +66,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use self::race::race;
+use self::race::{clock, now, race};
 use self::stack::{TokioSocket, TokioStack};
 #[cfg(feature = "tokio-tls")]
 pub use self::tls::{TlsConnected, TlsConnector, TlsStream};
@@ -125,7 +125,7 @@ pub async fn connect_with<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let mut watch = Watch::begin_by(target, options, race::clock, race::now);
+    let mut watch = Watch::begin_by(target, options, clock, now);
     let raced = race(TokioStack::new(options), target, options, TokioSocket::into_stream, &mut watch).await;
     let raced = raced.map_err(|kind| failed(target, kind));
     watch.tell(raced.as_ref().map(|won| (won.destination, &won.report)));

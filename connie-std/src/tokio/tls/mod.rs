@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 pub use tokio_rustls::client::TlsStream;
 
 use self::stack::{TlsSocket, TlsStack};
-use super::race::{self, race};
+use super::race::{clock, now, race};
 use super::stack::{TokioSocket, TokioStack};
 use crate::cancel::Canceler;
 use crate::connect::failed;
@@ -115,7 +115,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsConnected, ConnectError> {
         let target = target.into();
-        let mut watch = Watch::begin_by(target, options, race::clock, race::now);
+        let mut watch = Watch::begin_by(target, options, clock, now);
         let result = match self.0.finish_line() {
             FinishLine::Tls => self.race(target, options, &mut watch).await,
             FinishLine::Tcp => self.race_to_tcp(target, options, &mut watch).await,
