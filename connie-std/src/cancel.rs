@@ -77,11 +77,15 @@ impl Canceler {
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
     pub fn cancel(&self) {
         if !self.shared.canceled.swap(true, Ordering::SeqCst) {
-            if self.shared.process == process::this() {
-                self.shared.bell.ring();
-            }
+            self.ring();
             #[cfg(feature = "tokio")]
             self.wake_tasks();
+        }
+    }
+
+    fn ring(&self) {
+        if self.shared.process == process::this() {
+            self.shared.bell.ring();
         }
     }
 
