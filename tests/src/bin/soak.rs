@@ -212,7 +212,7 @@ mod linux {
             }],
             ..Options::default()
         };
-        let since = weather.storms();
+        let (since, was_stormy) = (weather.storms(), weather.is_stormy());
         if let Some(canceler) = canceler {
             let _ = cancel.send((canceler, Duration::from_micros(random.below(500))));
         }
@@ -222,7 +222,7 @@ mod linux {
             1..=3 => connect(("many.test", target.port), &options),
             _ => connect(&target.addresses, &options),
         };
-        let stormy = weather.storms() != since || weather.is_stormy();
+        let stormy = was_stormy || weather.storms() != since;
         let told = judge(&result, &target, canceled, stormy)?;
         let count = match told {
             Told::Won => &tally.won,
