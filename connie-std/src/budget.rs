@@ -153,7 +153,7 @@ impl SocketBudget {
     /// How many connections hold now. The rest of what is not free belongs to races and look-ups.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.state().map_or(0, |state| state.held(self.shared.sockets))
+        self.state_again().map_or(0, |state| state.held(self.shared.sockets))
     }
 
     /// How long a race waits for connections to end.

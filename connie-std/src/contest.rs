@@ -12,7 +12,7 @@ use connie_core::{Connection, Failure, Instant, RaceStack};
 pub(crate) use crate::allowance::Sockets;
 use crate::allowance::{Allowance, Use};
 use crate::block_on::block_on;
-use crate::budget::Share;
+use crate::budget::{Share, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;

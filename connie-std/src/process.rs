@@ -39,6 +39,7 @@ impl<T> ProcessLock<T> {
     }
 
     /// For a static: its first use in any process inherits.
+    #[cfg(not(target_os = "wasi"))]
     pub(crate) const fn unused(inside: T) -> Self {
         ProcessLock { home: AtomicU32::new(0), lost: AtomicU32::new(0), inside: Mutex::new(inside) }
     }

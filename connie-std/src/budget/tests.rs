@@ -92,7 +92,7 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     share.keep(2);
     assert_eq!(budget.take_spare(9).map(|spare| spare.sockets()), Some(1));
     drop((share, less));
-    assert_eq!((budget.free(), budget.state().sharers), (4, 0));
+    assert_eq!((budget.free(), budget.state().expect("its own").sharers), (4, 0));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn each_has_a_part_of_what_races_share_where_somebody_waits() {
     assert_eq!(budget.part_in_line(), None, "there is one for each in line");
     drop(taken(waiter.poll(5)).hold());
     drop(first);
-    assert_eq!((budget.free(), budget.state().sharers), (8, 0));
+    assert_eq!((budget.free(), budget.state().expect("its own").sharers), (8, 0));
 }
 
 #[test]
@@ -261,5 +261,5 @@ fn threads_never_have_more_than_there_is_and_all_have_their_turn() {
             });
         }
     });
-    assert_eq!((budget.free(), budget.held(), budget.state().sharers), (3, 0, 0));
+    assert_eq!((budget.free(), budget.held(), budget.state().expect("its own").sharers), (3, 0, 0));
 }
