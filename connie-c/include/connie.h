@@ -88,7 +88,8 @@ extern "C" {
  * `host` must be NULL or a string that ends in a NUL; `fd` must be NULL or point to an int. May be called by any number of threads at
  * once; the races of a process share three quarters of the descriptors that it may have, and wait for one another within their
  * time. A call takes less than 128 KiB of its thread's stack. A signal does not end it, and a signal handler must not call it. The
- * child of a `fork` may call it, unless another thread of the parent was in a call at that moment.
+ * child of a `fork` may call it, also where other threads of the parent were in a call at that moment: with a time limit, since the system's
+ * resolver may hang there.
  */
 int connie_connect(const char *host,
                    uint16_t port,
