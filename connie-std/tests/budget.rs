@@ -190,3 +190,28 @@ fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
     drop(ended);
     assert_eq!((budget.free(), budget.held()), (1, 0));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_address_that_has_failed_keeps_no_socket_from_others() {
+    let budget = SocketBudget::new(8);
+    let hole = connie_servers::BlackHole::open((Ipv4Addr::LOCALHOST, 0));
+    let closed = connie_servers::closed_port(Ipv4Addr::LOCALHOST.into());
+    let addresses = [hole.address(), closed.address()];
+    let race = Config { deadline: Some(LONG), hedge: false, ..Options::default().race };
+    let canceler = Canceler::new().expect("a canceler");
+    let options = Options {
+        race,
+        budget: Some(budget.clone()),
+        canceler: Some(canceler.clone()),
+        ..Options::default()
+    };
+    let racing = std::thread::spawn(move || connect(&addresses, &options).map(drop));
+    while budget.free() != 7 {
+        assert!(!racing.is_finished(), "the silent address alone needs one");
+        std::thread::yield_now();
+    }
+    canceler.cancel();
+    assert_eq!(race_failure(&racing.join().expect("a thread").expect_err("canceled")), Failure::Canceled);
+    assert_eq!(budget.free(), 8);
+}

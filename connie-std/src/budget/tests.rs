@@ -188,6 +188,7 @@ fn nobody_waits_for_connections_alone() {
     drop(first);
     assert_eq!(waiter.bell.rung(), 2);
     assert!(matches!(Waiter::of(&budget).poll(1), Turn::InLine), "its turn has not come");
+    assert!(budget.take_spare(1).is_none(), "it is not spare");
     drop(taken(waiter.poll(1)));
     drop(second);
     assert_eq!((budget.free(), budget.held()), (2, 0));
