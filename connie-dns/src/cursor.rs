@@ -65,6 +65,19 @@ impl<'m> NameAt<'m> {
         self.parts().are(other.parts())
     }
 
+    /// Whether it can be read to its end.
+    fn is_readable(self) -> bool {
+        let mut parts = self.parts();
+        // Each turn takes a label off.
+        loop {
+            match parts.next_part() {
+                Some(Some(_)) => {}
+                Some(None) => return true,
+                None => return false,
+            }
+        }
+    }
+
     /// Whether it is `zone` or below it.
     pub(crate) fn is_within(self, zone: NameAt<'_>) -> bool {
         let mut parts = self.parts();
@@ -207,9 +220,9 @@ impl<'m> Section<'m> {
         Some(Section { count, ..section })
     }
 
-    /// Whether the message holds all of its records.
+    /// Whether the message holds all of its records, and it can be read of each whose it is.
     pub(crate) fn is_whole(&self) -> bool {
-        self.next_section(0).is_some()
+        self.next_section(0).is_some() && self.clone().all(|record| record.owner.is_readable())
     }
 }
 

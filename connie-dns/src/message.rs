@@ -67,14 +67,15 @@ pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<
         return Said::NotOurs;
     }
     let rest = if (questions_high, questions) == (0, 1) { repeats(body, asked) } else { None };
-    let Some(rest) = rest else {
-        // A server that could not read the query may leave the question out.
-        let may_lack = (questions_high, questions) == (0, 0) && !matches!(code, 0 | 3);
-        return if may_lack { Said::Code(Code(code)) } else { Said::NotOurs };
-    };
+    // A server that could not read the query may leave the question out.
+    let may_lack = (questions_high, questions) == (0, 0) && !matches!(code, 0 | 3);
+    if rest.is_none() && !may_lack {
+        return Said::NotOurs;
+    }
     if is_truncated && way == Way::Datagram {
         return Said::Truncated;
     }
+    let Some(rest) = rest else { return Said::Code(Code(code)) };
     let count = |high, low| u16::from_be_bytes([high, low]);
     let answers = Section::new(octets, rest, count(a, b));
     let authority = answers.next_section(count(c, d));
