@@ -8,6 +8,7 @@ mod connect;
 mod connection;
 mod decoded;
 mod dns;
+mod dns_client;
 mod draw;
 mod exchange;
 mod looks;
@@ -22,6 +23,7 @@ pub use connect::connect;
 pub use connection::connection;
 pub use decoded::decoded;
 pub use dns::dns;
+pub use dns_client::dns_client;
 pub use race::race;
 pub use response_head::response_head;
 pub use url::url;
@@ -30,11 +32,12 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("chunked", chunked),
     ("connect", connect),
     ("connection", connection),
     ("dns", dns),
+    ("dns_client", dns_client),
     ("race", race),
     ("response_head", response_head),
     ("url", url),

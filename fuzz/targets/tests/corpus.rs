@@ -52,6 +52,11 @@ fn dns() {
 }
 
 #[test]
+fn dns_client() {
+    replay("dns_client");
+}
+
+#[test]
 fn race() {
     replay("race");
 }

@@ -26,6 +26,7 @@ fn each_target_says_what_it_has_decoded() {
         ("connect/", "connect of 16, 4, 8, 16 at "),
         ("connection/", "room "),
         ("dns/", " over UDP: "),
+        ("dns_client/", "client of 2, 3, 40, 64 at "),
         ("race/", "race of 16, 4, 8 at "),
         ("response_head/", "HEAD, steps of "),
         ("url/", "URL: "),
