@@ -191,6 +191,9 @@ budget() {
     step "what connie costs" counted cargo run -q $LOCKED --release -p connie-footprint -- --check
 }
 
+# Very many races in one process, a tenth of them canceled: what it has at the end is what it had at the start.
+soak() { step "races for ${SOAK_SECONDS:-30} s" cargo run -q $LOCKED -p connie-tests --bin soak -- --seconds "${SOAK_SECONDS:-30}" --seed 1; }
+
 faults() { step "the faults that are seeded fit the code" python3 tools/faults.py --fits; }
 
 # The list in deny.toml is the law; the second reads the same list, for machines without cargo-deny.
@@ -221,6 +224,7 @@ one() {
     checks "$crate"
     [ "$crate" = footprint ] && budget
     [ "$crate" = core ] && faults
+    [ "$crate" = tests ] && soak
     step "tests of $package" tests cargo test $LOCKED --no-fail-fast -p "$package" "${features[@]}"
     step "the tests of $package are those that are listed" \
         python3 tools/test_list.py "$LOG/last" "$package" "${features[@]}"
@@ -240,6 +244,7 @@ whole() {
     faults
     step "tests" tests cargo test $LOCKED --no-fail-fast --workspace
     step "the tests are those that are listed" python3 tools/test_list.py "$LOG/last"
+    soak
     miri
     fuzz
     step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
