@@ -3,7 +3,7 @@
 //!
 //! `one-race SOCKETS PATIENCE_MS ADDRESS...` connects to the address that answers first, prints what became
 //! of it, keeps the connection until its standard input ends, and closes it.
-//! The variable SOURCE has an IPv4 address for it to come from.
+//! The variable SOURCE has an IPv4 address for it to come from, and DEADLINE_MS the time that it has, in milliseconds.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -24,11 +24,13 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let addresses: Vec<SocketAddr> = arguments.filter_map(|text| text.parse().ok()).collect();
+    let deadline = std::env::var("DEADLINE_MS").ok().and_then(|text| text.parse().ok());
+    let deadline = deadline.map_or(LIMIT, Duration::from_millis);
     let options = Options {
         race: Config {
             max_in_flight: usize::try_from(sockets).unwrap_or(usize::MAX),
             patience: Duration::from_millis(patience),
-            deadline: Some(LIMIT),
+            deadline: Some(deadline),
             ..Config::all_at_once()
         },
         source_v4: std::env::var("SOURCE").ok().and_then(|text| text.parse().ok()),
