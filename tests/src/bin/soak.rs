@@ -1,5 +1,5 @@
-//! Very many races in one process, over servers, black holes and closed ports on loopback: a tenth of them canceled, by addresses and by name, while
-//! the sockets that they may have come and go. At the end there are as many descriptors and threads as at the start, and as much memory.
+//! Very many races in one process, over servers, black holes and closed ports on loopback: by addresses and by name, a tenth of them with a
+//! cancel on its way, while the sockets that they may have come and go. At the end there are as many descriptors and threads as at the start, and as much memory.
 //!
 //! ```text
 //! cargo run --release -p connie-tests --bin soak -- --races 1000000 --seed 1
