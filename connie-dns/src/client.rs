@@ -87,7 +87,8 @@ pub enum Input<'a> {
         /// What it holds.
         message: &'a [u8],
     },
-    /// A datagram could not be sent, or a router or the server's host said that it did not arrive.
+    /// A router or the server's host said that a datagram did not arrive, or there is no way to the server. One that was not sent for want of a
+    /// socket or a buffer is better not told of: it counts as lost, and is sent again.
     DatagramFailed {
         /// From this port.
         port: Port,
