@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Instant, Pacing};
 
-use crate::budget::{Place, Share, SocketBudget, Turn};
+use crate::budget::{Held, Place, Share, SocketBudget, Turn};
 use crate::options::MAX_SOCKETS;
 
 /// A race's part of a budget.
@@ -136,7 +136,7 @@ impl Allowance {
     }
 
     /// The winner's place.
-    pub(crate) fn into_held(self) -> Option<Share> {
+    pub(crate) fn into_held(self) -> Option<Held> {
         self.share.map(Share::hold)
     }
 

@@ -147,13 +147,13 @@ impl SocketBudget {
     /// How many are free now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.state().map_or(self.shared.sockets, |state| state.free)
+        self.shared.state().map_or(self.shared.sockets, |state| state.free)
     }
 
     /// How many connections hold now. The rest of what is not free belongs to races and look-ups.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.state_again().map_or(0, |state| state.held(self.shared.sockets))
+        self.shared.state_again().map_or(0, |state| state.held(self.shared.sockets))
     }
 
     /// How long a race waits for connections to end.
@@ -163,7 +163,7 @@ impl SocketBudget {
 
     /// For a race that begins: in the child of a fork, the first to do so sees to it that it is not held up by what its parent had.
     pub(crate) fn enter(&self) {
-        drop(self.state());
+        drop(self.shared.state());
     }
 
     /// Takes up to `most` sockets, at least one, where it is `place`'s turn and one is free. Else it stands in line with `place`, and
@@ -172,8 +172,8 @@ impl SocketBudget {
     ///
     /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
     pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
-        let Some(mut state) = self.state_again() else {
-            return Turn::Taken(Share { budget: self.clone(), sockets: most.max(1), held: false });
+        let Some(mut state) = self.shared.state_again() else {
+            return Turn::Taken(Share { budget: self.shared.clone(), sockets: most.max(1) });
         };
         let ticket = match place {
             Some(place) => place.ticket,
@@ -193,7 +193,7 @@ impl SocketBudget {
                 // Leaves the line, and wakes who is next in it.
                 *place = None;
             }
-            return Turn::Taken(Share { budget: self.clone(), sockets, held: false });
+            return Turn::Taken(Share { budget: self.shared.clone(), sockets });
         }
         let all_held = state.all_held();
         let before = state.position(ticket).and_then(|position| {
@@ -209,31 +209,41 @@ impl SocketBudget {
 
     /// Takes up to `most` sockets where some are free and nobody stands in line for them.
     pub(crate) fn take_spare(&self, most: usize) -> Option<Share> {
-        let mut state = self.state_again()?;
+        let mut state = self.shared.state_again()?;
         (state.free > 0 && state.line.is_empty()).then(|| {
             let sockets = state.take(most);
-            Share { budget: self.clone(), sockets, held: false }
+            Share { budget: self.shared.clone(), sockets }
         })
     }
 
     /// Where somebody stands in line and finds nothing: how many sockets each would have, of those that races and look-ups share. At least one.
     pub(crate) fn part_in_line(&self) -> Option<usize> {
-        let state = self.state_again()?;
+        let state = self.shared.state_again()?;
         // Only the first in line can have some already.
         let counted = state.line.front().is_some_and(|first| first.shares);
         let sharers = (state.sharers + state.line.len() - usize::from(counted)).max(1);
         (state.free < state.line.len()).then(|| ((state.free + state.passing) / sharers).max(1))
     }
+}
 
-    /// Takes `sockets` back that are out. Where `passing`, they came back by themselves, and where `all`, whoever had them has none now.
-    fn give_back(&self, sockets: usize, passing: bool, all: bool) {
+impl Shared {
+    /// Takes `sockets` of a race or a look-up back. Where `all`, whoever had them has none now.
+    fn give_back(&self, sockets: usize, all: bool) {
         let Some(mut state) = self.state_again() else { return };
-        if passing {
-            state.passing = state.passing.saturating_sub(sockets);
-            state.sharers = state.sharers.saturating_sub(usize::from(all));
-        }
+        state.passing = state.passing.saturating_sub(sockets);
+        state.sharers = state.sharers.saturating_sub(usize::from(all));
+        self.free(state, sockets);
+    }
+
+    /// A connection has ended.
+    fn no_longer_held(&self) {
+        let Some(state) = self.state_again() else { return };
+        self.free(state, 1);
+    }
+
+    fn free(&self, mut state: MutexGuard<'_, State>, sockets: usize) {
         // A child was given back at once what its parent's races had.
-        state.free = (state.free + sockets).min(self.shared.sockets - state.passing);
+        state.free = (state.free + sockets).min(self.sockets - state.passing);
         let next = state.next();
         drop(state);
         wake(next);
@@ -243,7 +253,6 @@ impl SocketBudget {
     fn becomes_held(&self) {
         let Some(mut state) = self.state_again() else { return };
         state.passing = state.passing.saturating_sub(1);
-        state.sharers = state.sharers.saturating_sub(1);
         let untold = state.untold();
         drop(state);
         // Each of them has to act: none waits for another.
@@ -263,12 +272,12 @@ impl SocketBudget {
     ///
     /// `None` in the child of a fork to which the budget is lost: it races without one.
     fn state(&self) -> Option<MutexGuard<'_, State>> {
-        self.shared.state.lock(State::inherit)
+        self.state.lock(State::inherit)
     }
 
     /// The same for who has been here before, as a rule in this process: without a question to the system whether it is the same.
     fn state_again(&self) -> Option<MutexGuard<'_, State>> {
-        self.shared.state.lock_again(State::inherit)
+        self.state.lock_again(State::inherit)
     }
 }
 
@@ -347,7 +356,7 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.budget.leave(self.ticket);
+        self.budget.shared.leave(self.ticket);
     }
 }
 
@@ -364,13 +373,11 @@ fn allowed() -> Option<usize> {
     None
 }
 
-/// Sockets taken from a budget. Dropping it gives them back.
+/// Sockets that a race or a look-up has of a budget. Dropping it gives them back.
 #[derive(Debug)]
-pub struct Share {
-    budget: SocketBudget,
+pub(crate) struct Share {
+    budget: Arc<Shared>,
     sockets: usize,
-    /// Whether it is the place of a connection, which does not come back by itself.
-    held: bool,
 }
 
 impl Share {
@@ -383,36 +390,48 @@ impl Share {
         let surplus = self.sockets.saturating_sub(sockets);
         if surplus > 0 {
             self.sockets -= surplus;
-            self.budget.give_back(surplus, !self.held, false);
+            self.budget.give_back(surplus, false);
         }
     }
 
-    /// Adds those of `other`, which are of the same budget and come back by themselves as these do.
+    /// Adds those of `other`, which are of the same budget.
     pub(crate) fn join(&mut self, mut other: Share) {
         self.sockets += std::mem::take(&mut other.sockets);
     }
 
-    /// From here on it is the place of a connection: one socket, which only the program gives back.
-    pub(crate) fn hold(mut self) -> Self {
+    /// One of them is the place of a connection from here on. The rest is given back.
+    pub(crate) fn hold(mut self) -> Held {
         self.keep(1);
-        if !self.held {
-            self.held = true;
-            self.budget.becomes_held();
-        }
-        self
+        // Nothing is left for its own drop to give back.
+        self.sockets = 0;
+        let budget = self.budget.clone();
+        budget.becomes_held();
+        Held(budget)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.sockets, !self.held, true);
+        self.budget.give_back(self.sockets, true);
+    }
+}
+
+/// The place of a connection, which only the program gives back: by dropping the connection, and this with it.
+///
+/// Every socket of a race has room for one, so it is as small as can be.
+#[derive(Debug)]
+pub struct Held(Arc<Shared>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.no_longer_held();
     }
 }
 
 /// What can keep a connection's place in a budget as long as it lives.
 pub trait Holder {
-    /// Keeps `share`.
-    fn hold(&mut self, share: Share);
+    /// Keeps `held`.
+    fn hold(&mut self, held: Held);
 }
 
 #[cfg(test)]

@@ -44,10 +44,10 @@ pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<C
     let target = target.into();
     let mut watch = Watch::begin(target, options);
     let connected = open(target, options).and_then(|(socket, destination, report)| {
-        let (stream, share) = socket.into_parts();
+        let (stream, held) = socket.into_parts();
         let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
         match stream.and_then(blocking) {
-            Ok(stream) => Ok(Connected { stream, destination, report, _share: share }),
+            Ok(stream) => Ok(Connected { stream, destination, report, _held: held }),
             Err(error) => {
                 watch.keep(&report);
                 Err(failed(target, ConnectErrorKind::Socket(error)))
@@ -123,9 +123,9 @@ where
     // Look-ups that are still under way are abandoned.
     waiter.lookups.clear();
     waiter.looks_at = None;
-    let Outcome { mut socket, destination, report, share } = contest.conclude(result)?;
-    if let Some(share) = share {
-        socket.hold(share);
+    let Outcome { mut socket, destination, report, held } = contest.conclude(result)?;
+    if let Some(held) = held {
+        socket.hold(held);
     }
     Ok((socket, destination, report))
 }

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use connie_core::Timeline;
 
-use crate::budget::Share;
+use crate::budget::Held;
 use crate::report::Report;
 use crate::socket::TcpStream;
 
@@ -19,7 +19,7 @@ pub struct Connected<S = TcpStream> {
     pub(crate) destination: SocketAddr,
     pub(crate) report: Report,
     /// Its place in a budget.
-    pub(crate) _share: Option<Share>,
+    pub(crate) _held: Option<Held>,
 }
 
 impl<S> Connected<S> {

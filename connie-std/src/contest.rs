@@ -12,7 +12,7 @@ use connie_core::{Connection, Failure, Instant, RaceStack};
 pub(crate) use crate::allowance::Sockets;
 use crate::allowance::{Allowance, Use};
 use crate::block_on::block_on;
-use crate::budget::{Share, SocketBudget};
+use crate::budget::{Held, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
@@ -41,7 +41,7 @@ pub(crate) struct Outcome<T> {
     pub(crate) destination: SocketAddr,
     pub(crate) report: Report,
     /// The winner's place in a budget.
-    pub(crate) share: Option<Share>,
+    pub(crate) held: Option<Held>,
 }
 
 impl<S: RaceStack> Contest<S> {
@@ -159,8 +159,8 @@ impl<S: RaceStack> Contest<S> {
         }
         match result {
             Ok(Connection { socket, destination }) => {
-                let share = self.allowance.and_then(Allowance::into_held);
-                Ok(Outcome { socket, destination, report, share })
+                let held = self.allowance.and_then(Allowance::into_held);
+                Ok(Outcome { socket, destination, report, held })
             }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
                 Some(sockets) if lacked_sockets(&report) => {

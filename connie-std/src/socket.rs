@@ -12,7 +12,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
-use crate::budget::{Holder, Share};
+use crate::budget::{Held, Holder};
 use crate::errno::{Call, has_begun, has_woken};
 use crate::os_error::{OsError, Setup};
 use crate::pollable::{Pollable, Sought};
@@ -53,7 +53,7 @@ impl Default for OsStack {
 
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
-pub struct OsSocket(State, Option<Share>);
+pub struct OsSocket(State, Option<Held>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -86,7 +86,7 @@ impl OsSocket {
     }
 
     /// The stream and its place in a budget.
-    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Share>) {
+    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Held>) {
         match self.0 {
             State::Connected(stream) => (Some(stream), self.1),
             _ => (None, None),
@@ -120,8 +120,8 @@ impl OsSocket {
 }
 
 impl Holder for OsSocket {
-    fn hold(&mut self, share: Share) {
-        self.1 = Some(share);
+    fn hold(&mut self, held: Held) {
+        self.1 = Some(held);
     }
 }
 

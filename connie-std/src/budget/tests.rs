@@ -30,7 +30,7 @@ fn wait(
 
 /// Waits until `count` are in line.
 fn wait_for_line(budget: &SocketBudget, count: usize) {
-    while budget.state().expect("its own").line.len() < count {
+    while budget.shared.state().expect("its own").line.len() < count {
         std::thread::yield_now();
     }
 }
@@ -53,7 +53,7 @@ fn a_winner_keeps_one() {
     share.keep(2);
     share.keep(3);
     assert_eq!((budget.free(), budget.held()), (8, 0));
-    let held = share.hold().hold();
+    let held = share.hold();
     assert_eq!((budget.free(), budget.held()), (9, 1));
     drop(held);
     assert_eq!((budget.free(), budget.held()), (10, 0));
@@ -92,7 +92,7 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     share.keep(2);
     assert_eq!(budget.take_spare(9).map(|spare| spare.sockets()), Some(1));
     drop((share, less));
-    assert_eq!((budget.free(), budget.state().expect("its own").sharers), (4, 0));
+    assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (4, 0));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn each_has_a_part_of_what_races_share_where_somebody_waits() {
     assert_eq!(budget.part_in_line(), None, "there is one for each in line");
     drop(taken(waiter.poll(5)).hold());
     drop(first);
-    assert_eq!((budget.free(), budget.state().expect("its own").sharers), (8, 0));
+    assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (8, 0));
 }
 
 #[test]
@@ -249,18 +249,20 @@ fn threads_never_have_more_than_there_is_and_all_have_their_turn() {
                     drop(place);
                     let sockets = share.sockets();
                     assert!(out.fetch_add(sockets, Ordering::SeqCst) + sockets <= 3);
-                    let share = if round % 2 == 0 {
+                    if round % 2 == 0 {
                         out.fetch_sub(sockets - 1, Ordering::SeqCst);
-                        share.hold()
+                        let held = share.hold();
+                        std::thread::yield_now();
+                        out.fetch_sub(1, Ordering::SeqCst);
+                        drop(held);
                     } else {
-                        share
-                    };
-                    std::thread::yield_now();
-                    out.fetch_sub(share.sockets(), Ordering::SeqCst);
-                    drop(share);
+                        std::thread::yield_now();
+                        out.fetch_sub(sockets, Ordering::SeqCst);
+                        drop(share);
+                    }
                 }
             });
         }
     });
-    assert_eq!((budget.free(), budget.held(), budget.state().expect("its own").sharers), (3, 0, 0));
+    assert_eq!((budget.free(), budget.held(), budget.shared.state().expect("its own").sharers), (3, 0, 0));
 }

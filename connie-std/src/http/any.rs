@@ -7,7 +7,7 @@ use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watc
 use connie_http::Host;
 
 use super::transport::{Sealed, TlsFacts, Transport};
-use crate::budget::{Holder, Share};
+use crate::budget::{Held, Holder};
 use crate::error::ConnectErrorKind;
 use crate::pollable::{Pollable, Sought};
 use crate::socket::{OsSocket, OsStack};
@@ -187,10 +187,10 @@ impl Sealed for AnyStack {
 }
 
 impl Holder for AnySocket {
-    fn hold(&mut self, share: Share) {
+    fn hold(&mut self, held: Held) {
         match self {
-            AnySocket::Plain(socket) => socket.hold(share),
-            AnySocket::Tls(socket) => socket.hold(share),
+            AnySocket::Plain(socket) => socket.hold(held),
+            AnySocket::Tls(socket) => socket.hold(held),
         }
     }
 }

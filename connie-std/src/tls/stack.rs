@@ -13,7 +13,7 @@ use super::error::TlsError;
 use super::finish_line::FinishLine;
 use super::notes::Notes;
 use super::session::{Session, Wants};
-use crate::budget::{Holder, Share};
+use crate::budget::{Held, Holder};
 use crate::options::Options;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
@@ -44,7 +44,7 @@ pub struct TlsStack {
 
 /// One TLS connection. Dropping it closes it, with a `close_notify` where the handshake has completed.
 #[derive(Debug, Default)]
-pub struct TlsSocket(State, Option<Share>);
+pub struct TlsSocket(State, Option<Held>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -88,10 +88,10 @@ impl TlsStack {
     ///
     /// [`TlsError`] where `socket` is not connected.
     pub fn wrap(&self, socket: OsSocket) -> Result<TlsSocket, TlsError> {
-        let (stream, share) = socket.into_parts();
+        let (stream, held) = socket.into_parts();
         let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let session = Session::new(self.connector.client(), self.name.clone())?;
-        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }, share))
+        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }, held))
     }
 
     /// Goes on with the TLS handshake; `Ok` when it has completed.
@@ -289,8 +289,8 @@ impl RaceStack for TlsStack {
 }
 
 impl Holder for TlsSocket {
-    fn hold(&mut self, share: Share) {
-        self.1 = Some(share);
+    fn hold(&mut self, held: Held) {
+        self.1 = Some(held);
     }
 }
 

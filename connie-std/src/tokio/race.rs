@@ -35,11 +35,11 @@ pub(super) async fn race<S: TaskStack, T>(
     watch: &mut Watch,
 ) -> Result<Connected<T>, ConnectErrorKind> {
     let race = Race::begin(stack, target, options, watch)?;
-    let Outcome { socket, destination, report, share } = race.await?;
+    let Outcome { socket, destination, report, held } = race.await?;
     watch.keep(&report);
     let stream = into_stream(socket).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
     let stream = stream.map_err(ConnectErrorKind::Socket)?;
-    Ok(Connected { stream, destination, report, _share: share })
+    Ok(Connected { stream, destination, report, _held: held })
 }
 
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.

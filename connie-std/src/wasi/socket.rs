@@ -9,7 +9,7 @@ pub(crate) use connie_wasi::TcpStream;
 use connie_wasi::wasip2::io::poll::Pollable;
 use connie_wasi::{WasiSocket, WasiStack, WasiWaiter};
 
-use crate::budget::{Holder, Share};
+use crate::budget::{Held, Holder};
 use crate::os_error::OsError;
 
 /// The runtime's TCP sockets.
@@ -36,7 +36,7 @@ impl Default for OsStack {
 
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
-pub struct OsSocket(WasiSocket, Option<Share>);
+pub struct OsSocket(WasiSocket, Option<Held>);
 
 impl OsSocket {
     /// The stream, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.
@@ -46,7 +46,7 @@ impl OsSocket {
     }
 
     /// The stream and its place in a budget.
-    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Share>) {
+    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Held>) {
         match self.0.is_connected() {
             true => (Some(TcpStream::new(self.0, WasiWaiter::new())), self.1),
             false => (None, None),
@@ -59,8 +59,8 @@ impl OsSocket {
 }
 
 impl Holder for OsSocket {
-    fn hold(&mut self, share: Share) {
-        self.1 = Some(share);
+    fn hold(&mut self, held: Held) {
+        self.1 = Some(held);
     }
 }
 

@@ -175,10 +175,10 @@ impl TlsConnector {
         let name = self.0.name_of(target)?;
         let until = deadline(options);
         let won = race(TokioStack::new(options), target, options, TokioSocket::into_stream, watch).await?;
-        let Connected { stream, destination, report, _share } = won;
+        let Connected { stream, destination, report, _held } = won;
         let stream = self.handshake(name, stream, until, options).await;
         let stream = stream.map_err(|error| ConnectErrorKind::Tls(destination, error))?;
-        Ok(Connected { stream, destination, report, _share })
+        Ok(Connected { stream, destination, report, _held })
     }
 
     /// Completes the handshake. Where the time is up, where the program cancels and where the future is dropped, the connection is reset.
