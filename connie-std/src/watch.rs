@@ -43,10 +43,7 @@ impl Watch {
         if options.observer.is_none() && !is_traced() {
             return Watch(None);
         }
-        let (host, port) = target.name();
-        let observer = options.observer.clone();
-        let clock = clock();
-        Watch(Some(Box::new(Watched { observer, host, port, clock, now, start: now(clock), report: None })))
+        Watch(Some(Watched::begin(target, options, clock(), now)))
     }
 
     /// Whether somebody observes.
@@ -75,11 +72,34 @@ impl Watch {
 impl Drop for Watch {
     /// A race that was given up with its future.
     fn drop(&mut self) {
-        let Some(mut watched) = self.0.take() else { return };
-        let Some(report) = watched.report.take() else { return };
+        if let Some(watched) = self.0.take() {
+            watched.give_up();
+        }
+    }
+}
+
+impl Watched {
+    // Out of the way of the races that nobody observes, which are nearly all.
+    #[cold]
+    #[inline(never)]
+    fn begin(
+        target: Target<'_>,
+        options: &Options,
+        clock: OsClock,
+        now: fn(OsClock) -> Instant,
+    ) -> Box<Self> {
+        let (host, port) = target.name();
+        let observer = options.observer.clone();
+        Box::new(Watched { observer, host, port, clock, now, start: now(clock), report: None })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_up(mut self: Box<Self>) {
+        let Some(report) = self.report.take() else { return };
         let kind = ConnectErrorKind::Race(Failure::Canceled, report);
-        let error = ConnectError::new(watched.host.clone(), watched.port, kind);
-        let tell = || watched.tell(Err(&error), error.report());
+        let error = ConnectError::new(self.host.clone(), self.port, kind);
+        let tell = || self.tell(Err(&error), error.report());
         if std::thread::panicking() {
             // A second panic would end the process.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tell));
@@ -87,9 +107,9 @@ impl Drop for Watch {
             tell();
         }
     }
-}
 
-impl Watched {
+    #[cold]
+    #[inline(never)]
     fn tell(&self, result: Result<SocketAddr, &ConnectError>, report: Option<&Report>) {
         let elapsed = (self.now)(self.clock).since(self.start);
         let observed = Observed::new((&self.host, self.port), result, report, elapsed);
