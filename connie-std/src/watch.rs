@@ -72,7 +72,7 @@ impl Watch {
 impl Drop for Watch {
     /// A race that was given up with its future.
     fn drop(&mut self) {
-        if let Some(watched) = self.0.take() {
+        if let Some(mut watched) = self.0.take() {
             watched.give_up();
         }
     }
@@ -95,7 +95,7 @@ impl Watched {
 
     #[cold]
     #[inline(never)]
-    fn give_up(mut self: Box<Self>) {
+    fn give_up(&mut self) {
         let Some(report) = self.report.take() else { return };
         let kind = ConnectErrorKind::Race(Failure::Canceled, report);
         let error = ConnectError::new(self.host.clone(), self.port, kind);
