@@ -76,6 +76,14 @@ struct Waiting {
     shares: bool,
 }
 
+impl Waiting {
+    /// Has it wake `waker` from now on. Answers the one before, where that is another.
+    fn wakes(&mut self, waker: &Waker) -> Option<Waker> {
+        let changed = !self.waker.will_wake(waker);
+        changed.then(|| std::mem::replace(&mut self.waker, waker.clone()))
+    }
+}
+
 /// What came of asking for a share.
 #[derive(Debug)]
 pub(crate) enum Turn {
@@ -185,10 +193,13 @@ impl SocketBudget {
         };
         if state.free > 0 && state.line.front().is_some_and(|first| first.ticket == ticket) {
             let sockets = state.take(most);
-            if let Some(first) = state.line.front_mut() {
+            let before = state.line.front_mut().and_then(|first| {
                 first.shares = true;
-            }
+                // It may have moved to another task since, and stays in line where this is not all.
+                first.wakes(waker)
+            });
             drop(state);
+            drop(before);
             if sockets >= most {
                 // Leaves the line, and wakes who is next in it.
                 *place = None;
@@ -199,8 +210,7 @@ impl SocketBudget {
         let before = state.position(ticket).and_then(|position| {
             let waiting = state.line.get_mut(position)?;
             waiting.told = all_held;
-            let changed = !waiting.waker.will_wake(waker);
-            changed.then(|| std::mem::replace(&mut waiting.waker, waker.clone()))
+            waiting.wakes(waker)
         });
         drop(state);
         drop(before);

@@ -96,6 +96,23 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
 }
 
 #[test]
+fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
+    let budget = SocketBudget::new(4);
+    let mut waiter = Waiter::of(&budget);
+    let mut all = take(&budget, 4).unwrap();
+    assert!(matches!(waiter.poll(3), Turn::InLine));
+    all.keep(3);
+    // A future that was moved to another task since.
+    let before = std::mem::take(&mut waiter.bell);
+    let mut share = taken(waiter.poll(3));
+    let rung = (before.rung(), waiter.bell.rung());
+    all.keep(2);
+    assert_eq!((share.sockets(), before.rung(), waiter.bell.rung()), (1, rung.0, rung.1 + 1));
+    share.join(taken(waiter.poll(2)));
+    assert_eq!(Arc::strong_count(&before), 1, "its waker was let go");
+}
+
+#[test]
 fn each_has_a_part_of_what_races_share_where_somebody_waits() {
     let budget = SocketBudget::new(9);
     let _held = take(&budget, 1).unwrap().hold();
