@@ -165,9 +165,14 @@ impl Allowance {
             Turn::Taken(share) => {
                 self.share = Some(share);
                 self.patient_until = now + self.patience;
+                self.waits_until = None;
                 Sockets::Ready
             }
-            Turn::InLine => Sockets::InLine(None),
+            Turn::InLine => {
+                // Something comes back by itself again. Should connections hold all once more, that is another wait.
+                self.waits_until = None;
+                Sockets::InLine(None)
+            }
             Turn::AllHeld => {
                 let until = *self.waits_until.get_or_insert(now + self.budget.patience());
                 if now < until {

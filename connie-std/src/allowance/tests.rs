@@ -186,6 +186,21 @@ fn it_waits_for_connections_as_long_as_the_budget_says() {
     assert_eq!((race.rung(), race.look(1, 500)), (1, Sockets::Ready));
 }
 
+#[test]
+fn each_time_that_connections_hold_all_it_waits_as_long_again() {
+    let budget = SocketBudget::new(1).waits(Duration::from_millis(40));
+    let held = budget.take_spare(1).map(Share::hold);
+    let mut first = Racer::new(&budget, &all_at_once());
+    let mut second = Racer::new(&budget, &all_at_once());
+    let until = |millis| Sockets::InLine(Some(Instant::from_millis(millis)));
+    assert_eq!((first.look(1, 100), second.look(1, 100)), (until(140), until(140)));
+    drop(held);
+    assert_eq!((first.look(1, 110), second.look(1, 110)), (Sockets::Ready, Sockets::InLine(None)));
+    let _held = first.allowance.into_held();
+    assert_eq!((second.look(1, 500), second.look(1, 539)), (until(540), until(540)));
+    assert_eq!(second.look(1, 540), Sockets::AllHeld);
+}
+
 /// xorshift64
 struct Random(u64);
 
