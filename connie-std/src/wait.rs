@@ -76,7 +76,7 @@ impl OsWaiter {
             fds.push(PollFd::new(bell, PollFlags::IN));
         }
         if in_line {
-            if fds.is_empty() {
+            if fds.is_empty() && known == 0 {
                 park(longest);
                 return Wake::Look;
             }
@@ -129,5 +129,53 @@ fn timespec(duration: Duration) -> Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         // Below 10^9, which every form of the field holds.
         tv_nsec: duration.subsec_nanos() as rustix::event::Nsecs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connie_core::Interest;
+
+    use super::*;
+    use crate::resolve::{Event, Lookup, Running, Watch};
+
+    /// Has decrypted what it has received.
+    struct Filled;
+
+    impl Pollable for Filled {
+        fn sought(&self, _: Interest) -> Sought<'_> {
+            Sought::Ready
+        }
+
+        fn found(&mut self, _: Interest) {
+            panic!("`poll` found nothing");
+        }
+    }
+
+    /// Stands in line.
+    struct InLine;
+
+    impl Lookup for InLine {
+        fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+            drop(watch.line());
+        }
+
+        fn poll(&mut self, _: Instant) -> Option<Event> {
+            None
+        }
+
+        fn wake_at(&self) -> Option<Instant> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_socket_that_needs_no_descriptor_is_ready_beside_a_look_up_in_line() {
+        let mut waiter = OsWaiter::new(None);
+        waiter.lookups.push(Running::of(Box::new(InLine)));
+        let mut socket = Filled;
+        let mut watched = [Watched::new(&mut socket, Interest::Receive)];
+        assert_eq!(waiter.wait_for(&mut watched, None), Wake::Look);
+        assert!(watched[0].ready, "or it would be looked at for ever");
     }
 }

@@ -39,6 +39,19 @@ pub(crate) struct Running {
     pub(crate) budget: Option<SocketBudget>,
 }
 
+#[cfg(all(test, not(target_os = "wasi")))]
+impl Running {
+    /// One for the addresses of a name, without a budget.
+    pub(crate) fn of(lookup: Box<dyn Lookup>) -> Self {
+        Running {
+            lookup,
+            prefix: false,
+            #[cfg(feature = "tokio")]
+            budget: None,
+        }
+    }
+}
+
 /// Begins the look-ups that a connect asks for, and feeds it what they learn. What any of it means is decided there.
 pub(crate) struct Names {
     host: String,
