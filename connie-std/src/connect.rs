@@ -106,7 +106,8 @@ where
         let sockets = contest.wait_for_sockets(waiter);
         // Refused or canceled, or too late: the race ends before it has opened a socket.
         if sockets == Sockets::AllHeld || sockets != Sockets::Ready && waiter.is_canceled() {
-            let _ = contest.connector.cancel(stack, start);
+            let now = Waiter::<S>::now(waiter);
+            let _ = contest.connector.cancel(stack, now);
         }
         waiter.looks_at = contest.looks_at();
         match contest.connector.turn(stack, waiter) {

@@ -153,6 +153,8 @@ fn a_race_waits_for_connections_as_long_as_it_was_told() {
     let took = clock.now().since(connie_core::Instant::ZERO);
     is_held(&error, 1);
     assert!(took >= Duration::from_millis(50) && took < LONG / 2, "{took:?}");
+    let ended = error.timeline().expect("a race").summary().ended.expect("an end");
+    assert!(ended >= Duration::from_millis(50) && ended <= took, "the report says {ended:?} of {took:?}");
 }
 
 #[test]
