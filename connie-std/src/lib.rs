@@ -82,6 +82,8 @@ mod doorbell;
 mod errno;
 mod error;
 pub mod http;
+#[cfg(not(target_os = "wasi"))]
+mod local_ports;
 mod observer;
 mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]

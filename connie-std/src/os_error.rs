@@ -61,7 +61,7 @@ impl Setup {
             Setup::UserTimeout => (3, "user_timeout could not be set"),
             Setup::Interface => (4, "the interface could not be bound to"),
             Setup::Mark => (5, "mark could not be set"),
-            Setup::LocalPorts => (6, "none of the local ports could be bound to"),
+            Setup::LocalPorts => (6, "none of the local ports tried could be bound to"),
             Setup::OnSocket => (7, "on_socket refused the socket"),
         }
     }
@@ -117,12 +117,6 @@ impl OsError {
     /// Whether this machine lacks the source address.
     pub(crate) fn is_of_source(&self) -> bool {
         self.attempt_error() == AttemptErrorKind::NoSourceAddress
-    }
-
-    /// Whether the system has said this when it was asked to connect.
-    pub(crate) fn is_of_connect(&self, errno: Errno) -> bool {
-        let connects = matches!(self.origin, Origin::Call(Call::Connect | Call::ConnectFromSource));
-        connects && Errno::from_io_error(&self.error) == Some(errno)
     }
 
     /// What it means to a race, with the operating system's number.

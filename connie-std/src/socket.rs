@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 pub(crate) use std::net::TcpStream;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
@@ -14,9 +15,10 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::budget::{Held, Holder};
 use crate::errno::{Call, has_begun, has_woken};
+use crate::local_ports::LocalPorts;
 use crate::os_error::{OsError, Setup};
 use crate::pollable::{Pollable, Sought};
-use crate::socket_options::{OnSocket, SocketOptions, share_port_at_connect};
+use crate::socket_options::{OnSocket, Purpose, SocketOptions, share_port_at_connect};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
 ///
@@ -187,19 +189,24 @@ impl OsStack {
             share_port_at_connect(&fd);
             bind(&fd, source, 0)?;
         }
-        start(fd, remote)
+        start(fd, remote).map_err(|errno| match errno {
+            Errno::ADDRNOTAVAIL if self.has_source(remote) => OsError::of(Call::ConnectFromSource, errno),
+            errno => errno.into(),
+        })
     }
 
     /// The same from the first of `ports` that can be used.
     fn begin_from_one_of(
         &self,
-        mut ports: std::ops::RangeInclusive<u16>,
+        ports: RangeInclusive<u16>,
         source: Option<IpAddr>,
         remote: SocketAddr,
     ) -> Result<Begun, OsError> {
         let any = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let mut ports = LocalPorts::of(ports);
         let mut last = OsError::of_setup(Setup::LocalPorts, Errno::ADDRINUSE);
-        while !ports.is_empty() {
+        let mut has_source = None;
+        loop {
             let fd = self.open(remote)?;
             // So that the attempts of a race can come from one port, as they lead to different addresses. On
             // Windows that would be to take the port from whoever has it.
@@ -214,14 +221,29 @@ impl OsStack {
                 }
             }
             match start(fd, remote) {
-                // Another connection leads from this port to the same address.
-                Err(error) if error.is_of_connect(Errno::ADDRNOTAVAIL) => {
-                    last = OsError::of_setup(Setup::LocalPorts, error)
-                }
-                result => return result,
+                // Another connection leads from this port to the same address. Linux says of it what it says
+                // where the machine has no address of the family, which no other port would change.
+                Err(Errno::ADDRINUSE) => {}
+                Err(Errno::ADDRNOTAVAIL) if *has_source.get_or_insert_with(|| self.has_source(remote)) => {}
+                result => return result.map_err(OsError::from),
             }
+            last = OsError::of_setup(Setup::LocalPorts, Errno::ADDRINUSE);
         }
-        Err(last)
+    }
+
+    /// Whether this machine has a source address for `remote`: then `EADDRNOTAVAIL` of a `connect` speaks of ports. A UDP socket tells, which
+    /// takes none of TCP's and sends nothing. It goes by the route that the connection would have taken.
+    fn has_source(&self, remote: SocketAddr) -> bool {
+        let ask = || {
+            let family = if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let fd = open(family, SocketType::DGRAM)?;
+            self.socket.of_route().apply(fd.as_fd())?;
+            if let Some(on_socket) = &self.on_socket {
+                on_socket.call_for(fd.as_fd(), remote, Purpose::Route)?;
+            }
+            rustix::net::connect(&fd, &remote).map_err(OsError::from)
+        };
+        remote.port() != 0 && ask().is_ok()
     }
 
     /// The handshake has ended if the socket is writable.
@@ -330,20 +352,14 @@ fn bind(fd: &OwnedFd, source: IpAddr, port: u16) -> Result<(), OsError> {
     rustix::net::bind(fd, &SocketAddr::from((source, port))).map_err(|errno| OsError::of(Call::Bind, errno))
 }
 
-/// Begins to connect a socket.
-fn start(fd: OwnedFd, remote: SocketAddr) -> Result<Begun, OsError> {
+/// Begins to connect a socket. Where that fails it is closed: its place is for others.
+fn start(fd: OwnedFd, remote: SocketAddr) -> Result<Begun, Errno> {
     match rustix::net::connect(&fd, &remote) {
         Ok(()) => Ok(Begun::Connected(fd)),
         // EINTR: "the connection shall be established asynchronously" (POSIX connect). EAGAIN is that on Windows alone:
         // elsewhere nothing was begun, and a socket that never will be connected is writable and shows no error.
         Err(errno) if has_begun(errno) => Ok(Begun::Connecting(fd)),
-        Err(Errno::ADDRNOTAVAIL) => {
-            // Its place is for the socket that is asked.
-            drop(fd);
-            let call = if has_source(remote) { Call::ConnectFromSource } else { Call::Connect };
-            Err(OsError::of(call, Errno::ADDRNOTAVAIL))
-        }
-        Err(errno) => Err(errno.into()),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -376,14 +392,6 @@ pub(crate) fn is_writable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         Err(errno) if has_woken(errno) => Ok(false),
         Err(errno) => Err(errno),
     }
-}
-
-/// Whether this machine has a source address for `remote`: then `EADDRNOTAVAIL` of a `connect` speaks of ports. A UDP socket tells, which
-/// takes none of TCP's and sends nothing.
-fn has_source(remote: SocketAddr) -> bool {
-    let family = if remote.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    remote.port() != 0
-        && open(family, SocketType::DGRAM).is_ok_and(|fd| rustix::net::connect(&fd, &remote).is_ok())
 }
 
 /// Who is at the other end of a socket whose handshake has ended. `SO_ERROR` alone tells how. Reading that clears it, so it is read once.

@@ -54,10 +54,15 @@ pub struct SocketOptions {
     pub mark: Option<u32>,
     /// The local ports that connections come from, of which each attempt takes the first that it can use.
     /// Below 1,024 they are the privileged's. Where connections of a race lead to different addresses they
-    /// share a port on Linux (`SO_REUSEADDR`); elsewhere each takes one of its own. A port that is taken
-    /// costs two system calls or three, so that a range of thousands which is full takes milliseconds. Where
-    /// none can be used the attempt fails at once with `EADDRINUSE`, or what else the last of them met, and
-    /// the race goes on with its other addresses, which may find one.
+    /// share a port on Linux (`SO_REUSEADDR`); elsewhere each takes one of its own.
+    ///
+    /// An attempt tries 256 ports at the most. A range of up to that many is gone through from its least port
+    /// up. A longer one is gone on with where the last search of the process has ended, and from its least
+    /// port again after its last. A port on which somebody listens costs one system call; one from which
+    /// another connection leads to the same address costs five, and one more for each option that is set:
+    /// some milliseconds in all where every port is taken. Where none can be used the attempt fails with
+    /// `EADDRINUSE`, or what else the last of them met, and the race goes on with its other addresses, which
+    /// may find one.
     pub local_ports: Option<RangeInclusive<u16>>,
 }
 
@@ -220,8 +225,9 @@ pub enum Purpose {
 /// taken for unknown. Options that TCP alone has belong on a [`Purpose::Connection`].
 ///
 /// It is called once for each socket, from whatever thread runs the connect, which waits for it: it must not
-/// block. It is not called for an address that is left out, and again where the [local
-/// port](SocketOptions::local_ports) turns out to lead to that address already. The sockets of the system's
+/// block. It is not called for an address that is left out. It is called again where the [local
+/// port](SocketOptions::local_ports) turns out to lead to that address already, and once for a
+/// [`Purpose::Route`] where the system has no address or no port to connect from, and it is asked which. The sockets of the system's
 /// resolver are the C library's own, and nothing here sees them: where they matter, use `dns::Dns`.
 #[derive(Clone)]
 pub struct OnSocket {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connie_core::Failure;
 use connie_core::timeline::Style;
-use connie_std::{Connected, Keepalive, OnSocket, Options, SocketOptions, connect};
+use connie_std::{Connected, Keepalive, OnSocket, Options, Purpose, SocketOptions, connect};
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
 use kernel_support::traced::traced;
@@ -242,7 +242,7 @@ fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
         (interface(""), "the interface could not be bound to: No such device", Errno::NODEV),
         (
             SocketOptions { local_ports: Some(taken..=taken), ..none() },
-            "none of the local ports could be bound to: Address already in use",
+            "none of the local ports tried could be bound to: Address already in use",
             Errno::ADDRINUSE,
         ),
     ];
@@ -289,8 +289,51 @@ fn a_local_port_that_is_taken_is_passed_over() {
             let from = held.each_ref().map(|it| it.local_addr().expect("an address"));
             assert_eq!(from, [first + 1, first + 2].map(|port| SocketAddr::from((HOST_V4, port))));
             let error = connect().expect_err("all are taken").to_string();
-            assert!(error.contains("none of the local ports could be bound to"), "{error}");
+            assert!(error.contains("none of the local ports tried could be bound to"), "{error}");
         }
+    });
+}
+
+/// The kernel says the same of ports that are taken.
+#[test]
+fn a_family_that_the_host_has_not_is_not_tried_from_each_port() {
+    in_namespace(|lab| {
+        lab.set_sysctl("net/ipv6/conf/all/disable_ipv6", "1");
+        let opened: Arc<Mutex<Vec<Purpose>>> = Arc::default();
+        let note = Arc::clone(&opened);
+        let on_socket = OnSocket::new(move |_, _, purpose| {
+            note.lock().expect("a lock").push(purpose);
+            Ok(())
+        });
+        let ports = SocketOptions { local_ports: Some(20_000..=60_000), ..SocketOptions::default() };
+        let options = Options { on_socket: Some(on_socket), ..with(ports) };
+        let destination = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80));
+        let error = connect(destination, &options).expect_err("no IPv6 here");
+        assert_eq!(error.raw_os_error(), Some(Errno::ADDRNOTAVAIL.raw_os_error()), "{error}");
+        assert!(error.to_string().ends_with("unreachable"), "{error}");
+        let opened = opened.lock().expect("a lock").clone();
+        let of = |purpose| opened.iter().filter(|it| **it == purpose).count();
+        assert_eq!(of(Purpose::Connection), 1, "{opened:?}");
+    });
+}
+
+/// An attempt tries no more than 256 ports, and the next goes on behind them.
+#[test]
+fn a_long_range_that_is_full_at_its_beginning_is_gone_on_with() {
+    in_namespace(|lab| {
+        let _listener = unattended();
+        lab.set(v4(1), Behaviour::accept(ms(1)));
+        let taken: Vec<TcpListener> = (30_000..30_300)
+            .map(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a free port"))
+            .collect();
+        let options = with(SocketOptions { local_ports: Some(30_000..=31_000), ..SocketOptions::default() });
+        let connect = || connect(at([v4(1)])[0], &options);
+        let error = connect().expect_err("256 are taken");
+        assert_eq!(error.raw_os_error(), Some(Errno::ADDRINUSE.raw_os_error()), "{error}");
+        let held = [connect().expect("a connection"), connect().expect("another")];
+        let from = held.each_ref().map(|it| it.local_addr().expect("an address").port());
+        assert_eq!(from, [30_300, 30_301]);
+        drop(taken);
     });
 }
 

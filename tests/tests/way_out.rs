@@ -129,6 +129,31 @@ fn the_first_choice_is_made_by_the_routes_that_the_connections_will_take() {
     });
 }
 
+/// Whether an address has no source or every port is taken is asked on the way of the connection as well.
+#[test]
+fn ports_that_have_run_out_on_the_way_that_was_asked_for_are_not_a_missing_source() {
+    in_namespace(|lab| {
+        let _web = unattended();
+        lab.route("192.0.2.0/24");
+        lab.set(ip("192.0.2.1"), Behaviour::accept(ms(1)));
+        lab.set_sysctl("net/ipv4/ip_local_port_range", "40000 40001");
+        lab.ip("rule add pref 100 to 192.0.2.0/24 fwmark 0x77 lookup main\nrule add pref 200 to 192.0.2.0/24 unreachable");
+        let seen = Arc::default();
+        let socket = SocketOptions { mark: Some(MARK), ..SocketOptions::default() };
+        let options = Options { socket, on_socket: Some(note(&seen)), ..Options::default() };
+        let to = SocketAddr::new(ip("192.0.2.1"), PORT);
+        let held = [connect(to, &options).expect("a connection"), connect(to, &options).expect("another")];
+        let error = connect(to, &options).expect_err("both ports are taken").to_string();
+        assert!(error.contains("no free port on this side"), "{error}");
+        let seen = seen.lock().expect("a lock").clone();
+        let purposes: Vec<Purpose> = seen.iter().map(|shown| shown.0).collect();
+        let (tcp, route) = (Purpose::Connection, Purpose::Route);
+        assert_eq!(purposes, [tcp, tcp, tcp, route], "{seen:?}");
+        assert!(seen.iter().all(|shown| shown.2 == MARK), "{seen:?}");
+        drop(held);
+    });
+}
+
 #[test]
 fn a_name_server_whose_socket_cannot_be_set_up_is_told_with_the_option() {
     in_namespace(|lab| {

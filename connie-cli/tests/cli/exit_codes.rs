@@ -116,7 +116,7 @@ fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
     from(&["--interface", "if!an-interface-of-this-name"], "No such device");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    from(&["--local-port", &port], "none of the local ports could be bound to: Address already in use");
+    from(&["--local-port", &port], "none of the local ports tried could be bound to: Address already in use");
 }
 
 #[test]
