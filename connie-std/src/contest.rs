@@ -155,7 +155,7 @@ impl<S: RaceStack> Contest<S> {
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
         if let Some(sockets) = self.allowance.as_ref().and_then(Allowance::refused) {
-            return Err(ConnectErrorKind::BudgetHeld { sockets, held: sockets, report });
+            return Err(ConnectErrorKind::BudgetHeld { sockets, report });
         }
         match result {
             Ok(Connection { socket, destination }) => {
@@ -164,7 +164,7 @@ impl<S: RaceStack> Contest<S> {
             }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
                 Some(sockets) if lacked_sockets(&report) => {
-                    Err(ConnectErrorKind::BudgetHeld { sockets, held: sockets, report })
+                    Err(ConnectErrorKind::BudgetHeld { sockets, report })
                 }
                 _ => Err(ConnectErrorKind::Resolve(report)),
             },

@@ -61,10 +61,8 @@ pub enum ConnectErrorKind {
     /// The race opened no socket, since connections held all places of its [`SocketBudget`](crate::SocketBudget), and nothing would have come
     /// back by itself; or not within the time that the budget [waits](crate::SocketBudget::waits).
     BudgetHeld {
-        /// How many sockets the budget has.
+        /// How many sockets the budget has. Connections held all of them.
         sockets: usize,
-        /// How many of them connections held.
-        held: usize,
         /// What the race did before: its look-ups, and the addresses that they brought.
         report: Report,
     },
@@ -288,10 +286,10 @@ impl fmt::Display for ConnectError {
                 f.write_str("the list of addresses is empty: give at least one")
             }
             ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
-            ConnectErrorKind::BudgetHeld { sockets, held, .. } => {
+            ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
                     f,
-                    "could not connect to {host} port {port}: connections hold {held} of the {sockets} sockets of its budget: \
+                    "could not connect to {host} port {port}: connections hold every socket of its budget, which has {sockets}: \
                      close some, set Options::budget to a larger one, or have it wait with SocketBudget::waits"
                 )
             }
