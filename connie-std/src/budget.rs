@@ -13,11 +13,13 @@ use crate::process::ProcessLock;
 /// one comes back when the [`OsSocket`](crate::OsSocket) or [`Connected`](crate::Connected) is dropped,
 /// or turned into a plain stream, which the budget knows nothing of.
 ///
-/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for each address that it knows and
-/// that has not failed, as far as [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow; one that found fewer has the
-/// next that come free, within its [patience](connie_core::Config::patience). From then on it takes more, for second attempts, only where
-/// nobody stands in line. Where somebody does, it lends what is not in flight beyond its fair part, which is at least one, and evicts for its other
-/// addresses over that part alone. A race with few sockets is slower where addresses are dead, and never stuck.
+/// It is fair: whoever waits longest is next, and nobody waits for more than one socket. A race has one for each address that it knows and that
+/// has not failed, as far as [`Config::max_in_flight`](connie_core::Config::max_in_flight) and what is free allow. One that is a task and found
+/// fewer has the next that come free, within its [patience](connie_core::Config::patience). A thread, which nothing wakes while it waits for
+/// the network, takes more only where nobody stands in line, when it looks: as its attempts and look-ups have news, and once each patience. So
+/// does every race for addresses that it is told after it has left the line, and for second attempts. Where somebody stands in line, a race
+/// whose patience has passed lends what is not in flight beyond its fair part, which is at least one, and evicts for its other addresses over
+/// that part alone. A race with few sockets is slower where addresses are dead, and never stuck.
 ///
 /// A race waits for sockets that come back by themselves: those of other races, and of look-ups. For those of connections it does not wait
 /// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with
