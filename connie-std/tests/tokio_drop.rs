@@ -86,6 +86,8 @@ fn a_dropped_future_leaves_nothing_behind() {
         #[cfg(feature = "tokio-tls")]
         {
             within_tls(&options).await;
+            // The server that speaks TLS is there on Linux alone.
+            #[cfg(target_os = "linux")]
             losers_of_tls(&options).await;
             assert!(poll_until(LIMIT, || (descriptors().total, threads()) == before), "the server's too");
             assert_eq!(budget.free(), 64);
@@ -174,7 +176,7 @@ async fn within_tls(options: &Options) {
 }
 
 /// Races that are won, while another address is within its TLS handshake.
-#[cfg(feature = "tokio-tls")]
+#[cfg(all(feature = "tokio-tls", target_os = "linux"))]
 async fn losers_of_tls(options: &Options) {
     use connie_servers::{Authority, TlsServer};
     use connie_std::{TlsOptions, tokio::TlsConnector};
