@@ -344,7 +344,10 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
         ResumeError::OtherPart { sent: Some((1, 2)), asked },
         ResumeError::TooLong { offset: 9, complete: 5 },
     ];
+    let names =
+        ["a..b", "a b", &"a.".repeat(128)].map(|text| connie_dns::Name::<255>::parse(text).unwrap_err());
     vec![
+        ("connie-dns NameError", all(names)),
         ("connie-http HttpError", all(http_errors())),
         ("connie-web UrlError", all(urls().into_iter().chain([UrlError::Malformed("no URL".to_owned())]))),
         ("connie-web RedirectError", all(redirects)),
