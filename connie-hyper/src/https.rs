@@ -1,11 +1,12 @@
 //! `https` by the race (feature `tls`).
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use connie_std::Options;
 use connie_std::tokio::{TlsConnector, TlsStream};
+use connie_std::{Options, Report};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected as PooledConnection, Connection};
 use hyper_util::rt::TokioIo;
@@ -56,9 +57,11 @@ impl HttpsConnector {
         match uri.scheme_str() {
             Some("https" | "wss") => {
                 let connected = self.tls.connect(target, &self.race.options).await?;
-                Ok(HttpsStream::Tls(Box::new(RaceStream(connected))))
+                Ok(HttpsStream(Either::Tls(Box::new(RaceStream(connected)))))
             }
-            Some("http" | "ws") => self.race.connect(target).await.map(HttpsStream::Plain),
+            Some("http" | "ws") => {
+                self.race.connect(target).await.map(|stream| HttpsStream(Either::Plain(stream)))
+            }
             // Whether it is to be secret nobody has said.
             scheme => {
                 let scheme = scheme.unwrap_or_default();
@@ -83,21 +86,49 @@ impl Service<Uri> for HttpsConnector {
     }
 }
 
-/// A connection that an [`HttpsConnector`] has made.
+/// A connection that an [`HttpsConnector`] has made: by TLS for `https` and `wss`, and without for `http` and `ws`. What of rustls or of
+/// tokio-rustls is within does not show.
 #[derive(Debug)]
-pub enum HttpsStream {
-    /// For `http`.
+pub struct HttpsStream(Either);
+
+#[derive(Debug)]
+enum Either {
     Plain(RaceStream),
-    /// For `https`.
     Tls(Box<RaceStream<TlsStream<TcpStream>>>),
+}
+
+impl HttpsStream {
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Either::Tls(_))
+    }
+
+    /// The address that won.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        match &self.0 {
+            Either::Plain(stream) => stream.0.destination(),
+            Either::Tls(stream) => stream.0.destination(),
+        }
+    }
+
+    /// What the race did.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        match &self.0 {
+            Either::Plain(stream) => stream.0.report(),
+            Either::Tls(stream) => stream.0.report(),
+        }
+    }
 }
 
 impl Connection for HttpsStream {
     /// Has hyper-util speak HTTP/2 where that was agreed on (RFC 7301).
     fn connected(&self) -> PooledConnection {
-        match self {
-            HttpsStream::Plain(stream) => stream.connected(),
-            HttpsStream::Tls(stream) => {
+        match &self.0 {
+            Either::Plain(stream) => stream.connected(),
+            Either::Tls(stream) => {
                 let told = stream.tell(stream.0.get_ref().0);
                 if stream.0.alpn() == Some(b"h2") { told.negotiated_h2() } else { told }
             }
@@ -108,12 +139,12 @@ impl Connection for HttpsStream {
 /// The same of either stream.
 macro_rules! either {
     ($stream:expr, $it:ident => $what:expr) => {
-        match $stream.get_mut() {
-            HttpsStream::Plain(stream) => {
+        match &mut $stream.get_mut().0 {
+            Either::Plain(stream) => {
                 let $it = Pin::new(stream);
                 $what
             }
-            HttpsStream::Tls(stream) => {
+            Either::Tls(stream) => {
                 let $it = Pin::new(&mut **stream);
                 $what
             }
@@ -145,9 +176,9 @@ impl AsyncWrite for HttpsStream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            HttpsStream::Plain(stream) => stream.is_write_vectored(),
-            HttpsStream::Tls(stream) => stream.is_write_vectored(),
+        match &self.0 {
+            Either::Plain(stream) => stream.is_write_vectored(),
+            Either::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

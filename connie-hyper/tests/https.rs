@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use connie_hyper::{HttpsConnector, HttpsStream, RaceError, RaceInfo};
+use connie_hyper::{HttpsConnector, RaceError, RaceInfo};
 use connie_servers::{Authority, BlackHole, Identity, Live, TlsServer, clock::poll_until};
 use connie_std::core::TlsFailure;
 use connie_std::core::timeline::Style;
@@ -259,9 +259,12 @@ fn web_sockets_are_secret_where_they_say_so() {
             let uri = format!("{scheme}://name.test:{}/", server.address().port());
             connector.call(uri.parse().unwrap()).await.map(TokioIo::into_inner)
         };
-        assert!(matches!(stream("ws").await, Ok(HttpsStream::Plain(_))));
-        let Ok(HttpsStream::Tls(tls)) = stream("wss").await else { panic!("no TLS") };
-        assert_eq!(tls.into_inner().destination(), server.address());
+        for (scheme, secret) in [("ws", false), ("wss", true)] {
+            let stream = stream(scheme).await.expect("a connection");
+            assert_eq!((stream.is_tls(), stream.destination()), (secret, server.address()));
+            let winner = stream.report().timeline().winner().expect("a winner");
+            assert_eq!(winner.destination, server.address());
+        }
         let Err(RaceError::Uri(why)) = stream("grpc").await else { panic!("it has decided") };
         assert_eq!(why, "grpc is neither http nor https");
         // Its threads are as fast as they are.

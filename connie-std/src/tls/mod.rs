@@ -38,7 +38,8 @@ pub use error::TlsError;
 pub use finish_line::FinishLine;
 #[cfg(feature = "tokio-tls")]
 pub(crate) use notes::Notes;
-/// The rustls that [`TlsConnector::from_rustls`] takes a configuration of.
+/// The rustls that [`TlsConnector::from_rustls`] takes a configuration of. It is part of this crate's public face: an incompatible version of
+/// rustls comes with a breaking release.
 pub use rustls;
 pub use stack::{TlsSocket, TlsStack};
 pub use stream::TlsStream;

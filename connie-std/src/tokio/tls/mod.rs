@@ -50,7 +50,8 @@ pub struct TlsConnector(crate::TlsConnector);
 
 /// A TLS connection that won its race: [`connie_std::Connected`](crate::Connected) over the stream of tokio-rustls, to which it derefs.
 /// [`get_ref`](TlsStream::get_ref) has tokio's stream and rustls's session, with the server's certificates; [`into_stream`](crate::Connected::into_stream)
-/// is for crates that want tokio-rustls's type.
+/// is for crates that want tokio-rustls's type, which so is part of this crate's public face: an incompatible version of tokio-rustls comes
+/// with a breaking release.
 ///
 /// A read answers no bytes only after the server's `close_notify`; a connection that ends without one is an error of kind
 /// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) (RFC 8446 section 6.1). `shutdown` says `close_notify`. Dropping the stream does not: that
