@@ -118,6 +118,9 @@ impl Query {
                 Todo::Close(index) => self.sockets[index] = Sockets::default(),
             }
         }
+        if !self.is_short() {
+            self.shortage = None;
+        }
         self.exchange.outcome()
     }
 
@@ -167,6 +170,15 @@ impl Query {
         let Sockets { tcp, room, .. } = &mut self.sockets[index];
         *tcp = Some(Stream::new(self.servers[index], &self.way_out, message, room.share()));
         self.go_on_with_stream(index, now);
+        if self.sockets[index].tcp.as_ref().is_some_and(|stream| !stream.is_unopened) {
+            self.shortage = None;
+        }
+    }
+
+    /// Whether a server lacks a socket though there is room for it. One that stands in line for room is told when it has it.
+    fn is_short(&self) -> bool {
+        let has_room = |(_, sockets): &(usize, &Sockets)| sockets.room.is_there(self.budget.as_ref());
+        self.sockets.iter().enumerate().filter(has_room).any(|(index, _)| self.exchange.is_lacking(index))
     }
 
     /// Whether there is room for a socket to the server. Where not, the exchange knows.
@@ -223,8 +235,7 @@ impl Query {
 
     /// When to [`poll`](Self::poll) though nothing has come.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        let lacking = || (0..self.sockets.len()).any(|index| self.exchange.is_lacking(index));
-        let again = self.shortage.filter(|_| lacking()).map(|shortage| shortage.again);
+        let again = self.shortage.filter(|_| self.is_short()).map(|shortage| shortage.again);
         let held = self.sockets.iter().filter_map(|sockets| sockets.room.wake_at());
         self.exchange.wake_at().into_iter().chain(again).chain(held).min()
     }
@@ -340,4 +351,52 @@ fn reason(error: &io::Error) -> String {
         return "the connection was closed before the answer".to_owned();
     }
     crate::os_error::reason(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::super::message::Kind;
+    use super::super::name::Name;
+    use super::*;
+
+    const TIMING: Timing = Timing { attempts: 1, timeout: Duration::from_secs(5) };
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn query(server: SocketAddr, transport: Transport, budget: Option<SocketBudget>) -> Query {
+        let question = Question { name: Name::parse("name.test").unwrap(), kind: Kind::A };
+        Query::new(question, &Arc::from([server]), TIMING, transport, WayOut::default(), budget, at(0))
+    }
+
+    fn since_long_ago() -> Option<Shortage> {
+        Some(Shortage { since: at(0), again: at(5), pause: LONGEST_PAUSE })
+    }
+
+    #[test]
+    fn who_waits_in_line_does_not_wake_for_a_shortage_that_is_over() {
+        let (budget, mut other) = (SocketBudget::new(1), Room::default());
+        assert_eq!(other.poll(Some(&budget), at(0)), Poll::Ready(Ok(())));
+        let mut query = query((Ipv4Addr::LOCALHOST, 9).into(), Transport::Udp, Some(budget));
+        query.shortage = since_long_ago();
+        assert!(query.poll(at(1_000)).is_none());
+        assert!(query.exchange.is_lacking(0), "it stands in line");
+        assert_eq!(query.wake_at(), None, "its turn wakes it");
+    }
+
+    #[test]
+    fn a_shortage_is_over_when_a_stream_is_open() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut query = query(server.local_addr().unwrap(), Transport::Tcp, None);
+        query.shortage = since_long_ago();
+        assert!(query.poll(at(1_000)).is_none());
+        assert!(query.shortage.is_none());
+        // The next one has its own time.
+        query.sockets[0].tcp = None;
+        query.has_no_socket(0, &Errno::MFILE.into(), at(9_000));
+        assert!(query.exchange.is_lacking(0) && query.wake_at() > Some(at(9_000)), "{:?}", query.wake_at());
+    }
 }
