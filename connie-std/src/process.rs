@@ -38,7 +38,7 @@ impl<T> ProcessLock<T> {
         ProcessLock { home: AtomicU32::new(this()), lost: AtomicU32::new(0), inside: Mutex::new(inside) }
     }
 
-    /// For a static: its first use in any process inherits.
+    /// For a static. Nobody has used it, and there is nothing to inherit yet.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) const fn unused(inside: T) -> Self {
         ProcessLock { home: AtomicU32::new(0), lost: AtomicU32::new(0), inside: Mutex::new(inside) }
@@ -65,6 +65,10 @@ impl<T> ProcessLock<T> {
     fn enter(&self, this: u32, inherit: impl FnOnce(&mut T)) -> Option<MutexGuard<'_, T>> {
         if self.lost.load(Ordering::Acquire) == this {
             return None;
+        }
+        // Where nobody has used it, no fork has come between: whoever holds it is a thread of this process, however long that takes.
+        if self.home.compare_exchange(0, this, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            return Some(self.inside.lock().unwrap_or_else(PoisonError::into_inner));
         }
         let clock = OsClock::start();
         let mut guard = loop {
@@ -124,6 +128,19 @@ mod tests {
         let clock = OsClock::start();
         assert!((0..1_000).all(|_| lock.lock(|_| ()).is_none()));
         assert!(clock.now().since(connie_core::Instant::ZERO) < LOOK * 100, "it is known from then on");
+    }
+
+    #[test]
+    fn a_first_holder_that_is_slow_is_waited_for() {
+        let lock = ProcessLock::unused(5);
+        let held = lock.inside.lock();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| *lock.lock(|_| ()).expect("no fork has come between"));
+            let clock = OsClock::start();
+            clock.wait_until(connie_core::Instant::ZERO + LOOK * 5);
+            drop(held);
+            assert_eq!(second.join().unwrap(), 5);
+        });
     }
 
     #[test]
