@@ -95,6 +95,7 @@ mod report;
 pub mod resolve;
 #[cfg(feature = "serde")]
 mod serialized;
+mod setup_step;
 #[cfg_attr(target_os = "wasi", path = "wasi/socket.rs")]
 mod socket;
 #[cfg(not(target_os = "wasi"))]
@@ -128,6 +129,7 @@ pub use observer::{Observed, Observer, RaceOutcome};
 pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
 pub use os_error::OsError;
 pub use report::{FailedQuery, Report};
+pub use setup_step::SetupStep;
 pub use socket::{OsSocket, OsStack};
 #[cfg(not(target_os = "wasi"))]
 pub use socket_options::{Keepalive, OnSocket, Purpose, SocketOptions};

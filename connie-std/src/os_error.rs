@@ -8,6 +8,7 @@ use connie_core::{AttemptError, AttemptErrorKind};
 use rustix::io::Errno;
 
 use crate::errno::{Call, meaning, words};
+use crate::setup_step::SetupStep;
 
 /// An error of one of the operating system's sockets.
 #[derive(Debug)]
@@ -24,51 +25,7 @@ enum Origin {
     /// There is a source address for the other family alone.
     OtherFamily,
     /// The program's own set-up of the socket.
-    Setup(Setup),
-}
-
-/// What of the set-up of a socket failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Setup {
-    Keepalive,
-    SendBuffer,
-    ReceiveBuffer,
-    UserTimeout,
-    Interface,
-    Mark,
-    LocalPorts,
-    OnSocket,
-}
-
-impl Setup {
-    const ALL: [Setup; 8] = [
-        Setup::Keepalive,
-        Setup::SendBuffer,
-        Setup::ReceiveBuffer,
-        Setup::UserTimeout,
-        Setup::Interface,
-        Setup::Mark,
-        Setup::LocalPorts,
-        Setup::OnSocket,
-    ];
-
-    /// Its number in an [`AttemptErrorKind::Setup`], and what went wrong in words that name the option.
-    const fn told(self) -> (u8, &'static str) {
-        match self {
-            Setup::Keepalive => (0, "keepalive could not be set"),
-            Setup::SendBuffer => (1, "send_buffer could not be set"),
-            Setup::ReceiveBuffer => (2, "receive_buffer could not be set"),
-            Setup::UserTimeout => (3, "user_timeout could not be set"),
-            Setup::Interface => (4, "the interface could not be bound to"),
-            Setup::Mark => (5, "mark could not be set"),
-            Setup::LocalPorts => (6, "none of the local ports tried could be bound to"),
-            Setup::OnSocket => (7, "on_socket refused the socket"),
-        }
-    }
-
-    fn of(number: u8) -> Option<Self> {
-        Setup::ALL.into_iter().find(|setup| setup.told().0 == number)
-    }
+    Setup(SetupStep),
 }
 
 impl OsError {
@@ -102,8 +59,8 @@ impl OsError {
     }
 
     /// The socket could not be set up as the program asked.
-    pub(crate) fn of_setup(setup: Setup, error: impl Into<io::Error>) -> Self {
-        OsError { error: error.into(), origin: Origin::Setup(setup) }
+    pub(crate) fn of_setup(step: SetupStep, error: impl Into<io::Error>) -> Self {
+        OsError { error: error.into(), origin: Origin::Setup(step) }
     }
 
     /// For those who have no race that keeps the option's name: where the set-up failed, in words that have it.
@@ -127,7 +84,7 @@ impl OsError {
 
     fn meaning(&self) -> AttemptErrorKind {
         match self.origin {
-            Origin::Setup(setup) => AttemptErrorKind::Setup(setup.told().0),
+            Origin::Setup(step) => AttemptErrorKind::Setup(step.number()),
             // Nothing about the destination: the program asked for an address of the other family.
             Origin::OtherFamily => AttemptErrorKind::NoSourceAddress,
             Origin::Call(call) => Errno::from_io_error(&self.error)
@@ -188,7 +145,8 @@ pub(crate) fn describe(error: AttemptError) -> String {
         // No call has failed.
         (AttemptErrorKind::NoSourceAddress, None) => return LEFT_OUT.to_owned(),
         (AttemptErrorKind::Setup(which), number) => {
-            let told = Setup::of(which).map_or_else(|| error.to_string(), |setup| setup.told().1.to_owned());
+            let told = SetupStep::from_number(which)
+                .map_or_else(|| error.to_string(), |step| step.failed().to_owned());
             let reason = number.map(|number| reason(&io::Error::from_raw_os_error(number)));
             return reason.map_or_else(|| told.clone(), |reason| format!("{told}: {reason}"));
         }
@@ -234,14 +192,14 @@ mod tests {
     #[test]
     fn an_error_of_the_set_up_names_the_option_and_has_the_systems_words() {
         let mut seen = std::collections::BTreeSet::new();
-        for setup in Setup::ALL {
-            let error = OsError::of_setup(setup, Errno::ACCESS).attempt_error();
+        for step in SetupStep::ALL {
+            let error = OsError::of_setup(step, Errno::ACCESS).attempt_error();
             assert_eq!(error.number(), Some(Errno::ACCESS.raw_os_error()));
             let words = describe(error);
-            assert!(words.starts_with(setup.told().1) && words.len() > setup.told().1.len() + 2, "{words}");
-            assert!(seen.insert(setup.told()), "{words}");
+            assert!(words.starts_with(step.failed()) && words.len() > step.failed().len() + 2, "{words}");
+            assert!(seen.insert(step.failed()), "{words}");
         }
-        let own = OsError::of_setup(Setup::OnSocket, io::Error::other("not today")).attempt_error();
+        let own = OsError::of_setup(SetupStep::OnSocket, io::Error::other("not today")).attempt_error();
         assert_eq!(describe(own), "on_socket refused the socket");
     }
 }

@@ -31,7 +31,7 @@ use crate::resolve::ServiceRecord;
 /// | `omitted_attempts` | how many of them are not in `attempts` |
 /// | `omitted_destinations` | how many addresses found no room |
 /// | `attempts` | a list of maps: `destination`, `family` (`"ipv4"` or `"ipv6"`), `started_us`, `ended_us`, `outcome` (an [`Outcome::name`](connie_core::Outcome::name)), `error_number`, `hedge` (true or false) |
-/// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, and the [`note`](Report::note) |
+/// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, `setup` (the [`SetupStep::name`](crate::SetupStep::name) where `error` is `"setup"`), and the [`note`](Report::note) |
 /// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |
 ///
 /// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`, `elapsed_us`, `error` in words, and

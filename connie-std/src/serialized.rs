@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use connie_core::race::Destination;
 use connie_core::timeline::Attempt;
-use connie_core::{AttemptError, Failure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure};
 use serde::{Serialize, Serializer};
 
 use crate::observer::Observed;
 use crate::report::{FailedQuery, Report};
+use crate::setup_step::SetupStep;
 
 #[derive(Serialize)]
 struct Race<'a> {
@@ -44,6 +45,7 @@ struct OneDestination<'a> {
     family: &'static str,
     error: Option<&'static str>,
     error_number: Option<i32>,
+    setup: Option<&'static str>,
     note: Option<&'a str>,
 }
 
@@ -126,6 +128,7 @@ impl<'a> OneDestination<'a> {
             family: destination.family().name(),
             error: error.map(AttemptError::name),
             error_number: error.and_then(AttemptError::number),
+            setup: error.and_then(setup).map(SetupStep::name),
             note: report.note(address),
         }
     }
@@ -135,6 +138,14 @@ impl<'a> From<&'a FailedQuery> for OneQuery<'a> {
     fn from(failed: &'a FailedQuery) -> Self {
         let record_type = failed.query.record_type();
         OneQuery { host: failed.query.name(&failed.host), record_type, error: failed.error.to_string() }
+    }
+}
+
+/// Which step of its socket's set-up has failed.
+fn setup(error: AttemptError) -> Option<SetupStep> {
+    match error.kind() {
+        AttemptErrorKind::Setup(number) => SetupStep::from_number(number),
+        _ => None,
     }
 }
 
@@ -157,7 +168,7 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use connie_core::resolution::{Query, QueryError};
-    use connie_core::{AttemptErrorKind, Config, Input, Instant, Output, Race};
+    use connie_core::{Config, Input, Instant, Output, Race};
 
     use super::*;
 
@@ -195,9 +206,9 @@ mod tests {
         r#""outcome":"refused","error_number":111,"hedge":false},"#,
         r#"{"destination":"192.0.2.3:80","family":"ipv4","started_us":0,"ended_us":30211,"#,
         r#""outcome":"canceled","error_number":null,"hedge":false}],"destinations":["#,
-        r#"{"address":"192.0.2.1:80","family":"ipv4","error":"refused","error_number":111,"note":null},"#,
-        r#"{"address":"[2001:db8::2]:80","family":"ipv6","error":null,"error_number":null,"note":null},"#,
-        r#"{"address":"192.0.2.3:80","family":"ipv4","error":null,"error_number":null,"note":null}],"#,
+        r#"{"address":"192.0.2.1:80","family":"ipv4","error":"refused","error_number":111,"setup":null,"note":null},"#,
+        r#"{"address":"[2001:db8::2]:80","family":"ipv6","error":null,"error_number":null,"setup":null,"note":null},"#,
+        r#"{"address":"192.0.2.3:80","family":"ipv4","error":null,"error_number":null,"setup":null,"note":null}],"#,
         r#""failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}]}"#,
     );
 
@@ -215,6 +226,17 @@ mod tests {
             r#"{{"host":"name.test","port":80,"outcome":"won","winner":"{winner}","elapsed_us":30500,"error":null,"report":{WON}}}"#
         );
         assert_eq!(serde_json::to_string(&told).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_option_that_could_not_be_set_is_named() {
+        let error = crate::error::tests::failed("h", &[(AttemptErrorKind::Setup(4), Some(19))]);
+        let json = serde_json::to_string(error.report().unwrap()).unwrap();
+        assert!(json.contains(r#""outcome":"setup","error_number":19"#), "{json}");
+        assert!(
+            json.contains(r#""error":"setup","error_number":19,"setup":"interface","note":null"#),
+            "{json}"
+        );
     }
 
     #[test]

@@ -16,8 +16,9 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use crate::budget::{Held, Holder};
 use crate::errno::{Call, has_begun, has_woken};
 use crate::local_ports::LocalPorts;
-use crate::os_error::{OsError, Setup};
+use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
+use crate::setup_step::SetupStep;
 use crate::socket_options::{OnSocket, Purpose, SocketOptions, share_port_at_connect};
 
 /// The operating system's TCP sockets. Every socket is non-blocking and closed on `exec`.
@@ -204,7 +205,7 @@ impl OsStack {
     ) -> Result<Begun, OsError> {
         let any = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let mut ports = LocalPorts::of(ports);
-        let mut last = OsError::of_setup(Setup::LocalPorts, Errno::ADDRINUSE);
+        let mut last = OsError::of_setup(SetupStep::LocalPorts, Errno::ADDRINUSE);
         let mut has_source = None;
         loop {
             let fd = self.open(remote)?;
@@ -217,7 +218,7 @@ impl OsStack {
                 match bind(&fd, source.unwrap_or(any), port) {
                     Ok(()) => break,
                     Err(error) if error.is_of_source() => return Err(error),
-                    Err(error) => last = OsError::of_setup(Setup::LocalPorts, error),
+                    Err(error) => last = OsError::of_setup(SetupStep::LocalPorts, error),
                 }
             }
             match start(fd, remote) {
@@ -227,7 +228,7 @@ impl OsStack {
                 Err(Errno::ADDRNOTAVAIL) if *has_source.get_or_insert_with(|| self.has_source(remote)) => {}
                 result => return result.map_err(OsError::from),
             }
-            last = OsError::of_setup(Setup::LocalPorts, Errno::ADDRINUSE);
+            last = OsError::of_setup(SetupStep::LocalPorts, Errno::ADDRINUSE);
         }
     }
 

@@ -11,7 +11,8 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use crate::os_error::{OsError, Setup};
+use crate::os_error::OsError;
+use crate::setup_step::SetupStep;
 
 /// What is set on each socket before it is connected. Start from the default, which sets nothing, and change
 /// what differs; a later version may add fields, so do not name them all.
@@ -90,22 +91,22 @@ impl SocketOptions {
     pub(crate) fn apply(&self, fd: BorrowedFd<'_>) -> Result<(), OsError> {
         let of = |setup| move |errno: Errno| OsError::of_setup(setup, errno);
         if let Some(keepalive) = self.keepalive {
-            keepalive.apply(fd).map_err(of(Setup::Keepalive))?;
+            keepalive.apply(fd).map_err(of(SetupStep::Keepalive))?;
         }
         if let Some(bytes) = self.send_buffer {
-            sockopt::set_socket_send_buffer_size(fd, bytes).map_err(of(Setup::SendBuffer))?;
+            sockopt::set_socket_send_buffer_size(fd, bytes).map_err(of(SetupStep::SendBuffer))?;
         }
         if let Some(bytes) = self.receive_buffer {
-            sockopt::set_socket_recv_buffer_size(fd, bytes).map_err(of(Setup::ReceiveBuffer))?;
+            sockopt::set_socket_recv_buffer_size(fd, bytes).map_err(of(SetupStep::ReceiveBuffer))?;
         }
         if let Some(time) = self.user_timeout {
-            set_user_timeout(fd, time).map_err(of(Setup::UserTimeout))?;
+            set_user_timeout(fd, time).map_err(of(SetupStep::UserTimeout))?;
         }
         if let Some(name) = &self.interface {
-            bind_to_interface(fd, name).map_err(of(Setup::Interface))?;
+            bind_to_interface(fd, name).map_err(of(SetupStep::Interface))?;
         }
         if let Some(mark) = self.mark {
-            set_mark(fd, mark).map_err(of(Setup::Mark))?;
+            set_mark(fd, mark).map_err(of(SetupStep::Mark))?;
         }
         Ok(())
     }
@@ -264,7 +265,7 @@ impl OnSocket {
         remote: SocketAddr,
         purpose: Purpose,
     ) -> Result<(), OsError> {
-        (self.closure)(fd, remote, purpose).map_err(|error| OsError::of_setup(Setup::OnSocket, error))
+        (self.closure)(fd, remote, purpose).map_err(|error| OsError::of_setup(SetupStep::OnSocket, error))
     }
 }
 

@@ -356,7 +356,7 @@ fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
         });
         let options = Options { on_socket: Some(on_socket), ..options(all_at_once(8)) };
         let winner = race(&at([v4(1), v4(2), v4(3)]), &options).won_by(v4(2), ms(20));
-        assert_eq!(outcomes(&winner.timeline())[0], (v4(1), "other"));
+        assert_eq!(outcomes(&winner.timeline())[0], (v4(1), "setup"));
         assert_eq!(*seen.lock().expect("a lock"), [v4(1), v4(2), v4(3)]);
         drop(winner);
         let error = race(&at([v4(1)]), &options).lost(Failure::AllAttemptsFailed, Duration::ZERO);

@@ -74,7 +74,8 @@ pub enum AttemptErrorKind {
     /// This machine does not have the source address that the program asked for.
     NoSourceAddress,
     /// The socket could not be set up as the program asked: an option of it could not be set, or the program
-    /// itself said no. Which it was is told by a number of the stack's.
+    /// itself said no. Which it was is told by a number of the stack's, which the stack documents: connie-std in
+    /// its `SetupStep`.
     Setup(u8),
     /// Anything else. The stack's [number](AttemptError::number) may tell more.
     Other,
@@ -146,10 +147,10 @@ impl AttemptErrorKind {
             AttemptErrorKind::OutOfSockets => "out_of_sockets",
             AttemptErrorKind::Tls(failure) if failure.is_certificate() => "bad_certificate",
             AttemptErrorKind::Tls(_) => "tls_failed",
-            AttemptErrorKind::StackGone
-            | AttemptErrorKind::NoSourceAddress
-            | AttemptErrorKind::Setup(_)
-            | AttemptErrorKind::Other => "other",
+            AttemptErrorKind::StackGone | AttemptErrorKind::NoSourceAddress | AttemptErrorKind::Other => {
+                "other"
+            }
+            AttemptErrorKind::Setup(_) => "setup",
         }
     }
 
@@ -356,7 +357,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`, `reset`, `canceled`,
-    /// `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `other`.
+    /// `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `setup`, `other`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -447,6 +448,12 @@ mod tests {
     #[test]
     fn an_attempt_is_known_by_its_number() {
         assert_eq!(AttemptId(7).to_string(), "#7");
+    }
+
+    #[test]
+    fn the_timeline_tells_a_socket_that_could_not_be_set_up() {
+        assert_eq!(AttemptErrorKind::Setup(6).name(), "setup");
+        assert_eq!(super::Outcome::Failed(AttemptErrorKind::Setup(6)).name(), "setup");
     }
 
     #[test]

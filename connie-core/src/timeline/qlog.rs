@@ -417,6 +417,15 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_could_not_be_set_up_is_told() {
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
+        race.fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Setup(5)));
+        let expected =
+            outcome("0.000", 0, r#""result":"failure","error_code":"setup","connect_duration_ms":0"#);
+        assert_eq!(events(&race.timeline().qlog("s1", "h", 80)).get(1), Some(&expected));
+    }
+
+    #[test]
     fn a_hedge_is_marked_and_a_deadline_is_a_timeout() {
         let config = Config { deadline: Some(Duration::from_millis(400)), ..Config::all_at_once() };
         let mut race = Recorded::racing(&config, &["192.0.2.1:80"]);
