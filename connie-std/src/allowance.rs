@@ -43,6 +43,8 @@ pub(crate) struct Use {
     pub(crate) addresses: usize,
     /// How many attempts are in flight.
     pub(crate) in_flight: usize,
+    /// How many sockets the system has for it, as far as that is known.
+    pub(crate) most: usize,
 }
 
 /// Whether a race has the sockets that it needs.
@@ -109,6 +111,12 @@ impl Allowance {
         self.limit
     }
 
+    /// It cannot use more than so many.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn limit_to(&mut self, sockets: usize) {
+        self.limit = self.limit.min(sockets);
+    }
+
     /// Gives back what it may not use and has not `in_flight`.
     pub(crate) fn give_back(&mut self, in_flight: usize) {
         if let Some(share) = &mut self.share {
@@ -150,13 +158,13 @@ impl Allowance {
             // One for the attempt that starts next, and one so that its turn does not hang on the next look.
             _ => to.in_flight.saturating_add(2),
         };
-        could.min(at_once).clamp(1, self.most)
+        could.min(at_once).min(to.most).clamp(1, self.most)
     }
 
     /// How many it will have a use for if it runs on.
     fn wanted_for_long(&self, to: Use) -> usize {
         let each = if self.hedge { 2 } else { 1 };
-        to.addresses.saturating_mul(each).min(self.most)
+        to.addresses.saturating_mul(each).min(to.most).min(self.most)
     }
 
     /// Takes its first sockets.

@@ -25,6 +25,10 @@ use crate::waiter::OsWaiter;
 /// How often a race that stands in line looks after its look-ups.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long a race makes do with the sockets that it has, since the system had no more for it, before it tries once again. A thread learns of that
+/// this much later, if nothing wakes it before.
+const SHORTAGE: Duration = Duration::from_millis(250);
+
 pub(crate) struct Contest<S: RaceStack> {
     /// Some 30 KiB, which are not moved about.
     pub(crate) connector: Box<OsConnector<S>>,
@@ -32,6 +36,10 @@ pub(crate) struct Contest<S: RaceStack> {
     allowance: Option<Allowance>,
     /// How many attempts the race may have in flight, as it was told.
     limit: usize,
+    /// Until when it makes do with what it has.
+    short_until: Option<Instant>,
+    /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
+    starts_by: Option<Instant>,
     deadline: Option<Duration>,
 }
 
@@ -56,7 +64,8 @@ impl<S: RaceStack> Contest<S> {
         budget.iter().for_each(SocketBudget::enter);
         let allowance = budget.map(|budget| Allowance::new(budget, &options.race));
         let limit = connector.connect().race().limit();
-        Ok(Contest { connector, names, allowance, limit, deadline: options.race.deadline })
+        let deadline = options.race.deadline;
+        Ok(Contest { connector, names, allowance, limit, short_until: None, starts_by: None, deadline })
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
@@ -78,22 +87,23 @@ impl<S: RaceStack> Contest<S> {
     /// is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
     pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> Sockets {
         let until = self.until();
-        let Some(allowance) = &mut self.allowance else { return Sockets::Ready };
+        self.notice_shortage(now);
         let race = self.connector.connect().race();
+        let in_flight = race.in_flight();
         let addresses = race.destinations().iter().filter(|it| it.error().is_none()).count();
-        let to = Use { addresses, in_flight: race.in_flight() };
-        let sockets = allowance.poll(to, in_task, waker, now);
+        self.starts_by = (!in_task && in_flight < addresses).then(|| now + SHORTAGE);
+        let Some(allowance) = &mut self.allowance else {
+            if self.short_until.is_none() {
+                self.tell_limit(usize::MAX);
+            }
+            return Sockets::Ready;
+        };
+        let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
+        let sockets = allowance.poll(Use { addresses, in_flight, most }, in_task, waker, now);
         match allowance.limit() {
             // It has not begun.
             0 => {}
-            limit => {
-                if limit < self.limit {
-                    self.connector.limit_to(limit);
-                } else if limit > self.limit {
-                    self.connector.grow_to(limit);
-                }
-                self.limit = limit;
-            }
+            limit => self.tell_limit(limit),
         }
         match sockets {
             Sockets::InLine(wakes) => Sockets::InLine(wakes.into_iter().chain(until).min()),
@@ -101,17 +111,41 @@ impl<S: RaceStack> Contest<S> {
         }
     }
 
+    fn tell_limit(&mut self, limit: usize) {
+        if limit < self.limit {
+            self.connector.limit_to(limit);
+        } else if limit > self.limit {
+            self.connector.grow_to(limit);
+        }
+        self.limit = self.connector.connect().race().limit();
+    }
+
+    /// Where the system had no socket for an attempt, the race has lowered its limit by itself (rule 5). It has no use for more, until it
+    /// tries again.
+    fn notice_shortage(&mut self, now: Instant) {
+        let limit = self.connector.connect().race().limit();
+        if limit < self.limit {
+            self.limit = limit;
+            self.short_until = Some(now + SHORTAGE);
+        } else if self.short_until.is_some_and(|until| until <= now) {
+            self.short_until = None;
+        }
+    }
+
     /// To be called when the race has made its turn: what that has freed beyond its limit goes to who stands in line.
     #[cfg(feature = "tokio")]
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self, now: Instant) {
+        self.notice_shortage(now);
         if let Some(allowance) = &mut self.allowance {
+            allowance.limit_to(self.limit);
             allowance.give_back(self.connector.connect().race().in_flight());
         }
     }
 
     /// When the race has to be [asked](Self::poll_sockets) again, if nothing else happens.
     pub(crate) fn looks_at(&self) -> Option<Instant> {
-        self.allowance.as_ref().and_then(Allowance::looks_at)
+        let looks_at = self.allowance.as_ref().and_then(Allowance::looks_at);
+        looks_at.into_iter().chain(self.short_until).chain(self.starts_by).min()
     }
 
     /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on

@@ -110,7 +110,13 @@ fn expect(test: &str, names: usize, expected: &[String]) -> usize {
         server.set(&name, RecordType::A, DnsAnswer::addresses(&[web.address().ip()]).after(AWAY));
         server.set(&name, RecordType::Aaaa, DnsAnswer::no_data().after(AWAY));
     }
-    let field = format!("{} {}", server.address(), web.address().port());
+    run(test, &Field { names: server.address(), port: web.address().port() }, names, expected)
+}
+
+/// Runs `test` over `field`, as [`expect`] does.
+#[track_caller]
+fn run(test: &str, field: &Field, names: usize, expected: &[String]) -> usize {
+    let field = format!("{} {}", field.names, field.port);
     let began = now();
     let mut crowd = Command::new(std::env::current_exe().expect("this program"))
         .args([test, "--exact", "--nocapture"])
@@ -232,6 +238,45 @@ fn descriptors_that_do_not_come_back_are_told_as_that() {
         let error = connect(("n0.test", field.port), &options).map(drop).expect_err("no descriptor");
         assert_eq!(error.error_kind(), Some(ErrorKind::OutOfSockets));
         ends.count(Err(error));
+    }
+    ends.tell();
+}
+
+/// A race that the system had no more descriptors for gives back what it has no use for, and tries again by itself. It evicts nothing: with
+/// the only socket that it had at first it would wait for a dead address until its deadline.
+#[test]
+fn a_race_grows_when_descriptors_come_back() {
+    let Some(field) = Field::here() else {
+        let web = Live::silent(any_port(4));
+        let port = web.address().port();
+        let _holes = [2, 3].map(|last| BlackHole::open(SocketAddr::new(here(last), port)));
+        let field = Field { names: web.address(), port };
+        let _most = run("a_race_grows_when_descriptors_come_back", &field, 4, &["4 connected".to_owned()]);
+        return;
+    };
+    let addresses = [2, 3, 4].map(|last| SocketAddr::new(here(last), field.port));
+    let (runtime, mut ends) = (one_thread(), Ends::default());
+    for (in_task, has_budget) in [(false, false), (false, true), (true, false), (true, true)] {
+        let budget = SocketBudget::new(8);
+        let race = Config { evict: false, hedge: false, ..within(LIMIT).race };
+        let options = Options { race, budget: has_budget.then(|| budget.clone()), ..Options::default() };
+        let mut files = use_all_up();
+        drop(files.pop());
+        let race = || match in_task {
+            true => runtime.block_on(connie_std::tokio::connect_with(&addresses[..], &options)).map(drop),
+            false => connect(&addresses[..], &options).map(drop),
+        };
+        std::thread::scope(|scope| {
+            let race = scope.spawn(race);
+            if has_budget {
+                assert!(poll_until(LIMIT / 4, || budget.free() == 7), "{in_task}: {} free", budget.free());
+            }
+            pause(AWAY);
+            assert!(!race.is_finished(), "with one socket it does not come past a dead address");
+            drop(files);
+            ends.count(race.join().expect("no panic"));
+        });
+        assert_eq!(budget.free(), 8);
     }
     ends.tell();
 }

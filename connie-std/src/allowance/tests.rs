@@ -19,16 +19,18 @@ struct Racer {
     allowance: Allowance,
     bell: Arc<Bell>,
     in_flight: usize,
+    most: usize,
 }
 
 impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
-        Racer { allowance: Allowance::new(budget.clone(), race), bell: Arc::default(), in_flight: 0 }
+        let allowance = Allowance::new(budget.clone(), race);
+        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
     fn look(&mut self, addresses: usize, millis: u64) -> Sockets {
-        let to = Use { addresses, in_flight: self.in_flight };
+        let to = Use { addresses, in_flight: self.in_flight, most: self.most };
         let now = Instant::from_millis(millis);
         let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
         self.in_flight = self.in_flight.max(self.allowance.limit().min(addresses));
@@ -134,7 +136,7 @@ fn a_thread_does_not_stay_in_line_beside_its_sockets() {
     let mut first = Racer::new(&budget, &no_hedge());
     first.look(4, 0);
     let mut allowance = Allowance::new(budget.clone(), &no_hedge());
-    let to = Use { addresses: 4, in_flight: 0 };
+    let to = Use { addresses: 4, in_flight: 0, most: usize::MAX };
     assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), Sockets::Ready);
     assert_eq!((allowance.limit(), allowance.place.is_none()), (1, true));
     // It takes what is spare when it looks again.
@@ -201,6 +203,24 @@ fn each_time_that_connections_hold_all_it_waits_as_long_again() {
     assert_eq!(second.look(1, 540), Sockets::AllHeld);
 }
 
+#[test]
+fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
+    let budget = SocketBudget::new(6);
+    let mut race = Racer::new(&budget, &no_hedge());
+    race.look(5, 0);
+    let mut next = Racer::new(&budget, &no_hedge());
+    next.look(3, 0);
+    assert_eq!((race.has(), next.has()), ((5, 5), (1, 1)));
+    (race.in_flight, race.most) = (2, 2);
+    race.look(5, 10);
+    assert_eq!((race.has(), race.looks_at(), next.rung()), ((2, 2), None, 1));
+    next.look(3, 10);
+    assert_eq!((next.has(), budget.free()), ((3, 3), 1));
+    race.most = usize::MAX;
+    race.look(5, 20);
+    assert_eq!((race.has(), budget.free()), ((3, 3), 0));
+}
+
 /// xorshift64
 struct Random(u64);
 
@@ -218,7 +238,7 @@ enum Life {
     /// It has not begun.
     Unborn,
     Racing {
-        racer: Racer,
+        racer: Box<Racer>,
         addresses: usize,
         rung: usize,
     },
@@ -251,7 +271,7 @@ impl Crowd {
         let life = std::mem::replace(&mut self.lives[index], Life::Ended);
         self.lives[index] = match life {
             Life::Unborn => {
-                let racer = Racer::new(&self.budget, &self.config);
+                let racer = Box::new(Racer::new(&self.budget, &self.config));
                 Life::Racing { racer, addresses: 1 + random.below(8), rung: usize::MAX }
             }
             Life::Racing { racer, .. } if racer.allowance.limit() > 0 && random.below(3) == 0 => {

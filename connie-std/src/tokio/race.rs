@@ -137,7 +137,7 @@ impl<'w, S: TaskStack> Race<'w, S> {
             }
         }
         let progress = contest.connector.poll(stack, now);
-        contest.give_back();
+        contest.give_back(now);
         Some(progress)
     }
 
