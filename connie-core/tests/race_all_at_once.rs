@@ -340,21 +340,6 @@ fn beyond_a_new_limit_attempts_are_evicted_until_there_is_room() {
     race.expect_all("cancel c, start e");
 }
 
-/// Nothing waits: there is nobody to make room for.
-#[test]
-fn beyond_a_new_limit_nothing_is_evicted_for_nobody_and_nothing_hedged() {
-    let mut race = Bench::<16, 4>::new(Config::all_at_once());
-    race.addresses("ab");
-    race.expect_all("start a, start b, wait 250");
-    race.race.limit_to(1);
-    race.advance(250);
-    race.expect("wait");
-    race.fails("a", REFUSED);
-    race.expect("wait");
-    race.succeeds("b");
-    race.expect("established b");
-}
-
 #[test]
 fn what_became_of_an_address_is_not_told_of_the_one_that_takes_its_place() {
     let mut race = Bench::<1, 1, 4>::new(Config::all_at_once());

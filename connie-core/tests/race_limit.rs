@@ -181,6 +181,101 @@ fn a_growth_up_to_what_is_in_flight_starts_nothing() {
     race.expect_all("start e, wait");
 }
 
+/// Somebody else has a use for the socket, or the limit would not have been lowered.
+#[test]
+fn beyond_a_new_limit_attempts_yield_after_their_patience_though_nothing_waits() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("abc");
+    race.expect_all("start a, start b, start c, wait");
+    race.race.limit_to(1);
+    race.expect_idle(250);
+    race.advance(250);
+    // One goes as for a newcomer that never starts. It waits now, and the others yield to it: not before they have run as long as it is going to.
+    race.expect("cancel a");
+    race.expect_idle(500);
+    race.advance(500);
+    race.expect_all("cancel b, cancel c, start a, wait 1500");
+}
+
+#[test]
+fn what_is_beyond_the_limit_is_not_hedged() {
+    let mut race = Bench::<16, 4>::new(Config::all_at_once());
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait 250");
+    race.race.limit_to(1);
+    race.advance(250);
+    race.expect_all("cancel a, wait 500");
+    race.succeeds("b");
+    race.expect("established b");
+}
+
+#[test]
+fn a_limit_that_is_kept_ends_no_attempt() {
+    for sockets in [2, 3] {
+        let mut race = Bench::<16, 4>::new(without_hedge());
+        race.addresses("ab");
+        race.expect_all("start a, start b, wait");
+        race.race.limit_to(sockets);
+        race.advance(60_000);
+        race.expect("wait");
+    }
+}
+
+#[test]
+fn a_limit_that_grows_back_in_time_ends_no_attempt() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait");
+    race.race.limit_to(1);
+    race.expect("wait 250");
+    race.advance(249);
+    race.race.grow_to(2);
+    race.expect("wait");
+    race.advance(1_000);
+    race.expect("wait");
+    // By now both have outstayed their patience.
+    race.race.limit_to(1);
+    race.expect_all("cancel a, cancel b, start a, wait 2000");
+}
+
+#[test]
+fn a_race_that_does_not_evict_keeps_what_is_beyond_its_limit() {
+    let mut race = Bench::<16, 4>::new(Config { evict: false, ..without_hedge() });
+    race.addresses("ab");
+    race.expect_all("start a, start b, wait");
+    race.race.limit_to(1);
+    race.advance(60_000);
+    race.expect("wait");
+}
+
+/// The last in flight of a family stays while there is a choice, as for a newcomer.
+#[test]
+fn beyond_a_new_limit_the_last_of_a_family_stays() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("Aab");
+    race.expect_all("start a, start A, start b, wait");
+    race.race.limit_to(2);
+    race.advance(250);
+    race.expect_all("cancel a, wait 500");
+}
+
+/// With the rounds of the proof: it is as if the newcomer had been evicted as often as any that is in flight.
+#[test]
+fn beyond_a_new_limit_nothing_yields_before_the_round_is_over() {
+    let mut race = limited(without_hedge());
+    race.addresses("ab");
+    race.expect_all("start a, wait 250");
+    race.advance(250);
+    race.expect_all("cancel a, start b, wait 750");
+    race.advance(300);
+    race.race.grow_to(2);
+    race.expect_all("start a, wait");
+    race.race.limit_to(1);
+    race.expect_idle(750);
+    race.advance(750);
+    race.expect_all("cancel b, wait 1300");
+}
+
 #[test]
 fn sockets_that_ran_out_may_be_there_again() {
     let mut race = Bench::<16, 4>::new(without_hedge());

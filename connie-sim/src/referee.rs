@@ -31,6 +31,8 @@ pub struct Referee {
     open: Vec<Open>,
     /// The destinations that were evicted and have not been tried since.
     evicted: Vec<SocketAddr>,
+    /// The destinations for whose attempt the stack had no socket, and that have not been tried since.
+    put_back: Vec<SocketAddr>,
     winner: Option<AttemptId>,
     canceled: bool,
     gone: bool,
@@ -72,6 +74,7 @@ impl Referee {
             newest: None,
             open: Vec::new(),
             evicted: Vec::new(),
+            put_back: Vec::new(),
             winner: None,
             canceled: false,
             gone: false,
@@ -143,6 +146,7 @@ impl Referee {
         self.gone |= error == AttemptErrorKind::StackGone;
         if error == AttemptErrorKind::OutOfSockets {
             self.limit = self.limit.min(self.open.len().max(1));
+            self.put_back.extend(failed.filter(|_| !self.open.is_empty()));
         }
     }
 
@@ -217,6 +221,7 @@ impl Referee {
         }
         self.newest = Some(id);
         self.evicted.retain(|evicted| *evicted != destination);
+        self.put_back.retain(|put_back| *put_back != destination);
         if !self.started.contains(&destination) {
             self.started.push(destination);
         }
@@ -240,6 +245,10 @@ impl Referee {
         let gave_up = self.config.attempt_timeout.is_some_and(|timeout| ran >= timeout)
             || !self.config.pacing.contends();
         assert!(evicted || gave_up, "{id} is canceled after {ran:?}, before its time");
+        assert!(
+            gave_up || self.crowded || self.somebody_waits() || self.open.len() >= self.limit,
+            "rules 2 and 8: {id} is evicted for nobody"
+        );
         self.evicted.retain(|evicted| *evicted != open.destination);
         if !gave_up {
             self.evicted.push(open.destination);
@@ -283,6 +292,16 @@ impl Referee {
             self.open.len(),
             self.limit
         );
+    }
+
+    /// Whether an address that holds is not in flight and has not failed.
+    fn somebody_waits(&self) -> bool {
+        let waits = |address: &SocketAddr| {
+            let again = self.evicted.contains(address) || self.put_back.contains(address);
+            (again || !self.started.contains(address))
+                && !self.open.iter().any(|open| open.destination == *address)
+        };
+        self.v4.addresses.iter().chain(&self.v6.addresses).any(waits)
     }
 
     #[track_caller]

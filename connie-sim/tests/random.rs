@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure};
 use connie_sim::{
-    Bound, Ending, Network, Outcome, Scenario, any_name, anything, hang, ok, seeds, sharing, steady,
+    Bound, Ending, Network, Outcome, Rng, Scenario, any_name, anything, hang, ok, seeds, sharing, steady,
 };
 
 #[test]
@@ -87,6 +87,27 @@ fn the_least_number_of_sockets_counts_wherever_it_stands() {
         assert_eq!(elapsed, ms(took), "{least} sockets until {back} ms");
         assert!(bound(4) < elapsed && elapsed <= bound(least));
     }
+}
+
+/// A race that has every address in flight is left with fewer sockets: the bound counts anew from there.
+#[test]
+fn no_race_is_ever_stuck_that_has_to_give_sockets_back() {
+    let cut_short = Cell::new(0);
+    seeds(2_000, |seed| {
+        let mut rng = Rng::new(seed);
+        let (n, left) = (rng.within(2, 12) as usize, rng.within(1, 3) as usize);
+        let (needs, lowered) = (rng.within(1, 4_000), rng.within(0, 4_000));
+        let live = rng.within(0, n as u64 - 1) as usize;
+        let scenario = Scenario::all_at_once().sockets(n).v4s(live, hang()).v4(ok(needs));
+        let scenario = scenario.v4s(n - 1 - live, hang()).shares_at(lowered, left);
+        let took = scenario.run().elapsed;
+        let [needs, lowered] = [needs, lowered].map(Duration::from_millis);
+        let by = lowered + Bound::new(n, left.min(n), Config::DEFAULT_PATIENCE).win(needs);
+        assert!(needs <= took && took <= by, "took {took:?} of {by:?}: {scenario:?}");
+        cut_short.set(cut_short.get() + u32::from(took > needs));
+    });
+    let few = cut_short.get() < 200;
+    assert!(!few || std::env::var_os("CONNIE_SEED").is_some(), "the law had little to say: {cut_short:?}");
 }
 
 fn every_destination_starts_in_the_first_round(network: &Network, outcome: &Outcome) {

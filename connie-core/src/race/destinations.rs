@@ -374,11 +374,10 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), Status::InFlight { hedged: true }, 0);
     }
 
-    /// The last attempt in flight was evicted for `newcomer`: back to the end of the queue, or out where the answer no longer holds
+    /// The last attempt in flight was evicted for a newcomer that had been so `given` times: back to the end of the queue, or out where the answer no longer holds
     /// it. It comes back with twice the patience that it was given; with as much where a fresh newcomer cut that short.
-    pub(super) fn evict(&mut self, place: Place, newcomer: Place) {
+    pub(super) fn evict(&mut self, place: Place, given: u8) {
         let index = usize::from(place);
-        let given = self.get(newcomer).map_or(0, Destination::rounds);
         let Some(entry) = self.entries.get_mut(index) else { return };
         if given > 0 || entry.rounds == 0 {
             entry.rounds = entry.rounds.max(given).saturating_add(1);
@@ -594,8 +593,8 @@ mod tests {
     fn evicted_ones_wait_behind_fresh_ones_in_the_order_of_their_eviction() {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
-        table.evict(1, 2);
-        table.evict(0, 2);
+        table.evict(1, 0);
+        table.evict(0, 0);
         answer(&mut table, "A");
         assert_eq!(order(&mut table, 1), "Aba");
         assert_eq!(table.get(0).unwrap().rounds(), 1);
@@ -606,8 +605,8 @@ mod tests {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
         answer(&mut table, "b");
-        table.evict(0, 2);
-        table.evict(1, 2);
+        table.evict(0, 0);
+        table.evict(1, 0);
         assert_eq!(order(&mut table, 1), "b");
     }
 
@@ -615,7 +614,7 @@ mod tests {
     fn one_that_was_taken_back_after_its_eviction_has_its_turn_when_it_is_listed_again() {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
-        table.evict(0, 2);
+        table.evict(0, 0);
         answer(&mut table, "b");
         assert_eq!(order(&mut table, 1), "");
         answer(&mut table, "ba");
@@ -627,8 +626,8 @@ mod tests {
     fn a_patience_that_a_fresh_address_cut_short_does_not_double() {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
-        for (newcomer, rounds) in [(2, 1), (2, 1), (0, 2)] {
-            table.evict(0, newcomer);
+        for (given, rounds) in [(0, 1), (0, 1), (1, 2)] {
+            table.evict(0, given);
             assert_eq!(table.get(0).unwrap().rounds(), rounds);
             assert_eq!(order(&mut table, 1), "a");
         }
@@ -638,8 +637,8 @@ mod tests {
     fn one_put_back_goes_first() {
         let mut table = table::<8>(&["abc"]);
         assert_eq!(order(&mut table, 1), "abc");
-        table.evict(0, 2);
-        table.evict(1, 2);
+        table.evict(0, 0);
+        table.evict(1, 0);
         let next = table.next(Family::V6, 1).unwrap();
         table.start(next, Family::V6);
         table.put_back(next, Family::V6);
@@ -650,7 +649,7 @@ mod tests {
     fn one_put_back_was_not_started_by_that() {
         let mut table = table::<8>(&["ab"]);
         assert_eq!(order(&mut table, 1), "ab");
-        table.evict(0, 2);
+        table.evict(0, 0);
         table.put_back(0, Family::V6);
         table.put_back(1, Family::V6);
         assert_eq!([0, 1].map(|place| table.get(place).unwrap().was_started()), [true, false]);

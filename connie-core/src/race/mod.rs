@@ -36,8 +36,9 @@
 //! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
 //!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
 //! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, and [`grow_to`](Race::grow_to) raises
-//!    it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. No attempt in flight ends for it; what
-//!    waits starts, or is hedged, as soon as rules 1 and 3 have room.
+//!    it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What waits starts, or is hedged, as soon
+//!    as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an attempt yields as it would to a newcomer that has
+//!    been evicted as often as any that is in flight.
 //!
 //! # The laws
 //!
@@ -265,7 +266,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// Makes the [`limit`](Race::limit) `sockets`, at least one, where that is fewer than it was.
     ///
     /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until fewer than the limit are
-    /// in flight. While a destination waits, those that have outstayed their patience are evicted for that (rule 2).
+    /// in flight. Those that have outstayed their patience are evicted for that, also where nothing waits (rules 2 and 8). Poll the race
+    /// afterwards: a moment named before no longer holds.
     pub fn limit_to(&mut self, sockets: usize) {
         self.lower_limit(sockets);
         self.check_laws();
@@ -494,6 +496,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             if let Some(output) = self.start_next() {
                 return output;
             }
+            if let Some(output) = self.yield_beyond_limit() {
+                return output;
+            }
             if let Some(output) = self.start_hedge() {
                 return output;
             }
@@ -535,18 +540,32 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     /// Rule 2.
     fn evict_for(&mut self, newcomer: Place) -> Option<Output> {
+        let newcomer = self.destinations.get(newcomer)?;
+        self.evict(Some(newcomer.family()), newcomer.rounds())
+    }
+
+    /// Rule 8: as for a newcomer that never starts.
+    fn yield_beyond_limit(&mut self) -> Option<Output> {
+        if !self.is_beyond_limit() {
+            return None;
+        }
+        self.evict(None, self.most_rounds())
+    }
+
+    /// Evicts for a newcomer of `family` that has been evicted `rounds` times, if an attempt yields to it.
+    fn evict(&mut self, newcomer: Option<Family>, rounds: u8) -> Option<Output> {
         if !self.settings.evict {
             return None;
         }
         let family = |place| self.destinations.get(place).map(Destination::family);
         let is_last = |victim: &InFlight| {
             let its_own = family(victim.place);
-            its_own != family(newcomer)
+            its_own != newcomer
                 && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
         };
         let mut goes = None;
         for attempt in &self.in_flight {
-            let at = self.yields_at(attempt, newcomer);
+            let at = self.yields_at(attempt, rounds);
             if at > self.now {
                 continue;
             }
@@ -559,21 +578,32 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         let (_, id) = goes?;
         let attempt = self.remove(id, Outcome::Evicted)?;
         if !self.is_in_flight(attempt.place) {
-            self.destinations.evict(attempt.place, newcomer);
+            self.destinations.evict(attempt.place, rounds);
         }
         Some(Output::CancelAttempt { id })
     }
 
-    /// When `attempt` yields its socket to `newcomer`: to a fresh one after a single patience, however long its own has become. To
-    /// one that was evicted not before it has run as long as that is going to: otherwise one evicted a moment ago would throw
-    /// out the next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
-    fn yields_at(&self, attempt: &InFlight, newcomer: Place) -> Instant {
-        let rounds = |place| self.destinations.get(place).map_or(0, Destination::rounds);
-        let rounds = match rounds(newcomer) {
-            0 => 0,
-            given => given.max(rounds(attempt.place)),
-        };
+    /// When `attempt` yields its socket to a newcomer that has been evicted `given` times: to a fresh one after a single patience, however
+    /// long its own has become. To one that was evicted not before it has run as long as that is going to: otherwise one evicted a moment
+    /// ago would throw out the next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
+    fn yields_at(&self, attempt: &InFlight, given: u8) -> Instant {
+        let rounds = if given == 0 { 0 } else { given.max(self.rounds(attempt.place)) };
         attempt.started.plus_micros(self.settings.patience(rounds))
+    }
+
+    /// How often the destination has been evicted.
+    fn rounds(&self, place: Place) -> u8 {
+        self.destinations.get(place).map_or(0, Destination::rounds)
+    }
+
+    /// The most that a destination in flight has been evicted.
+    fn most_rounds(&self) -> u8 {
+        self.in_flight.iter().map(|attempt| self.rounds(attempt.place)).max().unwrap_or(0)
+    }
+
+    /// Whether `k` has been made less than what is in flight, and nothing waits for which an attempt would yield.
+    fn is_beyond_limit(&self) -> bool {
+        self.in_flight.len() > self.limit.into() && self.destinations.waiting() == 0
     }
 
     /// Rule 3.
@@ -639,15 +669,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return None;
         }
         let alone = self.in_flight.iter().filter(|attempt| self.destinations.may_hedge(attempt.place));
-        let outstays = alone.map(|attempt| (attempt.place, self.yields_at(attempt, attempt.place)));
+        let outstays =
+            alone.map(|attempt| (attempt.place, self.yields_at(attempt, self.rounds(attempt.place))));
         outstays.min_by_key(|&(_, at)| at)
     }
 
     /// When an attempt yields to the destination whose turn it is.
     fn next_eviction(&self) -> Instant {
-        let Some(newcomer) = self.next_place() else { return NEVER };
-        let yields = self.in_flight.iter().map(|attempt| self.yields_at(attempt, newcomer));
-        yields.fold(NEVER, Instant::min)
+        self.next_place().map_or(NEVER, |newcomer| self.next_yield(self.rounds(newcomer)))
+    }
+
+    /// When an attempt yields to a newcomer that has been evicted `rounds` times.
+    fn next_yield(&self, rounds: u8) -> Instant {
+        self.in_flight.iter().map(|attempt| self.yields_at(attempt, rounds)).fold(NEVER, Instant::min)
     }
 
     /// The destination whose turn it is.
@@ -672,6 +706,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
                 soonest = soonest.min(start);
             } else if self.settings.evict {
                 soonest = soonest.min(start.max(self.next_eviction()));
+            }
+        } else if self.is_beyond_limit() {
+            if self.settings.evict {
+                soonest = soonest.min(self.next_yield(self.most_rounds()));
             }
         } else if let Some((_, at)) = self.next_hedge() {
             soonest = soonest.min(at);
