@@ -77,7 +77,15 @@ pub fn connect_socket<'a>(
 
 fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let mut waiter = OsWaiter::new(options.canceler.clone());
-    race(&mut OsStack::from(options), &mut waiter, target, options).map_err(|kind| failed(target, kind))
+    let mut stack = OsStack::from(options);
+    match race(&mut stack, &mut waiter, target, options) {
+        Ok((socket, destination, report)) => Ok((socket, destination, report.with_notes(stack.take_notes()))),
+        Err(ConnectErrorKind::Race(failure, report)) => {
+            let report = report.with_notes(stack.take_notes());
+            Err(failed(target, ConnectErrorKind::Race(failure, report)))
+        }
+        Err(kind) => Err(failed(target, kind)),
+    }
 }
 
 pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {

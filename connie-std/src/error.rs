@@ -217,6 +217,10 @@ impl ConnectError {
             _ => Failure::NoDestinations,
         };
         let words = |address, error: AttemptError| match error.kind() {
+            AttemptErrorKind::Setup(_) => match report.note(address) {
+                Some(note) => format!("{}: {note}", describe(error)),
+                None => describe(error),
+            },
             AttemptErrorKind::Tls(_) => report.note(address).map_or_else(|| error.to_string(), str::to_owned),
             _ => describe(error),
         };

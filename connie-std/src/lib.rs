@@ -84,6 +84,7 @@ mod error;
 pub mod http;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
+mod note;
 mod observer;
 mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]

@@ -112,7 +112,7 @@ impl Default for Options {
 }
 
 impl From<&Options> for OsStack {
-    /// A stack with the source addresses and socket options of `options`.
+    /// A stack for one race, with the source addresses and socket options of `options`.
     fn from(options: &Options) -> Self {
         OsStack {
             source_v4: options.source_v4,
@@ -120,7 +120,7 @@ impl From<&Options> for OsStack {
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
             #[cfg(not(target_os = "wasi"))]
-            on_socket: options.on_socket.clone(),
+            on_socket: options.on_socket.as_ref().map(OnSocket::of_race),
             nodelay: options.nodelay,
         }
     }

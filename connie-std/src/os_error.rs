@@ -66,7 +66,10 @@ impl OsError {
     /// For those who have no race that keeps the option's name: where the set-up failed, in words that have it.
     pub(crate) fn into_named(self) -> io::Error {
         match self.origin {
-            Origin::Setup(_) => io::Error::new(self.error.kind(), describe(self.attempt_error())),
+            Origin::Setup(_) if self.error.raw_os_error().is_some() => {
+                io::Error::new(self.error.kind(), describe(self.attempt_error()))
+            }
+            Origin::Setup(_) => io::Error::new(self.error.kind(), self.to_string()),
             Origin::Call(_) | Origin::OtherFamily => self.error,
         }
     }
@@ -124,7 +127,10 @@ impl TcpError for OsError {
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        match self.origin {
+            Origin::Setup(step) => write!(f, "{}: {}", step.failed(), self.error),
+            Origin::Call(_) | Origin::OtherFamily => self.error.fmt(f),
+        }
     }
 }
 
@@ -201,5 +207,9 @@ mod tests {
         }
         let own = OsError::of_setup(SetupStep::OnSocket, io::Error::other("not today")).attempt_error();
         assert_eq!(describe(own), "on_socket refused the socket");
+        let own = || OsError::of_setup(SetupStep::OnSocket, io::Error::other("not today"));
+        for text in [own().to_string(), own().into_named().to_string()] {
+            assert_eq!(text, "on_socket refused the socket: not today");
+        }
     }
 }

@@ -8,6 +8,7 @@ use connie_core::race::Destination;
 use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
 
+use crate::note::Note;
 use crate::resolve::LookupError;
 #[cfg(feature = "dns")]
 use crate::resolve::ServiceRecord;
@@ -68,13 +69,6 @@ impl fmt::Display for FailedQuery {
     }
 }
 
-/// What an error of a race has no room for.
-#[derive(Clone, Debug)]
-pub(crate) struct Note {
-    pub(crate) address: SocketAddr,
-    pub(crate) text: Box<str>,
-}
-
 impl Report {
     /// The timeline.
     #[must_use]
@@ -83,7 +77,7 @@ impl Report {
     }
 
     /// More about what became of `address` than its [error](connie_core::AttemptError) says, where more is known: the names that a
-    /// certificate is for, or the day it expired.
+    /// certificate is for, or the day it expired; why [`OnSocket`](crate::OnSocket) refused its socket, where the system has no number for that.
     #[must_use]
     pub fn note(&self, address: SocketAddr) -> Option<&str> {
         self.0.notes.iter().find(|note| note.address == address).map(|note| &*note.text)
@@ -113,7 +107,6 @@ impl Report {
         self
     }
 
-    #[cfg(any(feature = "tls", feature = "tokio"))]
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes = notes;
         self

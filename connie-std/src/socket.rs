@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use crate::budget::{Held, Holder};
 use crate::errno::{Call, has_begun, has_woken};
 use crate::local_ports::LocalPorts;
+use crate::note::Note;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
 use crate::setup_step::SetupStep;
@@ -155,6 +156,11 @@ impl TryFrom<TcpStream> for OsSocket {
 }
 
 impl OsStack {
+    /// Hands over why [`OnSocket`] refused sockets of the race, where the attempts' errors have no number for it.
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        self.on_socket.as_ref().map(OnSocket::take_notes).unwrap_or_default()
+    }
+
     /// A socket for `remote` that is set up and neither bound nor connected.
     fn open(&self, remote: SocketAddr) -> Result<OwnedFd, OsError> {
         let fd = open(

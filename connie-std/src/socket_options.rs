@@ -4,13 +4,14 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
+use crate::note::{Note, Notes};
 use crate::os_error::OsError;
 use crate::setup_step::SetupStep;
 
@@ -221,8 +222,9 @@ pub enum Purpose {
 /// # }
 /// ```
 ///
-/// An error fails the attempt, whose line says that `on_socket` refused the socket, with the system's words
-/// where the error has its number; or the query to that name server; a route that cannot be asked for is
+/// An error fails the attempt, whose line says that `on_socket` refused the socket, and why: in the system's
+/// words where the error has its number, and else in the error's own, which the report has as the address's
+/// [note](crate::Report::note) (`on_socket refused the socket: not protected`). Or it fails the query to that name server; a route that cannot be asked for is
 /// taken for unknown. Options that TCP alone has belong on a [`Purpose::Connection`].
 ///
 /// It is called once for each socket, from whatever thread runs the connect, which waits for it: it must not
@@ -235,6 +237,8 @@ pub struct OnSocket {
     closure: Arc<Closure>,
     /// What the sockets of a stack are for.
     purpose: Purpose,
+    /// What it has said of the sockets of a race where the system has no number for that.
+    notes: Arc<Mutex<Notes>>,
 }
 
 type Closure = dyn Fn(BorrowedFd<'_>, SocketAddr, Purpose) -> io::Result<()> + Send + Sync;
@@ -244,7 +248,17 @@ impl OnSocket {
     pub fn new(
         closure: impl Fn(BorrowedFd<'_>, SocketAddr, Purpose) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        OnSocket { closure: Arc::new(closure), purpose: Purpose::Connection }
+        OnSocket { closure: Arc::new(closure), purpose: Purpose::Connection, notes: Arc::default() }
+    }
+
+    /// The same for the sockets of one race, whose words nobody else keeps.
+    pub(crate) fn of_race(&self) -> Self {
+        OnSocket { notes: Arc::default(), ..self.clone() }
+    }
+
+    /// Hands over what it has said of sockets that were to be connected.
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The same for the sockets of a stack that are for something else than the race's connections.
@@ -265,7 +279,13 @@ impl OnSocket {
         remote: SocketAddr,
         purpose: Purpose,
     ) -> Result<(), OsError> {
-        (self.closure)(fd, remote, purpose).map_err(|error| OsError::of_setup(SetupStep::OnSocket, error))
+        (self.closure)(fd, remote, purpose).map_err(|error| {
+            if purpose == Purpose::Connection && error.raw_os_error().is_none() {
+                let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                notes.keep(remote, &error.to_string());
+            }
+            OsError::of_setup(SetupStep::OnSocket, error)
+        })
     }
 }
 

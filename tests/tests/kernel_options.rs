@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use connie_core::Failure;
 use connie_core::timeline::Style;
-use connie_std::{Connected, Keepalive, OnSocket, Options, Purpose, SocketOptions, connect};
+use connie_std::{
+    Connected, HttpConnection, Keepalive, OnSocket, Options, Purpose, SocketOptions, TlsConnector,
+    TlsOptions, connect, connect_socket,
+};
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
 use kernel_support::traced::traced;
@@ -363,6 +366,37 @@ fn the_program_sees_each_socket_once_and_what_it_refuses_fails_alone() {
         let line = format!("{}: on_socket refused the socket: Operation not permitted", at([v4(1)])[0]);
         assert_eq!(error.addresses().collect::<Vec<_>>(), [line]);
     });
+}
+
+/// Where the system has no number for it.
+#[test]
+fn the_program_s_own_words_are_in_the_line_and_in_the_report() {
+    let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let on_socket = OnSocket::new(|_, _, _| Err(io::Error::other("not\nprotected")));
+    let options = Options { on_socket: Some(on_socket), ..Options::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let tls =
+        TlsConnector::new(&TlsOptions { insecure: true, ..TlsOptions::default() }).expect("a connector");
+    let to = &[destination][..];
+    let task = connie_std::tokio::connect_with(to, &options);
+    let in_task = connie_std::tokio::TlsConnector::from(tls.clone());
+    let named = ("127.0.0.1", 9);
+    let errors = [
+        connect(to, &options).expect_err("refused"),
+        connect_socket(to, &options).expect_err("refused"),
+        runtime.block_on(task).expect_err("refused"),
+        tls.connect(named, &options).expect_err("refused"),
+        runtime.block_on(in_task.connect(named, &options)).expect_err("refused"),
+    ];
+    for error in errors {
+        let line = format!("{destination}: on_socket refused the socket: not protected");
+        assert_eq!(error.addresses().collect::<Vec<_>>(), [line]);
+        assert_eq!(error.report().and_then(|report| report.note(destination)), Some("not protected"));
+        assert_eq!(error.raw_os_error(), None);
+    }
+    let mut client = HttpConnection::with_options("127.0.0.1", 9, options).expect("a client");
+    let error = client.request("GET", "/", &[], b"").expect_err("refused").to_string();
+    assert!(error.contains("on_socket refused the socket: not protected"), "{error}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Sealed for OsStack {
     }
 
     fn annotate(&mut self, report: Report) -> Report {
-        report
+        report.with_notes(self.take_notes())
     }
 }
 

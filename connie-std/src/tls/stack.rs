@@ -14,10 +14,10 @@ use super::finish_line::FinishLine;
 use super::notes::Notes;
 use super::session::{Session, Wants};
 use crate::budget::{Held, Holder};
+use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
-use crate::report::Note;
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
 
@@ -147,7 +147,9 @@ impl TlsStack {
 
     /// What has become of attempts whose TLS failed.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
-        self.notes.take()
+        let mut notes = self.notes.take();
+        notes.append(&mut self.os.take_notes());
+        notes
     }
 
     /// Goes on with a connection attempt as far as it goes now.

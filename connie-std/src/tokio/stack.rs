@@ -12,9 +12,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::errno::Call;
+use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
-use crate::report::Note;
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// A stack whose sockets wake a task.
@@ -23,9 +23,7 @@ pub(super) trait TaskStack: RaceStack {
     fn wakes(&mut self, waker: &Waker);
 
     /// Hands over what has become of attempts, in words, where it has more to say than their errors.
-    fn take_notes(&mut self) -> Vec<Note> {
-        Vec::new()
-    }
+    fn take_notes(&mut self) -> Vec<Note>;
 }
 
 /// Opens sockets as [`OsStack`] does, and has tokio wake a task when the handshake of one has ended.
@@ -167,6 +165,10 @@ impl Drop for TokioSocket {
 impl TaskStack for TokioStack {
     fn wakes(&mut self, waker: &Waker) {
         self.waker.clone_from(waker);
+    }
+
+    fn take_notes(&mut self) -> Vec<Note> {
+        self.os.take_notes()
     }
 }
 

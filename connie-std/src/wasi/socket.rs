@@ -10,6 +10,7 @@ use connie_wasi::wasip2::io::poll::Pollable;
 use connie_wasi::{WasiSocket, WasiStack, WasiWaiter};
 
 use crate::budget::{Held, Holder};
+use crate::note::Note;
 use crate::os_error::OsError;
 
 /// The runtime's TCP sockets.
@@ -65,6 +66,12 @@ impl Holder for OsSocket {
 }
 
 impl OsStack {
+    /// There is nothing that a program does itself with a socket.
+    #[expect(clippy::unused_self, reason = "elsewhere it has some")]
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        Vec::new()
+    }
+
     /// Whether there is a source address for the other family alone.
     fn leaves_out(&self, remote: SocketAddr) -> bool {
         let (v4, v6) = (self.source_v4.is_some(), self.source_v6.is_some());

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::Connect;
 use tokio_rustls::client::TlsStream;
 
-use crate::report::Note;
+use crate::note::Note;
 use crate::socket::reset;
 use crate::tls::{Notes, TlsConnector, TlsError};
 use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
@@ -157,7 +157,9 @@ impl TaskStack for TlsStack {
     }
 
     fn take_notes(&mut self) -> Vec<Note> {
-        self.notes.take()
+        let mut notes = self.notes.take();
+        notes.append(&mut self.tcp.take_notes());
+        notes
     }
 }
 
