@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use connie_core::verdict::ErrorKind;
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 use connie_http::HttpError;
-use connie_std::FailedQuery;
+use connie_std::{FailedQuery, SetupStep};
 use connie_web::Proxy;
 
 use crate::exit_code;
@@ -127,6 +127,17 @@ pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
     }
 }
 
+/// What to do where a socket could not be set up.
+fn setup(step: Option<SetupStep>) -> &'static str {
+    match step {
+        Some(SetupStep::Interface) => {
+            "give --interface the name of an interface of this machine, such as eth0, or an IP address of its own: names of hosts are not looked up"
+        }
+        Some(SetupStep::LocalPorts) => "give --local-port another port, or a longer range",
+        _ => "check --keepalive-time",
+    }
+}
+
 /// The same for the failure of one address.
 fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
     match error.kind() {
@@ -138,9 +149,7 @@ fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
         AttemptErrorKind::NoSourceAddress => {
             (exit_code::INTERFACE, "check the address that --interface asks for: -4 and -6 choose the family")
         }
-        AttemptErrorKind::Setup(_) => {
-            (exit_code::INTERFACE, "check --interface, --local-port and --keepalive-time")
-        }
+        AttemptErrorKind::Setup(step) => (exit_code::INTERFACE, setup(SetupStep::from_number(step))),
         AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, OPEN_FILES),
         _ if lacks_zone(destination) => {
             (exit_code::CONNECT, "name the interface of a link-local address: fe80::1%eth0")

@@ -222,6 +222,7 @@ impl From<&ConnectError> for Error {
             ConnectErrorKind::InvalidHost(_)
             | ConnectErrorKind::UnknownZone(_)
             | ConnectErrorKind::InvalidTarget => (exit_code::MALFORMED_URL, error.to_string()),
+            ConnectErrorKind::InvalidOption(_) => (exit_code::USAGE, error.to_string()),
             ConnectErrorKind::Resolve(_) if is_onion(error.host()) => {
                 (exit_code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
             }

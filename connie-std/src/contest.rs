@@ -59,6 +59,8 @@ impl<S: RaceStack> Contest<S> {
         options: &Options,
         now: Instant,
     ) -> Result<Self, ConnectErrorKind> {
+        #[cfg(not(target_os = "wasi"))]
+        options.socket.check().map_err(ConnectErrorKind::InvalidOption)?;
         let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
         budget.iter().for_each(SocketBudget::enter);

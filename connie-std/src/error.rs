@@ -54,6 +54,8 @@ pub enum ConnectErrorKind {
     UnknownZone(String),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
+    /// An option says nothing that could be done, in words that name it: a range of local ports that is empty. No socket was opened.
+    InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
     Resolve(Report),
     /// The race failed. [`ConnectError::timeline`] has what became of each address.
@@ -282,6 +284,9 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::UnknownZone(zone) => unknown_zone(host, zone).fmt(f),
             ConnectErrorKind::InvalidTarget => {
                 write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
+            }
+            ConnectErrorKind::InvalidOption(why) => {
+                write!(f, "could not connect to {host} port {port}: {why}")
             }
             ConnectErrorKind::Resolve(report) => {
                 write!(f, "could not resolve {host}: {}", failures(queries(report)))

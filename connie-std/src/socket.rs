@@ -211,7 +211,8 @@ impl OsStack {
     ) -> Result<Begun, OsError> {
         let any = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let mut ports = LocalPorts::of(ports);
-        let mut last = OsError::of_setup(SetupStep::LocalPorts, Errno::ADDRINUSE);
+        // Of a range without ports, which `connect` refuses before.
+        let mut last = OsError::of_setup(SetupStep::LocalPorts, Errno::INVAL);
         let mut has_source = None;
         loop {
             let fd = self.open(remote)?;

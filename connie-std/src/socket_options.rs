@@ -45,7 +45,8 @@ pub struct SocketOptions {
     /// Linux takes twice as much, and no more than `net.core.rmem_max` allows.
     pub receive_buffer: Option<usize>,
     /// How long what was sent may stay unacknowledged before the connection ends (`TCP_USER_TIMEOUT`; RFC
-    /// 5482), in whole milliseconds, rounded up. Linux and Android. It bounds the handshake too.
+    /// 5482), in whole milliseconds, rounded up. Zero is refused: it would be the system's own. Linux and
+    /// Android. It bounds the handshake too.
     pub user_timeout: Option<Duration>,
     /// The name of the interface that all packets leave and enter by (`SO_BINDTODEVICE`): `eth0`. Linux and
     /// Android; before Linux 5.7 for the privileged alone. Name servers (`dns::Dns`) are asked by it too, but
@@ -64,7 +65,8 @@ pub struct SocketOptions {
     /// another connection leads to the same address costs five, and one more for each option that is set:
     /// some milliseconds in all where every port is taken. Where none can be used the attempt fails with
     /// `EADDRINUSE`, or what else the last of them met, and the race goes on with its other addresses, which
-    /// may find one.
+    /// may find one. An empty range is refused before there is a socket
+    /// ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
     pub local_ports: Option<RangeInclusive<u16>>,
 }
 
@@ -83,6 +85,23 @@ pub struct Keepalive {
 }
 
 impl SocketOptions {
+    /// What is wrong with them where no socket could be set up so, or not as it was meant.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match &self.local_ports {
+            Some(ports) if ports.is_empty() => {
+                return Err(format!("local_ports {ports:?} is empty: give the lower port first"));
+            }
+            _ => {}
+        }
+        match self.user_timeout {
+            // The kernel would take it for its own default.
+            Some(Duration::ZERO) => {
+                Err("user_timeout is 0: give a time, or none for the system's".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Those of them that choose a route.
     pub(crate) fn of_route(&self) -> Self {
         SocketOptions { interface: self.interface.clone(), mark: self.mark, ..SocketOptions::default() }
@@ -133,6 +152,10 @@ impl Keepalive {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_user_timeout(fd: BorrowedFd<'_>, time: Duration) -> Result<(), Errno> {
     let millis = u32::try_from(time.as_nanos().div_ceil(1_000_000)).map_err(|_| Errno::INVAL)?;
+    // For the kernel that is none.
+    if millis == 0 {
+        return Err(Errno::INVAL);
+    }
     sockopt::set_tcp_user_timeout(fd, millis)
 }
 

@@ -20,7 +20,7 @@ use connie_http::HttpError;
 use connie_servers::{BlackHole, closed_port};
 use connie_std::dns::Dns;
 use connie_std::http::{ClientError, DecodeError, Decoded};
-use connie_std::{Canceler, ConnectError, Options, TlsError, TlsSetupError};
+use connie_std::{Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 
 /// Errors that only a runtime of WASI brings about: the test there that reads their chains.
@@ -437,6 +437,8 @@ fn connect_errors() -> Vec<ConnectError> {
     let silent = Options { race: silent, ..Options::default() };
     let canceler = Canceler::new().unwrap();
     canceler.cancel();
+    let at_once = SocketOptions { user_timeout: Some(Duration::ZERO), ..SocketOptions::default() };
+    let at_once = Options { socket: at_once, ..Options::default() };
     let canceled = Options { canceler: Some(canceler), ..Options::default() };
     let dns = |servers: Vec<SocketAddr>| {
         let dns =
@@ -453,6 +455,7 @@ fn connect_errors() -> Vec<ConnectError> {
         connie_std::connect(&[hole.address()], &silent).unwrap_err(),
         connie_std::connect(&[hole.address()], &canceled).unwrap_err(),
         failed("a..b", 80, &Options::default()),
+        failed("127.0.0.1", 80, &at_once),
         failed("fe80::1%no-such-link", 80, &Options::default()),
         connie_std::connect("no port", &Options::default()).unwrap_err(),
         failed("x.invalid", 80, &Options::default()),

@@ -9,11 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connie_core::Failure;
+use connie_core::stack::{TcpClientStack, nb};
 use connie_core::timeline::Style;
+use connie_core::{AttemptErrorKind, Failure};
 use connie_std::{
-    Connected, HttpConnection, Keepalive, OnSocket, Options, Purpose, SocketOptions, TlsConnector,
-    TlsOptions, connect, connect_socket,
+    Connected, HttpConnection, Keepalive, OnSocket, Options, OsStack, Purpose, SetupStep, SocketOptions,
+    TlsConnector, TlsOptions, connect, connect_socket,
 };
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
@@ -255,6 +256,37 @@ fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
         assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{says}");
     }
     assert_eq!(server.counts().accepted, 0);
+}
+
+#[test]
+fn an_option_that_says_nothing_is_refused_before_there_is_a_socket() {
+    let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    #[expect(clippy::reversed_empty_ranges)]
+    let ports = SocketOptions { local_ports: Some(4_100..=4_000), ..SocketOptions::default() };
+    let at_once = SocketOptions { user_timeout: Some(Duration::ZERO), ..SocketOptions::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (socket, says, step) in [
+        (ports, "local_ports 4100..=4000 is empty: give the lower port first", SetupStep::LocalPorts),
+        (at_once, "user_timeout is 0: give a time, or none for the system's", SetupStep::UserTimeout),
+    ] {
+        let options = with(socket);
+        let task = connie_std::tokio::connect_with(destination, &options);
+        for error in
+            [connect(destination, &options).expect_err(says), runtime.block_on(task).expect_err(says)]
+        {
+            assert!(error.to_string().ends_with(&format!(": {says}")), "{error}");
+            assert_eq!((error.io_kind(), error.report().is_none()), (io::ErrorKind::InvalidInput, true));
+        }
+        // A program that drives the stack itself.
+        let mut stack = OsStack::from(&options);
+        let mut socket = stack.socket().expect("a socket");
+        let Err(nb::Error::Other(error)) = stack.connect(&mut socket, destination) else {
+            panic!("no error")
+        };
+        let error = error.attempt_error();
+        let invalid = Some(Errno::INVAL.raw_os_error());
+        assert_eq!((error.kind(), error.number()), (AttemptErrorKind::Setup(step.number()), invalid));
+    }
 }
 
 #[test]

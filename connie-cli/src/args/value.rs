@@ -86,12 +86,25 @@ impl Way {
     }
 }
 
-/// An interface or an address, as curl has them, but for names of hosts, which curl looks up.
+/// An interface or an address, as curl has them (`--interface`, and CURLOPT_INTERFACE(3) for what stands before `!`), but for names of
+/// hosts, which curl looks up, and for both in one.
 pub fn interface(text: &str) -> Result<Way, String> {
     let address = |text: &str| text.trim_matches(['[', ']']).parse().map(Way::Address);
     match text.split_once('!') {
-        Some(("host", host)) => address(host).map_err(|_| format!("{host:?} is not an IP address")),
+        Some(("host", host)) => address(host).map_err(|_| {
+            format!(
+                "{host:?} is not an IP address: give one of this machine's, names of hosts are not looked up"
+            )
+        }),
         Some(("if", name)) => named(name),
+        Some(("ifhost", _)) => {
+            Err("ifhost! is not known here: give the interface as if!NAME, or the address as host!ADDR"
+                .to_owned())
+        }
+        // No interface has such a name on Linux.
+        None if cfg!(not(target_os = "wasi")) && text.len() > 15 && address(text).is_err() => Err(format!(
+            "{text:?} is too long for the name of an interface: give one, such as eth0, or an IP address of this machine"
+        )),
         _ => address(text).or_else(|_| named(text)),
     }
 }
@@ -197,6 +210,14 @@ mod tests {
         for text in ["", "if!", "host!eth0", "host!", "a b", "a/b"] {
             assert!(interface(text).is_err(), "{text}");
         }
+        let says = |text: &str, what: &str| assert!(interface(text).unwrap_err().contains(what), "{text}");
+        says("ifhost!eth0!192.0.2.7", "if!NAME");
+        says("ifhost!", "if!NAME");
+        says("host!www.example.org", "not looked up");
+        says("a-host.example.org", "too long for the name of an interface");
+        // 15 octets, and an address of more.
+        assert_eq!(interface("enp0s31f6.12345"), Ok(Way::Interface("enp0s31f6.12345".to_owned())));
+        assert_eq!(interface("2001:db8:1:2:3:4:5:6"), from("2001:db8:1:2:3:4:5:6"));
     }
 
     #[test]

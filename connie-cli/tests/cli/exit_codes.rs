@@ -44,6 +44,8 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--max-sockets", "0"], "from 1 to 64");
     refuses(&["get", "http://h/", "--interface", ""], "name of an interface");
     refuses(&["get", "http://h/", "--interface", "host!eth0"], "not an IP address");
+    refuses(&["get", "http://h/", "--interface", "ifhost!eth0!192.0.2.1"], "if!NAME");
+    refuses(&["get", "http://h/", "--interface", "a-host.example.org"], "an IP address of this machine");
     refuses(&["get", "http://h/", "--local-port", "2-1"], "a port from 1 to 65535");
     refuses(&["get", "http://h/", "--keepalive-time", "0"], "from 1 to 32767");
     refuses(&["get", "http://h/", "--patience", "1"], "from 10 to 600000");
@@ -108,11 +110,12 @@ fn code_7_is_a_connection_that_no_address_takes() {
 #[test]
 fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
     let from = |option: &[&str], part: &str| {
-        get("http://127.0.0.1:1/", option).exits(45).says_lines(1).says(part).says("--interface");
+        get("http://127.0.0.1:1/", option).exits(45).says_lines(1).says(part).says(option[0]);
     };
     from(&["--interface", "192.0.2.1"], "this machine does not have the source address");
     from(&["--interface", "::1"], "left out: a source address was given for the other family alone");
     from(&["--interface", "no-such0"], "the interface could not be bound to: No such device");
+    from(&["--interface", "www.test"], "names of hosts are not looked up");
     from(&["--interface", "if!an-interface-of-this-name"], "No such device");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

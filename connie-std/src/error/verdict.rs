@@ -14,7 +14,7 @@ impl ConnectError {
     ///
     /// | what went wrong | kind |
     /// |---|---|
-    /// | a host or a target that is none | `InvalidInput` |
+    /// | a host or a target that is none, an option that says nothing that could be done | `InvalidInput` |
     /// | no such name, or no address to connect to | `NotFound` |
     /// | the look-up timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
     /// | it found no way to a name server | `NetworkUnreachable` |
@@ -78,6 +78,7 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
         ConnectErrorKind::Socket(error) => error.kind(),
         // Not `WouldBlock` or `ResourceBusy`, which a loop takes for a reason to try again: it would spin on its own connections.
         ConnectErrorKind::BudgetHeld { .. } => io::ErrorKind::QuotaExceeded,
+        ConnectErrorKind::InvalidOption(_) => io::ErrorKind::InvalidInput,
         #[cfg(feature = "tokio")]
         ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
         #[cfg(feature = "tls")]
