@@ -166,6 +166,11 @@ impl SocketBudget {
         self.shared.state_again().map_or(0, |state| state.held(self.shared.sockets))
     }
 
+    /// Whether it is the same budget.
+    pub(crate) fn is_same(&self, other: &SocketBudget) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// How long a race waits for connections to end.
     pub(crate) fn patience(&self) -> Duration {
         self.waits

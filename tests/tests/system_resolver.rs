@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Families, Family};
 use connie_std::resolve::MAX_THREADS;
-use connie_std::{Canceler, ConnectErrorKind, Options, connect};
+use connie_std::{Canceler, ConnectErrorKind, Options, SocketBudget, connect};
 use connie_tests::clock::{poll_until, timed};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, replace_files};
 use connie_tests::limits;
@@ -27,10 +27,15 @@ const CHILD: &str = "CONNIE_CHILD";
 const IMPATIENT: &str = "impatient";
 /// It connects by many names at once, with few descriptors.
 const CROWD: &str = "crowd";
+/// It connects while many of its names wait for a silent name server.
+const QUEUED: &str = "queued";
 
 /// How many names, no more than wait in a listener's queue, and how many descriptors that process is allowed.
 const NAMES: usize = 100;
 const DESCRIPTORS: u64 = 64;
+/// How many names wait there, with how many places in a budget.
+const QUEUE: usize = 200;
+const BUDGETS: [usize; 2] = [128, 4];
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// When the name server answers.
@@ -84,6 +89,7 @@ fn late_answers_cost_nothing_by_the_systems_resolver_either() {
     match std::env::var(CHILD).as_deref() {
         Ok(IMPATIENT) => return impatient(),
         Ok(CROWD) => return crowd(),
+        Ok(QUEUED) => return queued(),
         _ => {}
     }
     in_namespace(|lab| {
@@ -111,6 +117,7 @@ fn late_answers_cost_nothing_by_the_systems_resolver_either() {
         errors_name_the_query(&server);
         the_program_ends_before_the_look_up();
         few_descriptors_are_enough_for_a_crowd(&server);
+        names_that_wait_hold_no_places(&server);
         dead_names_hold_up_nobody(&server);
     });
 }
@@ -161,6 +168,21 @@ fn few_descriptors_are_enough_for_a_crowd(server: &DnsServer) {
     }
     let said = child(CROWD);
     assert!(said.contains(&format!("crowd: {NAMES} connected\n")), "{said}");
+}
+
+/// Of a silent name server, ten seconds and more.
+fn names_that_wait_hold_no_places(server: &DnsServer) {
+    for index in 0..QUEUE {
+        let host = format!("q{index}.test");
+        server.set(&host, RecordType::A, DnsAnswer::silent());
+        server.set(&host, RecordType::Aaaa, DnsAnswer::silent());
+    }
+    let said = child(QUEUED);
+    for budget in BUDGETS {
+        for host in ["192.0.2.1", "hosted.test"] {
+            assert!(said.contains(&format!("queued: {host} at once, of {budget}\n")), "{said}");
+        }
+    }
 }
 
 /// Twice as many calls as there are threads wait for a silent name server, five seconds and more.
@@ -217,4 +239,37 @@ fn crowd() {
     let (connected, failed): (Vec<_>, Vec<_>) = ends.partition(Result::is_ok);
     println!("crowd: {} connected", connected.len());
     failed.into_iter().filter_map(Result::err).for_each(|error| println!("{error}"));
+}
+
+/// A thread for each name, and then somebody who needs no name server.
+fn queued() {
+    for places in BUDGETS {
+        let budget = SocketBudget::new(places);
+        let canceler = Canceler::new().expect("a canceler");
+        let options = Options {
+            budget: Some(budget.clone()),
+            canceler: Some(canceler.clone()),
+            ..options(Config::all_at_once())
+        };
+        let dead: Vec<_> = (0..QUEUE)
+            .map(|index| {
+                let options = options.clone();
+                std::thread::spawn(move || {
+                    connect((format!("q{index}.test").as_str(), PORT), &options).is_err()
+                })
+            })
+            .collect();
+        // Calls have no more than half.
+        assert!(poll_until(ms(9_000), || budget.free() <= places / 2), "{} of {places} free", budget.free());
+        for host in ["192.0.2.1", "hosted.test"] {
+            let race = Config { deadline: Some(ms(20_000)), ..options.race.clone() };
+            let own = Options { race, canceler: None, ..options.clone() };
+            let (result, time) = timed(|| connect((host, PORT), &own).map(drop));
+            let end = if result.is_ok() && time < ms(4_000) { "at once" } else { "late" };
+            println!("queued: {host} {end}, of {places}");
+            println!("{result:?} after {time:?}, {} of {places} free", budget.free());
+        }
+        canceler.cancel();
+        assert!(dead.into_iter().all(|dead| dead.join().expect("no panic")));
+    }
 }

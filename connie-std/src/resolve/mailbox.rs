@@ -20,9 +20,9 @@ pub(super) struct Mailbox {
 }
 
 /// A doorbell with its room in a budget.
-struct Bell {
+pub(super) struct Bell {
     doorbell: Doorbell,
-    _rooms: Vec<Arc<Share>>,
+    rooms: Vec<Arc<Share>>,
 }
 
 #[derive(Default)]
@@ -35,6 +35,19 @@ struct Inside {
 pub(super) struct Letter {
     pub(super) family: Family,
     pub(super) result: Outcome,
+}
+
+impl Bell {
+    /// `None` where there is no descriptor for it, or no room for one.
+    pub(super) fn new(budget: Option<&SocketBudget>) -> Option<Self> {
+        let rooms = (0..Doorbell::DESCRIPTORS).map(|_| Room::at_once(budget));
+        let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(Room::share).collect();
+        Some(Bell { doorbell: Doorbell::new().ok()?, rooms })
+    }
+
+    pub(super) fn rooms(&self) -> &[Arc<Share>] {
+        &self.rooms
+    }
 }
 
 impl Mailbox {
@@ -58,22 +71,21 @@ impl Mailbox {
         Some(letter)
     }
 
-    /// What rings for a letter. `None` where there is no descriptor for it, or no room for one.
-    pub(super) fn bell(&self, budget: Option<&SocketBudget>) -> Option<&Doorbell> {
-        let inside = lock(&self.inside);
-        let made = || {
-            let rooms = (0..Doorbell::DESCRIPTORS).map(|_| Room::at_once(budget));
-            let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(Room::share).collect();
-            let doorbell = Doorbell::new().ok()?;
-            inside.letters.iter().for_each(|_| doorbell.ring());
-            Some(Bell { doorbell, _rooms: rooms })
-        };
-        self.bell.get_or_init(made).as_ref().map(|bell| &bell.doorbell)
+    /// What rings for a letter: `Some(None)` where nothing does.
+    pub(super) fn bell(&self) -> Option<Option<&Doorbell>> {
+        self.bell.get().map(|bell| bell.as_ref().map(|bell| &bell.doorbell))
     }
 
-    /// Whether there was no descriptor for a bell.
-    pub(super) fn has_no_bell(&self) -> bool {
-        self.bell.get().is_some_and(Option::is_none)
+    /// Has `bell` ring for each letter.
+    pub(super) fn hang(&self, bell: Option<Bell>) {
+        let inside = lock(&self.inside);
+        if let Some(bell) = &bell {
+            inside.letters.iter().for_each(|_| bell.doorbell.ring());
+        }
+        let unused = self.bell.set(bell);
+        // To give room back wakes others.
+        drop(inside);
+        drop(unused);
     }
 
     /// Has the next letter wake `waker`, which one that is there already does.

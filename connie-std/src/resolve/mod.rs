@@ -69,6 +69,8 @@
 //! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
 //!    nothing of the caller's, and there is a bound on how many there are.
 
+#[cfg(not(target_os = "wasi"))]
+mod calls;
 #[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
 mod datagrams;
 #[cfg(not(target_os = "wasi"))]

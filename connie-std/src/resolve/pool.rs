@@ -3,18 +3,27 @@
 //! A call cannot be interrupted. One that nobody waits for any more goes on to its end, on a thread that does not count among the
 //! [`MAX_THREADS`] any longer, up to a bound: names whose server is silent must not keep others waiting. And a name of the hosts file, which
 //! needs no server, does not wait for those that do.
+//!
+//! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no place is free, the thread stands
+//! in line for it. No more than half of a budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is
+//! not held up by a silent server.
 
-use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 
-use super::LookupError;
+use super::calls::{Call, Later, Tally, Wanted, most_of};
 use super::getaddrinfo::{Outcome, look_up};
 use super::mailbox::Mailbox;
-use crate::budget::Share;
+use super::room::AllHeld;
+use super::{LookupError, Room};
+use crate::block_on::block_on;
+use crate::budget::{Share, SocketBudget};
+use crate::clock::OsClock;
 use crate::process::ProcessLock;
 
 /// The most threads that the system's resolver keeps busy for those who wait, in the whole process. Further calls wait for one of
@@ -31,46 +40,48 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// All calls that are to be made or under way, and the threads that make them.
 pub(super) struct Pool {
-    /// What wakes its threads.
-    news: &'static Condvar,
+    /// Which of the [pools](POOLS) it is.
+    index: usize,
+    /// Those that wait for a thread are made in this order.
     calls: Vec<Call>,
+    next_id: u64,
     threads: usize,
     idle: usize,
+    /// The places that bells have of budgets.
+    bells: Vec<(SocketBudget, Weak<Share>)>,
 }
 
-struct Call {
+/// A call that a thread is to make.
+struct Job {
+    id: u64,
     host: Arc<str>,
     family: Family,
-    running: bool,
-    /// Whether the hosts file has its answer.
-    hosted: bool,
-    waiting: Vec<Arc<Mailbox>>,
-    /// For the descriptor that `getaddrinfo` opens.
-    _room: Option<Arc<Share>>,
-}
-
-/// What is asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) host: &'a str,
-    pub(super) family: Family,
-    /// Whether the hosts file has its answer.
-    pub(super) hosted: bool,
+    /// Where it has no room yet: where to get it.
+    needs_room_of: Option<SocketBudget>,
+    /// The id of the first call that was asked for later.
+    later: u64,
 }
 
 /// The first that this process can lock is its own. One that a thread of the parent held when the process was forked is lost, as are
 /// those that are lost to the parent: one more for each such fork in a line of them.
 static POOLS: [ProcessLock<Pool>; 4] = [
-    ProcessLock::unused(Pool::new(&NEWS[0])),
-    ProcessLock::unused(Pool::new(&NEWS[1])),
-    ProcessLock::unused(Pool::new(&NEWS[2])),
-    ProcessLock::unused(Pool::new(&NEWS[3])),
+    ProcessLock::unused(Pool::new(0)),
+    ProcessLock::unused(Pool::new(1)),
+    ProcessLock::unused(Pool::new(2)),
+    ProcessLock::unused(Pool::new(3)),
 ];
+/// What wakes the threads of each.
 static NEWS: [Condvar; 4] = [const { Condvar::new() }; 4];
 
-/// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here. `None` where all are lost.
+/// Whoever holds this neither wakes nor drops a waker, nor room in a budget, which wakes others: that can run code of the program's, which may
+/// come back here. What is to be woken and dropped goes to a [`Later`]. `None` where all are lost.
 pub(super) fn pool() -> Option<MutexGuard<'static, Pool>> {
     POOLS.iter().find_map(|pool| pool.lock(Pool::inherit))
+}
+
+/// The pool of one of its threads.
+fn pool_at(index: usize) -> Option<MutexGuard<'static, Pool>> {
+    POOLS.get(index)?.lock(Pool::inherit)
 }
 
 /// Why there is no answer where all are lost.
@@ -80,44 +91,83 @@ pub(super) fn lost() -> LookupError {
 }
 
 impl Pool {
-    const fn new(news: &'static Condvar) -> Self {
-        Pool { news, calls: Vec::new(), threads: 0, idle: 0 }
+    const fn new(index: usize) -> Self {
+        Pool { index, calls: Vec::new(), next_id: 0, threads: 0, idle: 0, bells: Vec::new() }
+    }
+
+    fn news(&self) -> &'static Condvar {
+        // As many as there are pools.
+        &NEWS[self.index % NEWS.len()]
     }
 
     /// The child of a fork has a copy of the pool, and none of its threads.
     fn inherit(&mut self) {
         // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
         std::mem::forget(std::mem::take(&mut self.calls));
-        *self = Pool::new(self.news);
+        std::mem::forget(std::mem::take(&mut self.bells));
+        *self = Pool::new(self.index);
     }
 
-    /// Whether one more call would have to wait.
-    pub(super) fn is_full(&self) -> bool {
-        self.calls.iter().filter(|call| !call.hosted).count() >= self.most_at_once()
+    /// Whether one more call with a place of `budget` would have to wait for others.
+    pub(super) fn is_full(&self, budget: Option<&SocketBudget>) -> bool {
+        let others = || self.calls.iter().filter(|call| !call.hosted);
+        let of_budget = |budget| others().filter(|call| call.is_of(budget)).count();
+        others().count() >= self.most_at_once()
+            || budget.is_some_and(|budget| of_budget(budget) >= most_of(budget))
     }
 
     /// Has `mailbox` wait for a call that is there already, or answers `false`.
-    pub(super) fn join(&mut self, host: &str, family: Family, mailbox: &Arc<Mailbox>) -> bool {
-        let same = |call: &&mut Call| call.family == family && *call.host == *host;
-        let call = self.calls.iter_mut().find(same);
+    pub(super) fn join(&mut self, wanted: Wanted<'_>, mailbox: &Arc<Mailbox>) -> bool {
+        let call = self.calls.iter_mut().find(|call| call.is_for(wanted));
         call.map(|call| call.waiting.push(mailbox.clone())).is_some()
     }
 
-    /// Sees to it that `mailbox` gets the answer to a call. Where that is there at once, `woken` gets who else is to know.
+    /// Sees to it that `mailbox` gets the answer to a call. `room` is for one that need not wait.
     pub(super) fn ask(
         &mut self,
         wanted: Wanted<'_>,
         mailbox: &Arc<Mailbox>,
         room: Option<Arc<Share>>,
-        woken: &mut Vec<Waker>,
+        later: &mut Later,
     ) {
-        let Wanted { host, family, hosted } = wanted;
-        if !self.join(host, family, mailbox) {
-            let waiting = vec![mailbox.clone()];
-            let host = host.into();
-            self.calls.push(Call { host, family, running: false, hosted, waiting, _room: room });
-            self.staff(woken);
+        if self.join(wanted, mailbox) {
+            later.rooms.extend(room);
+            return;
         }
+        let Wanted { host, family, hosted, budget } = wanted;
+        let waits = match hosted {
+            true => self.calls.iter().filter(|call| call.hosted).count() >= MAX_HOSTED,
+            false => self.is_full(budget),
+        };
+        let room = match room {
+            Some(room) if waits => {
+                later.rooms.push(room);
+                None
+            }
+            room => room,
+        };
+        let (waiting, budget, id) = (vec![mailbox.clone()], budget.cloned(), self.next_id);
+        self.next_id += 1;
+        let host = host.into();
+        self.calls.push(Call { id, host, family, running: false, hosted, waiting, budget, room });
+        self.staff(later);
+    }
+
+    /// Whether a thread has each call that `mailbox` waits for, with room.
+    pub(super) fn has_begun(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let waits = |call: &&Call| call.waiting.iter().any(|other| Arc::ptr_eq(other, mailbox));
+        self.calls.iter().filter(waits).all(|call| call.is_made() || call.room.is_some())
+    }
+
+    /// Whether a bell may have these places of `budget`: bells have no more than a quarter of one.
+    pub(super) fn lends(&mut self, budget: &SocketBudget, places: &[Arc<Share>]) -> bool {
+        self.bells.retain(|(_, place)| place.strong_count() > 0);
+        let lent = self.bells.iter().filter(|(other, _)| other.is_same(budget)).count();
+        let may = lent + places.len() <= budget.sockets() / 4;
+        if may {
+            self.bells.extend(places.iter().map(|place| (budget.clone(), Arc::downgrade(place))));
+        }
+        may
     }
 
     /// How many calls of names that are not in the hosts file may be under way.
@@ -126,117 +176,313 @@ impl Pool {
         MAX_THREADS + abandoned.min(MAX_ABANDONED)
     }
 
-    /// How many calls may begin now.
-    fn due(&self) -> usize {
-        let count = |hosted, running| {
-            self.calls.iter().filter(|it| (it.hosted, it.running) == (hosted, running)).count()
-        };
-        let free = self.most_at_once().saturating_sub(count(false, true));
-        count(true, false) + count(false, false).min(free)
+    /// Which calls may begin now, by index: those of the hosts file's names before all others, then the first.
+    fn due(&self) -> Vec<usize> {
+        let mut tally = Tally::new(&self.calls, self.most_at_once());
+        let mut due = Vec::new();
+        for hosted in [true, false] {
+            let waiting = |(_, call): &(usize, &Call)| !call.running && call.hosted == hosted;
+            let waiting = self.calls.iter().enumerate().filter(waiting);
+            due.extend(waiting.filter(|(_, call)| tally.admits(call)).map(|(index, _)| index));
+        }
+        due
     }
 
     /// Sees to it that there are threads for the calls that may begin.
-    fn staff(&mut self, woken: &mut Vec<Waker>) {
+    fn staff(&mut self, later: &mut Later) {
         let hosted = self.calls.iter().filter(|call| call.hosted).count().min(MAX_HOSTED);
-        let most = self.most_at_once() + hosted;
-        let due = self.due();
-        (0..due.min(self.idle)).for_each(|_| self.news.notify_one());
+        // More may be under way, where somebody waits again for one that was abandoned.
+        let others = self.calls.iter().filter(|call| call.running && !call.hosted).count();
+        let most = self.most_at_once().max(others) + hosted;
+        let due = self.due().len();
+        (0..due.min(self.idle)).for_each(|_| self.news().notify_one());
         // One that was begun a moment ago may not have taken its call yet.
         let busy = self.calls.iter().filter(|call| call.running).count();
         let coming = self.threads.saturating_sub(busy);
         for _ in 0..due.saturating_sub(coming).min(most.saturating_sub(self.threads)) {
-            if !self.add_thread(woken) {
+            if !self.add_thread(later) {
                 return;
             }
         }
     }
 
-    fn add_thread(&mut self, woken: &mut Vec<Waker>) -> bool {
-        match std::thread::Builder::new().name("connie-resolver".to_owned()).spawn(work) {
+    fn add_thread(&mut self, later: &mut Later) -> bool {
+        let index = self.index;
+        let thread = std::thread::Builder::new().name("connie-resolver".to_owned());
+        match thread.spawn(move || work(index)) {
             Ok(_) => {
                 self.threads += 1;
                 return true;
             }
-            // Those that run will come to it.
-            Err(_) if self.threads > 0 => {}
+            // Those that run will come to it. It has no place until then.
+            Err(_) if self.threads > 0 => {
+                let waiting = self.calls.iter_mut().filter(|call| !call.running);
+                later.rooms.extend(waiting.filter_map(|call| call.room.take()));
+            }
             Err(error) => {
                 let detail = Some(format!("no thread for the system's resolver: {error}"));
-                while let Some(call) = self.calls.pop() {
-                    let error = LookupError { kind: QueryError::Temporary, detail: detail.clone() };
-                    call.tell(Err(error), woken);
+                let error = LookupError { kind: QueryError::Temporary, detail };
+                for call in std::mem::take(&mut self.calls) {
+                    call.tell(&Err(error.clone()), later);
                 }
             }
         }
         false
     }
 
+    /// Whether a thread that has found nothing to do for a while may end, which it does then.
+    fn lets_go(&mut self) -> bool {
+        let lets_go = self.due().is_empty();
+        self.threads -= usize::from(lets_go);
+        lets_go
+    }
+
     /// Nobody waits for `mailbox` any more. A call that is under way goes on, one that is not is not made.
-    pub(super) fn forget(&mut self, mailbox: &Arc<Mailbox>, woken: &mut Vec<Waker>) {
+    pub(super) fn forget(&mut self, mailbox: &Arc<Mailbox>, later: &mut Later) {
         for call in &mut self.calls {
             call.waiting.retain(|other| !Arc::ptr_eq(other, mailbox));
         }
-        self.calls.retain(|call| call.running || !call.waiting.is_empty());
+        later.calls.extend(self.calls.extract_if(.., |call| !call.running && call.waiting.is_empty()));
         // A thread that waits for nobody makes way for another.
-        self.staff(woken);
+        self.staff(later);
     }
 
-    /// The call to make next: of those that may begin the first, of the hosts file's names before all others.
-    fn next(&mut self) -> Option<(Arc<str>, Family)> {
-        let running = self.calls.iter().filter(|call| call.running && !call.hosted).count();
-        let may_others = running < self.most_at_once();
-        let waiting = |call: &&mut Call| !call.running && (call.hosted || may_others);
-        let call = self.calls.iter_mut().filter(waiting).min_by_key(|call| !call.hosted)?;
+    /// The call to make next.
+    fn next(&mut self) -> Option<Job> {
+        let first = *self.due().first()?;
+        let later = self.next_id;
+        let call = self.calls.get_mut(first)?;
         call.running = true;
-        Some((call.host.clone(), call.family))
+        let needs_room_of = call.budget.clone().filter(|_| call.room.is_none());
+        Some(Job { id: call.id, host: call.host.clone(), family: call.family, needs_room_of, later })
     }
 
-    /// Answers whom to wake when the pool is unlocked.
-    #[must_use]
-    fn done(&mut self, host: &str, family: Family, result: Outcome) -> Vec<Waker> {
-        let mut woken = Vec::new();
-        let same = |call: &Call| call.running && call.family == family && *call.host == *host;
-        if let Some(index) = self.calls.iter().position(same) {
-            self.calls.remove(index).tell(result, &mut woken);
+    /// Whether somebody waits for the call.
+    fn is_wanted(&self, id: u64) -> bool {
+        self.calls.iter().any(|call| call.id == id && !call.waiting.is_empty())
+    }
+
+    /// The call has its room. Answers whether it is to be made: not where nobody waits for it any more.
+    fn begin(&mut self, id: u64, room: Option<Arc<Share>>, later: &mut Later) -> bool {
+        let wanted = self.is_wanted(id);
+        match self.calls.iter_mut().find(|call| call.id == id) {
+            Some(call) if wanted => call.room = room,
+            _ => {
+                later.rooms.extend(room);
+                self.give_up(id, later);
+            }
         }
-        woken
+        // Another may stand in line.
+        self.staff(later);
+        wanted
+    }
+
+    /// The call is not made, unless somebody waits for it after all.
+    fn give_up(&mut self, id: u64, later: &mut Later) {
+        let Some(index) = self.calls.iter().position(|call| call.id == id) else { return };
+        self.calls[index].running = false;
+        if self.calls[index].waiting.is_empty() {
+            later.calls.push(self.calls.remove(index));
+        }
+    }
+
+    /// Connections hold all of the budget that the call needs, and are not waited for any longer. That holds for those that were asked for before
+    /// `before` as well, which would have stood in line beside it if there had been threads for them.
+    fn refuse(&mut self, id: u64, before: u64, held: AllHeld, later: &mut Later) {
+        let Some(budget) = self.calls.iter().find(|call| call.id == id).and_then(|call| call.budget.clone())
+        else {
+            return;
+        };
+        let waits_too = |call: &Call| {
+            !call.running && call.room.is_none() && call.id < before && call.is_patient_with(Some(&budget))
+        };
+        let refused = self.calls.extract_if(.., |call| call.id == id || waits_too(call));
+        let error = LookupError { kind: QueryError::OutOfSockets, detail: Some(held.to_string()) };
+        for call in refused.collect::<Vec<_>>() {
+            call.tell(&Err(error.clone()), later);
+        }
+        self.staff(later);
+    }
+
+    /// The answer of a call is there.
+    fn done(&mut self, id: u64, result: &Outcome, later: &mut Later) {
+        if let Some(index) = self.calls.iter().position(|call| call.id == id) {
+            self.calls.remove(index).tell(result, later);
+        }
+        // A name that is abandoned had no thread's place, and what waits for its budget may have it now.
+        self.staff(later);
     }
 }
 
-impl Call {
-    fn is_abandoned(&self) -> bool {
-        self.running && self.waiting.is_empty()
-    }
-
-    fn tell(self, result: Outcome, woken: &mut Vec<Waker>) {
-        woken.extend(self.waiting.iter().filter_map(|mailbox| mailbox.put(self.family, result.clone())));
-    }
-}
-
-/// Wakes those who are to know, when the pool is unlocked.
-pub(super) fn wake(woken: Vec<Waker>) {
-    woken.into_iter().for_each(Waker::wake);
-}
-
-/// What a thread of the pool does.
-fn work() {
-    let Some(mut pool) = pool() else { return };
+/// What a thread of the pool with this index does.
+fn work(index: usize) {
+    let Some(mut pool) = pool_at(index) else { return };
     loop {
-        if let Some((host, family)) = pool.next() {
+        if let Some(job) = pool.next() {
             drop(pool);
-            let result = look_up(&host, family);
-            let woken = self::pool().map(|mut pool| pool.done(&host, family, result));
-            wake(woken.unwrap_or_default());
-            let Some(again) = self::pool() else { return };
+            make(&job, index);
+            let Some(again) = pool_at(index) else { return };
             pool = again;
             continue;
         }
         pool.idle += 1;
-        let (guard, wait) = pool.news.wait_timeout(pool, LINGER).unwrap_or_else(PoisonError::into_inner);
+        let news = pool.news();
+        let (guard, wait) = news.wait_timeout(pool, LINGER).unwrap_or_else(PoisonError::into_inner);
         pool = guard;
         pool.idle -= 1;
-        if wait.timed_out() && pool.due() == 0 {
-            pool.threads -= 1;
+        if wait.timed_out() && pool.lets_go() {
             return;
         }
+    }
+}
+
+/// Makes a call, as soon as there is room for it.
+fn make(job: &Job, index: usize) {
+    if let Some(budget) = &job.needs_room_of {
+        let room = wait_for_room(budget, job.id, index);
+        let mut later = Later::default();
+        let Some(mut pool) = pool_at(index) else { return };
+        match room {
+            Some(Ok(room)) => {
+                if !pool.begin(job.id, room, &mut later) {
+                    return;
+                }
+            }
+            Some(Err(held)) => return pool.refuse(job.id, job.later, held, &mut later),
+            None => return pool.give_up(job.id, &mut later),
+        }
+    }
+    let result = look_up(&job.host, job.family);
+    let mut later = Later::default();
+    if let Some(mut pool) = pool_at(index) {
+        pool.done(job.id, &result, &mut later);
+    }
+}
+
+/// Stands in line. `None` where nobody waits for the call any more.
+fn wait_for_room(
+    budget: &SocketBudget,
+    id: u64,
+    index: usize,
+) -> Option<Result<Option<Arc<Share>>, AllHeld>> {
+    let (clock, mut room) = (OsClock::start(), Room::default());
+    let is_unwanted = || !pool_at(index).is_some_and(|pool| pool.is_wanted(id));
+    let stand = |waker: &_| match room.poll_by(Some(budget), waker, clock.now()) {
+        Poll::Ready(result) => ControlFlow::Break(result.map(|()| room.share())),
+        Poll::Pending => ControlFlow::Continue(room.wake_at()),
+    };
+    block_on(stand, clock, Some(&is_unwanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+    use crate::budget::Turn;
+    use crate::clock::pause;
+
+    /// None takes longer, on any machine.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Has the pool with this index ask for a literal address, which needs no network.
+    fn ask(
+        index: usize,
+        host: &str,
+        budget: Option<&SocketBudget>,
+        room: Option<Arc<Share>>,
+    ) -> Arc<Mailbox> {
+        let (mailbox, mut later) = (Arc::default(), Later::default());
+        let wanted = Wanted { host, family: Family::V4, hosted: false, budget };
+        pool_at(index).unwrap().ask(wanted, &mailbox, room, &mut later);
+        mailbox
+    }
+
+    #[track_caller]
+    fn answer(mailbox: &Mailbox) -> Outcome {
+        let clock = OsClock::start();
+        loop {
+            if let Some(letter) = mailbox.take() {
+                return letter.result;
+            }
+            assert!(clock.now() < connie_core::Instant::ZERO + LIMIT, "no answer");
+            pause(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_thread_serves_the_pool_that_has_made_it() {
+        let addresses = answer(&ask(3, "127.0.0.1", None, None)).unwrap();
+        assert_eq!(addresses, ["127.0.0.1:0".parse().unwrap()]);
+    }
+
+    /// A waker of the program's, which looks something up.
+    struct Foreign(Sender<bool>);
+
+    impl Wake for Foreign {
+        fn wake(self: Arc<Self>) {
+            let (locked, is_locked): (_, Receiver<()>) = channel();
+            std::thread::spawn(move || {
+                drop(pool_at(2));
+                let _ = locked.send(());
+            });
+            let _ = self.0.send(is_locked.recv_timeout(LIMIT).is_ok());
+        }
+    }
+
+    #[test]
+    fn who_is_woken_for_room_can_look_something_up() {
+        let budget = SocketBudget::new(1);
+        let room = Room::at_once(Some(&budget)).and_then(|room| room.share());
+        let (told, is_told) = channel();
+        let (mut other, waker) = (None, Waker::from(Arc::new(Foreign(told))));
+        assert!(matches!(budget.poll_take(&mut other, 1, &waker), Turn::InLine));
+        let addresses = answer(&ask(2, "127.0.0.2", Some(&budget), room)).unwrap();
+        assert_eq!(addresses, ["127.0.0.2:0".parse().unwrap()]);
+        assert_eq!(is_told.recv_timeout(LIMIT * 2), Ok(true));
+    }
+
+    #[test]
+    fn connections_that_hold_all_are_waited_for_once_and_not_by_each_in_turn() {
+        let patience = Duration::from_secs(1);
+        let budget = SocketBudget::new(1).waits(patience);
+        let Turn::Taken(share) = budget.poll_take(&mut None, 1, Waker::noop()) else { panic!("it is free") };
+        let _held = share.hold();
+        let clock = OsClock::start();
+        let asked: Vec<_> =
+            (1..=20).map(|last| ask(1, &format!("127.0.1.{last}"), Some(&budget), None)).collect();
+        for mailbox in asked {
+            assert_eq!(answer(&mailbox).unwrap_err().kind, QueryError::OutOfSockets);
+        }
+        let time = clock.now().since(connie_core::Instant::ZERO);
+        assert!((patience..patience * 10).contains(&time), "{time:?}");
+    }
+
+    #[test]
+    fn calls_that_wait_have_no_places() {
+        let budget = SocketBudget::new(8);
+        let call = |id, running, room: bool| Call {
+            id,
+            host: "name.test".into(),
+            family: Family::V4,
+            running,
+            hosted: false,
+            waiting: vec![Arc::default()],
+            room: room.then(|| Room::at_once(Some(&budget)).unwrap().share()).flatten(),
+            budget: Some(budget.clone()),
+        };
+        let mut pool = Pool::new(0);
+        pool.calls =
+            vec![call(0, true, true), call(1, true, false), call(2, false, true), call(3, false, false)];
+        pool.calls.extend((4..10).map(|id| call(id, false, false)));
+        assert_eq!(pool.due(), [2, 3], "with those that run half of the budget");
+        assert!(
+            pool.is_full(Some(&budget)) && !pool.is_full(Some(&SocketBudget::new(8))) && !pool.is_full(None)
+        );
+        pool.calls[9].hosted = true;
+        assert_eq!(pool.due(), [9, 2, 3]);
+        pool.calls[9].budget = None;
+        assert_eq!(pool.due(), [9, 2, 3]);
     }
 }

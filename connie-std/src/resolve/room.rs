@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 
 use connie_core::Instant;
 
+#[cfg(feature = "dns")]
 use super::Watch;
 use crate::budget::{Place, Share, SocketBudget, Turn};
 
@@ -42,9 +43,19 @@ struct State {
 impl Room {
     /// Whether there is room. Where not, it stands in line, and what [watches](Self::watch) is woken when its turn has come.
     pub(crate) fn poll(&mut self, budget: Option<&SocketBudget>, now: Instant) -> Poll<Result<(), AllHeld>> {
+        self.poll_by(budget, Waker::noop(), now)
+    }
+
+    /// The same, with what is woken when its turn has come.
+    pub(crate) fn poll_by(
+        &mut self,
+        budget: Option<&SocketBudget>,
+        waker: &Waker,
+        now: Instant,
+    ) -> Poll<Result<(), AllHeld>> {
         let Some(budget) = budget else { return Poll::Ready(Ok(())) };
         let state = self.0.get_mut();
-        match state.poll(budget, Waker::noop()) {
+        match state.poll(budget, waker) {
             InLine::No => Poll::Ready(Ok(())),
             InLine::Yes => {
                 state.waits_until = None;
@@ -80,6 +91,7 @@ impl Room {
     }
 
     /// Has what drives the look-up woken when the turn has come.
+    #[cfg(feature = "dns")]
     pub(crate) fn watch(&self, budget: Option<&SocketBudget>, watch: &Watch<'_>) {
         let Some(budget) = budget else { return };
         let mut state = self.0.borrow_mut();

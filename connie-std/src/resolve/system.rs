@@ -5,28 +5,32 @@
 //! for any more goes on to its end, since it must, and everybody who asks for the same name and family meanwhile waits for that
 //! one: a program that tries again and again while its name server is silent has two calls under way and not thousands.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use connie_core::resolution::QueryError;
 use connie_core::{Family, Instant};
 
-use super::mailbox::{Letter, Mailbox};
-use super::pool::{Wanted, lost, pool, wake};
-use super::{Answer, Event, Lookup, LookupError, Question, Resolve, Room, Watch, hosts};
+use super::calls::{Later, Wanted};
+use super::mailbox::{Bell, Letter, Mailbox};
+use super::pool::{lost, pool};
+use super::{Answer, Event, Lookup, Question, Resolve, Room, Watch, hosts};
 use crate::budget::SocketBudget;
 use crate::process;
 
 /// How often a look-up that could get no descriptor looks for its answer.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often one looks whose calls wait for others.
+const LOOK_IN_LINE: Duration = Duration::from_millis(20);
 
 /// The operating system's resolver. Hosts files, mDNS and what a VPN sets up hold as they do for every other program.
 ///
 /// Each look-up is one `getaddrinfo` for each family, side by side, on [threads](super::MAX_THREADS) that the process shares. Each call
-/// takes a place in the [`SocketBudget`] for what the system opens meanwhile. While a `connect` waits for it, it holds another descriptor
+/// takes a place in the [`SocketBudget`] for what the system opens meanwhile, when it begins; one that waits for a thread has none, and no more
+/// than half of a budget goes to calls. While a `connect` waits for it, it holds another descriptor
 /// (a pipe's two elsewhere than on Linux, a socket on Windows), and no more when its last answer has come or it
-/// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms. Without
+/// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms, and each 20 ms
+/// while its calls wait for others. Without
 /// the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the answers come together.
 ///
 /// What it cannot tell: how long an answer holds; often, whether a name does not exist or has no address of the family, or
@@ -37,19 +41,42 @@ pub struct SystemResolver;
 impl Resolve for SystemResolver {
     fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
         let families = [Family::V6, Family::V4].into_iter().filter(|family| question.families.allow(*family));
-        let unasked: Vec<_> = families.map(|family| (family, Room::default())).collect();
-        let mut lookup = SystemLookup {
-            mailbox: Some(Arc::default()),
-            host: question.host.to_owned(),
+        let families: Vec<_> = families.collect();
+        let mailbox = Arc::default();
+        for family in &families {
+            ask(question, *family, &mailbox);
+        }
+        Box::new(SystemLookup {
+            mailbox: Some(mailbox),
             port: question.port,
             process: process::this(),
             budget: question.budget.cloned(),
-            open: unasked.len(),
-            unasked,
-            look: now + LOOK,
-        };
-        lookup.ask(now);
-        Box::new(lookup)
+            open: families.len(),
+            polled: now,
+            looks: Cell::new(None),
+        })
+    }
+}
+
+/// Asks for the addresses of one family, or has `mailbox` wait for who has asked already.
+fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
+    let Question { host, budget, .. } = *question;
+    let wanted = Wanted { host, family, hosted: false, budget };
+    // Dropped when the pool is unlocked.
+    let mut later = Later::default();
+    let must_wait = pool().map(|mut pool| (!pool.join(wanted, mailbox)).then(|| pool.is_full(budget)));
+    let must_wait = match must_wait {
+        Some(Some(must_wait)) => must_wait,
+        Some(None) => return,
+        None => return later.wake(mailbox.put(family, Err(lost()))),
+    };
+    // The file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
+    let hosted = must_wait && is_hosted(host, family);
+    let room = (!must_wait || hosted).then(|| Room::at_once(budget)).flatten();
+    let room = room.and_then(|room| room.share());
+    match pool() {
+        Some(mut pool) => pool.ask(Wanted { hosted, ..wanted }, mailbox, room, &mut later),
+        None => later.wake(mailbox.put(family, Err(lost()))),
     }
 }
 
@@ -57,42 +84,44 @@ impl Resolve for SystemResolver {
 struct SystemLookup {
     /// `None` after the last answer.
     mailbox: Option<Arc<Mailbox>>,
-    host: String,
     port: u16,
     /// Whose threads answer it.
     process: u32,
     /// Where the room for descriptors comes from.
     budget: Option<SocketBudget>,
-    /// The families for which there was no room yet.
-    unasked: Vec<(Family, Room)>,
     /// How many answers are outstanding.
     open: usize,
-    /// When to look, where there was no descriptor for a bell.
-    look: Instant,
+    polled: Instant,
+    /// How long after that to look, where nothing rings or wakes.
+    looks: Cell<Option<Duration>>,
 }
 
 impl Lookup for SystemLookup {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        self.looks.set(None);
         let Some(mailbox) = self.mailbox.as_ref().filter(|_| !self.is_inherited()) else { return };
-        for (_, room) in &self.unasked {
-            room.watch(self.budget.as_ref(), watch);
-        }
-        if self.open == self.unasked.len() {
-            return;
-        }
         if let Some(waker) = watch.waker() {
             mailbox.wakes(waker);
-        } else if let Some(bell) = mailbox.bell(self.budget.as_ref()) {
-            watch.read(bell);
+            return;
+        }
+        if mailbox.bell().is_none() {
+            if !has_begun(mailbox) {
+                // What a bell would take from the budget, its own call might wait for.
+                return self.looks.set(Some(LOOK_IN_LINE));
+            }
+            mailbox.hang(bell(self.budget.as_ref()));
+        }
+        match mailbox.bell().flatten() {
+            Some(bell) => watch.read(bell),
+            None => self.looks.set(Some(LOOK)),
         }
     }
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
-        self.look = now + LOOK;
+        self.polled = now;
         if self.is_inherited() {
             return None;
         }
-        self.ask(now);
         let Letter { family, result } = self.mailbox.as_ref()?.take()?;
         self.open = self.open.saturating_sub(1);
         if self.open == 0 {
@@ -111,9 +140,8 @@ impl Lookup for SystemLookup {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let mailbox = self.mailbox.as_ref().filter(|_| !self.is_inherited())?;
-        let look = mailbox.has_no_bell().then_some(self.look);
-        self.unasked.iter().filter_map(|(_, room)| room.wake_at()).chain(look).min()
+        self.mailbox.as_ref().filter(|_| !self.is_inherited())?;
+        self.looks.get().map(|looks| self.polled + looks)
     }
 }
 
@@ -124,55 +152,33 @@ impl SystemLookup {
         self.process != process::this()
     }
 
-    /// Begins the calls for which there is room. One that is under way already needs none.
-    fn ask(&mut self, now: Instant) {
-        let Some(mailbox) = self.mailbox.clone() else { return };
-        let SystemLookup { unasked, host, budget, .. } = self;
-        let mut woken = Vec::new();
-        unasked.retain_mut(|(family, room)| {
-            let joined = pool().map(|mut pool| pool.join(host, *family, &mailbox));
-            if joined == Some(true) {
-                return false;
-            }
-            match room.poll(budget.as_ref(), now) {
-                Poll::Pending => return true,
-                Poll::Ready(Ok(())) => {
-                    let wanted = Wanted { host, family: *family, hosted: is_hosted(host, *family) };
-                    match pool() {
-                        Some(mut pool) => pool.ask(wanted, &mailbox, room.share(), &mut woken),
-                        None => woken.extend(mailbox.put(*family, Err(lost()))),
-                    }
-                }
-                Poll::Ready(Err(held)) => {
-                    let error =
-                        LookupError { kind: QueryError::OutOfSockets, detail: Some(held.to_string()) };
-                    woken.extend(mailbox.put(*family, Err(error)));
-                }
-            }
-            false
-        });
-        wake(woken);
-    }
-
     /// From here on no thread holds the mailbox, so that its descriptors are closed.
     fn let_go(&mut self) {
-        self.unasked.clear();
+        self.looks.set(None);
         if let Some(mailbox) = self.mailbox.take() {
-            let mut woken: Vec<Waker> = Vec::new();
+            let mut later = Later::default();
             if let Some(mut pool) = pool() {
-                pool.forget(&mailbox, &mut woken);
+                pool.forget(&mailbox, &mut later);
             }
-            wake(woken);
         }
     }
 }
 
-/// Whether the hosts file has the answer, where that matters: where the call would have to wait for others.
+/// `None` also where bells have their part of the budget already.
+fn bell(budget: Option<&SocketBudget>) -> Option<Bell> {
+    let bell = Bell::new(budget)?;
+    let may = budget.is_none_or(|budget| pool().is_some_and(|mut pool| pool.lends(budget, bell.rooms())));
+    may.then_some(bell)
+}
+
+fn has_begun(mailbox: &Arc<Mailbox>) -> bool {
+    pool().is_none_or(|pool| pool.has_begun(mailbox))
+}
+
+/// Whether the hosts file has the answer. Asked where that matters: where the call would have to wait for others.
 fn is_hosted(host: &str, family: Family) -> bool {
     let is_of_family = |address: &std::net::IpAddr| address.is_ipv6() == (family == Family::V6);
-    // The file is not read while others wait for the pool.
-    let matters = pool().is_some_and(|pool| pool.is_full());
-    matters && hosts::look_up(&hosts::system_path(), host).iter().any(is_of_family)
+    hosts::look_up(&hosts::system_path(), host).iter().any(is_of_family)
 }
 
 impl Drop for SystemLookup {
