@@ -70,8 +70,8 @@ fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
         Some(None) => return,
         None => return later.wake(mailbox.put(family, Err(lost()))),
     };
-    // The file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
-    let hosted = must_wait && is_hosted(host, family);
+    // The hosts file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
+    let hosted = must_wait && hosts::names(&hosts::system_path(), host, family);
     let room = (!must_wait || hosted).then(|| Room::at_once(budget)).flatten();
     let room = room.and_then(|room| room.share());
     match pool() {
@@ -173,12 +173,6 @@ fn bell(budget: Option<&SocketBudget>) -> Option<Bell> {
 
 fn has_begun(mailbox: &Arc<Mailbox>) -> bool {
     pool().is_none_or(|pool| pool.has_begun(mailbox))
-}
-
-/// Whether the hosts file has the answer. Asked where that matters: where the call would have to wait for others.
-fn is_hosted(host: &str, family: Family) -> bool {
-    let is_of_family = |address: &std::net::IpAddr| address.is_ipv6() == (family == Family::V6);
-    hosts::look_up(&hosts::system_path(), host).iter().any(is_of_family)
 }
 
 impl Drop for SystemLookup {
