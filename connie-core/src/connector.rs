@@ -239,6 +239,11 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.machine.limit_to(sockets);
     }
 
+    /// Starts nothing until it may have sockets again: see [`Race::pause`].
+    pub fn pause(&mut self) {
+        self.machine.pause();
+    }
+
     /// May have as many as `sockets` open from now on: see [`Race::grow_to`].
     pub fn grow_to(&mut self, sockets: usize) {
         self.machine.grow_to(sockets);
@@ -358,6 +363,11 @@ where
     /// Has no more than `sockets` open from now on: see [`Race::limit_to`].
     pub fn limit_to(&mut self, sockets: usize) {
         self.machine.limit_to(sockets);
+    }
+
+    /// Starts nothing until it may have sockets again: see [`Race::pause`].
+    pub fn pause(&mut self) {
+        self.machine.pause();
     }
 
     /// May have as many as `sockets` open from now on: see [`Race::grow_to`].

@@ -1,4 +1,4 @@
-//! The number of sockets changes while the race runs: `grow_to`, alone and beside `limit_to`.
+//! The number of sockets changes while the race runs: `grow_to`, alone and beside `limit_to` and `pause`.
 
 mod common;
 
@@ -274,6 +274,48 @@ fn beyond_a_new_limit_nothing_yields_before_the_round_is_over() {
     race.expect_idle(750);
     race.advance(750);
     race.expect_all("cancel b, wait 1300");
+}
+
+#[test]
+fn a_paused_race_gives_its_last_socket_up_and_goes_on_when_it_may() {
+    let mut race = limited(Config::all_at_once());
+    race.addresses("a");
+    race.expect_all("start a, wait");
+    race.race.pause();
+    race.race.limit_to(1);
+    assert_eq!(race.race.limit(), 0);
+    race.expect_idle(250);
+    race.advance(250);
+    race.expect_all("cancel a, wait");
+    // What comes meanwhile does not start.
+    race.addresses("ab");
+    race.advance(60_000);
+    race.expect("wait");
+    race.race.grow_to(1);
+    race.expect_all("start b, wait 60500");
+    race.advance(60_500);
+    race.expect_all("cancel b, start a, wait 61500");
+}
+
+#[test]
+fn a_paused_race_can_win_fail_and_end() {
+    let mut race = Bench::<16, 4>::new(without_hedge());
+    race.addresses("abc");
+    race.expect_all("start a, start b, start c, wait");
+    race.race.pause();
+    race.fails("a", REFUSED);
+    race.expect("wait 250");
+    race.advance(250);
+    // The second is evicted for nobody, and waits: the third yields to it as to any.
+    race.expect_all("cancel b, wait 500");
+    race.succeeds("c");
+    race.expect("established c");
+    let mut race = limited(Config { deadline: Some(ms(400)), ..without_hedge() });
+    race.addresses("a");
+    race.race.pause();
+    race.expect("wait 400");
+    race.advance(400);
+    race.expect("failed: timed out");
 }
 
 #[test]

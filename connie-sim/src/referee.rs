@@ -156,6 +156,12 @@ impl Referee {
         self.limit = self.limit.min(sockets.max(1));
     }
 
+    /// The race is told to start nothing until it may have sockets again.
+    pub fn hears_pause(&mut self) {
+        self.drained = 0;
+        self.limit = 0;
+    }
+
     /// The race is told that it may have as many as `sockets` attempts in flight from now on.
     pub fn hears_growth(&mut self, sockets: usize) {
         self.drained = 0;
@@ -353,9 +359,9 @@ impl Referee {
         taken.len() > self.room
     }
 
-    /// Whether an input can still come.
+    /// Whether an input can still come. Where the race is paused and somebody waits, it may grow.
     fn can_change(&self) -> bool {
-        !self.open.is_empty() || !self.is_resolved()
+        !self.open.is_empty() || !self.is_resolved() || self.limit == 0 && self.somebody_waits()
     }
 
     fn deadline(&self) -> Option<Instant> {

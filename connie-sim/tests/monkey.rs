@@ -91,6 +91,9 @@ impl Monkey {
             if self.rng.chance(50) {
                 self.referee.hears_limit(sockets);
                 self.race.limit_to(sockets);
+            } else if self.rng.chance(20) {
+                self.referee.hears_pause();
+                self.race.pause();
             } else {
                 self.referee.hears_growth(sockets);
                 self.race.grow_to(sockets);

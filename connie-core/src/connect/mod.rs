@@ -211,6 +211,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.race.limit_to(sockets);
     }
 
+    /// Starts nothing until it may have sockets again: see [`Race::pause`].
+    pub fn pause(&mut self) {
+        self.race.pause();
+    }
+
     /// May have as many as `sockets` open from now on: see [`Race::grow_to`].
     pub fn grow_to(&mut self, sockets: usize) {
         self.race.grow_to(sockets);

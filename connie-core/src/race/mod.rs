@@ -37,7 +37,7 @@
 //!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
 //! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, and [`grow_to`](Race::grow_to) raises
 //!    it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What waits starts, or is hedged, as soon
-//!    as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an attempt yields as it would to a newcomer that has
+//!    as rules 1 and 3 have room. [`pause`](Race::pause) makes it 0 until it grows. With more than `k` in flight and nothing waiting, an attempt yields as it would to a newcomer that has
 //!    been evicted as often as any that is in flight.
 //!
 //! # The laws
@@ -47,9 +47,9 @@
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
 //! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to) can make `k` smaller than what is in
-//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one.
+//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one unless the race is [paused](Race::pause).
 //! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
-//! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come.
+//! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come, or a paused race can grow.
 //! 5. A race whose inputs stop ends by its deadline.
 //! 6. Every destination is started before the race fails for any reason but cancel, deadline or a stack that is gone.
 //! 7. Only a completed handshake wins.
@@ -273,6 +273,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.check_laws();
     }
 
+    /// Makes the [`limit`](Race::limit) 0: until it [grows](Race::grow_to) no attempt starts, and those in flight yield when they have outstayed
+    /// their patience, the last of them too. They can win or fail meanwhile.
+    ///
+    /// For a caller that needs the last socket for something without which the race may not come to an end, such as a look-up. While the race is
+    /// paused with nothing in flight, it waits for the caller: it does not fail before its deadline. Poll it afterwards, as after
+    /// [`limit_to`](Race::limit_to), which changes nothing for a race that is paused.
+    pub fn pause(&mut self) {
+        self.limit = 0;
+        self.check_laws();
+    }
+
     fn lower_limit(&mut self, sockets: usize) {
         // At most the limit, which is a `u8`.
         self.limit = usize::from(self.limit).min(sockets.max(1)) as u8;
@@ -357,7 +368,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     }
 
     /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out of sockets, and by
-    /// [`limit_to`](Race::limit_to); grows by [`grow_to`](Race::grow_to) alone.
+    /// [`limit_to`](Race::limit_to) and [`pause`](Race::pause); grows by [`grow_to`](Race::grow_to) alone.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.into()
@@ -781,7 +792,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             return;
         }
         let in_flight = self.in_flight.len();
-        debug_assert!((1..=self.max_limit).contains(&self.limit), "law 2: `k` is within its bounds");
+        debug_assert!(self.limit <= self.max_limit, "law 2: `k` is within its bounds");
         let open = self.records.as_slice().iter().filter(|record| record.is_open()).count();
         debug_assert_eq!(open, in_flight, "law 3: what is open in the record is in flight");
         if self.is_racing() {
