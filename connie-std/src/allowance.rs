@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Instant, Pacing};
 
-use crate::budget::{Held, Place, Share, SocketBudget, Turn};
+use crate::budget::{Held, Loan, Place, Share, SocketBudget, Turn};
 use crate::options::MAX_SOCKETS;
 
 /// A race's part of a budget.
@@ -15,6 +15,8 @@ use crate::options::MAX_SOCKETS;
 /// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part, as far as what is beyond that is not in flight.
 pub(crate) struct Allowance {
     budget: SocketBudget,
+    /// What it lends to its own look-ups.
+    loan: Loan,
     pacing: Pacing,
     hedge: bool,
     /// The most sockets that the race may have.
@@ -35,6 +37,9 @@ pub(crate) struct Allowance {
     /// When it has to look again.
     looks_at: Option<Instant>,
 }
+
+/// How often a thread looks whether an attempt has yielded to a look-up.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a race could put sockets to.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +64,10 @@ pub(crate) enum Sockets {
 }
 
 impl Allowance {
-    pub(crate) fn new(budget: SocketBudget, race: &Config) -> Self {
+    pub(crate) fn new(budget: SocketBudget, loan: Loan, race: &Config) -> Self {
         Allowance {
             budget,
+            loan,
             pacing: race.pacing,
             hedge: race.hedge,
             most: race.max_in_flight.clamp(1, MAX_SOCKETS),
@@ -86,6 +92,7 @@ impl Allowance {
             (self.share, self.place, self.limit, self.looks_at) = (None, None, 0, None);
             return Sockets::Ready;
         }
+        self.lend(to.in_flight);
         let wanted = self.wanted(to, now);
         let has = self.sockets();
         if has == 0 {
@@ -100,15 +107,41 @@ impl Allowance {
             self.place = None;
         }
         self.share_out(wanted, now);
+        let yields = self.yield_one(to.in_flight);
         self.give_back(to.in_flight);
         let looks = self.place.is_some() || self.limit < self.wanted_for_long(to);
-        self.looks_at = looks.then(|| self.next_look(now));
+        let looks_at = looks.then(|| self.next_look(now));
+        // A thread does not learn when the attempt has ended.
+        let lends_at = (yields && !stays).then(|| now + LOOK);
+        self.looks_at = looks_at.into_iter().chain(lends_at).min();
         Sockets::Ready
     }
 
-    /// How many sockets the race may use: 0 before it has one.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+    /// How many sockets the race may use; `None` where it has none. Where that is 0, it has one for an attempt that yields to a look-up.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.share.as_ref().map(|_| self.limit)
+    }
+
+    /// Lends to the race's look-ups in line what is not in flight: all but one, which an attempt can have first.
+    fn lend(&mut self, in_flight: usize) {
+        let Some(share) = &mut self.share else { return };
+        let kept = in_flight.max(self.limit.min(1));
+        let lent = self.loan.in_line().min(share.sockets().saturating_sub(kept));
+        (0..lent).for_each(|_| self.loan.lend(share));
+        if share.sockets() == 0 {
+            // It stands in line now, and its look-up goes on.
+            (self.share, self.limit) = (None, 0);
+        }
+    }
+
+    /// Where a look-up of the race stands in line and all that it has is in flight: has an attempt yield that has outstayed its patience. What
+    /// that leaves is [lent](Self::lend).
+    fn yield_one(&mut self, in_flight: usize) -> bool {
+        let yields = self.loan.in_line() > 0 && self.sockets() <= in_flight;
+        if yields {
+            self.limit = self.limit.min(in_flight.saturating_sub(1));
+        }
+        yields
     }
 
     /// It cannot use more than so many.
@@ -119,8 +152,9 @@ impl Allowance {
 
     /// Gives back what it may not use and has not `in_flight`.
     pub(crate) fn give_back(&mut self, in_flight: usize) {
+        self.lend(in_flight);
         if let Some(share) = &mut self.share {
-            share.keep(self.limit.max(in_flight));
+            share.keep(self.limit.max(in_flight).max(1));
         }
     }
 

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use crate::process::ProcessLock;
 
+mod loan;
+
+pub(crate) use loan::Loan;
+
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
 /// A race takes its sockets from the budget, waits in line where none is free, and gives them back when it ends, all but the winner's. That
@@ -48,6 +52,8 @@ pub struct SocketBudget {
     shared: Arc<Shared>,
     /// How long a race waits for connections to end.
     waits: Duration,
+    /// For the look-ups of a race: what that has for them.
+    loan: Option<Loan>,
 }
 
 #[derive(Debug)]
@@ -103,7 +109,7 @@ impl SocketBudget {
         let sockets = sockets.max(1);
         let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
         let shared = Arc::new(Shared { sockets, state: ProcessLock::new(state) });
-        SocketBudget { shared, waits: Duration::ZERO }
+        SocketBudget { shared, waits: Duration::ZERO, loan: None }
     }
 
     /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of it, counted from when a race finds
@@ -171,6 +177,18 @@ impl SocketBudget {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// The same budget for the look-ups of a race: whoever stands in line for them has what the race has [lent](Loan::lend) besides.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) fn of_look_ups(&self) -> Self {
+        SocketBudget { loan: Some(Loan::default()), ..self.clone() }
+    }
+
+    /// What a race has for these look-ups.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) fn loan(&self) -> Option<Loan> {
+        self.loan.clone()
+    }
+
     /// How long a race waits for connections to end.
     pub(crate) fn patience(&self) -> Duration {
         self.waits
@@ -187,6 +205,11 @@ impl SocketBudget {
     ///
     /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
     pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
+        let lent = self.loan.as_ref().filter(|_| place.is_some()).and_then(Loan::take);
+        if let Some(share) = lent {
+            *place = None;
+            return Turn::Taken(share);
+        }
         let Some(mut state) = self.shared.state_again() else {
             return Turn::Taken(Share { budget: self.shared.clone(), sockets: most.max(1) });
         };
@@ -221,6 +244,9 @@ impl SocketBudget {
         });
         drop(state);
         drop(before);
+        if let Some(loan) = &self.loan {
+            loan.waits(ticket, waker);
+        }
         if all_held { Turn::AllHeld } else { Turn::InLine }
     }
 
@@ -374,6 +400,7 @@ pub(crate) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.budget.shared.leave(self.ticket);
+        self.budget.loan.iter().for_each(|loan| loan.leaves(self.ticket));
     }
 }
 
@@ -409,6 +436,15 @@ impl Share {
             self.sockets -= surplus;
             self.budget.give_back(surplus, false);
         }
+    }
+
+    /// Takes one of them off, for somebody else. There has to be one.
+    fn split(&mut self) -> Share {
+        self.sockets = self.sockets.saturating_sub(1);
+        if let Some(mut state) = self.budget.state_again() {
+            state.sharers += 1;
+        }
+        Share { budget: self.budget.clone(), sockets: 1 }
     }
 
     /// Adds those of `other`, which are of the same budget.

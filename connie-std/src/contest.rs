@@ -64,7 +64,7 @@ impl<S: RaceStack> Contest<S> {
         let (connector, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
         budget.iter().for_each(SocketBudget::enter);
-        let allowance = budget.map(|budget| Allowance::new(budget, &options.race));
+        let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
         let limit = connector.connect().race().limit();
         let deadline = options.race.deadline;
         Ok(Contest { connector, names, allowance, limit, short_until: None, starts_by: None, deadline })
@@ -102,10 +102,8 @@ impl<S: RaceStack> Contest<S> {
         };
         let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
         let sockets = allowance.poll(Use { addresses, in_flight, most }, in_task, waker, now);
-        match allowance.limit() {
-            // It has not begun.
-            0 => {}
-            limit => self.tell_limit(limit),
+        if let Some(limit) = allowance.limit() {
+            self.tell_limit(limit);
         }
         match sockets {
             Sockets::InLine(wakes) => Sockets::InLine(wakes.into_iter().chain(until).min()),
@@ -114,7 +112,9 @@ impl<S: RaceStack> Contest<S> {
     }
 
     fn tell_limit(&mut self, limit: usize) {
-        if limit < self.limit {
+        if limit == 0 {
+            self.connector.pause();
+        } else if limit < self.limit {
             self.connector.limit_to(limit);
         } else if limit > self.limit {
             self.connector.grow_to(limit);

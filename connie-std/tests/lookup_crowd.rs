@@ -8,7 +8,7 @@ mod tokio_support;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -434,6 +434,87 @@ fn a_race_with_nothing_to_try_keeps_no_place_from_its_look_up() {
     let began = now();
     let end = one_thread().block_on(connie_std::tokio::connect_with(target, &options));
     expect_refused(end.map(drop), began);
+}
+
+/// A race whose places are all at silent addresses, with the look-up in line behind it that brings the live one.
+struct Behind {
+    first: DnsServer,
+    second: DnsServer,
+    _web: Live,
+    _holes: Vec<BlackHole>,
+    port: u16,
+}
+
+impl Behind {
+    /// `name.test` has so many silent IPv4 addresses.
+    fn silent(addresses: u8) -> Self {
+        let (first, second) = (DnsServer::start(any_port(1)), DnsServer::start(any_port(1)));
+        let web = Live::silent((Ipv6Addr::LOCALHOST, 0));
+        let port = web.address().port();
+        let silent: Vec<_> = (0..addresses).map(|last| here(100 + last)).collect();
+        let holes = silent.iter().map(|&ip| BlackHole::open(SocketAddr::new(ip, port))).collect();
+        first.set("name.test", RecordType::A, DnsAnswer::addresses(&silent));
+        Behind { first, second, _web: web, _holes: holes, port }
+    }
+
+    /// In a thread and in a task it connects by IPv6, with so many places. A look-up that waits for a silent address waits until the deadline.
+    #[track_caller]
+    fn expect_connected(&self, places: usize, servers: &[&DnsServer]) {
+        let began = now();
+        for in_task in [false, true] {
+            let budget = SocketBudget::new(places);
+            let dns = Dns { hosts_file: None, ..Dns::new(servers.iter().map(|server| server.address())) };
+            let race = Config { deadline: Some(Duration::from_secs(20)), ..Options::default().race };
+            let options =
+                Options { resolver: dns.into(), race, budget: Some(budget.clone()), ..Options::default() };
+            let target = ("name.test", self.port);
+            let end = match in_task {
+                true => one_thread()
+                    .block_on(connie_std::tokio::connect_with(target, &options))
+                    .map(|stream| stream.destination()),
+                false => connect(target, &options).map(|stream| stream.destination()),
+            };
+            let to = end.unwrap_or_else(|error| panic!("{places} places, in a task {in_task}: {error}"));
+            assert!(to.is_ipv6());
+            assert_eq!(budget.free(), places);
+        }
+        // A server that is silent keeps its socket for eight seconds.
+        assert!(now() - began < Duration::from_secs(6), "{places} places: {:?}", now() - began);
+    }
+}
+
+/// The target of an alias is asked for when the silent addresses have been told.
+#[test]
+fn a_look_up_does_not_wait_for_the_silent_addresses_of_its_race() {
+    for (addresses, places) in [(4, 4), (4, 5), (4, 2)] {
+        let behind = Behind::silent(addresses);
+        behind.first.set("name.test", RecordType::Aaaa, DnsAnswer::alias("next.test").after(AWAY));
+        behind.first.set("next.test", RecordType::Aaaa, DnsAnswer::addresses(&[Ipv6Addr::LOCALHOST.into()]));
+        behind.expect_connected(places, &[&behind.first]);
+    }
+}
+
+/// Question by question, each of which stands in line behind the race.
+#[test]
+fn with_a_single_place_a_silent_address_yields_to_the_look_up() {
+    let behind = Behind::silent(1);
+    for (name, target) in [("name", "b"), ("b", "c"), ("c", "d"), ("d", "e")] {
+        let alias = DnsAnswer::alias(&format!("{target}.test"));
+        behind.first.set(&format!("{name}.test"), RecordType::Aaaa, alias);
+    }
+    behind.first.set("e.test", RecordType::Aaaa, DnsAnswer::addresses(&[Ipv6Addr::LOCALHOST.into()]));
+    behind.expect_connected(1, &[&behind.first]);
+}
+
+/// The first server keeps its place, and says nothing.
+#[test]
+fn a_second_server_does_not_wait_for_silent_addresses() {
+    for (addresses, places) in [(1, 2), (3, 4)] {
+        let behind = Behind::silent(addresses);
+        behind.first.set("name.test", RecordType::Aaaa, DnsAnswer::silent());
+        behind.second.set("name.test", RecordType::Aaaa, DnsAnswer::addresses(&[Ipv6Addr::LOCALHOST.into()]));
+        behind.expect_connected(places, &[&behind.first, &behind.second]);
+    }
 }
 
 /// Look-ups and races over dead addresses want more places than there are, and each waits for the other's.

@@ -20,12 +20,15 @@ struct Racer {
     bell: Arc<Bell>,
     in_flight: usize,
     most: usize,
+    /// What its look-ups take their sockets from.
+    look_ups: SocketBudget,
 }
 
 impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
-        let allowance = Allowance::new(budget.clone(), race);
-        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX }
+        let look_ups = budget.of_look_ups();
+        let allowance = Allowance::new(budget.clone(), look_ups.loan().expect("of look-ups"), race);
+        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, look_ups }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
@@ -33,13 +36,13 @@ impl Racer {
         let to = Use { addresses, in_flight: self.in_flight, most: self.most };
         let now = Instant::from_millis(millis);
         let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
-        self.in_flight = self.in_flight.max(self.allowance.limit().min(addresses));
+        self.in_flight = self.in_flight.max(self.allowance.limit().unwrap_or(0).min(addresses));
         sockets
     }
 
     /// What it has, and what it may use.
     fn has(&self) -> (usize, usize) {
-        (self.allowance.sockets(), self.allowance.limit())
+        (self.allowance.sockets(), self.allowance.limit().unwrap_or(0))
     }
 
     /// When it looks again, in milliseconds.
@@ -135,14 +138,14 @@ fn a_thread_does_not_stay_in_line_beside_its_sockets() {
     let budget = SocketBudget::new(5);
     let mut first = Racer::new(&budget, &no_hedge());
     first.look(4, 0);
-    let mut allowance = Allowance::new(budget.clone(), &no_hedge());
+    let mut allowance = Allowance::new(budget.clone(), Loan::default(), &no_hedge());
     let to = Use { addresses: 4, in_flight: 0, most: usize::MAX };
     assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), Sockets::Ready);
-    assert_eq!((allowance.limit(), allowance.place.is_none()), (1, true));
+    assert_eq!((allowance.limit(), allowance.place.is_none()), (Some(1), true));
     // It takes what is spare when it looks again.
     drop(first);
     allowance.poll(Use { in_flight: 1, ..to }, false, Waker::noop(), Instant::from_millis(250));
-    assert_eq!(allowance.limit(), 4);
+    assert_eq!(allowance.limit(), Some(4));
 }
 
 #[test]
@@ -221,6 +224,77 @@ fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
     assert_eq!((race.has(), budget.free()), ((3, 3), 0));
 }
 
+/// A look-up that stands in line.
+fn look_up(race: &Racer) -> impl FnMut() -> Option<Share> + use<> {
+    let (look_ups, mut place) = (race.look_ups.clone(), None);
+    let mut poll = move || match look_ups.poll_take(&mut place, 1, Waker::noop()) {
+        Turn::Taken(share) => Some(share),
+        Turn::InLine | Turn::AllHeld => None,
+    };
+    assert!(poll().is_none());
+    poll
+}
+
+#[test]
+fn a_race_lends_its_look_up_what_is_not_in_flight_but_for_one() {
+    let budget = SocketBudget::new(3);
+    let mut race = Racer::new(&budget, &no_hedge());
+    race.look(3, 0);
+    let mut other = Racer::new(&budget, &no_hedge());
+    assert_eq!(other.look(1, 0), Sockets::InLine(None));
+    race.in_flight = 1;
+    let mut look_ups = [look_up(&race), look_up(&race), look_up(&race)];
+    race.look(3, 10);
+    assert_eq!((race.has(), race.allowance.loan.has_lent()), ((1, 0), true));
+    let lent: Vec<_> = look_ups.iter_mut().filter_map(|poll| poll()).collect();
+    assert_eq!((lent.len(), race.allowance.loan.has_lent(), other.rung()), (2, false, 0));
+}
+
+#[test]
+fn an_attempt_yields_to_a_look_up_of_its_race_that_stands_in_line() {
+    let budget = SocketBudget::new(2);
+    let mut race = Racer::new(&budget, &no_hedge());
+    race.look(2, 0);
+    assert_eq!((race.has(), race.looks_at()), ((2, 2), None));
+    let mut first = look_up(&race);
+    race.look(2, 10);
+    assert_eq!((race.has(), race.looks_at(), first().is_some()), ((2, 1), Some(250), false));
+    // The core has evicted one.
+    race.in_flight = 1;
+    race.allowance.give_back(1);
+    assert_eq!((race.has(), race.allowance.loan.has_lent()), ((1, 1), true));
+    let lent = first().expect("it was lent");
+    race.look(2, 300);
+    assert_eq!((race.has(), budget.free()), ((1, 1), 0));
+    // One more, and the last socket.
+    let mut second = look_up(&race);
+    race.look(2, 310);
+    assert_eq!(race.has(), (1, 0));
+    race.in_flight = 0;
+    assert_eq!(race.look(2, 500), Sockets::InLine(None));
+    assert_eq!((race.has(), race.allowance.limit(), race.in_flight), ((0, 0), None, 0));
+    drop(second().expect("it was lent"));
+    assert_eq!((race.rung(), race.look(2, 510), race.has()), (1, Sockets::Ready, (1, 1)));
+    drop(lent);
+    race.look(2, 520);
+    assert_eq!(race.has(), (2, 2));
+}
+
+#[test]
+fn a_thread_whose_attempt_is_to_yield_looks_whether_it_has() {
+    let budget = SocketBudget::new(1);
+    let mut race = Racer::new(&budget, &no_hedge());
+    race.look(1, 0);
+    let in_line = look_up(&race);
+    let to = Use { addresses: 1, in_flight: 1, most: usize::MAX };
+    race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(10));
+    assert_eq!((race.has(), race.looks_at()), ((1, 0), Some(15)));
+    // The look-up does without: the race goes on as it was.
+    drop(in_line);
+    race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(15));
+    assert_eq!((race.has(), race.looks_at()), ((1, 1), None));
+}
+
 /// xorshift64
 struct Random(u64);
 
@@ -274,7 +348,7 @@ impl Crowd {
                 let racer = Box::new(Racer::new(&self.budget, &self.config));
                 Life::Racing { racer, addresses: 1 + random.below(8), rung: usize::MAX }
             }
-            Life::Racing { racer, .. } if racer.allowance.limit() > 0 && random.below(3) == 0 => {
+            Life::Racing { racer, .. } if racer.allowance.limit().is_some() && random.below(3) == 0 => {
                 self.won += 1;
                 racer.allowance.into_held().map_or(Life::Ended, Life::Connected)
             }

@@ -113,6 +113,32 @@ fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
 }
 
 #[test]
+fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
+    let budget = SocketBudget::new(3);
+    let look_ups = budget.of_look_ups();
+    let loan = look_ups.loan().expect("one");
+    let mut race = take(&budget, 3).unwrap();
+    let (mut other, mut first, mut second) =
+        (Waiter::of(&budget), Waiter::of(&look_ups), Waiter::of(&look_ups));
+    assert!([&mut other, &mut first, &mut second].into_iter().all(|it| matches!(it.poll(1), Turn::InLine)));
+    assert_eq!((loan.in_line(), loan.has_lent()), (2, false));
+    loan.lend(&mut race);
+    assert_eq!((race.sockets(), loan.in_line(), loan.has_lent()), (2, 1, true));
+    assert_eq!((first.bell.rung(), second.bell.rung(), other.bell.rung()), (1, 1, 0));
+    assert!(matches!(other.poll(1), Turn::InLine));
+    assert!(matches!(Waiter::of(&look_ups).poll(1), Turn::InLine), "it is for who was in line before");
+    let lent = taken(first.poll(1));
+    assert_eq!((lent.sockets(), loan.in_line(), loan.has_lent()), (1, 1, false));
+    assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (0, 2));
+    // Where the look-up gives up, it goes to who is next.
+    loan.lend(&mut race);
+    drop(second.place.take());
+    assert_eq!((loan.in_line(), loan.has_lent(), budget.free(), other.bell.rung()), (0, false, 1, 1));
+    drop((race, lent));
+    assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (3, 0));
+}
+
+#[test]
 fn each_has_a_part_of_what_races_share_where_somebody_waits() {
     let budget = SocketBudget::new(9);
     let _held = take(&budget, 1).unwrap().hold();

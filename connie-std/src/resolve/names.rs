@@ -10,6 +10,7 @@ use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
 use super::Resolver;
 use super::lookup::{Answer, Event, Lookup, LookupError, Question};
 use super::order::{host_routes, route};
+use crate::budget::Loan;
 #[cfg(not(target_os = "wasi"))]
 use crate::budget::SocketBudget;
 use crate::clock::OsClock;
@@ -105,12 +106,21 @@ impl Names {
             resolver: options.resolver.clone(),
             way_out,
             #[cfg(not(target_os = "wasi"))]
-            budget: options.budget.clone(),
+            budget: options.budget.as_ref().map(SocketBudget::of_look_ups),
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
         };
         Ok((connector, names))
+    }
+
+    /// What the race has for its look-ups, of its budget.
+    pub(crate) fn loan(&self) -> Loan {
+        #[cfg(not(target_os = "wasi"))]
+        if let Some(loan) = self.budget.as_ref().and_then(SocketBudget::loan) {
+            return loan;
+        }
+        Loan::default()
     }
 
     /// Sends a query: begins a look-up among `lookups`. Both families are one question, which the later query begins.
