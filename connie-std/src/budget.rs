@@ -160,6 +160,11 @@ impl SocketBudget {
         self.shared.sockets
     }
 
+    /// Which budget it is, as long as something of it lives.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
     /// How many are free now.
     #[must_use]
     pub fn free(&self) -> usize {

@@ -47,8 +47,8 @@ pub(super) struct Pool {
     next_id: u64,
     threads: usize,
     idle: usize,
-    /// The places that bells have of budgets.
-    bells: Vec<(SocketBudget, Weak<Share>)>,
+    /// The places that bells have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget, which can wake others when it is dropped.
+    bells: Vec<(usize, Weak<Share>)>,
 }
 
 /// A call that a thread is to make.
@@ -162,10 +162,10 @@ impl Pool {
     /// Whether a bell may have these places of `budget`: bells have no more than a quarter of one.
     pub(super) fn lends(&mut self, budget: &SocketBudget, places: &[Arc<Share>]) -> bool {
         self.bells.retain(|(_, place)| place.strong_count() > 0);
-        let lent = self.bells.iter().filter(|(other, _)| other.is_same(budget)).count();
+        let lent = self.bells.iter().filter(|(other, _)| *other == budget.id()).count();
         let may = lent + places.len() <= budget.sockets() / 4;
         if may {
-            self.bells.extend(places.iter().map(|place| (budget.clone(), Arc::downgrade(place))));
+            self.bells.extend(places.iter().map(|place| (budget.id(), Arc::downgrade(place))));
         }
         may
     }
@@ -457,6 +457,17 @@ mod tests {
         }
         let time = clock.now().since(connie_core::Instant::ZERO);
         assert!((patience..patience * 10).contains(&time), "{time:?}");
+    }
+
+    #[test]
+    fn bells_have_a_quarter_and_those_that_are_gone_count_no_more() {
+        let (mut pool, budget, other) = (Pool::new(0), SocketBudget::new(8), SocketBudget::new(3));
+        let place = |budget| vec![Room::at_once(Some(budget)).unwrap().share().unwrap()];
+        let (first, second, third) = (place(&budget), place(&budget), place(&budget));
+        assert!(pool.lends(&budget, &first) && pool.lends(&budget, &second));
+        assert!(!pool.lends(&budget, &third) && !pool.lends(&other, &place(&other)));
+        drop(first);
+        assert!(pool.lends(&budget, &third));
     }
 
     #[test]
