@@ -161,6 +161,7 @@ impl SocketBudget {
     }
 
     /// Which budget it is, as long as something of it lives.
+    #[cfg(not(target_os = "wasi"))]
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()
     }
@@ -178,6 +179,7 @@ impl SocketBudget {
     }
 
     /// Whether it is the same budget.
+    #[cfg(not(target_os = "wasi"))]
     pub(crate) fn is_same(&self, other: &SocketBudget) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
