@@ -176,7 +176,8 @@ fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
         let (options, silent) = (options(Duration::from_millis(300)), hole.address());
         move || connect(silent, &options).map(drop)
     });
-    while budget.free() > 0 {
+    // On a busy machine it may be over already.
+    while budget.free() > 0 && !hanging.is_finished() {
         std::thread::yield_now();
     }
     let waiting: Vec<_> = (0..8)
