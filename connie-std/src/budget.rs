@@ -1,6 +1,7 @@
 //! How many sockets all races of a program may have open together.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct SocketBudget {
     waits: Duration,
     /// For the look-ups of a race: what that has for them.
     loan: Option<Loan>,
+    /// Whether a look-up had no place of it, since connections held all.
+    refused: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -110,7 +113,7 @@ impl SocketBudget {
         let sockets = sockets.max(1);
         let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
         let shared = Arc::new(Shared { sockets, state: ProcessLock::new(state) });
-        SocketBudget { shared, waits: Duration::ZERO, loan: None }
+        SocketBudget { shared, waits: Duration::ZERO, loan: None, refused: Arc::default() }
     }
 
     /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of it, counted from when a race finds
@@ -188,13 +191,25 @@ impl SocketBudget {
     /// The same budget for the look-ups of a race: whoever stands in line for them has what the race has [lent](Loan::lend) besides.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn of_look_ups(&self) -> Self {
-        SocketBudget { loan: Some(Loan::default()), ..self.clone() }
+        SocketBudget { loan: Some(Loan::default()), refused: Arc::default(), ..self.clone() }
     }
 
     /// What a race has for these look-ups.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn loan(&self) -> Option<Loan> {
         self.loan.clone()
+    }
+
+    /// A look-up has no place, since connections hold all.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that has happened to one [of these](Self::of_look_ups). They may have ended since.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) fn has_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How long a race waits for connections to end.

@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connie_core::{Config, Failure};
+use connie_core::{Config, Failure, Families, Family, Instant};
 use connie_std::http::HttpConnection;
+use connie_std::resolve::{Event, Lookup, Question, Resolve, SystemResolver, Watch};
 use connie_std::{
     Canceler, ConnectError, ConnectErrorKind, Connected, Options, OsClock, SocketBudget, connect,
 };
@@ -220,4 +222,43 @@ fn an_address_that_has_failed_keeps_no_socket_from_others() {
     canceler.cancel();
     assert_eq!(race_failure(&racing.join().expect("a thread").expect_err("canceled")), Failure::Canceled);
     assert_eq!(budget.free(), 8);
+}
+
+/// The system's, for a program that closes a connection at the moment at which a look-up fails.
+#[derive(Debug)]
+struct Closes(Arc<Mutex<Option<Connected>>>);
+
+struct Closing(Box<dyn Lookup>, Arc<Mutex<Option<Connected>>>);
+
+impl Resolve for Closes {
+    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+        Box::new(Closing(SystemResolver.lookup(question, now), self.0.clone()))
+    }
+}
+
+impl Lookup for Closing {
+    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        self.0.watch(watch);
+    }
+
+    fn poll(&mut self, now: Instant) -> Option<Event> {
+        let event = self.0.poll(now)?;
+        drop(self.1.lock().expect("no panic").take());
+        Some(event)
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.0.wake_at()
+    }
+}
+
+#[test]
+fn a_connection_that_closes_afterwards_does_not_change_why_a_look_up_failed() {
+    let (_listener, address, options, held) = full();
+    let closes = Closes(Arc::new(Mutex::new(Some(held))));
+    let race = Config { families: Families::Only(Family::V4), ..options.race.clone() };
+    let options = Options { race, resolver: Arc::new(closes).into(), ..at_once(&options) };
+    let error = connect(("name.test", address.port()), &options).expect_err("there was no place");
+    is_held(&error, 1);
+    assert_eq!(options.budget.expect("a budget").held(), 0, "it was closed");
 }

@@ -133,7 +133,10 @@ impl Query {
             }
             match room.poll(self.budget.as_ref(), now) {
                 Poll::Ready(Ok(())) if is_time => self.exchange.try_again(index, now),
-                Poll::Ready(Err(held)) => self.exchange.no_socket(index, held.to_string(), now),
+                Poll::Ready(Err(held)) => {
+                    self.budget.iter().for_each(SocketBudget::refuse);
+                    self.exchange.no_socket(index, held.to_string(), now);
+                }
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
         }
@@ -185,7 +188,10 @@ impl Query {
     fn has_room(&mut self, index: usize, now: Instant) -> bool {
         match self.sockets[index].room.poll(self.budget.as_ref(), now) {
             Poll::Ready(Ok(())) => return true,
-            Poll::Ready(Err(held)) => self.exchange.no_socket(index, held.to_string(), now),
+            Poll::Ready(Err(held)) => {
+                self.budget.iter().for_each(SocketBudget::refuse);
+                self.exchange.no_socket(index, held.to_string(), now);
+            }
             Poll::Pending => self.exchange.lacks_socket(index, now),
         }
         false

@@ -1,12 +1,12 @@
 //! One call of `getaddrinfo`, and which of many may begin.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
 use connie_core::Family;
 
-use super::getaddrinfo::Outcome;
-use super::mailbox::Mailbox;
+use super::mailbox::{Failure, Mailbox};
 use crate::budget::{Share, SocketBudget};
 
 /// The most threads that stand in line for places of one budget: the rest serve others.
@@ -104,8 +104,9 @@ impl Call {
         self.family == family && *self.host == *host && begins
     }
 
-    pub(super) fn tell(self, result: &Outcome, later: &mut Later) {
-        for mailbox in &self.waiting {
+    pub(super) fn tell(mut self, result: &Result<Vec<SocketAddr>, Failure>, later: &mut Later) {
+        // Whose mailbox it is keeps it until the pool is unlocked. From then on nobody else has it, and its descriptors are closed with it.
+        for mailbox in self.waiting.drain(..) {
             later.wake(mailbox.put(self.family, result.clone()));
         }
         later.calls.push(self);

@@ -21,7 +21,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use super::Datagrams;
 #[cfg(feature = "dns")]
 use super::service::ServiceRecord;
-#[cfg(all(any(feature = "dns", test), not(target_os = "wasi")))]
+#[cfg(not(target_os = "wasi"))]
 use crate::block_on::thread_waker;
 #[cfg(not(target_os = "wasi"))]
 use crate::budget::SocketBudget;
@@ -231,8 +231,7 @@ impl<'a> Watch<'a> {
         });
     }
 
-    /// What wakes a look-up that stands in line for a socket: the task, or this thread.
-    #[cfg(any(feature = "dns", test))]
+    /// What wakes a look-up that stands in line, for a socket or for a thread: the task, or this thread.
     pub(crate) fn line(&self) -> Waker {
         self.waker().cloned().unwrap_or_else(|| {
             self.in_line.set(true);

@@ -1,13 +1,14 @@
 //! Where the threads of the system's resolver leave their answers.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use connie_core::Family;
 
-use super::Room;
-use super::getaddrinfo::Outcome;
+use super::room::AllHeld;
+use super::{LookupError, Room};
 use crate::budget::{Share, SocketBudget};
 use crate::doorbell::Doorbell;
 
@@ -34,7 +35,21 @@ struct Inside {
 
 pub(super) struct Letter {
     pub(super) family: Family,
-    pub(super) result: Outcome,
+    pub(super) result: Result<Vec<SocketAddr>, Failure>,
+}
+
+/// Why there are no addresses.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    LookUp(LookupError),
+    /// It was not asked for them: there was no place for that.
+    Held(AllHeld),
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        Failure::LookUp(error)
+    }
 }
 
 impl Bell {
@@ -53,7 +68,7 @@ impl Bell {
 impl Mailbox {
     /// Answers whom to wake when the caller holds no lock.
     #[must_use]
-    pub(super) fn put(&self, family: Family, result: Outcome) -> Option<Waker> {
+    pub(super) fn put(&self, family: Family, result: Result<Vec<SocketAddr>, Failure>) -> Option<Waker> {
         let mut inside = lock(&self.inside);
         inside.letters.push_back(Letter { family, result });
         if let Some(Some(bell)) = self.bell.get() {

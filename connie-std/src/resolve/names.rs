@@ -202,11 +202,11 @@ impl Names {
         Order::Any(routes)
     }
 
-    /// How many sockets the budget has, where connections hold all of them.
+    /// How many sockets the budget has, where connections held all of them when a look-up needed one.
     pub(crate) fn all_held(&self) -> Option<usize> {
         #[cfg(not(target_os = "wasi"))]
         if let Some(budget) = &self.budget {
-            return Some(budget.sockets()).filter(|sockets| budget.held() == *sockets);
+            return budget.has_refused().then(|| budget.sockets());
         }
         None
     }

@@ -18,7 +18,7 @@ use connie_core::resolution::QueryError;
 
 use super::calls::{Call, Later, Tally, Wanted, most_of};
 use super::getaddrinfo::{Outcome, look_up};
-use super::mailbox::Mailbox;
+use super::mailbox::{Failure, Mailbox};
 use super::room::AllHeld;
 use super::{LookupError, Room};
 use crate::block_on::block_on;
@@ -223,7 +223,7 @@ impl Pool {
                 let detail = Some(format!("no thread for the system's resolver: {error}"));
                 let error = LookupError { kind: QueryError::Temporary, detail };
                 for call in std::mem::take(&mut self.calls) {
-                    call.tell(&Err(error.clone()), later);
+                    call.tell(&Err(error.clone().into()), later);
                 }
             }
         }
@@ -297,17 +297,21 @@ impl Pool {
             !call.running && call.room.is_none() && call.id < before && call.is_patient_with(Some(&budget))
         };
         let refused = self.calls.extract_if(.., |call| call.id == id || waits_too(call));
-        let error = LookupError { kind: QueryError::OutOfSockets, detail: Some(held.to_string()) };
         for call in refused.collect::<Vec<_>>() {
-            call.tell(&Err(error.clone()), later);
+            call.tell(&Err(Failure::Held(held)), later);
         }
         self.staff(later);
     }
 
+    /// The room of a call that was made.
+    fn release(&mut self, id: u64) -> Option<Arc<Share>> {
+        self.calls.iter_mut().find(|call| call.id == id).and_then(|call| call.room.take())
+    }
+
     /// The answer of a call is there.
-    fn done(&mut self, id: u64, result: &Outcome, later: &mut Later) {
+    fn done(&mut self, id: u64, result: Outcome, later: &mut Later) {
         if let Some(index) = self.calls.iter().position(|call| call.id == id) {
-            self.calls.remove(index).tell(result, later);
+            self.calls.remove(index).tell(&result.map_err(Failure::LookUp), later);
         }
         // A name that is abandoned had no thread's place, and what waits for its budget may have it now.
         self.staff(later);
@@ -353,9 +357,12 @@ fn make(job: &Job, index: usize) {
         }
     }
     let result = look_up(&job.host, job.family);
+    // Given back before the answer is told: who has that finds the place free.
+    let room = pool_at(index).and_then(|mut pool| pool.release(job.id));
+    drop(room);
     let mut later = Later::default();
     if let Some(mut pool) = pool_at(index) {
-        pool.done(job.id, &result, &mut later);
+        pool.done(job.id, result, &mut later);
     }
 }
 
@@ -376,6 +383,7 @@ fn wait_for_room(
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::task::{Wake, Waker};
 
@@ -400,7 +408,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn answer(mailbox: &Mailbox) -> Outcome {
+    fn answer(mailbox: &Mailbox) -> Result<Vec<SocketAddr>, Failure> {
         let clock = OsClock::start();
         loop {
             if let Some(letter) = mailbox.take() {
@@ -439,6 +447,7 @@ mod tests {
         let (mut other, waker) = (None, Waker::from(Arc::new(Foreign(told))));
         assert!(matches!(budget.poll_take(&mut other, 1, &waker), Turn::InLine));
         let addresses = answer(&ask(2, "127.0.0.2", Some(&budget), room)).unwrap();
+        assert_eq!(budget.free(), 1, "when the answer is there");
         assert_eq!(addresses, ["127.0.0.2:0".parse().unwrap()]);
         assert_eq!(is_told.recv_timeout(LIMIT * 2), Ok(true));
     }
@@ -453,7 +462,7 @@ mod tests {
         let asked: Vec<_> =
             (1..=20).map(|last| ask(1, &format!("127.0.1.{last}"), Some(&budget), None)).collect();
         for mailbox in asked {
-            assert_eq!(answer(&mailbox).unwrap_err().kind, QueryError::OutOfSockets);
+            assert!(matches!(answer(&mailbox), Err(Failure::Held(_))));
         }
         let time = clock.now().since(connie_core::Instant::ZERO);
         assert!((patience..patience * 10).contains(&time), "{time:?}");

@@ -9,19 +9,18 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connie_core::resolution::QueryError;
 use connie_core::{Family, Instant};
 
 use super::calls::{Later, Wanted};
-use super::mailbox::{Bell, Letter, Mailbox};
+use super::mailbox::{Bell, Failure, Letter, Mailbox};
 use super::pool::{lost, pool};
-use super::{Answer, Event, Lookup, Question, Resolve, Room, Watch, hosts};
+use super::{Answer, Event, Lookup, LookupError, Question, Resolve, Room, Watch, hosts};
 use crate::budget::SocketBudget;
 use crate::process;
 
 /// How often a look-up that could get no descriptor looks for its answer.
 const LOOK: Duration = Duration::from_millis(5);
-/// How often one looks whose calls wait for others.
-const LOOK_IN_LINE: Duration = Duration::from_millis(20);
 
 /// The operating system's resolver. Hosts files, mDNS and what a VPN sets up hold as they do for every other program.
 ///
@@ -29,8 +28,7 @@ const LOOK_IN_LINE: Duration = Duration::from_millis(20);
 /// takes a place in the [`SocketBudget`] for what the system opens meanwhile, when it begins; one that waits for a thread has none, and no more
 /// than half of a budget goes to calls. While a `connect` waits for it, it holds another descriptor
 /// (a pipe's two elsewhere than on Linux, a socket on Windows), and no more when its last answer has come or it
-/// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms, and each 20 ms
-/// while its calls wait for others. Without
+/// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms. Without
 /// the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the answers come together.
 ///
 /// What it cannot tell: how long an answer holds; often, whether a name does not exist or has no address of the family, or
@@ -68,7 +66,7 @@ fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
     let must_wait = match must_wait {
         Some(Some(must_wait)) => must_wait,
         Some(None) => return,
-        None => return later.wake(mailbox.put(family, Err(lost()))),
+        None => return later.wake(mailbox.put(family, Err(lost().into()))),
     };
     // The hosts file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
     let hosted = must_wait && hosts::names(&hosts::system_path(), host, family);
@@ -76,7 +74,7 @@ fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
     let room = room.and_then(|room| room.share());
     match pool() {
         Some(mut pool) => pool.ask(Wanted { hosted, ..wanted }, mailbox, room, &mut later),
-        None => later.wake(mailbox.put(family, Err(lost()))),
+        None => later.wake(mailbox.put(family, Err(lost().into()))),
     }
 }
 
@@ -107,7 +105,7 @@ impl Lookup for SystemLookup {
         if mailbox.bell().is_none() {
             if !has_begun(mailbox) {
                 // What a bell would take from the budget, its own call might wait for.
-                return self.looks.set(Some(LOOK_IN_LINE));
+                return mailbox.wakes(&watch.line());
             }
             mailbox.hang(bell(self.budget.as_ref()));
         }
@@ -135,7 +133,12 @@ impl Lookup for SystemLookup {
                 // Every system sorts by RFC 6724 or by what it has for it, which knows more of the system than we do.
                 Event::Answered(Answer { family, addresses, ttl: None, ordered: true })
             }
-            Err(error) => Event::Failed { family, error },
+            Err(Failure::LookUp(error)) => Event::Failed { family, error },
+            Err(Failure::Held(held)) => {
+                self.budget.iter().for_each(SocketBudget::refuse);
+                let detail = Some(held.to_string());
+                Event::Failed { family, error: LookupError { kind: QueryError::OutOfSockets, detail } }
+            }
         })
     }
 
