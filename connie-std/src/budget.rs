@@ -1,6 +1,7 @@
 //! How many sockets all races of a program may have open together.
 
 use std::collections::VecDeque;
+#[cfg(not(target_os = "wasi"))]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
 use std::task::Waker;
@@ -57,6 +58,7 @@ pub struct SocketBudget {
     /// For the look-ups of a race: what that has for them.
     loan: Option<Loan>,
     /// Whether a look-up had no place of it, since connections held all.
+    #[cfg(not(target_os = "wasi"))]
     refused: Arc<AtomicBool>,
 }
 
@@ -113,7 +115,13 @@ impl SocketBudget {
         let sockets = sockets.max(1);
         let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
         let shared = Arc::new(Shared { sockets, state: ProcessLock::new(state) });
-        SocketBudget { shared, waits: Duration::ZERO, loan: None, refused: Arc::default() }
+        SocketBudget {
+            shared,
+            waits: Duration::ZERO,
+            loan: None,
+            #[cfg(not(target_os = "wasi"))]
+            refused: Arc::default(),
+        }
     }
 
     /// The same budget, for races that wait up to `at_most` for connections to end where these hold all of it, counted from when a race finds
