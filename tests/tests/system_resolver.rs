@@ -81,7 +81,8 @@ fn connects(lab: &Lab, host: &str, race: Config, least: Duration) {
             return;
         }
     }
-    panic!("{best:?} at best, {least:?} would do");
+    // To wait for the other family would cost the Resolution Delay at least.
+    assert!(best < least + Config::DEFAULT_RESOLUTION_DELAY / 2, "{best:?} at best, {least:?} would do");
 }
 
 #[test]
@@ -172,8 +173,7 @@ fn few_descriptors_are_enough_for_a_crowd(server: &DnsServer) {
 
 /// Of a silent name server, ten seconds and more.
 fn names_that_wait_hold_no_places(server: &DnsServer) {
-    for index in 0..QUEUE {
-        let host = format!("q{index}.test");
+    for host in BUDGETS.iter().flat_map(|places| (0..QUEUE).map(|index| queued_name(index, *places))) {
         server.set(&host, RecordType::A, DnsAnswer::silent());
         server.set(&host, RecordType::Aaaa, DnsAnswer::silent());
     }
@@ -241,6 +241,11 @@ fn crowd() {
     failed.into_iter().filter_map(Result::err).for_each(|error| println!("{error}"));
 }
 
+/// Others for each budget: calls for those of the one before are still under way, and would be joined.
+fn queued_name(index: usize, places: usize) -> String {
+    format!("q{index}-{places}.test")
+}
+
 /// A thread for each name, and then somebody who needs no name server.
 fn queued() {
     for places in BUDGETS {
@@ -255,7 +260,7 @@ fn queued() {
             .map(|index| {
                 let options = options.clone();
                 std::thread::spawn(move || {
-                    connect((format!("q{index}.test").as_str(), PORT), &options).is_err()
+                    connect((queued_name(index, places).as_str(), PORT), &options).is_err()
                 })
             })
             .collect();

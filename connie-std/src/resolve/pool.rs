@@ -176,6 +176,13 @@ impl Pool {
         MAX_THREADS + abandoned.min(MAX_ABANDONED)
     }
 
+    fn most_threads(&self) -> usize {
+        let hosted = self.calls.iter().filter(|call| call.hosted).count().min(MAX_HOSTED);
+        // More may be under way, where somebody waits again for one that was abandoned.
+        let others = self.calls.iter().filter(|call| call.running && !call.hosted).count();
+        self.most_at_once().max(others) + hosted
+    }
+
     /// Which calls may begin now, by index: those of the hosts file's names before all others, then the first.
     fn due(&self) -> Vec<usize> {
         let mut tally = Tally::new(&self.calls, self.most_at_once());
@@ -190,10 +197,7 @@ impl Pool {
 
     /// Sees to it that there are threads for the calls that may begin.
     fn staff(&mut self, later: &mut Later) {
-        let hosted = self.calls.iter().filter(|call| call.hosted).count().min(MAX_HOSTED);
-        // More may be under way, where somebody waits again for one that was abandoned.
-        let others = self.calls.iter().filter(|call| call.running && !call.hosted).count();
-        let most = self.most_at_once().max(others) + hosted;
+        let most = self.most_threads();
         let due = self.due().len();
         (0..due.min(self.idle)).for_each(|_| self.news().notify_one());
         // One that was begun a moment ago may not have taken its call yet.
@@ -466,6 +470,27 @@ mod tests {
         }
         let time = clock.now().since(connie_core::Instant::ZERO);
         assert!((patience..patience * 10).contains(&time), "{time:?}");
+    }
+
+    #[test]
+    fn a_hosted_name_has_a_thread_where_abandoned_calls_are_waited_for_again() {
+        let call = |id, running, hosted| Call {
+            id,
+            host: "name.test".into(),
+            family: Family::V4,
+            running,
+            hosted,
+            waiting: vec![Arc::default()],
+            room: None,
+            budget: None,
+        };
+        let mut pool = Pool::new(0);
+        pool.threads = MAX_THREADS + 9;
+        pool.calls = (0..pool.threads as u64).map(|id| call(id, true, false)).collect();
+        pool.calls.push(call(1_000, false, false));
+        assert_eq!((pool.due().len(), pool.most_threads()), (0, pool.threads));
+        pool.calls.push(call(1_001, false, true));
+        assert_eq!((pool.due().len(), pool.most_threads()), (1, pool.threads + 1));
     }
 
     #[test]
