@@ -35,10 +35,10 @@
 //! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established` is said.
 //! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
 //!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
-//! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, and [`grow_to`](Race::grow_to) raises
-//!    it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What waits starts, or is hedged, as soon
-//!    as rules 1 and 3 have room. [`pause`](Race::pause) makes it 0 until it grows. With more than `k` in flight and nothing waiting, an attempt yields as it would to a newcomer that has
-//!    been evicted as often as any that is in flight.
+//! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, [`pause`](Race::pause) makes it 0, and
+//!    [`grow_to`](Race::grow_to) raises it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What
+//!    waits starts, or is hedged, as soon as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an attempt yields as it
+//!    would to a newcomer that has been evicted as often as any that is in flight.
 //!
 //! # The laws
 //!
@@ -47,7 +47,8 @@
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
 //! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to) can make `k` smaller than what is in
-//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one unless the race is [paused](Race::pause).
+//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one unless the race is
+//!    [paused](Race::pause).
 //! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
 //! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come, or a paused race can grow.
 //! 5. A race whose inputs stop ends by its deadline.

@@ -217,6 +217,7 @@ pub(crate) enum Event {
     Resolve(Family),
     ResolutionFails(Family),
     Limit,
+    Pause,
     Grow,
     Cancel,
 }
@@ -287,6 +288,9 @@ impl World {
         }
         if setting.limits && self.roomy {
             events.push(Event::Limit);
+            if setting.grows && self.may_grow {
+                events.push(Event::Pause);
+            }
         }
         if setting.grows && self.may_grow {
             events.push(Event::Grow);
@@ -341,6 +345,12 @@ impl World {
                 self.roomy = false;
                 self.referee.hears_limit(1);
                 self.race.limit_to(1);
+                self.waits = None;
+            }
+            Event::Pause => {
+                self.roomy = false;
+                self.referee.hears_pause();
+                self.race.pause();
                 self.waits = None;
             }
             Event::Grow => {
