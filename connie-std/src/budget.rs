@@ -154,7 +154,8 @@ impl SocketBudget {
 
     /// The one that all races of this process share unless told otherwise: three quarters of the descriptors that it was allowed when
     /// this was first called (`RLIMIT_NOFILE`), which leaves the rest to its files and servers; 4,096 where the system sets no
-    /// limit.
+    /// limit. The rest is at least 16, since a runtime and the standard streams alone take seven: of 64 descriptors and fewer
+    /// it has what is beyond 16, and of 17 and fewer one.
     #[must_use]
     pub fn of_process() -> Self {
         static OF_PROCESS: OnceLock<SocketBudget> = OnceLock::new();
@@ -162,7 +163,7 @@ impl SocketBudget {
             return budget.clone();
         }
         // Made before it is put there: the child of a fork would wait for ever for a thread of its parent that was at it.
-        let budget = Self::new(allowed().map_or(UNLIMITED, |limit| limit - limit / 4));
+        let budget = Self::new(allowed().map_or(UNLIMITED, of_limit));
         OF_PROCESS.get_or_init(|| budget).clone()
     }
 
@@ -436,6 +437,14 @@ impl Drop for Place {
 }
 
 const UNLIMITED: usize = 4_096;
+
+/// How many descriptors are left to the program, where a process may have `limit`: a quarter, and at least so many. Of 20 a quarter
+/// would be five, and tokio with the standard streams takes seven.
+const LEFT_AT_LEAST: usize = 16;
+
+fn of_limit(limit: usize) -> usize {
+    limit.saturating_sub((limit / 4).max(LEFT_AT_LEAST)).max(1)
+}
 
 #[cfg(unix)]
 fn allowed() -> Option<usize> {

@@ -66,6 +66,13 @@ fn a_budget_has_a_socket() {
 }
 
 #[test]
+fn a_small_limit_leaves_the_program_sixteen_descriptors() {
+    let limits = [0, 1, 16, 17, 18, 20, 64, 65, 68, 1_024];
+    assert_eq!(limits.map(of_limit), [1, 1, 1, 1, 2, 4, 48, 49, 51, 768]);
+    assert_eq!(usize::MAX - of_limit(usize::MAX), usize::MAX / 4, "a quarter, and no overflow");
+}
+
+#[test]
 fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     let budget = SocketBudget::new(4);
     let (mut first, mut second) = (Waiter::of(&budget), Waiter::of(&budget));
