@@ -7,6 +7,7 @@ use connie_core::{Config, Instant, Pacing};
 
 use crate::budget::{Held, Loan, Place, Share, SocketBudget, Turn};
 use crate::options::MAX_SOCKETS;
+use crate::report::Lack;
 
 /// A race's part of a budget.
 ///
@@ -32,8 +33,8 @@ pub(crate) struct Allowance {
     patient_until: Instant,
     /// Until when it waits for connections to end, since it has found that they hold all.
     waits_until: Option<Instant>,
-    /// Whether it has given up, since connections hold all.
-    refused: bool,
+    /// Why it has no first socket yet.
+    lack: Option<Lack>,
     /// When it has to look again.
     looks_at: Option<Instant>,
 }
@@ -77,7 +78,7 @@ impl Allowance {
             place: None,
             patient_until: Instant::ZERO,
             waits_until: None,
-            refused: false,
+            lack: None,
             looks_at: None,
         }
     }
@@ -89,7 +90,7 @@ impl Allowance {
     pub(crate) fn poll(&mut self, to: Use, stays: bool, waker: &Waker, now: Instant) -> Sockets {
         if to.addresses == 0 && to.in_flight == 0 {
             // It waits for a look-up, which may stand in line for what it has.
-            (self.share, self.place, self.limit, self.looks_at) = (None, None, 0, None);
+            (self.share, self.place, self.limit, self.looks_at, self.lack) = (None, None, 0, None, None);
             return Sockets::Ready;
         }
         self.lend(to.in_flight);
@@ -172,9 +173,9 @@ impl Allowance {
         self.place = None;
     }
 
-    /// How many sockets the budget has, where the race has given up since connections hold all of them.
-    pub(crate) fn refused(&self) -> Option<usize> {
-        self.refused.then(|| self.budget.sockets())
+    /// What keeps the race from its first socket, or did so until its end.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        self.lack
     }
 
     /// The winner's place.
@@ -207,20 +208,23 @@ impl Allowance {
             Turn::Taken(share) => {
                 self.share = Some(share);
                 self.patient_until = now + self.patience;
-                self.waits_until = None;
+                (self.waits_until, self.lack) = (None, None);
                 Sockets::Ready
             }
             Turn::InLine => {
                 // Something comes back by itself again. Should connections hold all once more, that is another wait.
                 self.waits_until = None;
+                self.lack = Some(Lack::InLine { sockets: self.budget.sockets() });
                 Sockets::InLine(None)
             }
             Turn::AllHeld => {
                 let until = *self.waits_until.get_or_insert(now + self.budget.patience());
+                let sockets = self.budget.sockets();
                 if now < until {
+                    self.lack = Some(Lack::AllHeld { sockets });
                     return Sockets::InLine(Some(until));
                 }
-                self.refused = true;
+                self.lack = Some(Lack::Refused { sockets });
                 self.place = None;
                 Sockets::AllHeld
             }

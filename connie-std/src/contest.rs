@@ -17,7 +17,7 @@ use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::options::Options;
-use crate::report::Report;
+use crate::report::{Lack, Report};
 use crate::resolve::{Names, OsConnector, Running};
 use crate::target::Target;
 use crate::waiter::OsWaiter;
@@ -190,8 +190,9 @@ impl<S: RaceStack> Contest<S> {
         let report = Report::from(self.connector.timeline());
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
-        if let Some(sockets) = self.allowance.as_ref().and_then(Allowance::refused) {
-            return Err(ConnectErrorKind::BudgetHeld { sockets, report });
+        let lack = self.allowance.as_ref().and_then(Allowance::lack);
+        if let Some(lack @ Lack::Refused { sockets }) = lack {
+            return Err(ConnectErrorKind::BudgetHeld { sockets, report: report.with_lack(lack) });
         }
         match result {
             Ok(Connection { socket, destination }) => {
@@ -200,11 +201,20 @@ impl<S: RaceStack> Contest<S> {
             }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
                 Some(sockets) if lacked_sockets(&report) => {
+                    let report = report.with_lack(Lack::Refused { sockets });
                     Err(ConnectErrorKind::BudgetHeld { sockets, report })
                 }
                 _ => Err(ConnectErrorKind::Resolve(report)),
             },
-            Err(failure) => Err(ConnectErrorKind::Race(failure, report)),
+            Err(failure) => {
+                // One that had attempts has more to say than that it waited for another socket in the end.
+                let lack = lack.filter(|_| report.timeline().summary().attempts == 0);
+                let report = match lack {
+                    Some(lack) if failure == Failure::DeadlineExceeded => report.with_lack(lack),
+                    _ => report,
+                };
+                Err(ConnectErrorKind::Race(failure, report))
+            }
         }
     }
 }

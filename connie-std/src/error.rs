@@ -11,7 +11,7 @@ use connie_core::verdict::{ErrorKind, Verdict, failures, invalid_host, unknown_z
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
 use crate::os_error::describe;
-use crate::report::{FailedQuery, Report};
+use crate::report::{FailedQuery, Lack, Report};
 use crate::resolve::LookupError;
 use crate::target::EMPTY_LIST;
 
@@ -58,7 +58,8 @@ pub enum ConnectErrorKind {
     InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
     Resolve(Report),
-    /// The race failed. [`ConnectError::timeline`] has what became of each address.
+    /// The race failed. [`ConnectError::timeline`] has what became of each address. Where its deadline passed while it stood in line for its
+    /// first socket, the line of `{}` says so, and what of its [`SocketBudget`](crate::SocketBudget) it waited for.
     Race(Failure, Report),
     /// The race opened no socket, since connections held all places of its [`SocketBudget`](crate::SocketBudget), and nothing would have come
     /// back by itself; or not within the time that the budget [waits](crate::SocketBudget::waits).
@@ -167,7 +168,9 @@ impl ConnectError {
     #[must_use]
     pub fn summary(&self) -> String {
         match (&self.kind, self.verdict()) {
-            (ConnectErrorKind::Race(..), Some(verdict)) if self.host != EMPTY_LIST => {
+            (ConnectErrorKind::Race(_, report), Some(verdict))
+                if self.host != EMPTY_LIST && report.lack().is_none() =>
+            {
                 verdict.summary().to_string()
             }
             _ => self.to_string(),
@@ -294,7 +297,19 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Race(Failure::NoDestinations, _) if host == EMPTY_LIST => {
                 f.write_str("the list of addresses is empty: give at least one")
             }
-            ConnectErrorKind::Race(..) => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
+            ConnectErrorKind::Race(_, report) => match report.lack() {
+                Some(Lack::InLine { sockets }) => write!(
+                    f,
+                    "could not connect to {host} port {port}: timed out waiting for a socket of its budget, which has {sockets}: \
+                     set Options::budget to a larger one, or allow more time"
+                ),
+                Some(Lack::AllHeld { sockets } | Lack::Refused { sockets }) => write!(
+                    f,
+                    "could not connect to {host} port {port}: timed out waiting for a socket: connections hold every one of its \
+                     budget, which has {sockets}: close some, or set Options::budget to a larger one"
+                ),
+                None => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
+            },
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
                     f,

@@ -23,7 +23,7 @@ use crate::resolve::ServiceRecord;
 /// | field | is |
 /// |---|---|
 /// | `outcome` | `"connected"` or `"failed"` |
-/// | `failure` | `"no_destinations"`, `"all_attempts_failed"`, `"deadline_exceeded"`, `"canceled"`, `"stack_gone"` or `"other"` |
+/// | `failure` | `"no_destinations"`, `"all_attempts_failed"`, `"deadline_exceeded"`, `"canceled"`, `"stack_gone"`, `"budget_held"` ([`ConnectErrorKind::BudgetHeld`](crate::ConnectErrorKind::BudgetHeld)) or `"other"` |
 /// | `winner` | the address that won, with its port: `"192.0.2.1:80"` |
 /// | `elapsed_us` | when the race ended |
 /// | `resolved_us` | when its first address was known |
@@ -47,8 +47,20 @@ struct Parts {
     records: Box<[AttemptRecord]>,
     notes: Vec<Note>,
     queries: Vec<FailedQuery>,
+    lack: Option<Lack>,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
+}
+
+/// Why a race opened no socket, where its budget of so many `sockets` is why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// It stood in line behind other races and look-ups.
+    InLine { sockets: usize },
+    /// Connections held all, and it waited for one of them to end.
+    AllHeld { sockets: usize },
+    /// Connections held all, and it did not wait for them, or not any longer.
+    Refused { sockets: usize },
 }
 
 /// A query that failed. `{}` names it: `AAAA query for example.org failed: no answer in time`.
@@ -107,6 +119,16 @@ impl Report {
         self
     }
 
+    /// Why the race opened no socket, where its budget is why.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        self.0.lack
+    }
+
+    pub(crate) fn with_lack(mut self, lack: Lack) -> Self {
+        self.0.lack = Some(lack);
+        self
+    }
+
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes = notes;
         self
@@ -122,6 +144,7 @@ impl From<Timeline<'_>> for Report {
             records: records.into(),
             notes: Vec::new(),
             queries: Vec::new(),
+            lack: None,
             #[cfg(feature = "dns")]
             services: Vec::new(),
         }))

@@ -9,7 +9,7 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure};
 use serde::{Serialize, Serializer};
 
 use crate::observer::Observed;
-use crate::report::{FailedQuery, Report};
+use crate::report::{FailedQuery, Lack, Report};
 use crate::setup_step::SetupStep;
 
 #[derive(Serialize)]
@@ -74,7 +74,11 @@ impl Serialize for Report {
         let outcome = if summary.failure.is_some() { "failed" } else { "connected" };
         Race {
             outcome: summary.ended.map(|_| outcome),
-            failure: summary.failure.map(failure),
+            failure: match self.lack() {
+                // The race was canceled for that, and by nobody else.
+                Some(Lack::Refused { .. }) => Some("budget_held"),
+                _ => summary.failure.map(failure),
+            },
             winner: timeline.winner().map(|attempt| attempt.destination),
             elapsed_us: summary.ended.map(micros),
             resolved_us: summary.resolved.map(micros),
@@ -237,6 +241,19 @@ mod tests {
             json.contains(r#""error":"setup","error_number":19,"setup":"interface","note":null"#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn a_race_without_a_socket_was_not_canceled() {
+        use crate::{ConnectErrorKind, Options, SocketBudget, connect};
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let options = Options { budget: Some(SocketBudget::new(1)), ..Options::default() };
+        let _held = connect(address, &options).unwrap();
+        let error = connect(address, &options).unwrap_err();
+        assert!(matches!(error.kind(), ConnectErrorKind::BudgetHeld { .. }), "{error}");
+        let json = serde_json::to_string(error.report().unwrap()).unwrap();
+        assert!(json.starts_with(r#"{"outcome":"failed","failure":"budget_held","winner":null"#), "{json}");
     }
 
     #[test]

@@ -46,11 +46,48 @@ fn the_deadline_of_a_race_counts_while_it_waits_in_line() {
     let error = ended.expect_err("there is no place");
     assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
     assert_eq!(error.timeline().expect("a race").attempts().count(), 0, "no socket was opened");
+    let words = format!(
+        "could not connect to 127.0.0.1 port {}: timed out waiting for a socket: connections hold every one of its budget, which has \
+         1: close some, or set Options::budget to a larger one",
+        address.port()
+    );
+    assert_eq!((error.to_string(), error.summary()), (words.clone(), words));
+    assert_eq!(error.io_kind(), ErrorKind::TimedOut);
     let took = clock.now().since(connie_core::Instant::ZERO);
     assert!(took >= Duration::from_millis(50) && took < LONG / 2, "{took:?}");
     // Who gave up is not in line any more.
     drop(held);
     connect(address, &options).expect("the place is free");
+}
+
+#[test]
+#[cfg(any(target_os = "linux", windows))]
+fn a_deadline_that_passes_behind_another_race_says_what_was_waited_for() {
+    let budget = SocketBudget::new(1);
+    let hole = connie_servers::BlackHole::open((Ipv4Addr::LOCALHOST, 0));
+    let silent = hole.address();
+    let canceler = Canceler::new().expect("a canceler");
+    let options = |deadline| {
+        let race = Config { deadline: Some(deadline), ..Options::default().race };
+        Options { race, budget: Some(budget.clone()), ..Options::default() }
+    };
+    let ahead = Options { canceler: Some(canceler.clone()), ..options(LONG) };
+    let racing = std::thread::spawn(move || connect(silent, &ahead).map(drop));
+    while budget.free() > 0 {
+        assert!(!racing.is_finished(), "nobody answers it");
+        std::thread::yield_now();
+    }
+    let error = connect(silent, &options(Duration::from_millis(50))).expect_err("no time left");
+    canceler.cancel();
+    let ahead = racing.join().expect("a thread").expect_err("canceled");
+    assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
+    let line = error.to_string();
+    assert!(line.contains("timed out waiting for a socket of its budget, which has 1: set"), "{line}");
+    assert_eq!(error.io_kind(), ErrorKind::TimedOut);
+    assert!(ahead.to_string().ends_with(": canceled"), "{ahead}");
+    // One that has had its socket ran out of time in the ordinary way.
+    let error = connect(silent, &options(Duration::from_millis(50))).expect_err("nobody answers");
+    assert!(error.to_string().ends_with(": timed out"), "{error}");
 }
 
 #[test]

@@ -377,6 +377,7 @@ fn a_deadline_and_a_canceler_end_the_wait_for_a_socket() {
         let error = failed(connect_with(address, &short).await);
         assert!(matches!(error.kind(), ConnectErrorKind::Race(Failure::DeadlineExceeded, _)), "{error}");
         assert_eq!(error.timeline().unwrap().attempts().count(), 0, "no socket, no attempt");
+        assert!(error.to_string().contains("timed out waiting for a socket"), "{error}");
 
         let canceler = Canceler::new().unwrap();
         let options = Options { canceler: Some(canceler.clone()), ..options };

@@ -182,8 +182,11 @@ fn it_waits_for_connections_as_long_as_the_budget_says() {
     let until = Instant::from_millis(140);
     assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
     assert_eq!(race.look(1, 139), Sockets::InLine(Some(until)), "since it has found it so");
-    assert_eq!((race.allowance.refused(), race.look(1, 140)), (None, Sockets::AllHeld));
-    assert_eq!(race.allowance.refused(), Some(1));
+    assert_eq!(
+        (race.allowance.lack(), race.look(1, 140)),
+        (Some(Lack::AllHeld { sockets: 1 }), Sockets::AllHeld)
+    );
+    assert_eq!(race.allowance.lack(), Some(Lack::Refused { sockets: 1 }));
     // Who waits for a race waits on, however long that is.
     let mut race = Racer::new(&budget, &all_at_once());
     assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
