@@ -1,6 +1,7 @@
 //! How many sockets all races of a program may have open together.
 
 use std::collections::VecDeque;
+use std::fmt;
 #[cfg(not(target_os = "wasi"))]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
@@ -50,7 +51,7 @@ pub(crate) use loan::Loan;
 /// assert_eq!(budget.free(), 8);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SocketBudget {
     shared: Arc<Shared>,
     /// How long a race waits for connections to end.
@@ -298,6 +299,19 @@ impl SocketBudget {
         let counted = state.line.front().is_some_and(|first| first.shares);
         let sharers = (state.sharers + state.line.len() - usize::from(counted)).max(1);
         (state.free < state.line.len()).then(|| ((state.free + state.passing) / sharers).max(1))
+    }
+}
+
+impl fmt::Debug for SocketBudget {
+    /// How many sockets it has, how many of them are free, and how many connections hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sockets, state) = (self.sockets(), self.shared.state());
+        let (free, held) = state.map_or((sockets, 0), |state| (state.free, state.held(sockets)));
+        f.debug_struct("SocketBudget")
+            .field("sockets", &sockets)
+            .field("free", &free)
+            .field("held", &held)
+            .finish_non_exhaustive()
     }
 }
 

@@ -66,6 +66,14 @@ fn a_budget_has_a_socket() {
 }
 
 #[test]
+fn what_is_printed_of_a_budget_is_what_a_program_can_ask_of_it() {
+    let budget = SocketBudget::new(8);
+    let _held = take(&budget, 1).map(Share::hold);
+    let _passing = take(&budget, 2);
+    assert_eq!(format!("{budget:?}"), "SocketBudget { sockets: 8, free: 5, held: 1, .. }");
+}
+
+#[test]
 fn a_small_limit_leaves_the_program_sixteen_descriptors() {
     let limits = [0, 1, 16, 17, 18, 20, 64, 65, 68, 1_024];
     assert_eq!(limits.map(of_limit), [1, 1, 1, 1, 2, 4, 48, 49, 51, 768]);
