@@ -19,6 +19,8 @@ use crate::error::ConnectErrorKind;
 use crate::options::Options;
 use crate::report::{Lack, Report};
 use crate::resolve::{Names, OsConnector, Running};
+#[cfg(not(target_os = "wasi"))]
+use crate::socket_options::SocketOptions;
 use crate::target::Target;
 use crate::waiter::OsWaiter;
 
@@ -41,6 +43,8 @@ pub(crate) struct Contest<S: RaceStack> {
     /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
+    #[cfg(not(target_os = "wasi"))]
+    socket: SocketOptions,
 }
 
 /// How a race was won.
@@ -67,7 +71,17 @@ impl<S: RaceStack> Contest<S> {
         let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
         let limit = connector.connect().race().limit();
         let deadline = options.race.deadline;
-        Ok(Contest { connector, names, allowance, limit, short_until: None, starts_by: None, deadline })
+        Ok(Contest {
+            connector,
+            names,
+            allowance,
+            limit,
+            short_until: None,
+            starts_by: None,
+            deadline,
+            #[cfg(not(target_os = "wasi"))]
+            socket: options.socket.clone(),
+        })
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
@@ -190,6 +204,11 @@ impl<S: RaceStack> Contest<S> {
         let report = Report::from(self.connector.timeline());
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
+        #[cfg(not(target_os = "wasi"))]
+        let report = {
+            let notes = self.socket.notes(&report.timeline());
+            report.with_notes(notes)
+        };
         let lack = self.allowance.as_ref().and_then(Allowance::lack);
         if let Some(lack @ Lack::Refused { sockets }) = lack {
             return Err(ConnectErrorKind::BudgetHeld { sockets, report: report.with_lack(lack) });

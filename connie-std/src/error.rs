@@ -13,6 +13,7 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure}
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Lack, Report};
 use crate::resolve::LookupError;
+use crate::setup_step::SetupStep;
 use crate::target::EMPTY_LIST;
 
 /// Why [`connect`](crate::connect) brought no connection.
@@ -222,8 +223,8 @@ impl ConnectError {
             _ => Failure::NoDestinations,
         };
         let words = |address, error: AttemptError| match error.kind() {
-            AttemptErrorKind::Setup(_) => match report.note(address) {
-                Some(note) => format!("{}: {note}", describe(error)),
+            AttemptErrorKind::Setup(step) => match report.note(address) {
+                Some(note) => noted(&describe(error), step, note),
                 None => describe(error),
             },
             AttemptErrorKind::Tls(_) => report.note(address).map_or_else(|| error.to_string(), str::to_owned),
@@ -231,6 +232,17 @@ impl ConnectError {
         };
         let (host, port) = (self.host.as_str(), self.port);
         Some(Verdict { host, port, failure, timeline: report.timeline(), queries: queries(report), words })
+    }
+}
+
+/// The words for a step of a socket's set-up that failed, with the option's value or the program's reason.
+fn noted(words: &str, step: u8, note: &str) -> String {
+    match SetupStep::from_number(step) {
+        Some(SetupStep::Interface) => words.replacen("the interface", &format!("the interface {note:?}"), 1),
+        Some(SetupStep::LocalPorts) => {
+            words.replacen("local ports tried", &format!("local ports tried of {note}"), 1)
+        }
+        _ => format!("{words}: {note}"),
     }
 }
 

@@ -20,10 +20,15 @@ pub(crate) struct Notes(Vec<Note>);
 
 #[cfg(not(target_os = "wasi"))]
 impl Notes {
+    /// These words, in one line.
+    pub(crate) fn one(address: SocketAddr, text: &str) -> Note {
+        Note { address, text: one_line(text).into() }
+    }
+
     /// Keeps these words, in one line, in place of those that there were.
     pub(crate) fn keep(&mut self, address: SocketAddr, text: &str) {
         self.0.retain(|note| note.address != address);
-        let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        let text = one_line(text);
         if self.0.len() < MOST && !text.is_empty() {
             self.0.push(Note { address, text: text.into() });
         }
@@ -33,6 +38,11 @@ impl Notes {
     pub(crate) fn take(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.0)
     }
+}
+
+#[cfg(not(target_os = "wasi"))]
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(all(test, not(target_os = "wasi")))]

@@ -11,6 +11,8 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
+use connie_core::{AttemptErrorKind, Timeline};
+
 use crate::note::{Note, Notes};
 use crate::os_error::OsError;
 use crate::setup_step::SetupStep;
@@ -50,7 +52,8 @@ pub struct SocketOptions {
     pub user_timeout: Option<Duration>,
     /// The name of the interface that all packets leave and enter by (`SO_BINDTODEVICE`): `eth0`. Linux and
     /// Android; before Linux 5.7 for the privileged alone. Name servers (`dns::Dns`) are asked by it too, but
-    /// for those on a loopback address.
+    /// for those on a loopback address. The empty name, one of more than 15 bytes and one with a zero byte are
+    /// refused before there is a socket ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
     pub interface: Option<String>,
     /// The mark that rules for routes and packets can go by (`SO_MARK`). Linux; it takes `CAP_NET_ADMIN` or
     /// `CAP_NET_RAW`. Queries to name servers (`dns::Dns`) have it too.
@@ -87,6 +90,7 @@ pub struct Keepalive {
 impl SocketOptions {
     /// What is wrong with them where no socket could be set up so, or not as it was meant.
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.interface.as_deref().map_or(Ok(()), check_interface)?;
         match &self.local_ports {
             Some(ports) if ports.is_empty() => {
                 return Err(format!("local_ports {ports:?} is empty: give the lower port first"));
@@ -100,6 +104,23 @@ impl SocketOptions {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the options say by which sockets of a race could not be set up: an attempt's error has no room for it.
+    pub(crate) fn notes(&self, timeline: &Timeline<'_>) -> Vec<Note> {
+        let text = |kind| match kind {
+            AttemptErrorKind::Setup(step) => match SetupStep::from_number(step) {
+                Some(SetupStep::Interface) => self.interface.clone(),
+                Some(SetupStep::LocalPorts) => {
+                    self.local_ports.as_ref().map(|ports| format!("{}-{}", ports.start(), ports.end()))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let note = |(address, text): (SocketAddr, String)| Notes::one(address, &text);
+        let failed = timeline.destinations().filter_map(|it| Some((it.address(), text(it.error()?.kind())?)));
+        failed.map(note).collect()
     }
 
     /// Those of them that choose a route.
@@ -164,18 +185,26 @@ fn set_user_timeout(_: BorrowedFd<'_>, _: Duration) -> Result<(), Errno> {
     Err(Errno::OPNOTSUPP)
 }
 
+/// What is wrong with the name of an interface, where none could have it.
+fn check_interface(name: &str) -> Result<(), String> {
+    let why = match name {
+        "" => "is empty",
+        name if name.contains('\0') => "holds a zero byte",
+        name if name.len() > MOST_OF_A_NAME => "is too long: names have 15 bytes at most",
+        _ => return Ok(()),
+    };
+    Err(format!("interface {name:?} {why}; give the name of one of this machine, such as eth0"))
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn bind_to_interface(fd: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
     // Linux cuts a longer name off, which may be that of another interface, and takes the empty one for none.
-    if name.is_empty() || name.len() > MOST_OF_A_NAME || name.contains('\0') {
-        return Err(Errno::NODEV);
-    }
+    check_interface(name).map_err(|_| Errno::NODEV)?;
     setsockopt(&fd, BindToDevice, &name.into()).map_err(errno)
 }
 
 /// `IFNAMSIZ`, without the zero byte at its end.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 const MOST_OF_A_NAME: usize = 15;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -13,8 +13,8 @@ use connie_core::stack::{TcpClientStack, nb};
 use connie_core::timeline::Style;
 use connie_core::{AttemptErrorKind, Failure};
 use connie_std::{
-    Connected, HttpConnection, Keepalive, OnSocket, Options, OsStack, Purpose, SetupStep, SocketOptions,
-    TlsConnector, TlsOptions, connect, connect_socket,
+    ConnectErrorKind, Connected, HttpConnection, Keepalive, OnSocket, Options, OsStack, Purpose, SetupStep,
+    SocketOptions, TlsConnector, TlsOptions, connect, connect_socket,
 };
 use connie_tests::lab::{Behaviour, HOST_V4, HOST_V6, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
@@ -235,18 +235,16 @@ fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
             "user_timeout could not be set: Invalid argument",
             Errno::INVAL,
         ),
-        (interface("no-such0"), "the interface could not be bound to: No such device", Errno::NODEV),
-        // The kernel would cut it off, and take the empty name for none.
-        (interface("lo\0"), "the interface could not be bound to: No such device", Errno::NODEV),
         (
-            interface("an-interface-of-this-name"),
-            "the interface could not be bound to: No such device",
+            interface("no-such0"),
+            "the interface \"no-such0\" could not be bound to: No such device",
             Errno::NODEV,
         ),
-        (interface(""), "the interface could not be bound to: No such device", Errno::NODEV),
         (
             SocketOptions { local_ports: Some(taken..=taken), ..none() },
-            "none of the local ports tried could be bound to: Address already in use",
+            &format!(
+                "none of the local ports tried of {taken}-{taken} could be bound to: Address already in use"
+            ),
             Errno::ADDRINUSE,
         ),
     ];
@@ -255,6 +253,33 @@ fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
         assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{}: {says}", server.address())]);
         assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{says}");
     }
+    assert_eq!(server.counts().accepted, 0);
+}
+
+/// What no system would take, or would take for something else, is refused before there is a socket.
+#[test]
+fn an_option_that_cannot_be_meant_is_refused_and_named() {
+    let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
+    let none = SocketOptions::default;
+    let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
+    let cases = [
+        // The kernel would cut it off, and take the empty name for none.
+        (interface("lo\0"), r#"interface "lo\0" holds a zero byte"#),
+        (interface("abcdefghijklmnop"), r#"interface "abcdefghijklmnop" is too long: names have 15 bytes"#),
+        (interface(""), r#"interface "" is empty"#),
+    ];
+    for (socket, says) in cases {
+        let error = connect(server.address(), &with(socket)).expect_err(says);
+        assert!(matches!(error.kind(), ConnectErrorKind::InvalidOption(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    // The longest name that there can be is looked for.
+    let error =
+        connect(server.address(), &with(interface("abcdefghijklmno"))).expect_err("no such interface");
+    assert!(
+        error.to_string().contains(r#""abcdefghijklmno" could not be bound to: No such device"#),
+        "{error}"
+    );
     assert_eq!(server.counts().accepted, 0);
 }
 

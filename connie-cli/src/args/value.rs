@@ -101,10 +101,6 @@ pub fn interface(text: &str) -> Result<Way, String> {
             Err("ifhost! is not known here: give the interface as if!NAME, or the address as host!ADDR"
                 .to_owned())
         }
-        // No interface has such a name on Linux.
-        None if cfg!(not(target_os = "wasi")) && text.len() > 15 && address(text).is_err() => Err(format!(
-            "{text:?} is too long for the name of an interface: give one, such as eth0, or an IP address of this machine"
-        )),
         _ => address(text).or_else(|_| named(text)),
     }
 }
@@ -114,6 +110,9 @@ pub fn interface(text: &str) -> Result<Way, String> {
 fn named(name: &str) -> Result<Way, String> {
     let is_one = !name.is_empty() && !name.contains(['/', ' ', '\0']);
     match is_one {
+        true if name.len() > 15 => Err(format!(
+            "{name:?} is too long for the name of an interface: give one, such as eth0, or an IP address of this machine"
+        )),
         true => Ok(Way::Interface(name.to_owned())),
         false => {
             Err("give the name of an interface, such as eth0, or an IP address of this machine".to_owned())

@@ -114,12 +114,14 @@ fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
     };
     from(&["--interface", "192.0.2.1"], "this machine does not have the source address");
     from(&["--interface", "::1"], "left out: a source address was given for the other family alone");
-    from(&["--interface", "no-such0"], "the interface could not be bound to: No such device");
+    from(&["--interface", "no-such0"], "the interface \"no-such0\" could not be bound to: No such device");
     from(&["--interface", "www.test"], "names of hosts are not looked up");
-    from(&["--interface", "if!an-interface-of-this-name"], "No such device");
+    get("http://127.0.0.1:1/", &["--interface", "if!an-interface-of-this-name"]).exits(2).says("is too long");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    from(&["--local-port", &port], "none of the local ports tried could be bound to: Address already in use");
+    let says =
+        format!("none of the local ports tried of {port}-{port} could be bound to: Address already in use");
+    from(&["--local-port", &port], &says);
 }
 
 #[test]
