@@ -482,6 +482,7 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
         TlsSetupError::CaFile("/none".into(), io::Error::from_raw_os_error(2)),
         TlsSetupError::NoCertificate(None),
         TlsSetupError::NoRoots,
+        TlsSetupError::NoRootsGiven,
         TlsSetupError::ServerName("a b".to_owned()),
     ];
     let hyper = connect_errors().into_iter().map(connie_hyper::RaceError::Connect);

@@ -169,7 +169,11 @@ fn verifier(
         true => rustls_native_certs::load_native_certs().certs,
         false => Vec::new(),
     };
-    OwnCertificates::new(&system, own, provider).map(Arc::new).ok_or(TlsSetupError::NoRoots)
+    let none = match options.system_roots {
+        true => TlsSetupError::NoRoots,
+        false => TlsSetupError::NoRootsGiven,
+    };
+    OwnCertificates::new(&system, own, provider).map(Arc::new).ok_or(none)
 }
 
 /// The certificates that the caller gave.
@@ -222,6 +226,8 @@ pub enum TlsSetupError {
     NoCertificate(Option<PathBuf>),
     /// There is nobody to trust: no authority was given, and the machine has none.
     NoRoots,
+    /// There is nobody to trust: the machine's authorities are turned off ([`TlsOptions::system_roots`]), and none was given.
+    NoRootsGiven,
     /// The server name is neither a name nor an address.
     ServerName(String),
     /// The cryptography is not usable.
@@ -239,6 +245,9 @@ impl fmt::Display for TlsSetupError {
             TlsSetupError::NoCertificate(None) => f.write_str("no certificate in PEM, or a broken one"),
             TlsSetupError::NoRoots => f.write_str(
                 "this machine has no list of trusted authorities: install ca-certificates, or name a file with SSL_CERT_FILE",
+            ),
+            TlsSetupError::NoRootsGiven => f.write_str(
+                "no authority is trusted: system_roots is off, and neither ca_files nor ca_pem has a certificate; give one there",
             ),
             TlsSetupError::ServerName(name) => {
                 write!(f, "{name:?} is not a server name: give a host name or an address")
@@ -295,7 +304,9 @@ mod tests {
         let only =
             |pem: &[u8]| TlsOptions { system_roots: false, ca_pem: pem.to_vec(), ..TlsOptions::default() };
         let error = |options| TlsConnector::new(&options).expect_err("unusable").to_string();
-        assert!(error(only(b"")).starts_with("this machine has no list of trusted authorities"));
+        let nobody = error(only(b""));
+        assert!(nobody.starts_with("no authority is trusted: system_roots is off"), "{nobody}");
+        assert!(nobody.contains("ca_files") && nobody.contains("ca_pem"), "{nobody}");
         assert_eq!(error(only(b"not PEM")), "no certificate in PEM, or a broken one");
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert_eq!(error(only(broken)), "no certificate in PEM, or a broken one");
