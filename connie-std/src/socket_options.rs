@@ -74,7 +74,8 @@ pub struct SocketOptions {
 }
 
 /// How a silent peer is probed. Each field that is `None` is the system's, on Linux two hours, 75 seconds and
-/// 9.
+/// 9. What lies outside of the limits here is refused before there is a socket
+/// ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keepalive {
     /// The silence before the first probe (`TCP_KEEPIDLE`), in whole seconds, rounded up; at least one, on
@@ -87,10 +88,20 @@ pub struct Keepalive {
     pub count: Option<u32>,
 }
 
+/// `MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of Linux. A fraction of a second is rounded up.
+const MOST_OF_SILENCE: Duration = match cfg!(any(target_os = "linux", target_os = "android")) {
+    true => Duration::from_secs(32_767),
+    false => Duration::MAX,
+};
+
+/// `MAX_TCP_KEEPCNT` of Linux.
+const MOST_PROBES: u32 = if cfg!(any(target_os = "linux", target_os = "android")) { 127 } else { u32::MAX };
+
 impl SocketOptions {
     /// What is wrong with them where no socket could be set up so, or not as it was meant.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.interface.as_deref().map_or(Ok(()), check_interface)?;
+        self.keepalive.map_or(Ok(()), Keepalive::check)?;
         match &self.local_ports {
             Some(ports) if ports.is_empty() => {
                 return Err(format!("local_ports {ports:?} is empty: give the lower port first"));
@@ -154,6 +165,28 @@ impl SocketOptions {
 }
 
 impl Keepalive {
+    /// What no socket could be set to.
+    fn check(self) -> Result<(), String> {
+        let time = |field: &str, time: Option<Duration>| match time {
+            Some(time) if time.is_zero() || time > MOST_OF_SILENCE => {
+                let limit =
+                    if cfg!(any(target_os = "linux", target_os = "android")) { " to 32767 s" } else { "" };
+                Err(format!("keepalive {field} is {time:?}: give 1 s{limit}, or none for the system's"))
+            }
+            _ => Ok(()),
+        };
+        time("idle", self.idle)?;
+        time("interval", self.interval)?;
+        match self.count {
+            Some(count) if count == 0 || count > MOST_PROBES => {
+                let limit =
+                    if cfg!(any(target_os = "linux", target_os = "android")) { " to 127" } else { "" };
+                Err(format!("keepalive count is {count}: give 1{limit}, or none for the system's"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn apply(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         sockopt::set_socket_keepalive(fd, true)?;
         #[cfg(not(any(target_os = "haiku", target_os = "nto", target_os = "openbsd", target_os = "redox")))]

@@ -212,14 +212,8 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
 fn an_option_that_cannot_be_set_fails_the_attempt_and_is_named() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let (none, taken) = (SocketOptions::default, server.address().port());
-    let idle = Keepalive { idle: Some(Duration::ZERO), ..Keepalive::default() };
     let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
     let cases = [
-        (
-            SocketOptions { keepalive: Some(idle), ..none() },
-            "keepalive could not be set: Invalid argument",
-            Errno::INVAL,
-        ),
         (
             SocketOptions { send_buffer: Some(usize::MAX), ..none() },
             "send_buffer could not be set: Invalid argument",
@@ -262,16 +256,37 @@ fn an_option_that_cannot_be_meant_is_refused_and_named() {
     let server = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let none = SocketOptions::default;
     let interface = |name: &str| SocketOptions { interface: Some(name.to_owned()), ..none() };
+    let kept = |keepalive| SocketOptions { keepalive: Some(keepalive), ..none() };
+    let idle = |time| kept(Keepalive { idle: Some(time), ..Keepalive::default() });
+    let interval = |time| kept(Keepalive { interval: Some(time), ..Keepalive::default() });
+    let count = |count| kept(Keepalive { count: Some(count), ..Keepalive::default() });
     let cases = [
         // The kernel would cut it off, and take the empty name for none.
         (interface("lo\0"), r#"interface "lo\0" holds a zero byte"#),
         (interface("abcdefghijklmnop"), r#"interface "abcdefghijklmnop" is too long: names have 15 bytes"#),
         (interface(""), r#"interface "" is empty"#),
+        (idle(Duration::ZERO), "keepalive idle is 0ns: give 1 s to 32767 s"),
+        (idle(Duration::from_millis(32_767_001)), "keepalive idle is 32767.001s: give 1 s to 32767 s"),
+        (interval(Duration::ZERO), "keepalive interval is 0ns: give 1 s to 32767 s"),
+        (interval(Duration::from_secs(32_768)), "keepalive interval is 32768s: give 1 s to 32767 s"),
+        (count(0), "keepalive count is 0: give 1 to 127"),
+        (count(128), "keepalive count is 128: give 1 to 127"),
     ];
     for (socket, says) in cases {
         let error = connect(server.address(), &with(socket)).expect_err(says);
         assert!(matches!(error.kind(), ConnectErrorKind::InvalidOption(_)), "{error}");
         assert!(error.to_string().contains(says), "{error}");
+    }
+    // The kernel's limits themselves are none of ours to refuse.
+    for socket in [
+        idle(Duration::from_nanos(1)),
+        idle(Duration::from_secs(32_767)),
+        interval(Duration::from_nanos(1)),
+        interval(Duration::from_secs(32_767)),
+        count(1),
+        count(127),
+    ] {
+        connect(server.address(), &with(socket)).unwrap_or_else(|error| panic!("{error}"));
     }
     // The longest name that there can be is looked for.
     let error =
