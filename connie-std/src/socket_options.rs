@@ -68,7 +68,7 @@ pub struct SocketOptions {
     /// another connection leads to the same address costs five, and one more for each option that is set:
     /// some milliseconds in all where every port is taken. Where none can be used the attempt fails with
     /// `EADDRINUSE`, or what else the last of them met, and the race goes on with its other addresses, which
-    /// may find one. An empty range is refused before there is a socket
+    /// may find one. An empty range, and one that begins with 0, is refused before there is a socket
     /// ([`InvalidOption`](crate::ConnectErrorKind::InvalidOption)).
     pub local_ports: Option<RangeInclusive<u16>>,
 }
@@ -105,6 +105,12 @@ impl SocketOptions {
         match &self.local_ports {
             Some(ports) if ports.is_empty() => {
                 return Err(format!("local_ports {ports:?} is empty: give the lower port first"));
+            }
+            // For the kernel 0 is whatever port is free.
+            Some(ports) if *ports.start() == 0 => {
+                return Err(format!(
+                    "local_ports {ports:?} begins with 0, which is no port: give 1 to 65535, or none for the system's choice"
+                ));
             }
             _ => {}
         }

@@ -265,6 +265,14 @@ fn an_option_that_cannot_be_meant_is_refused_and_named() {
         (interface("lo\0"), r#"interface "lo\0" holds a zero byte"#),
         (interface("abcdefghijklmnop"), r#"interface "abcdefghijklmnop" is too long: names have 15 bytes"#),
         (interface(""), r#"interface "" is empty"#),
+        (
+            SocketOptions { local_ports: Some(0..=0), ..none() },
+            "local_ports 0..=0 begins with 0, which is no port",
+        ),
+        (
+            SocketOptions { local_ports: Some(0..=9), ..none() },
+            "local_ports 0..=9 begins with 0, which is no port",
+        ),
         (idle(Duration::ZERO), "keepalive idle is 0ns: give 1 s to 32767 s"),
         (idle(Duration::from_millis(32_767_001)), "keepalive idle is 32767.001s: give 1 s to 32767 s"),
         (interval(Duration::ZERO), "keepalive interval is 0ns: give 1 s to 32767 s"),

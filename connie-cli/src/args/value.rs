@@ -132,6 +132,7 @@ pub fn local_ports(text: &str) -> Result<std::ops::RangeInclusive<u16>, String> 
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (port(first), port(last)) {
         (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        (Some(first), Some(last)) => Err(format!("the lower port goes first: {last}-{first}")),
         _ => Err("give a port from 1 to 65535, or two such as 4000-4100".to_owned()),
     }
 }
@@ -227,6 +228,7 @@ mod tests {
         for text in ["", "0", "65536", "-", "4000-", "-4000", "4100-4000", "1-2-3", "x", "+1"] {
             assert!(local_ports(text).is_err(), "{text}");
         }
+        assert_eq!(local_ports("20010-20000").unwrap_err(), "the lower port goes first: 20000-20010");
     }
 
     #[test]
