@@ -46,7 +46,7 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--interface", "host!eth0"], "not an IP address");
     refuses(&["get", "http://h/", "--interface", "ifhost!eth0!192.0.2.1"], "if!NAME");
     refuses(&["get", "http://h/", "--interface", "a-host.example.org"], "an IP address of this machine");
-    refuses(&["get", "http://h/", "--local-port", "2-1"], "a port from 1 to 65535");
+    refuses(&["get", "http://h/", "--local-port", "2-1"], "the lower port goes first: 1-2");
     refuses(&["get", "http://h/", "--keepalive-time", "0"], "from 1 to 32767");
     refuses(&["get", "http://h/", "--patience", "1"], "from 10 to 600000");
     for option in ["--qlog", "--svg"] {
