@@ -151,6 +151,8 @@ macro_rules! row {
     };
 }
 
+const NO_DESCRIPTOR: &str = "no socket left: this process has no descriptor left";
+
 const NO_PORT: &str = "no free port on this side";
 
 /// Every row. None is [`StackGone`](AttemptErrorKind::StackGone): whatever a call on one socket says, it says of that
@@ -158,7 +160,8 @@ const NO_PORT: &str = "no free port on this side";
 pub(crate) const ROWS: &[Row] = {
     use Means::{AskAgain, AskEach, Begun, Fails, Ignored, Wakes};
     &[
-        row!(Socket, [MFile, NFile, NoBufs, NoMem], Fails(OutOfSockets), "no room for another socket"),
+        row!(Socket, [MFile], Fails(OutOfSockets), says NO_DESCRIPTOR, "the process's limit of open files"),
+        row!(Socket, [NFile, NoBufs, NoMem], Fails(OutOfSockets), "no room for another socket"),
         row!(
             Socket,
             [AfNoSupport, PfNoSupport, ProtoNoSupport],
@@ -216,7 +219,8 @@ pub(crate) const ROWS: &[Row] = {
             "every port is in use for this destination"
         ),
         row!(Connect, [Again, AddrInUse], Fails(Other), says NO_PORT, "every port is in use"),
-        row!(Connect, [MFile, NFile, NoBufs, NoMem], Fails(OutOfSockets), "no room for another connection"),
+        row!(Connect, [MFile], Fails(OutOfSockets), says NO_DESCRIPTOR, "the process's limit of open files"),
+        row!(Connect, [NFile, NoBufs, NoMem], Fails(OutOfSockets), "no room for another connection"),
         row!(
             Connect,
             [Inval, Proto, MsgSize, Prototype, NoDev, Io, NoSys],
@@ -244,7 +248,8 @@ pub(crate) const ROWS: &[Row] = {
             AskEach,
             "no memory for the kernel's table, fewer descriptors allowed than in use, denied"
         ),
-        row!(Watch, [NoSpc, NoMem, MFile, NFile], Fails(OutOfSockets), "no room for another watch"),
+        row!(Watch, [MFile], Fails(OutOfSockets), says NO_DESCRIPTOR, "the process's limit of open files"),
+        row!(Watch, [NoSpc, NoMem, NFile], Fails(OutOfSockets), "no room for another watch"),
         row!(Watch, [Perm, Access, NoSys, Badf, Inval], Fails(Other), "denied to this program"),
         row!(SetSockOpt, [], Ignored, "TCP_NODELAY and SO_LINGER are not worth a connection"),
         row!(Close, [], Ignored, "the socket is gone in any case"),

@@ -320,7 +320,10 @@ impl fmt::Display for ConnectError {
                     "could not connect to {host} port {port}: timed out waiting for a socket: connections hold every one of its \
                      budget, which has {sockets}: close some, or set Options::budget to a larger one"
                 ),
-                None => self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f)),
+                None => {
+                    self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f))?;
+                    self.write_advice(f)
+                }
             },
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
@@ -351,11 +354,36 @@ impl fmt::Display for ConnectError {
     }
 }
 
+impl ConnectError {
+    /// What to do where the race met the process's limit of descriptors.
+    fn write_advice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.met_the_limit() {
+            f.write_str(": close some, raise `ulimit -n`, or set Options::budget to a smaller one")?;
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn met_the_limit(&self) -> bool {
+        let number = rustix::io::Errno::MFILE.raw_os_error();
+        self.error_kind() == Some(ErrorKind::OutOfSockets) && self.raw_os_error() == Some(number)
+    }
+
+    /// No such limit can be raised here.
+    #[cfg(not(unix))]
+    fn met_the_limit(&self) -> bool {
+        false
+    }
+}
+
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary())?;
         let details: Vec<_> = self.details().collect();
-        if details.is_empty() { Ok(()) } else { write!(f, " ({})", details.join("; ")) }
+        if !details.is_empty() {
+            write!(f, " ({})", details.join("; "))?;
+        }
+        self.write_advice(f)
     }
 }
 
@@ -498,6 +526,25 @@ pub(crate) mod tests {
             let repeats = (1..lines.len()).any(|at| lines[..at].iter().any(|line| line.contains(&lines[at])));
             assert!(!repeats, "{lines:?}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_process_at_its_limit_is_told_what_to_do() {
+        let none = (AttemptErrorKind::OutOfSockets, Some(rustix::io::Errno::MFILE.raw_os_error()));
+        let error = failed("192.0.2.1", &[none]);
+        let line = "could not connect to 192.0.2.1:80: no socket left: this process has no descriptor left";
+        let advice = ": close some, raise `ulimit -n`, or set Options::budget to a smaller one";
+        assert_eq!((error.to_string(), error.summary()), (format!("{line}{advice}"), line.to_owned()));
+        assert_eq!(format!("{error:?}"), format!("{line}{advice}"));
+        let two = failed("name.test", &[none, none]);
+        assert!(two.to_string().ends_with(advice) && format!("{two:?}").ends_with(advice), "{two}");
+        // Another limit than the process's.
+        let system = (AttemptErrorKind::OutOfSockets, Some(rustix::io::Errno::NFILE.raw_os_error()));
+        assert_eq!(
+            failed("192.0.2.1", &[system]).to_string(),
+            "could not connect to 192.0.2.1:80: no socket left"
+        );
     }
 
     #[test]

@@ -252,7 +252,10 @@ fn a_process_without_descriptors_is_told_so_at_once() {
             drop(scarcity);
             let error = raced.lost(Failure::AllAttemptsFailed, Duration::ZERO);
             let lines: Vec<String> = error.addresses().collect();
-            assert_eq!(lines, ["10.9.0.1:8080: no socket left", "[fd00:9::1]:8080: no socket left"]);
+            let why = "no socket left: this process has no descriptor left";
+            assert_eq!(lines, [format!("10.9.0.1:8080: {why}"), format!("[fd00:9::1]:8080: {why}")]);
+            let advice = ": close some, raise `ulimit -n`, or set Options::budget to a smaller one";
+            assert!(error.to_string().ends_with(advice), "{error}");
         });
     });
 }
