@@ -71,7 +71,7 @@ FAULTS = [
      "fn unanswered(&mut self, family: Family) {\n        self.resolution.close(family);",
      "fn unanswered(&mut self, family: Family) {\n        self.answered(Families::Only(family), core::iter::empty::<SocketAddr>());"),
     ("the evicted are forgotten", RACE,
-     "self.destinations.evict(attempt.place, newcomer);", "let _ = &self.destinations;"),
+     "self.destinations.evict(attempt.place, rounds);", "let _ = &self.destinations;"),
     ("a caller's preference for IPv4 is undone by RFC 6724", CONNECT,
      "(false, Some(v6), Some(v4)) = (self.prefers_v4, v6, v4)", "(false, Some(v6), Some(v4)) = (false, v6, v4)"),
     ("a query that fails takes its family's hints back", CONNECT,
