@@ -14,6 +14,8 @@ use crate::exit_code;
 pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-time";
 /// Where a name has no address that may be raced, whether or not a family was asked for.
 pub const NO_ADDRESS: &str = "check the name; with -4 or -6 it needs an address of that family";
+/// Where the host is an address of the family that is not asked for.
+const OTHER_FAMILY: &str = "-4 or -6 leaves an address of this family out: leave that option away";
 /// Where there was no socket, for an address or a name server.
 const OPEN_FILES: &str = "allow more open files (ulimit -n)";
 /// Where a download broke off that can go on.
@@ -113,11 +115,18 @@ fn alert(code: u8) -> &'static str {
 
 /// The exit code of a race that failed, and what can be done about it. Where every address has failed, both
 /// go by the failure that tells most, as the kind of the error does.
-pub fn race(failure: Failure, timeline: &Timeline<'_>) -> (u8, &'static str) {
+///
+/// `literal` says whether the host is an address, of which no option chooses the family.
+pub fn race(failure: Failure, timeline: &Timeline<'_>, literal: bool) -> (u8, &'static str) {
     match failure {
+        Failure::NoDestinations if literal => (exit_code::RESOLVE, OTHER_FAMILY),
         Failure::NoDestinations => (exit_code::RESOLVE, NO_ADDRESS),
         Failure::DeadlineExceeded => (exit_code::TIMED_OUT, MORE_TIME),
         Failure::AllAttemptsFailed => match timeline.most_telling() {
+            Some((_, error)) if literal && error == AttemptErrorKind::NoSourceAddress => (
+                exit_code::INTERFACE,
+                "give --interface an address of this machine, and of the family of the address that it is to lead to",
+            ),
             Some((destination, error)) => attempt(destination, error),
             None => (exit_code::CONNECT, "check host, port and network"),
         },

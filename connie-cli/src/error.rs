@@ -234,7 +234,7 @@ impl From<&ConnectError> for Error {
                 // more to do something about.
                 let (code, advice) = match error.tls_failure() {
                     Some(failure) => (exit_code::of_tls(failure), advice::tls(failure)),
-                    None => advice::race(*failure, &report.timeline()),
+                    None => advice::race(*failure, &report.timeline(), is_address(error.host())),
                 };
                 (code, format!("{}; {advice}", error.summary()))
             }

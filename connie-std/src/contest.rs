@@ -2,6 +2,8 @@
 //! them, in a thread or in a task.
 
 use std::net::SocketAddr;
+#[cfg(not(target_os = "wasi"))]
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 use std::task::Waker;
 use std::time::Duration;
@@ -45,6 +47,8 @@ pub(crate) struct Contest<S: RaceStack> {
     deadline: Option<Duration>,
     #[cfg(not(target_os = "wasi"))]
     socket: SocketOptions,
+    #[cfg(not(target_os = "wasi"))]
+    sources: (Option<Ipv4Addr>, Option<Ipv6Addr>),
 }
 
 /// How a race was won.
@@ -81,6 +85,8 @@ impl<S: RaceStack> Contest<S> {
             deadline,
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
+            #[cfg(not(target_os = "wasi"))]
+            sources: (options.source_v4, options.source_v6),
         })
     }
 
@@ -206,7 +212,7 @@ impl<S: RaceStack> Contest<S> {
         let report = self.names.conclude(self.connector.connect(), report);
         #[cfg(not(target_os = "wasi"))]
         let report = {
-            let notes = self.socket.notes(&report.timeline());
+            let notes = self.socket.notes(&report.timeline(), self.sources);
             report.with_notes(notes)
         };
         let lack = self.allowance.as_ref().and_then(Allowance::lack);

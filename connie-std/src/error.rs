@@ -227,6 +227,10 @@ impl ConnectError {
                 Some(note) => noted(&describe(error), step, note),
                 None => describe(error),
             },
+            AttemptErrorKind::NoSourceAddress => match report.note(address) {
+                Some(note) => format!("{}: {note}", describe(error)),
+                None => describe(error),
+            },
             AttemptErrorKind::Tls(_) => report.note(address).map_or_else(|| error.to_string(), str::to_owned),
             _ => describe(error),
         };

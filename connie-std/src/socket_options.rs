@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use connie_core::{AttemptErrorKind, Timeline};
+use connie_core::{AttemptError, AttemptErrorKind, Timeline};
 
 use crate::note::{Note, Notes};
 use crate::os_error::OsError;
@@ -123,9 +123,18 @@ impl SocketOptions {
         }
     }
 
-    /// What the options say by which sockets of a race could not be set up: an attempt's error has no room for it.
-    pub(crate) fn notes(&self, timeline: &Timeline<'_>) -> Vec<Note> {
-        let text = |kind| match kind {
+    /// What the options say by which sockets of a race could not be set up, or not bound to a source address: an attempt's error has no room
+    /// for it.
+    pub(crate) fn notes(
+        &self,
+        timeline: &Timeline<'_>,
+        (v4, v6): (Option<Ipv4Addr>, Option<Ipv6Addr>),
+    ) -> Vec<Note> {
+        let text = |address: SocketAddr, error: AttemptError| match error.kind() {
+            // Without a number the family was left out, and no address was at fault.
+            AttemptErrorKind::NoSourceAddress if error.number().is_none() => None,
+            AttemptErrorKind::NoSourceAddress if address.is_ipv4() => v4.map(|it| it.to_string()),
+            AttemptErrorKind::NoSourceAddress => v6.map(|it| it.to_string()),
             AttemptErrorKind::Setup(step) => match SetupStep::from_number(step) {
                 Some(SetupStep::Interface) => self.interface.clone(),
                 Some(SetupStep::LocalPorts) => {
@@ -136,7 +145,8 @@ impl SocketOptions {
             _ => None,
         };
         let note = |(address, text): (SocketAddr, String)| Notes::one(address, &text);
-        let failed = timeline.destinations().filter_map(|it| Some((it.address(), text(it.error()?.kind())?)));
+        let failed =
+            timeline.destinations().filter_map(|it| Some((it.address(), text(it.address(), it.error()?)?)));
         failed.map(note).collect()
     }
 

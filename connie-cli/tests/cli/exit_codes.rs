@@ -100,8 +100,8 @@ fn code_7_is_a_connection_that_no_address_takes() {
     let mixed = get(&format!("http://name.test:{port}/"), &[&option, &addresses]);
     mixed.exits(7).says_lines(3).says("every address failed; check that a server listens");
     // An address is never resolved, whatever its family.
-    get("http://127.0.0.1:1/", &["-6"]).exits(7).says_lines(1).says("family");
-    get("http://[::1]:1/", &["-4"]).exits(7).says_lines(1).says("family");
+    get("http://127.0.0.1:1/", &["-6"]).exits(7).says_lines(1).says("leave that option away");
+    get("http://[::1]:1/", &["-4"]).exits(7).says_lines(1).says("leave that option away");
     ran.says(&format!("connie:   127.0.0.2:{port}: connection refused\n"));
     ran.says(&format!("connie:   127.0.0.3:{port}: connection refused\n"));
     connie(["race", &closed.address().to_string()]).exits(7).says_lines(1).says("connection refused");
@@ -112,7 +112,10 @@ fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
     let from = |option: &[&str], part: &str| {
         get("http://127.0.0.1:1/", option).exits(45).says_lines(1).says(part).says(option[0]);
     };
-    from(&["--interface", "192.0.2.1"], "this machine does not have the source address");
+    from(
+        &["--interface", "192.0.2.1"],
+        "does not have the source address that was asked for: 192.0.2.1; give --interface",
+    );
     from(&["--interface", "::1"], "left out: a source address was given for the other family alone");
     from(&["--interface", "no-such0"], "the interface \"no-such0\" could not be bound to: No such device");
     from(&["--interface", "www.test"], "names of hosts are not looked up");
