@@ -118,7 +118,8 @@ fn a_source_address_of_somebody_else_is_the_programs_error() {
     let (_listener, address) = listener();
     let options = Options { source_v4: Some(Ipv4Addr::new(192, 0, 2, 1)), ..Options::default() };
     let error = connect(address, &options).expect_err("no such source address");
-    let says = format!("{address}: this machine does not have the source address that was asked for: 192.0.2.1");
+    let says =
+        format!("{address}: this machine does not have the source address that was asked for: 192.0.2.1");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [says]);
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::AddrNotAvailable);
 }
