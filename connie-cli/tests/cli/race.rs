@@ -67,6 +67,9 @@ fn json_tells_failures_as_well() {
     assert_eq!((&race["outcome"], &race["winner"]), (&json!("failed"), &Value::Null));
     assert_eq!(race["attempts"][0]["outcome"], "refused");
 
+    let race = connie(["race", "--json", "--interface", "no-such0", "127.0.0.1:1"]).exits(45).json();
+    let attempt = &race["attempts"][0];
+    assert_eq!((&attempt["outcome"], &attempt["setup_step"]), (&json!("setup"), &json!(4)), "{attempt}");
     let race = connie(["race", "--json", "no-such-host.invalid:80"]).exits(6).json();
     assert_eq!(keys(&race), RACE);
     assert_eq!((&race["resolved_us"], &race["attempts"]), (&Value::Null, &json!([])));

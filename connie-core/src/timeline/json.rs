@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::{Attempt, Timeline};
 use crate::time::micros;
+use crate::{AttemptErrorKind, Outcome};
 
 impl<'a> Timeline<'a> {
     /// The timeline as one JSON object on one line, without a line break at its end. `host` and `port` are what the race was
@@ -17,6 +18,9 @@ impl<'a> Timeline<'a> {
     ///
     /// `outcome` is `connected` or `failed`, and an attempt's one of the names of [`Outcome::name`](crate::Outcome::name).
     /// `error_number` follows where the attempt's error has a [number](Attempt::number): `errno`, as a rule.
+    ///
+    /// `setup_step` stands before it where the outcome is `setup`: the stack's number of the step that failed, in connie-std that of a
+    /// `SetupStep` (4 is `interface`).
     ///
     /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
     /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
@@ -62,6 +66,9 @@ fn write_attempt(f: &mut fmt::Formatter<'_>, attempt: &Attempt) -> fmt::Result {
     write!(f, r#""started_us":{},"#, micros(attempt.started))?;
     write!(f, r#""ended_us":{},"#, OrNull(attempt.ended.map(micros)))?;
     write!(f, r#""outcome":{}"#, OrNull(attempt.outcome.map(|outcome| Text(outcome.name()))))?;
+    if let Some(Outcome::Failed(AttemptErrorKind::Setup(step))) = attempt.outcome {
+        write!(f, r#","setup_step":{step}"#)?;
+    }
     if let Some(number) = attempt.number {
         write!(f, r#","error_number":{number}"#)?;
     }
@@ -160,6 +167,14 @@ mod tests {
         race.at(150).fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Refused).with_number(10_061));
         let printed = race.timeline().json("h", 80).to_string();
         assert!(printed.ends_with(r#""outcome":"refused","error_number":10061}]}"#), "{printed}");
+    }
+
+    #[test]
+    fn the_step_of_the_set_up_is_told_that_failed() {
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
+        race.at(150).fails("192.0.2.1:80", AttemptError::new(AttemptErrorKind::Setup(4)).with_number(19));
+        let printed = race.timeline().json("h", 80).to_string();
+        assert!(printed.ends_with(r#""outcome":"setup","setup_step":4,"error_number":19}]}"#), "{printed}");
     }
 
     #[test]
