@@ -36,7 +36,7 @@ pub fn connect(
     let options = racing.options(max_time);
     let (report, result) = match connect_socket((host, port), &options) {
         Ok((won, _, report)) => (Some(report), Ok(won)),
-        Err(error) => (report_of(&error), Err(Error::connect(&error))),
+        Err(error) => (report_of(&error), Err(Error::connect(&error).by(racing.interface_name()))),
     };
     let elapsed = clock.now().since(Instant::ZERO);
     (Raced::new((host, port), racing, options.race, report, elapsed), result)

@@ -131,6 +131,15 @@ impl Error {
         }
     }
 
+    /// The same failure of a connection that was to leave by this interface.
+    pub fn by(mut self, interface: Option<String>) -> Self {
+        if let (exit_code::TIMED_OUT, Some(name), Some(line)) = (self.code, interface, self.lines.first_mut())
+        {
+            line.push_str(&format!(", and check that --interface {name} leads there"));
+        }
+        self
+    }
+
     /// The same failure, of the proxy and not of the server.
     pub fn of_proxy(mut self, proxy: &Proxy) -> Self {
         if self.code == exit_code::RESOLVE {

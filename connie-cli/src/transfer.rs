@@ -173,7 +173,7 @@ impl<'a> Transfer<'a> {
         if !reused {
             let connected = kept.client.connect();
             self.note_opening(session, &mut kept);
-            connected.map_err(|error| kept.error(error, false))?;
+            connected.map_err(|error| kept.error(error, false).by(self.args.race.interface_name()))?;
         }
         let mut result = self.exchange_over(&mut kept.client, request, hop);
         if kept.client.was_lost() && self.body.is_repeatable() {

@@ -126,10 +126,18 @@ impl Racing {
                 interval: Some(silence),
                 ..Keepalive::default()
             }),
-            interface: self.interface.as_ref().and_then(Way::name),
+            interface: self.interface_name(),
             local_ports: self.local_port.clone(),
             ..SocketOptions::default()
         }
+    }
+
+    /// The interface that connections leave by, where one is named.
+    pub fn interface_name(&self) -> Option<String> {
+        #[cfg(not(target_os = "wasi"))]
+        return self.interface.as_ref().and_then(Way::name);
+        #[cfg(target_os = "wasi")]
+        None
     }
 
     /// How long a connection may take to come about, of which `max_time` is left for everything.

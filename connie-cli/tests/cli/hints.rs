@@ -56,6 +56,16 @@ fn a_server_that_breaks_the_rules_is_a_server_all_the_same() {
     answered("", End::Close, &[]).exits(52).says("; try again; if it stays so, check that the port");
 }
 
+/// Which leads nowhere but here.
+#[test]
+fn an_interface_is_doubted_where_nobody_answers_by_it() {
+    let by = ["--interface", "lo", "--connect-timeout", "0.3"];
+    for command in [["get", "http://192.0.2.1/"], ["race", "192.0.2.1:80"]] {
+        let ran = connie(command.into_iter().chain(by));
+        ran.exits(28).says(", and check that --interface lo leads there");
+    }
+}
+
 #[test]
 fn a_proxy_is_named_where_it_is_what_failed() {
     let asked = |answer: &str, end: End| {
