@@ -94,8 +94,9 @@ const MOST_OF_SILENCE: Duration = match cfg!(any(target_os = "linux", target_os 
     false => Duration::MAX,
 };
 
-/// `MAX_TCP_KEEPCNT` of Linux.
-const MOST_PROBES: u32 = if cfg!(any(target_os = "linux", target_os = "android")) { 127 } else { u32::MAX };
+/// How often to ask at most: `MAX_TCP_KEEPCNT` on Linux.
+const PROBES: RangeInclusive<u32> =
+    1..=if cfg!(any(target_os = "linux", target_os = "android")) { 127 } else { u32::MAX };
 
 impl SocketOptions {
     /// What is wrong with them where no socket could be set up so, or not as it was meant.
@@ -194,7 +195,7 @@ impl Keepalive {
         time("idle", self.idle)?;
         time("interval", self.interval)?;
         match self.count {
-            Some(count) if count == 0 || count > MOST_PROBES => {
+            Some(count) if !PROBES.contains(&count) => {
                 let limit =
                     if cfg!(any(target_os = "linux", target_os = "android")) { " to 127" } else { "" };
                 Err(format!("keepalive count is {count}: give 1{limit}, or none for the system's"))
