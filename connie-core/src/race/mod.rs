@@ -508,9 +508,6 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             if let Some(output) = self.start_next() {
                 return output;
             }
-            if let Some(output) = self.yield_beyond_limit() {
-                return output;
-            }
             if let Some(output) = self.start_hedge() {
                 return output;
             }
@@ -534,14 +531,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         Some(Output::CancelAttempt { id })
     }
 
-    /// Rules 1 and 2.
+    /// Rules 1, 2 and 8.
     fn start_next(&mut self) -> Option<Output> {
-        if self.destinations.waiting() == 0 || self.earliest_start()? > self.now {
+        if self.destinations.waiting() == 0 {
+            return if self.is_beyond_limit() { self.evict_for(None) } else { None };
+        }
+        if self.earliest_start()? > self.now {
             return None;
         }
         let place = self.next_place()?;
         if self.in_flight.len() >= self.limit.into() {
-            return self.evict_for(place);
+            return self.evict_for(Some(place));
         }
         let gives_up = self.gives_up();
         self.begun = true;
@@ -550,31 +550,18 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.start_attempt(place, false, gives_up)
     }
 
-    /// Rule 2.
-    fn evict_for(&mut self, newcomer: Place) -> Option<Output> {
-        let newcomer = self.destinations.get(newcomer)?;
-        self.evict(Some(newcomer.family()), newcomer.rounds())
-    }
-
-    /// Rule 8: as for a newcomer that never starts.
-    fn yield_beyond_limit(&mut self) -> Option<Output> {
-        if !self.is_beyond_limit() {
-            return None;
-        }
-        self.evict(None, self.most_rounds())
-    }
-
-    /// Evicts for a newcomer of `family` that has been evicted `rounds` times, if an attempt yields to it.
-    fn evict(&mut self, newcomer: Option<Family>, rounds: u8) -> Option<Output> {
+    /// Rule 2. With no newcomer rule 8: as for one that never starts.
+    fn evict_for(&mut self, newcomer: Option<Place>) -> Option<Output> {
         if !self.settings.evict {
             return None;
         }
         let family = |place| self.destinations.get(place).map(Destination::family);
         let is_last = |victim: &InFlight| {
             let its_own = family(victim.place);
-            its_own != newcomer
+            its_own != newcomer.and_then(family)
                 && self.in_flight.iter().filter(|attempt| family(attempt.place) == its_own).count() == 1
         };
+        let rounds = self.rounds_of(newcomer);
         let mut goes = None;
         for attempt in &self.in_flight {
             let at = self.yields_at(attempt, rounds);
@@ -608,9 +595,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.destinations.get(place).map_or(0, Destination::rounds)
     }
 
-    /// The most that a destination in flight has been evicted.
-    fn most_rounds(&self) -> u8 {
-        self.in_flight.iter().map(|attempt| self.rounds(attempt.place)).max().unwrap_or(0)
+    /// How often the newcomer has been evicted; with none, as often as any that is in flight.
+    fn rounds_of(&self, newcomer: Option<Place>) -> u8 {
+        match newcomer {
+            Some(place) => self.rounds(place),
+            None => self.in_flight.iter().map(|attempt| self.rounds(attempt.place)).max().unwrap_or(0),
+        }
     }
 
     /// Whether `k` has been made less than what is in flight, and nothing waits for which an attempt would yield.
@@ -686,13 +676,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         outstays.min_by_key(|&(_, at)| at)
     }
 
-    /// When an attempt yields to the destination whose turn it is.
+    /// When an attempt yields to the destination whose turn it is; where none waits, to a newcomer that never starts.
     fn next_eviction(&self) -> Instant {
-        self.next_place().map_or(NEVER, |newcomer| self.next_yield(self.rounds(newcomer)))
-    }
-
-    /// When an attempt yields to a newcomer that has been evicted `rounds` times.
-    fn next_yield(&self, rounds: u8) -> Instant {
+        if !self.settings.evict {
+            return NEVER;
+        }
+        let rounds = self.rounds_of(self.next_place());
         self.in_flight.iter().map(|attempt| self.yields_at(attempt, rounds)).fold(NEVER, Instant::min)
     }
 
@@ -716,13 +705,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             let start = self.earliest_start().unwrap_or(NEVER);
             if self.in_flight.len() < self.limit.into() {
                 soonest = soonest.min(start);
-            } else if self.settings.evict {
+            } else {
                 soonest = soonest.min(start.max(self.next_eviction()));
             }
         } else if self.is_beyond_limit() {
-            if self.settings.evict {
-                soonest = soonest.min(self.next_yield(self.most_rounds()));
-            }
+            soonest = soonest.min(self.next_eviction());
         } else if let Some((_, at)) = self.next_hedge() {
             soonest = soonest.min(at);
         }
