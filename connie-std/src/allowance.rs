@@ -13,7 +13,8 @@ use crate::report::Lack;
 ///
 /// It takes what it has a use for now: a socket for each address that is known and has not failed. Where there are fewer, a task stays first in line
 /// for the rest until its patience has passed: to wait for a place costs less than to wait for an address that may be dead. After that, and in a
-/// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part, as far as what is beyond that is not in flight.
+/// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part: what is
+/// beyond that it gives back as soon as it is not in flight, and the race evicts for it.
 pub(crate) struct Allowance {
     budget: SocketBudget,
     /// What it lends to its own look-ups.

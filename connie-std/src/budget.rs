@@ -25,8 +25,8 @@ pub(crate) use loan::Loan;
 /// fewer has the next that come free, within its [patience](connie_core::Config::patience). A thread, which nothing wakes while it waits for
 /// the network, takes more only where nobody stands in line, when it looks: as its attempts and look-ups have news, and once each patience. So
 /// does every race for addresses that it is told after it has left the line, and for second attempts. Where somebody stands in line, a race
-/// whose patience has passed lends what is not in flight beyond its fair part, which is at least one, and evicts for its other addresses over
-/// that part alone. A race with few sockets is slower where addresses are dead, and never stuck.
+/// whose patience has passed keeps no more than its fair part, which is at least one: it gives back what is not in flight, and evicts attempts that
+/// have outstayed their patience until no more are left. A race with few sockets is slower where addresses are dead, and never stuck.
 ///
 /// A race waits for sockets that come back by themselves: those of other races, and of look-ups. For those of connections it does not wait
 /// unless [told to](Self::waits), since only the program can give them back. Where they hold all, the race fails at once with

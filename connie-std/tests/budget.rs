@@ -261,6 +261,31 @@ fn an_address_that_has_failed_keeps_no_socket_from_others() {
     assert_eq!(budget.free(), 8);
 }
 
+/// All that it has is in flight, and none of it ends by itself before the test does.
+#[test]
+#[cfg(any(target_os = "linux", windows))]
+fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
+    let holes: [_; 4] = std::array::from_fn(|_| connie_servers::BlackHole::open((Ipv4Addr::LOCALHOST, 0)));
+    let silent = holes.each_ref().map(connie_servers::BlackHole::address);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let budget = SocketBudget::new(4);
+    let race = Config { deadline: Some(LONG), ..Options::default().race };
+    let canceler = Canceler::new().expect("a canceler");
+    let late = Options { race, budget: Some(budget.clone()), ..Options::default() };
+    let early = Options { canceler: Some(canceler.clone()), ..late.clone() };
+    let racing = std::thread::spawn(move || connect(&silent, &early).map(drop));
+    while budget.free() > 0 {
+        assert!(!racing.is_finished(), "it can use all four");
+        std::thread::yield_now();
+    }
+    let stream = connect(listener.local_addr().expect("an address"), &late).expect("a connection");
+    assert!(!racing.is_finished(), "the early race goes on with what is left to it");
+    drop(stream);
+    canceler.cancel();
+    assert_eq!(race_failure(&racing.join().expect("a thread").expect_err("canceled")), Failure::Canceled);
+    assert_eq!(budget.free(), 4);
+}
+
 /// The system's, for a program that closes a connection at the moment at which a look-up fails.
 #[derive(Debug)]
 struct Closes(Arc<Mutex<Option<Connected>>>);

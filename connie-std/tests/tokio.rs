@@ -497,6 +497,30 @@ fn a_blocking_race_and_a_task_stand_in_the_same_line() {
     });
 }
 
+/// All that it has is in flight, and none of it ends by itself before the test does.
+#[test]
+fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
+    let holes: [_; 4] = std::array::from_fn(|_| BlackHole::open(any_port(2)));
+    let silent = holes.each_ref().map(BlackHole::address);
+    let server = Live::silent(any_port(4));
+    let live = server.address();
+    run(move || async move {
+        let budget = SocketBudget::new(4);
+        let options = Options { budget: Some(budget.clone()), ..within(LIMIT) };
+        let late = options.clone();
+        let racing = tokio::spawn(async move { connect_with(&silent, &options).await.map(drop) });
+        while budget.free() > 0 {
+            yield_now().await;
+        }
+        let stream = timeout(SOON, connect_with(live, &late)).await.expect("in time").unwrap();
+        assert!(!racing.is_finished(), "the early race goes on with what is left to it");
+        drop(stream);
+        racing.abort();
+        racing.await.unwrap_err();
+        assert_eq!(budget.free(), 4);
+    });
+}
+
 #[test]
 fn it_runs_on_many_threads() {
     let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
