@@ -79,7 +79,7 @@ fn who_forgets_to_give_up_loses_the_place_for_ten_seconds() {
     // Giving it up now takes nothing from the other.
     bench.client.give_up(id);
     bench.pass(10_040);
-    assert_eq!(bench.sent, ["0@0", "0@10020"]);
+    assert_eq!(bench.sent(), ["0@0", "0@10020"]);
 }
 
 #[test]

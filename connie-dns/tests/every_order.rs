@@ -13,6 +13,7 @@ use common::*;
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
 use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Output, Port, QuestionId, Settings};
+use connie_sim::name_servers::{Query, Reaction, react};
 
 type Small = Client<1, 2, 16, 32>;
 
@@ -130,7 +131,7 @@ impl World {
         }
         let query = Query::read(octets, false);
         let server = usize::from(to == server(1));
-        let expected = &mut self.expected[index(query.kind)];
+        let expected = &mut self.expected[index(kind(query.kind))];
         expected.asked[server] += 1;
         if expected.asked[server] > ATTEMPTS {
             self.wrong("a server is asked more often than it may be");
@@ -191,7 +192,7 @@ impl World {
     fn meet(&mut self, query: usize, fate: Fate) {
         let InFlight { port, server: from, octets } = self.in_flight.remove(query);
         let query = Query::read(&octets, false);
-        let which = index(query.kind);
+        let which = index(kind(query.kind));
         self.trail.push(format!("{} {} of {from}: {fate:?}", self.now, query.kind));
         let counts = self.client.is_open(port) && !self.expected[which].failed[from];
         match react(fate.reaction(), from, &query) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::*;
 use connie_core::Instant;
 use connie_dns::{Kind, Lookup, Settings, Wanted};
+use connie_sim::name_servers::SOA_TTL;
 
 /// Looks up the addresses of IPv4 of this name now.
 fn look_up(bench: &mut Bench, text: &str) -> String {
@@ -19,10 +20,10 @@ fn an_answer_holds_for_its_time_to_live() {
     assert_eq!(look_up(&mut bench, "name.test"), "A 192.0.2.1 at 20");
     bench.now = Instant::from_micros(at(10_020).as_micros() - 1);
     assert_eq!(look_up(&mut bench, "NAME.test."), "A 192.0.2.1 at 10019");
-    assert_eq!(bench.sent, ["0@0"]);
+    assert_eq!(bench.sent(), ["0@0"]);
     bench.now = at(10_020);
     assert_eq!(look_up(&mut bench, "name.test"), "A 192.0.2.1 at 10040");
-    assert_eq!(bench.sent, ["0@0", "0@10020"]);
+    assert_eq!(bench.sent(), ["0@0", "0@10020"]);
 }
 
 #[test]
@@ -46,10 +47,10 @@ fn but_for_no_longer_than_the_settings_say() {
         look_up(&mut bench, "name.test");
         bench.now = at(20 + seconds * 1_000 - 1);
         look_up(&mut bench, "name.test");
-        assert_eq!(bench.sent.len(), 1);
+        assert_eq!(bench.sent().len(), 1);
         bench.now = at(20 + seconds * 1_000);
         look_up(&mut bench, "name.test");
-        assert_eq!(bench.sent.len(), 2);
+        assert_eq!(bench.sent().len(), 2);
     }
 }
 
@@ -88,15 +89,15 @@ fn what_holds_and_what_does_not() {
     ] {
         let mut bench = Bench::<4>::new(Settings { attempts: 1, ..Settings::default() }, &[script]);
         look_up(&mut bench, "name.test");
-        let (came, sent) = (bench.time(), bench.sent.len());
+        let (came, sent) = (bench.time(), bench.sent().len());
         if seconds > 0 {
             bench.now = Instant::from_micros(at(came + seconds * 1_000).as_micros() - 1);
             look_up(&mut bench, "name.test");
-            assert_eq!(bench.sent.len(), sent, "{script}: within {seconds} s");
+            assert_eq!(bench.sent().len(), sent, "{script}: within {seconds} s");
         }
         bench.now = at(came + seconds * 1_000);
         look_up(&mut bench, "name.test");
-        assert!(bench.sent.len() > sent, "{script}: after {seconds} s");
+        assert!(bench.sent().len() > sent, "{script}: after {seconds} s");
     }
 }
 
@@ -106,7 +107,7 @@ fn kinds_and_names_are_apart() {
     look_up(&mut bench, "name.test");
     bench.run(&mut Lookup::new(name("name.test"), wanted("aaaa")));
     look_up(&mut bench, "name.test.test");
-    assert_eq!(bench.sent.len(), 3);
+    assert_eq!(bench.sent().len(), 3);
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn that_a_name_does_not_exist_holds_for_all_kinds() {
     look_up(&mut bench, "name.test");
     let found = bench.run(&mut Lookup::new(name("name.test"), wanted("aaaa https")));
     assert_eq!(found, "AAAA !NoSuchName at 20; HTTPS !NoSuchName at 20");
-    assert_eq!(bench.sent, ["0@0"]);
+    assert_eq!(bench.sent(), ["0@0"]);
     // RFC 4074 section 4.2: what is said of AAAA need not hold for A.
     let mut bench = Bench::<4>::new(Settings::default(), &["aaaa nx; ok"]);
     bench.run(&mut Lookup::new(name("name.test"), wanted("aaaa")));
@@ -129,7 +130,7 @@ fn a_thousand_ask_once() {
     let now = bench.now;
     assert!(lookups.iter_mut().all(|lookup| lookup.poll(&mut bench.client, now).is_none()));
     bench.pass(20);
-    assert_eq!(bench.sent, ["0@0", "0@0"], "AAAA and A");
+    assert_eq!(bench.sent(), ["0@0", "0@0"], "AAAA and A");
     assert_eq!(bench.ended.len(), 2, "the end of each is told once");
     let now = bench.now;
     for mut lookup in lookups {
@@ -140,7 +141,7 @@ fn a_thousand_ask_once() {
         assert_eq!(found, ["AAAA 2001:db8::1", "A 192.0.2.1"]);
         lookup.close(&mut bench.client);
     }
-    assert_eq!(bench.sent.len(), 2);
+    assert_eq!(bench.sent().len(), 2);
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn what_does_not_hold_is_for_those_who_have_waited() {
     let next = bench.client.ask(&asked, Kind::A, bench.now).expect("room");
     assert_ne!(next, ids[1]);
     bench.pass(50);
-    assert_eq!(bench.sent, ["0@0", "0@25"]);
+    assert_eq!(bench.sent(), ["0@0", "0@25"]);
 }
 
 #[test]
@@ -174,7 +175,7 @@ fn a_question_that_nobody_waits_for_is_given_up() {
     bench.client.give_up(ids[1]);
     assert_eq!(bench.drain(), None);
     bench.pass(1_000);
-    assert_eq!(bench.sent, ["0@0"]);
+    assert_eq!(bench.sent(), ["0@0"]);
     assert!(bench.ended.is_empty());
     assert!(bench.client.ask(&name("other.test"), Kind::A, bench.now).is_some(), "its place is free");
 }
@@ -186,12 +187,12 @@ fn the_next_to_expire_makes_room() {
     look_up(&mut bench, "short.test");
     look_up(&mut bench, "long.test");
     look_up(&mut bench, "third.test");
-    assert_eq!(bench.sent.len(), 3);
+    assert_eq!(bench.sent().len(), 3);
     look_up(&mut bench, "long.test");
     look_up(&mut bench, "third.test");
-    assert_eq!(bench.sent.len(), 3, "they are kept");
+    assert_eq!(bench.sent().len(), 3, "they are kept");
     look_up(&mut bench, "short.test");
-    assert_eq!(bench.sent.len(), 4, "it has gone");
+    assert_eq!(bench.sent().len(), 4, "it has gone");
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn what_is_kept_can_be_forgotten_and_what_is_asked_goes_on() {
     bench.pass(40);
     assert!(bench.client.answer(id, bench.now).is_some());
     look_up(&mut bench, "name.test");
-    assert_eq!(bench.sent, ["0@0", "0@20", "0@40"]);
+    assert_eq!(bench.sent(), ["0@0", "0@20", "0@40"]);
 }
 
 #[test]
@@ -216,10 +217,10 @@ fn with_other_servers_everything_is_asked_anew() {
     bench.drain();
     bench.client.set_servers(&[server(0)], bench.now);
     bench.pass(500);
-    assert_eq!(bench.sent, ["0@0", "0@20"], "the same are no others");
+    assert_eq!(bench.sent(), ["0@0", "0@20"], "the same are no others");
     bench.client.set_servers(&[server(1)], bench.now);
     bench.pass(520);
-    assert_eq!(bench.sent, ["0@0", "0@20", "1@500"]);
+    assert_eq!(bench.sent(), ["0@0", "0@20", "1@500"]);
     assert!(bench.client.answer(id, bench.now).is_some());
     assert_eq!(look_up(&mut bench, "name.test"), "A 192.0.2.2 at 540", "what was kept is forgotten");
     bench.client.set_servers(&[], bench.now);

@@ -15,7 +15,7 @@ fn search(script: &str, host: &str, kinds: &str, found: &str, asked: &[&str]) {
     let names = Candidates::<_, 255>::new(host, &SEARCH, 1);
     let mut lookup = Lookup::of(names, wanted(kinds)).expect("a name");
     assert_eq!(bench.run(&mut lookup), found, "{script}");
-    assert_eq!(bench.asked, asked, "{script}");
+    assert_eq!(bench.asked(), asked, "{script}");
 }
 
 #[test]
@@ -98,14 +98,14 @@ fn the_records_of_a_service_have_a_name_of_their_own() {
     let service = name("name.test").of_https_service(8_443).expect("a name");
     let found = bench.run(&mut Lookup::new(service, wanted("https")));
     assert!(found.contains("HTTPS [1 ."), "{found}");
-    assert_eq!(bench.asked, ["_8443._https.name.test"]);
+    assert_eq!(bench.asked(), ["_8443._https.name.test"]);
 }
 
 #[test]
 fn names_of_tor_are_not_asked_for() {
     let mut bench = Bench::<4>::new(Settings::default(), &["ok"]);
     let found = bench.run(&mut Lookup::new(name("abc.onion"), wanted("a")));
-    assert_eq!((found.as_str(), bench.sent.len()), ("A !NoSuchName at 0", 0));
+    assert_eq!((found.as_str(), bench.sent().len()), ("A !NoSuchName at 0", 0));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use common::*;
 use connie_core::Instant;
 use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Name, Output, Port, QuestionId, Settings, Transport};
+use connie_sim::name_servers::{Query, Reaction, react};
 use connie_sim::{Rng, seeds};
 
 type Small = Client<3, 3, 24, 64>;

@@ -18,9 +18,10 @@ mod service;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use common::{Query, Reaction, at, react, server};
+use common::{at, server};
 use connie_core::resolution::QueryError;
 use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Name, Output, Settings, Transport};
+use connie_sim::name_servers::{Query, Reaction, react};
 use connie_sim::{Rng, seeds};
 use message::{Found, Question, Said, read};
 

@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use connie_core::Instant;
 use connie_dns::{Kind, Lookup, Problem, Settings};
+use connie_sim::name_servers::{Query, Reaction, react};
 
 fn look_up(bench: &mut Bench, text: &str) -> String {
     bench.run(&mut Lookup::new(name(text), wanted("a")))
@@ -17,10 +18,10 @@ fn a_silent_server_comes_last_for_half_a_minute() {
     assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 290");
     bench.now = Instant::from_micros(at(30_270).as_micros() - 1);
     look_up(&mut bench, "c.test");
-    assert_eq!(bench.sent, ["0@0", "1@250", "1@270", "1@30269"]);
+    assert_eq!(bench.sent(), ["0@0", "1@250", "1@270", "1@30269"]);
     bench.now = at(30_290);
     look_up(&mut bench, "d.test");
-    assert_eq!(bench.sent[4..], ["0@30290", "1@30540"], "it may be back");
+    assert_eq!(bench.sent()[4..], ["0@30290", "1@30540"], "it may be back");
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn a_server_that_answers_has_its_place_again() {
     // The second, then the third, which makes way for the first.
     assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 560");
     look_up(&mut bench, "c.test");
-    assert_eq!(bench.sent, ["0@0", "1@250", "1@270", "2@520", "0@540", "0@560"]);
+    assert_eq!(bench.sent(), ["0@0", "1@250", "1@270", "2@520", "0@540", "0@560"]);
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn one_that_has_failed_before_it_was_silent_keeps_its_place() {
     let scripts = ["for:b.test ok; #1 servfail; silent", "#3 ok; for:b.test ok; silent"];
     let mut bench = Bench::<4>::new(Settings::default(), &scripts);
     assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 3040");
-    assert_eq!(bench.sent, ["0@0", "1@20", "0@520", "1@1020", "0@2520", "1@3020-"]);
+    assert_eq!(bench.sent(), ["0@0", "1@20", "0@520", "1@1020", "0@2520", "1@3020-"]);
     assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 3060");
 }
 
@@ -99,7 +100,7 @@ fn one_that_is_not_there_comes_last() {
     let mut bench = Bench::<4>::new(Settings::default(), &["fails", "ok"]);
     look_up(&mut bench, "a.test");
     assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.2 at 60");
-    assert_eq!(bench.sent, ["0@0", "1@20", "1@40"]);
+    assert_eq!(bench.sent(), ["0@0", "1@20", "1@40"]);
 }
 
 #[test]
@@ -107,13 +108,13 @@ fn a_server_that_answers_without_edns_alone_is_asked_without() {
     for script in ["edns silent; ok", "edns formerr; ok"] {
         let mut bench = Bench::<4>::new(Settings::default(), &[script]);
         look_up(&mut bench, "a.test");
-        let (sent, came) = (bench.sent.len(), bench.time());
+        let (sent, came) = (bench.sent().len(), bench.time());
         look_up(&mut bench, "b.test");
-        assert_eq!(bench.sent[sent..], [format!("0@{came}-")], "{script}");
+        assert_eq!(bench.sent()[sent..], [format!("0@{came}-")], "{script}");
         // It is asked with it again after ten minutes, and each answer without begins them anew.
         bench.now = at(came + 20 + 600_000);
         look_up(&mut bench, "c.test");
-        assert_eq!(bench.sent[sent + 1], format!("0@{}", came + 20 + 600_000), "{script}");
+        assert_eq!(bench.sent()[sent + 1], format!("0@{}", came + 20 + 600_000), "{script}");
     }
 }
 
@@ -203,8 +204,8 @@ fn letters_in_random_case_differ_from_query_to_query() {
     let mut bench = Bench::<4>::new(settings, &["#1 ok-in-lower-case; silent", "silent", "silent"]);
     let text = "a-rather-long-name-of-many-letters.test";
     look_up(&mut bench, text);
-    assert!(bench.asked.iter().all(|asked| asked.eq_ignore_ascii_case(text)));
-    let [first, second, third, again, .., last] = &bench.asked[..] else { panic!("queries") };
+    assert!(bench.asked().iter().all(|asked| asked.eq_ignore_ascii_case(text)));
+    let [first, second, third, again, .., last] = &bench.asked() else { panic!("queries") };
     assert!(first != second && second != third && first != third, "each server's is its own");
     assert_eq!(first, again, "a repeat is the same, so that the answer to either counts");
     assert_eq!(last, text, "the last goes without");

@@ -34,6 +34,7 @@ mod connector;
 pub mod demo;
 mod host;
 mod label;
+pub mod name_servers;
 mod outcome;
 mod random;
 mod random_names;

@@ -1,25 +1,16 @@
 //! Name servers in virtual time, written as texts, and a client that asks them.
 //!
-//! A server is a list of reactions, the first that fits counts: `#1 servfail; plain ok; silent`. Before a reaction stand its conditions:
-//!
-//! - `aaaa`, `a`, `https`: what is asked for; `for:b.test`: of which name
-//! - `#2`: the second query of that kind for that name
-//! - `edns`, `plain`: whether the query has an OPT record; `tcp`, `udp`
-//!
-//! and behind it how many milliseconds it takes, 20 if nothing is said: `ok@300`.
+//! What the texts mean says [`connie_sim::name_servers`].
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-mod messages;
-
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_dns::{Client, Event, Input, LARGEST_QUERY, Lookup, Name, Output, Port, Settings, Wanted};
+use connie_dns::{Client, Event, Input, Kind, LARGEST_QUERY, Lookup, Name, Output, Port, Settings, Wanted};
 
-pub use messages::*;
+use connie_sim::name_servers::{self, Coming, Reaction, Sender, Servers};
 
 pub fn at(millis: u64) -> Instant {
     Instant::from_millis(START + millis)
@@ -33,88 +24,48 @@ pub fn name(text: &str) -> Name {
 }
 
 pub fn server(index: usize) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 53 + index as u8], 53))
+    Servers::address(index)
 }
 
-/// A server as a list of reactions.
-#[derive(Clone)]
-pub struct Server {
-    script: String,
-    index: usize,
-    /// How often each kind of a name was asked for.
-    asked: BTreeMap<(String, String), u32>,
-}
-
-impl Server {
-    pub fn new(index: usize, script: &str) -> Self {
-        Server { script: script.to_owned(), index, asked: BTreeMap::new() }
-    }
-
-    /// What it does, and after how many milliseconds.
-    #[track_caller]
-    pub fn ask(&mut self, query: &Query) -> (Reaction, u64) {
-        let key = (query.name.to_lowercase(), query.kind.to_string());
-        let count = self.asked.entry(key).or_default();
-        *count += 1;
-        let count = *count;
-        for clause in self.script.split(';') {
-            let mut words: Vec<&str> = clause.split_whitespace().collect();
-            let reaction = words.pop().expect("a reaction");
-            let fits = |word: &&str| match *word {
-                "edns" => query.edns,
-                "plain" => !query.edns,
-                "tcp" => query.tcp,
-                "udp" => !query.tcp,
-                word if word.starts_with('#') => word[1..].parse() == Ok(count),
-                word if word.starts_with("for:") => query.name.eq_ignore_ascii_case(&word[4..]),
-                kind => query.kind.to_string().eq_ignore_ascii_case(kind),
-            };
-            if words.iter().all(fits) {
-                let (word, delay) = reaction.split_once('@').unwrap_or((reaction, "20"));
-                return (react(word, self.index, query), delay.parse().expect("a delay"));
-            }
-        }
-        (Reaction::Silent, 0)
-    }
-}
-
-enum Due {
-    Reaction { port: Port, server: usize, tcp: bool, reaction: Reaction },
+/// What is under way to a port.
+struct Due {
+    port: Port,
+    server: SocketAddr,
+    tcp: bool,
+    coming: Coming,
 }
 
 /// A client with its servers, and a clock.
 pub struct Bench<const NAMES: usize = 4, const NAME: usize = 255, const DATA: usize = 256> {
     pub client: Client<NAMES, 3, NAME, DATA>,
     pub now: Instant,
-    servers: Vec<Server>,
-    due: Vec<(Instant, Due)>,
+    servers: Servers,
+    due: Vec<Due>,
     /// Every port from which something was sent.
     ports: Vec<Port>,
-    /// What was sent, as in `0@0 tcp1@250 0@1000-`: to which server, when, and `-` where it was without EDNS.
-    pub sent: Vec<String>,
-    /// The names that were asked for, of the same length.
-    pub asked: Vec<String>,
-    /// Whether the kind of a query is told.
-    pub kinds: bool,
     pub ended: Vec<connie_dns::QuestionId>,
 }
 
 impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME, DATA> {
     pub fn new(settings: Settings, scripts: &[&str]) -> Self {
+        Self::of(settings, Servers::new(scripts, at(0)))
+    }
+
+    pub fn of(settings: Settings, servers: Servers) -> Self {
         let mut client = Client::new(settings, 0x5eed);
-        let addresses: Vec<_> = (0..scripts.len()).map(server).collect();
+        let addresses: Vec<_> = (0..servers.count()).map(server).collect();
         client.set_servers(&addresses, at(0));
-        Bench {
-            client,
-            now: at(0),
-            servers: scripts.iter().enumerate().map(|(index, script)| Server::new(index, script)).collect(),
-            due: Vec::new(),
-            ports: Vec::new(),
-            sent: Vec::new(),
-            asked: Vec::new(),
-            kinds: false,
-            ended: Vec::new(),
-        }
+        Bench { client, now: at(0), servers, due: Vec::new(), ports: Vec::new(), ended: Vec::new() }
+    }
+
+    /// [What was sent](Servers::sent).
+    pub fn sent(&self) -> &[String] {
+        self.servers.sent()
+    }
+
+    /// The names that were asked for, of the same length.
+    pub fn asked(&self) -> &[String] {
+        self.servers.asked()
     }
 
     /// Milliseconds since the start.
@@ -150,39 +101,37 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
     #[track_caller]
     fn send(&mut self, port: Port, to: SocketAddr, query: &[u8], tcp: bool) {
         assert!(self.client.is_open(port), "sent from a port that is not open");
-        let index = (0..self.servers.len()).find(|index| server(*index) == to).expect("a server of ours");
-        let query = Query::read(query, tcp);
-        let kind = if self.kinds { query.kind.to_string() + ">" } else { String::new() };
-        let (way, plain) = (if tcp { "tcp" } else { "" }, if query.edns { "" } else { "-" });
-        self.sent.push(format!("{kind}{way}{index}@{}{plain}", self.time()));
-        self.asked.push(query.name.clone());
+        let index = (0..self.servers.count()).find(|index| server(*index) == to).expect("a server of ours");
         if !self.ports.contains(&port) {
             self.ports.push(port);
         }
-        let (reaction, delay) = self.servers[index].ask(&query);
-        if reaction != Reaction::Silent {
-            let at = self.now + std::time::Duration::from_millis(delay);
-            self.due.push((at, Due::Reaction { port, server: index, tcp, reaction }));
-        }
+        let coming = self.servers.ask(index, query, tcp, self.now);
+        self.due.extend(coming.map(|coming| Due { port, server: to, tcp, coming }));
     }
 
     /// Tells the client what has come by now.
     fn deliver(&mut self) {
-        while let Some(index) =
-            (0..self.due.len()).filter(|i| self.due[*i].0 <= self.now).min_by_key(|i| self.due[*i].0)
+        while let Some(index) = (0..self.due.len())
+            .filter(|i| self.due[*i].coming.at <= self.now)
+            .min_by_key(|i| self.due[*i].coming.at)
         {
-            let (_, Due::Reaction { port, server: of, tcp, reaction }) = self.due.remove(index);
+            let Due { port, server, tcp, coming } = self.due.remove(index);
             // A closed socket hears nothing.
-            if !self.client.is_open(port) || tcp && !self.client.wants_stream(port, server(of)) {
+            if !self.client.is_open(port) || tcp && !self.client.wants_stream(port, server) {
                 continue;
             }
-            let input = match &reaction {
+            let input = match &coming.reaction {
                 Reaction::Silent => continue,
-                Reaction::Fails if tcp => Input::StreamFailed { port, server: server(of) },
-                Reaction::Fails => Input::DatagramFailed { port, server: server(of) },
-                Reaction::Says(message, _) if tcp => Input::Message { port, server: server(of), message },
+                Reaction::Fails if tcp => Input::StreamFailed { port, server },
+                Reaction::Fails => Input::DatagramFailed { port, server },
+                Reaction::Says(message, _) if tcp => Input::Message { port, server, message },
                 Reaction::Says(message, from) => {
-                    Input::Datagram { port, from: from.unwrap_or(server(of)), message }
+                    let from = match from {
+                        Sender::Itself => server,
+                        Sender::OtherPort => SocketAddr::new(server.ip(), 54),
+                        Sender::OtherHost => SocketAddr::from(([203, 0, 113, 1], 53)),
+                    };
+                    Input::Datagram { port, from, message }
                 }
             };
             self.client.handle_input(input, self.now);
@@ -198,14 +147,14 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
             // Somebody has something to look at.
             return true;
         }
-        let next = self.due.iter().map(|(at, _)| *at).chain(wake).min().filter(|next| *next <= until);
+        let next = self.due.iter().map(|due| due.coming.at).chain(wake).min().filter(|next| *next <= until);
         let Some(next) = next else { return false };
         if wake == Some(next) {
             // A microsecond early there is nothing to do.
             self.now = Instant::from_micros(next.as_micros() - 1).max(self.now);
-            let sent = self.sent.len();
+            let sent = self.sent().len();
             let idle = self.drain();
-            assert_eq!((idle, self.sent.len()), (wake, sent), "a microsecond early");
+            assert_eq!((idle, self.sent().len()), (wake, sent), "a microsecond early");
         }
         self.now = next.max(self.now);
         self.deliver();
@@ -264,6 +213,15 @@ pub fn describe(event: &Event<'_>) -> String {
     }
     .expect("a string takes all");
     text
+}
+
+/// The same kind.
+pub fn kind(kind: name_servers::Kind) -> Kind {
+    match kind {
+        name_servers::Kind::Aaaa => Kind::Aaaa,
+        name_servers::Kind::A => Kind::A,
+        name_servers::Kind::Https => Kind::Https,
+    }
 }
 
 /// What is asked for, as a list of kinds.

@@ -1,98 +1,9 @@
-//! What servers send, octet by octet, without a word of the crate under test.
+//! What servers send, octet by octet, without a word of the client under test.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use connie_dns::Kind;
-
-use super::server;
-
-/// A query as a server reads it.
-#[derive(Clone, Debug)]
-pub struct Query {
-    pub octets: Vec<u8>,
-    pub name: String,
-    pub kind: Kind,
-    pub edns: bool,
-    pub tcp: bool,
-    question_end: usize,
-}
-
-impl Query {
-    #[track_caller]
-    pub fn read(octets: &[u8], tcp: bool) -> Self {
-        assert_eq!(octets[2..6], [1, 0, 0, 1], "recursion desired, one question");
-        let mut at = 12;
-        let mut name = String::new();
-        while octets[at] != 0 {
-            let end = at + 1 + usize::from(octets[at]);
-            name += &octets[at + 1..end].escape_ascii().to_string();
-            name += ".";
-            at = end;
-        }
-        name.pop();
-        let kind = match octets[at + 1..at + 5] {
-            [0, 28, 0, 1] => Kind::Aaaa,
-            [0, 1, 0, 1] => Kind::A,
-            [0, 65, 0, 1] => Kind::Https,
-            ref other => panic!("type and class {other:?}"),
-        };
-        let edns = match octets[at + 5..] {
-            [] => false,
-            [0, 0, 41, _, _, 0, 0, 0, 0, 0, 0] => true,
-            ref other => panic!("behind the question {other:?}"),
-        };
-        assert_eq!(octets[11], u8::from(edns));
-        Query { octets: octets.to_vec(), name, kind, edns, tcp, question_end: at + 5 }
-    }
-
-    fn id(&self) -> [u8; 2] {
-        [self.octets[0], self.octets[1]]
-    }
-
-    /// The name as it stands in the query.
-    pub fn name_octets(&self) -> &[u8] {
-        &self.octets[12..self.question_end - 4]
-    }
-
-    /// The question as it stands in the query.
-    fn question(&self) -> &[u8] {
-        &self.octets[12..self.question_end]
-    }
-}
-
-/// A name as a message has it.
-pub fn wire(name: &str) -> Vec<u8> {
-    let mut octets = Vec::new();
-    for label in name.split('.').filter(|label| !label.is_empty()) {
-        octets.push(label.len() as u8);
-        octets.extend(label.as_bytes());
-    }
-    octets.push(0);
-    octets
-}
-
-/// A record: its owner, type, time to live and data.
-pub fn record(owner: &[u8], number: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
-    [owner, &number.to_be_bytes(), &[0, 1], &ttl.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data]
-        .concat()
-}
-
-const QUESTION: &[u8] = b"\xc0\x0c";
-pub const TTL: u32 = 300;
-/// Of negative answers.
-pub const SOA_TTL: u32 = 30;
-
-fn address(owner: &[u8], ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(ip) => record(owner, 1, TTL, &ip.octets()),
-        IpAddr::V6(ip) => record(owner, 28, TTL, &ip.octets()),
-    }
-}
-
-fn soa(zone: &str) -> Vec<u8> {
-    let numbers: Vec<u8> = [1, 2, 3, 4, SOA_TTL].into_iter().flat_map(u32::to_be_bytes).collect();
-    record(&wire(zone), 6, 3_600, &[wire("ns.test"), wire("mail.test"), numbers].concat())
-}
+use super::query::{Kind, Query};
+use super::record::{QUESTION, TTL, address, record, soa, wire};
 
 /// What a server sends: header bits, and records of the three sections.
 #[derive(Clone, Default)]
@@ -116,7 +27,7 @@ impl Reply {
     }
 
     fn octets(&self, query: &Query) -> Vec<u8> {
-        let count = |section: &[Vec<u8>]| (section.len() as u16).to_be_bytes();
+        let count = |section: &[Vec<u8>]| u16::try_from(section.len()).expect("some records").to_be_bytes();
         let flags = [0x81 | self.flags, u8::from(self.recurses) << 7 | self.code];
         let counts = [[0, 1], count(&self.answers), count(&self.authority), count(&self.additional)].concat();
         let sections = [&self.answers[..], &self.authority, &self.additional].concat().concat();
@@ -127,14 +38,31 @@ impl Reply {
 /// What a server does with a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
+    /// Nothing comes. A TCP connection stays open.
     Silent,
     /// An ICMP error, or a TCP connection that fails.
     Fails,
-    /// A message, and whence, if not from the server.
-    Says(Vec<u8>, Option<SocketAddr>),
+    /// A message, without the length before it over TCP; and whence it comes.
+    Says(Vec<u8>, Sender),
+}
+
+/// Where a datagram comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// From where the query went to.
+    Itself,
+    /// From another port there.
+    OtherPort,
+    /// From another host.
+    OtherHost,
 }
 
 /// The reaction that a word stands for, of the server with this index.
+///
+/// # Panics
+///
+/// If no reaction is called so.
+#[must_use]
 #[track_caller]
 pub fn react(word: &str, index: usize, query: &Query) -> Reaction {
     match word {
@@ -143,18 +71,18 @@ pub fn react(word: &str, index: usize, query: &Query) -> Reaction {
         _ => {}
     }
     let (name, argument) = word.split_once(':').unwrap_or((word, ""));
-    let last = index as u8 + 1;
+    let last = u8::try_from(index + 1).expect("some servers");
     let reply = without_records(name, argument)
         .or_else(|| with_records(name, argument, last, query))
         .or_else(|| with_aliases(name, argument, last, query));
     if let Some(reply) = reply {
-        return Reaction::Says(reply.octets(query), None);
+        return Reaction::Says(reply.octets(query), Sender::Itself);
     }
     let good = Reply::good([own(last, query)]).octets(query);
     match name {
-        "from-elsewhere" => Reaction::Says(good, Some(SocketAddr::from(([203, 0, 113, 1], 53)))),
-        "from-other-port" => Reaction::Says(good, Some(SocketAddr::new(server(index).ip(), 54))),
-        _ => Reaction::Says(spoilt(name, argument, good, query), None),
+        "from-elsewhere" => Reaction::Says(good, Sender::OtherHost),
+        "from-other-port" => Reaction::Says(good, Sender::OtherPort),
+        _ => Reaction::Says(spoilt(name, argument, good, query), Sender::Itself),
     }
 }
 
@@ -191,7 +119,7 @@ fn without_records(name: &str, argument: &str) -> Option<Reply> {
 
 fn with_records(name: &str, argument: &str, last: u8, query: &Query) -> Option<Reply> {
     let own = |last| own(last, query);
-    let short = || record(QUESTION, query_number(query), TTL, b"\xc0\0\x02");
+    let short = || record(QUESTION, query.kind.number(), TTL, b"\xc0\0\x02");
     let changed = |at: usize, octets: &[u8]| {
         let mut answer = own(last);
         answer[at..at + octets.len()].copy_from_slice(octets);
@@ -288,14 +216,6 @@ fn spoilt(name: &str, argument: &str, mut good: Vec<u8>, query: &Query) -> Vec<u
         other => panic!("no reaction is called {other:?}"),
     }
     good
-}
-
-fn query_number(query: &Query) -> u16 {
-    match query.kind {
-        Kind::Aaaa => 28,
-        Kind::A => 1,
-        Kind::Https => 65,
-    }
 }
 
 /// The same record for another owner.
