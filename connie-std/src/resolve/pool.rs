@@ -5,9 +5,10 @@
 //! needs no server, does not wait for those that do.
 //!
 //! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no place is free, the thread stands
-//! in line for it. No more than half of a budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is
+//! in line for it. Where the system has no thread to give and there is none, whoever asks makes the call. No more than half of a budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is
 //! not held up by a silent server.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
@@ -51,8 +52,10 @@ pub(super) struct Pool {
     bells: Vec<(usize, Weak<Share>)>,
 }
 
-/// A call that a thread is to make.
-struct Job {
+/// A call that is to be made.
+pub(super) struct Job {
+    /// The index of its pool.
+    pool: usize,
     id: u64,
     host: Arc<str>,
     family: Family,
@@ -122,17 +125,19 @@ impl Pool {
         call.map(|call| call.waiting.push(mailbox.clone())).is_some()
     }
 
-    /// Sees to it that `mailbox` gets the answer to a call. `room` is for one that need not wait.
+    /// Sees to it that `mailbox` gets the answer to a call. `room` is for one that need not wait. Answers what the caller has to
+    /// [make](make_here) itself, since there is no thread.
+    #[must_use]
     pub(super) fn ask(
         &mut self,
         wanted: Wanted<'_>,
         mailbox: &Arc<Mailbox>,
         room: Option<Arc<Share>>,
         later: &mut Later,
-    ) {
+    ) -> Option<Job> {
         if self.join(wanted, mailbox) {
             later.rooms.extend(room);
-            return;
+            return None;
         }
         let Wanted { host, family, hosted, budget } = wanted;
         let waits = match hosted {
@@ -150,7 +155,14 @@ impl Pool {
         self.next_id += 1;
         let host = host.into();
         self.calls.push(Call { id, host, family, running: false, hosted, waiting, budget, room });
-        self.staff(later);
+        match self.add_threads(later) {
+            Ok(()) => None,
+            Err(error) => {
+                let job = self.calls.len().checked_sub(1).and_then(|last| self.take(last));
+                self.fail(&error, later);
+                job
+            }
+        }
     }
 
     /// Whether a thread has each call that `mailbox` waits for, with room.
@@ -195,8 +207,15 @@ impl Pool {
         due
     }
 
-    /// Sees to it that there are threads for the calls that may begin.
+    /// Sees to it that there are threads for the calls that may begin. Where there is none, those fail.
     fn staff(&mut self, later: &mut Later) {
+        if let Err(error) = self.add_threads(later) {
+            self.fail(&error, later);
+        }
+    }
+
+    /// The same. An error where there is none.
+    fn add_threads(&mut self, later: &mut Later) -> io::Result<()> {
         let most = self.most_threads();
         let due = self.due().len();
         (0..due.min(self.idle)).for_each(|_| self.news().notify_one());
@@ -204,34 +223,29 @@ impl Pool {
         let busy = self.calls.iter().filter(|call| call.running).count();
         let coming = self.threads.saturating_sub(busy);
         for _ in 0..due.saturating_sub(coming).min(most.saturating_sub(self.threads)) {
-            if !self.add_thread(later) {
-                return;
+            let index = self.index;
+            let thread = std::thread::Builder::new().name("connie-resolver".to_owned());
+            match thread.spawn(move || work(index)) {
+                Ok(_) => self.threads += 1,
+                // Those that run will come to it. It has no place until then.
+                Err(_) if self.threads > 0 => {
+                    let waiting = self.calls.iter_mut().filter(|call| !call.running);
+                    later.rooms.extend(waiting.filter_map(|call| call.room.take()));
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
-    fn add_thread(&mut self, later: &mut Later) -> bool {
-        let index = self.index;
-        let thread = std::thread::Builder::new().name("connie-resolver".to_owned());
-        match thread.spawn(move || work(index)) {
-            Ok(_) => {
-                self.threads += 1;
-                return true;
-            }
-            // Those that run will come to it. It has no place until then.
-            Err(_) if self.threads > 0 => {
-                let waiting = self.calls.iter_mut().filter(|call| !call.running);
-                later.rooms.extend(waiting.filter_map(|call| call.room.take()));
-            }
-            Err(error) => {
-                let detail = Some(format!("no thread for the system's resolver: {error}"));
-                let error = LookupError { kind: QueryError::Temporary, detail };
-                for call in std::mem::take(&mut self.calls) {
-                    call.tell(&Err(error.clone().into()), later);
-                }
-            }
+    /// Tells those who wait for a call that nobody makes.
+    fn fail(&mut self, error: &io::Error, later: &mut Later) {
+        let detail = Some(format!("no thread for the system's resolver: {error}"));
+        let error = LookupError { kind: QueryError::Temporary, detail };
+        for call in self.calls.extract_if(.., |call| !call.running) {
+            call.tell(&Err(error.clone().into()), later);
         }
-        false
     }
 
     /// Whether a thread that has found nothing to do for a while may end, which it does then.
@@ -254,11 +268,16 @@ impl Pool {
     /// The call to make next.
     fn next(&mut self) -> Option<Job> {
         let first = *self.due().first()?;
-        let later = self.next_id;
-        let call = self.calls.get_mut(first)?;
+        self.take(first)
+    }
+
+    /// The call with this index, which is made from here on.
+    fn take(&mut self, index: usize) -> Option<Job> {
+        let (pool, later) = (self.index, self.next_id);
+        let call = self.calls.get_mut(index)?;
         call.running = true;
         let needs_room_of = call.budget.clone().filter(|_| call.room.is_none());
-        Some(Job { id: call.id, host: call.host.clone(), family: call.family, needs_room_of, later })
+        Some(Job { pool, id: call.id, host: call.host.clone(), family: call.family, needs_room_of, later })
     }
 
     /// Whether somebody waits for the call.
@@ -328,7 +347,7 @@ fn work(index: usize) {
     loop {
         if let Some(job) = pool.next() {
             drop(pool);
-            make(&job, index);
+            make(&job);
             let Some(again) = pool_at(index) else { return };
             pool = again;
             continue;
@@ -345,11 +364,11 @@ fn work(index: usize) {
 }
 
 /// Makes a call, as soon as there is room for it.
-fn make(job: &Job, index: usize) {
+fn make(job: &Job) {
     if let Some(budget) = &job.needs_room_of {
-        let room = wait_for_room(budget, job.id, index);
+        let room = wait_for_room(budget, job.id, job.pool);
         let mut later = Later::default();
-        let Some(mut pool) = pool_at(index) else { return };
+        let Some(mut pool) = pool_at(job.pool) else { return };
         match room {
             Some(Ok(room)) => {
                 if !pool.begin(job.id, room, &mut later) {
@@ -360,12 +379,28 @@ fn make(job: &Job, index: usize) {
             None => return pool.give_up(job.id, &mut later),
         }
     }
+    finish(job);
+}
+
+/// Makes a call on the thread of who has asked for it, there being no other. In line for room it might wait for what this very thread is to
+/// give back: where there is none at once, the call does without.
+pub(super) fn make_here(job: &Job) {
+    let room = Room::at_once(job.needs_room_of.as_ref()).and_then(|room| room.share());
+    let mut later = Later::default();
+    if let (Some(_), Some(mut pool)) = (&room, pool_at(job.pool)) {
+        pool.begin(job.id, room, &mut later);
+    }
+    drop(later);
+    finish(job);
+}
+
+fn finish(job: &Job) {
     let result = look_up(&job.host, job.family);
     // Given back before the answer is told: who has that finds the place free.
-    let room = pool_at(index).and_then(|mut pool| pool.release(job.id));
+    let room = pool_at(job.pool).and_then(|mut pool| pool.release(job.id));
     drop(room);
     let mut later = Later::default();
-    if let Some(mut pool) = pool_at(index) {
+    if let Some(mut pool) = pool_at(job.pool) {
         pool.done(job.id, result, &mut later);
     }
 }
@@ -407,7 +442,7 @@ mod tests {
     ) -> Arc<Mailbox> {
         let (mailbox, mut later) = (Arc::default(), Later::default());
         let wanted = Wanted { host, family: Family::V4, hosted: false, budget };
-        pool_at(index).unwrap().ask(wanted, &mailbox, room, &mut later);
+        assert!(pool_at(index).unwrap().ask(wanted, &mailbox, room, &mut later).is_none(), "no thread");
         mailbox
     }
 

@@ -12,6 +12,9 @@ pub mod calls {
         SYS_socket as SOCKET,
     };
 
+    /// What makes a thread, or a process.
+    pub const CLONE: &[libc::c_long] = &[libc::SYS_clone, libc::SYS_clone3];
+
     /// Newer architectures have only one of both.
     pub const POLL: &[libc::c_long] = &[
         libc::SYS_ppoll,
