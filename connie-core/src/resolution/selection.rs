@@ -29,11 +29,14 @@ pub struct Policy {
     pub precedence: u8,
     /// Destinations come first whose label is that of their source (rule 5).
     pub label: u8,
+    /// The scope of its addresses, where the administrator has set one: as multicast addresses number scopes, 14 for global (rules 2 and 8).
+    /// `None` for that of the standard.
+    pub scope: Option<u8>,
 }
 
 const fn row(prefix: [u16; 8], length: u8, precedence: u8, label: u8) -> Policy {
     let [a, b, c, d, e, f, g, h] = prefix;
-    Policy { prefix: Ipv6Addr::new(a, b, c, d, e, f, g, h), length, precedence, label }
+    Policy { prefix: Ipv6Addr::new(a, b, c, d, e, f, g, h), length, precedence, label, scope: None }
 }
 
 /// The default policy table (RFC 6724 section 2.1).
@@ -154,20 +157,19 @@ pub(crate) struct Standing {
 impl Standing {
     fn new(policy: &[Policy], address: &SocketAddr, route: Route) -> Self {
         let destination = mapped(address.ip());
-        let (precedence, label) = look_up(policy, destination);
-        let scope = scope(destination);
+        let (precedence, label, scope) = look_up(policy, destination);
         let (source, unreachable) = match route {
             Route::From(source) => (Some(source), false),
             Route::Unknown => (None, false),
             Route::Unreachable => (None, true),
         };
-        let from = source.map(|source| mapped(source.address));
+        let from = source.map(|source| look_up(policy, mapped(source.address)));
         let key = (
             unreachable,
-            from.is_some_and(|from| self::scope(from) != scope),
+            from.is_some_and(|(_, _, from)| from != scope),
             source.is_some_and(|source| source.deprecated),
             source.map_or(Mobility::Both, |source| source.mobility),
-            from.is_some_and(|from| look_up(policy, from).1 != label),
+            from.is_some_and(|(_, from, _)| from != label),
             u8::MAX.saturating_sub(precedence),
             source.is_some_and(|source| !source.native),
             scope,
@@ -211,14 +213,16 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// Precedence and label of `address`.
-fn look_up(policy: &[Policy], address: Ipv6Addr) -> (u8, u8) {
+/// Precedence, label and scope of `address`.
+fn look_up(policy: &[Policy], address: Ipv6Addr) -> (u8, u8, u8) {
     let fits = |row: &&Policy| {
         let common = (row.prefix.to_bits() ^ address.to_bits()).leading_zeros();
         common >= u32::from(row.length)
     };
     let longest = policy.iter().filter(fits).max_by_key(|row| row.length);
-    longest.map_or((0, u8::MAX), |row| (row.precedence, row.label))
+    let (precedence, label, set) =
+        longest.map_or((0, u8::MAX, None), |row| (row.precedence, row.label, row.scope));
+    (precedence, label, set.unwrap_or_else(|| scope(address)))
 }
 
 const LINK_LOCAL: u8 = 0x2;
@@ -360,9 +364,28 @@ mod tests {
             ("3ffe::1", 1, 12),
             ("64:ff9b::1", 40, 1),
         ] {
-            assert_eq!(look_up(&DEFAULT_POLICY, mapped(ip(address))), (precedence, label), "{address}");
+            let (found, of_label, _) = look_up(&DEFAULT_POLICY, mapped(ip(address)));
+            assert_eq!((found, of_label), (precedence, label), "{address}");
         }
-        assert_eq!(look_up(&[], mapped(ip("::1"))), (0, u8::MAX));
+        assert_eq!(look_up(&[], mapped(ip("::1"))), (0, u8::MAX, LINK_LOCAL));
+    }
+
+    /// Private addresses as RFC 3484 had them, for which hosts behind a translator of the time had no use.
+    #[test]
+    fn a_scope_that_the_administrator_has_set() {
+        let private =
+            Policy { scope: Some(SITE_LOCAL), ..row([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0], 104, 35, 4) };
+        let [a, b, c, d, e, f, g, h, i] = DEFAULT_POLICY;
+        let policy = [a, b, c, d, e, f, g, h, i, private];
+        let candidate = |to: &str, from: &str| {
+            Candidate::new(&policy, SocketAddr::new(ip(to), 80), Route::from_source(ip(from)))
+        };
+        // Rule 2: from a private source a global destination is of another scope, and a private one is not.
+        let (v4, v6) = (candidate("192.0.2.1", "10.0.0.2"), candidate("fd00::1", "fd00::2"));
+        assert_eq!(v6.compare(&v4), Ordering::Less);
+        assert_eq!(candidate("10.0.0.1", "10.0.0.2").compare(&v4), Ordering::Less);
+        let plain = Candidate::new(&DEFAULT_POLICY, v4.address(), Route::from_source(ip("10.0.0.2")));
+        assert_eq!(plain.compare(&v6), Ordering::Less, "rule 6, where nothing is set");
     }
 
     #[test]
@@ -384,7 +407,7 @@ mod tests {
             ("10.0.0.1", GLOBAL),
             ("192.0.2.1", GLOBAL),
         ] {
-            assert_eq!(scope(mapped(ip(address))), expected, "{address}");
+            assert_eq!(look_up(&DEFAULT_POLICY, mapped(ip(address))).2, expected, "{address}");
         }
     }
 }

@@ -211,7 +211,8 @@ impl Dns {
 impl Resolve for Dns {
     fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
         let &Question { host, port, families, clock, way_out, budget, .. } = question;
-        let hosts = self.hosts_file.as_deref().map(|path| hosts::look_up(path, host)).unwrap_or_default();
+        let hosts =
+            self.hosts_file.as_deref().map(|path| hosts::look_up(path, host, families)).unwrap_or_default();
         if !hosts.is_empty() {
             return Box::new(Known::addresses(&hosts, port, families));
         }

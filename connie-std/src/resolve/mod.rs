@@ -74,6 +74,10 @@ mod calls;
 #[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
 mod datagrams;
 #[cfg(not(target_os = "wasi"))]
+mod fields;
+#[cfg(not(target_os = "wasi"))]
+mod gai_conf;
+#[cfg(not(target_os = "wasi"))]
 mod getaddrinfo;
 #[cfg(not(target_os = "wasi"))]
 pub(crate) mod hosts;
@@ -88,6 +92,8 @@ mod pool;
 mod room;
 #[cfg(feature = "dns")]
 mod service;
+#[cfg(not(target_os = "wasi"))]
+mod stamp;
 #[cfg_attr(target_os = "wasi", path = "../wasi/resolver.rs")]
 mod system;
 

@@ -8,6 +8,8 @@ use connie_core::resolution::{Query, QueryFailure, is_onion};
 use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
 
 use super::Resolver;
+#[cfg(not(target_os = "wasi"))]
+use super::gai_conf;
 use super::lookup::{Answer, Event, Lookup, LookupError, Question};
 use super::order::{host_routes, route};
 use crate::budget::Loan;
@@ -92,6 +94,10 @@ impl Names {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
                 facts.routes = host_routes(&way_out);
+                #[cfg(not(target_os = "wasi"))]
+                {
+                    facts.policy = gai_conf::policy();
+                }
             }
         }
         let connector = HostConnector::new(host, port, &options.race, &facts, now).map(Box::new);
