@@ -29,7 +29,8 @@ pub struct Module {
     pub file: usize,
     /// Its items, less those that are for tests alone and its submodules.
     pub items: Vec<Item>,
-    names: HashMap<String, Binding>,
+    /// A name may mean a module and a function at once.
+    names: HashMap<String, Vec<Binding>>,
     /// What it imports by `*`.
     globs: Vec<Vec<String>>,
 }
@@ -40,8 +41,8 @@ enum Binding {
     Imported(Vec<String>),
 }
 
-/// So many re-exports in a row are a circle of them.
-const MOST_HOPS: usize = 32;
+/// The names on the way from a name to what it means, each with its module. One that comes up again is a circle of re-exports.
+type Way<'w> = &'w mut Vec<(Vec<String>, String)>;
 
 /// Reads the crate whose root file is `root`.
 pub fn read(root: &Path) -> Result<Crate, String> {
@@ -109,43 +110,63 @@ impl Crate {
 
     /// The file that defines what `path` names in the module `from`; none where that is not of this crate, or a module.
     pub fn defining_file(&self, from: &[String], path: &[String]) -> Option<usize> {
-        self.follow(from, path, 0)
+        self.follow(from, path, &mut Vec::new())
     }
 
-    fn follow(&self, from: &[String], path: &[String], hops: usize) -> Option<usize> {
-        if hops > MOST_HOPS {
-            return None;
-        }
+    fn follow(&self, from: &[String], path: &[String], way: Way<'_>) -> Option<usize> {
         let mut at = from.to_vec();
         for (index, segment) in path.iter().enumerate() {
             match segment.as_str() {
                 "crate" => at.clear(),
                 "self" => {}
                 "super" => drop(at.pop()?),
-                name if self.is_module(&joined(&at, name)) => at.push(name.to_string()),
-                name => return self.name_in(&at, name, &path[index + 1..], hops),
+                name if self.is_module(&joined(&at, name)) => {
+                    // A function may have a module's name; what a path ends in is no module here.
+                    let is_last = index + 1 == path.len();
+                    match is_last.then(|| self.name_in(&at, name, &[], way)).flatten() {
+                        Some(file) => return Some(file),
+                        None => at.push(name.to_string()),
+                    }
+                }
+                name => return self.name_in(&at, name, &path[index + 1..], way),
             }
         }
         None
     }
 
     /// Where `name` of the module `at` is defined. Where it is an import of a module, the `rest` of the path goes on in that.
-    fn name_in(&self, at: &[String], name: &str, rest: &[String], hops: usize) -> Option<usize> {
-        for module in self.modules.iter().filter(|module| module.path == at) {
-            match module.names.get(name) {
-                Some(Binding::Defined) => return Some(module.file),
-                // `pub use rustls;`: another crate by its own name, which leads to itself here.
-                Some(Binding::Imported(path)) if path.iter().eq([name]) => return None,
-                Some(Binding::Imported(path)) => {
-                    let whole: Vec<String> = path.iter().chain(rest).cloned().collect();
-                    // A variant or an associated item is where its type is.
-                    return self.follow(at, &whole, hops + 1).or_else(|| self.follow(at, path, hops + 1));
+    fn name_in(&self, at: &[String], name: &str, rest: &[String], way: Way<'_>) -> Option<usize> {
+        let here = (at.to_vec(), name.to_string());
+        if way.contains(&here) {
+            return None;
+        }
+        way.push(here);
+        let found = self.meanings(at, name, rest, way);
+        way.pop();
+        found
+    }
+
+    fn meanings(&self, at: &[String], name: &str, rest: &[String], way: Way<'_>) -> Option<usize> {
+        let modules = || self.modules.iter().filter(|module| module.path == at);
+        for module in modules() {
+            for binding in module.names.get(name).into_iter().flatten() {
+                let found = match binding {
+                    Binding::Defined => Some(module.file),
+                    // `pub use rustls;`: another crate by its own name, which leads to itself here.
+                    Binding::Imported(path) if path.iter().eq([name]) => None,
+                    Binding::Imported(path) => {
+                        let whole: Vec<String> = path.iter().chain(rest).cloned().collect();
+                        // A variant or an associated item is where its type is.
+                        self.follow(at, &whole, way).or_else(|| self.follow(at, path, way))
+                    }
+                };
+                if found.is_some() {
+                    return found;
                 }
-                None => {}
             }
         }
-        let globs = self.modules.iter().filter(|module| module.path == at).flat_map(|module| &module.globs);
-        globs.map(|glob| joined(glob, name)).find_map(|path| self.follow(at, &path, hops + 1))
+        let globs = modules().flat_map(|module| &module.globs);
+        globs.map(|glob| joined(glob, name)).find_map(|path| self.follow(at, &path, way))
     }
 
     fn is_module(&self, path: &[String]) -> bool {
@@ -168,13 +189,13 @@ impl Module {
         if let Item::Use(item) = &item {
             for used in uses::leaves(&item.tree) {
                 match used.name {
-                    Some(name) => drop(self.names.insert(name, Binding::Imported(used.path))),
+                    Some(name) => self.names.entry(name).or_default().push(Binding::Imported(used.path)),
                     None => self.globs.push(used.path),
                 }
             }
         }
         if let Some(name) = uses::defined_name(&item) {
-            self.names.insert(name, Binding::Defined);
+            self.names.entry(name).or_default().push(Binding::Defined);
         }
         self.items.push(item);
     }
@@ -217,4 +238,37 @@ fn other_paths(attributes: &[Attribute]) -> Vec<String> {
         }
     }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arrows;
+
+    /// The files that `lib.rs` uses, of a crate of these files.
+    fn used(name: &str, files: &[(&str, &str)]) -> Vec<String> {
+        let base = std::env::temp_dir().join(format!("connie-arrows-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&base).unwrap();
+        for (file, text) in files {
+            std::fs::write(base.join(file), text).unwrap();
+        }
+        let found = arrows(&base.join("lib.rs"));
+        std::fs::remove_dir_all(&base).unwrap();
+        found.unwrap()["lib.rs"].keys().cloned().collect()
+    }
+
+    #[test]
+    fn a_function_may_have_the_name_of_its_module() {
+        let lib = "mod race; mod tokio; use race::{self, race}; fn f() { race(); race::other(); }";
+        let race = "pub use crate::tokio::other; pub fn race() {}";
+        let files = [("lib.rs", lib), ("race.rs", race), ("tokio.rs", "pub fn other() {}")];
+        assert_eq!(used("function", &files), ["race.rs", "tokio.rs"]);
+    }
+
+    #[test]
+    fn a_circle_of_imports_ends() {
+        let lib = "mod one; mod two; use one::{self, name}; use two::name as other;";
+        let one = "pub use crate::two::{self, name};";
+        let two = "pub use crate::one::{self, name};";
+        assert!(used("circle", &[("lib.rs", lib), ("one.rs", one), ("two.rs", two)]).is_empty());
+    }
 }
