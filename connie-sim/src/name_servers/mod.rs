@@ -22,6 +22,7 @@
 //!
 //! and behind it how many milliseconds it takes, 20 if nothing is said: `ok@300`.
 
+mod driver;
 mod query;
 mod reaction;
 mod record;
@@ -29,9 +30,10 @@ mod row;
 mod servers;
 mod table;
 
+pub use driver::{Driver, rows};
 pub use query::{Kind, Query};
 pub use reaction::{Reaction, Sender, react};
 pub use record::{SOA_TTL, TTL, record, wire};
-pub use row::{Driver, Finding, Found, NAME, Row, Settings, Transport, rows};
+pub use row::{Finding, Found, NAME, Row, Settings, Transport};
 pub use servers::{Coming, Server, Servers};
 pub use table::TABLE;
