@@ -20,7 +20,7 @@ use core::time::Duration;
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
 
-use crate::answer::{Answer, Code, Found, Problem, Reply};
+use crate::answer::{Answer, Code, Found, Problem};
 use crate::exchange::{Exchange, Step, Todo};
 use crate::kind::Kind;
 use crate::message::{Asked, Said, Way, read};
@@ -29,7 +29,7 @@ use crate::query::{Form, LARGEST_QUERY, write};
 use crate::seed::Seed;
 use crate::servers::Servers;
 use crate::settings::{Settings, Terms, Transport};
-use crate::table::{Entry, Question, State, Times, place};
+use crate::table::{End, Entry, Question, State, place};
 
 /// How long the other questions for a name go on that a server has denied: rule 3. One that was lost has been asked again by then, and been
 /// answered.
@@ -161,13 +161,12 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         const { Self::FITS };
-        let entries = core::array::from_fn(|_| Entry::vacant());
         Client {
             terms: Terms::new(&settings),
             servers: Servers::new(),
             seed: Seed::new(seed),
             serial: 0,
-            entries,
+            entries: [const { Entry::vacant() }; NAMES],
         }
     }
 
@@ -211,13 +210,13 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         let is_nowhere = name.is_of_tor();
         let is_denied = is_nowhere || entry.questions.get(Kind::A).denies_name(now);
         let question = entry.questions.get_mut(kind);
-        if !question.is_known(now) {
+        if !question.is_held(now) && question.expires() <= now {
             *serial = serial.wrapping_add(1);
             // Rules 3 and 4. Asked for again, it is denied again.
-            question.state = match is_denied {
-                true => denied(now),
-                false => State::Asking(Exchange::new(servers, seed, *serial, now)),
-            };
+            match is_denied {
+                true => question.deny(now),
+                false => question.state = State::Asking(Exchange::new(servers, seed, *serial, now)),
+            }
             (question.serial, question.waiting, question.is_news) = (*serial, 0, false);
         }
         question.hold(now);
@@ -247,9 +246,11 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         Some(match &question.state {
             State::Asking(_) => return None,
             State::Idle => Err(QueryError::Failed),
-            State::Failed(problems, _) => Err(verdict(problems)),
-            State::Answered(reply, _) if reply.found == Found::NoSuchName => Err(QueryError::NoSuchName),
-            State::Answered(reply, _) => Ok(Answer {
+            State::Ended(End::Failed(problems), _) => Err(verdict(problems)),
+            State::Ended(End::Answered(reply), _) if reply.found == Found::NoSuchName => {
+                Err(QueryError::NoSuchName)
+            }
+            State::Ended(End::Answered(reply), _) => Ok(Answer {
                 kind: id.kind,
                 ttl: seconds(now, question.expires()),
                 octets: reply.data.octets(),
@@ -260,7 +261,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     /// What is wrong with each server, where a question has failed.
     pub fn problems(&self, id: QuestionId) -> impl Iterator<Item = (SocketAddr, Problem)> {
         let problems = self.question(id).and_then(|question| match &question.state {
-            State::Failed(problems, _) => Some(problems.as_slice()),
+            State::Ended(End::Failed(problems), _) => Some(problems.as_slice()),
             _ => None,
         });
         let of_server =
@@ -307,7 +308,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             Input::Message { message, .. } => (message, Way::Stream),
             Input::StreamFailed { .. } => return exchange.stream_failed(index, terms, now),
             Input::DatagramFailed { .. } => {
-                if exchange.datagram_failed(index, now) {
+                if exchange.datagram_failed(index, terms, now) {
                     servers.pass_over(index, now);
                 }
                 return;
@@ -324,23 +325,30 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             rate(exchange, index, servers, terms, now);
         }
         match said {
-            Said::Alias(alias, _) if alias.is_of_tor() => question.end(denied(now)),
+            Said::Alias(alias, _) if alias.is_of_tor() => question.deny(now),
             Said::Alias(alias, ttl) => {
                 *serial = serial.wrapping_add(1);
                 if !exchange.follow(alias, ttl, servers, seed, *serial, now) {
                     let problems = core::array::from_fn(|of| (of == index).then_some(Problem::Aliases));
-                    question.end(State::Failed(problems, Times::new(0, now)));
+                    question.end(End::Failed(problems), 0, now);
                 }
             }
             Said::Answer(reply) => {
                 let seconds = exchange.least_ttl(reply.ttl).min(terms.longest_ttl);
                 let found = reply.found;
-                question.end(State::Answered(reply, Times::new(seconds, now)));
+                question.end(End::Answered(reply), seconds, now);
                 if found == Found::NoSuchName {
                     deny(entry, port.kind, now);
                 }
             }
-            said => unanswered(exchange, index, &said, way, terms, now),
+            // Nothing more comes in a connection of which this is the message.
+            Said::NotOurs if way == Way::Stream => exchange.stream_failed(index, terms, now),
+            Said::NotOurs => {}
+            Said::Problem(problem) => {
+                if exchange.waits_for(index, way == Way::Stream) {
+                    exchange.failed(index, problem, terms, now);
+                }
+            }
         }
     }
 
@@ -368,8 +376,11 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
                             };
                         }
                         Step::WaitUntil(at) => wake = wake.min(at),
-                        Step::Failed(problems) => question.end(State::Failed(problems, Times::new(0, now))),
-                        Step::NoSuchName => question.end(denied(now)),
+                        Step::Failed => {
+                            let problems = exchange.problems();
+                            question.end(End::Failed(problems), 0, now);
+                        }
+                        Step::NoSuchName => question.deny(now),
                     }
                 }
                 if core::mem::take(&mut question.is_news) {
@@ -405,34 +416,13 @@ fn rate<const S: usize, const N: usize>(
     terms: &Terms,
     now: Instant,
 ) {
-    for other in exchange.were_silent(terms, now).filter(|other| *other != index) {
-        servers.pass_over(other, now);
+    for other in 0..S {
+        if other != index && exchange.was_silent(other, terms, now) {
+            servers.pass_over(other, now);
+        }
     }
     if exchange.has_left_out_edns(index) {
         servers.leave_out_edns(index, now);
-    }
-}
-
-/// A server has said something that is no answer.
-fn unanswered<const S: usize, const N: usize, const D: usize>(
-    exchange: &mut Exchange<S, N>,
-    index: usize,
-    said: &Said<N, D>,
-    way: Way,
-    terms: &Terms,
-    now: Instant,
-) {
-    match said {
-        Said::Answer(_) | Said::Alias(..) => {}
-        // Nothing more comes in a connection of which this is the message.
-        Said::NotOurs if way == Way::Stream => exchange.stream_failed(index, terms, now),
-        Said::NotOurs => {}
-        _ if !exchange.waits_for(index, way == Way::Stream) => {}
-        Said::Truncated => exchange.truncated(index, terms, now),
-        Said::Code(code) => exchange.refused(index, *code, terms, now),
-        Said::Lame => exchange.failed(index, Problem::Lame, now),
-        Said::Malformed => exchange.failed(index, Problem::Malformed, now),
-        Said::Aliases => exchange.failed(index, Problem::Aliases, now),
     }
 }
 
@@ -444,7 +434,7 @@ fn deny<const S: usize, const N: usize, const D: usize>(
 ) {
     for (_, question) in entry.questions.all_mut() {
         match &mut question.state {
-            State::Asking(_) if asked == Kind::A => question.end(denied(now)),
+            State::Asking(_) if asked == Kind::A => question.deny(now),
             State::Asking(exchange) => exchange.give_up_at(now + DOUBT),
             _ => {}
         }
@@ -467,11 +457,6 @@ fn form(terms: &Terms, seed: &Seed, port: Port, todo: Todo) -> Form {
         edns: todo.edns.then_some(terms.largest_datagram),
         case: if todo.cased { seed.case(port.serial, todo.id) } else { 0 },
     }
-}
-
-/// The name does not exist, as another question has brought to light. This one's own answer is not known.
-fn denied<const S: usize, const N: usize, const D: usize>(now: Instant) -> State<S, N, D> {
-    State::Answered(Reply::empty(Found::NoSuchName, 0), Times::new(0, now))
 }
 
 /// How many whole seconds there are from one moment to another; from 76 hours on no more than that. A million is 64 times 15,625: what is

@@ -12,57 +12,73 @@ pub(crate) fn take_u16(rest: &mut &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*number))
 }
 
-/// Takes four octets off the front.
-pub(crate) fn take_u32(rest: &mut &[u8]) -> Option<u32> {
-    let (number, after) = rest.split_first_chunk::<4>()?;
-    *rest = after;
-    Some(u32::from_be_bytes(*number))
+/// A place in a message. Sums that wrap around are places in no message.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'m> {
+    message: &'m [u8],
+    at: usize,
+}
+
+impl<'m> Cursor<'m> {
+    pub(crate) const fn new(message: &'m [u8], at: usize) -> Self {
+        Cursor { message, at }
+    }
+
+    /// The octets up to this many behind it.
+    fn ahead(&self, length: usize) -> Option<&'m [u8]> {
+        self.message.get(self.at..self.at.wrapping_add(length))
+    }
+
+    /// Takes this many octets.
+    fn take(&mut self, length: usize) -> Option<&'m [u8]> {
+        let octets = self.ahead(length)?;
+        self.at = self.at.wrapping_add(length);
+        Some(octets)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn take_u16(&mut self) -> Option<u16> {
+        self.take(2).and_then(|mut octets| take_u16(&mut octets))
+    }
+
+    /// Takes a name. The octets up to the root or a pointer are what it takes here.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn take_name(&mut self) -> Option<NameAt<'m>> {
+        let name = NameAt(*self);
+        // Each turn takes an octet at least.
+        loop {
+            match *self.take(1)? {
+                [0] => return Some(name),
+                [length @ 1..=63] => self.take(length.into())?,
+                [192..=255] => {
+                    self.take(1)?;
+                    return Some(name);
+                }
+                // RFC 1035 section 4.1.4: "The 10 and 01 combinations are reserved for future use."
+                _ => return None,
+            };
+        }
+    }
 }
 
 /// A name within a message, which may lead elsewhere in it.
 #[derive(Clone, Copy)]
-pub(crate) struct NameAt<'m> {
-    message: &'m [u8],
-    /// From the name's first octet to the message's end.
-    rest: &'m [u8],
-}
+pub(crate) struct NameAt<'m>(Cursor<'m>);
 
 impl<'m> NameAt<'m> {
-    /// The name at the front of `rest`, which is the end of `message`.
-    pub(crate) const fn new(message: &'m [u8], rest: &'m [u8]) -> Self {
-        NameAt { message, rest }
+    /// The name at this place of a message.
+    pub(crate) const fn new(message: &'m [u8], at: usize) -> Self {
+        NameAt(Cursor::new(message, at))
     }
 
-    /// Takes the name at the front of `rest`, which is the end of `message`.
-    pub(crate) fn take(message: &'m [u8], rest: &mut &'m [u8]) -> Option<Self> {
-        let name = NameAt { message, rest };
-        // The octets up to the root or a pointer are what it takes here. Each turn takes one off.
-        while let Some((length, after)) = rest.split_first() {
-            *rest = match length {
-                0 => {
-                    *rest = after;
-                    return Some(name);
-                }
-                1..=63 => after.get(usize::from(*length)..)?,
-                192..=255 => {
-                    *rest = after.get(1..)?;
-                    return Some(name);
-                }
-                // RFC 1035 section 4.1.4: "The 10 and 01 combinations are reserved for future use."
-                64..=191 => return None,
-            };
-        }
-        None
-    }
-
-    pub(crate) fn parts(self) -> Parts<'m> {
-        let floor = self.message.len().saturating_sub(self.rest.len());
-        Parts { message: self.message, rest: self.rest, floor, left: MOST_PARTS }
+    pub(crate) const fn parts(self) -> Parts<'m> {
+        Parts { rest: self.0, floor: self.0.at, left: MOST_PARTS }
     }
 
     /// Whether both are the same name, whatever the case of their letters. One that cannot be read is none.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn is(self, other: NameAt<'_>) -> bool {
-        self.parts().are(other.parts())
+        self.parts().are(other)
     }
 
     /// Whether it can be read to its end.
@@ -71,8 +87,8 @@ impl<'m> NameAt<'m> {
         // Each turn takes a label off.
         loop {
             match parts.next_part() {
-                Some(Some(_)) => {}
-                Some(None) => return true,
+                Some([]) => return true,
+                Some(_) => {}
                 None => return false,
             }
         }
@@ -83,10 +99,10 @@ impl<'m> NameAt<'m> {
         let mut parts = self.parts();
         // Each turn takes a label off.
         loop {
-            if parts.clone().are(zone.parts()) {
+            if parts.are(zone) {
                 return true;
             }
-            if !matches!(parts.next_part(), Some(Some(_))) {
+            if matches!(parts.next_part(), None | Some([])) {
                 return false;
             }
         }
@@ -97,61 +113,55 @@ impl<'m> NameAt<'m> {
         let (mut name, mut parts) = (Name::absent(), self.parts());
         loop {
             match parts.next_part()? {
-                Some(label) => name.push_label(label).ok()?,
-                None => {
+                [] => {
                     name.end().ok()?;
                     return Some(name);
                 }
+                label => name.push_label(label).ok()?,
             }
         }
     }
 }
 
 /// The labels of a name, one after the other.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Parts<'m> {
-    message: &'m [u8],
-    rest: &'m [u8],
+    rest: Cursor<'m>,
     /// A pointer leads before this place, so that there is no circle: RFC 1035 section 4.1.4 speaks of "a prior occurrence".
     floor: usize,
     left: u8,
 }
 
 impl<'m> Parts<'m> {
-    /// The next label, and then the root as `Some(None)`; `None` where it cannot be read.
-    fn next_part(&mut self) -> Option<Option<&'m [u8]>> {
+    /// The next label, and then the root, which is empty; `None` where it cannot be read.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn next_part(&mut self) -> Option<&'m [u8]> {
         // Each turn takes one off.
         loop {
             self.left = self.left.checked_sub(1)?;
-            let (length, after) = self.rest.split_first()?;
-            match length {
-                0 => return Some(None),
-                1..=63 => {
-                    let (label, after) = after.split_at_checked(usize::from(*length))?;
-                    self.rest = after;
-                    return Some(Some(label));
-                }
-                192..=255 => {
-                    let target = u16::from_be_bytes([length & 0x3f, *after.first()?]);
-                    let target = usize::from(target);
+            match *self.rest.take(1)? {
+                [length @ 0..=63] => return self.rest.take(length.into()),
+                [high @ 192..=255] => {
+                    let [low] = *self.rest.take(1)? else { return None };
+                    let target = usize::from(u16::from_be_bytes([high & 0x3f, low]));
                     if target >= self.floor {
                         return None;
                     }
-                    self.floor = target;
-                    self.rest = self.message.get(target..)?;
+                    (self.floor, self.rest.at) = (target, target);
                 }
-                64..=191 => return None,
+                _ => return None,
             }
         }
     }
 
-    /// Whether what is left of both is the same.
-    fn are(mut self, mut other: Parts<'_>) -> bool {
+    /// Whether what is left is this name.
+    fn are(mut self, other: NameAt<'_>) -> bool {
+        let mut other = other.parts();
         // Ends with the parts of either, of which there is a most.
         loop {
             match (self.next_part(), other.next_part()) {
-                (Some(Some(own)), Some(Some(its))) if own.eq_ignore_ascii_case(its) => {}
-                (Some(None), Some(None)) => return true,
+                (Some([]), Some([])) => return true,
+                (Some(own), Some(its)) if own.eq_ignore_ascii_case(its) => {}
                 _ => return false,
             }
         }
@@ -166,63 +176,69 @@ pub(crate) struct Record<'m> {
     pub(crate) number: u16,
     pub(crate) class: u16,
     pub(crate) ttl: u32,
-    /// How long its data is, as it stands before that.
-    pub(crate) length: [u8; 2],
-    pub(crate) data: &'m [u8],
-    /// From its data to the message's end, for the names within.
-    tail: &'m [u8],
-    message: &'m [u8],
+    /// The length of its data, as it stands before that, and the data.
+    pub(crate) sized: &'m [u8],
+    /// Where its data begins.
+    start: usize,
 }
 
 impl<'m> Record<'m> {
-    /// Takes the record at the front of `rest`, which is the end of `message`.
-    pub(crate) fn take(message: &'m [u8], rest: &mut &'m [u8]) -> Option<Self> {
-        let owner = NameAt::take(message, rest)?;
-        let (number, class, ttl) = (take_u16(rest)?, take_u16(rest)?, take_u32(rest)?);
-        let (length, tail) = rest.split_first_chunk::<2>()?;
-        let (data, after) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        *rest = after;
-        Some(Record { owner, number, class, ttl, length: *length, data, tail, message })
+    /// Takes the record at this place.
+    pub(crate) fn take(at: &mut Cursor<'m>) -> Option<Self> {
+        let owner = at.take_name()?;
+        let (number, class) = (at.take_u16()?, at.take_u16()?);
+        let ttl = u32::from(at.take_u16()?) << 16 | u32::from(at.take_u16()?);
+        let mut data = *at;
+        let length = data.take_u16()?;
+        let sized = at.take(usize::from(length).wrapping_add(2))?;
+        Some(Record { owner, number, class, ttl, sized, start: data.at })
+    }
+
+    pub(crate) fn data(&self) -> &'m [u8] {
+        self.sized.get(2..).unwrap_or_default()
     }
 
     /// The first of so many names at the front of its data, and what comes behind them; `None` where the data ends before the names do.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn names(&self, count: usize) -> Option<(NameAt<'m>, &'m [u8])> {
-        let mut rest = self.tail;
-        let first = NameAt::take(self.message, &mut rest)?;
+        let mut rest = Cursor::new(self.owner.0.message, self.start);
+        let first = rest.take_name()?;
         for _ in 1..count {
-            NameAt::take(self.message, &mut rest)?;
+            rest.take_name()?;
         }
-        let taken = self.tail.len().checked_sub(rest.len())?;
-        Some((first, self.data.get(taken..)?))
+        Some((first, self.data().get(rest.at.wrapping_sub(self.start)..)?))
     }
 }
 
 /// The records of one section.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Section<'m> {
-    message: &'m [u8],
-    /// From its first record to the message's end.
-    rest: &'m [u8],
+    /// Its first record.
+    rest: Cursor<'m>,
     count: u16,
 }
 
 impl<'m> Section<'m> {
-    pub(crate) const fn new(message: &'m [u8], rest: &'m [u8], count: u16) -> Self {
-        Section { message, rest, count }
+    pub(crate) const fn new(rest: Cursor<'m>, count: u16) -> Self {
+        Section { rest, count }
     }
 
     /// The section behind this one, with this many records; `None` where the message ends before.
-    pub(crate) fn next_section(&self, count: u16) -> Option<Self> {
-        let mut section = self.clone();
-        while section.count > 0 {
-            section.next()?;
+    pub(crate) fn next_section(mut self, count: u16) -> Option<Self> {
+        while self.count > 0 {
+            self.next()?;
         }
-        Some(Section { count, ..section })
+        Some(Section { count, ..self })
     }
 
     /// Whether the message holds all of its records, and it can be read of each whose it is.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.next_section(0).is_some() && self.clone().all(|record| record.owner.is_readable())
+    pub(crate) fn is_whole(mut self) -> bool {
+        while self.count > 0 {
+            if !self.next().is_some_and(|record| record.owner.is_readable()) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -230,9 +246,10 @@ impl<'m> Iterator for Section<'m> {
     type Item = Record<'m>;
 
     /// A record that cannot be told from what follows ends the section.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn next(&mut self) -> Option<Record<'m>> {
         self.count = self.count.checked_sub(1)?;
-        Record::take(self.message, &mut self.rest)
+        Record::take(&mut self.rest)
     }
 }
 
@@ -241,8 +258,7 @@ mod tests {
     use super::*;
 
     fn at(message: &[u8], place: usize) -> NameAt<'_> {
-        let mut rest = &message[place..];
-        NameAt::take(message, &mut rest).expect("a name")
+        Cursor::new(message, place).take_name().expect("a name")
     }
 
     fn text(message: &[u8], place: usize) -> Option<Name> {
@@ -286,21 +302,21 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_no_name_and_no_record() {
         let record = b"\x01a\0\0\x01\0\x01\0\0\0\x05\0\x04\xc0\0\x02\x01";
-        assert!(Record::take(record, &mut &record[..]).is_some());
+        assert!(Record::take(&mut Cursor::new(record, 0)).is_some());
         for end in 0..record.len() {
             let cut = &record[..end];
-            assert!(Record::take(cut, &mut &cut[..]).is_none(), "{end}");
+            assert!(Record::take(&mut Cursor::new(cut, 0)).is_none(), "{end}");
         }
-        assert!(NameAt::take(b"\x40a\0", &mut &b"\x40a\0"[..]).is_none(), "a reserved length");
+        assert!(Cursor::new(b"\x40a\0", 0).take_name().is_none(), "a reserved length");
     }
 
     #[test]
     fn names_in_a_record_end_within_it() {
         let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x02\x01a\0";
-        let record = Record::take(message, &mut &message[..]).expect("a record");
+        let record = Record::take(&mut Cursor::new(message, 0)).expect("a record");
         assert!(record.names(1).is_none(), "its data is one octet short");
         let message = b"\0\0\x05\0\x01\0\0\0\x05\0\x06\x01a\0\xc0\x00x";
-        let record = Record::take(message, &mut &message[..]).expect("a record");
+        let record = Record::take(&mut Cursor::new(message, 0)).expect("a record");
         let (name, behind) = record.names(1).expect("a name");
         assert_eq!((name.to_name(), behind), (Name::<255>::parse("a").ok(), &b"\xc0\x00x"[..]));
         let (name, behind) = record.names(2).expect("two names");

@@ -30,7 +30,7 @@
 
 use connie_core::Instant;
 
-use crate::answer::{Code, Problem};
+use crate::answer::Problem;
 use crate::name::Name;
 use crate::seed::Seed;
 use crate::servers::Servers;
@@ -59,12 +59,12 @@ pub(crate) struct Todo {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<const S: usize> {
+pub(crate) enum Step {
     Ask(Todo),
     /// Nothing until then, unless something comes.
     WaitUntil(Instant),
-    /// It has failed, for these reasons; `None` where there is no such server.
-    Failed([Option<Problem>; S]),
+    /// It has failed, for its [reasons](Exchange::problems).
+    Failed,
     /// Rule 8.
     NoSuchName,
 }
@@ -171,9 +171,9 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         self.servers = [Server::ABSENT; S];
         let mut at = 0_u32;
         for last in [false, true] {
-            for (index, server) in self.servers.iter_mut().enumerate() {
-                if servers.comes_last(index, now) == Some(last) {
-                    let edns = servers.wants_edns(index, now);
+            for (server, known) in self.servers.iter_mut().zip(servers.known()) {
+                if known.comes_last(now) == last {
+                    let edns = known.wants_edns(now);
                     *server = Server { at, id: seed.id(), state: State::Due, edns, ..Server::ABSENT };
                     at = at.saturating_add(STAGGER);
                 }
@@ -210,17 +210,14 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     }
 
     /// What is to be done now.
-    pub(crate) fn poll(&mut self, terms: &Terms, now: Instant) -> Step<S> {
+    pub(crate) fn poll(&mut self, terms: &Terms, now: Instant) -> Step {
         let now = self.time(now);
         // Each turn asks a server, or moves on one whose time has come: to a time that has not, or to its end.
         loop {
             if self.give_up <= now {
                 return Step::NoSuchName;
             }
-            let live = self.servers.iter_mut().enumerate().filter(|(_, server)| server.is_live());
-            let Some((index, server)) = live.min_by_key(|(_, server)| server.at) else {
-                return Step::Failed(self.servers.map(|server| server.problem));
-            };
+            let Some((index, server)) = self.next(false) else { return Step::Failed };
             if server.at > now {
                 let at = server.at.min(self.give_up);
                 return Step::WaitUntil(Instant::from_micros(
@@ -235,44 +232,34 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         }
     }
 
-    /// The server answers with a code that is no answer.
-    pub(crate) fn refused(&mut self, index: usize, code: Code, terms: &Terms, now: Instant) {
+    /// What has come from a server is no answer, or nothing can come from it.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn failed(&mut self, index: usize, problem: Problem, terms: &Terms, now: Instant) {
         let now = self.time(now);
         let Some(server) = self.servers.get_mut(index) else { return };
-        if server.last.has_edns() && code.may_be_edns() {
+        match problem {
             // Rule 4: once more, at once and in the same way.
-            server.edns = false;
-            server.last = Last::new(false, server.last.is_cased());
-            server.asked = server.asked.saturating_sub(1);
-            server.state = if server.state == State::Stream { State::DueStream } else { State::Due };
-            server.at = now;
-        } else if code.may_pass() {
-            self.fail_for_now(index, Problem::Code(code), terms, now);
-        } else {
-            self.fail(index, Problem::Code(code), now);
+            Problem::Code(code) if server.last.has_edns() && code.may_be_edns() => {
+                server.edns = false;
+                server.last = Last::new(false, server.last.is_cased());
+                server.asked = server.asked.saturating_sub(1);
+                server.state = if server.state == State::Stream { State::DueStream } else { State::Due };
+                server.at = now;
+            }
+            Problem::Code(code) if code.may_pass() => self.fail_for_now(index, problem, terms, now),
+            // Rule 5.
+            Problem::Truncated if terms.transport == Transport::UdpAndTcp => {
+                (server.state, server.at) = (State::DueStream, now);
+            }
+            _ => self.fail(index, problem, now),
         }
-    }
-
-    /// What does not fit into a datagram.
-    pub(crate) fn truncated(&mut self, index: usize, terms: &Terms, now: Instant) {
-        let now = self.time(now);
-        let Some(server) = self.servers.get_mut(index) else { return };
-        match terms.transport {
-            Transport::UdpAndTcp => (server.state, server.at) = (State::DueStream, now),
-            Transport::Udp | Transport::Tcp => self.fail(index, Problem::Truncated, now),
-        }
-    }
-
-    /// The server's answer is none.
-    pub(crate) fn failed(&mut self, index: usize, problem: Problem, now: Instant) {
-        self.fail(index, problem, self.time(now));
     }
 
     /// The datagram could not be sent, or a router or the server's host said that it did not arrive. Whether that says anything.
-    pub(crate) fn datagram_failed(&mut self, index: usize, now: Instant) -> bool {
+    pub(crate) fn datagram_failed(&mut self, index: usize, terms: &Terms, now: Instant) -> bool {
         let is_waiting = self.waits_for(index, false);
         if is_waiting {
-            self.failed(index, Problem::Unreachable, now);
+            self.failed(index, Problem::Unreachable, terms, now);
         }
         is_waiting
     }
@@ -313,10 +300,27 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
 
     /// Rule 1: the first that was not asked yet is asked now.
     fn ask_next(&mut self, now: u32) {
-        let fresh = self.servers.iter_mut().filter(|server| server.is_live() && server.asked == 0);
-        if let Some(server) = fresh.min_by_key(|server| server.at) {
+        if let Some((_, server)) = self.next(true) {
             server.at = server.at.min(now);
         }
+    }
+
+    /// The server whose turn is next, of all or of those that were not asked yet.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn next(&mut self, fresh: bool) -> Option<(usize, &mut Server)> {
+        let mut next: Option<(usize, &mut Server)> = None;
+        for (index, server) in self.servers.iter_mut().enumerate() {
+            let is_meant = server.is_live() && !(fresh && server.asked > 0);
+            if is_meant && next.as_ref().is_none_or(|(_, first)| server.at < first.at) {
+                next = Some((index, server));
+            }
+        }
+        next
+    }
+
+    /// What is wrong with each server; `None` where there is no such server.
+    pub(crate) fn problems(&self) -> [Option<Problem>; S] {
+        self.servers.each_ref().map(|server| server.problem)
     }
 
     /// Rule 7: goes on with the name that an alias leads to, from another port. Whether it may.
@@ -346,24 +350,17 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         self.give_up = self.give_up.min(self.time(at));
     }
 
-    /// The servers that were silent for as long as makes the next one be asked, though another has answered.
-    pub(crate) fn were_silent(
-        &self,
-        terms: &Terms,
-        now: Instant,
-    ) -> impl Iterator<Item = usize> + use<'_, S, N> {
-        let (now, terms) = (self.time(now), *terms);
-        let silent = move |server: &Server| {
-            let asked_at = server.at.saturating_sub(server.wait(&terms));
-            let is_late = server.asked > 1 || now.saturating_sub(asked_at) >= STAGGER;
-            // A connection for what was truncated is under way because the server has answered.
-            let is_waiting = match server.state {
-                State::Stream => terms.transport == Transport::Tcp,
-                state => state == State::Waiting,
-            };
-            is_waiting && server.problem.is_none() && is_late
+    /// Whether the server was silent for as long as makes the next one be asked, though another has answered.
+    pub(crate) fn was_silent(&self, index: usize, terms: &Terms, now: Instant) -> bool {
+        let Some(server) = self.servers.get(index) else { return false };
+        let asked_at = server.at.saturating_sub(server.wait(terms));
+        let is_late = server.asked > 1 || self.time(now).saturating_sub(asked_at) >= STAGGER;
+        // A connection for what was truncated is under way because the server has answered.
+        let is_waiting = match server.state {
+            State::Stream => terms.transport == Transport::Tcp,
+            state => state == State::Waiting,
         };
-        self.servers.iter().enumerate().filter(move |(_, server)| silent(server)).map(|(index, _)| index)
+        is_waiting && server.problem.is_none() && is_late
     }
 
     /// Whether the server was asked without EDNS after it had been asked with it.

@@ -43,8 +43,9 @@ impl fmt::Display for Kind {
 pub(crate) struct PerKind<T>([T; 3]);
 
 impl<T> PerKind<T> {
-    pub(crate) fn new(value: impl FnMut(Kind) -> T) -> Self {
-        PerKind(Kind::ALL.map(value))
+    /// These, in the order of [`Kind::ALL`].
+    pub(crate) const fn new(values: [T; 3]) -> Self {
+        PerKind(values)
     }
 
     pub(crate) fn get(&self, kind: Kind) -> &T {
@@ -67,7 +68,7 @@ impl<T> PerKind<T> {
     }
 
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = (Kind, &mut T)> {
-        Kind::ALL.into_iter().zip(self.0.iter_mut())
+        Kind::ALL.iter().copied().zip(self.0.iter_mut())
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_place() {
-        let mut values = PerKind::new(|kind| kind);
+        let mut values = PerKind::new(Kind::ALL);
         for kind in Kind::ALL {
             assert_eq!(*values.get(kind), kind);
             assert_eq!(*values.get_mut(kind), kind);

@@ -48,6 +48,12 @@ enum Progress {
     Done,
 }
 
+impl Progress {
+    const fn begin(is_wanted: bool) -> Self {
+        if is_wanted { Progress::ToAsk } else { Progress::Unwanted }
+    }
+}
+
 /// What a look-up asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -76,6 +82,14 @@ pub struct Event<'a> {
     pub result: Result<Answer<'a>, QueryError>,
 }
 
+/// Of which kinds an address is.
+const ADDRESSES: &[Kind] = &[Kind::Aaaa, Kind::A];
+
+/// All kinds, in their order.
+fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied()
+}
+
 impl<const NAME: usize> Lookup<NAME> {
     /// Looks up this name and no other.
     #[must_use]
@@ -92,20 +106,13 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
 
     fn begin(name: Name<NAME>, names: I, wanted: Wanted) -> Self {
         let is_only = names.clone().next().is_none();
-        let mut lookup = Lookup {
+        Lookup {
             name,
             names,
-            kinds: PerKind::new(|kind| match kind {
-                Kind::Aaaa if wanted.aaaa => Progress::ToAsk,
-                Kind::A if wanted.a => Progress::ToAsk,
-                Kind::Https if wanted.https => Progress::ToAsk,
-                _ => Progress::Unwanted,
-            }),
-            counts: is_only,
+            kinds: PerKind::new([wanted.aaaa, wanted.a, wanted.https].map(Progress::begin)),
+            counts: is_only || !wanted.aaaa && !wanted.a,
             first_existing: None,
-        };
-        lookup.counts |= !lookup.wants(Kind::Aaaa) && !lookup.wants(Kind::A);
-        lookup
+        }
     }
 
     fn wants(&self, kind: Kind) -> bool {
@@ -144,8 +151,8 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         // Each turn goes on to the next name, of which there is an end.
         loop {
             self.ask(client, now);
-            self.judge(client, now);
-            if self.counts || !self.has_ended(client, now) {
+            let has_ended = self.judge(client, now);
+            if self.counts || !has_ended {
                 break;
             }
             self.go_on(client, now);
@@ -158,7 +165,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         &mut self,
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
     ) {
-        for kind in Kind::ALL {
+        for kind in kinds() {
             let progress = self.kinds.get_mut(kind);
             if let Progress::Asked(id) | Progress::Told(id) = *progress {
                 client.give_up(id);
@@ -173,7 +180,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         &mut self,
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
     ) {
-        for kind in Kind::ALL {
+        for kind in kinds() {
             let progress = self.kinds.get_mut(kind);
             if let Progress::Told(id) = *progress {
                 client.give_up(id);
@@ -187,7 +194,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) {
-        for kind in Kind::ALL {
+        for kind in kinds() {
             if *self.kinds.get(kind) != Progress::ToAsk {
                 continue;
             }
@@ -197,19 +204,23 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         }
     }
 
-    /// Rule 2.
+    /// Rule 2. Whether all addresses have ended.
     fn judge<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
         client: &Client<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
-    ) {
-        self.counts |=
-            [Kind::Aaaa, Kind::A].into_iter().filter_map(|kind| self.end(kind, client, now)).any(|end| {
-                match end {
-                    Ok(answer) => !answer.is_empty(),
-                    Err(error) => matches!(error, QueryError::TimedOut | QueryError::Unreachable),
+    ) -> bool {
+        let mut has_ended = true;
+        for kind in ADDRESSES {
+            match self.end(*kind, client, now) {
+                None => has_ended &= !self.wants(*kind),
+                Some(Ok(answer)) => self.counts |= !answer.is_empty(),
+                Some(Err(error)) => {
+                    self.counts |= matches!(error, QueryError::TimedOut | QueryError::Unreachable);
                 }
-            });
+            }
+        }
+        has_ended
     }
 
     /// How a kind has ended of which nothing was reported.
@@ -227,16 +238,6 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         }
     }
 
-    /// Whether all addresses have ended.
-    fn has_ended<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
-        &self,
-        client: &Client<NAMES, SERVERS, NAME, DATA>,
-        now: Instant,
-    ) -> bool {
-        let mut wanted = [Kind::Aaaa, Kind::A].into_iter().filter(|kind| self.wants(*kind));
-        wanted.all(|kind| self.end(kind, client, now).is_some())
-    }
-
     /// Rule 4: goes on to the next name, or to what is reported where none counts.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn go_on<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
@@ -245,11 +246,10 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         now: Instant,
     ) {
         let next = self.names.next();
-        let exists =
-            [Kind::Aaaa, Kind::A].into_iter().any(|kind| matches!(self.end(kind, client, now), Some(Ok(_))));
-        if next.is_some() && exists && self.first_existing.is_none() {
+        let exists = |kind: &Kind| matches!(self.end(*kind, client, now), Some(Ok(_)));
+        if next.is_some() && self.first_existing.is_none() && ADDRESSES.iter().any(exists) {
             let lacks = |kind| self.end(kind, client, now).and_then(Result::err);
-            self.first_existing = Some(PerKind::new(lacks));
+            self.first_existing = Some(PerKind::new(Kind::ALL.map(lacks)));
         }
         let held_back = if next.is_none() { self.first_existing.take() } else { None };
         self.counts = next.is_none();
@@ -257,10 +257,10 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
             // The last name is reported as it is.
             return;
         }
-        let wanted = PerKind::new(|kind| self.wants(kind));
+        let wanted = PerKind::new(Kind::ALL.map(|kind| self.wants(kind)));
         self.close(client);
         self.name = next.unwrap_or(self.name);
-        for kind in Kind::ALL.into_iter().filter(|kind| *wanted.get(*kind)) {
+        for kind in kinds().filter(|kind| *wanted.get(*kind)) {
             *self.kinds.get_mut(kind) = match &held_back {
                 Some(ends) => Progress::Lacking(*ends.get(kind)),
                 None => Progress::ToAsk,
@@ -273,9 +273,8 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         client: &'c Client<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) -> Option<Event<'c>> {
-        let mut kinds = Kind::ALL.into_iter();
         let (kind, result) =
-            kinds.find_map(|kind| self.end(kind, client, now).map(|result| (kind, result)))?;
+            kinds().find_map(|kind| self.end(kind, client, now).map(|result| (kind, result)))?;
         let progress = self.kinds.get_mut(kind);
         *progress = match *progress {
             Progress::Asked(id) => Progress::Told(id),

@@ -1,7 +1,7 @@
 //! Reads what an answer means to a question (RFC 1035 section 4, RFC 2308).
 
-use crate::answer::{Code, Found, Reply};
-use crate::cursor::{NameAt, Section};
+use crate::answer::{Code, Found, Problem, Reply};
+use crate::cursor::{Cursor, NameAt, Record, Section};
 use crate::data::Data;
 use crate::kind::Kind;
 use crate::name::Name;
@@ -40,16 +40,8 @@ pub(crate) enum Way {
 pub(crate) enum Said<const N: usize, const D: usize> {
     /// Nothing: it is no answer to this query.
     NotOurs,
-    /// The answer did not fit: it is to be had over TCP (RFC 2181 section 9).
-    Truncated,
-    /// The server cannot or will not answer.
-    Code(Code),
-    /// The server knows nothing of the name, and does not ask others.
-    Lame,
-    /// The answer cannot be read.
-    Malformed,
-    /// Its aliases lead in a circle, or there are more than [`MOST_ALIASES`].
-    Aliases,
+    /// Why it is no answer.
+    Problem(Problem),
     /// The name is an alias of this one, about which the answer says nothing. For how many seconds that holds.
     Alias(Name<N>, u32),
     Answer(Reply<D>),
@@ -66,52 +58,56 @@ pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<
     if first & 0xf8 != 0x80 || [id_high, id_low] != asked.id.to_be_bytes() {
         return Said::NotOurs;
     }
-    let rest = if (questions_high, questions) == (0, 1) { repeats(body, asked) } else { None };
+    let repeats = (questions_high, questions) == (0, 1) && repeats(body, asked);
     // A server that could not read the query may leave the question out.
     let may_lack = (questions_high, questions) == (0, 0) && !matches!(code, 0 | 3);
-    if rest.is_none() && !may_lack {
+    if !repeats && !may_lack {
         return Said::NotOurs;
     }
     if is_truncated && way == Way::Datagram {
-        return Said::Truncated;
+        return Said::Problem(Problem::Truncated);
     }
-    let Some(rest) = rest else { return Said::Code(Code(code)) };
+    if !repeats {
+        return Said::Problem(Problem::Code(Code(code)));
+    }
     let count = |high, low| u16::from_be_bytes([high, low]);
-    let answers = Section::new(octets, rest, count(a, b));
+    // Behind the header, the name, and its type and class.
+    let rest = Cursor::new(octets, asked.name.len().saturating_add(16));
+    let answers = Section::new(rest, count(a, b));
     let authority = answers.next_section(count(c, d));
-    let additional = authority.as_ref().and_then(|section| section.next_section(count(e, f)));
+    let additional = authority.and_then(|section| section.next_section(count(e, f)));
     let records = Records { answers, authority, asked: asked.kind };
     let mut said = match (additional.map_or(0, extended_code), code) {
         // The flags AA and RA: it is an authority, or asks others where it does not know.
-        (0, 0) => records.said(NameAt::new(octets, body), first & 0x04 != 0 || second & 0x80 != 0),
+        (0, 0) => records.said(NameAt::new(octets, 12), first & 0x04 != 0 || second & 0x80 != 0),
         (0, 3) => Said::Answer(Reply::empty(Found::NoSuchName, records.negative_ttl(None).unwrap_or(0))),
         // The lower four bits are those of the header (RFC 6891 section 6.1.3).
-        (extended, code) => Said::Code(Code(if extended < 16 { extended << 4 | code } else { u8::MAX })),
+        (extended, code) => {
+            Said::Problem(Problem::Code(Code(if extended < 16 { extended << 4 | code } else { u8::MAX })))
+        }
     };
     if is_truncated && way == Way::OnlyDatagram {
         // Addresses that it has are addresses, but not to be kept, since more may be missing. What it does not have may be what did
         // not fit.
         match &mut said {
             Said::Answer(reply) if reply.found == Found::Records => reply.ttl = 0,
-            Said::Code(_) => {}
-            _ => return Said::Truncated,
+            Said::Problem(Problem::Code(_)) => {}
+            _ => return Said::Problem(Problem::Truncated),
         }
     }
     said
 }
 
-/// What comes behind the question, where it is the one that was asked.
-fn repeats<'m>(body: &'m [u8], asked: &Asked<'_>) -> Option<&'m [u8]> {
-    let (name, rest) = body.split_at_checked(asked.name.len())?;
+/// Whether the question is the one that was asked.
+fn repeats(body: &[u8], asked: &Asked<'_>) -> bool {
+    let Some((name, rest)) = body.split_at_checked(asked.name.len()) else { return false };
     let mut case = asked.case.unwrap_or_default();
     let is_same = name.iter().zip(asked.name).all(|(own, asked_octet)| {
         let octet = capital(*asked_octet, &mut case);
         *own == octet || asked.case.is_none() && own.eq_ignore_ascii_case(&octet)
     });
-    let ([type_high, type_low, class_high, class_low], rest) = rest.split_first_chunk::<4>()?;
-    let number = u16::from_be_bytes([*type_high, *type_low]);
-    let is_asked = number == asked.kind.number() && (*class_high, *class_low) == (0, CLASS_IN);
-    (is_same && is_asked).then_some(rest)
+    let [high, low] = asked.kind.number().to_be_bytes();
+    is_same && rest.starts_with(&[high, low, 0, CLASS_IN])
 }
 
 /// The upper eight bits of the response code, in the OPT record (RFC 6891 section 6.1.3).
@@ -142,11 +138,12 @@ impl<'m> Records<'m> {
             }
             match self.alias(name, &mut spoilt) {
                 Some((target, ttl)) => (name, least) = (target, least.min(ttl)),
-                None if spoilt => return Said::Malformed,
+                None if spoilt => return Said::Problem(Problem::Malformed),
                 None => return self.nothing(name, hops > 0, least, is_competent),
             }
         }
-        Said::Aliases
+        // They lead in a circle, or there are more than that.
+        Said::Problem(Problem::Aliases)
     }
 
     /// Takes the records of `owner`. The least time to live of them; `None` where there is none.
@@ -157,7 +154,7 @@ impl<'m> Records<'m> {
         spoilt: &mut bool,
     ) -> Option<u32> {
         let mut least = None;
-        for record in self.answers.clone() {
+        for record in self.answers {
             if record.class != u16::from(CLASS_IN)
                 || record.number != self.asked.number()
                 || !record.owner.is(owner)
@@ -165,10 +162,10 @@ impl<'m> Records<'m> {
                 continue;
             }
             match self.asked {
-                Kind::A if record.data.len() == 4 => data.push(record.data, &[]),
-                Kind::Aaaa if record.data.len() == 16 => data.push(record.data, &[]),
+                Kind::A if record.data().len() == 4 => data.push(record.data()),
+                Kind::Aaaa if record.data().len() == 16 => data.push(record.data()),
                 // Its length before it. It is taken apart when it is looked at.
-                Kind::Https => data.push(&record.length, record.data),
+                Kind::Https => data.push(record.sized),
                 Kind::A | Kind::Aaaa => {
                     *spoilt = true;
                     continue;
@@ -182,10 +179,10 @@ impl<'m> Records<'m> {
 
     /// What `owner` is an alias of, and for how many seconds.
     fn alias(&self, owner: NameAt<'_>, spoilt: &mut bool) -> Option<(NameAt<'m>, u32)> {
-        let is_alias = |record: &crate::cursor::Record<'_>| {
+        let is_alias = |record: &Record<'_>| {
             record.class == u16::from(CLASS_IN) && record.number == CNAME && record.owner.is(owner)
         };
-        let mut aliases = self.answers.clone().filter(is_alias);
+        let mut aliases = self.answers.filter(is_alias);
         aliases.find_map(|record| match record.names(1) {
             Some((target, [])) => Some((target, ttl(record.ttl))),
             _ => {
@@ -206,16 +203,18 @@ impl<'m> Records<'m> {
     ) -> Said<N, D> {
         match self.negative_ttl(Some(name)) {
             Some(ttl) => Said::Answer(Reply::empty(Found::NoData, ttl.min(least))),
-            None if is_alias => name.to_name().map_or(Said::Malformed, |name| Said::Alias(name, least)),
+            None if is_alias => {
+                name.to_name().map_or(Said::Problem(Problem::Malformed), |name| Said::Alias(name, least))
+            }
             None if is_competent => Said::Answer(Reply::empty(Found::NoData, 0)),
-            None => Said::Lame,
+            None => Said::Problem(Problem::Lame),
         }
     }
 
     /// For how many seconds it holds that there is nothing: the lesser of the SOA record's own time to live and its MINIMUM field
     /// (RFC 2308 section 5). `None` where there is no such record, or only of a zone that does not hold `name`.
     fn negative_ttl(&self, name: Option<NameAt<'_>>) -> Option<u32> {
-        for record in self.authority.clone()? {
+        for record in self.authority? {
             if record.class != u16::from(CLASS_IN) || record.number != SOA {
                 continue;
             }

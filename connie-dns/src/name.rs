@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 /// The longest name in octets (RFC 1035 section 2.3.4), the lengths of its labels and the root counted.
 pub const LONGEST_NAME: usize = 255;
 /// The longest label in octets (RFC 1035 section 2.3.4).
-const LONGEST_LABEL: usize = 63;
+const LONGEST_LABEL: u8 = 63;
 
 /// A domain name, absolute and in lower case, of at most `N` octets as a message has it: one more for each label than its text, and one
 /// for the root. No name is longer than [`LONGEST_NAME`].
@@ -98,19 +98,36 @@ impl<const N: usize> Name<N> {
         name.push_label(digits.get(unused.saturating_sub(1)..).unwrap_or_default())?;
         name.push_label(b"_https")?;
         for octet in self.wire() {
-            name.push(*octet).ok_or(NameError::TooLong)?;
+            name.push(*octet)?;
         }
         Ok(name)
     }
 
     /// The name that these parts make, a dot between them. None ends in a dot.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn join(parts: &[&[u8]]) -> Result<Self, NameError> {
         let mut name = Self::absent();
-        for label in parts.iter().flat_map(|part| part.split(|octet| *octet == b'.')) {
-            if !label.iter().all(u8::is_ascii_graphic) {
-                return Err(NameError::Octet);
+        for part in parts {
+            name.push(b'.')?;
+            for octet in *part {
+                if !octet.is_ascii_graphic() {
+                    return Err(NameError::Octet);
+                }
+                name.push(octet.to_ascii_lowercase())?;
             }
-            name.push_label(label)?;
+        }
+        // Each label's length in place of the dot before it, from behind.
+        let mut length = 0_u8;
+        for octet in name.octets.iter_mut().take(usize::from(name.length)).rev() {
+            if *octet != b'.' {
+                // A name has 255 octets at most.
+                length = length.saturating_add(1);
+                continue;
+            }
+            if length == 0 || length > LONGEST_LABEL {
+                return Err(NameError::Label);
+            }
+            *octet = core::mem::take(&mut length);
         }
         name.end()?;
         Ok(name)
@@ -118,23 +135,28 @@ impl<const N: usize> Name<N> {
 
     /// Adds a label, in lower case.
     pub(crate) fn push_label(&mut self, label: &[u8]) -> Result<(), NameError> {
-        let length = u8::try_from(label.len()).map_err(|_| NameError::Label)?;
-        if length == 0 || label.len() > LONGEST_LABEL {
+        let length = u8::try_from(label.len()).unwrap_or(u8::MAX);
+        if length == 0 || length > LONGEST_LABEL {
             return Err(NameError::Label);
         }
-        self.push(length).ok_or(NameError::TooLong)?;
-        label.iter().try_for_each(|octet| self.push(octet.to_ascii_lowercase())).ok_or(NameError::TooLong)
+        self.push(length)?;
+        label.iter().try_for_each(|octet| self.push(octet.to_ascii_lowercase()))
     }
 
     /// Adds the root, behind which nothing comes.
     pub(crate) fn end(&mut self) -> Result<(), NameError> {
-        self.push(0).ok_or(NameError::TooLong)
+        self.push(0)
     }
 
-    fn push(&mut self, octet: u8) -> Option<()> {
-        *self.octets.get_mut(usize::from(self.length))? = octet;
-        self.length = self.length.checked_add(1)?;
-        Some(())
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn push(&mut self, octet: u8) -> Result<(), NameError> {
+        let (Some(place), Some(length)) =
+            (self.octets.get_mut(usize::from(self.length)), self.length.checked_add(1))
+        else {
+            return Err(NameError::TooLong);
+        };
+        (*place, self.length) = (octet, length);
+        Ok(())
     }
 
     /// The octets as a message has them, in lower case, the root last.

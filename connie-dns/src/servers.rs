@@ -20,11 +20,22 @@ pub(crate) const WITHOUT_EDNS: Duration = Duration::from_secs(600);
 pub(crate) struct Servers<const S: usize>(Vec<Server, S>);
 
 #[derive(Clone, Copy, Debug)]
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     /// Until when it comes behind the others.
     passed_over: Instant,
     without_edns: Instant,
+}
+
+impl Server {
+    /// Whether it comes behind the others.
+    pub(crate) fn comes_last(&self, now: Instant) -> bool {
+        now < self.passed_over
+    }
+
+    pub(crate) fn wants_edns(&self, now: Instant) -> bool {
+        self.without_edns <= now
+    }
 }
 
 impl<const S: usize> Servers<S> {
@@ -35,7 +46,8 @@ impl<const S: usize> Servers<S> {
     /// Takes the first `S` of them. Whether they are others than before.
     pub(crate) fn set(&mut self, addresses: &[SocketAddr]) -> bool {
         let addresses = addresses.get(..S).unwrap_or(addresses);
-        if self.addresses().eq(addresses.iter().copied()) {
+        let mut pairs = self.0.iter().zip(addresses);
+        if self.0.len() == addresses.len() && pairs.all(|(server, address)| server.address == *address) {
             return false;
         }
         self.0.clear();
@@ -48,6 +60,11 @@ impl<const S: usize> Servers<S> {
         true
     }
 
+    /// Those that there are.
+    pub(crate) fn known(&self) -> &[Server] {
+        &self.0
+    }
+
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.0.iter().map(|server| server.address)
     }
@@ -58,16 +75,7 @@ impl<const S: usize> Servers<S> {
 
     /// The server that a message has come from.
     pub(crate) fn find(&self, from: SocketAddr) -> Option<usize> {
-        self.addresses().position(|address| address == from)
-    }
-
-    /// Whether it comes behind the others; `None` where there is no such server.
-    pub(crate) fn comes_last(&self, index: usize, now: Instant) -> Option<bool> {
-        self.0.get(index).map(|server| now < server.passed_over)
-    }
-
-    pub(crate) fn wants_edns(&self, index: usize, now: Instant) -> bool {
-        self.0.get(index).is_some_and(|server| server.without_edns <= now)
+        self.0.iter().position(|server| server.address == from)
     }
 
     /// It was silent while another answered, or could not be reached.
@@ -106,21 +114,21 @@ mod tests {
         servers
     }
 
-    fn last(servers: &Servers<3>, micros: u64) -> [Option<bool>; 3] {
-        [0, 1, 2].map(|index| servers.comes_last(index, Instant::from_micros(micros)))
+    fn last(servers: &Servers<3>, micros: u64) -> std::vec::Vec<bool> {
+        servers.known().iter().map(|server| server.comes_last(Instant::from_micros(micros))).collect()
     }
 
     #[test]
     fn one_that_is_passed_over_has_its_place_again_after_a_time() {
         let mut servers = servers(2);
-        assert_eq!(last(&servers, 0), [Some(false), Some(false), None]);
+        assert_eq!(last(&servers, 0), [false, false]);
         servers.pass_over(0, Instant::from_micros(5));
-        assert_eq!(last(&servers, 30_000_004), [Some(true), Some(false), None]);
-        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(false), None]);
+        assert_eq!(last(&servers, 30_000_004), [true, false]);
+        assert_eq!(last(&servers, 30_000_005), [false, false]);
         servers.pass_over(1, Instant::from_micros(30_000_005));
-        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(true), None]);
+        assert_eq!(last(&servers, 30_000_005), [false, true]);
         servers.trust(1);
-        assert_eq!(last(&servers, 30_000_005), [Some(false), Some(false), None]);
+        assert_eq!(last(&servers, 30_000_005), [false, false]);
     }
 
     #[test]

@@ -63,12 +63,11 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let timeout = settings.timeout.clamp(Duration::from_millis(10), Duration::from_secs(60));
+        // Arithmetic of 64 bits costs a microcontroller a kilobyte.
+        let seconds = u32::try_from(settings.timeout.as_secs()).unwrap_or(u32::MAX);
+        let micros = seconds.saturating_mul(1_000_000).saturating_add(settings.timeout.subsec_micros());
         Terms {
-            // A minute at most; arithmetic of 64 bits costs a microcontroller a kilobyte.
-            timeout: (timeout.as_secs() as u32)
-                .saturating_mul(1_000_000)
-                .saturating_add(timeout.subsec_micros()),
+            timeout: micros.clamp(10_000, 60_000_000),
             longest_ttl: u32::try_from(settings.longest_ttl.as_secs()).unwrap_or(u32::MAX),
             largest_datagram: settings.largest_datagram.max(512),
             attempts: settings.attempts.clamp(1, 16),

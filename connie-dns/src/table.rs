@@ -39,12 +39,21 @@ pub(crate) struct Question<const S: usize, const N: usize, const D: usize> {
 // Each is as large as the table has room for in any case.
 #[allow(clippy::large_enum_variant, reason = "the room is there for the largest of them")]
 #[derive(Clone, Debug)]
+#[repr(u8)]
 pub(crate) enum State<const S: usize, const N: usize, const D: usize> {
     /// Nothing is known, and nobody asks.
     Idle,
     Asking(Exchange<S, N>),
-    Answered(Reply<D>, Times),
-    Failed([Option<Problem>; S], Times),
+    Ended(End<S, D>, Times),
+}
+
+/// How a question has ended.
+#[allow(clippy::large_enum_variant, reason = "the room is there for the largest of them")]
+#[derive(Clone, Debug)]
+pub(crate) enum End<const S: usize, const D: usize> {
+    Answered(Reply<D>),
+    /// For these reasons; `None` where there is no such server.
+    Failed([Option<Problem>; S]),
 }
 
 /// Until when a question has its answer.
@@ -56,13 +65,6 @@ pub(crate) struct Times {
     held_until: Instant,
 }
 
-impl Times {
-    /// It has come, and is kept for so many seconds.
-    pub(crate) fn new(seconds: u32, now: Instant) -> Self {
-        Times { expires: now + Duration::from_secs(seconds.into()), held_until: now + HELD }
-    }
-}
-
 impl<const S: usize, const N: usize, const D: usize> Question<S, N, D> {
     const fn idle() -> Self {
         Question { state: State::Idle, serial: 0, waiting: 0, is_news: false }
@@ -70,24 +72,17 @@ impl<const S: usize, const N: usize, const D: usize> Question<S, N, D> {
 
     /// Until when others than those who wait may have it.
     pub(crate) fn expires(&self) -> Instant {
-        match &self.state {
-            State::Answered(_, times) | State::Failed(_, times) => times.expires,
-            State::Idle | State::Asking(_) => Instant::ZERO,
-        }
+        if let State::Ended(_, times) = &self.state { times.expires } else { Instant::ZERO }
     }
 
     /// Whether somebody waits for it, or may still come for it.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn is_held(&self, now: Instant) -> bool {
         match &self.state {
             State::Idle => false,
             State::Asking(_) => true,
-            State::Answered(_, times) | State::Failed(_, times) => self.waiting > 0 && now < times.held_until,
+            State::Ended(_, times) => self.waiting > 0 && now < times.held_until,
         }
-    }
-
-    /// Whether there is no need to ask.
-    pub(crate) fn is_known(&self, now: Instant) -> bool {
-        self.is_held(now) || now < self.expires()
     }
 
     /// One more waits for it.
@@ -95,14 +90,16 @@ impl<const S: usize, const N: usize, const D: usize> Question<S, N, D> {
         self.waiting = self.waiting.saturating_add(1);
         match &mut self.state {
             // What is good no longer is not held any longer for those who come now.
-            State::Answered(_, times) if now < times.expires => times.held_until = now + HELD,
+            State::Ended(_, times) if now < times.expires => times.held_until = now + HELD,
             _ => {}
         }
     }
 
     /// Whether it is known that there is no such name.
     pub(crate) fn denies_name(&self, now: Instant) -> bool {
-        matches!(&self.state, State::Answered(reply, times) if reply.found == Found::NoSuchName && now < times.expires)
+        let denies =
+            matches!(&self.state, State::Ended(End::Answered(Reply { found: Found::NoSuchName, .. }), _));
+        denies && now < self.expires()
     }
 
     /// Nothing is known of it any more.
@@ -111,26 +108,39 @@ impl<const S: usize, const N: usize, const D: usize> Question<S, N, D> {
         self.is_news = false;
     }
 
-    /// Ends it. Somebody waits for it, or it would have been given up.
-    pub(crate) fn end(&mut self, state: State<S, N, D>) {
-        self.state = state;
+    /// Ends it, for so many seconds. Somebody waits for it, or it would have been given up.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn end(&mut self, end: End<S, D>, seconds: u32, now: Instant) {
+        // No more than 32 bits times 20.
+        let expires =
+            Instant::from_micros(now.as_micros().saturating_add(u64::from(seconds).wrapping_mul(1_000_000)));
+        self.state = State::Ended(end, Times { expires, held_until: now + HELD });
         self.is_news = true;
+    }
+
+    /// Ends it: the name does not exist, as another question has brought to light. This one's own answer is not known.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn deny(&mut self, now: Instant) {
+        self.end(End::Answered(Reply::empty(Found::NoSuchName, 0)), 0, now);
     }
 }
 
 impl<const S: usize, const N: usize, const D: usize> Entry<S, N, D> {
-    pub(crate) fn vacant() -> Self {
-        Entry { name: Name::absent(), questions: PerKind::new(|_| Question::idle()) }
+    pub(crate) const fn vacant() -> Self {
+        let questions = [Question::idle(), Question::idle(), Question::idle()];
+        Entry { name: Name::absent(), questions: PerKind::new(questions) }
     }
 
-    /// Whether there is anything in it that somebody waits for.
-    fn is_held(&self, now: Instant) -> bool {
-        self.questions.all().any(|question| question.is_held(now))
-    }
-
-    /// Until when it holds an answer.
-    fn expires(&self) -> Instant {
-        self.questions.all().map(Question::expires).fold(Instant::ZERO, Instant::max)
+    /// Until when it holds an answer; `None` where somebody waits for anything in it.
+    fn free_after(&self, now: Instant) -> Option<Instant> {
+        let mut last = Instant::ZERO;
+        for question in self.questions.all() {
+            if question.is_held(now) {
+                return None;
+            }
+            last = last.max(question.expires());
+        }
+        Some(last)
     }
 
     /// Forgets what nobody waits for.
@@ -149,22 +159,20 @@ pub(crate) fn place<'t, const S: usize, const N: usize, const D: usize>(
     name: &Name<N>,
     now: Instant,
 ) -> Option<(usize, &'t mut Entry<S, N, D>)> {
-    let (mut next, mut is_there) = (None, false);
+    if let Some(index) = entries.iter().position(|entry| entry.name == *name) {
+        return Some((index, entries.get_mut(index)?));
+    }
+    let mut next: Option<(Instant, usize)> = None;
     for (index, entry) in entries.iter().enumerate() {
-        if entry.name == *name {
-            (next, is_there) = (Some((Instant::ZERO, index)), true);
-            break;
-        }
-        let expires = entry.expires();
-        if !entry.is_held(now) && next.is_none_or(|(sooner, _)| expires < sooner) {
+        if let Some(expires) = entry.free_after(now)
+            && next.is_none_or(|(sooner, _)| expires < sooner)
+        {
             next = Some((expires, index));
         }
     }
     let (_, index) = next?;
     let entry = entries.get_mut(index)?;
-    if !is_there {
-        entry.name = *name;
-        entry.questions.all_mut().for_each(|(_, question)| question.clear());
-    }
+    entry.name = *name;
+    entry.questions.all_mut().for_each(|(_, question)| question.clear());
     Some((index, entry))
 }

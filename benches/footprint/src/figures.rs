@@ -127,11 +127,13 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
     races.into_iter().map(figure).collect()
 }
 
-/// The race and the connector as a microcontroller links them, and HTTP on top of them.
+/// The race and the connector as a microcontroller links them, HTTP on top of them, and the DNS client.
 fn sizes() -> Result<Vec<Figure>, String> {
     let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
     let connect = Sizes::read(&build("names", "z", true, "text")?)?;
     let client = Sizes::read(&build("http_client", "z", true, "")?)?;
+    let around = Sizes::read(&build("dns_client", "z", true, "stand-in")?)?;
+    let dns = Sizes::read(&build("dns_client", "z", true, "")?)?;
     let figure = |key, what, value, target| Figure { key, what, value, unit: Unit::Bytes, target };
     Ok(vec![
         figure("text_race", "`.text` of race and connector", race.own, Some(8_192)),
@@ -149,6 +151,20 @@ fn sizes() -> Result<Vec<Figure>, String> {
             client.runtime,
             None,
         ),
+        figure(
+            "text_dns",
+            "`.text` of the DNS client and its look-up, without the program around them",
+            dns.own.saturating_sub(around.own),
+            Some(10_240),
+        ),
+        figure("text_dns_runtime", "`memcpy` and its like beside that", dns.runtime, None),
+        figure(
+            "ram_dns_client",
+            "RAM of a DNS `Client` with room for two names, without datagrams",
+            dns.dns,
+            None,
+        ),
+        figure("ram_dns_lookup", "RAM of a `Lookup`", dns.lookup, None),
         figure("ram_race", "RAM of a `Race`", race.race, Some(1_280)),
         figure("ram_connector", "RAM of a `Connector`, without the stack's sockets", race.connector, None),
         figure("ram_connect", "RAM of a `HostConnector`, without the stack's sockets", connect.connect, None),
@@ -165,6 +181,8 @@ struct Sizes {
     race: u64,
     connector: u64,
     connect: u64,
+    dns: u64,
+    lookup: u64,
 }
 
 impl Sizes {
@@ -172,7 +190,7 @@ impl Sizes {
         let data = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let file = object::File::parse(&*data).map_err(|error| error.to_string())?;
         let text = file.section_by_name(".text").ok_or("no .text section")?;
-        let mut sizes = Sizes::default();
+        let (mut sizes, mut stand_in) = (Sizes::default(), 0);
         for symbol in file.symbols() {
             let name = symbol.name().unwrap_or("");
             let runtime = ["compiler_builtins", "__aeabi", "memcpy", "memmove", "memset", "memcmp"];
@@ -180,12 +198,16 @@ impl Sizes {
                 "RACE" => sizes.race = symbol.size(),
                 "CONNECT" => sizes.connect = symbol.size(),
                 "CONNECTOR" => sizes.connector = symbol.size(),
+                "DNS_CLIENT" => sizes.dns = symbol.size(),
+                "DNS_LOOKUP" => sizes.lookup = symbol.size(),
                 _ if symbol.section_index() != Some(text.index()) => {}
+                // What stands in for something is no part of what is around it.
+                _ if name.contains("stand_in") => stand_in += symbol.size(),
                 _ if runtime.iter().any(|part| name.contains(part)) => sizes.runtime += symbol.size(),
                 _ => {}
             }
         }
-        sizes.own = text.size() - sizes.runtime;
+        sizes.own = text.size() - sizes.runtime - stand_in;
         Ok(sizes)
     }
 }
