@@ -205,6 +205,12 @@ licences() {
     fi
 }
 
+# The crates as the registry will hold them, by the command that a release uses.
+crates_packed() { step "the crates, packed and built from that" tools/release.sh --crates; }
+
+# What is published, with the oldest compilers that it promises. Which are not here is said aloud.
+msrv() { step "the oldest compilers" tools/msrv.sh; }
+
 # The README's first command, as a newcomer types it, and that it needs no network.
 demo() {
     "$@" >"$LOG/demo" || return 1
@@ -255,6 +261,8 @@ whole() {
         [ ${#features[@]} -eq 0 ] || documented "documentation of connie-$crate ${features[*]}" -p "connie-$crate" "${features[@]}"
     done
     licences
+    msrv
+    crates_packed
     step "demo" demo cargo run $LOCKED --release -- demo
 }
 

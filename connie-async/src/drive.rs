@@ -121,12 +121,14 @@ where
     let slots = [const { Slot::new() }; SOCKETS];
     let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
     let ask = |query| look_up::<L, ADDRESSES>(names, wanted.host, query);
-    let mut asking = Asking([
+    // By itself: within `Asking(..)` the pinned values live on from Rust 1.89 on.
+    let queries = [
         pin!(nothing(&ask)),
         pin!(nothing(&ask)),
         #[cfg(feature = "nat64")]
         pin!(nothing(&ask)),
-    ]);
+    ];
+    let mut asking = Asking(queries);
     let mut timer = pin!(None);
     let mut alarm = None;
     let mut turn = Turn { connect, names, wanted, slots: &slots, told: MostTelling::none(), won: None };

@@ -68,6 +68,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![expect(
     async_fn_in_trait,
     reason = "as in embedded-nal-async: such futures stay on their executor, and need not be Send"

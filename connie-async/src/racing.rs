@@ -134,12 +134,14 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         now: Instant,
     ) -> Result<Option<L::Error>, Late> {
         let ask = |query| look_up::<L, ADDRESSES>(&self.names, host, query);
-        let mut asking = Asking([
+        // By itself: within `Asking(..)` the pinned values live on from Rust 1.89 on.
+        let queries = [
             pin!(nothing(&ask)),
             pin!(nothing(&ask)),
             #[cfg(feature = "nat64")]
             pin!(nothing(&ask)),
-        ]);
+        ];
+        let mut asking = Asking(queries);
         while let Some(query) = next_query(connect, addresses, now) {
             asking.begin(query, ask(query));
         }

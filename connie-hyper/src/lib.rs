@@ -31,7 +31,7 @@
 //! For `https` by the same race, to the end of the TLS handshake, there is
 #![cfg_attr(feature = "tls", doc = "[`HttpsConnector`]")]
 #![cfg_attr(not(feature = "tls"), doc = "`HttpsConnector`")]
-//! (feature `tls`).
+//! (feature `tls`, off by default).
 //!
 //! It is a `tower_service::Service<http::Uri>`, so that it fits wherever hyper-util's `HttpConnector` does: into hyper-rustls
 //! (`HttpsConnectorBuilder::wrap_connector`) and tonic (`Endpoint::connect_with_connector`) for two.

@@ -73,6 +73,17 @@
 //! | `Dns`, `DnsConnector` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
 //! | `Dhcp` | an IPv4 address (feature `dhcpv4`); IPv6 addresses come by themselves (feature `slaac`) |
 //!
+//! # Features
+//!
+//! | feature | what | default |
+//! |---|---|---|
+//! | `ipv4`, `ipv6` | address families: one at least | yes |
+//! | `ethernet`, `ip` | what the device carries, frames or bare packets: one at least | yes |
+//! | `udp` | embedded-nal's `UdpClientStack` and `UdpFullStack` | yes |
+//! | `dns` | names | yes |
+//! | `dhcpv4`, `slaac` | addresses from the network | yes |
+//! | `nat64` | IPv4 from a network of IPv6 alone, through its NAT64; half a kilobyte for each look-up | no |
+//!
 //! # Memory
 //!
 //! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.9 KB, of which 1.0 KB is smoltcp's interface, each socket 392

@@ -34,10 +34,23 @@
 //! parts, for a program that drives the [core] itself. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
 //! end of TLS.
 //!
+//! # Features
+//!
+//! | feature | what | default |
+//! |---|---|---|
+//! | `tls` | TLS by rustls, and HTTPS | yes |
+//! | `gzip` | bodies that were sent compressed: `http::Decoded` | yes |
+//! | `getaddrinfo` | the system's resolver asked for each family by itself | yes |
+//! | `dns` | DNS spoken directly: `dns` | no |
+//! | `tokio` | the race as a future of tokio: `tokio` | no |
+//! | `tokio-tls` | the race to the end of TLS as one: `tokio::TlsConnector` | no |
+//! | `tracing` | an event of tracing for each race | no |
+//! | `serde` | reports as JSON, or in any other format of serde | no |
+//!
 //! # In a WebAssembly component
 //!
 //! On WASI 0.2 (`wasm32-wasip2`) the same functions run over `connie-wasi`, with names from the runtime. Leave the features `getaddrinfo`,
-//! `tls`, `dns`, `tokio` and `ureq` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
+//! `tls`, `dns` and `tokio` away there. [`Connected`] derefs to the stream of `connie-wasi`, since std's cannot be made of a socket; a
 //! loser whose handshake is complete is closed in order, since WASI cannot reset; and there is no other thread, so that a
 //! [`Canceler`] is looked at between two waits.
 //!

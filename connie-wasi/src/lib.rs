@@ -35,9 +35,13 @@
 //!
 //! `connie-std` has more: socket budgets, a resolver of one's own, proxies. It runs in components too, over this crate.
 //!
-//! # Without std
+//! # Features
 //!
-//! The crate is `no_std` with `alloc`; the feature `std`, on by default, adds [`std::io`]'s traits.
+//! The crate is `no_std` with `alloc`.
+//!
+//! | feature | what | default |
+//! |---|---|---|
+//! | `std` | `TcpStream` as a reader and writer of [`std::io`], and errors that turn into its `Error` | yes |
 //!
 //! # Other targets
 //!
@@ -54,6 +58,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The documentation that is published says beside each item which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // No way of its own to a panic.
 #![cfg_attr(
     not(test),

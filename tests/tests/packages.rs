@@ -54,11 +54,63 @@ fn each_says_what_it_is() {
             let count = package[list].as_array().unwrap().len();
             assert!((1..=most).contains(&count), "{name}: {count} {list}");
         }
+        for field in ["repository", "homepage"] {
+            assert!(
+                package[field].as_str().is_some_and(|url| url.starts_with("https://")),
+                "{name}: {field}"
+            );
+        }
         let readme = package["readme"].as_str().unwrap_or_else(|| panic!("{name}: a README.md"));
         let text = fs::read_to_string(folder(&package).join(readme)).unwrap();
         assert!(text.starts_with("# ") && text.contains("MIT or Apache-2.0"), "{name}: its README.md");
         // In the crate registry they would lead nowhere.
         assert!(!text.contains("](../") && !text.contains("](docs"), "{name}: links out of the package");
+    }
+}
+
+/// In its README or on its front page: in a table of features, or in a sentence.
+#[test]
+fn each_says_what_its_features_bring() {
+    let mut read = 0;
+    for package in published() {
+        let (name, folder) = (name(&package), folder(&package));
+        let [readme, front] = ["README.md", "src/lib.rs"].map(|file| fs::read_to_string(folder.join(file)));
+        let front: String =
+            front.unwrap_or_default().lines().filter(|line| line.starts_with("//!")).collect();
+        let text = readme.unwrap() + &front;
+        let features = package["features"].as_object().unwrap();
+        for feature in features.keys().filter(|feature| *feature != "default") {
+            assert!(text.contains(&format!("`{feature}`")), "{name}: what does {feature} bring?");
+            read += 1;
+        }
+        // Where there are some, the documentation that is published has all of them, and says beside each item which one it needs.
+        let is_library = package["targets"][0]["kind"][0] == "lib";
+        if is_library {
+            assert_eq!(
+                package["metadata"]["docs"]["rs"]["all-features"], true,
+                "{name}: published documentation"
+            );
+        }
+        if is_library && !features.is_empty() {
+            let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+            assert!(source.contains("#![cfg_attr(docsrs, feature(doc_cfg))]"), "{name}: doc_cfg");
+        }
+    }
+    assert!(read > 20, "only {read} features");
+}
+
+/// The oldest compiler stands in the manifest, in the README, and in the script that builds with it.
+#[test]
+fn each_is_built_with_the_oldest_compiler_that_it_promises() {
+    let script = fs::read_to_string(root().join("tools/msrv.sh")).unwrap();
+    for package in published() {
+        let (name, version) = (name(&package), package["rust_version"].as_str().unwrap());
+        let readme = fs::read_to_string(folder(&package).join("README.md")).unwrap();
+        assert!(readme.contains(&format!("Rust {version} or newer")), "{name}: its README.md");
+        let is_built = |line: &str| {
+            line.starts_with(&format!("oldest {version} ")) && line.split(' ').any(|word| word == name)
+        };
+        assert!(script.lines().any(is_built), "{name}: tools/msrv.sh does not build it with Rust {version}");
     }
 }
 

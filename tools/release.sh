@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Does all of a release but the upload: docs/release.md.
+#
+#   tools/release.sh             checks, builds what is given to people into target/release-files, and says what to type then
+#   tools/release.sh --crates    the check of the crates alone, also of what is not committed yet, as CI does it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly FILES=target/release-files
+
+fail() { printf 'release: %s\n' "$*" >&2; exit 1; }
+
+title() { printf '\n== %s\n' "$*"; }
+
+# Packs each published crate and builds it as the registry will hold it, from its archive, beside those that it needs: the command that
+# uploads them does the same first.
+crates() { cargo publish --workspace --dry-run --locked "$@"; }
+
+# A version that nobody has yet, of a tree that is committed and has an owner.
+ready() {
+    [ -z "$(git status --porcelain)" ] || fail "commit or stash what is changed: $(git status --porcelain | head -n 1)"
+    ! grep -q '^repository = .*/OWNER/' Cargo.toml \
+        || fail "repository and homepage in Cargo.toml still say OWNER: write your own address there"
+    grep -q "^## $1\b" CHANGELOG.md || fail "CHANGELOG.md has no heading \"## $1\": make it of Unreleased"
+    ! git rev-parse -q --verify "refs/tags/v$1" >/dev/null || fail "there is a tag v$1: raise the version in Cargo.toml"
+}
+
+licences() {
+    if command -v cargo-deny >/dev/null; then
+        cargo deny --offline check licenses bans sources
+    else
+        cargo metadata --locked --format-version 1 | python3 tools/licences.py deny.toml
+    fi
+}
+
+version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
+[ "${1:-}" != --crates ] || { crates --allow-dirty; exit; }
+[ $# = 0 ] || fail "wants nothing, or --crates"
+
+ready "$version"
+rm -rf "$FILES"
+mkdir -p "$FILES"
+title "licences"
+licences
+title "the oldest compilers"
+CONNIE_STRICT_MSRV=1 tools/msrv.sh
+title "crates"
+crates
+title "what is left to type"
+cat <<END
+git tag -a v$version -m "connie $version" && git push origin v$version
+cargo publish --workspace --locked
+END
