@@ -101,6 +101,53 @@ mod firmware {
         Some(())
     }
 
+    /// What [`look_up`] does not call, but for what prints addresses: core's own way to do so has a panic that is never reached.
+    #[cfg(feature = "all")]
+    fn all_the_rest(client: &mut Client<2>) -> Option<()> {
+        use connie_dns::{Candidates, Kind};
+
+        let domains = ["corp.test", "lab.test"];
+        let names =
+            Candidates::<_, 255>::new(if world() == 0 { "www" } else { "a.b." }, &domains, world() as u8);
+        let wanted = Wanted { aaaa: world() == 0, a: world() == 1, https: world() == 2 };
+        let mut lookup = Lookup::of(names, wanted)?;
+        while let Some(event) = lookup.poll(client, now()) {
+            tell(event.kind as u32);
+            tell(event.result.map_or(0, |answer| answer.ttl()));
+        }
+        tell(u32::from(lookup.waits_for_room()));
+        let id = client.ask(&lookup.name().of_https_service(world() as u16).ok()?, Kind::Https, now())?;
+        client.problems(id).for_each(|(server, problem)| say(format_args!("{} {problem}", server.port())));
+        client.servers().for_each(|server| tell(server.port().into()));
+        for service in client.answer(id, now())?.ok()?.services() {
+            let service = service.ok()?;
+            tell(service.priority().into());
+            tell(service.port().map_or(0, u32::from));
+            service.alpn().flatten().for_each(|octet| tell((*octet).into()));
+            service.hints().for_each(|ip| tell(ip.is_ipv6().into()));
+            tell(u32::from(service.speaks_http1() && service.is_alias()));
+            tell(service.check().is_ok().into());
+            say(format_args!("{}", service.target::<64>()?.ok()?));
+        }
+        client.give_up(id);
+        client.forget(now());
+        Some(())
+    }
+
+    #[cfg(feature = "all")]
+    fn say(text: core::fmt::Arguments<'_>) {
+        use core::fmt::Write;
+
+        struct Told;
+        impl Write for Told {
+            fn write_str(&mut self, text: &str) -> core::fmt::Result {
+                text.bytes().for_each(|octet| tell(octet.into()));
+                Ok(())
+            }
+        }
+        tell(Told.write_fmt(text).is_ok().into());
+    }
+
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
         let mut client = Client::<2>::new(Settings::default(), world().into());
@@ -109,6 +156,8 @@ mod firmware {
         loop {
             client.set_servers(&[server(), server()], now());
             tell(look_up(&mut client).is_some().into());
+            #[cfg(feature = "all")]
+            tell(all_the_rest(&mut client).is_some().into());
         }
     }
 }

@@ -39,15 +39,16 @@ mod search {
 
     use crate::firmware::build;
 
-    const PROGRAMS: [&str; 3] = ["http_client", "names", "dns_client"];
+    /// Each with a feature of it.
+    const PROGRAMS: [(&str, &str); 3] = [("http_client", ""), ("names", ""), ("dns_client", "all")];
     const START: &str = "_start";
     /// What the panic handler calls.
     const PANIC: &str = "a_path_leads_to_a_panic";
 
     pub fn main() -> Result<(), String> {
-        for program in PROGRAMS {
+        for (program, feature) in PROGRAMS {
             for level in ["z", "s"] {
-                let found = References::read(&build(program, level, true, "")?)?;
+                let found = References::read(&build(program, level, true, feature)?)?;
                 if let Some(way) = found.way_to_panic() {
                     return Err(format!(
                         "{program} at opt-level {level} has a way to a panic:{}",
