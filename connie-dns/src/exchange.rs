@@ -242,9 +242,13 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
             Problem::Code(code) if server.last.has_edns() && code.may_be_edns() => {
                 server.edns = false;
                 server.last = Last::new(false, server.last.is_cased());
-                server.asked = server.asked.saturating_sub(1);
-                server.state = if server.state == State::Stream { State::DueStream } else { State::Due };
                 server.at = now;
+                if server.state == State::Stream {
+                    // Asked over TCP once more it is not counted again.
+                    server.state = State::DueStream;
+                } else {
+                    (server.state, server.asked) = (State::Due, server.asked.saturating_sub(1));
+                }
             }
             Problem::Code(code) if code.may_pass() => self.fail_for_now(index, problem, terms, now),
             // Rule 5.

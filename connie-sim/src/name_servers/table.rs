@@ -249,6 +249,12 @@ pub const TABLE: &[Row] = &[
         &["edns formerr; ok"],
         "A 192.0.2.1 at 40 | tcp0@0 tcp0@20-",
     ),
+    row(
+        "over TCP alone, without EDNS, and then closed",
+        "a only-tcp attempts=1",
+        &["edns formerr; fails"],
+        "A !Unreachable at 40 | tcp0@0 tcp0@20-",
+    ),
     // Aliases.
     kernel("an alias with its address", "a", &["alias-ok"], "A 192.0.2.1 at 20 | 0@0"),
     row("the address before the alias", "a", &["ok-alias"], "A 192.0.2.1 at 20 | 0@0"),
