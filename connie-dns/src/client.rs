@@ -269,6 +269,13 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         self.servers.addresses().zip(problems.unwrap_or_default()).filter_map(of_server)
     }
 
+    /// How many ports are used: one for each question that is asked now. For a driver whose sockets are few.
+    #[must_use]
+    pub fn ports(&self) -> usize {
+        let questions = self.entries.iter().flat_map(|entry| entry.questions.all());
+        questions.filter(|question| matches!(question.state, State::Asking(_))).count()
+    }
+
     /// Whether a port is still used. One that is not is to be closed, with its TCP connections: its question has ended, or is asked from another
     /// port. Look after the client has been polled.
     #[must_use]
