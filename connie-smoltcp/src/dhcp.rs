@@ -87,8 +87,12 @@ impl Dhcp {
         });
         interface.routes_mut().remove_default_ipv4_route();
         if let Some(router) = event.as_ref().and_then(|lease| lease.router) {
-            // There is room for 4 routes, and at most 3 others: a router beyond that is not needed to reach anything.
-            let _ = interface.routes_mut().add_default_ipv4_route(router);
+            let routes = interface.routes_mut();
+            if routes.add_default_ipv4_route(router).is_err() {
+                // It is the only one for its family. The last of the others goes: a second router by IPv6, where there is room for two.
+                routes.update(|routes| _ = routes.pop());
+                let _ = routes.add_default_ipv4_route(router);
+            }
         }
         Some(event.map_or(DhcpEvent::Deconfigured, DhcpEvent::Configured))
     }

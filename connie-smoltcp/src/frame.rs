@@ -3,12 +3,13 @@
 use smoltcp::phy::{ChecksumCapabilities, Medium};
 use smoltcp::wire::IpAddress;
 
-/// An ICMP error, and the TCP segment of ours that it is about.
+/// An ICMP error, and the TCP segment or datagram of ours that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IcmpError {
     pub(crate) source: (IpAddress, u16),
     pub(crate) destination: (IpAddress, u16),
-    pub(crate) sequence: u32,
+    /// The segment's sequence number; `None` of a datagram, which has none.
+    pub(crate) sequence: Option<u32>,
 }
 
 pub(crate) enum Sent {
@@ -21,6 +22,7 @@ pub(crate) enum Sent {
 }
 
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 #[cfg(feature = "ipv4")]
 const ICMP: u8 = 1;
 #[cfg(feature = "ipv6")]
@@ -60,7 +62,7 @@ fn syn(segment: &[u8]) -> Option<Sent> {
     (flags & SYN != 0).then_some(Sent::Syn { port, sequence })
 }
 
-/// The ICMP error in a frame, where it is one that says that a TCP segment cannot be delivered.
+/// The ICMP error in a frame, where it is one that says that a TCP segment or a datagram cannot be delivered.
 pub(crate) fn icmp_error(
     frame: &[u8],
     medium: Medium,
@@ -76,14 +78,16 @@ pub(crate) fn icmp_error(
         _ => return None,
     };
     let inner = Packet::parse(inner)?;
-    if inner.protocol != TCP {
-        return None;
-    }
     // "At least the first eight octets of the segment" are there: both ports and the sequence number.
+    let sequence = match inner.protocol {
+        TCP => Some(u32::from_be_bytes(bytes(inner.payload, 4)?)),
+        UDP => None,
+        _ => return None,
+    };
     Some(IcmpError {
         source: (inner.source, u16::from_be_bytes(bytes(inner.payload, 0)?)),
         destination: (inner.destination, u16::from_be_bytes(bytes(inner.payload, 2)?)),
-        sequence: u32::from_be_bytes(bytes(inner.payload, 4)?),
+        sequence,
     })
 }
 

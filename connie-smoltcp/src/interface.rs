@@ -52,7 +52,7 @@ fn add_link_local(interface: &mut Interface, hardware: HardwareAddress) {
     const PREFIX: core::net::Ipv6Addr = core::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
     // There is an identifier, since the prefix has 64 bits and the hardware address 48.
     if let Some(address) = Ipv6Cidr::from_link_prefix(&Ipv6Cidr::new(PREFIX, 64), hardware) {
-        // There is room for 4.
+        // It is the first.
         interface.update_ip_addrs(|addresses| _ = addresses.push(IpCidr::Ipv6(address)));
     }
 }

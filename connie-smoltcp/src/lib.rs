@@ -87,24 +87,40 @@
 //! # Memory
 //!
 //! All of it is lent. On a 32-bit processor a stack of four sockets takes 1.9 KB, of which 1.0 KB is smoltcp's interface, each socket 392
-//! octets of [`SocketStorage`] and its buffers; DNS and DHCP take a `SocketStorage` each, and DNS two [`QueryStorage`] of 304 octets. With
-//! buffers of 512 octets in each direction that is 7.5 KB, or 8.9 KB with names and addresses from the network. A race for 16
-//! addresses comes on top with 1.4 KB.
+//! octets of [`SocketStorage`] and its buffers. With buffers of 512 octets in each direction that is 7.5 KB. DHCP takes one `SocketStorage`
+//! more. A `Dns` takes 1.0 KB, and for each of the two questions of a look-up a `SocketStorage` and a `DnsBuffers` of 800 octets. A race for
+//! 16 addresses comes on top with 1.4 KB.
 //!
 //! Put it into statics that are initialised at run time (`static_cell`): an array of `SocketStorage::EMPTY` in a plain static lies in
-//! flash a second time. The arrays that smoltcp keeps inside are sized by its features and environment variables; this crate asks for 4
-//! interface addresses, 4 routes, and 8 addresses in a DNS answer.
+//! flash a second time.
+//!
+//! The arrays that smoltcp keeps inside are sized by its features. This crate turns none of them on, since smoltcp does not build where two
+//! crates ask for two numbers of one kind: they are the program's to choose, in its own `Cargo.toml`.
+//!
+//! ```toml
+//! smoltcp = { version = "0.14", default-features = false, features = ["iface-max-addr-count-4", "iface-max-route-count-4"] }
+//! ```
+//!
+//! | number | smoltcp's own | a program with IPv6 by SLAAC and IPv4 by DHCP wants | or else |
+//! |---|---|---|---|
+//! | `iface-max-addr-count` | 2 | 3: the link-local address, that of the router's prefix, and one of IPv4. 4 where addresses are given by hand, too | the address that comes last is dropped without a word, and its family is not reached; the one of DHCP takes the place of another |
+//! | `iface-max-route-count` | 2 | 2: a router by each family. 4 on links with more routers by IPv6 | a router is dropped without a word; the one of DHCP takes the place of another |
+//! | `iface-max-prefix-count` | 1 | 1; more on links with several prefixes, and an address more for each | the prefixes beyond bring no address |
+//! | `iface-neighbor-cache-count` | 8 | as many as the hosts on the link that it talks to at a time, routers and name servers counted | neighbours are asked for again and again |
+//!
+//! No number of smoltcp's DNS socket counts here: names are asked for by connie's own client, over UDP.
 //!
 //! # Neighbours
 //!
 //! On Ethernet every address on the link, and every router, must be asked for its hardware address first. smoltcp asks for
 //! one a second. A race cannot wait for that, so the stack asks for each neighbour that a connection attempt needs, at once
-//! and then once a second, as the standards have it. The answers go into smoltcp's cache, which holds 8.
+//! and then once a second, as the standards have it; and for each name server when it is asked. The answers go into smoltcp's cache,
+//! which holds 8.
 //!
 //! # Other stacks
 //!
-//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Three files know smoltcp's
-//! sockets, `slot.rs`, `tcp.rs` and `udp.rs`; `stack.rs` serves the interface; `watch.rs`, `frame.rs` and `neighbour.rs` know only
+//! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Four files know smoltcp's
+//! sockets, `slot.rs`, `tcp.rs`, `udp.rs` and `datagram.rs`; `stack.rs` serves the interface; `watch.rs`, `frame.rs` and `neighbour.rs` know only
 //! frames and can stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
 //! over a simulated link.
 
@@ -128,15 +144,26 @@
 // smoltcp's enums have a variant for each address family and medium that is built in, here or elsewhere in the program.
 #![allow(unreachable_patterns, reason = "whether there is another variant depends on features, others' too")]
 #![cfg_attr(
-    not(all(feature = "ipv4", feature = "ipv6", feature = "ethernet", feature = "ip", feature = "slaac")),
+    not(all(
+        feature = "ipv4",
+        feature = "ipv6",
+        feature = "ethernet",
+        feature = "ip",
+        feature = "slaac",
+        feature = "dns"
+    )),
     allow(irrefutable_let_patterns, unused_variables, unused_mut, dead_code)
 )]
 mod address;
 mod board;
+#[cfg(feature = "dns")]
+mod datagram;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
 #[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "dns")]
+mod dns_connector;
 mod error;
 mod frame;
 mod interface;
@@ -148,9 +175,13 @@ mod stack;
 mod tcp;
 #[cfg(feature = "udp")]
 mod udp;
+#[cfg(feature = "dns")]
+mod undelivered;
 mod waiter;
 mod watch;
 
+#[cfg(feature = "dns")]
+pub use connie_dns;
 pub use smoltcp;
 pub use smoltcp::iface::{SocketHandle, SocketStorage};
 
@@ -158,9 +189,13 @@ pub use board::Board;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{Dhcp, DhcpEvent, Lease};
 #[cfg(feature = "dns")]
-pub use dns::{Dns, DnsConnector, LookupError, MAX_ADDRESSES, QueryStorage};
+pub use dns::Dns;
+#[cfg(feature = "dns")]
+pub use dns_connector::{DnsConnector, LookupError};
 pub use error::Error;
 pub use interface::interface;
+#[cfg(feature = "dns")]
+pub use slot::DnsBuffers;
 pub use slot::TcpBuffers;
 #[cfg(feature = "udp")]
 pub use slot::UdpBuffers;

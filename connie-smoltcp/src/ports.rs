@@ -1,4 +1,4 @@
-//! Local ports.
+//! Local ports, and the numbers that they are made from.
 
 /// The first dynamic port (RFC 6335 section 6: "the Dynamic Ports, also known as the Private or Ephemeral Ports, from
 /// 49152-65535").
@@ -7,6 +7,8 @@ const FIRST: u16 = 49_152;
 const COUNT: u16 = 16_384;
 /// The widest step from one port to the next.
 const STEP: u64 = 32;
+/// Questions to name servers come from the upper half of all ports.
+const UPPER_HALF: u16 = 0x8000;
 
 /// Hands out dynamic ports, each some random steps after the last (RFC 6056 section 3.3.5, "Random-Increments Port
 /// Selection"): a stranger cannot guess the next, and a port comes back only after hundreds of others.
@@ -40,8 +42,17 @@ impl Ports {
         None
     }
 
+    /// A port for a question to a name server, of which nothing tells the next: RFC 5452 section 9.2 wants "an unpredictable source port for
+    /// outgoing queries from the range of available ports", which is to be "as large as possible and practicable". Below 32,768 are most
+    /// of the ports that services have.
+    #[cfg(feature = "dns")]
+    pub(crate) fn hard_to_guess(&mut self, mut is_taken: impl FnMut(u16) -> bool) -> Option<u16> {
+        // Few are taken: not all of so many draws are.
+        (0..64).map(|_| self.random() as u16 | UPPER_HALF).find(|port| !is_taken(*port))
+    }
+
     /// SplitMix64: every seed, 0 included, is as good as another.
-    fn random(&mut self) -> u64 {
+    pub(crate) fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,6 +87,21 @@ mod tests {
         assert_eq!(ports.next(|port| port != 50_000), Some(50_000));
         assert_eq!(ports.next(|_| true), None);
         assert!(ports.next(|_| false).is_some());
+    }
+
+    /// All 32,768 are in use, and each as likely as another: of 16 groups of equal size none has half more than its share of 32,768 draws.
+    #[cfg(feature = "dns")]
+    #[test]
+    fn a_question_s_port_may_be_any_of_the_upper_half() {
+        let (mut ports, mut groups) = (Ports::new(7), [0; 16]);
+        for _ in 0..32_768 {
+            let port = ports.hard_to_guess(|_| false).unwrap();
+            assert!(port >= 32_768);
+            groups[usize::from(port >> 11) - 16] += 1;
+        }
+        assert!(groups.iter().all(|count| (1_024..3_072).contains(count)), "{groups:?}");
+        assert_eq!(ports.hard_to_guess(|_| true), None);
+        assert!(ports.hard_to_guess(|port| port < 49_152).unwrap() >= 49_152);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use connie_core::Instant;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
-#[cfg(feature = "udp")]
+#[cfg(any(feature = "udp", feature = "dns"))]
 use smoltcp::socket::udp;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
@@ -111,7 +111,8 @@ impl TcpSlot {
         if self.phase == Phase::Connecting
             && error.source == (local.addr, local.port)
             && error.destination == (remote.addr, remote.port)
-            && self.attempt.syn == Some(error.sequence)
+            && error.sequence.is_some()
+            && self.attempt.syn == error.sequence
         {
             self.attempt.is_unreachable = true;
         }
@@ -168,6 +169,50 @@ impl<const PACKETS: usize, const BYTES: usize> Default for UdpBuffers<PACKETS, B
     }
 }
 
+/// The buffers of one socket for questions to name servers: for an answer of `RX` octets, which servers are told, and a question of `TX`, which
+/// are 27 more than the longest name.
+///
+/// A longer answer is truncated by the server, and what did fit is used. 512 octets hold 15 IPv6 addresses, or 29 IPv4 addresses, of a short
+/// name; that an answer may have 1,232 is common.
+#[cfg(feature = "dns")]
+#[derive(Debug)]
+pub struct DnsBuffers<const RX: usize = 512, const TX: usize = 155> {
+    rx_meta: [udp::PacketMetadata; 2],
+    rx: [u8; RX],
+    tx_meta: [udp::PacketMetadata; 1],
+    tx: [u8; TX],
+}
+
+#[cfg(feature = "dns")]
+impl<const RX: usize, const TX: usize> DnsBuffers<RX, TX> {
+    /// Empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        // RFC 1035 section 2.3.4: "UDP messages 512 octets or less"; a server sends as much to whoever has not said how much.
+        const { assert!(RX >= 512 && RX <= 65_535, "an answer has up to 512 octets") };
+        DnsBuffers {
+            rx_meta: [udp::PacketMetadata::EMPTY; 2],
+            rx: [0; RX],
+            tx_meta: [udp::PacketMetadata::EMPTY; 1],
+            tx: [0; TX],
+        }
+    }
+
+    pub(crate) fn socket(&mut self) -> udp::Socket<'_> {
+        let Self { rx_meta, rx, tx_meta, tx } = self;
+        let received = udp::PacketBuffer::new(&mut rx_meta[..], &mut rx[..]);
+        let sent = udp::PacketBuffer::new(&mut tx_meta[..], &mut tx[..]);
+        udp::Socket::new(received, sent)
+    }
+}
+
+#[cfg(feature = "dns")]
+impl<const RX: usize, const TX: usize> Default for DnsBuffers<RX, TX> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A UDP socket's place in the stack.
 #[cfg(feature = "udp")]
 #[derive(Debug)]
@@ -206,7 +251,7 @@ mod tests {
         IcmpError {
             source: (source.addr, source.port),
             destination: (destination.addr, destination.port),
-            sequence,
+            sequence: Some(sequence),
         }
     }
 

@@ -66,7 +66,7 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     #[cfg(feature = "dns")]
     pub(crate) identity: usize,
     /// How many sockets still fit into `sockets`, which panics when it is full.
-    room: usize,
+    pub(crate) room: usize,
     board: B,
     pub(crate) slots: [TcpSlot; TCP],
     #[cfg_attr(not(feature = "udp"), allow(dead_code, reason = "it is empty"))]
@@ -75,6 +75,8 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     now: Instant,
     #[cfg(feature = "ethernet")]
     asked: crate::neighbour::Asked,
+    #[cfg(feature = "dns")]
+    pub(crate) undelivered: crate::undelivered::Undelivered,
     /// Whether something was asked of smoltcp since it was last served.
     pub(crate) has_work: bool,
     pub(crate) connect_timeout: Duration,
@@ -101,11 +103,12 @@ impl<D: Device, B, const TCP: usize, const UDP: usize> fmt::Debug for Stack<'_, 
 impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     /// A stack over `interface` and `device` with a socket for each of `buffers`.
     ///
-    /// `storage` has room for these and for those added later: one each for DNS and DHCP, and any of the program's own. Too
-    /// little room for the buffers does not compile.
+    /// `storage` has room for these and for those added later: one for DHCP, one for each socket of the DNS client, and any of the
+    /// program's own. Too little room for the buffers does not compile.
     ///
-    /// `seed` decides the local ports. It should differ from boot to boot, as the interface's own `random_seed` should: a
-    /// server may still hold the last boot's connections.
+    /// `seed` decides the local ports, and the ids of questions to name servers. It should differ from boot to boot, as the interface's own
+    /// `random_seed` should: a server may still hold the last boot's connections. It should be hard to guess, too, as answers from name
+    /// servers are to be hard to forge: take it from a source of randomness.
     pub fn new<const SLOTS: usize, const RX: usize, const TX: usize>(
         interface: Interface,
         device: D,
@@ -168,6 +171,8 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             now: Instant::ZERO,
             #[cfg(feature = "ethernet")]
             asked: crate::neighbour::Asked::default(),
+            #[cfg(feature = "dns")]
+            undelivered: crate::undelivered::Undelivered::default(),
             has_work: true,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
         }
@@ -224,6 +229,19 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
         self.ports.next(|port| uses_port(sockets, port))
     }
 
+    /// A local port that no socket of the stack uses, and that is hard to guess.
+    #[cfg(feature = "dns")]
+    pub(crate) fn port_hard_to_guess(&mut self) -> Option<u16> {
+        let sockets = &self.sockets;
+        self.ports.hard_to_guess(|port| uses_port(sockets, port))
+    }
+
+    /// A number that nothing seen on the wire tells.
+    #[cfg(feature = "dns")]
+    pub(crate) fn random(&mut self) -> u64 {
+        self.ports.random()
+    }
+
     /// Whether a socket of the stack uses this local port.
     #[cfg(feature = "udp")]
     pub(crate) fn is_taken(&self, port: u16) -> bool {
@@ -250,6 +268,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             slots: RefCell::new(&mut self.slots),
             #[cfg(feature = "ethernet")]
             asked: RefCell::new(&mut self.asked),
+            #[cfg(feature = "dns")]
+            undelivered: RefCell::new(&mut self.undelivered),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
@@ -267,7 +287,7 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         let unsent = self.send_due(now);
         self.has_work = frames == FRAMES_AT_ONCE || unsent;
         #[cfg(feature = "ethernet")]
-        self.solicit(now);
+        self.solicit();
         self.settle();
         frames > 0
     }
@@ -286,6 +306,8 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
             slots: RefCell::new(&mut self.slots),
             #[cfg(feature = "ethernet")]
             asked: RefCell::new(&mut self.asked),
+            #[cfg(feature = "dns")]
+            undelivered: RefCell::new(&mut self.undelivered),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
@@ -313,22 +335,30 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
 
     /// Asks for the neighbours of those attempts whose SYN has not left.
     #[cfg(feature = "ethernet")]
-    fn solicit(&mut self, now: Instant) {
+    fn solicit(&mut self) {
+        for index in 0..TCP {
+            if let Some(target) = self.slots.get(index).and_then(TcpSlot::waits_for) {
+                self.ask_for(target);
+            }
+        }
+    }
+
+    /// Asks for the hardware address of a neighbour on Ethernet, unless that was done within the second. Where the device has no room for the
+    /// question it is not asked.
+    #[cfg(feature = "ethernet")]
+    pub(crate) fn ask_for(&mut self, target: IpAddress) {
         use smoltcp::wire::HardwareAddress;
-        if self.device.capabilities().medium != smoltcp::phy::Medium::Ethernet {
+        let now = self.now;
+        if self.device.capabilities().medium != smoltcp::phy::Medium::Ethernet
+            || self.asked.next(target, now).is_some()
+        {
             return;
         }
         let HardwareAddress::Ethernet(hardware) = self.interface.hardware_addr() else { return };
-        for index in 0..TCP {
-            let waits = self.slots.get(index).and_then(TcpSlot::waits_for);
-            let Some(target) = waits.filter(|target| self.asked.next(*target, now).is_none()) else {
-                continue;
-            };
-            let Some(source) = self.interface.get_source_address(&target) else { continue };
-            let Some(token) = self.device.transmit(address::to_smoltcp(now)) else { return };
-            crate::neighbour::solicit(token, hardware, source, target);
-            self.asked.note(target, now);
-        }
+        let Some(source) = self.interface.get_source_address(&target) else { return };
+        let Some(token) = self.device.transmit(address::to_smoltcp(now)) else { return };
+        crate::neighbour::solicit(token, hardware, source, target);
+        self.asked.note(target, now);
     }
 
     /// When the next neighbour is to be asked for. One that should have been asked by now was not, since the device had no room.
@@ -377,7 +407,7 @@ fn uses_port(sockets: &SocketSet<'_>, port: u16) -> bool {
             return socket.local_endpoint().is_some_and(|local| local.port == port)
                 || socket.listen_endpoint().port == port;
         }
-        #[cfg(feature = "udp")]
+        #[cfg(any(feature = "udp", feature = "dns"))]
         if let Some(socket) = smoltcp::socket::udp::Socket::downcast(socket) {
             return socket.endpoint().port == port;
         }

@@ -1,8 +1,8 @@
 //! Looks over smoltcp's shoulder: a device that passes every frame on and notes what smoltcp does not tell.
 //!
 //! Three things are noted. That a SYN has left, since a socket whose neighbour is unknown waits in silence. Which neighbours
-//! smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that come back for a SYN, which smoltcp
-//! ignores.
+//! smoltcp has asked for, so that they are not asked for twice. And the ICMP errors that come back for a SYN or for a question to a
+//! name server, which smoltcp ignores.
 
 use core::cell::RefCell;
 
@@ -17,6 +17,8 @@ pub(crate) struct Watch<'s> {
     pub(crate) slots: RefCell<&'s mut [TcpSlot]>,
     #[cfg(feature = "ethernet")]
     pub(crate) asked: RefCell<&'s mut crate::neighbour::Asked>,
+    #[cfg(feature = "dns")]
+    pub(crate) undelivered: RefCell<&'s mut crate::undelivered::Undelivered>,
     pub(crate) now: Instant,
     pub(crate) medium: Medium,
     pub(crate) checksums: ChecksumCapabilities,
@@ -47,6 +49,11 @@ impl Watch<'_> {
     fn received(&self, octets: &[u8]) {
         if let Some(error) = frame::icmp_error(octets, self.medium, &self.checksums) {
             self.each(|slot| slot.note_unreachable(&error));
+            // Borrowed here alone.
+            #[cfg(feature = "dns")]
+            if let Ok(mut undelivered) = self.undelivered.try_borrow_mut() {
+                undelivered.note(&error);
+            }
         }
     }
 }

@@ -9,9 +9,11 @@ use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
 use connie_core::resolution::HostError;
 use connie_core::stack::nb;
 use connie_core::{Config, Failure, Families, Family};
+use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Board as _, BoardWaiter, Dns, DnsConnector, Error, LookupError, QueryStorage, SocketStorage, Stack,
-    TcpBuffers, UdpBuffers,
+    Board as _, BoardWaiter, Dns, DnsBuffers, DnsConnector, Error, LookupError, SocketStorage, Stack,
+    StorageFull, TcpBuffers, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
@@ -30,15 +32,15 @@ fn names(name: &str, is_v6: bool) -> Option<Vec<IpAddr>> {
         ("both.test.", true) | ("v6.test.", true) => Some(vec![WEB_V6]),
         ("both.test.", false) | ("silent-v6.test.", false) => Some(vec![WEB_V4]),
         ("silent-v6.test.", true) => None,
-        ("many.test.", false) => Some((1..=8).map(|n| Ipv4Addr::new(198, 51, 100, n).into()).collect()),
+        ("many.test.", false) => Some((1..=14).map(|n| Ipv4Addr::new(198, 51, 100, n).into()).collect()),
         _ => Some(vec![]),
     }
 }
 
 /// What a client is lent.
 struct Memory<'a> {
-    storage: [SocketStorage<'a>; 6],
-    queries: [QueryStorage; 2],
+    storage: [SocketStorage<'a>; 7],
+    queries: [DnsBuffers; 2],
     buffers: [TcpBuffers<512, 512>; 4],
     datagrams: [UdpBuffers<2, 256>; 1],
 }
@@ -46,8 +48,8 @@ struct Memory<'a> {
 impl<'a> Memory<'a> {
     fn new() -> Self {
         Memory {
-            storage: [SocketStorage::EMPTY; 6],
-            queries: [const { None }; 2],
+            storage: [SocketStorage::EMPTY; 7],
+            queries: [const { DnsBuffers::new() }; 2],
             buffers: [const { TcpBuffers::new() }; 4],
             datagrams: [UdpBuffers::new()],
         }
@@ -72,13 +74,13 @@ fn world() -> World {
     world
 }
 
-fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &mut Dns)) {
+fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &Dns)) {
     let (world, mut memory) = (world(), Memory::new());
-    let (mut stack, mut dns) = memory.client(&world);
-    body(&world, &mut stack, &mut dns);
+    let (mut stack, dns) = memory.client(&world);
+    body(&world, &mut stack, &dns);
 }
 
-type Connector<'a> = DnsConnector<Client<'a>, 16, 4>;
+type Connector<'d, 'a> = DnsConnector<'d, Client<'a>, 16, 4>;
 
 /// All addresses that a race is told for a name, and when the last answer came.
 fn answers(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> (u64, Vec<SocketAddr>) {
@@ -138,11 +140,37 @@ fn one_family_is_enough() {
 }
 
 #[test]
-fn eight_addresses_are_kept() {
+fn all_addresses_of_a_name_are_raced_that_the_race_has_room_for() {
     with_stack(|world, stack, dns| {
         let (_, known) = answers(world, stack, dns, "many.test");
-        assert_eq!(known.len(), 8, "{known:?}");
+        assert_eq!(known.len(), 14, "{known:?}");
     });
+}
+
+/// As many as `DATA` says, and no more.
+#[test]
+fn the_number_of_addresses_is_the_program_s() {
+    let (world, mut memory) = (world(), Memory::new());
+    let Memory { storage, queries, buffers, datagrams } = &mut memory;
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
+    let dns = Dns::<1, 1, 16, 20>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
+    let dns = dns.expect("room for it");
+    let config = Config::one_by_one();
+    let mut connector =
+        DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "many.test", 80, &config).expect("a name");
+    while !connector.connect().is_resolved() {
+        stack.poll();
+        let _ = connector.poll(&mut stack);
+        world.idle_until(stack.poll_at());
+    }
+    assert_eq!(connector.timeline().destinations().count(), 5);
+    connector.cancel(&mut stack);
+    let too_long = DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghij.test.", 80, &config);
+    assert_eq!(too_long.map(|_| ()), Err(LookupError::NameTooLong), "17 octets");
+    let longest = DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghi.test.", 80, &config);
+    longest.expect("16 octets").cancel(&mut stack);
 }
 
 #[test]
@@ -150,7 +178,89 @@ fn a_silent_server_is_given_up() {
     with_stack(|world, stack, dns| {
         dns.set_servers(stack, &["192.0.2.77".parse().expect("an address")]);
         assert_eq!(race(world, stack, dns, "both.test"), Err(Failure::NoDestinations));
-        assert!(world.now() >= at(10_000) && world.now() < at(15_000), "{}", world.now());
+        assert_eq!(world.now(), at(8_000), "asked at 0, 1 and 3 s, and then 5 s more");
+    });
+}
+
+/// Of two name servers the first is dead: on the link, where it is asked for in vain, or behind the router. The second is on the link or behind
+/// the router, too, and each is tried over IPv4 and IPv6.
+#[test]
+fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
+    for (dead_on_link, alive_on_link) in [(true, true), (true, false), (false, true), (false, false)] {
+        for (dead_v6, alive_v6) in [(false, false), (true, true), (true, false), (false, true)] {
+            let world = World::ethernet();
+            let add = |is_v6, on_link, place| match is_v6 {
+                true => world.add_v6(on_link, place, PATH).ip(),
+                false => world.add_v4(on_link, place, PATH).ip(),
+            };
+            let dead = add(dead_v6, dead_on_link, Place::Nobody);
+            let alive = add(alive_v6, alive_on_link, Place::Host(Answers::Nothing));
+            world.serve_names(alive, |name, is_v6| {
+                let web = Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 3).into();
+                Some(if name == "v6.test." && is_v6 { vec![web] } else { vec![] })
+            });
+            let web = world.add_v6(false, HTTP, PATH);
+            let mut memory = Memory::new();
+            let (mut stack, dns) = memory.client(&world);
+            dns.set_servers(&mut stack, &[dead, alive]);
+            let what = format!("{dead}, {alive}");
+            assert_eq!(race(&world, &mut stack, &dns, "v6.test"), Ok(web), "{what}");
+            // The stagger; a round trip for the neighbour, where that is not the router next door; one for the name and one for the connection.
+            let expected = 250 + if alive_on_link { 60 } else { 40 };
+            assert_eq!(world.now(), at(expected), "{what}");
+            // From then on it comes last, and its neighbour is known.
+            let start = world.now();
+            dns.set_servers(&mut stack, &[dead, alive]);
+            let _ = race(&world, &mut stack, &dns, "nobody.test");
+            assert_eq!(world.now().since(start), ROUND_TRIP, "{what}");
+            let asked = world.wire().questions.get(&dead).map_or(0, Vec::len);
+            assert_eq!(asked, usize::from(dead_on_link), "{what}");
+        }
+    }
+}
+
+/// Its host says so, and the next is asked at once.
+#[test]
+fn a_host_without_a_name_server_holds_nothing_up() {
+    with_stack(|world, stack, dns| {
+        for host in [WEB_V4, WEB_V6] {
+            dns.set_servers(stack, &[host, SERVER]);
+            let start = world.now();
+            assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
+            assert_eq!(world.now().since(start), 3 * ROUND_TRIP, "{host}");
+        }
+    });
+}
+
+/// A name server of a family that the stack has no address of.
+#[test]
+fn a_name_server_that_there_is_no_way_to_holds_nothing_up() {
+    with_stack(|world, stack, dns| {
+        stack.interface_mut().update_ip_addrs(|own| {
+            own.retain(|own| match own {
+                IpCidr::Ipv4(_) => true,
+                IpCidr::Ipv6(own) => own.address().is_unicast_link_local(),
+            })
+        });
+        dns.set_servers(stack, &["2001:db8::53".parse().expect("an address"), SERVER]);
+        assert_eq!(race(world, stack, dns, "both.test"), Ok(SocketAddr::new(WEB_V4, 80)));
+        assert_eq!(world.now(), at(40));
+        dns.set_servers(stack, &["2001:db8::53".parse().expect("an address")]);
+        let start = world.now();
+        assert_eq!(race(world, stack, dns, "both.test"), Err(Failure::NoDestinations));
+        assert_eq!(world.now(), start);
+    });
+}
+
+#[test]
+fn an_answer_is_kept_for_its_time_to_live() {
+    with_stack(|world, stack, dns| {
+        for (start, takes) in [(0, 40), (59_019, 20), (60_020, 40)] {
+            world.idle_until(Some(at(start)));
+            let start = world.now();
+            assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
+            assert_eq!(world.now().since(start), ms(takes));
+        }
     });
 }
 
@@ -203,20 +313,54 @@ fn a_connect_that_cannot_begin_says_why() {
         assert_eq!(ask(stack, "fe80::1%eth0"), LookupError::Zone);
     });
     with_stack(|_, stack, dns| {
+        // There is room for one name, which two may ask for.
         let mut first = Connector::new(dns, stack, "both.test", 80, &config).expect("a name");
-        let only_v4 = Config { families: Families::Only(Family::V4), ..config };
-        let second = Connector::new(dns, stack, "both.test", 80, &only_v4).map(|_| ());
-        assert_eq!(second, Err(LookupError::OutOfQueries));
-        first.cancel(stack);
-        let mut third = Connector::new(dns, stack, "both.test", 80, &only_v4).expect("room for two");
-        // One query is free, and two are wanted: the one that was sent is taken back.
+        let mut second = Connector::new(dns, stack, "both.test", 80, &config).expect("the same name");
         for _ in 0..2 {
-            let fourth = Connector::new(dns, stack, "both.test", 80, &config).map(|_| ());
-            assert_eq!(fourth, Err(LookupError::OutOfQueries));
+            let third = Connector::new(dns, stack, "v6.test", 80, &config).map(|_| ());
+            assert_eq!(third, Err(LookupError::OutOfQueries));
         }
-        third.cancel(stack);
-        assert!(Connector::new(dns, stack, "both.test", 80, &config).is_ok());
+        first.cancel(stack);
+        let third = Connector::new(dns, stack, "v6.test", 80, &config).map(|_| ());
+        assert_eq!(third, Err(LookupError::OutOfQueries), "the second still asks");
+        second.cancel(stack);
+        Connector::new(dns, stack, "v6.test", 80, &config).expect("room again").cancel(stack);
     });
+}
+
+/// With room for four names.
+type Wide<'d, 'a> = DnsConnector<'d, Client<'a>, 16, 4, 32, Dns<4>>;
+
+/// Room for more names, and two sockets for questions.
+#[test]
+fn what_there_is_no_socket_for_is_not_begun() {
+    let config = Config::all_at_once();
+    let (world, mut memory) = (world(), Memory::new());
+    let Memory { storage, queries, buffers, datagrams } = &mut memory;
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
+    let dns = Dns::<4>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
+    let dns = dns.expect("room for it");
+    let only_v4 = Config { families: Families::Only(Family::V4), ..config };
+    let waiter = &mut BoardWaiter(world.clone());
+    let mut first = Wide::new(&dns, &mut stack, "both.test", 80, &only_v4).expect("a name");
+    let second = Wide::new(&dns, &mut stack, "v6.test", 80, &config).map(|_| ());
+    assert_eq!(second, Err(LookupError::OutOfQueries), "one socket is free, and two are wanted");
+    // Those of the second are taken back, so that there is a socket for one question more.
+    let mut third = Wide::new(&dns, &mut stack, "silent-v6.test", 80, &only_v4).expect("a name");
+    for connector in [&mut third, &mut first] {
+        let connection = connector.run(&mut stack, waiter).expect("a connection");
+        assert_eq!(connection.destination, SocketAddr::new(WEB_V4, 80));
+    }
+    // Storage for one socket more than there is.
+    let mut card = world.card();
+    let interface = client_interface(&mut card, 7);
+    let mut storage = [SocketStorage::EMPTY; 5];
+    let (mut buffers, mut queries) =
+        ([const { TcpBuffers::<512, 512>::new() }; 4], [const { DnsBuffers::<512, 155>::new() }; 2]);
+    let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world, 7);
+    assert_eq!(Dns::start(&mut stack, &[SERVER], &mut queries).map(|_| ()), Err(StorageFull));
 }
 
 #[test]

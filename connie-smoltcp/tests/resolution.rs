@@ -12,8 +12,11 @@ use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 use connie_smoltcp::smoltcp::socket::{tcp, udp};
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Board, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage, Stack, TcpBuffers, interface,
+    Board, Dns, DnsBuffers, DnsConnector, LookupError, SocketStorage, Stack, TcpBuffers, interface,
 };
+
+/// As many as one connect has.
+const QUESTIONS: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
 
 /// Time passes by a millisecond a step.
 struct Clock(Cell<u64>);
@@ -66,11 +69,11 @@ fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result
     });
     let name_server = own[0].split('/').next().and_then(|ip| ip.parse().ok()).expect("an address");
 
-    let mut queries: [QueryStorage; 3] = [const { None }; 3];
+    let mut queries = [const { DnsBuffers::<512, 155>::new() }; QUESTIONS];
     let (mut meta, mut octets) = ([[udp::PacketMetadata::EMPTY; 8]; 2], [[0; 2_048]; 2]);
     let ([meta_in, meta_out], [octets_in, octets_out]) = (&mut meta, &mut octets);
     let (mut page_in, mut page_out) = ([0; 64], [0; 64]);
-    let mut storage = [SocketStorage::EMPTY; 7];
+    let mut storage = [SocketStorage::EMPTY; 6 + QUESTIONS];
     let mut buffers = [const { TcpBuffers::<64, 64>::new() }; 4];
     let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, &board, 0x5eed);
     let mut names = udp::Socket::new(
@@ -118,7 +121,7 @@ fn serve(
     while let Ok((query, client)) = socket.recv() {
         let (name, kind) = question(query);
         let text = format!("{kind} {name}");
-        // smoltcp asks again after a while.
+        // It is asked again after a while.
         if !asked.contains(&text) {
             asked.push(text);
         }
@@ -146,10 +149,12 @@ fn question(query: &[u8]) -> (String, &'static str) {
 }
 
 fn reply(query: &[u8], addresses: &[&str]) -> Vec<u8> {
-    let mut reply = query.to_vec();
+    // Without what comes behind the question: an OPT record.
+    let end = query[12..].iter().position(|octet| *octet == 0).expect("a name") + 12 + 5;
+    let mut reply = query[..end].to_vec();
     // An answer, without an error; recursion available.
     (reply[2], reply[3]) = (0x81, 0x80);
-    reply[7] = addresses.len() as u8;
+    (reply[7], reply[11]) = (addresses.len() as u8, 0);
     for address in addresses {
         let octets = match address.parse().expect("an address") {
             core::net::IpAddr::V4(ip) => ip.octets().to_vec(),

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use connie_core::{Connection, Failure, Instant, Waiter as _};
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_smoltcp::{BoardWaiter, TcpSocket};
+use heapless::Vec;
 
 use crate::board::clock::Clock;
 use crate::board::console::{Stream, command_line, explain};
@@ -82,6 +83,9 @@ pub fn run(name: &str, page: impl FnOnce(Board, &CommandLine<'_>) -> Result<(), 
     }
 }
 
+/// Name servers, the first to be asked first.
+pub type Servers = Vec<IpAddr, 3>;
+
 /// Waits for the addresses that the network gives, and answers whom to ask for names.
 ///
 /// # Errors
@@ -93,10 +97,13 @@ pub fn configure<const SOCKETS: usize>(
     stack: &mut Stack<SOCKETS>,
     waiter: &mut Waiter,
     wanted: &CommandLine<'_>,
-) -> Result<Option<IpAddr>, Trouble> {
+) -> Result<Servers, Trouble> {
     let limit = stack.now() + PATIENCE.min(wanted.max_time);
-    #[cfg_attr(not(feature = "dhcp"), expect(unused_mut, reason = "nobody else names one"))]
-    let mut server = wanted.dns;
+    let mut servers = Vec::new();
+    if let Some(server) = wanted.dns {
+        // It is the first.
+        let _ = servers.push(server);
+    }
     #[cfg(feature = "dhcp")]
     let mut dhcp = match wanted.v4 {
         Some(crate::command_line::Own::Automatic) => {
@@ -114,9 +121,11 @@ pub fn configure<const SOCKETS: usize>(
                 // In place of the one that the server has named.
                 let _ = stack.interface_mut().routes_mut().add_default_ipv4_route(gateway);
             }
-            server = server.or(lease.dns_servers.first().copied());
+            if wanted.dns.is_none() {
+                servers = lease.dns_servers;
+            }
         }
-        let Some(missing) = net::missing(stack.interface(), wanted) else { return Ok(server) };
+        let Some(missing) = net::missing(stack.interface(), wanted) else { return Ok(servers) };
         if stack.now() >= limit {
             return Err(missing);
         }

@@ -227,7 +227,7 @@ impl<'a> Parsed<'a> {
         }
         addresses.iter_mut().for_each(|address| address.set_port(url.port));
         let is_name = addresses.is_empty();
-        if is_name && !cfg!(feature = "dns") {
+        if is_name && !cfg!(any(feature = "dns", feature = "smoltcp-dns")) {
             return Err(Error::NotBuilt("looking up a name", "dns"));
         }
         if is_name && self.dns.is_none() && v4 != Some(Own::Automatic) {

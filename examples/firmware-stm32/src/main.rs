@@ -26,7 +26,7 @@ mod firmware {
     use connie_core::{Config, Failure, Instant, Waiter as _};
     use connie_http::{Host, HttpConnection, HttpError};
     use connie_smoltcp::{
-        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, DnsConnector, LookupError, QueryStorage, SocketStorage,
+        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, DnsBuffers, DnsConnector, LookupError, SocketStorage,
         TcpBuffers, interface,
     };
     use cortex_m_rt::{entry, exception};
@@ -114,15 +114,17 @@ mod firmware {
         let address = hardware_address();
         let interface = interface(&mut device, address, seed, Nucleo.now());
 
-        static SLOTS: StaticCell<[SocketStorage<'static>; SOCKETS + 2]> = StaticCell::new();
+        // For the connections, two questions to name servers, and DHCP.
+        static SLOTS: StaticCell<[SocketStorage<'static>; SOCKETS + 3]> = StaticCell::new();
         static BUFFERS: ConstStaticCell<[TcpBuffers<1024, 1024>; SOCKETS]> =
             ConstStaticCell::new([const { TcpBuffers::new() }; SOCKETS]);
-        static QUERIES: StaticCell<[QueryStorage; 2]> = StaticCell::new();
-        let slots = SLOTS.init_with(|| [SocketStorage::EMPTY; SOCKETS + 2]);
+        static DATAGRAMS: ConstStaticCell<[DnsBuffers; 2]> =
+            ConstStaticCell::new([const { DnsBuffers::new() }; 2]);
+        let slots = SLOTS.init_with(|| [SocketStorage::EMPTY; SOCKETS + 3]);
         let mut stack = Stack::new(interface, device, slots, BUFFERS.take(), Nucleo, seed);
         // There is room for both.
-        let queries = QUERIES.init_with(|| [const { None }; 2]);
-        let (Ok(mut dhcp), Ok(mut dns)) = (Dhcp::start(&mut stack), Dns::start(&mut stack, &[], queries))
+        let datagrams = DATAGRAMS.take();
+        let (Ok(mut dhcp), Ok(dns)) = (Dhcp::start(&mut stack), Dns::start(&mut stack, &[], datagrams))
         else {
             panic!()
         };

@@ -73,8 +73,11 @@ fn cargo_for(program: &str, parts: Parts<'_>) -> (Command, PathBuf) {
     if let Parts::Nightly(_) = parts {
         cargo.args(["-Zbuild-std=core", "-Zbuild-std-features=optimize_for_size"]);
     }
-    if let Some(features) = features {
-        cargo.args(["--no-default-features", "--features", features]);
+    match features {
+        Some(features) => _ = cargo.args(["--no-default-features", "--features", features]),
+        // Those that do not race ask for names in another way.
+        None if matches!(program, "first" | "single") => _ = cargo.args(["--features", "smoltcp-dns"]),
+        None => {}
     }
     cargo.current_dir(&root).env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags);
     (cargo, target)

@@ -181,7 +181,7 @@ mod firmware {
     }
 
     /// The host's first address.
-    #[cfg(feature = "dns")]
+    #[cfg(feature = "smoltcp-dns")]
     #[inline(never)]
     fn look_up(net: &mut Net, wanted: &CommandLine<'_>, server: Option<IpAddr>) -> Result<IpAddr, Trouble> {
         use smoltcp::socket::dns::{DnsQuery, GetQueryResultError, Socket};
@@ -207,7 +207,7 @@ mod firmware {
         answer.ok_or(Trouble::TimedOut)?.map(IpAddr::from).ok_or(Trouble::NoAddress)
     }
 
-    #[cfg(not(feature = "dns"))]
+    #[cfg(not(feature = "smoltcp-dns"))]
     fn look_up(_: &mut Net, _: &CommandLine<'_>, _: Option<IpAddr>) -> Result<IpAddr, Trouble> {
         Err(Trouble::NoNameServer)
     }

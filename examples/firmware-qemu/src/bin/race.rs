@@ -12,8 +12,6 @@ fn main() {
 
 #[cfg(target_os = "none")]
 mod firmware {
-    use core::net::IpAddr;
-
     #[cfg(not(feature = "dns"))]
     use connie_core::Connector;
     use connie_core::timeline::Timeline;
@@ -24,7 +22,7 @@ mod firmware {
     use connie_firmware_qemu::board::console::say;
     #[cfg(not(feature = "waterfall"))]
     use connie_firmware_qemu::board::console::say_connected;
-    use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
+    use connie_firmware_qemu::client::{self, Failed, Servers, Waiter, configure, fetch};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
@@ -33,8 +31,9 @@ mod firmware {
 
     /// Sockets, each with 1 KiB of buffers.
     const SOCKETS: usize = 4;
-    /// For these, DNS and DHCP.
-    const SLOTS: usize = SOCKETS + 2;
+    /// For these, a question for each family, and DHCP.
+    const SLOTS: usize = SOCKETS + QUESTIONS + 1;
+    const QUESTIONS: usize = if cfg!(feature = "dns") { 2 } else { 0 };
 
     type Stack = client::Stack<SOCKETS>;
 
@@ -49,8 +48,8 @@ mod firmware {
         let stack = make_stack(board, interface)?;
         let mut waiter = BoardWaiter(clock);
         let deadline = clock.now() + wanted.max_time;
-        let server = configure(stack, &mut waiter, wanted)?;
-        let connection = race(stack, &mut waiter, wanted, server, deadline)?;
+        let servers = configure(stack, &mut waiter, wanted)?;
+        let connection = race(stack, &mut waiter, wanted, &servers, deadline)?;
         fetch(stack, &mut waiter, connection, &wanted.url, deadline)
     }
 
@@ -90,21 +89,21 @@ mod firmware {
         stack: &mut Stack,
         waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
-        server: Option<IpAddr>,
+        servers: &Servers,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         use connie_core::connect::Facts;
-        use connie_smoltcp::{Dns, DnsConnector, QueryStorage};
+        use connie_smoltcp::{Dns, DnsBuffers, DnsConnector};
 
-        /// For A and AAAA.
-        static QUERIES: StaticCell<[QueryStorage; 2]> = StaticCell::new();
+        static DATAGRAMS: StaticCell<[DnsBuffers; QUESTIONS]> = StaticCell::new();
 
         let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
-        if known.is_none() && server.is_none() {
+        if known.is_none() && servers.is_empty() {
             return Err(Trouble::NoNameServer.into());
         }
-        let queries = QUERIES.try_init_with(|| [const { None }; 2]).ok_or(Trouble::Bug)?;
-        let dns = Dns::start(stack, server.as_slice(), queries).map_err(|_| Trouble::Bug)?;
+        let datagrams = DATAGRAMS.try_init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
+        let datagrams = datagrams.ok_or(Trouble::Bug)?;
+        let dns = Dns::start(stack, servers, datagrams).map_err(|_| Trouble::Bug)?;
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
         let mut connector =
@@ -123,7 +122,7 @@ mod firmware {
         stack: &mut Stack,
         waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
-        _: Option<IpAddr>,
+        _: &Servers,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         if wanted.addresses.is_empty() {

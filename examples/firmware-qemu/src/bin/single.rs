@@ -43,7 +43,7 @@ mod firmware {
         let stack = make_stack(board, interface)?;
         let mut waiter = BoardWaiter(clock);
         let deadline = clock.now() + wanted.max_time;
-        let server = configure(stack, &mut waiter, wanted)?;
+        let server = configure(stack, &mut waiter, wanted)?.first().copied();
         let connection = connect(stack, &mut waiter, wanted, server, deadline)?;
         say_connected(connection.destination);
         fetch(stack, &mut waiter, connection, &wanted.url, deadline)
@@ -95,7 +95,7 @@ mod firmware {
     }
 
     /// The host's first address.
-    #[cfg(feature = "dns")]
+    #[cfg(feature = "smoltcp-dns")]
     #[inline(never)]
     fn look_up(
         stack: &mut Stack,
@@ -104,11 +104,10 @@ mod firmware {
         server: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<IpAddr, Trouble> {
-        use connie_smoltcp::QueryStorage;
-        use connie_smoltcp::smoltcp::socket::dns::{GetQueryResultError, Socket};
+        use connie_smoltcp::smoltcp::socket::dns::{DnsQuery, GetQueryResultError, Socket};
         use connie_smoltcp::smoltcp::wire::DnsQueryType;
 
-        static QUERIES: StaticCell<[QueryStorage; 1]> = StaticCell::new();
+        static QUERIES: StaticCell<[Option<DnsQuery>; 1]> = StaticCell::new();
 
         let server = server.ok_or(Trouble::NoNameServer)?;
         let queries = QUERIES.try_init_with(|| [const { None }; 1]).ok_or(Trouble::Bug)?;
@@ -133,7 +132,7 @@ mod firmware {
         }
     }
 
-    #[cfg(not(feature = "dns"))]
+    #[cfg(not(feature = "smoltcp-dns"))]
     fn look_up(
         _stack: &mut Stack,
         _waiter: &mut Waiter,

@@ -1,0 +1,415 @@
+//! From a host's text to the connection that wins: the queries of a [`HostConnector`], answered by a [`Dns`].
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Start};
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{HostError, Query, QueryError};
+use connie_core::stack::TcpClientStack;
+use connie_core::timeline::Timeline;
+use connie_core::{
+    Config, Connection, Failure, HostConnector, Instant, Progress, RaceStack, Turn, Waiter, Wake, Watched,
+};
+use connie_dns::{Answer, Kind, Name, NameError, QuestionId};
+use heapless::Vec;
+use smoltcp::phy::Device;
+
+use crate::address::sooner;
+use crate::board::Board;
+use crate::dns::{Asker, Dns};
+use crate::stack::Stack;
+use crate::tcp::TcpSocket;
+use crate::waiter::BoardWaiter;
+
+/// For how many addresses of each family there is room where IPv4 is reached through NAT64.
+const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
+
+/// Why a [`DnsConnector`] cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The text is not a host name or address.
+    Host(HostError),
+    /// The address is in a zone that is not given by number: an interface here has no name.
+    Zone,
+    /// The name is longer than the [DNS client](Dns) has room for.
+    NameTooLong,
+    /// The [DNS client](Dns) has no room for another name, or no socket for each question.
+    OutOfQueries,
+    /// The DNS client belongs to another stack.
+    WrongStack,
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookupError::Host(error) => error.fmt(f),
+            LookupError::Zone => f.write_str("give the zone of an address by number"),
+            LookupError::NameTooLong => {
+                f.write_str("the DNS client has no room for so long a name: give it more (NAME)")
+            }
+            LookupError::OutOfQueries => f.write_str(
+                "the DNS client has no room for another look-up: give it more (NAMES, DnsBuffers)",
+            ),
+            LookupError::WrongStack => f.write_str("the DNS client belongs to another stack"),
+        }
+    }
+}
+
+impl core::error::Error for LookupError {}
+
+impl From<InvalidHost> for LookupError {
+    fn from(error: InvalidHost) -> Self {
+        match error {
+            InvalidHost::Host(error) => LookupError::Host(error),
+            _ => LookupError::Zone,
+        }
+    }
+}
+
+/// From a host's text to the connection that wins: a [`HostConnector`] whose queries a [`Dns`] answers. The numbers
+/// are those of the [`HostConnector`]; `N` is the type of the DNS client, where its capacities are not the default.
+///
+/// [`run`](DnsConnector::run) it, or [`poll`](DnsConnector::poll) it beside other things. [`cancel`](DnsConnector::cancel) it when it
+/// is not wanted to its end: dropping it leaves its queries and sockets taken.
+///
+/// ```no_run
+/// # use connie_smoltcp::{Board, BoardWaiter, Dns, DnsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_core::{Config, Connection, Failure};
+/// # fn main() {}
+/// # enum Trouble { Lookup(LookupError), Race(Failure) }
+/// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
+/// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
+/// # fn connect<D: Device, B: Board>(
+/// #     dns: &Dns, mut stack: Stack<'_, D, B>, mut waiter: BoardWaiter<B>,
+/// # ) -> Result<Connection<TcpSocket>, Trouble> {
+/// let config = Config::all_at_once();
+/// let mut connector = DnsConnector::<_, 16, 4>::new(dns, &mut stack, "example.org", 80, &config)?;
+/// let connection = connector.run(&mut stack, &mut waiter)?;
+/// # Ok(connection)
+/// # }
+/// ```
+#[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
+pub struct DnsConnector<
+    'd,
+    S: RaceStack,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    N = Dns,
+> {
+    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    dns: &'d N,
+    port: u16,
+    asked: Asked,
+}
+
+/// What is asked, in the order of [`Query::ALL`].
+struct Asked([Option<QuestionId>; 3]);
+
+impl Asked {
+    fn place(&mut self, query: Query) -> &mut Option<QuestionId> {
+        let [aaaa, a, prefix] = &mut self.0;
+        match query {
+            Query::Aaaa => aaaa,
+            Query::A => a,
+            Query::Nat64Prefix => prefix,
+        }
+    }
+}
+
+impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, N> fmt::Debug
+    for DnsConnector<'_, S, DESTINATIONS, SOCKETS, RECORDS, N>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DnsConnector").field("connect", self.connector.connect()).finish_non_exhaustive()
+    }
+}
+
+impl<
+    'd,
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+>
+    DnsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+    >
+{
+    /// A connect that begins now, with its queries asked; they are sent by the first turn or poll.
+    ///
+    /// What is asked, and what answers mean, is written at [`connie_core::connect`]. With the feature `nat64`, a stack that has a route
+    /// by IPv6 and none by IPv4 asks for the prefix of the network's NAT64 by a third query, and reaches IPv4 addresses through it.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun.
+    pub fn new(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        host: &str,
+        port: u16,
+        config: &Config,
+    ) -> Result<Self, LookupError> {
+        let facts = stack.facts();
+        Self::with_facts(dns, stack, host, port, config, &facts)
+    }
+
+    /// As [`new`](DnsConnector::new), told more than the stack's own [facts](Stack::facts): the [addresses](Facts::hosts) that the
+    /// program knows without a look-up, say.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun.
+    // Not part of its caller, which would keep room for what it needs on the way.
+    #[inline(never)]
+    pub fn with_facts(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        host: &str,
+        port: u16,
+        config: &Config,
+        facts: &Facts<'_>,
+    ) -> Result<Self, LookupError> {
+        let start = Start::new(host, port, facts)?;
+        let mut asked = Asked([None; 3]);
+        let wants = |query| start.asks(query, config, facts, cfg!(feature = "nat64"));
+        dns.ask(stack, host, &mut asked, wants)?;
+        // Last, and in its place: it is large.
+        let connector = HostConnector::begin(start, config, facts, stack.now());
+        Ok(DnsConnector { connector, dns, port, asked })
+    }
+
+    /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
+    ///
+    /// # Errors
+    ///
+    /// What ended it without a connection: [`Failure`] tells a name without addresses from addresses that do not answer, and
+    /// [`connect`](Self::connect) why there are none. A connector whose connection was already handed over is [`Failure::Canceled`].
+    pub fn run<C: Board>(
+        &mut self,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        waiter: &mut BoardWaiter<C>,
+    ) -> Result<Connection<TcpSocket>, Failure> {
+        let result = loop {
+            let next = self.take_answers(stack);
+            match self.connector.turn(stack, &mut AlsoUntil { waiter, next }) {
+                Turn::Waited => {}
+                Turn::SendQuery(query) => self.is_sent(query, stack),
+                Turn::Connected(connection) => break Ok(connection),
+                Turn::Failed(failure) => break Err(failure),
+            }
+        };
+        self.dns.forget(stack, &mut self.asked);
+        result
+    }
+
+    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack: [`Stack::poll`] does.
+    pub fn poll(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Progress<TcpSocket> {
+        let next = self.take_answers(stack);
+        let now = stack.now();
+        let progress = loop {
+            let until = match self.connector.poll(stack, now) {
+                Progress::WaitUntil(until) => sooner(Some(until), next),
+                Progress::WaitForInput => next,
+                Progress::SendQuery(query) => {
+                    self.is_sent(query, stack);
+                    continue;
+                }
+                Progress::Connected(connection) => break Progress::Connected(connection),
+                Progress::Failed(failure) => break Progress::Failed(failure),
+                Progress::Finished => break Progress::Finished,
+            };
+            return until.map_or(Progress::WaitForInput, Progress::WaitUntil);
+        };
+        self.dns.forget(stack, &mut self.asked);
+        progress
+    }
+
+    /// Gives it up and releases its queries and sockets. A connection that was already handed over stays.
+    pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        let now = stack.now();
+        let _ = self.connector.cancel(stack, now);
+        self.dns.forget(stack, &mut self.asked);
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.connector.timeline()
+    }
+
+    /// The connect, to look at: which queries are open, and which have failed, and why.
+    #[must_use]
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+        self.connector.connect()
+    }
+
+    /// Serves the DNS client, and takes its answers. When it is to be served again.
+    // As above.
+    #[inline(never)]
+    fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
+        // Nobody else has it.
+        let mut asker = self.dns.asker.try_borrow_mut().ok()?;
+        let is_ours = asker.belongs_to(stack);
+        let next = if is_ours { asker.serve(stack) } else { None };
+        for query in Query::ALL {
+            let Some(id) = *self.asked.place(query) else { continue };
+            let now = stack.now();
+            // Another stack knows nothing of it.
+            let answer = if is_ours { asker.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
+            match answer {
+                None => continue,
+                Some(Ok(answer)) => answered(&mut self.connector, query, answer, self.port, stack),
+                Some(Err(error)) => {
+                    self.connector.handle_input(Input::QueryFailed { query, error }, now);
+                }
+            }
+            asker.client.give_up(id);
+            *self.asked.place(query) = None;
+        }
+        next
+    }
+
+    /// `new` has asked it, unless its family is not built in: then nobody answers.
+    fn is_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        if self.asked.place(query).is_none() {
+            let failed = Input::QueryFailed { query, error: QueryError::Failed };
+            self.connector.handle_input(failed, stack.now());
+        }
+    }
+}
+
+/// Tells the connect what a query has brought.
+#[inline(never)]
+fn answered<
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+>(
+    connector: &mut HostConnector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    query: Query,
+    answer: Answer<'_>,
+    port: u16,
+    stack: &mut Stack<'a, D, B, TCP, UDP>,
+) {
+    // The race has room for no more.
+    let (mut addresses, mut ways) =
+        (Vec::<SocketAddr, DESTINATIONS>::new(), Vec::<Route, DESTINATIONS>::new());
+    for ip in answer.addresses().take(DESTINATIONS) {
+        let _ = addresses.push(SocketAddr::new(ip, port));
+        let _ = ways.push(stack.route_to(ip));
+    }
+    let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&ways) };
+    connector.handle_input(answer, stack.now());
+}
+
+impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
+    Dns<NAMES, SERVERS, NAME, DATA>
+{
+    /// Asks what is wanted, all or nothing.
+    fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        host: &str,
+        asked: &mut Asked,
+        wants: impl Fn(Query) -> bool,
+    ) -> Result<(), LookupError> {
+        let result = self.try_ask(stack, host, asked, wants);
+        if result.is_err() {
+            self.forget(stack, asked);
+        }
+        result
+    }
+
+    fn try_ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        host: &str,
+        asked: &mut Asked,
+        wants: impl Fn(Query) -> bool,
+    ) -> Result<(), LookupError> {
+        let asker = self.asker.try_borrow_mut();
+        // Nobody else has it.
+        let mut asker = asker.map_err(|_| LookupError::OutOfQueries)?;
+        for query in Query::ALL.into_iter().filter(|query| wants(*query)) {
+            if !asker.belongs_to(stack) {
+                return Err(LookupError::WrongStack);
+            }
+            let kind = match query {
+                #[cfg(feature = "ipv4")]
+                Query::A => Kind::A,
+                #[cfg(feature = "ipv6")]
+                Query::Aaaa | Query::Nat64Prefix => Kind::Aaaa,
+                #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
+                _ => continue,
+            };
+            let name = Name::parse(query.name(host)).map_err(|error| match error {
+                NameError::TooLong => LookupError::NameTooLong,
+                // Not after what `Host` has looked at.
+                _ => LookupError::Host(HostError::Label),
+            })?;
+            let id = asker.client.ask(&name, kind, stack.now()).ok_or(LookupError::OutOfQueries)?;
+            *asked.place(query) = Some(id);
+        }
+        if asker.has_room() { Ok(()) } else { Err(LookupError::OutOfQueries) }
+    }
+
+    /// Gives up what has not been answered.
+    fn forget<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+        &self,
+        stack: &mut Stack<'_, D, B, TCP, UDP>,
+        asked: &mut Asked,
+    ) {
+        // Nobody else has it.
+        let Ok(mut asker) = self.asker.try_borrow_mut() else { return };
+        let Asker { client, .. } = &mut *asker;
+        asked.0.iter_mut().filter_map(Option::take).for_each(|id| client.give_up(id));
+        if asker.belongs_to(stack) {
+            asker.close_unused(stack);
+        }
+    }
+}
+
+/// A waiter that waits no longer than until the DNS client is to be served.
+struct AlsoUntil<'w, C> {
+    waiter: &'w mut BoardWaiter<C>,
+    next: Option<Instant>,
+}
+
+impl<'a, D: Device, C: Board, B: Board, const TCP: usize, const UDP: usize> Waiter<Stack<'a, D, C, TCP, UDP>>
+    for AlsoUntil<'_, B>
+{
+    fn now(&mut self) -> Instant {
+        self.waiter.0.now()
+    }
+
+    fn wait(
+        &mut self,
+        stack: &mut Stack<'a, D, C, TCP, UDP>,
+        sockets: &mut [Watched<'_, <Stack<'a, D, C, TCP, UDP> as TcpClientStack>::TcpSocket>],
+        until: Option<Instant>,
+    ) -> Wake {
+        self.waiter.wait(stack, sockets, sooner(until, self.next))
+    }
+}
