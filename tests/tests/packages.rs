@@ -141,6 +141,36 @@ fn none_needs_a_crate_that_is_not_published() {
     }
 }
 
+/// smoltcp's build fails where two crates ask for two numbers of one kind: which numbers there are is left to the program. One with other numbers than
+/// those of the programs here is built.
+#[test]
+fn a_program_chooses_the_numbers_of_smoltcp() {
+    for package in published() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let features = dependency["features"].as_array().unwrap();
+            let numbers: Vec<_> =
+                features.iter().filter(|feature| feature.as_str().unwrap().contains("-count-")).collect();
+            // What a crate tests itself with is its own.
+            assert!(numbers.is_empty() || dependency["kind"] == "dev", "{}: {numbers:?}", name(&package));
+        }
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-numbers");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("src/lib.rs"), "#![no_std]\npub use connie_smoltcp::{Dns, Stack};\n").unwrap();
+    let path = root().canonicalize().unwrap().join("connie-smoltcp");
+    let manifest = format!(
+        "[package]\nname = \"other-numbers\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+         connie-smoltcp = {{ path = {path:?} }}\n\
+         smoltcp = {{ version = \"0.14\", default-features = false, features = [\"iface-max-addr-count-8\", \"dns-max-server-count-2\"] }}\n"
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output =
+        Command::new(cargo).args(["check", "--quiet", "--offline"]).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A build takes what it needs from wherever cargo and pip are told: a text that names one place is wrong on the next machine.
 /// A manifest has to spell one host, in the key of a table that says how documentation is built.
 #[test]
