@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
 use connie_std::http::AnyConnection;
-use connie_std::{ConnectError, ConnectErrorKind, OsClock, OsSocket, Report, connect_socket};
+use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
 use crate::error::{Error, is_address};
@@ -43,12 +43,7 @@ pub fn connect(
 }
 
 fn report_of(error: &ConnectError) -> Option<Report> {
-    match error.kind() {
-        ConnectErrorKind::Race(_, report)
-        | ConnectErrorKind::Resolve(report)
-        | ConnectErrorKind::BudgetHeld { report, .. } => Some(report.clone()),
-        _ => None,
-    }
+    error.report().cloned()
 }
 
 impl Raced {
@@ -80,6 +75,14 @@ impl Raced {
         self.report.as_ref().map_or(none, Report::timeline)
     }
 
+    /// A line that says which addresses were not tried, where an option refuses some.
+    pub fn denied(&self) -> Option<String> {
+        let denied = self.report.as_ref()?.denied();
+        let addresses: Vec<_> = denied.iter().map(|address| address.ip().to_string()).collect();
+        (!denied.is_empty())
+            .then(|| format!("not tried, since --deny-private refuses it: {}", addresses.join(", ")))
+    }
+
     /// A line for each service record that was met.
     #[cfg(feature = "dns")]
     pub fn services(&self) -> impl Iterator<Item = String> {
@@ -94,7 +97,8 @@ impl Raced {
 
     /// The race as the object that `race --json` prints.
     pub fn json(&self) -> impl Display {
-        self.timeline().json(&self.host, self.port).to_string()
+        let denied = self.report.as_ref().map_or(&[][..], Report::denied);
+        self.timeline().json(&self.host, self.port).denied(denied).to_string()
     }
 
     /// Writes the files of `--qlog` and `--svg`.

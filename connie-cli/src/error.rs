@@ -9,7 +9,7 @@ use connie_core::resolution::{Host, is_onion};
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
 use connie_std::http::ClientError;
-use connie_std::{ConnectError, ConnectErrorKind};
+use connie_std::{ConnectError, ConnectErrorKind, Report};
 use connie_web::{Proxy, ProxyError, RedirectError, ResumeError, Url, UrlError};
 
 use crate::advice::{self, MORE_TIME, Way};
@@ -238,6 +238,7 @@ impl From<&ConnectError> for Error {
             ConnectErrorKind::Resolve(_) => {
                 (exit_code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
             }
+            ConnectErrorKind::Denied(report) => (exit_code::CONNECT, denied(error.host(), report)),
             ConnectErrorKind::Race(failure, report) => {
                 // Where TCP came up, curl speaks of TLS, whatever refused beside it; and a bad certificate is
                 // more to do something about.
@@ -274,6 +275,18 @@ impl From<&ConnectError> for Error {
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
         Error::exchange(error, Way::default())
+    }
+}
+
+/// `--deny-private` refuses all that is known of `host`.
+fn denied(host: &str, report: &Report) -> String {
+    let addresses: Vec<_> = report.denied().iter().map(|address| address.ip().to_string()).collect();
+    match is_address(host) {
+        true => format!("{host} is private: --deny-private refuses it"),
+        false => format!(
+            "every address of {host} is private ({}): --deny-private refuses it",
+            addresses.join(", ")
+        ),
     }
 }
 

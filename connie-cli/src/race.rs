@@ -23,9 +23,10 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     } else {
         let picture =
             raced.timeline().waterfall(terminal::width(&io::stdout()), terminal::style(&io::stdout()));
-        let services = raced.services().map(|line| format!("{line}\n")).collect::<String>();
-        let apart = if services.is_empty() { "" } else { "\n" };
-        print(format_args!("{picture}{apart}{services}"))
+        let notes = raced.denied().into_iter().chain(raced.services());
+        let notes = notes.map(|line| format!("{line}\n")).collect::<String>();
+        let apart = if notes.is_empty() { "" } else { "\n" };
+        print(format_args!("{picture}{apart}{notes}"))
     };
     // The race's own failure says more than a file that could not be written.
     result.and(raced.write_files(&args.race)).and(shown)

@@ -45,6 +45,8 @@ pub enum ErrorKind {
     NoSourceAddress,
     /// The program canceled.
     Canceled,
+    /// The program's own filter denied every address before it was tried.
+    Denied,
     /// Anything else.
     Other,
 }

@@ -224,6 +224,9 @@ impl<S: RaceStack> Contest<S> {
                 let held = self.allowance.and_then(Allowance::into_held);
                 Ok(Outcome { socket, destination, report, held })
             }
+            Err(Failure::NoDestinations) if !report.denied().is_empty() => {
+                Err(ConnectErrorKind::Denied(report))
+            }
             Err(Failure::NoDestinations) if !report.failed_queries().is_empty() => match held {
                 Some(sockets) if lacked_sockets(&report) => {
                     let report = report.with_lack(Lack::Refused { sockets });

@@ -59,6 +59,8 @@ pub enum ConnectErrorKind {
     InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
     Resolve(Report),
+    /// [`Options::filter`](crate::Options::filter) denies every address that is known: [`Report::denied`] has them. No socket was opened.
+    Denied(Report),
     /// The race failed. [`ConnectError::timeline`] has what became of each address. Where its deadline passed while it stood in line for its
     /// first socket, the line of `{}` says so, and what of its [`SocketBudget`](crate::SocketBudget) it waited for.
     Race(Failure, Report),
@@ -148,6 +150,7 @@ impl ConnectError {
         match &self.kind {
             ConnectErrorKind::Race(_, report)
             | ConnectErrorKind::Resolve(report)
+            | ConnectErrorKind::Denied(report)
             | ConnectErrorKind::BudgetHeld { report, .. } => Some(report),
             _ => None,
         }
@@ -156,12 +159,7 @@ impl ConnectError {
     /// The queries for the host's addresses that failed.
     #[must_use]
     pub fn failed_queries(&self) -> &[FailedQuery] {
-        match &self.kind {
-            ConnectErrorKind::Race(_, report)
-            | ConnectErrorKind::Resolve(report)
-            | ConnectErrorKind::BudgetHeld { report, .. } => report.failed_queries(),
-            _ => &[],
-        }
+        self.report().map_or(&[], Report::failed_queries)
     }
 
     /// The line of `{}` without the single addresses of several, for a program that prints
@@ -182,16 +180,26 @@ impl ConnectError {
     /// where the summary has the only one.
     pub fn details(&self) -> impl Iterator<Item = String> {
         let is_said = self.verdict().is_some_and(|verdict| verdict.says_all());
-        self.addresses().filter(move |_| !is_said)
+        let fates = if is_said { Vec::new() } else { self.fates() };
+        fates.into_iter().chain(self.not_tried())
     }
 
     /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
-    /// race had no room.
+    /// race had no room; and each address that [`Options::filter`](crate::Options::filter) has denied has one.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
-        self.verdict().into_iter().flat_map(|verdict| {
-            let lines: Vec<_> = verdict.lines().map(|line| line.to_string()).collect();
-            lines
-        })
+        self.fates().into_iter().chain(self.not_tried())
+    }
+
+    fn fates(&self) -> Vec<String> {
+        self.verdict().map_or_else(Vec::new, |verdict| verdict.lines().map(|line| line.to_string()).collect())
+    }
+
+    /// A line for each address that the filter has taken out of a race. Where it has taken all of them, the line of `{}` says so.
+    fn not_tried(&self) -> impl Iterator<Item = String> {
+        let ConnectErrorKind::Race(_, report) = &self.kind else { return Vec::new().into_iter() };
+        let lines =
+            report.denied().iter().map(|address| format!("{address}: not tried, since the filter denies it"));
+        lines.collect::<Vec<_>>().into_iter()
     }
 
     /// What kind of thing kept it from a connection, where the host was none, a name was looked up or a race
@@ -207,6 +215,7 @@ impl ConnectError {
             }
             ConnectErrorKind::Race(failure, report) => Some(ErrorKind::of_race(*failure, &report.timeline())),
             ConnectErrorKind::BudgetHeld { .. } => Some(ErrorKind::OutOfSockets),
+            ConnectErrorKind::Denied(_) => Some(ErrorKind::Denied),
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.failure().map(ErrorKind::Tls),
             _ => None,
@@ -255,6 +264,23 @@ type FailedQueries<'a> =
 
 fn queries(report: &Report) -> FailedQueries<'_> {
     report.failed_queries().iter().map(|failed| (failed.query, &failed.error))
+}
+
+/// The addresses that the filter has denied, or some of them and how many more there are.
+struct Denied<'a>(&'a Report);
+
+impl fmt::Display for Denied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 4;
+        let denied = self.0.denied();
+        for (index, address) in denied.iter().take(MOST).enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, address.ip())?;
+        }
+        match denied.len().saturating_sub(MOST) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 /// The failed query that [the kind](ErrorKind::of_queries) goes by, of equals the first.
@@ -326,9 +352,23 @@ impl fmt::Display for ConnectError {
                 ),
                 None => {
                     self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f))?;
+                    if !report.denied().is_empty() {
+                        write!(f, "; not tried, since the filter denies it: {}", Denied(report))?;
+                    }
                     self.write_advice(f)
                 }
             },
+            ConnectErrorKind::Denied(report) => {
+                write!(f, "could not connect to {host} port {port}: Options::filter denies ")?;
+                match report.denied() {
+                    [only] if host.parse() == Ok(only.ip()) => f.write_str("this address")?,
+                    _ => write!(f, "every address: {}", Denied(report))?,
+                }
+                match report.failed_queries() {
+                    [] => Ok(()),
+                    _ => write!(f, "; {}", failures(queries(report))),
+                }
+            }
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
                     f,

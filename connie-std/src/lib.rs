@@ -94,6 +94,7 @@ mod doorbell;
 #[cfg(not(target_os = "wasi"))]
 mod errno;
 mod error;
+mod filter;
 pub mod http;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
@@ -136,6 +137,7 @@ pub use connect::{connect, connect_socket};
 pub use connected::Connected;
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
+pub use filter::{AddressFilter, InvalidNetwork, Network};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;

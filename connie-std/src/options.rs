@@ -6,6 +6,7 @@ use connie_core::Config;
 
 use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
+use crate::filter::AddressFilter;
 use crate::observer::Observer;
 use crate::resolve::Resolver;
 use crate::socket::OsStack;
@@ -61,6 +62,8 @@ pub struct Options {
     pub nodelay: bool,
     /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
     pub overrides: Vec<Override>,
+    /// Which addresses may be tried, wherever they come from. Default: all. [`AddressFilter::public_only`] is for programs that connect to where others say.
+    pub filter: AddressFilter,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,
     /// Where the race and its look-ups take their sockets from. Default: [`SocketBudget::of_process`], which all races share. Without one
@@ -104,6 +107,7 @@ impl Default for Options {
             on_socket: None,
             nodelay: true,
             overrides: Vec::new(),
+            filter: AddressFilter::default(),
             canceler: None,
             budget: Some(SocketBudget::of_process()),
             observer: None,

@@ -33,6 +33,7 @@ use crate::resolve::ServiceRecord;
 /// | `omitted_destinations` | how many addresses found no room |
 /// | `attempts` | a list of maps: `destination`, `family` (`"ipv4"` or `"ipv6"`), `started_us`, `ended_us`, `outcome` (an [`Outcome::name`](connie_core::Outcome::name)), `error_number`, `hedge` (true or false) |
 /// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, `setup` (the [`SetupStep::name`](crate::SetupStep::name) where `error` is `"setup"`), and the [`note`](Report::note) |
+/// | `denied` | a list of addresses that [`Options::filter`](crate::Options::filter) has denied, with their port |
 /// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |
 ///
 /// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`, `elapsed_us`, `error` in words, and
@@ -47,6 +48,7 @@ struct Parts {
     records: Box<[AttemptRecord]>,
     notes: Vec<Note>,
     queries: Vec<FailedQuery>,
+    denied: Vec<SocketAddr>,
     lack: Option<Lack>,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
@@ -107,6 +109,18 @@ impl Report {
         self
     }
 
+    /// The addresses that [`Options::filter`](crate::Options::filter) has denied, each once, and no more than
+    /// [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS). They were not tried, and the timeline knows nothing of them.
+    #[must_use]
+    pub fn denied(&self) -> &[SocketAddr] {
+        &self.0.denied
+    }
+
+    pub(crate) fn with_denied(mut self, denied: Vec<SocketAddr>) -> Self {
+        self.0.denied = denied;
+        self
+    }
+
     /// The service records (RFC 9460) that were met on the way.
     #[cfg(feature = "dns")]
     #[must_use]
@@ -145,6 +159,7 @@ impl From<Timeline<'_>> for Report {
             records: records.into(),
             notes: Vec::new(),
             queries: Vec::new(),
+            denied: Vec::new(),
             lack: None,
             #[cfg(feature = "dns")]
             services: Vec::new(),

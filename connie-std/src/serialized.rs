@@ -25,6 +25,7 @@ struct Race<'a> {
     omitted_destinations: usize,
     attempts: Vec<OneAttempt>,
     destinations: Vec<OneDestination<'a>>,
+    denied: &'a [SocketAddr],
     failed_queries: Vec<OneQuery<'a>>,
 }
 
@@ -88,6 +89,7 @@ impl Serialize for Report {
             omitted_destinations: summary.omitted_destinations,
             attempts: timeline.attempts().map(OneAttempt::from).collect(),
             destinations: timeline.destinations().map(|it| OneDestination::new(self, it)).collect(),
+            denied: self.denied(),
             failed_queries: self.failed_queries().iter().map(OneQuery::from).collect(),
         }
         .serialize(serializer)
@@ -213,7 +215,7 @@ mod tests {
         r#"{"address":"192.0.2.1:80","family":"ipv4","error":"refused","error_number":111,"setup":null,"note":null},"#,
         r#"{"address":"[2001:db8::2]:80","family":"ipv6","error":null,"error_number":null,"setup":null,"note":null},"#,
         r#"{"address":"192.0.2.3:80","family":"ipv4","error":null,"error_number":null,"setup":null,"note":null}],"#,
-        r#""failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}]}"#,
+        r#""denied":[],"failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}]}"#,
     );
 
     #[test]

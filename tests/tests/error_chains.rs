@@ -20,7 +20,7 @@ use connie_http::HttpError;
 use connie_servers::{BlackHole, closed_port};
 use connie_std::dns::Dns;
 use connie_std::http::{ClientError, DecodeError, Decoded};
-use connie_std::{Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
+use connie_std::{AddressFilter, Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 
 /// Errors that only a runtime of WASI brings about: the test there that reads their chains.
@@ -447,6 +447,7 @@ fn connect_errors() -> Vec<ConnectError> {
     };
     let several =
         [one, SocketAddr::from(([255, 255, 255, 255], 9)), SocketAddr::from(([127, 0, 0, 1], one.port()))];
+    let public = || Options { filter: AddressFilter::public_only(), ..Options::default() };
     vec![
         failed("127.0.0.1", one.port(), &Options::default()),
         failed("localhost", one.port(), &Options::default()),
@@ -459,6 +460,8 @@ fn connect_errors() -> Vec<ConnectError> {
         failed("fe80::1%no-such-link", 80, &Options::default()),
         connie_std::connect("no port", &Options::default()).unwrap_err(),
         failed("x.invalid", 80, &Options::default()),
+        failed("localhost", 80, &public()),
+        failed("127.0.0.1", 80, &public()),
         failed("x.onion", 80, &Options::default()),
         // Nobody answers by UDP where nobody listens.
         failed("name.test", 80, &dns(vec![one])),
@@ -504,6 +507,7 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
             all(connects).into_iter().chain(all(connect_errors().into_iter().map(io::Error::from))).collect(),
         ),
         ("connie-std LookupError", all(lookups)),
+        ("connie-std InvalidNetwork", all("10.0.0.1/8".parse::<connie_std::Network>().err())),
         ("connie-std OsError", all(io().map(connie_std::OsError::from))),
         ("connie-std UnsupportedCoding", all(Decoded::new(b"zebra", io::empty()).err())),
         ("connie-std DecodeError", all([DecodeError::Corrupt, DecodeError::Truncated, DecodeError::Surplus])),

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use connie_core::{Config, Failure};
 use connie_std::dns::Dns;
-use connie_std::{ConnectError, Connected, Options, connect};
+use connie_std::{AddressFilter, ConnectError, ConnectErrorKind, Connected, Options, connect};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 
@@ -40,9 +40,13 @@ fn tells_prefix(server: &DnsServer, addresses: &[&str]) {
 }
 
 fn connects(server: &DnsServer, host: &str) -> Result<Connected, ConnectError> {
+    connects_by(server, host, AddressFilter::default())
+}
+
+fn connects_by(server: &DnsServer, host: &str, filter: AddressFilter) -> Result<Connected, ConnectError> {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
     let race = Config { deadline: Some(ms(10_000)), ..Options::default().race };
-    connect((host, PORT), &Options { resolver: dns.into(), race, ..Options::default() })
+    connect((host, PORT), &Options { resolver: dns.into(), race, filter, ..Options::default() })
 }
 
 #[track_caller]
@@ -63,6 +67,27 @@ fn an_a_only_name_and_an_ipv4_literal_are_reached_through_the_prefix() {
         tells_prefix(&server, &["2001:db8:64:c000:0:aa00::"]);
         reaches(lab, &server, "v4.test", "2001:db8:64:c000:2:100::");
         reaches(lab, &server, "192.0.2.1", "2001:db8:64:c000:2:100::");
+    });
+}
+
+/// Whoever denies an IPv4 address means where it leads.
+#[test]
+fn no_prefix_leads_to_what_a_filter_denies() {
+    in_namespace(|lab| {
+        let (server, _web) = (network(lab), unattended());
+        tells_prefix(&server, &["2001:db8:64:c000:0:aa00::", "64:ff9b::192.0.0.170"]);
+        let deny = |network: &str| AddressFilter::default().deny(network.parse().expect("a network"));
+        // As DNS64 answers (RFC 6147).
+        server.set("dns64.test", RecordType::Aaaa, DnsAnswer::addresses(&[ip("64:ff9b::192.0.2.1")]));
+        server.set("dns64.test", RecordType::A, DnsAnswer::no_data());
+        for host in ["v4.test", "192.0.2.1", "dns64.test"] {
+            let error = connects_by(&server, host, deny("192.0.2.1")).map(drop).expect_err("it is denied");
+            assert!(matches!(error.kind(), ConnectErrorKind::Denied(_)), "{host}: {error:?}");
+            let winner =
+                connects_by(&server, host, deny("192.0.2.2")).unwrap_or_else(|error| panic!("{error:?}"));
+            assert!(winner.destination().is_ipv6() && winner.report().denied().is_empty());
+            abandon(lab, winner);
+        }
     });
 }
 

@@ -17,7 +17,7 @@ pub struct Bench {
     #[arg(required_unless_present = "sim", value_name = "URL")]
     pub urls: Vec<String>,
     /// Measure on the simulated internet, in virtual time: needs no network
-    #[arg(long, conflicts_with_all = ["urls", "mode", "dns", "ipv4", "ipv6", "resolve", "pause", "force"])]
+    #[arg(long, conflicts_with_all = ["urls", "mode", "dns", "ipv4", "ipv6", "resolve", "deny_private", "pause", "force"])]
     pub sim: bool,
     /// Measure the time to a connection, or to the last byte of the page
     #[arg(long, value_enum, default_value_t)]
@@ -53,6 +53,9 @@ pub struct Bench {
     /// Addresses for a host, in place of a lookup; HOST may be '*'
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
+    /// Connect to no address that is not public: loopback, private, link-local and other reserved ones are refused, whatever leads there
+    #[arg(long)]
+    pub deny_private: bool,
     /// The most connection attempts at the same time, for those that race
     #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u32, value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
     pub max_sockets: u32,

@@ -13,9 +13,9 @@ use connie_core::{Config, Families, Family, Pacing};
 use connie_std::dns::{Dns, HttpsRecords};
 #[cfg(feature = "dns")]
 use connie_std::resolve::Resolver;
+use connie_std::{AddressFilter, MAX_SOCKETS, Options, Override};
 #[cfg(not(target_os = "wasi"))]
 use connie_std::{Keepalive, SocketOptions};
-use connie_std::{MAX_SOCKETS, Options, Override};
 
 #[cfg(feature = "dns")]
 use super::value::dns_server;
@@ -44,6 +44,9 @@ pub struct Racing {
     #[cfg(feature = "dns")]
     #[arg(skip)]
     dns: OnceCell<Dns>,
+    /// Connect to no address that is not public: loopback, private, link-local and other reserved ones are refused, whatever leads there
+    #[arg(long)]
+    pub deny_private: bool,
     /// Give up after SECONDS without a connection, its tunnel and TLS included [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
@@ -82,6 +85,11 @@ pub struct Racing {
     pub svg: Option<PathBuf>,
 }
 
+/// Which addresses may be connected to.
+pub fn filter(deny_private: bool) -> AddressFilter {
+    if deny_private { AddressFilter::public_only() } else { AddressFilter::default() }
+}
+
 impl Racing {
     /// What curl allows unless told otherwise.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -112,6 +120,7 @@ impl Racing {
             #[cfg(feature = "dns")]
             resolver: self.resolver(HttpsRecords::default()),
             overrides: self.resolve.clone(),
+            filter: filter(self.deny_private),
             ..defaults
         }
     }

@@ -17,7 +17,7 @@ use connie_std::{Options, OsClock};
 use connie_web::{Scheme, Url};
 
 use crate::advice;
-use crate::args::{Bench, Contender, Mode};
+use crate::args::{Bench, Contender, Mode, filter};
 use crate::error::Error;
 use crate::exit_code;
 use crate::output::{Stdout, is_stdout, print, write_file};
@@ -120,7 +120,8 @@ fn measure(args: &Bench) -> Result<Report, Error> {
         (_, true) => Families::Only(Family::V6),
         _ => Families::Both,
     };
-    let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
+    let overrides = args.resolve.clone();
+    let mut options = Options { overrides, filter: filter(args.deny_private), ..Options::default() };
     options.race.families = families;
     let sites = args.urls.iter().map(|url| site(url, &options, args)).collect::<Result<Vec<_>, _>>()?;
     let fetches_https = args.mode == Mode::Get && sites.iter().any(|site| site.scheme == Scheme::Https);
@@ -148,6 +149,10 @@ fn site(url: &str, options: &Options, args: &Bench) -> Result<Site, Error> {
         None
     } else {
         let found = look_up(&url.host, url.port, options).map_err(|error| unresolved(&url.host, &error))?;
+        if found.is_empty() && args.deny_private {
+            let line = format!("no address of {} is public: --deny-private refuses all others", url.host);
+            return Err(Error::new(exit_code::CONNECT, line));
+        }
         if found.is_empty() {
             let line = format!("no address of {} to connect to; {}", url.host, advice::NO_ADDRESS);
             return Err(Error::new(exit_code::RESOLVE, line));

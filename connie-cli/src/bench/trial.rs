@@ -166,7 +166,7 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
         Families::Both => true,
         Families::Only(family) => connie_core::Family::of(address) == family,
     };
-    Ok(addresses.into_iter().filter(wanted).collect())
+    Ok(addresses.into_iter().filter(wanted).filter(|address| options.filter.allows(address.ip())).collect())
 }
 
 /// Fetches the page and drops it, over TLS where the URL says so. What wins a race is the TCP handshake for all contenders

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 mod bench;
+mod deny_private;
 mod dns;
 mod done_when;
 mod exit_codes;

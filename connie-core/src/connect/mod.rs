@@ -53,7 +53,7 @@
 //! Laws 1 to 7 are the [race's](crate::race). Two more hold after every call:
 //!
 //! 8. The set tried is the set given: by answers, hints, [known addresses](Facts::hosts), the caller's literal, `localhost`, or NAT64 out
-//!    of one of these.
+//!    of one of these, less what a filter took out before the connect was told.
 //! 10. A race does not fail while a query that could still help is open; it does fail as soon as none can.
 //!
 //! By rule 5 the query for a family without a route can help only where the other family has brought no address. The one for a prefix can

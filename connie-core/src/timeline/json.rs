@@ -1,6 +1,7 @@
 //! The timeline as JSON: one object, for programs.
 
 use core::fmt;
+use core::net::SocketAddr;
 
 use super::{Attempt, Timeline};
 use crate::time::micros;
@@ -25,7 +26,7 @@ impl<'a> Timeline<'a> {
     /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
     /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
     pub fn json(&self, host: &'a str, port: u16) -> Json<'a> {
-        Json { timeline: *self, host, port }
+        Json { timeline: *self, host, port, denied: &[] }
     }
 }
 
@@ -36,6 +37,15 @@ pub struct Json<'a> {
     timeline: Timeline<'a>,
     host: &'a str,
     port: u16,
+    denied: &'a [SocketAddr],
+}
+
+impl<'a> Json<'a> {
+    /// With the addresses that a filter took out before the race was told of any: as `denied`, a list behind the attempts, where there are some.
+    pub const fn denied(mut self, addresses: &'a [SocketAddr]) -> Self {
+        self.denied = addresses;
+        self
+    }
 }
 
 impl fmt::Display for Json<'_> {
@@ -55,6 +65,10 @@ impl fmt::Display for Json<'_> {
         for (index, attempt) in self.timeline.attempts().enumerate() {
             f.write_str(if index == 0 { "" } else { "," })?;
             write_attempt(f, &attempt)?;
+        }
+        for (index, address) in self.denied.iter().enumerate() {
+            f.write_str(if index == 0 { r#"],"denied":["# } else { "," })?;
+            write!(f, "{}", Quoted(address))?;
         }
         f.write_str("]}")
     }

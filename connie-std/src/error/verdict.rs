@@ -19,6 +19,7 @@ impl ConnectError {
     /// | the look-up timed out (of queries that failed in different ways the [most telling](ErrorKind::of_queries) counts) | `TimedOut` |
     /// | it found no way to a name server | `NetworkUnreachable` |
     /// | it failed otherwise | `Other` |
+    /// | [`Options::filter`](crate::Options::filter) denies every address | `PermissionDenied` |
     /// | the deadline passed | `TimedOut` |
     /// | the program canceled | `ConnectionAborted` |
     /// | connections hold all of the budget | `QuotaExceeded` |
@@ -79,6 +80,7 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
         // Not `WouldBlock` or `ResourceBusy`, which a loop takes for a reason to try again: it would spin on its own connections.
         ConnectErrorKind::BudgetHeld { .. } => io::ErrorKind::QuotaExceeded,
         ConnectErrorKind::InvalidOption(_) => io::ErrorKind::InvalidInput,
+        ConnectErrorKind::Denied(_) => io::ErrorKind::PermissionDenied,
         #[cfg(feature = "tokio")]
         ConnectErrorKind::NoRuntime => io::ErrorKind::Other,
         #[cfg(feature = "tls")]

@@ -116,6 +116,7 @@ impl Racing {
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(_, error) => error.race_failure(),
             ConnectErrorKind::Resolve(_)
+            | ConnectErrorKind::Denied(_)
             | ConnectErrorKind::InvalidHost(_)
             | ConnectErrorKind::UnknownZone(_) => Failure::NoDestinations,
             _ => Failure::AllAttemptsFailed,
@@ -123,6 +124,7 @@ impl Racing {
         if let (
             ConnectErrorKind::Race(_, report)
             | ConnectErrorKind::Resolve(report)
+            | ConnectErrorKind::Denied(report)
             | ConnectErrorKind::BudgetHeld { report, .. },
             Some(record),
         ) = (&kind, &mut self.record)

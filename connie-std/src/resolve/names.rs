@@ -1,10 +1,11 @@
 //! From what a program wants to connect to, to what the machine of `connie_core::connect` is fed: the look-ups of one `connect`.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Routes, named_zone};
 use connie_core::resolution::selection::Route;
-use connie_core::resolution::{Query, QueryFailure, is_onion};
+use connie_core::resolution::{Host, LOOPBACK, Query, QueryFailure, is_onion};
 use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
 
 use super::Resolver;
@@ -17,6 +18,7 @@ use crate::budget::Loan;
 use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
+use crate::filter::AddressFilter;
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
@@ -65,6 +67,9 @@ pub(crate) struct Names {
     /// Where look-ups take the room for their descriptors from.
     #[cfg(not(target_os = "wasi"))]
     budget: Option<SocketBudget>,
+    filter: AddressFilter,
+    /// What that has denied.
+    denied: Vec<SocketAddr>,
     /// The resolver's own words of queries that failed.
     details: Vec<(Query, String)>,
     #[cfg(feature = "dns")]
@@ -89,6 +94,7 @@ impl Names {
         };
         let way_out = WayOut::from(options);
         let hosts = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
+        let (hosts, denied) = screened(hosts, host, port, &options.filter);
         let mut facts = Facts { hosts: hosts.as_deref(), ..Facts::default() };
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
@@ -113,6 +119,8 @@ impl Names {
             way_out,
             #[cfg(not(target_os = "wasi"))]
             budget: options.budget.as_ref().map(SocketBudget::of_look_ups),
+            filter: options.filter.clone(),
+            denied,
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
@@ -169,10 +177,14 @@ impl Names {
     fn feed<S: RaceStack>(
         &mut self,
         connector: &mut OsConnector<S>,
-        event: Event,
+        mut event: Event,
         prefix: bool,
         now: Instant,
     ) {
+        // A prefix is no destination, and what it makes of an IPv4 address leads to that, which was looked at.
+        if let (Event::Answered(answer) | Event::Hinted(answer), false) = (&mut event, prefix) {
+            screen(&mut answer.addresses, &self.filter, &mut self.denied);
+        }
         let query = |family| if prefix { Query::Nat64Prefix } else { Query::of(family) };
         let mut routes = Vec::new();
         match event {
@@ -224,7 +236,7 @@ impl Names {
         report: Report,
     ) -> Report {
         let failures = connect.failures(&self.host).map(|failure| self.in_words(failure)).collect();
-        let report = report.with_failed_queries(failures);
+        let report = report.with_failed_queries(failures).with_denied(self.denied);
         #[cfg(feature = "dns")]
         let report = report.with_services(self.services);
         report
@@ -235,4 +247,42 @@ impl Names {
         let detail = told.or_else(|| is_onion(host).then(|| ONION.to_owned()));
         FailedQuery { host: host.to_owned(), query, error: LookupError { kind: error, detail } }
     }
+}
+
+/// What a filter leaves of the addresses that are known without a look-up, and what it denies. A host that is an address, or `localhost`, is known
+/// where it is denied: then there is nothing to try.
+fn screened<'a>(
+    known: Option<Cow<'a, [SocketAddr]>>,
+    host: &str,
+    port: u16,
+    filter: &AddressFilter,
+) -> (Option<Cow<'a, [SocketAddr]>>, Vec<SocketAddr>) {
+    if filter.is_empty() {
+        return (known, Vec::new());
+    }
+    let own = match (&known, Host::parse(host)) {
+        (Some(known), _) => known.to_vec(),
+        (None, Ok(Host::Address(literal))) => {
+            vec![literal.socket_addr(port).unwrap_or_else(|| SocketAddr::new(literal.ip, port))]
+        }
+        (None, Ok(Host::Loopback)) => LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec(),
+        (None, _) => return (None, Vec::new()),
+    };
+    let (mut allowed, mut denied) = (own, Vec::new());
+    screen(&mut allowed, filter, &mut denied);
+    if denied.is_empty() { (known, denied) } else { (Some(Cow::Owned(allowed)), denied) }
+}
+
+/// Takes what `filter` denies out of `addresses`.
+fn screen(addresses: &mut Vec<SocketAddr>, filter: &AddressFilter, denied: &mut Vec<SocketAddr>) {
+    if filter.is_empty() {
+        return;
+    }
+    addresses.retain(|address| {
+        let allowed = filter.allows(address.ip());
+        if !allowed && denied.len() < MAX_DESTINATIONS && !denied.contains(address) {
+            denied.push(*address);
+        }
+        allowed
+    });
 }
