@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hedge: false,
         ..preset
     };
-    match connect(host, port.parse()?, &config) {
+    match connect(host, port.parse()?, config) {
         Ok(winner) => println!("won {}", winner.destination().ip()),
         Err(error) => match error.kind() {
             ConnectErrorKind::Race(failure, report) => {

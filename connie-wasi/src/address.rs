@@ -13,6 +13,14 @@ pub(crate) fn family(address: &SocketAddr) -> IpAddressFamily {
     }
 }
 
+/// No address in particular, of the family of `address`.
+pub(crate) fn any(address: &SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
+}
+
 /// `address` as one that WASI takes: an IPv4-mapped one goes out as IPv4, and is spelled so.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {

@@ -1,18 +1,22 @@
 //! Why a connect brought no connection.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::{fmt, iter};
+use core::{fmt, iter, slice};
 
 use connie_core::connect::InvalidHost;
 use connie_core::resolution::{HostError, Query, QueryError, is_onion};
 use connie_core::verdict::{AttemptFailure, ErrorKind, Verdict, invalid_host};
 use connie_core::{AttemptError, Failure, Timeline};
 
+#[cfg(feature = "dns")]
+use crate::dns::DnsError;
 use crate::error::Words;
 use crate::lookup::LookupError;
 use crate::report::Report;
+use crate::resolver::Resolver;
 
 /// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed it has the reason
 /// of each, or of the few that tell most and how many more there are. `{:?}` has all. [`source`](core::error::Error::source) is then the
@@ -25,6 +29,8 @@ pub struct ConnectError {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) kind: ConnectErrorKind,
+    /// Those that name servers have not answered.
+    queries: Box<[(Query, QueryError)]>,
     /// Where every address has failed.
     cause: Option<AttemptFailure>,
 }
@@ -44,12 +50,16 @@ pub enum ConnectErrorKind {
 }
 
 /// Why a name has no addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResolveError {
     /// It is below `invalid` (RFC 6761 section 6.4) or `onion` (RFC 7686), and is not asked for.
     Nowhere,
     /// What the runtime says.
     Lookup(LookupError),
+    /// What name servers say, or do not say.
+    #[cfg(feature = "dns")]
+    Dns(DnsError),
 }
 
 impl fmt::Display for ResolveError {
@@ -57,6 +67,8 @@ impl fmt::Display for ResolveError {
         match self {
             ResolveError::Nowhere => QueryError::NoSuchName.fmt(f),
             ResolveError::Lookup(error) => error.fmt(f),
+            #[cfg(feature = "dns")]
+            ResolveError::Dns(error) => error.fmt(f),
         }
     }
 }
@@ -67,17 +79,27 @@ impl core::error::Error for ResolveError {
             ResolveError::Nowhere => None,
             // Its own words are those of `{}`.
             ResolveError::Lookup(error) => error.source(),
+            #[cfg(feature = "dns")]
+            ResolveError::Dns(error) => error.source(),
         }
     }
 }
 
 impl ConnectError {
-    pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind) -> Self {
+    pub(crate) fn new(host: String, port: u16, kind: ConnectErrorKind, resolver: &Resolver) -> Self {
         let cause = match &kind {
             ConnectErrorKind::Race(failure, report) => AttemptFailure::of_race(*failure, &report.timeline()),
             _ => None,
         };
-        ConnectError { host, port, kind, cause }
+        let queries = match (&kind, resolver) {
+            #[cfg(feature = "dns")]
+            (ConnectErrorKind::Race(_, report), Resolver::Dns(_)) => {
+                report.0.connect().failures(&host).map(|failed| (failed.query, failed.error)).collect()
+            }
+            // One question asks for both families, and its failure is an error of its own.
+            _ => Box::default(),
+        };
+        ConnectError { host, port, kind, queries, cause }
     }
 
     /// What kind of thing kept it from a connection: the same on every platform.
@@ -88,6 +110,10 @@ impl ConnectError {
             ConnectErrorKind::Resolve(ResolveError::Nowhere) => ErrorKind::NoSuchName,
             ConnectErrorKind::Resolve(ResolveError::Lookup(error)) => {
                 ErrorKind::of_queries([(Query::Aaaa, error.query_error())])
+            }
+            #[cfg(feature = "dns")]
+            ConnectErrorKind::Resolve(ResolveError::Dns(error)) => {
+                ErrorKind::of_queries(error.failures().iter().copied())
             }
             ConnectErrorKind::Race(failure, report) => ErrorKind::of_race(*failure, &report.timeline()),
         }
@@ -132,16 +158,17 @@ impl ConnectError {
     }
 
     /// What the core makes of it, where a race was run.
-    fn verdict(&self) -> Option<Verdict<'_, NoQueries, Say>> {
+    fn verdict(&self) -> Option<Verdict<'_, Queries<'_>, Say>> {
         let ConnectErrorKind::Race(failure, report) = &self.kind else { return None };
         let (host, port, failure) = (self.host.as_str(), self.port, *failure);
+        let queries = self.queries.iter().copied();
         let words: Say = |_, error| Words(error);
-        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: iter::empty(), words })
+        Some(Verdict { host, port, failure, timeline: report.timeline(), queries, words })
     }
 }
 
-/// One question asks for both families, and its failure is an error of its own.
-type NoQueries = iter::Empty<(Query, QueryError)>;
+/// The queries that failed.
+type Queries<'a> = iter::Copied<slice::Iter<'a, (Query, QueryError)>>;
 
 /// The words for the error of an address.
 type Say = fn(SocketAddr, AttemptError) -> Words;

@@ -109,6 +109,12 @@ pub fn describe(error: AttemptError) -> impl fmt::Display {
     Words(error)
 }
 
+/// Whether the runtime does not allow it.
+#[cfg(feature = "dns")]
+pub(crate) fn is_denial(error: AttemptError) -> bool {
+    error == Error::Code(ErrorCode::AccessDenied).attempt_error()
+}
+
 /// An error in the words of the runtime.
 pub(crate) struct Words(pub(crate) AttemptError);
 

@@ -31,6 +31,7 @@ use connie_http::{Host, HttpError, Opener, Opening};
 use crate::connect::{ConnectError, ConnectErrorKind};
 use crate::race::{Won, connect_with};
 use crate::report::Report;
+use crate::resolver::Options;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
 
@@ -41,7 +42,7 @@ pub type HttpConnection = connie_http::HttpConnection<WasiStack, WasiWaiter, Vec
 const BUFFER: usize = 64 * 1024;
 
 /// A connection to this host: a name or an address. Nothing is looked up or opened before the first request. Each connection is opened by a
-/// race as `config` says; `waiter` is what the connection waits with, and what [cancels](WasiWaiter::cancel_when) it.
+/// race as `options` say; `waiter` is what the connection waits with, and what [cancels](WasiWaiter::cancel_when) it.
 ///
 /// # Errors
 ///
@@ -49,10 +50,10 @@ const BUFFER: usize = 64 * 1024;
 pub fn connection(
     host: &str,
     port: u16,
-    config: Config,
+    options: impl Into<Options>,
     waiter: WasiWaiter,
 ) -> Result<HttpConnection, HttpError> {
-    let racing = Racing { host: host.to_string(), port, config, won: None, error: None };
+    let racing = Racing { host: host.to_string(), port, options: options.into(), won: None, error: None };
     let buffer = alloc::vec![0; BUFFER];
     HttpConnection::with_opener(WasiStack::default(), waiter, racing, Host::http(host, port), buffer)
 }
@@ -62,7 +63,7 @@ pub fn connection(
 pub struct Racing {
     host: String,
     port: u16,
-    config: Config,
+    options: Options,
     won: Option<(SocketAddr, Report)>,
     error: Option<ConnectError>,
 }
@@ -99,9 +100,10 @@ impl Opener<WasiStack, WasiWaiter> for Racing {
         let now = waiter.clock().now();
         let left = opening.until.map(|until| until.since(now));
         // Whichever is earlier.
-        let deadline = self.config.deadline.into_iter().chain(left).min();
-        let config = Config { deadline, ..self.config.clone() };
-        match connect_with(stack, waiter, &self.host, self.port, &config) {
+        let deadline = self.options.race.deadline.into_iter().chain(left).min();
+        let race = Config { deadline, ..self.options.race.clone() };
+        let options = Options { race, resolver: self.options.resolver.clone() };
+        match connect_with(stack, waiter, &self.host, self.port, options) {
             Ok(Won { socket, destination, report }) => {
                 self.won = Some((destination, report));
                 Ok(socket)

@@ -9,7 +9,7 @@
 //! use std::time::Duration;
 //!
 //! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let mut stream = connect("example.org", 80, &config)?;
+//! let mut stream = connect("example.org", 80, config)?;
 //! stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 //! let mut page = String::new();
 //! stream.read_to_string(&mut page)?;
@@ -31,6 +31,7 @@
 //! | [`http`] | HTTP/1.1 on the winner |
 //! | [`WasiStack`], [`WasiWaiter`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
 //! | [`NameLookup`] | names, by the runtime, beside a race |
+//! | `dns` | names, by name servers that the component asks itself (feature `dns`) |
 //! | [`PollSet`] | one `poll` over pollables of the program's own too |
 //!
 //! `connie-std` has more: socket budgets, a resolver of one's own, proxies. It runs in components too, over this crate.
@@ -42,6 +43,7 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `std` | `TcpStream` as a reader and writer of [`std::io`], and errors that turn into its `Error` | yes |
+//! | `dns` | name servers asked by the component itself, some 50 KB: `dns::Dns` | no |
 //!
 //! # Other targets
 //!
@@ -51,7 +53,7 @@
 //! # What it promises
 //!
 //! - A race never has more sockets open than [`Config::max_in_flight`](connie_core::Config::max_in_flight) says. When a call returns, none is
-//!   open but the winner's. Before the race of a name a UDP socket tells by which families the host has a way out; it sends nothing.
+//!   open but the winner's. Look-ups by `dns` have sockets of their own beside these. Before the race of a name a UDP socket tells by which families the host has a way out; it sends nothing.
 //! - A wake-up costs one `poll` over all attempts, the look-up and the clock, and one more call for each socket that is ready.
 //! - Only a completed handshake wins. std's `TcpStream::connect_timeout` says `Ok` for a refused port on this target.
 //! - It does not trap where the runtime denies it the network or names: it says so in one line.
@@ -80,12 +82,16 @@ extern crate std;
 
 mod address;
 mod connect;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod error;
 pub mod http;
+mod looking;
 mod lookup;
 mod poll;
 mod race;
 mod report;
+mod resolver;
 mod route;
 mod socket;
 mod stream;
@@ -101,6 +107,7 @@ pub use lookup::{LookupError, LookupEvent, NameLookup};
 pub use poll::{PollSet, WasiClock};
 pub use race::{Won, connect, connect_with};
 pub use report::{MAX_DESTINATIONS, MAX_SOCKETS, Report};
+pub use resolver::{Options, Resolver};
 pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};
 pub use wait::WasiWaiter;

@@ -27,6 +27,14 @@ impl WasiClock {
         Instant::from_micros(monotonic_clock::now().saturating_sub(self.start) / 1_000)
     }
 
+    /// A moment of `other` as this clock has it. One before this clock's start is its start.
+    #[cfg(feature = "dns")]
+    pub(crate) fn convert(self, moment: Instant, other: WasiClock) -> Instant {
+        let nanos = moment.as_micros().saturating_mul(1_000).saturating_add(other.start);
+        // Not too early.
+        Instant::from_micros(nanos.saturating_sub(self.start).div_ceil(1_000))
+    }
+
     /// What is ready when `moment` has come. Runtimes are late by a millisecond or so, never early.
     fn at(&self, moment: Instant) -> Pollable {
         let nanos = moment.as_micros().saturating_mul(1_000);

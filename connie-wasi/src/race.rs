@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use core::net::SocketAddr;
 
-use connie_core::connect::{Facts, Input, InvalidHost, Order, Routes};
+use connie_core::connect::{Facts, InvalidHost, Routes};
 use connie_core::resolution::Query;
-use connie_core::resolution::selection::Route;
-use connie_core::{Config, Connection, Failure, Families, Family, Instant, Turn, Waiter};
+use connie_core::{Connection, Failure, Families, Family, Turn, Waiter};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
-use crate::lookup::{LookupError, LookupEvent, NameLookup};
+use crate::looking::Looking;
 use crate::report::{Racer, Report};
+use crate::resolver::{Options, Resolver};
 use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
@@ -22,7 +22,7 @@ use crate::wait::WasiWaiter;
 ///
 /// `host` is a name or a literal address. A name is looked up while the race runs: its first address is tried
 /// as soon as the runtime tells it. On a host of IPv6 alone IPv4 addresses are reached through the network's
-/// NAT64 (RFC 8305 section 7). `config` is the race: [`Config::all_at_once`] with a deadline, as a rule.
+/// NAT64 (RFC 8305 section 7). `options` are a [`Config`](connie_core::Config), the race, and who is asked for names ([`Options`]).
 /// Without a deadline a host of which every address stays silent takes as long as the runtime's own time-out,
 /// some two minutes.
 ///
@@ -32,7 +32,7 @@ use crate::wait::WasiWaiter;
 /// use std::time::Duration;
 ///
 /// let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-/// let mut stream = connect("example.org", 80, &config)?;
+/// let mut stream = connect("example.org", 80, config)?;
 /// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 /// let mut page = String::new();
 /// stream.read_to_string(&mut page)?;
@@ -43,9 +43,9 @@ use crate::wait::WasiWaiter;
 /// # Errors
 ///
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
-pub fn connect(host: &str, port: u16, config: &Config) -> Result<Connected, ConnectError> {
+pub fn connect(host: &str, port: u16, options: impl Into<Options>) -> Result<Connected, ConnectError> {
     let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
-    let Won { socket, destination, report } = connect_with(&mut stack, &mut waiter, host, port, config)?;
+    let Won { socket, destination, report } = connect_with(&mut stack, &mut waiter, host, port, options)?;
     Ok(Connected::new(TcpStream::new(socket, waiter), destination, report))
 }
 
@@ -60,9 +60,11 @@ pub fn connect_with(
     waiter: &mut WasiWaiter,
     host: &str,
     port: u16,
-    config: &Config,
+    options: impl Into<Options>,
 ) -> Result<Won, ConnectError> {
-    race(stack, waiter, host, port, config).map_err(|kind| ConnectError::new(host.to_string(), port, kind))
+    let options = options.into();
+    race(stack, waiter, host, port, &options)
+        .map_err(|kind| ConnectError::new(host.to_string(), port, kind, &options.resolver))
 }
 
 /// What a [`connect_with`] has won.
@@ -81,8 +83,9 @@ fn race(
     waiter: &mut WasiWaiter,
     host: &str,
     port: u16,
-    config: &Config,
+    options: &Options,
 ) -> Result<Won, ConnectErrorKind> {
+    let Options { race: config, resolver } = options;
     // Which they are costs some sockets to find out.
     let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
     let facts = Facts { routes, ..Facts::default() };
@@ -96,21 +99,21 @@ fn race(
     let result = loop {
         let now = waiter.now();
         if let Some(lookup) = &mut waiter.lookup {
-            failed = hear(lookup, &mut connector, now).or(failed);
+            failed = lookup.hear(stack, &mut connector, now).or(failed);
         }
         if let Some(lookup) = &mut waiter.prefix {
-            hear_prefix(lookup, &mut connector, now);
+            lookup.hear_prefix(&mut connector, now);
         }
         match connector.turn(stack, waiter) {
             Turn::SendQuery(Query::Nat64Prefix) => {
                 let name = Query::Nat64Prefix.name(host);
                 let only = Families::Only(Family::V6);
-                waiter.prefix = Some(NameLookup::start(stack.network(), name, port, only));
+                waiter.prefix = Some(Looking::start(resolver, stack, name, port, only));
             }
-            // One question asks for both families.
+            // One look-up asks for both families.
             Turn::SendQuery(_) if waiter.lookup.is_some() => {}
             Turn::SendQuery(_) => {
-                waiter.lookup = Some(NameLookup::start(stack.network(), host, port, config.families));
+                waiter.lookup = Some(Looking::start(resolver, stack, host, port, config.families));
             }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -118,7 +121,8 @@ fn race(
         }
     };
     // Look-ups that are still under way are abandoned.
-    (waiter.lookup, waiter.prefix) = (None, None);
+    let was_asked = waiter.lookup.take().is_some();
+    waiter.prefix = None;
     match (result, failed) {
         (Ok(Connection { socket, destination }), _) => {
             Ok(Won { socket, destination, report: Report(connector) })
@@ -126,53 +130,19 @@ fn race(
         (Err(Failure::NoDestinations), Some(error)) => {
             Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))
         }
-        // Nobody was asked.
         (Err(Failure::NoDestinations), None) if connector.connect().failures(host).next().is_some() => {
-            Err(ConnectErrorKind::Resolve(ResolveError::Nowhere))
+            Err(ConnectErrorKind::Resolve(unresolved(was_asked, resolver, &connector, host)))
         }
         (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(connector))),
     }
 }
 
-/// Tells the race what has come of its name. Answers why there is no answer.
-fn hear(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) -> Option<LookupError> {
-    let mut failed = None;
-    while let Some(event) = lookup.poll() {
-        // The runtime's list is in the host's own order, which knows more of the host than a component does. So nothing is sorted here; and
-        // that the family of its first address is the better one, the first of the other has to say for itself: by no way leads to it.
-        let first = lookup.best_family();
-        let order = |family| match first {
-            Some(first) if first != family => Order::Best(Route::Unreachable),
-            _ => Order::Best(Route::Unknown),
-        };
-        let input = match &event {
-            LookupEvent::Hinted(family, addresses) => {
-                Input::Hinted { family: *family, addresses, order: order(*family) }
-            }
-            LookupEvent::Answered(family, addresses) => {
-                Input::Answered { query: Query::of(*family), addresses, order: order(*family) }
-            }
-            LookupEvent::Failed(family, error) => {
-                failed = Some(*error);
-                Input::QueryFailed { query: Query::of(*family), error: error.query_error() }
-            }
-        };
-        connector.handle_input(input, now);
-    }
-    failed
-}
-
-/// The same of the prefix of the network's NAT64. Without one there is nothing to tell but that.
-fn hear_prefix(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) {
-    let query = Query::Nat64Prefix;
-    while let Some(event) = lookup.poll() {
-        let input = match &event {
-            LookupEvent::Hinted(..) => continue,
-            LookupEvent::Answered(_, addresses) => {
-                Input::Answered { query, addresses, order: Order::Best(Route::Unknown) }
-            }
-            LookupEvent::Failed(_, error) => Input::QueryFailed { query, error: error.query_error() },
-        };
-        connector.handle_input(input, now);
+/// Why a name has no addresses, where the runtime has not said it.
+#[cfg_attr(not(feature = "dns"), expect(unused_variables))]
+fn unresolved(was_asked: bool, resolver: &Resolver, connector: &Racer, host: &str) -> ResolveError {
+    match resolver {
+        #[cfg(feature = "dns")]
+        Resolver::Dns(dns) if was_asked => ResolveError::Dns(dns.error(connector.connect().failures(host))),
+        _ => ResolveError::Nowhere,
     }
 }

@@ -214,13 +214,17 @@ impl WasiStack {
         self.network.get_or_insert_with(instance_network)
     }
 
-    fn begin(&mut self, remote: SocketAddr) -> Result<State, Error> {
-        let socket = create_tcp_socket(address::family(&remote)).map_err(no_socket)?;
-        let source = match remote {
+    /// From where connections to `remote` come, if that is not the host's choice.
+    pub(crate) fn source(&self, remote: &SocketAddr) -> Option<SocketAddr> {
+        match remote {
             SocketAddr::V4(_) => self.source_v4.map(|ip| SocketAddr::from((ip, 0))),
             SocketAddr::V6(_) => self.source_v6.map(|ip| SocketAddr::from((ip, 0))),
-        };
-        let Some(source) = source else { return self.start(socket, remote) };
+        }
+    }
+
+    fn begin(&mut self, remote: SocketAddr) -> Result<State, Error> {
+        let socket = create_tcp_socket(address::family(&remote)).map_err(no_socket)?;
+        let Some(source) = self.source(&remote) else { return self.start(socket, remote) };
         socket.start_bind(self.network(), address::ip_socket_address(source))?;
         match socket.finish_bind() {
             Ok(()) => self.start(socket, remote),
@@ -252,7 +256,7 @@ impl WasiStack {
 
 /// Why there is no socket. wasmtime has `unknown` for a process that may open no more files (EMFILE), and nothing has been said of an
 /// address yet that could be wrong.
-fn no_socket(code: ErrorCode) -> ErrorCode {
+pub(crate) fn no_socket(code: ErrorCode) -> ErrorCode {
     match code {
         ErrorCode::Unknown => ErrorCode::NewSocketLimit,
         code => code,

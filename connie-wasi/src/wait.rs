@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use connie_core::{Instant, Waiter, Wake, Watched};
 use wasip2::io::poll::Pollable;
 
-use crate::lookup::NameLookup;
+use crate::looking::Looking;
 use crate::poll::{PollSet, WasiClock};
 use crate::socket::{WasiSocket, WasiStack};
 
@@ -14,9 +14,9 @@ use crate::socket::{WasiSocket, WasiStack};
 pub struct WasiWaiter {
     clock: WasiClock,
     cancel: Option<Pollable>,
-    pub(crate) lookup: Option<NameLookup>,
+    pub(crate) lookup: Option<Looking>,
     /// For the prefix of the network's NAT64.
-    pub(crate) prefix: Option<NameLookup>,
+    pub(crate) prefix: Option<Looking>,
 }
 
 impl Default for WasiWaiter {
@@ -66,10 +66,14 @@ impl Waiter<WasiStack> for WasiWaiter {
         sockets: &mut [Watched<'_, WasiSocket>],
         until: Option<Instant>,
     ) -> Wake {
+        // Borrowed for as long as they are waited for.
+        let lookups = || [&self.lookup, &self.prefix].into_iter().flatten();
+        let asked: Vec<_> = lookups().map(Looking::asked).collect();
+        let until = lookups().filter_map(|lookup| lookup.wake_at(self.clock)).chain(until).min();
         let mut set = PollSet::default();
         let cancel = self.cancel.as_ref().map(|cancel| set.watch(cancel));
-        for pollable in [&self.lookup, &self.prefix].into_iter().flatten().filter_map(NameLookup::pollable) {
-            set.watch(pollable);
+        for asked in &asked {
+            asked.watch(&mut set);
         }
         // The number of each socket's pollable, where it has one.
         let numbers: Vec<Option<usize>> = sockets

@@ -206,7 +206,7 @@ fn a_refusal_is_a_refusal() {
 fn what_is_no_address_is_said_so() {
     for address in ["255.255.255.255:80", "224.0.0.1:80", "127.0.0.1:0", "0.0.0.0:80", "[ff02::1]:80"] {
         let address: SocketAddr = address.parse().unwrap();
-        let error = connect(&address.ip().to_string(), address.port(), &within(LONG)).unwrap_err();
+        let error = connect(&address.ip().to_string(), address.port(), within(LONG)).unwrap_err();
         let (_, error) = error.timeline().and_then(|it| it.most_telling()).expect("an address has failed");
         let words = describe(error).to_string();
         assert!(
@@ -220,7 +220,7 @@ fn what_is_no_address_is_said_so() {
 fn silence_lasts_until_the_deadline_and_not_longer() {
     let hole = lent!(BLACK_HOLE);
     let clock = WasiClock::start();
-    let error = connect(&hole.ip().to_string(), hole.port(), &within(ms(120))).unwrap_err();
+    let error = connect(&hole.ip().to_string(), hole.port(), within(ms(120))).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::DeadlineExceeded));
     assert!(clock.now() >= Instant::from_millis(120), "early");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{hole}: timed out")]);
@@ -231,7 +231,7 @@ fn silence_lasts_until_the_deadline_and_not_longer() {
 #[test]
 fn one_address_that_refuses_is_told_in_the_line() {
     let closed = closed();
-    let error = connect(&closed.ip().to_string(), closed.port(), &within(LONG)).unwrap_err();
+    let error = connect(&closed.ip().to_string(), closed.port(), within(LONG)).unwrap_err();
     let line = format!("could not connect to {closed}: connection refused");
     assert_eq!((error.to_string(), format!("{error:?}")), (line.clone(), line));
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
@@ -243,8 +243,8 @@ fn a_pollable_cancels() {
     let mut stack = WasiStack::default();
     let mut waiter = WasiWaiter::new().cancel_when(monotonic_clock::subscribe_duration(50_000_000));
     assert!(!waiter.is_canceled());
-    let error = connect_with(&mut stack, &mut waiter, &hole.ip().to_string(), hole.port(), &within(LONG))
-        .unwrap_err();
+    let error =
+        connect_with(&mut stack, &mut waiter, &hole.ip().to_string(), hole.port(), within(LONG)).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
     assert!(waiter.is_canceled() && waiter.now() >= Instant::from_millis(50));
     let error = std::io::Error::from(error);
@@ -253,7 +253,7 @@ fn a_pollable_cancels() {
     assert!(inner.is_some_and(ConnectError::is_canceled), "{error:?}");
     // Once canceled, always canceled.
     let host = hole.ip().to_string();
-    let error = connect_with(&mut stack, &mut waiter, &host, hole.port(), &within(LONG)).unwrap_err();
+    let error = connect_with(&mut stack, &mut waiter, &host, hole.port(), within(LONG)).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
 }
 
@@ -346,7 +346,7 @@ fn the_end_of_a_connection_is_told_from_its_loss() {
 #[test]
 fn a_side_that_is_shut_down_is_the_end_for_the_peer() {
     let (listener, address) = listener();
-    let mut stream = connect("127.0.0.1", address.port(), &within(LONG)).unwrap();
+    let mut stream = connect("127.0.0.1", address.port(), within(LONG)).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     stream.write_all(b"all").unwrap();
     stream.flush().unwrap();
@@ -365,7 +365,7 @@ fn a_side_that_is_shut_down_is_the_end_for_the_peer() {
 #[test]
 fn a_silent_peer_is_waited_for_as_long_as_allowed() {
     let (listener, address) = listener();
-    let mut stream = connect("127.0.0.1", address.port(), &within(LONG)).unwrap();
+    let mut stream = connect("127.0.0.1", address.port(), within(LONG)).unwrap();
     let _peer = listener.accept().unwrap();
     stream.set_timeout(Some(ms(30)));
     let clock = WasiClock::start();
@@ -421,16 +421,16 @@ fn a_name_has_addresses_of_both_families_or_an_error_that_says_why() {
 
 #[test]
 fn a_name_below_invalid_is_not_asked_for() {
-    let error = connect("nobody.invalid", 80, &within(LONG)).unwrap_err();
+    let error = connect("nobody.invalid", 80, within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     assert_eq!(error.to_string(), "could not resolve nobody.invalid: no such name");
-    let error = connect("x.onion", 80, &within(LONG)).unwrap_err();
+    let error = connect("x.onion", 80, within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     assert_eq!(
         error.to_string(),
         "could not resolve x.onion: onion names are Tor's and not in DNS (RFC 7686)"
     );
-    let error = connect("127.1", 80, &within(LONG)).unwrap_err();
+    let error = connect("127.1", 80, within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::InvalidHost(_)), "{error}");
 }
 
@@ -441,7 +441,7 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
     {
         let config = Config { deadline: Some(LONG), preferred_family, ..Config::one_by_one() };
         // Both refuse.
-        let error = connect("a.localhost", closed().port(), &config).unwrap_err();
+        let error = connect("a.localhost", closed().port(), config).unwrap_err();
         let timeline = error.timeline().expect("a race");
         let tried: Vec<_> = timeline.attempts().map(|attempt| attempt.destination.ip().to_string()).collect();
         assert_eq!(tried, order);
@@ -452,25 +452,25 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
 #[test]
 fn a_chain_of_errors_says_nothing_twice() {
     let port = closed().port();
-    let refused = connect("127.0.0.1", port, &within(LONG)).unwrap_err();
+    let refused = connect("127.0.0.1", port, within(LONG)).unwrap_err();
     let cause = refused.source().and_then(|source| source.downcast_ref::<AttemptFailure>()).expect("a cause");
     assert_eq!(cause.address(), SocketAddr::from(([127, 0, 0, 1], port)));
     assert_eq!(refused.error_kind(), ErrorKind::Refused);
     let (line, said) = (refused.to_string(), cause.to_string());
     assert!(line.ends_with("connection refused") && said.starts_with("error number "), "{line}: {said}");
-    let several = connect("a.localhost", port, &within(LONG)).unwrap_err();
+    let several = connect("a.localhost", port, within(LONG)).unwrap_err();
     let said = several.source().map(ToString::to_string).expect("a cause");
     assert!(said.starts_with("error number ") && said.ends_with(&format!(":{port}")), "{several}: {said}");
     // These are all in the line.
     for host in ["a..b", "x.invalid", "x.onion", "fe80::1%eth0"] {
-        let error = connect(host, 80, &within(LONG)).unwrap_err();
+        let error = connect(host, 80, within(LONG)).unwrap_err();
         assert!(error.source().is_none() && error.to_string().contains(host), "{error}");
     }
 }
 
 #[test]
 fn a_zone_has_a_number() {
-    let error = connect("fe80::1%eth0", 80, &within(LONG)).unwrap_err();
+    let error = connect("fe80::1%eth0", 80, within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::NamedZone), "{error}");
 }
 
@@ -480,7 +480,7 @@ fn a_source_address_is_used_or_missed() {
     let mut waiter = WasiWaiter::new();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(127, 0, 0, 77)), None);
     let Won { socket, .. } =
-        connect_with(&mut stack, &mut waiter, "127.0.0.1", address.port(), &within(LONG)).unwrap();
+        connect_with(&mut stack, &mut waiter, "127.0.0.1", address.port(), within(LONG)).unwrap();
     assert_eq!(listener.accept().unwrap().1.ip(), Ipv4Addr::new(127, 0, 0, 77));
     stack.close(socket).unwrap();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(192, 0, 2, 1)), None);

@@ -6,6 +6,7 @@
 //! - [`firmware`]: the firmware of `examples/firmware-qemu`, built and run in QEMU.
 //! - [`wasi`]: components for WASI 0.2, built and run on wasmtime.
 //! - [`wine`]: programs for Windows, built and run on Wine.
+//! - [`name_servers`]: those of the table that every DNS driver is tested by, on loopback.
 //! - [`names_table`]: names that tell adapters apart.
 //!
 //! The laboratory and the servers are crates of their own, which need nothing of connie's.
@@ -14,6 +15,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod guest;
+#[cfg(target_os = "linux")]
+pub mod name_servers;
 #[cfg(target_os = "linux")]
 pub mod names_table;
 

@@ -24,11 +24,10 @@ use connie_std::{AddressFilter, Canceler, ConnectError, Options, SocketOptions, 
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 
 /// Errors that only a runtime of WASI brings about: the test there that reads their chains.
-const ELSEWHERE: &[(&str, &str, &str)] = &[(
-    "connie-wasi ConnectError",
-    "connie-wasi/tests/runtime.rs",
-    "fn a_chain_of_errors_says_nothing_twice()",
-)];
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("connie-wasi ConnectError", "connie-wasi/tests/runtime.rs", "fn a_chain_of_errors_says_nothing_twice()"),
+    ("connie-wasi DnsError", "connie-wasi/tests/dns.rs", "fn a_connect_without_servers_says_so()"),
+];
 
 type Boxed = Box<dyn Error>;
 

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use connie_sim::name_servers::{Kind, NAME, Row, TABLE};
 use connie_tests::clock::{pause, poll_until};
 use connie_tests::lab::{in_namespace, replace_files};
 use connie_tests::limits;
+use connie_tests::name_servers::{RowServers, without_time};
 use connie_tests::servers::{BlackHole, Live, closed_port};
 use connie_tests::wasi::Runtime;
 
@@ -92,16 +95,17 @@ fn are_listed(package: &str, ran: &Ran) {
 fn the_stack_keeps_its_promises_on_a_runtime() {
     let Some(runtime) = Runtime::find() else { return };
     // Outside of what has a limit.
-    Ran::of(runtime.cargo("test", "connie-wasi").args(["--lib", "--tests", "--no-run"])).exits(0);
+    Ran::of(runtime.cargo("test", "connie-wasi").args(["--all-features", "--lib", "--tests", "--no-run"]))
+        .exits(0);
     let hole = BlackHole::open((Ipv4Addr::new(127, 0, 0, 9), 0));
     let (sink, flood) = sink();
     let mut cargo = runtime.cargo("test", "connie-wasi");
-    cargo.args(["--lib", "--tests", "--", "--nocapture", "--format=pretty"]);
+    cargo.args(["--all-features", "--lib", "--tests", "--", "--nocapture", "--format=pretty"]);
     cargo.env("CONNIE_BLACK_HOLE", hole.address().to_string()).env("CONNIE_SINK", sink.to_string());
     let ran = Ran::of(&mut cargo);
     ran.exits(0);
     assert!(!ran.stderr.contains("SKIPPED"), "{}", ran.stderr);
-    assert_eq!(ran.stdout.matches("test result: ok").count(), 2, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("test result: ok").count(), 3, "{}", ran.stdout);
     assert!(!ran.stdout.contains(" 0 passed"), "{}", ran.stdout);
     are_listed("connie-wasi", &ran);
     // All of what a test has sent before it dropped the stream.
@@ -170,6 +174,116 @@ fn names_that_need_no_resolver_are_not_asked_for() {
         let ran = Ran::of(run.args([host, &port, "all-at-once", "ipv6", "20000", "250", "50"]));
         assert!(ran.exits(0).stdout.starts_with(said), "{host}: {}", ran.stdout);
     }
+}
+
+/// How much later than in virtual time an answer may be known: machines are busy.
+const SLACK: u64 = 500;
+
+/// What stands in a line, and when it was known.
+#[track_caller]
+fn found_at(line: &str) -> (&str, u64) {
+    let (found, millis) = line.rsplit_once(" at ").expect("when");
+    (found, millis.parse().expect("a number"))
+}
+
+/// One row: a component asks its servers.
+fn asks(runtime: &Runtime, ask: &Path, row: &Row) {
+    let servers = RowServers::start(row);
+    let kinds: Vec<String> = row.kinds().iter().map(|kind| kind.to_string().to_lowercase()).collect();
+    let mut run = runtime.command(ask);
+    run.args([NAME, &kinds.join(",")]).args(servers.addresses().iter().map(ToString::to_string));
+    let ran = Ran::of(&mut run);
+    // Two answers that come at the same moment have no order.
+    let mut lines: Vec<&str> = ran.exits(0).says("").stdout.lines().collect();
+    let mut expected: Vec<String> = row.found().iter().map(ToString::to_string).collect();
+    lines.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(lines.len(), expected.len(), "{}: {lines:?}", row.what);
+    for (line, expected) in lines.iter().zip(&expected) {
+        let (found, when) = found_at(line);
+        let (row_found, row_when) = found_at(expected);
+        assert_eq!(found, row_found, "{}", row.what);
+        assert!((row_when..=row_when + SLACK).contains(&when), "{}: {line}, and not {expected}", row.what);
+    }
+    let sent: Vec<String> = row.sent().map(without_time).collect();
+    assert_eq!(servers.sent(), sent, "{}", row.what);
+}
+
+/// The rows of the table that stand for all, over the runtime's sockets.
+#[test]
+fn name_servers_are_asked_as_in_virtual_time() {
+    let Some(runtime) = Runtime::find() else { return };
+    let ask = runtime.build("connie-wasi", &["--features", "dns", "--example", "ask"], "examples/ask.wasm");
+    let rows: Vec<&Row> =
+        TABLE.iter().filter(|row| row.kernel && !row.kinds().contains(&Kind::Https)).collect();
+    assert!(rows.len() >= 12, "{} rows", rows.len());
+    // Most of the time is waiting.
+    for some in rows.chunks(4) {
+        std::thread::scope(|scope| {
+            for row in some {
+                scope.spawn(|| asks(&runtime, &ask, row));
+            }
+        });
+    }
+}
+
+/// Which the runtime's own look-up would wait for.
+#[test]
+fn an_answer_that_never_comes_holds_nothing_back() {
+    let Some(runtime) = Runtime::find() else { return };
+    let example = ["--features", "dns", "--example", "fetch_by_dns"];
+    let fetch = runtime.build("connie-wasi", &example, "examples/fetch_by_dns.wasm");
+    let page = Live::http((Ipv4Addr::LOCALHOST, 0), "the page\n");
+    let port = page.address().port().to_string();
+    let of = |servers: &RowServers| servers.addresses()[0].to_string();
+    let late = RowServers::of(&["aaaa silent; is:127.0.0.1"]);
+    let ran = Ran::of(runtime.command(&fetch).args([NAME, &port, &of(&late)]));
+    ran.exits(0).says("200 OK\n");
+    assert_eq!(ran.stdout, "the page\n");
+    assert_eq!(late.sent(), ["0", "0"], "AAAA was given up before it was repeated");
+
+    let silent = RowServers::of(&["silent"]);
+    let ran = Ran::of(runtime.command(&fetch).args([NAME, &port, &of(&silent)]));
+    ran.exits(1).says(
+        "could not resolve name.test in the time allowed: AAAA and A queries failed: no answer in time\n",
+    );
+    let nobody = RowServers::of(&["nx"]);
+    let ran = Ran::of(runtime.command(&fetch).args([NAME, &port, &of(&nobody)]));
+    ran.exits(1).says("could not resolve name.test: no such name\n");
+    let fails = RowServers::of(&["aaaa nodata; servfail"]);
+    let ran = Ran::of(runtime.command(&fetch).args([NAME, &port, &of(&fails)]));
+    ran.exits(1).says("could not resolve name.test: the name server could not answer (SERVFAIL)\n");
+}
+
+/// Nobody is at the first server's port. wasmtime does not tell what its host says of that before the next datagram to it, so that it
+/// counts as silent.
+#[test]
+fn a_name_server_that_is_not_there_is_passed_over() {
+    let Some(runtime) = Runtime::find() else { return };
+    let ask = runtime.build("connie-wasi", &["--features", "dns", "--example", "ask"], "examples/ask.wasm");
+    let nobody =
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket").local_addr().expect("an address");
+    let live = RowServers::of(&["ok"]);
+    let servers = [nobody, live.addresses()[0]].map(|server| server.to_string());
+    let ran = Ran::of(runtime.command(&ask).args([NAME, "a"]).args(&servers));
+    let (found, when) = found_at(ran.exits(0).stdout.trim());
+    assert_eq!(found, "A 192.0.2.1");
+    assert!(when <= 270 + SLACK, "{when}");
+    // Alone it has failed for good when the datagram is repeated.
+    let ran = Ran::of(runtime.command(&ask).args([NAME, "a", &servers[0]]));
+    assert_eq!(found_at(ran.exits(0).stdout.trim()).0, "A !Unreachable");
+}
+
+#[test]
+fn a_runtime_that_denies_udp_is_told_of_in_one_line() {
+    let Some(runtime) = Runtime::find() else { return };
+    let example = ["--features", "dns", "--example", "fetch_by_dns"];
+    let fetch = runtime.build("connie-wasi", &example, "examples/fetch_by_dns.wasm");
+    let mut run = runtime.command_with(&["--deny-network"], &fetch);
+    Ran::of(run.args([NAME, "80", "127.0.0.1:53", "127.0.0.2:53"])).exits(1).says(
+        "could not resolve name.test: the runtime does not allow UDP: give the component the network \
+         (-S inherit-network), or ask over TCP\n",
+    );
 }
 
 /// The C library knows what its administrator has set (gai.conf), and a component does not.

@@ -1,0 +1,96 @@
+//! Why name servers have brought no address.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use connie_core::resolution::{Query, QueryError};
+
+/// Why there is no socket to ask a server with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// The runtime allows no UDP.
+    UdpDenied,
+    /// It allows no TCP, over which the answer would have to be fetched.
+    TcpDenied,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Trouble::UdpDenied => {
+                "the runtime does not allow UDP: give the component the network (-S inherit-network), or ask over TCP"
+            }
+            Trouble::TcpDenied => {
+                "the answer needs TCP, which the runtime does not allow: give the component the network \
+                 (-S inherit-network)"
+            }
+        })
+    }
+}
+
+/// Why name servers have brought no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsError {
+    pub(crate) failures: Vec<(Query, QueryError)>,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+impl DnsError {
+    /// The queries that failed, and why.
+    #[must_use]
+    pub fn failures(&self) -> &[(Query, QueryError)] {
+        &self.failures
+    }
+
+    /// What kept the servers from being asked.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+}
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(trouble) = self.trouble {
+            return trouble.fmt(f);
+        }
+        match self.failures.as_slice() {
+            [] => f.write_str("no address"),
+            [(_, error)] => error.fmt(f),
+            [(_, first), rest @ ..] if rest.iter().all(|(_, error)| error == first) => first.fmt(f),
+            all => {
+                for (index, (query, error)) in all.iter().enumerate() {
+                    let between = if index > 0 { "; " } else { "" };
+                    write!(f, "{between}{}: {error}", query.record_type())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl core::error::Error for DnsError {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn what_both_queries_say_is_said_once() {
+        let (aaaa, a) = (Query::Aaaa, Query::A);
+        let said = |failures: &[_], trouble| DnsError { failures: failures.to_vec(), trouble }.to_string();
+        let none = (a, QueryError::NoSuchName);
+        assert_eq!(said(&[none], None), "no such name");
+        assert_eq!(said(&[(aaaa, QueryError::NoSuchName), none], None), "no such name");
+        assert_eq!(
+            said(&[(aaaa, QueryError::TimedOut), none], None),
+            "AAAA: no answer in time; A: no such name"
+        );
+        assert!(said(&[none], Some(Trouble::UdpDenied)).contains("does not allow UDP"));
+        assert!(said(&[none], Some(Trouble::TcpDenied)).contains("needs TCP"));
+        assert_eq!(said(&[], None), "no address");
+    }
+}
