@@ -1,0 +1,134 @@
+//! Looks up names, and says what came of it. For the tests.
+//!
+//! The path of the URL says how, in two letters for each look-up: of how many of the name servers it asks, of which the command line names the
+//! first and the others are behind it, and whether for both families (`b`) or for IPv4 alone (`a`). The names are `0.test`, `1.test` and so on.
+
+#![cfg_attr(all(target_os = "none", feature = "dns", feature = "ipv4"), no_std, no_main)]
+
+#[cfg(not(all(target_os = "none", feature = "dns", feature = "ipv4")))]
+fn main() {
+    eprintln!("names: build this for a microcontroller: --target thumbv7m-none-eabi; tests/ runs it");
+}
+
+#[cfg(all(target_os = "none", feature = "dns", feature = "ipv4"))]
+mod firmware {
+    use core::fmt::Write as _;
+    use core::net::{IpAddr, Ipv4Addr};
+
+    use connie_core::resolution::Query;
+    use connie_core::{Config, Families, Family, Progress, Waiter as _};
+    use connie_firmware_qemu::board::Board;
+    use connie_firmware_qemu::board::console::{Stream, finish, say};
+    use connie_firmware_qemu::client::{self, Failed, Waiter};
+    use connie_firmware_qemu::command_line::CommandLine;
+    use connie_firmware_qemu::net::{self, Trouble};
+    use connie_smoltcp::{BoardWaiter, Dns, DnsBuffers, DnsConnector, SocketStorage, TcpBuffers};
+    use heapless::{String, Vec};
+    use static_cell::StaticCell;
+
+    const SOCKETS: usize = 2;
+    const QUESTIONS: usize = 2;
+    /// The most name servers.
+    const SERVERS: usize = 3;
+
+    type Stack = client::Stack<SOCKETS>;
+
+    #[cortex_m_rt::entry]
+    fn main() -> ! {
+        finish(client::run("names", all))
+    }
+
+    fn all(mut board: Board, wanted: &CommandLine<'_>) -> Result<(), Failed> {
+        static STACK: StaticCell<Stack> = StaticCell::new();
+        static SLOTS: StaticCell<[SocketStorage<'static>; SOCKETS + QUESTIONS]> = StaticCell::new();
+        static BUFFERS: StaticCell<[TcpBuffers<512, 512>; SOCKETS]> = StaticCell::new();
+        static DATAGRAMS: StaticCell<[DnsBuffers<1232>; QUESTIONS]> = StaticCell::new();
+
+        let interface = net::interface(&mut board, wanted);
+        let slots = SLOTS.init_with(|| [SocketStorage::EMPTY; SOCKETS + QUESTIONS]);
+        let buffers = BUFFERS.init_with(|| [const { TcpBuffers::new() }; SOCKETS]);
+        let datagrams = DATAGRAMS.init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
+        let Board { ethernet, clock, seed } = board;
+        let mut waiter = BoardWaiter(clock);
+        let stack = STACK.init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
+        let dns = Dns::start(stack, &[], datagrams).map_err(|_| Trouble::Bug)?;
+        let Some(IpAddr::V4(first)) = wanted.dns else { return Err(Trouble::NoNameServer.into()) };
+        let servers = [0, 1, 2].map(|more| IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() + more)));
+        let pairs = wanted.url.path.as_bytes().get(1..).unwrap_or_default().chunks_exact(2);
+        for (number, pair) in pairs.enumerate() {
+            let &[count, families] = pair else { continue };
+            let count = usize::from(count.saturating_sub(b'0')).min(SERVERS);
+            // So that nothing of the last look-up is left.
+            dns.set_servers(stack, &[]);
+            dns.set_servers(stack, servers.get(..count).unwrap_or_default());
+            look_up(stack, &mut waiter, &dns, number, families == b'b')?;
+        }
+        Ok(())
+    }
+
+    /// Looks a name up, and says for each kind of address what was found, and after how many milliseconds.
+    fn look_up(
+        stack: &mut Stack,
+        waiter: &mut Waiter,
+        dns: &Dns,
+        number: usize,
+        both: bool,
+    ) -> Result<(), Failed> {
+        let mut host = String::<16>::new();
+        let _ = write!(host, "{number}.test");
+        let families = if both { Families::Both } else { Families::Only(Family::V4) };
+        let config = Config { families, ..Config::all_at_once() };
+        let start = stack.now();
+        let mut connector = DnsConnector::<_, 16, SOCKETS, 16>::new(dns, stack, &host, 80, &config)
+            .map_err(|_| Trouble::Bug)?;
+        let mut open = Vec::<Query, 2>::new();
+        if both {
+            let _ = open.push(Query::Aaaa);
+        }
+        let _ = open.push(Query::A);
+        while !open.is_empty() {
+            let (until, ended) = match connector.poll(stack) {
+                Progress::WaitUntil(until) => (Some(until), false),
+                Progress::WaitForInput => (None, false),
+                _ => (None, true),
+            };
+            let millis = stack.now().since(start).as_millis();
+            open.retain(|query| {
+                let is_pending = connector.connect().is_pending(*query) && !ended;
+                if !is_pending {
+                    tell(number, &host, *query, &connector, millis);
+                }
+                is_pending
+            });
+            if !open.is_empty() {
+                let _ = waiter.wait(stack, &mut [], until);
+            }
+        }
+        connector.cancel(stack);
+        Ok(())
+    }
+
+    /// As the table of name servers has it.
+    fn tell(
+        number: usize,
+        host: &str,
+        query: Query,
+        connector: &DnsConnector<'_, Stack, 16, SOCKETS, 16>,
+        millis: u128,
+    ) {
+        let (is_v4, kind) = if query == Query::A { (true, "A") } else { (false, "AAAA") };
+        let failure = connector.connect().failures(host).find(|failure| failure.query == query);
+        if let Some(failure) = failure {
+            return say(format_args!("{number}: {kind} !{:?} at {millis}", failure.error));
+        }
+        let mut line = Stream::error();
+        let all = connector.timeline().destinations().map(|destination| destination.address().ip());
+        let mut all = all.filter(|ip| ip.is_ipv4() == is_v4).peekable();
+        let none = if all.peek().is_none() { " none" } else { "" };
+        let _ = write!(line, "{number}: {kind}{none}");
+        for ip in all {
+            let _ = write!(line, " {ip}");
+        }
+        let _ = writeln!(line, " at {millis}");
+    }
+}
