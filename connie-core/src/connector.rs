@@ -9,7 +9,10 @@ use embedded_nal::nb;
 use heapless::Vec;
 
 use crate::connect::{self, Connect, Facts, InvalidHost, Start};
-use crate::race::{AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Input, Output, Race};
+use crate::race::{
+    AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Guide, Input, Output, Plan, Planned,
+    Race, Unplanned,
+};
 use crate::resolution::Query;
 use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
 use crate::time::Instant;
@@ -38,8 +41,13 @@ use crate::timeline::Timeline;
 /// assert_eq!(connection.destination, addresses[0]);
 /// # Ok::<(), connie_core::Failure>(())
 /// ```
-pub type Connector<S, const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 32> =
-    Driver<S, Race<DESTINATIONS, SOCKETS, RECORDS>, SOCKETS>;
+pub type Connector<
+    S,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    G = Unplanned,
+> = Driver<S, Race<DESTINATIONS, SOCKETS, RECORDS, G>, SOCKETS>;
 
 /// A [`Connect`] over a stack of type `S`: from a host's text to the connection that wins. The numbers are those of the [`Connect`].
 ///
@@ -80,7 +88,8 @@ pub type HostConnector<
     const SOCKETS: usize = 4,
     const RECORDS: usize = 32,
     const NAT64: usize = 0,
-> = Driver<S, Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>, SOCKETS>;
+    G = Unplanned,
+> = Driver<S, Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>, SOCKETS>;
 
 /// Drives a machine, a [`Race`] or a [`Connect`], over a stack: a [`Connector`] or a [`HostConnector`].
 #[derive(Debug)]
@@ -110,9 +119,9 @@ mod sealed {
     }
 }
 
-impl<const D: usize, const K: usize, const R: usize> Machine for Race<D, K, R> {}
+impl<const D: usize, const K: usize, const R: usize, G: Guide> Machine for Race<D, K, R, G> {}
 
-impl<const D: usize, const K: usize, const R: usize> sealed::Decides for Race<D, K, R> {
+impl<const D: usize, const K: usize, const R: usize, G: Guide> sealed::Decides for Race<D, K, R, G> {
     type Ask = Infallible;
 
     fn next(&mut self, now: Instant) -> Result<Output, Infallible> {
@@ -132,9 +141,14 @@ impl<const D: usize, const K: usize, const R: usize> sealed::Decides for Race<D,
     }
 }
 
-impl<const D: usize, const K: usize, const R: usize, const N: usize> Machine for Connect<D, K, R, N> {}
+impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> Machine
+    for Connect<D, K, R, N, G>
+{
+}
 
-impl<const D: usize, const K: usize, const R: usize, const N: usize> sealed::Decides for Connect<D, K, R, N> {
+impl<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide> sealed::Decides
+    for Connect<D, K, R, N, G>
+{
     type Ask = Query;
 
     fn next(&mut self, now: Instant) -> Result<Output, Query> {
@@ -211,7 +225,27 @@ pub enum Turn<T> {
 }
 
 impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
-    Connector<S, DESTINATIONS, SOCKETS, RECORDS>
+    Connector<S, DESTINATIONS, SOCKETS, RECORDS, Planned<DESTINATIONS>>
+{
+    /// Takes the plan that the race is to follow from now on: see [`Race::follow`].
+    pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
+        self.machine.follow(plan);
+    }
+}
+
+impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
+    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, Planned<DESTINATIONS>>
+where
+    S: RaceStack,
+{
+    /// Takes the plan that the race is to follow from now on: see [`Connect::follow`].
+    pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
+        self.machine.follow(plan);
+    }
+}
+
+impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: Guide>
+    Connector<S, DESTINATIONS, SOCKETS, RECORDS, G>
 {
     /// A race that begins now and has no addresses yet.
     #[must_use]
@@ -320,13 +354,13 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
 
     /// The race, to look at.
     #[must_use]
-    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
+    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS, G> {
         &self.machine
     }
 }
 
-impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
-    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>
+impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
+    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
 where
     S: RaceStack,
 {
@@ -388,7 +422,7 @@ where
 
     /// The connect, to look at.
     #[must_use]
-    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G> {
         &self.machine
     }
 }

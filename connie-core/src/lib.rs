@@ -53,6 +53,7 @@
 //! | [`Connector`], [`HostConnector`] | drive a race, or a connect, over a TCP stack, and own its sockets |
 //! | [`RaceStack`], [`Waiter`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
 //! | [`Foreign`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
+//! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on every visit but the first; its [module](memory) has the rules |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
 //!
 //! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a `connect()` that does it all.
@@ -79,6 +80,7 @@ pub mod connect;
 mod connector;
 #[doc(hidden)]
 pub mod doc_stack;
+pub mod memory;
 pub mod race;
 pub mod resolution;
 pub mod stack;

@@ -49,6 +49,7 @@ mod stream;
 mod tally;
 mod translator;
 mod verify;
+mod visits;
 pub mod words;
 
 pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, waits_until};
@@ -67,6 +68,7 @@ pub use rng::{Rng, seeds};
 pub use scenario::{Live, Scenario};
 pub use stack::{Error, Socket, Stack};
 pub use tally::Tally;
+pub use visits::{Visit, Visits};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

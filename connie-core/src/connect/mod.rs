@@ -74,7 +74,7 @@ use start::Kind;
 pub use start::Start;
 pub use words::{Input, Output};
 
-use crate::race::{self, Config, Failure, Family, Race};
+use crate::race::{self, Config, Failure, Family, Guide, Plan, Planned, Race, Unplanned};
 use crate::resolution::selection::{Candidate, Policy, Route, Standing, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 use crate::time::Instant;
@@ -94,8 +94,9 @@ pub struct Connect<
     const SOCKETS: usize = 4,
     const RECORDS: usize = 32,
     const NAT64: usize = 0,
+    G: Guide = Unplanned,
 > {
-    race: Race<DESTINATIONS, SOCKETS, RECORDS>,
+    race: Race<DESTINATIONS, SOCKETS, RECORDS, G>,
     /// In the order of [`Query::ALL`].
     queries: [State; 3],
     routes: Routes,
@@ -129,8 +130,26 @@ impl State {
     }
 }
 
+/// A connect with room for a [`Plan`], for a program with a [`Memory`](crate::memory::Memory).
+pub type PlannedConnect<
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    const NAT64: usize = 0,
+> = Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, Planned<DESTINATIONS>>;
+
 impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
-    Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>
+    PlannedConnect<DESTINATIONS, SOCKETS, RECORDS, NAT64>
+{
+    /// Takes the plan that its race is to follow from now on: see [`Race::follow`]. Tell it after each answer, and after a beginning that needs
+    /// none.
+    pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
+        self.race.follow(plan);
+    }
+}
+
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
+    Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
 {
     /// A connect that begins now. Its deadline counts from here, and covers resolution.
     ///
@@ -229,7 +248,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     /// The race, to look at.
     #[must_use]
-    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS> {
+    pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS, G> {
         &self.race
     }
 
@@ -251,7 +270,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     pub fn failures<'h>(
         &self,
         host: &'h str,
-    ) -> impl Iterator<Item = QueryFailure<'h>> + use<'h, DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+    ) -> impl Iterator<Item = QueryFailure<'h>> + use<'h, DESTINATIONS, SOCKETS, RECORDS, NAT64, G> {
         let timed_out = self.race.failure() == Some(Failure::DeadlineExceeded);
         let found = self.best.iter().any(Option::is_some);
         let [best_v6, best_v4] = self.best.map(|best| best.is_some());

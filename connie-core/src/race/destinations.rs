@@ -9,10 +9,7 @@ use heapless::Vec;
 
 use super::attempt::{AttemptError, AttemptErrorKind};
 use super::input::{Families, Family};
-
-/// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
-/// move, and a place is given to another address only when no attempt is in flight on it.
-pub(crate) type Place = u8;
+use super::plan::{Place, turn};
 
 /// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
 /// resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
@@ -142,6 +139,16 @@ impl Destination {
             && self.high == address.high
             && self.port == address.port
             && self.scope_id == address.scope_id
+    }
+
+    /// Its place in the newest answer of its family.
+    pub(crate) fn rank(&self) -> u8 {
+        self.rank
+    }
+
+    /// Whether it waits for its first attempt.
+    pub(super) fn is_untried(&self) -> bool {
+        matches!(self.status, Status::Fresh)
     }
 
     fn is_fresh(&self, family: Family) -> bool {
@@ -321,6 +328,32 @@ impl<const N: usize> Destinations<N> {
         };
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
         index.map(|index| index as Place)
+    }
+
+    /// As [`next`](Self::next), with turns: of the fresh ones those of the least turn come first, in the order that they have without turns.
+    /// `is_grouped` has families alternate whatever the turns say, but for what is demoted.
+    pub(super) fn next_by(
+        &self,
+        preferred: Family,
+        first_family_count: u8,
+        is_grouped: bool,
+        turn: impl Fn(Place) -> u8,
+    ) -> Option<Place> {
+        let fresh = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_untried());
+        // A table holds at most 255 destinations, see the assertion in `Race::new`.
+        let fresh = fresh.map(|(index, entry)| (index as Place, entry, turn(index as Place)));
+        let group = |turn: u8| if is_grouped { turn & turn::DEMOTED } else { turn };
+        let Some(first) = fresh.clone().map(|(_, _, turn)| group(turn)).min() else {
+            return self.next(preferred, first_family_count);
+        };
+        let fresh = fresh.filter(|(_, _, turn)| group(*turn) == first);
+        let family = match self.last_taken {
+            _ if self.taken_of_preferred < first_family_count => preferred,
+            Some(last) => last.other(),
+            None => preferred,
+        };
+        let next = fresh.min_by_key(|(_, entry, turn)| (entry.family != family, *turn, entry.rank));
+        next.map(|(place, ..)| place)
     }
 
     fn next_fresh(&self, family: Family) -> Option<usize> {

@@ -39,6 +39,11 @@
 //!    [`grow_to`](Race::grow_to) raises it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What
 //!    waits starts, or is hedged, as soon as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an attempt yields as it
 //!    would to a newcomer that has been evicted as often as any that is in flight.
+//! 9. **A [plan](Plan)** puts fresh destinations in another order, and times the first starts: the lead alone, the second when it is late, the rest when
+//!    that is late too, and all of them at the latest `Δ` after the race could have started. A failure starts the next at once. Those that are
+//!    held back wait: nothing is evicted or hedged before they are started. A start, or a hedge, beyond those that are paid for comes a delay after
+//!    the one before, which doubles up to 2 s. [`Pacing::Staggered`] keeps its own delays, of which a plan can shorten the first.
+//!    A race without room for a plan is the one that the other rules describe.
 //!
 //! # The laws
 //!
@@ -62,6 +67,7 @@ mod gate;
 mod input;
 mod output;
 mod pacing;
+mod plan;
 
 use core::borrow::Borrow;
 use core::hash::{Hash, Hasher};
@@ -74,10 +80,11 @@ pub(crate) use attempt::Signed;
 pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, Outcome, TlsFailure};
 pub use config::Config;
 pub use destinations::Destination;
-pub(crate) use destinations::Place;
 pub use input::{Families, Family, Input};
 pub use output::{Failure, Output};
 pub use pacing::{Pacing, UnknownPacing};
+pub(crate) use plan::{Chosen, Place, Prospect, turn};
+pub use plan::{Guide, Plan, Planned, Unplanned};
 
 use crate::time::{Instant, NEVER};
 use crate::timeline::{Records, Summary, Timeline};
@@ -113,7 +120,12 @@ use pacing::Pace;
 /// assert_eq!(race.poll_output(now), Output::Established { id, destination });
 /// ```
 #[derive(Clone, Debug)]
-pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 32> {
+pub struct Race<
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    G: Guide = Unplanned,
+> {
     settings: Settings,
     phase: Phase,
     resolution: Resolution,
@@ -130,6 +142,8 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     /// Whether an attempt was ever started: resolution no longer holds the race back.
     begun: bool,
     pace: Pace,
+    /// What it keeps of its plan: nothing where it has none.
+    guide: G,
     /// The newest moment that the race was told of.
     now: Instant,
     start: Instant,
@@ -138,6 +152,29 @@ pub struct Race<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const 
     gives_up: bool,
     resolved: Option<Instant>,
     ended: Option<Instant>,
+}
+
+/// A race with room for a [`Plan`], for a program with a [`Memory`](crate::memory::Memory).
+pub type PlannedRace<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 32> =
+    Race<DESTINATIONS, SOCKETS, RECORDS, Planned<DESTINATIONS>>;
+
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
+    PlannedRace<DESTINATIONS, SOCKETS, RECORDS>
+{
+    /// Takes the plan that it is to follow from now on: rule 9. Tell it before the first poll after an answer. One that comes when an attempt has
+    /// started puts those that wait in order, and changes no time.
+    pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
+        self.guide.follow(plan);
+        if let Some(first) = plan.first {
+            self.prefer(first);
+        }
+    }
+
+    /// The plan that it follows, to learn from what came of it.
+    #[must_use]
+    pub fn plan(&self) -> &Plan<DESTINATIONS> {
+        &self.guide.plan
+    }
 }
 
 /// Whether the race runs.
@@ -159,8 +196,8 @@ struct InFlight {
     gives_up: Instant,
 }
 
-impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
-    Race<DESTINATIONS, SOCKETS, RECORDS>
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: Guide>
+    Race<DESTINATIONS, SOCKETS, RECORDS, G>
 {
     /// A race that begins now. Its deadline and its timeline count from here.
     #[must_use]
@@ -192,6 +229,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             gives_up: config.attempt_timeout.is_some()
                 || (pace.shares_deadline() && config.deadline.is_some()),
             pace,
+            guide: G::default(),
             resolved: None,
             ended: None,
         }
@@ -399,6 +437,29 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         matches!(self.phase, Phase::Lost(_)).hash(state);
         (&self.resolution, &self.destinations, self.settings.preferred_family).hash(state);
         (self.limit, self.begun, self.pace.fingerprint(), self.now).hash(state);
+        self.guide.hash(state);
+        if self.guide.steps().is_some() {
+            self.resolved.hash(state);
+        }
+    }
+
+    /// What a plan for it has to know.
+    pub(crate) fn prospect(&self) -> Prospect {
+        Prospect {
+            is_grouped: self.pace.is_staggered(),
+            is_open: !self.resolution.is_complete(),
+            patience: self.settings.patience,
+            sockets: self.limit,
+            left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
+            preferred: self.settings.preferred_family,
+        }
+    }
+
+    /// The destinations that wait for their first attempt.
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = (Place, &Destination)> {
+        // A table holds at most 255 destinations, see the assertion in `Race::new`.
+        let places = self.destinations.as_slice().iter().enumerate();
+        places.map(|(index, entry)| (index as Place, entry)).filter(|(_, entry)| entry.is_untried())
     }
 
     /// Takes note of the time. A clock that runs backwards stands still instead.
@@ -475,6 +536,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             self.lower_limit(others);
         }
         self.pace.failed(self.now);
+        if let Some(steps) = self.guide.steps_mut() {
+            steps.failed(attempt.place, self.now, others == 0);
+            if error == AttemptErrorKind::OutOfSockets && others > 0 {
+                steps.put_back();
+            }
+        }
         if self.is_in_flight(attempt.place) {
             // Its other attempt goes on.
         } else if error == AttemptErrorKind::OutOfSockets && others > 0 {
@@ -547,6 +614,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         self.begun = true;
         self.destinations.start(place, self.settings.preferred_family);
         self.pace.started(self.now);
+        if let Some(steps) = self.guide.steps() {
+            self.pace.shorten(self.now, |delay| steps.shortened(delay));
+        }
         self.start_attempt(place, false, gives_up)
     }
 
@@ -636,6 +706,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         let pushed = self.in_flight.push(InFlight { id, place, record, started: self.now, gives_up });
         // Both callers have found fewer attempts in flight than `limit`, which is never above the capacity.
         debug_assert!(pushed.is_ok());
+        if let Some(steps) = self.guide.steps_mut() {
+            steps.started(self.now);
+        }
         Some(Output::StartAttempt { id, destination })
     }
 
@@ -659,7 +732,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
             Gate::OpensAt(at) => at,
             Gate::Closed => return None,
         };
-        self.pace.earliest_start(resolved, self.in_flight.len())
+        let paced = self.pace.earliest_start(resolved, self.in_flight.len())?;
+        let Some(steps) = self.guide.steps() else { return Some(paced) };
+        // Rule 9. All at once, a race starts with the first address that it is told.
+        let planned = match self.pace.is_all_at_once() {
+            true => steps.earliest(paced, self.resolved.unwrap_or(self.now), !self.resolution.is_complete()),
+            false => paced.max(steps.unpaid_until()),
+        };
+        Some(planned)
     }
 
     /// The destination that is the next to get a hedge, and when, where a socket is free for it.
@@ -673,7 +753,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
         let alone = self.in_flight.iter().filter(|attempt| self.destinations.may_hedge(attempt.place));
         let outstays =
             alone.map(|attempt| (attempt.place, self.yields_at(attempt, self.rounds(attempt.place))));
-        outstays.min_by_key(|&(_, at)| at)
+        let Some(steps) = self.guide.steps() else { return outstays.min_by_key(|&(_, at)| at) };
+        // Rule 9: a second SYN is one more that has to be paid for.
+        outstays.min_by_key(|&(_, at)| at).map(|(place, at)| (place, at.max(steps.hedges_at(place, at))))
     }
 
     /// When an attempt yields to the destination whose turn it is; where none waits, to a newcomer that never starts.
@@ -687,7 +769,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
 
     /// The destination whose turn it is.
     fn next_place(&self) -> Option<Place> {
-        self.destinations.next(self.settings.preferred_family, self.settings.first_address_family_count)
+        let (preferred, count) = (self.settings.preferred_family, self.settings.first_address_family_count);
+        if self.guide.steps().is_none() {
+            return self.destinations.next(preferred, count);
+        }
+        let is_grouped = self.pace.is_staggered();
+        self.destinations.next_by(preferred, count, is_grouped, |place| self.guide.turn(place))
     }
 
     /// Whether anything can still bring a connection.

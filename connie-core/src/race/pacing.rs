@@ -162,6 +162,21 @@ impl Pace {
         self.next_start = now.plus_micros(self.delay.into());
     }
 
+    /// After a start now: makes the delay until the next one what `shortened` makes of it.
+    pub(super) fn shorten(&mut self, now: Instant, shortened: impl Fn(u32) -> u32) {
+        if self.is_staggered() {
+            self.next_start = self.next_start.min(now.plus_micros(shortened(self.delay).into()));
+        }
+    }
+
+    pub(super) fn is_staggered(&self) -> bool {
+        matches!(self.kind, Kind::Staggered { .. })
+    }
+
+    pub(super) fn is_all_at_once(&self) -> bool {
+        self.kind == Kind::AllAtOnce
+    }
+
     /// Takes note of an attempt that has failed now: the next may start.
     pub(super) fn failed(&mut self, now: Instant) {
         self.next_start = now;

@@ -1,0 +1,207 @@
+//! What an entry is known by: an address on a network, and whose it is.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::race::Family;
+
+/// When an attempt has ended well. An estimate of one says nothing about the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// When TCP is connected.
+    #[default]
+    Tcp,
+    /// When TLS is.
+    Tls,
+}
+
+/// The network that this machine is on, by the addresses that it would send from. What is learnt on one is not used on another.
+///
+/// A program asks a UDP socket of each family that it keeps for this. With neither address all that is learnt counts as one network: a
+/// program that cannot tell has to [forget](super::Memory::forget) when the network changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// The IPv4 source address. One of 192.0.0.0/29, which a CLAT has on every network (RFC 7335), tells nothing: the other one counts.
+    pub v4: Option<Ipv4Addr>,
+    /// The IPv6 source address, of which the first 64 bits count: the rest changes for privacy (RFC 8981).
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl Network {
+    /// A number for what `family` goes out by.
+    fn tag(&self, salt: u32, family: Family) -> u32 {
+        let v4 = self.v4.filter(|v4| v4.to_bits() >> 3 != Ipv4Addr::new(192, 0, 0, 0).to_bits() >> 3);
+        match (family, v4, self.v6) {
+            (Family::V4, Some(v4), _) | (Family::V6, Some(v4), None) => mix(mix(salt, 4), v4.to_bits()),
+            (_, _, Some(v6)) => {
+                let prefix = (v6.to_bits() >> 64) as u64;
+                mix(mix(mix(salt, 6), (prefix >> 32) as u32), prefix as u32)
+            }
+            (_, None, None) => mix(salt, 0),
+        }
+    }
+}
+
+/// What a race is about, as a memory knows it: from [`Memory::visit`](super::Memory::visit). It has no name in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Visit {
+    pub(super) host: u32,
+    pub(super) v4: u32,
+    pub(super) v6: u32,
+}
+
+impl Visit {
+    pub(super) fn new(salt: u32, host: &str, finish: Finish, partition: u32, network: &Network) -> Self {
+        let mut name = mix(salt, 0x686f_7374);
+        for octet in host.strip_suffix('.').unwrap_or(host).bytes() {
+            name = mix(name, octet.to_ascii_lowercase().into());
+        }
+        let finish = match finish {
+            Finish::Tcp => 1,
+            Finish::Tls => 2,
+        };
+        let realm = |family| end(mix(mix(network.tag(salt, family), partition), finish));
+        Visit { host: end(name), v4: realm(Family::V4), v6: realm(Family::V6) }
+    }
+
+    /// The network, the partition and the finish line of `family`, as one number.
+    pub(super) fn realm(&self, family: Family) -> u32 {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+
+    /// Those of both.
+    pub(super) fn realms(&self) -> u32 {
+        end(mix(self.v4, self.v6))
+    }
+}
+
+/// An address as entries have it, IPv4 as IPv4-mapped. `None` for one that means something else on each link (RFC 4007): a zone's number
+/// has no place in an entry.
+pub(super) fn remembered(address: &SocketAddr) -> Option<Ipv6Addr> {
+    let ip = match address.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    match ip.to_ipv4_mapped() {
+        Some(v4) if v4.is_link_local() => None,
+        None if ip.is_unicast_link_local() || ip.is_multicast() => None,
+        _ => Some(ip),
+    }
+}
+
+/// Whether two addresses are of one /24 of IPv4 or one /48 of IPv6.
+pub(super) fn are_near(a: Ipv6Addr, b: Ipv6Addr) -> bool {
+    let shift = |ip: Ipv6Addr| if ip.to_ipv4_mapped().is_some() { 8 } else { 80 };
+    shift(a) == shift(b) && (a.to_bits() ^ b.to_bits()) >> shift(a) == 0
+}
+
+/// A number for the /24 or the /48 that an address is in.
+pub(super) fn prefix(ip: Ipv6Addr) -> u32 {
+    match ip.to_ipv4_mapped() {
+        Some(v4) => v4.to_bits() >> 8,
+        None => {
+            let [first, second, ..] = words(ip);
+            end(mix(first, second >> 16))
+        }
+    }
+}
+
+/// A number for an address, other in each memory: in the order of these numbers addresses take their turn to be explored.
+pub(super) fn turn(salt: u32, ip: Ipv6Addr, port: u16) -> u32 {
+    let [a, b, c, d] = words(ip);
+    end([a, b, c, d, port.into()].into_iter().fold(salt, mix))
+}
+
+fn words(ip: Ipv6Addr) -> [u32; 4] {
+    let bits = ip.to_bits();
+    [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
+}
+
+/// Takes one more word into a hash: a round of MurmurHash3 (x86, 32 bits).
+pub(super) fn mix(hash: u32, word: u32) -> u32 {
+    let word = word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
+    (hash ^ word).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
+}
+
+/// The last step of that hash. Never 0, which stands for nothing.
+pub(super) fn end(hash: u32) -> u32 {
+    let hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+    let hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
+    (hash ^ (hash >> 16)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(v4: &str, v6: &str) -> Network {
+        Network { v4: v4.parse().ok(), v6: v6.parse().ok() }
+    }
+
+    fn visit(host: &str, network: &Network) -> Visit {
+        Visit::new(7, host, Finish::Tcp, 0, network)
+    }
+
+    #[test]
+    fn a_host_is_the_same_in_any_case_and_with_its_last_dot() {
+        let here = at("192.0.2.1", "2001:db8::1");
+        let known = visit("example.org", &here);
+        assert_eq!(visit("EXAMPLE.org.", &here), known);
+        assert_ne!(visit("example.net", &here).host, known.host);
+        assert_ne!(Visit::new(8, "example.org", Finish::Tcp, 0, &here).host, known.host);
+    }
+
+    #[test]
+    fn networks_finish_lines_and_partitions_are_told_apart() {
+        let here = at("192.0.2.1", "2001:db8::1");
+        let known = visit("h", &here);
+        // Another interface identifier is the same network (RFC 8981).
+        assert_eq!(visit("h", &at("192.0.2.1", "2001:db8::2")), known);
+        let moved = visit("h", &at("192.0.2.2", "2001:db8::1"));
+        assert_eq!((moved.v6, moved.v4 == known.v4), (known.v6, false));
+        let moved = visit("h", &at("192.0.2.1", "2001:db8:0:1::1"));
+        assert_eq!((moved.v4, moved.v6 == known.v6), (known.v4, false));
+        for other in [Visit::new(7, "h", Finish::Tls, 0, &here), Visit::new(7, "h", Finish::Tcp, 1, &here)] {
+            assert!(other.host == known.host && other.v4 != known.v4 && other.v6 != known.v6);
+        }
+    }
+
+    /// RFC 7335: 192.0.0.0/29 is the same on every network.
+    #[test]
+    fn a_clats_source_is_no_network() {
+        let one = visit("h", &at("192.0.0.1", "2001:db8::1"));
+        assert_eq!(one.v4, visit("h", &at("", "2001:db8::1")).v4);
+        assert_ne!(one.v4, visit("h", &at("192.0.0.1", "2001:db8:1::1")).v4);
+        assert_eq!(visit("h", &at("192.0.0.7", "2001:db8::1")).v4, one.v4);
+        for beside in ["192.0.0.8", "191.255.255.255"] {
+            assert_ne!(visit("h", &at(beside, "2001:db8::1")).v4, one.v4, "{beside}");
+        }
+    }
+
+    #[test]
+    fn link_local_addresses_are_not_remembered() {
+        for (address, is) in [
+            ("[fe80::1%3]:80", false),
+            ("169.254.1.1:80", false),
+            ("[ff02::1]:80", false),
+            ("[fec0::1]:80", true),
+            ("169.253.1.1:80", true),
+            ("[2001:db8::1]:80", true),
+        ] {
+            assert_eq!(remembered(&address.parse().unwrap()).is_some(), is, "{address}");
+        }
+    }
+
+    #[test]
+    fn near_is_a_24_or_a_48() {
+        let near = |a: &str, b: &str| {
+            let ip = |text: &str| remembered(&SocketAddr::new(text.parse().unwrap(), 0)).unwrap();
+            are_near(ip(a), ip(b))
+        };
+        assert!(near("192.0.2.0", "192.0.2.255") && !near("192.0.2.255", "192.0.3.0"));
+        assert!(near("2001:db8:1::", "2001:db8:1:ffff:ffff:ffff:ffff:ffff"));
+        assert!(!near("2001:db8:1::", "2001:db8:2::") && !near("::1", "127.0.0.1"));
+    }
+}

@@ -1,0 +1,94 @@
+//! What the end of an attempt teaches: the table of all ways in which one can end.
+
+use core::time::Duration;
+
+use crate::race::{AttemptErrorKind, Outcome, TlsFailure};
+
+/// What an attempt teaches about its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lesson {
+    /// It answered after so long.
+    Sample,
+    /// It is not there.
+    Failure,
+    /// It is there, and of no use to this host.
+    FailureOfHost,
+    /// It had not answered by then: it is slower than that, or not there.
+    Silence,
+    Nothing,
+}
+
+/// No packet comes back sooner from beyond this machine: an attempt that finds no way in less was told so by its own routing table.
+const SOONEST_PACKET: Duration = Duration::from_micros(200);
+
+impl Lesson {
+    /// What an attempt teaches that ended like this after `ran`. `cut_short` is whether the end of its race was what ended it.
+    pub(super) fn of(outcome: Outcome, ran: Duration, cut_short: bool) -> Self {
+        use AttemptErrorKind as Kind;
+        match outcome {
+            Outcome::Established => Lesson::Sample,
+            // Lent its socket to another, which is its race's affair.
+            Outcome::Evicted => Lesson::Nothing,
+            Outcome::Canceled => Lesson::Silence,
+            Outcome::Failed(Kind::TimedOut) if cut_short => Lesson::Silence,
+            Outcome::Failed(Kind::Unreachable) if ran < SOONEST_PACKET => Lesson::Nothing,
+            Outcome::Failed(Kind::Refused | Kind::Unreachable | Kind::TimedOut | Kind::Reset) => {
+                Lesson::Failure
+            }
+            // A wrong name or an untrusted issuer is between the host and its caller.
+            Outcome::Failed(Kind::Tls(failure)) if failure.is_certificate() => Lesson::Nothing,
+            Outcome::Failed(Kind::Tls(TlsFailure::Local)) => Lesson::Nothing,
+            Outcome::Failed(Kind::Tls(_)) => Lesson::FailureOfHost,
+            Outcome::Failed(
+                Kind::OutOfSockets | Kind::StackGone | Kind::NoSourceAddress | Kind::Setup(_) | Kind::Other,
+            ) => Lesson::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way in which an attempt can end, learnt or not. A new one does not compile without a line in `Lesson::of`.
+    #[test]
+    fn every_end_of_an_attempt() {
+        use AttemptErrorKind as Kind;
+        for (outcome, lesson) in [
+            (Outcome::Established, Lesson::Sample),
+            (Outcome::Canceled, Lesson::Silence),
+            (Outcome::Evicted, Lesson::Nothing),
+            (Outcome::Failed(Kind::Refused), Lesson::Failure),
+            (Outcome::Failed(Kind::Unreachable), Lesson::Failure),
+            (Outcome::Failed(Kind::TimedOut), Lesson::Failure),
+            (Outcome::Failed(Kind::Reset), Lesson::Failure),
+            (Outcome::Failed(Kind::OutOfSockets), Lesson::Nothing),
+            (Outcome::Failed(Kind::StackGone), Lesson::Nothing),
+            (Outcome::Failed(Kind::NoSourceAddress), Lesson::Nothing),
+            (Outcome::Failed(Kind::Setup(1)), Lesson::Nothing),
+            (Outcome::Failed(Kind::Other), Lesson::Nothing),
+            (Outcome::Failed(Kind::Tls(TlsFailure::CertificateName)), Lesson::Nothing),
+            (Outcome::Failed(Kind::Tls(TlsFailure::CertificateExpired)), Lesson::Nothing),
+            (Outcome::Failed(Kind::Tls(TlsFailure::Alert(40))), Lesson::FailureOfHost),
+            (Outcome::Failed(Kind::Tls(TlsFailure::Local)), Lesson::Nothing),
+            (Outcome::Failed(Kind::Tls(TlsFailure::NotTls)), Lesson::FailureOfHost),
+        ] {
+            assert_eq!(Lesson::of(outcome, Duration::from_millis(30), false), lesson, "{outcome}");
+        }
+    }
+
+    /// "Unreachable (by a packet)": no route, no address of the family, an interface that is down are this machine's.
+    #[test]
+    fn no_route_is_told_from_a_routers_word_by_its_time() {
+        let unreachable = Outcome::Failed(AttemptErrorKind::Unreachable);
+        for (micros, lesson) in [(0, Lesson::Nothing), (199, Lesson::Nothing), (200, Lesson::Failure)] {
+            assert_eq!(Lesson::of(unreachable, Duration::from_micros(micros), false), lesson, "{micros}");
+        }
+    }
+
+    #[test]
+    fn the_deadline_of_a_race_is_no_failure_of_an_address() {
+        let timed_out = Outcome::Failed(AttemptErrorKind::TimedOut);
+        assert_eq!(Lesson::of(timed_out, Duration::from_secs(1), true), Lesson::Silence);
+    }
+}

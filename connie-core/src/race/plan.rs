@@ -1,0 +1,350 @@
+//! What a race with a memory is to do first: a value, made before the race starts.
+//!
+//! A plan puts addresses in order and times them. It never adds one, and takes none away (law 8). With it a race **leads, then widens**: one
+//! address starts alone, the second when that is late, the rest when that is late too, and all of them at the latest `Δ` after the race
+//! could have started without a plan. What a plan says of the time is at most `Δ`, whatever the memory believed (law 9).
+
+use core::fmt;
+use core::hash::Hash;
+
+use super::input::Family;
+use super::pacing::{MAX_DELAY, MIN_DELAY};
+use crate::time::{Instant, micros};
+
+/// A plan for a race with room for `D` addresses: from [`Memory::plan`](crate::memory::Memory::plan), for
+/// [`Race::follow`](super::Race::follow).
+///
+/// The default is none: the whole race, at once, as without a memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Plan<const D: usize = 16> {
+    /// When each address of the race's table has its turn, the least first. In one turn they have the order of a race without a plan.
+    pub(crate) turns: [u8; D],
+    /// Who starts alone; `None` for the whole race.
+    pub(crate) lead: Option<Chosen>,
+    /// Who is tried to learn about it.
+    pub(crate) explored: Option<Chosen>,
+    /// The family to begin with, where that is another than without a plan.
+    pub(crate) first: Option<Family>,
+    /// How long after each start the next one comes, in microseconds. Those beyond are `gap` apart.
+    pub(crate) delays: [u32; 3],
+    pub(crate) gap: u32,
+    /// How long the race waits for the other family's answer.
+    pub(crate) hold: u32,
+    /// `Δ`: how long all this may keep an address back.
+    pub(crate) longest: u32,
+    /// By when the lead has answered if all is as it was, counted from its start.
+    pub(crate) due: u32,
+    /// The same, where it is longer than all that a plan may wait.
+    pub(crate) measure: u32,
+    pub(crate) patience: u32,
+    /// How many starts beyond the first are paid for; the others come ever later.
+    pub(crate) paid: u8,
+    /// Whether the memory has met the host: the first race of one is free.
+    pub(crate) met: bool,
+    /// Whether the lead has missed before, and starts with the second beside it.
+    pub(crate) together: bool,
+}
+
+/// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
+/// move, and a place is given to another address only when no attempt is in flight on it.
+pub(crate) type Place = u8;
+
+/// What a plan for a race has to know of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prospect {
+    /// Whether families keep their order: the race is staggered.
+    pub(crate) is_grouped: bool,
+    /// Whether an answer is still to come.
+    pub(crate) is_open: bool,
+    pub(crate) patience: u32,
+    pub(crate) sockets: u8,
+    /// The time that is left to its deadline, in microseconds.
+    pub(crate) left: u64,
+    pub(crate) preferred: Family,
+}
+
+/// An address that a plan has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Chosen {
+    pub(crate) place: Place,
+    /// What the memory knows it by, since another address may come to have its place.
+    pub(crate) key: u32,
+}
+
+/// The turns of a plan.
+pub(crate) mod turn {
+    /// It starts alone.
+    pub(crate) const LEAD: u8 = 0;
+    /// It starts beside the lead, to be learnt about.
+    pub(crate) const EXPLORED: u8 = 1;
+    pub(crate) const SECOND: u8 = 2;
+    /// Of those that are known to answer, the fastest; others follow.
+    pub(crate) const KNOWN: u8 = 3;
+    /// Nothing is known of it.
+    pub(crate) const UNKNOWN: u8 = 0x7d;
+    /// Nothing is known of it, and little good of its family.
+    pub(crate) const DOUBTED: u8 = 0x7e;
+    /// It has failed, and its pause is over.
+    pub(crate) const PROBATION: u8 = 0x7f;
+    /// It has failed lately: last among those that were not started, and before all that were evicted.
+    pub(crate) const DEMOTED: u8 = 0x80;
+}
+
+impl<const D: usize> Plan<D> {
+    /// No plan: the whole race.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Plan {
+            turns: [turn::UNKNOWN; D],
+            lead: None,
+            explored: None,
+            first: None,
+            delays: [0; 3],
+            gap: 0,
+            hold: 0,
+            longest: 0,
+            due: 0,
+            measure: 0,
+            patience: 0,
+            paid: u8::MAX,
+            met: false,
+            together: false,
+        }
+    }
+
+    /// The place, among the race's [destinations](super::Race::destinations), of the address that starts alone. `None` for a race that
+    /// starts all at once, or as it is paced.
+    #[must_use]
+    pub fn lead(&self) -> Option<usize> {
+        self.lead.map(|chosen| chosen.place.into())
+    }
+
+    /// The place of an address that is tried beside the lead to learn about it.
+    #[must_use]
+    pub fn explored(&self) -> Option<usize> {
+        self.explored.map(|chosen| chosen.place.into())
+    }
+
+    /// Whether it brings what nobody knows yet, so that one race may do it for all that run at one time: see
+    /// [`Crowd`](crate::memory::Crowd).
+    #[must_use]
+    pub fn explores(&self) -> bool {
+        self.lead.is_none() || self.explored.is_some()
+    }
+
+    /// The same without the address that is tried beside the lead: for a race that another does this for.
+    #[must_use]
+    pub fn without_exploring(mut self) -> Self {
+        let Some(explored) = self.explored.take() else { return self };
+        let [beside, second, rest] = self.delays;
+        self.delays = [beside.saturating_add(second), rest, self.gap];
+        if let Some(turn) = self.turns.get_mut(usize::from(explored.place)) {
+            *turn = turn::UNKNOWN;
+        }
+        self
+    }
+
+    /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing else is planned.
+    #[must_use]
+    pub fn lead_is_due(&self) -> u32 {
+        self.due
+    }
+
+    /// How many starts beyond the first are paid for: see [`Memory`](crate::memory::Memory).
+    #[must_use]
+    pub fn paid(&self) -> usize {
+        self.paid.into()
+    }
+
+    /// `Δ`: how long the plan can keep an address back, in microseconds.
+    #[must_use]
+    pub fn longest_delay(&self) -> u32 {
+        self.longest
+    }
+}
+
+impl<const D: usize> Default for Plan<D> {
+    fn default() -> Self {
+        Self::whole()
+    }
+}
+
+/// What a race keeps of its plan: nothing where it can have none.
+pub trait Guide: sealed::Guide {}
+
+/// No room for a plan: a race as it is without a memory, to the octet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Unplanned;
+
+impl Guide for Unplanned {}
+impl sealed::Guide for Unplanned {
+    #[inline(always)]
+    fn steps(&self) -> Option<&Steps> {
+        None
+    }
+
+    #[inline(always)]
+    fn steps_mut(&mut self) -> Option<&mut Steps> {
+        None
+    }
+
+    #[inline(always)]
+    fn turn(&self, _: Place) -> u8 {
+        turn::UNKNOWN
+    }
+}
+
+/// Room for a plan, for a race with room for `D` addresses.
+#[derive(Clone, Debug, Hash)]
+pub struct Planned<const D: usize> {
+    pub(super) plan: Plan<D>,
+    steps: Steps,
+}
+
+impl<const D: usize> Planned<D> {
+    /// Takes a plan. When an attempt has started, the lead has: then it only puts the others in order.
+    pub(super) fn follow(&mut self, plan: &Plan<D>) {
+        self.plan.turns = plan.turns;
+        if self.steps.starts == 0 {
+            self.plan = *plan;
+            self.steps = Steps::of(plan);
+        }
+    }
+}
+
+impl<const D: usize> Default for Planned<D> {
+    fn default() -> Self {
+        let plan = Plan::whole();
+        Planned { steps: Steps::of(&plan), plan }
+    }
+}
+
+impl<const D: usize> Guide for Planned<D> {}
+impl<const D: usize> sealed::Guide for Planned<D> {
+    fn steps(&self) -> Option<&Steps> {
+        Some(&self.steps)
+    }
+
+    fn steps_mut(&mut self) -> Option<&mut Steps> {
+        Some(&mut self.steps)
+    }
+
+    fn turn(&self, place: Place) -> u8 {
+        self.plan.turns.get(usize::from(place)).copied().unwrap_or(turn::UNKNOWN)
+    }
+}
+
+pub(super) mod sealed {
+    use super::{Place, Steps};
+
+    pub trait Guide: core::fmt::Debug + Clone + Default + core::hash::Hash {
+        fn steps(&self) -> Option<&Steps>;
+        fn steps_mut(&mut self) -> Option<&mut Steps>;
+        fn turn(&self, place: Place) -> u8;
+    }
+}
+
+/// How far a race has come in the times of its plan.
+#[derive(Clone, Hash)]
+pub struct Steps {
+    delays: [u32; 3],
+    gap: u32,
+    hold: u32,
+    longest: u32,
+    /// What the next start that nobody has paid for waits.
+    ladder: u32,
+    paid: u8,
+    leads: bool,
+    lead: Option<Place>,
+    explored: Option<Place>,
+    /// How much longer than its patience the lead may take.
+    beyond: u32,
+    starts: u8,
+    /// When the next start may come.
+    next: Instant,
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} started, next at {}", self.starts, self.next)
+    }
+}
+
+impl Steps {
+    fn of<const D: usize>(plan: &Plan<D>) -> Self {
+        let Plan { delays, gap, hold, longest, paid, .. } = *plan;
+        let [first, ..] = delays;
+        let ladder = if plan.lead.is_some() { first } else { plan.patience };
+        let ladder = ladder.max(micros(MIN_DELAY) as u32);
+        let lead = plan.lead.map(|lead| lead.place);
+        let explored = plan.explored.map(|explored| explored.place);
+        let beyond = plan.measure.saturating_sub(plan.patience);
+        let (leads, next) = (lead.is_some(), Instant::ZERO);
+        Steps { delays, gap, hold, longest, ladder, paid, leads, lead, explored, beyond, starts: 0, next }
+    }
+
+    /// Whether the next start is one that nobody has paid for.
+    pub(super) fn is_unpaid(&self) -> bool {
+        // The first of a race is free.
+        self.starts > 0 && self.starts > self.paid
+    }
+
+    /// Takes note of a start at `now`, be it of a hedge.
+    pub(super) fn started(&mut self, now: Instant) {
+        self.starts = self.starts.saturating_add(1);
+        let index = usize::from(self.starts).saturating_sub(1);
+        let delay = if self.leads { self.delays.get(index).copied().unwrap_or(self.gap) } else { 0 };
+        self.next = now.plus_micros(delay.into());
+        if self.is_unpaid() {
+            self.next = now.plus_micros(self.ladder.max(delay).into());
+            self.ladder = self.ladder.saturating_mul(2).min(micros(MAX_DELAY) as u32);
+        }
+    }
+
+    /// Takes note that the attempt at `place` has failed: the next may start. One that was only explored beside the lead, which is in flight
+    /// still, says nothing about that.
+    pub(super) fn failed(&mut self, place: Place, now: Instant, is_last: bool) {
+        if is_last || self.explored != Some(place) {
+            self.next = now;
+        }
+    }
+
+    /// Takes a start back for which the stack had no socket.
+    pub(super) fn put_back(&mut self) {
+        self.starts = self.starts.saturating_sub(1);
+    }
+
+    /// When the next attempt may start in a race that could have started at `possible` without a plan, and may now do so from `resolved` on.
+    /// `is_open` is whether an answer is still to come.
+    pub(super) fn earliest(&self, resolved: Instant, possible: Instant, is_open: bool) -> Instant {
+        if self.starts == 0 {
+            let hold = if is_open { self.hold } else { 0 };
+            return resolved.max(possible.plus_micros(hold.into()));
+        }
+        let released = possible.plus_micros(self.longest.into());
+        let next = if self.is_unpaid() { self.next } else { self.next.min(released) };
+        resolved.max(next)
+    }
+
+    /// How long after the first start the second comes, of a race that is staggered by `delay`.
+    pub(super) fn shortened(&self, delay: u32) -> u32 {
+        match (self.leads, self.starts) {
+            (true, 0..=1) => self.delays[0].min(delay),
+            _ => delay,
+        }
+    }
+
+    /// When the attempt at `place`, which has outstayed its patience at `at`, gets a second beside it.
+    pub(super) fn hedges_at(&self, place: Place, at: Instant) -> Instant {
+        let measured = match self.lead {
+            Some(lead) if lead == place => at.plus_micros(self.beyond.into()),
+            _ => at,
+        };
+        measured.max(self.unpaid_until())
+    }
+
+    /// When one that nobody has paid for may start; at once where it is paid for.
+    pub(super) fn unpaid_until(&self) -> Instant {
+        if self.is_unpaid() { self.next } else { Instant::ZERO }
+    }
+}

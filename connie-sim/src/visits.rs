@@ -1,0 +1,167 @@
+//! Visits to one host by a program with a memory, one after the other.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_core::memory::{Finish, Memory, Network};
+use connie_core::race::{Plan, Planned};
+use connie_core::stack::TcpClientStack;
+use connie_core::timeline::Attempt;
+use connie_core::{Config, Connector as Core, Failure, Family, Instant};
+
+use crate::connector::{DESTINATIONS, SOCKETS};
+use crate::host::Host;
+use crate::label::{address, addresses, label};
+use crate::stack::Stack;
+use crate::tally::Tally;
+
+/// A program in virtual time that visits one host over and over, or several.
+///
+/// ```
+/// use connie_core::Config;
+/// use connie_sim::{Visits, ok};
+///
+/// let mut visits = Visits::new(&Config::all_at_once(), 1);
+/// visits.answer("4a 4b").put("4a", ok(30)).put("4b", ok(60));
+/// assert_eq!(visits.visit().starts, "4a@0 4b@0");
+/// // The one that answered, alone.
+/// assert_eq!(visits.visit().starts, "4a@0");
+/// ```
+#[derive(Debug)]
+pub struct Visits {
+    /// The memory; `None` for a program without one.
+    pub memory: Option<Memory<64>>,
+    /// How each race is run.
+    pub config: Config,
+    /// Where the program is.
+    pub network: Network,
+    /// Whom it visits.
+    pub host: String,
+    /// How long after one visit the next begins.
+    pub pause: Duration,
+    stack: Stack,
+    v6: Vec<SocketAddr>,
+    v4: Vec<SocketAddr>,
+}
+
+/// What came of one visit.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// What started, and when, in milliseconds: `4a@0 4b@40`.
+    pub starts: String,
+    /// The label of what won.
+    pub winner: Option<String>,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// How long it took.
+    pub took: Duration,
+    /// The SYNs that went out, those sent again by the stack not counted.
+    pub syns: u32,
+    /// The handshakes that servers did for nothing.
+    pub wasted: u32,
+    /// What the race followed.
+    pub plan: Plan<DESTINATIONS>,
+}
+
+impl Visits {
+    /// With a memory that knows nothing. What is random derives from `seed`.
+    #[must_use]
+    pub fn new(config: &Config, seed: u64) -> Self {
+        let mut stack = Stack::new(seed);
+        // Linux.
+        stack.syn_retries(Some(6));
+        let mut clock = stack.clock();
+        clock.advance_to(Instant::from_millis(1_000));
+        Visits {
+            memory: Some(Memory::new(seed as u32 ^ 0x5eed, stack.now())),
+            config: config.clone(),
+            network: Network { v4: "192.0.2.200".parse().ok(), v6: "2001:db8:ff::1".parse().ok() },
+            host: "name.test".into(),
+            pause: Duration::from_millis(200),
+            stack,
+            v6: Vec::new(),
+            v4: Vec::new(),
+        }
+    }
+
+    /// What the host's name is answered with from now on.
+    pub fn answer(&mut self, labels: &str) -> &mut Self {
+        let (v6, v4) = addresses(labels).into_iter().partition(|it| Family::of(it) == Family::V6);
+        (self.v6, self.v4) = (v6, v4);
+        self
+    }
+
+    /// Puts `host` behind the address named `label`.
+    pub fn put(&mut self, label: &str, host: Host) -> &mut Self {
+        self.stack.put(address(label), host);
+        self
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, time: Duration) -> &mut Self {
+        let to = self.stack.now() + time;
+        self.stack.clock().advance_to(to);
+        self
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.stack.now()
+    }
+
+    /// One visit: both families have answered when it begins.
+    pub fn visit(&mut self) -> Visit {
+        self.visit_with(0, |_, _| ())
+    }
+
+    /// The same, where `look` sees the attempts of the race when it has ended, and the moment of its start; `spread` is the plan's.
+    pub fn visit_with(&mut self, spread: u32, look: impl FnOnce(&[Attempt], Instant)) -> Visit {
+        let Visits { memory, config, network, host, stack, v6, v4, .. } = self;
+        let mut clock = stack.clock();
+        let start = stack.now();
+        let mut connector =
+            Core::<Stack, DESTINATIONS, SOCKETS, 256, Planned<DESTINATIONS>>::new(config, start);
+        connector.handle_addresses(&[v6.as_slice(), v4].concat(), start);
+        let about = memory.as_ref().map(|memory| memory.visit(host, Finish::Tcp, 0, network));
+        if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
+            connector.follow(&memory.plan(about, connector.race(), spread, start));
+        }
+        let known = [v6.as_slice(), v4].concat();
+        let before: Vec<Tally> = known.iter().map(|it| stack.tally(*it)).collect();
+        let result = connector.run(stack, &mut clock);
+        let race = connector.race();
+        let took = race.elapsed();
+        let won = result.as_ref().ok().map(|connection| connection.destination);
+        let counted = |count: fn(Tally) -> u32, it: SocketAddr| {
+            let before = known.iter().position(|known| *known == it).map(|index| before[index]);
+            count(stack.tally(it)) - before.map_or(0, count)
+        };
+        let is_sent_again =
+            won.is_some_and(|won| counted(|tally| tally.syns, won) > counted(|tally| tally.attempts, won));
+        let attempts: Vec<Attempt> = race.timeline().attempts().collect();
+        let visit = Visit {
+            starts: starts(&attempts),
+            winner: won.map(label),
+            failure: result.as_ref().err().copied(),
+            took,
+            syns: attempts.len() as u32,
+            wasted: known.iter().map(|it| counted(|tally| tally.resets, *it)).sum(),
+            plan: *race.plan(),
+        };
+        look(&attempts, start);
+        if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
+            memory.learn(about, race.plan(), &race.timeline(), is_sent_again, stack.now());
+        }
+        if let Ok(connection) = result {
+            stack.close(connection.socket).expect("the winner is open");
+        }
+        self.wait(self.pause);
+        visit
+    }
+}
+
+fn starts(attempts: &[Attempt]) -> String {
+    let start = |it: &Attempt| format!("{}@{}", label(it.destination), it.started.as_millis());
+    attempts.iter().map(start).collect::<Vec<_>>().join(" ")
+}

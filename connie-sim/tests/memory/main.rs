@@ -1,0 +1,30 @@
+//! Races with a memory, in virtual time.
+
+mod exploring;
+mod forgetting;
+mod leading;
+mod networks;
+mod paying;
+mod wrong_elsewhere;
+
+use connie_core::Config;
+use connie_sim::{Host, Visits};
+
+/// A program that visits a host with these addresses.
+fn visits<const N: usize>(config: &Config, hosts: [(&str, Host); N]) -> Visits {
+    let mut visits = Visits::new(config, 1);
+    visits.answer(&hosts.each_ref().map(|(label, _)| *label).join(" "));
+    for (label, host) in hosts {
+        visits.put(label, host);
+    }
+    visits
+}
+
+/// The same, which has visited it so often that it knows what to expect.
+fn regular<const N: usize>(config: &Config, hosts: [(&str, Host); N]) -> Visits {
+    let mut visits = visits(config, hosts);
+    for _ in 0..4 {
+        visits.visit();
+    }
+    visits
+}
