@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use connie_core::Instant;
 use connie_sim::name_servers::{Driver, Found, Kind, Reaction, Row, Sender, Servers, rows};
+use connie_std::OsClock;
 use connie_tests::clock::pause;
 use connie_tests::firmware::{Firmware, STATIC, device, link};
 use connie_tests::lab::{in_namespace, ms};
@@ -31,6 +32,9 @@ fn socket(ip: Ipv4Addr, port: u16) -> UdpSocket {
     socket
 }
 
+/// What is to be sent, by the server with which index, from where, and to whom.
+type Due = (Vec<u8>, usize, Sender, SocketAddr);
+
 /// The name servers of one row after the other.
 struct Stage {
     /// By index.
@@ -39,8 +43,8 @@ struct Stage {
     other_host: UdpSocket,
     /// Which row is under way, and its servers.
     row: Option<(usize, Servers)>,
-    /// What is to be sent, when, from where and to whom.
-    due: BTreeMap<(Instant, u64), (Vec<u8>, usize, Sender, SocketAddr)>,
+    /// By when it is to be sent.
+    due: BTreeMap<(Instant, u64), Due>,
     count: u64,
 }
 
@@ -129,12 +133,11 @@ fn the_rows_that_stand_for_the_others() {
         assert!(rows.len() >= 12, "{} rows", rows.len());
         let line = format!("{STATIC} --dns {} http://rows.test/{}", address(0), path(&rows));
         let (mut stage, done) = (Stage::set(), AtomicBool::new(false));
-        let clock = std::time::Instant::now();
+        let clock = OsClock::start();
         let run = std::thread::scope(|scope| {
             let server = scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    let micros = u64::try_from(clock.elapsed().as_micros()).expect("a short run");
-                    stage.serve(&rows, Instant::from_micros(micros));
+                    stage.serve(&rows, clock.now());
                     pause(ms(1));
                 }
             });
