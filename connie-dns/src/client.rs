@@ -170,8 +170,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         }
     }
 
-    /// Asks these servers from now on, the first to be asked first. There is room for `SERVERS` of them; more are left out. What comes from
-    /// one is told with the address that it has here. Where they are others than before, what is asked is asked anew, and what was
+    /// Asks these servers from now on, the first to be asked first, each once. There is room for `SERVERS` of them; more are left out. What comes from
+    /// one is told with the address that it has here; a flow label of IPv6 makes no difference. Where they are others than before, what is asked is asked anew, and what was
     /// kept is forgotten.
     pub fn set_servers(&mut self, servers: &[SocketAddr], now: Instant) {
         if !self.servers.set(servers) {
@@ -286,7 +286,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     /// Whether the message of a TCP connection is waited for. One that is not is to be closed.
     #[must_use]
     pub fn wants_stream(&self, port: Port, server: SocketAddr) -> bool {
-        let index = self.servers.find(server);
+        let index = self.servers.find(&server);
         self.exchange(port).zip(index).is_some_and(|(exchange, index)| exchange.waits_for(index, true))
     }
 
@@ -299,7 +299,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         | Input::DatagramFailed { port, server }
         | Input::Message { port, server, .. }
         | Input::StreamFailed { port, server }) = input;
-        let Some((index, entry)) = servers.find(server).zip(entries.get_mut(usize::from(port.place))) else {
+        let Some((index, entry)) = servers.find(&server).zip(entries.get_mut(usize::from(port.place))) else {
             return;
         };
         let question = entry.questions.get_mut(port.kind);
@@ -336,7 +336,10 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             Said::Alias(alias, ttl) => {
                 *serial = serial.wrapping_add(1);
                 if !exchange.follow(alias, ttl, servers, seed, *serial, now) {
-                    let problems = core::array::from_fn(|of| (of == index).then_some(Problem::Aliases));
+                    let mut problems = [None; SERVERS];
+                    if let Some(problem) = problems.get_mut(index) {
+                        *problem = Some(Problem::Aliases);
+                    }
                     question.end(End::Failed(problems), 0, now);
                 }
             }
@@ -482,11 +485,8 @@ fn verdict(problems: &[Option<Problem>]) -> QueryError {
         Problem::Code(Code::REFUSED) => 3,
         Problem::Code(_) | Problem::Lame => 4,
     };
-    match problems.iter().flatten().map(weight).fold(0_u8, u8::max) {
-        0 => QueryError::Unreachable,
-        1 => QueryError::TimedOut,
-        2 => QueryError::Malformed,
-        3 => QueryError::Refused,
-        _ => QueryError::ServerFailure,
-    }
+    const VERDICTS: [QueryError; 4] =
+        [QueryError::Unreachable, QueryError::TimedOut, QueryError::Malformed, QueryError::Refused];
+    let most = problems.iter().flatten().map(weight).fold(0, usize::max);
+    VERDICTS.get(most).copied().unwrap_or(QueryError::ServerFailure)
 }

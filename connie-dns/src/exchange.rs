@@ -18,7 +18,8 @@
 //! 3. **What may pass is asked again after a pause**: SERVFAIL, REFUSED, and a TCP connection that brought no answer. The pause is
 //!    [`PAUSE`], then twice that. It counts as one of the attempts. Meanwhile the next server is asked, by rule 1.
 //! 4. **EDNS, and then without** (RFC 6891 section 7): a server that says that it does not know it is asked at once without. The last query to
-//!    one that is silent goes without, since there are routers that drop what they do not know; it has no capitals at random either.
+//!    a server goes without, since there are routers that drop what they do not know, and servers that fail at it (RFC 2671
+//!    section 5.3 had SERVFAIL among what they say); it has no capitals at random either.
 //! 5. **What is truncated is fetched over TCP** (RFC 2181 section 9) where the driver has it.
 //! 6. **A lame answer, or one that cannot be read, is no answer**: the server has failed, and is not asked again.
 //! 7. **An alias that is left open is asked for** in place of the name, as a question of its own, from another port; [`MOST_ALIASES`]
@@ -170,9 +171,9 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         self.start = now;
         self.servers = [Server::ABSENT; S];
         let mut at = 0_u32;
-        for last in [false, true] {
+        for last in &[false, true] {
             for (server, known) in self.servers.iter_mut().zip(servers.known()) {
-                if known.comes_last(now) == last {
+                if known.comes_last(now) == *last {
                     let edns = known.wants_edns(now);
                     *server = Server { at, id: seed.id(), state: State::Due, edns, ..Server::ABSENT };
                     at = at.saturating_add(STAGGER);
@@ -251,8 +252,10 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
                 }
             }
             Problem::Code(code) if code.may_pass() => self.fail_for_now(index, problem, terms, now),
-            // Rule 5.
-            Problem::Truncated if terms.transport == Transport::UdpAndTcp => {
+            // Rule 5. What is truncated over TCP, too, is to be had nowhere.
+            Problem::Truncated
+                if terms.transport == Transport::UdpAndTcp && server.state != State::Stream =>
+            {
                 (server.state, server.at) = (State::DueStream, now);
             }
             _ => self.fail(index, problem, now),
@@ -371,7 +374,7 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     pub(crate) fn has_left_out_edns(&self, index: usize) -> bool {
         self.servers
             .get(index)
-            .is_some_and(|server| !server.last.has_edns() && (!server.edns || server.asked > 1))
+            .is_some_and(|server| !server.last.has_edns() && (!server.edns || server.problem.is_none()))
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
@@ -407,7 +410,7 @@ impl Server {
         }
         // Rule 4.
         let is_last = self.asked >= terms.attempts && self.asked > 1;
-        let is_plain = is_last && !stream && self.problem.is_none();
+        let is_plain = is_last && !stream;
         self.last = Last::new(self.edns && !is_plain, terms.randomise_case && !is_plain && !stream);
         self.state = if stream { State::Stream } else { State::Waiting };
         self.at = now.saturating_add(self.wait(terms));

@@ -165,8 +165,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         &mut self,
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
     ) {
-        for kind in kinds() {
-            let progress = self.kinds.get_mut(kind);
+        for (_, progress) in self.kinds.all_mut() {
             if let Progress::Asked(id) | Progress::Told(id) = *progress {
                 client.give_up(id);
             }
@@ -180,8 +179,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         &mut self,
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
     ) {
-        for kind in kinds() {
-            let progress = self.kinds.get_mut(kind);
+        for (_, progress) in self.kinds.all_mut() {
             if let Progress::Told(id) = *progress {
                 client.give_up(id);
                 *progress = Progress::Done;
@@ -194,12 +192,9 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
         client: &mut Client<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) {
-        for kind in kinds() {
-            if *self.kinds.get(kind) != Progress::ToAsk {
-                continue;
-            }
-            if let Some(id) = client.ask(&self.name, kind, now) {
-                *self.kinds.get_mut(kind) = Progress::Asked(id);
+        for (kind, progress) in self.kinds.all_mut() {
+            if *progress == Progress::ToAsk {
+                *progress = client.ask(&self.name, kind, now).map_or(Progress::ToAsk, Progress::Asked);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::query::{CLASS_IN, OPT, capital};
 /// How many aliases are followed within one answer.
 const MOST_ALIASES: usize = 16;
 
+const NS: u16 = 2;
 const CNAME: u16 = 5;
 const SOA: u16 = 6;
 
@@ -79,18 +80,20 @@ pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<
     let records = Records { answers, authority, asked: asked.kind };
     let mut said = match (additional.map_or(0, extended_code), code) {
         // The flags AA and RA: it is an authority, or asks others where it does not know.
-        (0, 0) => records.said(NameAt::new(octets, 12), first & 0x04 != 0 || second & 0x80 != 0),
-        (0, 3) => Said::Answer(Reply::empty(Found::NoSuchName, records.negative_ttl(None).unwrap_or(0))),
+        (0, 0 | 3) => {
+            let is_competent = first & 0x04 != 0 || second & 0x80 != 0;
+            records.said(NameAt::new(octets, 12), code == 3, is_competent)
+        }
         // The lower four bits are those of the header (RFC 6891 section 6.1.3).
         (extended, code) => {
             Said::Problem(Problem::Code(Code(if extended < 16 { extended << 4 | code } else { u8::MAX })))
         }
     };
-    if is_truncated && way == Way::OnlyDatagram {
-        // Addresses that it has are addresses, but not to be kept, since more may be missing. What it does not have may be what did
-        // not fit.
+    if is_truncated {
+        // There is no other way to have it. Addresses that it has are addresses, but not to be kept, since more may be missing. What it does
+        // not have may be what did not fit.
         match &mut said {
-            Said::Answer(reply) if reply.found == Found::Records => reply.ttl = 0,
+            Said::Answer(reply) if reply.found != Found::NoData => reply.ttl = 0,
             Said::Problem(Problem::Code(_)) => {}
             _ => return Said::Problem(Problem::Truncated),
         }
@@ -126,18 +129,30 @@ struct Records<'m> {
 }
 
 impl<'m> Records<'m> {
-    /// What an answer without an error says: the records for the name, or for the one that its aliases lead to. The aliases may
-    /// stand in any order. A record that is malformed counts as if it were not there, unless there is nothing else.
+    /// What an answer without an error says, or one that denies the name: the records for the name, or for the one that its aliases lead to,
+    /// which is also the one that is denied (RFC 6604 section 3). The aliases may stand in any order. A record that is malformed counts as if it were not
+    /// there, unless there is nothing else.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn said<const N: usize, const D: usize>(&self, asked: NameAt<'m>, is_competent: bool) -> Said<N, D> {
+    fn said<const N: usize, const D: usize>(
+        &self,
+        asked: NameAt<'m>,
+        denied: bool,
+        is_competent: bool,
+    ) -> Said<N, D> {
         let (mut name, mut least, mut spoilt) = (asked, u32::MAX, !self.answers.is_whole());
         for hops in 0..=MOST_ALIASES {
             let mut data = Data::new();
-            if let Some(ttl) = self.collect(name, &mut data, &mut spoilt) {
+            if denied {
+                // Its own records would speak against it.
+            } else if let Some(ttl) = self.collect(name, &mut data, &mut spoilt) {
                 return Said::Answer(Reply { found: Found::Records, ttl: ttl.min(least), data });
             }
             match self.alias(name, &mut spoilt) {
                 Some((target, ttl)) => (name, least) = (target, least.min(ttl)),
+                None if denied => {
+                    let ttl = self.negative_ttl(name).unwrap_or(0).min(least);
+                    return Said::Answer(Reply::empty(Found::NoSuchName, ttl));
+                }
                 None if spoilt => return Said::Problem(Problem::Malformed),
                 None => return self.nothing(name, hops > 0, least, is_competent),
             }
@@ -192,8 +207,9 @@ impl<'m> Records<'m> {
         })
     }
 
-    /// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that there is nothing
-    /// (RFC 2308 section 2.2); without, the server may not have followed the alias, or may not be the one to ask.
+    /// What an answer that has nothing for `name` means. One with the SOA record of a zone around it says that there is nothing; one with NS records
+    /// and without it refers to other servers (RFC 2308 section 2.2). Without either, the server may not have followed the alias, or may not be the
+    /// one to ask.
     fn nothing<const N: usize, const D: usize>(
         &self,
         name: NameAt<'_>,
@@ -201,32 +217,35 @@ impl<'m> Records<'m> {
         least: u32,
         is_competent: bool,
     ) -> Said<N, D> {
-        match self.negative_ttl(Some(name)) {
-            Some(ttl) => Said::Answer(Reply::empty(Found::NoData, ttl.min(least))),
-            None if is_alias => {
+        match self.negative_ttl(name) {
+            Ok(ttl) => Said::Answer(Reply::empty(Found::NoData, ttl.min(least))),
+            Err(_) if is_alias => {
                 name.to_name().map_or(Said::Problem(Problem::Malformed), |name| Said::Alias(name, least))
             }
-            None if is_competent => Said::Answer(Reply::empty(Found::NoData, 0)),
-            None => Said::Problem(Problem::Lame),
+            Err(false) if is_competent => Said::Answer(Reply::empty(Found::NoData, 0)),
+            Err(_) => Said::Problem(Problem::Lame),
         }
     }
 
     /// For how many seconds it holds that there is nothing: the lesser of the SOA record's own time to live and its MINIMUM field
-    /// (RFC 2308 section 5). `None` where there is no such record, or only of a zone that does not hold `name`.
-    fn negative_ttl(&self, name: Option<NameAt<'_>>) -> Option<u32> {
-        for record in self.authority? {
+    /// (RFC 2308 section 5). An error where there is no such record, or only of a zone that does not hold `name`: whether the answer refers to other
+    /// servers.
+    fn negative_ttl(&self, name: NameAt<'_>) -> Result<u32, bool> {
+        let mut refers = false;
+        for record in self.authority.ok_or(false)? {
+            refers |= record.number == NS;
             if record.class != u16::from(CLASS_IN) || record.number != SOA {
                 continue;
             }
             // Two names and five numbers, of which MINIMUM is the last (RFC 1035 section 3.3.13).
             let numbers = record.names(2).and_then(|(_, numbers)| <&[u8; 20]>::try_from(numbers).ok());
             let minimum = numbers.and_then(|numbers| numbers.last_chunk::<4>());
-            let minimum = minimum.filter(|_| name.is_none_or(|name| name.is_within(record.owner)));
+            let minimum = minimum.filter(|_| name.is_within(record.owner));
             if let Some(minimum) = minimum {
-                return Some(ttl(record.ttl).min(ttl(u32::from_be_bytes(*minimum))));
+                return Ok(ttl(record.ttl).min(ttl(u32::from_be_bytes(*minimum))));
             }
         }
-        None
+        Err(refers)
     }
 }
 

@@ -167,7 +167,8 @@ impl<const N: usize> Name<N> {
 
     /// Whether its last label is `onion` (RFC 7686), as [`is_onion`](connie_core::resolution::is_onion) has it of a text.
     pub(crate) fn is_of_tor(&self) -> bool {
-        labels(self.wire()).last().is_some_and(|label| label == b"onion")
+        // No other name at the top has these octets (RFC 1123 section 2.1: letters, digits and hyphens).
+        self.wire().ends_with(b"\x05onion\0")
     }
 }
 

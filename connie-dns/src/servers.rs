@@ -43,21 +43,27 @@ impl<const S: usize> Servers<S> {
         Servers(Vec::new())
     }
 
-    /// Takes the first `S` of them. Whether they are others than before.
+    /// Takes the first `S` of them, each once. Whether they are others than before.
     pub(crate) fn set(&mut self, addresses: &[SocketAddr]) -> bool {
-        let addresses = addresses.get(..S).unwrap_or(addresses);
-        let mut pairs = self.0.iter().zip(addresses);
-        if self.0.len() == addresses.len() && pairs.all(|(server, address)| server.address == *address) {
-            return false;
-        }
-        self.0.clear();
+        let (mut is_new, mut count) = (false, 0);
         for address in addresses {
-            let server =
-                Server { address: *address, passed_over: Instant::ZERO, without_edns: Instant::ZERO };
-            // There is room for `S`.
-            let _ = self.0.push(server);
+            match self.find(address) {
+                Some(known) if known < count => continue,
+                Some(known) if known == count => {}
+                _ if count == S => continue,
+                _ => {
+                    is_new = true;
+                    self.0.truncate(count);
+                    let at = Instant::ZERO;
+                    // There is room for `S`.
+                    let _ = self.0.push(Server { address: *address, passed_over: at, without_edns: at });
+                }
+            }
+            count = count.saturating_add(1);
         }
-        true
+        is_new |= count < self.0.len();
+        self.0.truncate(count);
+        is_new
     }
 
     /// Those that there are.
@@ -74,8 +80,9 @@ impl<const S: usize> Servers<S> {
     }
 
     /// The server that a message has come from.
-    pub(crate) fn find(&self, from: SocketAddr) -> Option<usize> {
-        self.0.iter().position(|server| server.address == from)
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn find(&self, from: &SocketAddr) -> Option<usize> {
+        self.0.iter().position(|server| is_same(&server.address, from))
     }
 
     /// It was silent while another answered, or could not be reached.
@@ -97,6 +104,19 @@ impl<const S: usize> Servers<S> {
         if let Some(server) = self.0.get_mut(index) {
             server.without_edns = now + WITHOUT_EDNS;
         }
+    }
+}
+
+/// Whether both are the same host and port. The flow label of a datagram (RFC 6437) is no part of where it is from.
+fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
+    match (one, other) {
+        (SocketAddr::V4(one), SocketAddr::V4(other)) => one == other,
+        (SocketAddr::V6(one), SocketAddr::V6(other)) => {
+            one.ip().octets() == other.ip().octets()
+                && one.port() == other.port()
+                && one.scope_id() == other.scope_id()
+        }
+        _ => false,
     }
 }
 
@@ -140,7 +160,7 @@ mod tests {
         assert!(servers.addresses().eq([list[0], list[1], list[2]]));
         assert!(!servers.set(&list), "no change");
         assert!(servers.set(&list[..1]));
-        assert_eq!(servers.find(list[0]), Some(0));
-        assert_eq!(servers.find("192.0.2.1:54".parse().expect("an address")), None);
+        assert_eq!(servers.find(&list[0]), Some(0));
+        assert_eq!(servers.find(&"192.0.2.1:54".parse().expect("an address")), None);
     }
 }

@@ -164,9 +164,8 @@ pub(crate) fn place<'t, const S: usize, const N: usize, const D: usize>(
     }
     let mut next: Option<(Instant, usize)> = None;
     for (index, entry) in entries.iter().enumerate() {
-        if let Some(expires) = entry.free_after(now)
-            && next.is_none_or(|(sooner, _)| expires < sooner)
-        {
+        let expires = entry.free_after(now);
+        if let Some(expires) = expires.filter(|expires| next.is_none_or(|(sooner, _)| *expires < sooner)) {
             next = Some((expires, index));
         }
     }

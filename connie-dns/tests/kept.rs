@@ -85,6 +85,10 @@ fn what_holds_and_what_does_not() {
         ("tc-with", 0),
         ("alias-ok", 60),
         ("alias-nodata", u64::from(SOA_TTL)),
+        ("alias-nx", u64::from(SOA_TTL)),
+        ("alias-nx:5", 5),
+        ("nx-of:other", 0),
+        ("nx-of:test", u64::from(SOA_TTL)),
         ("for:b.test ttl:5; alias:b.test", 5),
     ] {
         let mut bench = Bench::<4>::new(Settings { attempts: 1, ..Settings::default() }, &[script]);

@@ -40,7 +40,7 @@ fn one_that_has_failed_before_it_was_silent_keeps_its_place() {
     let scripts = ["for:b.test ok; #1 servfail; silent", "#3 ok; for:b.test ok; silent"];
     let mut bench = Bench::<4>::new(Settings::default(), &scripts);
     assert_eq!(look_up(&mut bench, "a.test"), "A 192.0.2.2 at 3040");
-    assert_eq!(bench.sent(), ["0@0", "1@20", "0@520", "1@1020", "0@2520", "1@3020-"]);
+    assert_eq!(bench.sent(), ["0@0", "1@20", "0@520", "1@1020", "0@2520-", "1@3020-"]);
     assert_eq!(look_up(&mut bench, "b.test"), "A 192.0.2.1 at 3060");
 }
 
@@ -209,4 +209,51 @@ fn letters_in_random_case_differ_from_query_to_query() {
     assert!(first != second && second != third && first != third, "each server's is its own");
     assert_eq!(first, again, "a repeat is the same, so that the answer to either counts");
     assert_eq!(last, text, "the last goes without");
+}
+
+/// Resolvers are often named twice, by two sources. What the second says would count as said by the first, who was asked with another id.
+#[test]
+fn a_server_that_is_named_twice_is_one() {
+    use connie_dns::Client;
+    let mut client = Client::<4>::new(Settings::default(), 7);
+    let list = [server(0), server(0), server(1), server(0), server(2), server(3)];
+    client.set_servers(&list, at(0));
+    assert!(client.servers().eq([server(0), server(1), server(2)]));
+    // The same again changes nothing: what is asked is not asked anew.
+    let id = client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+    let mut buffer = [0; connie_dns::LARGEST_QUERY];
+    let connie_dns::Output::Send { port, .. } = client.poll_output(&mut buffer, at(0)) else {
+        panic!("a query")
+    };
+    client.set_servers(&list, at(0));
+    client.set_servers(&list[1..], at(0));
+    assert!(client.is_open(port));
+    client.set_servers(&[server(0)], at(0));
+    assert!(!client.is_open(port) && client.servers().eq([server(0)]));
+    client.set_servers(&[], at(0));
+    client.poll_output(&mut buffer, at(0));
+    assert!(client.servers().eq([]) && client.answer(id, at(0)).is_some(), "there is nobody to ask");
+}
+
+/// A datagram of IPv6 may bring a flow label (RFC 6437) that nobody has asked for.
+#[test]
+fn a_flow_label_is_no_part_of_a_server_s_address() {
+    use std::net::SocketAddrV6;
+    let address =
+        |flow, scope| SocketAddrV6::new("fe80::1".parse().expect("an address"), 53, flow, scope).into();
+    let mut client = connie_dns::Client::<4>::new(Settings::default(), 7);
+    client.set_servers(&[address(0, 2)], at(0));
+    for (from, counts) in [(address(0, 3), false), (address(0x12_3456, 2), true)] {
+        let id = client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+        let mut buffer = [0; connie_dns::LARGEST_QUERY];
+        let connie_dns::Output::Send { port, length, .. } = client.poll_output(&mut buffer, at(0)) else {
+            panic!("a query")
+        };
+        let Reaction::Says(message, _) = react("ok", 0, &Query::read(&buffer[..length], false)) else {
+            panic!("an answer")
+        };
+        client.handle_input(connie_dns::Input::Datagram { port, from, message: &message }, at(1));
+        assert_eq!(client.answer(id, at(1)).is_some(), counts, "{from}");
+        client.give_up(id);
+    }
 }

@@ -101,6 +101,7 @@ fn without_records(name: &str, argument: &str) -> Option<Reply> {
         "nodata-without-soa" => Reply::good([]),
         "soa-of" => Reply { authority: vec![soa(argument)], ..Reply::good([]) },
         "nx" => Reply { authority: vec![soa("test")], ..Reply::code(3) },
+        "nx-of" => Reply { authority: vec![soa(argument)], ..Reply::code(3) },
         "nx-without-soa" => Reply::code(3),
         "servfail" => Reply::code(2),
         "refused" => Reply::code(5),
@@ -110,8 +111,10 @@ fn without_records(name: &str, argument: &str) -> Option<Reply> {
         "badvers" => Reply { additional: vec![record(&[0], 41, 1 << 24, &[])], ..Reply::good([]) },
         "lame" => Reply { recurses: false, ..Reply::good([]) },
         "referral" => Reply { recurses: false, authority: vec![ns()], ..Reply::good([]) },
+        "referral-of-recursive" => Reply { authority: vec![ns()], ..Reply::good([]) },
         "authoritative-nothing" => Reply { recurses: false, flags: 4, ..Reply::good([]) },
         "tc" => Reply { flags: 2, ..Reply::good([]) },
+        "tc-nx" => Reply { flags: 2, ..Reply::code(3) },
         "tc-servfail" => Reply { flags: 2, ..Reply::code(2) },
         _ => return None,
     })
@@ -167,7 +170,12 @@ fn with_aliases(name: &str, argument: &str, last: u8, query: &Query) -> Option<R
         "alias-ok" => Reply::good([to_b(), owned("b.test", own(last, query))]),
         "ok-alias" => Reply::good([owned("b.test", own(last, query)), to_b()]),
         "alias-nodata" => Reply { authority: vec![soa("test")], ..Reply::good([to_b()]) },
-        "alias-nx" => Reply { code: 3, ..Reply::good([to_b()]) },
+        // With so many seconds to live of the alias.
+        "alias-nx" => {
+            let ttl = argument.parse().unwrap_or(100);
+            let answers = vec![record(QUESTION, 5, ttl, &wire("b.test"))];
+            Reply { authority: vec![soa("test")], answers, ..Reply::code(3) }
+        }
         "circle" => Reply::good([to_b(), alias(&wire("b.test"), &query.name)]),
         // Each leads on to another name, for ever.
         "wild-goose" => Reply::good([alias(QUESTION, &format!("x{}", query.name))]),

@@ -103,14 +103,20 @@ pub const TABLE: &[Row] = &[
     // Failures.
     kernel("it fails once", "a", &["#1 servfail; ok"], "A 192.0.2.1 at 540 | 0@0 0@520"),
     row("it refuses once", "a", &["#1 refused; ok"], "A 192.0.2.1 at 540 | 0@0 0@520"),
-    kernel("it fails", "a", &["servfail"], "A !ServerFailure at 1560 | 0@0 0@520 0@1540"),
-    row("it refuses", "a", &["refused"], "A !Refused at 1560 | 0@0 0@520 0@1540"),
+    kernel("it fails", "a", &["servfail"], "A !ServerFailure at 1560 | 0@0 0@520 0@1540-"),
+    row(
+        "it fails where there is EDNS",
+        "a",
+        &["edns servfail; ok"],
+        "A 192.0.2.1 at 1560 | 0@0 0@520 0@1540-",
+    ),
+    row("it refuses", "a", &["refused"], "A !Refused at 1560 | 0@0 0@520 0@1540-"),
     row("it fails, asked once", "a attempts=1", &["servfail"], "A !ServerFailure at 20 | 0@0"),
     row(
         "it fails and falls silent",
         "a",
         &["#1 servfail; silent"],
-        "A !ServerFailure at 7520 | 0@0 0@520 0@2520",
+        "A !ServerFailure at 7520 | 0@0 0@520 0@2520-",
     ),
     row("it has a code of its own", "a", &["code:9"], "A !ServerFailure at 20 | 0@0"),
     row(
@@ -160,6 +166,12 @@ pub const TABLE: &[Row] = &[
     kernel("the first refuses", "a", &["refused", "ok"], "A 192.0.2.2 at 40 | 0@0 1@20"),
     kernel("the first is lame", "a", &["lame", "ok"], "A 192.0.2.2 at 40 | 0@0 1@20"),
     row("the first refers to others", "a", &["referral", "ok"], "A 192.0.2.2 at 40 | 0@0 1@20"),
+    row(
+        "the first refers to others, though it asks them",
+        "a",
+        &["referral-of-recursive", "ok"],
+        "A 192.0.2.2 at 40 | 0@0 1@20",
+    ),
     row("the first is malformed", "a", &["cut", "ok"], "A 192.0.2.2 at 40 | 0@0 1@20"),
     row(
         "all are silent",
@@ -171,13 +183,13 @@ pub const TABLE: &[Row] = &[
         "one fails and one is silent",
         "a",
         &["silent", "servfail"],
-        "A !ServerFailure at 8000 | 0@0 1@250 1@770 0@1000 1@1790 0@3000-",
+        "A !ServerFailure at 8000 | 0@0 1@250 1@770 0@1000 1@1790- 0@3000-",
     ),
     row(
         "one refuses and one fails",
         "a",
         &["refused", "servfail"],
-        "A !ServerFailure at 1580 | 0@0 1@20 0@520 1@540 0@1540 1@1560",
+        "A !ServerFailure at 1580 | 0@0 1@20 0@520 1@540 0@1540- 1@1560-",
     ),
     row(
         "one is not there and one is silent",
@@ -220,7 +232,7 @@ pub const TABLE: &[Row] = &[
         "TCP is closed each time",
         "a tcp",
         &["udp tc; fails"],
-        "A !Unreachable at 1620 | 0@0 tcp0@20 0@540 tcp0@560 0@1580 tcp0@1600",
+        "A !Unreachable at 1620 | 0@0 tcp0@20 0@540 tcp0@560 0@1580- tcp0@1600",
     ),
     row("TCP is silent", "a tcp attempts=1", &["udp tc; silent"], "A !Unreachable at 5020 | 0@0 tcp0@20"),
     row(
@@ -255,6 +267,9 @@ pub const TABLE: &[Row] = &[
         &["edns formerr; fails"],
         "A !Unreachable at 40 | tcp0@0 tcp0@20-",
     ),
+    row("no such name does not fit, and there is no TCP", "a udp", &["tc-nx"], "A !NoSuchName at 20 | 0@0"),
+    row("it does not fit over TCP", "a tcp", &["udp tc; tc-with"], "A 192.0.2.1 at 40 | 0@0 tcp0@20"),
+    row("nothing fits over TCP", "a tcp", &["tc", "ok"], "A 192.0.2.2 at 60 | 0@0 tcp0@20 1@40"),
     // Aliases.
     kernel("an alias with its address", "a", &["alias-ok"], "A 192.0.2.1 at 20 | 0@0"),
     row("the address before the alias", "a", &["ok-alias"], "A 192.0.2.1 at 20 | 0@0"),
