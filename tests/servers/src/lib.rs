@@ -6,7 +6,7 @@
 //! - [`Live`], [`BlackHole`], [`closed_port`]: listeners that answer, are silent, or are not there.
 //! - [`DnsServer`]: a name server that says what the test wants.
 //! - `TlsServer`, `Authority`: servers that speak TLS, and their certificates, with the feature `tls`.
-//! - [`Nginx`], [`Dnsmasq`], [`PythonServer`], [`Tinyproxy`]: programs of their own.
+//! - [`Nginx`], [`Dnsmasq`], [`PythonServer`], [`Tinyproxy`], [`Unbound`]: programs of their own.
 //! - [`descriptors`]: how many files and sockets this process holds open.
 //! - [`clock`]: real time, for tests.
 //! - [`limits`]: ends to waiting.
@@ -43,7 +43,7 @@ pub use dns::{DnsAnswer, DnsQuery, DnsServer, Quirk, RecordType, https};
 #[cfg(any(target_os = "linux", windows))]
 pub use live::{Live, LiveCounts};
 #[cfg(target_os = "linux")]
-pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, command_for, find, free_port};
+pub use programs::{Dnsmasq, Nginx, PythonServer, Tinyproxy, Unbound, command_for, find, free_port};
 pub use skip::{STRICT, say, skip};
 #[cfg(target_os = "linux")]
 pub use temporary::temporary_path;

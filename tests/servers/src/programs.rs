@@ -200,6 +200,41 @@ impl Dnsmasq {
     }
 }
 
+/// unbound, a DNS server, on 127.0.0.1, over UDP and TCP. It asks nobody.
+pub struct Unbound {
+    _server: Program,
+}
+
+impl Unbound {
+    /// Starts it on this port with these records, such as `name.test. A 192.0.2.1`, of the zone `test`. It is up when this returns. `None` where
+    /// there is no unbound: the test is [skipped](skip()) and should return. It does not outlive the thread that starts it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn start(port: u16, records: &[String]) -> Option<Self> {
+        let Some(program) = find("unbound") else {
+            skip("unbound", "apt-get install unbound");
+            return None;
+        };
+        let directory = Directory::with(&[]);
+        let file = directory.0.join("unbound.conf");
+        let mut configuration = format!(
+            "server:\n interface: 127.0.0.1@{port}\n do-daemonize: no\n \
+             username: \"\"\n chroot: \"\"\n pidfile: \"\"\n use-syslog: no\n module-config: \"iterator\"\n \
+             local-zone: \"test.\" static\n"
+        );
+        for record in records {
+            configuration += &format!(" local-data: \"{record}\"\n");
+        }
+        fs::write(&file, configuration).expect("a configuration file");
+        let mut command = command_for(&program);
+        command.arg("-c").arg(file);
+        Some(Self { _server: Program::start(command, directory, port) })
+    }
+}
+
 /// A child process that listens; it is killed and its directory removed in the end.
 struct Program {
     child: Child,
