@@ -31,7 +31,7 @@ many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get 
 pub use bench::{Bench, Contender, Mode};
 pub use get::{ContinueAt, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
-pub use racing::{Racing, filter};
+pub use racing::Racing;
 pub use value::Limit;
 
 /// Connects to the address that answers first.

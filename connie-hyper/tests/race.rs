@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{Observer, OnSocket, Options, RaceOutcome};
+use connie_std::{AddressFilter, ConnectErrorKind, Observer, OnSocket, Options, RaceOutcome};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -61,6 +61,21 @@ fn a_dead_first_address_costs_nothing() {
         }
     });
     assert_eq!(server.counts().accepted, 1);
+}
+
+#[test]
+fn an_address_that_is_denied_is_not_tried() {
+    let server = Live::http(any_port(4), "page");
+    let address = server.address();
+    let error = run(move || async move {
+        let options = Options { filter: AddressFilter::public_only(), ..Options::default() };
+        let client = client(RaceConnector::new(options));
+        failure(get(&client, &format!("http://{address}/")).await)
+    });
+    let inner = error.source().and_then(|error| error.downcast_ref::<RaceError>());
+    let Some(RaceError::Connect(failed)) = inner else { panic!("{error:?}") };
+    assert!(matches!(failed.kind(), ConnectErrorKind::Denied(_)), "{failed:?}");
+    assert_eq!(server.counts().accepted, 0);
 }
 
 #[test]

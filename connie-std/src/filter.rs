@@ -7,19 +7,20 @@ use std::str::FromStr;
 /// Which addresses a [`connect`](crate::connect) may try: networks that are denied, and networks that are allowed within those.
 ///
 /// It is for programs that connect to where others say: a web hook, a feed, a picture's URL. Who can choose a name can have it lead to
-/// `127.0.0.1` or into the program's own network, now or a moment after somebody has looked (DNS rebinding). A check before the connect sees other answers than the connect
-/// does; this one is made between the answers and the race.
+/// `127.0.0.1` or into the program's own network, now or a moment after somebody has looked (DNS rebinding). A check before the connect
+/// sees other answers than the connect does; this one is made between the answers and the race.
 ///
-/// - **Every address is looked at, wherever it comes from**: answers and hints of any [`resolver`](crate::Options::resolver), the hosts file,
-///   [`overrides`](crate::Options::overrides), `localhost`, addresses that are written out, and those that the program gives itself. What is denied is not tried, and
-///   [`Report::denied`](crate::Report::denied) has it. Where nothing is left, the error is
+/// - **Every address is looked at, wherever it comes from**: answers and hints of any [`resolver`](crate::Options::resolver), the hosts
+///   file, [`overrides`](crate::Options::overrides), `localhost`, addresses that are written out, and those that the program gives itself.
+///   What is denied is not tried, and [`Report::denied`](crate::Report::denied) has it. Where nothing is left, the error is
 ///   [`ConnectErrorKind::Denied`](crate::ConnectErrorKind::Denied).
 /// - **The most specific network that has the address decides**; of two that are the same, the later one. An address that is in none is allowed.
-/// - **An IPv4 address inside of an IPv6 address counts too.** `::ffff:127.0.0.1` is the IPv4 address: IPv6 networks say nothing about it. Of a NAT64's address with the well-known prefix
-///   (`64:ff9b::7f00:1`, RFC 6052), of 6to4 (`2002:7f00:1::`, RFC 3056) and of Teredo (RFC 4380), the networks are asked for the whole and for what is inside, and either
-///   can deny it. What a network's own NAT64 prefix carries cannot be seen in an address; where connie itself makes
-///   such an address out of an IPv4 address (RFC 7050), that was looked at before.
-/// - **Not looked at** are name servers, and what a proxy connects to: there the proxy's address is, and who must not be reached through it the proxy has to know.
+/// - **An IPv4 address inside of an IPv6 address counts too.** `::ffff:127.0.0.1` is the IPv4 address: IPv6 networks say nothing about it.
+///   Of a NAT64's address with the well-known prefix (`64:ff9b::7f00:1`, RFC 6052), of 6to4 (`2002:7f00:1::`, RFC 3056) and of Teredo (RFC
+///   4380), the networks are asked for the whole and for what is inside, and either can deny it. What a network's own NAT64 prefix carries
+///   cannot be seen in an address; where connie itself makes such an address out of an IPv4 address (RFC 7050), that was looked at before.
+/// - **Not looked at** are name servers, and what a proxy connects to: there the proxy's address is, and who must not be reached through it
+///   the proxy has to know.
 ///
 /// ```
 /// use connie_std::{AddressFilter, ConnectErrorKind, Options, connect};
@@ -73,8 +74,8 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::new(255, 255, 255, 255), 32),
 ];
 
-/// Of IPv6 all but 2000::/3, which alone is handed out, and the well-known prefix of NAT64: loopback, unique local, link-local and multicast addresses are outside. And inside
-/// of it these.
+/// Of IPv6 all but 2000::/3, which alone is handed out, and the well-known prefix of NAT64: loopback, unique local, link-local and
+/// multicast addresses are outside. And inside of it these.
 const NOT_PUBLIC_V6: [(Ipv6Addr, u8); 3] = [
     // IETF protocol assignments: Teredo, ORCHID, benchmarks.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
@@ -90,8 +91,8 @@ const TEREDO: Network = Network::of_v6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0
 const ALL_V6: Network = Network::of_v6(Ipv6Addr::UNSPECIFIED, 0);
 
 impl AddressFilter {
-    /// Denies what is not on the public internet: loopback, private, shared and unique local, link-local, unspecified, multicast, broadcast, documentation's and all other
-    /// reserved addresses. A program whose own network is to be reached [allows](Self::allow) it.
+    /// Denies what is not on the public internet: loopback, private, shared and unique local, link-local, unspecified, multicast,
+    /// broadcast, documentation's and all other reserved addresses. A program whose own network is to be reached [allows](Self::allow) it.
     #[must_use]
     pub fn public_only() -> Self {
         let v4 = NOT_PUBLIC_V4.iter().map(|&(prefix, length)| Network::of_v4(prefix, length));
@@ -191,7 +192,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of `prefix` with this many bits in common. `None` where that is more than it has, and where a bit behind them is set: `10.1.2.3/8` is most likely a mistake.
+    /// The network of `prefix` with this many bits in common. `None` where that is more than it has, and where a bit behind them is set:
+    /// `10.1.2.3/8` is most likely a mistake.
     #[must_use]
     pub fn new(prefix: impl Into<IpAddr>, bits: u8) -> Option<Self> {
         let prefix = prefix.into();

@@ -34,10 +34,10 @@ pub const MAX_SOCKETS: usize = 64;
 pub struct Options {
     /// The race. Default: every address at once, over at most [`Options::DEFAULT_SOCKETS`] sockets.
     ///
-    /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send
-    /// from, which for nearly all is IPv6 where the host has it; `preferred_family: Family::V4` makes it IPv4 in any case. For lists
-    /// of addresses it is the family of the first. A family that the host has no route by is not waited for where the other has
-    /// addresses.
+    /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send from,
+    /// and on Linux with glibc by `/etc/gai.conf` too; for nearly all it is IPv6 where the host has it; `preferred_family: Family::V4`
+    /// makes it IPv4 in any case. For lists of addresses it is the family of the first. A family that the host has no route by is not
+    /// waited for where the other has addresses.
     pub race: Config,
     /// Where addresses of names come from. Default: the operating system.
     pub resolver: Resolver,
@@ -62,7 +62,8 @@ pub struct Options {
     pub nodelay: bool,
     /// Addresses for names, which beat the resolver. The last entry for a name counts, and beats one for `*`.
     pub overrides: Vec<Override>,
-    /// Which addresses may be tried, wherever they come from. Default: all. [`AddressFilter::public_only`] is for programs that connect to where others say.
+    /// Which addresses may be tried, wherever they come from. Default: all. [`AddressFilter::public_only`] is for programs that connect to
+    /// where others say.
     pub filter: AddressFilter,
     /// What ends the call from another thread or task.
     pub canceler: Option<Canceler>,

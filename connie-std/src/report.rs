@@ -91,8 +91,9 @@ impl Report {
     }
 
     /// More about what became of `address` than its [error](connie_core::AttemptError) says, where more is known: the names that a
-    /// certificate is for, or the day it expired; why [`OnSocket`](crate::OnSocket) refused its socket, where the system has no number for that; the interface, or the range of local ports,
-    /// that its socket could not be bound to; the source address that this machine does not have.
+    /// certificate is for, or the day it expired; why [`OnSocket`](crate::OnSocket) refused its socket, where the system has no number for
+    /// that; the interface, or the range of local ports, that its socket could not be bound to; the source address that this machine does
+    /// not have.
     #[must_use]
     pub fn note(&self, address: SocketAddr) -> Option<&str> {
         self.0.notes.iter().find(|note| note.address == address).map(|note| &*note.text)

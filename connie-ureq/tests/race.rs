@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{Canceler, ConnectError, Observer, OnSocket, Options, RaceOutcome};
+use connie_std::{
+    AddressFilter, Canceler, ConnectError, ConnectErrorKind, Observer, OnSocket, Options, RaceOutcome,
+};
 use connie_ureq::RaceConnector;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -74,6 +76,28 @@ fn a_source_address_of_one_family_leaves_the_other_out() {
     let error = agent.get("http://name.test/").call().unwrap_err().to_string();
     let says = "[::1]:9: left out: a source address was given for the other family alone";
     assert!(error.contains(says), "{error}");
+}
+
+/// ureq asks its own resolver, whose answers are looked at all the same.
+#[test]
+fn an_address_that_is_denied_is_not_tried() {
+    let (inside, outside) = (
+        Live::http(SocketAddr::new(here(2), 0), "inside"),
+        Live::http(SocketAddr::new(here(4), 0), "outside"),
+    );
+    let filter = AddressFilter::public_only().allow("127.0.0.4".parse().unwrap());
+    let get = |addresses: &[SocketAddr]| {
+        let connector = RaceConnector::new(Options { filter: filter.clone(), ..Options::default() });
+        let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(addresses.to_vec()));
+        agent.get("http://name.test/").call().map(|mut answer| answer.body_mut().read_to_string().unwrap())
+    };
+    assert_eq!(get(&[inside.address(), outside.address()]).unwrap(), "outside");
+    let error = get(&[inside.address()]).unwrap_err();
+    let Error::Io(inner) = &error else { panic!("{error:?}") };
+    assert_eq!(inner.kind(), ErrorKind::PermissionDenied);
+    let ours = inner.get_ref().and_then(|error| error.downcast_ref::<ConnectError>());
+    assert!(ours.is_some_and(|error| matches!(error.kind(), ConnectErrorKind::Denied(_))), "{error:?}");
+    assert_eq!(inside.counts().accepted, 0);
 }
 
 #[test]

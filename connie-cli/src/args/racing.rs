@@ -85,11 +85,6 @@ pub struct Racing {
     pub svg: Option<PathBuf>,
 }
 
-/// Which addresses may be connected to.
-pub fn filter(deny_private: bool) -> AddressFilter {
-    if deny_private { AddressFilter::public_only() } else { AddressFilter::default() }
-}
-
 impl Racing {
     /// What curl allows unless told otherwise.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -120,7 +115,7 @@ impl Racing {
             #[cfg(feature = "dns")]
             resolver: self.resolver(HttpsRecords::default()),
             overrides: self.resolve.clone(),
-            filter: filter(self.deny_private),
+            filter: if self.deny_private { AddressFilter::public_only() } else { AddressFilter::default() },
             ..defaults
         }
     }

@@ -13,11 +13,11 @@ use std::time::Duration;
 use connie_core::{Families, Family};
 use connie_sim::sites::{self, Client};
 use connie_sim::{Ending, Rng};
-use connie_std::{Options, OsClock};
+use connie_std::{AddressFilter, Options, OsClock};
 use connie_web::{Scheme, Url};
 
 use crate::advice;
-use crate::args::{Bench, Contender, Mode, filter};
+use crate::args::{Bench, Contender, Mode};
 use crate::error::Error;
 use crate::exit_code;
 use crate::output::{Stdout, is_stdout, print, write_file};
@@ -120,8 +120,10 @@ fn measure(args: &Bench) -> Result<Report, Error> {
         (_, true) => Families::Only(Family::V6),
         _ => Families::Both,
     };
-    let overrides = args.resolve.clone();
-    let mut options = Options { overrides, filter: filter(args.deny_private), ..Options::default() };
+    let mut options = Options { overrides: args.resolve.clone(), ..Options::default() };
+    if args.deny_private {
+        options.filter = AddressFilter::public_only();
+    }
     options.race.families = families;
     let sites = args.urls.iter().map(|url| site(url, &options, args)).collect::<Result<Vec<_>, _>>()?;
     let fetches_https = args.mode == Mode::Get && sites.iter().any(|site| site.scheme == Scheme::Https);

@@ -202,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_filter_took_out_is_told_where_there_is_something() {
+        let race = Recorded::racing(&Config::all_at_once(), &[]);
+        let denied = ["127.0.0.1:80".parse().unwrap(), "[::1]:80".parse().unwrap()];
+        let printed = |count| race.timeline().json("h", 80).denied(&denied[..count]).to_string();
+        assert_eq!(printed(0), race.timeline().json("h", 80).to_string());
+        assert!(printed(1).ends_with(r#""attempts":[],"denied":["127.0.0.1:80"]}"#), "{}", printed(1));
+        assert!(printed(2).ends_with(r#""denied":["127.0.0.1:80","[::1]:80"]}"#), "{}", printed(2));
+    }
+
+    #[test]
     fn a_race_that_still_runs_says_null() {
         let race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80"]);
         let printed = race.timeline().json("h", 80).to_string();

@@ -65,8 +65,8 @@ fn is_mapped(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some())
 }
 
-/// What the C library makes of an address in the file for one family: to IPv4 an IPv4-mapped address is the address within, and that of
-/// the loopback interface is the other one's. Other systems' libraries take no IPv6 address for one of IPv4.
+/// What the C library makes of an address in the file for one family: to IPv4 an IPv4-mapped address is the address within, and to glibc
+/// alone that of the loopback interface is the other one's.
 fn as_family(address: IpAddr, family: Family) -> Option<IpAddr> {
     let by_glibc = cfg!(all(target_os = "linux", target_env = "gnu"));
     match (address, family) {

@@ -55,7 +55,8 @@
 //!
 //! # The rules of a look-up
 //!
-//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`Lookup`], not its drop.
+//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`Lookup`], not its drop. ([`SystemResolver`] does where it can have
+//!    no thread at all.)
 //! 2. **AAAA goes first**, then A "immediately" after it (RFC 8305 section 3). A family that was not asked for is not looked up.
 //! 3. **Answers are told as they come.** Each family that was asked for gets an [`Event::Answered`] or [`Event::Failed`], in
 //!    any order, neither held back for the other. That a name has no address of a family is an empty answer. Where more is

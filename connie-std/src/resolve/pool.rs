@@ -4,9 +4,9 @@
 //! [`MAX_THREADS`] any longer, up to a bound: names whose server is silent must not keep others waiting. And a name of the hosts file, which
 //! needs no server, does not wait for those that do.
 //!
-//! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no place is free, the thread stands
-//! in line for it. Where the system has no thread to give and there is none, whoever asks makes the call. No more than half of a budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is
-//! not held up by a silent server.
+//! A call has a place in a budget when a thread is to make it, and none while it waits for a thread. Where no place is free, the thread
+//! stands in line for it. Where the system has no thread to give and there is none, whoever asks makes the call. No more than half of a
+//! budget goes to calls, and a quarter to the bells of those who wait, so that whoever needs none is not held up by a silent server.
 
 use std::io;
 use std::ops::ControlFlow;

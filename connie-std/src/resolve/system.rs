@@ -31,13 +31,14 @@ const LOOK: Duration = Duration::from_millis(5);
 /// was abandoned; in a task of an async runtime it holds none. Where there is no descriptor for that, it looks for its answer each 5 ms. Without
 /// the feature `getaddrinfo` of this crate it is one call for both families, which std offers, and the answers come together.
 ///
-/// Where the system has no thread to give, and the process none of these, the caller makes the call: the look-up blocks then, as long as `getaddrinfo` does,
-/// where it would fail otherwise.
+/// Where the system has no thread to give, and the process none of these, the caller makes the call: the look-up blocks then, as long as
+/// `getaddrinfo` does, where it would fail otherwise.
 ///
-/// Which family comes first is decided between the answers, by RFC 6724 and what the host would send from. On Linux with glibc that goes by the
-/// administrator's `/etc/gai.conf`, as it is when the look-up begins. Elsewhere it goes by the standard's own table: the order within each family is
-/// the system's, whatever that hears (the prefix policies of Windows, `ip6addrctl` of the BSDs and macOS), and between the families those are not asked, since a call for
-/// both would answer when the later one has. [`preferred_family`](connie_core::Config::preferred_family) puts IPv4 first there.
+/// Which family comes first is decided between the answers, by RFC 6724 and what the host would send from. On Linux with glibc that goes by
+/// the administrator's `/etc/gai.conf`, as it is when the look-up begins. Elsewhere it goes by the standard's own table: the order within
+/// each family is the system's, whatever that hears (the prefix policies of Windows, `ip6addrctl` of the BSDs and macOS), and between the
+/// families those are not asked, since a call for both would answer when the later one has.
+/// [`preferred_family`](connie_core::Config::preferred_family) puts IPv4 first there.
 ///
 /// What it cannot tell: how long an answer holds; often, whether a name does not exist or has no address of the family, or
 /// which server failed and how.
