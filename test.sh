@@ -211,6 +211,14 @@ crates_packed() { step "the crates, packed and built from that" tools/release.sh
 # What is published, with the oldest compilers that it promises. Which are not here is said aloud.
 msrv() { step "the oldest compilers" tools/msrv.sh; }
 
+# The program for Debian, from the release that the demo has run: its pages are made, it is packed, installed, used and removed.
+deb() {
+    there dpkg-deb || { skip "the package for Debian" "dpkg-deb"; return; }
+    step "manual pages and completions" cargo run -q $LOCKED -p connie-cli --features pages --bin connie-pages -- "$LOG/pages"
+    step "the package for Debian" packaging/deb.sh "${CARGO_TARGET_DIR:-target}/release/connie" "$LOG/pages" "$LOG/deb"
+    step "it is installed, used and removed" packaging/try_deb.sh "$LOG/deb"
+}
+
 # The README's first command, as a newcomer types it, and that it needs no network.
 demo() {
     "$@" >"$LOG/demo" || return 1
@@ -264,6 +272,7 @@ whole() {
     msrv
     crates_packed
     step "demo" demo cargo run $LOCKED --release -- demo
+    deb
 }
 
 # count WORD: how many tests cargo's logs say have passed, or failed.

@@ -21,6 +21,7 @@ ready() {
     [ -z "$(git status --porcelain)" ] || fail "commit or stash what is changed: $(git status --porcelain | head -n 1)"
     ! grep -q '^repository = .*/OWNER/' Cargo.toml \
         || fail "repository and homepage in Cargo.toml still say OWNER: write your own address there"
+    [ -n "${DEBEMAIL:-}" ] || fail "set DEBFULLNAME and DEBEMAIL: a package for Debian says who has packed it"
     grep -q "^## $1\b" CHANGELOG.md || fail "CHANGELOG.md has no heading \"## $1\": make it of Unreleased"
     ! git rev-parse -q --verify "refs/tags/v$1" >/dev/null || fail "there is a tag v$1: raise the version in Cargo.toml"
 }
@@ -46,8 +47,19 @@ title "the oldest compilers"
 CONNIE_STRICT_MSRV=1 tools/msrv.sh
 title "crates"
 crates
+title "the program, static, for two processors"
+CONNIE_STRICT=1 packaging/static.sh "$FILES"
+title "its packages for Debian"
+cargo run -q --locked -p connie-cli --features pages --bin connie-pages -- "$FILES/pages"
+for processor in x86_64 aarch64; do packaging/deb.sh "$FILES/connie-$processor" "$FILES/pages" "$FILES"; done
+CONNIE_STRICT=1 packaging/try_deb.sh "$FILES"/connie_*_amd64.deb
+tar -C "$FILES" --sort=name --owner=0 --group=0 --mtime="@$(git log -1 --format=%ct)" -czf "$FILES/connie-$version-pages.tar.gz" pages
+rm -r "$FILES/pages"
+title "sums"
+(cd "$FILES" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
 title "what is left to type"
 cat <<END
 git tag -a v$version -m "connie $version" && git push origin v$version
 cargo publish --workspace --locked
 END
+printf 'and give people the files in %s\n' "$FILES"

@@ -15,14 +15,20 @@ use crate::output::print;
 pub fn read() -> Result<Cli, Error> {
     let words: Vec<OsString> = std::env::args_os().collect();
     parse(&words).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print(error.render()) {
-            Ok(()) => std::process::exit(0),
-            Err(error) => error,
-        },
+        ErrorKind::DisplayHelp => printed(error.render()),
+        ErrorKind::DisplayVersion => printed(version()),
         // On stderr.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
         _ => Error::usage(one_line(&error, &words)),
     })
+}
+
+/// Ends the process, where that could be printed.
+fn printed(text: impl std::fmt::Display) -> Error {
+    match print(text) {
+        Ok(()) => std::process::exit(0),
+        Err(error) => error,
+    }
 }
 
 /// The command line that these words are, the program's name first.
@@ -30,8 +36,22 @@ pub fn parse<T: Into<OsString> + Clone>(words: &[T]) -> Result<Cli, clap::Error>
     Cli::from_arg_matches(&command().try_get_matches_from(words.iter().cloned())?)
 }
 
+/// What `-V` prints: the version, and what this program was built with, in a line of each kind.
+pub fn version() -> String {
+    const FEATURES: [(&str, bool); 4] = [
+        ("dns", cfg!(feature = "dns")),
+        ("gzip", cfg!(feature = "gzip")),
+        ("progress", cfg!(feature = "progress")),
+        ("tls", cfg!(feature = "tls")),
+    ];
+    let built = FEATURES.iter().filter(|(_, is_built)| *is_built).map(|(name, _)| *name).collect::<Vec<_>>();
+    let features = if built.is_empty() { "none".to_owned() } else { built.join(" ") };
+    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("connie {} ({processor}, {system})\nfeatures: {features}\n", env!("CARGO_PKG_VERSION"))
+}
+
 /// The whole command line. The options of a subcommand are built when it is the one that was asked for.
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
         "get" => subcommand.defer(built::<Get>),
         "race" => subcommand.defer(built::<RaceArgs>),
@@ -103,6 +123,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_says_what_was_built() {
+        let text = version();
+        let lines: Vec<_> = text.lines().collect();
+        let [first, features] = lines[..] else { panic!("{text}") };
+        assert!(first.starts_with(concat!("connie ", env!("CARGO_PKG_VERSION"), " (")), "{first}");
+        let built: Vec<_> = features.split(' ').skip(1).collect();
+        assert_eq!(built.contains(&"tls"), cfg!(feature = "tls"), "{features}");
+        assert_eq!(built.contains(&"gzip"), cfg!(feature = "gzip"), "{features}");
     }
 
     #[test]
