@@ -12,7 +12,7 @@
 //! # use core::net::SocketAddr;
 //! # use embedded_io_async::{Read, Write};
 //! # async_io::block_on(async {
-//! // On a microcontroller: embassy-net's TcpClient, its Stack and EmbassyClock; see `embassy_net`.
+//! // On a microcontroller: embassy-net's TcpClient, a `dns::Dns` and EmbassyClock; see `embassy_net`.
 //! let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
 //! let net = Racing::new(tcp, names, clock, Config::default());
 //!
@@ -24,6 +24,8 @@
 //! # assert!(connection.read(&mut page).await.unwrap() > 0);
 //! # });
 //! ```
+//!
+//! Names come from [`dns::Dns`], a client over the stack's UDP, or from the stack itself by [`PlainDns`].
 //!
 //! # From two calls to one race
 //!
@@ -54,13 +56,13 @@
 //! # Sharing
 //!
 //! All is by `&self`, and many connects and look-ups may be under way at the same time, each with up to `SOCKETS` attempts. `Racing` is for the
-//! tasks of one executor: it is not `Sync`, as embassy-net's `Stack` is not. No borrow of what is remembered lasts over an `await`.
+//! tasks of one executor: it is not `Sync`, as embassy-net's `Stack` is not; nor is `Dns`. No borrow of what is remembered lasts over an `await`.
 //!
 //! # Features
 //!
 //! | feature | what |
 //! |---|---|
-//! | `embassy-net` | names with all their addresses by an embassy-net `Stack`; brings `embassy-time` |
+//! | `embassy-net` | `dns::Dns` over an embassy-net `Stack`; brings `embassy-time` |
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |
 //! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does |
@@ -78,6 +80,7 @@
 mod asking;
 mod clock;
 mod connection;
+pub mod dns;
 #[doc(hidden)]
 pub mod doc_stack;
 mod drive;

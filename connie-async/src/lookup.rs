@@ -11,7 +11,7 @@ use heapless::Vec;
 
 /// A look-up of names that gives all addresses of a family.
 ///
-/// [`PlainDns`] makes one of any embedded-nal-async `Dns`, within limits; with the feature `embassy-net` a `Stack` is one.
+/// [`dns::Dns`](crate::dns::Dns) is one; [`PlainDns`] makes one of any embedded-nal-async `Dns`, within limits.
 pub trait Lookup {
     /// Why a look-up brought nothing.
     type Error: Debug;

@@ -18,6 +18,12 @@ const PORT: u16 = 8081;
 /// Gives addresses by DHCP, advertises itself as an IPv6 router, and knows these names.
 #[track_caller]
 fn dnsmasq(names: &[(&str, IpAddr)]) -> Option<Dnsmasq> {
+    dnsmasq_with(names, &[])
+}
+
+/// The same, and more of its options.
+#[track_caller]
+fn dnsmasq_with(names: &[(&str, IpAddr)], more: &[String]) -> Option<Dnsmasq> {
     let mut options = vec![
         format!("--interface={}", device()),
         "--dhcp-range=10.77.0.50,10.77.0.99,255.255.255.0,1h".to_owned(),
@@ -29,6 +35,7 @@ fn dnsmasq(names: &[(&str, IpAddr)]) -> Option<Dnsmasq> {
         // Names below it are known here or nowhere.
         "--local=/test/".to_owned(),
     ];
+    options.extend_from_slice(more);
     options.extend(names.iter().map(|(name, address)| format!("--host-record={name},{address}")));
     Dnsmasq::start(53, &options)
 }
@@ -139,5 +146,31 @@ fn what_went_wrong_is_told() {
         failed(fetch(&firmware, "http://nobody.test/"), 6, "embassy: nobody.test: Dns");
         failed(fetch(&firmware, "--max-time 2 http://dead.test/"), 28, "the time allowed was used up");
         failed(fetch(&firmware, "ftp://dead.test/"), 2, "embassy: ftp://dead.test/: not a URL");
+    });
+}
+
+/// The first of two name servers is dead, on the link or behind the router: it costs the pause after which the second is asked, whatever
+/// smoltcp asks its neighbours.
+#[test]
+fn a_dead_first_name_server_holds_up_little() {
+    let Some(firmware) = Firmware::build("embassy") else { return };
+    in_namespace(move |lab| {
+        link(lab);
+        let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
+        lab.set(v4(1), Behaviour::accept(ms(1)).to_port(PORT));
+        // 192.0.2.99 is behind the router, where nobody is.
+        let time = |servers: &str| {
+            let option = format!("--dhcp-option=6,{servers}");
+            let _dnsmasq = dnsmasq_with(&[("many.test", v4(1))], &[option])?;
+            let run = firmware.run("--ip dhcp http://many.test/page");
+            fetched(&run);
+            println!("{servers}: {:?}", run.time);
+            Some(run.time)
+        };
+        let Some(alive) = time("10.77.0.1") else { return };
+        for servers in ["10.77.0.250,10.77.0.1", "198.51.100.99,10.77.0.1"] {
+            let Some(took) = time(servers) else { return };
+            assert!(took <= alive + ms(600), "{servers}: {took:?}, and {alive:?} with one that lives");
+        }
     });
 }

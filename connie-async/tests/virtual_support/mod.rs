@@ -1,5 +1,7 @@
 //! A network, names and a clock in virtual time, and an executor that jumps from one alarm to the next.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -149,12 +151,48 @@ impl World {
         panic!("100,000 turns, and no end");
     }
 
+    /// Runs `tasks` to their end, or to `limit`, each polled only when it was woken. Answers how many have ended, and how often any was polled.
+    #[track_caller]
+    pub fn run_tasks<'t>(&self, limit: u64, tasks: Vec<Task<'t>>) -> (usize, usize) {
+        let flag = || Arc::new(Flag(AtomicBool::new(true)));
+        let mut tasks: Vec<_> = tasks.into_iter().map(|task| (Some(task), flag())).collect();
+        let mut polls = 0;
+        loop {
+            let woken = tasks
+                .iter_mut()
+                .filter(|(task, woken)| task.is_some() && woken.0.swap(false, Ordering::Relaxed));
+            let mut any = false;
+            for (task, woken) in woken {
+                (any, polls) = (true, polls + 1);
+                assert!(polls < 1_000_000, "no end");
+                let waker = Waker::from(Arc::clone(woken));
+                let ended = task.as_mut().expect("a task").as_mut().poll(&mut Context::from_waker(&waker));
+                if ended.is_ready() {
+                    *task = None;
+                }
+            }
+            let next = self.alarms.borrow().keys().next().copied();
+            match next.filter(|key| key.0 <= limit) {
+                _ if any => {}
+                Some(key) if tasks.iter().any(|(task, _)| task.is_some()) => {
+                    self.now.set(self.now().max(key.0));
+                    let alarm = self.alarms.borrow_mut().remove(&key);
+                    alarm.expect("an alarm").wake();
+                }
+                _ => return (tasks.iter().filter(|(task, _)| task.is_none()).count(), polls),
+            }
+        }
+    }
+
     /// Runs `future` to its end.
     #[track_caller]
     pub fn run<F: Future>(&self, future: F) -> F::Output {
         self.run_until(u64::MAX - 1, future).expect("the future waits for nothing that comes")
     }
 }
+
+/// What an executor runs.
+pub type Task<'t> = std::pin::Pin<Box<dyn Future<Output = ()> + 't>>;
 
 struct Flag(AtomicBool);
 

@@ -17,6 +17,8 @@ mod executor;
 
 #[cfg(target_os = "none")]
 mod firmware {
+    use connie_async::dns::{Dns, Settings};
+    use connie_async::embassy_net::{Asking, Buffers, Neighbours, Udp};
     use connie_async::{Config, EmbassyClock, Racing};
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::console::{Stream, finish, say};
@@ -37,18 +39,31 @@ mod firmware {
 
     /// Sockets, each with 1 KiB of buffers.
     const SOCKETS: usize = 4;
-    /// For these, DNS and DHCP.
-    const SLOTS: usize = SOCKETS + 2;
+    /// Sockets for names: two questions to two servers.
+    const DNS: usize = 4;
+    /// For these and DHCP.
+    const SLOTS: usize = SOCKETS + DNS + 1;
+
+    /// Two names of 62 letters at most, and eight addresses of each family; two look-ups that are woken, and two servers.
+    type Names<'u> = Dns<'u, Udp<'static, DNS>, EmbassyClock, 2, DNS, 2, 2, 64, 128>;
+
+    type Link = Asking<'static, Driver<'static, Mapped>>;
+
+    pub struct Network {
+        pub stack: Stack<'static>,
+        pub runner: Runner<'static, Link>,
+        pub neighbours: &'static Neighbours,
+    }
 
     /// The network, from its driver.
-    pub fn stack(
-        driver: Driver<'static, Mapped>,
-        wanted: &CommandLine<'_>,
-        seed: u64,
-    ) -> Option<(Stack<'static>, Runner<'static, Driver<'static, Mapped>>)> {
+    pub fn stack(driver: Driver<'static, Mapped>, wanted: &CommandLine<'_>, seed: u64) -> Option<Network> {
         static RESOURCES: StaticCell<StackResources<SLOTS>> = StaticCell::new();
+        static NEIGHBOURS: StaticCell<Neighbours> = StaticCell::new();
         let resources = RESOURCES.try_init_with(StackResources::new)?;
-        Some(embassy_net::new(driver, own_addresses(wanted), resources, seed))
+        let neighbours: &Neighbours = NEIGHBOURS.try_init_with(Neighbours::new)?;
+        let driver = neighbours.driver(driver);
+        let (stack, runner) = embassy_net::new(driver, own_addresses(wanted), resources, seed);
+        Some(Network { stack, runner, neighbours })
     }
 
     fn own_addresses(wanted: &CommandLine<'_>) -> embassy_net::Config {
@@ -82,15 +97,20 @@ mod firmware {
 
     /// Serves the network, for ever.
     #[embassy_executor::task]
-    pub async fn network(mut runner: Runner<'static, Driver<'static, Mapped>>) -> ! {
+    pub async fn network(mut runner: Runner<'static, Link>) -> ! {
         runner.run().await
     }
 
     /// Does what the command line says, and ends the program.
     #[embassy_executor::task]
-    pub async fn program(stack: Stack<'static>, wanted: CommandLine<'static>) {
+    pub async fn program(
+        stack: Stack<'static>,
+        neighbours: &'static Neighbours,
+        seed: u64,
+        wanted: CommandLine<'static>,
+    ) {
         let limit = embassy_time::Duration::from_micros(wanted.max_time.as_micros() as u64);
-        let code = match with_timeout(limit, page(stack, &wanted)).await {
+        let code = match with_timeout(limit, page(stack, neighbours, seed, &wanted)).await {
             Ok(Ok(())) => 0,
             Ok(Err(Failed::Trouble(trouble))) => {
                 say(format_args!("embassy: {}: {trouble}", wanted.url.host));
@@ -126,15 +146,24 @@ mod firmware {
     }
 
     /// Fetches the page.
-    async fn page(stack: Stack<'static>, wanted: &CommandLine<'_>) -> Result<(), Failed> {
+    async fn page(
+        stack: Stack<'static>,
+        neighbours: &'static Neighbours,
+        seed: u64,
+        wanted: &CommandLine<'_>,
+    ) -> Result<(), Failed> {
         configured(stack, wanted).await.map_err(Failed::Trouble)?;
         static STATE: StaticCell<TcpClientState<SOCKETS, 512, 512>> = StaticCell::new();
+        static BUFFERS: StaticCell<Buffers<DNS>> = StaticCell::new();
         let state = STATE.try_init_with(TcpClientState::new).ok_or(Failed::Trouble(Trouble::Bug))?;
+        let buffers = BUFFERS.try_init_with(Buffers::new).ok_or(Failed::Trouble(Trouble::Bug))?;
 
         // The whole of connie: between the stack and the client.
+        let udp = Udp::new(stack, buffers).with_neighbours(neighbours);
+        let names = Names::with_capacities(&udp, EmbassyClock, Settings::default(), seed);
         let deadline = Some(Duration::from_secs(20));
         let config = Config { deadline, ..Config::all_at_once() };
-        let net = Racing::new(TcpClient::new(stack, state), stack, EmbassyClock, config);
+        let net = Racing::new(TcpClient::new(stack, state), &names, EmbassyClock, config);
 
         let mut url = Text::new();
         let Url { host, port, path } = wanted.url;
@@ -189,6 +218,9 @@ mod start {
 
     use crate::{executor, firmware};
 
+    /// Makes a seed for names of that for the stack: as good as any other.
+    const NAMES: u64 = 0x243f_6a88_85a3_08d3;
+
     #[cortex_m_rt::entry]
     fn main() -> ! {
         let Some(board) = Board::take() else { finish(101) };
@@ -211,11 +243,14 @@ mod start {
         let driver = Driver::new(ethernet, &executor::FRAME);
         executor::run(clock, |spawner| {
             // Each is asked for once.
-            let Some((stack, runner)) = firmware::stack(driver, &wanted, seed) else { finish(101) };
-            let (Ok(network), Ok(program)) = (firmware::network(runner), firmware::program(stack, wanted))
+            let Some(firmware::Network { stack, runner, neighbours }) =
+                firmware::stack(driver, &wanted, seed)
             else {
                 finish(101)
             };
+            // What comes of the one seed tells nothing of the other.
+            let program = firmware::program(stack, neighbours, seed.rotate_left(32) ^ NAMES, wanted);
+            let (Ok(network), Ok(program)) = (firmware::network(runner), program) else { finish(101) };
             spawner.spawn(network);
             spawner.spawn(program);
         })

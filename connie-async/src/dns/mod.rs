@@ -1,0 +1,367 @@
+//! A DNS client over a stack's UDP: [`Dns`], a [`Lookup`] for [`Racing`](crate::Racing).
+//!
+//! All name servers of the network are asked, the next 250 ms after one that is silent and at once after one that fails; NXDOMAIN, a refusal,
+//! a server's failure and silence are told apart; answers are kept for their time to live. What it does in whole is on the front page of
+//! [`connie_dns`], which decides; this is what moves its datagrams.
+//!
+//! ```
+//! use connie_async::dns::{Dns, Nal};
+//! use connie_async::{Config, Racing};
+//! # use connie_async::Clock;
+//! # use connie_async::connie_core::Instant;
+//! # struct SystemClock(std::time::Instant);
+//! # impl Clock for SystemClock {
+//! #     fn now(&self) -> Instant {
+//! #         Instant::ZERO + self.0.elapsed()
+//! #     }
+//! #     async fn wait_until(&self, at: Instant) {
+//! #         async_io::Timer::at(self.0 + at.since(Instant::ZERO)).await;
+//! #     }
+//! # }
+//! # let clock = SystemClock(std::time::Instant::now());
+//! # let seed = 0x6a09_e667_f3bc_c908;
+//! use connie_async::Error;
+//! use connie_async::connie_core::resolution::QueryError;
+//! use std_embedded_nal_async::Stack;
+//! # async_io::block_on(async {
+//! # let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+//! # let servers = [server.local_addr().unwrap()];
+//! # std::thread::spawn(move || {
+//! #     let mut message = [0; 512];
+//! #     while let Ok((length, from)) = server.recv_from(&mut message) {
+//! #         // The query, as an answer that there is no such name.
+//! #         (message[2], message[3]) = (0x81, 0x83);
+//! #         server.send_to(&message[..length], from).unwrap();
+//! #     }
+//! # });
+//!
+//! // `servers` are those of the network, and `seed` is from a source of randomness.
+//! let udp = Nal::<_>::new(Stack::default(), &servers);
+//! let net = Racing::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, Config::default());
+//! let error = net.connect_host("nobody.test", 80).await.err();
+//! assert!(matches!(error, Some(Error::NotResolved(QueryError::NoSuchName))));
+//! # });
+//! ```
+//!
+//! # Who sends and who waits
+//!
+//! There is no task in the background. The look-up that asked first sends and listens for all of them, by `&self`; the others are woken when a
+//! question has ended. When that look-up has ended, or its future was dropped, another one goes on with the same sockets. A question is asked once,
+//! however many wait for it. A future that is polled no more and not dropped holds up those that wait for it, as in any program of futures.
+//!
+//! # Capacities
+//!
+//! All are numbers of the type: [`Dns`].
+
+mod drive;
+mod nal;
+mod shared;
+mod udp;
+
+use core::cell::RefCell;
+use core::fmt;
+use core::future::poll_fn;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::pin::pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use connie_core::Family;
+use connie_core::resolution::QueryError;
+use connie_core::resolution::selection::Route;
+use connie_dns::{Answer, Client, Kind, Name, QuestionId};
+use heapless::Vec;
+
+pub use connie_dns::{self, Settings};
+
+use crate::asking::poll_once;
+use crate::clock::Clock;
+use crate::lookup::{Answers, Lookup};
+
+pub use nal::Nal;
+pub use udp::{Udp, UdpError};
+
+use shared::{Chores, Shared, Ticket};
+
+/// A DNS client over a stack's UDP, for all tasks of one executor: a [`Lookup`].
+///
+/// | number | what there is room for | default | more than that |
+/// |---|---|---|---|
+/// | `NAMES` | names that are asked for or known at a time | 4 | a look-up waits until another has ended |
+/// | `SOCKETS` | sockets: one for each question and server, where two questions and two servers take four | 4 | a server's is taken for the next one, or the query waits for its turn |
+/// | `WAITERS` | look-ups that are woken | 8 | one looks every 50 ms by itself |
+/// | `SERVERS` | name servers | 3 | are left out |
+/// | `NAME` | octets of a name | 255 | the look-up [fails](QueryError::Failed) |
+/// | `DATA` | octets of the addresses of a family: 16 for each of IPv6 | 128 | addresses are left out |
+///
+/// No borrow of what is shared lasts over an `await`, or while foreign code runs.
+pub struct Dns<
+    'a,
+    U: Udp + 'a,
+    C,
+    const NAMES: usize = 4,
+    const SOCKETS: usize = 4,
+    const WAITERS: usize = 8,
+    const SERVERS: usize = 3,
+    const NAME: usize = 255,
+    const DATA: usize = 128,
+> {
+    udp: &'a U,
+    clock: C,
+    shared: RefCell<Shared<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>>,
+}
+
+/// How often a look-up looks that nobody can wake.
+const EVERY: Duration = Duration::from_millis(50);
+
+impl<'a, U: Udp + 'a, C: Clock> Dns<'a, U, C> {
+    /// Asks over `udp`, with the default capacities and settings. Ids and ports are made from `seed`, which must be hard to guess: from a source of
+    /// randomness, another at each start.
+    #[must_use]
+    pub fn new(udp: &'a U, clock: C, seed: u64) -> Self {
+        Self::with_capacities(udp, clock, Settings::default(), seed)
+    }
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    /// The same with capacities of one's own. Of `settings` those count that are no matter of the transport, which is UDP alone, nor of the
+    /// [size of a datagram](Udp::largest_datagram).
+    #[must_use]
+    pub fn with_capacities(udp: &'a U, clock: C, settings: Settings, seed: u64) -> Self {
+        let settings = Settings {
+            transport: connie_dns::Transport::Udp,
+            largest_datagram: udp.largest_datagram(),
+            ..settings
+        };
+        // Two sequences, neither of which tells of the other.
+        let shared = Shared::new(Client::new(settings, seed), !seed);
+        Dns { udp, clock, shared: RefCell::new(shared) }
+    }
+
+    /// Forgets what is known: for a program that has learnt that the network is another one now. Other name servers do so by themselves.
+    pub fn forget(&self) {
+        let now = self.clock.now();
+        self.with(|shared| shared.client.forget(now));
+    }
+
+    /// Nobody has it borrowed meanwhile: `of` is ours, and calls nothing that comes back here.
+    fn with<R>(
+        &self,
+        of: impl FnOnce(&mut Shared<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>) -> R,
+    ) -> Option<R> {
+        self.shared.try_borrow_mut().ok().map(|mut shared| of(&mut shared))
+    }
+
+    /// Asks for the records of `kind` that `host` has, and hands the answer to `read`.
+    async fn ask<R>(
+        &self,
+        host: &str,
+        kind: Kind,
+        read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
+    ) -> R {
+        let servers: Vec<SocketAddr, SERVERS> = self.udp.servers().take(SERVERS).collect();
+        let now = self.clock.now();
+        let ticket = self.with(|shared| {
+            shared.client.set_servers(&servers, now);
+            shared.take_ticket()
+        });
+        let mut read = Some(read);
+        // Dropped last: what drives has put its sockets back by then.
+        let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };
+        let mut driving = pin!(None);
+        let mut timer = pin!(None);
+        poll_fn(|cx| {
+            if let Some(found) = asker.look(host, kind, &mut read) {
+                return Poll::Ready(found);
+            }
+            if asker.drives(cx) {
+                if driving.is_none() {
+                    driving.set(Some(self.drive()));
+                }
+                let _ = poll_once(driving.as_mut(), cx);
+                return asker.look(host, kind, &mut read).map_or(Poll::Pending, Poll::Ready);
+            }
+            if !asker.waits(cx) {
+                if timer.is_none() {
+                    timer.set(Some(self.clock.wait_until(self.clock.now() + EVERY)));
+                }
+                if poll_once(timer.as_mut(), cx).is_some() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// One look-up, which gives back what it holds when it is dropped.
+struct Asker<
+    'd,
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> {
+    dns: &'d Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>,
+    ticket: Ticket,
+    /// What it waits for, once there is room for it.
+    id: Option<QuestionId>,
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Asker<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    /// What is known, if it is; asks, if nobody has.
+    fn look<R>(
+        &mut self,
+        host: &str,
+        kind: Kind,
+        read: &mut Option<impl FnOnce(Result<Answer<'_>, QueryError>) -> R>,
+    ) -> Option<R> {
+        let now = self.dns.clock.now();
+        let mut chores = Chores::none();
+        let found = self.dns.with(|shared| {
+            if self.id.is_none() {
+                let Ok(name) = Name::parse(host) else {
+                    return read.take().map(|read| read(Err(QueryError::Failed)));
+                };
+                self.id = shared.client.ask(&name, kind, now);
+                shared.wake_driver(&mut chores);
+            }
+            let answer = shared.client.answer(self.id?, now)?;
+            read.take().map(|read| read(answer))
+        });
+        chores.do_all();
+        found.flatten()
+    }
+
+    fn drives(&self, cx: &Context<'_>) -> bool {
+        self.dns.with(|shared| shared.drives(self.ticket, cx.waker())) == Some(true)
+    }
+
+    fn waits(&self, cx: &Context<'_>) -> bool {
+        self.dns.with(|shared| shared.waits(self.ticket, cx.waker())) == Some(true)
+    }
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Drop for Asker<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    fn drop(&mut self) {
+        let mut chores = Chores::none();
+        self.dns.with(|shared| {
+            if let Some(id) = self.id {
+                shared.client.give_up(id);
+            }
+            shared.leave(self.ticket);
+            shared.release(&mut chores);
+            // There may be room now, a socket to close, or nobody who drives.
+            shared.wake_all(&mut chores);
+            shared.wake_driver(&mut chores);
+        });
+        chores.do_all();
+    }
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Lookup for Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    type Error = QueryError;
+
+    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), QueryError> {
+        // Where the stack has no address of a family, an address of that can be of no use, but for NAT64.
+        let through_nat64 = cfg!(feature = "nat64") && family == Family::V4;
+        let (kind, internet) = match family {
+            Family::V4 => (Kind::A, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+            Family::V6 => (Kind::Aaaa, IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))),
+        };
+        if self.udp.route(internet) == Route::Unreachable && !through_nat64 {
+            return Ok(());
+        }
+        self.ask(host, kind, |answer| {
+            answer?.addresses().for_each(|address| answers.push(address));
+            Ok(())
+        })
+        .await
+    }
+
+    /// It is one already.
+    fn query_error(&self, error: &QueryError) -> QueryError {
+        *error
+    }
+
+    /// As the stack says.
+    fn route(&self, address: IpAddr) -> Route {
+        self.udp.route(address)
+    }
+
+    /// Fails: addresses are not looked up.
+    async fn name_of(&self, _: IpAddr, _: &mut [u8]) -> Result<usize, QueryError> {
+        Err(QueryError::Failed)
+    }
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> fmt::Debug for Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut dns = f.debug_struct("Dns");
+        if let Ok(shared) = self.shared.try_borrow() {
+            dns.field("client", &shared.client);
+        }
+        dns.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! What all look-ups of a [`Dns`](crate::dns::Dns) share: the client, its sockets, and who waits.
+//!
+//! Nothing foreign runs while it is borrowed: sockets that are to be closed and wakers that are to be woken are handed out.
+
+use core::net::SocketAddr;
+use core::task::Waker;
+
+use connie_core::Instant;
+use connie_dns::{Client, Input, LARGEST_QUERY, Output, Port};
+use heapless::Vec;
+
+/// Of which question, and with which server.
+pub(crate) type Conversation = (Port, SocketAddr);
+
+/// A place for a socket.
+struct Place<S> {
+    /// Whose it is.
+    of: Option<Conversation>,
+    /// Before it is opened, and while the driver has it, there is none.
+    socket: Option<S>,
+    /// When it was given to somebody, in turn.
+    turn: u32,
+}
+
+pub(crate) struct Shared<
+    S,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> {
+    pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
+    places: [Place<S>; SOCKETS],
+    turn: u32,
+    /// For local ports.
+    random: u64,
+    waiting: Vec<(Ticket, Waker), WAITERS>,
+    /// Who drives, and what wakes it.
+    driver: Option<(Ticket, Waker)>,
+    /// The last that was given out.
+    ticket: Ticket,
+}
+
+/// Tells look-ups apart.
+pub(crate) type Ticket = u32;
+
+/// What is to be done when the borrow is over: waking, and closing.
+pub(crate) struct Chores<S, const SOCKETS: usize, const WAITERS: usize> {
+    wakers: Vec<Waker, WAITERS>,
+    driver: Option<Waker>,
+    sockets: Vec<S, SOCKETS>,
+}
+
+impl<S, const SOCKETS: usize, const WAITERS: usize> Chores<S, SOCKETS, WAITERS> {
+    pub(crate) const fn none() -> Self {
+        Chores { wakers: Vec::new(), driver: None, sockets: Vec::new() }
+    }
+
+    pub(crate) fn do_all(self) {
+        drop(self.sockets);
+        self.wakers.into_iter().for_each(Waker::wake);
+        self.driver.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What the driver is to do.
+pub(crate) enum Step {
+    /// The query in the buffer, of this length, is to be sent from the socket in this place.
+    Send { index: usize, length: usize },
+    /// Nothing before this moment, or before something happens.
+    Wait(Option<Instant>),
+}
+
+impl<
+    S,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Shared<S, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    pub(crate) fn new(client: Client<NAMES, SERVERS, NAME, DATA>, seed: u64) -> Self {
+        const { assert!(SOCKETS >= 1 && SOCKETS <= 64, "a socket at least, and no more than 64") };
+        let places = core::array::from_fn(|_| Place { of: None, socket: None, turn: 0 });
+        Shared { client, places, turn: 0, random: seed, waiting: Vec::new(), driver: None, ticket: 0 }
+    }
+
+    // Who waits, and who drives.
+
+    pub(crate) const fn take_ticket(&mut self) -> Ticket {
+        self.ticket = self.ticket.wrapping_add(1);
+        self.ticket
+    }
+
+    /// Whether this look-up drives from now on: nobody else does.
+    pub(crate) fn drives(&mut self, ticket: Ticket, waker: &Waker) -> bool {
+        match &mut self.driver {
+            Some((driver, known)) if *driver == ticket => known.clone_from(waker),
+            Some(_) => return false,
+            None => {
+                self.leave(ticket);
+                self.driver = Some((ticket, waker.clone()));
+            }
+        }
+        true
+    }
+
+    /// Whether this look-up will be woken: there is room for its waker.
+    pub(crate) fn waits(&mut self, ticket: Ticket, waker: &Waker) -> bool {
+        if let Some((_, known)) = self.waiting.iter_mut().find(|(of, _)| *of == ticket) {
+            known.clone_from(waker);
+            return true;
+        }
+        self.waiting.push((ticket, waker.clone())).is_ok()
+    }
+
+    /// This look-up is over. Where it was the one that drives, another has to.
+    pub(crate) fn leave(&mut self, ticket: Ticket) {
+        self.waiting.retain(|(of, _)| *of != ticket);
+        self.driver.take_if(|(driver, _)| *driver == ticket);
+    }
+
+    /// Wakes all who wait: something has ended, or somebody else has to drive.
+    pub(crate) fn wake_all(&self, chores: &mut Chores<S, SOCKETS, WAITERS>) {
+        chores.wakers.clear();
+        for (_, waker) in &self.waiting {
+            // There is as much room here as there.
+            let _ = chores.wakers.push(waker.clone());
+        }
+    }
+
+    /// Wakes the one that drives: there may be something to send, or a socket to close.
+    pub(crate) fn wake_driver(&self, chores: &mut Chores<S, SOCKETS, WAITERS>) {
+        chores.driver = self.driver.as_ref().map(|(_, waker)| waker.clone());
+    }
+
+    // What is sent.
+
+    /// Polls the client until there is something to send, or nothing to do.
+    pub(crate) fn step(
+        &mut self,
+        buffer: &mut [u8; LARGEST_QUERY],
+        now: Instant,
+        chores: &mut Chores<S, SOCKETS, WAITERS>,
+    ) -> Step {
+        loop {
+            match self.client.poll_output(buffer, now) {
+                Output::Send { port, server, length } => {
+                    self.release(chores);
+                    // Where there is no place, the query counts as lost, and is sent again.
+                    if let Some(index) = self.place((port, server), chores) {
+                        return Step::Send { index, length };
+                    }
+                }
+                // Not by these settings.
+                Output::Connect { port, server, .. } => {
+                    self.client.handle_input(Input::StreamFailed { port, server }, now);
+                }
+                Output::Ended(_) => self.wake_all(chores),
+                Output::WaitUntil(at) => return Step::Wait(Some(at)),
+                Output::WaitForInput => return Step::Wait(None),
+            }
+        }
+    }
+
+    /// A place for this conversation: its own, a free one, or that of the server that the same question was put to first. It is given up
+    /// to the next: who was not heard for so long is the least likely to be.
+    fn place(&mut self, of: Conversation, chores: &mut Chores<S, SOCKETS, WAITERS>) -> Option<usize> {
+        let find = |wanted: &dyn Fn(&Place<S>) -> bool| {
+            let places = self.places.iter().enumerate().filter(|(_, place)| wanted(place));
+            places.min_by_key(|(_, place)| place.turn).map(|(index, _)| index)
+        };
+        let is_own = |place: &Place<S>| place.of == Some(of);
+        if let Some(index) = find(&is_own) {
+            return Some(index);
+        }
+        let is_free = |place: &Place<S>| place.of.is_none();
+        let has_port = |place: &Place<S>| place.of.is_some_and(|(port, _)| port == of.0);
+        let index = find(&is_free).or_else(|| find(&has_port))?;
+        self.turn = self.turn.wrapping_add(1);
+        let place = self.places.get_mut(index)?;
+        (place.of, place.turn) = (Some(of), self.turn);
+        if let Some(socket) = place.socket.take() {
+            let _ = chores.sockets.push(socket);
+        }
+        Some(index)
+    }
+
+    /// Gives up the places of questions that are asked no more. Whether there were any.
+    pub(crate) fn release(&mut self, chores: &mut Chores<S, SOCKETS, WAITERS>) -> bool {
+        let mut any = false;
+        for place in &mut self.places {
+            if place.of.is_some_and(|(port, _)| !self.client.is_open(port)) {
+                place.of = None;
+                any = true;
+                if let Some(socket) = place.socket.take() {
+                    // There is room for as many as there are places; where one was put here before, this one is closed now.
+                    let _ = chores.sockets.push(socket);
+                }
+            }
+        }
+        any
+    }
+
+    /// Gives up a place.
+    pub(crate) fn give_up(&mut self, index: usize) {
+        if let Some(place) = self.places.get_mut(index) {
+            place.of = None;
+        }
+    }
+
+    // What has the driver.
+
+    /// Whose a place is.
+    pub(crate) fn of(&self, index: usize) -> Option<Conversation> {
+        self.places.get(index)?.of
+    }
+
+    /// The socket in a place.
+    pub(crate) fn take(&mut self, index: usize) -> Option<S> {
+        self.places.get_mut(index)?.socket.take()
+    }
+
+    /// Puts a socket back, unless the place is somebody else's by now: then it is to be closed.
+    pub(crate) fn put_back(&mut self, index: usize, of: Conversation, socket: S) -> Option<S> {
+        match self.places.get_mut(index) {
+            Some(place) if place.of == Some(of) => place.socket.replace(socket),
+            _ => Some(socket),
+        }
+    }
+
+    /// A local port that is hard to guess, and that no other place has: from the range for such ports (RFC 6335 section 6).
+    pub(crate) fn local_port(&mut self, index: usize) -> u16 {
+        const FIRST: u16 = 49_152;
+        // SplitMix64: a step of a sequence, and its bits mixed.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let [high, low, ..] = (mixed ^ (mixed >> 31)).to_be_bytes();
+        let (sockets, index) = (SOCKETS as u16, index as u16);
+        // Of 16,384 ports every `SOCKETS`th, and no more than the last of them.
+        let turn = (u16::from_be_bytes([high, low]) >> 2) / sockets;
+        FIRST.saturating_add(turn.saturating_mul(sockets).saturating_add(index).min(16_383))
+    }
+}
