@@ -23,7 +23,7 @@ pub use connect::connect;
 pub use connection::connection;
 pub use decoded::decoded;
 pub use dns::dns;
-pub use dns_client::dns_client;
+pub use dns_client::{dns_client, dns_lookups};
 pub use race::race;
 pub use response_head::response_head;
 pub use url::url;
@@ -32,12 +32,13 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("chunked", chunked),
     ("connect", connect),
     ("connection", connection),
     ("dns", dns),
     ("dns_client", dns_client),
+    ("dns_lookups", dns_lookups),
     ("race", race),
     ("response_head", response_head),
     ("url", url),

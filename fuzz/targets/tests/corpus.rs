@@ -5,6 +5,7 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 
 use connie_fuzz_targets::{TARGETS, Target};
+use connie_sim::{Rng, seeds};
 
 /// Fewer files than this, and somebody has lost the corpus.
 const AT_LEAST: usize = 20;
@@ -57,6 +58,11 @@ fn dns_client() {
 }
 
 #[test]
+fn dns_lookups() {
+    replay("dns_lookups");
+}
+
+#[test]
 fn race() {
     replay("race");
 }
@@ -80,4 +86,15 @@ fn bytes_of_one_kind_break_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn bytes_at_random_break_nothing() {
+    seeds(100, |seed| {
+        for (_, target) in TARGETS {
+            let mut rng = Rng::new(seed);
+            let length = rng.below(400);
+            target(&(0..length).map(|_| rng.bits() as u8).collect::<Vec<_>>());
+        }
+    });
 }
