@@ -43,7 +43,7 @@
 //! | feature | what | default |
 //! |---|---|---|
 //! | `std` | `TcpStream` as a reader and writer of [`std::io`], and errors that turn into its `Error` | yes |
-//! | `dns` | name servers asked by the component itself, some 50 KB: `dns::Dns` | no |
+//! | `dns` | name servers asked by the component itself, some 45 KB: `dns::Dns` | no |
 //!
 //! # Other targets
 //!

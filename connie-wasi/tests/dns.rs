@@ -161,3 +161,25 @@ fn names_that_are_nowhere_are_not_asked_for() {
     }
     assert!(server.recv_from(&mut [0; 512]).is_err(), "no query");
 }
+
+/// A program that does so waits, and does not trap.
+#[test]
+fn nothing_happens_while_sockets_are_lent() {
+    let (server, dns) = server();
+    let only = Families::Only(Family::V4);
+    let (mut first, mut second) = (dns.look_up("name.test", 80, only), dns.look_up("name.test", 80, only));
+    let (asked, from) = query(&server, &mut first);
+    let (clock, lent) = (WasiClock::start(), first.sockets());
+    server.send_to(&answer(&asked, 7), from).unwrap();
+    assert_eq!(second.poll(), None);
+    drop(second);
+    dns.forget();
+    drop(lent);
+    let event = loop {
+        match first.poll() {
+            Some(event) => break event,
+            None => wait(&first, clock),
+        }
+    };
+    assert_eq!(event, DnsEvent::Answered(Family::V4, vec!["127.0.0.7:80".parse().unwrap()]));
+}

@@ -71,7 +71,7 @@ impl DnsLookup {
     pub fn poll(&mut self) -> Option<DnsEvent> {
         let now = self.shared.clock().now();
         let Some(lookup) = &mut self.lookup else { return self.told.pop_front() };
-        let mut driver = self.shared.driver_mut();
+        let mut driver = self.shared.driver_mut()?;
         let (kind, result) = poll(&mut driver, lookup, &mut self.seen, now)?;
         let family = if kind == Kind::Aaaa { Family::V6 } else { Family::V4 };
         let at = |ip: IpAddr| SocketAddr::new(ip, self.port);
@@ -135,15 +135,16 @@ impl fmt::Debug for DnsLookup {
 
 impl Drop for DnsLookup {
     fn drop(&mut self) {
-        let mut driver = self.shared.driver_mut();
-        if let Some(lookup) = &mut self.lookup {
+        // The driver cannot be told while its sockets are lent. The client then gives the place up by itself ten seconds after the answer.
+        if let (Some(lookup), Some(mut driver)) = (&mut self.lookup, self.shared.driver_mut()) {
             lookup.close(driver.client_mut());
             driver.ended();
         }
     }
 }
 
-/// The sockets of a [`Dns`](super::Dns), while they are waited for: drop it before the next [`poll`](DnsLookup::poll).
+/// The sockets of a [`Dns`](super::Dns), while they are waited for. Drop it before the next [`poll`](DnsLookup::poll): as
+/// long as it lives no look-up of the same `Dns` has news.
 pub struct DnsSockets<'a>(Ref<'a, Driver<WasiStack>>);
 
 impl DnsSockets<'_> {

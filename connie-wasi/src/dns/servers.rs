@@ -63,8 +63,7 @@ impl Dns {
 
     /// Forgets what it knows: for a program that has learnt that the network is another one now.
     pub fn forget(&self) {
-        let now = self.shared.clock().now();
-        self.shared.driver_mut().client_mut().forget(now);
+        self.shared.forget();
     }
 
     /// Begins to look `name` up, for a program that drives the [core](connie_core) itself, or wants nothing but addresses. What goes wrong is

@@ -155,9 +155,9 @@ impl TcpClientStack for Net {
     fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Error> {
         let piece = &buffer[..buffer.len().min(PIECE)];
         socket.sent.extend(piece);
-        if let Some((length, query)) = socket.sent.split_first_chunk::<2>()
-            && query.len() == usize::from(u16::from_be_bytes(*length))
-        {
+        let whole =
+            |(length, query): &(&[u8; 2], &[u8])| query.len() == usize::from(u16::from_be_bytes(**length));
+        if let Some((_, query)) = socket.sent.split_first_chunk::<2>().filter(whole) {
             let server = socket.server.expect("connected");
             self.0.borrow_mut().ask(socket.id, server, query, true);
         }
