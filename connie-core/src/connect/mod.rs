@@ -41,8 +41,8 @@
 //! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6, and ends the wait for it. Hints
 //!    (RFC 9460 section 7.3) serve until then, while that family is waited for. A query that fails takes nothing back.
 //! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known address](Facts::hosts); IPv4, on a host
-//!    without a route by IPv6, until both families have addresses; and then that of the best address of all (RFC 6724), where one of a
-//!    family without a route cannot be reached unless a way to it is known.
+//!    without a route by IPv6 or whose [policy](Facts::policy) puts it first, until both families have addresses; and then that of the
+//!    best address of all (RFC 6724), where one of a family without a route cannot be reached unless a way to it is known.
 //! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
 //!    still joins, since there may be a route to its addresses alone. Where the other has none it is the only hope, and is waited for.
 //! 6. **When the race is over no query is sent**, and what is answered changes nothing of its end. Ask for its [failures](Connect::failures)
@@ -75,7 +75,7 @@ pub use start::Start;
 pub use words::{Input, Output};
 
 use crate::race::{self, Config, Failure, Family, Guide, Plan, Planned, Race, Unplanned};
-use crate::resolution::selection::{Candidate, Policy, Route, Standing, sort};
+use crate::resolution::selection::{Candidate, Policy, Route, Standing, prefers_v4, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 use crate::time::Instant;
 use crate::timeline::Timeline;
@@ -326,8 +326,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
 
     fn begin_with_name(&mut self) {
         // RFC 8305 section 3 has the race wait for AAAA answers "to ensure that preference is given to IPv6". A host that has no IPv6
-        // has nothing to prefer.
-        if !self.routes.v6 {
+        // has nothing to prefer, nor one whose administrator prefers IPv4.
+        if !self.routes.v6 || prefers_v4(self.policy) {
             self.race.prefer(Family::V4);
         }
     }

@@ -225,6 +225,12 @@ fn look_up(policy: &[Policy], address: Ipv6Addr) -> (u8, u8, u8) {
     (precedence, label, set.unwrap_or_else(|| scope(address)))
 }
 
+/// Whether a table puts IPv4 before IPv6, as far as that can be said before any address is known.
+pub(crate) fn prefers_v4(policy: &[Policy]) -> bool {
+    let precedence = |prefix: u128| look_up(policy, Ipv6Addr::from_bits(prefix)).0;
+    precedence(0xffff << 32) > precedence(0x2000 << 112)
+}
+
 const LINK_LOCAL: u8 = 0x2;
 const SITE_LOCAL: u8 = 0x5;
 const GLOBAL: u8 = 0xe;
@@ -368,6 +374,16 @@ mod tests {
             assert_eq!((found, of_label), (precedence, label), "{address}");
         }
         assert_eq!(look_up(&[], mapped(ip("::1"))), (0, u8::MAX, LINK_LOCAL));
+    }
+
+    #[test]
+    fn the_family_that_a_table_puts_first() {
+        let [a, b, mut v4, d, e, f, g, h, i] = DEFAULT_POLICY;
+        for (precedence, first) in [(39, false), (40, false), (41, true)] {
+            v4.precedence = precedence;
+            assert_eq!(prefers_v4(&[a, b, v4, d, e, f, g, h, i]), first, "{precedence}");
+        }
+        assert!(!prefers_v4(&[]));
     }
 
     /// Private addresses as RFC 3484 had them, for which hosts behind a translator of the time had no use.

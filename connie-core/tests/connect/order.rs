@@ -1,9 +1,9 @@
 //! Which address comes first: RFC 6724, and the caller (rules 3 and 4).
 
 use connie_core::Config;
-use connie_core::connect::{Input, Order};
+use connie_core::connect::{Facts, Input, Order};
 use connie_core::resolution::Query::{A, Aaaa};
-use connie_core::resolution::selection::Route;
+use connie_core::resolution::selection::{DEFAULT_POLICY, Policy, Route};
 
 use crate::common::addresses;
 use crate::verbs::*;
@@ -67,6 +67,39 @@ fn a_callers_preference_for_ipv4_is_not_undone() {
     name.answers_from(Aaaa, "a", "2001:db8::ff");
     name.answers_from(A, "A", "-");
     name.expect("start A, wait");
+}
+
+/// As with `precedence ::ffff:0:0/96 100` in gai.conf: RFC 6724's table, but for IPv4's row.
+const IPV4_FIRST: [Policy; 9] = {
+    let mut policy = DEFAULT_POLICY;
+    policy[2].precedence = 100;
+    policy
+};
+
+#[test]
+fn an_administrators_preference_for_ipv4_is_known_before_the_addresses_are() {
+    let facts = Facts { policy: &IPV4_FIRST, ..Facts::default() };
+    let asked = || {
+        let mut name = Name::with("name.test", &staggered(), &facts).expect("a host");
+        name.expect("AAAA?, A?");
+        name
+    };
+    // What IPv4 has is not held back for IPv6.
+    let mut name = asked();
+    name.answers(A, "A");
+    name.expect("start A");
+    // It is waited for, and comes first.
+    let mut name = asked();
+    name.answers(Aaaa, "a");
+    name.expect("wait 50");
+    name.advance(20);
+    name.answers(A, "A");
+    name.expect("start A");
+    // The rules before the sixth hold all the same: no address of IPv4 can be reached.
+    let mut name = asked();
+    name.answers_from(A, "A", "-");
+    name.answers_from(Aaaa, "a", "2001:db8::ff");
+    name.expect("start a");
 }
 
 /// RFC 8305 section 3: the Resolution Delay is for the family that is preferred.
