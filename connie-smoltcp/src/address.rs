@@ -22,6 +22,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Option<IpEndpoint> {
 }
 
 /// Back again.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(crate) fn socket_addr(endpoint: IpEndpoint) -> SocketAddr {
     SocketAddr::new(endpoint.addr.into(), endpoint.port)
 }
