@@ -138,7 +138,18 @@ struct Sizes {
     ram: u64,
     /// Of the static RAM, what each socket has: buffers and smoltcp's own.
     socket: u64,
+    names: Names,
     stack: u64,
+}
+
+/// What a look-up has of the static RAM.
+#[derive(Clone, Copy)]
+struct Names {
+    /// The DNS client.
+    client: u64,
+    /// Of each of its two sockets, what is smoltcp's own, and the buffers.
+    storage: u64,
+    buffers: u64,
 }
 
 impl Sizes {
@@ -276,6 +287,7 @@ pub fn write(page: &mut String, old: &str) -> Result<(), String> {
     }
     table(page, &sizes);
     price(page, &sizes);
+    names(page, &sizes);
     least(page)?;
     let compiler = nightly_compiler();
     let section = nightly::section(old, &today()?, compiler, nightly_rows);
@@ -358,6 +370,21 @@ fn price(page: &mut String, sizes: &[Sizes]) {
     say(page, &format!("| the waterfall | {picture} | - | - | - | - |"));
 }
 
+fn names(page: &mut String, sizes: &[Sizes]) {
+    let [_, _, Sizes { names: Names { client, storage, buffers }, .. }, ..] = sizes else { return };
+    for line in [
+        "\nWhat a look-up of both families takes of the static RAM, in bytes, in the firmware for both. The client (`Dns` of connie-smoltcp) has room for one name of",
+        "126 octets with its answers, three name servers, and 128 octets of addresses of each family. Each of its two questions has a UDP socket of smoltcp with room for",
+        "an answer of 512 octets.\n",
+        "| what | RAM | target |\n|---|--:|--:|",
+    ] {
+        say(page, line);
+    }
+    say(page, &format!("| the client | {} |", beside(*client, Some(1_536))));
+    say(page, &format!("| two sockets of smoltcp | {} |", beside(2 * storage, None)));
+    say(page, &format!("| their datagram buffers | {} |", beside(2 * buffers, None)));
+}
+
 fn least(page: &mut String) -> Result<(), String> {
     for line in [
         "\nHow far down it goes: the race and HTTP without a command line and without a word, and what is left when connie is taken out too. Under the latter no",
@@ -434,12 +461,15 @@ fn read(path: &Path, has_pool: bool, stack: u64) -> Result<Sizes, String> {
         let mut symbols = file.symbols().filter(|symbol| symbol.name().is_ok_and(|name| name.contains(part)));
         symbols.next().map_or(0, |symbol| symbol.size())
     };
-    // Four sockets share the buffers, and six the slots: DNS and DHCP have one each.
-    let socket = if has_pool { symbol("7BUFFERS") / 4 + symbol("4SLOT") / 6 } else { 0 };
+    // Four sockets share the buffers, and with DHCP five the slots; two more with names.
+    let (client, datagrams) = (symbol("3DNS"), symbol("9DATAGRAMS"));
+    let storage = symbol("4SLOT") / if client > 0 { 7 } else { 5 };
+    let socket = if has_pool { symbol("7BUFFERS") / 4 + storage } else { 0 };
     Ok(Sizes {
         flash: sum(&[".vector_table", ".text", ".rodata", ".data"]),
         ram: sum(&[".data", ".bss", ".uninit"]),
         socket,
+        names: Names { client, storage, buffers: datagrams / 2 },
         stack,
     })
 }

@@ -93,26 +93,36 @@ mod firmware {
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         use connie_core::connect::Facts;
-        use connie_smoltcp::{Dns, DnsBuffers, DnsConnector};
-
-        static DATAGRAMS: StaticCell<[DnsBuffers; QUESTIONS]> = StaticCell::new();
+        use connie_smoltcp::DnsConnector;
 
         let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
         if known.is_none() && servers.is_empty() {
             return Err(Trouble::NoNameServer.into());
         }
-        let datagrams = DATAGRAMS.try_init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
-        let datagrams = datagrams.ok_or(Trouble::Bug)?;
-        let dns = Dns::start(stack, servers, datagrams).map_err(|_| Trouble::Bug)?;
+        let dns = start_dns(stack, servers)?;
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
         let mut connector =
-            DnsConnector::<_, 16, SOCKETS, 16>::with_facts(&dns, stack, url.host, url.port, &config, &facts);
+            DnsConnector::<_, 16, SOCKETS, 16>::with_facts(dns, stack, url.host, url.port, &config, &facts);
         // Where it lies: it takes a kilobyte.
         let connector = connector.as_mut().map_err(|_| Trouble::NoAddress)?;
         let raced = connector.run(stack, waiter);
         tell(&connector.timeline(), &raced);
         raced.map_err(Failed::Race)
+    }
+
+    /// A DNS client for these servers.
+    #[cfg(feature = "dns")]
+    #[inline(never)]
+    fn start_dns(stack: &mut Stack, servers: &Servers) -> Result<&'static mut connie_smoltcp::Dns, Trouble> {
+        use connie_smoltcp::{Dns, DnsBuffers};
+
+        static DNS: StaticCell<Dns> = StaticCell::new();
+        static DATAGRAMS: StaticCell<[DnsBuffers; QUESTIONS]> = StaticCell::new();
+
+        let datagrams = DATAGRAMS.try_init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
+        let dns = Dns::start(stack, servers, datagrams.ok_or(Trouble::Bug)?).map_err(|_| Trouble::Bug)?;
+        DNS.try_init_with(|| dns).ok_or(Trouble::Bug)
     }
 
     /// Connects to the address that answers first of those on the command line.
