@@ -77,12 +77,13 @@ fn an_answer_is_kept_for_all_who_share_it() {
     assert_eq!(second.wake_at(clock), Some(Instant::ZERO));
     let there = DnsEvent::Answered(Family::V4, vec!["127.0.0.7:81".parse().unwrap()]);
     assert_eq!(second.poll(), Some(there.clone()));
-    // And later, without a query.
+    // And later, without a query. One that a busy machine has had repeated may lie there.
     drop((first, second));
+    while server.recv_from(&mut [0; 512]).is_ok() {}
     let mut third = dns.look_up("NAME.test.", 81, only);
     assert_eq!(third.poll(), Some(there));
     assert!(third.poll().is_none() && third.is_done());
-    assert!(server.recv_from(&mut [0; 512]).is_err(), "one query");
+    assert!(server.recv_from(&mut [0; 512]).is_err(), "a query for what is known");
     dns.forget();
     query(&server, &mut dns.look_up("name.test", 81, only));
 }
