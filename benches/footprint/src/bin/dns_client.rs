@@ -44,7 +44,7 @@ mod firmware {
         Instant::from_micros(world().into())
     }
 
-    pub fn server() -> SocketAddr {
+    fn server() -> SocketAddr {
         let ip = match world() {
             0 => IpAddr::V4(Ipv4Addr::from(world())),
             high => IpAddr::V6(Ipv6Addr::from(u128::from(high) << 96 | u128::from(world()))),
@@ -52,7 +52,7 @@ mod firmware {
         SocketAddr::new(ip, world() as u16)
     }
 
-    pub fn tell(number: u32) {
+    fn tell(number: u32) {
         WORLD.store(number, Ordering::Relaxed);
     }
 
