@@ -6,7 +6,8 @@
 //!    [`Shared`](crate::dns::shared::Shared): the sockets too, so that an answer that comes between two drivers is heard by the second.
 //! 2. **One query is sent at a time**, since there is one buffer. A stack that takes longer than [`SEND_LIMIT`] loses it, and the client sends it
 //!    again.
-//! 3. **Each place has a worker** that opens the socket, sends, and listens. When the place is somebody else's, it drops what it has.
+//! 3. **Each place has a listener.** It puts the socket back when something is to be sent from it, and drops it when the place is somebody
+//!    else's.
 
 use core::cell::Cell;
 use core::convert::Infallible;
@@ -30,54 +31,13 @@ use crate::dns::udp::{Udp, UdpError};
 /// Rule 2.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
-/// The buffer for a query, and for whom it is.
-struct Outbox<'b> {
-    /// Not there while it is sent from, or written to.
-    buffer: Cell<Option<&'b mut [u8; LARGEST_QUERY]>>,
-    /// From when it is to be sent until it is.
-    order: Cell<Option<Order>>,
-}
-
-/// A query that is to be sent.
+/// A query that is being sent.
 #[derive(Clone, Copy)]
 struct Order {
-    /// By which worker.
+    /// From the socket in this place.
     index: usize,
     length: usize,
     at: Instant,
-}
-
-impl<'b> Outbox<'b> {
-    fn is_for(&self, index: usize) -> bool {
-        self.order.get().is_some_and(|order| order.index == index)
-    }
-
-    /// The query, where it is for this worker.
-    fn take(&self, index: usize) -> Option<Sending<'_, 'b>> {
-        let order = self.order.get().filter(|order| order.index == index)?;
-        let buffer = self.buffer.take()?;
-        Some(Sending { outbox: self, buffer: Some(buffer), length: order.length })
-    }
-}
-
-/// A query that is being sent.
-struct Sending<'o, 'b> {
-    outbox: &'o Outbox<'b>,
-    buffer: Option<&'b mut [u8; LARGEST_QUERY]>,
-    length: usize,
-}
-
-impl Sending<'_, '_> {
-    fn query(&self) -> &[u8] {
-        self.buffer.as_ref().and_then(|buffer| buffer.get(..self.length)).unwrap_or_default()
-    }
-}
-
-impl Drop for Sending<'_, '_> {
-    fn drop(&mut self) {
-        self.outbox.order.set(None);
-        self.outbox.buffer.set(self.buffer.take());
-    }
 }
 
 /// A socket out of its place, which it goes back to.
@@ -134,17 +94,30 @@ impl<
 {
     /// Drives all questions, for as long as it is polled.
     pub(crate) async fn drive(&self) -> Infallible {
-        let mut buffer = [0; LARGEST_QUERY];
-        let outbox = Outbox { buffer: Cell::new(Some(&mut buffer)), order: Cell::new(None) };
-        let mut workers =
-            pin!(join_array(core::array::from_fn::<_, S, _>(|index| self.work(index, &outbox))));
+        let order = Cell::new(None);
+        let mut listeners =
+            pin!(join_array(core::array::from_fn::<_, S, _>(|index| self.listen(index, &order))));
+        let mut sending = pin!(None);
         let mut timer = pin!(None);
         let mut alarm = None;
         poll_fn(|cx| {
             let mut rang = false;
             loop {
-                run(workers.as_mut(), cx);
-                let until = match self.turn(&outbox) {
+                // First of all the one whose socket is wanted puts it back.
+                run(listeners.as_mut(), cx);
+                if let Some(()) = poll_once(sending.as_mut(), cx) {
+                    order.set(None);
+                    continue;
+                }
+                let until = match self.turn(&order) {
+                    Turn::Send(of, query) => {
+                        sending.set(Some(self.send(of, query)));
+                        continue;
+                    }
+                    Turn::Lost => {
+                        sending.set(None);
+                        continue;
+                    }
                     Turn::Again => continue,
                     Turn::Until(until) => until,
                 };
@@ -165,103 +138,73 @@ impl<
         .await
     }
 
-    /// Does what the client says, until a worker has something to do.
-    fn turn(&self, outbox: &Outbox<'_>) -> Turn {
+    /// Does what the client says, until there is something to send.
+    fn turn(&self, order: &Cell<Option<Order>>) -> Turn {
         let now = self.clock.now();
-        if let Some(order) = outbox.order.get() {
-            return self.wait_for_sending(order, outbox, now);
+        if let Some(Order { index, at, .. }) = order.get() {
+            if now < at + SEND_LIMIT {
+                return Turn::Until(Some(at + SEND_LIMIT));
+            }
+            drop(self.with(|shared| shared.give_up(index)));
+            order.set(None);
+            return Turn::Lost;
         }
-        // There is none that is to be sent, and so it is here.
-        let Some(buffer) = outbox.buffer.take() else { return Turn::Until(None) };
+        let mut query = [0; LARGEST_QUERY];
         let mut chores = Chores::none();
         let step = self.with(|shared| {
-            let step = shared.step(buffer, now, &mut chores);
-            let any = shared.release(&mut chores);
-            (step, any)
+            let step = shared.step(&mut query, now, &mut chores);
+            (step, shared.release(&mut chores))
         });
-        outbox.buffer.set(Some(buffer));
         chores.do_all();
         match step {
             Some((Step::Send { index, length }, _)) => {
-                outbox.order.set(Some(Order { index, length, at: now }));
-                Turn::Again
+                let new = Order { index, length, at: now };
+                order.set(Some(new));
+                Turn::Send(new, query)
             }
             Some((Step::Wait(until), false)) => Turn::Until(until),
+            // There are sockets to be dropped.
             Some((Step::Wait(_), true)) => Turn::Again,
             // It is borrowed by nobody.
             None => Turn::Until(None),
         }
     }
 
-    /// A query is being sent: rule 2.
-    fn wait_for_sending(&self, order: Order, outbox: &Outbox<'_>, now: Instant) -> Turn {
-        let limit = order.at + SEND_LIMIT;
-        if now < limit {
-            return Turn::Until(Some(limit));
+    /// Sends a query, from a socket that it opens where there is none yet.
+    async fn send(&self, order: Order, query: [u8; LARGEST_QUERY]) {
+        // Where the place is nobody's by now, the question has ended.
+        let Some(mut held) = self.hold(order.index) else { return };
+        let (of, query) = (held.of, query.get(..order.length).unwrap_or_default());
+        if let Err(error) = held.send(query).await {
+            drop(held);
+            self.failed(order.index, of, error);
         }
-        // The worker drops what it is at, and gives the buffer back.
-        self.with(|shared| shared.give_up(order.index));
-        outbox.order.set(None);
-        Turn::Again
     }
 
-    /// Serves the socket in a place, for ever, whose ever it is.
-    async fn work(&self, index: usize, outbox: &Outbox<'_>) -> Infallible {
+    /// Listens to the socket in a place, for ever, whose ever it is; not while something is sent from it.
+    async fn listen(&self, index: usize, order: &Cell<Option<Order>>) -> Infallible {
+        let is_wanted = || order.get().is_some_and(|order| order.index == index);
         loop {
-            let mut held = poll_fn(|_| self.hold(index).map_or(Poll::Pending, Poll::Ready)).await;
+            let mut held = poll_fn(|_| match self.with(|shared| shared.has_socket(index)) {
+                Some(true) if !is_wanted() => self.hold(index).map_or(Poll::Pending, Poll::Ready),
+                _ => Poll::Pending,
+            })
+            .await;
             let of = held.of;
-            let failed = {
-                let mut serving = pin!(self.serve(&mut held, outbox));
+            let heard = {
+                let mut receiving = pin!(held.receive());
                 poll_fn(|cx| {
-                    if self.with(|shared| shared.of(index) == Some(of)) != Some(true) {
+                    let is_its = self.with(|shared| shared.of(index) == Some(of)) == Some(true);
+                    if is_wanted() || !is_its {
                         return Poll::Ready(None);
                     }
-                    serving.as_mut().poll(cx).map(Some)
+                    receiving.as_mut().poll(cx).map(Some)
                 })
                 .await
             };
-            if let Some(error) = failed {
-                let now = self.clock.now();
-                self.with(|shared| {
-                    shared.give_up(index);
-                    if error == UdpError::Unreachable {
-                        let (port, server) = of;
-                        shared.client.handle_input(Input::DatagramFailed { port, server }, now);
-                    }
-                });
-            }
-        }
-    }
-
-    /// The socket in a place that is somebody's.
-    fn hold(&self, index: usize) -> Option<Held<'_, 'a, U, C, N, S, W, V, M, D>> {
-        let (of, socket) = self.with(|shared| shared.of(index).map(|of| (of, shared.take(index))))??;
-        Some(Held { dns: self, index, of, socket })
-    }
-
-    /// Sends what there is to send, and listens. Ends when the socket has failed.
-    async fn serve(&self, held: &mut Held<'_, 'a, U, C, N, S, W, V, M, D>, outbox: &Outbox<'_>) -> UdpError {
-        let (index, (port, server)) = (held.index, held.of);
-        loop {
-            if let Some(sending) = outbox.take(index) {
-                if let Err(error) = self.send(held, sending.query()).await {
-                    return error;
-                }
-            }
-            let mut has_order =
-                poll_fn(|_| if outbox.is_for(index) { Poll::Ready(()) } else { Poll::Pending });
-            let Some(socket) = &mut held.socket else {
-                has_order.await;
-                continue;
-            };
-            let read = |message: &[u8]| self.heard((port, server), message);
-            let mut receiving = pin!(self.udp.receive(socket, server, read));
-            let received = poll_fn(|cx| match Pin::new(&mut has_order).poll(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => receiving.as_mut().poll(cx).map(Some),
-            });
-            match received.await {
-                Some(Err(error)) => return error,
+            drop(held);
+            match heard {
+                Some(Err(error)) => self.failed(index, of, error),
                 // Who floods the port must not keep the others from their turn.
                 Some(Ok(())) => yield_now().await,
                 None => {}
@@ -269,41 +212,78 @@ impl<
         }
     }
 
-    async fn send(
-        &self,
-        held: &mut Held<'_, 'a, U, C, N, S, W, V, M, D>,
-        query: &[u8],
-    ) -> Result<(), UdpError> {
-        let (_, server) = held.of;
-        let mut socket = match held.socket.take() {
-            Some(socket) => socket,
-            None => {
-                let port = self.with(|shared| shared.local_port(held.index)).unwrap_or_default();
-                self.udp.open(server, port).await?
-            }
-        };
-        let sent = self.udp.send(&mut socket, server, query).await;
-        held.socket = Some(socket);
-        sent
+    /// What is in a place that is somebody's.
+    fn hold(&self, index: usize) -> Option<Held<'_, 'a, U, C, N, S, W, V, M, D>> {
+        let (of, socket) = self.with(|shared| shared.of(index).map(|of| (of, shared.take(index))))??;
+        Some(Held { dns: self, index, of, socket })
     }
 
-    fn heard(&self, (port, from): Conversation, message: &[u8]) {
+    /// The socket in a place is of no use any more.
+    fn failed(&self, index: usize, (port, server): Conversation, error: UdpError) {
         let now = self.clock.now();
-        self.with(|shared| shared.client.handle_input(Input::Datagram { port, from, message }, now));
+        let socket = self.with(|shared| {
+            if error == UdpError::Unreachable {
+                shared.client.handle_input(Input::DatagramFailed { port, server }, now);
+            }
+            shared.give_up(index)
+        });
+        drop(socket);
     }
 }
 
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const N: usize,
+    const S: usize,
+    const W: usize,
+    const V: usize,
+    const M: usize,
+    const D: usize,
+> Held<'_, 'a, U, C, N, S, W, V, M, D>
+{
+    async fn send(&mut self, query: &[u8]) -> Result<(), UdpError> {
+        let (udp, (_, server)) = (self.dns.udp, self.of);
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => {
+                let port = self.dns.with(|shared| shared.local_port(self.index)).unwrap_or_default();
+                none.insert(udp.open(server, port).await?)
+            }
+        };
+        udp.send(socket, server, query).await
+    }
+
+    /// Tells the client of the next datagram.
+    async fn receive(&mut self) -> Result<(), UdpError> {
+        let (dns, (port, server)) = (self.dns, self.of);
+        let Some(socket) = &mut self.socket else { return Err(UdpError::NoSocket) };
+        let heard = |message: &[u8]| {
+            let now = dns.clock.now();
+            let input = Input::Datagram { port, from: server, message };
+            dns.with(|shared| shared.client.handle_input(input, now));
+        };
+        dns.udp.receive(socket, server, heard).await
+    }
+}
+
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and there is no heap to put it on")]
 enum Turn {
-    /// A worker has something to do.
+    /// A query is to be sent.
+    Send(Order, [u8; LARGEST_QUERY]),
+    /// The one that was being sent is lost.
+    Lost,
+    /// There is more to do.
     Again,
     /// Nothing to do before this moment, or before something comes.
     Until(Option<Instant>),
 }
 
-/// Polls the workers, which never end.
+/// Polls the listeners, which never end.
 fn run<const SOCKETS: usize>(
-    workers: Pin<&mut impl Future<Output = [Infallible; SOCKETS]>>,
+    listeners: Pin<&mut impl Future<Output = [Infallible; SOCKETS]>>,
     cx: &mut Context<'_>,
 ) {
-    let _: Poll<[Infallible; SOCKETS]> = workers.poll(cx);
+    let _: Poll<[Infallible; SOCKETS]> = listeners.poll(cx);
 }

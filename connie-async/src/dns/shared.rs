@@ -206,11 +206,11 @@ impl<
         any
     }
 
-    /// Gives up a place.
-    pub(crate) fn give_up(&mut self, index: usize) {
-        if let Some(place) = self.places.get_mut(index) {
-            place.of = None;
-        }
+    /// Gives up a place. What was in it is to be closed.
+    pub(crate) fn give_up(&mut self, index: usize) -> Option<S> {
+        let place = self.places.get_mut(index)?;
+        place.of = None;
+        place.socket.take()
     }
 
     // What has the driver.
@@ -218,6 +218,10 @@ impl<
     /// Whose a place is.
     pub(crate) fn of(&self, index: usize) -> Option<Conversation> {
         self.places.get(index)?.of
+    }
+
+    pub(crate) fn has_socket(&self, index: usize) -> bool {
+        self.places.get(index).is_some_and(|place| place.socket.is_some())
     }
 
     /// The socket in a place.
