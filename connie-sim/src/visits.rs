@@ -151,7 +151,7 @@ impl Visits {
         };
         look(&attempts, start);
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
-            memory.learn(about, race.plan(), &race.timeline(), is_sent_again, stack.now());
+            memory.learn(about, race, is_sent_again, stack.now());
         }
         if let Ok(connection) = result {
             stack.close(connection.socket).expect("the winner is open");

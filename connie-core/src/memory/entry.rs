@@ -31,6 +31,14 @@ pub(super) struct Entry {
     pub(super) standing: Standing,
 }
 
+impl Entry {
+    /// One of which nothing is known.
+    pub(super) fn new(ip: Ipv6Addr, port: u16, realm: u32, host: u32) -> Self {
+        let (estimate, marks) = (Estimate::default(), Marks::default());
+        Entry { ip, realm, host, answered: 0, counted: 0, estimate, port, marks, standing: Standing::Live }
+    }
+}
+
 /// How an address stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {

@@ -77,17 +77,20 @@ impl Visit {
     }
 }
 
-/// An address as entries have it, IPv4 as IPv4-mapped. `None` for one that means something else on each link (RFC 4007): a zone's number
+/// Whether an address is remembered, IPv4 as IPv4-mapped: not one that means something else on each link (RFC 4007), since a zone's number
 /// has no place in an entry.
-pub(super) fn remembered(address: &SocketAddr) -> Option<Ipv6Addr> {
-    let ip = match address.ip() {
+pub(super) fn is_remembered(ip: Ipv6Addr) -> bool {
+    match ip.to_ipv4_mapped() {
+        Some(v4) => !v4.is_link_local(),
+        None => !ip.is_unicast_link_local() && !ip.is_multicast(),
+    }
+}
+
+/// An address as entries have it.
+pub(super) fn mapped(address: &SocketAddr) -> Ipv6Addr {
+    match address.ip() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
-    };
-    match ip.to_ipv4_mapped() {
-        Some(v4) if v4.is_link_local() => None,
-        None if ip.is_unicast_link_local() || ip.is_multicast() => None,
-        _ => Some(ip),
     }
 }
 
@@ -190,14 +193,14 @@ mod tests {
             ("169.253.1.1:80", true),
             ("[2001:db8::1]:80", true),
         ] {
-            assert_eq!(remembered(&address.parse().unwrap()).is_some(), is, "{address}");
+            assert_eq!(is_remembered(mapped(&address.parse().unwrap())), is, "{address}");
         }
     }
 
     #[test]
     fn near_is_a_24_or_a_48() {
         let near = |a: &str, b: &str| {
-            let ip = |text: &str| remembered(&SocketAddr::new(text.parse().unwrap(), 0)).unwrap();
+            let ip = |text: &str| mapped(&SocketAddr::new(text.parse().unwrap(), 0));
             are_near(ip(a), ip(b))
         };
         assert!(near("192.0.2.0", "192.0.2.255") && !near("192.0.2.255", "192.0.3.0"));

@@ -1,7 +1,5 @@
 //! What the end of an attempt teaches: the table of all ways in which one can end.
 
-use core::time::Duration;
-
 use crate::race::{AttemptErrorKind, Outcome, TlsFailure};
 
 /// What an attempt teaches about its address.
@@ -19,11 +17,11 @@ pub(super) enum Lesson {
 }
 
 /// No packet comes back sooner from beyond this machine: an attempt that finds no way in less was told so by its own routing table.
-const SOONEST_PACKET: Duration = Duration::from_micros(200);
+const SOONEST_PACKET: u32 = 200;
 
 impl Lesson {
-    /// What an attempt teaches that ended like this after `ran`. `cut_short` is whether the end of its race was what ended it.
-    pub(super) fn of(outcome: Outcome, ran: Duration, cut_short: bool) -> Self {
+    /// What an attempt teaches that ended like this after `ran` microseconds. `cut_short` is whether the end of its race was what ended it.
+    pub(super) fn of(outcome: Outcome, ran: u32, cut_short: bool) -> Self {
         use AttemptErrorKind as Kind;
         match outcome {
             Outcome::Established => Lesson::Sample,
@@ -73,7 +71,7 @@ mod tests {
             (Outcome::Failed(Kind::Tls(TlsFailure::Local)), Lesson::Nothing),
             (Outcome::Failed(Kind::Tls(TlsFailure::NotTls)), Lesson::FailureOfHost),
         ] {
-            assert_eq!(Lesson::of(outcome, Duration::from_millis(30), false), lesson, "{outcome}");
+            assert_eq!(Lesson::of(outcome, 30_000, false), lesson, "{outcome}");
         }
     }
 
@@ -82,13 +80,13 @@ mod tests {
     fn no_route_is_told_from_a_routers_word_by_its_time() {
         let unreachable = Outcome::Failed(AttemptErrorKind::Unreachable);
         for (micros, lesson) in [(0, Lesson::Nothing), (199, Lesson::Nothing), (200, Lesson::Failure)] {
-            assert_eq!(Lesson::of(unreachable, Duration::from_micros(micros), false), lesson, "{micros}");
+            assert_eq!(Lesson::of(unreachable, micros, false), lesson, "{micros}");
         }
     }
 
     #[test]
     fn the_deadline_of_a_race_is_no_failure_of_an_address() {
         let timed_out = Outcome::Failed(AttemptErrorKind::TimedOut);
-        assert_eq!(Lesson::of(timed_out, Duration::from_secs(1), true), Lesson::Silence);
+        assert_eq!(Lesson::of(timed_out, 1_000_000, true), Lesson::Silence);
     }
 }

@@ -1,7 +1,7 @@
 //! What was learnt of addresses: how long they take to answer, on which network, and which do not.
 //!
 //! A [`Memory`] is a value. It takes no clock, draws no lots and allocates nothing. A race asks it for a [`Plan`] before it starts, and it learns
-//! from the race's [timeline](crate::Timeline) when that has ended; in between neither knows of the other. Off is the race as it is.
+//! from the race when that has ended; in between neither knows of the other. Off is the race as it is.
 //!
 //! ```
 //! use connie_core::memory::{Finish, Memory, Network};
@@ -26,7 +26,7 @@
 //!     let now = Instant::from_millis(at + 30);
 //!     race.handle_input(Input::AttemptSucceeded { id: started[0] }, now);
 //!     while !race.poll_output(now).ends_drain() {}
-//!     memory.learn(&visit, &race.plan(), &race.timeline(), false, now);
+//!     memory.learn(&visit, &race, false, now);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -83,9 +83,9 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use crate::race::{Family, Guide, Plan, Race};
+use crate::race::{Chosen, Destination, Family, Guide, Outcome, Plan, PlannedRace, Race};
 use crate::time::{Instant, micros};
-use crate::timeline::{Attempt, Timeline};
+use crate::timeline::Ran;
 use bucket::Bucket;
 pub use bytes::InvalidMemory;
 pub use crowd::{Crowd, Role, Ticket};
@@ -240,9 +240,9 @@ impl<const N: usize> Memory<N> {
         let mut known = Vec::<Known, D>::new();
         for (place, waiting) in race.fresh() {
             // There are as many as the race has room for.
-            let _ = known.push(self.known(visit, place, waiting.address(), waiting.rank(), now));
+            let _ = known.push(self.known(visit, place, waiting, now));
         }
-        let host = self.host(visit).and_then(|index| self.host_at(index)).copied();
+        let host = self.host_mut(visit).copied();
         let doubted =
             [Family::V6, Family::V4].into_iter().find(|family| self.is_doubted(visit, *family, now));
         let doubted = doubted.filter(|family| !self.is_doubted(visit, family.other(), now));
@@ -267,7 +267,7 @@ impl<const N: usize> Memory<N> {
         };
         let plan = order::plan(&known, &order);
         if plan.explored.is_some() {
-            if let Some(host) = self.host(visit).and_then(|index| self.host_at_mut(index)) {
+            if let Some(host) = self.host_mut(visit) {
                 host.claimed = now;
             }
         }
@@ -275,12 +275,11 @@ impl<const N: usize> Memory<N> {
     }
 
     /// What is known of one address: rules 1, 4 and 11.
-    fn known(&self, visit: &Visit, place: u8, address: SocketAddr, rank: u8, now: u32) -> Known {
-        let family = Family::of(&address);
+    fn known(&self, visit: &Visit, place: u8, waiting: &Destination, now: u32) -> Known {
         let mut known = Known {
             place,
-            family,
-            rank,
+            family: waiting.family(),
+            rank: waiting.rank(),
             key: 0,
             prefix: u32::from(place),
             mean: 0,
@@ -289,13 +288,11 @@ impl<const N: usize> Memory<N> {
             rising: false,
             state: State::Live,
         };
-        let Some(ip) = key::remembered(&address) else { return known };
-        let port = address.port();
-        known.key = key::turn(self.salt, ip, port);
-        known.prefix = key::prefix(ip);
-        let realm = visit.realm(family);
-        if let Some(entry) = self.find(realm, ip, port).and_then(|index| self.entry_at(index)) {
-            known.state = self.state(entry, visit.host, known.key, now);
+        let Some(target) = self.target(waiting, visit) else { return known };
+        known.key = target.key;
+        known.prefix = key::prefix(target.ip);
+        if let Some(entry) = self.entry(&target) {
+            known.state = self.state(entry, visit.host, target.key, now);
             known.rising = entry.marks.has(Marks::RISING);
             self.estimate(entry, now, &mut known);
             if known.mean > 0 {
@@ -304,11 +301,15 @@ impl<const N: usize> Memory<N> {
         }
         if known.mean == 0 && known.state == State::Live {
             // Rule 11: the one that was heard of last.
-            let near = self.slots.iter().filter_map(|slot| match slot {
-                Slot::Address(entry) if entry.realm == realm && key::are_near(entry.ip, ip) => Some(entry),
-                _ => None,
-            });
-            if let Some(entry) = near.max_by_key(|entry| entry.answered) {
+            let mut near: Option<&Entry> = None;
+            for slot in &self.slots {
+                let Slot::Address(entry) = slot else { continue };
+                let is_near = entry.realm == target.realm && key::are_near(entry.ip, target.ip);
+                if is_near && near.is_none_or(|near| near.answered < entry.answered) {
+                    near = Some(entry);
+                }
+            }
+            if let Some(entry) = near {
                 self.estimate(entry, now, &mut known);
             }
         }
@@ -337,78 +338,91 @@ impl<const N: usize> Memory<N> {
 
     // Lessons.
 
-    /// Learns from a race that has ended. `plan` is what it [followed](Race::plan), `is_sent_again` whether the winner's SYN was sent more than
-    /// once, where the system tells (`TCP_INFO`): by Karn's rule its time is no sample then.
-    pub fn learn<const D: usize>(
+    /// Learns from a race that has ended. `is_sent_again` is whether the winner's SYN was sent more than once, where the system tells
+    /// (`TCP_INFO`): by Karn's rule its time is no sample then.
+    pub fn learn<const D: usize, const K: usize, const R: usize>(
         &mut self,
         visit: &Visit,
-        plan: &Plan<D>,
-        timeline: &Timeline<'_>,
+        race: &PlannedRace<D, K, R>,
         is_sent_again: bool,
         now: Instant,
     ) {
-        let summary = timeline.summary();
-        let Some(ended) = summary.ended else { return };
+        let Some((start, ended)) = race.ended() else { return };
         self.rebase(now);
-        let start = summary.start;
-        let race = Ended {
-            visit: *visit,
-            start: self.tick(start),
-            at: self.tick(start + ended),
-            ended,
-            patience: Duration::from_micros(plan.patience.into()),
-            winner: timeline.winner(),
-        };
+        let plan = race.plan();
+        let start = self.tick(start);
+        let winner = race.attempts().find(|ran| ran.outcome == Outcome::Established);
+        let won_by = winner.and_then(|ran| race.destination(ran.place)).map(Destination::family);
+        let at = start.saturating_add(ended >> 10);
+        let over = Ended { visit: *visit, start, at, ended, winner, won_by, patience: plan.patience };
         if plan.met {
-            self.bucket.pay(summary.attempts.saturating_sub(1));
+            self.bucket.pay(race.started().saturating_sub(1));
         }
-        if race.winner.is_some() {
+        let mut taught = winner.is_some();
+        if taught {
             self.bucket.earn();
         }
-        let mut taught = false;
-        for attempt in timeline.attempts() {
-            taught |= self.learn_of(&race, &attempt);
+        let (mut lead, mut explored, mut answered) = (None, None, None);
+        for ran in race.attempts() {
+            let target = race.destination(ran.place).and_then(|it| self.target(it, visit));
+            let Some(target) = target else { continue };
+            let chosen = Some(Chosen { place: ran.place, key: target.key });
+            if chosen == plan.lead && lead.is_none() {
+                lead = Some((target, ran));
+            }
+            if chosen == plan.explored && explored.is_none() {
+                explored = Some((target, ran));
+            }
+            if over.is_of_winner(&ran) {
+                answered = Some(target);
+            } else {
+                taught |= self.learn_of(&over, &target, &ran);
+            }
         }
-        if let Some(winner) = race.winner {
-            taught = true;
-            self.answered(&race, &winner, is_sent_again, plan.lead.is_none());
+        if let (Some(target), Some(ran)) = (answered, winner) {
+            self.answered(&over, &target, &ran, is_sent_again, plan.lead.is_none());
         }
-        let missed = self.learn_of_lead(&race, plan, timeline);
-        if taught || missed {
-            self.learn_of_host(&race, plan, timeline);
+        let lead_won = lead.is_some_and(|(_, ran)| over.is_of_winner(&ran));
+        if let Some((target, ran)) = lead {
+            match lead_won {
+                true => self.led(&target, plan.met),
+                false => taught |= self.learn_of_lead(&over, &target, &ran, plan.due, plan.together),
+            }
+        }
+        if taught {
+            let explored = explored.map(|(target, _)| target.key);
+            self.learn_of_host(&over, plan.lead.is_none(), lead_won && plan.met, explored);
+        }
+        if let Some((target, ran)) = explored {
+            self.learn_of_explored(&over, &target, &ran, lead);
         }
     }
 
-    /// Rules 3 to 6 and 10, for an attempt that did not win. Answers whether it has taught anything about the host.
-    fn learn_of(&mut self, race: &Ended, attempt: &Attempt) -> bool {
-        let (Some(outcome), Some(ended)) = (attempt.outcome, attempt.ended) else { return false };
-        let ran = ended.saturating_sub(attempt.started);
-        let cut_short = race.winner.is_none() && ended == race.ended;
-        let lesson = Lesson::of(outcome, ran, cut_short);
-        let Some(winner) = race.winner.filter(|winner| winner.destination != attempt.destination) else {
-            // Nobody answered, or this address did, by its other attempt.
-            return matches!(lesson, Lesson::Failure | Lesson::FailureOfHost) && race.winner.is_none();
-        };
+    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a race that nobody won.
+    fn learn_of(&mut self, race: &Ended, target: &Target, ran: &Ran) -> bool {
+        let lesson = race.lesson(ran);
+        let has_failed = matches!(lesson, Lesson::Failure | Lesson::FailureOfHost);
+        let Some(winner) = race.winner else { return has_failed };
+        let time = ran.ended.saturating_sub(ran.started);
         let is_silent =
-            lesson == Lesson::Silence && ran > race.patience / 4 && winner.started >= attempt.started;
-        match lesson {
-            Lesson::Failure => self.failed(race, attempt, ended, false),
-            Lesson::FailureOfHost => self.failed(race, attempt, ended, true),
-            Lesson::Silence if is_silent => self.was_silent(race, attempt, ran),
-            _ => {}
+            lesson == Lesson::Silence && time > race.patience / 4 && winner.started >= ran.started;
+        if has_failed {
+            self.failed(race, target, ran, lesson == Lesson::FailureOfHost);
+        } else if is_silent {
+            self.was_silent(race, target, ran, time);
         }
-        if winner.family != attempt.family && (lesson == Lesson::Failure || is_silent) {
-            self.doubt(race, attempt);
+        if race.won_by == Some(target.family.other()) && (lesson == Lesson::Failure || is_silent) {
+            self.doubt(race, target);
         }
         false
     }
 
     /// Rule 5.
-    fn was_silent(&mut self, race: &Ended, attempt: &Attempt, ran: Duration) {
-        let (started, at) = (race.moment(self, attempt.started), race.at);
-        let Some(entry) = self.entry_of(race, attempt) else { return };
+    fn was_silent(&mut self, race: &Ended, target: &Target, ran: &Ran, time: u32) {
+        let (started, at) = (race.moment(ran.started), race.at);
+        let Some(entry) = self.entry_mut(target) else { return };
         let measure = entry.estimate.measure(0);
-        if !entry.estimate.is_known() || micros(ran) <= u64::from(measure) * 2 || started <= entry.counted {
+        if !entry.estimate.is_known() || time / 2 < measure || started <= entry.counted {
             return;
         }
         match entry.standing {
@@ -418,10 +432,10 @@ impl<const N: usize> Memory<N> {
     }
 
     /// Rules 4 and 6.
-    fn failed(&mut self, race: &Ended, attempt: &Attempt, ended: Duration, for_host: bool) {
-        let (started, at) = (race.moment(self, attempt.started), race.moment(self, ended));
+    fn failed(&mut self, race: &Ended, target: &Target, ran: &Ran, for_host: bool) {
+        let (started, at) = (race.moment(ran.started), race.moment(ran.ended));
         let host = race.visit.host;
-        let Some(entry) = self.entry_or_new(race, attempt) else { return };
+        let Some(entry) = self.entry_or_new(target, host) else { return };
         if started <= entry.counted || started < entry.answered {
             return;
         }
@@ -430,14 +444,12 @@ impl<const N: usize> Memory<N> {
         entry.host = host;
     }
 
-    /// The winner: rules 2 and 4.
-    fn answered(&mut self, race: &Ended, winner: &Attempt, is_sent_again: bool, of_all: bool) {
-        let Some(ended) = winner.ended else { return };
-        let sample = u32::try_from(micros(ended.saturating_sub(winner.started))).unwrap_or(u32::MAX);
+    /// The winner: rules 2 and 4. `of_all` is whether it won a whole race.
+    fn answered(&mut self, race: &Ended, target: &Target, ran: &Ran, is_sent_again: bool, of_all: bool) {
+        let sample = ran.ended.saturating_sub(ran.started);
         let (host, at) = (race.visit.host, race.at);
-        let doubt = self.doubt_of(winner.family);
-        *doubt = Doubt::default();
-        let Some(entry) = self.entry_or_new(race, winner) else { return };
+        *self.doubt_of(target.family) = Doubt::default();
+        let Some(entry) = self.entry_or_new(target, host) else { return };
         if sample <= LONGEST && !(is_sent_again && entry.estimate.is_known()) {
             entry.estimate.update(sample);
         }
@@ -452,68 +464,54 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// Rules 7 and 8, and what becomes of an address that was explored. Answers whether the lead has missed or failed.
-    fn learn_of_lead<const D: usize>(
-        &mut self,
-        race: &Ended,
-        plan: &Plan<D>,
-        timeline: &Timeline<'_>,
-    ) -> bool {
-        let Some(lead) = self.chosen(plan.lead, timeline) else { return false };
-        if race.winner.is_some_and(|winner| winner.destination == lead.destination) {
-            if let Some(entry) = self.entry_of(race, &lead) {
-                entry.marks.set(Marks::USED, true);
-                // In the first race of a host one may lead for its prefix: that is no reason to keep it.
-                entry.marks.0 |= if plan.met { Marks::LED } else { 0 };
-            }
-            return false;
+    /// The lead has won. In the first race of a host one may lead for its prefix, which is no reason to keep it.
+    fn led(&mut self, target: &Target, met: bool) {
+        let Some(entry) = self.entry_mut(target) else { return };
+        entry.marks.set(Marks::USED, true);
+        if met {
+            entry.marks.set(Marks::LED, true);
         }
-        let (Some(outcome), Some(ended)) = (lead.outcome, lead.ended) else { return false };
-        let ran = ended.saturating_sub(lead.started);
-        let cut_short = race.winner.is_none() && ended == race.ended;
-        if Lesson::of(outcome, ran, cut_short) != Lesson::Silence {
-            return false;
-        }
-        let is_beaten = race.winner.is_some_and(|winner| winner.started >= lead.started);
-        if plan.together && is_beaten {
-            self.dethrone(race, &lead);
-            return true;
-        }
-        if ran < Duration::from_micros(plan.due.into()) {
-            return false;
-        }
-        self.missed(race, &lead, plan.due)
     }
 
-    fn dethrone(&mut self, race: &Ended, lead: &Attempt) {
-        let at = race.at;
-        if let Some(entry) = self.entry_of(race, lead) {
+    /// Rules 7 and 8, for a lead that has not won. Answers whether that is held against it.
+    fn learn_of_lead(&mut self, race: &Ended, target: &Target, ran: &Ran, due: u32, together: bool) -> bool {
+        if race.lesson(ran) != Lesson::Silence {
+            return false;
+        }
+        let is_beaten = race.winner.is_some_and(|winner| winner.started >= ran.started);
+        if together && is_beaten {
+            self.dethrone(race, target);
+            return true;
+        }
+        ran.ended.saturating_sub(ran.started) >= due && self.missed(race, target, ran, due)
+    }
+
+    fn dethrone(&mut self, race: &Ended, target: &Target) {
+        if let Some(entry) = self.entry_mut(target) {
             if entry.standing == Standing::Missed {
-                (entry.standing, entry.counted) = (Standing::Dethroned, at);
+                (entry.standing, entry.counted) = (Standing::Dethroned, race.at);
                 entry.marks.set(Marks::USED, false);
             }
         }
-        if let Some(host) = self.host_of(race) {
+        if let Some(host) = self.host_mut(&race.visit) {
             host.whole = true;
         }
     }
 
     /// Rules 7 and 8. Answers whether that is held against the lead.
-    fn missed(&mut self, race: &Ended, lead: &Attempt, due: u32) -> bool {
-        let started = race.moment(self, lead.started);
-        let late = race.moment(self, lead.started + Duration::from_micros(due.into()));
+    fn missed(&mut self, race: &Ended, target: &Target, ran: &Ran, due: u32) -> bool {
+        let (started, late) = (race.moment(ran.started), race.moment(ran.started.saturating_add(due)));
         let other = self.late;
         self.late = Late { host: race.visit.host, at: race.at };
-        // Another host's lead was late while this one ran.
+        // Another host's lead was late while this one was.
         if other.host != 0 && other.host != race.visit.host && other.at >= late {
-            self.stalled = race.at.max(1);
+            self.stalled = race.at;
             self.forgive(other);
             return false;
         }
-        let at = race.at;
-        if let Some(entry) = self.entry_of(race, lead) {
+        if let Some(entry) = self.entry_mut(target) {
             if entry.standing == Standing::Live && started > entry.counted {
-                (entry.standing, entry.counted) = (Standing::Missed, at);
+                (entry.standing, entry.counted) = (Standing::Missed, race.at);
             }
         }
         true
@@ -531,66 +529,46 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// Rules 3 and 9.
-    fn learn_of_host<const D: usize>(&mut self, race: &Ended, plan: &Plan<D>, timeline: &Timeline<'_>) {
-        let explored = self.chosen(plan.explored, timeline);
-        let lead_won = plan.lead().is_some() && {
-            let lead = self.chosen(plan.lead, timeline);
-            plan.met
-                && lead.is_some_and(|lead| {
-                    race.winner.is_some_and(|winner| winner.destination == lead.destination)
-                })
-        };
+    /// Rules 3 and 9. `explored` is the address that was, `of_all` whether it was the whole race.
+    fn learn_of_host(&mut self, race: &Ended, of_all: bool, lead_won: bool, explored: Option<u32>) {
         if race.winner.is_some() {
-            self.host_or_new(race);
+            self.meet(race);
         }
-        let Some(host) = self.host_of(race) else { return };
+        let Some(host) = self.host_mut(&race.visit) else { return };
         host.raced = race.at;
         host.races = host.races.saturating_add(1);
         host.claimed = 0;
         host.led |= lead_won;
         if race.winner.is_none() {
             host.whole = true;
-        } else if plan.lead.is_none() {
+        } else if of_all {
             host.whole = false;
         }
-        if let (Some(attempt), Some(chosen)) = (explored, plan.explored) {
+        if let Some(key) = explored {
             host.races = 0;
             host.explored = race.at;
-            host.cursor = chosen.key;
-            self.learn_of_explored(race, plan, timeline, &attempt);
+            host.cursor = key;
         }
     }
 
     /// Rule 9: two wins in a row.
-    fn learn_of_explored<const D: usize>(
-        &mut self,
-        race: &Ended,
-        plan: &Plan<D>,
-        timeline: &Timeline<'_>,
-        explored: &Attempt,
-    ) {
-        let winner = race.winner.filter(|winner| winner.destination == explored.destination);
-        let Some(entry) = self.entry_of(race, explored) else { return };
-        let Some(ended) = winner.and_then(|winner| winner.ended) else {
-            entry.marks.set(Marks::RISING, false);
-            return;
-        };
-        if !entry.marks.has(Marks::RISING) {
-            entry.marks.set(Marks::RISING, true);
+    fn learn_of_explored(&mut self, race: &Ended, target: &Target, ran: &Ran, lead: Option<(Target, Ran)>) {
+        let won = race.is_of_winner(ran);
+        let Some(entry) = self.entry_mut(target) else { return };
+        let again = entry.marks.has(Marks::RISING);
+        entry.marks.set(Marks::RISING, won && !again);
+        if !won || !again {
             return;
         }
-        let sample = u32::try_from(micros(ended.saturating_sub(explored.started))).unwrap_or(LONGEST);
-        entry.estimate = Estimate::first(sample.min(LONGEST));
-        entry.marks.set(Marks::RISING, false);
+        entry.estimate = Estimate::first(ran.ended.saturating_sub(ran.started).min(LONGEST));
         entry.marks.set(Marks::LED | Marks::USED, true);
-        let Some(old) = self.chosen(plan.lead, timeline) else { return };
-        let ran = u32::try_from(micros(race.ended.saturating_sub(old.started))).unwrap_or(LONGEST);
-        if let Some(entry) = self.entry_of(race, &old) {
+        let Some((target, ran)) = lead else { return };
+        let time = race.ended.saturating_sub(ran.started).min(LONGEST);
+        if let Some(entry) = self.entry_mut(&target) {
             entry.marks.set(Marks::USED, false);
-            if ran > entry.estimate.mean.micros() {
+            if time > entry.estimate.mean.micros() {
                 // "Slower than that": it never pulls an estimate down.
-                entry.estimate = Estimate::first(ran.min(LONGEST));
+                entry.estimate = Estimate::first(time);
             }
         }
     }
@@ -599,10 +577,9 @@ impl<const N: usize> Memory<N> {
     pub fn report(&mut self, visit: &Visit, address: SocketAddr, verdict: Verdict, now: Instant) {
         self.rebase(now);
         let now = self.tick(now);
-        let realm = visit.realm(Family::of(&address));
-        let Some(ip) = key::remembered(&address) else { return };
-        let Some(index) = self.find(realm, ip, address.port()) else { return };
-        let Some(Slot::Address(entry)) = self.slots.get_mut(index) else { return };
+        let family = Family::of(&address);
+        let (ip, port, realm) = (key::mapped(&address), address.port(), visit.realm(family));
+        let Some(entry) = self.entry_mut(&Target { ip, port, realm, family, key: 0 }) else { return };
         let is_others = entry.marks.has(Marks::VERDICT) && entry.host != visit.host;
         match verdict {
             Verdict::Good if is_others => {}
@@ -632,11 +609,9 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    fn doubt(&mut self, race: &Ended, attempt: &Attempt) {
-        let Some(ip) = key::remembered(&attempt.destination) else { return };
-        let key = key::turn(self.salt, ip, attempt.destination.port());
-        let (realm, at) = (race.visit.realm(attempt.family), race.at);
-        let doubt = self.doubt_of(attempt.family);
+    fn doubt(&mut self, race: &Ended, target: &Target) {
+        let (realm, at, key) = (target.realm, race.at, target.key);
+        let doubt = self.doubt_of(target.family);
         if doubt.realm != realm || at.saturating_sub(doubt.at) > HALF_LIFE {
             *doubt = Doubt { realm, at, keys: [0; 3] };
         }
@@ -658,89 +633,48 @@ impl<const N: usize> Memory<N> {
 
     // The table.
 
-    /// The first attempt on an address that a plan has chosen, where the race has one and the place is still that address's.
-    fn chosen(&self, chosen: Option<crate::race::Chosen>, timeline: &Timeline<'_>) -> Option<Attempt> {
-        let chosen = chosen?;
-        timeline.attempts().find(|attempt| {
-            let ip = key::remembered(&attempt.destination);
-            ip.is_some_and(|ip| key::turn(self.salt, ip, attempt.destination.port()) == chosen.key)
+    /// What a destination is known by; `None` where it is not to be remembered.
+    fn target(&self, destination: &Destination, visit: &Visit) -> Option<Target> {
+        let (ip, port) = destination.key();
+        let family = destination.family();
+        let key = key::turn(self.salt, ip, port);
+        let realm = visit.realm(family);
+        key::is_remembered(ip).then_some(Target { ip, port, realm, family, key })
+    }
+
+    fn entry(&self, target: &Target) -> Option<&Entry> {
+        self.slots.iter().find_map(|slot| match slot {
+            Slot::Address(entry) if target.is_of(entry) => Some(entry),
+            _ => None,
         })
     }
 
-    fn find(&self, realm: u32, ip: Ipv6Addr, port: u16) -> Option<usize> {
-        self.slots.iter().position(|slot| match slot {
-            Slot::Address(entry) => entry.ip == ip && entry.port == port && entry.realm == realm,
-            Slot::Host(_) => false,
+    fn entry_mut(&mut self, target: &Target) -> Option<&mut Entry> {
+        self.slots.iter_mut().find_map(|slot| match slot {
+            Slot::Address(entry) if target.is_of(entry) => Some(entry),
+            _ => None,
         })
     }
 
-    fn entry_at(&self, index: usize) -> Option<&Entry> {
-        match self.slots.get(index)? {
-            Slot::Address(entry) => Some(entry),
-            Slot::Host(_) => None,
+    fn entry_or_new(&mut self, target: &Target, host: u32) -> Option<&mut Entry> {
+        if self.entry_mut(target).is_none() {
+            let Target { ip, port, realm, .. } = *target;
+            self.insert(Slot::Address(Entry::new(ip, port, realm, host)));
         }
+        self.entry_mut(target)
     }
 
-    fn entry_of(&mut self, race: &Ended, attempt: &Attempt) -> Option<&mut Entry> {
-        let ip = key::remembered(&attempt.destination)?;
-        let realm = race.visit.realm(attempt.family);
-        let index = self.find(realm, ip, attempt.destination.port())?;
-        match self.slots.get_mut(index)? {
-            Slot::Address(entry) => Some(entry),
-            Slot::Host(_) => None,
-        }
-    }
-
-    fn entry_or_new(&mut self, race: &Ended, attempt: &Attempt) -> Option<&mut Entry> {
-        let (ip, port) = (key::remembered(&attempt.destination)?, attempt.destination.port());
-        let realm = race.visit.realm(attempt.family);
-        if self.find(realm, ip, port).is_none() {
-            let entry = Entry {
-                ip,
-                realm,
-                host: race.visit.host,
-                answered: 0,
-                counted: 0,
-                estimate: Estimate::default(),
-                port,
-                marks: Marks::default(),
-                standing: Standing::Live,
-            };
-            self.insert(Slot::Address(entry));
-        }
-        self.entry_of(race, attempt)
-    }
-
-    fn host(&self, visit: &Visit) -> Option<usize> {
+    fn host_mut(&mut self, visit: &Visit) -> Option<&mut HostEntry> {
         let realms = visit.realms();
-        self.slots.iter().position(|slot| match slot {
-            Slot::Host(host) => host.host == visit.host && host.realms == realms,
-            Slot::Address(_) => false,
+        self.slots.iter_mut().find_map(|slot| match slot {
+            Slot::Host(host) if host.host == visit.host && host.realms == realms => Some(host),
+            _ => None,
         })
-    }
-
-    fn host_at(&self, index: usize) -> Option<&HostEntry> {
-        match self.slots.get(index)? {
-            Slot::Host(host) => Some(host),
-            Slot::Address(_) => None,
-        }
-    }
-
-    fn host_at_mut(&mut self, index: usize) -> Option<&mut HostEntry> {
-        match self.slots.get_mut(index)? {
-            Slot::Host(host) => Some(host),
-            Slot::Address(_) => None,
-        }
-    }
-
-    fn host_of(&mut self, race: &Ended) -> Option<&mut HostEntry> {
-        let index = self.host(&race.visit)?;
-        self.host_at_mut(index)
     }
 
     /// Its counter begins anywhere, so that not all clients explore at one time, and not all the same address.
-    fn host_or_new(&mut self, race: &Ended) {
-        if self.host(&race.visit).is_some() {
+    fn meet(&mut self, race: &Ended) {
+        if self.host_mut(&race.visit).is_some() {
             return;
         }
         let realms = race.visit.realms();
@@ -812,20 +746,48 @@ impl<const N: usize> Memory<N> {
     }
 }
 
-/// A race that has ended.
+/// An address as it is looked for.
+#[derive(Clone, Copy)]
+struct Target {
+    ip: Ipv6Addr,
+    port: u16,
+    realm: u32,
+    family: Family,
+    key: u32,
+}
+
+impl Target {
+    fn is_of(&self, entry: &Entry) -> bool {
+        entry.ip == self.ip && entry.port == self.port && entry.realm == self.realm
+    }
+}
+
+/// A race that has ended. Times in it are in microseconds since its start.
 struct Ended {
     visit: Visit,
+    /// On the memory's clock, as `at` is, its end.
     start: u32,
     at: u32,
-    ended: Duration,
-    patience: Duration,
-    winner: Option<Attempt>,
+    ended: u32,
+    patience: u32,
+    winner: Option<Ran>,
+    won_by: Option<Family>,
 }
 
 impl Ended {
     /// A moment of the race, on the memory's clock.
-    fn moment<const N: usize>(&self, _: &Memory<N>, since: Duration) -> u32 {
-        self.start.saturating_add(u32::try_from(micros(since) >> 10).unwrap_or(u32::MAX))
+    fn moment(&self, since: u32) -> u32 {
+        self.start.saturating_add(since >> 10)
+    }
+
+    /// Whether it is an attempt on the address that has won: the one that did, or the other one.
+    fn is_of_winner(&self, ran: &Ran) -> bool {
+        self.winner.is_some_and(|winner| winner.place == ran.place)
+    }
+
+    fn lesson(&self, ran: &Ran) -> Lesson {
+        let cut_short = self.winner.is_none() && ran.ended == self.ended;
+        Lesson::of(ran.outcome, ran.ended.saturating_sub(ran.started), cut_short)
     }
 }
 

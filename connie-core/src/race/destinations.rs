@@ -141,6 +141,11 @@ impl Destination {
             && self.scope_id == address.scope_id
     }
 
+    /// Its address, IPv4 as IPv4-mapped, and port: what a memory knows it by.
+    pub(crate) fn key(&self) -> (Ipv6Addr, u16) {
+        (Ipv6Addr::from_bits(u128::from(self.high) << 64 | u128::from(self.low)), self.port)
+    }
+
     /// Its place in the newest answer of its family.
     pub(crate) fn rank(&self) -> u8 {
         self.rank

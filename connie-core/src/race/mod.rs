@@ -87,7 +87,7 @@ pub(crate) use plan::{Chosen, Place, Prospect, turn};
 pub use plan::{Guide, Plan, Planned, Unplanned};
 
 use crate::time::{Instant, NEVER};
-use crate::timeline::{Records, Summary, Timeline};
+use crate::timeline::{AttemptRecord, Ran, Records, Summary, Timeline};
 use config::Settings;
 use destinations::Destinations;
 use gate::{Gate, Resolution, StartRule};
@@ -453,6 +453,26 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
             preferred: self.settings.preferred_family,
         }
+    }
+
+    /// When it began and when it ended, in microseconds, for as long as a record goes.
+    pub(crate) fn ended(&self) -> Option<(Instant, u32)> {
+        let ended = self.ended?;
+        Some((self.start, u32::try_from(ended.micros_since(self.start)).unwrap_or(u32::MAX)))
+    }
+
+    /// Its attempts that have ended, in the order of their start.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = Ran> {
+        self.records.as_slice().iter().filter_map(AttemptRecord::ran)
+    }
+
+    /// How many attempts it has started.
+    pub(crate) fn started(&self) -> u32 {
+        self.records.started()
+    }
+
+    pub(crate) fn destination(&self, place: Place) -> Option<&Destination> {
+        self.destinations.get(place)
     }
 
     /// The destinations that wait for their first attempt.

@@ -31,6 +31,21 @@ impl AttemptRecord {
     pub(crate) fn is_open(&self) -> bool {
         self.outcome.is_none()
     }
+
+    /// The attempt as a memory learns from it, where it has ended.
+    pub(crate) fn ran(&self) -> Option<Ran> {
+        let AttemptRecord { started, ended, place, outcome, .. } = *self;
+        Some(Ran { place, started, ended, outcome: outcome? })
+    }
+}
+
+/// An attempt that has ended, in few octets: its times are microseconds since the race's start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran {
+    pub(crate) place: Place,
+    pub(crate) started: u32,
+    pub(crate) ended: u32,
+    pub(crate) outcome: Outcome,
 }
 
 /// One attempt of a race, from [`Timeline::attempts`].

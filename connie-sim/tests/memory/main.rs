@@ -2,6 +2,7 @@
 
 mod exploring;
 mod forgetting;
+mod law;
 mod leading;
 mod networks;
 mod paying;
