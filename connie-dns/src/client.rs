@@ -42,7 +42,7 @@ const NEVER: Instant = Instant::from_micros(u64::MAX);
 /// There is room for `NAMES` names that are asked for or [known](crate#capacities), and for `SERVERS` servers. A name has at most `NAME`
 /// octets, and the records of one kind `DATA`: 4 for an IPv4 address, 16 for one of IPv6. What does not fit is left out.
 ///
-/// See the [crate](crate) for how it is driven.
+/// See the [crate] for how it is driven.
 #[derive(Clone, Debug)]
 pub struct Client<
     const NAMES: usize,

@@ -20,7 +20,7 @@ use crate::name::Name;
 /// A look-up of a host, for as long as a [`Client`] answers it.
 ///
 /// The names to try are `first` and then those of `names`: [`Candidates`](crate::Candidates) of a search list, or none. See the
-/// [crate](crate) for an example.
+/// [crate] for an example.
 #[derive(Clone, Debug)]
 pub struct Lookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
     /// The name that is tried.
