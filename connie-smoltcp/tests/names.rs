@@ -2,6 +2,7 @@
 
 mod link;
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
 use connie_core::resolution::HostError;
 use connie_core::stack::nb;
 use connie_core::{Config, Failure, Families, Family};
+use connie_sim::{Rng, seeds};
 use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
     Board as _, BoardWaiter, Dns, DnsBuffers, DnsConnector, Error, LookupError, SocketStorage, Stack,
@@ -217,6 +220,63 @@ fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
             assert_eq!(asked, usize::from(dead_on_link), "{what}");
         }
     }
+}
+
+/// Three name servers at random: dead, on the link or behind the router; a host without one; or alive. Frames are lost, doubled and late, and the card
+/// has no room at times. Every look-up ends, with the address where a server is alive and nothing is lost, and leaves the client as it was.
+#[test]
+fn any_name_servers() {
+    let (won, lost) = (Cell::new(0), Cell::new(0));
+    seeds(300, |seed| {
+        let mut rng = Rng::new(seed);
+        let world = World::new(Medium::Ethernet, seed);
+        let loss = if rng.chance(50) { 0 } else { 20 };
+        let busy = if rng.chance(50) { 0 } else { 30 };
+        let (mut servers, mut alive) = (Vec::new(), false);
+        for _ in 0..3 {
+            let link = Link { loss, doubled: 5, jitter: ms(30), ..PATH };
+            let (on_link, is_v6, kind) = (rng.chance(50), rng.chance(50), rng.below(3));
+            let place = if kind == 0 { Place::Nobody } else { Place::Host(Answers::Nothing) };
+            let server = match is_v6 {
+                true => world.add_v6(on_link, place, link).ip(),
+                false => world.add_v4(on_link, place, link).ip(),
+            };
+            if kind == 2 {
+                alive = true;
+                world.serve_names(server, |name, is_v6| {
+                    let web = Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 4).into();
+                    Some(if name == "v6.test." && is_v6 { vec![web] } else { vec![] })
+                });
+            }
+            servers.push(server);
+        }
+        let web = world.add_v6(false, HTTP, PATH);
+        let mut memory = Memory::new();
+        let (mut stack, dns) = memory.client(&world);
+        dns.set_servers(&mut stack, &servers);
+        world.set_busy(busy);
+        let result = race(&world, &mut stack, &dns, "v6.test");
+        match result {
+            Ok(winner) => assert_eq!(winner, web),
+            // Rule 8 of an exchange: the last server is asked after half a second, and has 8 s.
+            Err(failure) => {
+                assert!(
+                    failure == Failure::NoDestinations && world.now() <= at(8_600),
+                    "{failure} {}",
+                    world.now()
+                );
+                assert!(!alive || loss > 0, "{servers:?} at {}", world.now());
+            }
+        }
+        let count = if result.is_ok() { &won } else { &lost };
+        count.set(count.get() + 1);
+        // Nothing is left of it.
+        world.mend();
+        let mut connector =
+            Connector::new(&dns, &mut stack, "other.test", 80, &Config::all_at_once()).expect("room");
+        connector.cancel(&mut stack);
+    });
+    assert!(won.get() >= 150 && lost.get() >= 30, "{won:?} won, {lost:?} lost");
 }
 
 /// Its host says so, and the next is asked at once.
