@@ -27,7 +27,7 @@ use crate::message::{Asked, Said, Way, read};
 use crate::name::Name;
 use crate::query::{Form, LARGEST_QUERY, write};
 use crate::seed::Seed;
-use crate::servers::Servers;
+use crate::servers::{Servers, Standing};
 use crate::settings::{Settings, Terms, Transport};
 use crate::table::{End, Entry, Question, State, place};
 
@@ -73,6 +73,14 @@ pub struct Port {
     place: u16,
     serial: u16,
     kind: Kind,
+}
+
+impl Port {
+    /// What is asked for from here.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
 }
 
 /// What happened.
@@ -399,6 +407,39 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             }
         }
         if wake == NEVER { Output::WaitForInput } else { Output::WaitUntil(wake) }
+    }
+
+    /// Takes note that what was to be [sent](Output::Send), or [connected](Output::Connect), could not be for want of a socket. It comes again at
+    /// `until`, and its times count from then: so it does not count as lost. To be called again where there is a socket before.
+    pub fn postpone(&mut self, port: Port, server: SocketAddr, until: Instant, now: Instant) {
+        let Client { terms, servers, entries, .. } = self;
+        let question =
+            entries.get_mut(usize::from(port.place)).map(|entry| entry.questions.get_mut(port.kind));
+        match (servers.find(&server), question.map(|question| &mut question.state)) {
+            (Some(index), Some(State::Asking(exchange))) if exchange.port() == port.serial => {
+                exchange.postpone(index, until, terms, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// What it has learnt of its servers.
+    #[must_use]
+    pub fn standing(&self) -> Standing<SERVERS> {
+        Standing(self.servers.clone())
+    }
+
+    /// Goes by what another client has learnt of the same servers; the standing of others changes nothing.
+    pub fn set_standing(&mut self, standing: &Standing<SERVERS>) {
+        if standing.0.addresses().eq(self.servers.addresses()) {
+            self.servers.clone_from(&standing.0);
+        }
+    }
+
+    /// Until when it keeps an answer for those who come later. In the past where it keeps none.
+    #[must_use]
+    pub fn keeps_until(&self) -> Instant {
+        self.entries.iter().map(Entry::expires).fold(Instant::ZERO, Instant::max)
     }
 
     // Where things are.

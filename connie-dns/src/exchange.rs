@@ -262,6 +262,35 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         }
     }
 
+    /// The query that was to go to this server was not sent, since there was no socket for it. It is to be sent at `until`, as if it had not been
+    /// asked for before; the servers that were not asked yet come as much later.
+    pub(crate) fn postpone(&mut self, index: usize, until: Instant, terms: &Terms, now: Instant) {
+        let (until, now) = (self.time(until), self.time(now));
+        let Some(server) = self.servers.get_mut(index) else { return };
+        let due = match server.state {
+            State::Absent | State::Failed => return,
+            State::Due | State::DueStream => server.at,
+            State::Stream if terms.transport != Transport::Tcp => {
+                server.state = State::DueStream;
+                now
+            }
+            State::Waiting | State::Stream => {
+                server.asked = server.asked.saturating_sub(1);
+                server.state = State::Due;
+                now
+            }
+        };
+        if now == u32::MAX {
+            // There is no later time.
+            return self.fail(index, Problem::Unreachable, now);
+        }
+        server.at = until;
+        let others = self.servers.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        for (_, other) in others.filter(|(_, other)| other.is_live() && other.asked == 0) {
+            other.at = other.at.saturating_add(until).saturating_sub(due);
+        }
+    }
+
     /// The datagram could not be sent, or a router or the server's host said that it did not arrive. Whether that says anything.
     pub(crate) fn datagram_failed(&mut self, index: usize, terms: &Terms, now: Instant) -> bool {
         let is_waiting = self.waits_for(index, false);

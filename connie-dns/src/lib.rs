@@ -128,6 +128,7 @@ pub use lookup::{Event, Lookup, Wanted};
 pub use name::{LONGEST_NAME, Name, NameError};
 pub use query::LARGEST_QUERY;
 pub use search::Candidates;
+pub use servers::Standing;
 pub use service::{Service, ServiceFault, Services};
 pub use settings::{Settings, Transport};
 

@@ -143,6 +143,11 @@ impl<const S: usize, const N: usize, const D: usize> Entry<S, N, D> {
         Some(last)
     }
 
+    /// Until when it holds an answer.
+    pub(crate) fn expires(&self) -> Instant {
+        self.questions.all().map(Question::expires).fold(Instant::ZERO, Instant::max)
+    }
+
     /// Forgets what nobody waits for.
     pub(crate) fn forget(&mut self, now: Instant) {
         for (_, question) in self.questions.all_mut() {

@@ -1,17 +1,17 @@
-//! What an answer means to this client, beside what it means to connie-std's, whose reader is made of another library: whole answers of every
-//! kind, and spoilt ones.
+//! What an answer means to this client, beside what it means to a reader that is made of the crate `domain`: whole answers of every kind, and
+//! spoilt ones.
 //!
 //! Three differences are meant: a malformed record costs itself alone here and the whole answer there; a lame answer is none here; and the upper bits
 //! of a code count here though the options beside them cannot be read.
 
 mod common;
-#[path = "../../connie-std/src/dns/message.rs"]
+#[path = "by_domain/message.rs"]
 #[allow(dead_code, reason = "queries are written by the client under test")]
 mod message;
-#[path = "../../connie-std/src/dns/name.rs"]
+#[path = "by_domain/name.rs"]
 #[allow(dead_code, reason = "the rest is for look-ups")]
 mod name;
-#[path = "../../connie-std/src/dns/service.rs"]
+#[path = "by_domain/service.rs"]
 #[allow(dead_code, reason = "the rest is for look-ups")]
 mod service;
 

@@ -257,3 +257,85 @@ fn a_flow_label_is_no_part_of_a_server_s_address() {
         client.give_up(id);
     }
 }
+
+/// What a client with three servers puts out, and when.
+struct Drained {
+    client: connie_dns::Client<4>,
+    sent: Vec<(usize, connie_dns::Port)>,
+}
+
+impl Drained {
+    fn new(transport: connie_dns::Transport) -> Self {
+        let settings = Settings { attempts: 2, transport, ..Settings::default() };
+        let mut client = connie_dns::Client::new(settings, 7);
+        client.set_servers(&[server(0), server(1), server(2)], at(0));
+        client.ask(&name("a.test"), Kind::A, at(0)).expect("room");
+        Drained { client, sent: Vec::new() }
+    }
+
+    /// The servers that are asked at this moment, and when it wants to be woken.
+    fn drain(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
+        use connie_dns::{LARGEST_QUERY, Output};
+        let mut buffer = [0; LARGEST_QUERY];
+        self.sent.clear();
+        loop {
+            let (port, to) = match self.client.poll_output(&mut buffer, now) {
+                Output::Send { port, server, .. } | Output::Connect { port, server, .. } => (port, server),
+                Output::Ended(_) => continue,
+                Output::WaitUntil(until) => return (self.sent.iter().map(|it| it.0).collect(), Some(until)),
+                Output::WaitForInput => return (self.sent.iter().map(|it| it.0).collect(), None),
+            };
+            let index = (0..3).find(|index| server(*index) == to).expect("a server");
+            self.sent.push((index, port));
+        }
+    }
+}
+
+#[test]
+fn a_query_for_which_there_is_no_socket_comes_later_and_does_not_count() {
+    for transport in [connie_dns::Transport::UdpAndTcp, connie_dns::Transport::Tcp] {
+        let mut drained = Drained::new(transport);
+        assert_eq!(drained.drain(at(0)).0, [0]);
+        let port = drained.sent[0].1;
+        drained.client.postpone(port, server(0), at(2_000), at(0));
+        assert_eq!(drained.drain(at(0)), (vec![], Some(at(2_000))));
+        let just_before = Instant::from_micros(at(2_000).as_micros() - 1);
+        assert_eq!(drained.drain(just_before), (vec![], Some(at(2_000))), "the others come behind it");
+        // There is one before, and then the others have their 250 ms.
+        drained.client.postpone(port, server(0), at(1_000), at(1_000));
+        assert_eq!(drained.drain(at(1_000)), (vec![0], Some(at(1_250))));
+        assert_eq!(drained.drain(at(1_250)).0, [1]);
+        // It is asked as often as if it had been asked at once: the second time, and no third.
+        let mut asked = 1;
+        for millis in (1_500..60_000).step_by(50) {
+            asked += drained.drain(at(millis)).0.iter().filter(|server| **server == 0).count();
+        }
+        assert_eq!(asked, 2);
+    }
+}
+
+#[test]
+fn what_is_postponed_for_longer_than_a_question_lasts_fails() {
+    let mut drained = Drained::new(connie_dns::Transport::UdpAndTcp);
+    drained.drain(at(0));
+    let port = drained.sent[0].1;
+    let late = Instant::from_micros(at(0).as_micros() + u64::from(u32::MAX));
+    for index in 0..3 {
+        drained.client.postpone(port, server(index), late + std::time::Duration::from_secs(1), late);
+    }
+    assert_eq!(drained.drain(late), (vec![], None));
+    assert!(!drained.client.is_open(port));
+}
+
+#[test]
+fn what_one_client_has_learnt_another_goes_by() {
+    let mut first = Bench::<4>::new(Settings::default(), &["silent", "ok"]);
+    let before = first.client.standing();
+    assert_eq!(look_up(&mut first, "a.test"), "A 192.0.2.2 at 270");
+    let mut common = before.clone();
+    common.learn(&before, &first.client.standing());
+    let mut second = Bench::<4>::new(Settings::default(), &["silent", "ok"]);
+    second.client.set_standing(&common);
+    assert_eq!(look_up(&mut second, "a.test"), "A 192.0.2.2 at 20");
+    assert!(second.client.keeps_until() > second.now, "an answer is kept");
+}
