@@ -286,7 +286,11 @@ fn an_answer_holds_as_long_as_the_shortest_of_its_parts() {
         [Some(5), Some(20)]
     );
     let direct = DnsAnswer::addresses(&v4([1])).ttl(70);
-    assert_eq!(ttl(DnsAnswer::no_data().ttl(9), direct), [Some(9), Some(70)]);
+    assert_eq!(
+        ttl(DnsAnswer::no_data().ttl(9), direct),
+        [Some(9), Some(60)],
+        "no answer counts for longer than it is kept"
+    );
 }
 
 #[test]
@@ -321,7 +325,7 @@ fn aliases_in_a_circle_end() {
     server.set("a.test", RecordType::A, DnsAnswer::alias("name.test"));
     let told = look_up(&dns([&server]));
     told.failed(V6, QueryError::Malformed, "aliases that lead nowhere");
-    told.failed(V4, QueryError::Malformed, "too many aliases");
+    told.failed(V4, QueryError::Malformed, "aliases that lead nowhere");
     assert!(server.queries().len() < 20, "{}", server.queries().len());
 }
 
@@ -453,16 +457,18 @@ fn answers_are_kept_for_all_that_share_the_resolver() {
 fn answers_that_do_not_hold_are_not_kept() {
     let server = server();
     let resolver = dns([&server]);
-    for (what, aaaa, a) in [
-        ("no time to live", DnsAnswer::addresses(&v6([1])).ttl(0), DnsAnswer::no_data().ttl(0)),
-        ("no word of it", DnsAnswer::no_data().without_soa(), DnsAnswer::no_such_name().without_soa()),
-        ("failures", DnsAnswer::code(2), DnsAnswer::code(5)),
+    let (no_ttl, no_soa) = (DnsAnswer::no_data().ttl(0), DnsAnswer::no_data().without_soa());
+    for (what, aaaa, a, expected) in [
+        ("no time to live", DnsAnswer::addresses(&v6([1])).ttl(0), no_ttl, 4),
+        ("no word of it", no_soa, DnsAnswer::no_such_name().without_soa(), 4),
+        // Three times each.
+        ("failures", DnsAnswer::code(2), DnsAnswer::code(5), 12),
     ] {
         name(&server, aaaa, a);
         server.clear_queries();
         look_up(&resolver);
         look_up(&resolver);
-        assert_eq!(server.queries().len(), 4, "{what}");
+        assert_eq!(server.queries().len(), expected, "{what}");
     }
 }
 

@@ -72,6 +72,21 @@ fn none_is_left_however_a_look_up_ends() {
     let error = connect(("name.test", port), &Options { race, ..options }).expect_err("nobody answers");
     settles_at(before, &format!("after {error}"));
 
+    // Waited for by many, of which some are given up.
+    let late = DnsAnswer::addresses(&[Ipv4Addr::LOCALHOST.into()]).after(ms(300));
+    name(&first, late.clone(), late);
+    resolver.cache.clear();
+    let asks = Options { resolver: resolver.clone().into(), ..Options::default() };
+    std::thread::scope(|scope| {
+        for number in 0..20 {
+            let deadline = Some(if number % 2 == 0 { ms(100) } else { ms(5_000) });
+            let race = Config { deadline, ..Config::all_at_once() };
+            let options = Options { race, ..asks.clone() };
+            scope.spawn(move || connect(("name.test", 1), &options).expect_err("nobody listens"));
+        }
+    });
+    settles_at(before, "after many have waited");
+
     // Given up in the middle of TCP.
     let late = DnsAnswer::addresses(&v4([1])).truncated();
     name(&first, late.clone(), late);

@@ -59,6 +59,18 @@ fn addresses_that_need_tcp() {
     });
 }
 
+/// Beyond the 1,232 octets that a query allows.
+#[test]
+fn addresses_that_no_datagram_takes() {
+    in_namespace(|_| {
+        let options: Vec<_> = v4(1..=100).iter().map(|ip| format!("--host-record=name.test,{ip}")).collect();
+        let Some(_server) = Dnsmasq::start(PORT_OF_DNS, &options) else { return };
+        let told = look_up(&resolver());
+        let answers = told.0.iter().map(|(_, event)| format!("{event:?}").matches("192.0.2.").count());
+        assert_eq!(answers.sum::<usize>(), 100, "{told:?}");
+    });
+}
+
 #[test]
 fn aliases_and_what_is_not_there() {
     in_namespace(|_| {

@@ -1,32 +1,58 @@
-//! What was answered lately.
+//! The names that are asked for, and what was answered lately.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::message::{Found, Question, Reply};
+use connie_core::Instant;
+use connie_dns::{Name, Settings};
+
+use super::group::Group;
+use super::host::Host;
+use crate::clock::OsClock;
 use crate::process::ProcessLock;
 
-/// The answers that servers gave lately, kept for as long as they hold. Clones are the same cache.
+/// How many sets of servers and settings are kept apart.
+const MAX_GROUPS: usize = 8;
+/// With how many names it begins to be looked whether some are known no longer.
+const FIRST_SWEEP: usize = 64;
+
+/// The answers that servers gave lately, kept for as long as they hold, and the questions that are asked now. Clones are the same cache.
 ///
-/// An answer is kept for its time to live, for at most [`Cache::LONGEST`]; that there is no such name, or nothing of a kind, as
-/// long as the zone's SOA record says (RFC 2308 section 5), and not at all where there is none. What a server could not answer is
-/// not kept. There is room for [`Cache::ENTRIES`] answers; when it is full, the one that would expire first goes.
+/// A question is asked once for all look-ups that wait for it, in whatever threads and tasks they run. An answer is kept for its time to live,
+/// for at most [`Cache::LONGEST`]; that there is no such name, or nothing of a kind, as long as the zone's SOA record says (RFC 2308
+/// section 5), and not at all where there is none. What the servers could not answer is not kept. There is room for the
+/// answers of [`Cache::ENTRIES`] names, at 7 KiB each, and for as many more as are looked up at a time; when it is full, those that would
+/// expire first go.
 ///
-/// Share one between resolvers that ask the same servers only.
+/// Resolvers with other servers or settings can share one, but no answers.
 ///
-/// The child of a fork has a copy of what was in it, and none where another thread of the parent was at it that very moment.
+/// The child of a fork begins with an empty one.
 #[derive(Clone, Default)]
 pub struct Cache {
-    store: Arc<ProcessLock<Store>>,
+    table: Arc<ProcessLock<Table>>,
+}
+
+#[derive(Default)]
+struct Table {
+    groups: Vec<Names>,
+}
+
+/// The names that are asked of some servers in some way.
+struct Names {
+    group: Arc<Group>,
+    names: HashMap<Box<[u8]>, Arc<Host>>,
+    /// With how many names to look next whether some are known no longer.
+    sweep_at: usize,
 }
 
 impl Cache {
     /// The longest that an answer is kept: 60 s. Addresses that have changed are noticed within that time, whatever a zone's
     /// administrator has promised.
     pub const LONGEST: Duration = Duration::from_secs(60);
-    /// The most answers that are kept.
+    /// Of how many names the answers are kept.
     pub const ENTRIES: usize = 512;
 
     /// An empty cache.
@@ -35,15 +61,23 @@ impl Cache {
         Self::default()
     }
 
-    /// Forgets everything: for a program that has learnt that the network is another one now.
+    /// Forgets everything: for a program that has learnt that the network is another one now. Look-ups that are under way go on, and nobody else
+    /// gets their answers.
     pub fn clear(&self) {
-        self.with(|store| store.entries.clear());
+        // Dropped when the table is unlocked.
+        let groups = self.with(|table| std::mem::take(&mut table.groups));
+        drop(groups);
     }
 
-    /// How many answers it holds, those included that have expired and were not asked for since.
+    /// Of how many names it knows something.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.with(|store| store.entries.len()).unwrap_or(0)
+        let clock = OsClock::start();
+        let known = |names: &Names| {
+            let now = names.group.time(clock, Instant::ZERO);
+            names.names.values().filter(|host| host.keeps_until() > now).count()
+        };
+        self.with(|table| table.groups.iter().map(known).sum()).unwrap_or(0)
     }
 
     /// Whether it holds no answer.
@@ -52,19 +86,28 @@ impl Cache {
         self.len() == 0
     }
 
-    /// What there is for a question, with the seconds that it still holds, rounded down.
-    pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Reply> {
-        self.with(|store| store.get(question, now)).flatten()
-    }
-
-    /// Keeps an answer that has just come.
-    pub(super) fn put(&self, question: &Question, reply: &Reply, now: Instant) {
-        self.with(|store| store.put(question, reply, now));
+    /// Where `name` is asked for and its answers are kept.
+    ///
+    /// # Errors
+    ///
+    /// Where the system has no random numbers.
+    pub(super) fn host(
+        &self,
+        name: &Name,
+        servers: &[SocketAddr],
+        settings: &Settings,
+        (clock, now): (OsClock, Instant),
+    ) -> Result<Arc<Host>, getrandom::Error> {
+        let found = self.with(|table| table.names(servers, settings, clock, now).host(name, clock, now));
+        // Where the table is lost to this process, each look-up is for itself.
+        found.unwrap_or_else(|| Names::new(servers, settings, clock.to_std(now)).host(name, clock, now))
     }
 
     /// `None` where it is lost to this process.
-    fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> Option<T> {
-        self.store.lock(|_| ()).map(|mut store| work(&mut store))
+    fn with<T>(&self, work: impl FnOnce(&mut Table) -> T) -> Option<T> {
+        // The parent's threads go on asking there, by sockets of which the child has copies.
+        let inherit = |table: &mut Table| table.groups.clear();
+        self.table.lock(inherit).map(|mut table| work(&mut table))
     }
 }
 
@@ -74,154 +117,61 @@ impl fmt::Debug for Cache {
     }
 }
 
-#[derive(Default)]
-struct Store {
-    entries: HashMap<Question, Entry>,
+impl Table {
+    fn names(
+        &mut self,
+        servers: &[SocketAddr],
+        settings: &Settings,
+        clock: OsClock,
+        now: Instant,
+    ) -> &mut Names {
+        let known = self.groups.iter().position(|names| names.group.is_for(servers, settings));
+        let index = known.unwrap_or_else(|| {
+            if self.groups.len() >= MAX_GROUPS {
+                self.groups.remove(0);
+            }
+            self.groups.push(Names::new(servers, settings, clock.to_std(now)));
+            self.groups.len() - 1
+        });
+        &mut self.groups[index]
+    }
 }
 
-struct Entry {
-    found: Found,
-    expires: Instant,
-}
-
-impl Store {
-    fn get(&mut self, question: &Question, now: Instant) -> Option<Reply> {
-        let entry = self.entries.get(question)?;
-        let left = entry.expires.saturating_duration_since(now);
-        if left.is_zero() {
-            self.entries.remove(question);
-            return None;
-        }
-        // No more than the cap, which fits.
-        Some(Reply { found: entry.found.clone(), ttl: u32::try_from(left.as_secs()).ok() })
+impl Names {
+    fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
+        let group = Arc::new(Group::new(servers, settings, epoch));
+        Names { group, names: HashMap::new(), sweep_at: FIRST_SWEEP }
     }
 
-    fn put(&mut self, question: &Question, reply: &Reply, now: Instant) {
-        let held = reply.ttl.map(|seconds| Duration::from_secs(seconds.into()).min(Cache::LONGEST));
-        let expires = held.filter(|held| !held.is_zero()).and_then(|held| now.checked_add(held));
-        let Some(expires) = expires else {
-            // What came now is newer than what was kept.
-            self.entries.remove(question);
-            return;
-        };
-        if self.entries.len() >= Cache::ENTRIES && !self.entries.contains_key(question) {
-            self.make_room(now);
+    fn host(&mut self, name: &Name, clock: OsClock, now: Instant) -> Result<Arc<Host>, getrandom::Error> {
+        if let Some(host) = self.names.get(name.wire()) {
+            return Ok(Arc::clone(host));
         }
-        self.entries.insert(question.clone(), Entry { found: reply.found.clone(), expires });
+        let now = self.group.time(clock, now);
+        self.make_room(now);
+        let client = self.group.client(now)?;
+        let host = Arc::new(Host::new(*name, Arc::clone(&self.group), client));
+        self.names.insert(name.wire().into(), Arc::clone(&host));
+        Ok(host)
     }
 
-    /// Drops what has expired, and the next to expire where nothing has.
+    /// Drops the names of which nothing is known any more, and of the others the next to expire where there are too many.
     fn make_room(&mut self, now: Instant) {
-        self.entries.retain(|_, entry| entry.expires > now);
-        if self.entries.len() >= Cache::ENTRIES {
-            let next = self.entries.iter().min_by_key(|(_, entry)| entry.expires);
-            if let Some(question) = next.map(|(question, _)| question.clone()) {
-                self.entries.remove(&question);
+        if self.names.len() < self.sweep_at {
+            return;
+        }
+        // Who waits for it has a share of it.
+        let is_used = |host: &Arc<Host>| Arc::strong_count(host) > 1;
+        self.names.retain(|_, host| is_used(host) || host.keeps_until() > now);
+        let mut idle: Vec<_> = self.names.iter().filter(|(_, host)| !is_used(host)).collect();
+        if idle.len() >= Cache::ENTRIES {
+            idle.sort_by_key(|(_, host)| host.keeps_until());
+            let gone = idle.iter().take(Cache::ENTRIES / 8).map(|(name, _)| (*name).clone());
+            for name in gone.collect::<Vec<_>>() {
+                self.names.remove(&name);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use super::super::message::Kind;
-    use super::super::name::Name;
-    use super::*;
-    use crate::OsClock;
-
-    fn question(name: &str, kind: Kind) -> Question {
-        Question { name: Name::parse(name).unwrap(), kind }
-    }
-
-    fn reply(ttl: Option<u32>) -> Reply {
-        Reply { found: Found::Addresses(vec![IpAddr::from([192, 0, 2, 1])]), ttl }
-    }
-
-    /// A moment to count from.
-    fn start() -> Instant {
-        OsClock::start().to_std(connie_core::Instant::ZERO)
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn an_answer_holds_for_its_time_to_live() {
-        let (cache, start) = (Cache::new(), start());
-        let asked = question("name.test", Kind::A);
-        cache.put(&asked, &reply(Some(10)), start);
-        assert_eq!(cache.get(&asked, start), Some(reply(Some(10))));
-        assert_eq!(cache.get(&asked, start + SECOND * 3), Some(reply(Some(7))));
-        assert_eq!(cache.get(&asked, start + SECOND * 10 - Duration::from_nanos(1)), Some(reply(Some(0))));
-        assert_eq!(cache.get(&asked, start + SECOND * 10), None);
-        assert!(cache.is_empty(), "what has expired is dropped when it is asked for");
-    }
-
-    #[test]
-    fn but_for_no_more_than_a_minute() {
-        let (cache, start) = (Cache::new(), start());
-        let asked = question("name.test", Kind::A);
-        cache.put(&asked, &reply(Some(u32::MAX)), start);
-        assert!(cache.get(&asked, start + SECOND * 60 - Duration::from_nanos(1)).is_some());
-        assert_eq!(cache.get(&asked, start + SECOND * 60), None);
-    }
-
-    #[test]
-    fn that_there_is_nothing_is_kept_too() {
-        let (cache, start) = (Cache::new(), start());
-        for (found, kind) in [(Found::NoSuchName, Kind::A), (Found::NoData, Kind::Aaaa)] {
-            let asked = question("name.test", kind);
-            cache.put(&asked, &Reply { found: found.clone(), ttl: Some(5) }, start);
-            assert_eq!(cache.get(&asked, start).unwrap().found, found);
-            assert_eq!(cache.get(&asked, start + SECOND * 5), None);
-        }
-    }
-
-    #[test]
-    fn what_does_not_hold_is_not_kept_and_replaces_what_was() {
-        let (cache, start) = (Cache::new(), start());
-        let asked = question("name.test", Kind::A);
-        for ttl in [Some(0), None] {
-            cache.put(&asked, &reply(Some(10)), start);
-            cache.put(&asked, &reply(ttl), start);
-            assert_eq!(cache.get(&asked, start), None, "{ttl:?}");
-        }
-    }
-
-    #[test]
-    fn names_are_compared_without_regard_to_case_and_kinds_are_apart() {
-        let (cache, start) = (Cache::new(), start());
-        cache.put(&question("name.test", Kind::A), &reply(Some(10)), start);
-        assert!(cache.get(&question("NAME.Test.", Kind::A), start).is_some());
-        assert_eq!(cache.get(&question("name.test", Kind::Aaaa), start), None);
-        assert_eq!(cache.get(&question("name.test.test", Kind::A), start), None);
-    }
-
-    #[test]
-    fn it_never_holds_more_than_it_has_room_for() {
-        let (cache, start) = (Cache::new(), start());
-        let first = question("first.test", Kind::A);
-        cache.put(&first, &reply(Some(1)), start);
-        for number in 1..Cache::ENTRIES {
-            cache.put(&question(&format!("n{number}.test"), Kind::A), &reply(Some(30)), start);
-        }
-        assert_eq!(cache.len(), Cache::ENTRIES);
-        cache.put(&question("one-more.test", Kind::A), &reply(Some(30)), start);
-        assert_eq!(cache.len(), Cache::ENTRIES);
-        assert_eq!(cache.get(&first, start), None, "the one that would expire first has gone");
-        // A minute later all others have expired, and go together.
-        cache.put(&question("late.test", Kind::A), &reply(Some(30)), start + SECOND * 60);
-        assert_eq!(cache.len(), 1);
-    }
-
-    #[test]
-    fn clones_are_one_cache() {
-        let (cache, start) = (Cache::new(), start());
-        let asked = question("name.test", Kind::A);
-        cache.clone().put(&asked, &reply(Some(10)), start);
-        assert!(cache.get(&asked, start).is_some());
-        cache.clear();
-        assert!(cache.is_empty());
+        let len = self.names.len();
+        self.sweep_at = (2 * len).clamp(FIRST_SWEEP, Cache::ENTRIES).max(len + 1 + len / 8);
     }
 }

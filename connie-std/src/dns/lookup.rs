@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{Families, Family, Instant};
+use connie_dns::Name;
 
 use super::Dns;
 use super::addresses::{Addresses, Known, add};
 use super::answers::{Answers, Finding};
-use super::name::Name;
-use super::pursuit::{Context, Pursuit};
+use super::desk::Desk;
 use super::services::Services;
 use crate::resolve::{Event, Lookup, Watch};
 
@@ -19,12 +19,12 @@ pub(super) struct Plan {
     pub(super) dns: Dns,
     pub(super) port: u16,
     pub(super) families: Families,
-    pub(super) context: Context,
 }
 
 /// A look-up by DNS: it asks, and [`Answers`] decides what is reported.
 pub(super) struct DnsLookup {
     plan: Plan,
+    desk: Desk,
     asking: Asking,
     /// The names that come after the one that is tried.
     rest: VecDeque<Name>,
@@ -39,23 +39,24 @@ struct Asking {
 
 impl Plan {
     /// Begins to ask for the addresses of `name`, and for its service records where these are wanted.
-    fn ask(&self, name: &Name, now: Instant) -> Asking {
-        let Plan { dns, port, families, context } = self;
-        let service = dns.service(name, *port);
+    fn ask(&self, name: &Name, desk: &mut Desk, now: Instant) -> Asking {
+        let Plan { dns, port, families } = self;
         Asking {
-            addresses: Addresses::new(name, *families, context, now),
-            services: service.map(|service| Services::new(service, *port, *families, context, now)),
+            addresses: Addresses::new(name, *families, desk, now),
+            services: dns
+                .service(name, *port)
+                .map(|service| Services::new(service, *port, *families, desk, now)),
         }
     }
 }
 
 impl DnsLookup {
     /// Begins with the first of `names`. `None` where there is none.
-    pub(super) fn new(names: Vec<Name>, plan: Plan, now: Instant) -> Option<Self> {
+    pub(super) fn new(names: Vec<Name>, plan: Plan, mut desk: Desk, now: Instant) -> Option<Self> {
         let mut rest = VecDeque::from(names);
-        let asking = plan.ask(&rest.pop_front()?, now);
+        let asking = plan.ask(&rest.pop_front()?, &mut desk, now);
         let answers = Answers::new(plan.families, rest.is_empty());
-        let mut lookup = DnsLookup { plan, asking, rest, answers };
+        let mut lookup = DnsLookup { plan, desk, asking, rest, answers };
         // The first queries leave now, and what the cache has is reported by the first poll.
         lookup.go_on(now);
         Some(lookup)
@@ -63,31 +64,33 @@ impl DnsLookup {
 
     /// Goes on as far as possible without waiting.
     fn go_on(&mut self, now: Instant) {
-        let DnsLookup { plan, asking: Asking { addresses, services }, answers, .. } = self;
-        addresses.poll(&plan.context, now);
+        let DnsLookup { plan, desk, asking: Asking { addresses, services }, answers, .. } = self;
+        desk.poll(now);
         if let Some(services) = services {
-            services.poll(addresses, &plan.context, now);
+            services.poll(addresses, desk, now);
             services.take_events().for_each(|event| answers.record(event));
         }
-        let records = services.as_ref().is_some_and(Services::is_pending);
+        let records = services.as_ref().is_some_and(|services| services.is_pending(desk));
         for family in [Family::V6, Family::V4].into_iter().filter(|family| plan.families.allow(*family)) {
-            answers.update(family, find(family, plan.port, addresses, services.as_ref()), records, now);
+            let finding = find(family, plan.port, addresses, services.as_ref(), desk);
+            answers.update(family, finding, records, now);
         }
-    }
-
-    fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
-        let Asking { addresses, services } = &self.asking;
-        addresses.pursuits().chain(services.iter().flat_map(Services::pursuits))
     }
 }
 
 /// What is known of a family: the destinations of the service records before the name's own.
-fn find<'a>(family: Family, port: u16, addresses: &'a Addresses, services: Option<&Services>) -> Finding<'a> {
+fn find<'d>(
+    family: Family,
+    port: u16,
+    addresses: &Addresses,
+    services: Option<&Services>,
+    desk: &'d Desk,
+) -> Finding<'d> {
     let mut destinations = Vec::new();
     if let Some(services) = services {
-        services.destinations(family, addresses, &mut destinations);
+        services.destinations(family, addresses, desk, &mut destinations);
     }
-    let end = match addresses.known(family) {
+    let end = match addresses.known(family, desk) {
         Known::Pending => None,
         Known::Failed(error) => Some(Err(error)),
         Known::Answered(addresses, ttl) => {
@@ -100,9 +103,7 @@ fn find<'a>(family: Family, port: u16, addresses: &'a Addresses, services: Optio
 
 impl Lookup for DnsLookup {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        for pursuit in self.pursuits() {
-            pursuit.watch(watch);
-        }
+        self.desk.watch(watch);
     }
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
@@ -118,7 +119,8 @@ impl Lookup for DnsLookup {
             match self.rest.pop_front() {
                 Some(name) => {
                     self.answers.try_next();
-                    self.asking = self.plan.ask(&name, now);
+                    self.desk.clear();
+                    self.asking = self.plan.ask(&name, &mut self.desk, now);
                 }
                 None => self.answers.finish(),
             }
@@ -126,6 +128,6 @@ impl Lookup for DnsLookup {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.pursuits().filter_map(Pursuit::wake_at).chain(self.answers.wake_at()).min()
+        self.desk.wake_at().into_iter().chain(self.answers.wake_at()).min()
     }
 }

@@ -15,16 +15,23 @@
 //!
 //! # What it does
 //!
+//! [`connie_dns`] decides what is asked of whom and when, and what an answer means; this module has the sockets, and the name's place among
+//! those that are asked for.
+//!
 //! - **AAAA and A are asked side by side**, AAAA first (RFC 8305 section 3), each from a port of its own with a random id. An answer
 //!   counts only where it comes from the server that was asked and repeats id and question.
+//! - **A question is asked once for all who wait for it**: a thousand connections to one host that begin together send one query for each family. The
+//!   answers are [kept](Cache) for their time to live, for at most a minute, for all connections that share the [`Dns`].
 //! - **A silent server holds nothing up**: the next one is asked after 250 ms, and at once where one fails; a server is asked again
-//!   after 1 s, then after twice that and so on. NXDOMAIN is an answer; SERVFAIL and REFUSED are failures.
-//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again without. What is longer is
-//!   fetched over TCP (RFC 7766).
+//!   after 1 s, then after twice that and so on. One that was silent while another answered comes last for 30 s.
+//! - **What may pass is asked again after a pause**: SERVFAIL, REFUSED, a TCP connection that was closed. NXDOMAIN is an answer, and one about all kinds
+//!   of records (RFC 8020): it ends the other questions, at once where it is about IPv4, and after two seconds otherwise.
+//! - **A lame answer is none**: a server that says nothing of a name, and asks nobody, is passed over. One malformed record costs itself alone.
+//! - **EDNS(0)** allows answers of 1,232 octets (RFC 6891); a server that does not know it is asked again without, and so is one that is silent, the last
+//!   time. What is longer is fetched over TCP (RFC 7766).
 //! - **Aliases** (CNAME) are followed within an answer, in any order, and asked for where the server has not.
 //! - **The search list** of resolv.conf is tried where there is one ([`Dns::system`]); with servers that were given by hand
 //!   ([`Dns::new`]) names are taken as they are.
-//! - **Answers are [kept](Cache)** for their time to live, for at most a minute, for all connections that share the [`Dns`].
 //! - **The hosts file** comes first, as for the system's resolver and for curl with `--dns-servers`: what it says of a name
 //!   is all that is said of it. Set [`Dns::hosts_file`] to `None` to ask the servers alone.
 //! - **Service records** of the type HTTPS (RFC 9460) are asked for beside the addresses where [`Dns::https_records`] says so: their
@@ -34,34 +41,41 @@
 //!   where HTTP/1.1 is not spoken is
 //!   [reported](crate::Report::services) and left aside; so is one that demands what is not understood.
 //!
-//! A look-up holds one UDP socket for each question and each server that it has asked, two or three as a rule, beside those of
-//! [`max_in_flight`](connie_core::Config::max_in_flight); and a TCP socket in its place where an answer is fetched over TCP. All are closed
+//! A question holds one UDP socket for each server that it has asked, two or three for a name as a rule, beside those of
+//! [`max_in_flight`](connie_core::Config::max_in_flight); and a TCP socket in its place where an answer is fetched over TCP. The look-up that asks
+//! has them; one that waits for another's answer has none in a task, and in a thread one descriptor that wakes it, or it looks each 5 ms where there is none
+//! or most of the budget is used. All are closed
 //! when the race is over. Each takes a place in the race's [`SocketBudget`](crate::SocketBudget), and waits for one where there is none; the time-outs
 //! below count from when it has it. Where the system has no socket in spite of that, it is asked for one again, after 5 ms, 10 ms and so on up to 100 ms,
 //! and after [`timeout`](Dns::timeout) the look-up fails with [`OutOfSockets`](QueryError::OutOfSockets).
 //!
+//! When the race that asks ends before the answer is there, another that waits for it goes on with its sockets. One that is there and does nothing, a
+//! future that is kept and not polled, holds the others up for 300 ms.
+//!
 //! Its sockets have the interface and the mark of [`Options::socket`](crate::Options::socket), and
-//! [`Options::on_socket`](crate::Options::on_socket) sees them. A program whose connections leave by several ways gives each its own
-//! [`Dns`], where the ways have answers of their own: what is kept does not know by which it came.
+//! [`Options::on_socket`](crate::Options::on_socket) sees them; who waits for another's answer goes by that one's. A program whose connections leave by
+//! several ways gives each its own [`Dns`], where the ways have answers of their own: what is kept does not know by which it came.
 //!
 //! # What it does not
 //!
-//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is not used against forgers ("0x20"), since some
-//! servers answer in a case of their own. Nothing is encrypted or validated: there is no DNS over TLS or HTTPS, and no DNSSEC.
+//! Names that only the system knows (mDNS, NIS, a VPN's own resolver) are for the system's resolver. The case of letters is used against forgers
+//! ("0x20") only where [asked for](Dns::randomise_case), since some servers answer in a case of their own. Nothing is encrypted or validated: there is
+//! no DNS over TLS or HTTPS, and no DNSSEC.
 
 mod addresses;
 mod answers;
+mod bell;
 mod cache;
 mod config;
-mod exchange;
+mod desk;
+mod group;
+mod host;
 mod lookup;
-mod message;
-mod name;
-mod pursuit;
-mod query;
-mod search;
-mod service;
+mod means;
+mod reply;
+mod seat;
 mod services;
+mod stream;
 
 use std::collections::VecDeque;
 use std::io;
@@ -73,29 +87,30 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::{Families, Family, Instant};
+use connie_dns::{Candidates, Name, Settings, Transport};
 
 pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
-use self::exchange::Timing;
+use self::desk::Desk;
+use self::group::MAX_SERVERS;
 use self::lookup::{DnsLookup, Plan};
-use self::message::Transport;
-use self::name::Name;
-use self::pursuit::Context;
+use self::means::Means;
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch, hosts};
 
-const _: () =
-    assert!(message::MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
+/// How many names are tried for one host.
+const MAX_CANDIDATES: usize = 33;
 
 /// A resolver that asks name servers itself. Clones share their [`Cache`].
 #[derive(Clone, Debug)]
 pub struct Dns {
-    /// The servers, the first to be asked first. With none every look-up fails.
+    /// The servers, the first to be asked first; more than eight are left out. With none every look-up fails.
     pub servers: Vec<SocketAddr>,
-    /// How often a silent server is asked: 1 to 255 times; 0 counts as 1. Default: 3.
+    /// How often a server is asked that is silent, or has a trouble that may pass: 1 to 16 times; more count as 16, and 0 as 1.
+    /// Default: 3.
     pub attempts: u8,
     /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in all, and the longest
-    /// pause before it is asked again. Default: 5 s.
+    /// pause before it is asked again. Counts as 10 ms at least and 60 s at most. Default: 5 s.
     pub timeout: Duration,
     /// Whether everything is asked over TCP (`use-vc` in resolv.conf). Default: no.
     pub tcp: bool,
@@ -109,7 +124,10 @@ pub struct Dns {
     pub hosts_file: Option<PathBuf>,
     /// When service records are asked for.
     pub https_records: HttpsRecords,
-    /// The answers that came lately.
+    /// Whether letters of a name are written as capitals at random, which the answer must repeat: some bits more to guess for who forges one
+    /// ("0x20"). The last query to a server goes without, since some servers answer in a case of their own. Default: no.
+    pub randomise_case: bool,
+    /// The answers that came lately, and the questions that are asked now.
     pub cache: Cache,
 }
 
@@ -145,6 +163,7 @@ impl Dns {
             ndots: 1,
             hosts_file: Some(hosts::system_path()),
             https_records: HttpsRecords::default(),
+            randomise_case: false,
             cache: Cache::new(),
         }
     }
@@ -194,16 +213,27 @@ impl Dns {
         }
     }
 
+    fn settings(&self) -> Settings {
+        Settings {
+            attempts: self.attempts,
+            timeout: self.timeout,
+            transport: if self.tcp { Transport::Tcp } else { Transport::UdpAndTcp },
+            randomise_case: self.randomise_case,
+            longest_ttl: Cache::LONGEST,
+            ..Settings::default()
+        }
+    }
+
     /// The name of the service records to ask for.
     fn service(&self, name: &Name, port: u16) -> Option<Name> {
-        if Name::parse(WELL_KNOWN_NAME).as_ref() == Some(name) {
+        if Name::parse(WELL_KNOWN_NAME).as_ref() == Ok(name) {
             // Asked for the network's sake (RFC 7050), and no service.
             return None;
         }
         match self.https_records {
             HttpsRecords::Never => None,
             HttpsRecords::Port443 if port != 443 => None,
-            HttpsRecords::Port443 | HttpsRecords::Always => name.of_https_service(port),
+            HttpsRecords::Port443 | HttpsRecords::Always => name.of_https_service(port).ok(),
         }
     }
 }
@@ -216,18 +246,13 @@ impl Resolve for Dns {
         if !hosts.is_empty() {
             return Box::new(Known::addresses(&hosts, port, families));
         }
-        let names = search::candidates(host, &self.search, self.ndots);
-        let context = Context {
-            servers: Arc::from(self.servers.as_slice()),
-            timing: Timing { attempts: self.attempts.max(1), timeout: self.timeout },
-            transport: if self.tcp { Transport::Tcp } else { Transport::Udp },
-            cache: self.cache.clone(),
-            clock,
-            way_out: way_out.cloned().unwrap_or_default(),
-            budget: budget.cloned(),
-        };
-        let plan = Plan { dns: self.clone(), port, families, context };
-        match DnsLookup::new(names, plan, now) {
+        let names = Candidates::new(host, &self.search, self.ndots).take(MAX_CANDIDATES).collect();
+        let servers = self.servers.iter().take(MAX_SERVERS).copied().collect();
+        let (way_out, budget) = (way_out.cloned().unwrap_or_default(), budget.cloned());
+        let means = Means { clock, way_out, budget };
+        let desk = Desk::new(servers, self.settings(), self.cache.clone(), means);
+        let plan = Plan { dns: self.clone(), port, families };
+        match DnsLookup::new(names, plan, desk, now) {
             Some(lookup) => Box::new(lookup),
             None => Box::new(Known::no_name(families)),
         }

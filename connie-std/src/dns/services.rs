@@ -6,12 +6,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use connie_core::{Families, Family, Instant};
+use connie_dns::{Kind, Name, ServiceFault};
 
 use super::addresses::{Addresses, Known, add};
-use super::message::{Found, Kind};
-use super::name::Name;
-use super::pursuit::{Context, Pursuit};
-use super::service::{Service, ServiceFault};
+use super::desk::{Desk, Inquiry};
+use super::reply::{Found, Service};
 use crate::resolve::{Event, ServiceRecord};
 
 /// How many aliases (records with priority 0) are followed. Section 2.4.2: "clients and recursive resolvers MUST impose a limit".
@@ -22,7 +21,7 @@ const MOST_TARGETS: usize = 4;
 /// The service records of a name, and what is known of the names that they lead to.
 pub(super) struct Services {
     /// The question for the records, of the name that was asked for or the one that aliases have led to.
-    pursuit: Pursuit,
+    inquiry: Inquiry,
     asked: Name,
     /// Whether its answer was taken.
     ended: bool,
@@ -51,9 +50,9 @@ enum Target {
 
 impl Services {
     /// Begins to ask for the records of `name`, which are about the service on `port`.
-    pub(super) fn new(name: Name, port: u16, families: Families, context: &Context, now: Instant) -> Self {
+    pub(super) fn new(name: Name, port: u16, families: Families, desk: &mut Desk, now: Instant) -> Self {
         Services {
-            pursuit: Pursuit::new(Kind::Https, &name, context, now),
+            inquiry: desk.ask(&name, Kind::Https, now),
             asked: name,
             ended: false,
             aliases: 0,
@@ -66,27 +65,25 @@ impl Services {
     }
 
     /// Goes on as far as possible without waiting.
-    pub(super) fn poll(&mut self, origin: &Addresses, context: &Context, now: Instant) {
+    pub(super) fn poll(&mut self, origin: &Addresses, desk: &mut Desk, now: Instant) {
         // Each turn waits, ends, or follows one more alias.
         while !self.ended {
-            self.pursuit.poll(context, now);
-            let found = match self.pursuit.end() {
+            let records = match desk.end(self.inquiry).map(|end| end.map(|reply| &reply.found)) {
                 None => break,
-                Some(Ok(reply)) => reply.found.clone(),
-                Some(Err(_)) => Found::NoData,
+                Some(Ok(Found::Services(records))) => records.clone(),
+                Some(Ok(Found::Addresses(_)) | Err(_)) => Vec::new(),
             };
-            match found {
-                Found::Services(records) => self.take(records, origin, context, now),
-                _ => self.ended = true,
+            match records.is_empty() {
+                true => self.ended = true,
+                false => self.take(records, origin, desk, now),
             }
-        }
-        for target in &mut self.targets {
-            target.poll(context, now);
+            // What that has asked for.
+            desk.poll(now);
         }
     }
 
     /// Takes the records of one answer.
-    fn take(&mut self, mut records: Vec<Service>, origin: &Addresses, context: &Context, now: Instant) {
+    fn take(&mut self, mut records: Vec<Service>, origin: &Addresses, desk: &mut Desk, now: Instant) {
         self.ended = true;
         if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceFault::Malformed)) {
             // "the client MUST reject the entire RRset" (section 2.2).
@@ -94,12 +91,12 @@ impl Services {
         }
         // "If an RRset contains a record in AliasMode, the recipient MUST ignore any ServiceMode records in the set" (section 2.4.1).
         if let Some(alias) = records.iter().find(|record| record.is_alias()) {
-            return self.follow(alias, origin, context, now);
+            return self.follow(alias, origin, desk, now);
         }
         records.sort_by_key(|record| record.priority);
         let mut endpoints = Vec::new();
         for record in &records {
-            let endpoint = self.endpoint(record, origin, context, now);
+            let endpoint = self.endpoint(record, origin, desk, now);
             self.report(record, endpoint.is_some());
             endpoints.extend(endpoint);
         }
@@ -111,13 +108,13 @@ impl Services {
 
     /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such service (section 2.5.1), which
     /// a client that can do without the records leaves aside.
-    fn follow(&mut self, alias: &Service, origin: &Addresses, context: &Context, now: Instant) {
-        let Some(name) = alias.target.clone().filter(|_| self.aliases < MOST_ALIASES) else { return };
-        let Some(target) = self.target(&name, origin, context, now) else { return };
+    fn follow(&mut self, alias: &Service, origin: &Addresses, desk: &mut Desk, now: Instant) {
+        let Some(name) = alias.target.filter(|_| self.aliases < MOST_ALIASES) else { return };
+        let Some(target) = self.target(&name, origin, desk, now) else { return };
         self.report(alias, true);
         self.aliases += 1;
         self.endpoints = vec![Endpoint { target, port: self.port, hints: Vec::new() }];
-        self.pursuit = Pursuit::new(Kind::Https, &name, context, now);
+        self.inquiry = desk.ask(&name, Kind::Https, now);
         self.asked = name;
         self.ended = false;
     }
@@ -127,16 +124,17 @@ impl Services {
         &mut self,
         record: &Service,
         origin: &Addresses,
-        context: &Context,
+        desk: &mut Desk,
         now: Instant,
     ) -> Option<Endpoint> {
         if record.fault.is_some() {
             return None;
         }
         // A record reached through an alias of DNS (CNAME) stands at that alias's target, which has the same addresses.
-        let at_owner = record.target.as_ref().is_none_or(|target| *target == record.owner);
-        let is_origin = at_owner && self.asked == origin.name;
-        let name = record.target.as_ref().unwrap_or(&record.owner);
+        let asked = self.asked;
+        let at_owner = record.target.is_none_or(|target| target == asked);
+        let is_origin = at_owner && asked == origin.name;
+        let name = record.target.as_ref().unwrap_or(&asked);
         let port = record.port.unwrap_or(self.port);
         let is_same = (is_origin || *name == origin.name) && port == self.port;
         // Another place that does not speak http/1.1 is of no use. At the same place the name's own addresses are raced in any
@@ -144,12 +142,12 @@ impl Services {
         if port == 0 || !(record.http1 || is_same) {
             return None;
         }
-        let target = if is_origin { Target::Origin } else { self.target(name, origin, context, now)? };
+        let target = if is_origin { Target::Origin } else { self.target(name, origin, desk, now)? };
         Some(Endpoint { target, port, hints: record.hints.clone() })
     }
 
     /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where there is no room.
-    fn target(&mut self, name: &Name, origin: &Addresses, context: &Context, now: Instant) -> Option<Target> {
+    fn target(&mut self, name: &Name, origin: &Addresses, desk: &mut Desk, now: Instant) -> Option<Target> {
         if *name == origin.name {
             return Some(Target::Origin);
         }
@@ -158,15 +156,15 @@ impl Services {
             if self.targets.len() >= MOST_TARGETS {
                 return None;
             }
-            self.targets.push(Addresses::new(name, self.families, context, now));
+            self.targets.push(Addresses::new(name, self.families, desk, now));
         }
         Some(Target::Other(known.unwrap_or(self.targets.len() - 1)))
     }
 
     fn report(&mut self, record: &Service, used: bool) {
-        let target = record.target.as_ref().unwrap_or(&record.owner).to_string();
+        let target = record.target.as_ref().unwrap_or(&self.asked).to_string();
         self.events.push(Event::Service(ServiceRecord {
-            owner: record.owner.to_string(),
+            owner: self.asked.to_string(),
             priority: record.priority,
             target,
             port: record.port.unwrap_or(self.port),
@@ -176,6 +174,7 @@ impl Services {
             fault: record.fault.map(|fault| match fault {
                 ServiceFault::Malformed => "malformed".to_owned(),
                 ServiceFault::Mandatory(key) => format!("demands that key {key} be understood"),
+                _ => "not understood".to_owned(),
             }),
         }));
     }
@@ -187,14 +186,20 @@ impl Services {
 
     /// Adds the destinations of a family to `list`: of each endpoint its addresses, and its hints as long as there is no answer
     /// (section 7.3: "clients SHOULD use the IP address in those responses for future connections").
-    pub(super) fn destinations(&self, family: Family, origin: &Addresses, list: &mut Vec<SocketAddr>) {
+    pub(super) fn destinations(
+        &self,
+        family: Family,
+        origin: &Addresses,
+        desk: &Desk,
+        list: &mut Vec<SocketAddr>,
+    ) {
         if !self.families.allow(family) {
             return;
         }
         for endpoint in &self.endpoints {
             let known = match endpoint.target {
-                Target::Origin => origin.known(family),
-                Target::Other(index) => self.targets[index].known(family),
+                Target::Origin => origin.known(family, desk),
+                Target::Other(index) => self.targets[index].known(family, desk),
             };
             let of_family = |ip: &&IpAddr| ip.is_ipv6() == (family == Family::V6);
             match known {
@@ -210,11 +215,7 @@ impl Services {
     }
 
     /// Whether more may come of them.
-    pub(super) fn is_pending(&self) -> bool {
-        !self.ended || self.targets.iter().flat_map(Addresses::pursuits).any(|it| it.end().is_none())
-    }
-
-    pub(super) fn pursuits(&self) -> impl Iterator<Item = &Pursuit> {
-        std::iter::once(&self.pursuit).chain(self.targets.iter().flat_map(Addresses::pursuits))
+    pub(super) fn is_pending(&self, desk: &Desk) -> bool {
+        !self.ended || self.targets.iter().any(|target| target.is_pending(desk))
     }
 }

@@ -71,12 +71,6 @@ impl Room {
         }
     }
 
-    /// Whether there is room already.
-    #[cfg(feature = "dns")]
-    pub(crate) fn is_there(&self, budget: Option<&SocketBudget>) -> bool {
-        budget.is_none() || self.0.borrow().share.is_some()
-    }
-
     /// What there is at once. `None` where there is nothing.
     pub(crate) fn at_once(budget: Option<&SocketBudget>) -> Option<Self> {
         let mut room = Room::default();

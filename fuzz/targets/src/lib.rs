@@ -7,7 +7,6 @@ mod chunked;
 mod connect;
 mod connection;
 mod decoded;
-mod dns;
 mod dns_client;
 mod draw;
 mod exchange;
@@ -22,7 +21,6 @@ pub use chunked::chunked;
 pub use connect::connect;
 pub use connection::connection;
 pub use decoded::decoded;
-pub use dns::dns;
 pub use dns_client::{dns_client, dns_lookups};
 pub use race::race;
 pub use response_head::response_head;
@@ -32,11 +30,10 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("chunked", chunked),
     ("connect", connect),
     ("connection", connection),
-    ("dns", dns),
     ("dns_client", dns_client),
     ("dns_lookups", dns_lookups),
     ("race", race),

@@ -48,11 +48,6 @@ fn connection() {
 }
 
 #[test]
-fn dns() {
-    replay("dns");
-}
-
-#[test]
 fn dns_client() {
     replay("dns_client");
 }

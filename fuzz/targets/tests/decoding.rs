@@ -25,7 +25,6 @@ fn each_target_says_what_it_has_decoded() {
         ("chunked/", "chunked, pieces of "),
         ("connect/", "connect of 16, 4, 8, 16 at "),
         ("connection/", "room "),
-        ("dns/", " over UDP: "),
         ("dns_client/", "client of 2, 3, 40, 64 at "),
         ("dns_lookups/", "look up a.test below "),
         ("race/", "race of 16, 4, 8 at "),

@@ -1,0 +1,79 @@
+//! What all names have together that are asked of some servers in some way.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use connie_core::Instant;
+use connie_dns::{LONGEST_NAME, Settings};
+
+use crate::clock::OsClock;
+use crate::process::ProcessLock;
+
+/// How many servers there is room for.
+pub(super) const MAX_SERVERS: usize = 8;
+/// How many addresses of one answer are kept.
+pub(super) const MAX_ADDRESSES: usize = 128;
+
+const _: () = assert!(MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
+
+/// The client of one name. There is no room in it for another, and none is wanted.
+pub(super) type Client = connie_dns::Client<1, MAX_SERVERS, LONGEST_NAME, { 16 * MAX_ADDRESSES }>;
+type Standing = connie_dns::Standing<MAX_SERVERS>;
+
+/// What all names have together that are asked of some servers in some way.
+pub(super) struct Group {
+    servers: Vec<SocketAddr>,
+    settings: Settings,
+    /// The start of the clients' time.
+    epoch: std::time::Instant,
+    standing: ProcessLock<Option<Standing>>,
+}
+
+impl Group {
+    pub(super) fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
+        Group { servers: servers.to_vec(), settings: *settings, epoch, standing: ProcessLock::new(None) }
+    }
+
+    /// Whether it asks these servers in this way.
+    pub(super) fn is_for(&self, servers: &[SocketAddr], settings: &Settings) -> bool {
+        self.servers == servers && self.settings == *settings
+    }
+
+    /// A client for one name.
+    pub(super) fn client(&self, now: Instant) -> Result<Client, getrandom::Error> {
+        let mut client = Client::new(self.settings, getrandom::u64()?);
+        client.set_servers(&self.servers, now);
+        Ok(client)
+    }
+
+    /// Has `client` know what others have learnt of the servers.
+    pub(super) fn teach(&self, client: &mut Client) {
+        if let Some(standing) = self.standing.lock_again(|_| ()).as_deref().and_then(Option::as_ref) {
+            client.set_standing(standing);
+        }
+    }
+
+    pub(super) fn learn(&self, before: &Standing, after: &Standing) {
+        if let Some(mut standing) = self.standing.lock_again(|_| ()) {
+            standing.get_or_insert_with(|| before.clone()).learn(before, after);
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// A moment of `clock` as the clients count it.
+    pub(super) fn time(&self, clock: OsClock, moment: Instant) -> Instant {
+        let since = clock.to_std(moment).saturating_duration_since(self.epoch);
+        Instant::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// A moment of the clients' as `clock` counts it, rounded up.
+    pub(super) fn moment(&self, clock: OsClock, time: Instant) -> Instant {
+        let time = self.epoch.checked_add(time.since(Instant::ZERO));
+        let since = time.map(|time| time.saturating_duration_since(clock.to_std(Instant::ZERO)));
+        let micros = since.map_or(u128::MAX, |since| since.as_nanos().div_ceil(1_000));
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}

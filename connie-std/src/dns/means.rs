@@ -1,0 +1,12 @@
+//! With what a look-up opens its sockets, and by which clock.
+
+use crate::way_out::WayOut;
+use crate::{OsClock, SocketBudget};
+
+pub(super) struct Means {
+    /// The clock of the look-up, whose times the clients do not know.
+    pub(super) clock: OsClock,
+    pub(super) way_out: WayOut,
+    /// Where the room for sockets comes from.
+    pub(super) budget: Option<SocketBudget>,
+}
