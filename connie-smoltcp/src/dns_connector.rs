@@ -72,7 +72,7 @@ impl From<InvalidHost> for LookupError {
 /// are those of the [`HostConnector`]; `N` is the type of the DNS client, where its capacities are not the default.
 ///
 /// [`run`](DnsConnector::run) it, or [`poll`](DnsConnector::poll) it beside other things. [`cancel`](DnsConnector::cancel) it when it
-/// is not wanted to its end: dropping it leaves its queries and sockets taken.
+/// is not wanted to its end: dropping it leaves its sockets taken, and its queries until they have ended and for 10 s more.
 ///
 /// ```no_run
 /// # use connie_smoltcp::{Board, BoardWaiter, Dns, DnsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};

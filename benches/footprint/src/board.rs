@@ -462,7 +462,7 @@ fn read(path: &Path, has_pool: bool, stack: u64) -> Result<Sizes, String> {
         symbols.next().map_or(0, |symbol| symbol.size())
     };
     // Four sockets share the buffers, and with DHCP five the slots; two more with names.
-    let (client, datagrams) = (symbol("3DNS"), symbol("9DATAGRAMS"));
+    let (client, datagrams) = (symbol("11start_names3DNS"), symbol("9DATAGRAMS"));
     let storage = symbol("4SLOT") / if client > 0 { 7 } else { 5 };
     let socket = if has_pool { symbol("7BUFFERS") / 4 + storage } else { 0 };
     Ok(Sizes {

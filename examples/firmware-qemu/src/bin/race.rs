@@ -49,7 +49,9 @@ mod firmware {
         let mut waiter = BoardWaiter(clock);
         let deadline = clock.now() + wanted.max_time;
         let servers = configure(stack, &mut waiter, wanted)?;
-        let connection = race(stack, &mut waiter, wanted, &servers, deadline)?;
+        // Before the race has its room on the stack: it is a kilobyte that is moved.
+        let names = start_names(stack, &servers)?;
+        let connection = race(stack, &mut waiter, wanted, &names, deadline)?;
         fetch(stack, &mut waiter, connection, &wanted.url, deadline)
     }
 
@@ -89,21 +91,21 @@ mod firmware {
         stack: &mut Stack,
         waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
-        servers: &Servers,
+        names: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         use connie_core::connect::Facts;
         use connie_smoltcp::DnsConnector;
 
         let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
-        if known.is_none() && servers.is_empty() {
+        if known.is_none() && names.are_unknown {
             return Err(Trouble::NoNameServer.into());
         }
-        let dns = start_dns(stack, servers)?;
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
-        let mut connector =
-            DnsConnector::<_, 16, SOCKETS, 16>::with_facts(dns, stack, url.host, url.port, &config, &facts);
+        let mut connector = DnsConnector::<_, 16, SOCKETS, 16>::with_facts(
+            names.dns, stack, url.host, url.port, &config, &facts,
+        );
         // Where it lies: it takes a kilobyte.
         let connector = connector.as_mut().map_err(|_| Trouble::NoAddress)?;
         let raced = connector.run(stack, waiter);
@@ -111,10 +113,27 @@ mod firmware {
         raced.map_err(Failed::Race)
     }
 
+    /// A DNS client.
+    #[cfg(feature = "dns")]
+    struct Names {
+        dns: &'static connie_smoltcp::Dns,
+        /// Whether it has nobody to ask.
+        are_unknown: bool,
+    }
+
+    /// There is no DNS client.
+    #[cfg(not(feature = "dns"))]
+    struct Names;
+
+    #[cfg(not(feature = "dns"))]
+    fn start_names(_: &mut Stack, _: &Servers) -> Result<Names, Trouble> {
+        Ok(Names)
+    }
+
     /// A DNS client for these servers.
     #[cfg(feature = "dns")]
     #[inline(never)]
-    fn start_dns(stack: &mut Stack, servers: &Servers) -> Result<&'static mut connie_smoltcp::Dns, Trouble> {
+    fn start_names(stack: &mut Stack, servers: &Servers) -> Result<Names, Trouble> {
         use connie_smoltcp::{Dns, DnsBuffers};
 
         static DNS: StaticCell<Dns> = StaticCell::new();
@@ -122,7 +141,8 @@ mod firmware {
 
         let datagrams = DATAGRAMS.try_init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
         let dns = Dns::start(stack, servers, datagrams.ok_or(Trouble::Bug)?).map_err(|_| Trouble::Bug)?;
-        DNS.try_init_with(|| dns).ok_or(Trouble::Bug)
+        let dns = DNS.try_init_with(|| dns).ok_or(Trouble::Bug)?;
+        Ok(Names { dns, are_unknown: servers.is_empty() })
     }
 
     /// Connects to the address that answers first of those on the command line.
@@ -132,7 +152,7 @@ mod firmware {
         stack: &mut Stack,
         waiter: &mut Waiter,
         wanted: &CommandLine<'_>,
-        _: &Servers,
+        _: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         if wanted.addresses.is_empty() {
