@@ -130,7 +130,15 @@ mod firmware {
             say(format_args!("{}", service.target::<64>()?.ok()?));
         }
         client.give_up(id);
+        if let Output::Send { port, server, .. } = client.poll_output(&mut [0; LARGEST_QUERY], now()) {
+            client.postpone(port, server, now(), now());
+            tell(port.kind() as u32);
+        }
+        let (before, mut common) = (client.standing(), client.standing());
         client.forget(now());
+        common.learn(&before, &client.standing());
+        client.set_standing(&common);
+        tell(client.keeps_until().as_micros() as u32);
         Some(())
     }
 
