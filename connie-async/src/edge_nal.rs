@@ -30,13 +30,17 @@
 //! # }).unwrap();
 //! ```
 
-use core::net::{IpAddr, SocketAddr};
+use core::cell::Cell;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use connie_core::{Families, Family};
 use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
+use edge_nal::{UdpConnect, UdpReceive as _, UdpSend as _};
+use embedded_io_async::Error as _;
 
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::dns::UdpError;
 use crate::error::{Error, LookupError};
 use crate::lookup::{Answers, Lookup};
 use crate::racing::Racing;
@@ -60,6 +64,71 @@ impl<D: Dns> Lookup for PlainDns<D> {
 
     async fn name_of(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, D::Error> {
         self.0.get_host_by_address(address, name).await
+    }
+}
+
+/// The UDP of any edge-nal stack, and the name servers to ask over it, for [`Dns`](crate::dns::Dns): [`Nal`](crate::dns::Nal) over edge-nal's traits.
+#[derive(Debug)]
+pub struct Udp<'s, U, const DATAGRAM: usize = 1232> {
+    stack: U,
+    servers: Cell<&'s [SocketAddr]>,
+}
+
+impl<'s, U, const DATAGRAM: usize> Udp<'s, U, DATAGRAM> {
+    /// Asks `servers` over `stack`, the first of them first.
+    pub const fn new(stack: U, servers: &'s [SocketAddr]) -> Self {
+        const { assert!(DATAGRAM >= 512, "a server may send 512 octets (RFC 1035 section 4.2.1)") };
+        Udp { stack, servers: Cell::new(servers) }
+    }
+
+    /// Other servers, for a network that has changed: what is asked is asked anew at the next look-up, and what is known is forgotten.
+    pub fn set_servers(&self, servers: &'s [SocketAddr]) {
+        self.servers.set(servers);
+    }
+}
+
+impl<U: UdpConnect, const DATAGRAM: usize> crate::dns::Udp for Udp<'_, U, DATAGRAM> {
+    type Socket<'a>
+        = U::Socket<'a>
+    where
+        Self: 'a;
+
+    fn servers(&self) -> impl Iterator<Item = SocketAddr> {
+        self.servers.get().iter().copied()
+    }
+
+    fn largest_datagram(&self) -> u16 {
+        u16::try_from(DATAGRAM).unwrap_or(u16::MAX)
+    }
+
+    async fn open(&self, server: SocketAddr, _: u16) -> Result<Self::Socket<'_>, UdpError> {
+        let any: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let opened = self.stack.connect(SocketAddr::new(any, 0), server).await;
+        opened.map_err(|error| UdpError::of(error.kind()))
+    }
+
+    async fn send<'s>(
+        &'s self,
+        socket: &mut Self::Socket<'s>,
+        server: SocketAddr,
+        query: &[u8],
+    ) -> Result<(), UdpError> {
+        socket.send(server, query).await.map_err(|error| UdpError::of(error.kind()))
+    }
+
+    async fn receive<'s, R>(
+        &'s self,
+        socket: &mut Self::Socket<'s>,
+        _: SocketAddr,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, UdpError> {
+        let mut buffer = [0; DATAGRAM];
+        let (length, _) = socket.receive(&mut buffer).await.map_err(|error| UdpError::of(error.kind()))?;
+        // One that is longer than the server was told is cut, and its length told nonetheless.
+        Ok(read(buffer.get(..length).unwrap_or(&buffer)))
     }
 }
 

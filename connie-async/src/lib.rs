@@ -65,7 +65,7 @@
 //! | `embassy-net` | `dns::Dns` over an embassy-net `Stack`; brings `embassy-time` |
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |
-//! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does |
+//! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does; `dns::Dns` over its UDP |
 //! | `nat64` | IPv4 addresses from a network of IPv6 alone, through its NAT64 (RFC 8305 section 7): up to 8 addresses of each family |
 
 #![no_std]

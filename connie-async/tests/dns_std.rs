@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::Family;
 use connie_async::dns::{Dns, Nal};
-use connie_async::{Answers, Lookup};
+use connie_async::{Answers, Lookup, edge_nal};
 use connie_servers::clock::now;
 use connie_sim::name_servers::{Driver, Finding, Kind, NAME, Query, Reaction, Row, Sender, Server, rows};
 use std_embedded_nal_async::Stack;
@@ -87,23 +87,39 @@ async fn find(dns: &impl Lookup, kind: Kind) -> Finding {
     }
 }
 
-fn found(row: &Row, seed: u64) -> Vec<(Kind, Finding)> {
+/// Over embedded-nal-async's traits, and over edge-nal's.
+#[derive(Clone, Copy, Debug)]
+enum Traits {
+    Nal,
+    EdgeNal,
+}
+
+fn found(row: &Row, traits: Traits) -> Vec<(Kind, Finding)> {
     let servers: Vec<_> =
         row.servers.iter().enumerate().map(|(index, script)| Running::start(index, script)).collect();
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
     let clock = SystemClock::new();
-    let udp = Nal::<_>::new(Stack::default(), &addresses);
-    let dns = Dns::new(&udp, &clock, seed);
-    run(async {
-        match *row.kinds() {
-            [one] => vec![(one, find(&dns, one).await)],
-            [first, second] => {
-                let both = embassy_futures::join::join(find(&dns, first), find(&dns, second)).await;
-                vec![(first, both.0), (second, both.1)]
-            }
-            _ => panic!("{}: so many kinds", row.what),
+    match traits {
+        Traits::Nal => {
+            let udp = Nal::<_>::new(Stack::default(), &addresses);
+            run(find_all(&Dns::new(&udp, &clock, 0x5eed), &row.kinds()))
         }
-    })
+        Traits::EdgeNal => {
+            let udp = edge_nal::Udp::<_>::new(edge_nal_std::Stack::new(), &addresses);
+            run(find_all(&Dns::new(&udp, &clock, 0x5eed), &row.kinds()))
+        }
+    }
+}
+
+async fn find_all(dns: &impl Lookup, kinds: &[Kind]) -> Vec<(Kind, Finding)> {
+    match *kinds {
+        [one] => vec![(one, find(dns, one).await)],
+        [first, second] => {
+            let both = embassy_futures::join::join(find(dns, first), find(dns, second)).await;
+            vec![(first, both.0), (second, both.1)]
+        }
+        _ => panic!("{kinds:?}"),
+    }
 }
 
 #[test]
@@ -114,9 +130,11 @@ fn rows_for_the_kernel() {
     for row in rows {
         let mut expected: Vec<_> = row.found().into_iter().map(|found| (found.kind, found.finding)).collect();
         expected.sort_by_key(|(kind, _)| *kind);
-        let mut found = found(row, 0x5eed);
-        found.sort_by_key(|(kind, _)| *kind);
-        assert_eq!(found, expected, "{}", row.what);
+        for traits in [Traits::Nal, Traits::EdgeNal] {
+            let mut found = found(row, traits);
+            found.sort_by_key(|(kind, _)| *kind);
+            assert_eq!(found, expected, "{}, over {traits:?}", row.what);
+        }
     }
 }
 

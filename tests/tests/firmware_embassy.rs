@@ -1,11 +1,12 @@
 //! The firmware of `examples/firmware-embassy` in QEMU: embassy-net, an unmodified reqwless, and connie between the two, against nginx and
 //! dnsmasq.
 //!
-//! An emulated processor on a busy machine is slow, so that outcomes are asserted and not times.
+//! An emulated processor on a busy machine is slow, so that outcomes are asserted and not times, but for the best of some.
 
 #![cfg(target_os = "linux")]
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use connie_tests::firmware::{Firmware, HOST_V4, Run, STATIC, device, link};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
@@ -158,19 +159,26 @@ fn a_dead_first_name_server_holds_up_little() {
         link(lab);
         let Some(_nginx) = Nginx::start(PORT, &[("page", PAGE)]) else { return };
         lab.set(v4(1), Behaviour::accept(ms(1)).to_port(PORT));
-        // 192.0.2.99 is behind the router, where nobody is.
-        let time = |servers: &str| {
+        // A machine that is busy for a moment must not count: an emulated processor is slow.
+        let best = |servers: &str, enough: Duration| {
             let option = format!("--dhcp-option=6,{servers}");
-            let _dnsmasq = dnsmasq_with(&[("many.test", v4(1))], &[option])?;
-            let run = firmware.run("--ip dhcp http://many.test/page");
-            fetched(&run);
-            println!("{servers}: {:?}", run.time);
-            Some(run.time)
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let _dnsmasq = dnsmasq_with(&[("many.test", v4(1))], std::slice::from_ref(&option))?;
+                let run = firmware.run("--ip dhcp http://many.test/page");
+                fetched(&run);
+                best = best.min(run.time);
+                if best <= enough {
+                    break;
+                }
+            }
+            Some(best)
         };
-        let Some(alive) = time("10.77.0.1") else { return };
+        let Some(alive) = best("10.77.0.1", Duration::ZERO) else { return };
+        // Nobody has the first of these on the link; the other one is behind the router.
         for servers in ["10.77.0.250,10.77.0.1", "198.51.100.99,10.77.0.1"] {
-            let Some(took) = time(servers) else { return };
-            assert!(took <= alive + ms(600), "{servers}: {took:?}, and {alive:?} with one that lives");
+            let Some(time) = best(servers, alive + ms(300)) else { return };
+            assert!(time <= alive + ms(300), "{servers}: {time:?}, and {alive:?} with one that lives");
         }
     });
 }
