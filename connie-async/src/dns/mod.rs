@@ -59,8 +59,9 @@ mod shared;
 mod udp;
 
 use core::cell::RefCell;
+use core::convert::Infallible;
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::pin::pin;
 use core::task::{Context, Poll};
@@ -179,17 +180,15 @@ impl<
         let mut read = Some(read);
         // Dropped last: what drives has put its sockets back by then.
         let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };
-        let mut driving = pin!(None);
+        // Does nothing before it is polled.
+        let mut driving = pin!(self.drive());
         let mut timer = pin!(None);
         poll_fn(|cx| {
             if let Some(found) = asker.look(host, kind, &mut read) {
                 return Poll::Ready(found);
             }
             if asker.drives(cx) {
-                if driving.is_none() {
-                    driving.set(Some(self.drive()));
-                }
-                let _ = poll_once(driving.as_mut(), cx);
+                let _: Poll<Infallible> = driving.as_mut().poll(cx);
                 return asker.look(host, kind, &mut read).map_or(Poll::Pending, Poll::Ready);
             }
             if !asker.waits(cx) {
