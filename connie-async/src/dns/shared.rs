@@ -20,6 +20,8 @@ struct Place<S> {
     socket: Option<S>,
     /// When it was given to somebody, in turn.
     turn: u32,
+    /// The local port that was given out for it last.
+    local: u16,
 }
 
 pub(crate) struct Shared<
@@ -85,7 +87,7 @@ impl<
 {
     pub(crate) fn new(client: Client<NAMES, SERVERS, NAME, DATA>, seed: u64) -> Self {
         const { assert!(SOCKETS >= 1 && SOCKETS <= 64, "a socket at least, and no more than 64") };
-        let places = core::array::from_fn(|_| Place { of: None, socket: None, turn: 0 });
+        let places = core::array::from_fn(|_| Place { of: None, socket: None, turn: 0, local: 0 });
         Shared { client, places, turn: 0, random: seed, waiting: Vec::new(), driver: None, ticket: 0 }
     }
 
@@ -237,17 +239,59 @@ impl<
         }
     }
 
-    /// A local port that is hard to guess, and that no other place has: from the range for such ports (RFC 6335 section 6).
+    /// A local port that is hard to guess, and that no other place has: any of the upper half of all ports, since below are most of those that
+    /// services have. RFC 5452 section 9.2 wants the range "as large as possible and practicable".
     pub(crate) fn local_port(&mut self, index: usize) -> u16 {
-        const FIRST: u16 = 49_152;
+        const UPPER_HALF: u16 = 0x8000;
         // SplitMix64: a step of a sequence, and its bits mixed.
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let [high, low, ..] = (mixed ^ (mixed >> 31)).to_be_bytes();
-        let (sockets, index) = (SOCKETS as u16, index as u16);
-        // Of 16,384 ports every `SOCKETS`th, and no more than the last of them.
-        let turn = (u16::from_be_bytes([high, low]) >> 2) / sockets;
-        FIRST.saturating_add(turn.saturating_mul(sockets).saturating_add(index).min(16_383))
+        let mut local = u16::from_be_bytes([high, low]) | UPPER_HALF;
+        // There are more ports than places: one of the next is free.
+        while self.places.iter().enumerate().any(|(other, place)| other != index && place.local == local) {
+            local = local.wrapping_add(1) | UPPER_HALF;
+        }
+        if let Some(place) = self.places.get_mut(index) {
+            place.local = local;
+        }
+        local
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use connie_dns::Settings;
+
+    use super::*;
+
+    /// Of 16 groups of equal size none has half more than its share, and no two places have the same.
+    #[test]
+    fn a_local_port_may_be_any_of_the_upper_half_that_no_other_place_has() {
+        let client = Client::<1, 1, 64, 16>::new(Settings::default(), 1);
+        let mut shared = Shared::<(), 1, 3, 1, 1, 64, 16>::new(client, 2);
+        let (mut groups, mut ports) = ([0; 16], [0, 1, 2]);
+        for turn in 0..24_576 {
+            ports[turn % 3] = shared.local_port(turn % 3);
+            let [a, b, c] = ports;
+            assert!(a != b && b != c && a != c, "{ports:?}");
+            assert!(ports[turn % 3] >= 0x8000);
+            groups[usize::from(ports[turn % 3] >> 11) - 16] += 1;
+        }
+        assert!(groups.iter().all(|count| (1_024..2_048).contains(count)), "{groups:?}");
+        // The next one, and after the last the first, where another place has what was drawn.
+        let mut drawn = |taken: &[u16]| {
+            shared.random = 2;
+            for (place, local) in shared.places.iter_mut().skip(1).zip(taken) {
+                place.local = *local;
+            }
+            shared.local_port(0)
+        };
+        let first = drawn(&[0, 0]);
+        assert_eq!(drawn(&[first, 0]), first + 1);
+        assert_eq!(drawn(&[first + 1, first]), first + 2);
     }
 }
