@@ -262,6 +262,34 @@ fn a_stack_that_hangs_holds_nobody_up_for_long() {
     assert_eq!(found.to_string(), "A 192.0.2.1 at 1020");
 }
 
+/// Nor does it keep those waiting whose answer comes meanwhile: the one that drives is not the one that has it.
+#[test]
+fn who_waits_has_its_answer_while_another_query_hangs() {
+    client!(world, net, udp, dns: Client<'_>, ["for:x.test silent; ok@40"]);
+    let names = ["x.test", "y.test"].map(str::to_owned);
+    let found: Rc<RefCell<Vec<Found>>> = Rc::default();
+    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let late: Task<'_> = Box::pin(async {
+        connie_async::Clock::wait_until(&world, Instant::from_millis(30)).await;
+        net.hang.set(1);
+        find(&dns, &world, "z.test", Kind::A).await;
+    });
+    tasks.push(late);
+    world.run_tasks(50 * MS, tasks);
+    at(&found, 1, 40);
+}
+
+/// A server that is named twice takes no other's place.
+#[test]
+fn a_server_named_twice_is_one() {
+    let [first, second, third] = [0, 1, 2].map(Servers::address);
+    let twice = [first, first, second, first, third];
+    client!(world, net, udp, dns: Client<'_>, ["silent", "silent", "ok"]);
+    udp.set_servers(&twice);
+    let found = world.run(find(&dns, &world, NAME, Kind::A));
+    assert_eq!((found.to_string(), net.sent()), ("A 192.0.2.3 at 520".into(), "0@0 1@250 2@500".into()));
+}
+
 #[test]
 fn other_servers_are_asked_anew() {
     let all = addresses(2);
@@ -309,6 +337,27 @@ fn a_race_by_it() {
     assert_eq!(error, Some(connie_async::Error::NotResolved(QueryError::NoSuchName)));
     // The silent server comes last now.
     assert_eq!(world.now(), 320 * MS);
+}
+
+/// Three wait, with room for one name. The first, which drives, goes, and the one that has no room takes its turn: it waits then, and is not polled
+/// over and over.
+#[test]
+fn who_drives_without_room_for_its_own_name_waits() {
+    client!(world, net, udp, dns: Client<'_, 1>, ["a ok@40"]);
+    let names = ["a.test", "b.test", "a.test"].map(str::to_owned);
+    let found: Rc<RefCell<Vec<Found>>> = Rc::default();
+    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let mut first = tasks.remove(0);
+    let impatient: Task<'_> = Box::pin(async {
+        let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
+        let _ = embassy_futures::select::select(&mut first, limit).await;
+        drop(first);
+    });
+    tasks.insert(0, impatient);
+    let (ended, polls) = world.run_tasks(SECOND, tasks);
+    let found: Vec<_> = found.borrow().iter().map(Found::to_string).collect();
+    assert_eq!((ended, found), (3, vec!["A 192.0.2.1 at 40".to_owned(), "A 192.0.2.1 at 80".to_owned()]));
+    assert!(polls <= 30, "{polls} polls");
 }
 
 /// The outcome of a poll, for a look-up that is polled no more.

@@ -203,11 +203,16 @@ impl<
                 .await
             };
             drop(held);
-            match heard {
-                Some(Err(error)) => self.failed(index, of, error),
+            if let Some(Err(error)) = heard {
+                self.failed(index, of, error);
+            }
+            // While a query is being sent nobody asks the client whose question has ended.
+            if heard.is_some() && order.get().is_some() {
+                self.wake_all();
+            }
+            if let Some(Ok(())) = heard {
                 // Who floods the port must not keep the others from their turn.
-                Some(Ok(())) => yield_now().await,
-                None => {}
+                yield_now().await;
             }
         }
     }
@@ -216,6 +221,12 @@ impl<
     fn hold(&self, index: usize) -> Option<Held<'_, 'a, U, C, N, S, W, V, M, D>> {
         let (of, socket) = self.with(|shared| shared.of(index).map(|of| (of, shared.take(index))))??;
         Some(Held { dns: self, index, of, socket })
+    }
+
+    fn wake_all(&self) {
+        let mut chores = Chores::none();
+        self.with(|shared| shared.wake_all(&mut chores));
+        chores.do_all();
     }
 
     /// The socket in a place is of no use any more.

@@ -171,7 +171,13 @@ impl<
         kind: Kind,
         read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
     ) -> R {
-        let servers: Vec<SocketAddr, SERVERS> = self.udp.servers().take(SERVERS).collect();
+        let mut servers = Vec::<SocketAddr, SERVERS>::new();
+        for server in self.udp.servers() {
+            // One that is named twice takes no place of another's; those beyond are left out.
+            if !servers.contains(&server) {
+                let _ = servers.push(server);
+            }
+        }
         let now = self.clock.now();
         let ticket = self.with(|shared| {
             shared.client.set_servers(&servers, now);
@@ -251,7 +257,10 @@ impl<
                     return read.take().map(|read| read(Err(QueryError::Failed)));
                 };
                 self.id = shared.client.ask(&name, kind, now);
-                shared.wake_driver(&mut chores);
+                // Not without room: who drives may be this very one, and would be woken over and over.
+                if self.id.is_some() {
+                    shared.wake_driver(&mut chores);
+                }
             }
             let answer = shared.client.answer(self.id?, now)?;
             read.take().map(|read| read(answer))
