@@ -13,7 +13,8 @@ use smoltcp::socket::udp;
 use crate::address;
 use crate::board::Board;
 use crate::slot::DnsBuffers;
-use crate::stack::{Scope, Stack, StorageFull};
+use crate::stack::{Stack, StorageFull};
+use crate::way::Scope;
 
 /// The most sockets: for two connects, or with the feature `nat64` for two with room for the prefix.
 pub(crate) const MOST_SOCKETS: usize = 6;

@@ -179,6 +179,7 @@ mod udp;
 mod undelivered;
 mod waiter;
 mod watch;
+mod way;
 
 #[cfg(feature = "dns")]
 pub use connie_dns;
