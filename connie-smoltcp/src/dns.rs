@@ -178,9 +178,11 @@ fn known<const SERVERS: usize>(interface: &Interface, servers: &[IpAddr]) -> Vec
         Scope::Link | Scope::Wider => true,
     };
     let mut known = Vec::new();
-    for server in servers.filter(may_ask) {
-        // Those beyond are left out.
-        let _ = known.push(SocketAddr::new(server.into(), DOMAIN));
+    for server in servers.filter(may_ask).map(|server| SocketAddr::new(server.into(), DOMAIN)) {
+        // One that is named twice takes no place of another's; those beyond are left out.
+        if !known.contains(&server) {
+            let _ = known.push(server);
+        }
     }
     known
 }

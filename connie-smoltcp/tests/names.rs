@@ -332,9 +332,20 @@ fn a_name_server_on_this_host_is_not_looked_for_outside() {
         let mut servers: Vec<IpAddr> = nowhere.iter().map(|ip| ip.parse().expect("an address")).collect();
         servers.push(SERVER);
         dns.set_servers(stack, &servers);
-        // A server that does not answer is given up after 10 s.
+        // One that is asked in vain would cost 250 ms.
         assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
         assert_eq!(world.now(), at(40));
+    });
+}
+
+/// There is room for three.
+#[test]
+fn a_name_server_named_twice_takes_no_place_of_another() {
+    with_stack(|world, stack, dns| {
+        let silent = "192.0.2.77".parse().expect("an address");
+        dns.set_servers(stack, &[silent, silent, silent, SERVER]);
+        assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
+        assert_eq!(world.now(), at(290));
     });
 }
 
