@@ -6,7 +6,8 @@
 //!    hears that nobody is at the server's.
 //! 2. **Nothing waits here.** What is under way is gone on with when the driver is polled; who waits watches the sockets, and the time that
 //!    the driver names.
-//! 3. **A socket is closed when nobody waits for its answer**: at the end of each poll.
+//! 3. **A socket is closed when nobody waits for its answer**: at the end of each poll, and at once when it has failed. One that fails again and
+//!    again would be ready all the time.
 //! 4. **No socket is no answer.** For want of a socket a datagram counts as lost, and the client sends it again; that the runtime denies it
 //!    sockets is told to the client as a server that cannot be reached, and [kept](Driver::trouble) for the error's line.
 
@@ -133,29 +134,8 @@ impl<S: Sockets> Driver<S> {
 
     fn read_datagrams(&mut self, now: Instant) {
         let Driver { ports, stack, client, trouble, .. } = self;
-        for Opened { port, server, socket, unsent } in ports {
-            let (port, server) = (*port, *server);
-            if !unsent.is_empty() {
-                match stack.send_datagram(socket, unsent) {
-                    Err(nb::Error::WouldBlock) => continue,
-                    Err(nb::Error::Other(error)) => fail(client, trouble, port, server, error, now),
-                    Ok(()) => {}
-                }
-                unsent.clear();
-            }
-            for _ in 0..MOST_DATAGRAMS {
-                let input = match stack.receive_datagram(socket) {
-                    Ok(message) => Input::Datagram { port, from: server, message },
-                    Err(nb::Error::Other(_)) => Input::DatagramFailed { port, server },
-                    Err(nb::Error::WouldBlock) => break,
-                };
-                client.handle_input(input, now);
-                // An error may be told again and again.
-                if matches!(input, Input::DatagramFailed { .. }) {
-                    break;
-                }
-            }
-        }
+        // Rule 3.
+        ports.retain_mut(|opened| opened.serve(stack, client, trouble, now));
     }
 
     fn read_streams(&mut self, now: Instant) {
@@ -198,7 +178,10 @@ impl<S: Sockets> Driver<S> {
         match stack.send_datagram(&mut opened.socket, query) {
             Ok(()) => *trouble = None,
             Err(nb::Error::WouldBlock) => opened.unsent = query.to_vec(),
-            Err(nb::Error::Other(error)) => fail(client, trouble, port, server, error, now),
+            Err(nb::Error::Other(error)) => {
+                fail(client, trouble, port, server, error, now);
+                ports.swap_remove(at);
+            }
         }
     }
 
@@ -214,6 +197,42 @@ impl<S: Sockets> Driver<S> {
                 self.client.handle_input(Input::StreamFailed { port, server }, now);
             }
         }
+    }
+}
+
+impl<U> Opened<U> {
+    /// Sends what could not be sent before, and reads what has come. Whether the socket is still of use.
+    fn serve<S: Sockets<Udp = U>>(
+        &mut self,
+        stack: &mut S,
+        client: &mut Client,
+        trouble: &mut Option<Trouble>,
+        now: Instant,
+    ) -> bool {
+        let Opened { port, server, socket, unsent } = self;
+        let (port, server) = (*port, *server);
+        if !unsent.is_empty() {
+            match stack.send_datagram(socket, unsent) {
+                Err(nb::Error::WouldBlock) => return true,
+                Err(nb::Error::Other(error)) => {
+                    fail(client, trouble, port, server, error, now);
+                    return false;
+                }
+                Ok(()) => {}
+            }
+            unsent.clear();
+        }
+        for _ in 0..MOST_DATAGRAMS {
+            match stack.receive_datagram(socket) {
+                Ok(message) => client.handle_input(Input::Datagram { port, from: server, message }, now),
+                Err(nb::Error::WouldBlock) => break,
+                Err(nb::Error::Other(_)) => {
+                    client.handle_input(Input::DatagramFailed { port, server }, now);
+                    return false;
+                }
+            }
+        }
+        true
     }
 }
 

@@ -12,7 +12,7 @@ use connie_core::resolution::{QueryError, QueryFailure};
 use connie_dns::{Candidates, Settings, Transport};
 use wasip2::random::random::get_random_u64;
 
-use super::driver::{Client, Driver, MAX_SERVERS};
+use super::driver::{Client, Driver};
 use super::error::DnsError;
 use super::lookup::DnsLookup;
 use super::shared::Shared;
@@ -28,11 +28,11 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// A resolver that asks these servers, the first to be asked first; those behind the [third](MAX_SERVERS) are left out. With none every
+    /// A resolver that asks these servers, the first to be asked first, each once; those behind the [third](super::MAX_SERVERS) are left out. With none every
     /// look-up fails.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let servers: Vec<SocketAddr> = servers.into_iter().take(MAX_SERVERS).collect();
+        let servers: Vec<SocketAddr> = servers.into_iter().collect();
         Self::with_settings(&servers, Settings { transport: Transport::UdpAndTcp, ..Settings::default() })
     }
 

@@ -332,6 +332,21 @@ fn a_runtime_that_denies_tcp_is_found_out_at_once() {
     assert_eq!(driver.trouble(), Some(Trouble::TcpDenied));
 }
 
+/// It would be ready all the time where its error is told again and again, and keep the program from sleeping until the other server answers.
+#[test]
+fn a_socket_that_has_failed_is_closed() {
+    let world = world(&["fails", "silent"]);
+    let mut driver = driver(&world, Settings::default());
+    let (mut lookup, mut seen) = (names(&[name_servers::Kind::A]), None);
+    assert!(poll(&mut driver, &mut lookup, &mut seen, Instant::ZERO).is_none());
+    sleep(&world, &driver);
+    let now = world.borrow().now;
+    assert!(poll(&mut driver, &mut lookup, &mut seen, now).is_none());
+    assert_eq!(world.borrow().servers.sent(), ["0@0", "1@20"]);
+    let open: Vec<u32> = driver.udp_sockets().map(|it| it.id).collect();
+    assert_eq!((open, world.borrow().open), (vec![2], 1));
+}
+
 /// Which passes by itself, and is no server's fault.
 #[test]
 fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
