@@ -12,6 +12,21 @@
 #include <stdint.h>
 
 /**
+ * The version of this header. That of the library is `connie_version`.
+ */
+#define CONNIE_VERSION_MAJOR 0
+
+/**
+ * Raised by what can break a caller, before 1.0.
+ */
+#define CONNIE_VERSION_MINOR 1
+
+/**
+ * Raised by everything else.
+ */
+#define CONNIE_VERSION_PATCH 0
+
+/**
  * What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
  */
 enum connie {
@@ -61,7 +76,21 @@ enum connie {
    * Anything else. As EIO.
    */
   CONNIE_OTHER = -10,
+  /**
+   * The descriptor of `connie_options_set_cancel_fd` was ready to read. As ECANCELED.
+   */
+  CONNIE_CANCELED = -11,
+  /**
+   * This machine does not let the program connect there: a local rule, a sandbox, a missing permission. As EACCES.
+   */
+  CONNIE_DENIED = -12,
 };
+
+/**
+ * How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
+ * once none of them is under way. It must not be changed while a call has it.
+ */
+struct connie_options;
 
 #ifdef __cplusplus
 extern "C" {
@@ -107,6 +136,105 @@ int connie_connect_addresses(const char *const *addresses,
                              uint16_t port,
                              uint32_t timeout_ms,
                              int *fd);
+
+/**
+ * As `connie_connect`, in the way that `options` says, which may be NULL.
+ */
+int connie_connect_with(const struct connie_options *options,
+                        const char *host,
+                        uint16_t port,
+                        uint32_t timeout_ms,
+                        int *fd);
+
+/**
+ * As `connie_connect_addresses`, in the way that `options` says, which may be NULL.
+ */
+int connie_connect_addresses_with(const struct connie_options *options,
+                                  const char *const *addresses,
+                                  size_t count,
+                                  uint16_t port,
+                                  uint32_t timeout_ms,
+                                  int *fd);
+
+/**
+ * Options that are those of `connie_connect`, to be changed. Never NULL; to be freed by `connie_options_free`.
+ */
+struct connie_options *connie_options_new(void);
+
+/**
+ * Frees options. NULL is nothing to free.
+ */
+void connie_options_free(struct connie_options *options);
+
+/**
+ * Ends each call with CONNIE_CANCELED once `cancel_fd` is ready to read, or the other end of it is closed: a pipe, a socket or an eventfd, to
+ * which another thread or a signal handler writes. The library never reads from it, so a call that begins while it is ready ends at once;
+ * and it keeps a duplicate, so that `cancel_fd` may be closed. -1 takes it away.
+ *
+ * Each setter answers CONNIE_OK, or CONNIE_INVALID_ARGUMENT for what cannot be meant, changing nothing; `connie_last_error` says what that is.
+ */
+int connie_options_set_cancel_fd(struct connie_options *options,
+                                 int cancel_fd);
+
+/**
+ * When the next address is tried: `all-at-once` (the default), `staggered` (RFC 8305, Happy Eyeballs) or `one-by-one`.
+ */
+int connie_options_set_pacing(struct connie_options *options, const char *name);
+
+/**
+ * The most addresses that are tried at the same time, each with a socket: 1 to 64, 16 by default.
+ */
+int connie_options_set_max_sockets(struct connie_options *options, uint32_t count);
+
+/**
+ * How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000, 250 by default.
+ */
+int connie_options_set_patience(struct connie_options *options,
+                                uint32_t milliseconds);
+
+/**
+ * The one family of addresses to try: 4 or 6; 0 is both, the default.
+ */
+int connie_options_set_family(struct connie_options *options, uint32_t family);
+
+/**
+ * The address to connect from, of its family: `192.0.2.1`, `2001:db8::1`. One alone leaves the other family out. NULL takes both away.
+ */
+int connie_options_set_source(struct connie_options *options,
+                              const char *address);
+
+/**
+ * The port to connect from, or the first of a range that is free. 0 and 0 leave it to the system, as by default.
+ */
+int connie_options_set_local_ports(struct connie_options *options, uint16_t first, uint16_t last);
+
+/**
+ * The interface that packets leave and enter by (SO_BINDTODEVICE): `eth0`. Linux. NULL takes it away.
+ */
+int connie_options_set_interface(struct connie_options *options, const char *name);
+
+/**
+ * Probes of a silent peer: the seconds before the first, those between two, and how many of them end the connection. 0 is the system's own.
+ */
+int connie_options_set_keepalive(struct connie_options *options,
+                                 uint32_t idle_seconds,
+                                 uint32_t interval_seconds,
+                                 uint32_t count);
+
+/**
+ * SO_SNDBUF and SO_RCVBUF, in octets, before the connection is made. 0 is the system's own, the default.
+ */
+int connie_options_set_buffers(struct connie_options *options, size_t send, size_t receive);
+
+/**
+ * Whether the connection has TCP_NODELAY: yes by default, no for 0.
+ */
+int connie_options_set_nodelay(struct connie_options *options, int is_set);
+
+/**
+ * The version of the library: "0.1.0". The string is never freed.
+ */
+const char *connie_version(void);
 
 /**
  * What an error means, in a few words that never change: "connection refused". The string is never freed and must not be written to.

@@ -3,9 +3,7 @@
 use std::ffi::{CStr, c_int};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Duration;
 
-use connie_std::core::Config;
 use connie_std::core::resolution::Host;
 use connie_std::core::verdict::{ErrorKind, unknown_zone};
 use connie_std::{ConnectError, Options, Target};
@@ -24,6 +22,13 @@ impl Failed {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Failed { error: Connie::InvalidArgument, message: message.into() }
     }
+
+    pub(crate) fn out_of_descriptors(error: io::Error) -> Self {
+        Failed {
+            error: Connie::OutOfDescriptors,
+            message: format!("no descriptor to wait for a cancel: {error}"),
+        }
+    }
 }
 
 impl From<ConnectError> for Failed {
@@ -34,16 +39,11 @@ impl From<ConnectError> for Failed {
 }
 
 /// Races. `port` is that of the target.
-pub(crate) fn connect(target: Target<'_>, port: u16, timeout_ms: u32) -> Result<TcpStream, Failed> {
+pub(crate) fn connect(target: Target<'_>, port: u16, options: &Options) -> Result<TcpStream, Failed> {
     if port == 0 {
         return Err(Failed::invalid("nothing listens on port 0: give one from 1 to 65535"));
     }
-    let mut options = Options::default();
-    options.race = Config {
-        deadline: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.into())),
-        ..options.race
-    };
-    Ok(connie_std::connect(target, &options)?.into_stream())
+    Ok(connie_std::connect(target, options)?.into_stream())
 }
 
 pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
@@ -103,7 +103,8 @@ fn of_kind(kind: ErrorKind) -> Connie {
         ErrorKind::Reset => Connie::Reset,
         ErrorKind::OutOfSockets => Connie::OutOfDescriptors,
         ErrorKind::NetworkDown => Connie::NetworkDown,
-        // No call can be canceled.
+        ErrorKind::Canceled => Connie::Canceled,
+        ErrorKind::Denied => Connie::Denied,
         _ => Connie::Other,
     }
 }
@@ -113,7 +114,7 @@ pub(crate) fn words(error: c_int) -> &'static CStr {
     ALL.iter().find(|(code, _)| *code as c_int == error).map_or(c"no error of connie", |(_, words)| words)
 }
 
-const ALL: [(Connie, &CStr); 11] = [
+const ALL: [(Connie, &CStr); 13] = [
     (Connie::Ok, c"connected"),
     (Connie::InvalidArgument, c"invalid argument"),
     (Connie::NameNotFound, c"no such name, or no address for it"),
@@ -125,6 +126,8 @@ const ALL: [(Connie, &CStr); 11] = [
     (Connie::Unreachable, c"unreachable"),
     (Connie::NetworkDown, c"the network is down"),
     (Connie::Other, c"failed"),
+    (Connie::Canceled, c"canceled"),
+    (Connie::Denied, c"not permitted on this machine"),
 ];
 
 #[cfg(test)]
@@ -148,9 +151,12 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn of_several_failures_the_one_that_tells_most_counts() {
         let ((nowhere, refuses), port) = ((address("224.0.0.1", 1), address("127.0.0.1", 1)), 1);
+        let mut options = Options::default();
+        options.race.deadline = Some(std::time::Duration::from_secs(5));
         let (nowhere, refuses) = (nowhere.expect("an address"), refuses.expect("an address"));
-        let error =
-            |addresses: &[_]| connect(Target::Addresses(addresses), port, 5_000).expect_err("nobody").error;
+        let error = |addresses: &[_]| {
+            connect(Target::Addresses(addresses), port, &options).expect_err("nobody").error
+        };
         assert_eq!(error(&[nowhere, refuses]), Connie::Refused);
         assert_eq!(error(&[refuses, nowhere]), Connie::Refused);
         assert_eq!(error(&[nowhere]), Connie::Unreachable);
@@ -163,6 +169,17 @@ mod tests {
             assert_eq!(address(text, 80), Ok("[fe80::251%251]:80".parse().unwrap()), "{text}");
         }
         assert!(address("fe80::1%25no-such", 80).is_err());
+    }
+
+    #[test]
+    fn the_header_has_the_version_of_the_package() {
+        let header = [crate::CONNIE_VERSION_MAJOR, crate::CONNIE_VERSION_MINOR, crate::CONNIE_VERSION_PATCH];
+        let package = ["MAJOR", "MINOR", "PATCH"].map(|part| match part {
+            "MAJOR" => env!("CARGO_PKG_VERSION_MAJOR"),
+            "MINOR" => env!("CARGO_PKG_VERSION_MINOR"),
+            _ => env!("CARGO_PKG_VERSION_PATCH"),
+        });
+        assert_eq!(header.map(|number| number.to_string()), package);
     }
 
     #[test]

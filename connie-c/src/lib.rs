@@ -12,14 +12,16 @@
 
 mod failure;
 mod message;
+mod options;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::net::TcpStream;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{BorrowedFd, IntoRawFd};
 
-use connie_std::{MAX_DESTINATIONS, Target};
+use connie_std::{MAX_DESTINATIONS, Options, Target};
 
 use failure::Failed;
+use options::Settings;
 
 /// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
 #[repr(C)]
@@ -49,7 +51,22 @@ pub enum Connie {
     NetworkDown = -9,
     /// Anything else. As EIO.
     Other = -10,
+    /// The descriptor of `connie_options_set_cancel_fd` was ready to read. As ECANCELED.
+    Canceled = -11,
+    /// This machine does not let the program connect there: a local rule, a sandbox, a missing permission. As EACCES.
+    Denied = -12,
 }
+
+/// The version of this header. That of the library is `connie_version`.
+pub const CONNIE_VERSION_MAJOR: u32 = 0;
+/// Raised by what can break a caller, before 1.0.
+pub const CONNIE_VERSION_MINOR: u32 = 1;
+/// Raised by everything else.
+pub const CONNIE_VERSION_PATCH: u32 = 0;
+
+/// How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
+/// once none of them is under way. It must not be changed while a call has it.
+pub struct ConnieOptions(Settings);
 
 /// Connects to the address of `host` that answers first, and stores the connection's descriptor in `*fd`.
 ///
@@ -84,7 +101,7 @@ pub unsafe extern "C" fn connie_connect(
     let host = unsafe { text(host) };
     let connect = || {
         let host = failure::utf8(host.ok_or_else(|| Failed::invalid("the host is NULL"))?)?;
-        failure::connect(Target::Host(host, port), port, timeout_ms)
+        failure::connect(Target::Host(host, port), port, &of(None, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
@@ -102,6 +119,39 @@ pub unsafe extern "C" fn connie_connect_addresses(
     timeout_ms: u32,
     fd: *mut c_int,
 ) -> c_int {
+    // SAFETY: NULL stands for no options; the caller's promises about the rest are those of this function.
+    unsafe { connie_connect_addresses_with(std::ptr::null(), addresses, count, port, timeout_ms, fd) }
+}
+
+/// As `connie_connect`, in the way that `options` says, which may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_connect_with(
+    options: *const ConnieOptions,
+    host: *const c_char,
+    port: u16,
+    timeout_ms: u32,
+    fd: *mut c_int,
+) -> c_int {
+    // SAFETY: the caller's promises about `host` are those of `text`; `options` is NULL or was made here and not freed.
+    let (host, options) = unsafe { (text(host), options.as_ref()) };
+    let connect = || {
+        let host = failure::utf8(host.ok_or_else(|| Failed::invalid("the host is NULL"))?)?;
+        failure::connect(Target::Host(host, port), port, &of(options, timeout_ms)?)
+    };
+    // SAFETY: `fd` is NULL or points to an int, as the caller promises.
+    unsafe { answer(connect, fd) }
+}
+
+/// As `connie_connect_addresses`, in the way that `options` says, which may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_connect_addresses_with(
+    options: *const ConnieOptions,
+    addresses: *const *const c_char,
+    count: usize,
+    port: u16,
+    timeout_ms: u32,
+    fd: *mut c_int,
+) -> c_int {
     let mut found = Vec::new();
     if !addresses.is_null() {
         for index in 0..count.min(MAX_DESTINATIONS) {
@@ -109,12 +159,179 @@ pub unsafe extern "C" fn connie_connect_addresses(
             found.push(unsafe { text(*addresses.add(index)) });
         }
     }
+    // SAFETY: `options` is NULL or was made here and not freed, as the caller promises.
+    let options = unsafe { options.as_ref() };
     let connect = || {
         let addresses = failure::addresses(&found, port)?;
-        failure::connect(Target::Addresses(&addresses), port, timeout_ms)
+        failure::connect(Target::Addresses(&addresses), port, &of(options, timeout_ms)?)
     };
     // SAFETY: `fd` is NULL or points to an int, as the caller promises.
     unsafe { answer(connect, fd) }
+}
+
+/// Options that are those of `connie_connect`, to be changed. Never NULL; to be freed by `connie_options_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn connie_options_new() -> *mut ConnieOptions {
+    Box::into_raw(Box::new(ConnieOptions(Settings::default())))
+}
+
+/// Frees options. NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_free(options: *mut ConnieOptions) {
+    if !options.is_null() {
+        // SAFETY: made by `connie_options_new`, and freed this once, as the caller promises.
+        drop(unsafe { Box::from_raw(options) });
+    }
+}
+
+/// Ends each call with CONNIE_CANCELED once `cancel_fd` is ready to read, or the other end of it is closed: a pipe, a socket or an eventfd, to
+/// which another thread or a signal handler writes. The library never reads from it, so a call that begins while it is ready ends at once;
+/// and it keeps a duplicate, so that `cancel_fd` may be closed. -1 takes it away.
+///
+/// Each setter answers CONNIE_OK, or CONNIE_INVALID_ARGUMENT for what cannot be meant, changing nothing; `connie_last_error` says what that is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_cancel_fd(
+    options: *mut ConnieOptions,
+    cancel_fd: c_int,
+) -> c_int {
+    // A descriptor that is not open is refused by the duplication. -1 alone could be none.
+    // SAFETY: it is borrowed during this call, in which the caller does not close it.
+    let descriptor = (cancel_fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(cancel_fd) });
+    let set = |settings: &mut Settings| match (cancel_fd, descriptor) {
+        (-1, _) => settings.cancel_by(None),
+        (_, Some(descriptor)) => settings.cancel_by(Some(descriptor)),
+        (_, None) => Err(Failed::invalid(format!("{cancel_fd} is no descriptor"))),
+    };
+    // SAFETY: `options` is NULL or was made here, not freed, and nobody else's during this call, as the caller promises.
+    unsafe { change(options, set) }
+}
+
+/// When the next address is tried: `all-at-once` (the default), `staggered` (RFC 8305, Happy Eyeballs) or `one-by-one`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_pacing(
+    options: *mut ConnieOptions,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: the caller's promises about `name` are those of `text`.
+    let name = unsafe { text(name) };
+    let set = |settings: &mut Settings| match options::text(name)? {
+        Some(name) => settings.pacing(name),
+        None => Err(Failed::invalid("the pacing is NULL")),
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// The most addresses that are tried at the same time, each with a socket: 1 to 64, 16 by default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_max_sockets(options: *mut ConnieOptions, count: u32) -> c_int {
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, |settings| settings.max_sockets(count)) }
+}
+
+/// How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000, 250 by default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_patience(
+    options: *mut ConnieOptions,
+    milliseconds: u32,
+) -> c_int {
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, |settings| settings.patience(milliseconds)) }
+}
+
+/// The one family of addresses to try: 4 or 6; 0 is both, the default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_family(options: *mut ConnieOptions, family: u32) -> c_int {
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, |settings| settings.family(family)) }
+}
+
+/// The address to connect from, of its family: `192.0.2.1`, `2001:db8::1`. One alone leaves the other family out. NULL takes both away.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_source(
+    options: *mut ConnieOptions,
+    address: *const c_char,
+) -> c_int {
+    // SAFETY: the caller's promises about `address` are those of `text`.
+    let address = unsafe { text(address) };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, |settings| settings.source(options::text(address)?)) }
+}
+
+/// The port to connect from, or the first of a range that is free. 0 and 0 leave it to the system, as by default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_local_ports(
+    options: *mut ConnieOptions,
+    first: u16,
+    last: u16,
+) -> c_int {
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, |settings| settings.local_ports(first, last)) }
+}
+
+/// The interface that packets leave and enter by (SO_BINDTODEVICE): `eth0`. Linux. NULL takes it away.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_interface(
+    options: *mut ConnieOptions,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: the caller's promises about `name` are those of `text`.
+    let name = unsafe { text(name) };
+    let set = |settings: &mut Settings| {
+        settings.interface(options::text(name)?);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// Probes of a silent peer: the seconds before the first, those between two, and how many of them end the connection. 0 is the system's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_keepalive(
+    options: *mut ConnieOptions,
+    idle_seconds: u32,
+    interval_seconds: u32,
+    count: u32,
+) -> c_int {
+    let set = |settings: &mut Settings| {
+        settings.keepalive(idle_seconds, interval_seconds, count);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// SO_SNDBUF and SO_RCVBUF, in octets, before the connection is made. 0 is the system's own, the default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_buffers(
+    options: *mut ConnieOptions,
+    send: usize,
+    receive: usize,
+) -> c_int {
+    let set = |settings: &mut Settings| {
+        settings.buffers(send, receive);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// Whether the connection has TCP_NODELAY: yes by default, no for 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_nodelay(options: *mut ConnieOptions, is_set: c_int) -> c_int {
+    let set = |settings: &mut Settings| {
+        settings.nodelay(is_set != 0);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// The version of the library: "0.1.0". The string is never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn connie_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
 }
 
 /// What an error means, in a few words that never change: "connection refused". The string is never freed and must not be written to.
@@ -151,6 +368,28 @@ unsafe fn text<'a>(string: *const c_char) -> Option<&'a CStr> {
     }
     // SAFETY: the caller promises a string that ends in a NUL and stays as it is during the call.
     Some(unsafe { CStr::from_ptr(string) })
+}
+
+/// The options of one call.
+fn of(options: Option<&ConnieOptions>, timeout_ms: u32) -> Result<Options, Failed> {
+    match options {
+        Some(ConnieOptions(settings)) => settings.for_call(timeout_ms),
+        None => Settings::default().for_call(timeout_ms),
+    }
+}
+
+/// Changes options, and keeps what was wrong for `connie_last_error`.
+unsafe fn change(
+    options: *mut ConnieOptions,
+    set: impl FnOnce(&mut Settings) -> Result<(), Failed>,
+) -> c_int {
+    // SAFETY: NULL, or made by `connie_options_new`, not freed, and nobody else's during this call, as the caller promises.
+    let options = unsafe { options.as_mut() };
+    let changed = match options {
+        Some(ConnieOptions(settings)) => set(settings),
+        None => Err(Failed::invalid("the options are NULL: make them by connie_options_new")),
+    };
+    message::remember(changed)
 }
 
 /// Connects, and stores the outcome: the descriptor in `*fd`, what went wrong for `connie_last_error`.

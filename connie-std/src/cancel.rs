@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(unix)]
+use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd};
+
 use crate::doorbell::Doorbell;
 use crate::process;
 
@@ -26,6 +31,9 @@ struct Shared {
     process: u32,
     /// What cancels this one too.
     parent: Option<Canceler>,
+    /// A descriptor of the program's own, which cancels when it is ready to read.
+    #[cfg(unix)]
+    descriptor: Option<OwnedFd>,
     /// Those that wait in a task.
     #[cfg(feature = "tokio")]
     tasks: process::ProcessLock<tasks::Tasks>,
@@ -39,6 +47,22 @@ impl Canceler {
     /// Where the process is out of descriptors.
     pub fn new() -> std::io::Result<Self> {
         Self::with_parent(None)
+    }
+
+    /// A canceler that also cancels once `descriptor` is ready to read, or the other end of it is closed: a pipe or an eventfd that a signal
+    /// handler writes to, a descriptor of another event loop. Nothing is read from it.
+    ///
+    /// Each wait is for it too, so a call that blocks ends at once. A future of tokio looks at it whenever it is polled, and is not woken by
+    /// it: drop the future, or [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// Where the process is out of descriptors.
+    #[cfg(unix)]
+    pub fn when_readable(descriptor: OwnedFd) -> std::io::Result<Self> {
+        let mut shared = Shared::new(None)?;
+        shared.descriptor = Some(descriptor);
+        Ok(Canceler { shared: Arc::new(shared) })
     }
 
     /// A canceler of its own that this one cancels too: for a part of what this one ends.
@@ -63,15 +87,7 @@ impl Canceler {
     }
 
     fn with_parent(parent: Option<Canceler>) -> std::io::Result<Self> {
-        let shared = Shared {
-            canceled: AtomicBool::new(false),
-            bell: Doorbell::new()?,
-            process: process::this(),
-            parent,
-            #[cfg(feature = "tokio")]
-            tasks: process::ProcessLock::new(tasks::Tasks::default()),
-        };
-        Ok(Canceler { shared: Arc::new(shared) })
+        Shared::new(parent).map(|shared| Canceler { shared: Arc::new(shared) })
     }
 
     /// Cancels. From now on every `connect` with this canceler ends with [`Failure::Canceled`](connie_core::Failure::Canceled).
@@ -92,12 +108,19 @@ impl Canceler {
     /// Whether it was canceled, or one that it is a child of.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.lineage().any(|canceler| canceler.shared.canceled.load(Ordering::SeqCst))
+        self.lineage().any(|canceler| {
+            let is_due = canceler.shared.descriptor().is_some_and(is_readable);
+            if is_due {
+                canceler.cancel();
+            }
+            is_due || canceler.shared.canceled.load(Ordering::SeqCst)
+        })
     }
 
-    /// What is ready to read from the cancel on: one for each that can cancel this.
-    pub(crate) fn bells(&self) -> impl Iterator<Item = &Doorbell> {
-        self.of_this_process().map(|canceler| &canceler.shared.bell)
+    /// What is ready to read from the cancel on: of each that can cancel this.
+    pub(crate) fn bells(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let bells = self.of_this_process().map(|canceler| canceler.shared.bell.as_fd());
+        bells.chain(self.lineage().filter_map(|canceler| canceler.shared.descriptor()))
     }
 
     /// Whether one that can cancel this has no bell in this process, which has to look from time to time then.
@@ -114,6 +137,35 @@ impl Canceler {
     fn lineage(&self) -> impl Iterator<Item = &Canceler> {
         std::iter::successors(Some(self), |canceler| canceler.shared.parent.as_ref())
     }
+}
+
+impl Shared {
+    fn new(parent: Option<Canceler>) -> std::io::Result<Self> {
+        Ok(Shared {
+            canceled: AtomicBool::new(false),
+            bell: Doorbell::new()?,
+            process: process::this(),
+            parent,
+            #[cfg(unix)]
+            descriptor: None,
+            #[cfg(feature = "tokio")]
+            tasks: process::ProcessLock::new(tasks::Tasks::default()),
+        })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        #[cfg(unix)]
+        return self.descriptor.as_ref().map(AsFd::as_fd);
+        #[cfg(not(unix))]
+        None
+    }
+}
+
+/// Whether there is something to read, or nobody left to write it. What `poll` cannot say now is asked for again.
+fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 #[cfg(feature = "tokio")]

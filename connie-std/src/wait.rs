@@ -73,7 +73,7 @@ impl OsWaiter {
             fds.push(PollFd::from_borrowed_fd(fd, events));
         }
         for bell in self.canceler.iter().flat_map(Canceler::bells) {
-            fds.push(PollFd::new(bell, PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
         }
         if in_line {
             if fds.is_empty() && known == 0 {

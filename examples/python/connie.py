@@ -121,6 +121,8 @@ _ERRORS = [
     (OSError, errno.EHOSTUNREACH),
     (OSError, errno.ENETDOWN),
     (OSError, errno.EIO),
+    (OSError, errno.ECANCELED),
+    (OSError, errno.EACCES),
 ]
 
 

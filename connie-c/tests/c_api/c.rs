@@ -101,6 +101,35 @@ fn valgrind_finds_no_fault_in_them() {
     });
 }
 
+/// What the library takes from malloc and gives back is watched, with all that the program itself does.
+#[test]
+fn the_sanitizers_find_no_fault_in_them() {
+    let folder = Folder::new();
+    let program = folder.0.join("sanitized");
+    let mut compile = Command::new("cc");
+    compile.args([
+        "-std=c99",
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-pthread",
+        "-I",
+    ]);
+    compile.arg(root().join("connie-c/include"));
+    compile.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_api/calls.c"));
+    compile.arg(library().join("libconnie.a")).args(SYSTEM).arg("-o").arg(&program);
+    passes(&compile.output().expect("a compiler"));
+    in_namespace(move |lab| {
+        let _folder = folder;
+        let Some(_world) = World::set_up(lab) else { return };
+        let output = run(&program, |it| it.args([&PORT.to_string(), "2"]));
+        assert_eq!(passes(&output), "passed\n");
+    });
+}
+
+/// As in the Makefile of the example.
+const SYSTEM: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+
 /// What glibc keeps of resolv.conf, by a pointer that valgrind does not take for one.
 const KNOWN_LEAK: &str = "{
    resolv.conf

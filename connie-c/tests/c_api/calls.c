@@ -187,13 +187,13 @@ static void messages(void)
 static void words(void)
 {
     const char *unknown = connie_strerror(12345);
-    for (int error = CONNIE_OK; error >= CONNIE_OTHER; error--) {
+    for (int error = CONNIE_OK; error >= CONNIE_DENIED; error--) {
         EXPECT(strcmp(connie_strerror(error), unknown) != 0);
         for (int other = CONNIE_OK; other > error; other--) {
             EXPECT(strcmp(connie_strerror(error), connie_strerror(other)) != 0);
         }
     }
-    EXPECT(strcmp(connie_strerror(CONNIE_OTHER - 1), unknown) == 0);
+    EXPECT(strcmp(connie_strerror(CONNIE_DENIED - 1), unknown) == 0);
     EXPECT(strcmp(connie_strerror(1), unknown) == 0);
     EXPECT(strcmp(connie_strerror(-2147483647 - 1), unknown) == 0);
 }
@@ -224,6 +224,104 @@ static void sockets(void)
     EXPECT(getpeername(fd, (struct sockaddr *)&peer, &length) == 0);
     EXPECT(ntohl(peer.sin_addr.s_addr) == 0x0a090002);
     close(fd);
+}
+
+static void setters(void)
+{
+    struct connie_options *options = connie_options_new();
+    int fd = 77, value = 1;
+    socklen_t size = sizeof value;
+    EXPECT(options != NULL);
+    EXPECT(connie_options_set_max_sockets(options, 0) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_last_error(NULL, 0) > 0);
+    EXPECT(connie_options_set_max_sockets(options, 2) == CONNIE_OK);
+    EXPECT(connie_last_error(NULL, 0) == 0);
+    EXPECT(connie_options_set_max_sockets(NULL, 2) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_patience(options, 9) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_patience(options, 10) == CONNIE_OK);
+    EXPECT(connie_options_set_family(options, 5) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_pacing(options, "fast") == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_pacing(options, NULL) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_pacing(options, "staggered") == CONNIE_OK);
+    EXPECT(connie_options_set_source(options, "eth0") == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_interface(options, "caf\xe9") == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_local_ports(options, 2, 1) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_keepalive(options, 60, 0, 3) == CONNIE_OK);
+    EXPECT(connie_options_set_buffers(options, 16384, 0) == CONNIE_OK);
+    EXPECT(connie_options_set_nodelay(options, 0) == CONNIE_OK);
+    EXPECT(connie_options_set_interface(options, NULL) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "many.test", port, LONG, &fd) == CONNIE_OK);
+    EXPECT(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &size) == 0 && value == 0);
+    EXPECT(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &value, &size) == 0 && value == 60);
+    EXPECT(getsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &value, &size) == 0 && value == 3);
+    EXPECT(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &size) == 0 && value != 0);
+    close(fd);
+
+    struct sockaddr_in here;
+    socklen_t length = sizeof here;
+    EXPECT(connie_options_set_local_ports(options, 31000, 31099) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_OK);
+    EXPECT(getsockname(fd, (struct sockaddr *)&here, &length) == 0);
+    EXPECT(ntohs(here.sin_port) >= 31000 && ntohs(here.sin_port) <= 31099);
+    close(fd);
+    EXPECT(connie_options_set_local_ports(options, 0, 0) == CONNIE_OK);
+    /* The other family is left out, and so nothing is left. */
+    EXPECT(connie_options_set_family(options, 6) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) != CONNIE_OK);
+    EXPECT(fd == -1);
+    connie_options_free(options);
+    connie_options_free(NULL);
+}
+
+/* Writes to the descriptor after a while. */
+static void *cancel(void *argument)
+{
+    struct timespec while_ = {0, 100000000};
+    nanosleep(&while_, NULL);
+    EXPECT(write(*(int *)argument, "x", 1) == 1);
+    return NULL;
+}
+
+static void cancels(void)
+{
+    struct connie_options *options = connie_options_new();
+    const char *dead[] = {"10.9.0.1"};
+    int ends[2], fd = 77;
+    pthread_t thread;
+    char octet;
+    int64_t start;
+    EXPECT(connie_options_set_cancel_fd(options, -2) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_cancel_fd(options, 999) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(pipe(ends) == 0);
+    EXPECT(connie_options_set_cancel_fd(options, ends[0]) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "many.test", port, LONG, &fd) == CONNIE_OK);
+    close(fd);
+    start = milliseconds();
+    EXPECT(pthread_create(&thread, NULL, cancel, &ends[1]) == 0);
+    EXPECT(connie_connect_addresses_with(options, dead, 1, port, LONG, &fd) == CONNIE_CANCELED);
+    EXPECT(fd == -1);
+    EXPECT(milliseconds() - start >= 99 && milliseconds() - start < LONG / 4);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    /* Nothing was read: it stays canceled, for names and addresses alike. */
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_CANCELED);
+    EXPECT(read(ends[0], &octet, 1) == 1);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_OK);
+    close(fd);
+    /* The library has a duplicate. The other end that is closed cancels, too. */
+    close(ends[0]);
+    close(ends[1]);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_CANCELED);
+    EXPECT(connie_options_set_cancel_fd(options, -1) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_OK);
+    close(fd);
+    connie_options_free(options);
+}
+
+static void version(void)
+{
+    char header[64];
+    snprintf(header, sizeof header, "%d.%d.%d", CONNIE_VERSION_MAJOR, CONNIE_VERSION_MINOR, CONNIE_VERSION_PATCH);
+    EXPECT(strcmp(header, connie_version()) == 0);
 }
 
 static void without_descriptors(void)
@@ -308,6 +406,9 @@ int main(int argc, char **argv)
     messages();
     words();
     sockets();
+    setters();
+    cancels();
+    version();
     without_descriptors();
     threads();
     signals();

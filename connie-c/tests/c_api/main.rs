@@ -3,6 +3,7 @@
 
 mod c;
 mod header;
+mod install;
 mod process;
 mod python;
 mod support;
