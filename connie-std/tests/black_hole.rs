@@ -7,6 +7,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use connie_core::{Config, Failure, Outcome};
+#[cfg(unix)]
+use connie_servers::clock::takes;
 use connie_servers::{BlackHole, Live, clock::pause, clock::timed, closed_port};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, connect};
 
@@ -92,35 +94,43 @@ fn another_thread_ends_it() {
     }
 }
 
-/// What is written to it, and what its end closed is, both are ready to read. Nothing is read.
+/// What is written to it, and what its end closed is, both are ready to read. Nothing is read, and the call ends at once: it waits for that
+/// descriptor too.
 #[test]
 #[cfg(unix)]
 fn a_descriptor_of_the_programs_own_ends_it() {
-    use std::io::{Read, Write};
     let hole = BlackHole::open(any_port(2));
-    let address = hole.address();
     for writes in [true, false] {
-        let (mut reader, mut writer) = io::pipe().expect("a pipe");
-        let canceler =
-            Canceler::when_readable(reader.try_clone().expect("a duplicate").into()).expect("a canceler");
-        // By way of a child, too. Nothing else wakes the race.
-        let mut options = Options { canceler: Some(canceler.child().expect("a canceler")), ..within(LONG) };
-        (options.race.hedge, options.race.patience) = (false, Config::MAX_PATIENCE);
-        let (told, telling) = channel();
-        std::thread::spawn(move || told.send(connect(address, &options).map(drop)));
-        pause(Duration::from_millis(30));
-        assert!(telling.try_recv().is_err() && !canceler.is_canceled(), "it waits");
-        if writes {
-            writer.write_all(b"x").expect("a pipe has room");
-        }
-        drop(writer);
-        let error = telling.recv_timeout(LONG / 4).expect("woken").expect_err("canceled");
-        assert!(error.is_canceled() && canceler.is_canceled());
-        let mut left = String::new();
-        reader.read_to_string(&mut left).expect("a pipe");
-        assert_eq!(left, if writes { "x" } else { "" });
-        assert!(canceler.is_canceled(), "it stays so");
+        takes(WAITS, Duration::from_millis(100), || canceled_by_a_pipe(hole.address(), writes));
     }
+}
+
+/// How long the call waits before it is canceled.
+#[cfg(unix)]
+const WAITS: Duration = Duration::from_millis(30);
+
+#[cfg(unix)]
+fn canceled_by_a_pipe(address: SocketAddr, writes: bool) {
+    use std::io::{Read, Write};
+    let (mut reader, mut writer) = io::pipe().expect("a pipe");
+    let duplicate = reader.try_clone().expect("a duplicate");
+    let canceler = Canceler::when_readable(duplicate.into()).expect("a canceler");
+    // By way of a child, too.
+    let options = Options { canceler: Some(canceler.child().expect("a canceler")), ..within(LONG) };
+    let (told, telling) = channel();
+    std::thread::spawn(move || told.send(connect(address, &options).map(drop)));
+    pause(WAITS);
+    assert!(telling.try_recv().is_err() && !canceler.is_canceled(), "it waits");
+    if writes {
+        writer.write_all(b"x").expect("a pipe has room");
+    }
+    drop(writer);
+    let error = telling.recv_timeout(LONG / 2).expect("woken").expect_err("canceled");
+    assert!(error.is_canceled() && canceler.is_canceled());
+    let mut left = String::new();
+    reader.read_to_string(&mut left).expect("a pipe");
+    assert_eq!(left, if writes { "x" } else { "" });
+    assert!(canceler.is_canceled(), "it stays so");
 }
 
 #[test]
