@@ -1,4 +1,5 @@
-"""Seeds faults in the race and in Connect, one at a time, and sees that the search of their states finds each.
+"""Seeds faults in the race, in Connect and in the memory, one at a time, and sees that the search of their states finds each, or a test of
+races with a memory.
 
     python3 tools/faults.py            all of them
     python3 tools/faults.py hint       those with this word in their name
@@ -20,6 +21,13 @@ CONNECT = "connie-core/src/connect/mod.rs"
 HOST = "connie-core/src/resolution/host.rs"
 QUERY = "connie-core/src/resolution/query.rs"
 NAT64 = "connie-core/src/resolution/nat64.rs"
+PLAN = "connie-core/src/race/plan.rs"
+MEMORY = "connie-core/src/memory/mod.rs"
+ORDER = "connie-core/src/memory/order.rs"
+LESSON = "connie-core/src/memory/lesson.rs"
+BUCKET = "connie-core/src/memory/bucket.rs"
+# What is wrong there shows in the races with a memory of connie-sim's tests.
+OF_MEMORY = [PLAN, MEMORY, ORDER, LESSON, BUCKET]
 # What is wrong there shows where names are searched.
 OF_NAMES = [CONNECT, HOST, QUERY, NAT64]
 
@@ -97,6 +105,54 @@ FAULTS = [
      "= [Query::Aaaa, Query::A, Query::Nat64Prefix];", "= [Query::A, Query::Aaaa, Query::Nat64Prefix];"),
     ("the prefix is waited for where there is no IPv4 address", CONNECT,
      "&& (a.is_open() || self.translation.may_help())", "&& (a.is_open() || !self.translation.may_help() || self.translation.may_help())"),
+    ("an address that is demoted is tried before one that is not", ORDER,
+     "State::Demoted => turn::DEMOTED,", "State::Demoted => turn::KNOWN,"),
+    ("those that are held back are never released", PLAN,
+     "self.next.min(released)", "self.next.max(released)"),
+    ("those that are held back are released by the steps of the plan alone", PLAN,
+     "self.next.min(released)", "self.next"),
+    ("another entry is marked than the one that failed", MEMORY,
+     "self.failed(race, target, ran, lesson == Lesson::FailureOfHost);",
+     "{ let other = Target { port: target.port.wrapping_add(1), ..*target }; self.failed(race, &other, ran, lesson == Lesson::FailureOfHost); }"),
+    ("one that was canceled counts as failed", LESSON,
+     "Outcome::Canceled => Lesson::Silence,", "Outcome::Canceled => Lesson::Failure,"),
+    ("silence demotes nobody", MEMORY,
+     "Standing::Missed | Standing::Dethroned | Standing::Demoted => demote(entry, at),",
+     "Standing::Missed | Standing::Dethroned | Standing::Demoted => {}"),
+    ("a deadline that is shorter than a lead takes ends race after race", ORDER,
+     "patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX))", "patience"),
+    ("who was demoted once stays so", MEMORY,
+     "Standing::Demoted if age < pause(entry.marks.level(), key) => State::Demoted,", "Standing::Demoted => State::Demoted,"),
+    ("nothing that was learnt grows old", MEMORY,
+     "entry.estimate.is_known() && age <= self.life()", "entry.estimate.is_known()"),
+    ("all hosts have one counter", MEMORY,
+     "Slot::Host(host) if host.host == visit.host && host.realms == realms => Some(host),",
+     "Slot::Host(host) if host.realms == realms => Some(host),"),
+    ("an address is explored beside the lead with one socket", ORDER,
+     "order.prospect.sockets < 2 || order.prospect.is_grouped", "order.prospect.is_grouped"),
+    ("a lead's measure is taken for milliseconds", MEMORY,
+     "known.due = entry.estimate.measure(age / HALF_LIFE);", "known.due = entry.estimate.measure(age / HALF_LIFE) / 1_000;"),
+    ("a whole race is not paid for", MEMORY,
+     "        if plan.met {\n            self.bucket.pay", "        if plan.met && plan.lead.is_some() {\n            self.bucket.pay"),
+    ("one event counts for each race that saw it", MEMORY,
+     "if started <= entry.counted || started < entry.answered {", "if started < entry.answered {"),
+    ("an outage is held against all", MEMORY,
+     "let Some(winner) = race.winner else { return has_failed };",
+     "let Some(winner) = race.winner.or(Some(*ran).filter(|_| has_failed)) else { return has_failed };"),
+    ("a lead that was late starts alone again", ORDER,
+     "let late = if plan.together { 0 }", "let late = if false { 0 }"),
+    ("what is learnt of one network is used on another", MEMORY,
+     "entry.ip == self.ip && entry.port == self.port && entry.realm == self.realm", "entry.ip == self.ip && entry.port == self.port"),
+    ("a verdict of one host is another's", MEMORY,
+     "_ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,", "_ if entry.host == 0 => State::Live,"),
+    ("a failure does not start the next", PLAN,
+     "if is_last || self.explored != Some(place) {", "if is_last {"),
+    ("the oldest goes, though it leads each minute", MEMORY,
+     "let of_leads = others < (N / 4).max(1);", "let of_leads = others < N;"),
+    ("nobody is ever explored", MEMORY,
+     "let is_due = host.races >= RACES ||", "let is_due = false && host.races >= RACES ||"),
+    ("what is not paid for does not wait longer each time", PLAN,
+     "self.ladder = self.ladder.saturating_mul(2)", "self.ladder = self.ladder"),
 ]
 
 
@@ -114,8 +170,10 @@ def main():
             if os.path.isfile(os.path.join(root, name)):
                 os.makedirs(os.path.join(place, os.path.dirname(name)), exist_ok=True)
                 shutil.copy(os.path.join(root, name), os.path.join(place, name))
-        if verdict(place) is not None:
+        if any(fault[1] not in OF_MEMORY for fault in faults) and verdict(place) is not None:
             sys.exit("faults: the search fails without any fault: mend that first")
+        if any(fault[1] in OF_MEMORY for fault in faults) and tests_of_memory(place) is not None:
+            sys.exit("faults: the tests of races with a memory fail without any fault: mend that first")
         for what, name, right, wrong in faults:
             path = os.path.join(place, name)
             with open(path, encoding="utf-8") as file:
@@ -126,7 +184,10 @@ def main():
                 continue
             with open(path, "w", encoding="utf-8") as file:
                 file.write(good.replace(right, wrong))
-            found = verdict(place, ["--names"] if name in OF_NAMES else [])
+            if name in OF_MEMORY:
+                found = tests_of_memory(place)
+            else:
+                found = verdict(place, ["--names"] if name in OF_NAMES else [])
             with open(path, "w", encoding="utf-8") as file:
                 file.write(good)
             if found is None:
@@ -158,14 +219,23 @@ def verdict(place, kind=()):
     return search(place, ["--quick", *kind]) or search(place, [])
 
 
+def tests_of_memory(place):
+    """What the tests of races with a memory say against what is in `place`; None where they say nothing."""
+    return run(place, ["cargo", "test", "-q", "--locked", "--profile", "search", "-p", "connie-sim", "--test", "memory"])
+
+
 def search(place, size):
     command = ["cargo", "run", "-q", "--locked", "--profile", "search", "-p", "connie-sim", "--bin", "exhaustive", "--",
                "--unpinned", *size]
+    return run(place, command)
+
+
+def run(place, command):
     environment = {**os.environ, "CARGO_TARGET_DIR": os.path.join(place, "target"), "RUST_BACKTRACE": "0"}
     result = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=900)
     if result.returncode == 0:
         return None
-    lines = result.stderr.split("\n")
+    lines = (result.stderr + result.stdout).split("\n")
     if any(line.startswith("error: could not compile") for line in lines):
         sys.exit(f"faults: a fault does not compile:\n{result.stderr}")
     panics = [index for index, line in enumerate(lines) if " panicked at " in line]

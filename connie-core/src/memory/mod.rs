@@ -210,12 +210,14 @@ impl<const N: usize> Memory<N> {
             let ip = entry.ip.to_ipv4_mapped().map_or(entry.ip.into(), core::net::IpAddr::V4);
             let age = now.saturating_sub(slot.newest());
             let estimate = entry.estimate;
+            let state = self.state(entry, entry.host, key::turn(self.salt, entry.ip, entry.port), now);
             Some(Remembered {
                 address: SocketAddr::new(ip, entry.port),
                 round_trip: estimate.is_known().then(|| Duration::from_micros(estimate.mean.micros().into())),
                 measure: Duration::from_micros(estimate.measure(age / HALF_LIFE).into()),
                 age: Duration::from_micros(u64::from(age) << 10),
-                is_live: matches!(entry.standing, Standing::Live | Standing::Missed) && estimate.is_known(),
+                is_live: matches!(state, State::Live | State::Missed) && estimate.is_known(),
+                is_demoted: state == State::Demoted,
                 has_led: entry.marks.has(Marks::LED),
             })
         })
@@ -362,21 +364,25 @@ impl<const N: usize> Memory<N> {
         if taught {
             self.bucket.earn();
         }
-        let (mut lead, mut explored, mut answered) = (None, None, None);
+        let target = |memory: &Self, ran: &Ran| {
+            race.destination(ran.place).and_then(|destination| memory.target(destination, visit))
+        };
+        let first = |memory: &Self, chosen: Option<Chosen>| {
+            let ran = race.attempts().find(|ran| chosen.is_some_and(|chosen| chosen.place == ran.place))?;
+            // Another address may have come to have its place.
+            let target =
+                target(memory, &ran).filter(|it| chosen.is_some_and(|chosen| chosen.key == it.key))?;
+            Some((target, ran))
+        };
+        let (lead, explored) = (first(self, plan.lead), first(self, plan.explored));
+        let stalls = lead.is_some_and(|(_, ran)| self.stalls(&over, &ran, plan.due));
+        let mut answered = None;
         for ran in race.attempts() {
-            let target = race.destination(ran.place).and_then(|it| self.target(it, visit));
-            let Some(target) = target else { continue };
-            let chosen = Some(Chosen { place: ran.place, key: target.key });
-            if chosen == plan.lead && lead.is_none() {
-                lead = Some((target, ran));
-            }
-            if chosen == plan.explored && explored.is_none() {
-                explored = Some((target, ran));
-            }
+            let Some(target) = target(self, &ran) else { continue };
             if over.is_of_winner(&ran) {
                 answered = Some(target);
             } else {
-                taught |= self.learn_of(&over, &target, &ran);
+                taught |= self.learn_of(&over, &target, &ran, stalls);
             }
         }
         if let (Some(target), Some(ran)) = (answered, winner) {
@@ -386,6 +392,7 @@ impl<const N: usize> Memory<N> {
         if let Some((target, ran)) = lead {
             match lead_won {
                 true => self.led(&target, plan.met),
+                false if stalls => {}
                 false => taught |= self.learn_of_lead(&over, &target, &ran, plan.due, plan.together),
             }
         }
@@ -398,14 +405,15 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a race that nobody won.
-    fn learn_of(&mut self, race: &Ended, target: &Target, ran: &Ran) -> bool {
+    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a race that nobody won. Where the
+    /// network `stalls`, silence is no evidence.
+    fn learn_of(&mut self, race: &Ended, target: &Target, ran: &Ran, stalls: bool) -> bool {
         let lesson = race.lesson(ran);
         let has_failed = matches!(lesson, Lesson::Failure | Lesson::FailureOfHost);
         let Some(winner) = race.winner else { return has_failed };
         let time = ran.ended.saturating_sub(ran.started);
         let is_silent =
-            lesson == Lesson::Silence && time > race.patience / 4 && winner.started >= ran.started;
+            !stalls && lesson == Lesson::Silence && time > race.patience / 4 && winner.started >= ran.started;
         if has_failed {
             self.failed(race, target, ran, lesson == Lesson::FailureOfHost);
         } else if is_silent {
@@ -483,7 +491,16 @@ impl<const N: usize> Memory<N> {
             self.dethrone(race, target);
             return true;
         }
-        ran.ended.saturating_sub(ran.started) >= due && self.missed(race, target, ran, due)
+        if ran.ended.saturating_sub(ran.started) < due {
+            return false;
+        }
+        let started = race.moment(ran.started);
+        if let Some(entry) = self.entry_mut(target) {
+            if entry.standing == Standing::Live && started > entry.counted {
+                (entry.standing, entry.counted) = (Standing::Missed, race.at);
+            }
+        }
+        true
     }
 
     fn dethrone(&mut self, race: &Ended, target: &Target) {
@@ -498,23 +515,22 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// Rules 7 and 8. Answers whether that is held against the lead.
-    fn missed(&mut self, race: &Ended, target: &Target, ran: &Ran, due: u32) -> bool {
-        let (started, late) = (race.moment(ran.started), race.moment(ran.started.saturating_add(due)));
-        let other = self.late;
-        self.late = Late { host: race.visit.host, at: race.at };
-        // Another host's lead was late while this one was.
-        if other.host != 0 && other.host != race.visit.host && other.at >= late {
-            self.stalled = race.at;
-            self.forgive(other);
+    /// Rule 8: whether the lead was late while another host's was.
+    fn stalls(&mut self, race: &Ended, ran: &Ran, due: u32) -> bool {
+        let is_late = race.lesson(ran) == Lesson::Silence && ran.ended.saturating_sub(ran.started) >= due;
+        if !is_late {
             return false;
         }
-        if let Some(entry) = self.entry_mut(target) {
-            if entry.standing == Standing::Live && started > entry.counted {
-                (entry.standing, entry.counted) = (Standing::Missed, race.at);
-            }
+        let other = self.late;
+        self.late = Late { host: race.visit.host, at: race.at };
+        let is_both = other.host != 0
+            && other.host != race.visit.host
+            && other.at >= race.moment(ran.started.saturating_add(due));
+        if is_both {
+            self.stalled = race.at;
+            self.forgive(other);
         }
-        true
+        is_both
     }
 
     /// Rule 8: the lead that was late before this one was not to blame either.

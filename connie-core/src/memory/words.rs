@@ -61,6 +61,8 @@ pub struct Remembered {
     pub age: Duration,
     /// Whether it may lead a race.
     pub is_live: bool,
+    /// Whether it has failed lately, and is tried after all others.
+    pub is_demoted: bool,
     /// Whether it has led one that it won.
     pub has_led: bool,
 }

@@ -52,6 +52,42 @@ fn a_failure_counts_on_its_network() {
     assert!(visits.visit().starts.starts_with("4a@0"));
 }
 
+fn is_demoted(visits: &Visits, label: &str) -> bool {
+    let memory = visits.memory.as_ref().unwrap();
+    memory.entries(visits.now()).any(|entry| entry.address == address(label) && entry.is_demoted)
+}
+
+/// Demoted for 5 s, and up to half as long again; twice that after the next failure, up to five minutes.
+#[test]
+fn one_that_failed_is_demoted_for_five_seconds_and_ever_longer() {
+    let mut visits = regular(&ALL, [("4a", ok(20)), ("4b", ok(60))]);
+    visits.pause = Duration::ZERO;
+    let mut verdict = Vec::new();
+    for (failures, least) in [5, 10, 20, 40, 80, 160, 300, 300].into_iter().enumerate() {
+        visits.put("4a", refuse(1));
+        // As a lead it fails once; after that it fails when it is explored.
+        while !(0..1).all(|_| visits.visit().starts.contains("4a")) {}
+        verdict.push((failures, least));
+        visits.wait(Duration::from_millis(least * 1_000 - 1_000));
+        assert!(is_demoted(&visits, "4a"), "{failures}: {least} s");
+        visits.wait(Duration::from_millis(least * 500 + 1_100));
+        assert!(!is_demoted(&visits, "4a"), "{failures}: {least} s and a half");
+    }
+}
+
+/// "Silence is evidence": the second miss in a row demotes as a failure does. Demoted is tried last.
+#[test]
+fn silence_demotes_the_second_time_and_the_demoted_are_last() {
+    let hosts = [("4a", ok(30)), ("4b", ok(200)), ("4c", ok(220)), ("4d", ok(240))];
+    let mut visits = regular(&ALL, hosts);
+    visits.put("4a", hang());
+    visits.visit();
+    assert_eq!((is_live(&visits, "4a"), is_demoted(&visits, "4a")), (Some(true), false));
+    visits.visit();
+    assert!(is_demoted(&visits, "4a"));
+    assert_eq!(visits.visit().starts, "4b@0 4c@0 4d@0 4a@0");
+}
+
 /// "IPv4 is preferred after one IPv6 failure until the program ends."
 #[test]
 fn one_failure_of_a_family_says_nothing_and_three_do_for_a_while() {

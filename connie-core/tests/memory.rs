@@ -1,0 +1,140 @@
+//! A memory and races that run at one time, by hand.
+
+use std::net::SocketAddr;
+
+use connie_core::memory::{Finish, Memory, Network, Visit};
+use connie_core::race::PlannedRace;
+use connie_core::{AttemptId, Config, Input, Instant, Output};
+
+/// A race to a host with two addresses, at a moment of its own.
+struct Running {
+    race: PlannedRace<4, 4>,
+    visit: Visit,
+    started: Vec<AttemptId>,
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+impl Running {
+    fn begin(memory: &mut Memory<16>, host: &str, last: u8, now: Instant) -> Self {
+        let visit = memory.visit(host, Finish::Tcp, 0, &Network::default());
+        let mut race = PlannedRace::new(&Config::all_at_once(), now);
+        // Of different prefixes, so that none speaks for the other.
+        let addresses = [198, 203].map(|first| SocketAddr::from(([first, last, 0, 1], 80)));
+        race.handle_addresses(&addresses, now);
+        race.follow(&memory.plan(&visit, &race, 0, now));
+        let mut running = Running { race, visit, started: Vec::new() };
+        running.poll(now);
+        running
+    }
+
+    fn poll(&mut self, now: Instant) {
+        loop {
+            match self.race.poll_output(now) {
+                Output::StartAttempt { id, .. } => self.started.push(id),
+                output if output.ends_drain() => break,
+                _ => {}
+            }
+        }
+    }
+
+    /// The attempt that started as this one wins, and the memory learns.
+    fn wins(mut self, memory: &mut Memory<16>, number: usize, now: Instant) {
+        self.race.handle_input(Input::AttemptSucceeded { id: self.started[number] }, now);
+        self.poll(now);
+        memory.learn(&self.visit, &self.race, false, now);
+    }
+}
+
+/// A memory that knows both hosts, whose first addresses take 30 ms.
+fn regular() -> Memory<16> {
+    let mut memory = Memory::new(7, at(0));
+    for number in 0..8 {
+        for (host, last) in [("a", 1), ("b", 2)] {
+            let race = Running::begin(&mut memory, host, last, at(1_000 * number));
+            race.wins(&mut memory, 0, at(1_000 * number + 30));
+        }
+    }
+    memory
+}
+
+/// The leads of these two hosts are silent; their seconds win at these moments. How many start at once in the next race of each.
+fn late(memory: &mut Memory<16>, moments: [(u64, u64); 2]) -> [usize; 2] {
+    let mut races = [("a", 1), ("b", 2)].into_iter().zip(moments).map(|((host, last), (begins, wins))| {
+        let mut race = Running::begin(memory, host, last, at(begins));
+        assert_eq!(race.started.len(), 1);
+        race.poll(at(begins + 100));
+        assert_eq!(race.started.len(), 2, "the second has started by then");
+        (race, wins)
+    });
+    let (a, b) = (races.next().unwrap(), races.next().unwrap());
+    drop(races);
+    a.0.wins(memory, 1, at(a.1));
+    b.0.wins(memory, 1, at(b.1));
+    let after = a.1.max(b.1) + 5_000;
+    [("a", 1), ("b", 2)].map(|(host, last)| Running::begin(memory, host, last, at(after)).started.len())
+}
+
+#[test]
+fn leads_of_two_hosts_that_are_late_at_one_moment_are_a_stall() {
+    assert_eq!(late(&mut regular(), [(20_000, 20_140), (20_010, 20_160)]), [1, 1]);
+    // One after the other they are not.
+    assert_eq!(late(&mut regular(), [(20_000, 20_140), (21_000, 21_160)]), [2, 2]);
+}
+
+/// While it stalls leads have all of Δ, and three seconds after.
+#[test]
+fn after_a_stall_leads_have_a_patience_for_three_seconds() {
+    for (after, due) in [(2_900, 250_000), (3_100, 0)] {
+        let mut memory = regular();
+        let mut a = Running::begin(&mut memory, "a", 1, at(20_000));
+        let mut b = Running::begin(&mut memory, "b", 2, at(20_010));
+        a.poll(at(20_100));
+        b.poll(at(20_100));
+        a.wins(&mut memory, 1, at(20_140));
+        b.wins(&mut memory, 1, at(20_160));
+        let next = Running::begin(&mut memory, "a", 1, at(20_160 + after));
+        let is = next.race.plan().lead_is_due();
+        assert!(if due > 0 { is == due } else { is < 100_000 }, "{after}: {is}");
+    }
+}
+
+/// A thousand races over one lead that refuses count as one.
+#[test]
+fn races_that_run_at_one_time_count_one_failure() {
+    let demoted = |races: usize| {
+        let mut memory = regular();
+        let begun: Vec<_> = (0..races).map(|_| Running::begin(&mut memory, "a", 1, at(20_000))).collect();
+        for (number, mut race) in begun.into_iter().enumerate() {
+            let now = at(20_010 + number as u64);
+            let refused = Input::AttemptFailed {
+                id: race.started[0],
+                error: connie_core::AttemptErrorKind::Refused.into(),
+            };
+            race.race.handle_input(refused, now);
+            race.poll(now);
+            race.wins(&mut memory, 1, at(20_100 + number as u64));
+        }
+        let begins = memory.entries(at(28_600)).find(|entry| entry.is_demoted).is_some();
+        (begins, memory.entries(at(24_900)).filter(|entry| entry.is_demoted).count())
+    };
+    assert_eq!(demoted(1), (false, 1));
+    assert_eq!(demoted(1_000), (false, 1));
+}
+
+/// The clock of an entry has 32 bits of 1,024 µs: 50 days. What is learnt after months is kept as what is learnt at first.
+#[test]
+fn a_memory_lives_for_years() {
+    let mut memory = regular();
+    let day = 86_400_000;
+    for days in (10..2_000).step_by(7) {
+        let begins = days * day;
+        // An hour and more is too long: nobody leads.
+        assert_eq!(Running::begin(&mut memory, "a", 1, at(begins)).race.plan().lead(), None, "day {days}");
+        Running::begin(&mut memory, "a", 1, at(begins)).wins(&mut memory, 0, at(begins + 30));
+        let race = Running::begin(&mut memory, "a", 1, at(begins + 1_000));
+        assert_eq!(race.race.plan().lead(), Some(0), "day {days}");
+    }
+}
