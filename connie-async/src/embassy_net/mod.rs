@@ -34,6 +34,9 @@
 //! router as long. [`Neighbours`] asks for name servers and routers itself: give it to the [`Udp`] and the driver to it. For the addresses that
 //! are connected to it does not, so that dead ones on the same link can still hold the others back; of addresses behind routers that is
 //! a matter of the routers alone.
+//!
+//! smoltcp also has a socket wait for a second whose last server has no hardware address, whoever it is to send to next. So with two dead name servers on the link
+//! a third is asked after half a second where there is a socket for each question and server, six in all, and after a second where there are four.
 
 mod neighbours;
 mod udp;
