@@ -484,3 +484,32 @@ fn a_name_server_with_an_ipv6_address() {
         told.has(V4, &v4([1]));
     });
 }
+
+/// What is learnt of a server at one name counts for the others.
+#[test]
+fn a_silent_server_comes_last_for_other_names_too() {
+    let (first, second) = (server(), server());
+    for host in ["name.test", "other.test"] {
+        first.set(host, RecordType::A, DnsAnswer::silent());
+        first.set(host, RecordType::Aaaa, DnsAnswer::silent());
+        second.host(host, &[v6([1]), v4([1])].concat());
+    }
+    let resolver = dns([&first, &second]);
+    assert!(look_up(&resolver).has(V4, &v4([1])) >= ms(250));
+    assert!(look_up_name(&resolver, "other.test", PORT).has(V4, &v4([1])) < AT_ONCE);
+    assert_eq!(first.asked("other.test", RecordType::A), 0);
+}
+
+/// Two that share a cache and ask in different ways share no answers.
+#[test]
+fn other_settings_have_answers_of_their_own() {
+    let server = server();
+    both(&server);
+    let resolver = dns([&server]);
+    look_up(&resolver);
+    look_up(&Dns { tcp: true, ..resolver.clone() });
+    assert_eq!(server.queries().iter().filter(|query| query.tcp).count(), 2);
+    assert_eq!(resolver.cache.len(), 2);
+    look_up(&resolver);
+    assert_eq!(server.queries().len(), 4);
+}

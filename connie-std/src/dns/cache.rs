@@ -175,3 +175,94 @@ impl Names {
         self.sweep_at = (2 * len).clamp(FIRST_SWEEP, Cache::ENTRIES).max(len + 1 + len / 8);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use connie_dns::{Input, Kind, LARGEST_QUERY, Output};
+
+    use super::*;
+
+    const SERVER: ([u8; 4], u16) = ([192, 0, 2, 53], 53);
+
+    fn names() -> (Names, OsClock) {
+        let clock = OsClock::start();
+        (Names::new(&[SERVER.into()], &Settings::default(), clock.to_std(Instant::ZERO)), clock)
+    }
+
+    /// Asks for a name, which is answered for so many seconds.
+    fn learn(names: &mut Names, (clock, now): (OsClock, Instant), text: &str, ttl: u8) -> Arc<Host> {
+        let name = Name::parse(text).expect("a name");
+        let host = names.host(&name, clock, now).expect("random numbers");
+        let mut inside = host.lock().expect("nobody has forked");
+        let time = names.group.time(clock, now);
+        let id = inside.client.ask(&name, Kind::A, time).expect("room");
+        let mut buffer = [0; LARGEST_QUERY];
+        if let Output::Send { port, length, .. } = inside.client.poll_output(&mut buffer, time) {
+            // Without the OPT record, which has 11 octets.
+            let question = &buffer[12..length - 11];
+            let header = [buffer[0], buffer[1], 0x80, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+            let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 192, 0, 2, 1];
+            let message = [&header[..], question, &record].concat();
+            inside
+                .client
+                .handle_input(Input::Datagram { port, from: SERVER.into(), message: &message }, time);
+        }
+        inside.client.give_up(id);
+        drop(inside);
+        host
+    }
+
+    #[test]
+    fn it_keeps_no_more_names_than_there_is_room_for() {
+        let (mut names, clock) = names();
+        let now = Instant::from_millis(5);
+        for number in 0..2_000 {
+            learn(&mut names, (clock, now), &format!("n{number}.test"), if number == 700 { 60 } else { 30 });
+            assert!(names.names.len() <= Cache::ENTRIES + 1, "{}", names.names.len());
+        }
+        assert!(names.names.len() >= Cache::ENTRIES - Cache::ENTRIES / 8);
+        assert!(names.names.contains_key(Name::<255>::parse("n700.test").unwrap().wire()), "it expires last");
+        // Half a minute later nothing is known of the others, and they go.
+        for number in 0..200 {
+            learn(&mut names, (clock, now + Duration::from_secs(31)), &format!("m{number}.test"), 30);
+        }
+        let old = names.names.keys().filter(|name| name.get(1) == Some(&b'n'));
+        assert_eq!(old.count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_waited_for_is_never_dropped() {
+        let (mut names, clock) = names();
+        let now = Instant::from_millis(5);
+        let waiting: Vec<_> =
+            (0..1_000).map(|number| learn(&mut names, (clock, now), &format!("n{number}.test"), 0)).collect();
+        assert_eq!(names.names.len(), 1_000, "there is room for all that are asked for");
+        drop(waiting);
+        for number in 0..500 {
+            learn(&mut names, (clock, now), &format!("m{number}.test"), 30);
+        }
+        assert!(names.names.len() <= 600, "{}", names.names.len());
+    }
+
+    #[test]
+    fn other_servers_and_settings_have_names_of_their_own() {
+        let (cache, clock) = (Cache::new(), OsClock::start());
+        let name = Name::parse("name.test").expect("a name");
+        let host = |servers: &[SocketAddr], attempts| {
+            let settings = Settings { attempts, ..Settings::default() };
+            cache.host(&name, servers, &settings, (clock, clock.now())).expect("random numbers")
+        };
+        let first = host(&[SERVER.into()], 3);
+        assert!(Arc::ptr_eq(&first, &host(&[SERVER.into()], 3)));
+        assert!(!Arc::ptr_eq(&first, &host(&[SERVER.into()], 2)));
+        assert!(!Arc::ptr_eq(&first, &host(&[], 3)));
+        // Of too many the eldest is forgotten.
+        for attempts in 4..16 {
+            host(&[SERVER.into()], attempts);
+        }
+        assert_eq!(cache.with(|table| table.groups.len()), Some(MAX_GROUPS));
+        assert!(!Arc::ptr_eq(&first, &host(&[SERVER.into()], 3)));
+        cache.clear();
+        assert_eq!(cache.with(|table| table.groups.len()), Some(0));
+    }
+}

@@ -77,3 +77,28 @@ impl Group {
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A moment that comes back too early would be waited for again and again.
+    #[test]
+    fn a_moment_comes_back_no_earlier_and_a_microsecond_later_at_most() {
+        let epoch = OsClock::start().to_std(Instant::ZERO);
+        let group = Group::new(&[], &Settings::default(), epoch);
+        for nanos in [0, 1, 499, 999, 1_000, 1_001, 123_456_789] {
+            let clock = OsClock { std: epoch + Duration::from_nanos(nanos) };
+            for time in [1_000_000, 1_000_001, 77_777_777] {
+                let time = Instant::from_micros(time);
+                let moment = group.moment(clock, time);
+                assert!(group.time(clock, moment) >= time, "{nanos} {time}");
+                let before = Instant::from_micros(moment.as_micros() - 1);
+                assert!(group.time(clock, before) < time, "{nanos} {time}");
+            }
+        }
+        // What is before the epoch is its beginning.
+        let clock = OsClock { std: epoch + Duration::from_secs(1) };
+        assert_eq!(group.moment(clock, Instant::ZERO), Instant::ZERO);
+    }
+}

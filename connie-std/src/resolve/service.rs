@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceRecord {
-    /// The record's name.
+    /// The name that the record was asked for.
     pub owner: String,
     /// 0 for an alias of the whole service; otherwise the least number is preferred.
     pub priority: u16,
