@@ -420,6 +420,17 @@ fn where_no_name_of_the_search_list_has_an_address() {
     assert_eq!(server.asked("b.lab.test", RecordType::A), 0);
 }
 
+/// RFC 8020: a name that is denied for A has no AAAA either, whatever the server's silence, and the next of the list is tried.
+#[test]
+fn a_denied_name_of_the_search_list_is_not_waited_for() {
+    let server = server();
+    server.set("a.corp.test", RecordType::Aaaa, DnsAnswer::silent());
+    server.set("a.corp.test", RecordType::A, DnsAnswer::no_such_name());
+    server.host("a.lab.test", &v4([1]));
+    let told = look_up_name(&searching(&server, ""), "a", PORT);
+    assert!(told.has(V4, &v4([1])) < AT_ONCE, "{told:?}");
+}
+
 #[test]
 fn the_hosts_file_comes_first() {
     let server = server();

@@ -223,6 +223,32 @@ fn a_driver_that_does_nothing_or_is_dropped_holds_no_thread_up() {
     }
 }
 
+/// Who waits learns of the first answer while the driver waits for the second, and does not have to look for it: the best of some runs shows that.
+#[test]
+fn each_answer_is_told_when_it_comes() {
+    let mut best = Duration::MAX;
+    for _ in 0..4 {
+        let lab = Lab::new();
+        lab.server.set("name.test", RecordType::Aaaa, DnsAnswer::no_data().after(ms(3_000)));
+        let resolver = dns([&lab.server]);
+        let (mut driver, clock) = begun(&resolver);
+        let options = Options { resolver: resolver.into(), ..lab.options() };
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| timed(|| connect(("name.test", lab.port), &options)));
+            while !second.is_finished() {
+                let _ = driver.poll(clock.now());
+                pause(ms(5));
+            }
+            let (connected, took) = second.join().expect("no panic");
+            connected.expect("a connection");
+            best = best.min(took);
+        });
+        lab.was_asked_once();
+        assert!(driver.wake_at().is_some(), "it still waits");
+    }
+    assert!(best < LATE + ms(120), "{best:?}");
+}
+
 /// A look-up that asks for one family drives until one comes that asks for both.
 #[test]
 fn who_asks_for_more_drives() {
