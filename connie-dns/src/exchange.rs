@@ -74,7 +74,7 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange<const S: usize, const N: usize> {
     start: Instant,
-    /// When it ends by rule 8.
+    /// When it ends by rule 8; the last moment that there is: never.
     give_up: u32,
     /// The least time to live in seconds of the aliases on the way.
     least_ttl: u32,
@@ -215,7 +215,7 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
         let now = self.time(now);
         // Each turn asks a server, or moves on one whose time has come: to a time that has not, or to its end.
         loop {
-            if self.give_up <= now {
+            if self.give_up <= now && self.give_up < u32::MAX {
                 return Step::NoSuchName;
             }
             let Some((index, server)) = self.next(false) else { return Step::Failed };
@@ -228,6 +228,8 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
             match server.state {
                 State::Stream => self.stream_failed_at(index, terms, now),
                 State::Waiting if server.asked >= terms.attempts => self.fail(index, Problem::Silent, now),
+                // There is no later time: the caller has slept for hours.
+                _ if now == u32::MAX => self.fail(index, Problem::Silent, now),
                 _ => return Step::Ask(server.ask(index, terms, now)),
             }
         }

@@ -339,3 +339,32 @@ fn what_one_client_has_learnt_another_goes_by() {
     assert_eq!(look_up(&mut second, "a.test"), "A 192.0.2.2 at 20");
     assert!(second.client.keeps_until() > second.now, "an answer is kept");
 }
+
+/// A device that sleeps in the middle of a question, for longer than the times of a question have room for: nobody has said that there is no such name.
+#[test]
+fn who_sleeps_for_hours_is_told_of_silence() {
+    use connie_core::resolution::QueryError;
+    let boundary = u64::from(u32::MAX);
+    let transports = [connie_dns::Transport::Udp, connie_dns::Transport::Tcp];
+    for (slept, transport) in [boundary - 1, boundary, boundary + 1, 100 * boundary]
+        .into_iter()
+        .flat_map(|slept| transports.map(|transport| (slept, transport)))
+    {
+        let settings = Settings { transport, ..Settings::default() };
+        let mut bench = Bench::<4>::new(settings, &["silent", "silent"]);
+        let id = bench.client.ask(&name("a.test"), Kind::A, bench.now).expect("room");
+        let asked = bench.now;
+        bench.drain();
+        bench.now = Instant::from_micros(asked.as_micros() + slept);
+        // It lasts no longer than one that was asked just now.
+        let latest = bench.now + std::time::Duration::from_secs(20);
+        while let Some(next) = bench.drain() {
+            assert!(next < latest, "{slept}");
+            bench.now = next;
+        }
+        let answer = bench.client.answer(id, bench.now).expect("its end").map(|answer| answer.is_empty());
+        let is_silence = matches!(answer, Err(QueryError::TimedOut | QueryError::Unreachable));
+        assert!(is_silence, "{slept} over {transport:?}: {answer:?}");
+        assert!(bench.sent().len() <= 8, "{:?}", bench.sent());
+    }
+}
