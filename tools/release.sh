@@ -2,6 +2,7 @@
 # Does all of a release but the upload: docs/release.md.
 #
 #   tools/release.sh             checks, builds what is given to people into target/release-files, and says what to type then
+#   tools/release.sh --files     the files alone
 #   tools/release.sh --crates    the check of the crates alone, also of what is not committed yet, as CI does it
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,29 +35,38 @@ licences() {
     fi
 }
 
+# What people are given who do not build it themselves.
+files() {
+    rm -rf "$FILES"
+    mkdir -p "$FILES"
+    title "the program, static, for two processors"
+    CONNIE_STRICT=1 packaging/static.sh "$FILES"
+    title "its packages for Debian"
+    cargo run -q --locked -p connie-cli --features pages --bin connie-pages -- "$FILES/pages"
+    for processor in x86_64 aarch64; do packaging/deb.sh "$FILES/connie-$processor" "$FILES/pages" "$FILES"; done
+    CONNIE_STRICT=1 packaging/try_deb.sh "$FILES"/connie_*_amd64.deb
+    tar -C "$FILES" --sort=name --owner=0 --group=0 --mtime="@$(git log -1 --format=%ct)" -czf "$FILES/connie-$version-pages.tar.gz" pages
+    rm -r "$FILES/pages"
+    title "sums"
+    (cd "$FILES" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
+}
+
 version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
-[ "${1:-}" != --crates ] || { crates --allow-dirty; exit; }
-[ $# = 0 ] || fail "wants nothing, or --crates"
+case "${1:-}" in
+    --crates) crates --allow-dirty; exit ;;
+    --files) files; exit ;;
+    "") ;;
+    *) fail "wants nothing, --crates or --files" ;;
+esac
 
 ready "$version"
-rm -rf "$FILES"
-mkdir -p "$FILES"
 title "licences"
 licences
 title "the oldest compilers"
 CONNIE_STRICT_MSRV=1 tools/msrv.sh
 title "crates"
 crates
-title "the program, static, for two processors"
-CONNIE_STRICT=1 packaging/static.sh "$FILES"
-title "its packages for Debian"
-cargo run -q --locked -p connie-cli --features pages --bin connie-pages -- "$FILES/pages"
-for processor in x86_64 aarch64; do packaging/deb.sh "$FILES/connie-$processor" "$FILES/pages" "$FILES"; done
-CONNIE_STRICT=1 packaging/try_deb.sh "$FILES"/connie_*_amd64.deb
-tar -C "$FILES" --sort=name --owner=0 --group=0 --mtime="@$(git log -1 --format=%ct)" -czf "$FILES/connie-$version-pages.tar.gz" pages
-rm -r "$FILES/pages"
-title "sums"
-(cd "$FILES" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
+files
 title "what is left to type"
 cat <<END
 git tag -a v$version -m "connie $version" && git push origin v$version
