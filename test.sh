@@ -219,6 +219,14 @@ deb() {
     step "it is installed, used and removed" packaging/try_deb.sh "$LOG/deb"
 }
 
+# The Python package, with the library inside, in a fresh environment and under other clients.
+wheel() {
+    there python3:ensurepip || { skip "the wheel" "apt-get install python3-venv"; return; }
+    step "the C library" cargo build -q $LOCKED --release -p connie-c
+    step "the wheel" python3 packaging/wheel.py "${CARGO_TARGET_DIR:-target}/release/libconnie.so" "$LOG/wheel"
+    step "it is installed and used" packaging/try_wheel.sh "$LOG/wheel"
+}
+
 # The README's first command, as a newcomer types it, and that it needs no network.
 demo() {
     "$@" >"$LOG/demo" || return 1
@@ -273,6 +281,7 @@ whole() {
     crates_packed
     step "demo" demo cargo run $LOCKED --release -- demo
     deb
+    wheel
 }
 
 # count WORD: how many tests cargo's logs say have passed, or failed.

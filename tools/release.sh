@@ -47,6 +47,10 @@ files() {
     CONNIE_STRICT=1 packaging/try_deb.sh "$FILES"/connie_*_amd64.deb
     tar -C "$FILES" --sort=name --owner=0 --group=0 --mtime="@$(git log -1 --format=%ct)" -czf "$FILES/connie-$version-pages.tar.gz" pages
     rm -r "$FILES/pages"
+    title "the Python package"
+    cargo build -q --locked --release -p connie-c
+    python3 packaging/wheel.py target/release/libconnie.so "$FILES"
+    CONNIE_STRICT=1 packaging/try_wheel.sh "$FILES"/connie-*.whl
     title "sums"
     (cd "$FILES" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
 }

@@ -1,6 +1,6 @@
 """Python's http.client beside the same with connie under it: the whole GET, the same URL, in random order.
 
-    python3 bench.py http://example.org/
+    PYTHONPATH=../../connie-python python3 bench.py http://example.org/
     python3 bench.py --rounds 10 --timeout 1 --addresses 127.0.0.2,127.0.0.4 http://name.test:8080/
 
 A round that fails counts with the time that it took; how many failed is in the table. With --addresses both are told the same addresses

@@ -22,7 +22,7 @@ fn ready() -> bool {
 fn python(script: &str, arrange: impl FnOnce(&mut Command) -> &mut Command) -> Output {
     run("python3", |it| {
         it.args(["-B", "-W", "error"]).arg(root().join(script));
-        it.env("PYTHONPATH", root().join("examples/python"));
+        it.env("PYTHONPATH", root().join("connie-python"));
         arrange(it.env("CONNIE_LIBRARY", library().join("libconnie.so")))
     })
 }

@@ -1,0 +1,30 @@
+"""connie: connect to the address of a host that answers first.
+
+    import connie
+
+    connected = connie.create_connection(("example.org", 443), timeout=10)
+
+`create_connection` has the arguments and the manners of `socket.create_connection`; `await connie.open_connection(host, port)` those of
+asyncio's. `HTTPConnection` and `HTTPSConnection` are http.client's in all but how they connect, and `build_opener` makes an opener of
+urllib.request that uses them. Errors are the ones that the standard library raises: ConnectionRefusedError, TimeoutError,
+socket.gaierror, OSError.
+"""
+
+from ._asyncio import connect, open_connection
+from ._connect import connect_addresses, create_connection
+from ._http import HTTPConnection, HTTPHandler, HTTPSConnection, HTTPSHandler, build_opener
+from ._native import library_version
+
+__all__ = [
+    "HTTPConnection",
+    "HTTPHandler",
+    "HTTPSConnection",
+    "HTTPSHandler",
+    "build_opener",
+    "connect",
+    "connect_addresses",
+    "create_connection",
+    "open_connection",
+]
+
+__version__ = library_version()

@@ -1,0 +1,69 @@
+"""The race as a coroutine."""
+
+import asyncio
+import socket
+import typing
+
+from ._connect import Host, Port, SocketOptions, SourceAddress, finish, prepare
+from ._race import Race
+
+
+async def connect(
+    host: Host,
+    port: Port,
+    timeout: typing.Optional[float] = None,
+    source_address: SourceAddress = None,
+    socket_options: typing.Optional[SocketOptions] = None,
+) -> socket.socket:
+    """A connected socket that does not block, for `loop.create_connection(..., sock=...)` and its like.
+
+    A task that is canceled, by `asyncio.timeout` say, ends the call at once, and nothing stays open.
+    """
+    loop = asyncio.get_running_loop()
+    ended: "asyncio.Future[None]" = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def tell() -> None:
+        try:
+            loop.call_soon_threadsafe(end)
+        except RuntimeError:
+            # The loop has been closed.
+            pass
+
+    call, _ = prepare((host, port), timeout, source_address)
+    race = Race(call, tell)
+    try:
+        race.start()
+        await ended
+        return finish(race.take(), 0, socket_options)
+    except BaseException:
+        race.cancel()
+        raise
+
+
+async def open_connection(
+    host: Host = None,
+    port: Port = None,
+    *,
+    limit: int = 2**16,
+    timeout: typing.Optional[float] = None,
+    source_address: SourceAddress = None,
+    socket_options: typing.Optional[SocketOptions] = None,
+    ssl: typing.Any = None,
+    server_hostname: typing.Optional[str] = None,
+    **kwargs: typing.Any,
+) -> typing.Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """As asyncio.open_connection. `timeout` is for the look-up and all addresses together; TLS comes on top."""
+    connected = await connect(host, port, timeout, source_address, socket_options)
+    try:
+        if ssl:
+            kwargs["ssl"] = ssl
+            name = host.decode() if isinstance(host, bytes) else host
+            kwargs["server_hostname"] = name if server_hostname is None else server_hostname
+        return await asyncio.open_connection(sock=connected, limit=limit, **kwargs)
+    except BaseException:
+        connected.close()
+        raise

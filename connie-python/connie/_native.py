@@ -1,0 +1,105 @@
+"""The library, by ctypes: one call, its options, and the exception for what it answers."""
+
+import ctypes
+import ctypes.util
+import errno
+import os
+import pathlib
+import socket
+import sys
+import typing
+
+# Of the codes in connie.h, in their order.
+_ERRORS: typing.List[typing.Tuple[typing.Type[OSError], int]] = [
+    (OSError, errno.EINVAL),
+    (socket.gaierror, socket.EAI_NONAME),
+    (socket.gaierror, socket.EAI_AGAIN),
+    (OSError, errno.ETIMEDOUT),
+    (OSError, errno.EMFILE),
+    (OSError, errno.ECONNREFUSED),
+    (OSError, errno.ECONNRESET),
+    (OSError, errno.EHOSTUNREACH),
+    (OSError, errno.ENETDOWN),
+    (OSError, errno.EIO),
+    (OSError, errno.ECANCELED),
+    (OSError, errno.EACCES),
+]
+
+
+class Call(typing.NamedTuple):
+    """What is asked for: a host that is looked up, or addresses that were."""
+
+    host: typing.Optional[bytes]
+    addresses: typing.Sequence[bytes]
+    port: int
+    milliseconds: int
+    source: typing.Optional[bytes]
+    source_port: int
+
+    def run(self, cancel: int) -> int:
+        """The descriptor of the connection. The descriptor `cancel` ends it once it is ready to read."""
+        options = _library.connie_options_new()
+        try:
+            _check(_library.connie_options_set_cancel_fd(options, cancel))
+            # As for sockets of Python's: the program turns it on where it wants it.
+            _check(_library.connie_options_set_nodelay(options, 0))
+            if self.source is not None:
+                _check(_library.connie_options_set_source(options, self.source))
+            if self.source_port:
+                _check(_library.connie_options_set_local_ports(options, self.source_port, self.source_port))
+            fd = ctypes.c_int(-1)
+            rest = (self.port, self.milliseconds, ctypes.byref(fd))
+            if self.host is not None:
+                _check(_library.connie_connect_with(options, self.host, *rest))
+            else:
+                array = (ctypes.c_char_p * len(self.addresses))(*self.addresses)
+                _check(_library.connie_connect_addresses_with(options, array, len(self.addresses), *rest))
+            return fd.value
+        finally:
+            _library.connie_options_free(options)
+
+
+def _check(error: int) -> None:
+    if error:
+        message = ctypes.create_string_buffer(_library.connie_last_error(None, 0) + 1)
+        _library.connie_last_error(message, len(message))
+        kind, number = _ERRORS[-error - 1]
+        # An OSError with a number becomes the subclass for it: ConnectionRefusedError, TimeoutError and the like.
+        raise kind(number, message.value.decode())
+
+
+def library_version() -> str:
+    return typing.cast(bytes, _library.connie_version()).decode()
+
+
+def _load() -> ctypes.CDLL:
+    name = "libconnie.dylib" if sys.platform == "darwin" else "libconnie.so"
+    here = pathlib.Path(__file__).resolve()
+    # Beside this file in a wheel, in the target folder of a checkout, or where the system keeps libraries.
+    places = [here.with_name(name), here.parents[2] / "target" / "release" / name]
+    path = os.environ.get("CONNIE_LIBRARY") or next((str(place) for place in places if place.exists()), None)
+    path = path or ctypes.util.find_library("connie")
+    if path is None:
+        raise ImportError(f"no {name}: cargo build --release -p connie-c, or set CONNIE_LIBRARY to where it is")
+    library = ctypes.CDLL(path)
+    handle, number, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
+    rest = [ctypes.c_uint16, ctypes.c_uint32, ctypes.POINTER(ctypes.c_int)]
+    functions: typing.Dict[str, typing.Tuple[typing.Any, typing.List[typing.Any]]] = {
+        "connie_connect_with": (number, [handle, text, *rest]),
+        "connie_connect_addresses_with": (number, [handle, ctypes.POINTER(text), ctypes.c_size_t, *rest]),
+        "connie_options_new": (handle, []),
+        "connie_options_free": (None, [handle]),
+        "connie_options_set_cancel_fd": (number, [handle, number]),
+        "connie_options_set_nodelay": (number, [handle, number]),
+        "connie_options_set_source": (number, [handle, text]),
+        "connie_options_set_local_ports": (number, [handle, ctypes.c_uint16, ctypes.c_uint16]),
+        "connie_last_error": (ctypes.c_size_t, [text, ctypes.c_size_t]),
+        "connie_version": (text, []),
+    }
+    for function, (answer, arguments) in functions.items():
+        getattr(library, function).restype = answer
+        getattr(library, function).argtypes = arguments
+    return library
+
+
+_library = _load()
