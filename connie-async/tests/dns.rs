@@ -304,6 +304,26 @@ fn other_servers_are_asked_anew() {
     assert_eq!((third.to_string(), net.sent()), ("A 192.0.2.2 at 60".into(), "0@0 1@20 1@40".into()));
 }
 
+/// Also by whom has no room: the one that drives hears of it.
+#[test]
+fn a_question_under_way_goes_to_other_servers_at_once() {
+    let all = addresses(2);
+    client!(world, net, udp, dns: Client<'_, 1>, ["silent", "ok"]);
+    udp.set_servers(&all[..1]);
+    let found: Rc<RefCell<Vec<Found>>> = Rc::default();
+    let names = ["a.test".to_owned()];
+    let mut tasks = look_ups(&dns, &world, &names, &found);
+    tasks.push(Box::pin(async {
+        connie_async::Clock::wait_until(&world, Instant::from_millis(10)).await;
+        udp.set_servers(&all[1..]);
+        let one = find(&dns, &world, "b.test", Kind::A).await;
+        found.borrow_mut().push(one);
+    }));
+    assert_eq!(world.run_tasks(SECOND, tasks).0, 2);
+    let times: Vec<_> = found.borrow().iter().map(|found| found.millis).collect();
+    assert_eq!((times, net.sent().as_str()), (vec![30, 50], "0@0 1@10 1@30"));
+}
+
 /// A clock that rings too soon.
 #[test]
 fn a_wait_that_ends_too_soon_costs_a_turn() {

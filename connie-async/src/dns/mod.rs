@@ -179,10 +179,16 @@ impl<
             }
         }
         let now = self.clock.now();
+        let mut chores = Chores::none();
         let ticket = self.with(|shared| {
-            shared.client.set_servers(&servers, now);
+            if !shared.client.servers().eq(servers.iter().copied()) {
+                shared.client.set_servers(&servers, now);
+                // All that is asked is to be sent anew.
+                shared.wake_driver(&mut chores);
+            }
             shared.take_ticket()
         });
+        chores.do_all();
         let mut read = Some(read);
         // Dropped last: what drives has put its sockets back by then.
         let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };
