@@ -49,7 +49,7 @@ files() {
     rm -r "$FILES/pages"
     title "the Python package"
     cargo build -q --locked --release -p connie-c
-    python3 packaging/wheel.py target/release/libconnie.so "$FILES"
+    python3 packaging/wheel.py "${CARGO_TARGET_DIR:-target}/release/libconnie.so" "$FILES"
     CONNIE_STRICT=1 packaging/try_wheel.sh "$FILES"/connie-*.whl
     title "sums"
     (cd "$FILES" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
