@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use connie_core::{Families, Family, Instant};
 use connie_dns::{Kind, Name};
 
-use super::desk::{Desk, Inquiry};
+use super::questions::{Inquiry, Questions};
 use super::reply::Found;
 use crate::resolve::LookupError;
 
@@ -18,9 +18,9 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Asks for those of `families`.
-    pub(super) fn new(name: &Name, families: Families, desk: &mut Desk, now: Instant) -> Self {
+    pub(super) fn new(name: &Name, families: Families, questions: &mut Questions, now: Instant) -> Self {
         let mut ask = |family: Family, kind| {
-            let inquiry = families.allow(family).then(|| desk.ask(name, kind, now));
+            let inquiry = families.allow(family).then(|| questions.ask(name, kind, now));
             (family, inquiry)
         };
         let by_family = [ask(Family::V6, Kind::Aaaa), ask(Family::V4, Kind::A)];
@@ -28,14 +28,17 @@ impl Addresses {
     }
 
     /// Whether more may come of them.
-    pub(super) fn is_pending(&self, desk: &Desk) -> bool {
-        self.by_family.iter().filter_map(|(_, inquiry)| *inquiry).any(|inquiry| desk.end(inquiry).is_none())
+    pub(super) fn is_pending(&self, questions: &Questions) -> bool {
+        self.by_family
+            .iter()
+            .filter_map(|(_, inquiry)| *inquiry)
+            .any(|inquiry| questions.end(inquiry).is_none())
     }
 
     /// What is known of a family's addresses.
-    pub(super) fn known<'d>(&self, family: Family, desk: &'d Desk) -> Known<'d> {
+    pub(super) fn known<'d>(&self, family: Family, questions: &'d Questions) -> Known<'d> {
         let inquiry = self.by_family.iter().find(|(of, _)| *of == family).and_then(|(_, of)| *of);
-        match inquiry.map(|inquiry| desk.end(inquiry)) {
+        match inquiry.map(|inquiry| questions.end(inquiry)) {
             None => Known::Answered(&[], None),
             Some(None) => Known::Pending,
             Some(Some(Err(error))) => Known::Failed(error),

@@ -9,14 +9,14 @@ use std::time::Duration;
 use connie_core::Instant;
 use connie_dns::{Name, Settings};
 
-use super::group::Group;
-use super::host::Host;
+use super::server_set::ServerSet;
+use super::shared_name::SharedName;
 use crate::clock::OsClock;
 use crate::process::ProcessLock;
 
 /// How many sets of servers and settings are kept apart.
-const MAX_GROUPS: usize = 8;
-/// With how many names it begins to be looked whether some are known no longer.
+const MAX_SERVER_SETS: usize = 8;
+/// At how many names those that have expired are removed for the first time.
 const FIRST_SWEEP: usize = 64;
 
 /// The answers that servers gave lately, kept for as long as they hold, and the questions that are asked now. Clones are the same cache.
@@ -37,14 +37,14 @@ pub struct Cache {
 
 #[derive(Default)]
 struct Table {
-    groups: Vec<Names>,
+    server_sets: Vec<Names>,
 }
 
-/// The names that are asked of some servers in some way.
+/// The names that are asked of one set of servers.
 struct Names {
-    group: Arc<Group>,
-    names: HashMap<Box<[u8]>, Arc<Host>>,
-    /// With how many names to look next whether some are known no longer.
+    server_set: Arc<ServerSet>,
+    names: HashMap<Box<[u8]>, Arc<SharedName>>,
+    /// At how many names those that have expired are removed next.
     sweep_at: usize,
 }
 
@@ -65,8 +65,8 @@ impl Cache {
     /// gets their answers.
     pub fn clear(&self) {
         // Dropped when the table is unlocked.
-        let groups = self.with(|table| std::mem::take(&mut table.groups));
-        drop(groups);
+        let server_sets = self.with(|table| std::mem::take(&mut table.server_sets));
+        drop(server_sets);
     }
 
     /// Of how many names it knows something.
@@ -74,10 +74,10 @@ impl Cache {
     pub fn len(&self) -> usize {
         let clock = OsClock::start();
         let known = |names: &Names| {
-            let now = names.group.time(clock, Instant::ZERO);
-            names.names.values().filter(|host| host.keeps_until() > now).count()
+            let now = names.server_set.time(clock, Instant::ZERO);
+            names.names.values().filter(|shared| shared.keeps_until() > now).count()
         };
-        self.with(|table| table.groups.iter().map(known).sum()).unwrap_or(0)
+        self.with(|table| table.server_sets.iter().map(known).sum()).unwrap_or(0)
     }
 
     /// Whether it holds no answer.
@@ -86,27 +86,29 @@ impl Cache {
         self.len() == 0
     }
 
-    /// Where `name` is asked for and its answers are kept.
+    /// `name`, for all who ask for it.
     ///
     /// # Errors
     ///
     /// Where the system has no random numbers.
-    pub(super) fn host(
+    pub(super) fn shared_name(
         &self,
         name: &Name,
         servers: &[SocketAddr],
         settings: &Settings,
         (clock, now): (OsClock, Instant),
-    ) -> Result<Arc<Host>, getrandom::Error> {
-        let found = self.with(|table| table.names(servers, settings, clock, now).host(name, clock, now));
+    ) -> Result<Arc<SharedName>, getrandom::Error> {
+        let found =
+            self.with(|table| table.names(servers, settings, clock, now).shared_name(name, clock, now));
         // Where the table is lost to this process, each look-up is for itself.
-        found.unwrap_or_else(|| Names::new(servers, settings, clock.to_std(now)).host(name, clock, now))
+        found
+            .unwrap_or_else(|| Names::new(servers, settings, clock.to_std(now)).shared_name(name, clock, now))
     }
 
     /// `None` where it is lost to this process.
     fn with<T>(&self, work: impl FnOnce(&mut Table) -> T) -> Option<T> {
         // The parent's threads go on asking there, by sockets of which the child has copies.
-        let inherit = |table: &mut Table| table.groups.clear();
+        let inherit = |table: &mut Table| table.server_sets.clear();
         self.table.lock(inherit).map(|mut table| work(&mut table))
     }
 }
@@ -125,34 +127,39 @@ impl Table {
         clock: OsClock,
         now: Instant,
     ) -> &mut Names {
-        let known = self.groups.iter().position(|names| names.group.is_for(servers, settings));
+        let known = self.server_sets.iter().position(|names| names.server_set.is_for(servers, settings));
         let index = known.unwrap_or_else(|| {
-            if self.groups.len() >= MAX_GROUPS {
-                self.groups.remove(0);
+            if self.server_sets.len() >= MAX_SERVER_SETS {
+                self.server_sets.remove(0);
             }
-            self.groups.push(Names::new(servers, settings, clock.to_std(now)));
-            self.groups.len() - 1
+            self.server_sets.push(Names::new(servers, settings, clock.to_std(now)));
+            self.server_sets.len() - 1
         });
-        &mut self.groups[index]
+        &mut self.server_sets[index]
     }
 }
 
 impl Names {
     fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
-        let group = Arc::new(Group::new(servers, settings, epoch));
-        Names { group, names: HashMap::new(), sweep_at: FIRST_SWEEP }
+        let server_set = Arc::new(ServerSet::new(servers, settings, epoch));
+        Names { server_set, names: HashMap::new(), sweep_at: FIRST_SWEEP }
     }
 
-    fn host(&mut self, name: &Name, clock: OsClock, now: Instant) -> Result<Arc<Host>, getrandom::Error> {
-        if let Some(host) = self.names.get(name.wire()) {
-            return Ok(Arc::clone(host));
+    fn shared_name(
+        &mut self,
+        name: &Name,
+        clock: OsClock,
+        now: Instant,
+    ) -> Result<Arc<SharedName>, getrandom::Error> {
+        if let Some(shared) = self.names.get(name.wire()) {
+            return Ok(Arc::clone(shared));
         }
-        let now = self.group.time(clock, now);
+        let now = self.server_set.time(clock, now);
         self.make_room(now);
-        let client = self.group.client(now)?;
-        let host = Arc::new(Host::new(*name, Arc::clone(&self.group), client));
-        self.names.insert(name.wire().into(), Arc::clone(&host));
-        Ok(host)
+        let client = self.server_set.client(now)?;
+        let shared = Arc::new(SharedName::new(*name, Arc::clone(&self.server_set), client));
+        self.names.insert(name.wire().into(), Arc::clone(&shared));
+        Ok(shared)
     }
 
     /// Drops the names of which nothing is known any more, and of the others the next to expire where there are too many.
@@ -160,12 +167,12 @@ impl Names {
         if self.names.len() < self.sweep_at {
             return;
         }
-        // Who waits for it has a share of it.
-        let is_used = |host: &Arc<Host>| Arc::strong_count(host) > 1;
-        self.names.retain(|_, host| is_used(host) || host.keeps_until() > now);
-        let mut idle: Vec<_> = self.names.iter().filter(|(_, host)| !is_used(host)).collect();
+        // Each look-up that waits for it holds an `Arc` of it.
+        let is_used = |shared: &Arc<SharedName>| Arc::strong_count(shared) > 1;
+        self.names.retain(|_, shared| is_used(shared) || shared.keeps_until() > now);
+        let mut idle: Vec<_> = self.names.iter().filter(|(_, shared)| !is_used(shared)).collect();
         if idle.len() >= Cache::ENTRIES {
-            idle.sort_by_key(|(_, host)| host.keeps_until());
+            idle.sort_by_key(|(_, shared)| shared.keeps_until());
             let gone = idle.iter().take(Cache::ENTRIES / 8).map(|(name, _)| (*name).clone());
             for name in gone.collect::<Vec<_>>() {
                 self.names.remove(&name);
@@ -190,26 +197,24 @@ mod tests {
     }
 
     /// Asks for a name, which is answered for so many seconds.
-    fn learn(names: &mut Names, (clock, now): (OsClock, Instant), text: &str, ttl: u8) -> Arc<Host> {
+    fn learn(names: &mut Names, (clock, now): (OsClock, Instant), text: &str, ttl: u8) -> Arc<SharedName> {
         let name = Name::parse(text).expect("a name");
-        let host = names.host(&name, clock, now).expect("random numbers");
-        let mut inside = host.lock().expect("nobody has forked");
-        let time = names.group.time(clock, now);
-        let id = inside.client.ask(&name, Kind::A, time).expect("room");
+        let shared = names.shared_name(&name, clock, now).expect("random numbers");
+        let mut state = shared.lock().expect("nobody has forked");
+        let time = names.server_set.time(clock, now);
+        let id = state.client.ask(&name, Kind::A, time).expect("room");
         let mut buffer = [0; LARGEST_QUERY];
-        if let Output::Send { port, length, .. } = inside.client.poll_output(&mut buffer, time) {
+        if let Output::Send { port, length, .. } = state.client.poll_output(&mut buffer, time) {
             // Without the OPT record, which has 11 octets.
             let question = &buffer[12..length - 11];
             let header = [buffer[0], buffer[1], 0x80, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
             let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 192, 0, 2, 1];
             let message = [&header[..], question, &record].concat();
-            inside
-                .client
-                .handle_input(Input::Datagram { port, from: SERVER.into(), message: &message }, time);
+            state.client.handle_input(Input::Datagram { port, from: SERVER.into(), message: &message }, time);
         }
-        inside.client.give_up(id);
-        drop(inside);
-        host
+        state.client.give_up(id);
+        drop(state);
+        shared
     }
 
     #[test]
@@ -248,21 +253,21 @@ mod tests {
     fn other_servers_and_settings_have_names_of_their_own() {
         let (cache, clock) = (Cache::new(), OsClock::start());
         let name = Name::parse("name.test").expect("a name");
-        let host = |servers: &[SocketAddr], attempts| {
+        let shared = |servers: &[SocketAddr], attempts| {
             let settings = Settings { attempts, ..Settings::default() };
-            cache.host(&name, servers, &settings, (clock, clock.now())).expect("random numbers")
+            cache.shared_name(&name, servers, &settings, (clock, clock.now())).expect("random numbers")
         };
-        let first = host(&[SERVER.into()], 3);
-        assert!(Arc::ptr_eq(&first, &host(&[SERVER.into()], 3)));
-        assert!(!Arc::ptr_eq(&first, &host(&[SERVER.into()], 2)));
-        assert!(!Arc::ptr_eq(&first, &host(&[], 3)));
+        let first = shared(&[SERVER.into()], 3);
+        assert!(Arc::ptr_eq(&first, &shared(&[SERVER.into()], 3)));
+        assert!(!Arc::ptr_eq(&first, &shared(&[SERVER.into()], 2)));
+        assert!(!Arc::ptr_eq(&first, &shared(&[], 3)));
         // Of too many the eldest is forgotten.
         for attempts in 4..16 {
-            host(&[SERVER.into()], attempts);
+            shared(&[SERVER.into()], attempts);
         }
-        assert_eq!(cache.with(|table| table.groups.len()), Some(MAX_GROUPS));
-        assert!(!Arc::ptr_eq(&first, &host(&[SERVER.into()], 3)));
+        assert_eq!(cache.with(|table| table.server_sets.len()), Some(MAX_SERVER_SETS));
+        assert!(!Arc::ptr_eq(&first, &shared(&[SERVER.into()], 3)));
         cache.clear();
-        assert_eq!(cache.with(|table| table.groups.len()), Some(0));
+        assert_eq!(cache.with(|table| table.server_sets.len()), Some(0));
     }
 }

@@ -10,7 +10,7 @@ use connie_dns::Name;
 use super::Dns;
 use super::addresses::{Addresses, Known, add};
 use super::answers::{Answers, Finding};
-use super::desk::Desk;
+use super::questions::Questions;
 use super::services::Services;
 use crate::resolve::{Event, Lookup, Watch};
 
@@ -24,7 +24,7 @@ pub(super) struct Plan {
 /// A look-up by DNS: it asks, and [`Answers`] decides what is reported.
 pub(super) struct DnsLookup {
     plan: Plan,
-    desk: Desk,
+    questions: Questions,
     asking: Asking,
     /// The names that come after the one that is tried.
     rest: VecDeque<Name>,
@@ -39,24 +39,24 @@ struct Asking {
 
 impl Plan {
     /// Begins to ask for the addresses of `name`, and for its service records where these are wanted.
-    fn ask(&self, name: &Name, desk: &mut Desk, now: Instant) -> Asking {
+    fn ask(&self, name: &Name, questions: &mut Questions, now: Instant) -> Asking {
         let Plan { dns, port, families } = self;
         Asking {
-            addresses: Addresses::new(name, *families, desk, now),
+            addresses: Addresses::new(name, *families, questions, now),
             services: dns
                 .service(name, *port)
-                .map(|service| Services::new(service, *port, *families, desk, now)),
+                .map(|service| Services::new(service, *port, *families, questions, now)),
         }
     }
 }
 
 impl DnsLookup {
     /// Begins with the first of `names`. `None` where there is none.
-    pub(super) fn new(names: Vec<Name>, plan: Plan, mut desk: Desk, now: Instant) -> Option<Self> {
+    pub(super) fn new(names: Vec<Name>, plan: Plan, mut questions: Questions, now: Instant) -> Option<Self> {
         let mut rest = VecDeque::from(names);
-        let asking = plan.ask(&rest.pop_front()?, &mut desk, now);
+        let asking = plan.ask(&rest.pop_front()?, &mut questions, now);
         let answers = Answers::new(plan.families, rest.is_empty());
-        let mut lookup = DnsLookup { plan, desk, asking, rest, answers };
+        let mut lookup = DnsLookup { plan, questions, asking, rest, answers };
         // The first queries leave now, and what the cache has is reported by the first poll.
         lookup.go_on(now);
         Some(lookup)
@@ -64,15 +64,15 @@ impl DnsLookup {
 
     /// Goes on as far as possible without waiting.
     fn go_on(&mut self, now: Instant) {
-        let DnsLookup { plan, desk, asking: Asking { addresses, services }, answers, .. } = self;
-        desk.poll(now);
+        let DnsLookup { plan, questions, asking: Asking { addresses, services }, answers, .. } = self;
+        questions.poll(now);
         if let Some(services) = services {
-            services.poll(addresses, desk, now);
+            services.poll(addresses, questions, now);
             services.take_events().for_each(|event| answers.record(event));
         }
-        let records = services.as_ref().is_some_and(|services| services.is_pending(desk));
+        let records = services.as_ref().is_some_and(|services| services.is_pending(questions));
         for family in [Family::V6, Family::V4].into_iter().filter(|family| plan.families.allow(*family)) {
-            let finding = find(family, plan.port, addresses, services.as_ref(), desk);
+            let finding = find(family, plan.port, addresses, services.as_ref(), questions);
             answers.update(family, finding, records, now);
         }
     }
@@ -84,13 +84,13 @@ fn find<'d>(
     port: u16,
     addresses: &Addresses,
     services: Option<&Services>,
-    desk: &'d Desk,
+    questions: &'d Questions,
 ) -> Finding<'d> {
     let mut destinations = Vec::new();
     if let Some(services) = services {
-        services.destinations(family, addresses, desk, &mut destinations);
+        services.destinations(family, addresses, questions, &mut destinations);
     }
-    let end = match addresses.known(family, desk) {
+    let end = match addresses.known(family, questions) {
         Known::Pending => None,
         Known::Failed(error) => Some(Err(error)),
         Known::Answered(addresses, ttl) => {
@@ -103,7 +103,7 @@ fn find<'d>(
 
 impl Lookup for DnsLookup {
     fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
-        self.desk.watch(watch);
+        self.questions.watch(watch);
     }
 
     fn poll(&mut self, now: Instant) -> Option<Event> {
@@ -119,8 +119,8 @@ impl Lookup for DnsLookup {
             match self.rest.pop_front() {
                 Some(name) => {
                     self.answers.try_next();
-                    self.desk.clear();
-                    self.asking = self.plan.ask(&name, &mut self.desk, now);
+                    self.questions.clear();
+                    self.asking = self.plan.ask(&name, &mut self.questions, now);
                 }
                 None => self.answers.finish(),
             }
@@ -128,6 +128,6 @@ impl Lookup for DnsLookup {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.desk.wake_at().into_iter().chain(self.answers.wake_at()).min()
+        self.questions.wake_at().into_iter().chain(self.answers.wake_at()).min()
     }
 }

@@ -64,18 +64,18 @@
 
 mod addresses;
 mod answers;
-mod bell;
+mod asker;
 mod cache;
 mod config;
-mod desk;
-mod group;
-mod host;
+mod context;
 mod lookup;
-mod means;
+mod questions;
 mod reply;
-mod seat;
+mod server_set;
 mod services;
+mod shared_name;
 mod stream;
+mod wakeup;
 
 use std::collections::VecDeque;
 use std::io;
@@ -92,10 +92,10 @@ use connie_dns::{Candidates, Name, Settings, Transport};
 pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
-use self::desk::Desk;
-use self::group::MAX_SERVERS;
+use self::context::LookupContext;
 use self::lookup::{DnsLookup, Plan};
-use self::means::Means;
+use self::questions::Questions;
+use self::server_set::MAX_SERVERS;
 use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch, hosts};
 
 /// How many names are tried for one host.
@@ -249,10 +249,10 @@ impl Resolve for Dns {
         let names = Candidates::new(host, &self.search, self.ndots).take(MAX_CANDIDATES).collect();
         let servers = self.servers.iter().take(MAX_SERVERS).copied().collect();
         let (way_out, budget) = (way_out.cloned().unwrap_or_default(), budget.cloned());
-        let means = Means { clock, way_out, budget };
-        let desk = Desk::new(servers, self.settings(), self.cache.clone(), means);
+        let context = LookupContext { clock, way_out, budget };
+        let questions = Questions::new(servers, self.settings(), self.cache.clone(), context);
         let plan = Plan { dns: self.clone(), port, families };
-        match DnsLookup::new(names, plan, desk, now) {
+        match DnsLookup::new(names, plan, questions, now) {
             Some(lookup) => Box::new(lookup),
             None => Box::new(Known::no_name(families)),
         }

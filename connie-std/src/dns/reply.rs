@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use connie_core::resolution::QueryError;
 use connie_dns::{Answer, Kind, Name, Problem, ServiceFault};
 
-use super::group::MAX_ADDRESSES;
+use super::server_set::MAX_ADDRESSES;
 use crate::resolve::LookupError;
 
 /// How many service records of one answer are kept.

@@ -9,7 +9,7 @@ use connie_core::{Families, Family, Instant};
 use connie_dns::{Kind, Name, ServiceFault};
 
 use super::addresses::{Addresses, Known, add};
-use super::desk::{Desk, Inquiry};
+use super::questions::{Inquiry, Questions};
 use super::reply::{Found, Service};
 use crate::resolve::{Event, ServiceRecord};
 
@@ -50,9 +50,15 @@ enum Target {
 
 impl Services {
     /// Begins to ask for the records of `name`, which are about the service on `port`.
-    pub(super) fn new(name: Name, port: u16, families: Families, desk: &mut Desk, now: Instant) -> Self {
+    pub(super) fn new(
+        name: Name,
+        port: u16,
+        families: Families,
+        questions: &mut Questions,
+        now: Instant,
+    ) -> Self {
         Services {
-            inquiry: desk.ask(&name, Kind::Https, now),
+            inquiry: questions.ask(&name, Kind::Https, now),
             asked: name,
             ended: false,
             aliases: 0,
@@ -65,25 +71,31 @@ impl Services {
     }
 
     /// Goes on as far as possible without waiting.
-    pub(super) fn poll(&mut self, origin: &Addresses, desk: &mut Desk, now: Instant) {
+    pub(super) fn poll(&mut self, origin: &Addresses, questions: &mut Questions, now: Instant) {
         // Each turn waits, ends, or follows one more alias.
         while !self.ended {
-            let records = match desk.end(self.inquiry).map(|end| end.map(|reply| &reply.found)) {
+            let records = match questions.end(self.inquiry).map(|end| end.map(|reply| &reply.found)) {
                 None => break,
                 Some(Ok(Found::Services(records))) => records.clone(),
                 Some(Ok(Found::Addresses(_)) | Err(_)) => Vec::new(),
             };
             match records.is_empty() {
                 true => self.ended = true,
-                false => self.take(records, origin, desk, now),
+                false => self.take(records, origin, questions, now),
             }
             // What that has asked for.
-            desk.poll(now);
+            questions.poll(now);
         }
     }
 
     /// Takes the records of one answer.
-    fn take(&mut self, mut records: Vec<Service>, origin: &Addresses, desk: &mut Desk, now: Instant) {
+    fn take(
+        &mut self,
+        mut records: Vec<Service>,
+        origin: &Addresses,
+        questions: &mut Questions,
+        now: Instant,
+    ) {
         self.ended = true;
         if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceFault::Malformed)) {
             // "the client MUST reject the entire RRset" (section 2.2).
@@ -91,12 +103,12 @@ impl Services {
         }
         // "If an RRset contains a record in AliasMode, the recipient MUST ignore any ServiceMode records in the set" (section 2.4.1).
         if let Some(alias) = records.iter().find(|record| record.is_alias()) {
-            return self.follow(alias, origin, desk, now);
+            return self.follow(alias, origin, questions, now);
         }
         records.sort_by_key(|record| record.priority);
         let mut endpoints = Vec::new();
         for record in &records {
-            let endpoint = self.endpoint(record, origin, desk, now);
+            let endpoint = self.endpoint(record, origin, questions, now);
             self.report(record, endpoint.is_some());
             endpoints.extend(endpoint);
         }
@@ -108,13 +120,13 @@ impl Services {
 
     /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such service (section 2.5.1), which
     /// a client that can do without the records leaves aside.
-    fn follow(&mut self, alias: &Service, origin: &Addresses, desk: &mut Desk, now: Instant) {
+    fn follow(&mut self, alias: &Service, origin: &Addresses, questions: &mut Questions, now: Instant) {
         let Some(name) = alias.target.filter(|_| self.aliases < MOST_ALIASES) else { return };
-        let Some(target) = self.target(&name, origin, desk, now) else { return };
+        let Some(target) = self.target(&name, origin, questions, now) else { return };
         self.report(alias, true);
         self.aliases += 1;
         self.endpoints = vec![Endpoint { target, port: self.port, hints: Vec::new() }];
-        self.inquiry = desk.ask(&name, Kind::Https, now);
+        self.inquiry = questions.ask(&name, Kind::Https, now);
         self.asked = name;
         self.ended = false;
     }
@@ -124,7 +136,7 @@ impl Services {
         &mut self,
         record: &Service,
         origin: &Addresses,
-        desk: &mut Desk,
+        questions: &mut Questions,
         now: Instant,
     ) -> Option<Endpoint> {
         if record.fault.is_some() {
@@ -142,12 +154,18 @@ impl Services {
         if port == 0 || !(record.http1 || is_same) {
             return None;
         }
-        let target = if is_origin { Target::Origin } else { self.target(name, origin, desk, now)? };
+        let target = if is_origin { Target::Origin } else { self.target(name, origin, questions, now)? };
         Some(Endpoint { target, port, hints: record.hints.clone() })
     }
 
     /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where there is no room.
-    fn target(&mut self, name: &Name, origin: &Addresses, desk: &mut Desk, now: Instant) -> Option<Target> {
+    fn target(
+        &mut self,
+        name: &Name,
+        origin: &Addresses,
+        questions: &mut Questions,
+        now: Instant,
+    ) -> Option<Target> {
         if *name == origin.name {
             return Some(Target::Origin);
         }
@@ -156,7 +174,7 @@ impl Services {
             if self.targets.len() >= MOST_TARGETS {
                 return None;
             }
-            self.targets.push(Addresses::new(name, self.families, desk, now));
+            self.targets.push(Addresses::new(name, self.families, questions, now));
         }
         Some(Target::Other(known.unwrap_or(self.targets.len() - 1)))
     }
@@ -190,7 +208,7 @@ impl Services {
         &self,
         family: Family,
         origin: &Addresses,
-        desk: &Desk,
+        questions: &Questions,
         list: &mut Vec<SocketAddr>,
     ) {
         if !self.families.allow(family) {
@@ -198,8 +216,8 @@ impl Services {
         }
         for endpoint in &self.endpoints {
             let known = match endpoint.target {
-                Target::Origin => origin.known(family, desk),
-                Target::Other(index) => self.targets[index].known(family, desk),
+                Target::Origin => origin.known(family, questions),
+                Target::Other(index) => self.targets[index].known(family, questions),
             };
             let of_family = |ip: &&IpAddr| ip.is_ipv6() == (family == Family::V6);
             match known {
@@ -215,7 +233,7 @@ impl Services {
     }
 
     /// Whether more may come of them.
-    pub(super) fn is_pending(&self, desk: &Desk) -> bool {
-        !self.ended || self.targets.iter().any(|target| target.is_pending(desk))
+    pub(super) fn is_pending(&self, questions: &Questions) -> bool {
+        !self.ended || self.targets.iter().any(|target| target.is_pending(questions))
     }
 }

@@ -3,14 +3,14 @@
 //! # The rules
 //!
 //! 1. **A question is asked once for all who wait for it**, in whatever threads and tasks they run.
-//! 2. **One of them drives**: its race waits for the sockets and for the client's time. It is the look-up that has put out the last new query. The
-//!    others wait until they are [told](Sitter::tell) that a question has ended.
+//! 2. **One of them drives the client**: it is the look-up that sent the last new query. Its race waits for the sockets and the client's
+//!    timer. The others wait until they are [told](Registered::notify) that a question has ended.
 //! 3. **When the driver is dropped, another takes its place**, with the same sockets.
-//! 4. **A driver that does nothing is replaced**: each driver looks after the sockets every [`LOOK`]. Where nobody has for [`OVERDUE`], the first
-//!    of those who wait to notice does, and if there was something to do it drives from then on. So whatever becomes of a driver, it
-//!    holds nobody up for longer.
-//! 5. **The lock is held over system calls that do not block alone**: sockets are opened without it, since the program sees them then.
-//! 6. **A socket is closed when nobody has it any more**, so that no `poll` waits for a number that is another socket's by then.
+//! 4. **A driver that does nothing is replaced**: each driver reads the sockets every [`LOOK`] at least. When nobody has for [`OVERDUE`], the
+//!    first of the others to notice does, and if there was something to do it drives from then on. So no driver, whatever becomes of it,
+//!    holds the others up for longer.
+//! 5. **The lock is held only over system calls that do not block**: sockets are opened without it, since the program's own code sees them then.
+//! 6. **A socket is closed when nobody holds it any more**, so that no `poll` waits for a descriptor that was given to another socket.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -22,35 +22,36 @@ use connie_core::Instant;
 use connie_core::resolution::{QueryError, is_onion};
 use connie_dns::{Input, Kind, LARGEST_QUERY, Name, Output, Port, QuestionId};
 
-use super::bell::Bell;
-use super::group::{Client, Group};
 use super::reply::{Reason, Reply, failed};
+use super::server_set::{Client, ServerSet};
 use super::stream::Stream;
+use super::wakeup::Wakeup;
 use crate::os_error;
 use crate::process::ProcessLock;
 use crate::resolve::{Datagrams, LookupError, ONION, Readiness, Room};
 
-/// How often a driver looks after its sockets, whatever it was told.
+/// How often a driver reads its sockets, though nothing has woken it.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
-/// After how long without a look others do.
+/// After how long without a read another look-up takes over.
 pub(super) const OVERDUE: Duration = Duration::from_millis(300);
 /// The largest datagram that is taken in. A query allows 1,232 octets; a server may not keep to that.
 const LARGEST_DATAGRAM: usize = 4_096;
 /// How many datagrams of one socket are read in a row: a flood must not keep the race waiting.
 const DATAGRAMS_IN_A_ROW: usize = 16;
 
-pub(super) struct Host {
+/// A name that several look-ups may wait for.
+pub(super) struct SharedName {
     pub(super) name: Name,
-    pub(super) group: Arc<Group>,
-    inside: ProcessLock<Inside>,
+    pub(super) server_set: Arc<ServerSet>,
+    state: ProcessLock<NameState>,
 }
 
-pub(super) struct Inside {
+pub(super) struct NameState {
     pub(super) client: Client,
-    sitters: Vec<Sitter>,
-    last_seat: u64,
+    registered: Vec<Registered>,
+    last_asker: u64,
     driver: Option<u64>,
-    /// When somebody has looked after the sockets.
+    /// When the sockets were read last.
     pub(super) looked: Instant,
     /// When the client wants to be polled.
     pub(super) wake: Option<Instant>,
@@ -60,13 +61,13 @@ pub(super) struct Inside {
     heard: [Option<(SocketAddr, bool)>; 3],
 }
 
-/// A look-up that waits for the name.
-struct Sitter {
-    seat: u64,
-    /// Whether there is something new for it.
+/// A look-up that waits for the name, as the name knows it.
+struct Registered {
+    id: u64,
+    /// Whether it was notified since it was polled.
     news: bool,
     waker: Option<Waker>,
-    bell: Option<Arc<Bell>>,
+    wakeup: Option<Arc<Wakeup>>,
 }
 
 /// A socket of a port to a server.
@@ -101,32 +102,32 @@ pub(super) struct Todo {
     pub(super) room: Option<Room>,
 }
 
-/// What is left to be done when nothing is locked: closes sockets, which may wake others, and wakes those who are to know.
+/// What is done once nothing is locked: sockets are closed, which may wake others, and those who are to be notified are woken.
 #[derive(Default)]
-pub(super) struct Later {
+pub(super) struct Deferred {
     pub(super) closed: Vec<Open>,
     pub(super) rooms: Vec<Room>,
     pub(super) watched: Vec<Watched>,
     wakers: Vec<Waker>,
-    bells: Vec<Arc<Bell>>,
+    wakeups: Vec<Arc<Wakeup>>,
 }
 
-impl Drop for Later {
+impl Drop for Deferred {
     fn drop(&mut self) {
         self.closed.clear();
         self.rooms.clear();
         self.watched.clear();
-        self.bells.drain(..).for_each(|bell| bell.ring());
+        self.wakeups.drain(..).for_each(|wakeup| wakeup.wake());
         self.wakers.drain(..).for_each(Waker::wake);
     }
 }
 
-impl Host {
-    pub(super) fn new(name: Name, group: Arc<Group>, client: Client) -> Self {
-        let inside = Inside {
+impl SharedName {
+    pub(super) fn new(name: Name, server_set: Arc<ServerSet>, client: Client) -> Self {
+        let state = NameState {
             client,
-            sitters: Vec::new(),
-            last_seat: 0,
+            registered: Vec::new(),
+            last_asker: 0,
             driver: None,
             looked: Instant::ZERO,
             wake: None,
@@ -134,89 +135,89 @@ impl Host {
             reasons: Vec::new(),
             heard: [None; 3],
         };
-        Host { name, group, inside: ProcessLock::new(inside) }
+        SharedName { name, server_set, state: ProcessLock::new(state) }
     }
 
-    /// `None` where it is lost to this process.
-    pub(super) fn lock(&self) -> Option<MutexGuard<'_, Inside>> {
-        self.inside.lock_again(|_| ())
+    /// `None` where a fork has left it locked for ever.
+    pub(super) fn lock(&self) -> Option<MutexGuard<'_, NameState>> {
+        self.state.lock_again(|_| ())
     }
 
     /// Until when it keeps an answer for those who come later.
     pub(super) fn keeps_until(&self) -> Instant {
-        self.lock().map_or(Instant::ZERO, |inside| inside.client.keeps_until())
+        self.lock().map_or(Instant::ZERO, |state| state.client.keeps_until())
     }
 }
 
-impl Inside {
+impl NameState {
     // Who waits.
 
-    pub(super) fn sit_down(&mut self, now: Instant) -> u64 {
-        if self.sitters.is_empty() {
+    pub(super) fn register(&mut self, now: Instant) -> u64 {
+        if self.registered.is_empty() {
             self.reasons.clear();
             if self.client.keeps_until() <= now {
                 self.heard = [None; 3];
             }
             self.looked = now;
         }
-        self.last_seat += 1;
-        let seat = self.last_seat;
-        self.sitters.push(Sitter { seat, news: false, waker: None, bell: None });
-        seat
+        self.last_asker += 1;
+        let asker = self.last_asker;
+        self.registered.push(Registered { id: asker, news: false, waker: None, wakeup: None });
+        asker
     }
 
     /// A look-up waits no longer. Where it drove, another does.
-    pub(super) fn stand_up(&mut self, seat: u64, later: &mut Later) {
-        let index = self.sitters.iter().position(|sitter| sitter.seat == seat);
-        if let Some(Sitter { waker, .. }) = index.map(|index| self.sitters.remove(index)) {
-            later.wakers.extend(waker);
+    pub(super) fn deregister(&mut self, asker: u64, deferred: &mut Deferred) {
+        let index = self.registered.iter().position(|registered| registered.id == asker);
+        if let Some(Registered { waker, .. }) = index.map(|index| self.registered.remove(index)) {
+            deferred.wakers.extend(waker);
         }
-        if self.driver == Some(seat) {
+        if self.driver == Some(asker) {
             self.driver = None;
-            if let Some(next) = self.sitters.first_mut() {
-                next.tell(later);
+            if let Some(next) = self.registered.first_mut() {
+                next.notify(deferred);
             }
         }
-        self.close_unused(later);
+        self.close_unused(deferred);
     }
 
-    fn sitter(&mut self, seat: u64) -> Option<&mut Sitter> {
-        self.sitters.iter_mut().find(|sitter| sitter.seat == seat)
+    fn registered(&mut self, asker: u64) -> Option<&mut Registered> {
+        self.registered.iter_mut().find(|registered| registered.id == asker)
     }
 
-    /// It has come to look: what was told before is heard.
-    pub(super) fn hears(&mut self, seat: u64) {
-        if let Some(sitter) = self.sitter(seat) {
-            sitter.news = false;
+    /// It is polled, and sees all that it was notified of.
+    pub(super) fn clear_news(&mut self, asker: u64) {
+        if let Some(registered) = self.registered(asker) {
+            registered.news = false;
         }
     }
 
-    pub(super) fn has_news(&mut self, seat: u64) -> bool {
-        self.sitter(seat).is_some_and(|sitter| sitter.news)
+    pub(super) fn has_news(&mut self, asker: u64) -> bool {
+        self.registered(asker).is_some_and(|registered| registered.news)
     }
 
-    pub(super) fn wakes(&mut self, seat: u64, waker: Option<&Waker>, bell: Option<&Arc<Bell>>) {
-        if let Some(sitter) = self.sitter(seat) {
-            (sitter.waker, sitter.bell) = (waker.cloned(), bell.cloned());
+    pub(super) fn wakes(&mut self, asker: u64, waker: Option<&Waker>, wakeup: Option<&Arc<Wakeup>>) {
+        if let Some(registered) = self.registered(asker) {
+            (registered.waker, registered.wakeup) = (waker.cloned(), wakeup.cloned());
         }
     }
 
-    pub(super) fn may_drive(&self, seat: u64) -> bool {
-        self.driver.is_none_or(|driver| driver == seat)
+    pub(super) fn may_drive(&self, asker: u64) -> bool {
+        self.driver.is_none_or(|driver| driver == asker)
     }
 
-    pub(super) fn drives(&self, seat: u64) -> bool {
-        self.driver == Some(seat)
+    pub(super) fn drives(&self, asker: u64) -> bool {
+        self.driver == Some(asker)
     }
 
-    pub(super) fn drive(&mut self, seat: u64) {
-        self.driver = Some(seat);
+    pub(super) fn drive(&mut self, asker: u64) {
+        self.driver = Some(asker);
     }
 
     // What comes.
 
     /// Reads what has come, and tells the client. Whether something has.
-    pub(super) fn read(&mut self, group: &Group, now: Instant) -> bool {
+    pub(super) fn read(&mut self, server_set: &ServerSet, now: Instant) -> bool {
         if self.sockets.is_empty() {
             return false;
         }
@@ -227,9 +228,9 @@ impl Inside {
             found |= match way {
                 Some(Way::Datagrams(socket)) => {
                     let socket = Arc::clone(socket);
-                    self.read_datagrams(index, &socket, &mut packet, group, now)
+                    self.read_datagrams(index, &socket, &mut packet, server_set, now)
                 }
-                Some(Way::Stream(_)) => self.go_on_with_stream(index, group, now),
+                Some(Way::Stream(_)) => self.go_on_with_stream(index, server_set, now),
                 None => false,
             };
         }
@@ -241,7 +242,7 @@ impl Inside {
         index: usize,
         socket: &Datagrams,
         packet: &mut [u8],
-        group: &Group,
+        server_set: &ServerSet,
         now: Instant,
     ) -> bool {
         let Some(&Open { port, server, .. }) = self.sockets.get(index) else { return false };
@@ -250,12 +251,12 @@ impl Inside {
             match socket.socket.recv(packet) {
                 Ok(length) => {
                     let message = packet.get(..length).unwrap_or_default();
-                    self.tell(Input::Datagram { port, from: server, message }, group, now);
+                    self.tell(Input::Datagram { port, from: server, message }, server_set, now);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    self.has_failed(Input::DatagramFailed { port, server }, &error, group, now);
+                    self.has_failed(Input::DatagramFailed { port, server }, &error, server_set, now);
                     return true;
                 }
             }
@@ -264,25 +265,27 @@ impl Inside {
         found
     }
 
-    fn go_on_with_stream(&mut self, index: usize, group: &Group, now: Instant) -> bool {
+    fn go_on_with_stream(&mut self, index: usize, server_set: &ServerSet, now: Instant) -> bool {
         let Some(Open { port, server, way: Way::Stream(stream), .. }) = self.sockets.get_mut(index) else {
             return false;
         };
         let (port, server) = (*port, *server);
         match stream.go_on() {
             Ok(None) => return false,
-            Ok(Some(message)) => self.tell(Input::Message { port, server, message: &message }, group, now),
-            Err(error) => self.has_failed(Input::StreamFailed { port, server }, &error, group, now),
+            Ok(Some(message)) => {
+                self.tell(Input::Message { port, server, message: &message }, server_set, now)
+            }
+            Err(error) => self.has_failed(Input::StreamFailed { port, server }, &error, server_set, now),
         }
         true
     }
 
-    fn has_failed(&mut self, input: Input<'_>, error: &std::io::Error, group: &Group, now: Instant) {
+    fn has_failed(&mut self, input: Input<'_>, error: &std::io::Error, server_set: &ServerSet, now: Instant) {
         let text = match error.kind() {
             ErrorKind::UnexpectedEof => "the connection was closed before the answer".to_owned(),
             _ => os_error::reason(error),
         };
-        self.fail(input, text, false, group, now);
+        self.fail(input, text, false, server_set, now);
     }
 
     /// Tells the client that something failed, and keeps why.
@@ -291,7 +294,7 @@ impl Inside {
         input: Input<'_>,
         text: String,
         is_shortage: bool,
-        group: &Group,
+        server_set: &ServerSet,
         now: Instant,
     ) {
         if let Input::DatagramFailed { port, server } | Input::StreamFailed { port, server } = input {
@@ -299,13 +302,13 @@ impl Inside {
             self.reasons.retain(|reason| reason.kind != kind || reason.server != server);
             self.reasons.push(Reason { kind, server, is_shortage, text });
         }
-        self.tell(input, group, now);
+        self.tell(input, server_set, now);
     }
 
-    fn tell(&mut self, input: Input<'_>, group: &Group, now: Instant) {
+    fn tell(&mut self, input: Input<'_>, server_set: &ServerSet, now: Instant) {
         let before = self.client.standing();
         self.client.handle_input(input, now);
-        group.learn(&before, &self.client.standing());
+        server_set.learn(&before, &self.client.standing());
         if let Input::Datagram { port, from: server, message } | Input::Message { port, server, message } =
             input
         {
@@ -323,18 +326,18 @@ impl Inside {
     /// Sends what is due. Answers what needs a new socket; `found` is whether there was something to do.
     pub(super) fn drain(
         &mut self,
-        seat: u64,
+        asker: u64,
         found: &mut bool,
-        group: &Group,
+        server_set: &ServerSet,
         now: Instant,
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) -> Vec<Todo> {
         let (mut buffer, mut todo) = ([0; LARGEST_QUERY], Vec::new());
         loop {
             match self.client.poll_output(&mut buffer, now) {
                 Output::Send { port, server, length } => {
                     let message = buffer.get(..length).unwrap_or_default();
-                    if !self.send(port, server, message, group, now) {
+                    if !self.send(port, server, message, server_set, now) {
                         let message = message.to_vec();
                         todo.push(Todo { port, server, stream: false, message, room: None });
                     }
@@ -345,14 +348,14 @@ impl Inside {
                     let before = self.take_socket(port, server);
                     let room = before.map(|mut open| {
                         let room = std::mem::take(&mut open.room);
-                        later.closed.push(open);
+                        deferred.closed.push(open);
                         room
                     });
                     todo.push(Todo { port, server, stream: true, message, room });
                 }
                 Output::Ended(_) => {
-                    let others = self.sitters.iter_mut().filter(|sitter| sitter.seat != seat);
-                    others.for_each(|sitter| sitter.tell(later));
+                    let others = self.registered.iter_mut().filter(|registered| registered.id != asker);
+                    others.for_each(|registered| registered.notify(deferred));
                 }
                 Output::WaitUntil(until) => {
                     self.wake = Some(until);
@@ -365,19 +368,26 @@ impl Inside {
             }
             *found = true;
         }
-        self.close_unused(later);
+        self.close_unused(deferred);
         todo
     }
 
     /// Whether there is a socket for it.
-    fn send(&mut self, port: Port, server: SocketAddr, message: &[u8], group: &Group, now: Instant) -> bool {
+    fn send(
+        &mut self,
+        port: Port,
+        server: SocketAddr,
+        message: &[u8],
+        server_set: &ServerSet,
+        now: Instant,
+    ) -> bool {
         let mut sockets = self.sockets.iter().filter(|open| open.port == port && open.server == server);
         let Some(Open { way: Way::Datagrams(socket), .. }) = sockets.next() else { return false };
         match socket.socket.send(message) {
             Ok(_) => {}
             // Lost before it left: it will be sent again as any that is lost on the way.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => self.has_failed(Input::DatagramFailed { port, server }, &error, group, now),
+            Err(error) => self.has_failed(Input::DatagramFailed { port, server }, &error, server_set, now),
         }
         true
     }
@@ -387,22 +397,22 @@ impl Inside {
         &mut self,
         open: Open,
         message: &[u8],
-        group: &Group,
+        server_set: &ServerSet,
         now: Instant,
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) {
         let (port, server) = (open.port, open.server);
         if !self.client.is_open(port) {
             // It has ended meanwhile.
-            return later.closed.push(open);
+            return deferred.closed.push(open);
         }
-        later.closed.extend(self.take_socket(port, server));
+        deferred.closed.extend(self.take_socket(port, server));
         let is_stream = matches!(open.way, Way::Stream(_));
         self.sockets.push(open);
         if is_stream {
-            self.go_on_with_stream(self.sockets.len() - 1, group, now);
+            self.go_on_with_stream(self.sockets.len() - 1, server_set, now);
         } else {
-            self.send(port, server, message, group, now);
+            self.send(port, server, message, server_set, now);
         }
     }
 
@@ -411,9 +421,9 @@ impl Inside {
         Some(self.sockets.swap_remove(index))
     }
 
-    fn close_unused(&mut self, later: &mut Later) {
-        let Inside { client, sockets, .. } = self;
-        later.closed.extend(sockets.extract_if(.., |open| match open.way {
+    fn close_unused(&mut self, deferred: &mut Deferred) {
+        let NameState { client, sockets, .. } = self;
+        deferred.closed.extend(sockets.extract_if(.., |open| match open.way {
             Way::Datagrams(_) => !client.is_open(open.port),
             Way::Stream(_) => !client.wants_stream(open.port, open.server),
         }));
@@ -421,10 +431,10 @@ impl Inside {
 
     // What is known.
 
-    /// What a look-up in `seat` watches when it drives.
-    pub(super) fn watched(&self, seat: u64) -> impl Iterator<Item = Watched> {
+    /// What look-up `asker` watches when it drives.
+    pub(super) fn watched(&self, asker: u64) -> impl Iterator<Item = Watched> {
         self.sockets.iter().map(move |open| match &open.way {
-            Way::Datagrams(socket) => Watched::Datagrams(Arc::clone(socket), open.opener == seat),
+            Way::Datagrams(socket) => Watched::Datagrams(Arc::clone(socket), open.opener == asker),
             Way::Stream(stream) => {
                 let (socket, readiness) = stream.watched();
                 Watched::Stream(socket, readiness)
@@ -465,11 +475,11 @@ impl Inside {
     }
 }
 
-impl Sitter {
-    /// There is something new for it.
-    fn tell(&mut self, later: &mut Later) {
+impl Registered {
+    /// Has it polled: there is something new for it.
+    fn notify(&mut self, deferred: &mut Deferred) {
         self.news = true;
-        later.wakers.extend(self.waker.take());
-        later.bells.extend(self.bell.clone());
+        deferred.wakers.extend(self.waker.take());
+        deferred.wakeups.extend(self.wakeup.clone());
     }
 }

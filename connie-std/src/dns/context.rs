@@ -1,9 +1,9 @@
-//! With what a look-up opens its sockets, and by which clock.
+//! How a look-up opens its sockets, and its clock.
 
 use crate::way_out::WayOut;
 use crate::{OsClock, SocketBudget};
 
-pub(super) struct Means {
+pub(super) struct LookupContext {
     /// The clock of the look-up, whose times the clients do not know.
     pub(super) clock: OsClock,
     pub(super) way_out: WayOut,

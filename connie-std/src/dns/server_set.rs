@@ -1,4 +1,4 @@
-//! What all names have together that are asked of some servers in some way.
+//! A set of name servers with the settings by which they are asked, and what is known of these servers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,8 +20,8 @@ const _: () = assert!(MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a 
 pub(super) type Client = connie_dns::Client<1, MAX_SERVERS, LONGEST_NAME, { 16 * MAX_ADDRESSES }>;
 type Standing = connie_dns::Standing<MAX_SERVERS>;
 
-/// What all names have together that are asked of some servers in some way.
-pub(super) struct Group {
+/// What all names share that are asked of the same servers with the same settings.
+pub(super) struct ServerSet {
     servers: Vec<SocketAddr>,
     settings: Settings,
     /// The start of the clients' time.
@@ -29,12 +29,12 @@ pub(super) struct Group {
     standing: ProcessLock<Option<Standing>>,
 }
 
-impl Group {
+impl ServerSet {
     pub(super) fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
-        Group { servers: servers.to_vec(), settings: *settings, epoch, standing: ProcessLock::new(None) }
+        ServerSet { servers: servers.to_vec(), settings: *settings, epoch, standing: ProcessLock::new(None) }
     }
 
-    /// Whether it asks these servers in this way.
+    /// Whether it has these servers and settings.
     pub(super) fn is_for(&self, servers: &[SocketAddr], settings: &Settings) -> bool {
         self.servers == servers && self.settings == *settings
     }
@@ -46,7 +46,7 @@ impl Group {
         Ok(client)
     }
 
-    /// Has `client` know what others have learnt of the servers.
+    /// Tells `client` what other names' clients have learnt of the servers.
     pub(super) fn teach(&self, client: &mut Client) {
         if let Some(standing) = self.standing.lock_again(|_| ()).as_deref().and_then(Option::as_ref) {
             client.set_standing(standing);
@@ -86,19 +86,19 @@ mod tests {
     #[test]
     fn a_moment_comes_back_no_earlier_and_a_microsecond_later_at_most() {
         let epoch = OsClock::start().to_std(Instant::ZERO);
-        let group = Group::new(&[], &Settings::default(), epoch);
+        let server_set = ServerSet::new(&[], &Settings::default(), epoch);
         for nanos in [0, 1, 499, 999, 1_000, 1_001, 123_456_789] {
             let clock = OsClock { std: epoch + Duration::from_nanos(nanos) };
             for time in [1_000_000, 1_000_001, 77_777_777] {
                 let time = Instant::from_micros(time);
-                let moment = group.moment(clock, time);
-                assert!(group.time(clock, moment) >= time, "{nanos} {time}");
+                let moment = server_set.moment(clock, time);
+                assert!(server_set.time(clock, moment) >= time, "{nanos} {time}");
                 let before = Instant::from_micros(moment.as_micros() - 1);
-                assert!(group.time(clock, before) < time, "{nanos} {time}");
+                assert!(server_set.time(clock, before) < time, "{nanos} {time}");
             }
         }
         // What is before the epoch is its beginning.
         let clock = OsClock { std: epoch + Duration::from_secs(1) };
-        assert_eq!(group.moment(clock, Instant::ZERO), Instant::ZERO);
+        assert_eq!(server_set.moment(clock, Instant::ZERO), Instant::ZERO);
     }
 }

@@ -1,4 +1,5 @@
-//! A look-up's place at a name: what it asks there, and its part in driving the client. Who drives is in [`host`](super::host).
+//! What one look-up asks about one name, and what it does when it drives the client. Which look-up drives is decided in
+//! [`shared_name`](super::shared_name).
 
 use std::cell::Cell;
 use std::io;
@@ -13,28 +14,30 @@ use connie_dns::{Input, Kind, QuestionId};
 use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 
-use super::bell::Bell;
-use super::host::{Host, Inside, LOOK, Later, OVERDUE, Open, Todo, Watched, Way};
-use super::means::Means;
+use super::context::LookupContext;
 use super::reply::Reply;
+use super::shared_name::{Deferred, LOOK, NameState, OVERDUE, Open, SharedName, Todo, Watched, Way};
 use super::stream::Stream;
+use super::wakeup::Wakeup;
 use crate::budget::SocketBudget;
 use crate::errno::{Call, meaning};
 use crate::os_error;
 use crate::resolve::{Datagrams, LookupError, Room, Watch};
 use crate::socket_options::Purpose;
 
-/// How long after the system had no socket it is asked for one again: this, twice this, and so on.
+/// The pause after the system had no socket, before it is asked for one again. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-/// How long a query stands in line for room before it is looked whether it still has to.
+/// How long a query waits for a place in the budget before the client is asked about it again.
 const IN_LINE: Duration = Duration::from_secs(60);
-/// How often a look-up that nothing wakes looks for its answer.
+/// How often a look-up that nothing can wake checks for its answer.
 const LOOK_UNWOKEN: Duration = Duration::from_millis(5);
 
-pub(super) struct Seat {
-    pub(super) host: Arc<Host>,
-    seat: u64,
+/// One look-up's questions about one name.
+pub(super) struct Asker {
+    pub(super) shared: Arc<SharedName>,
+    /// Its number among those who ask for the name.
+    id: u64,
     /// In the order of [`Kind::ALL`].
     questions: [Question; 3],
     /// Whether it has asked something since the client was polled.
@@ -44,7 +47,7 @@ pub(super) struct Seat {
     /// Since when the system has given no socket, though there was room.
     shortage: Option<Shortage>,
     drives: bool,
-    /// What its race waits for when it drives.
+    /// The sockets that its race waits for while it drives.
     watched: Vec<Watched>,
     polled: Instant,
     wake: Option<Instant>,
@@ -59,11 +62,11 @@ enum Question {
     Ended(Result<Reply, LookupError>),
 }
 
-/// A query for which room is waited for, or a socket.
+/// A query that waits for a place in the budget, or for a socket.
 struct Wanting {
     todo: Todo,
     room: Room,
-    /// Whether it stands in line for room.
+    /// Whether it waits for a place in the budget.
     is_in_line: bool,
 }
 
@@ -81,12 +84,12 @@ enum Opened {
     Failed(Todo, String, bool),
 }
 
-impl Seat {
-    pub(super) fn new(host: Arc<Host>, now: Instant) -> Self {
-        let seat = host.lock().map_or(0, |mut inside| inside.sit_down(now));
-        Seat {
-            host,
-            seat,
+impl Asker {
+    pub(super) fn new(shared: Arc<SharedName>, now: Instant) -> Self {
+        let id = shared.lock().map_or(0, |mut state| state.register(now));
+        Asker {
+            shared,
+            id,
             questions: [const { Question::Unasked }; 3],
             is_fresh: false,
             wanting: Vec::new(),
@@ -106,10 +109,10 @@ impl Seat {
             return;
         }
         *question = Question::Ended(Err(lost()));
-        let Some(mut inside) = self.host.lock() else { return };
-        self.host.group.teach(&mut inside.client);
+        let Some(mut state) = self.shared.lock() else { return };
+        self.shared.server_set.teach(&mut state.client);
         // There is no other name in this client.
-        if let Some(id) = inside.client.ask(&self.host.name, kind, now) {
+        if let Some(id) = state.client.ask(&self.shared.name, kind, now) {
             *question = Question::Asked(id);
             self.is_fresh = true;
         }
@@ -126,117 +129,117 @@ impl Seat {
         self.questions.iter().any(|question| matches!(question, Question::Asked(_)))
     }
 
-    /// Does what there is to do now.
-    pub(super) fn poll(&mut self, means: &Means, now: Instant) {
+    /// Does all that can be done without waiting.
+    pub(super) fn poll(&mut self, context: &LookupContext, now: Instant) {
         if !self.is_waiting() {
             return;
         }
-        let time = self.host.group.time(means.clock, now);
+        let time = self.shared.server_set.time(context.clock, now);
         self.is_unwoken.set(false);
         let (mut opened, mut is_first) = (Vec::new(), true);
         loop {
-            let mut later = Later::default();
-            let todo = self.turn(means, opened, is_first, (now, time), &mut later);
-            drop(later);
+            let mut deferred = Deferred::default();
+            let todo = self.turn(context, opened, is_first, (now, time), &mut deferred);
+            drop(deferred);
             if todo.is_empty() {
                 return;
             }
             // Nothing is locked: the program sees these sockets.
-            opened = todo.into_iter().map(|wanting| self.open(wanting, means, now, time)).collect();
+            opened = todo.into_iter().map(|wanting| self.open(wanting, context, now, time)).collect();
             is_first = false;
         }
     }
 
-    /// Goes on as far as there are sockets for it. Answers for what there are none yet.
+    /// Goes on as far as possible with the open sockets. Returns the queries that need a new one.
     fn turn(
         &mut self,
-        means: &Means,
+        context: &LookupContext,
         opened: Vec<Opened>,
         is_first: bool,
         (now, time): (Instant, Instant),
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) -> Vec<Wanting> {
-        let host = Arc::clone(&self.host);
-        let Some(mut guard) = host.lock() else {
+        let shared = Arc::clone(&self.shared);
+        let Some(mut guard) = shared.lock() else {
             self.questions = [const { Question::Ended(Err(LOST)) }; 3];
             return Vec::new();
         };
-        let (inside, group) = (&mut *guard, &host.group);
-        inside.hears(self.seat);
-        let is_overdue = time >= inside.looked + OVERDUE;
+        let (state, server_set) = (&mut *guard, &shared.server_set);
+        state.clear_news(self.id);
+        let is_overdue = time >= state.looked + OVERDUE;
         let (mut found, mut todo) = (!opened.is_empty(), Vec::new());
-        if is_first && (inside.may_drive(self.seat) || is_overdue) {
+        if is_first && (state.may_drive(self.id) || is_overdue) {
             // What has come counts before what has not come in time.
-            inside.looked = time;
-            found |= inside.read(group, time);
+            state.looked = time;
+            found |= state.read(server_set, time);
         }
-        self.take_in(inside, opened, time, later);
+        self.take_in(state, opened, time, deferred);
         if is_first {
-            self.look_for_room(inside, means, (now, time), later);
+            self.look_for_room(state, context, (now, time), deferred);
         }
-        if self.is_fresh || inside.may_drive(self.seat) || is_overdue {
+        if self.is_fresh || state.may_drive(self.id) || is_overdue {
             self.is_fresh = false;
-            todo = inside.drain(self.seat, &mut found, group, time, later);
+            todo = state.drain(self.id, &mut found, server_set, time, deferred);
         }
-        if found || inside.may_drive(self.seat) {
-            inside.drive(self.seat);
+        if found || state.may_drive(self.id) {
+            state.drive(self.id);
         }
         let wanting = todo.into_iter().map(|todo| self.wanting(todo)).collect::<Vec<_>>();
         if wanting.is_empty() {
-            self.settle(inside, means, (now, time), later);
+            self.settle(state, context, (now, time), deferred);
         }
         wanting
     }
 
-    /// Sees what has ended, and until when there is nothing to do.
+    /// Takes the questions that have ended, and works out when to be polled again.
     fn settle(
         &mut self,
-        inside: &mut Inside,
-        means: &Means,
+        state: &mut NameState,
+        context: &LookupContext,
         (now, time): (Instant, Instant),
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) {
-        let host = &self.host;
+        let shared = &self.shared;
         for (kind, question) in Kind::ALL.into_iter().zip(&mut self.questions) {
             let Question::Asked(id) = *question else { continue };
-            if let Some(end) = inside.end(&host.name, kind, id, time) {
-                inside.client.give_up(id);
+            if let Some(end) = state.end(&shared.name, kind, id, time) {
+                state.client.give_up(id);
                 *question = Question::Ended(end);
             }
         }
         self.polled = now;
-        later.watched.append(&mut self.watched);
+        deferred.watched.append(&mut self.watched);
         if !self.is_waiting() {
-            self.leave(inside, time, later);
+            self.leave(state, time, deferred);
             return;
         }
-        self.drives = inside.drives(self.seat);
+        self.drives = state.drives(self.id);
         let wake = if self.drives {
-            self.watched.extend(inside.watched(self.seat));
-            inside.looked = time;
-            let wake = inside.wake.map(|wake| self.host.group.moment(means.clock, wake));
+            self.watched.extend(state.watched(self.id));
+            state.looked = time;
+            let wake = state.wake.map(|wake| self.shared.server_set.moment(context.clock, wake));
             wake.map_or(now + LOOK, |wake| wake.min(now + LOOK))
         } else {
-            self.host.group.moment(means.clock, inside.looked + OVERDUE)
+            self.shared.server_set.moment(context.clock, state.looked + OVERDUE)
         };
         self.wake = Some(wake);
     }
 
-    /// It waits for nothing here any more.
-    fn leave(&mut self, inside: &mut Inside, time: Instant, later: &mut Later) {
+    /// Stops waiting for this name.
+    fn leave(&mut self, state: &mut NameState, time: Instant, deferred: &mut Deferred) {
         for Wanting { todo, room, .. } in self.wanting.drain(..) {
-            // Who drives from now on needs a socket for it.
-            inside.client.postpone(todo.port, todo.server, time, time);
-            later.rooms.push(room);
+            // The next driver opens a socket for it.
+            state.client.postpone(todo.port, todo.server, time, time);
+            deferred.rooms.push(room);
         }
         (self.drives, self.wake) = (false, None);
-        later.watched.append(&mut self.watched);
-        inside.stand_up(self.seat, later);
+        deferred.watched.append(&mut self.watched);
+        state.deregister(self.id, deferred);
     }
 
     // Sockets.
 
-    /// What `todo` needs, with the room that is waited for already.
+    /// `todo` with the place in the budget that it already waits for, if any.
     fn wanting(&mut self, mut todo: Todo) -> Wanting {
         let is_same = |other: &Wanting| other.todo.port == todo.port && other.todo.server == todo.server;
         let known = self.wanting.iter().position(is_same).map(|index| self.wanting.swap_remove(index).room);
@@ -244,38 +247,44 @@ impl Seat {
         Wanting { todo, room, is_in_line: false }
     }
 
-    /// Puts out again what stood in line and has its room now.
+    /// Has the client send again the queries that have got their place in the budget.
     fn look_for_room(
         &mut self,
-        inside: &mut Inside,
-        means: &Means,
+        state: &mut NameState,
+        context: &LookupContext,
         (now, time): (Instant, Instant),
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) {
-        let gone = self.wanting.extract_if(.., |wanting| !inside.client.is_open(wanting.todo.port));
-        later.rooms.extend(gone.map(|wanting| wanting.room));
+        let gone = self.wanting.extract_if(.., |wanting| !state.client.is_open(wanting.todo.port));
+        deferred.rooms.extend(gone.map(|wanting| wanting.room));
         if self.wanting.is_empty() {
             self.shortage = None;
         }
         for Wanting { todo, room, is_in_line } in &mut self.wanting {
-            // To watch it may have taken it.
-            if *is_in_line && room.poll(means.budget.as_ref(), now).is_ready() {
+            // `Room::watch` may have got the place already.
+            if *is_in_line && room.poll(context.budget.as_ref(), now).is_ready() {
                 *is_in_line = false;
-                inside.client.postpone(todo.port, todo.server, time, time);
+                state.client.postpone(todo.port, todo.server, time, time);
             }
         }
     }
 
-    fn take_in(&mut self, inside: &mut Inside, opened: Vec<Opened>, time: Instant, later: &mut Later) {
-        let host = Arc::clone(&self.host);
+    fn take_in(
+        &mut self,
+        state: &mut NameState,
+        opened: Vec<Opened>,
+        time: Instant,
+        deferred: &mut Deferred,
+    ) {
+        let shared = Arc::clone(&self.shared);
         for opened in opened {
             match opened {
                 Opened::Socket(open, message) => {
                     self.shortage = None;
-                    inside.open(open, &message, &host.group, time, later);
+                    state.open(open, &message, &shared.server_set, time, deferred);
                 }
                 Opened::Postponed(wanting, until) => {
-                    inside.client.postpone(wanting.todo.port, wanting.todo.server, until, time);
+                    state.client.postpone(wanting.todo.port, wanting.todo.server, until, time);
                     self.wanting.push(wanting);
                 }
                 Opened::Failed(Todo { port, server, stream, .. }, text, is_shortage) => {
@@ -283,17 +292,17 @@ impl Seat {
                         true => Input::StreamFailed { port, server },
                         false => Input::DatagramFailed { port, server },
                     };
-                    inside.fail(input, text, is_shortage, &host.group, time);
+                    state.fail(input, text, is_shortage, &shared.server_set, time);
                 }
             }
         }
     }
 
-    fn open(&mut self, mut wanting: Wanting, means: &Means, now: Instant, time: Instant) -> Opened {
-        match wanting.room.poll(means.budget.as_ref(), now) {
+    fn open(&mut self, mut wanting: Wanting, context: &LookupContext, now: Instant, time: Instant) -> Opened {
+        match wanting.room.poll(context.budget.as_ref(), now) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(held)) => {
-                means.budget.iter().for_each(SocketBudget::refuse);
+                context.budget.iter().for_each(SocketBudget::refuse);
                 return Opened::Failed(wanting.todo, held.to_string(), true);
             }
             Poll::Pending => {
@@ -301,10 +310,10 @@ impl Seat {
                 return Opened::Postponed(wanting, time + IN_LINE);
             }
         }
-        match open(&wanting, means) {
+        match open(&wanting, context) {
             Ok(way) => {
                 let Wanting { todo: Todo { port, server, message, .. }, room, .. } = wanting;
-                Opened::Socket(Open { port, server, opener: self.seat, way, room }, message)
+                Opened::Socket(Open { port, server, opener: self.id, way, room }, message)
             }
             Err(error) if is_shortage(&error) => self.has_no_socket(wanting, &error, time),
             Err(error) => Opened::Failed(wanting.todo, os_error::reason(&error), false),
@@ -314,7 +323,7 @@ impl Seat {
     /// The system has no socket. That may pass.
     fn has_no_socket(&mut self, wanting: Wanting, error: &io::Error, time: Instant) -> Opened {
         let Shortage { since, pause } = self.shortage.unwrap_or(Shortage { since: time, pause: FIRST_PAUSE });
-        if time.since(since) >= self.host.group.timeout() {
+        if time.since(since) >= self.shared.server_set.timeout() {
             return Opened::Failed(wanting.todo, os_error::reason(error), true);
         }
         self.shortage = Some(Shortage { since, pause: pause.saturating_mul(2).min(LONGEST_PAUSE) });
@@ -323,18 +332,18 @@ impl Seat {
 
     // Waiting.
 
-    /// Lends what it waits for. `bell` has the look-up's own, where one is needed.
+    /// Lends what it waits for. `wakeup` makes the look-up's own, where one is needed.
     pub(super) fn watch<'a>(
         &'a self,
-        means: &'a Means,
-        bell: impl Fn() -> Option<&'a Arc<Bell>>,
+        context: &'a LookupContext,
+        wakeup: impl Fn() -> Option<&'a Arc<Wakeup>>,
         watch: &mut Watch<'a>,
     ) -> bool {
         if !self.is_waiting() {
             return false;
         }
         for wanting in &self.wanting {
-            wanting.room.watch(means.budget.as_ref(), watch);
+            wanting.room.watch(context.budget.as_ref(), watch);
         }
         if self.drives {
             for watched in &self.watched {
@@ -347,17 +356,17 @@ impl Seat {
             return false;
         }
         let waker = watch.waker();
-        let bell = if waker.is_none() { bell() } else { None };
-        self.is_unwoken.set(waker.is_none() && bell.is_none());
-        let has_news = self.host.lock().is_some_and(|mut inside| {
-            inside.wakes(self.seat, waker, bell);
-            inside.has_news(self.seat)
+        let wakeup = if waker.is_none() { wakeup() } else { None };
+        self.is_unwoken.set(waker.is_none() && wakeup.is_none());
+        let has_news = self.shared.lock().is_some_and(|mut state| {
+            state.wakes(self.id, waker, wakeup);
+            state.has_news(self.id)
         });
         if has_news {
             waker.into_iter().for_each(std::task::Waker::wake_by_ref);
-            bell.into_iter().for_each(|bell| bell.ring());
+            wakeup.into_iter().for_each(|wakeup| wakeup.wake());
         }
-        bell.is_some()
+        wakeup.is_some()
     }
 
     /// When to poll it though nothing has come.
@@ -371,32 +380,32 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Asker {
     fn drop(&mut self) {
         if !self.is_waiting() {
             return;
         }
-        let (host, mut later) = (Arc::clone(&self.host), Later::default());
-        if let Some(mut guard) = host.lock() {
+        let (shared, mut deferred) = (Arc::clone(&self.shared), Deferred::default());
+        if let Some(mut guard) = shared.lock() {
             let time = guard.looked;
             for question in &self.questions {
                 if let Question::Asked(id) = question {
                     guard.client.give_up(*id);
                 }
             }
-            self.leave(&mut guard, time, &mut later);
+            self.leave(&mut guard, time, &mut deferred);
         }
         // What the race has watched is closed now, where nobody else has it.
-        drop(later);
+        drop(deferred);
     }
 }
 
-fn open(wanting: &Wanting, means: &Means) -> io::Result<Way> {
+fn open(wanting: &Wanting, context: &LookupContext) -> io::Result<Way> {
     let Todo { server, stream, message, .. } = &wanting.todo;
     if *stream {
-        return Ok(Way::Stream(Box::new(Stream::begin(*server, &means.way_out, message)?)));
+        return Ok(Way::Stream(Box::new(Stream::begin(*server, &context.way_out, message)?)));
     }
-    let socket = UdpSocket::from(means.way_out.datagrams(*server, Purpose::NameServer)?);
+    let socket = UdpSocket::from(context.way_out.datagrams(*server, Purpose::NameServer)?);
     Ok(Way::Datagrams(Arc::new(Datagrams { socket, _room: wanting.room.share() })))
 }
 

@@ -1,0 +1,129 @@
+//! The questions of one look-up, about one name or several.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use connie_core::Instant;
+use connie_core::resolution::QueryError;
+use connie_dns::{Kind, Name, Settings};
+
+use super::asker::Asker;
+use super::cache::Cache;
+use super::context::LookupContext;
+use super::reply::Reply;
+use super::wakeup::Wakeup;
+use crate::resolve::{LookupError, Watch};
+
+/// The questions of a look-up.
+pub(super) struct Questions {
+    servers: Vec<SocketAddr>,
+    settings: Settings,
+    cache: Cache,
+    context: LookupContext,
+    askers: Vec<Asker>,
+    /// Wakes it when another look-up has brought an answer.
+    wakeup: OnceCell<Option<Arc<Wakeup>>>,
+    /// Why nothing can be asked, where that is so.
+    dead: Option<LookupError>,
+}
+
+/// A question that was asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inquiry {
+    asker: usize,
+    kind: Kind,
+}
+
+impl Questions {
+    /// Asks these servers, in this way.
+    pub(super) fn new(
+        servers: Vec<SocketAddr>,
+        settings: Settings,
+        cache: Cache,
+        context: LookupContext,
+    ) -> Self {
+        Questions {
+            servers,
+            settings,
+            cache,
+            context,
+            askers: Vec::new(),
+            wakeup: OnceCell::new(),
+            dead: None,
+        }
+    }
+
+    /// Asks for records of a name, or waits for who has asked already. What is to be sent leaves with the next [`poll`](Self::poll).
+    pub(super) fn ask(&mut self, name: &Name, kind: Kind, now: Instant) -> Inquiry {
+        let known = self.askers.iter().position(|asker| asker.shared.name == *name);
+        let index = known.unwrap_or_else(|| {
+            self.add(name, now);
+            self.askers.len().saturating_sub(1)
+        });
+        if let Some(asker) = self.askers.get_mut(index) {
+            let time = asker.shared.server_set.time(self.context.clock, now);
+            asker.ask(kind, time);
+        }
+        Inquiry { asker: index, kind }
+    }
+
+    fn add(&mut self, name: &Name, now: Instant) {
+        let clock = self.context.clock;
+        match self.cache.shared_name(name, &self.servers, &self.settings, (clock, now)) {
+            Ok(shared) => {
+                let time = shared.server_set.time(clock, now);
+                self.askers.push(Asker::new(shared, time));
+            }
+            Err(error) => {
+                let detail = Some(format!("no random numbers: {error}"));
+                self.dead = Some(LookupError { kind: QueryError::Unreachable, detail });
+            }
+        }
+    }
+
+    /// Drops all questions.
+    pub(super) fn clear(&mut self) {
+        self.askers.clear();
+    }
+
+    /// Reads what has come, and sends what is due.
+    pub(super) fn poll(&mut self, now: Instant) {
+        if let Some(Some(wakeup)) = self.wakeup.get() {
+            wakeup.clear();
+        }
+        for asker in &mut self.askers {
+            asker.poll(&self.context, now);
+        }
+    }
+
+    /// How a question ended; `None` while it goes on.
+    pub(super) fn end(&self, inquiry: Inquiry) -> Option<Result<&Reply, &LookupError>> {
+        if let Some(dead) = &self.dead {
+            return Some(Err(dead));
+        }
+        self.askers.get(inquiry.asker)?.end(inquiry.kind).map(Result::as_ref)
+    }
+
+    /// Lends what it waits for.
+    pub(super) fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        let wakeup =
+            || self.wakeup.get_or_init(|| Wakeup::new(self.context.budget.as_ref()).map(Arc::new)).as_ref();
+        let mut is_watched = false;
+        for asker in &self.askers {
+            is_watched |= asker.watch(&self.context, wakeup, watch);
+        }
+        if let Some(wakeup) = wakeup_of(&self.wakeup).filter(|_| is_watched) {
+            watch.read(&wakeup.doorbell);
+        }
+    }
+
+    /// When to poll it though nothing has come.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.askers.iter().filter_map(Asker::wake_at).min()
+    }
+}
+
+fn wakeup_of(wakeup: &OnceCell<Option<Arc<Wakeup>>>) -> Option<&Wakeup> {
+    wakeup.get()?.as_deref()
+}
