@@ -320,6 +320,21 @@ impl ConnectError {
     }
 }
 
+impl ConnectError {
+    fn write_denied(&self, report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConnectError { host, port, .. } = self;
+        write!(f, "could not connect to {host} port {port}: Options::filter denies ")?;
+        match report.denied() {
+            [only] if host.parse() == Ok(only.ip()) => f.write_str("this address")?,
+            _ => write!(f, "every address: {}", Denied(report))?,
+        }
+        match report.failed_queries() {
+            [] => Ok(()),
+            _ => write!(f, "; {}", failures(queries(report))),
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     /// One line that names the host and the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -358,17 +373,7 @@ impl fmt::Display for ConnectError {
                     self.write_advice(f)
                 }
             },
-            ConnectErrorKind::Denied(report) => {
-                write!(f, "could not connect to {host} port {port}: Options::filter denies ")?;
-                match report.denied() {
-                    [only] if host.parse() == Ok(only.ip()) => f.write_str("this address")?,
-                    _ => write!(f, "every address: {}", Denied(report))?,
-                }
-                match report.failed_queries() {
-                    [] => Ok(()),
-                    _ => write!(f, "; {}", failures(queries(report))),
-                }
-            }
+            ConnectErrorKind::Denied(report) => self.write_denied(report, f),
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
                     f,
