@@ -252,6 +252,15 @@ const char *connie_strerror(int error);
 size_t connie_last_error(char *message,
                          size_t capacity);
 
+/**
+ * What became of one address in the last connect of the calling thread, which has failed: the first has the `index` 0. Answers an error of
+ * `enum connie`, and writes a line with the address (`192.0.2.1:443: connection refused`) into `line`, as `connie_last_error` does with its
+ * message. Answers CONNIE_OK where there were not so many addresses, and leaves `line` as it is.
+ */
+int connie_last_error_at(size_t index,
+                         char *line,
+                         size_t capacity);
+
 #ifdef __cplusplus
 } // extern "C"
 #endif // __cplusplus

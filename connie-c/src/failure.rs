@@ -16,17 +16,20 @@ pub(crate) struct Failed {
     pub(crate) error: Connie,
     /// One line.
     pub(crate) message: String,
+    /// What became of each address that was tried, and a line that says so.
+    pub(crate) addresses: Vec<(Connie, String)>,
 }
 
 impl Failed {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Failed { error: Connie::InvalidArgument, message: message.into() }
+        Failed { error: Connie::InvalidArgument, message: message.into(), addresses: Vec::new() }
     }
 
     pub(crate) fn out_of_descriptors(error: io::Error) -> Self {
         Failed {
             error: Connie::OutOfDescriptors,
             message: format!("no descriptor to wait for a cancel: {error}"),
+            addresses: Vec::new(),
         }
     }
 }
@@ -34,8 +37,23 @@ impl Failed {
 impl From<ConnectError> for Failed {
     fn from(error: ConnectError) -> Self {
         // With each address.
-        Failed { error: code(&error), message: format!("{error:?}") }
+        Failed { error: code(&error), message: format!("{error:?}"), addresses: fates(&error) }
     }
+}
+
+fn fates(error: &ConnectError) -> Vec<(Connie, String)> {
+    let destinations = error.timeline().into_iter().flat_map(|timeline| timeline.destinations());
+    let fate = |destination: &connie_std::core::race::Destination| {
+        // Of one without an error nothing was heard, or the race has ended before.
+        let silent = match code(error) {
+            Connie::Canceled => Connie::Canceled,
+            _ => Connie::TimedOut,
+        };
+        let error = destination.error().map_or(silent, |error| of_kind(ErrorKind::from(error.kind())));
+        let what = words(error as c_int).to_string_lossy();
+        (error, format!("{}: {what}", destination.address()))
+    };
+    destinations.map(fate).collect()
 }
 
 /// Races. `port` is that of the target.

@@ -348,17 +348,33 @@ pub extern "C" fn connie_strerror(error: c_int) -> *const c_char {
 /// its NUL; an answer of `capacity` or more says that it was cut. `message` may be NULL where `capacity` is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_last_error(message: *mut c_char, capacity: usize) -> usize {
-    message::with_last(|text| {
-        let Some(room) = capacity.checked_sub(1).filter(|_| !message.is_null()) else { return text.len() };
-        let cut = message::cut(text, room);
-        // SAFETY: the caller promises `capacity` octets from `message` on, and what is written, with the NUL, is no more. The text is
-        // this thread's and is not lent to anybody.
-        unsafe {
-            std::ptr::copy_nonoverlapping(cut.as_ptr(), message.cast(), cut.len());
-            message.add(cut.len()).write(0);
-        }
-        text.len()
-    })
+    // SAFETY: the caller promises `capacity` octets from `message` on. The text is this thread's and is not lent to anybody.
+    message::with_last(|text| unsafe { copy(text, message, capacity) })
+}
+
+/// What became of one address in the last connect of the calling thread, which has failed: the first has the `index` 0. Answers an error of
+/// `enum connie`, and writes a line with the address (`192.0.2.1:443: connection refused`) into `line`, as `connie_last_error` does with its
+/// message. Answers CONNIE_OK where there were not so many addresses, and leaves `line` as it is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_last_error_at(index: usize, line: *mut c_char, capacity: usize) -> c_int {
+    let read = |error: Connie, text: &str| {
+        // SAFETY: the caller promises `capacity` octets from `line` on. The text is this thread's and is not lent to anybody.
+        unsafe { copy(text, line, capacity) };
+        error as c_int
+    };
+    message::with_address(index, read).unwrap_or(Connie::Ok as c_int)
+}
+
+/// Copies as much of the text as there is room for, and a NUL. Answers how long all of it is.
+unsafe fn copy(text: &str, place: *mut c_char, capacity: usize) -> usize {
+    let Some(room) = capacity.checked_sub(1).filter(|_| !place.is_null()) else { return text.len() };
+    let cut = message::cut(text, room);
+    // SAFETY: the caller promises `capacity` octets from `place` on, and what is written, with the NUL, is no more.
+    unsafe {
+        std::ptr::copy_nonoverlapping(cut.as_ptr(), place.cast(), cut.len());
+        place.add(cut.len()).write(0);
+    }
+    text.len()
 }
 
 /// The octets of a string of C; none where it is NULL.

@@ -7,19 +7,22 @@ use crate::Connie;
 use crate::failure::Failed;
 
 thread_local! {
-    static LAST: RefCell<String> = const { RefCell::new(String::new()) };
+    static LAST: RefCell<Last> = const { RefCell::new((String::new(), Vec::new())) };
 }
+
+/// The message, and what became of each address.
+type Last = (String, Vec<(Connie, String)>);
 
 /// Keeps the message of a call that has failed, and forgets the one before. Answers the code.
 pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
-    let (error, message) = match result {
-        Ok(()) => (Connie::Ok, String::new()),
-        Err(Failed { error, message }) => (error, message),
+    let (error, told) = match result {
+        Ok(()) => (Connie::Ok, Last::default()),
+        Err(Failed { error, message, addresses }) => (error, (message, addresses)),
     };
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
-            *last = message;
+            *last = told;
         }
     });
     error as c_int
@@ -27,10 +30,19 @@ pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
 
 /// Lends the last message of this thread.
 pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
-    LAST.try_with(|last| last.try_borrow().map(|last| read(&last)).ok())
+    LAST.try_with(|last| last.try_borrow().map(|last| read(&last.0)).ok())
         .ok()
         .flatten()
         .unwrap_or_else(|| read(""))
+}
+
+/// What became of an address in the last call of this thread: the code, and the line. `None` where there were not so many.
+pub(crate) fn with_address<T>(index: usize, read: impl Fn(Connie, &str) -> T) -> Option<T> {
+    let told = |last: &RefCell<Last>| {
+        let last = last.try_borrow().ok()?;
+        last.1.get(index).map(|(error, line)| read(*error, line))
+    };
+    LAST.try_with(told).ok().flatten()
 }
 
 /// As much of `text` as `room` octets hold, without a broken character at the end.

@@ -6,7 +6,7 @@ import socket
 import typing
 
 from . import _race
-from ._native import Call
+from ._native import FAILURES, Call
 
 # What socket.create_connection takes for "not given".
 _DEFAULT: typing.Any = getattr(socket, "_GLOBAL_DEFAULT_TIMEOUT")
@@ -30,14 +30,15 @@ def create_connection(
 
     The time-out covers the look-up and all addresses together, and then holds for the socket. Ctrl-C, and whatever else a signal's handler
     raises, ends the call at once and leaves nothing open. `socket_options` are what urllib3 has under this name: arguments of setsockopt, set on the
-    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception whose text has each address.
+    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address.
     """
     call, timeout = prepare(address, timeout, source_address)
     try:
         return finish(_race.run(call), timeout, socket_options)
     except OSError as error:
         if all_errors:
-            raise ExceptionGroup("create_connection failed", [error]) from None  # noqa: F821
+            each = getattr(error, FAILURES, None) or [error]
+            raise ExceptionGroup("create_connection failed", each) from None  # noqa: F821
         raise
 
 

@@ -65,7 +65,23 @@ def _check(error: int) -> None:
         _library.connie_last_error(message, len(message))
         kind, number = _ERRORS[-error - 1]
         # An OSError with a number becomes the subclass for it: ConnectionRefusedError, TimeoutError and the like.
-        raise kind(number, message.value.decode())
+        exception = kind(number, message.value.decode())
+        setattr(exception, FAILURES, list(_failures()))
+        raise exception
+
+
+# What an exception has of each address, for all_errors.
+FAILURES = "_connie_failures"
+
+
+def _failures() -> typing.Iterator[OSError]:
+    line = ctypes.create_string_buffer(256)
+    for index in range(2**31):
+        error = _library.connie_last_error_at(index, line, len(line))
+        if not error:
+            return
+        kind, number = _ERRORS[-error - 1]
+        yield kind(number, line.value.decode())
 
 
 def library_version() -> str:
@@ -94,6 +110,7 @@ def _load() -> ctypes.CDLL:
         "connie_options_set_source": (number, [handle, text]),
         "connie_options_set_local_ports": (number, [handle, ctypes.c_uint16, ctypes.c_uint16]),
         "connie_last_error": (ctypes.c_size_t, [text, ctypes.c_size_t]),
+        "connie_last_error_at": (number, [ctypes.c_size_t, text, ctypes.c_size_t]),
         "connie_version": (text, []),
     }
     for function, (answer, arguments) in functions.items():

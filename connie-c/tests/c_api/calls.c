@@ -179,7 +179,16 @@ static void messages(void)
     /* The same length as the capacity is one octet too many. */
     EXPECT(connie_last_error(whole, length) == length);
     EXPECT(strlen(whole) == length - 1);
+    EXPECT(failure("mixed.test", port, LONG) == CONNIE_REFUSED);
+    EXPECT(connie_last_error_at(0, whole, sizeof whole) + connie_last_error_at(1, NULL, 0)
+           == CONNIE_REFUSED + CONNIE_UNREACHABLE);
+    EXPECT(strstr(whole, "10.9.0.") == whole && strchr(whole, ' ') != NULL);
+    EXPECT(connie_last_error_at(2, whole, sizeof whole) == CONNIE_OK);
+    EXPECT(failure("dead.test", port, 100) == CONNIE_TIMED_OUT);
+    EXPECT(connie_last_error_at(0, part, 4) == CONNIE_TIMED_OUT);
+    EXPECT(strcmp(part, "10.") == 0);
     close(connected("live.test", LONG));
+    EXPECT(connie_last_error_at(0, part, sizeof part) == CONNIE_OK);
     EXPECT(connie_last_error(whole, sizeof whole) == 0);
     EXPECT(whole[0] == '\0');
 }
