@@ -23,6 +23,7 @@ const NOT_HERE: [(&str, &str); 8] = [
     ("tests/loopback.rs a_refusal_tells_more_than_that_there_is_no_way", "Linux's answer to a group"),
     ("tests/budget.rs an_address_that_has_failed", "a refusal takes Windows some two seconds"),
     ("src/lib.rs error::tests::a_process_at_its_limit_is_told_what_to_do", "advice on Unix"),
+    ("tests/black_hole.rs a_descriptor_of_the_programs_own_ends_it", "descriptors are Unix's"),
     (
         "tests/tokio.rs an_error_of_a_socket_wakes_the_look_up",
         "Wine takes a datagram socket's error for itself",
