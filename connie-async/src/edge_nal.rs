@@ -122,7 +122,6 @@ impl<U: UdpConnect, const DATAGRAM: usize> crate::dns::Udp for Udp<'_, U, DATAGR
     async fn receive<'s, R>(
         &'s self,
         socket: &mut Self::Socket<'s>,
-        _: SocketAddr,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, UdpError> {
         let mut buffer = [0; DATAGRAM];

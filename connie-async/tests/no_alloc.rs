@@ -64,7 +64,6 @@ impl Udp for Server {
     async fn receive<'s, R>(
         &'s self,
         answer: &mut Self::Socket<'s>,
-        _: SocketAddr,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, UdpError> {
         if answer.is_empty() { pending().await } else { Ok(read(answer)) }

@@ -25,7 +25,7 @@ use embassy_futures::yield_now;
 use crate::asking::poll_once;
 use crate::clock::Clock;
 use crate::dns::Dns;
-use crate::dns::shared::{Chores, Conversation, Step};
+use crate::dns::shared::{Chores, Step, Turn};
 use crate::dns::udp::{Udp, UdpError};
 
 /// Rule 2.
@@ -55,7 +55,8 @@ struct Held<
 > {
     dns: &'d Dns<'a, U, C, N, S, W, V, M, D>,
     index: usize,
-    of: Conversation,
+    /// Whose it is. Not by the conversation, which would take four times the RAM in each listener.
+    turn: Turn,
     socket: Option<U::Socket<'a>>,
 }
 
@@ -73,9 +74,9 @@ impl<
 {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            let (index, of) = (self.index, self.of);
+            let (index, turn) = (self.index, self.turn);
             // What does not go back is closed after the borrow.
-            drop(self.dns.with(|shared| shared.put_back(index, of, socket)));
+            drop(self.dns.with(|shared| shared.put_back(index, turn, socket)));
         }
     }
 }
@@ -110,16 +111,16 @@ impl<
                     continue;
                 }
                 let until = match self.turn(&order) {
-                    Turn::Send(of, query) => {
+                    Next::Send(of, query) => {
                         sending.set(Some(self.send(of, query)));
                         continue;
                     }
-                    Turn::Lost => {
+                    Next::Lost => {
                         sending.set(None);
                         continue;
                     }
-                    Turn::Again => continue,
-                    Turn::Until(until) => until,
+                    Next::Again => continue,
+                    Next::Until(until) => until,
                 };
                 if until != alarm || (until.is_some() && timer.is_none()) {
                     alarm = until;
@@ -139,15 +140,15 @@ impl<
     }
 
     /// Does what the client says, until there is something to send.
-    fn turn(&self, order: &Cell<Option<Order>>) -> Turn {
+    fn turn(&self, order: &Cell<Option<Order>>) -> Next {
         let now = self.clock.now();
         if let Some(Order { index, at, .. }) = order.get() {
             if now < at + SEND_LIMIT {
-                return Turn::Until(Some(at + SEND_LIMIT));
+                return Next::Until(Some(at + SEND_LIMIT));
             }
             drop(self.with(|shared| shared.give_up(index)));
             order.set(None);
-            return Turn::Lost;
+            return Next::Lost;
         }
         let mut query = [0; LARGEST_QUERY];
         let mut chores = Chores::none();
@@ -160,24 +161,31 @@ impl<
             Some((Step::Send { index, length }, _)) => {
                 let new = Order { index, length, at: now };
                 order.set(Some(new));
-                Turn::Send(new, query)
+                Next::Send(new, query)
             }
-            Some((Step::Wait(until), false)) => Turn::Until(until),
+            Some((Step::Wait(until), false)) => Next::Until(until),
             // There are sockets to be dropped.
-            Some((Step::Wait(_), true)) => Turn::Again,
+            Some((Step::Wait(_), true)) => Next::Again,
             // It is borrowed by nobody.
-            None => Turn::Until(None),
+            None => Next::Until(None),
         }
     }
 
     /// Sends a query, from a socket that it opens where there is none yet.
-    async fn send(&self, order: Order, query: [u8; LARGEST_QUERY]) {
-        // Where the place is nobody's by now, the question has ended.
-        let Some(mut held) = self.hold(order.index) else { return };
-        let (of, query) = (held.of, query.get(..order.length).unwrap_or_default());
-        if let Err(error) = held.send(query).await {
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` has room for the query twice: as its argument, and as what its body uses"
+    )]
+    fn send(&self, order: Order, query: [u8; LARGEST_QUERY]) -> impl Future<Output = ()> {
+        async move {
+            // Where the place is nobody's by now, the question has ended.
+            let Some(mut held) = self.hold(order.index) else { return };
+            let sent = held.send(query.get(..order.length).unwrap_or_default()).await;
+            let turn = held.turn;
             drop(held);
-            self.failed(order.index, of, error);
+            if let Err(error) = sent {
+                self.failed(order.index, turn, error);
+            }
         }
     }
 
@@ -190,11 +198,11 @@ impl<
                 _ => Poll::Pending,
             })
             .await;
-            let of = held.of;
+            let turn = held.turn;
             let heard = {
                 let mut receiving = pin!(held.receive());
                 poll_fn(|cx| {
-                    let is_its = self.with(|shared| shared.of(index) == Some(of)) == Some(true);
+                    let is_its = self.with(|shared| shared.turn(index)) == Some(Some(turn));
                     if is_wanted() || !is_its {
                         return Poll::Ready(None);
                     }
@@ -204,7 +212,7 @@ impl<
             };
             drop(held);
             if let Some(Err(error)) = heard {
-                self.failed(index, of, error);
+                self.failed(index, turn, error);
             }
             // While a query is being sent nobody asks the client whose question has ended.
             if heard.is_some() && order.get().is_some() {
@@ -219,8 +227,19 @@ impl<
 
     /// What is in a place that is somebody's.
     fn hold(&self, index: usize) -> Option<Held<'_, 'a, U, C, N, S, W, V, M, D>> {
-        let (of, socket) = self.with(|shared| shared.of(index).map(|of| (of, shared.take(index))))??;
-        Some(Held { dns: self, index, of, socket })
+        let taken = self.with(|shared| shared.turn(index).map(|turn| (turn, shared.take(index))));
+        let (turn, socket) = taken??;
+        Some(Held { dns: self, index, turn, socket })
+    }
+
+    /// Tells the client of a datagram.
+    fn heard(&self, index: usize, turn: Turn, message: &[u8]) {
+        let now = self.clock.now();
+        self.with(|shared| {
+            if let Some((port, from)) = shared.of(index, turn) {
+                shared.client.handle_input(Input::Datagram { port, from, message }, now);
+            }
+        });
     }
 
     fn wake_all(&self) {
@@ -230,9 +249,10 @@ impl<
     }
 
     /// The socket in a place is of no use any more.
-    fn failed(&self, index: usize, (port, server): Conversation, error: UdpError) {
+    fn failed(&self, index: usize, turn: Turn, error: UdpError) {
         let now = self.clock.now();
         let socket = self.with(|shared| {
+            let (port, server) = shared.of(index, turn)?;
             if error == UdpError::Unreachable {
                 shared.client.handle_input(Input::DatagramFailed { port, server }, now);
             }
@@ -255,7 +275,9 @@ impl<
 > Held<'_, 'a, U, C, N, S, W, V, M, D>
 {
     async fn send(&mut self, query: &[u8]) -> Result<(), UdpError> {
-        let (udp, (_, server)) = (self.dns.udp, self.of);
+        let of = self.dns.with(|shared| shared.of(self.index, self.turn)).flatten();
+        let Some((_, server)) = of else { return Ok(()) };
+        let udp = self.dns.udp;
         let socket = match &mut self.socket {
             Some(socket) => socket,
             none => {
@@ -268,19 +290,14 @@ impl<
 
     /// Tells the client of the next datagram.
     async fn receive(&mut self) -> Result<(), UdpError> {
-        let (dns, (port, server)) = (self.dns, self.of);
+        let (dns, index, turn) = (self.dns, self.index, self.turn);
         let Some(socket) = &mut self.socket else { return Err(UdpError::NoSocket) };
-        let heard = |message: &[u8]| {
-            let now = dns.clock.now();
-            let input = Input::Datagram { port, from: server, message };
-            dns.with(|shared| shared.client.handle_input(input, now));
-        };
-        dns.udp.receive(socket, server, heard).await
+        dns.udp.receive(socket, |message: &[u8]| dns.heard(index, turn, message)).await
     }
 }
 
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and there is no heap to put it on")]
-enum Turn {
+enum Next {
     /// A query is to be sent.
     Send(Order, [u8; LARGEST_QUERY]),
     /// The one that was being sent is lost.

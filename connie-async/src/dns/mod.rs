@@ -164,13 +164,8 @@ impl<
         self.shared.try_borrow_mut().ok().map(|mut shared| of(&mut shared))
     }
 
-    /// Asks for the records of `kind` that `host` has, and hands the answer to `read`.
-    async fn ask<R>(
-        &self,
-        host: &str,
-        kind: Kind,
-        read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
-    ) -> R {
+    /// Not part of a look-up's future, where the list would stay for as long as that.
+    fn look_at_servers(&self) {
         let mut servers = Vec::<SocketAddr, SERVERS>::new();
         for server in self.udp.servers() {
             // One that is named twice takes no place of another's; those beyond are left out.
@@ -180,15 +175,25 @@ impl<
         }
         let now = self.clock.now();
         let mut chores = Chores::none();
-        let ticket = self.with(|shared| {
+        self.with(|shared| {
             if !shared.client.servers().eq(servers.iter().copied()) {
                 shared.client.set_servers(&servers, now);
                 // All that is asked is to be sent anew.
                 shared.wake_driver(&mut chores);
             }
-            shared.take_ticket()
         });
         chores.do_all();
+    }
+
+    /// Asks for the records of `kind` that `host` has, and hands the answer to `read`.
+    async fn ask<R>(
+        &self,
+        host: &str,
+        kind: Kind,
+        read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
+    ) -> R {
+        self.look_at_servers();
+        let ticket = self.with(Shared::take_ticket);
         let mut read = Some(read);
         // Dropped last: what drives has put its sockets back by then.
         let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };

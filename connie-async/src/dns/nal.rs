@@ -61,7 +61,6 @@ impl<U: UdpStack, const DATAGRAM: usize> Udp for Nal<'_, U, DATAGRAM> {
     async fn receive<'s, R>(
         &'s self,
         socket: &mut Self::Socket<'s>,
-        _: SocketAddr,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, UdpError> {
         let mut buffer = [0; DATAGRAM];

@@ -12,6 +12,9 @@ use heapless::Vec;
 /// Of which question, and with which server.
 pub(crate) type Conversation = (Port, SocketAddr);
 
+/// Tells apart to whom a place was given one after another.
+pub(crate) type Turn = u32;
+
 /// A place for a socket.
 struct Place<S> {
     /// Whose it is.
@@ -19,7 +22,7 @@ struct Place<S> {
     /// Before it is opened, and while the driver has it, there is none.
     socket: Option<S>,
     /// When it was given to somebody, in turn.
-    turn: u32,
+    turn: Turn,
     /// The local port that was given out for it last.
     local: u16,
 }
@@ -35,7 +38,7 @@ pub(crate) struct Shared<
 > {
     pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
     places: [Place<S>; SOCKETS],
-    turn: u32,
+    turn: Turn,
     /// For local ports.
     random: u64,
     waiting: Vec<(Ticket, Waker), WAITERS>,
@@ -217,9 +220,14 @@ impl<
 
     // What has the driver.
 
-    /// Whose a place is.
-    pub(crate) fn of(&self, index: usize) -> Option<Conversation> {
-        self.places.get(index)?.of
+    /// Whose a place was in this turn, if it still is.
+    pub(crate) fn of(&self, index: usize, turn: Turn) -> Option<Conversation> {
+        self.places.get(index).filter(|place| place.turn == turn)?.of
+    }
+
+    /// In which turn a place is that is somebody's.
+    pub(crate) fn turn(&self, index: usize) -> Option<Turn> {
+        self.places.get(index).filter(|place| place.of.is_some()).map(|place| place.turn)
     }
 
     pub(crate) fn has_socket(&self, index: usize) -> bool {
@@ -232,9 +240,9 @@ impl<
     }
 
     /// Puts a socket back, unless the place is somebody else's by now: then it is to be closed.
-    pub(crate) fn put_back(&mut self, index: usize, of: Conversation, socket: S) -> Option<S> {
+    pub(crate) fn put_back(&mut self, index: usize, turn: Turn, socket: S) -> Option<S> {
         match self.places.get_mut(index) {
-            Some(place) if place.of == Some(of) => place.socket.replace(socket),
+            Some(place) if place.turn == turn && place.of.is_some() => place.socket.replace(socket),
             _ => Some(socket),
         }
     }

@@ -33,10 +33,11 @@ pub trait Udp {
     ) -> Result<(), UdpError>;
 
     /// Hands the next datagram that comes from that server to `read`. Dropping the future must lose no datagram but one that has come.
+    ///
+    /// There is one such future for each socket in whatever drives: what it holds counts as often.
     async fn receive<'s, R>(
         &'s self,
         socket: &mut Self::Socket<'s>,
-        server: SocketAddr,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, UdpError>;
 

@@ -1,8 +1,9 @@
 //! The UDP of an embassy-net stack.
 
 use core::cell::RefCell;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::{IpAddr, SocketAddr};
+use core::pin::pin;
 use core::task::Poll;
 
 use connie_core::Family;
@@ -181,6 +182,8 @@ impl<'a, const SOCKETS: usize> crate::dns::Udp for Udp<'a, SOCKETS> {
         self.largest_datagram
     }
 
+    // None of these three waits with anything in hand but its arguments: a look-up has little RAM.
+
     async fn open(&self, server: SocketAddr, port: u16) -> Result<Self::Socket<'_>, UdpError> {
         let socket = self.take(server).ok_or(UdpError::NoSocket)?;
         let mut socket = Socket { udp: self, server, socket: Some(socket) };
@@ -188,44 +191,49 @@ impl<'a, const SOCKETS: usize> crate::dns::Udp for Udp<'a, SOCKETS> {
         if bound.is_some_and(|bound| bound.is_ok()) { Ok(socket) } else { Err(UdpError::NoSocket) }
     }
 
-    async fn send<'s>(
+    fn send<'s>(
         &'s self,
         socket: &mut Self::Socket<'s>,
         server: SocketAddr,
         query: &[u8],
-    ) -> Result<(), UdpError> {
-        let Some(socket) = &socket.socket else { return Err(UdpError::NoSocket) };
-        if source(&self.stack, family(server.ip())).is_none() {
-            return Err(UdpError::Unreachable);
-        }
-        self.ask_neighbours(server.ip());
-        let remote = UdpMetadata::from(endpoint(server));
-        poll_fn(|cx| match socket.poll_send_to(query, remote, cx) {
-            Poll::Ready(Err(SendError::NoRoute)) => Poll::Ready(Err(UdpError::Unreachable)),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(UdpError::NoSocket)),
-            // The last query has not left, since the neighbour is not found: it stands for this one.
-            Poll::Pending | Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+    ) -> impl Future<Output = Result<(), UdpError>> {
+        poll_fn(move |cx| {
+            let Some(socket) = &socket.socket else { return Poll::Ready(Err(UdpError::NoSocket)) };
+            if source(&self.stack, family(server.ip())).is_none() {
+                return Poll::Ready(Err(UdpError::Unreachable));
+            }
+            self.ask_neighbours(server.ip());
+            match socket.poll_send_to(query, UdpMetadata::from(endpoint(server)), cx) {
+                Poll::Ready(Err(SendError::NoRoute)) => Poll::Ready(Err(UdpError::Unreachable)),
+                Poll::Ready(Err(_)) => Poll::Ready(Err(UdpError::NoSocket)),
+                // The last query has not left, since the neighbour is not found: it stands for this one.
+                Poll::Pending | Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            }
         })
-        .await
     }
 
-    async fn receive<'s, R>(
+    fn receive<'s, R>(
         &'s self,
         socket: &mut Self::Socket<'s>,
-        server: SocketAddr,
         read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<R, UdpError> {
-        let socket = socket.socket.as_mut().ok_or(UdpError::NoSocket)?;
-        let (server, mut read) = (endpoint(server), Some(read));
-        loop {
-            let heard = socket.recv_from_with(|message, from| {
-                let read = if from.endpoint == server { read.take() } else { None };
-                read.map(|read| read(message))
-            });
-            if let Some(heard) = heard.await {
-                return Ok(heard);
+    ) -> impl Future<Output = Result<R, UdpError>> {
+        let mut read = Some(read);
+        poll_fn(move |cx| {
+            let server = endpoint(socket.server);
+            let Some(socket) = &mut socket.socket else { return Poll::Ready(Err(UdpError::NoSocket)) };
+            loop {
+                // embassy-net's future has nothing that must outlast a poll: the waker is the socket's.
+                let heard = pin!(socket.recv_from_with(|message, from| {
+                    let read = if from.endpoint == server { read.take() } else { None };
+                    read.map(|read| read(message))
+                }));
+                match heard.poll(cx) {
+                    Poll::Ready(Some(heard)) => return Poll::Ready(Ok(heard)),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-        }
+        })
     }
 
     /// From the stack's address of the family.
