@@ -222,6 +222,24 @@ fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
     }
 }
 
+/// Nor does it hold up another name that is looked up by the same sockets, when the look-up that asked it is over.
+#[test]
+fn a_dead_name_server_of_a_look_up_that_was_canceled_holds_nothing_up() {
+    with_stack(|world, stack, dns| {
+        let dead = world.add_v4(true, Place::Nobody, PATH).ip();
+        dns.set_servers(stack, &[dead]);
+        let mut connector =
+            Connector::new(dns, stack, "both.test", 80, &Config::all_at_once()).expect("a name");
+        let _ = connector.poll(stack);
+        world.idle_until(Some(at(100)));
+        stack.poll();
+        connector.cancel(stack);
+        dns.set_servers(stack, &[SERVER]);
+        assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
+        assert_eq!(world.now(), at(140));
+    });
+}
+
 /// Three name servers at random: dead, on the link or behind the router; a host without one; or alive. Frames are lost, doubled and late, and the card
 /// has no room at times. Every look-up ends, with the address where a server is alive and nothing is lost, and leaves the client as it was.
 #[test]
