@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use connie_core::memory::Finish;
 use connie_core::{RaceStack, Turn, Waiter};
 
 use crate::budget::Holder;
@@ -78,7 +79,7 @@ pub fn connect_socket<'a>(
 fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let mut waiter = OsWaiter::new(options.canceler.clone());
     let mut stack = OsStack::from(options);
-    match race(&mut stack, &mut waiter, target, options) {
+    match race(&mut stack, &mut waiter, target, Finish::Tcp, options) {
         Ok((socket, destination, report)) => Ok((socket, destination, report.with_notes(stack.take_notes()))),
         Err(ConnectErrorKind::Race(failure, report)) => {
             let report = report.with_notes(stack.take_notes());
@@ -93,11 +94,12 @@ pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError
     ConnectError::new(host, port, kind)
 }
 
-/// Runs a race over `stack`. Its deadline counts from now, and covers resolution.
+/// Runs a race over `stack`, to `finish`. Its deadline counts from now, and covers resolution.
 pub(crate) fn race<S: RaceStack>(
     stack: &mut S,
     waiter: &mut OsWaiter,
     target: Target<'_>,
+    finish: Finish,
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
@@ -105,7 +107,7 @@ where
     OsWaiter: Waiter<S>,
 {
     let start = Waiter::<S>::now(waiter);
-    let mut contest = Contest::begin(target, options, start)?;
+    let mut contest = Contest::begin(target, finish, options, waiter.clock, start)?;
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
         let _ = contest.connector.cancel(stack, start);

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::task::Waker;
 use std::time::Duration;
 
+use connie_core::memory::Finish;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Connection, Failure, Instant, RaceStack};
 
@@ -18,6 +19,7 @@ use crate::budget::{Held, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
+use crate::memory::Recall;
 use crate::options::Options;
 use crate::report::{Lack, Report};
 use crate::resolve::{Names, OsConnector, Running};
@@ -45,6 +47,7 @@ pub(crate) struct Contest<S: RaceStack> {
     /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
+    recall: Option<Recall>,
     #[cfg(not(target_os = "wasi"))]
     socket: SocketOptions,
     #[cfg(not(target_os = "wasi"))]
@@ -64,7 +67,9 @@ impl<S: RaceStack> Contest<S> {
     /// Begins the race, which asks for the look-ups that `target` needs.
     pub(crate) fn begin(
         target: Target<'_>,
+        finish: Finish,
         options: &Options,
+        clock: OsClock,
         now: Instant,
     ) -> Result<Self, ConnectErrorKind> {
         #[cfg(not(target_os = "wasi"))]
@@ -75,7 +80,11 @@ impl<S: RaceStack> Contest<S> {
         let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
         let limit = connector.connect().race().limit();
         let deadline = options.race.deadline;
-        Ok(Contest {
+        let recall = options.memory.as_ref().map(|memory| {
+            let network = names.network(connector.connect().race().destinations());
+            Recall::new(memory, target, finish, &network, clock)
+        });
+        let mut contest = Contest {
             connector,
             names,
             allowance,
@@ -83,11 +92,30 @@ impl<S: RaceStack> Contest<S> {
             short_until: None,
             starts_by: None,
             deadline,
+            recall,
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
             #[cfg(not(target_os = "wasi"))]
             sources: (options.source_v4, options.source_v6),
-        })
+        };
+        contest.plan(now);
+        Ok(contest)
+    }
+
+    /// Has the race do what its memory, if any, knows to be best with the addresses that it has been told.
+    fn plan(&mut self, now: Instant) {
+        let Some(recall) = &self.recall else { return };
+        let race = self.connector.connect().race();
+        if !race.destinations().is_empty() {
+            let plan = recall.plan(race, now);
+            self.connector.follow(&plan);
+        }
+    }
+
+    /// Whether somebody learns from its end.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_memory(&self) -> bool {
+        self.recall.is_some()
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
@@ -97,7 +125,9 @@ impl<S: RaceStack> Contest<S> {
 
     /// Tells the race what `lookups` have learnt.
     pub(crate) fn advance(&mut self, lookups: &mut [Running], now: Instant) {
-        self.names.advance(&mut self.connector, lookups, now);
+        if self.names.advance(&mut self.connector, lookups, now) {
+            self.plan(now);
+        }
     }
 
     /// When the race has to end.
@@ -208,6 +238,8 @@ impl<S: RaceStack> Contest<S> {
         result: Result<Connection<S::TcpSocket>, Failure>,
     ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
         let report = Report::from(self.connector.timeline());
+        let race = self.connector.connect().race();
+        let report = report.with_visit(self.recall.map(|recall| recall.learn(race)));
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
         #[cfg(not(target_os = "wasi"))]

@@ -98,6 +98,7 @@ mod filter;
 pub mod http;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
+pub mod memory;
 mod note;
 mod observer;
 mod options;
@@ -141,6 +142,7 @@ pub use filter::{AddressFilter, InvalidNetwork, Network};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
+pub use memory::Memory;
 pub use observer::{Observed, Observer, RaceOutcome};
 pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
 pub use os_error::OsError;

@@ -7,6 +7,7 @@ use connie_core::Config;
 use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
 use crate::filter::AddressFilter;
+use crate::memory::Memory;
 use crate::observer::Observer;
 use crate::resolve::Resolver;
 use crate::socket::OsStack;
@@ -75,6 +76,8 @@ pub struct Options {
     /// [waits](SocketBudget::waits) as long as it is told to. A program that holds very many connections at once gives a larger budget
     /// or none.
     pub budget: Option<SocketBudget>,
+    /// What the race knows of its addresses from races before it, and what it adds to. Default: none, and each race is the whole race.
+    pub memory: Option<Memory>,
     /// Who is told of the race at its end, won or not. Default: nobody.
     pub observer: Option<Observer>,
 }
@@ -111,6 +114,7 @@ impl Default for Options {
             filter: AddressFilter::default(),
             canceler: None,
             budget: Some(SocketBudget::of_process()),
+            memory: None,
             observer: None,
         }
     }

@@ -8,6 +8,7 @@ use connie_core::race::Destination;
 use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
 
+use crate::memory::{Verdict, Visited};
 use crate::note::Note;
 use crate::resolve::LookupError;
 #[cfg(feature = "dns")]
@@ -50,6 +51,7 @@ struct Parts {
     queries: Vec<FailedQuery>,
     denied: Vec<SocketAddr>,
     lack: Option<Lack>,
+    visit: Option<Visited>,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
 }
@@ -145,6 +147,19 @@ impl Report {
         self
     }
 
+    /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection that won: it is there still, and
+    /// TCP says too little. An address that refuses, stalls or fails in TLS is tried behind others for some time, for this host alone.
+    pub fn tell_memory(&self, verdict: Verdict) {
+        if let (Some(visit), Some(winner)) = (&self.0.visit, self.timeline().winner()) {
+            visit.tell(winner.destination, verdict);
+        }
+    }
+
+    pub(crate) fn with_visit(mut self, visit: Option<Visited>) -> Self {
+        self.0.visit = visit;
+        self
+    }
+
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes.extend(notes);
         self
@@ -162,6 +177,7 @@ impl From<Timeline<'_>> for Report {
             queries: Vec::new(),
             denied: Vec::new(),
             lack: None,
+            visit: None,
             #[cfg(feature = "dns")]
             services: Vec::new(),
         }))

@@ -349,7 +349,20 @@ impl<const N: usize> Memory<N> {
         is_sent_again: bool,
         now: Instant,
     ) {
-        let Some((start, ended)) = race.ended() else { return };
+        let start = race.start();
+        self.learn_by(visit, race, is_sent_again, start, now);
+    }
+
+    /// As [`learn`](Memory::learn), of a race that had another clock. By the memory's it began at `start`.
+    pub fn learn_by<const D: usize, const K: usize, const R: usize>(
+        &mut self,
+        visit: &Visit,
+        race: &PlannedRace<D, K, R>,
+        is_sent_again: bool,
+        start: Instant,
+        now: Instant,
+    ) {
+        let Some(ended) = race.ended() else { return };
         self.rebase(now);
         let plan = race.plan();
         let start = self.tick(start);

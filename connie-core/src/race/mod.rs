@@ -455,10 +455,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// When it began and when it ended, in microseconds, for as long as a record goes.
-    pub(crate) fn ended(&self) -> Option<(Instant, u32)> {
+    /// When it ended, in microseconds since it began, for as long as a record goes.
+    pub(crate) fn ended(&self) -> Option<u32> {
         let ended = self.ended?;
-        Some((self.start, u32::try_from(ended.micros_since(self.start)).unwrap_or(u32::MAX)))
+        Some(u32::try_from(ended.micros_since(self.start)).unwrap_or(u32::MAX))
     }
 
     /// Its attempts that have ended, in the order of their start.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use connie_core::memory::Finish;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 use connie_http::Host;
@@ -133,6 +134,13 @@ impl Sealed for AnyStack {
         match self {
             AnyStack::Plain(stack) => stack.aim(host),
             AnyStack::Tls(stack) => stack.aim(host),
+        }
+    }
+
+    fn finish(&self) -> Finish {
+        match self {
+            AnyStack::Plain(stack) => Sealed::finish(stack),
+            AnyStack::Tls(stack) => Sealed::finish(stack),
         }
     }
 

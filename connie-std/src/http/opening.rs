@@ -160,7 +160,8 @@ where
         let mut watch = Watch::begin(Target::Host(&self.hop.0, self.hop.1), &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
-        let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), &options);
+        let finish = stack.finish();
+        let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), finish, &options);
         let completed = match raced {
             Ok((mut socket, destination, report)) => {
                 record.connected = Some(waiter.now());
@@ -171,6 +172,10 @@ where
                     Ok(()) => Ok(socket),
                     Err(kind) => {
                         stack.abort(socket);
+                        #[cfg(feature = "tls")]
+                        if let ConnectErrorKind::Tls(_, error) = &kind {
+                            error.tell_memory(report);
+                        }
                         Err(kind)
                     }
                 }

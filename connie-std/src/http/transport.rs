@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use connie_core::memory::Finish;
 use connie_core::{Instant, RaceStack, Waiter};
 use connie_http::Host;
 
@@ -46,6 +47,9 @@ pub trait Sealed: RaceStack<TcpSocket: Holder> {
     /// Gets ready for a race with these options: to the host itself, or to a proxy that will open a tunnel.
     fn begin(&mut self, options: &Options, tunnel: bool);
 
+    /// When an attempt of the next race has ended well.
+    fn finish(&self) -> Finish;
+
     /// Completes a connection whose race is won.
     fn complete(
         &mut self,
@@ -84,6 +88,10 @@ impl Sealed for OsStack {
 
     fn begin(&mut self, options: &Options, _: bool) {
         *self = options.into();
+    }
+
+    fn finish(&self) -> Finish {
+        Finish::Tcp
     }
 
     fn complete(
@@ -131,6 +139,10 @@ impl Sealed for TlsStack {
 
     fn begin(&mut self, options: &Options, tunnel: bool) {
         self.set_up(options.into(), tunnel);
+    }
+
+    fn finish(&self) -> Finish {
+        TlsStack::finish(self)
     }
 
     fn complete(

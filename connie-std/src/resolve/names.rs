@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Routes, named_zone};
+use connie_core::memory::Network;
+use connie_core::race::{Destination, Guide, Planned};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host, LOOPBACK, Query, QueryFailure, is_onion};
 use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
@@ -12,7 +14,7 @@ use super::Resolver;
 #[cfg(not(target_os = "wasi"))]
 use super::gai_conf;
 use super::lookup::{Answer, Event, Lookup, LookupError, Question};
-use super::order::{host_routes, route};
+use super::order::{host_routes, network, route};
 use crate::budget::Loan;
 #[cfg(not(target_os = "wasi"))]
 use crate::budget::SocketBudget;
@@ -29,10 +31,11 @@ use crate::zone;
 pub(crate) const ONION: &str = "onion names are Tor's and not in DNS (RFC 7686)";
 
 /// How many attempts the timeline of a [`connect`](crate::connect) remembers.
-const RECORDS: usize = 512;
+pub(crate) const RECORDS: usize = 512;
 
 /// What drives the race of a [`connect`](crate::connect).
-pub(crate) type OsConnector<S> = HostConnector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS>;
+pub(crate) type OsConnector<S> =
+    HostConnector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS, Planned<MAX_DESTINATIONS>>;
 
 /// A look-up under way.
 pub(crate) struct Running {
@@ -62,6 +65,8 @@ pub(crate) struct Names {
     host: String,
     port: u16,
     families: Families,
+    /// Where the host is a name that has to be looked up: the network that this machine is on.
+    network: Option<Network>,
     resolver: Resolver,
     way_out: WayOut,
     /// Where look-ups take the room for their descriptors from.
@@ -96,10 +101,12 @@ impl Names {
         let hosts = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
         let (hosts, denied) = screened(hosts, host, port, &options.filter);
         let mut facts = Facts { hosts: hosts.as_deref(), ..Facts::default() };
+        let mut network = None;
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
-                facts.routes = host_routes(&way_out);
+                let (routes, sources) = host_routes(&way_out);
+                (facts.routes, network) = (routes, Some(sources));
                 #[cfg(not(target_os = "wasi"))]
                 {
                     facts.policy = gai_conf::policy();
@@ -115,6 +122,7 @@ impl Names {
             host: host.to_owned(),
             port,
             families: options.race.families,
+            network,
             resolver: options.resolver.clone(),
             way_out,
             #[cfg(not(target_os = "wasi"))]
@@ -160,18 +168,27 @@ impl Names {
         });
     }
 
-    /// Feeds `connector` what `lookups` have learnt.
+    /// The network that this machine is on, for a race that knows `destinations` before it asks anybody: of each family the source
+    /// address of what it sends to the first of them. Else what it would send to the internet from.
+    pub(crate) fn network(&self, destinations: &[Destination]) -> Network {
+        self.network.unwrap_or_else(|| network(destinations.iter().map(Destination::address), &self.way_out))
+    }
+
+    /// Feeds `connector` what `lookups` have learnt. Whether there was something.
     pub(crate) fn advance<S: RaceStack>(
         &mut self,
         connector: &mut OsConnector<S>,
         lookups: &mut [Running],
         now: Instant,
-    ) {
+    ) -> bool {
+        let mut is_new = false;
         for Running { lookup, prefix, .. } in lookups {
             while let Some(event) = lookup.poll(now) {
                 self.feed(connector, event, *prefix, now);
+                is_new = true;
             }
         }
+        is_new
     }
 
     fn feed<S: RaceStack>(
@@ -230,9 +247,9 @@ impl Names {
     }
 
     /// `report` with what became of resolution.
-    pub(crate) fn conclude<const D: usize, const K: usize, const R: usize, const N: usize>(
+    pub(crate) fn conclude<const D: usize, const K: usize, const R: usize, const N: usize, G: Guide>(
         self,
-        connect: &Connect<D, K, R, N>,
+        connect: &Connect<D, K, R, N, G>,
         report: Report,
     ) -> Report {
         let failures = connect.failures(&self.host).map(|failure| self.in_words(failure)).collect();

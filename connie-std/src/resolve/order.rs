@@ -1,11 +1,12 @@
 //! In which order to try addresses: RFC 6724 with what the operating system tells.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(target_os = "wasi")]
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use connie_core::connect::Routes;
+use connie_core::memory::Network;
 use connie_core::resolution::selection::Route;
 #[cfg(not(target_os = "wasi"))]
 use rustix::io::Errno;
@@ -22,12 +23,42 @@ pub(super) fn route(address: &SocketAddr, way_out: &WayOut) -> Route {
     way_out.source(address).map_or_else(|| probe(address, way_out), Route::from_source)
 }
 
-/// The families by which this machine can reach the internet, less what a source address leaves out.
-pub(super) fn host_routes(way_out: &WayOut) -> Routes {
-    Routes::of(|ip| {
+/// The families by which this machine can reach the internet, less what a source address leaves out, and what it sends from then.
+pub(super) fn host_routes(way_out: &WayOut) -> (Routes, Network) {
+    let mut network = Network::default();
+    let routes = Routes::of(|ip| {
         let address = SocketAddr::new(ip, 9);
-        !way_out.leaves_out(&address) && probe(&address, way_out) != Route::Unreachable
-    })
+        if way_out.leaves_out(&address) {
+            return false;
+        }
+        let route = probe(&address, way_out);
+        if let Route::From(source) = route {
+            note(&mut network, way_out.source(&address).unwrap_or(source.address));
+        }
+        route != Route::Unreachable
+    });
+    (routes, network)
+}
+
+/// What this machine sends from to the first of each family.
+pub(super) fn network(addresses: impl Iterator<Item = SocketAddr>, way_out: &WayOut) -> Network {
+    let (mut network, mut asked) = (Network::default(), (false, false));
+    for address in addresses {
+        let asked = if address.is_ipv4() { &mut asked.0 } else { &mut asked.1 };
+        if !std::mem::replace(asked, true) {
+            if let Route::From(source) = route(&address, way_out) {
+                note(&mut network, source.address);
+            }
+        }
+    }
+    network
+}
+
+fn note(network: &mut Network, source: IpAddr) {
+    match source {
+        IpAddr::V4(source) => network.v4 = network.v4.or(Some(source)),
+        IpAddr::V6(source) => network.v6 = network.v6.or(Some(source)),
+    }
 }
 
 /// The same by asking the system: a UDP socket that is connected to it knows, and nothing is sent.
@@ -132,7 +163,7 @@ mod tests {
             let seen = (way("127.0.0.1:80", &way_out), way("[::1]:80", &way_out));
             assert_eq!(seen, ways, "{way_out:?}");
         }
-        assert!(!host_routes(&sources(v4, None)).v6 || !host_routes(&WayOut::default()).v4);
+        assert!(!host_routes(&sources(v4, None)).0.v6 || !host_routes(&WayOut::default()).0.v4);
     }
 
     #[test]

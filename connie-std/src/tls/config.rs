@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use connie_core::memory::Finish;
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -147,6 +148,14 @@ impl TlsConnector {
     #[must_use]
     pub fn finish_line(&self) -> FinishLine {
         self.finish_line
+    }
+
+    /// The same, as a memory has it.
+    pub(crate) fn finish(&self) -> Finish {
+        match self.finish_line {
+            FinishLine::Tls => Finish::Tls,
+            FinishLine::Tcp => Finish::Tcp,
+        }
     }
 
     /// The configuration, for a session.

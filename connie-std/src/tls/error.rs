@@ -10,7 +10,9 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure, TlsFailure};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, OtherError, PeerIncompatible};
 
+use crate::memory::Verdict;
 use crate::os_error::OsError;
+use crate::report::Report;
 use crate::words::repeats;
 
 /// An error of a TLS connection, or of the socket below it.
@@ -92,6 +94,21 @@ impl TlsError {
             (Kind::Os(error), None) => error.attempt_error(),
             (Kind::TimedOut, None) => AttemptErrorKind::TimedOut.into(),
             (_, None) => AttemptErrorKind::Other.into(),
+        }
+    }
+
+    /// Tells the memory of a race that was won before what its winner is worth.
+    pub(crate) fn tell_memory(&self, race: &Report) {
+        let verdict = match self.attempt_error().kind() {
+            AttemptErrorKind::Tls(TlsFailure::Local) => None,
+            // A wrong name or an untrusted issuer is between the host and its caller.
+            AttemptErrorKind::Tls(failure) => (!failure.is_certificate()).then_some(Verdict::TlsFailed),
+            AttemptErrorKind::TimedOut => Some(Verdict::Stalled),
+            AttemptErrorKind::Reset => Some(Verdict::TlsFailed),
+            _ => None,
+        };
+        if let Some(verdict) = verdict {
+            race.tell_memory(verdict);
         }
     }
 

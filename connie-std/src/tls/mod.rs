@@ -148,13 +148,14 @@ impl TlsConnector {
         let mut stack = self.stack_for(target, options)?;
         let mut waiter = OsWaiter::new(options.canceler.clone());
         let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
-        match race(&mut stack, &mut waiter, target, options) {
+        match race(&mut stack, &mut waiter, target, self.finish(), options) {
             Ok((mut socket, destination, report)) => {
                 let report = report.with_notes(stack.take_notes());
                 match finish(&mut stack, &mut socket, &mut waiter, until) {
                     Ok(()) => Ok((stack, socket, destination, report)),
                     Err(error) => {
                         stack.abort(socket);
+                        error.tell_memory(&report);
                         watch.keep(&report);
                         Err(ConnectErrorKind::Tls(destination, error))
                     }

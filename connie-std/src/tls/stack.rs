@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
+use connie_core::memory::Finish;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 use rustix::event::PollFlags;
@@ -130,6 +131,11 @@ impl TlsStack {
     pub(crate) fn set_up(&mut self, os: OsStack, plain: bool) {
         self.os = os;
         self.plain = plain;
+    }
+
+    /// When an attempt has ended well.
+    pub(crate) fn finish(&self) -> Finish {
+        if self.plain { Finish::Tcp } else { self.connector.finish() }
     }
 
     /// Begins TLS on a plain connection. One that is not plain fails: TLS within TLS is not spoken, and without it what is meant for the

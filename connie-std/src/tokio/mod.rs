@@ -63,6 +63,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use connie_core::memory::Finish;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -126,7 +127,8 @@ pub async fn connect_with<'a>(
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
     let mut watch = Watch::begin_by(target, options, clock, now);
-    let raced = race(TokioStack::new(options), target, options, TokioSocket::into_stream, &mut watch).await;
+    let stack = TokioStack::new(options);
+    let raced = race(stack, target, Finish::Tcp, options, TokioSocket::into_stream, &mut watch).await;
     let raced = raced.map_err(|kind| failed(target, kind));
     watch.tell(raced.as_ref().map(|won| (won.destination, &won.report)));
     raced

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use connie_core::memory::Finish;
 use connie_core::resolution::Query;
 use connie_core::{Connection, Failure, Instant, Progress};
 use tokio::runtime::Handle;
@@ -26,15 +27,16 @@ use crate::watch::Watch;
 /// The longest time in one sleep. To wake early is allowed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
-/// Races over `stack`; `into_stream` makes of the winner's socket what its user has.
+/// Races over `stack` to `finish`; `into_stream` makes of the winner's socket what its user has.
 pub(super) async fn race<S: TaskStack, T>(
     stack: S,
     target: Target<'_>,
+    finish: Finish,
     options: &Options,
     into_stream: fn(S::TcpSocket) -> Option<T>,
     watch: &mut Watch,
 ) -> Result<Connected<T>, ConnectErrorKind> {
-    let race = Race::begin(stack, target, options, watch)?;
+    let race = Race::begin(stack, target, finish, options, watch)?;
     let Outcome { socket, destination, report, held } = race.await?;
     watch.keep(&report);
     let stream = into_stream(socket).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
@@ -65,6 +67,7 @@ impl<'w, S: TaskStack> Race<'w, S> {
     fn begin(
         stack: S,
         target: Target<'_>,
+        finish: Finish,
         options: &Options,
         watch: &'w mut Watch,
     ) -> Result<Box<Self>, ConnectErrorKind> {
@@ -72,12 +75,13 @@ impl<'w, S: TaskStack> Race<'w, S> {
         // The runtime's time, which a test can stop.
         let start = TokioInstant::now();
         let sleep = Box::pin(sleep_until(start));
-        let contest = Contest::begin(target, options, Instant::ZERO)?;
+        let clock = OsClock::since(start.into_std());
+        let contest = Contest::begin(target, finish, options, clock, Instant::ZERO)?;
         Ok(Box::new(Race {
             runtime,
             contest: Some(contest),
             stack,
-            clock: OsClock::since(start.into_std()),
+            clock,
             lookups: Vec::new(),
             watches: Watches::default(),
             cancelable: options.canceler.as_ref().map(Canceler::cancelable),
@@ -196,7 +200,8 @@ impl<S: TaskStack> Unpin for Race<'_, S> {}
 
 impl<S: TaskStack> Drop for Race<'_, S> {
     fn drop(&mut self) {
-        let Some(mut contest) = self.contest.take().filter(|_| self.watch.is_on()) else { return };
+        let is_told = self.watch.is_on();
+        let Some(mut contest) = self.contest.take().filter(|it| is_told || it.has_memory()) else { return };
         let _entered = self.runtime.enter();
         let _ = contest.connector.cancel(&mut self.stack, now(self.clock));
         if let Err(ConnectErrorKind::Race(_, report)) = self.conclude(contest, Err(Failure::Canceled)) {

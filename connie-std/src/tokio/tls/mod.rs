@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use connie_core::memory::Finish;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -163,7 +164,7 @@ impl TlsConnector {
         watch: &mut Watch,
     ) -> Result<TlsConnected, ConnectErrorKind> {
         let stack = TlsStack::new(TokioStack::new(options), self.0.clone(), self.0.name_of(target)?);
-        race(stack, target, options, TlsSocket::into_stream, watch).await
+        race(stack, target, Finish::Tls, options, TlsSocket::into_stream, watch).await
     }
 
     /// A race to TCP, whose winner alone is asked for TLS.
@@ -175,10 +176,14 @@ impl TlsConnector {
     ) -> Result<TlsConnected, ConnectErrorKind> {
         let name = self.0.name_of(target)?;
         let until = deadline(options);
-        let won = race(TokioStack::new(options), target, options, TokioSocket::into_stream, watch).await?;
+        let stack = TokioStack::new(options);
+        let won = race(stack, target, Finish::Tcp, options, TokioSocket::into_stream, watch).await?;
         let Connected { stream, destination, report, _held } = won;
         let stream = self.handshake(name, stream, until, options).await;
-        let stream = stream.map_err(|error| ConnectErrorKind::Tls(destination, error))?;
+        let stream = stream.map_err(|error| {
+            error.tell_memory(&report);
+            ConnectErrorKind::Tls(destination, error)
+        })?;
         Ok(Connected { stream, destination, report, _held })
     }
 

@@ -1,0 +1,107 @@
+//! A memory in a file, which several processes may write: each writes all of it beside, and has that take the other's place.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+use std::{error, fmt, fs, process};
+
+use super::{InvalidMemory, Memory};
+
+/// No memory is longer: 65,535 entries of 40 octets, and 12 before them.
+const LONGEST: u64 = 65_535 * 40 + 12;
+
+/// Why a memory could not be read from a file. In one line, with the file's name.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MemoryFileError {
+    /// The file cannot be read.
+    Read(PathBuf, io::Error),
+    /// What is in it is no memory.
+    Invalid(PathBuf, InvalidMemory),
+}
+
+impl fmt::Display for MemoryFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemoryFileError::Read(path, error) => write!(f, "could not read {}: {error}", path.display()),
+            MemoryFileError::Invalid(path, why) => write!(f, "{}: {why}", path.display()),
+        }
+    }
+}
+
+impl error::Error for MemoryFileError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            MemoryFileError::Read(_, error) => Some(error),
+            MemoryFileError::Invalid(_, why) => Some(why),
+        }
+    }
+}
+
+impl Memory {
+    /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryFileError`] where the file cannot be read, or is none of these.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, MemoryFileError> {
+        let path = path.as_ref();
+        match read(path) {
+            Ok((bytes, age)) => Memory::from_bytes(&bytes, age)
+                .map_err(|invalid| MemoryFileError::Invalid(path.to_owned(), invalid)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Memory::new()),
+            Err(error) => Err(MemoryFileError::Read(path.to_owned(), error)),
+        }
+    }
+
+    /// Writes it into a file that only its owner may read. Whoever reads that meanwhile, or writes it, meets a whole memory: the older or the
+    /// newer one.
+    ///
+    /// # Errors
+    ///
+    /// Where the file, or one beside it, cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let beside = beside(path);
+        let written = create(&beside)
+            .and_then(|mut file| file.write_all(&self.to_bytes()))
+            .and_then(|()| fs::rename(&beside, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+}
+
+fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
+    let file = File::open(path)?;
+    let written = file.metadata()?.modified();
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, written.map_or(Duration::ZERO, age)))
+}
+
+/// One that was written in the future was written now.
+#[expect(clippy::disallowed_methods, reason = "how long a file is old no other clock knows")]
+fn age(written: SystemTime) -> Duration {
+    SystemTime::now().duration_since(written).unwrap_or_default()
+}
+
+/// A name in the same directory that no other process has, nor another call in this one.
+fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.{count}.new", process::id()));
+    name.into()
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

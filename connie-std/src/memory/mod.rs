@@ -1,0 +1,152 @@
+//! What races have learnt, for the races to come: with it one SYN is enough on nearly every visit but the first.
+//!
+//! ```
+//! use connie_std::{Memory, Options, connect};
+//! use std::net::TcpListener;
+//!
+//! # let server = TcpListener::bind("127.0.0.1:0")?;
+//! # let addresses = [server.local_addr()?, "127.0.0.1:1".parse().unwrap()];
+//! let options = Options { memory: Some(Memory::new()), ..Options::default() };
+//! let first = connect(&addresses, &options)?;
+//! assert_eq!(first.timeline().summary().attempts, 2);
+//! // It knows now which one answers.
+//! let second = connect(&addresses, &options)?;
+//! assert_eq!(second.timeline().summary().attempts, 1);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The rules are those of [`connie_core::memory`]. What a memory believes costs a race at most one patience, whatever that is
+//! worth.
+
+mod file;
+mod recall;
+mod salt;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use connie_core::memory::{InvalidMemory, Remembered, Settings, Verdict};
+
+use crate::clock::OsClock;
+pub use file::MemoryFileError;
+pub(crate) use recall::{Recall, Visited};
+use salt::salt;
+
+/// How many addresses and hosts it has room for. Each takes 40 octets.
+const PLACES: usize = 1_024;
+
+type Core = connie_core::memory::Memory<PLACES>;
+
+/// A memory that many races share, in any number of threads and tasks: see the [module](self).
+///
+/// A clone is a reference to the same memory. Give it to each connect by [`Options::memory`](crate::Options::memory). It holds up to 1,024 hosts
+/// and addresses, 40 KiB; where it is full those go first that were never of use, and then the oldest.
+///
+/// An address is known by its port, by whether the race went to TCP or to TLS, and by the network: the source address that this machine
+/// sends from, of IPv6 the first 64 bits. So what was learnt at home is not used elsewhere, and is there still when one comes home.
+#[derive(Clone)]
+pub struct Memory {
+    shared: Arc<Shared>,
+    partition: u32,
+}
+
+struct Shared {
+    clock: OsClock,
+    core: Mutex<Core>,
+}
+
+impl Memory {
+    /// A memory that knows nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let clock = OsClock::start();
+        Self::of(Core::new(salt(), clock.now()), clock)
+    }
+
+    fn of(core: Core, clock: OsClock) -> Self {
+        Memory { shared: Arc::new(Shared { clock, core: Mutex::new(core) }), partition: 0 }
+    }
+
+    /// The same memory for the part of a program that `number` stands for. What races of one partition learn no other uses: a program must
+    /// not tell one of its users by the connections of another. What pays for SYNs is common to all.
+    #[must_use]
+    pub fn partition(&self, number: u32) -> Self {
+        Memory { shared: self.shared.clone(), partition: number }
+    }
+
+    /// Forgets all, in every partition.
+    pub fn forget(&self) {
+        self.core().forget();
+    }
+
+    /// To be told by a program that hears of it that the machine is on another network. It forgets all: most networks are told apart without
+    /// this, but not two on which the machine has the same address, nor one before and after the login to it.
+    pub fn network_changed(&self) {
+        self.forget();
+    }
+
+    /// What it is told by its user.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.core().settings().clone()
+    }
+
+    /// The same, to change: for races that begin from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.core().settings_mut() = settings;
+    }
+
+    /// What is known of each address, on any network and in any partition.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Remembered> {
+        let now = self.shared.clock.now();
+        self.core().entries(now).collect()
+    }
+
+    /// How many SYNs beyond a race's first it pays for. Each connection brings a tenth of one.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.core().in_hand()
+    }
+
+    /// All of it, for [`from_bytes`](Memory::from_bytes) in another run of the program on this machine. There are no names in it: addresses are
+    /// in plain, hosts and networks as hashes under a number that is not in it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let now = self.shared.clock.now();
+        let core = self.core();
+        let mut bytes = vec![0; core.byte_len()];
+        let len = core.to_bytes(&mut bytes, now).unwrap_or_default();
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago, on this machine: of what another has written it finds nothing again.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMemory`] where it was not written so.
+    pub fn from_bytes(bytes: &[u8], age: Duration) -> Result<Self, InvalidMemory> {
+        let clock = OsClock::start();
+        Ok(Self::of(Core::from_bytes(bytes, salt(), age, clock.now())?, clock))
+    }
+
+    /// Nobody waits while this is held.
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // It is whole after each call, and nothing in one can panic.
+        self.shared.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,352 @@
+//! Races with a memory, on loopback addresses.
+#![cfg(not(target_os = "wasi"))]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use connie_core::{Config, Family, Instant};
+use connie_std::memory::{MemoryFileError, Verdict};
+use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+use connie_std::{Connected, Memory, Options, connect};
+
+/// So many servers that never fail, and their addresses. What they have not accepted waits.
+fn servers(count: usize) -> (Vec<TcpListener>, Vec<SocketAddr>) {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
+    let addresses = listeners.iter().map(|it| it.local_addr().expect("an address")).collect();
+    (listeners, addresses)
+}
+
+/// A memory that gives its leads all the time there is, so that a busy machine makes none late.
+fn memory() -> Memory {
+    patient(Memory::new())
+}
+
+fn patient(memory: Memory) -> Memory {
+    let mut settings = memory.settings();
+    settings.least_delay = Duration::from_secs(1);
+    memory.set_settings(settings);
+    memory
+}
+
+fn with(memory: &Memory) -> Options {
+    Options { memory: Some(memory.clone()), ..Options::default() }
+}
+
+/// The addresses of a visit's attempts, in the order of their start.
+fn tried(visit: &Connected) -> Vec<SocketAddr> {
+    visit.timeline().attempts().map(|it| it.destination).collect()
+}
+
+fn visit(addresses: &[SocketAddr], options: &Options) -> Connected {
+    connect(addresses, options).expect("a connection")
+}
+
+/// One SYN is enough for all visits but the first.
+#[test]
+fn the_second_visit_sends_one_syn() {
+    let (_servers, addresses) = servers(4);
+    let options = with(&memory());
+    let first = visit(&addresses, &options);
+    assert_eq!(first.timeline().summary().attempts, 4);
+    for _ in 0..10 {
+        assert_eq!(tried(&visit(&addresses, &options)), [first.destination()]);
+    }
+}
+
+#[test]
+fn without_a_memory_each_visit_is_the_whole_race() {
+    let (_servers, addresses) = servers(4);
+    for _ in 0..3 {
+        let mut tried = tried(&visit(&addresses, &Options::default()));
+        tried.sort_unstable();
+        let mut all = addresses.clone();
+        all.sort_unstable();
+        assert_eq!(tried, all);
+    }
+}
+
+/// A lead that refuses costs nothing but itself, once.
+#[test]
+fn when_the_best_has_died_the_next_one_leads() {
+    let (mut servers, addresses) = servers(3);
+    let options = with(&memory());
+    let first = visit(&addresses, &options).destination();
+    let dead = addresses.iter().position(|it| *it == first).expect("one of them");
+    drop(servers.remove(dead));
+
+    let after = visit(&addresses, &options);
+    assert_eq!(tried(&after)[0], first);
+    assert_ne!(after.destination(), first);
+    for _ in 0..3 {
+        assert_eq!(tried(&visit(&addresses, &options)), [after.destination()]);
+    }
+}
+
+/// Whether the memory knows what it was told by a race to `addresses`.
+fn knows(options: &Options, addresses: &[SocketAddr]) -> bool {
+    visit(addresses, options).timeline().summary().attempts == 1
+}
+
+#[test]
+fn a_partition_does_not_learn_of_another() {
+    let (_servers, addresses) = servers(3);
+    let memory = memory();
+    visit(&addresses, &with(&memory));
+    assert!(knows(&with(&memory), &addresses));
+    let other = memory.partition(1);
+    assert!(!knows(&with(&other), &addresses) && knows(&with(&other), &addresses));
+}
+
+/// A network is known by the address that this machine sends from.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_learnt_on_one_network_is_not_used_on_another() {
+    let (_servers, addresses) = servers(3);
+    let memory = memory();
+    let from = |last| Options { source_v4: Some(Ipv4Addr::new(127, 0, 0, last)), ..with(&memory) };
+    assert!(!knows(&from(2), &addresses) && knows(&from(2), &addresses));
+    assert!(!knows(&from(3), &addresses));
+    // And is there when one comes back.
+    assert!(knows(&from(2), &addresses));
+}
+
+#[test]
+fn a_network_change_that_it_is_told_of_makes_it_forget() {
+    let (_servers, addresses) = servers(3);
+    let memory = memory();
+    visit(&addresses, &with(&memory));
+    memory.network_changed();
+    assert!(memory.entries().is_empty());
+    assert!(!knows(&with(&memory), &addresses));
+}
+
+/// TCP answers, and what is behind it does not do its work.
+#[test]
+fn what_a_user_reports_is_heeded() {
+    let (_servers, addresses) = servers(3);
+    let memory = memory();
+    let first = visit(&addresses, &with(&memory));
+    first.report().tell_memory(Verdict::Refused);
+    let second = visit(&addresses, &with(&memory));
+    assert_ne!(tried(&second)[0], first.destination());
+    // A race without a memory has nobody to tell.
+    visit(&addresses, &Options::default()).report().tell_memory(Verdict::Refused);
+}
+
+/// Tells A and AAAA of any name, in two answers.
+#[derive(Debug)]
+struct Names(Vec<IpAddr>);
+
+struct Told(Vec<Event>);
+
+impl Resolve for Names {
+    fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+        let answer = |family| {
+            let addresses = self.0.iter().map(|&ip| SocketAddr::new(ip, question.port));
+            let addresses = addresses.filter(|it| Family::of(it) == family).collect();
+            Event::Answered(Answer { family, addresses, ttl: None, ordered: true })
+        };
+        Box::new(Told(vec![answer(Family::V4), answer(Family::V6)]))
+    }
+}
+
+impl Lookup for Told {
+    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+
+    fn poll(&mut self, _: Instant) -> Option<Event> {
+        self.0.pop()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_is_remembered_however_its_answer_is_turned() {
+    let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    let number = port.local_addr().expect("an address").port();
+    let ip = |last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
+    let memory = memory();
+    let answers = |list: &[u8]| {
+        let names = Arc::new(Names(list.iter().map(|&last| ip(last)).collect()));
+        Options { resolver: names.into(), ..with(&memory) }
+    };
+    let to = |options: &Options| connect(("name.test", number), options).expect("a connection");
+    let first = to(&answers(&[11, 12, 13]));
+    assert_eq!(first.timeline().summary().attempts, 3);
+    for turned in [[12, 13, 11], [13, 11, 12], [11, 12, 13]] {
+        assert_eq!(tried(&to(&answers(&turned))), [first.destination()]);
+    }
+    // Another name is another host, but the address is the same.
+    let other = connect(("other.test", number), &answers(&[11, 12, 13])).expect("a connection");
+    assert_eq!(tried(&other), [first.destination()]);
+}
+
+/// A file of its own in the tests' directory, gone with it.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let place = directory.join(format!("memory-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_file(&place);
+        Place(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_memory_goes_on_from_a_file() {
+    let (_servers, addresses) = servers(3);
+    let place = Place::new("file");
+    let memory = Memory::load(&place.0).expect("none is an empty one");
+    assert!(memory.entries().is_empty());
+    let first = visit(&addresses, &with(&memory)).destination();
+    memory.save(&place.0).expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&place.0).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let later = patient(Memory::load(&place.0).expect("what was written"));
+    assert_eq!(tried(&visit(&addresses, &with(&later))), [first]);
+    // It is whole after a second time in the same place.
+    later.save(&place.0).expect("written");
+    assert_eq!(Memory::load(&place.0).expect("what was written").entries().len(), later.entries().len());
+    // Nothing is left beside it.
+    let name = place.0.file_name().expect("a name").to_string_lossy().into_owned();
+    let beside = std::fs::read_dir(place.0.parent().expect("a directory")).expect("a directory");
+    let names = beside.map(|it| it.expect("an entry").file_name().to_string_lossy().into_owned());
+    assert_eq!(names.filter(|it| it.starts_with(&name)).collect::<Vec<_>>(), [name.clone()]);
+}
+
+/// Each cut and each changed octet of a file is one line, or a memory; never a panic.
+#[test]
+fn a_file_that_was_not_written_so_is_an_error() {
+    let (_servers, addresses) = servers(2);
+    let memory = memory();
+    visit(&addresses, &with(&memory));
+    let place = Place::new("hostile");
+    let bytes = memory.to_bytes();
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&place.0, bytes).expect("written");
+        match Memory::load(&place.0) {
+            Ok(_) => panic!("{bytes:?}"),
+            Err(error @ MemoryFileError::Invalid(..)) => {
+                let text = error.to_string();
+                assert!(text.starts_with(&*place.0.to_string_lossy()) && text.lines().count() == 1, "{text}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    };
+    for len in 0..bytes.len() {
+        refused(&bytes[..len]);
+    }
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x20;
+        refused(&changed);
+    }
+    refused(&vec![0; 3_000_000]);
+    let directory = Memory::load(env!("CARGO_TARGET_TMPDIR")).expect_err("a directory");
+    assert!(matches!(directory, MemoryFileError::Read(..)), "{directory}");
+    memory.save(place.0.join("in/no/directory")).expect_err("no such directory");
+}
+
+const WRITER: &str = "CONNIE_TEST_MEMORY_WRITER";
+
+/// The other process of the test below.
+#[test]
+fn writes_the_memory_that_it_is_told_to() {
+    let Some(path) = std::env::var_os(WRITER) else { return };
+    let (_servers, addresses) = servers(2);
+    for _ in 0..50 {
+        let memory = Memory::load(&path).expect("a whole memory");
+        visit(&addresses, &with(&memory));
+        memory.save(&path).expect("written");
+    }
+}
+
+#[test]
+fn two_processes_may_write_one_file() {
+    let place = Place::new("two");
+    let writer = || {
+        let program = std::env::current_exe().expect("this program");
+        let mut command = std::process::Command::new(program);
+        command.args(["--exact", "writes_the_memory_that_it_is_told_to"]).env(WRITER, &place.0);
+        command.stdout(std::process::Stdio::null()).spawn().expect("a process")
+    };
+    let mut writers = [writer(), writer()];
+    for writer in &mut writers {
+        assert!(writer.wait().expect("its end").success());
+    }
+    assert!(!Memory::load(&place.0).expect("a whole memory").entries().is_empty());
+}
+
+/// An age is counted over the time in between.
+#[test]
+fn what_is_too_old_is_not_used() {
+    let (_servers, addresses) = servers(3);
+    let memory = memory();
+    visit(&addresses, &with(&memory));
+    let bytes = memory.to_bytes();
+    let aged = |age| Memory::from_bytes(&bytes, Duration::from_secs(age)).expect("what was written");
+    let aged = |age| patient(aged(age));
+    assert!(knows(&with(&aged(3_590)), &addresses));
+    assert!(!knows(&with(&aged(3_610)), &addresses), "an hour has passed");
+}
+
+/// Races in many threads share it.
+#[test]
+fn threads_share_a_memory() {
+    let (_servers, addresses) = servers(2);
+    let memory = memory();
+    visit(&addresses, &with(&memory));
+    std::thread::scope(|scope| {
+        let race = || (0..20).filter(|_| knows(&with(&memory), &addresses)).count();
+        let races: Vec<_> = (0..4).map(|_| scope.spawn(race)).collect();
+        let alone: usize = races.into_iter().map(|race| race.join().expect("no panic")).sum();
+        assert!(alone >= 70, "{alone} of 80 with one attempt");
+    });
+    assert!(memory.entries().iter().any(|it| it.has_led && it.is_live));
+}
+
+/// A visit that is given up teaches that its lead was late, and nothing that is wrong.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lead_that_falls_silent_is_passed() {
+    use connie_servers::BlackHole;
+    let port = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 22), 0)).expect("a free port");
+    let address = port.local_addr().expect("an address");
+    let silent = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 21), address.port()));
+    let memory = memory();
+    let race = Config { deadline: Some(Duration::from_secs(30)), ..Options::default().race };
+    let options = Options { race, ..with(&memory) };
+    {
+        let server = TcpListener::bind(silent).expect("the same port");
+        visit(&[silent, address], &options);
+        let led = visit(&[silent, address], &options);
+        // The answer's own order decides among equals.
+        assert_eq!(tried(&led).len(), 1);
+        if led.destination() != silent {
+            led.report().tell_memory(Verdict::Refused);
+            assert_eq!(visit(&[silent, address], &options).destination(), silent);
+        }
+        drop(server);
+    }
+    let _hole = BlackHole::open(silent);
+    for _ in 0..3 {
+        assert_eq!(visit(&[silent, address], &options).destination(), address);
+    }
+    assert_eq!(tried(&visit(&[silent, address], &options)), [address]);
+}
