@@ -31,7 +31,7 @@
 //! ```
 //!
 //! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
-//! parts, for a program that drives the [core] itself. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
+//! parts, for a program that drives the [core] itself. With a [`Memory`] all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
 //! end of TLS.
 //!
 //! # Features

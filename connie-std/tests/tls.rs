@@ -14,8 +14,8 @@ use connie_core::{AttemptErrorKind, Config, Failure, RaceStack, TlsFailure};
 use connie_servers::{Authority, Identity, PemFile, TlsServer, closed_port, limits};
 use connie_std::tls::rustls;
 use connie_std::{
-    Canceler, ConnectError, ConnectErrorKind, FinishLine, Options, Override, SocketBudget, TlsConnector,
-    TlsOptions, connect_socket,
+    Canceler, ConnectError, ConnectErrorKind, FinishLine, Memory, Options, Override, SocketBudget,
+    TlsConnector, TlsOptions, connect_socket,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
@@ -299,6 +299,49 @@ fn a_race_to_the_tcp_finish_line_fails_with_its_winner(door: Door) {
     assert!(error.to_string().ends_with(end), "{error}");
 }
 
+/// With a memory each visit but the first is one handshake, and what is known of TCP is nothing that is known of TLS.
+fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
+    let world = World::new();
+    let servers = [TlsServer::echo(&world.identity), TlsServer::echo(&world.identity)];
+    let addresses = servers.each_ref().map(TlsServer::address);
+    let options = Options { memory: Some(patient_memory()), ..Options::default() };
+    connie_std::connect(&addresses, &options).expect("a connection to TCP");
+    let tls = door.connector(&world.options());
+    let first = tls.connect(&addresses, &options).expect("a connection");
+    assert_eq!(first.timeline().summary().attempts, 2);
+    for _ in 0..3 {
+        let later = tls.connect(&addresses, &options).expect("a connection");
+        let tried: Vec<_> = later.timeline().attempts().map(|it| it.destination).collect();
+        assert_eq!(tried, [first.destination()]);
+    }
+}
+
+/// A lead gets all the time there is, so that a busy machine makes none late.
+fn patient_memory() -> Memory {
+    let memory = Memory::new();
+    let mut settings = memory.settings();
+    settings.least_delay = Duration::from_secs(1);
+    memory.set_settings(settings);
+    memory
+}
+
+/// At the TCP finish line a server that closes wins ever again, but for a memory.
+fn a_winner_that_fails_in_tls_leads_no_more(door: Door) {
+    let world = World::new();
+    // A list of addresses is remembered by the least of them.
+    let servers = || (TlsServer::echo(&world.identity), TlsServer::plain_http());
+    let is_fit = |(good, bad): &(TlsServer, TlsServer)| bad.address() < good.address();
+    let (good, bad) = std::iter::repeat_with(servers).find(is_fit).expect("some time");
+    let tls = door.connector(&to_tcp(world.options()));
+    let options = Options { memory: Some(patient_memory()), ..Options::default() };
+    fails(tls.connect(&[bad.address()], &options), TlsFailure::NotTls);
+    let stream = tls.connect(&[good.address(), bad.address()], &options).expect("the good one is better");
+    assert_eq!(stream.destination(), good.address());
+    assert!(
+        options.memory.expect("one").entries().iter().any(|it| it.address == bad.address() && !it.is_live)
+    );
+}
+
 #[test]
 fn a_connection_that_leads_there_already_can_be_secured() {
     let world = World::new();
@@ -566,6 +609,8 @@ by_each_door! {
     what_became_of_the_others_stays_with_the_stream,
     a_race_to_the_tcp_finish_line_asks_only_the_winner_for_tls,
     a_race_to_the_tcp_finish_line_fails_with_its_winner,
+    a_memory_leads_to_the_server_that_has_shaken_hands,
+    a_winner_that_fails_in_tls_leads_no_more,
     silence_within_the_handshake_lasts_until_the_deadline,
     a_stream_that_ends_without_a_word_is_cut_off,
     a_stream_that_ends_in_order_is_whole,

@@ -19,7 +19,7 @@ use connie_servers::{
 };
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::tokio::{Connected, connect, connect_with};
-use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, SocketBudget};
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Memory, Options, SocketBudget};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
@@ -677,4 +677,56 @@ fn an_error_of_a_socket_wakes_the_look_up_that_waits_for_it() {
         timeout(SOON, race).await.expect("the error wakes it").unwrap()
     });
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(_)), "{error:?}");
+}
+
+/// Tasks and threads share a memory: what a task has learnt a thread knows, by whatever clock.
+#[test]
+fn a_memory_is_shared_with_threads() {
+    run(|| async {
+        let servers = [Live::silent(any_port(2)), Live::silent(any_port(3)), Live::silent(any_port(4))];
+        let addresses = servers.each_ref().map(Live::address);
+        let memory = Memory::new();
+        let mut settings = memory.settings();
+        settings.least_delay = Duration::from_secs(1);
+        memory.set_settings(settings);
+        let options = Options { memory: Some(memory), ..Options::default() };
+        let first = connect_with(&addresses, &options).await.expect("a connection");
+        assert_eq!(first.timeline().summary().attempts, 3);
+        let second = connect_with(&addresses, &options).await.expect("a connection");
+        let third = connie_std::connect(&addresses, &options).expect("a connection");
+        for summary in [second.timeline().summary(), third.timeline().summary()] {
+            assert_eq!(summary.attempts, 1);
+        }
+        assert_eq!([second.destination(), third.destination()], [first.destination(); 2]);
+    });
+}
+
+/// A future that is dropped when its lead is late has taught that: the next race starts the second beside it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_race_that_is_dropped_has_taught_that_its_lead_was_late() {
+    run(|| async {
+        let (lead, second) = (Live::silent(any_port(5)), Live::silent(any_port(6)));
+        let addresses = [lead.address(), second.address()];
+        let memory = Memory::new();
+        let mut settings = memory.settings();
+        settings.least_delay = Duration::from_secs(1);
+        memory.set_settings(settings);
+        let options = Options { memory: Some(memory), ..Options::default() };
+        connect_with(addresses[0], &options).await.expect("a connection");
+        let led = connect_with(&addresses, &options).await.expect("a connection");
+        assert_eq!((led.destination(), led.timeline().summary().attempts), (addresses[0], 1));
+        drop(lead);
+        let _hole = BlackHole::open(addresses[0]);
+        // The second would start when the patience is over.
+        let race = connect_with(&addresses, &options);
+        timeout(Duration::from_millis(150), race).await.expect_err("only the lead was tried");
+        let next = connect_with(&addresses, &options).await.expect("a connection");
+        assert_eq!(next.destination(), addresses[1]);
+        let started: Vec<_> = next.timeline().attempts().map(|it| it.started).collect();
+        assert!(
+            started.len() == 2 && started.iter().all(|it| *it < Duration::from_millis(150)),
+            "{started:?}"
+        );
+    });
 }

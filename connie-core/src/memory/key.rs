@@ -96,8 +96,9 @@ pub(super) fn mapped(address: &SocketAddr) -> Ipv6Addr {
 
 /// Whether two addresses are of one /24 of IPv4 or one /48 of IPv6.
 pub(super) fn are_near(a: Ipv6Addr, b: Ipv6Addr) -> bool {
-    let shift = |ip: Ipv6Addr| if ip.to_ipv4_mapped().is_some() { 8 } else { 80 };
-    shift(a) == shift(b) && (a.to_bits() ^ b.to_bits()) >> shift(a) == 0
+    // Of a large memory most addresses differ in the first test.
+    let differ = a.to_bits() ^ b.to_bits();
+    differ >> 8 == 0 || differ >> 80 == 0 && a.to_ipv4_mapped().is_none() && b.to_ipv4_mapped().is_none()
 }
 
 /// A number for the /24 or the /48 that an address is in.

@@ -787,7 +787,7 @@ struct Target {
 
 impl Target {
     fn is_of(&self, entry: &Entry) -> bool {
-        entry.ip == self.ip && entry.port == self.port && entry.realm == self.realm
+        entry.realm == self.realm && entry.port == self.port && entry.ip == self.ip
     }
 }
 

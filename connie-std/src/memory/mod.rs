@@ -21,6 +21,7 @@
 mod file;
 mod recall;
 mod salt;
+mod visited;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +31,9 @@ pub use connie_core::memory::{InvalidMemory, Remembered, Settings, Verdict};
 
 use crate::clock::OsClock;
 pub use file::MemoryFileError;
-pub(crate) use recall::{Recall, Visited};
+pub(crate) use recall::Recall;
 use salt::salt;
+pub(crate) use visited::Visited;
 
 /// How many addresses and hosts it has room for. Each takes 40 octets.
 const PLACES: usize = 1_024;

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_core::memory::{Finish, Network, Verdict, Visit};
+use connie_core::memory::{Finish, Network, Visit};
 use connie_core::race::{Plan, PlannedRace};
 
 use super::Memory;
+use super::visited::Visited;
 use crate::clock::OsClock;
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS};
 use crate::resolve::RECORDS;
@@ -56,21 +57,6 @@ impl Recall {
     pub(crate) fn learn(self, race: &OsRace) -> Visited {
         let (start, now) = (self.moment(race.start()), self.moment(race.start() + race.elapsed()));
         self.memory.core().learn_by(&self.visit, race, false, start, now);
-        Visited { memory: self.memory, visit: self.visit }
-    }
-}
-
-/// A race that a memory has learnt from.
-#[derive(Clone, Debug)]
-pub(crate) struct Visited {
-    memory: Memory,
-    visit: Visit,
-}
-
-impl Visited {
-    /// What the user of its connection found out.
-    pub(crate) fn tell(&self, address: SocketAddr, verdict: Verdict) {
-        let now = self.memory.shared.clock.now();
-        self.memory.core().report(&self.visit, address, verdict, now);
+        Visited::new(self.memory, self.visit)
     }
 }
