@@ -35,6 +35,8 @@ struct World {
     denies: Option<ErrorCode>,
     /// How often a socket says that it is still being bound.
     binding: u32,
+    /// How often it is still said that a datagram cannot be sent.
+    refuses: u32,
 }
 
 impl World {
@@ -48,6 +50,7 @@ impl World {
             most_open: 0,
             denies: None,
             binding: 0,
+            refuses: 0,
         }))
     }
 
@@ -117,6 +120,10 @@ impl Sockets for Net {
         if socket.binding > 0 {
             socket.binding -= 1;
             return Err(nb::Error::WouldBlock);
+        }
+        if self.0.borrow().refuses > 0 {
+            self.0.borrow_mut().refuses -= 1;
+            return Err(nb::Error::Other(AttemptErrorKind::Unreachable.into()));
         }
         let server = socket.server.expect("a server");
         self.0.borrow_mut().ask(socket.id, server, datagram, false);
@@ -204,9 +211,13 @@ fn driver(world: &Rc<RefCell<World>>, settings: Settings) -> Driver<Net> {
 }
 
 fn names(kinds: &[name_servers::Kind]) -> Names {
+    names_of(NAME, kinds)
+}
+
+fn names_of(name: &str, kinds: &[name_servers::Kind]) -> Names {
     let has = |kind| kinds.contains(&kind);
     let (aaaa, a) = (has(name_servers::Kind::Aaaa), has(name_servers::Kind::A));
-    let names = vec![Name::parse(NAME).expect("a name")];
+    let names = vec![Name::parse(name).expect("a name")];
     Lookup::of(names.into_iter(), Wanted { aaaa, a, https: false }).expect("a name to ask for")
 }
 
@@ -345,6 +356,40 @@ fn a_socket_that_has_failed_is_closed() {
     assert_eq!(world.borrow().servers.sent(), ["0@0", "1@20"]);
     let open: Vec<u32> = driver.udp_sockets().map(|it| it.id).collect();
     assert_eq!((open, world.borrow().open), (vec![2], 1));
+    // And one that does not send, at once or when it is bound.
+    for binding in [0, 1] {
+        let world = self::world(&["ok", "silent"]);
+        (world.borrow_mut().refuses, world.borrow_mut().binding) = (1, binding);
+        let mut driver = self::driver(&world, Settings::default());
+        let (mut lookup, mut seen) = (names(&[name_servers::Kind::A]), None);
+        for _ in 0..=2 * binding {
+            assert!(poll(&mut driver, &mut lookup, &mut seen, Instant::ZERO).is_none());
+        }
+        assert_eq!(world.borrow().servers.sent(), ["1@0"]);
+        let open: Vec<u32> = driver.udp_sockets().map(|it| it.id).collect();
+        assert_eq!((open, world.borrow().open), (vec![2], 1));
+    }
+}
+
+/// A name that finds no room is asked for when another look-up is over: the driver has news then.
+#[test]
+fn a_look_up_without_room_comes_after_another() {
+    let world = world(&["silent"]);
+    let mut driver = driver(&world, Settings::default());
+    let kinds = [name_servers::Kind::A];
+    let mut others: Vec<_> =
+        (0..super::MAX_NAMES).map(|index| names_of(&format!("n{index}.test"), &kinds)).collect();
+    for other in &mut others {
+        assert!(poll(&mut driver, other, &mut None, Instant::ZERO).is_none());
+    }
+    let (mut last, mut seen) = (names(&kinds), None);
+    assert!(poll(&mut driver, &mut last, &mut seen, Instant::ZERO).is_none());
+    assert_eq!((world.borrow().servers.sent().len(), seen), (super::MAX_NAMES, Some(driver.news())));
+    others[3].close(driver.client_mut());
+    driver.ended();
+    assert_ne!(seen, Some(driver.news()), "it would wait on");
+    assert!(poll(&mut driver, &mut last, &mut seen, Instant::ZERO).is_none());
+    assert_eq!(world.borrow().servers.sent().len(), super::MAX_NAMES + 1);
 }
 
 /// Which passes by itself, and is no server's fault.
