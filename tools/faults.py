@@ -221,7 +221,8 @@ def verdict(place, kind=()):
 
 def tests_of_memory(place):
     """What the tests of races with a memory say against what is in `place`; None where they say nothing."""
-    return run(place, ["cargo", "test", "-q", "--locked", "--profile", "search", "-p", "connie-sim", "--test", "memory"])
+    return run(place, ["cargo", "test", "-q", "--locked", "--profile", "search", "-p", "connie-core", "-p", "connie-sim",
+                       "--test", "memory"])
 
 
 def search(place, size):

@@ -40,6 +40,10 @@ pub struct Referee {
     timed_out: bool,
     ended: Option<Output>,
     drained: u32,
+    /// How long a plan may keep addresses back, and since when.
+    plan: Option<Duration>,
+    possible: Option<Instant>,
+    now: Instant,
 }
 
 /// What the race was told about a family.
@@ -81,7 +85,17 @@ impl Referee {
             timed_out: false,
             ended: None,
             drained: 0,
+            plan: None,
+            possible: None,
+            now,
         }
+    }
+
+    /// The race follows plans that may keep an address back for as long as `longest` (law 9).
+    #[must_use]
+    pub fn with_plans_of(mut self, longest: Duration) -> Self {
+        self.plan = Some(longest);
+        self
     }
 
     /// The attempts in flight, with their destinations.
@@ -192,6 +206,10 @@ impl Referee {
         if output.ends_drain() {
             self.drained = 0;
         }
+        self.now = now;
+        if !self.v4.addresses.is_empty() || !self.v6.addresses.is_empty() {
+            self.possible = self.possible.or(Some(now));
+        }
         if let Some(ended) = self.ended {
             return assert_eq!(*output, ended, "law 1: the race has ended, and has ended like this");
         }
@@ -283,6 +301,11 @@ impl Referee {
     #[track_caller]
     fn nobody_waits_beside_a_free_socket(&self) {
         if self.crowded || self.config.pacing != Pacing::AllAtOnce || self.open.len() >= self.limit {
+            return;
+        }
+        // Law 9: a plan may keep it back for so long.
+        let released = self.plan.zip(self.possible).map(|(longest, possible)| possible + longest);
+        if released.is_some_and(|released| self.now < released) {
             return;
         }
         let waits = |address: &&SocketAddr| {

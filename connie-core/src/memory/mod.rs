@@ -412,6 +412,9 @@ impl<const N: usize> Memory<N> {
         if taught {
             let explored = explored.map(|(target, _)| target.key);
             self.learn_of_host(&over, plan.lead.is_none(), lead_won && plan.met, explored);
+        } else if let Some(host) = self.host_mut(visit).filter(|_| plan.explored.is_some()) {
+            // It was given up before it could find out anything.
+            host.claimed = 0;
         }
         if let Some((target, ran)) = explored {
             self.learn_of_explored(&over, &target, &ran, lead);

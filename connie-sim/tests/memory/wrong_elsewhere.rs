@@ -123,6 +123,7 @@ fn an_outage_marks_nothing() {
             visits.put(label, dead.clone());
         }
         assert!(visits.visit().failure.is_some());
+        assert!(!["4a", "4b", "4c"].iter().any(|label| is_demoted(&visits, label)));
         for (label, millis) in [("4a", 30), ("4b", 60), ("4c", 70)] {
             visits.put(label, ok(millis));
         }

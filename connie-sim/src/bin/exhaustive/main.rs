@@ -5,12 +5,12 @@
 //! cargo run --profile search -p connie-sim --bin exhaustive             a minute's worth
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --large  all of it
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --quick  seconds, for the list of mutants
-//! cargo run --profile search -p connie-sim --bin exhaustive -- --names  names alone; --races: races alone
+//! cargo run --profile search -p connie-sim --bin exhaustive -- --names  names alone; --races, --memories: those alone
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --accept more or fewer states are meant
 //! ```
 //!
 //! How many states each setting has, and how deep they lie, is written down in `accepted.txt` for races and in
-//! `accepted_names.txt` for names: a search that came to fewer would check less and say nothing. Where a count
+//! `accepted_names.txt` for names, and `accepted_memories.txt` for races with a memory: a search that came to fewer would check less and say nothing. Where a count
 //! differs the search fails and names the setting. `--accept` writes the files anew, `--unpinned` does not
 //! compare. The counts of `--quick` and `--large` are not kept.
 //!
@@ -20,6 +20,7 @@
 //! still has in store are the same; that is our own dozen lines, since a general model checker would want the
 //! race rewritten as its model, and the point is to check the race itself.
 
+mod memories;
 mod names;
 mod pins;
 mod races;
@@ -41,25 +42,27 @@ enum Counts {
 }
 
 fn main() -> ExitCode {
-    let (mut extent, mut counts, mut races, mut names) = (Extent::Usual, Counts::Compare, true, true);
+    let (mut extent, mut counts) = (Extent::Usual, Counts::Compare);
+    let (mut races, mut names, mut memories) = (true, true, true);
     for option in std::env::args().skip(1) {
         match option.as_str() {
             "--quick" => extent = Extent::Quick,
             "--large" => extent = Extent::Large,
-            "--names" => races = false,
-            "--races" => names = false,
+            "--names" => (races, memories) = (false, false),
+            "--races" => (names, memories) = (false, false),
+            "--memories" => (races, names) = (false, false),
             "--accept" => counts = Counts::Accept,
             "--unpinned" => counts = Counts::Ignore,
             other => {
                 eprintln!(
-                    "exhaustive: {other:?} is not an option: give --quick, --large, --names, --races, --accept, --unpinned or nothing"
+                    "exhaustive: {other:?} is not an option: give --quick, --large, --names, --races, --memories, --accept, --unpinned or nothing"
                 );
                 return ExitCode::from(2);
             }
         }
     }
-    if !races && !names {
-        eprintln!("exhaustive: --names is names alone, and --races is races alone: give one of them");
+    if !races && !names && !memories {
+        eprintln!("exhaustive: --names, --races and --memories are each one kind alone: give one of them");
         return ExitCode::from(2);
     }
     if counts == Counts::Accept && extent != Extent::Usual {
@@ -78,14 +81,25 @@ fn main() -> ExitCode {
             names::settings(extent.size()).into_iter().map(|setting| Box::new(setting) as Box<dyn Job>),
         );
     }
+    let of_both = jobs.len();
+    if memories {
+        jobs.extend(
+            memories::settings(extent.size()).into_iter().map(|setting| Box::new(setting) as Box<dyn Job>),
+        );
+    }
     let searches = search_all(&jobs);
     let states: usize = searches.iter().map(|search| search.states).sum();
     let deepest = searches.iter().map(|search| search.depth).max().unwrap_or(0);
     println!("{} settings, {states} states, {deepest} steps deep: every law holds in each", searches.len());
     let found: Vec<String> = searches.iter().map(Search::line).collect();
-    let (of_races, of_names) = found.split_at(of_races);
+    let (of_both, of_memories) = found.split_at(of_both);
+    let (of_races, of_names) = of_both.split_at(of_races);
     let mut right = true;
-    for (searched, pins, found) in [(races, Pins::RACES, of_races), (names, Pins::NAMES, of_names)] {
+    for (searched, pins, found) in [
+        (races, Pins::RACES, of_races),
+        (names, Pins::NAMES, of_names),
+        (memories, Pins::MEMORIES, of_memories),
+    ] {
         right &= match (extent, counts) {
             _ if !searched => true,
             (Extent::Usual, Counts::Compare) => pins.compare(found),

@@ -20,6 +20,11 @@ impl Pins {
         path: concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/exhaustive/accepted_names.txt"),
     };
 
+    pub(crate) const MEMORIES: Pins = Pins {
+        accepted: include_str!("accepted_memories.txt"),
+        path: concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/exhaustive/accepted_memories.txt"),
+    };
+
     /// Holds what was found against what was accepted, and says what differs, line by line.
     pub(crate) fn compare(self, found: &[String]) -> bool {
         let accepted: Vec<&str> = self.accepted.lines().collect();

@@ -7,6 +7,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use connie_core::race::{Guide, Unplanned};
 use connie_core::{
     AttemptError, AttemptErrorKind, AttemptId, Config, Family, Input, Instant, Output, Pacing, Race,
 };
@@ -15,15 +16,15 @@ use connie_sim::{Referee, address};
 use crate::search;
 use crate::size::{START, Size, UNIT};
 
-const DESTINATIONS: usize = 4;
-const SOCKETS: usize = 3;
+pub(crate) const DESTINATIONS: usize = 4;
+pub(crate) const SOCKETS: usize = 3;
 
 /// One kind of race, and what the world has in store for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
-    config: Config,
-    v6: Vec<SocketAddr>,
-    v4: Vec<SocketAddr>,
+    pub(crate) config: Config,
+    pub(crate) v6: Vec<SocketAddr>,
+    pub(crate) v4: Vec<SocketAddr>,
     /// Whether hints may come before the answers.
     hints: bool,
     /// Whether the race may be limited to a single socket while it runs.
@@ -34,23 +35,30 @@ pub(crate) struct Setting {
     until: Instant,
 }
 
+impl Setting {
+    /// Whether there is nothing but addresses, sockets, a pace and a deadline.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.hints && !self.limits && !self.grows && self.config.deadline.is_some()
+    }
+}
+
 impl search::Setting for Setting {
-    type World = World;
+    type World = World<Unplanned>;
     type Event = Event;
 
-    fn begin(&self) -> World {
-        World::new(self)
+    fn begin(&self) -> Self::World {
+        World::new(self, ())
     }
 
-    fn key(&self, world: &World) -> u64 {
+    fn key(&self, world: &Self::World) -> u64 {
         world.key()
     }
 
-    fn events(&self, world: &World) -> Vec<Event> {
+    fn events(&self, world: &Self::World) -> Vec<Event> {
         world.events(self)
     }
 
-    fn happens(&self, event: Event, world: &mut World) {
+    fn happens(&self, event: Event, world: &mut Self::World) {
         world.happens(event, self);
     }
 }
@@ -171,10 +179,30 @@ fn configs(size: Size) -> Vec<Config> {
     configs
 }
 
+/// What a race may have of a memory.
+pub(crate) trait Mind: Guide {
+    type Memory: Clone;
+
+    fn referee(referee: Referee, config: &Config) -> Referee;
+    /// Asks the memory for a plan.
+    fn plan(race: &mut Race<DESTINATIONS, SOCKETS, 8, Self>, memory: &Self::Memory, now: Instant);
+}
+
+impl Mind for Unplanned {
+    type Memory = ();
+
+    fn referee(referee: Referee, _: &Config) -> Referee {
+        referee
+    }
+
+    fn plan(_: &mut Race<DESTINATIONS, SOCKETS, 8>, _: &(), _: Instant) {}
+}
+
 /// A race, and all around it.
 #[derive(Clone)]
-pub(crate) struct World {
-    race: Race<DESTINATIONS, SOCKETS, 8>,
+pub(crate) struct World<G: Mind> {
+    race: Race<DESTINATIONS, SOCKETS, 8, G>,
+    memory: G::Memory,
     referee: Referee,
     now: Instant,
     /// What the race waits for; `None` while it has more to say.
@@ -222,11 +250,13 @@ pub(crate) enum Event {
     Cancel,
 }
 
-impl World {
-    fn new(setting: &Setting) -> Self {
+impl<G: Mind> World<G> {
+    pub(crate) fn new(setting: &Setting, memory: G::Memory) -> Self {
+        let referee = Referee::new(&setting.config, DESTINATIONS, SOCKETS, START);
         World {
             race: Race::new(&setting.config, START),
-            referee: Referee::new(&setting.config, DESTINATIONS, SOCKETS, START),
+            memory,
+            referee: G::referee(referee, &setting.config),
             now: START,
             waits: None,
             answers: [Answer::None; 2],
@@ -237,7 +267,7 @@ impl World {
         }
     }
 
-    fn key(&self) -> u64 {
+    pub(crate) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.race.fingerprint(&mut hasher);
         (self.now, self.waits, self.answers, self.plenty, self.roomy, self.may_grow).hash(&mut hasher);
@@ -245,7 +275,7 @@ impl World {
     }
 
     /// All that may happen now.
-    fn events(&self, setting: &Setting) -> Vec<Event> {
+    pub(crate) fn events(&self, setting: &Setting) -> Vec<Event> {
         let mut events = Vec::new();
         match self.waits {
             Some(Wait::Over) => return events,
@@ -300,7 +330,7 @@ impl World {
         events
     }
 
-    fn happens(&mut self, event: Event, setting: &Setting) {
+    pub(crate) fn happens(&mut self, event: Event, setting: &Setting) {
         match event {
             Event::Poll => self.poll(),
             Event::Tick => {
@@ -367,6 +397,7 @@ impl World {
     fn tell(&mut self, input: Input<'_>) {
         self.referee.hears(&input);
         self.race.handle_input(input, self.now);
+        G::plan(&mut self.race, &self.memory, self.now);
         self.waits = None;
     }
 

@@ -1,0 +1,164 @@
+//! The same small races with a memory, of several pasts: what it believes is true, was true, or never was. It is asked for a plan after
+//! each input, and stays as it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use connie_core::memory::{Finish, Memory, Network, Visit};
+use connie_core::race::{Planned, PlannedRace};
+use connie_core::{AttemptErrorKind, Config, Input, Instant, Output};
+use connie_sim::Referee;
+
+use crate::races::{DESTINATIONS, Event, Mind, SOCKETS, Setting, World, settings as races};
+use crate::search;
+use crate::size::Size;
+
+/// What a memory has seen, of the addresses in the order of a race without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    /// The first answers within a unit.
+    Fast,
+    /// The last answers, and takes longer than any plan may wait.
+    Slow,
+    /// The first has refused, and the second answers.
+    Refused,
+    /// The first was late.
+    Late,
+    /// The last is to be explored beside the first.
+    Explored,
+}
+
+const PASTS: [Past; 5] = [Past::Fast, Past::Slow, Past::Refused, Past::Late, Past::Explored];
+
+/// A race with a memory.
+pub(crate) struct Remembering {
+    setting: Setting,
+    past: Past,
+}
+
+#[derive(Clone)]
+pub(crate) struct Known {
+    memory: Memory<8>,
+    visit: Visit,
+}
+
+impl Mind for Planned<DESTINATIONS> {
+    type Memory = Known;
+
+    fn referee(referee: Referee, config: &Config) -> Referee {
+        referee.with_plans_of(config.patience)
+    }
+
+    fn plan(race: &mut PlannedRace<DESTINATIONS, SOCKETS, 8>, known: &Known, now: Instant) {
+        // A copy, so that nothing in the world hangs on what was asked before.
+        let plan = known.memory.clone().plan(&known.visit, race, 0, now);
+        race.follow(&plan);
+    }
+}
+
+impl search::Setting for Remembering {
+    type World = World<Planned<DESTINATIONS>>;
+    type Event = Event;
+
+    fn begin(&self) -> Self::World {
+        World::new(&self.setting, self.known())
+    }
+
+    fn key(&self, world: &Self::World) -> u64 {
+        world.key()
+    }
+
+    fn events(&self, world: &Self::World) -> Vec<Event> {
+        world.events(&self.setting)
+    }
+
+    fn happens(&self, event: Event, world: &mut Self::World) {
+        world.happens(event, &self.setting);
+    }
+}
+
+impl fmt::Display for Remembering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let past = match self.past {
+            Past::Fast => "the first is fast",
+            Past::Slow => "the last is slow",
+            Past::Refused => "the first has refused",
+            Past::Late => "the first was late",
+            Past::Explored => "the last is explored",
+        };
+        write!(f, "{past}: {}", self.setting)
+    }
+}
+
+impl Remembering {
+    /// What the memory knows when the race begins, 1 s after the start of the clock.
+    fn known(&self) -> Known {
+        let memory = Memory::new(7, Instant::ZERO);
+        let visit = memory.visit("name.test", Finish::Tcp, 0, &Network::default());
+        let mut known = Known { memory, visit };
+        let first = 0;
+        let last = self.setting.v6.len() + self.setting.v4.len() - 1;
+        // Three units and 5 ms, before there is a deadline.
+        let (fast, slow) = (5, 35);
+        let races = if self.past == Past::Explored { 33 } else { 3 };
+        for number in 0..races {
+            let (winner, takes) = if self.past == Past::Slow { (last, slow) } else { (first, fast) };
+            self.race(&mut known, 10 * number, Some((winner, takes)), None);
+        }
+        match self.past {
+            Past::Refused => self.race(&mut known, 500, Some((last, fast)), Some(first)),
+            Past::Late => self.race(&mut known, 500, None, None),
+            _ => {}
+        }
+        known
+    }
+
+    /// A race of the past, that begins at `millis`: whoever `wins` does so after so many milliseconds, `refuses` refuses at once. With no winner it is
+    /// canceled after 300 ms.
+    fn race(&self, known: &mut Known, millis: u64, wins: Option<(usize, u64)>, refuses: Option<usize>) {
+        let begins = Instant::from_millis(millis);
+        let config = Config { pacing: connie_core::Pacing::AllAtOnce, ..Config::default() };
+        let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 8>::new(&config, begins);
+        let addresses = [self.setting.v6.as_slice(), &self.setting.v4].concat();
+        race.handle_addresses(&addresses, begins);
+        race.follow(&known.memory.plan(&known.visit, &race, 0, begins));
+        let ends = begins + Duration::from_millis(wins.map_or(300, |(_, takes)| takes));
+        let mut now = begins;
+        loop {
+            match race.poll_output(now) {
+                Output::StartAttempt { id, destination } => {
+                    let is = |index: usize| addresses.get(index) == Some(&destination);
+                    if refuses.is_some_and(is) && addresses.len() > 1 {
+                        race.handle_input(
+                            Input::AttemptFailed { id, error: AttemptErrorKind::Refused.into() },
+                            now,
+                        );
+                    } else if wins.is_some_and(|(index, _)| is(index)) {
+                        // It answers so long after its own start, whenever that was.
+                        let takes = wins.map_or(0, |(_, takes)| takes);
+                        race.handle_input(Input::AttemptSucceeded { id }, now + Duration::from_millis(takes));
+                    }
+                }
+                Output::WaitUntil(until) if until < ends => now = until,
+                Output::WaitUntil(_) | Output::WaitForInput => {
+                    now = ends;
+                    race.handle_input(Input::Cancel, now);
+                }
+                Output::CancelAttempt { .. } => {}
+                Output::Established { .. } | Output::Failed(_) => break,
+            }
+        }
+        known.memory.learn(&known.visit, &race, false, now.max(ends));
+    }
+}
+
+/// Races with two addresses, where nothing is hinted, limited or without end: those settings, and a hedge, hang on nothing that a plan has.
+pub(crate) fn settings(size: Size) -> Vec<Remembering> {
+    let plain = races(size).into_iter().filter(|setting| {
+        let count = setting.v6.len() + setting.v4.len();
+        count == 2 && setting.is_plain() && setting.config.evict && setting.config.hedge
+    });
+    let plain: Vec<Setting> = plain.collect();
+    let with = |past| plain.iter().map(move |setting| Remembering { setting: setting.clone(), past });
+    PASTS.into_iter().flat_map(with).collect()
+}
