@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
@@ -36,7 +36,7 @@ const LOOK_UNWOKEN: Duration = Duration::from_millis(5);
 /// One look-up's questions about one name.
 pub(super) struct Asker {
     pub(super) shared: Arc<SharedName>,
-    /// Its number among those who ask for the name.
+    /// Its number among those who ask for the name, another each time that it begins to wait.
     id: u64,
     /// In the order of [`Kind::ALL`].
     questions: [Question; 3],
@@ -86,10 +86,9 @@ enum Opened {
 
 impl Asker {
     pub(super) fn new(shared: Arc<SharedName>, now: Instant) -> Self {
-        let id = shared.lock().map_or(0, |mut state| state.register(now));
         Asker {
             shared,
-            id,
+            id: 0,
             questions: [const { Question::Unasked }; 3],
             is_fresh: false,
             wanting: Vec::new(),
@@ -109,10 +108,16 @@ impl Asker {
             return;
         }
         *question = Question::Ended(Err(lost()));
+        let has_left = !self.is_waiting();
         let Some(mut state) = self.shared.lock() else { return };
+        if has_left {
+            self.id = state.register(now);
+        }
         self.shared.server_set.teach(&mut state.client);
         // There is no other name in this client.
-        if let Some(id) = state.client.ask(&self.shared.name, kind, now) {
+        if let (Some(id), Some(question)) =
+            (state.client.ask(&self.shared.name, kind, now), self.questions.get_mut(kind as usize))
+        {
             *question = Question::Asked(id);
             self.is_fresh = true;
         }
@@ -345,7 +350,11 @@ impl Asker {
         for wanting in &self.wanting {
             wanting.room.watch(context.budget.as_ref(), watch);
         }
+        let waker = watch.waker();
+        let wakeup = if waker.is_none() && !self.drives { wakeup() } else { None };
+        let is_due = self.register(waker, wakeup);
         if self.drives {
+            self.is_unwoken.set(waker.is_none() && is_due);
             for watched in &self.watched {
                 match watched {
                     Watched::Datagrams(socket, true) => watch.datagrams(socket),
@@ -353,20 +362,31 @@ impl Asker {
                     Watched::Stream(socket, readiness) => watch.lend(socket.as_fd(), *readiness),
                 }
             }
-            return false;
+        } else {
+            self.is_unwoken.set(waker.is_none() && wakeup.is_none());
         }
-        let waker = watch.waker();
-        let wakeup = if waker.is_none() { wakeup() } else { None };
-        self.is_unwoken.set(waker.is_none() && wakeup.is_none());
-        let has_news = self.shared.lock().is_some_and(|mut state| {
-            state.wakes(self.id, waker, wakeup);
-            state.has_news(self.id)
-        });
-        if has_news {
-            waker.into_iter().for_each(std::task::Waker::wake_by_ref);
+        if is_due {
+            waker.into_iter().for_each(Waker::wake_by_ref);
             wakeup.into_iter().for_each(|wakeup| wakeup.wake());
         }
         wakeup.is_some()
+    }
+
+    /// Says what wakes it. Answers whether it is to be polled at once: it was notified since it was polled, or another drives now, whose sockets
+    /// it does not watch.
+    fn register(&self, waker: Option<&Waker>, wakeup: Option<&Arc<Wakeup>>) -> bool {
+        let mut state = self.shared.lock();
+        let (is_due, old) = match state.as_deref_mut() {
+            Some(state) => {
+                let old = state.wakes(self.id, waker, wakeup);
+                (state.has_news(self.id) || (self.drives && !state.drives(self.id)), old)
+            }
+            None => (false, None),
+        };
+        drop(state);
+        // To drop the last waker of a task may drop the task, and with it another look-up of this name.
+        drop(old);
+        is_due
     }
 
     /// When to poll it though nothing has come.
@@ -421,3 +441,6 @@ const LOST: LookupError = LookupError { kind: QueryError::Failed, detail: None }
 fn lost() -> LookupError {
     LOST
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ const FIRST_SWEEP: usize = 64;
 /// A question is asked once for all look-ups that wait for it, in whatever threads and tasks they run. An answer is kept for its time to live,
 /// for at most [`Cache::LONGEST`]; that there is no such name, or nothing of a kind, as long as the zone's SOA record says (RFC 2308
 /// section 5), and not at all where there is none. What the servers could not answer is not kept. There is room for the
-/// answers of [`Cache::ENTRIES`] names, at 7 KiB each, and for as many more as are looked up at a time; when it is full, those that would
-/// expire first go.
+/// answers of [`Cache::ENTRIES`] names, at 7 KiB each, and for as many more as are looked up at a time, whose memory is given back
+/// as these look-ups end; when it is full, those that would expire first go.
 ///
 /// Resolvers with other servers or settings can share one, but no answers.
 ///
@@ -46,6 +46,8 @@ struct Names {
     names: HashMap<Box<[u8]>, Arc<SharedName>>,
     /// At how many names those that have expired are removed next.
     sweep_at: usize,
+    /// How many look-ups have ended since, while there were too many names.
+    ended: usize,
 }
 
 impl Cache {
@@ -105,6 +107,16 @@ impl Cache {
             .unwrap_or_else(|| Names::new(servers, settings, clock.to_std(now)).shared_name(name, clock, now))
     }
 
+    /// A look-up no longer holds names of this set of servers.
+    pub(super) fn release(&self, server_set: &Arc<ServerSet>, now: Instant) {
+        self.with(|table| {
+            let mut sets = table.server_sets.iter_mut();
+            if let Some(names) = sets.find(|names| Arc::ptr_eq(&names.server_set, server_set)) {
+                names.shrink(now);
+            }
+        });
+    }
+
     /// `None` where it is lost to this process.
     fn with<T>(&self, work: impl FnOnce(&mut Table) -> T) -> Option<T> {
         // The parent's threads go on asking there, by sockets of which the child has copies.
@@ -142,7 +154,7 @@ impl Table {
 impl Names {
     fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
         let server_set = Arc::new(ServerSet::new(servers, settings, epoch));
-        Names { server_set, names: HashMap::new(), sweep_at: FIRST_SWEEP }
+        Names { server_set, names: HashMap::new(), sweep_at: FIRST_SWEEP, ended: 0 }
     }
 
     fn shared_name(
@@ -162,22 +174,40 @@ impl Names {
         Ok(shared)
     }
 
-    /// Drops the names of which nothing is known any more, and of the others the next to expire where there are too many.
     fn make_room(&mut self, now: Instant) {
-        if self.names.len() < self.sweep_at {
+        if self.names.len() >= self.sweep_at {
+            self.sweep(now);
+        }
+    }
+
+    /// A look-up has ended. After a crowd there are more names than are kept, and perhaps nobody who asks for another.
+    fn shrink(&mut self, now: Instant) {
+        if self.names.len() <= Cache::ENTRIES {
             return;
         }
+        self.ended += 1;
+        // A sweep reads all names: it comes so seldom that a look-up pays for eight of them.
+        if self.ended > self.names.len() / 8 {
+            self.sweep(now);
+        }
+    }
+
+    /// Drops the names of which nothing is known any more, and of the others the next to expire where there are too many.
+    fn sweep(&mut self, now: Instant) {
         // Each look-up that waits for it holds an `Arc` of it.
         let is_used = |shared: &Arc<SharedName>| Arc::strong_count(shared) > 1;
         self.names.retain(|_, shared| is_used(shared) || shared.keeps_until() > now);
         let mut idle: Vec<_> = self.names.iter().filter(|(_, shared)| !is_used(shared)).collect();
         if idle.len() >= Cache::ENTRIES {
             idle.sort_by_key(|(_, shared)| shared.keeps_until());
-            let gone = idle.iter().take(Cache::ENTRIES / 8).map(|(name, _)| (*name).clone());
+            let excess = idle.len() - (Cache::ENTRIES - Cache::ENTRIES / 8);
+            let gone = idle.iter().take(excess).map(|(name, _)| (*name).clone());
             for name in gone.collect::<Vec<_>>() {
                 self.names.remove(&name);
             }
+            self.names.shrink_to(Cache::ENTRIES);
         }
+        self.ended = 0;
         let len = self.names.len();
         self.sweep_at = (2 * len).clamp(FIRST_SWEEP, Cache::ENTRIES).max(len + 1 + len / 8);
     }
@@ -247,6 +277,25 @@ mod tests {
             learn(&mut names, (clock, now), &format!("m{number}.test"), 30);
         }
         assert!(names.names.len() <= 600, "{}", names.names.len());
+    }
+
+    /// Nobody need ask for another name.
+    #[test]
+    fn after_a_crowd_no_more_is_kept_than_there_is_room_for() {
+        let (mut names, clock) = names();
+        let now = Instant::from_millis(5);
+        let mut waiting: Vec<_> = (0..5_000)
+            .map(|number| learn(&mut names, (clock, now), &format!("n{number}.test"), 30))
+            .collect();
+        assert_eq!(names.names.len(), 5_000);
+        let time = names.server_set.time(clock, now);
+        while let Some(shared) = waiting.pop() {
+            drop(shared);
+            names.shrink(time);
+        }
+        // Those that came back since the last sweep are an eighth at most.
+        assert!(names.names.len() <= Cache::ENTRIES * 8 / 7, "{}", names.names.len());
+        assert!(names.names.len() >= Cache::ENTRIES - Cache::ENTRIES / 8, "{}", names.names.len());
     }
 
     #[test]

@@ -84,7 +84,12 @@ impl Questions {
 
     /// Drops all questions.
     pub(super) fn clear(&mut self) {
+        let Some(last) = self.askers.pop() else { return };
+        let server_set = Arc::clone(&last.shared.server_set);
+        let time = server_set.time(self.context.clock, self.context.clock.now());
+        drop(last);
         self.askers.clear();
+        self.cache.release(&server_set, time);
     }
 
     /// Reads what has come, and sends what is due.
@@ -121,6 +126,12 @@ impl Questions {
     /// When to poll it though nothing has come.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.askers.iter().filter_map(Asker::wake_at).min()
+    }
+}
+
+impl Drop for Questions {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -108,6 +108,8 @@ pub(super) struct Deferred {
     pub(super) closed: Vec<Open>,
     pub(super) rooms: Vec<Room>,
     pub(super) watched: Vec<Watched>,
+    /// Of a look-up that has ended: dropped, not woken.
+    dropped: Vec<Waker>,
     wakers: Vec<Waker>,
     wakeups: Vec<Arc<Wakeup>>,
 }
@@ -168,9 +170,9 @@ impl NameState {
 
     /// A look-up waits no longer. Where it drove, another does.
     pub(super) fn deregister(&mut self, asker: u64, deferred: &mut Deferred) {
-        let index = self.registered.iter().position(|registered| registered.id == asker);
+        let index = self.registered.binary_search_by_key(&asker, |registered| registered.id).ok();
         if let Some(Registered { waker, .. }) = index.map(|index| self.registered.remove(index)) {
-            deferred.wakers.extend(waker);
+            deferred.dropped.extend(waker);
         }
         if self.driver == Some(asker) {
             self.driver = None;
@@ -182,7 +184,9 @@ impl NameState {
     }
 
     fn registered(&mut self, asker: u64) -> Option<&mut Registered> {
-        self.registered.iter_mut().find(|registered| registered.id == asker)
+        // The ids grow, and the list keeps its order.
+        let index = self.registered.binary_search_by_key(&asker, |registered| registered.id).ok()?;
+        self.registered.get_mut(index)
     }
 
     /// It is polled, and sees all that it was notified of.
@@ -196,10 +200,16 @@ impl NameState {
         self.registered(asker).is_some_and(|registered| registered.news)
     }
 
-    pub(super) fn wakes(&mut self, asker: u64, waker: Option<&Waker>, wakeup: Option<&Arc<Wakeup>>) {
-        if let Some(registered) = self.registered(asker) {
-            (registered.waker, registered.wakeup) = (waker.cloned(), wakeup.cloned());
-        }
+    /// Takes what wakes it. Returns the waker that it replaces, which is to be dropped when nothing is locked.
+    pub(super) fn wakes(
+        &mut self,
+        asker: u64,
+        waker: Option<&Waker>,
+        wakeup: Option<&Arc<Wakeup>>,
+    ) -> Option<Waker> {
+        let registered = self.registered(asker)?;
+        registered.wakeup = wakeup.cloned();
+        std::mem::replace(&mut registered.waker, waker.cloned())
     }
 
     pub(super) fn may_drive(&self, asker: u64) -> bool {
