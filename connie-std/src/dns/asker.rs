@@ -179,10 +179,9 @@ impl Asker {
             found |= state.read(server_set, time);
         }
         self.take_in(state, opened, time, deferred);
-        if is_first {
-            self.look_for_room(state, context, (now, time), deferred);
-        }
-        if self.is_fresh || state.may_drive(self.id) || is_overdue {
+        let has_room = is_first && self.look_for_room(state, context, (now, time), deferred);
+        // Whoever has got the room opens the socket: nobody else can.
+        if has_room || self.is_fresh || state.may_drive(self.id) || is_overdue {
             self.is_fresh = false;
             todo = state.drain(self.id, &mut found, server_set, time, deferred);
         }
@@ -225,6 +224,9 @@ impl Asker {
             let wake = state.wake.map(|wake| self.shared.server_set.moment(context.clock, wake));
             wake.map_or(now + LOOK, |wake| wake.min(now + LOOK))
         } else {
+            // The driver will ask for what the system had no socket for, and needs the room.
+            let postponed = self.wanting.extract_if(.., |wanting| !wanting.is_in_line);
+            deferred.rooms.extend(postponed.map(|wanting| wanting.room));
             self.shared.server_set.moment(context.clock, state.looked + OVERDUE)
         };
         self.wake = Some(wake);
@@ -252,26 +254,28 @@ impl Asker {
         Wanting { todo, room, is_in_line: false }
     }
 
-    /// Has the client send again the queries that have got their place in the budget.
+    /// Has the client send again the queries that have got their place in the budget. Whether there are any.
     fn look_for_room(
         &mut self,
         state: &mut NameState,
         context: &LookupContext,
         (now, time): (Instant, Instant),
         deferred: &mut Deferred,
-    ) {
+    ) -> bool {
         let gone = self.wanting.extract_if(.., |wanting| !state.client.is_open(wanting.todo.port));
         deferred.rooms.extend(gone.map(|wanting| wanting.room));
         if self.wanting.is_empty() {
             self.shortage = None;
         }
+        let mut has_room = false;
         for Wanting { todo, room, is_in_line } in &mut self.wanting {
             // `Room::watch` may have got the place already.
             if *is_in_line && room.poll(context.budget.as_ref(), now).is_ready() {
-                *is_in_line = false;
+                (*is_in_line, has_room) = (false, true);
                 state.client.postpone(todo.port, todo.server, time, time);
             }
         }
+        has_room
     }
 
     fn take_in(

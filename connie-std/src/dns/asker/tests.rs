@@ -85,3 +85,24 @@ fn who_drives_no_more_when_it_begins_to_wait_is_polled_again() {
     two.first.poll(&two.context, two.context.clock.now());
     assert!(!two.first.drives && !two.first.register(None, None), "it waits to be told");
 }
+
+/// It would keep the place that the driver waits for, and wait for the driver.
+#[test]
+fn who_gets_room_uses_it_though_another_drives() {
+    let mut two = Two::new();
+    let budget = SocketBudget::new(1);
+    let held = Room::at_once(Some(&budget)).expect("a place");
+    two.context.budget = Some(budget);
+    two.first_asks(Kind::A);
+    two.second_asks(Kind::Aaaa);
+    assert!(two.second.drives, "though its query waits behind the first's");
+    drop(held);
+    two.first.poll(&two.context, two.context.clock.now());
+    two.answer();
+    two.first.poll(&two.context, two.context.clock.now());
+    assert!(two.first.end(Kind::A).is_some_and(Result::is_ok));
+    two.second.poll(&two.context, two.context.clock.now());
+    two.answer();
+    two.second.poll(&two.context, two.context.clock.now());
+    assert!(two.second.end(Kind::Aaaa).is_some_and(Result::is_ok));
+}
