@@ -1,5 +1,6 @@
 //! The look-ups of one connect: what was asked for, and how an answer is told.
 
+use core::convert::Infallible;
 use core::future::Future;
 use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
@@ -31,7 +32,7 @@ pub(crate) async fn look_up<L: Lookup, const ADDRESSES: usize>(
 ) -> Result<Vec<IpAddr, ADDRESSES>, L::Error> {
     let mut found = Vec::new();
     let family = family(query);
-    names.lookup(query.name(host), family, &mut Answers::new(family, &mut found)).await?;
+    names.lookup_served(query.name(host), family, &mut Answers::new(family, &mut found)).await?;
     Ok(found)
 }
 
@@ -85,26 +86,44 @@ pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize>(
     connect.failures(host).map(|failure| failure.error).min_by_key(|error| error.precedence())
 }
 
-/// The look-ups that go on, each in its place, in the order of [`Query::ALL`].
-pub(crate) struct Asking<'p, F>(pub(crate) [Pin<&'p mut Option<F>>; QUERIES]);
+/// The look-ups that go on, each in its place, in the order of [`Query::ALL`], and what [serves](Lookup::serve) them.
+pub(crate) struct Asking<'p, F, S> {
+    pub(crate) places: [Pin<&'p mut Option<F>>; QUERIES],
+    pub(crate) serving: Pin<&'p mut Option<S>>,
+}
 
-impl<F: Future> Asking<'_, F> {
-    pub(crate) fn begin(&mut self, query: Query, lookup: F) {
-        let mut places = Query::ALL.into_iter().zip(&mut self.0);
+impl<F: Future, S: Future<Output = Infallible>> Asking<'_, F, S> {
+    /// `serve` is for the first.
+    pub(crate) fn begin(&mut self, query: Query, lookup: F, serve: impl FnOnce() -> S) {
+        let mut places = Query::ALL.into_iter().zip(&mut self.places);
         if let Some((_, place)) = places.find(|(of, _)| *of == query) {
             place.set(Some(lookup));
         }
+        if self.serving.is_none() {
+            self.serving.set(Some(serve()));
+        }
     }
 
-    /// What has come, one at a time.
+    /// What has come, one at a time: to be called until nothing has.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<(Query, F::Output)> {
-        let mut places = Query::ALL.into_iter().zip(&mut self.0);
+        if let Some(come) = self.look(cx) {
+            return Some(come);
+        }
+        if self.places.iter().all(|place| place.is_none()) {
+            self.serving.set(None);
+        }
+        let _: Poll<Infallible> = self.serving.as_mut().as_pin_mut()?.poll(cx);
+        self.look(cx)
+    }
+
+    fn look(&mut self, cx: &mut Context<'_>) -> Option<(Query, F::Output)> {
+        let mut places = Query::ALL.into_iter().zip(&mut self.places);
         places.find_map(|(query, place)| Some((query, poll_once(place.as_mut(), cx)?)))
     }
 }
 
-/// A place for what `ask` gives.
-pub(crate) fn nothing<F>(_: &impl Fn(Query) -> F) -> Option<F> {
+/// A place for what `make` gives.
+pub(crate) fn nothing<A, F>(_: &impl Fn(A) -> F) -> Option<F> {
     None
 }
 

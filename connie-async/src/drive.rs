@@ -121,14 +121,17 @@ where
     let slots = [const { Slot::new() }; SOCKETS];
     let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
     let ask = |query| look_up::<L, ADDRESSES>(names, wanted.host, query);
-    // By itself: within `Asking(..)` the pinned values live on from Rust 1.89 on.
+    let serve = |()| L::serve(names);
+    // By itself: within `Asking { .. }` the pinned values live on from Rust 1.89 on.
     let queries = [
         pin!(nothing(&ask)),
         pin!(nothing(&ask)),
         #[cfg(feature = "nat64")]
         pin!(nothing(&ask)),
     ];
-    let mut asking = Asking(queries);
+    // After the look-ups, so that it is dropped before them.
+    let serving = pin!(nothing(&serve));
+    let mut asking = Asking { places: queries, serving };
     let mut timer = pin!(None);
     let mut alarm = None;
     let mut turn = Turn { connect, names, wanted, slots: &slots, told: MostTelling::none(), won: None };
@@ -148,7 +151,7 @@ where
                     Drained::Over(result) => return Poll::Ready(result),
                     Drained::Until(until) => break until,
                     Drained::Asks(query) => {
-                        asking.begin(query, ask(query));
+                        asking.begin(query, ask(query), || serve(()));
                         asked = true;
                     }
                 }

@@ -1,6 +1,8 @@
 //! Names: a look-up that gives many addresses, and what serves as one.
 
+use core::convert::Infallible;
 use core::fmt::Debug;
+use core::future::pending;
 use core::net::IpAddr;
 
 use connie_core::Family;
@@ -19,6 +21,23 @@ pub trait Lookup {
     /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well. Both families
     /// are asked at the same time; dropping the future must end the look-up.
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Self::Error>;
+
+    /// The same for one beside whose future that of [`serve`](Self::serve) is polled. Default: needs no such.
+    async fn lookup_served(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut Answers<'_>,
+    ) -> Result<(), Self::Error> {
+        self.lookup(host, family, answers).await
+    }
+
+    /// What the look-ups of one connect need done, such as sending and listening: there is one future of it for all of them, in place of
+    /// one in each. It is polled in their task whenever they are, after them, and they once more after it; and is dropped with the last of them.
+    /// Default: nothing.
+    async fn serve(&self) -> Infallible {
+        pending().await
+    }
 
     /// What `error` means. A look-up that can tell that a name does not exist says so here. Default: [`QueryError::Failed`].
     fn query_error(&self, error: &Self::Error) -> QueryError {
@@ -44,6 +63,19 @@ impl<L: Lookup> Lookup for &L {
 
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), L::Error> {
         L::lookup(self, host, family, answers).await
+    }
+
+    async fn lookup_served(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut Answers<'_>,
+    ) -> Result<(), L::Error> {
+        L::lookup_served(self, host, family, answers).await
+    }
+
+    async fn serve(&self) -> Infallible {
+        L::serve(self).await
     }
 
     fn query_error(&self, error: &L::Error) -> QueryError {

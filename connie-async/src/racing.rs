@@ -134,16 +134,19 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         now: Instant,
     ) -> Result<Option<L::Error>, Late> {
         let ask = |query| look_up::<L, ADDRESSES>(&self.names, host, query);
-        // By itself: within `Asking(..)` the pinned values live on from Rust 1.89 on.
+        let serve = |()| L::serve(&self.names);
+        // By itself: within `Asking { .. }` the pinned values live on from Rust 1.89 on.
         let queries = [
             pin!(nothing(&ask)),
             pin!(nothing(&ask)),
             #[cfg(feature = "nat64")]
             pin!(nothing(&ask)),
         ];
-        let mut asking = Asking(queries);
+        // After the look-ups, so that it is dropped before them.
+        let serving = pin!(nothing(&serve));
+        let mut asking = Asking { places: queries, serving };
         while let Some(query) = next_query(connect, addresses, now) {
-            asking.begin(query, ask(query));
+            asking.begin(query, ask(query), || serve(()));
         }
         let mut failed = None;
         let mut deadline = now + self.config.deadline.unwrap_or(DEADLINE);

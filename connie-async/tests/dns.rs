@@ -4,6 +4,7 @@ mod dns_support;
 mod virtual_support;
 
 use std::cell::RefCell;
+use std::future::Future as _;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
@@ -205,6 +206,30 @@ fn who_waits_is_woken_when_the_one_that_drives_is_dropped() {
     assert_eq!(world.run_tasks(SECOND, tasks).0, 2);
     at(&found, 1, 20);
     assert_eq!(net.sent(), "0@0");
+}
+
+/// Also where both are in one task, which has looked at the other one before it drops the first.
+#[test]
+fn who_waits_in_the_task_that_drives_is_woken_as_well() {
+    client!(world, net, udp, dns: Client<'_>, ["ok"]);
+    let second = world.run(async {
+        let mut first = Some(Box::pin(find(&dns, &world, NAME, Kind::A)));
+        let mut second = pin!(find(&dns, &world, NAME, Kind::A));
+        let mut limit = pin!(connie_async::Clock::wait_until(&world, Instant::from_millis(10)));
+        std::future::poll_fn(|cx| {
+            if let Some(first) = &mut first {
+                assert!(first.as_mut().poll(cx).is_pending());
+            }
+            let found = second.as_mut().poll(cx);
+            if first.is_some() && limit.as_mut().poll(cx).is_ready() {
+                first = None;
+            }
+            found
+        })
+        .await
+    });
+    assert_eq!(second.to_string(), "A 192.0.2.1 at 20");
+    assert_eq!((net.sent().as_str(), net.open.get()), ("0@0", 0));
 }
 
 /// A and AAAA of one connect are two look-ups: the first that ends is often the one that drives.

@@ -1,8 +1,8 @@
-//! Drives the client: its sockets are served by futures, all polled in place by the one look-up that drives.
+//! Drives the client: its sockets are served by futures, all polled in place by the one future that drives, [`serve`](crate::Lookup::serve).
 //!
 //! # The rules
 //!
-//! 1. **One look-up drives for all.** When it has ended or was dropped, the next one that is polled does. What must outlast a driver is in
+//! 1. **One drives for all.** When it was dropped, the next one that is polled does. What must outlast a driver is in
 //!    [`Shared`](crate::dns::shared::Shared): the sockets too, so that an answer that comes between two drivers is heard by the second.
 //! 2. **One query is sent at a time**, since there is one buffer. A stack that takes longer than [`SEND_LIMIT`] loses it, and the client sends it
 //!    again.
@@ -190,37 +190,40 @@ impl<
     }
 
     /// Listens to the socket in a place, for ever, whose ever it is; not while something is sent from it.
-    async fn listen(&self, index: usize, order: &Cell<Option<Order>>) -> Infallible {
-        let is_wanted = || order.get().is_some_and(|order| order.index == index);
-        loop {
-            let mut held = poll_fn(|_| match self.with(|shared| shared.has_socket(index)) {
-                Some(true) if !is_wanted() => self.hold(index).map_or(Poll::Pending, Poll::Ready),
-                _ => Poll::Pending,
-            })
-            .await;
-            let turn = held.turn;
-            let heard = {
-                let mut receiving = pin!(held.receive());
-                poll_fn(|cx| {
-                    let is_its = self.with(|shared| shared.turn(index)) == Some(Some(turn));
-                    if is_wanted() || !is_its {
-                        return Poll::Ready(None);
-                    }
-                    receiving.as_mut().poll(cx).map(Some)
+    #[expect(clippy::manual_async_fn, reason = "as above")]
+    fn listen(&self, index: usize, order: &Cell<Option<Order>>) -> impl Future<Output = Infallible> {
+        async move {
+            let is_wanted = || order.get().is_some_and(|order| order.index == index);
+            loop {
+                let mut held = poll_fn(|_| match self.with(|shared| shared.has_socket(index)) {
+                    Some(true) if !is_wanted() => self.hold(index).map_or(Poll::Pending, Poll::Ready),
+                    _ => Poll::Pending,
                 })
-                .await
-            };
-            drop(held);
-            if let Some(Err(error)) = heard {
-                self.failed(index, turn, error);
-            }
-            // While a query is being sent nobody asks the client whose question has ended.
-            if heard.is_some() && order.get().is_some() {
-                self.wake_all();
-            }
-            if let Some(Ok(())) = heard {
-                // Who floods the port must not keep the others from their turn.
-                yield_now().await;
+                .await;
+                let turn = held.turn;
+                let heard = {
+                    let mut receiving = pin!(held.receive());
+                    poll_fn(|cx| {
+                        let is_its = self.with(|shared| shared.turn(index)) == Some(Some(turn));
+                        if is_wanted() || !is_its {
+                            return Poll::Ready(None);
+                        }
+                        receiving.as_mut().poll(cx).map(Some)
+                    })
+                    .await
+                };
+                drop(held);
+                if let Some(Err(error)) = heard {
+                    self.failed(index, turn, error);
+                }
+                // While a query is being sent nobody asks the client whose question has ended.
+                if heard.is_some() && order.get().is_some() {
+                    self.wake_all();
+                }
+                if let Some(Ok(())) = heard {
+                    // Who floods the port must not keep the others from their turn.
+                    yield_now().await;
+                }
             }
         }
     }

@@ -45,8 +45,8 @@
 //!
 //! # Who sends and who waits
 //!
-//! There is no task in the background. The look-up that asked first sends and listens for all of them, by `&self`; the others are woken when a
-//! question has ended. When that look-up has ended, or its future was dropped, another one goes on with the same sockets. A question is asked once,
+//! There is no task in the background. Who asked first, a look-up or a connect, sends and listens for all of them, by `&self`; the others are woken when a
+//! question has ended. When its look-ups have ended, or its future was dropped, another one goes on with the same sockets. A question is asked once,
 //! however many wait for it. A future that is polled no more and not dropped holds up those that wait for it, as in any program of futures.
 //!
 //! # Capacities
@@ -90,7 +90,7 @@ use shared::{Chores, Shared, Ticket};
 /// |---|---|---|---|
 /// | `NAMES` | names that are asked for or known at a time | 4 | a look-up waits until another has ended |
 /// | `SOCKETS` | sockets: one for each question and server, where two questions and two servers take four | 4 | a server's is taken for the next one, or the query waits for its turn |
-/// | `WAITERS` | look-ups that are woken | 8 | one looks every 50 ms by itself |
+/// | `WAITERS` | look-ups that are woken, but for those in the task that drives | 8 | one looks every 50 ms by itself |
 /// | `SERVERS` | name servers | 3 | are left out |
 /// | `NAME` | octets of a name | 255 | the look-up [fails](QueryError::Failed) |
 /// | `DATA` | octets of the addresses of a family: 16 for each of IPv6 | 128 | addresses are left out |
@@ -195,18 +195,11 @@ impl<
         self.look_at_servers();
         let ticket = self.with(Shared::take_ticket);
         let mut read = Some(read);
-        // Dropped last: what drives has put its sockets back by then.
         let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };
-        // Does nothing before it is polled.
-        let mut driving = pin!(self.drive());
         let mut timer = pin!(None);
         poll_fn(|cx| {
             if let Some(found) = asker.look(host, kind, &mut read) {
                 return Poll::Ready(found);
-            }
-            if asker.drives(cx) {
-                let _: Poll<Infallible> = driving.as_mut().poll(cx);
-                return asker.look(host, kind, &mut read).map_or(Poll::Pending, Poll::Ready);
             }
             if !asker.waits(cx) {
                 if timer.is_none() {
@@ -280,10 +273,6 @@ impl<
         found.flatten()
     }
 
-    fn drives(&self, cx: &Context<'_>) -> bool {
-        self.dns.with(|shared| shared.drives(self.ticket, cx.waker())) == Some(true)
-    }
-
     fn waits(&self, cx: &Context<'_>) -> bool {
         self.dns.with(|shared| shared.waits(self.ticket, cx.waker())) == Some(true)
     }
@@ -309,10 +298,45 @@ impl<
             }
             shared.leave(self.ticket);
             shared.release(&mut chores);
-            // There may be room now, a socket to close, or nobody who drives.
+            // There may be room now, or a socket to close.
             shared.wake_all(&mut chores);
-            shared.wake_driver(&mut chores);
         });
+        chores.do_all();
+    }
+}
+
+/// What drives for the look-ups beside it, once nobody else does.
+struct Server<
+    'd,
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> {
+    dns: &'d Dns<'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>,
+    ticket: Ticket,
+}
+
+impl<
+    'a,
+    U: Udp + 'a,
+    C: Clock,
+    const NAMES: usize,
+    const SOCKETS: usize,
+    const WAITERS: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+> Drop for Server<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+{
+    fn drop(&mut self) {
+        let mut chores = Chores::none();
+        self.dns.with(|shared| shared.leave_driving(self.ticket, &mut chores));
         chores.do_all();
     }
 }
@@ -332,6 +356,40 @@ impl<
     type Error = QueryError;
 
     async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), QueryError> {
+        let mut looking = pin!(self.lookup_served(host, family, answers));
+        // Dropped first, so that the look-up closes sockets that have been put back.
+        let mut serving = pin!(self.serve());
+        poll_fn(|cx| {
+            if let Poll::Ready(found) = looking.as_mut().poll(cx) {
+                return Poll::Ready(found);
+            }
+            let _: Poll<Infallible> = serving.as_mut().poll(cx);
+            looking.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Drives the client, if nobody else does.
+    async fn serve(&self) -> Infallible {
+        let server = Server { dns: self, ticket: self.with(Shared::take_ticket).unwrap_or_default() };
+        // Does nothing before it is polled. Dropped before the server, who is the driver until the sockets are back.
+        let mut driving = pin!(self.drive());
+        poll_fn(|cx| {
+            if self.with(|shared| shared.drives(server.ticket, cx.waker())) == Some(true) {
+                let _: Poll<Infallible> = driving.as_mut().poll(cx);
+            }
+            // The look-ups beside it are woken when nobody drives any more.
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn lookup_served(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut Answers<'_>,
+    ) -> Result<(), QueryError> {
         // Where the stack has no address of a family, an address of that can be of no use, but for NAT64.
         let through_nat64 = cfg!(feature = "nat64") && family == Family::V4;
         let (kind, internet) = match family {

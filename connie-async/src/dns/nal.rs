@@ -10,7 +10,7 @@ use crate::dns::udp::{Udp, UdpError};
 
 /// The UDP of any embedded-nal-async [`UdpStack`], and the name servers to ask over it. Local ports are the stack's to choose.
 ///
-/// `DATAGRAM` is the largest datagram that is taken in. Each socket of a [`Dns`](crate::dns::Dns) has a buffer of that size in the future of a look-up.
+/// `DATAGRAM` is the largest datagram that is taken in. Each socket of a [`Dns`](crate::dns::Dns) has a buffer of that size in the future of each look-up or connect.
 #[derive(Debug)]
 pub struct Nal<'s, U, const DATAGRAM: usize = 1232> {
     stack: U,

@@ -48,7 +48,7 @@ pub(crate) struct Shared<
     ticket: Ticket,
 }
 
-/// Tells look-ups apart.
+/// Tells look-ups apart, and those that can drive.
 pub(crate) type Ticket = u32;
 
 /// What is to be done when the borrow is over: waking, and closing.
@@ -101,21 +101,22 @@ impl<
         self.ticket
     }
 
-    /// Whether this look-up drives from now on: nobody else does.
+    /// Whether this one drives from now on: nobody else does.
     pub(crate) fn drives(&mut self, ticket: Ticket, waker: &Waker) -> bool {
         match &mut self.driver {
             Some((driver, known)) if *driver == ticket => known.clone_from(waker),
             Some(_) => return false,
-            None => {
-                self.leave(ticket);
-                self.driver = Some((ticket, waker.clone()));
-            }
+            None => self.driver = Some((ticket, waker.clone())),
         }
         true
     }
 
-    /// Whether this look-up will be woken: there is room for its waker.
+    /// Whether this look-up will be woken: there is room for its waker. One that is woken with the one that drives needs none.
     pub(crate) fn waits(&mut self, ticket: Ticket, waker: &Waker) -> bool {
+        if self.driver.as_ref().is_some_and(|(_, driver)| driver.will_wake(waker)) {
+            self.leave(ticket);
+            return true;
+        }
         if let Some((_, known)) = self.waiting.iter_mut().find(|(of, _)| *of == ticket) {
             known.clone_from(waker);
             return true;
@@ -123,19 +124,27 @@ impl<
         self.waiting.push((ticket, waker.clone())).is_ok()
     }
 
-    /// This look-up is over. Where it was the one that drives, another has to.
+    /// This look-up is over.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.waiting.retain(|(of, _)| *of != ticket);
-        self.driver.take_if(|(driver, _)| *driver == ticket);
     }
 
-    /// Wakes all who wait: something has ended, or somebody else has to drive.
+    /// This one drives no more. Where it did, another has to, which may be of the same task.
+    pub(crate) fn leave_driving(&mut self, ticket: Ticket, chores: &mut Chores<S, SOCKETS, WAITERS>) {
+        if let Some((_, waker)) = self.driver.take_if(|(driver, _)| *driver == ticket) {
+            self.wake_all(chores);
+            chores.driver = Some(waker);
+        }
+    }
+
+    /// Wakes all who wait: something has ended, or somebody else has to drive. Among them are those in the task of the one that drives.
     pub(crate) fn wake_all(&self, chores: &mut Chores<S, SOCKETS, WAITERS>) {
         chores.wakers.clear();
         for (_, waker) in &self.waiting {
             // There is as much room here as there.
             let _ = chores.wakers.push(waker.clone());
         }
+        self.wake_driver(chores);
     }
 
     /// Wakes the one that drives: there may be something to send, or a socket to close.

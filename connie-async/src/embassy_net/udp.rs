@@ -64,7 +64,7 @@ pub struct Udp<'a, const SOCKETS: usize = 4> {
 /// A socket, and whom it was used with before.
 struct Idle<'a> {
     socket: UdpSocket<'a>,
-    server: Option<SocketAddr>,
+    server: Option<IpEndpoint>,
 }
 
 impl<'a, const SOCKETS: usize> Udp<'a, SOCKETS> {
@@ -117,7 +117,7 @@ impl<'a, const SOCKETS: usize> Udp<'a, SOCKETS> {
 
     /// A socket that was used with this server before, or else the one that has been idle for the longest: smoltcp lets a socket whose last
     /// neighbour was not found wait for a second, whoever is next.
-    fn take(&self, server: SocketAddr) -> Option<UdpSocket<'a>> {
+    fn take(&self, server: IpEndpoint) -> Option<UdpSocket<'a>> {
         let mut free = self.free.try_borrow_mut().ok()?;
         let used = free.iter().position(|idle| idle.server == Some(server));
         let unused = free.iter().position(|idle| idle.server.is_none());
@@ -142,7 +142,8 @@ impl<const SOCKETS: usize> core::fmt::Debug for Udp<'_, SOCKETS> {
 /// One of the sockets, in use. It goes back when it is dropped.
 pub struct Socket<'s, 'a, const SOCKETS: usize> {
     udp: &'s Udp<'a, SOCKETS>,
-    server: SocketAddr,
+    /// Not as a `SocketAddr`, which has half as many octets again.
+    server: IpEndpoint,
     socket: Option<UdpSocket<'a>>,
 }
 
@@ -185,6 +186,7 @@ impl<'a, const SOCKETS: usize> crate::dns::Udp for Udp<'a, SOCKETS> {
     // None of these three waits with anything in hand but its arguments: a look-up has little RAM.
 
     async fn open(&self, server: SocketAddr, port: u16) -> Result<Self::Socket<'_>, UdpError> {
+        let server = endpoint(server);
         let socket = self.take(server).ok_or(UdpError::NoSocket)?;
         let mut socket = Socket { udp: self, server, socket: Some(socket) };
         let bound = socket.socket.as_mut().map(|socket| socket.bind(port));
@@ -219,7 +221,7 @@ impl<'a, const SOCKETS: usize> crate::dns::Udp for Udp<'a, SOCKETS> {
     ) -> impl Future<Output = Result<R, UdpError>> {
         let mut read = Some(read);
         poll_fn(move |cx| {
-            let server = endpoint(socket.server);
+            let server = socket.server;
             let Some(socket) = &mut socket.socket else { return Poll::Ready(Err(UdpError::NoSocket)) };
             loop {
                 // embassy-net's future has nothing that must outlast a poll: the waker is the socket's.
