@@ -405,6 +405,25 @@ fn who_drives_without_room_for_its_own_name_waits() {
     assert!(polls <= 30, "{polls} polls");
 }
 
+/// And is woken when the one goes that has the room.
+#[test]
+fn who_drives_without_room_is_woken_when_there_is_some() {
+    client!(world, net, udp, dns: Client<'_, 1>, ["a ok@40"]);
+    let names = ["a.test", "b.test", "a.test"].map(str::to_owned);
+    let found: Rc<RefCell<Vec<Found>>> = Rc::default();
+    let mut tasks = look_ups(&dns, &world, &names, &found);
+    for (index, limit) in [(0, 10), (2, 20)] {
+        let mut task = std::mem::replace(&mut tasks[index], Box::pin(async {}));
+        let clock = &world;
+        tasks[index] = Box::pin(async move {
+            let limit = connie_async::Clock::wait_until(&clock, Instant::from_millis(limit));
+            let _ = embassy_futures::select::select(&mut task, limit).await;
+        });
+    }
+    assert_eq!(world.run_tasks(SECOND, tasks).0, 3);
+    at(&found, 1, 60);
+}
+
 /// The outcome of a poll, for a look-up that is polled no more.
 #[test]
 fn nothing_is_found_by_a_look_up_that_nobody_polls() {
