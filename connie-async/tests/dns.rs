@@ -208,7 +208,24 @@ fn who_waits_is_woken_when_the_one_that_drives_is_dropped() {
     assert_eq!(net.sent(), "0@0");
 }
 
-/// Also where both are in one task, which has looked at the other one before it drops the first.
+/// One that drives and asks for nothing itself: whoever waits goes on when it has gone.
+#[test]
+fn who_waits_is_woken_when_the_one_that_serves_it_is_dropped() {
+    client!(world, net, udp, dns: Client<'_>, ["ok"]);
+    let found: Rc<RefCell<Vec<Found>>> = Rc::default();
+    let names = vec![NAME.to_owned()];
+    let mut tasks = look_ups(&dns, &world, &names, &found);
+    let serving: Task<'_> = Box::pin(async {
+        let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
+        let _ = embassy_futures::select::select(dns.serve(), limit).await;
+    });
+    tasks.insert(0, serving);
+    assert_eq!(world.run_tasks(SECOND, tasks).0, 2);
+    at(&found, 1, 20);
+    assert_eq!(net.sent(), "0@0");
+}
+
+/// It is as well where both are in one task, which has looked at the other one before it drops the first.
 #[test]
 fn who_waits_in_the_task_that_drives_is_woken_as_well() {
     client!(world, net, udp, dns: Client<'_>, ["ok"]);
@@ -382,6 +399,27 @@ fn a_race_by_it() {
     assert_eq!(error, Some(connie_async::Error::NotResolved(QueryError::NoSuchName)));
     // The silent server comes last now.
     assert_eq!(world.now(), 320 * MS);
+}
+
+/// Two connects of one name, each with both families. The first, which drives, goes with its query under way.
+#[test]
+fn a_race_that_goes_hands_the_driving_on() {
+    client!(world, net, udp, dns: Client<'_>, ["a ok@20; ok@40"]);
+    world.address("192.0.2.1", Behaviour::Accept(MS));
+    let racing = Racing::new(&world, &dns, &world, Config::all_at_once());
+    let won = RefCell::new(None);
+    let impatient: Task<'_> = Box::pin(async {
+        let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
+        let gone = embassy_futures::select::select(racing.connect_host(NAME, 80), limit).await;
+        assert!(matches!(gone, embassy_futures::select::Either::Second(())));
+    });
+    let patient: Task<'_> = Box::pin(async {
+        *won.borrow_mut() = Some(racing.connect_host(NAME, 80).await.expect("a connection").destination());
+    });
+    assert_eq!(world.run_tasks(SECOND, vec![impatient, patient]).0, 2);
+    assert_eq!(*won.borrow(), Some(SocketAddr::new(ip("192.0.2.1"), 80)));
+    // Each family was asked for once, at the beginning.
+    assert_eq!((net.sent().as_str(), net.open.get()), ("0@0 0@0", 0));
 }
 
 /// Three wait, with room for one name. The first, which drives, goes, and the one that has no room takes its turn: it waits then, and is not polled
