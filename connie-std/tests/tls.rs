@@ -309,11 +309,15 @@ fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
     let tls = door.connector(&world.options());
     let first = tls.connect(&addresses, &options).expect("a connection");
     assert_eq!(first.timeline().summary().attempts, 2);
-    for _ in 0..3 {
+    let mut explored = 0;
+    for _ in 0..4 {
         let later = tls.connect(&addresses, &options).expect("a connection");
         let tried: Vec<_> = later.timeline().attempts().map(|it| it.destination).collect();
-        assert_eq!(tried, [first.destination()]);
+        assert_eq!(tried[0], first.destination());
+        explored += tried.len() - 1;
     }
+    // Which one race in 32 does, and the next one if what was explored has won.
+    assert!(explored <= 2, "{explored}");
 }
 
 /// A lead gets all the time there is, so that a busy machine makes none late.
