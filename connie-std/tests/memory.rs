@@ -101,7 +101,7 @@ fn a_partition_does_not_learn_of_another() {
 
 /// A network is known by the address that this machine sends from.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn what_was_learnt_on_one_network_is_not_used_on_another() {
     let (_servers, addresses) = servers(3);
     let memory = memory();
@@ -165,7 +165,7 @@ impl Lookup for Told {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 fn a_name_is_remembered_however_its_answer_is_turned() {
     let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let number = port.local_addr().expect("an address").port();

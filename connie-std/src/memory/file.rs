@@ -67,7 +67,7 @@ impl Memory {
         let beside = beside(path);
         let written = create(&beside)
             .and_then(|mut file| file.write_all(&self.to_bytes()))
-            .and_then(|()| fs::rename(&beside, path));
+            .and_then(|()| patiently(|| fs::rename(&beside, path)));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -76,11 +76,32 @@ impl Memory {
 }
 
 fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
-    let file = File::open(path)?;
+    let file = patiently(|| File::open(path))?;
     let written = file.metadata()?.modified();
     let mut bytes = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     Ok((bytes, written.map_or(Duration::ZERO, age)))
+}
+
+/// Windows has no file replaced while somebody reads it, nor read while it is replaced. That is over soon.
+#[cfg(windows)]
+fn patiently<T>(mut go: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    for _ in 0..50 {
+        match go() {
+            Err(error) if matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION)) => {
+                crate::clock::pause(Duration::from_millis(2));
+            }
+            result => return result,
+        }
+    }
+    go()
+}
+
+#[cfg(not(windows))]
+fn patiently<T>(go: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    go()
 }
 
 /// One that was written in the future was written now.
