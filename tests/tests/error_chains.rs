@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use connie_core::connect::InvalidHost;
+use connie_core::memory::InvalidMemory;
 use connie_core::resolution::{HostError, Query, QueryError, QueryFailure};
 use connie_core::stack::TcpClientStack;
 use connie_core::verdict::AttemptFailure;
@@ -20,6 +21,7 @@ use connie_http::HttpError;
 use connie_servers::{BlackHole, closed_port};
 use connie_std::dns::Dns;
 use connie_std::http::{ClientError, DecodeError, Decoded};
+use connie_std::memory::MemoryFileError;
 use connie_std::{AddressFilter, Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 
@@ -201,7 +203,19 @@ fn examples() -> Vec<(&'static str, Vec<Boxed>)> {
     examples.extend(of_http_and_the_web());
     examples.extend(of_other_stacks());
     examples.extend(of_std());
+    examples.extend(of_memories());
     examples
+}
+
+fn of_memories() -> [(&'static str, Vec<Boxed>); 2] {
+    let invalid =
+        [InvalidMemory::Version, InvalidMemory::Length, InvalidMemory::Checksum, InvalidMemory::Entry];
+    let of_files = invalid.map(|why| MemoryFileError::Invalid("a memory".into(), why));
+    let unread = MemoryFileError::Read("a memory".into(), io::Error::from_raw_os_error(13));
+    [
+        ("connie-core InvalidMemory", all(invalid)),
+        ("connie-std MemoryFileError", all(of_files.into_iter().chain([unread]))),
+    ]
 }
 
 const ATTEMPTS: [AttemptErrorKind; 10] = [

@@ -31,14 +31,8 @@ impl fmt::Display for MemoryFileError {
     }
 }
 
-impl error::Error for MemoryFileError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            MemoryFileError::Read(_, error) => Some(error),
-            MemoryFileError::Invalid(_, why) => Some(why),
-        }
-    }
-}
+// Its line has all of what lies behind it.
+impl error::Error for MemoryFileError {}
 
 impl Memory {
     /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there is no such file.
