@@ -142,7 +142,7 @@ FAULTS = [
     ("a lead that was late starts alone again", ORDER,
      "let late = if plan.together { 0 }", "let late = if false { 0 }"),
     ("what is learnt of one network is used on another", MEMORY,
-     "entry.ip == self.ip && entry.port == self.port && entry.realm == self.realm", "entry.ip == self.ip && entry.port == self.port"),
+     "entry.realm == self.realm && entry.port == self.port && entry.ip == self.ip", "entry.port == self.port && entry.ip == self.ip"),
     ("a verdict of one host is another's", MEMORY,
      "_ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,", "_ if entry.host == 0 => State::Live,"),
     ("a failure does not start the next", PLAN,

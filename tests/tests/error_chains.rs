@@ -413,6 +413,10 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
     vec![
         ("connie-async Error", all(stacks.into_iter().chain(others))),
         ("connie-async LookupError", all(lookups)),
+        (
+            "connie-async UdpError",
+            all([connie_async::dns::UdpError::NoSocket, connie_async::dns::UdpError::Unreachable]),
+        ),
         ("connie-smoltcp Error", all([Smoltcp::OutOfSockets, Smoltcp::Refused, Smoltcp::TooLong])),
         (
             "connie-smoltcp LookupError",

@@ -1,5 +1,6 @@
 //! What queries are sent over: a stack's UDP.
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use connie_core::resolution::selection::Route;
@@ -56,6 +57,17 @@ pub enum UdpError {
     /// The server cannot be reached, or a host or a router has said that the query did not arrive: the next server is asked at once.
     Unreachable,
 }
+
+impl fmt::Display for UdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UdpError::NoSocket => "no socket or buffer is left for a query: give the stack more",
+            UdpError::Unreachable => "the name server cannot be reached",
+        })
+    }
+}
+
+impl core::error::Error for UdpError {}
 
 impl UdpError {
     /// What an error means that is of this kind.

@@ -3,14 +3,14 @@
 //! The path of the URL says how, in two letters for each look-up: of how many of the name servers it asks, of which the command line names the
 //! first and the others are behind it, and whether for both families (`b`) or for IPv4 alone (`a`). The names are `0.test`, `1.test` and so on.
 
-#![cfg_attr(all(target_os = "none", feature = "dns", feature = "ipv4"), no_std, no_main)]
+#![cfg_attr(target_os = "none", no_std, no_main)]
 
-#[cfg(not(all(target_os = "none", feature = "dns", feature = "ipv4")))]
+#[cfg(not(target_os = "none"))]
 fn main() {
     eprintln!("names: build this for a microcontroller: --target thumbv7m-none-eabi; tests/ runs it");
 }
 
-#[cfg(all(target_os = "none", feature = "dns", feature = "ipv4"))]
+#[cfg(target_os = "none")]
 mod firmware {
     use core::fmt::Write as _;
     use core::net::{IpAddr, Ipv4Addr};
