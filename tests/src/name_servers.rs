@@ -115,6 +115,12 @@ pub fn without_time(sent: &str) -> String {
     format!("{before}{plain}")
 }
 
+/// When a query was sent: `20` of `tcp0@20-`.
+#[must_use]
+pub fn time_of(sent: &str) -> &str {
+    sent.split_once('@').map_or("", |(_, after)| after.trim_end_matches('-'))
+}
+
 /// One for datagrams, and one for connections to the same port.
 fn sockets() -> (UdpSocket, TcpListener) {
     for _ in 0..100 {
