@@ -54,6 +54,20 @@ fn a_failure_starts_the_next_at_once() {
     assert!(visits.visit().starts.starts_with("4a@0 4b@7"));
 }
 
+/// Also that of the second, while the lead is in flight.
+#[test]
+fn a_failure_of_the_second_starts_the_third_at_once() {
+    let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70))]);
+    visits.put("4a", hang());
+    visits.put("4b", refuse(2));
+    let starts = visits.visit().starts;
+    let at = |name: &str| {
+        let start = starts.split(' ').find_map(|start| start.strip_prefix(name)).expect("it starts");
+        start.parse::<u64>().expect("milliseconds")
+    };
+    assert_eq!(at("4c@"), at("4b@") + 2, "{starts}");
+}
+
 #[test]
 fn the_second_is_of_the_other_family() {
     let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("6a", ok(70)), ("6b", ok(70))]);
