@@ -98,7 +98,7 @@ impl Settings {
         match text.parse() {
             Ok(IpAddr::V4(address)) => self.options.source_v4 = Some(address),
             Ok(IpAddr::V6(address)) => self.options.source_v6 = Some(address),
-            Err(_) => return Err(Failed::invalid(format!("{text:?} is no address to connect from"))),
+            Err(_) => return Err(Failed::invalid(format!("{text:?} is not an address to connect from"))),
         }
         Ok(())
     }
