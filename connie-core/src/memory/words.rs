@@ -47,7 +47,7 @@ pub enum Verdict {
     TlsFailed,
 }
 
-/// What is known of an address: [`Memory::entries`].
+/// What is known of an address: [`Memory::entries`](super::Memory::entries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remembered {

@@ -1,4 +1,4 @@
-//! The DNS client as a microcontroller links it: the `.text` of this program, less that of the same with [a stand-in](stand_in), is its
+//! The DNS client as a microcontroller links it: the `.text` of this program, less that of the same with a stand-in (`stand_in.rs`), is its
 //! price, the symbols `DNS_CLIENT` and `DNS_LOOKUP` have its sizes in RAM, and that it links at all shows that no path in it leads to a panic.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
