@@ -157,7 +157,7 @@ impl AttemptErrorKind {
     /// How much it tells of a host whose addresses have failed in different ways, from 0, the most: that a
     /// machine refused, which is there; that TLS failed, a bad certificate before all else; that nobody
     /// answered; that there is no way; then anything else, which tells of one address or of this side.
-    /// [`Timeline::most_telling`](super::Timeline::most_telling) goes by it.
+    /// [`Timeline::most_telling`](crate::Timeline::most_telling) goes by it.
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {

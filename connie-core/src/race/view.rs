@@ -1,0 +1,145 @@
+//! What can be seen of a race. Nothing here changes it.
+
+use core::hash::{Hash, Hasher};
+use core::time::Duration;
+
+use super::{Destination, Failure, Family, Guide, Phase, Place, Prospect, Race};
+use crate::time::{Instant, NEVER};
+use crate::timeline::{AttemptRecord, Ran, Summary, Timeline};
+
+impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: Guide>
+    Race<DESTINATIONS, SOCKETS, RECORDS, G>
+{
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        let recorded = self.records.as_slice();
+        let summary = Summary {
+            start: self.start,
+            resolved: self.resolved.map(|at| at.since(self.start)),
+            ended: self.ended.map(|at| at.since(self.start)),
+            failure: self.failure(),
+            max_in_flight: usize::from(self.max_in_flight).max(self.in_flight.len()),
+            attempts: self.records.started(),
+            omitted_attempts: self.records.started().saturating_sub(recorded.len() as u32),
+            omitted_destinations: self.destinations.omitted().into(),
+        };
+        Timeline::from_parts(summary, self.destinations.as_slice(), recorded)
+    }
+
+    /// Whether the race has ended, or ends with the next poll at `now`.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        !self.is_racing() || self.deadline.is_some_and(|deadline| deadline <= self.now.max(now))
+    }
+
+    /// Why the race has ended without a connection.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self.phase {
+            Phase::Lost(failure) => Some(failure),
+            Phase::Racing | Phase::Won { .. } => None,
+        }
+    }
+
+    /// The addresses that the race has been told, and what has become of each: those of its [`timeline`](Race::timeline).
+    #[must_use]
+    pub fn destinations(&self) -> &[Destination] {
+        self.destinations.as_slice()
+    }
+
+    /// Whether `family`'s answer is still to come.
+    pub(crate) fn is_open(&self, family: Family) -> bool {
+        self.resolution.is_open(family)
+    }
+
+    /// Whether there are addresses of `family` to go on with, and no answer is to come.
+    pub(crate) fn is_answered(&self, family: Family) -> bool {
+        self.resolution.is_answered(family)
+    }
+
+    /// Whether no first answer is to come.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.resolution.is_complete()
+    }
+
+    /// How many attempts are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out of sockets, and by
+    /// [`limit_to`](Race::limit_to) and [`pause`](Race::pause); grows by [`grow_to`](Race::grow_to) alone.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.into()
+    }
+
+    /// When the race began.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// How long the race has run, or ran.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.ended.unwrap_or(self.now).since(self.start)
+    }
+
+    /// Feeds `state` all that decides what the race does from here on, and nothing of what it did: two races that are equal in
+    /// this do the same from now on. For tools that explore the states of a race.
+    #[doc(hidden)]
+    pub fn fingerprint(&self, state: &mut impl Hasher) {
+        // Ids are sequential, so they are left out.
+        for attempt in &self.in_flight {
+            (attempt.place, attempt.started, attempt.gives_up).hash(state);
+        }
+        matches!(self.phase, Phase::Won { .. }).hash(state);
+        matches!(self.phase, Phase::Lost(_)).hash(state);
+        (&self.resolution, &self.destinations, self.settings.preferred_family).hash(state);
+        (self.limit, self.begun, self.pace.fingerprint(), self.now).hash(state);
+        self.guide.hash(state);
+        if self.guide.steps().is_some() {
+            self.resolved.hash(state);
+        }
+    }
+
+    /// What a plan for it has to know.
+    pub(crate) fn prospect(&self) -> Prospect {
+        Prospect {
+            is_grouped: self.pace.is_staggered(),
+            is_open: !self.resolution.is_complete(),
+            patience: self.settings.patience,
+            sockets: self.limit,
+            left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
+            preferred: self.settings.preferred_family,
+        }
+    }
+
+    /// When it ended, in microseconds since it began, for as long as a record goes.
+    pub(crate) fn ended(&self) -> Option<u32> {
+        let ended = self.ended?;
+        Some(u32::try_from(ended.micros_since(self.start)).unwrap_or(u32::MAX))
+    }
+
+    /// Its attempts that have ended, in the order of their start.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = Ran> {
+        self.records.as_slice().iter().filter_map(AttemptRecord::ran)
+    }
+
+    /// How many attempts it has started.
+    pub(crate) fn started(&self) -> u32 {
+        self.records.started()
+    }
+
+    pub(crate) fn destination(&self, place: Place) -> Option<&Destination> {
+        self.destinations.get(place)
+    }
+
+    /// The destinations that wait for their first attempt.
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = (Place, &Destination)> {
+        // A table holds at most 255 destinations, see the assertion in `Race::new`.
+        let places = self.destinations.as_slice().iter().enumerate();
+        places.map(|(index, entry)| (index as Place, entry)).filter(|(_, entry)| entry.is_untried())
+    }
+}
