@@ -161,11 +161,7 @@ where
             if asked || turn.has_news() {
                 continue;
             }
-            if until != alarm || (until.is_some() && timer.is_none()) {
-                alarm = until;
-                timer.set(until.map(|until| clock.wait_until(until)));
-            }
-            if poll_once(timer.as_mut(), cx).is_none() {
+            if !rings(until, &mut alarm, timer.as_mut(), |at| clock.wait_until(at), cx) {
                 return Poll::Pending;
             }
             if mem::replace(&mut rang, true) {
@@ -176,6 +172,21 @@ where
         }
     })
     .await
+}
+
+/// Whether it is `until`. If not, the task is woken then: by `timer`, which was set to `alarm` so far.
+fn rings<F: Future<Output = ()>>(
+    until: Option<Instant>,
+    alarm: &mut Option<Instant>,
+    mut timer: Pin<&mut Option<F>>,
+    wait: impl FnOnce(Instant) -> F,
+    cx: &mut Context<'_>,
+) -> bool {
+    if until != *alarm || (until.is_some() && timer.is_none()) {
+        *alarm = until;
+        timer.set(until.map(wait));
+    }
+    poll_once(timer, cx).is_some()
 }
 
 /// Polls the workers: all there is to do in a poll that an attempt has woken. They never end.
