@@ -25,7 +25,7 @@ use embassy_futures::yield_now;
 use crate::asking::poll_once;
 use crate::clock::Clock;
 use crate::dns::Dns;
-use crate::dns::shared::{Chores, Step, Turn};
+use crate::dns::shared::{Deferred, Step, Turn};
 use crate::dns::udp::{Udp, UdpError};
 
 /// Rule 2.
@@ -151,12 +151,12 @@ impl<
             return Next::Lost;
         }
         let mut query = [0; LARGEST_QUERY];
-        let mut chores = Chores::none();
+        let mut deferred = Deferred::none();
         let step = self.with(|shared| {
-            let step = shared.step(&mut query, now, &mut chores);
-            (step, shared.release(&mut chores))
+            let step = shared.step(&mut query, now, &mut deferred);
+            (step, shared.release(&mut deferred))
         });
-        chores.do_all();
+        deferred.do_all();
         match step {
             Some((Step::Send { index, length }, _)) => {
                 let new = Order { index, length, at: now };
@@ -246,9 +246,9 @@ impl<
     }
 
     fn wake_all(&self) {
-        let mut chores = Chores::none();
-        self.with(|shared| shared.wake_all(&mut chores));
-        chores.do_all();
+        let mut deferred = Deferred::none();
+        self.with(|shared| shared.wake_all(&mut deferred));
+        deferred.do_all();
     }
 
     /// The socket in a place is of no use any more.

@@ -82,7 +82,7 @@ use crate::lookup::{Answers, Lookup};
 pub use nal::Nal;
 pub use udp::{Udp, UdpError};
 
-use shared::{Chores, Shared, Ticket};
+use shared::{Deferred, Shared, Ticket};
 
 /// A DNS client over a stack's UDP, for all tasks of one executor: a [`Lookup`].
 ///
@@ -174,15 +174,15 @@ impl<
             }
         }
         let now = self.clock.now();
-        let mut chores = Chores::none();
+        let mut deferred = Deferred::none();
         self.with(|shared| {
             if !shared.client.servers().eq(servers.iter().copied()) {
                 shared.client.set_servers(&servers, now);
                 // All that is asked is to be sent anew.
-                shared.wake_driver(&mut chores);
+                shared.wake_driver(&mut deferred);
             }
         });
-        chores.do_all();
+        deferred.do_all();
     }
 
     /// Asks for the records of `kind` that `host` has, and hands the answer to `read`.
@@ -254,7 +254,7 @@ impl<
         read: &mut Option<impl FnOnce(Result<Answer<'_>, QueryError>) -> R>,
     ) -> Option<R> {
         let now = self.dns.clock.now();
-        let mut chores = Chores::none();
+        let mut deferred = Deferred::none();
         let found = self.dns.with(|shared| {
             if self.id.is_none() {
                 let Ok(name) = Name::parse(host) else {
@@ -263,13 +263,13 @@ impl<
                 self.id = shared.client.ask(&name, kind, now);
                 // Not without room: who drives may be this very one, and would be woken over and over.
                 if self.id.is_some() {
-                    shared.wake_driver(&mut chores);
+                    shared.wake_driver(&mut deferred);
                 }
             }
             let answer = shared.client.answer(self.id?, now)?;
             read.take().map(|read| read(answer))
         });
-        chores.do_all();
+        deferred.do_all();
         found.flatten()
     }
 
@@ -291,22 +291,22 @@ impl<
 > Drop for Asker<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
     fn drop(&mut self) {
-        let mut chores = Chores::none();
+        let mut deferred = Deferred::none();
         self.dns.with(|shared| {
             if let Some(id) = self.id {
                 shared.client.give_up(id);
             }
             shared.leave(self.ticket);
-            shared.release(&mut chores);
+            shared.release(&mut deferred);
             // There may be room now, or a socket to close.
-            shared.wake_all(&mut chores);
+            shared.wake_all(&mut deferred);
         });
-        chores.do_all();
+        deferred.do_all();
     }
 }
 
 /// What drives for the look-ups beside it, once nobody else does.
-struct Server<
+struct StandbyDriver<
     'd,
     'a,
     U: Udp + 'a,
@@ -332,12 +332,12 @@ impl<
     const SERVERS: usize,
     const NAME: usize,
     const DATA: usize,
-> Drop for Server<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+> Drop for StandbyDriver<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
     fn drop(&mut self) {
-        let mut chores = Chores::none();
-        self.dns.with(|shared| shared.leave_driving(self.ticket, &mut chores));
-        chores.do_all();
+        let mut deferred = Deferred::none();
+        self.dns.with(|shared| shared.leave_driving(self.ticket, &mut deferred));
+        deferred.do_all();
     }
 }
 
@@ -371,11 +371,11 @@ impl<
 
     /// Drives the client, if nobody else does.
     async fn serve(&self) -> Infallible {
-        let server = Server { dns: self, ticket: self.with(Shared::take_ticket).unwrap_or_default() };
-        // Does nothing before it is polled. Dropped before the server, who is the driver until the sockets are back.
+        let standby = StandbyDriver { dns: self, ticket: self.with(Shared::take_ticket).unwrap_or_default() };
+        // Does nothing before it is polled. Dropped before `standby`, which is the driver until the sockets are back.
         let mut driving = pin!(self.drive());
         poll_fn(|cx| {
-            if self.with(|shared| shared.drives(server.ticket, cx.waker())) == Some(true) {
+            if self.with(|shared| shared.drives(standby.ticket, cx.waker())) == Some(true) {
                 let _: Poll<Infallible> = driving.as_mut().poll(cx);
             }
             // The look-ups beside it are woken when nobody drives any more.

@@ -52,15 +52,15 @@ pub(crate) struct Shared<
 pub(crate) type Ticket = u32;
 
 /// What is to be done when the borrow is over: waking, and closing.
-pub(crate) struct Chores<S, const SOCKETS: usize, const WAITERS: usize> {
+pub(crate) struct Deferred<S, const SOCKETS: usize, const WAITERS: usize> {
     wakers: Vec<Waker, WAITERS>,
     driver: Option<Waker>,
     sockets: Vec<S, SOCKETS>,
 }
 
-impl<S, const SOCKETS: usize, const WAITERS: usize> Chores<S, SOCKETS, WAITERS> {
+impl<S, const SOCKETS: usize, const WAITERS: usize> Deferred<S, SOCKETS, WAITERS> {
     pub(crate) const fn none() -> Self {
-        Chores { wakers: Vec::new(), driver: None, sockets: Vec::new() }
+        Deferred { wakers: Vec::new(), driver: None, sockets: Vec::new() }
     }
 
     pub(crate) fn do_all(self) {
@@ -130,26 +130,26 @@ impl<
     }
 
     /// This one drives no more. Where it did, another has to, which may be of the same task.
-    pub(crate) fn leave_driving(&mut self, ticket: Ticket, chores: &mut Chores<S, SOCKETS, WAITERS>) {
+    pub(crate) fn leave_driving(&mut self, ticket: Ticket, deferred: &mut Deferred<S, SOCKETS, WAITERS>) {
         if let Some((_, waker)) = self.driver.take_if(|(driver, _)| *driver == ticket) {
-            self.wake_all(chores);
-            chores.driver = Some(waker);
+            self.wake_all(deferred);
+            deferred.driver = Some(waker);
         }
     }
 
     /// Wakes all who wait: something has ended, or somebody else has to drive. Among them are those in the task of the one that drives.
-    pub(crate) fn wake_all(&self, chores: &mut Chores<S, SOCKETS, WAITERS>) {
-        chores.wakers.clear();
+    pub(crate) fn wake_all(&self, deferred: &mut Deferred<S, SOCKETS, WAITERS>) {
+        deferred.wakers.clear();
         for (_, waker) in &self.waiting {
             // There is as much room here as there.
-            let _ = chores.wakers.push(waker.clone());
+            let _ = deferred.wakers.push(waker.clone());
         }
-        self.wake_driver(chores);
+        self.wake_driver(deferred);
     }
 
     /// Wakes the one that drives: there may be something to send, or a socket to close.
-    pub(crate) fn wake_driver(&self, chores: &mut Chores<S, SOCKETS, WAITERS>) {
-        chores.driver = self.driver.as_ref().map(|(_, waker)| waker.clone());
+    pub(crate) fn wake_driver(&self, deferred: &mut Deferred<S, SOCKETS, WAITERS>) {
+        deferred.driver = self.driver.as_ref().map(|(_, waker)| waker.clone());
     }
 
     // What is sent.
@@ -159,14 +159,14 @@ impl<
         &mut self,
         buffer: &mut [u8; LARGEST_QUERY],
         now: Instant,
-        chores: &mut Chores<S, SOCKETS, WAITERS>,
+        deferred: &mut Deferred<S, SOCKETS, WAITERS>,
     ) -> Step {
         loop {
             match self.client.poll_output(buffer, now) {
                 Output::Send { port, server, length } => {
-                    self.release(chores);
+                    self.release(deferred);
                     // Where there is no place, the query counts as lost, and is sent again.
-                    if let Some(index) = self.place((port, server), chores) {
+                    if let Some(index) = self.place((port, server), deferred) {
                         return Step::Send { index, length };
                     }
                 }
@@ -174,7 +174,7 @@ impl<
                 Output::Connect { port, server, .. } => {
                     self.client.handle_input(Input::StreamFailed { port, server }, now);
                 }
-                Output::Ended(_) => self.wake_all(chores),
+                Output::Ended(_) => self.wake_all(deferred),
                 Output::WaitUntil(at) => return Step::Wait(Some(at)),
                 Output::WaitForInput => return Step::Wait(None),
             }
@@ -183,7 +183,7 @@ impl<
 
     /// A place for this conversation: its own, a free one, or that of the server that the same question was put to first. It is given up
     /// to the next: who was not heard for so long is the least likely to be.
-    fn place(&mut self, of: Conversation, chores: &mut Chores<S, SOCKETS, WAITERS>) -> Option<usize> {
+    fn place(&mut self, of: Conversation, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> Option<usize> {
         let find = |wanted: &dyn Fn(&Place<S>) -> bool| {
             let places = self.places.iter().enumerate().filter(|(_, place)| wanted(place));
             places.min_by_key(|(_, place)| place.turn).map(|(index, _)| index)
@@ -199,13 +199,13 @@ impl<
         let place = self.places.get_mut(index)?;
         (place.of, place.turn) = (Some(of), self.turn);
         if let Some(socket) = place.socket.take() {
-            let _ = chores.sockets.push(socket);
+            let _ = deferred.sockets.push(socket);
         }
         Some(index)
     }
 
     /// Gives up the places of questions that are asked no more. Whether there were any.
-    pub(crate) fn release(&mut self, chores: &mut Chores<S, SOCKETS, WAITERS>) -> bool {
+    pub(crate) fn release(&mut self, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> bool {
         let mut any = false;
         for place in &mut self.places {
             if place.of.is_some_and(|(port, _)| !self.client.is_open(port)) {
@@ -213,7 +213,7 @@ impl<
                 any = true;
                 if let Some(socket) = place.socket.take() {
                     // There is room for as many as there are places; where one was put here before, this one is closed now.
-                    let _ = chores.sockets.push(socket);
+                    let _ = deferred.sockets.push(socket);
                 }
             }
         }
