@@ -19,6 +19,14 @@ use crate::write_out::{self, Done};
 
 pub fn run(args: &Get) -> Result<(), Error> {
     check(args)?;
+    args.race.load_memory()?;
+    let result = run_all(args);
+    let saved = args.race.save_memory();
+    // What went wrong with the URLs says more.
+    result.and(saved)
+}
+
+fn run_all(args: &Get) -> Result<(), Error> {
     let mut session = Session::new(args)?;
     let data = Body::data(&args.data.0)?;
     let (data, query) = match args.get {

@@ -13,6 +13,7 @@ use crate::terminal;
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
     let stdout = Stdout::of(&args.race.on_stdout())?;
     let (host, port) = parse_host_port(&args.target)?;
+    args.race.load_memory()?;
     let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
     // The winner has served its purpose: it closes here.
     let result = winner.map(drop);
@@ -28,6 +29,7 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
         let apart = if notes.is_empty() { "" } else { "\n" };
         print(format_args!("{picture}{apart}{notes}"))
     };
+    let saved = args.race.save_memory();
     // The race's own failure says more than a file that could not be written.
-    result.and(raced.write_files(&args.race)).and(shown)
+    result.and(raced.write_files(&args.race)).and(saved).and(shown)
 }

@@ -83,9 +83,10 @@ impl Default for RaceConnector {
 }
 
 impl RaceConnector {
-    /// Races as `options` say. [`Options::observer`] is told of each race, also where the request is given up meanwhile.
+    /// Races as `options` say; without a [memory](Options::memory) among them with one of its own. [`Options::observer`] is told of each race, also where the request is given up meanwhile.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(mut options: Options) -> Self {
+        options.memory.get_or_insert_default();
         RaceConnector { options: Arc::new(options), enforce_http: true }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{AddressFilter, ConnectErrorKind, Observer, OnSocket, Options, RaceOutcome};
+use connie_std::{AddressFilter, ConnectErrorKind, Observer, OnSocket, Options, Purpose, RaceOutcome};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -124,13 +124,16 @@ fn the_program_sees_each_socket_before_it_is_connected() {
     let server = Live::http(any_port(4), "page");
     let address = server.address();
     let (tell, told) = std::sync::mpsc::channel();
-    let on_socket = OnSocket::new(move |_, address, _| tell.send(address).map_err(std::io::Error::other));
+    let on_socket = OnSocket::new(move |_, address, purpose| {
+        tell.send((address, purpose)).map_err(std::io::Error::other)
+    });
     run(move || async move {
         let options = Options { on_socket: Some(on_socket), ..within(SOON) };
         let client = client(RaceConnector::new(options));
         assert_eq!(get(&client, &format!("http://{address}/")).await.unwrap().0, "page");
     });
-    assert_eq!(told.iter().collect::<Vec<_>>(), [address]);
+    // The connector's memory asks by which of its addresses this machine would reach it.
+    assert_eq!(told.iter().collect::<Vec<_>>(), [(address, Purpose::Route), (address, Purpose::Connection)]);
 }
 
 #[test]

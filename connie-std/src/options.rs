@@ -77,6 +77,7 @@ pub struct Options {
     /// or none.
     pub budget: Option<SocketBudget>,
     /// What the race knows of its addresses from races before it, and what it adds to. Default: none, and each race is the whole race.
+    /// [`HttpConnection`](crate::HttpConnection) and its like then make one of their own.
     pub memory: Option<Memory>,
     /// Who is told of the race at its end, won or not. Default: nobody.
     pub observer: Option<Observer>,

@@ -186,6 +186,31 @@ fn a_name_is_remembered_however_its_answer_is_turned() {
     assert_eq!(tried(&other), [first.destination()]);
 }
 
+/// An HTTP connection that is opened again goes by what its last opening has shown, in a memory of its own.
+#[test]
+#[cfg(any(target_os = "linux", windows))]
+fn an_http_connection_has_a_memory_of_its_own() {
+    use connie_std::{HttpConnection, Override};
+    let first = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 41), 0)).expect("a free port");
+    let port = first.local_addr().expect("an address").port();
+    let _others = [42, 43]
+        .map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).expect("the same port"));
+    let addresses = [41, 42, 43].map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)));
+    let entry = Override { host: "name.test".to_owned(), port, addresses: addresses.to_vec() };
+    let options = Options { overrides: vec![entry], ..Options::default() };
+    let mut connection = HttpConnection::with_options("name.test", port, options).expect("a name");
+    let own = connection.options_mut().memory.clone().expect("its own");
+    patient(own);
+    let open = |connection: &mut HttpConnection| {
+        connection.connect().expect("a connection");
+        connection.close();
+        connection.report().expect("a race").timeline().summary().attempts
+    };
+    assert_eq!([open(&mut connection), open(&mut connection)], [3, 1]);
+    connection.options_mut().memory = None;
+    assert_eq!(open(&mut connection), 3);
+}
+
 /// A file of its own in the tests' directory, gone with it.
 struct Place(std::path::PathBuf);
 

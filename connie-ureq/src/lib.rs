@@ -48,17 +48,24 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 
 /// Connects as ureq's own `TcpConnector` does, but by a race over all addresses that the resolver gave.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RaceConnector {
     options: Options,
+}
+
+impl Default for RaceConnector {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
 }
 
 impl RaceConnector {
     /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
     /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels its races as [`Options::canceler`] does, without
-    /// canceling that. [`Options::observer`] is told the host of the URL.
+    /// canceling that. [`Options::observer`] is told the host of the URL. Without a [memory](Options::memory) it has one of its own.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(mut options: Options) -> Self {
+        options.memory.get_or_insert_default();
         RaceConnector { options }
     }
 }

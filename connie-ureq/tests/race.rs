@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::{
-    AddressFilter, Canceler, ConnectError, ConnectErrorKind, Observer, OnSocket, Options, RaceOutcome,
+    AddressFilter, Canceler, ConnectError, ConnectErrorKind, Observer, OnSocket, Options, Purpose,
+    RaceOutcome,
 };
 use connie_ureq::RaceConnector;
 use ureq::config::Config;
@@ -59,12 +60,16 @@ fn a_dead_first_address_costs_nothing() {
 fn the_program_sees_each_socket_before_it_is_connected() {
     let server = Live::http(SocketAddr::new(here(4), 0), "page");
     let (tell, told) = std::sync::mpsc::channel();
-    let on_socket = OnSocket::new(move |_, address, _| tell.send(address).map_err(std::io::Error::other));
+    let on_socket = OnSocket::new(move |_, address, purpose| {
+        tell.send((address, purpose)).map_err(std::io::Error::other)
+    });
     let connector = RaceConnector::new(Options { on_socket: Some(on_socket), ..Options::default() });
     let agent = Agent::with_parts(Config::default(), ().chain(connector), Knows(vec![server.address()]));
     let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();
     assert_eq!(page, "page");
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [server.address()]);
+    // The connector's memory asks from which of its addresses this machine would reach it.
+    let [asked, connected] = [Purpose::Route, Purpose::Connection].map(|purpose| (server.address(), purpose));
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [asked, connected]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! How to race: the options that every command with a race has.
 
-#[cfg(feature = "dns")]
 use std::cell::OnceCell;
 #[cfg(feature = "dns")]
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use connie_core::{Config, Families, Family, Pacing};
 use connie_std::dns::{Dns, HttpsRecords};
 #[cfg(feature = "dns")]
 use connie_std::resolve::Resolver;
-use connie_std::{AddressFilter, MAX_SOCKETS, Options, Override};
+use connie_std::{AddressFilter, MAX_SOCKETS, Memory, Options, Override};
 #[cfg(not(target_os = "wasi"))]
 use connie_std::{Keepalive, SocketOptions};
 
@@ -22,6 +21,8 @@ use super::value::dns_server;
 #[cfg(not(target_os = "wasi"))]
 use super::value::local_ports;
 use super::value::{Limit, Way, interface, pacing, resolve, seconds, whole};
+use crate::error::Error;
+use crate::exit_code;
 use crate::output::is_stdout;
 
 /// How to race, and what to report of it.
@@ -74,6 +75,15 @@ pub struct Racing {
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, overrides_with = "keepalive_time")]
     pub no_keepalive: bool,
+    /// Go on with what FILE remembers of addresses, and write there what the run has learnt
+    #[arg(long, value_name = "FILE", overrides_with = "no_memory")]
+    pub memory: Option<PathBuf>,
+    /// Try all addresses for each connection, whatever the ones before have shown
+    #[arg(long, overrides_with = "memory")]
+    pub no_memory: bool,
+    /// What the connections of the run have learnt.
+    #[arg(skip)]
+    learnt: OnceCell<Memory>,
     /// Print the result and the race as JSON
     #[arg(long)]
     pub json: bool,
@@ -115,8 +125,29 @@ impl Racing {
             #[cfg(feature = "dns")]
             resolver: self.resolver(HttpsRecords::default()),
             overrides: self.resolve.clone(),
+            memory: (!self.no_memory).then(|| self.learnt.get_or_init(Memory::new).clone()),
             filter: if self.deny_private { AddressFilter::public_only() } else { AddressFilter::default() },
             ..defaults
+        }
+    }
+
+    /// Reads what is remembered, where a file is named.
+    pub fn load_memory(&self) -> Result<(), Error> {
+        if let Some(path) = &self.memory {
+            let memory =
+                Memory::load(path).map_err(|error| Error::new(exit_code::READ, error.to_string()))?;
+            self.learnt.get_or_init(|| memory);
+        }
+        Ok(())
+    }
+
+    /// Writes it there.
+    pub fn save_memory(&self) -> Result<(), Error> {
+        match (&self.memory, self.learnt.get()) {
+            (Some(path), Some(memory)) => {
+                memory.save(path).map_err(|error| Error::write(path.display(), &error))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -18,6 +18,7 @@ mod proxies;
 mod race;
 mod real_peers;
 mod redirects;
+mod remember;
 mod reports;
 mod resume;
 mod retries;

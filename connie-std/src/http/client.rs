@@ -182,7 +182,15 @@ impl<T: Transport> Client<T>
 where
     OsWaiter: Waiter<T>,
 {
-    fn over(stack: T, host: &str, port: u16, options: Options, buffer: Vec<u8>) -> Result<Self, ClientError> {
+    /// Without a memory among its options it has one of its own.
+    fn over(
+        stack: T,
+        host: &str,
+        port: u16,
+        mut options: Options,
+        buffer: Vec<u8>,
+    ) -> Result<Self, ClientError> {
+        options.memory.get_or_insert_default();
         let waiter = OsWaiter::new(options.canceler.clone());
         let racing = Racing::new(host, port, options);
         let named = stack.host(host, port);
