@@ -270,6 +270,7 @@ whole() {
     miri
     fuzz
     step "every state of small races" cargo run -q $LOCKED --profile search -p connie-sim --bin exhaustive
+    step "what connie costs the network and its servers" cargo run -q $LOCKED --release -p connie-tools --bin courtesy -- --ci
     budget
     documented "documentation" --workspace
     for crate in "$@"; do

@@ -2,6 +2,7 @@
 
 pub mod arrows;
 mod chart;
+pub mod courtesy;
 pub mod never_stuck;
 pub mod strips;
 mod svg;
