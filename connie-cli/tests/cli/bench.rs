@@ -92,10 +92,11 @@ fn files_hold_every_trial() {
     let table = ran.exits(0).is_quiet().out();
     assert_eq!(table.lines().find(|line| line.chars().count() > 80), None, "{table}");
     let csv = std::fs::read_to_string(&csv).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 5 * 3 * 2);
+    let trials = connie_sim::sites::all().len() * 3 * 2;
+    assert_eq!(csv.lines().count(), 1 + trials);
     let svg = std::fs::read_to_string(&svg).unwrap();
     let marks = svg.matches(" dot\"").count() + svg.matches(" cross\"").count();
-    assert_eq!(marks, 5 * 3 * 2);
+    assert_eq!(marks, trials);
 }
 
 #[test]
