@@ -138,3 +138,54 @@ fn a_memory_lives_for_years() {
         assert_eq!(race.race.plan().lead(), Some(0), "day {days}");
     }
 }
+
+/// What a user is shown: of a host whose first address took 30 ms eight times, and failed then.
+#[test]
+fn entries_say_all_that_is_known() {
+    let mut memory = regular();
+    let (begins, ends) = (at(20_000), at(20_031));
+    let mut race = Running::begin(&mut memory, "a", 1, begins);
+    let error = connie_core::AttemptErrorKind::Refused.into();
+    race.race.handle_input(Input::AttemptFailed { id: race.started[0], error }, at(20_001));
+    race.poll(at(20_001));
+    race.wins(&mut memory, 1, ends);
+    let entry = |memory: &Memory<16>, first: u8, last: u8, now| {
+        let address = SocketAddr::from(([first, last, 0, 1], 80));
+        memory.entries(now).find(|entry| entry.address == address).expect("it is known")
+    };
+    let [failed, second, other] =
+        [(198, 1), (203, 1), (198, 2)].map(|(first, last)| entry(&memory, first, last, ends));
+    assert!(failed.is_demoted && !failed.is_live && failed.has_led && failed.failures == 1);
+    assert!((4_900..7_600).contains(&failed.demoted_for.as_millis()), "{failed:?}");
+    assert_eq!(failed.round_trip.map(|it| it.as_millis()), Some(30));
+    assert!(failed.variation.is_some_and(|it| (1..15).contains(&it.as_millis())), "{failed:?}");
+    assert!(second.is_live && second.failures == 0 && second.demoted_for.is_zero());
+    assert!(second.age.as_millis() <= 1 && other.age.as_millis() > 12_000, "{second:?} {other:?}");
+    // One host, one network; another host.
+    assert!((failed.host, failed.network) == (second.host, second.network) && failed.host != other.host);
+    // Its pause goes by; that it failed stays known.
+    let later = entry(&memory, 198, 1, at(20_001 + 3_000));
+    let passed = failed.demoted_for - later.demoted_for;
+    assert!((2_960..2_980).contains(&passed.as_millis()), "{passed:?}");
+    let over = entry(&memory, 198, 1, at(28_000));
+    assert!(!over.is_demoted && !over.is_live && over.failures == 1 && over.demoted_for.is_zero());
+}
+
+/// The finish line is part of the network's number as it is kept, and can be told from it.
+#[test]
+fn an_entry_says_its_finish_line() {
+    let mut memory = Memory::<16>::new(7, at(0));
+    let network = Network { v4: "192.0.2.1".parse().ok(), v6: None };
+    for (number, finish) in [Finish::Tcp, Finish::Tls].into_iter().enumerate() {
+        let now = at(1_000 * number as u64);
+        let visit = memory.visit("a", finish, 0, &network);
+        let mut race = PlannedRace::new(&Config::all_at_once(), now);
+        race.handle_addresses(&["198.51.100.1:443".parse().unwrap()], now);
+        let mut running = Running { race, visit, started: Vec::new() };
+        running.poll(now);
+        running.wins(&mut memory, 0, at(1_000 * number as u64 + 30));
+    }
+    let known: Vec<_> = memory.entries(at(3_000)).collect();
+    assert_eq!(known.iter().map(|it| it.finish).collect::<Vec<_>>(), [Finish::Tcp, Finish::Tls]);
+    assert_eq!(known[0].network, known[1].network);
+}

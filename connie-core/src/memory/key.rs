@@ -41,6 +41,19 @@ impl Network {
     }
 }
 
+/// The bit of a realm that says which finish line it is about.
+const TLS: u32 = 1;
+
+/// The finish line of what is known in a realm.
+pub(super) fn finish(realm: u32) -> Finish {
+    if realm & TLS == 0 { Finish::Tcp } else { Finish::Tls }
+}
+
+/// A number for the network of a realm and its partition.
+pub(super) fn place(realm: u32) -> u32 {
+    realm >> 1
+}
+
 /// What a race is about, as a memory knows it: from [`Memory::visit`](super::Memory::visit). It has no name in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Visit {
@@ -55,11 +68,10 @@ impl Visit {
         for octet in host.strip_suffix('.').unwrap_or(host).bytes() {
             name = mix(name, octet.to_ascii_lowercase().into());
         }
-        let finish = match finish {
-            Finish::Tcp => 1,
-            Finish::Tls => 2,
+        let realm = |family| {
+            let place = end(mix(network.tag(salt, family), partition)) & !1;
+            place | if finish == Finish::Tls { TLS } else { 0 }
         };
-        let realm = |family| end(mix(mix(network.tag(salt, family), partition), finish));
         Visit { host: end(name), v4: realm(Family::V4), v6: realm(Family::V6) }
     }
 

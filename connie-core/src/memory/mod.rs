@@ -79,7 +79,6 @@ mod order;
 mod words;
 
 use core::net::{Ipv6Addr, SocketAddr};
-use core::time::Duration;
 
 use heapless::Vec;
 
@@ -200,27 +199,6 @@ impl<const N: usize> Memory<N> {
     #[must_use]
     pub fn in_hand(&self) -> usize {
         self.bucket.in_hand().into()
-    }
-
-    /// What is known of each address.
-    pub fn entries(&self, now: Instant) -> impl Iterator<Item = Remembered> {
-        let now = self.tick(now);
-        self.slots.iter().filter_map(move |slot| {
-            let Slot::Address(entry) = slot else { return None };
-            let ip = entry.ip.to_ipv4_mapped().map_or(entry.ip.into(), core::net::IpAddr::V4);
-            let age = now.saturating_sub(slot.newest());
-            let estimate = entry.estimate;
-            let state = self.state(entry, entry.host, key::turn(self.salt, entry.ip, entry.port), now);
-            Some(Remembered {
-                address: SocketAddr::new(ip, entry.port),
-                round_trip: estimate.is_known().then(|| Duration::from_micros(estimate.mean.micros().into())),
-                measure: Duration::from_micros(estimate.measure(age / HALF_LIFE).into()),
-                age: Duration::from_micros(u64::from(age) << 10),
-                is_live: matches!(state, State::Live | State::Missed) && estimate.is_known(),
-                is_demoted: state == State::Demoted,
-                has_led: entry.marks.has(Marks::LED),
-            })
-        })
     }
 
     // Plans.

@@ -1,7 +1,13 @@
 //! What a memory is told by its user, and what it tells.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
+
+use super::entry::{Entry, Marks, Slot, Standing};
+use super::key::{self, Finish};
+use super::order::State;
+use super::{HALF_LIFE, Memory, pause};
+use crate::time::Instant;
 
 /// What a memory is told by its user. Start from the default and change what differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +59,16 @@ pub enum Verdict {
 pub struct Remembered {
     /// The address.
     pub address: SocketAddr,
+    /// When an attempt on it had ended well.
+    pub finish: Finish,
+    /// A number for the network that it was seen on, and for the partition.
+    pub network: u32,
+    /// A number for the host that last used it.
+    pub host: u32,
     /// How long it takes to answer; `None` where it never has.
     pub round_trip: Option<Duration>,
+    /// How much that varies: RFC 6298's RTTVAR.
+    pub variation: Option<Duration>,
     /// By when it has answered if all is as it was.
     pub measure: Duration,
     /// How long ago something of it was last learnt.
@@ -63,6 +77,53 @@ pub struct Remembered {
     pub is_live: bool,
     /// Whether it has failed lately, and is tried after all others.
     pub is_demoted: bool,
+    /// How much longer that goes on.
+    pub demoted_for: Duration,
+    /// How often it has failed since it last answered, as far as its pause counts them.
+    pub failures: u8,
     /// Whether it has led one that it won.
     pub has_led: bool,
+}
+
+impl<const N: usize> Memory<N> {
+    /// What is known of each address.
+    pub fn entries(&self, now: Instant) -> impl Iterator<Item = Remembered> {
+        let now = self.tick(now);
+        self.slots.iter().filter_map(move |slot| match slot {
+            Slot::Address(entry) => Some(self.remembered(entry, slot.newest(), now)),
+            Slot::Host(_) => None,
+        })
+    }
+
+    fn remembered(&self, entry: &Entry, newest: u32, now: u32) -> Remembered {
+        let ip = entry.ip.to_ipv4_mapped().map_or(entry.ip.into(), IpAddr::V4);
+        let key = key::turn(self.salt, entry.ip, entry.port);
+        let (estimate, age) = (entry.estimate, now.saturating_sub(newest));
+        let state = self.state(entry, entry.host, key, now);
+        let since = now.saturating_sub(entry.counted);
+        let pause = if state == State::Demoted { pause(entry.marks.level(), key) } else { 0 };
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        Remembered {
+            address: SocketAddr::new(ip, entry.port),
+            finish: key::finish(entry.realm),
+            network: key::place(entry.realm),
+            host: entry.host,
+            round_trip: estimate.is_known().then(|| micros(estimate.mean.micros())),
+            variation: estimate.is_known().then(|| micros(estimate.variation.micros())),
+            measure: micros(estimate.measure(age / HALF_LIFE)),
+            age: ticks(age),
+            is_live: matches!(state, State::Live | State::Missed) && estimate.is_known(),
+            is_demoted: state == State::Demoted,
+            demoted_for: ticks(pause.saturating_sub(since)),
+            failures: match entry.standing {
+                Standing::Demoted => entry.marks.level().saturating_add(1),
+                Standing::Live | Standing::Missed | Standing::Dethroned => 0,
+            },
+            has_led: entry.marks.has(Marks::LED),
+        }
+    }
+}
+
+fn ticks(ticks: u32) -> Duration {
+    Duration::from_micros(u64::from(ticks) << 10)
 }
