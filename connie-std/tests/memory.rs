@@ -288,6 +288,28 @@ fn a_file_that_was_not_written_so_is_an_error() {
     memory.save(place.0.join("in/no/directory")).expect_err("no such directory");
 }
 
+/// In a directory where others may write, a link could lead what is written anywhere.
+#[cfg(unix)]
+#[test]
+fn a_link_where_it_writes_first_is_not_followed() {
+    let (place, other) = (Place::new("links"), Place::new("other"));
+    std::fs::write(&other.0, "kept").expect("written");
+    let beside = |count| {
+        let mut name = place.0.clone().into_os_string();
+        name.push(format!(".{}.{count}.new", std::process::id()));
+        std::path::PathBuf::from(name)
+    };
+    for count in 0..1_000 {
+        std::os::unix::fs::symlink(&other.0, beside(count)).expect("a link");
+    }
+    let written = memory().save(&place.0);
+    let left = (0..1_000).filter(|count| std::fs::remove_file(beside(*count)).is_ok()).count();
+    written.expect("written");
+    assert_eq!(left, 999, "one of them was in the way");
+    assert_eq!(std::fs::read(&other.0).expect("a file"), b"kept");
+    assert!(Memory::load(&place.0).expect("a whole memory").entries().is_empty());
+}
+
 const WRITER: &str = "CONNIE_TEST_MEMORY_WRITER";
 
 /// The other process of the test below.

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
-use std::{error, fmt, fs, process};
+use std::{error, fmt, fs};
 
 use super::{InvalidMemory, Memory};
 
@@ -109,14 +109,31 @@ fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.{count}.new", process::id()));
+    name.push(format!(".{}.{count}.new", process_id()));
     name.into()
 }
 
+#[cfg(not(target_os = "wasi"))]
+fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// std panics when it is asked there. A part of the time tells components apart as well.
+#[cfg(target_os = "wasi")]
+#[expect(clippy::disallowed_methods, reason = "no other clock differs from one component to the next")]
+fn process_id() -> u32 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos()
+}
+
+/// A file of nobody else: where others may write to the directory, a link in its place could lead anywhere. One that an earlier process has
+/// left behind goes.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options.open(path).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => fs::remove_file(path).and_then(|()| options.open(path)),
+        _ => Err(error),
+    })
 }
