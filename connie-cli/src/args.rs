@@ -19,6 +19,8 @@ Examples:
   connie get -v http://example.org/
   connie race example.org:443
   connie race --pacing staggered --max-sockets 4 --svg race.svg example.org:443
+  connie race --memory ~/.connie example.org:443
+  connie memory ~/.connie
   connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
   connie bench --sim
 
@@ -59,6 +61,8 @@ pub enum Command {
     Race(RaceArgs),
     /// A race over a simulated internet; needs no network
     Demo(Demo),
+    /// What a file of --memory holds
+    Memory(MemoryArgs),
     /// connie beside plain serial connect and Happy Eyeballs
     #[cfg(not(target_os = "wasi"))]
     Bench(Bench),
@@ -77,6 +81,17 @@ pub struct Demo {
     /// Draw the three races into FILE as SVG; - is stdout
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+}
+
+/// `connie memory`.
+#[derive(Debug, Args)]
+pub struct MemoryArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `connie race`.
@@ -111,7 +126,7 @@ mod tests {
             ["connie", "race", "h:80"].into_iter().chain(arguments.split_whitespace()).collect();
         match usage::parse(&words).unwrap().command {
             Command::Race(args) => args.race.options(args.max_time.and_then(Limit::get)),
-            Command::Get(_) | Command::Demo(_) | Command::Bench(_) => unreachable!("race was asked for"),
+            _ => unreachable!("race was asked for"),
         }
     }
 

@@ -16,6 +16,7 @@ mod exit_code;
 mod fetched;
 mod get;
 mod login;
+mod memory;
 mod output;
 mod partial;
 mod progress;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Get(mut args) => login::complete(&mut args).and_then(|()| get::run(&args)),
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Memory(args) => memory::run(&args),
         #[cfg(not(target_os = "wasi"))]
         Command::Bench(args) => bench::run(&args),
     });

@@ -8,6 +8,7 @@ mod advice;
 mod args;
 mod error;
 mod exit_code;
+mod memory;
 mod output;
 mod stdio;
 mod usage;

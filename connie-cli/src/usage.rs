@@ -7,7 +7,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
 #[cfg(not(target_os = "wasi"))]
 use crate::args::Bench;
-use crate::args::{Cli, Demo, Get, RaceArgs};
+use crate::args::{Cli, Demo, Get, MemoryArgs, RaceArgs};
 use crate::error::Error;
 use crate::output::print;
 
@@ -56,6 +56,7 @@ pub fn command() -> clap::Command {
         "get" => subcommand.defer(built::<Get>),
         "race" => subcommand.defer(built::<RaceArgs>),
         "demo" => subcommand.defer(built::<Demo>),
+        "memory" => subcommand.defer(built::<MemoryArgs>),
         #[cfg(not(target_os = "wasi"))]
         "bench" => subcommand.defer(built::<Bench>),
         _ => subcommand,

@@ -20,9 +20,9 @@ use connie_std::{Keepalive, SocketOptions};
 use super::value::dns_server;
 #[cfg(not(target_os = "wasi"))]
 use super::value::local_ports;
-use super::value::{Limit, Way, interface, pacing, resolve, seconds, whole};
+use super::value::{Limit, Way, interface, memory_file, pacing, resolve, seconds, whole};
 use crate::error::Error;
-use crate::exit_code;
+use crate::memory;
 use crate::output::is_stdout;
 
 /// How to race, and what to report of it.
@@ -76,7 +76,7 @@ pub struct Racing {
     #[arg(long, overrides_with = "keepalive_time")]
     pub no_keepalive: bool,
     /// Go on with what FILE remembers of addresses, and write there what the run has learnt
-    #[arg(long, value_name = "FILE", overrides_with = "no_memory")]
+    #[arg(long, value_name = "FILE", overrides_with = "no_memory", value_parser = memory_file())]
     pub memory: Option<PathBuf>,
     /// Try all addresses for each connection, whatever the ones before have shown
     #[arg(long, overrides_with = "memory")]
@@ -134,8 +134,7 @@ impl Racing {
     /// Reads what is remembered, where a file is named.
     pub fn load_memory(&self) -> Result<(), Error> {
         if let Some(path) = &self.memory {
-            let memory =
-                Memory::load(path).map_err(|error| Error::new(exit_code::READ, error.to_string()))?;
+            let memory = memory::load(path)?;
             self.learnt.get_or_init(|| memory);
         }
         Ok(())

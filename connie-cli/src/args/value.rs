@@ -3,9 +3,10 @@
 #[cfg(feature = "dns")]
 use std::net::SocketAddr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use connie_core::Pacing;
 use connie_std::Override;
 #[cfg(feature = "dns")]
@@ -53,6 +54,14 @@ pub fn seconds(text: &str) -> Result<Limit, String> {
 /// A pacing, by its name.
 pub fn pacing() -> impl TypedValueParser<Value = Pacing> {
     PossibleValuesParser::new(Pacing::ALL.map(Pacing::name)).try_map(|name| name.parse::<Pacing>())
+}
+
+/// Where a memory is kept. It is read and then replaced, so that stdin and stdout are none.
+pub fn memory_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("give a file: it is read before the run, and replaced after it"),
+        false => Ok(path),
+    })
 }
 
 /// Where connections leave the machine.
