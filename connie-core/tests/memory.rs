@@ -189,3 +189,45 @@ fn an_entry_says_its_finish_line() {
     assert_eq!(known.iter().map(|it| it.finish).collect::<Vec<_>>(), [Finish::Tcp, Finish::Tls]);
     assert_eq!(known[0].network, known[1].network);
 }
+
+/// What a client gets that dials by itself: families in turn without a plan; with one the lead first and what has failed last.
+#[test]
+fn addresses_are_told_in_the_order_of_a_plan() {
+    let mut memory = Memory::<16>::new(7, at(0));
+    let visit = memory.visit("a", Finish::Tcp, 0, &Network::default());
+    let [v6a, v6b, v4a, v4b]: [SocketAddr; 4] =
+        ["[2001:db8:1::1]:80", "[2001:db8:2::1]:80", "192.0.2.1:80", "198.51.100.1:80"]
+            .map(|it| it.parse().unwrap());
+    let begin = |now| {
+        let mut race = PlannedRace::<8, 4>::new(&Config::all_at_once(), now);
+        race.handle_addresses(&[v6a, v6b, v4a, v4b], now);
+        race
+    };
+    let order = |memory: &mut Memory<16>, now| {
+        let race = begin(now);
+        let plan = memory.plan(&visit, &race, 0, now);
+        (plan.trusts_lead(), race.in_order(&plan).collect::<Vec<_>>())
+    };
+    assert_eq!(order(&mut memory, at(0)), (false, vec![v6a, v4a, v6b, v4b]));
+    assert_eq!(memory.entry_of(&visit, v4b, at(0)), None);
+
+    let mut race = begin(at(0));
+    let mut started = Vec::new();
+    while let Output::StartAttempt { id, destination } = race.poll_output(at(0)) {
+        started.push((destination, id));
+    }
+    let id = |address| started.iter().find(|(to, _)| *to == address).expect("all are tried").1;
+    let refused = connie_core::AttemptErrorKind::Refused.into();
+    race.handle_input(Input::AttemptFailed { id: id(v6a), error: refused }, at(10));
+    race.handle_input(Input::AttemptSucceeded { id: id(v4b) }, at(30));
+    while !race.poll_output(at(30)).ends_drain() {}
+    memory.learn(&visit, &race, false, at(30));
+
+    let (trusts, told) = order(&mut memory, at(1_000));
+    assert!(trusts && told[0] == v4b && told[3] == v6a, "{told:?}");
+    let known = memory.entry_of(&visit, v4b, at(1_030)).expect("it has answered");
+    assert!(known.is_live && known.address == v4b, "{known:?}");
+    assert!(known.age.as_millis().abs_diff(1_000) <= 2, "{known:?}");
+    let elsewhere = memory.visit("a", Finish::Tls, 0, &Network::default());
+    assert_eq!(memory.entry_of(&elsewhere, v4b, at(1_030)), None);
+}

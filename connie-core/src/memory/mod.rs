@@ -136,7 +136,7 @@ const fn ticks(seconds: u64) -> u32 {
     ((seconds * 1_000_000) >> 10) as u32
 }
 
-const HALF_LIFE: u32 = ticks(600);
+const HALF_LIFE: u32 = ticks(Settings::HALF_LIFE.as_secs());
 const PAUSE: u32 = ticks(5);
 const LONGEST_PAUSE: u32 = ticks(300);
 const STALL: u32 = ticks(3);

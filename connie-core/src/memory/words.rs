@@ -6,7 +6,8 @@ use core::time::Duration;
 use super::entry::{Entry, Marks, Slot, Standing};
 use super::key::{self, Finish};
 use super::order::State;
-use super::{HALF_LIFE, Memory, pause};
+use super::{HALF_LIFE, Memory, Visit, pause};
+use crate::race::Family;
 use crate::time::Instant;
 
 /// What a memory is told by its user. Start from the default and change what differs.
@@ -25,6 +26,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What was learnt so long ago counts half.
+    pub const HALF_LIFE: Duration = Duration::from_secs(600);
+
     pub(super) const DEFAULT: Settings = Settings {
         life: Duration::from_secs(3_600),
         least_delay: Duration::from_millis(10),
@@ -92,6 +96,19 @@ impl<const N: usize> Memory<N> {
         self.slots.iter().filter_map(move |slot| match slot {
             Slot::Address(entry) => Some(self.remembered(entry, slot.newest(), now)),
             Slot::Host(_) => None,
+        })
+    }
+
+    /// What is known of one address to `visit`.
+    #[must_use]
+    pub fn entry_of(&self, visit: &Visit, address: SocketAddr, now: Instant) -> Option<Remembered> {
+        let (ip, port, realm) = (key::mapped(&address), address.port(), visit.realm(Family::of(&address)));
+        let now = self.tick(now);
+        self.slots.iter().find_map(|slot| match slot {
+            Slot::Address(entry) if entry.realm == realm && entry.port == port && entry.ip == ip => {
+                Some(self.remembered(entry, slot.newest(), now))
+            }
+            _ => None,
         })
     }
 

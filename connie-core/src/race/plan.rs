@@ -119,6 +119,12 @@ impl<const D: usize> Plan<D> {
         self.lead.map(|chosen| chosen.place.into())
     }
 
+    /// Whether the lead is trusted: it has answered since it was last late.
+    #[must_use]
+    pub fn trusts_lead(&self) -> bool {
+        self.lead.is_some() && !self.together
+    }
+
     /// The place of an address that is tried beside the lead to learn about it.
     #[must_use]
     pub fn explored(&self) -> Option<usize> {

@@ -1,9 +1,11 @@
 //! What can be seen of a race. Nothing here changes it.
 
 use core::hash::{Hash, Hasher};
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::{Destination, Failure, Family, Guide, Phase, Place, Prospect, Race};
+use super::plan::turn;
+use super::{Destination, Failure, Family, Guide, Phase, Place, Plan, Prospect, Race};
 use crate::time::{Instant, NEVER};
 use crate::timeline::{AttemptRecord, Ran, Summary, Timeline};
 
@@ -114,6 +116,25 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
             preferred: self.settings.preferred_family,
         }
+    }
+
+    /// The addresses that wait for their first attempt, in the order in which a race that starts them one by one does so by `plan`. For a
+    /// program that hands them to another client.
+    pub fn in_order<'a>(
+        &'a self,
+        plan: &'a Plan<DESTINATIONS>,
+    ) -> impl Iterator<Item = SocketAddr> + use<'a, DESTINATIONS, SOCKETS, RECORDS, G> {
+        let preferred = plan.first.unwrap_or(self.settings.preferred_family);
+        let count = self.settings.first_address_family_count;
+        let is_grouped = self.pace.is_staggered();
+        let mut left = self.destinations.clone();
+        let turn = |place: Place| plan.turns.get(usize::from(place)).copied().unwrap_or(turn::UNKNOWN);
+        core::iter::from_fn(move || {
+            let place = left.next_by(preferred, count, is_grouped, turn)?;
+            let next = left.get(place).filter(|next| next.is_untried())?.address();
+            left.start(place, preferred);
+            Some(next)
+        })
     }
 
     /// When it ended, in microseconds since it began, for as long as a record goes.
