@@ -112,6 +112,26 @@ impl<S: RaceStack> Contest<S> {
         }
     }
 
+    /// Has the race start nothing until it is [released](Self::release), and look up names meanwhile.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hold(&mut self) {
+        self.connector.pause();
+        self.limit = 0;
+    }
+
+    /// Lets it start.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn release(&mut self, now: Instant) {
+        self.tell_limit(usize::MAX);
+        self.plan(now);
+    }
+
+    /// Who is asked what the race is to do.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn recall(&self) -> Option<&Recall> {
+        self.recall.as_ref()
+    }
+
     /// Whether somebody learns from its end.
     #[cfg(feature = "tokio")]
     pub(crate) fn has_memory(&self) -> bool {

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use connie_core::Instant;
 use connie_core::memory::{Finish, Network, Visit};
 use connie_core::race::{Plan, PlannedRace};
+#[cfg(feature = "tokio")]
+use connie_core::{Config, Family, memory::Settings};
 
 use super::Memory;
 use super::visited::Visited;
@@ -16,7 +18,7 @@ use crate::target::Target;
 type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
 
 /// What a race asks its memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recall {
     memory: Memory,
     visit: Visit,
@@ -51,6 +53,28 @@ impl Recall {
     pub(crate) fn plan(&self, race: &OsRace, now: Instant) -> Plan<MAX_DESTINATIONS> {
         let now = self.moment(now);
         self.memory.core().plan(&self.visit, race, 0, now)
+    }
+
+    /// `addresses` in the order in which a race as `config` has it would start them one by one, and whether the first is known to be good: it has
+    /// answered within the half-life, and was not late since.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn order(
+        &self,
+        addresses: &[SocketAddr],
+        config: &Config,
+        now: Instant,
+    ) -> (Vec<SocketAddr>, bool) {
+        let mut race = Box::new(OsRace::new(config, now));
+        race.handle_addresses(addresses, now);
+        if let Some(first) = addresses.first() {
+            race.prefer(Family::of(first));
+        }
+        let plan = self.plan(&race, now).without_exploring();
+        let ordered: Vec<_> = race.in_order(&plan).collect();
+        let now = self.moment(now);
+        let entry = ordered.first().and_then(|first| self.memory.core().entry_of(&self.visit, *first, now));
+        let is_known = plan.trusts_lead() && entry.is_some_and(|entry| entry.age <= Settings::HALF_LIFE);
+        (ordered, is_known)
     }
 
     /// Learns from the race, if that has ended.

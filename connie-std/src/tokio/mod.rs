@@ -53,6 +53,7 @@
 //! Other than on Unix, look-ups that lend sockets to the race (`dns::Dns`) are looked after each 5 ms, since tokio waits for no foreign
 //! sockets there.
 
+mod ordered;
 mod race;
 mod stack;
 #[cfg(feature = "tokio-tls")]
@@ -67,6 +68,7 @@ use connie_core::memory::Finish;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+pub use self::ordered::OrderedResolver;
 use self::race::{clock, now, race};
 use self::stack::{TokioSocket, TokioStack};
 #[cfg(feature = "tokio-tls")]

@@ -45,7 +45,7 @@ pub(super) async fn race<S: TaskStack, T>(
 }
 
 /// A race under way. Dropping it ends it: no socket, descriptor or place in a budget is left.
-struct Race<'w, S: TaskStack> {
+pub(super) struct Race<'w, S: TaskStack> {
     /// Where its first poll was. What it opens later belongs there too, wherever it is polled then.
     runtime: Handle,
     /// `None` when it is over.
@@ -64,7 +64,7 @@ struct Race<'w, S: TaskStack> {
 
 impl<'w, S: TaskStack> Race<'w, S> {
     /// Begins the race over `stack`. Its deadline counts from now.
-    fn begin(
+    pub(super) fn begin(
         stack: S,
         target: Target<'_>,
         finish: Finish,
@@ -88,6 +88,67 @@ impl<'w, S: TaskStack> Race<'w, S> {
             sleep,
             watch,
         }))
+    }
+
+    /// Looks names up and starts nothing. Ready when all answers are there, when some have been for `delay`, and when the race is over.
+    pub(super) fn poll_names(&mut self, delay: Duration, context: &mut Context<'_>) -> Poll<()> {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
+        let now = now(self.clock);
+        loop {
+            let Race { contest: Some(contest), stack, lookups, watches, cancelable, .. } = self else {
+                return Poll::Ready(());
+            };
+            contest.hold();
+            if watches.poll_news(context, now) {
+                contest.advance(lookups, now);
+                watches.renew(lookups, context, now);
+            }
+            let progress = contest.connector.poll(stack, now);
+            let connect = contest.connector.connect();
+            let known =
+                connect.timeline().summary().resolved.map(|known| connect.race().start() + known + delay);
+            let canceled = cancelable.as_ref().is_some_and(|it| it.poll(context.waker()));
+            if canceled || connect.is_resolved() || known.is_some_and(|until| until <= now) {
+                return Poll::Ready(());
+            }
+            let until = match progress {
+                Progress::SendQuery(query) => {
+                    self.send(query, now);
+                    continue;
+                }
+                Progress::WaitUntil(until) => Some(until),
+                Progress::WaitForInput => None,
+                _ => return Poll::Ready(()),
+            };
+            if let Some(until) = until.into_iter().chain(known).chain(self.watches.wake_at()).min() {
+                self.sleep(until, context, now);
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// Lets it start after [that](Self::poll_names).
+    pub(super) fn release(&mut self) {
+        let now = now(self.clock);
+        if let Some(contest) = &mut self.contest {
+            contest.release(now);
+        }
+    }
+
+    /// What it knows and has, until it is over.
+    pub(super) fn contest(&self) -> Option<&Contest<S>> {
+        self.contest.as_ref()
+    }
+
+    /// Ends it before it has started anything: nobody learns from it.
+    pub(super) fn leave(&mut self) {
+        self.contest = None;
+    }
+
+    /// By the race's clock.
+    pub(super) fn clock(&self) -> OsClock {
+        self.clock
     }
 
     /// Does what is to be done now. Answers until when there is nothing more to do.
