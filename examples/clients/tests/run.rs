@@ -93,3 +93,35 @@ fn hyper_with_tls() {
 fn hyper_https() {
     run_hyper_with_tls(env!("CARGO_BIN_EXE_hyper_https"));
 }
+
+/// What such a client is good for: with a black hole at the first address of its host, and nobody at the second.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn run_ordered(program: &str, options: &[&str]) -> String {
+    let server: std::net::SocketAddr = server().parse().unwrap();
+    let _hole = connie_servers::BlackHole::open(([127, 0, 0, 2], server.port()));
+    let mut program = Command::new(program);
+    program.arg(format!("http://name.test:{}/", server.port())).args(options);
+    let output = program.args(["127.0.0.2", "127.0.0.3", "127.0.0.1"]).output().unwrap();
+    expect(&output, "the page\n");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(err.contains(&server.to_string()), "{err}");
+    err
+}
+
+/// Plain, it waits for the first address until it gives up.
+#[test]
+#[cfg(target_os = "linux")]
+fn reqwest() {
+    let err = run_ordered(env!("CARGO_BIN_EXE_reqwest"), &["--visits", "3"]);
+    assert_eq!(err.lines().count(), 3, "{err}");
+    let milliseconds =
+        err.split_whitespace().filter_map(|word| word.parse::<f64>().ok().filter(|it| it.fract() > 0.0));
+    assert!(milliseconds.sum::<f64>() < 5_000.0, "{err}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hyper_ordered() {
+    run_ordered(env!("CARGO_BIN_EXE_hyper_ordered"), &[]);
+}
