@@ -231,3 +231,27 @@ fn addresses_are_told_in_the_order_of_a_plan() {
     let elsewhere = memory.visit("a", Finish::Tls, 0, &Network::default());
     assert_eq!(memory.entry_of(&elsewhere, v4b, at(1_030)), None);
 }
+
+/// Of a link-local address nothing is kept: exploring it would bring nothing, and its turn would never pass.
+#[test]
+fn what_cannot_be_remembered_is_not_explored() {
+    let mut memory = Memory::<16>::new(7, at(0));
+    let visit = memory.visit("a", Finish::Tcp, 0, &Network::default());
+    let addresses = ["198.51.100.1:80", "169.254.1.1:80", "203.0.113.1:80"].map(|it| it.parse().unwrap());
+    let mut explored = [0; 3];
+    for number in 0..200 {
+        let now = at(1_000 * number);
+        let mut race = PlannedRace::<4, 4>::new(&Config::all_at_once(), now);
+        race.handle_addresses(&addresses, now);
+        let plan = memory.plan(&visit, &race, 0, now);
+        race.follow(&plan);
+        if let Some(place) = plan.explored() {
+            explored[place] += 1;
+        }
+        let mut running = Running { race, visit, started: Vec::new() };
+        running.poll(now);
+        running.poll(at(1_000 * number + 20));
+        running.wins(&mut memory, 0, at(1_000 * number + 30));
+    }
+    assert_eq!(explored, [0, 0, 6]);
+}

@@ -206,7 +206,8 @@ fn explored<'k>(
     if !order.explores {
         return None;
     }
-    // With the second beside the lead there is no room for a third.
+    // With the second beside the lead there is no room for a third. Of one that is not remembered nothing can be learnt.
+    let others = others.filter(|one| one.key > 0);
     let others =
         others.filter(|one| lead.state != State::Missed || second.is_none_or(|s| s.place != one.place));
     // Behind the cursor first, then from the least number on.
