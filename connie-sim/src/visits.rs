@@ -147,7 +147,7 @@ impl Visits {
             took,
             syns: attempts.len() as u32,
             wasted: known.iter().map(|it| counted(|tally| tally.resets, *it)).sum(),
-            plan: *race.plan(),
+            plan: race.plan(),
         };
         look(&attempts, start);
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {

@@ -246,7 +246,7 @@ impl<const N: usize> Memory<N> {
             in_hand: self.bucket.in_hand(),
         };
         let plan = order::plan(&known, &order);
-        if plan.explored.is_some() {
+        if plan.times.explored.is_some() {
             if let Some(host) = self.host_mut(visit) {
                 host.claimed = now;
             }
@@ -342,7 +342,7 @@ impl<const N: usize> Memory<N> {
     ) {
         let Some(ended) = race.ended() else { return };
         self.rebase(now);
-        let plan = race.plan();
+        let plan = race.plan().times;
         let start = self.tick(start);
         let winner = race.attempts().find(|ran| ran.outcome == Outcome::Established);
         let won_by = winner.and_then(|ran| race.destination(ran.place)).map(Destination::family);
@@ -362,7 +362,7 @@ impl<const N: usize> Memory<N> {
             let ran = race.attempts().find(|ran| chosen.is_some_and(|chosen| chosen.place == ran.place))?;
             // Another address may have come to have its place.
             let target =
-                target(memory, &ran).filter(|it| chosen.is_some_and(|chosen| chosen.key == it.key))?;
+                target(memory, &ran).filter(|it| chosen.is_some_and(|chosen| chosen.key.get() == it.key))?;
             Some((target, ran))
         };
         let (lead, explored) = (first(self, plan.lead), first(self, plan.explored));

@@ -1,7 +1,9 @@
 //! Makes a plan of what is known of each address of a race. It changes nothing, and knows no clock: all that it is told is a value.
 
+use core::num::NonZeroU32;
+
 use super::estimate::is_better;
-use crate::race::{Chosen, Family, Place, Plan, Prospect, turn};
+use crate::race::{Chosen, Family, Place, Plan, Prospect, Times, turn};
 
 /// What is known of an address that waits.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +46,17 @@ pub(super) enum State {
 
 impl Known {
     fn is_live(&self) -> bool {
-        self.mean > 0 && matches!(self.state, State::Live | State::Missed)
+        self.mean > 0 && self.may_start()
     }
 
-    fn chosen(&self) -> Chosen {
-        Chosen { place: self.place, key: self.key }
+    /// Whether nothing stands against it.
+    fn may_start(&self) -> bool {
+        matches!(self.state, State::Live | State::Missed)
+    }
+
+    /// Where it has a number: else nothing is known of it.
+    fn chosen(&self) -> Option<Chosen> {
+        Some(Chosen { place: self.place, key: NonZeroU32::new(self.key)? })
     }
 }
 
@@ -84,62 +92,60 @@ const BESIDE: u32 = 10_000;
 /// The plan.
 pub(super) fn plan<const D: usize>(known: &[Known], order: &Order) -> Plan<D> {
     let mut plan = Plan::whole();
+    let Plan { turns, times } = &mut plan;
     let Prospect { patience, left, .. } = order.prospect;
-    plan.patience = patience;
+    times.patience = patience;
     // "at most the patience and at most a quarter of the time left to the deadline"
-    plan.longest = patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX));
-    plan.met = order.met;
-    plan.paid = if order.met { order.in_hand } else { u8::MAX };
-    plan.first = Some(order.first).filter(|first| *first != order.prospect.preferred);
-    plan.gap = order.gap;
+    times.longest = patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX));
+    times.met = order.met;
+    times.paid = if order.met { order.in_hand } else { u8::MAX };
+    times.first = Some(order.first).filter(|first| *first != order.prospect.preferred);
+    times.gap = order.gap;
     for one in known {
-        set(&mut plan, one.place, turn_of(one, known, order));
+        set(turns, one.place, turn_of(one, known, order));
     }
-    let lead = lead(known, order);
-    let Some(lead) = lead.filter(|_| !order.whole) else {
-        let unknown = !known.iter().any(|one| one.mean > 0);
+    match lead(known, order).filter(|_| !order.whole) {
+        Some(lead) => widen(turns, times, known, order, lead),
         // A host that is known by addresses of the family that has not answered.
-        if order.met && unknown && order.prospect.is_open {
-            plan.hold = HOLD.min(plan.longest);
+        None if order.met && order.prospect.is_open && known.iter().all(|one| one.mean == 0) => {
+            times.hold = HOLD.min(times.longest);
         }
-        return plan;
-    };
-    widen(&mut plan, known, order, lead);
+        None => {}
+    }
     plan
 }
 
 /// Lead, then widen.
-fn widen<const D: usize>(plan: &mut Plan<D>, known: &[Known], order: &Order, lead: &Known) {
+fn widen(turns: &mut [u8], times: &mut Times, known: &[Known], order: &Order, lead: &Known) {
     let second = second(known, lead);
-    let explored = explored(known, order, lead, second);
-    let longest = plan.longest;
-    plan.together = lead.state == State::Missed;
-    plan.measure = lead.due;
-    plan.due = if order.stalled { longest } else { lead.due.min(longest) };
-    let late = if plan.together { 0 } else { plan.due.max(order.least.min(longest)) };
-    let rest = second.map_or(plan.due, |second| if second.mean > 0 { second.due } else { plan.due });
-    plan.delays = [late, rest.min(longest), order.gap];
-    plan.lead = Some(lead.chosen());
-    set(plan, lead.place, turn::LEAD);
+    let longest = times.longest;
+    times.together = lead.state == State::Missed;
+    times.measure = lead.due;
+    times.due = if order.stalled { longest } else { lead.due.min(longest) };
+    let late = if times.together { 0 } else { times.due.max(order.least.min(longest)) };
+    let rest = second.filter(|second| second.mean > 0).map_or(times.due, |second| second.due).min(longest);
+    times.delays = [late, rest, order.gap];
+    times.lead = lead.chosen();
+    set(turns, lead.place, turn::LEAD);
     if let Some(second) = second {
-        set(plan, second.place, turn::SECOND);
+        set(turns, second.place, turn::SECOND);
     }
-    let Some(explored) = explored else { return };
-    plan.explored = Some(explored.chosen());
+    let Some(explored) = explored(known, order, lead, second) else { return };
+    times.explored = explored.chosen();
     // It brings in more than it costs, and there is one in 32 races.
-    plan.paid = plan.paid.max(1);
+    times.paid = times.paid.max(1);
     if order.prospect.sockets < 2 || order.prospect.is_grouped {
         // Beside the lead there is no room for it, or no time.
-        set(plan, explored.place, turn::LEAD);
-        set(plan, lead.place, turn::EXPLORED);
-        return;
+        set(turns, explored.place, turn::LEAD);
+        set(turns, lead.place, turn::EXPLORED);
+    } else {
+        set(turns, explored.place, turn::EXPLORED);
+        times.delays = [BESIDE.min(late), late.saturating_sub(BESIDE), rest];
     }
-    set(plan, explored.place, turn::EXPLORED);
-    plan.delays = [BESIDE.min(late), late.saturating_sub(BESIDE), rest.min(longest)];
 }
 
-fn set<const D: usize>(plan: &mut Plan<D>, place: Place, turn: u8) {
-    if let Some(its) = plan.turns.get_mut(usize::from(place)) {
+fn set(turns: &mut [u8], place: Place, turn: u8) {
+    if let Some(its) = turns.get_mut(usize::from(place)) {
         *its = turn;
     }
 }
@@ -152,43 +158,72 @@ fn turn_of(one: &Known, known: &[Known], order: &Order) -> u8 {
         _ if one.mean == 0 && order.doubted == Some(one.family) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
-            let faster = known.iter().filter(|other| other.is_live() && is_before(other, one));
-            turn::KNOWN.saturating_add(faster.count().min(100) as u8)
+            let is_before =
+                |other: &&Known| other.is_live() && (other.mean, other.place) < (one.mean, one.place);
+            turn::KNOWN.saturating_add(known.iter().filter(is_before).count().min(100) as u8)
         }
     }
 }
 
-fn is_before(a: &Known, b: &Known) -> bool {
-    (a.mean, a.place) < (b.mean, b.place)
+/// It does not count.
+const OUT: u64 = u64::MAX;
+
+/// The first of those with the least number. One loop, and numbers: a comparison made for each question would take a firmware two kilobytes.
+#[inline(never)]
+fn least<'k>(known: &'k [Known], number: &dyn Fn(&Known) -> u64) -> Option<&'k Known> {
+    let (mut least, mut found) = (OUT, None);
+    for one in known {
+        let number = number(one);
+        if number < least {
+            (least, found) = (number, Some(one));
+        }
+    }
+    found
 }
 
 /// Who leads: of those that are live the fastest and all that are as good. Among these one that was used before one that was not, then the
 /// answer's own order, by which resolvers share load out.
 fn lead<'k>(known: &'k [Known], order: &Order) -> Option<&'k Known> {
     // Staggered: the family that is first stays first.
-    let has = |family| known.iter().any(|one| one.family == family);
-    let only = if has(order.first) { order.first } else { order.first.other() };
-    let eligible = |one: &&Known| one.is_live() && (!order.prospect.is_grouped || one.family == only);
-    let best = known.iter().filter(eligible).map(|one| one.mean).min()?;
-    let equals = known.iter().filter(eligible).filter(|one| !is_better(best, one.mean));
-    let most = equals.clone().map(|one| one.trust).max()?;
-    let mut equals = equals.filter(|one| one.trust == most);
-    if order.spread > 0 {
-        // At most 255.
-        let count = (equals.clone().count() as u32).max(1);
-        return equals.nth((order.spread % count) as usize);
+    let has_first = known.iter().any(|one| one.family == order.first);
+    let only = if has_first { order.first } else { order.first.other() };
+    let is_out = |one: &Known| !one.is_live() || order.prospect.is_grouped && one.family != only;
+    let best = least(known, &|one| if is_out(one) { OUT } else { one.mean.into() })?.mean;
+    let number = |one: &Known| match is_out(one) || is_better(best, one.mean) {
+        true => OUT,
+        // The best trust first.
+        false => u64::from_be_bytes([
+            0,
+            0,
+            0,
+            0,
+            0,
+            !(one.trust as u8),
+            (one.family != order.first).into(),
+            one.rank,
+        ]),
+    };
+    let lead = least(known, &number)?;
+    if order.spread == 0 {
+        return Some(lead);
     }
-    equals.min_by_key(|one| (one.family != order.first, one.rank))
+    let is_equal = |one: &&Known| one.trust == lead.trust && number(one) != OUT;
+    // At most 255, and the lead itself is one.
+    let count = (known.iter().filter(is_equal).count() as u32).max(1);
+    known.iter().filter(is_equal).nth((order.spread % count) as usize)
 }
 
 /// Who is second: of the other family, else of another prefix, of those that have answered; then of those that have not.
 fn second<'k>(known: &'k [Known], lead: &Known) -> Option<&'k Known> {
-    let others = known
-        .iter()
-        .filter(|one| one.place != lead.place && matches!(one.state, State::Live | State::Missed));
-    others.min_by_key(|one| {
+    least(known, &|one| {
+        if one.place == lead.place || !one.may_start() {
+            return OUT;
+        }
         let like = u8::from(one.family == lead.family) + u8::from(one.prefix == lead.prefix);
-        (one.trust == Trust::Prefix, like, one.mean == 0, one.mean, one.rank)
+        // A mean has 27 bits.
+        let class =
+            u64::from(one.trust == Trust::Prefix) << 3 | u64::from(like) << 1 | u64::from(one.mean == 0);
+        (class << 32 | u64::from(one.mean)) << 8 | u64::from(one.rank)
     })
 }
 
@@ -199,17 +234,19 @@ fn explored<'k>(
     lead: &Known,
     second: Option<&Known>,
 ) -> Option<&'k Known> {
-    let others = known.iter().filter(|one| one.place != lead.place);
-    if let Some(rising) = others.clone().find(|one| one.rising) {
-        return Some(rising);
-    }
-    if !order.explores {
-        return None;
-    }
-    // With the second beside the lead there is no room for a third. Of one that is not remembered nothing can be learnt.
-    let others = others.filter(|one| one.key > 0);
-    let others =
-        others.filter(|one| lead.state != State::Missed || second.is_none_or(|s| s.place != one.place));
-    // Behind the cursor first, then from the least number on.
-    others.min_by_key(|one| (one.key <= order.cursor, one.key))
+    // With the second beside the lead there is no room for a third.
+    let beside = second.filter(|_| lead.state == State::Missed).map_or(lead.place, |second| second.place);
+    least(known, &|one| {
+        if one.place == lead.place {
+            OUT
+        } else if one.rising {
+            0
+        } else if !order.explores || one.place == beside || one.key == 0 {
+            // Of one that is not remembered nothing can be learnt.
+            OUT
+        } else {
+            // Behind the cursor first, then from the least number on.
+            u64::from(one.key.wrapping_sub(order.cursor).wrapping_sub(1)) + 1
+        }
+    })
 }

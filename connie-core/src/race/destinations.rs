@@ -318,21 +318,27 @@ impl<const N: usize> Destinations<N> {
     /// The destination whose turn it is: fresh ones first, interleaved by family, then the evicted ones in the order of their
     /// eviction.
     pub(super) fn next(&self, preferred: Family, first_family_count: u8) -> Option<Place> {
-        let index = if self.fresh_v4 | self.fresh_v6 != 0 {
-            self.next_fresh(self.next_family(preferred, first_family_count))
-        } else if self.queued != 0 {
-            let number = |entry: &Destination| match entry.status {
-                Status::Queued => entry.number,
-                // Behind every number.
-                _ => i32::MAX,
-            };
-            let queued = self.entries.iter().enumerate().min_by_key(|(_, entry)| number(entry));
-            queued.map(|(index, _)| index)
-        } else {
-            None
-        };
+        if self.fresh_v4 | self.fresh_v6 == 0 {
+            return self.next_queued();
+        }
+        let index = self.next_fresh(self.next_family(preferred, first_family_count));
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
         index.map(|index| index as Place)
+    }
+
+    /// The one that was evicted first.
+    fn next_queued(&self) -> Option<Place> {
+        if self.queued == 0 {
+            return None;
+        }
+        let number = |entry: &Destination| match entry.status {
+            Status::Queued => entry.number,
+            // Behind every number.
+            _ => i32::MAX,
+        };
+        let queued = self.entries.iter().enumerate().min_by_key(|(_, entry)| number(entry));
+        // A table holds at most 255 destinations, see the assertion in `Race::new`.
+        queued.map(|(index, _)| index as Place)
     }
 
     /// As [`next`](Self::next), with turns: of the fresh ones those of the least turn come first, in the order that they have without turns.
@@ -342,23 +348,23 @@ impl<const N: usize> Destinations<N> {
         preferred: Family,
         first_family_count: u8,
         is_grouped: bool,
-        turn: impl Fn(Place) -> u8,
+        turns: &[u8],
     ) -> Option<Place> {
-        let fresh = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_untried());
+        let family = self.turn_of_family(preferred, first_family_count);
+        let (mut next, mut least) = (None, u32::MAX);
         // A table holds at most 255 destinations, see the assertion in `Race::new`.
-        let fresh = fresh.map(|(index, entry)| (index as Place, entry, turn(index as Place)));
-        let group = |turn: u8| if is_grouped { turn & turn::DEMOTED } else { turn };
-        let Some(first) = fresh.clone().map(|(_, _, turn)| group(turn)).min() else {
-            return self.next(preferred, first_family_count);
-        };
-        let fresh = fresh.filter(|(_, _, turn)| group(*turn) == first);
-        let family = match self.last_taken {
-            _ if self.taken_of_preferred < first_family_count => preferred,
-            Some(last) => last.other(),
-            None => preferred,
-        };
-        let next = fresh.min_by_key(|(_, entry, turn)| (entry.family != family, *turn, entry.rank));
-        next.map(|(place, ..)| place)
+        for (place, entry) in (0..=u8::MAX).zip(&self.entries) {
+            if !entry.is_untried() {
+                continue;
+            }
+            let turn = turns.get(usize::from(place)).copied().unwrap_or(turn::UNKNOWN);
+            let group = if is_grouped { turn & turn::DEMOTED } else { turn };
+            let number = u32::from_be_bytes([group, (entry.family != family).into(), turn, entry.rank]);
+            if number < least {
+                (next, least) = (Some(place), number);
+            }
+        }
+        next.or_else(|| self.next_queued())
     }
 
     fn next_fresh(&self, family: Family) -> Option<usize> {
@@ -375,12 +381,17 @@ impl<const N: usize> Destinations<N> {
     /// (RFC 8305 section 4), after the First Address Family Count. Takes up the rule anew at each start, so that
     /// addresses that arrive late take their turn.
     fn next_family(&self, preferred: Family, first_family_count: u8) -> Family {
-        let turn = match self.last_taken {
+        let turn = self.turn_of_family(preferred, first_family_count);
+        if self.fresh(turn) > 0 { turn } else { turn.other() }
+    }
+
+    /// The family whose turn it is, whether any of it waits or not.
+    fn turn_of_family(&self, preferred: Family, first_family_count: u8) -> Family {
+        match self.last_taken {
             _ if self.taken_of_preferred < first_family_count => preferred,
             Some(last) => last.other(),
             None => preferred,
-        };
-        if self.fresh(turn) > 0 { turn } else { turn.other() }
+        }
     }
 
     pub(super) fn get(&self, place: Place) -> Option<&Destination> {

@@ -82,7 +82,7 @@ pub use destinations::Destination;
 pub use input::{Families, Family, Input};
 pub use output::{Failure, Output};
 pub use pacing::{Pacing, UnknownPacing};
-pub(crate) use plan::{Chosen, Place, Prospect, turn};
+pub(crate) use plan::{Chosen, Place, Prospect, Times, turn};
 pub use plan::{Guide, Plan, Planned, Unplanned};
 
 use crate::time::{Instant, NEVER};
@@ -164,15 +164,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     /// started puts those that wait in order, and changes no time.
     pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
         self.guide.follow(plan);
-        if let Some(first) = plan.first {
+        if let Some(first) = plan.times.first {
             self.prefer(first);
         }
     }
 
     /// The plan that it follows, to learn from what came of it.
     #[must_use]
-    pub fn plan(&self) -> &Plan<DESTINATIONS> {
-        &self.guide.plan
+    pub fn plan(&self) -> Plan<DESTINATIONS> {
+        self.guide.plan()
     }
 }
 
@@ -660,7 +660,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             return self.destinations.next(preferred, count);
         }
         let is_grouped = self.pace.is_staggered();
-        self.destinations.next_by(preferred, count, is_grouped, |place| self.guide.turn(place))
+        self.destinations.next_by(preferred, count, is_grouped, self.guide.turns())
     }
 
     /// Whether anything can still bring a connection.

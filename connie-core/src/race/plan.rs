@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::hash::Hash;
+use core::num::NonZeroU32;
 
 use super::input::Family;
 use super::pacing::{MAX_DELAY, MIN_DELAY};
@@ -19,12 +20,16 @@ use crate::time::{Instant, micros};
 pub struct Plan<const D: usize = 16> {
     /// When each address of the race's table has its turn, the least first. In one turn they have the order of a race without a plan.
     pub(crate) turns: [u8; D],
+    pub(crate) times: Times,
+}
+
+/// What a plan says beside the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Times {
     /// Who starts alone; `None` for the whole race.
     pub(crate) lead: Option<Chosen>,
     /// Who is tried to learn about it.
     pub(crate) explored: Option<Chosen>,
-    /// The family to begin with, where that is another than without a plan.
-    pub(crate) first: Option<Family>,
     /// How long after each start the next one comes, in microseconds. Those beyond are `gap` apart.
     pub(crate) delays: [u32; 3],
     pub(crate) gap: u32,
@@ -37,12 +42,32 @@ pub struct Plan<const D: usize = 16> {
     /// The same, where it is longer than all that a plan may wait.
     pub(crate) measure: u32,
     pub(crate) patience: u32,
+    /// The family to begin with, where that is another than without a plan.
+    pub(crate) first: Option<Family>,
     /// How many starts beyond the first are paid for; the others come ever later.
     pub(crate) paid: u8,
     /// Whether the memory has met the host: the first race of one is free.
     pub(crate) met: bool,
     /// Whether the lead has missed before, and starts with the second beside it.
     pub(crate) together: bool,
+}
+
+impl Times {
+    const WHOLE: Times = Times {
+        lead: None,
+        explored: None,
+        delays: [0; 3],
+        gap: 0,
+        hold: 0,
+        longest: 0,
+        due: 0,
+        measure: 0,
+        patience: 0,
+        first: None,
+        paid: u8::MAX,
+        met: false,
+        together: false,
+    };
 }
 
 /// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
@@ -68,7 +93,7 @@ pub(crate) struct Prospect {
 pub(crate) struct Chosen {
     pub(crate) place: Place,
     /// What the memory knows it by, since another address may come to have its place.
-    pub(crate) key: u32,
+    pub(crate) key: NonZeroU32,
 }
 
 /// The turns of a plan.
@@ -94,56 +119,42 @@ impl<const D: usize> Plan<D> {
     /// No plan: the whole race.
     #[must_use]
     pub const fn whole() -> Self {
-        Plan {
-            turns: [turn::UNKNOWN; D],
-            lead: None,
-            explored: None,
-            first: None,
-            delays: [0; 3],
-            gap: 0,
-            hold: 0,
-            longest: 0,
-            due: 0,
-            measure: 0,
-            patience: 0,
-            paid: u8::MAX,
-            met: false,
-            together: false,
-        }
+        Plan { turns: [turn::UNKNOWN; D], times: Times::WHOLE }
     }
 
     /// The place, among the race's [destinations](super::Race::destinations), of the address that starts alone. `None` for a race that
     /// starts all at once, or as it is paced.
     #[must_use]
     pub fn lead(&self) -> Option<usize> {
-        self.lead.map(|chosen| chosen.place.into())
+        self.times.lead.map(|chosen| chosen.place.into())
     }
 
     /// Whether the lead is trusted: it has answered since it was last late.
     #[must_use]
     pub fn trusts_lead(&self) -> bool {
-        self.lead.is_some() && !self.together
+        self.times.lead.is_some() && !self.times.together
     }
 
     /// The place of an address that is tried beside the lead to learn about it.
     #[must_use]
     pub fn explored(&self) -> Option<usize> {
-        self.explored.map(|chosen| chosen.place.into())
+        self.times.explored.map(|chosen| chosen.place.into())
     }
 
     /// Whether it brings what nobody knows yet, so that one race may do it for all that run at one time: see
     /// [`Crowd`](crate::memory::Crowd).
     #[must_use]
     pub fn explores(&self) -> bool {
-        self.lead.is_none() || self.explored.is_some()
+        self.times.lead.is_none() || self.times.explored.is_some()
     }
 
     /// The same without the address that is tried beside the lead: for a race that another does this for.
     #[must_use]
     pub fn without_exploring(mut self) -> Self {
-        let Some(explored) = self.explored.take() else { return self };
-        let [beside, second, rest] = self.delays;
-        self.delays = [beside.saturating_add(second), rest, self.gap];
+        let times = &mut self.times;
+        let Some(explored) = times.explored.take() else { return self };
+        let [beside, second, rest] = times.delays;
+        times.delays = [beside.saturating_add(second), rest, times.gap];
         if let Some(turn) = self.turns.get_mut(usize::from(explored.place)) {
             *turn = turn::UNKNOWN;
         }
@@ -153,19 +164,19 @@ impl<const D: usize> Plan<D> {
     /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing else is planned.
     #[must_use]
     pub fn lead_is_due(&self) -> u32 {
-        self.due
+        self.times.due
     }
 
     /// How many starts beyond the first are paid for: see [`Memory`](crate::memory::Memory).
     #[must_use]
     pub fn paid(&self) -> usize {
-        self.paid.into()
+        self.times.paid.into()
     }
 
     /// `Δ`: how long the plan can keep an address back, in microseconds.
     #[must_use]
     pub fn longest_delay(&self) -> u32 {
-        self.longest
+        self.times.longest
     }
 }
 
@@ -195,33 +206,36 @@ impl sealed::Guide for Unplanned {
     }
 
     #[inline(always)]
-    fn turn(&self, _: Place) -> u8 {
-        turn::UNKNOWN
+    fn turns(&self) -> &[u8] {
+        &[]
     }
 }
 
 /// Room for a plan, for a race with room for `D` addresses.
 #[derive(Clone, Debug, Hash)]
 pub struct Planned<const D: usize> {
-    pub(super) plan: Plan<D>,
+    turns: [u8; D],
     steps: Steps,
 }
 
 impl<const D: usize> Planned<D> {
     /// Takes a plan. When an attempt has started, the lead has: then it only puts the others in order.
     pub(super) fn follow(&mut self, plan: &Plan<D>) {
-        self.plan.turns = plan.turns;
+        self.turns = plan.turns;
         if self.steps.starts == 0 {
-            self.plan = *plan;
-            self.steps = Steps::of(plan);
+            self.steps.times = plan.times;
         }
+    }
+
+    pub(super) fn plan(&self) -> Plan<D> {
+        Plan { turns: self.turns, times: self.steps.times }
     }
 }
 
 impl<const D: usize> Default for Planned<D> {
     fn default() -> Self {
-        let plan = Plan::whole();
-        Planned { steps: Steps::of(&plan), plan }
+        let steps = Steps { times: Times::WHOLE, ladder: 0, starts: 0, next: Instant::ZERO };
+        Planned { turns: [turn::UNKNOWN; D], steps }
     }
 }
 
@@ -235,36 +249,27 @@ impl<const D: usize> sealed::Guide for Planned<D> {
         Some(&mut self.steps)
     }
 
-    fn turn(&self, place: Place) -> u8 {
-        self.plan.turns.get(usize::from(place)).copied().unwrap_or(turn::UNKNOWN)
+    fn turns(&self) -> &[u8] {
+        &self.turns
     }
 }
 
 pub(super) mod sealed {
-    use super::{Place, Steps};
+    use super::Steps;
 
     pub trait Guide: core::fmt::Debug + Clone + Default + core::hash::Hash {
         fn steps(&self) -> Option<&Steps>;
         fn steps_mut(&mut self) -> Option<&mut Steps>;
-        fn turn(&self, place: Place) -> u8;
+        fn turns(&self) -> &[u8];
     }
 }
 
 /// How far a race has come in the times of its plan.
 #[derive(Clone, Hash)]
 pub struct Steps {
-    delays: [u32; 3],
-    gap: u32,
-    hold: u32,
-    longest: u32,
-    /// What the next start that nobody has paid for waits.
+    pub(super) times: Times,
+    /// What the last start that nobody has paid for made the next one wait; 0 where there was none.
     ladder: u32,
-    paid: u8,
-    leads: bool,
-    lead: Option<Place>,
-    explored: Option<Place>,
-    /// How much longer than its patience the lead may take.
-    beyond: u32,
     starts: u8,
     /// When the next start may come.
     next: Instant,
@@ -277,40 +282,33 @@ impl fmt::Debug for Steps {
 }
 
 impl Steps {
-    fn of<const D: usize>(plan: &Plan<D>) -> Self {
-        let Plan { delays, gap, hold, longest, paid, .. } = *plan;
-        let [first, ..] = delays;
-        let ladder = if plan.lead.is_some() { first } else { plan.patience };
-        let ladder = ladder.max(micros(MIN_DELAY) as u32);
-        let lead = plan.lead.map(|lead| lead.place);
-        let explored = plan.explored.map(|explored| explored.place);
-        let beyond = plan.measure.saturating_sub(plan.patience);
-        let (leads, next) = (lead.is_some(), Instant::ZERO);
-        Steps { delays, gap, hold, longest, ladder, paid, leads, lead, explored, beyond, starts: 0, next }
-    }
-
     /// Whether the next start is one that nobody has paid for.
     pub(super) fn is_unpaid(&self) -> bool {
         // The first of a race is free.
-        self.starts > 0 && self.starts > self.paid
+        self.starts > 0 && self.starts > self.times.paid
     }
 
     /// Takes note of a start at `now`, be it of a hedge.
     pub(super) fn started(&mut self, now: Instant) {
+        let Times { lead, delays, gap, patience, .. } = self.times;
+        let [first, ..] = delays;
+        let planned = delays.get(usize::from(self.starts)).copied().unwrap_or(gap);
+        let mut delay = if lead.is_some() { planned } else { 0 };
         self.starts = self.starts.saturating_add(1);
-        let index = usize::from(self.starts).saturating_sub(1);
-        let delay = if self.leads { self.delays.get(index).copied().unwrap_or(self.gap) } else { 0 };
-        self.next = now.plus_micros(delay.into());
         if self.is_unpaid() {
-            self.next = now.plus_micros(self.ladder.max(delay).into());
-            self.ladder = self.ladder.saturating_mul(2).min(micros(MAX_DELAY) as u32);
+            self.ladder = match self.ladder {
+                0 => if lead.is_some() { first } else { patience }.max(micros(MIN_DELAY) as u32),
+                last => last.saturating_mul(2).min(micros(MAX_DELAY) as u32),
+            };
+            delay = delay.max(self.ladder);
         }
+        self.next = now.plus_micros(delay.into());
     }
 
     /// Takes note that the attempt at `place` has failed: the next may start. One that was only explored beside the lead, which is in flight
     /// still, says nothing about that.
     pub(super) fn failed(&mut self, place: Place, now: Instant, is_last: bool) {
-        if is_last || self.explored != Some(place) {
+        if is_last || self.times.explored.is_none_or(|explored| explored.place != place) {
             self.next = now;
         }
     }
@@ -323,30 +321,30 @@ impl Steps {
     /// When the next attempt may start in a race that could have started at `possible` without a plan, and may now do so from `resolved` on.
     /// `is_open` is whether an answer is still to come.
     pub(super) fn earliest(&self, resolved: Instant, possible: Instant, is_open: bool) -> Instant {
-        if self.starts == 0 {
-            let hold = if is_open { self.hold } else { 0 };
-            return resolved.max(possible.plus_micros(hold.into()));
-        }
-        let released = possible.plus_micros(self.longest.into());
-        let next = if self.is_unpaid() { self.next } else { self.next.min(released) };
+        let next = match self.starts {
+            0 if is_open => possible.plus_micros(self.times.hold.into()),
+            0 => possible,
+            _ if self.is_unpaid() => self.next,
+            _ => self.next.min(possible.plus_micros(self.times.longest.into())),
+        };
         resolved.max(next)
     }
 
     /// How long after the first start the second comes, of a race that is staggered by `delay`.
     pub(super) fn shortened(&self, delay: u32) -> u32 {
-        match (self.leads, self.starts) {
-            (true, 0..=1) => self.delays[0].min(delay),
+        match (self.times.lead, self.starts) {
+            (Some(_), 0..=1) => self.times.delays[0].min(delay),
             _ => delay,
         }
     }
 
     /// When the attempt at `place`, which has outstayed its patience at `at`, gets a second beside it.
     pub(super) fn hedges_at(&self, place: Place, at: Instant) -> Instant {
-        let measured = match self.lead {
-            Some(lead) if lead == place => at.plus_micros(self.beyond.into()),
-            _ => at,
-        };
-        measured.max(self.unpaid_until())
+        let Times { lead, measure, patience, .. } = self.times;
+        // Not before its own measure, where that is longer.
+        let beyond =
+            if lead.is_some_and(|lead| lead.place == place) { measure.saturating_sub(patience) } else { 0 };
+        at.plus_micros(beyond.into()).max(self.unpaid_until())
     }
 
     /// When one that nobody has paid for may start; at once where it is paid for.

@@ -4,7 +4,6 @@ use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::plan::turn;
 use super::{Destination, Failure, Family, Guide, Phase, Place, Plan, Prospect, Race};
 use crate::time::{Instant, NEVER};
 use crate::timeline::{AttemptRecord, Ran, Summary, Timeline};
@@ -124,13 +123,12 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         &'a self,
         plan: &'a Plan<DESTINATIONS>,
     ) -> impl Iterator<Item = SocketAddr> + use<'a, DESTINATIONS, SOCKETS, RECORDS, G> {
-        let preferred = plan.first.unwrap_or(self.settings.preferred_family);
+        let preferred = plan.times.first.unwrap_or(self.settings.preferred_family);
         let count = self.settings.first_address_family_count;
         let is_grouped = self.pace.is_staggered();
         let mut left = self.destinations.clone();
-        let turn = |place: Place| plan.turns.get(usize::from(place)).copied().unwrap_or(turn::UNKNOWN);
         core::iter::from_fn(move || {
-            let place = left.next_by(preferred, count, is_grouped, turn)?;
+            let place = left.next_by(preferred, count, is_grouped, &plan.turns)?;
             let next = left.get(place).filter(|next| next.is_untried())?.address();
             left.start(place, preferred);
             Some(next)
