@@ -12,13 +12,14 @@
 //! were written. There are no names in them: hosts and networks are hashes under the memory's salt, which is not in them.
 
 use core::fmt;
-use core::net::Ipv6Addr;
 use core::time::Duration;
 
+use super::Memory;
 use super::bucket::Bucket;
-use super::entry::{Entry, HostEntry, Marks, Slot, Standing};
-use super::estimate::{Estimate, Short};
-use super::{Memory, key};
+use super::entry::{Entry, Marks, Standing};
+use super::estimate::Estimate;
+use super::key::{self, Key};
+use crate::race::Ip;
 use crate::time::{Instant, micros};
 
 const MAGIC: [u8; 4] = *b"cnm1";
@@ -58,7 +59,7 @@ impl<const N: usize> Memory<N> {
     #[must_use]
     pub fn byte_len(&self) -> usize {
         // A table is in RAM: its size is far from the end of the range.
-        self.slots.len().saturating_mul(ENTRY).saturating_add(HEAD)
+        self.table.as_slice().len().saturating_mul(ENTRY).saturating_add(HEAD)
     }
 
     /// Writes it into `bytes`, and answers how much of them it took; `None` where there are fewer than [`byte_len`](Memory::byte_len).
@@ -67,12 +68,12 @@ impl<const N: usize> Memory<N> {
         let len = self.byte_len();
         let now = self.tick(now);
         let (head, mut rest) = bytes.get_mut(..len)?.split_first_chunk_mut::<HEAD>()?;
-        for slot in &self.slots {
-            let (entry, next) = rest.split_first_chunk_mut::<ENTRY>()?;
-            *entry = write(slot, now);
+        for entry in self.table.as_slice() {
+            let (bytes, next) = rest.split_first_chunk_mut::<ENTRY>()?;
+            *bytes = write(entry, now);
             rest = next;
         }
-        let count = u16::try_from(self.slots.len()).ok()?.to_le_bytes();
+        let count = u16::try_from(self.table.as_slice().len()).ok()?.to_le_bytes();
         let tenths = self.bucket.tenths().to_le_bytes();
         *head = [MAGIC, [0; 4], [tenths[0], tenths[1], count[0], count[1]]].as_flattened().try_into().ok()?;
         let sum = check(bytes.get(8..len)?).to_le_bytes();
@@ -108,11 +109,12 @@ impl<const N: usize> Memory<N> {
         let mut rest = entries;
         while let Some((entry, next)) = rest.split_first_chunk::<ENTRY>() {
             rest = next;
-            let slot = read(entry, now, age).ok_or(InvalidMemory::Entry)?;
-            if memory.slots.iter().any(|known| is_same(known, &slot)) {
+            let entry = read(entry, now, age).ok_or(InvalidMemory::Entry)?;
+            let Entry { ip, realm, port, .. } = entry;
+            if memory.table.find(&Key { ip, realm, port }).is_some() {
                 return Err(InvalidMemory::Entry);
             }
-            memory.insert(slot);
+            memory.table.insert(entry);
         }
         Ok(memory)
     }
@@ -120,14 +122,6 @@ impl<const N: usize> Memory<N> {
 
 /// The age that entries stop at: 24 days.
 const OLDEST: u32 = super::ticks(24 * 86_400);
-
-fn is_same(a: &Slot, b: &Slot) -> bool {
-    match (a, b) {
-        (Slot::Address(a), Slot::Address(b)) => (a.ip, a.port, a.realm) == (b.ip, b.port, b.realm),
-        (Slot::Host(a), Slot::Host(b)) => (a.host, a.realms) == (b.host, b.realms),
-        _ => false,
-    }
-}
 
 fn check(bytes: &[u8]) -> u32 {
     let mut sum = key::mix(0x636e_6d31, bytes.len() as u32);
@@ -141,49 +135,25 @@ fn check(bytes: &[u8]) -> u32 {
     key::end(sum)
 }
 
-/// Ten words, in the order of the fields.
-fn write(slot: &Slot, now: u32) -> [u8; ENTRY] {
+/// Ten words, in the order of the fields. Of a host the number in the place of the estimate is how long ago a race began that explores: that
+/// one is over.
+fn write(entry: &Entry, now: u32) -> [u8; ENTRY] {
     // 0 stays 0: never. Else an age of one at least.
     let age = |at: u32| if at == 0 { 0 } else { now.saturating_sub(at).saturating_add(1) };
-    let words: [u32; 10] = match slot {
-        Slot::Address(entry) => {
-            let bits = entry.ip.to_bits();
-            let Estimate { mean, variation } = entry.estimate;
-            let standing = match entry.standing {
-                Standing::Live => 0,
-                Standing::Missed => 1,
-                Standing::Dethroned => 2,
-                Standing::Demoted => 3,
-            };
-            [
-                1 | standing << 4 | u32::from(entry.marks.0) << 8 | u32::from(entry.port) << 16,
-                (bits >> 96) as u32,
-                (bits >> 64) as u32,
-                (bits >> 32) as u32,
-                bits as u32,
-                entry.realm,
-                entry.host,
-                age(entry.answered),
-                age(entry.counted),
-                u32::from(mean.0) | u32::from(variation.0) << 16,
-            ]
-        }
-        Slot::Host(host) => {
-            let flags = u32::from(host.whole) | u32::from(host.led) << 1;
-            [
-                2 | flags << 8 | u32::from(host.races) << 16,
-                host.host,
-                host.realms,
-                age(host.raced),
-                age(host.explored),
-                host.cursor,
-                0,
-                0,
-                0,
-                0,
-            ]
-        }
-    };
+    let Ip { high, low } = entry.ip;
+    let small = [entry.standing.0, entry.marks.0];
+    let words: [u32; 10] = [
+        u32::from(entry.port) << 16 | u32::from(u16::from_le_bytes(small)),
+        (high >> 32) as u32,
+        high as u32,
+        (low >> 32) as u32,
+        low as u32,
+        entry.realm,
+        entry.host,
+        age(entry.answered),
+        age(entry.counted),
+        if entry.is_host() { 0 } else { entry.estimate.bits() },
+    ];
     let mut bytes = [0; ENTRY];
     for (chunk, word) in bytes.chunks_exact_mut(4).zip(words) {
         chunk.copy_from_slice(&word.to_le_bytes());
@@ -191,7 +161,7 @@ fn write(slot: &Slot, now: u32) -> [u8; ENTRY] {
     bytes
 }
 
-fn read(bytes: &[u8; ENTRY], now: u32, elapsed: u32) -> Option<Slot> {
+fn read(bytes: &[u8; ENTRY], now: u32, elapsed: u32) -> Option<Entry> {
     let mut words = [0; 10];
     for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
         *word = u32::from_le_bytes(chunk.try_into().ok()?);
@@ -200,44 +170,27 @@ fn read(bytes: &[u8; ENTRY], now: u32, elapsed: u32) -> Option<Slot> {
         0 => 0,
         age => now.saturating_sub((age - 1).saturating_add(elapsed).min(OLDEST)),
     };
-    let [first, a, b, c, d, e, f, g, h, i] = words;
-    let [kind, second, upper @ ..] = first.to_le_bytes();
-    match kind & 0xf {
-        1 if kind < 0x40 => {
-            let high = u128::from(a) << 96 | u128::from(b) << 64;
-            let standing = match kind >> 4 {
-                0 => Standing::Live,
-                1 => Standing::Missed,
-                2 => Standing::Dethroned,
-                _ => Standing::Demoted,
-            };
-            let marks = Marks(second);
-            Some(Slot::Address(Entry {
-                ip: Ipv6Addr::from_bits(high | u128::from(c) << 32 | u128::from(d)),
-                realm: e,
-                host: f,
-                answered: at(g),
-                counted: at(h),
-                estimate: Estimate { mean: Short(i as u16), variation: Short((i >> 16) as u16) },
-                port: u16::from_le_bytes(upper),
-                marks: Some(marks)
-                    .filter(|marks| second & !Marks::ALL == 0 && marks.level() <= Marks::HIGHEST)?,
-                standing,
-            }))
-        }
-        2 if kind == 2 && second < 4 && upper[1] == 0 && [f, g, h, i] == [0; 4] => {
-            Some(Slot::Host(HostEntry {
-                host: a,
-                realms: b,
-                raced: at(c),
-                explored: at(d),
-                cursor: e,
-                claimed: 0,
-                races: upper[0],
-                whole: second & 1 != 0,
-                led: second & 2 != 0,
-            }))
-        }
-        _ => None,
-    }
+    let [first, a, b, c, d, realm, host, answered, counted, estimate] = words;
+    let [standing, marks, port @ ..] = first.to_le_bytes();
+    let entry = Entry {
+        ip: Ip { high: u64::from(a) << 32 | u64::from(b), low: u64::from(c) << 32 | u64::from(d) },
+        realm,
+        host,
+        answered: at(answered),
+        counted: at(counted),
+        estimate: Estimate::of_bits(estimate),
+        port: u16::from_le_bytes(port),
+        marks: Marks(marks),
+        standing: Standing(standing),
+    };
+    let can_be = if entry.is_host() {
+        // Nobody met it, and nothing was learnt of it then.
+        c == 0 && estimate == 0 && entry.port == 0 && marks & !(Marks::LED | Marks::WHOLE) == 0 && host > 0
+    } else {
+        key::is_remembered(entry.ip)
+            && standing <= Standing::DEMOTED.0
+            && marks & !Marks::ALL == 0
+            && entry.marks.level() <= Marks::HIGHEST
+    };
+    can_be.then_some(entry)
 }

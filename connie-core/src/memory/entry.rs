@@ -1,62 +1,87 @@
-//! The entries of a memory: what is known of an address, and of a host. They are data; `mod.rs` changes them.
-
-use core::net::Ipv6Addr;
+//! The entries of a memory: what is known of an address, and of a host. They are data; `learn.rs` changes them.
 
 use super::estimate::Estimate;
+use super::key::Key;
+use crate::race::Ip;
 
-/// A place in the table: 40 octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
-    Address(Entry),
-    Host(HostEntry),
-}
-
-const _: () = assert!(size_of::<Slot>() == 40);
-
-/// What is known of one address. Times are those of the memory.
+/// A place in the table, in 40 octets. Times are those of the memory; 0 is never.
+///
+/// It is an address's, or a host's on a network, which is told by its [`Key`]. One kind of place, and not two, is half a kilobyte of firmware:
+/// all are found, counted by age and thrown out alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// IPv4 as IPv4-mapped.
-    pub(super) ip: Ipv6Addr,
+    pub(super) ip: Ip,
     pub(super) realm: u32,
-    /// Whose it is: who used it last, or whose verdict it bears.
+    /// Of an address: whose it is, by a host's hash: who used it last, or whose verdict it bears.
+    /// Of a host: the number of the address that was explored last.
     pub(super) host: u32,
-    /// When it last answered.
+    /// Of an address: when it last answered. Of a host: when its last race ended.
     pub(super) answered: u32,
-    /// When a failure or a miss was last counted.
+    /// Of an address: when a failure or a miss was last counted. Of a host: when an address was last explored.
     pub(super) counted: u32,
+    /// Of a host: when a plan was last made that explores; 0 where its race has ended.
     pub(super) estimate: Estimate,
     pub(super) port: u16,
     pub(super) marks: Marks,
+    /// Of a host: how many races have ended since an address was explored.
     pub(super) standing: Standing,
 }
 
+const _: () = assert!(size_of::<Entry>() == 40);
+
 impl Entry {
     /// One of which nothing is known.
-    pub(super) fn new(ip: Ipv6Addr, port: u16, realm: u32, host: u32) -> Self {
-        let (estimate, marks) = (Estimate::default(), Marks::default());
-        Entry { ip, realm, host, answered: 0, counted: 0, estimate, port, marks, standing: Standing::Live }
+    pub(super) fn new(key: &Key) -> Self {
+        let Key { ip, realm, port } = *key;
+        Entry {
+            ip,
+            realm,
+            host: 0,
+            answered: 0,
+            counted: 0,
+            estimate: Estimate::default(),
+            port,
+            marks: Marks(0),
+            standing: Standing::LIVE,
+        }
+    }
+
+    pub(super) fn is_at(&self, key: &Key) -> bool {
+        self.ip == key.ip && self.realm == key.realm && self.port == key.port
+    }
+
+    /// Whether it is a host's.
+    pub(super) fn is_host(&self) -> bool {
+        self.ip.high == Key::HOST
+    }
+
+    /// When it was last of use.
+    pub(super) fn newest(&self) -> u32 {
+        // A host is as old as its last race, and none was explored later.
+        self.answered.max(self.counted)
     }
 }
 
 /// How an address stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Live,
+pub(super) struct Standing(pub(super) u8);
+
+impl Standing {
+    pub(super) const LIVE: Standing = Standing(0);
     /// It was late once, and has not answered since.
-    Missed,
+    pub(super) const MISSED: Standing = Standing(1);
     /// It was beaten when it should have led: it may lead when it has answered.
-    Dethroned,
+    pub(super) const DETHRONED: Standing = Standing(2);
     /// It failed. After a pause it may be explored, and lead when it has answered.
-    Demoted,
+    pub(super) const DEMOTED: Standing = Standing(3);
 }
 
-/// Small facts about an address, in an octet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Small facts, in an octet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marks(pub(super) u8);
 
 impl Marks {
-    /// It has led a race that it won.
+    /// It has led a race that it won; an address of that host has.
     pub(super) const LED: u8 = 0x08;
     /// It has won when it was explored.
     pub(super) const RISING: u8 = 0x10;
@@ -64,7 +89,9 @@ impl Marks {
     pub(super) const VERDICT: u8 = 0x20;
     /// It is in use: it has led a race that it won, or has won a whole race, and was not late since.
     pub(super) const USED: u8 = 0x40;
-    /// All that there are.
+    /// Of a host: its next race is the whole race.
+    pub(super) const WHOLE: u8 = 0x80;
+    /// All that an address can have.
     pub(super) const ALL: u8 = 0x7f;
     /// The longest pause is that of this level.
     pub(super) const HIGHEST: u8 = 6;
@@ -84,45 +111,5 @@ impl Marks {
 
     pub(super) fn set_level(&mut self, level: u8) {
         self.0 = (self.0 & !7) | level.min(Self::HIGHEST);
-    }
-}
-
-/// What is known of a host on a network, beside its addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HostEntry {
-    pub(super) host: u32,
-    /// Those of both families.
-    pub(super) realms: u32,
-    /// When its last race ended.
-    pub(super) raced: u32,
-    /// When an address was last explored.
-    pub(super) explored: u32,
-    /// The address that was, as `key::turn` has it.
-    pub(super) cursor: u32,
-    /// When a plan was last made that explores; 0 where its race has ended.
-    pub(super) claimed: u32,
-    /// How many races have ended since an address was explored.
-    pub(super) races: u8,
-    /// Whether the next race is the whole race.
-    pub(super) whole: bool,
-    /// Whether an address of it has led a race that it won.
-    pub(super) led: bool,
-}
-
-impl Slot {
-    /// Whether it is kept before those that never were of use.
-    pub(super) fn has_led(&self) -> bool {
-        match self {
-            Slot::Address(entry) => entry.marks.has(Marks::LED),
-            Slot::Host(host) => host.led,
-        }
-    }
-
-    /// When it was last of use.
-    pub(super) fn newest(&self) -> u32 {
-        match self {
-            Slot::Address(entry) => entry.answered.max(entry.counted),
-            Slot::Host(host) => host.raced,
-        }
     }
 }

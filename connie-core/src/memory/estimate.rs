@@ -33,6 +33,15 @@ pub(super) const LONGEST: u32 = 60_000_000;
 const LEAST: u32 = 10_000;
 
 impl Estimate {
+    /// As the number that a place has room for.
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.mean.0) | u32::from(self.variation.0) << 16
+    }
+
+    pub(super) fn of_bits(bits: u32) -> Self {
+        Estimate { mean: Short(bits as u16), variation: Short((bits >> 16) as u16) }
+    }
+
     /// RFC 6298 section 2.2: "SRTT <- R, RTTVAR <- R/2".
     pub(super) fn first(sample: u32) -> Self {
         Estimate { mean: Short::new(sample.max(1)), variation: Short::new(sample / 2) }

@@ -1,8 +1,8 @@
 //! What an entry is known by: an address on a network, and whose it is.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::race::Family;
+use crate::race::{Family, Ip};
 
 /// When an attempt has ended well. An estimate of one says nothing about the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -83,56 +83,49 @@ impl Visit {
         }
     }
 
-    /// Those of both.
-    pub(super) fn realms(&self) -> u32 {
-        end(mix(self.v4, self.v6))
+    /// What the entry of the host is found by.
+    pub(super) fn key(&self) -> Key {
+        let ip = Ip { high: Key::HOST, low: self.host.into() };
+        Key { ip, realm: end(mix(self.v4, self.v6)), port: 0 }
     }
 }
 
-/// Whether an address is remembered, IPv4 as IPv4-mapped: not one that means something else on each link (RFC 4007), since a zone's number
-/// has no place in an entry.
-pub(super) fn is_remembered(ip: Ipv6Addr) -> bool {
-    match ip.to_ipv4_mapped() {
-        Some(v4) => !v4.is_link_local(),
-        None => !ip.is_unicast_link_local() && !ip.is_multicast(),
+/// What an entry is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) ip: Ip,
+    pub(super) realm: u32,
+    pub(super) port: u16,
+}
+
+impl Key {
+    /// The upper half of what stands in the place of a host's address: that of a multicast address, and none of those is remembered.
+    pub(super) const HOST: u64 = 0xff00_0000_0000_0000;
+}
+
+/// Whether an address is remembered: not one that means something else on each link (RFC 4007), since a zone's number has no place in an
+/// entry.
+pub(super) fn is_remembered(ip: Ip) -> bool {
+    match ip.v4() {
+        Some(v4) => v4 >> 16 != 0xa9fe,
+        // fe80::/10, and multicast.
+        None => ip.high >> 54 != 0xfe80 >> 6 && ip.high >> 56 != 0xff,
     }
 }
 
-/// An address as entries have it.
-pub(super) fn mapped(address: &SocketAddr) -> Ipv6Addr {
-    match address.ip() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    }
-}
-
-/// Whether two addresses are of one /24 of IPv4 or one /48 of IPv6.
-pub(super) fn are_near(a: Ipv6Addr, b: Ipv6Addr) -> bool {
-    // Of a large memory most addresses differ in the first test.
-    let differ = a.to_bits() ^ b.to_bits();
-    differ >> 8 == 0 || differ >> 80 == 0 && a.to_ipv4_mapped().is_none() && b.to_ipv4_mapped().is_none()
-}
-
-/// A number for the /24 or the /48 that an address is in.
-pub(super) fn prefix(ip: Ipv6Addr) -> u32 {
-    match ip.to_ipv4_mapped() {
-        Some(v4) => v4.to_bits() >> 8,
-        None => {
-            let [first, second, ..] = words(ip);
-            end(mix(first, second >> 16))
-        }
+/// A number for the /24 of IPv4 or the /48 of IPv6 that an address is in.
+pub(super) fn prefix(ip: Ip) -> u32 {
+    match ip.v4() {
+        Some(v4) => v4 >> 8,
+        None => end(mix((ip.high >> 32) as u32, ip.high as u32 >> 16)),
     }
 }
 
 /// A number for an address, other in each memory: in the order of these numbers addresses take their turn to be explored.
-pub(super) fn turn(salt: u32, ip: Ipv6Addr, port: u16) -> u32 {
-    let [a, b, c, d] = words(ip);
-    end([a, b, c, d, port.into()].into_iter().fold(salt, mix))
-}
-
-fn words(ip: Ipv6Addr) -> [u32; 4] {
-    let bits = ip.to_bits();
-    [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
+pub(super) fn turn(salt: u32, ip: Ip, port: u16) -> u32 {
+    let Ip { high, low } = ip;
+    let words = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32, port.into()];
+    end(words.into_iter().fold(salt, mix))
 }
 
 /// Takes one more word into a hash: a round of MurmurHash3 (x86, 32 bits).
@@ -151,6 +144,7 @@ pub(super) fn end(hash: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::race::ip_and_port;
 
     fn at(v4: &str, v6: &str) -> Network {
         Network { v4: v4.parse().ok(), v6: v6.parse().ok() }
@@ -196,28 +190,39 @@ mod tests {
         }
     }
 
+    fn ip(text: &str) -> Ip {
+        ip_and_port(&text.parse().unwrap()).0
+    }
+
     #[test]
     fn link_local_addresses_are_not_remembered() {
         for (address, is) in [
             ("[fe80::1%3]:80", false),
+            ("[febf::1]:80", false),
             ("169.254.1.1:80", false),
             ("[ff02::1]:80", false),
             ("[fec0::1]:80", true),
+            ("[fe7f::1]:80", true),
             ("169.253.1.1:80", true),
+            ("169.255.1.1:80", true),
             ("[2001:db8::1]:80", true),
         ] {
-            assert_eq!(is_remembered(mapped(&address.parse().unwrap())), is, "{address}");
+            assert_eq!(is_remembered(ip(address)), is, "{address}");
         }
     }
 
     #[test]
     fn near_is_a_24_or_a_48() {
-        let near = |a: &str, b: &str| {
-            let ip = |text: &str| mapped(&SocketAddr::new(text.parse().unwrap(), 0));
-            are_near(ip(a), ip(b))
-        };
-        assert!(near("192.0.2.0", "192.0.2.255") && !near("192.0.2.255", "192.0.3.0"));
-        assert!(near("2001:db8:1::", "2001:db8:1:ffff:ffff:ffff:ffff:ffff"));
-        assert!(!near("2001:db8:1::", "2001:db8:2::") && !near("::1", "127.0.0.1"));
+        let near = |a: &str, b: &str| prefix(ip(a)) == prefix(ip(b));
+        assert!(near("192.0.2.0:1", "192.0.2.255:1") && !near("192.0.2.255:1", "192.0.3.0:1"));
+        assert!(near("[2001:db8:1::]:1", "[2001:db8:1:ffff:ffff:ffff:ffff:ffff]:1"));
+        assert!(!near("[2001:db8:1::]:1", "[2001:db8:2::]:1") && !near("[::1]:1", "127.0.0.1:1"));
+    }
+
+    /// What is found by one can never be taken for the other.
+    #[test]
+    fn a_host_has_the_key_of_no_address_that_is_remembered() {
+        let key = visit("h", &at("192.0.2.1", "2001:db8::1")).key();
+        assert!(!is_remembered(key.ip) && key.ip.high == Key::HOST);
     }
 }

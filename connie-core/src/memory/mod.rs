@@ -74,25 +74,25 @@ mod crowd;
 mod entry;
 mod estimate;
 mod key;
+mod learn;
 mod lesson;
 mod order;
+mod table;
 mod words;
-
-use core::net::{Ipv6Addr, SocketAddr};
 
 use heapless::Vec;
 
-use crate::race::{Chosen, Destination, Family, Guide, Outcome, Plan, PlannedRace, Race};
+use crate::race::{Destination, Family, Guide, Plan, Prospect, Race};
 use crate::time::{Instant, micros};
-use crate::timeline::Ran;
 use bucket::Bucket;
 pub use bytes::InvalidMemory;
 pub use crowd::{Crowd, Role, Ticket};
-use entry::{Entry, HostEntry, Marks, Slot, Standing};
-use estimate::{Estimate, LONGEST};
+use entry::{Entry, Marks, Standing};
+use estimate::Estimate;
+use key::Key;
 pub use key::{Finish, Network, Visit};
-use lesson::Lesson;
 use order::{Known, Order, State, Trust};
+use table::Table;
 pub use words::{Remembered, Settings, Verdict};
 
 /// What was learnt, in `N` places of 40 octets: one for each address, and one for each host.
@@ -112,7 +112,7 @@ pub struct Memory<const N: usize = 32> {
     late: Late,
     /// When the network last stalled; 0 for never.
     stalled: u32,
-    slots: Vec<Slot, N>,
+    table: Table<N>,
 }
 
 /// What is held against a family on a network.
@@ -121,8 +121,8 @@ struct Doubt {
     realm: u32,
     /// When something was last added.
     at: u32,
-    /// The addresses that it is about.
-    keys: [u32; 3],
+    /// The addresses that it is about; 0 for none.
+    numbers: [u32; 3],
 }
 
 /// The last lead that was late.
@@ -154,7 +154,7 @@ impl<const N: usize> Memory<N> {
     #[must_use]
     pub const fn new(salt: u32, now: Instant) -> Self {
         const { assert!(N >= 2, "a memory holds a host and an address of it at least") };
-        let doubts = [Doubt { realm: 0, at: 0, keys: [0; 3] }; 2];
+        let doubts = [Doubt { realm: 0, at: 0, numbers: [0; 3] }; 2];
         let late = Late { host: 0, at: 0 };
         Memory {
             salt,
@@ -165,7 +165,7 @@ impl<const N: usize> Memory<N> {
             doubts,
             late,
             stalled: 0,
-            slots: Vec::new(),
+            table: Table::new(),
         }
     }
 
@@ -189,7 +189,7 @@ impl<const N: usize> Memory<N> {
 
     /// Forgets all.
     pub fn forget(&mut self) {
-        self.slots.clear();
+        self.table.clear();
         self.doubts = [Doubt::default(); 2];
         self.late = Late::default();
         self.stalled = 0;
@@ -216,46 +216,61 @@ impl<const N: usize> Memory<N> {
     ) -> Plan<D> {
         self.rebase(now);
         let now = self.tick(now);
-        let prospect = race.prospect();
-        let mut known = Vec::<Known, D>::new();
-        for (place, waiting) in race.fresh() {
-            // There are as many as the race has room for.
-            let _ = known.push(self.known(visit, place, waiting, now));
-        }
-        let host = self.host_mut(visit).copied();
-        let doubted =
-            [Family::V6, Family::V4].into_iter().find(|family| self.is_doubted(visit, *family, now));
-        let doubted = doubted.filter(|family| !self.is_doubted(visit, family.other(), now));
-        let least = micros(self.settings.least_delay).clamp(10_000, 2_000_000) as u32;
-        let order = Order {
-            prospect,
-            first: doubted.map_or(prospect.preferred, Family::other),
-            doubted,
-            met: host.is_some(),
-            whole: host.is_some_and(|host| host.whole),
-            explores: host.is_some_and(|host| explores(&host, now)),
-            cursor: host.map_or(0, |host| host.cursor),
-            stalled: self.stalled > 0 && now.saturating_sub(self.stalled) < STALL,
-            spread,
-            least: if prospect.is_grouped && !self.settings.short_delays {
-                least.max(RECOMMENDED)
-            } else {
-                least
-            },
-            gap: micros(self.settings.gap).min(2_000_000) as u32,
-            in_hand: self.bucket.in_hand(),
-        };
+        let known = self.known(visit, race, now);
+        let order = self.order(visit, race.prospect(), spread, now);
         let plan = order::plan(&known, &order);
         if plan.times.explored.is_some() {
-            if let Some(host) = self.host_mut(visit) {
-                host.claimed = now;
+            if let Some(host) = self.table.find_mut(&visit.key()) {
+                host.estimate = Estimate::of_bits(now);
             }
         }
         plan
     }
 
-    /// What is known of one address: rules 1, 4 and 11.
-    fn known(&self, visit: &Visit, place: u8, waiting: &Destination, now: u32) -> Known {
+    /// What a plan is made of, beside its addresses.
+    fn order(&self, visit: &Visit, prospect: Prospect, spread: u32, now: u32) -> Order {
+        let host = self.table.find(&visit.key());
+        let doubted = match [Family::V6, Family::V4].map(|family| self.is_doubted(visit, family, now)) {
+            [true, false] => Some(Family::V6),
+            [false, true] => Some(Family::V4),
+            _ => None,
+        };
+        let mut least = micros(self.settings.least_delay).clamp(10_000, 2_000_000) as u32;
+        if prospect.is_grouped && !self.settings.short_delays {
+            least = least.max(RECOMMENDED);
+        }
+        Order {
+            prospect,
+            first: doubted.map_or(prospect.preferred, Family::other),
+            doubted,
+            met: host.is_some(),
+            whole: host.is_some_and(|host| host.marks.has(Marks::WHOLE)),
+            explores: host.is_some_and(|host| explores(host, now)),
+            cursor: host.map_or(0, |host| host.host),
+            stalled: self.stalled > 0 && now.saturating_sub(self.stalled) < STALL,
+            spread,
+            least,
+            gap: micros(self.settings.gap).min(2_000_000) as u32,
+            in_hand: self.bucket.in_hand(),
+        }
+    }
+
+    /// What is known of the addresses that a race waits to start: rules 1, 4 and 11.
+    fn known<const D: usize, const K: usize, const R: usize, G: Guide>(
+        &self,
+        visit: &Visit,
+        race: &Race<D, K, R, G>,
+        now: u32,
+    ) -> Vec<Known, D> {
+        let mut known = Vec::new();
+        for (place, waiting) in race.fresh() {
+            // There are as many as the race has room for.
+            let _ = known.push(self.known_of(visit, place, waiting, now));
+        }
+        known
+    }
+
+    fn known_of(&self, visit: &Visit, place: u8, waiting: &Destination, now: u32) -> Known {
         let mut known = Known {
             place,
             family: waiting.family(),
@@ -268,11 +283,11 @@ impl<const N: usize> Memory<N> {
             rising: false,
             state: State::Live,
         };
-        let Some(target) = self.target(waiting, visit) else { return known };
-        known.key = target.key;
-        known.prefix = key::prefix(target.ip);
-        if let Some(entry) = self.entry(&target) {
-            known.state = self.state(entry, visit.host, target.key, now);
+        let Some(target) = Target::of(waiting, visit, self.salt) else { return known };
+        known.key = target.number;
+        known.prefix = key::prefix(target.key.ip);
+        if let Some(entry) = self.table.find(&target.key) {
+            known.state = self.state(entry, visit.host, target.number, now);
             known.rising = entry.marks.has(Marks::RISING);
             self.estimate(entry, now, &mut known);
             if known.mean > 0 {
@@ -282,9 +297,8 @@ impl<const N: usize> Memory<N> {
         if known.mean == 0 && known.state == State::Live {
             // Rule 11: the one that was heard of last.
             let mut near: Option<&Entry> = None;
-            for slot in &self.slots {
-                let Slot::Address(entry) = slot else { continue };
-                let is_near = entry.realm == target.realm && key::are_near(entry.ip, target.ip);
+            for entry in self.table.as_slice() {
+                let is_near = entry.realm == target.key.realm && key::prefix(entry.ip) == known.prefix;
                 if is_near && near.is_none_or(|near| near.answered < entry.answered) {
                     near = Some(entry);
                 }
@@ -304,414 +318,24 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    fn state(&self, entry: &Entry, host: u32, key: u32, now: u32) -> State {
+    fn state(&self, entry: &Entry, host: u32, number: u32, now: u32) -> State {
         let age = now.saturating_sub(entry.counted);
         match entry.standing {
             _ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,
             _ if age > self.life() => State::Live,
-            Standing::Live => State::Live,
-            Standing::Missed => State::Missed,
-            Standing::Demoted if age < pause(entry.marks.level(), key) => State::Demoted,
-            Standing::Demoted | Standing::Dethroned => State::Probation,
+            Standing::LIVE => State::Live,
+            Standing::MISSED => State::Missed,
+            Standing::DEMOTED if age < pause(entry.marks.level(), number) => State::Demoted,
+            _ => State::Probation,
         }
     }
 
-    // Lessons.
-
-    /// Learns from a race that has ended. `is_sent_again` is whether the winner's SYN was sent more than once, where the system tells
-    /// (`TCP_INFO`): by Karn's rule its time is no sample then.
-    pub fn learn<const D: usize, const K: usize, const R: usize>(
-        &mut self,
-        visit: &Visit,
-        race: &PlannedRace<D, K, R>,
-        is_sent_again: bool,
-        now: Instant,
-    ) {
-        let start = race.start();
-        self.learn_by(visit, race, is_sent_again, start, now);
-    }
-
-    /// As [`learn`](Memory::learn), of a race that had another clock. By the memory's it began at `start`.
-    pub fn learn_by<const D: usize, const K: usize, const R: usize>(
-        &mut self,
-        visit: &Visit,
-        race: &PlannedRace<D, K, R>,
-        is_sent_again: bool,
-        start: Instant,
-        now: Instant,
-    ) {
-        let Some(ended) = race.ended() else { return };
-        self.rebase(now);
-        let plan = race.plan().times;
-        let start = self.tick(start);
-        let winner = race.attempts().find(|ran| ran.outcome == Outcome::Established);
-        let won_by = winner.and_then(|ran| race.destination(ran.place)).map(Destination::family);
-        let at = start.saturating_add(ended >> 10);
-        let over = Ended { visit: *visit, start, at, ended, winner, won_by, patience: plan.patience };
-        if plan.met {
-            self.bucket.pay(race.started().saturating_sub(1));
-        }
-        let mut taught = winner.is_some();
-        if taught {
-            self.bucket.earn();
-        }
-        let target = |memory: &Self, ran: &Ran| {
-            race.destination(ran.place).and_then(|destination| memory.target(destination, visit))
-        };
-        let first = |memory: &Self, chosen: Option<Chosen>| {
-            let ran = race.attempts().find(|ran| chosen.is_some_and(|chosen| chosen.place == ran.place))?;
-            // Another address may have come to have its place.
-            let target =
-                target(memory, &ran).filter(|it| chosen.is_some_and(|chosen| chosen.key.get() == it.key))?;
-            Some((target, ran))
-        };
-        let (lead, explored) = (first(self, plan.lead), first(self, plan.explored));
-        let stalls = lead.is_some_and(|(_, ran)| self.stalls(&over, &ran, plan.due));
-        let mut answered = None;
-        for ran in race.attempts() {
-            let Some(target) = target(self, &ran) else { continue };
-            if over.is_of_winner(&ran) {
-                answered = Some(target);
-            } else {
-                taught |= self.learn_of(&over, &target, &ran, stalls);
-            }
-        }
-        if let (Some(target), Some(ran)) = (answered, winner) {
-            self.answered(&over, &target, &ran, is_sent_again, plan.lead.is_none());
-        }
-        let lead_won = lead.is_some_and(|(_, ran)| over.is_of_winner(&ran));
-        if let Some((target, ran)) = lead {
-            match lead_won {
-                true => self.led(&target, plan.met),
-                false if stalls => {}
-                false => taught |= self.learn_of_lead(&over, &target, &ran, plan.due, plan.together),
-            }
-        }
-        if taught {
-            let explored = explored.map(|(target, _)| target.key);
-            self.learn_of_host(&over, plan.lead.is_none(), lead_won && plan.met, explored);
-        } else if let Some(host) = self.host_mut(visit).filter(|_| plan.explored.is_some()) {
-            // It was given up before it could find out anything.
-            host.claimed = 0;
-        }
-        if let Some((target, ran)) = explored {
-            self.learn_of_explored(&over, &target, &ran, lead);
-        }
-    }
-
-    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a race that nobody won. Where the
-    /// network `stalls`, silence is no evidence.
-    fn learn_of(&mut self, race: &Ended, target: &Target, ran: &Ran, stalls: bool) -> bool {
-        let lesson = race.lesson(ran);
-        let has_failed = matches!(lesson, Lesson::Failure | Lesson::FailureOfHost);
-        let Some(winner) = race.winner else { return has_failed };
-        let time = ran.ended.saturating_sub(ran.started);
-        let is_silent =
-            !stalls && lesson == Lesson::Silence && time > race.patience / 4 && winner.started >= ran.started;
-        if has_failed {
-            self.failed(race, target, ran, lesson == Lesson::FailureOfHost);
-        } else if is_silent {
-            self.was_silent(race, target, ran, time);
-        }
-        if race.won_by == Some(target.family.other()) && (lesson == Lesson::Failure || is_silent) {
-            self.doubt(race, target);
-        }
-        false
-    }
-
-    /// Rule 5.
-    fn was_silent(&mut self, race: &Ended, target: &Target, ran: &Ran, time: u32) {
-        let (started, at) = (race.moment(ran.started), race.at);
-        let Some(entry) = self.entry_mut(target) else { return };
-        let measure = entry.estimate.measure(0);
-        if !entry.estimate.is_known() || time / 2 < measure || started <= entry.counted {
-            return;
-        }
-        match entry.standing {
-            Standing::Live => (entry.standing, entry.counted) = (Standing::Missed, at),
-            Standing::Missed | Standing::Dethroned | Standing::Demoted => demote(entry, at),
-        }
-    }
-
-    /// Rules 4 and 6.
-    fn failed(&mut self, race: &Ended, target: &Target, ran: &Ran, for_host: bool) {
-        let (started, at) = (race.moment(ran.started), race.moment(ran.ended));
-        let host = race.visit.host;
-        let Some(entry) = self.entry_or_new(target, host) else { return };
-        if started <= entry.counted || started < entry.answered {
-            return;
-        }
-        demote(entry, at);
-        entry.marks.set(Marks::VERDICT, for_host);
-        entry.host = host;
-    }
-
-    /// The winner: rules 2 and 4. `of_all` is whether it won a whole race.
-    fn answered(&mut self, race: &Ended, target: &Target, ran: &Ran, is_sent_again: bool, of_all: bool) {
-        let sample = ran.ended.saturating_sub(ran.started);
-        let (host, at) = (race.visit.host, race.at);
-        *self.doubt_of(target.family) = Doubt::default();
-        let Some(entry) = self.entry_or_new(target, host) else { return };
-        if sample <= LONGEST && !(is_sent_again && entry.estimate.is_known()) {
-            entry.estimate.update(sample);
-        }
-        entry.answered = at;
-        // A verdict from above stands: that TCP answers was never in doubt.
-        if !(entry.marks.has(Marks::VERDICT) && entry.standing == Standing::Demoted) {
-            entry.standing = Standing::Live;
-            entry.host = host;
-            if of_all {
-                entry.marks.set(Marks::USED, true);
-            }
-        }
-    }
-
-    /// The lead has won. In the first race of a host one may lead for its prefix, which is no reason to keep it.
-    fn led(&mut self, target: &Target, met: bool) {
-        let Some(entry) = self.entry_mut(target) else { return };
-        entry.marks.set(Marks::USED, true);
-        if met {
-            entry.marks.set(Marks::LED, true);
-        }
-    }
-
-    /// Rules 7 and 8, for a lead that has not won. Answers whether that is held against it.
-    fn learn_of_lead(&mut self, race: &Ended, target: &Target, ran: &Ran, due: u32, together: bool) -> bool {
-        if race.lesson(ran) != Lesson::Silence {
-            return false;
-        }
-        let is_beaten = race.winner.is_some_and(|winner| winner.started >= ran.started);
-        if together && is_beaten {
-            self.dethrone(race, target);
-            return true;
-        }
-        if ran.ended.saturating_sub(ran.started) < due {
-            return false;
-        }
-        let started = race.moment(ran.started);
-        if let Some(entry) = self.entry_mut(target) {
-            if entry.standing == Standing::Live && started > entry.counted {
-                (entry.standing, entry.counted) = (Standing::Missed, race.at);
-            }
-        }
-        true
-    }
-
-    fn dethrone(&mut self, race: &Ended, target: &Target) {
-        if let Some(entry) = self.entry_mut(target) {
-            if entry.standing == Standing::Missed {
-                (entry.standing, entry.counted) = (Standing::Dethroned, race.at);
-                entry.marks.set(Marks::USED, false);
-            }
-        }
-        if let Some(host) = self.host_mut(&race.visit) {
-            host.whole = true;
-        }
-    }
-
-    /// Rule 8: whether the lead was late while another host's was.
-    fn stalls(&mut self, race: &Ended, ran: &Ran, due: u32) -> bool {
-        let is_late = race.lesson(ran) == Lesson::Silence && ran.ended.saturating_sub(ran.started) >= due;
-        if !is_late {
-            return false;
-        }
-        let other = self.late;
-        self.late = Late { host: race.visit.host, at: race.at };
-        let is_both = other.host != 0
-            && other.host != race.visit.host
-            && other.at >= race.moment(ran.started.saturating_add(due));
-        if is_both {
-            self.stalled = race.at;
-            self.forgive(other);
-        }
-        is_both
-    }
-
-    /// Rule 8: the lead that was late before this one was not to blame either.
-    fn forgive(&mut self, late: Late) {
-        for slot in &mut self.slots {
-            if let Slot::Address(entry) = slot {
-                let is_it = entry.host == late.host && entry.counted == late.at;
-                if is_it && entry.standing == Standing::Missed {
-                    entry.standing = Standing::Live;
-                }
-            }
-        }
-    }
-
-    /// Rules 3 and 9. `explored` is the address that was, `of_all` whether it was the whole race.
-    fn learn_of_host(&mut self, race: &Ended, of_all: bool, lead_won: bool, explored: Option<u32>) {
-        if race.winner.is_some() {
-            self.meet(race);
-        }
-        let Some(host) = self.host_mut(&race.visit) else { return };
-        host.raced = race.at;
-        host.races = host.races.saturating_add(1);
-        host.claimed = 0;
-        host.led |= lead_won;
-        if race.winner.is_none() {
-            host.whole = true;
-        } else if of_all {
-            host.whole = false;
-        }
-        if let Some(key) = explored {
-            host.races = 0;
-            host.explored = race.at;
-            host.cursor = key;
-        }
-    }
-
-    /// Rule 9: two wins in a row.
-    fn learn_of_explored(&mut self, race: &Ended, target: &Target, ran: &Ran, lead: Option<(Target, Ran)>) {
-        let won = race.is_of_winner(ran);
-        let Some(entry) = self.entry_mut(target) else { return };
-        let again = entry.marks.has(Marks::RISING);
-        entry.marks.set(Marks::RISING, won && !again);
-        if !won || !again {
-            return;
-        }
-        entry.estimate = Estimate::first(ran.ended.saturating_sub(ran.started).min(LONGEST));
-        entry.marks.set(Marks::LED | Marks::USED, true);
-        let Some((target, ran)) = lead else { return };
-        let time = race.ended.saturating_sub(ran.started).min(LONGEST);
-        if let Some(entry) = self.entry_mut(&target) {
-            entry.marks.set(Marks::USED, false);
-            if time > entry.estimate.mean.micros() {
-                // "Slower than that": it never pulls an estimate down.
-                entry.estimate = Estimate::first(time);
-            }
-        }
-    }
-
-    /// What the user of a connection to `address` found out.
-    pub fn report(&mut self, visit: &Visit, address: SocketAddr, verdict: Verdict, now: Instant) {
-        self.rebase(now);
-        let now = self.tick(now);
-        let family = Family::of(&address);
-        let (ip, port, realm) = (key::mapped(&address), address.port(), visit.realm(family));
-        let Some(entry) = self.entry_mut(&Target { ip, port, realm, family, key: 0 }) else { return };
-        let is_others = entry.marks.has(Marks::VERDICT) && entry.host != visit.host;
-        match verdict {
-            Verdict::Good if is_others => {}
-            Verdict::Good => {
-                entry.standing = Standing::Live;
-                entry.marks.set(Marks::VERDICT, false);
-            }
-            Verdict::Refused | Verdict::Stalled | Verdict::TlsFailed => {
-                if entry.standing == Standing::Demoted && !entry.marks.has(Marks::VERDICT) {
-                    // It does not even answer.
-                    return;
-                }
-                demote(entry, now);
-                entry.marks.set(Marks::VERDICT, true);
-                entry.host = visit.host;
-            }
-        }
-    }
-
-    // Rule 10.
-
-    fn doubt_of(&mut self, family: Family) -> &mut Doubt {
-        let [v6, v4] = &mut self.doubts;
-        match family {
-            Family::V6 => v6,
-            Family::V4 => v4,
-        }
-    }
-
-    fn doubt(&mut self, race: &Ended, target: &Target) {
-        let (realm, at, key) = (target.realm, race.at, target.key);
-        let doubt = self.doubt_of(target.family);
-        if doubt.realm != realm || at.saturating_sub(doubt.at) > HALF_LIFE {
-            *doubt = Doubt { realm, at, keys: [0; 3] };
-        }
-        doubt.at = at;
-        if doubt.keys.contains(&key) {
-            return;
-        }
-        if let Some(free) = doubt.keys.iter_mut().find(|known| **known == 0) {
-            *free = key;
-        }
-    }
-
+    /// Rule 10.
     fn is_doubted(&self, visit: &Visit, family: Family, now: u32) -> bool {
         let [v6, v4] = &self.doubts;
         let doubt = if family == Family::V6 { v6 } else { v4 };
-        let is_full = !doubt.keys.contains(&0);
-        is_full && doubt.realm == visit.realm(family) && now.saturating_sub(doubt.at) <= HALF_LIFE
-    }
-
-    // The table.
-
-    /// What a destination is known by; `None` where it is not to be remembered.
-    fn target(&self, destination: &Destination, visit: &Visit) -> Option<Target> {
-        let (ip, port) = destination.key();
-        let family = destination.family();
-        let key = key::turn(self.salt, ip, port);
-        let realm = visit.realm(family);
-        key::is_remembered(ip).then_some(Target { ip, port, realm, family, key })
-    }
-
-    fn entry(&self, target: &Target) -> Option<&Entry> {
-        self.slots.iter().find_map(|slot| match slot {
-            Slot::Address(entry) if target.is_of(entry) => Some(entry),
-            _ => None,
-        })
-    }
-
-    fn entry_mut(&mut self, target: &Target) -> Option<&mut Entry> {
-        self.slots.iter_mut().find_map(|slot| match slot {
-            Slot::Address(entry) if target.is_of(entry) => Some(entry),
-            _ => None,
-        })
-    }
-
-    fn entry_or_new(&mut self, target: &Target, host: u32) -> Option<&mut Entry> {
-        if self.entry_mut(target).is_none() {
-            let Target { ip, port, realm, .. } = *target;
-            self.insert(Slot::Address(Entry::new(ip, port, realm, host)));
-        }
-        self.entry_mut(target)
-    }
-
-    fn host_mut(&mut self, visit: &Visit) -> Option<&mut HostEntry> {
-        let realms = visit.realms();
-        self.slots.iter_mut().find_map(|slot| match slot {
-            Slot::Host(host) if host.host == visit.host && host.realms == realms => Some(host),
-            _ => None,
-        })
-    }
-
-    /// Its counter begins anywhere, so that not all clients explore at one time, and not all the same address.
-    fn meet(&mut self, race: &Ended) {
-        if self.host_mut(&race.visit).is_some() {
-            return;
-        }
-        let realms = race.visit.realms();
-        let begin = key::end(key::mix(self.salt, realms ^ race.visit.host));
-        self.insert(Slot::Host(HostEntry {
-            host: race.visit.host,
-            realms,
-            raced: race.at,
-            explored: race.at,
-            cursor: begin,
-            claimed: 0,
-            // Below 32.
-            races: (begin >> 8) as u8 % RACES,
-            whole: false,
-            led: false,
-        }));
-    }
-
-    /// Rule 13.
-    fn insert(&mut self, slot: Slot) {
-        let Err(slot) = self.slots.push(slot) else { return };
-        let others = self.slots.iter().filter(|slot| !slot.has_led()).count();
-        let of_leads = others < (N / 4).max(1);
-        let those = self.slots.iter_mut().filter(|slot| slot.has_led() == of_leads);
-        if let Some(oldest) = those.min_by_key(|slot| slot.newest()) {
-            *oldest = slot;
-        }
+        let [.., last] = doubt.numbers;
+        last != 0 && doubt.realm == visit.realm(family) && now.saturating_sub(doubt.at) <= HALF_LIFE
     }
 
     // Time.
@@ -734,96 +358,43 @@ impl<const N: usize> Memory<N> {
         }
         let shift = now.saturating_sub(ticks(25 * 86_400));
         self.base = self.base.plus_micros(u64::from(shift) << 10);
-        let move_down = |at: &mut u32| *at = at.saturating_sub(shift);
-        for slot in &mut self.slots {
-            match slot {
-                Slot::Address(entry) => {
-                    move_down(&mut entry.answered);
-                    move_down(&mut entry.counted);
-                }
-                Slot::Host(host) => {
-                    move_down(&mut host.raced);
-                    move_down(&mut host.explored);
-                    move_down(&mut host.claimed);
-                }
-            }
-        }
-        for doubt in &mut self.doubts {
-            move_down(&mut doubt.at);
-        }
-        move_down(&mut self.late.at);
-        move_down(&mut self.stalled);
+        self.table.shift(shift);
+        // They last for minutes.
+        self.doubts = [Doubt::default(); 2];
+        self.late = Late::default();
+        self.stalled = 0;
     }
 }
 
 /// An address as it is looked for.
 #[derive(Clone, Copy)]
 struct Target {
-    ip: Ipv6Addr,
-    port: u16,
-    realm: u32,
+    key: Key,
     family: Family,
-    key: u32,
+    /// What it takes its turn by.
+    number: u32,
 }
 
 impl Target {
-    fn is_of(&self, entry: &Entry) -> bool {
-        entry.realm == self.realm && entry.port == self.port && entry.ip == self.ip
+    /// `None` where it is not to be remembered.
+    fn of(destination: &Destination, visit: &Visit, salt: u32) -> Option<Self> {
+        let (ip, port, family) = (destination.ip(), destination.port(), destination.family());
+        let key = Key { ip, port, realm: visit.realm(family) };
+        key::is_remembered(ip).then(|| Target { key, family, number: key::turn(salt, ip, port) })
     }
 }
 
-/// A race that has ended. Times in it are in microseconds since its start.
-struct Ended {
-    visit: Visit,
-    /// On the memory's clock, as `at` is, its end.
-    start: u32,
-    at: u32,
-    ended: u32,
-    patience: u32,
-    winner: Option<Ran>,
-    won_by: Option<Family>,
-}
-
-impl Ended {
-    /// A moment of the race, on the memory's clock.
-    fn moment(&self, since: u32) -> u32 {
-        self.start.saturating_add(since >> 10)
-    }
-
-    /// Whether it is an attempt on the address that has won: the one that did, or the other one.
-    fn is_of_winner(&self, ran: &Ran) -> bool {
-        self.winner.is_some_and(|winner| winner.place == ran.place)
-    }
-
-    fn lesson(&self, ran: &Ran) -> Lesson {
-        let cut_short = self.winner.is_none() && ran.ended == self.ended;
-        Lesson::of(ran.outcome, ran.ended.saturating_sub(ran.started), cut_short)
-    }
-}
-
-/// Rule 4: one failure more, or the second miss in a row.
-fn demote(entry: &mut Entry, at: u32) {
-    if entry.standing == Standing::Demoted {
-        let decayed = at.saturating_sub(entry.counted) / HALF_LIFE;
-        let level = u32::from(entry.marks.level()).saturating_add(1).saturating_sub(decayed);
-        entry.marks.set_level(level.min(u32::from(Marks::HIGHEST)) as u8);
-    } else {
-        entry.marks.set_level(0);
-    }
-    (entry.standing, entry.counted) = (Standing::Demoted, at);
-    entry.marks.set(Marks::RISING | Marks::USED, false);
-}
-
-/// How long an address is demoted: up to half as long again by its key, so that not all come back at one time.
-fn pause(level: u8, key: u32) -> u32 {
+/// How long an address is demoted: up to half as long again by its number, so that not all come back at one time.
+fn pause(level: u8, number: u32) -> u32 {
     let pause = (PAUSE << level.min(Marks::HIGHEST)).min(LONGEST_PAUSE);
-    pause.saturating_add((pause >> 9).saturating_mul(key & 0xff))
+    pause.saturating_add((pause >> 9).saturating_mul(number & 0xff))
 }
 
 /// Rule 9: whether it is time.
-fn explores(host: &HostEntry, now: u32) -> bool {
-    let since = now.saturating_sub(host.explored);
-    let is_due = host.races >= RACES || (since >= HALF_LIFE && host.raced > host.explored);
-    let is_claimed = host.claimed > 0 && now.saturating_sub(host.claimed) < CLAIM;
+fn explores(host: &Entry, now: u32) -> bool {
+    let (races, claimed) = (host.standing.0, host.estimate.bits());
+    let since = now.saturating_sub(host.counted);
+    let is_due = races >= RACES || (since >= HALF_LIFE && host.answered > host.counted);
+    let is_claimed = claimed > 0 && now.saturating_sub(claimed) < CLAIM;
     is_due && !is_claimed
 }

@@ -1,13 +1,13 @@
 //! What a memory is told by its user, and what it tells.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
-use super::entry::{Entry, Marks, Slot, Standing};
-use super::key::{self, Finish};
+use super::entry::{Entry, Marks, Standing};
+use super::key::{self, Finish, Key};
 use super::order::State;
 use super::{HALF_LIFE, Memory, Visit, pause};
-use crate::race::Family;
+use crate::race::{Ip, ip_and_port};
 use crate::time::Instant;
 
 /// What a memory is told by its user. Start from the default and change what differs.
@@ -93,32 +93,27 @@ impl<const N: usize> Memory<N> {
     /// What is known of each address.
     pub fn entries(&self, now: Instant) -> impl Iterator<Item = Remembered> {
         let now = self.tick(now);
-        self.slots.iter().filter_map(move |slot| match slot {
-            Slot::Address(entry) => Some(self.remembered(entry, slot.newest(), now)),
-            Slot::Host(_) => None,
-        })
+        let addresses = self.table.as_slice().iter().filter(|entry| !entry.is_host());
+        addresses.map(move |entry| self.remembered(entry, now))
     }
 
     /// What is known of one address to `visit`.
     #[must_use]
     pub fn entry_of(&self, visit: &Visit, address: SocketAddr, now: Instant) -> Option<Remembered> {
-        let (ip, port, realm) = (key::mapped(&address), address.port(), visit.realm(Family::of(&address)));
-        let now = self.tick(now);
-        self.slots.iter().find_map(|slot| match slot {
-            Slot::Address(entry) if entry.realm == realm && entry.port == port && entry.ip == ip => {
-                Some(self.remembered(entry, slot.newest(), now))
-            }
-            _ => None,
-        })
+        let (ip, port, family) = ip_and_port(&address);
+        let entry = self.table.find(&Key { ip, port, realm: visit.realm(family) })?;
+        Some(self.remembered(entry, self.tick(now)))
     }
 
-    fn remembered(&self, entry: &Entry, newest: u32, now: u32) -> Remembered {
-        let ip = entry.ip.to_ipv4_mapped().map_or(entry.ip.into(), IpAddr::V4);
-        let key = key::turn(self.salt, entry.ip, entry.port);
-        let (estimate, age) = (entry.estimate, now.saturating_sub(newest));
-        let state = self.state(entry, entry.host, key, now);
+    fn remembered(&self, entry: &Entry, now: u32) -> Remembered {
+        let Ip { high, low } = entry.ip;
+        let v6 = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+        let ip = v6.to_ipv4_mapped().map_or(v6.into(), IpAddr::V4);
+        let number = key::turn(self.salt, entry.ip, entry.port);
+        let (estimate, age) = (entry.estimate, now.saturating_sub(entry.newest()));
+        let state = self.state(entry, entry.host, number, now);
         let since = now.saturating_sub(entry.counted);
-        let pause = if state == State::Demoted { pause(entry.marks.level(), key) } else { 0 };
+        let pause = if state == State::Demoted { pause(entry.marks.level(), number) } else { 0 };
         let micros = |micros: u32| Duration::from_micros(micros.into());
         Remembered {
             address: SocketAddr::new(ip, entry.port),
@@ -133,8 +128,8 @@ impl<const N: usize> Memory<N> {
             is_demoted: state == State::Demoted,
             demoted_for: ticks(pause.saturating_sub(since)),
             failures: match entry.standing {
-                Standing::Demoted => entry.marks.level().saturating_add(1),
-                Standing::Live | Standing::Missed | Standing::Dethroned => 0,
+                Standing::DEMOTED => entry.marks.level().saturating_add(1),
+                _ => 0,
             },
             has_led: entry.marks.has(Marks::LED),
         }

@@ -11,6 +11,27 @@ use super::attempt::{AttemptError, AttemptErrorKind};
 use super::input::{Families, Family};
 use super::plan::{Place, turn};
 
+/// An IP address as two numbers, IPv4 as IPv4-mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ip {
+    pub(crate) high: u64,
+    pub(crate) low: u64,
+}
+
+impl Ip {
+    /// The IPv4 address that it is, if it is one.
+    pub(crate) fn v4(self) -> Option<u32> {
+        (self.high == 0 && self.low >> 32 == MAPPED >> 32).then_some(self.low as u32)
+    }
+}
+
+/// The IP address and the port of `address`, and its family.
+pub(crate) fn ip_and_port(address: &SocketAddr) -> (Ip, u16, Family) {
+    let address = Address::new(address);
+    let Address { low, high, port, .. } = address;
+    (Ip { high, low }, port, address.family())
+}
+
 /// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
 /// resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
 struct Address {
@@ -141,9 +162,14 @@ impl Destination {
             && self.scope_id == address.scope_id
     }
 
-    /// Its address, IPv4 as IPv4-mapped, and port: what a memory knows it by.
-    pub(crate) fn key(&self) -> (Ipv6Addr, u16) {
-        (Ipv6Addr::from_bits(u128::from(self.high) << 64 | u128::from(self.low)), self.port)
+    /// Its IP address.
+    pub(crate) fn ip(&self) -> Ip {
+        Ip { high: self.high, low: self.low }
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its place in the newest answer of its family.

@@ -79,6 +79,7 @@ pub(crate) use attempt::Signed;
 pub use attempt::{AttemptError, AttemptErrorKind, AttemptId, Outcome, TlsFailure};
 pub use config::Config;
 pub use destinations::Destination;
+pub(crate) use destinations::{Ip, ip_and_port};
 pub use input::{Families, Family, Input};
 pub use output::{Failure, Output};
 pub use pacing::{Pacing, UnknownPacing};
@@ -173,6 +174,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     #[must_use]
     pub fn plan(&self) -> Plan<DESTINATIONS> {
         self.guide.plan()
+    }
+
+    /// What that plan says beside the order.
+    pub(crate) fn times(&self) -> &Times {
+        self.guide.times()
     }
 }
 

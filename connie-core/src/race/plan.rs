@@ -230,6 +230,10 @@ impl<const D: usize> Planned<D> {
     pub(super) fn plan(&self) -> Plan<D> {
         Plan { turns: self.turns, times: self.steps.times }
     }
+
+    pub(super) fn times(&self) -> &Times {
+        &self.steps.times
+    }
 }
 
 impl<const D: usize> Default for Planned<D> {
@@ -267,7 +271,7 @@ pub(super) mod sealed {
 /// How far a race has come in the times of its plan.
 #[derive(Clone, Hash)]
 pub struct Steps {
-    pub(super) times: Times,
+    times: Times,
     /// What the last start that nobody has paid for made the next one wait; 0 where there was none.
     ladder: u32,
     starts: u8,

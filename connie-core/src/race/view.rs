@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::{Destination, Failure, Family, Guide, Phase, Place, Plan, Prospect, Race};
 use crate::time::{Instant, NEVER};
-use crate::timeline::{AttemptRecord, Ran, Summary, Timeline};
+use crate::timeline::{AttemptRecord, Summary, Timeline};
 
 impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: Guide>
     Race<DESTINATIONS, SOCKETS, RECORDS, G>
@@ -141,18 +141,14 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         Some(u32::try_from(ended.micros_since(self.start)).unwrap_or(u32::MAX))
     }
 
-    /// Its attempts that have ended, in the order of their start.
-    pub(crate) fn attempts(&self) -> impl Iterator<Item = Ran> {
-        self.records.as_slice().iter().filter_map(AttemptRecord::ran)
+    /// Its attempts, in the order of their start.
+    pub(crate) fn attempts(&self) -> &[AttemptRecord] {
+        self.records.as_slice()
     }
 
     /// How many attempts it has started.
     pub(crate) fn started(&self) -> u32 {
         self.records.started()
-    }
-
-    pub(crate) fn destination(&self, place: Place) -> Option<&Destination> {
-        self.destinations.get(place)
     }
 
     /// The destinations that wait for their first attempt.

@@ -19,11 +19,11 @@ use crate::time::Instant;
 /// One attempt, as the record keeps it. Times are microseconds since the race's start and stop at 71 minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
-    started: u32,
-    ended: u32,
-    place: Place,
+    pub(crate) started: u32,
+    pub(crate) ended: u32,
+    pub(crate) place: Place,
     hedge: bool,
-    outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl AttemptRecord {
@@ -32,20 +32,10 @@ impl AttemptRecord {
         self.outcome.is_none()
     }
 
-    /// The attempt as a memory learns from it, where it has ended.
-    pub(crate) fn ran(&self) -> Option<Ran> {
-        let AttemptRecord { started, ended, place, outcome, .. } = *self;
-        Some(Ran { place, started, ended, outcome: outcome? })
+    /// How long it ran, in microseconds; 0 while it is in flight.
+    pub(crate) fn ran(&self) -> u32 {
+        self.ended.saturating_sub(self.started)
     }
-}
-
-/// An attempt that has ended, in few octets: its times are microseconds since the race's start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
-    pub(crate) place: Place,
-    pub(crate) started: u32,
-    pub(crate) ended: u32,
-    pub(crate) outcome: Outcome,
 }
 
 /// One attempt of a race, from [`Timeline::attempts`].
