@@ -56,8 +56,8 @@
 //!    that started no earlier beats it, it is dethroned, and the next race is the whole race.
 //! 8. **A stall** is when leads of two hosts were late at one moment. Nobody is distrusted for it, and for 3 s leads have all of Δ.
 //! 9. **Explores** one address each 32 races of a host, or 10 minutes after the last time with a race since, in the order of a hash of their own. It
-//!    starts 10 ms behind the lead; with one socket, or `Staggered`, in its place. One that wins so is explored in the next race again, and having won twice it
-//!    leads, whatever it was before.
+//!    starts with the lead; with one socket, or `Staggered`, in its place. One that wins so is explored in the next race again, and having won twice it
+//!    leads, whatever it was before. So those that are as good as each other lead in turn, and a server that was away has its share again.
 //! 10. **A family is doubted** when attempts on three different addresses of it failed, or were silent for a quarter of the patience, in races that
 //!     the other family won. It goes second until it has answered, or for a half-life.
 //! 11. **A prefix speaks for its addresses**: of one that was never seen the round trip of its /24 or /48 is known. That one died is said of no other.
