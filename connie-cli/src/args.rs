@@ -59,7 +59,7 @@ pub enum Command {
     Get(Box<Get>),
     /// Only the race: a waterfall in the terminal
     Race(RaceArgs),
-    /// A race over a simulated internet; needs no network
+    /// Visits over a simulated internet, and what is learnt; needs no network
     Demo(Demo),
     /// What a file of --memory holds
     Memory(MemoryArgs),
@@ -78,7 +78,7 @@ pub struct Demo {
     /// Another number draws other delays
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
-    /// Draw the three races into FILE as SVG; - is stdout
+    /// Draw the three visits into FILE as SVG; - is stdout
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

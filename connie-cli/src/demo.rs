@@ -1,11 +1,12 @@
-//! `connie demo`: three clients connect to the same site over a simulated network, in virtual time.
+//! `connie demo`: three clients visit the same site over a simulated network, in virtual time. connie remembers.
 
 use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
 use connie_core::timeline::Style;
-use connie_sim::demo::{self, HOST, Lane, PORT};
+use connie_sim::Visit;
+use connie_sim::demo::{self, HOST, Lane, PORT, SHOWN};
 
 use crate::args::Demo;
 use crate::error::Error;
@@ -24,20 +25,45 @@ pub fn run(args: &Demo) -> Result<(), Error> {
     print(show(&lanes, terminal::width(&io::stdout()), terminal::style(&io::stdout())))
 }
 
-/// The three races, and above them what they come to.
-fn picture(lanes: &[Lane]) -> Sheet {
-    let race = |lane: &Lane| {
-        let title = format!("{}: {}", lane.name, lane.about);
-        Svg::titled(lane.outcome.recording.timeline(), &title, PORT)
+/// What to call each visit that is shown.
+fn titles(lane: &Lane) -> [String; 3] {
+    let [_, second, last] = SHOWN;
+    [
+        format!("visit 1: {}", lane.about),
+        format!("visit {second}: the one that answered, alone"),
+        format!(
+            "visit {last}: {} has died (visits {} to {} took {} SYNs)",
+            demo::best().ip(),
+            second + 1,
+            last - 1,
+            lane.between
+        ),
+    ]
+}
+
+/// The visits of connie, and above them what all clients come to.
+fn picture(lanes: &[Lane; 3]) -> Sheet {
+    let [connie, others @ ..] = lanes;
+    let titled = titles(connie).into_iter().zip(&connie.visits);
+    let race = |(title, visit): (String, &Visit)| {
+        Svg::titled(visit.recording.timeline(), &format!("{}, {title}", connie.name), PORT)
     };
     let fastest = fastest(lanes);
-    let entry = |lane: &Lane| Entry {
-        name: lane.name.to_owned(),
-        time: time(lane.outcome.elapsed),
-        length: lane.outcome.elapsed.as_secs_f64(),
-        cost: sockets(lane, 0),
-        note: times(lane.outcome.elapsed, fastest),
+    let entry = |name: String, visit: &Visit, is_ours: bool| Entry {
+        name,
+        time: time(visit.took),
+        length: visit.took.as_secs_f64(),
+        cost: syns(visit.syns),
+        note: if is_ours { String::new() } else { times(visit.took, fastest) },
+        is_ours,
     };
+    let [_, _, last] = SHOWN;
+    let ours = SHOWN.iter().zip(&connie.visits).map(|(number, visit)| {
+        let died = if *number == last { ", the best has died" } else { "" };
+        entry(format!("{}, visit {number}{died}", connie.name), visit, true)
+    });
+    let others =
+        others.iter().map(|lane| entry(format!("{}, each visit", lane.name), &lane.visits[0], false));
     let addresses = demo::addresses();
     let which = |does: &str| addresses.iter().filter(|address| address.does.starts_with(does)).count();
     let summary = Summary {
@@ -49,31 +75,48 @@ fn picture(lanes: &[Lane]) -> Sheet {
             which("unreachable"),
             which("answers")
         ),
-        entries: lanes.iter().map(entry).collect(),
+        entries: ours.chain(others).collect(),
     };
-    Sheet { summary, races: lanes.iter().map(race).collect() }
+    Sheet { summary, races: titled.map(race).collect() }
 }
 
-fn show(lanes: &[Lane], width: usize, style: Style) -> String {
-    let addresses = demo::addresses();
-    let mut text =
-        format!("{HOST} port {PORT} has {} addresses (simulated, in virtual time):\n\n", addresses.len());
-    for address in &addresses {
-        let _ = writeln!(text, "  {:<14} {}", address.address.ip(), address.does);
+fn show(lanes: &[Lane; 3], width: usize, style: Style) -> String {
+    let [connie, ..] = lanes;
+    let mut text = format!(
+        "{HOST} port {PORT} has {} addresses (simulated, in virtual time):\n\n",
+        demo::addresses().len()
+    );
+    write_addresses(&mut text, width);
+    for (title, visit) in titles(connie).iter().zip(&connie.visits) {
+        let _ = write!(text, "\n== {}, {title}\n\n", connie.name);
+        let _ = write!(text, "{}", visit.recording.timeline().waterfall(width, style));
     }
+    text.push_str("\n== In short: time to connect, and SYNs\n\n");
+    let heads = SHOWN.map(|number| format!("{:>17}", format!("visit {number}"))).concat();
+    let _ = writeln!(text, "  {:<14}{heads}{:>11}", "", "in all");
     for lane in lanes {
-        let _ = write!(text, "\n== {}: {}\n\n", lane.name, lane.about);
-        let _ = write!(text, "{}", lane.outcome.recording.timeline().waterfall(width, style));
-    }
-    text.push_str("\n== In short\n\n");
-    let fastest = fastest(lanes);
-    for lane in lanes {
-        let elapsed = lane.outcome.elapsed;
-        let line = format!("  {:<14} {:>9}   {}", lane.name, time(elapsed), sockets(lane, 2));
-        let _ = writeln!(text, "{}", format!("{line:<41}{}", times(elapsed, fastest)).trim_end());
+        let cell = |visit: &Visit| format!("{:>17}", format!("{}, {}", time(visit.took), syns(visit.syns)));
+        let cells = lane.visits.iter().map(cell).collect::<String>();
+        let all = lane.visits.iter().map(|visit| visit.syns).sum::<u32>() + lane.between;
+        let _ = writeln!(text, "  {:<14}{cells}{:>11}", lane.name, syns(all));
     }
     text.push_str(NEXT);
     text
+}
+
+/// Both families beside each other where there is room.
+fn write_addresses(text: &mut String, width: usize) {
+    let addresses = demo::addresses();
+    let line =
+        |it: &demo::Address, wide: usize| format!("{:<wide$}  {}", it.address.ip().to_string(), it.does);
+    let (v6, v4) = addresses.split_at(addresses.len() / 2);
+    if width < 80 {
+        addresses.iter().for_each(|it| text.push_str(&format!("  {}\n", line(it, 11))));
+        return;
+    }
+    for (one, other) in v6.iter().zip(v4) {
+        let _ = writeln!(text, "  {:<38}{}", line(one, 11), line(other, 9));
+    }
 }
 
 /// What to type next.
@@ -83,14 +126,13 @@ or a page of it:   connie get http://example.org/
 and what else:     connie --help   (from a checkout: cargo run --release -- ...)
 ";
 
-fn fastest(lanes: &[Lane]) -> Duration {
-    lanes.iter().map(|lane| lane.outcome.elapsed).min().unwrap_or_default()
+/// The least that a first visit takes.
+fn fastest(lanes: &[Lane; 3]) -> Duration {
+    lanes.iter().map(|lane| lane.visits[0].took).min().unwrap_or_default()
 }
 
-/// How many sockets it held at most, in `width` digits.
-fn sockets(lane: &Lane, width: usize) -> String {
-    let sockets = lane.outcome.peak;
-    format!("{sockets:>width$} socket{}", if sockets == 1 { "" } else { "s" })
+fn syns(count: u32) -> String {
+    format!("{count:>2} SYN{}", if count == 1 { "" } else { "s" })
 }
 
 fn time(elapsed: Duration) -> String {
@@ -117,12 +159,21 @@ mod tests {
     #[test]
     fn it_says_who_was_how_fast_and_what_to_type_next() {
         let shown = show(&demo::run(0, 16), 80, Style::default());
-        let last: Vec<&str> = shown.trim_end_matches(NEXT).lines().rev().take(3).collect();
+        let (_, short) = shown.trim_end_matches(NEXT).split_once("== In short").unwrap();
+        let lines: Vec<&str> = short.lines().skip(3).collect();
         assert!(shown.ends_with(NEXT));
-        assert!(last[2].starts_with("  connie ") && last[2].ends_with(" 12 sockets"), "{shown}");
-        assert!(last[1].starts_with("  Happy Eyeballs ") && last[1].ends_with(" times as long"), "{shown}");
-        assert!(last[0].starts_with("  plain client ") && last[0].ends_with(" times as long"), "{shown}");
-        assert_eq!(shown.lines().find(|line| line.chars().count() > 80), None);
+        let starts = ["  connie ", "  Happy Eyeballs ", "  plain client "];
+        let ends = ["  41 SYNs", "  140 SYNs", "  80 SYNs"];
+        for (line, (start, end)) in lines.iter().zip(starts.into_iter().zip(ends)) {
+            assert!(line.starts_with(start) && line.ends_with(end), "{shown}");
+        }
+        assert!(lines.len() == 3 && lines[0].contains(" ms, 12 SYNs ") && lines[0].contains(" ms,  1 SYN "));
+        // One screen.
+        assert!(shown.lines().count() <= 68, "{}", shown.lines().count());
+        for width in [79, 80, 120] {
+            let shown = show(&demo::run(0, 16), width, Style::default());
+            assert_eq!(shown.lines().find(|line| line.chars().count() > width.max(80)), None);
+        }
     }
 
     #[test]

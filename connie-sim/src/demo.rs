@@ -1,19 +1,19 @@
-//! The twelve addresses of a big site, some dead, some slow, some refusing, and three ways to connect to them.
+//! The twelve addresses of a big site, some dead, some slow, some refusing, and twenty visits of three clients to it.
 
 use std::net::SocketAddr;
 
-use connie_core::Config;
+use connie_core::{Config, Family};
 
 use crate::host::{Host, hang, ok, refuse, unreachable};
-use crate::label::numbered;
-use crate::outcome::Outcome;
-use crate::scenario::Scenario;
-use connie_core::Family;
+use crate::label::{label, numbered};
+use crate::visits::{Visit, Visits};
 
 /// The name of the site.
 pub const HOST: &str = "www.example.com";
 /// The port that is connected to.
 pub const PORT: u16 = 80;
+/// Which visits are shown. Before the last of them the best address has died.
+pub const SHOWN: [u32; 3] = [1, 2, 20];
 
 /// One of the site's addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +24,35 @@ pub struct Address {
     pub does: &'static str,
 }
 
-/// One way to connect, and what it came to.
+/// One client, and what came of its visits.
 #[derive(Clone, Debug)]
 pub struct Lane {
     /// What to call it: `connie`, `Happy Eyeballs`, `plain client`.
     pub name: &'static str,
     /// What it does, in a few words.
     pub about: String,
-    /// What it came to: its timeline, the time it took and the sockets that it held.
-    pub outcome: Outcome,
+    /// The visits that are [shown](SHOWN).
+    pub visits: [Visit; 3],
+    /// How many SYNs the visits between the second and the last took.
+    pub between: u32,
 }
 
 /// The site's addresses in the resolver's order: IPv6 before IPv4.
 #[must_use]
 pub fn addresses() -> Vec<Address> {
+    site().into_iter().map(|(address, does, _)| Address { address, does }).collect()
+}
+
+/// The address that answers first, until it dies.
+#[must_use]
+pub fn best() -> SocketAddr {
+    numbered(Family::V4, 5)
+}
+
+fn site() -> Vec<(SocketAddr, &'static str, Host)> {
     let of = |family, hosts: [(&'static str, Host); 6]| {
         let numbers = (1..).zip(hosts);
-        numbers.map(move |(number, (does, _))| Address { address: numbered(family, number), does })
+        numbers.map(move |(number, (does, host))| (numbered(family, number), does, host))
     };
     of(Family::V6, v6()).chain(of(Family::V4, v4())).collect()
 }
@@ -63,84 +75,131 @@ fn v4() -> [(&'static str, Host); 6] {
         ("dead", hang()),
         ("refuses in 22 ms", refuse(22)),
         ("answers in 38 ms", ok(38)),
-        ("answers in 45 ms, loses the first SYN", ok(45).lose_first(1)),
+        ("answers in 45 ms, loses a SYN", ok(45).lose_first(1)),
     ]
 }
 
-/// Runs connie with `sockets` sockets, Happy Eyeballs, and a plain client over the site: the same network, drawn anew for each.
+/// Has connie with `sockets` sockets and a memory, Happy Eyeballs, and a plain client visit the site twenty times each: the same network,
+/// drawn anew for each.
 ///
 /// Nothing is arranged but the network. The plain client has no deadline, as most have none, and walks the resolver's list from
 /// the top; on its first, dead address it waits until the stack gives up after seven SYNs, which takes 127 s. Round trips
 /// vary by up to 2 ms, as `seed` has it.
 #[must_use]
 pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
-    let lane = |name, about: &str, config| Lane {
-        name,
-        about: about.to_owned(),
-        outcome: site(seed).under(config).show(),
-    };
     let most = if sockets == 1 { "1 socket".to_owned() } else { format!("{sockets} sockets") };
+    let all = Config { max_in_flight: sockets, ..Config::all_at_once() };
     [
+        lane("connie", &format!("all at once, {most} at most; then by memory"), &all, seed, true),
         lane(
-            "connie",
-            &format!("all at once, {most} at most"),
-            Config { max_in_flight: sockets, ..Config::all_at_once() },
+            "Happy Eyeballs",
+            "RFC 8305, one more after 250 ms or when one fails",
+            &Config::staggered(),
+            seed,
+            false,
         ),
-        lane("Happy Eyeballs", "RFC 8305, one more after 250 ms or when one fails", Config::staggered()),
         // The resolver lists all of IPv6 first, and a plain client does not mix the families.
         lane(
             "plain client",
             "one after the other",
-            Config { first_address_family_count: u8::MAX, ..Config::one_by_one() },
+            &Config { first_address_family_count: u8::MAX, ..Config::one_by_one() },
+            seed,
+            false,
         ),
     ]
 }
 
-fn site(seed: u64) -> Scenario {
-    let scenario = Scenario::all_at_once().seed(seed);
-    let scenario = v6().into_iter().fold(scenario, |scenario, (_, host)| scenario.v6(host.jitter(2)));
-    v4().into_iter().fold(scenario, |scenario, (_, host)| scenario.v4(host.jitter(2)))
+fn lane(name: &'static str, about: &str, config: &Config, seed: u64, remembers: bool) -> Lane {
+    let mut visits = Visits::new(config, seed);
+    visits.host = HOST.into();
+    if !remembers {
+        visits.memory = None;
+    }
+    let mut labels = String::new();
+    for (address, _, host) in site() {
+        visits.put(&label(address), host.jitter(2));
+        labels = format!("{labels} {}", label(address));
+    }
+    visits.answer(&labels);
+    let [_, second, last] = SHOWN;
+    let begin = [visits.visit(), visits.visit()];
+    let between = (second + 1..last).map(|_| visits.visit().syns).sum();
+    visits.put(&label(best()), hang());
+    let [first, second] = begin;
+    Lane { name, about: about.to_owned(), visits: [first, second, visits.visit()], between }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Scenario;
 
-    #[test]
-    fn connie_wins_in_a_third_of_a_second_happy_eyeballs_in_more_than_one_the_plain_client_in_two_minutes() {
-        let [connie, happy, plain] = run(0, 4).map(|lane| lane.outcome);
-        connie.connects_by("4e", 330);
-        happy.connects_by("6d", 1_230);
-        plain.connects_by("6d", 127_300);
-        assert!(happy.elapsed.as_millis() > 1_200 && plain.elapsed.as_millis() > 127_000);
-        assert_eq!((connie.peak, happy.peak, plain.peak), (4, 5, 1));
+    fn times(lane: &Lane) -> [u128; 3] {
+        [0, 1, 2].map(|visit: usize| lane.visits[visit].took.as_millis())
+    }
+
+    fn syns(lane: &Lane) -> [u32; 3] {
+        [0, 1, 2].map(|visit: usize| lane.visits[visit].syns)
     }
 
     #[test]
-    fn with_a_socket_for_each_address_the_fastest_wins_at_once() {
-        let [connie, ..] = run(0, 16);
-        connie.outcome.connects_by("4e", 40);
-        assert_eq!((connie.about.as_str(), connie.outcome.peak), ("all at once, 16 sockets at most", 12));
+    fn connie_learns_and_the_others_begin_anew_each_time() {
+        let [connie, happy, plain] = run(0, 16);
+        assert_eq!(syns(&connie), [12, 1, 10]);
+        let [first, second, last] = times(&connie);
+        assert!(first <= 40 && second <= 40 && (100..200).contains(&last), "{:?}", times(&connie));
+        assert!((17..=18).contains(&connie.between), "one visit in 32 sends a SYN more: {}", connie.between);
+        assert_eq!(connie.visits[2].winner.as_deref(), Some("4f"));
+        for (lane, most, attempts) in [(&happy, 1_230, 7), (&plain, 127_300, 4)] {
+            assert!(times(lane).iter().all(|time| (most - 100..most).contains(time)), "{:?}", times(lane));
+            assert_eq!(syns(lane), [attempts; 3]);
+            assert_eq!(lane.between, 17 * attempts);
+        }
+    }
+
+    #[test]
+    fn with_four_sockets_the_first_visit_takes_a_third_of_a_second() {
+        let [connie, ..] = run(0, 4);
+        assert!((250..330).contains(&times(&connie)[0]), "{:?}", times(&connie));
+        assert_eq!(connie.visits[0].recording.timeline().summary().max_in_flight, 4);
+        assert_eq!(connie.about, "all at once, 4 sockets at most; then by memory");
+    }
+
+    #[test]
+    fn whatever_the_seed_and_the_sockets_the_second_visit_is_one_syn() {
+        for (seed, sockets) in (0..20).flat_map(|seed| [1, 2, 4, 12, 16].map(|sockets| (seed, sockets))) {
+            let [connie, ..] = run(seed, sockets);
+            assert!(connie.visits.iter().all(|visit| visit.winner.is_some()), "{seed} {sockets}");
+            assert_eq!(connie.visits[1].syns, 1, "{seed} {sockets}");
+        }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_demo() {
-        let lists = |seed| run(seed, 4).map(|lane| lane.outcome.end_list());
-        assert_eq!(lists(7), lists(7));
-        assert_ne!(lists(7), lists(8));
+        let starts = |seed| run(seed, 4).map(|lane| lane.visits.map(|visit| (visit.starts, visit.took)));
+        assert_eq!(starts(7), starts(7));
+        assert_ne!(starts(7), starts(8));
     }
 
-    /// What is shown is run without a referee.
+    /// What is shown is run without a referee. A first visit is the race that there is without a memory.
     #[test]
-    fn what_is_shown_keeps_the_laws() {
-        for config in [Config::all_at_once(), Config::staggered(), Config::one_by_one()] {
-            let scenario = site(3).under(Config { max_in_flight: 4, ..config });
-            assert_eq!(scenario.show(), scenario.run());
+    fn the_first_visits_keep_the_laws() {
+        for lane in run(3, 4) {
+            let scenario = Scenario::with(match lane.name {
+                "connie" => Config { max_in_flight: 4, ..Config::all_at_once() },
+                "Happy Eyeballs" => Config::staggered(),
+                _ => Config { first_address_family_count: u8::MAX, ..Config::one_by_one() },
+            });
+            let scenario = v6().into_iter().fold(scenario.seed(3), |it, (_, host)| it.v6(host.jitter(2)));
+            let scenario = v4().into_iter().fold(scenario, |it, (_, host)| it.v4(host.jitter(2)));
+            assert_eq!(scenario.run().elapsed, lane.visits[0].took, "{}", lane.name);
         }
     }
 
     #[test]
     fn there_are_twelve_addresses() {
         assert_eq!(addresses().len(), 12);
+        let known = addresses().into_iter().find(|it| it.address == best());
+        assert_eq!(known.map(|it| it.does), Some("answers in 38 ms"));
     }
 }

@@ -12,6 +12,7 @@ use connie_core::{Config, Connector as Core, Failure, Family, Instant};
 use crate::connector::{DESTINATIONS, SOCKETS};
 use crate::host::Host;
 use crate::label::{address, addresses, label};
+use crate::recording::Recording;
 use crate::stack::Stack;
 use crate::tally::Tally;
 
@@ -61,6 +62,8 @@ pub struct Visit {
     pub wasted: u32,
     /// What the race followed.
     pub plan: Plan<DESTINATIONS>,
+    /// Its timeline.
+    pub recording: Recording,
 }
 
 impl Visits {
@@ -148,6 +151,7 @@ impl Visits {
             syns: attempts.len() as u32,
             wasted: known.iter().map(|it| counted(|tally| tally.resets, *it)).sum(),
             plan: race.plan(),
+            recording: Recording::of(&race.timeline()),
         };
         look(&attempts, start);
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {

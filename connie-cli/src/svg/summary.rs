@@ -32,6 +32,8 @@ pub struct Entry {
     pub cost: String,
     /// What stands behind its bar.
     pub note: String,
+    /// Whether it is one of those that the picture is about.
+    pub is_ours: bool,
 }
 
 impl Summary {
@@ -54,8 +56,7 @@ impl Summary {
         for (index, entry) in self.entries.iter().enumerate() {
             let y = TOP + ROW * index as f64;
             let (base, bar) = (y + 16.0, y + 6.0);
-            let class = if index == 0 { "established" } else { "canceled" };
-            let won = if index == 0 { "won" } else { "" };
+            let (class, won) = if entry.is_ours { ("established", "won") } else { ("canceled", "") };
             let [name, took, also] = [&entry.name, &entry.time, &entry.cost].map(|text| Escaped(text));
             writeln!(f, r#"<text class="{won}" x="{MARGIN}" y="{base:.1}">{name}</text>"#)?;
             writeln!(
@@ -108,6 +109,7 @@ mod tests {
             length: *length,
             cost: String::new(),
             note: String::new(),
+            is_ours: false,
         };
         let (title, about) = (String::new(), String::new());
         Summary { title, about, entries: lengths.iter().map(entry).collect() }.longest()

@@ -69,7 +69,13 @@ fn a_host_without_addresses_is_not_resolved() {
 fn the_demo_needs_no_network() {
     let ran = command("demo");
     ran.exits(0).is_quiet();
-    for part in ["www.example.com", "== connie", "== Happy Eyeballs", "== plain client", "== In short"] {
+    for part in [
+        "www.example.com",
+        "== connie, visit 1: ",
+        "== connie, visit 2: ",
+        "== connie, visit 20: ",
+        "== In short",
+    ] {
         assert!(ran.out().contains(part), "{}", ran.out());
     }
     assert_eq!(command("demo").out(), ran.out(), "virtual time has no accidents");
@@ -77,20 +83,20 @@ fn the_demo_needs_no_network() {
 }
 
 #[test]
-fn the_demo_draws_its_three_races_and_what_they_come_to() {
+fn the_demo_draws_three_visits_and_what_they_come_to() {
     let file = fresh_path("demo.svg");
     let ran = connie(["demo", "--svg", file.to_str().unwrap()]);
     ran.exits(0);
     let drawn = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    let titles = ["connie: ", "Happy Eyeballs: ", "plain client: "];
+    let titles = ["connie, visit 1: ", "connie, visit 2: ", "connie, visit 20: "];
     for title in titles {
         assert_eq!(drawn.matches(&format!("<title>{title}")).count(), 1, "{drawn}");
     }
     // The words of the summary are those that the terminal shows.
     let out = ran.out();
     let (_, sum) = out.split_once("== In short").unwrap();
-    for words in ["39 ms", "12 sockets", "31 times as long", "3252 times as long"] {
+    for words in ["39 ms", "12 SYNs", "1 SYN", "1224 ms", "127.2 s"] {
         assert!(sum.contains(words) && drawn.contains(words), "{words}: {sum}{drawn}");
     }
     assert_eq!(drawn.matches("<svg ").count(), drawn.matches("</svg>").count());
@@ -107,8 +113,7 @@ fn the_picture_in_the_readme_is_what_the_demo_draws() {
         "cargo run --release -- demo --svg docs/demo.svg"
     );
     assert_eq!(command("demo --svg - --max-sockets 16").exits(0).out(), drawn);
-    assert!(
-        command("demo --max-sockets 1").exits(0).out().contains("== connie: all at once, 1 socket at most\n")
-    );
+    let one = command("demo --max-sockets 1").exits(0).out();
+    assert!(one.contains("== connie, visit 1: all at once, 1 socket at most; then by memory\n"), "{one}");
     command("demo --max-sockets 65").exits(2).says("64").says_lines(1);
 }
