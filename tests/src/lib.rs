@@ -8,6 +8,7 @@
 //! - [`wine`]: programs for Windows, built and run on Wine.
 //! - [`name_servers`]: those of the table that every DNS driver is tested by, on loopback.
 //! - [`names_table`]: names that tell adapters apart.
+//! - [`visits`]: what a client's visits to one host cost, on networks that change.
 //!
 //! The laboratory and the servers are crates of their own, which need nothing of connie's.
 //!
@@ -19,6 +20,8 @@ pub mod guest;
 pub mod name_servers;
 #[cfg(target_os = "linux")]
 pub mod names_table;
+#[cfg(target_os = "linux")]
+pub mod visits;
 
 #[cfg(target_os = "linux")]
 pub use connie_lab as lab;

@@ -38,7 +38,7 @@ pub use behaviour::{Behaviour, Unreachable};
 pub use connie_servers::clock::ms;
 pub use files::replace_files;
 pub use log::{Attempt, Closing, Counts, Ended, WireLog};
-pub use namespace::in_namespace;
+pub use namespace::{in_namespace, in_namespace_within};
 pub use sockets::{TcpSocket, TcpState};
 
 use std::io::{self, Write as _};

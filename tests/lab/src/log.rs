@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a client closed an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +96,21 @@ pub struct Counts {
 pub struct WireLog {
     pub(super) attempts: Vec<Attempt>,
     pub(super) counts: BTreeMap<IpAddr, Counts>,
+    /// From the wire's beginning to the first SYN.
+    pub(super) first: Duration,
+    /// When the wire began. Only a router knows.
+    pub(super) begin: Option<Instant>,
 }
 
 impl WireLog {
+    /// When the first SYN was sent, by the machine's clock: what all times of the log count from. `None` without a SYN, and of a
+    /// [wire](super::wire) that no router drives.
+    #[must_use]
+    pub fn began(&self) -> Option<Instant> {
+        let begin = self.begin.filter(|_| !self.attempts.is_empty())?;
+        Some(begin + self.first)
+    }
+
     /// Every connection attempt, in the order of their first SYNs.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {

@@ -34,6 +34,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// When the body panics, when it runs longer than a minute, and when the laboratory cannot be set up.
 #[track_caller]
 pub fn in_namespace<F: FnOnce(&Lab) + Send + 'static>(body: F) {
+    in_namespace_within(LIMIT, body);
+}
+
+/// [`in_namespace`] for a body that may take longer, or must not take as long.
+///
+/// # Panics
+/// When the body panics, when it runs longer than `limit`, and when the laboratory cannot be set up.
+#[track_caller]
+pub fn in_namespace_within<F: FnOnce(&Lab) + Send + 'static>(limit: Duration, body: F) {
     if let Err(error) = tun::open() {
         return skip(&format!("/dev/net/tun ({error})"), help_for_tun(error));
     }
@@ -42,10 +51,10 @@ pub fn in_namespace<F: FnOnce(&Lab) + Send + 'static>(body: F) {
     }
     match std::env::var_os(INSIDE) {
         Some(proof) => {
-            run(body);
+            run(limit, body);
             std::fs::write(proof, "").expect("the temporary directory takes a file");
         }
-        None if may_unshare() => run(body),
+        None if may_unshare() => run(limit, body),
         None => run_again(&test_name::<F>()),
     }
 }
@@ -68,7 +77,7 @@ fn may_unshare() -> bool {
 }
 
 #[track_caller]
-fn run<F: FnOnce(&Lab) + Send + 'static>(body: F) {
+fn run<F: FnOnce(&Lab) + Send + 'static>(limit: Duration, body: F) {
     let (done, ended) = channel();
     let name = std::thread::current().name().unwrap_or("laboratory").to_owned();
     let thread = std::thread::Builder::new().name(name).spawn(move || {
@@ -79,8 +88,8 @@ fn run<F: FnOnce(&Lab) + Send + 'static>(body: F) {
         body(&lab);
     });
     let thread = thread.expect("a thread");
-    let hung = ended.recv_timeout(LIMIT) == Err::<(), _>(RecvTimeoutError::Timeout);
-    assert!(!hung, "the test has not ended within {LIMIT:?}");
+    let hung = ended.recv_timeout(limit) == Err::<(), _>(RecvTimeoutError::Timeout);
+    assert!(!hung, "the test has not ended within {limit:?}");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }

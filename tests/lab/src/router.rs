@@ -72,7 +72,7 @@ impl Router {
     /// What was seen on the wire so far.
     #[must_use]
     pub fn log(&self) -> WireLog {
-        self.shared.wire().log()
+        self.shared.log(&self.shared.wire())
     }
 
     /// Forgets what was seen, so that the next log begins with the next attempt. Open connections live on.
@@ -92,7 +92,7 @@ impl Router {
         let end = now() + limit;
         let mut wire = self.shared.wire();
         loop {
-            let log = wire.log();
+            let log = self.shared.log(&wire);
             if wanted(&log) {
                 return Ok(log);
             }
@@ -137,6 +137,10 @@ impl Drop for Router {
 impl Shared {
     fn wire(&self) -> MutexGuard<'_, Wire> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self, wire: &Wire) -> WireLog {
+        WireLog { begin: Some(self.begin), ..wire.log() }
     }
 
     fn time(&self) -> Duration {

@@ -206,7 +206,7 @@ impl Wire {
             attempt.ended.iter_mut().for_each(|(at, _)| *at -= begin);
         }
         let counts = self.remotes.iter().map(|(address, remote)| (*address, remote.counts)).collect();
-        WireLog { attempts, counts }
+        WireLog { attempts, counts, first: begin, begin: None }
     }
 
     /// Forgets what was seen; connections live on.
