@@ -24,6 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Several hosts of which any will do are one connect, too: [`Hosts`] makes one of their answers.
+//!
 //! # The rules
 //!
 //! ```text
@@ -60,6 +62,7 @@
 //! help only where there is an IPv4 address to be reached, or may yet be.
 
 mod facts;
+mod hosts;
 mod start;
 mod translation;
 mod words;
@@ -70,6 +73,7 @@ use core::net::SocketAddr;
 use heapless::Vec;
 
 pub use facts::{Facts, InvalidHost, Order, Routes, named_zone};
+pub use hosts::{Hosts, News};
 use start::Kind;
 pub use start::Start;
 pub use words::{Input, Output};

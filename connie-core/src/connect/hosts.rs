@@ -1,0 +1,411 @@
+//! Several hosts, one race: what is known of each, as the answers of one name.
+
+use core::iter;
+use core::net::SocketAddr;
+
+use heapless::Vec;
+
+use super::State;
+use super::facts::{Facts, Order, Routes};
+use super::start::{Kind, Start};
+use super::words::Input;
+use crate::race::{Config, Family};
+use crate::resolution::selection::{Candidate, Policy, Route, sort};
+use crate::resolution::{Query, QueryError, QueryFailure};
+
+/// Hosts of which any will do, such as brokers or replicas, each a name or an address with a port of its own: what is known of them, for one
+/// [`Connect`](super::Connect) to all.
+///
+/// It takes what came of each host's queries and has [news](Hosts::news) of all of them together, which are the connect's inputs. So
+/// all addresses are in one race, and all that holds of a race does from when they are known:
+///
+/// - **The first host first, and in turn.** Of each family the best address of each host comes before the second best of any.
+/// - **A host that is not found holds up none**, nor one whose look-up never ends: what is known of the others is tried. Only the end waits
+///   for it, since it may still help: a race without a deadline does not fail before all look-ups have ended.
+/// - **Room for each.** There is room for `ADDRESSES` addresses in all. Where that is full a host with more gives way to one with less.
+///
+/// `HOSTS` is how many there can be, at most 255.
+///
+/// ```
+/// use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Output, Start};
+/// use connie_core::resolution::{Query, QueryError};
+/// use connie_core::{Config, Instant};
+///
+/// let (config, facts, now) = (Config::all_at_once(), Facts::default(), Instant::ZERO);
+/// let mut hosts = Hosts::<2, 16>::new(&facts);
+/// for (host, port) in [("a.example", 1883), ("b.example", 8883)] {
+///     hosts.add(Start::new(host, port, &facts)?, &config);
+/// }
+/// let known = hosts.known();
+/// let mut connect = Connect::<16, 4>::begin(hosts.start(&known), &config, &facts, now);
+/// assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::Aaaa });
+/// assert_eq!(connect.poll_output(now), Output::SendQuery { query: Query::A });
+/// // Each for both.
+/// assert!(hosts.asking(Query::A).eq([0, 1]));
+///
+/// // The first has one address of IPv4. Of the second nothing is heard.
+/// hosts.failed(0, Query::Aaaa, QueryError::NoSuchName);
+/// hosts.answered(0, Query::A, &["192.0.2.1:1883".parse()?], Order::Any(&[]));
+/// while let Some(news) = hosts.news() {
+///     connect.handle_input(news.input(), now);
+/// }
+/// let Output::StartAttempt { destination, .. } = connect.poll_output(now) else { panic!() };
+/// assert_eq!(hosts.host_of(destination), Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hosts<const HOSTS: usize = 4, const ADDRESSES: usize = 16> {
+    hosts: Vec<One, HOSTS>,
+    /// In the order in which they became known.
+    known: Vec<Known, ADDRESSES>,
+    routes: Routes,
+    policy: &'static [Policy],
+    /// Of which families something has changed, IPv6 before IPv4.
+    changed: [bool; 2],
+    /// Of these some were taken out, which makes room.
+    shrunk: [bool; 2],
+}
+
+/// What has become of one host. Both in the order IPv6, IPv4.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    queries: [State; 2],
+    /// The way to the best address.
+    ways: [Route; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    address: SocketAddr,
+    host: u8,
+}
+
+/// What is new of the hosts of a [`Hosts`], as an input of their connect.
+#[derive(Clone, Debug)]
+pub struct News<const ADDRESSES: usize> {
+    query: Query,
+    family: Family,
+    addresses: Vec<SocketAddr, ADDRESSES>,
+    way: Route,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// A host has yet to answer.
+    Open,
+    Answered,
+    Failed(QueryError),
+}
+
+impl<const ADDRESSES: usize> News<ADDRESSES> {
+    /// The input.
+    #[must_use]
+    pub fn input(&self) -> Input<'_> {
+        let (query, family, addresses) = (self.query, self.family, &*self.addresses);
+        let order = Order::Best(self.way);
+        match self.end {
+            End::Open => Input::Hinted { family, addresses, order },
+            End::Answered => Input::Answered { query, addresses, order },
+            End::Failed(error) => Input::QueryFailed { query, error },
+        }
+    }
+}
+
+/// The place of a family in a pair.
+fn of<T>([v6, v4]: &[T; 2], family: Family) -> &T {
+    match family {
+        Family::V6 => v6,
+        Family::V4 => v4,
+    }
+}
+
+fn of_mut<T>([v6, v4]: &mut [T; 2], family: Family) -> &mut T {
+    match family {
+        Family::V6 => v6,
+        Family::V4 => v4,
+    }
+}
+
+const BOTH: [Family; 2] = [Family::V6, Family::V4];
+
+fn family_of(query: Query) -> Option<Family> {
+    match query {
+        Query::Aaaa => Some(Family::V6),
+        Query::A => Some(Family::V4),
+        Query::Nat64Prefix => None,
+    }
+}
+
+impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
+    /// No hosts, on a machine of which these facts are known: its routes, and its policy for the order of addresses.
+    #[must_use]
+    pub const fn new(facts: &Facts<'_>) -> Self {
+        const { assert!(HOSTS >= 1 && HOSTS <= 255, "at least one host, and at most 255") };
+        Hosts {
+            hosts: Vec::new(),
+            known: Vec::new(),
+            routes: facts.routes,
+            policy: facts.policy,
+            changed: [false; 2],
+            shrunk: [false; 2],
+        }
+    }
+
+    /// Adds a host, before the connect begins. Its number: 0 for the first. `None` where there is room for no more.
+    pub fn add(&mut self, start: Start<'_>, config: &Config) -> Option<usize> {
+        let state = |query| match start.0 {
+            Kind::Nowhere => State::Nowhere,
+            _ if start.asks(query, config, &Facts::default(), false) => State::ToSend,
+            _ => State::Unwanted,
+        };
+        let one = One { queries: [Query::Aaaa, Query::A].map(state), ways: [Route::Unknown; 2] };
+        let number = self.hosts.len();
+        self.hosts.push(one).ok()?;
+        let mut own = |addresses: &[SocketAddr]| {
+            let allowed = addresses.iter().filter(|address| config.families.allow(Family::of(address)));
+            allowed.for_each(|address| self.insert(number, *address));
+        };
+        match start.0 {
+            Kind::Known(addresses) => own(addresses),
+            Kind::Loopback(addresses) => own(&addresses),
+            Kind::Literal(address) => own(&[address]),
+            Kind::Name | Kind::Nowhere => {}
+        }
+        Some(number)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// The addresses that are known so far, in the order to try them.
+    #[must_use]
+    pub fn known(&self) -> Vec<SocketAddr, ADDRESSES> {
+        // It has as much room as there are addresses.
+        self.in_turn(|_| true).take(ADDRESSES).collect()
+    }
+
+    /// How their connect begins, after the last was [added](Hosts::add). Where a name among them is to be asked for it is that of a name, and what is
+    /// known already is in the [news](Hosts::news). Else it is that of a list, `known` being the [addresses](Hosts::known).
+    #[must_use]
+    pub fn start<'a>(&self, known: &'a [SocketAddr]) -> Start<'a> {
+        let asks = |one: &One| one.queries.iter().any(|state| state.is_open());
+        Start(if self.hosts.iter().any(asks) { Kind::Name } else { Kind::Known(known) })
+    }
+
+    /// The numbers of the hosts that `query` is to be sent for, when the connect says so. That for a NAT64's prefix is about none of them: it is sent
+    /// once, and its answer is the connect's.
+    pub fn asking(&self, query: Query) -> impl Iterator<Item = usize> + use<'_, HOSTS, ADDRESSES> {
+        let asks = move |one: &One| family_of(query).is_some_and(|family| of(&one.queries, family).is_open());
+        self.hosts.iter().enumerate().filter(move |(_, one)| asks(one)).map(|(number, _)| number)
+    }
+
+    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`].
+    pub fn answered(&mut self, host: usize, query: Query, addresses: &[SocketAddr], order: Order<'_>) {
+        let Some(family) = family_of(query) else { return };
+        self.take_in(host, family, addresses, order, State::Answered);
+    }
+
+    /// There are addresses of one host to go on with: see [`Input::Hinted`].
+    pub fn hinted(&mut self, host: usize, family: Family, addresses: &[SocketAddr], order: Order<'_>) {
+        if self.state(host, family).is_some_and(State::is_open) {
+            self.take_in(host, family, addresses, order, State::Sent);
+        }
+    }
+
+    /// The query of one host failed: see [`Input::QueryFailed`].
+    pub fn failed(&mut self, host: usize, query: Query, error: QueryError) {
+        let Some(family) = family_of(query) else { return };
+        if self.state(host, family).is_some_and(State::is_open) {
+            self.set(host, family, State::Failed(error));
+        }
+    }
+
+    /// What has changed, for the connect; to be asked until there is nothing, when it has begun and after each of the above.
+    pub fn news(&mut self) -> Option<News<ADDRESSES>> {
+        let is_new = |family: &&Family| *of(&self.changed, **family);
+        let makes_room = |family: &&Family| *of(&self.shrunk, **family);
+        let family = *BOTH.iter().filter(is_new).find(makes_room).or_else(|| BOTH.iter().find(is_new))?;
+        *of_mut(&mut self.changed, family) = false;
+        *of_mut(&mut self.shrunk, family) = false;
+        // It has as much room as there are addresses.
+        let addresses: Vec<_, ADDRESSES> =
+            self.in_turn(|address| Family::of(address) == family).take(ADDRESSES).collect();
+        let best =
+            addresses.first().and_then(|first| self.host_of(*first)).and_then(|host| self.hosts.get(host));
+        let way = best.map_or(Route::Unknown, |one| *of(&one.ways, family));
+        let end = self.end(family, addresses.is_empty());
+        Some(News { query: Query::of(family), family, addresses, way, end })
+    }
+
+    /// Whose an address is: that of two hosts is the one's that had it first. `None` where it is no host's, or had to make room.
+    #[must_use]
+    pub fn host_of(&self, address: SocketAddr) -> Option<usize> {
+        self.known.iter().find(|known| known.address == address).map(|known| known.host.into())
+    }
+
+    /// The queries for addresses of a host that have brought none, as [`Connect::failures`](super::Connect::failures) has them of the only one. `host` is its text.
+    /// `timed_out` is whether the connect's deadline has passed.
+    pub fn failures<'h>(
+        &self,
+        number: usize,
+        host: &'h str,
+        timed_out: bool,
+    ) -> impl Iterator<Item = QueryFailure<'h>> + use<'h, HOSTS, ADDRESSES> {
+        let has = |family| self.of_host(number).any(|known| Family::of(&known.address) == family);
+        let (states, has) = (self.hosts.get(number).map(|one| one.queries), BOTH.map(has));
+        let found = has.contains(&true);
+        BOTH.into_iter().filter_map(move |family| {
+            let error = match *of(&states?, family) {
+                State::Failed(QueryError::NoSuchName) if found => return None,
+                State::Failed(error) => error,
+                State::Nowhere => QueryError::NoSuchName,
+                state if state.is_open() && timed_out && !of(&has, family) => QueryError::TimedOut,
+                _ => return None,
+            };
+            Some(QueryFailure { host, query: Query::of(family), error })
+        })
+    }
+
+    // What is known.
+
+    fn take_in(
+        &mut self,
+        host: usize,
+        family: Family,
+        addresses: &[SocketAddr],
+        order: Order<'_>,
+        state: State,
+    ) {
+        match self.state(host, family) {
+            None | Some(State::Unwanted | State::Nowhere) => return,
+            _ => {}
+        }
+        let is_old = |known: &Known| usize::from(known.host) == host && Family::of(&known.address) == family;
+        if self.known.iter().any(is_old) {
+            self.known.retain(|known| !is_old(known));
+            *of_mut(&mut self.shrunk, family) = true;
+        }
+        let (ranked, way) = self.ranked(family, addresses, order);
+        if let Some(one) = self.hosts.get_mut(host) {
+            *of_mut(&mut one.ways, family) = way;
+        }
+        self.set(host, family, state);
+        ranked.iter().for_each(|address| self.insert(host, *address));
+    }
+
+    /// The addresses of `family`, in their order, and the way to the first.
+    fn ranked(
+        &self,
+        family: Family,
+        addresses: &[SocketAddr],
+        order: Order<'_>,
+    ) -> (Vec<SocketAddr, ADDRESSES>, Route) {
+        let unknown = if self.routes.has(family) { Route::Unknown } else { Route::Unreachable };
+        let (routes, best) = match order {
+            Order::Any(routes) => (routes, None),
+            Order::Best(way) => (&[][..], Some(way)),
+        };
+        let mut ways = routes.iter().copied().chain(iter::repeat(Route::Unknown));
+        let mut candidates = Vec::<(Candidate, Route), ADDRESSES>::new();
+        for address in addresses {
+            let way = ways.next().unwrap_or(Route::Unknown);
+            if Family::of(address) == family {
+                let counts = if let Route::Unknown = way { unknown } else { way };
+                // Those beyond have no room.
+                let _ = candidates.push((Candidate::new(self.policy, *address, counts), way));
+            }
+        }
+        let mut ranked: Vec<_, ADDRESSES> = candidates.iter().map(|(candidate, _)| *candidate).collect();
+        if best.is_none() {
+            sort(&mut ranked);
+        }
+        let first = ranked.first().map(Candidate::address);
+        let way_to = |address| candidates.iter().find(|(it, _)| it.address() == address).map(|(_, way)| *way);
+        let way = best.or_else(|| way_to(first?)).unwrap_or(Route::Unknown);
+        (ranked.iter().map(Candidate::address).collect(), way)
+    }
+
+    /// Adds an address of a host, the last of its family. Where there is no room the host with most gives its last one away, if it has more.
+    fn insert(&mut self, host: usize, address: SocketAddr) {
+        // There are at most 255 hosts, see the assertion in `new`.
+        let known = Known { address, host: host as u8 };
+        if self.of_host(host).any(|own| own.address == address) {
+            return;
+        }
+        *of_mut(&mut self.changed, Family::of(&address)) = true;
+        let Err(known) = self.known.push(known) else { return };
+        let count = |number: usize| self.of_host(number).count();
+        let Some(most) = (0..self.hosts.len()).max_by_key(|number| count(*number)) else { return };
+        if count(most) <= count(host).saturating_add(1) {
+            return;
+        }
+        let of_family = |family| self.of_host(most).filter(|it| Family::of(&it.address) == family).count();
+        let family = if of_family(Family::V4) > of_family(Family::V6) { Family::V4 } else { Family::V6 };
+        let is_one = |it: &Known| usize::from(it.host) == most && Family::of(&it.address) == family;
+        let Some(last) = self.known.iter().rposition(is_one) else { return };
+        let mut index = 0_usize;
+        self.known.retain(|_| {
+            let stays = index != last;
+            index = index.saturating_add(1);
+            stays
+        });
+        *of_mut(&mut self.changed, family) = true;
+        *of_mut(&mut self.shrunk, family) = true;
+        // One has gone.
+        let _ = self.known.push(known);
+    }
+
+    fn of_host(&self, number: usize) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(move |known| usize::from(known.host) == number)
+    }
+
+    /// Those that `fits` lets through, one of each host in turn.
+    fn in_turn(&self, fits: impl Fn(&SocketAddr) -> bool) -> impl Iterator<Item = SocketAddr> {
+        let hosts = self.hosts.len();
+        let rounds = (0..hosts).map(|number| self.of_host(number).count()).max().unwrap_or(0);
+        let all = (0..rounds).flat_map(move |round| (0..hosts).map(move |number| (number, round)));
+        all.filter_map(move |(number, round)| {
+            self.of_host(number).map(|known| known.address).filter(|it| fits(it)).nth(round)
+        })
+    }
+
+    fn state(&self, host: usize, family: Family) -> Option<State> {
+        self.hosts.get(host).map(|one| *of(&one.queries, family))
+    }
+
+    fn set(&mut self, host: usize, family: Family, state: State) {
+        if let Some(one) = self.hosts.get_mut(host) {
+            *of_mut(&mut one.queries, family) = state;
+            *of_mut(&mut self.changed, family) = true;
+        }
+    }
+
+    /// What all queries for a family come to together.
+    fn end(&self, family: Family, is_empty: bool) -> End {
+        let states = || self.hosts.iter().map(|one| *of(&one.queries, family));
+        if states().any(State::is_open) {
+            return End::Open;
+        }
+        let error = |state| match state {
+            State::Failed(error) => Some(error),
+            State::Nowhere => Some(QueryError::NoSuchName),
+            _ => None,
+        };
+        let is_answered = states().any(|state| state == State::Answered);
+        let worst = states().filter_map(error).min_by_key(|error| error.precedence());
+        match worst.filter(|_| is_empty && !is_answered) {
+            Some(error) => End::Failed(error),
+            None => End::Answered,
+        }
+    }
+}
