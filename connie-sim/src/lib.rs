@@ -43,6 +43,7 @@ mod referee;
 mod resolver;
 mod rng;
 mod scenario;
+pub mod service;
 pub mod sites;
 mod stack;
 mod stream;
