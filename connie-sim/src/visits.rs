@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::memory::{Finish, Memory, Network};
-use connie_core::race::{Plan, Planned};
+use connie_core::memory::{Explained, Explanation, Finish, Memory, Network};
+use connie_core::race::{Plan, Planned, PlannedRace};
 use connie_core::stack::TcpClientStack;
 use connie_core::timeline::Attempt;
 use connie_core::{Config, Connector as Core, Failure, Family, Instant};
@@ -111,6 +111,20 @@ impl Visits {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.stack.now()
+    }
+
+    /// What `look` makes of why the next visit will do what it does. It changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// Without a memory.
+    pub fn explain<T>(&self, look: impl FnOnce(Explanation<'_>) -> T) -> T {
+        let (now, mut memory) = (self.stack.now(), self.memory.clone().expect("a memory"));
+        let about = memory.visit(&self.host, Finish::Tcp, 0, &self.network);
+        let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 256>::new(&self.config, now);
+        race.handle_addresses(&[self.v6.as_slice(), &self.v4].concat(), now);
+        let plan = memory.plan(&about, &race, 0, now);
+        look(memory.explain(&about, &race, &plan, &mut [Explained::EMPTY; DESTINATIONS], now))
     }
 
     /// One visit: both families have answered when it begins.

@@ -19,7 +19,7 @@ use crate::budget::{Held, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
-use crate::memory::Recall;
+use crate::memory::{Recall, Why};
 use crate::options::Options;
 use crate::report::{Lack, Report};
 use crate::resolve::{Names, OsConnector, Running};
@@ -48,6 +48,7 @@ pub(crate) struct Contest<S: RaceStack> {
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
     recall: Option<Recall>,
+    why: Why,
     #[cfg(not(target_os = "wasi"))]
     socket: SocketOptions,
     #[cfg(not(target_os = "wasi"))]
@@ -93,6 +94,7 @@ impl<S: RaceStack> Contest<S> {
             starts_by: None,
             deadline,
             recall,
+            why: Why::default(),
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
             #[cfg(not(target_os = "wasi"))]
@@ -107,7 +109,7 @@ impl<S: RaceStack> Contest<S> {
         let Some(recall) = &self.recall else { return };
         let race = self.connector.connect().race();
         if !race.destinations().is_empty() {
-            let plan = recall.plan(race, now);
+            let plan = recall.plan_and_say(race, &mut self.why, now);
             self.connector.follow(&plan);
         }
     }
@@ -260,6 +262,7 @@ impl<S: RaceStack> Contest<S> {
         let report = Report::from(self.connector.timeline());
         let race = self.connector.connect().race();
         let report = report.with_visit(self.recall.map(|recall| recall.learn(race)));
+        let report = report.with_why(self.why);
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);
         #[cfg(not(target_os = "wasi"))]

@@ -8,7 +8,7 @@ use connie_core::race::Destination;
 use connie_core::resolution::Query;
 use connie_core::timeline::{AttemptRecord, Summary};
 
-use crate::memory::{Verdict, Visited};
+use crate::memory::{Explanation, Verdict, Visited, Why};
 use crate::note::Note;
 use crate::resolve::LookupError;
 #[cfg(feature = "dns")]
@@ -36,6 +36,7 @@ use crate::resolve::ServiceRecord;
 /// | `destinations` | a list of maps: `address`, `family`, `error` (an [`AttemptError::name`](connie_core::AttemptError::name)), `error_number`, `setup` (the [`SetupStep::name`](crate::SetupStep::name) where `error` is `"setup"`), and the [`note`](Report::note) |
 /// | `denied` | a list of addresses that [`Options::filter`](crate::Options::filter) has denied, with their port |
 /// | `failed_queries` | a list of maps: `host`, `record_type` (`"AAAA"`), `error` in words |
+/// | `plan` | the [explanation](Report::explanation), a map of what [`Explanation::json`] prints |
 ///
 /// An `Observed` has `host`, `port`, `outcome` (a [`RaceOutcome::name`](crate::RaceOutcome::name)), `winner`, `elapsed_us`, `error` in words, and
 /// the `report`.
@@ -52,6 +53,7 @@ struct Parts {
     denied: Vec<SocketAddr>,
     lack: Option<Lack>,
     visit: Option<Visited>,
+    why: Why,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
 }
@@ -160,6 +162,28 @@ impl Report {
         self
     }
 
+    /// Why the race did what it did: what its [memory](crate::Options::memory) knew of each address when it was planned, and what followed from
+    /// that. `None` without a memory, and where there was no address to plan with.
+    ///
+    /// ```
+    /// # use connie_std::{Memory, Options, connect};
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let options = Options { memory: Some(Memory::new()), ..Options::default() };
+    /// let first = connect(server.local_addr()?, &options)?;
+    /// let why = first.report().explanation().expect("there is a memory").to_string();
+    /// assert_eq!(why, "whole race: the host was never met here; 1 unknown");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn explanation(&self) -> Option<Explanation<'_>> {
+        self.0.why.explanation()
+    }
+
+    pub(crate) fn with_why(mut self, why: Why) -> Self {
+        self.0.why = why;
+        self
+    }
+
     pub(crate) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         self.0.notes.extend(notes);
         self
@@ -178,6 +202,7 @@ impl From<Timeline<'_>> for Report {
             denied: Vec::new(),
             lack: None,
             visit: None,
+            why: Why::default(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
         }))

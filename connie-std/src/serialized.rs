@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use connie_core::race::Destination;
 use connie_core::timeline::Attempt;
-use connie_core::{AttemptError, AttemptErrorKind, Failure};
+use connie_core::{AttemptError, AttemptErrorKind, Failure, Family};
 use serde::{Serialize, Serializer};
 
+use crate::memory::{Explained, Explanation, Part, Whole};
 use crate::observer::Observed;
 use crate::report::{FailedQuery, Lack, Report};
 use crate::setup_step::SetupStep;
@@ -27,6 +28,38 @@ struct Race<'a> {
     destinations: Vec<OneDestination<'a>>,
     denied: &'a [SocketAddr],
     failed_queries: Vec<OneQuery<'a>>,
+    plan: Option<Plan>,
+}
+
+#[derive(Serialize)]
+struct Plan {
+    whole: Option<&'static str>,
+    lead: Option<SocketAddr>,
+    explored: Option<SocketAddr>,
+    second: Option<SocketAddr>,
+    next_us: Option<u64>,
+    rest_us: Option<u64>,
+    longest_us: u64,
+    hold_us: Option<u64>,
+    paid: Option<usize>,
+    first: Option<&'static str>,
+    stalled: bool,
+    crowd: Option<&'static str>,
+    addresses: Vec<Planned>,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    address: SocketAddr,
+    part: &'static str,
+    round_trip_us: Option<u64>,
+    variation_us: Option<u64>,
+    due_us: Option<u64>,
+    by_prefix: bool,
+    age_us: Option<u64>,
+    late: bool,
+    failures: u8,
+    paused_us: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +124,7 @@ impl Serialize for Report {
             destinations: timeline.destinations().map(|it| OneDestination::new(self, it)).collect(),
             denied: self.denied(),
             failed_queries: self.failed_queries().iter().map(OneQuery::from).collect(),
+            plan: self.explanation().map(Plan::from),
         }
         .serialize(serializer)
     }
@@ -108,6 +142,44 @@ impl Serialize for Observed<'_> {
             report: self.report(),
         }
         .serialize(serializer)
+    }
+}
+
+impl From<Explanation<'_>> for Plan {
+    fn from(it: Explanation<'_>) -> Self {
+        let the = |part| it.the(part).map(Explained::address);
+        Plan {
+            whole: it.whole().map(Whole::name),
+            lead: the(Part::Lead),
+            explored: the(Part::Explored),
+            second: the(Part::Second),
+            next_us: it.next().map(micros),
+            rest_us: it.rest().map(micros),
+            longest_us: micros(it.longest_delay()),
+            hold_us: it.hold().map(micros),
+            paid: it.paid(),
+            first: it.first().map(Family::name),
+            stalled: it.has_stalled(),
+            crowd: it.crowd().name(),
+            addresses: it.addresses().iter().map(Planned::from).collect(),
+        }
+    }
+}
+
+impl From<&Explained> for Planned {
+    fn from(one: &Explained) -> Self {
+        Planned {
+            address: one.address(),
+            part: one.part().name(),
+            round_trip_us: one.round_trip().map(micros),
+            variation_us: one.variation().map(micros),
+            due_us: one.due().map(micros),
+            by_prefix: one.is_of_prefix(),
+            age_us: one.age().map(micros),
+            late: one.was_late(),
+            failures: one.failures(),
+            paused_us: one.paused_for().map(micros),
+        }
     }
 }
 
@@ -215,12 +287,29 @@ mod tests {
         r#"{"address":"192.0.2.1:80","family":"ipv4","error":"refused","error_number":111,"setup":null,"note":null},"#,
         r#"{"address":"[2001:db8::2]:80","family":"ipv6","error":null,"error_number":null,"setup":null,"note":null},"#,
         r#"{"address":"192.0.2.3:80","family":"ipv4","error":null,"error_number":null,"setup":null,"note":null}],"#,
-        r#""denied":[],"failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}]}"#,
+        r#""denied":[],"failed_queries":[{"host":"name.test","record_type":"AAAA","error":"no answer in time"}],"plan":null}"#,
     );
 
     #[test]
     fn a_report_as_json() {
         assert_eq!(serde_json::to_string(&won()).unwrap(), WON);
+    }
+
+    /// The plan is what the core prints, to the letter.
+    #[test]
+    fn a_plan_as_json() {
+        use crate::{Memory, Options, connect};
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = [server.local_addr().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        let options = Options { memory: Some(Memory::new()), ..Options::default() };
+        for leads in [false, true] {
+            let connected = connect(&addresses, &options).unwrap();
+            let explanation = connected.report().explanation().unwrap();
+            assert_eq!(explanation.whole().is_none(), leads);
+            let json = serde_json::to_string(connected.report()).unwrap();
+            let plan = explanation.json().to_string();
+            assert!(json.ends_with(&format!(r#","plan":{plan}}}"#)), "{json}: {plan}");
+        }
     }
 
     #[test]

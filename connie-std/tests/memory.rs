@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::{Family, Instant};
-use connie_std::memory::{MemoryFileError, Verdict};
+use connie_std::memory::{MemoryFileError, Part, Verdict};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::{Connected, Memory, Options, connect};
 
@@ -53,6 +53,21 @@ fn the_second_visit_sends_one_syn() {
     for _ in 0..10 {
         assert_eq!(tried(&visit(&addresses, &options)), [first.destination()]);
     }
+}
+
+#[test]
+fn a_report_says_why() {
+    let (_servers, addresses) = servers(2);
+    let options = with(&memory());
+    let why = |visit: &Connected| visit.report().explanation().expect("a memory").to_string();
+    let first = visit(&addresses, &options);
+    assert_eq!(why(&first), "whole race: the host was never met here; 2 unknown");
+    let second = visit(&addresses, &options);
+    let said = why(&second);
+    assert!(said.starts_with("lead: ") && said.ends_with("; next at 250 ms"), "{said}");
+    let lead = second.report().explanation().and_then(|it| it.the(Part::Lead)).expect("a lead");
+    assert_eq!(lead.address(), second.destination());
+    assert!(visit(&addresses, &Options::default()).report().explanation().is_none());
 }
 
 #[test]

@@ -173,6 +173,11 @@ impl Pace {
         matches!(self.kind, Kind::Staggered { .. })
     }
 
+    /// The delay between attempts, in microseconds; `None` where each waits for the end of the one before.
+    pub(super) fn delay(&self) -> Option<u32> {
+        (self.kind != Kind::OneByOne).then_some(self.delay)
+    }
+
     pub(super) fn is_all_at_once(&self) -> bool {
         self.kind == Kind::AllAtOnce
     }

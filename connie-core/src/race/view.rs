@@ -135,6 +135,11 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         })
     }
 
+    /// How far apart its attempts start without a plan, in microseconds; `None` where each waits for the end of the one before.
+    pub(crate) fn delay(&self) -> Option<u32> {
+        self.pace.delay()
+    }
+
     /// When it ended, in microseconds since it began, for as long as a record goes.
     pub(crate) fn ended(&self) -> Option<u32> {
         let ended = self.ended?;

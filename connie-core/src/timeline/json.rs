@@ -26,7 +26,7 @@ impl<'a> Timeline<'a> {
     /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
     /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
     pub fn json(&self, host: &'a str, port: u16) -> Json<'a> {
-        Json { timeline: *self, host, port, denied: &[] }
+        Json { timeline: *self, host, port, denied: &[], plan: None }
     }
 }
 
@@ -38,12 +38,19 @@ pub struct Json<'a> {
     host: &'a str,
     port: u16,
     denied: &'a [SocketAddr],
+    plan: Option<Value<'a>>,
 }
 
 impl<'a> Json<'a> {
     /// With the addresses that a filter took out before the race was told of any: as `denied`, a list behind the attempts, where there are some.
     pub const fn denied(mut self, addresses: &'a [SocketAddr]) -> Self {
         self.denied = addresses;
+        self
+    }
+
+    /// With why the race did what it did, as `plan`, behind all else: the [JSON](crate::memory::Explanation::json) of what its memory knew.
+    pub const fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
+        self.plan = Some(Value(explanation));
         self
     }
 }
@@ -70,7 +77,21 @@ impl fmt::Display for Json<'_> {
             f.write_str(if index == 0 { r#"],"denied":["# } else { "," })?;
             write!(f, "{}", Quoted(address))?;
         }
-        f.write_str("]}")
+        f.write_str("]")?;
+        if let Some(Value(plan)) = self.plan {
+            write!(f, r#","plan":{plan}"#)?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// What prints as a JSON value. Whoever has none links nothing of it.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a>(pub(super) &'a dyn fmt::Display);
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -118,7 +139,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// A value in quotation marks that has nothing to escape, as addresses have not.
-struct Quoted<T>(T);
+pub(crate) struct Quoted<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Quoted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +148,7 @@ impl<T: fmt::Display> fmt::Display for Quoted<T> {
 }
 
 /// A value, or `null`.
-struct OrNull<T>(Option<T>);
+pub(crate) struct OrNull<T>(pub(crate) Option<T>);
 
 impl<T: fmt::Display> fmt::Display for OrNull<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +230,13 @@ mod tests {
         assert_eq!(printed(0), race.timeline().json("h", 80).to_string());
         assert!(printed(1).ends_with(r#""attempts":[],"denied":["127.0.0.1:80"]}"#), "{}", printed(1));
         assert!(printed(2).ends_with(r#""denied":["127.0.0.1:80","[::1]:80"]}"#), "{}", printed(2));
+    }
+
+    #[test]
+    fn a_plan_is_told_behind_all_else() {
+        let race = Recorded::racing(&Config::all_at_once(), &[]);
+        let printed = race.timeline().json("h", 80).plan(&r#"{"lead":null}"#).to_string();
+        assert!(printed.ends_with(r#""attempts":[],"plan":{"lead":null}}"#), "{printed}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 pub use json::Json;
+pub(crate) use json::{OrNull, Quoted};
 pub use qlog::Qlog;
 pub use waterfall::{Style, Waterfall};
 

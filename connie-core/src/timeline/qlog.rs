@@ -6,7 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::json::Text;
+use super::json::{Text, Value};
 use super::{Attempt, Timeline};
 use crate::race::{AttemptErrorKind, Config, Failure, Families, Family, Outcome, Pacing};
 use crate::time::micros;
@@ -23,7 +23,7 @@ impl<'a> Timeline<'a> {
     ///
     /// A full record forgets attempts: those are counted in `metrics` and have no events.
     pub fn qlog(&self, session: &'a str, host: &'a str, port: u16) -> Qlog<'a> {
-        Qlog { timeline: *self, session, host, port, config: None, by_name: false }
+        Qlog { timeline: *self, session, host, port, config: None, by_name: false, plan: None }
     }
 }
 
@@ -37,6 +37,7 @@ pub struct Qlog<'a> {
     port: u16,
     config: Option<&'a Config>,
     by_name: bool,
+    plan: Option<Value<'a>>,
 }
 
 impl<'a> Qlog<'a> {
@@ -52,6 +53,13 @@ impl<'a> Qlog<'a> {
     /// The timeline keeps the moment of the first usable answer, so all addresses are put down to that one.
     pub fn resolved_by_name(mut self) -> Self {
         self.by_name = true;
+        self
+    }
+
+    /// With why the race did what it did, as `connie_plan` in the event of its first start: the [JSON](crate::memory::Explanation::json) of what
+    /// its memory knew.
+    pub fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
+        self.plan = Some(Value(explanation));
         self
     }
 }
@@ -154,7 +162,7 @@ impl Qlog<'_> {
         let key = |event: &Event| Some(event.key());
         while let Some(event) = self.events().filter(|event| key(event) > last).min_by_key(Event::key) {
             last = key(&event);
-            event.write(events)?;
+            event.write(events, self.plan)?;
         }
         Ok(last.map_or(Duration::ZERO, |(at, ..)| at))
     }
@@ -222,19 +230,22 @@ impl Event {
         (self.at(), rank, self.index, self.outcome.is_some())
     }
 
-    fn write(&self, events: &mut Events<'_, '_>) -> fmt::Result {
+    fn write(&self, events: &mut Events<'_, '_>, plan: Option<Value<'_>>) -> fmt::Result {
         match self.outcome {
-            None => self.write_start(events),
+            None => self.write_start(events, plan.filter(|_| self.index == 0)),
             Some(outcome) => self.write_outcome(events, outcome),
         }
     }
 
-    fn write_start(&self, events: &mut Events<'_, '_>) -> fmt::Result {
+    fn write_start(&self, events: &mut Events<'_, '_>, plan: Option<Value<'_>>) -> fmt::Result {
         let f = events.begin(self.at(), "attempt_started")?;
         write!(f, r#","attempt_id":"{}""#, self.index)?;
         write_target(f, self.attempt.destination, self.attempt.family)?;
         if self.attempt.hedge {
             f.write_str(r#","connie_hedge":true"#)?;
+        }
+        if let Some(Value(plan)) = plan {
+            write!(f, r#","connie_plan":{plan}"#)?;
         }
         events.end()
     }
@@ -446,6 +457,16 @@ mod tests {
             event("400.000", "connection_aborted", r#""reason":"timed out""#),
         ];
         assert_eq!(printed.get(..5), Some(&expected[..]));
+    }
+
+    #[test]
+    fn a_plan_is_told_with_the_first_start() {
+        let mut race = Recorded::racing(&Config::all_at_once(), &["192.0.2.1:80", "192.0.2.2:80"]);
+        race.at(1_000);
+        let timeline = race.timeline();
+        let printed = events(&timeline.qlog("s1", "h", 80).plan(&r#"{"lead":null}"#));
+        let first = started("0.000", 0, 1).replace("}}}", r#"},"connie_plan":{"lead":null}}}"#);
+        assert_eq!(printed.get(..2), Some(&[first, started("0.000", 1, 2)][..]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Races with a memory, in virtual time.
 
+mod explained;
 mod exploring;
 mod forgetting;
 mod law;

@@ -22,18 +22,22 @@ mod file;
 mod recall;
 mod salt;
 mod visited;
+mod why;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use connie_core::memory::{InvalidMemory, Remembered, Settings, Verdict};
+pub use connie_core::memory::{
+    Crowded, Explained, Explanation, InvalidMemory, Part, Remembered, Settings, Verdict, Whole,
+};
 
 use crate::clock::OsClock;
 pub use file::MemoryFileError;
 pub(crate) use recall::Recall;
 use salt::salt;
 pub(crate) use visited::Visited;
+pub(crate) use why::Why;
 
 /// How many addresses and hosts it has room for. Each takes 40 octets.
 const PLACES: usize = 1_024;

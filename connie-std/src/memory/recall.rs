@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_core::memory::{Finish, Network, Visit};
+use connie_core::memory::{Explained, Finish, Network, Visit};
 use connie_core::race::{Plan, PlannedRace};
 #[cfg(feature = "tokio")]
 use connie_core::{Config, Family, memory::Settings};
 
 use super::Memory;
 use super::visited::Visited;
+use super::why::Why;
 use crate::clock::OsClock;
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS};
 use crate::resolve::RECORDS;
@@ -50,9 +51,22 @@ impl Recall {
     }
 
     /// What the race is to do with the addresses that it has been told.
+    #[cfg(feature = "tokio")]
     pub(crate) fn plan(&self, race: &OsRace, now: Instant) -> Plan<MAX_DESTINATIONS> {
         let now = self.moment(now);
         self.memory.core().plan(&self.visit, race, 0, now)
+    }
+
+    /// What the race is to do with the addresses that it has been told, and why.
+    pub(crate) fn plan_and_say(&self, race: &OsRace, why: &mut Why, now: Instant) -> Plan<MAX_DESTINATIONS> {
+        let now = self.moment(now);
+        let mut room = vec![Explained::EMPTY; race.destinations().len()];
+        let mut core = self.memory.core();
+        let plan = core.plan(&self.visit, race, 0, now);
+        let explanation = core.explain(&self.visit, race, &plan, &mut room, now);
+        drop(core);
+        why.add(explanation, race.timeline().summary().attempts > 0);
+        plan
     }
 
     /// `addresses` in the order in which a race as `config` has it would start them one by one, and whether the first is known to be good: it has
