@@ -38,6 +38,8 @@ pub struct Visits {
     pub network: Network,
     /// Whom it visits.
     pub host: String,
+    /// Whether it wants the address of the visit before.
+    pub incumbent: bool,
     /// How long after one visit the next begins.
     pub pause: Duration,
     stack: Stack,
@@ -80,6 +82,7 @@ impl Visits {
             config: config.clone(),
             network: Network { v4: "192.0.2.200".parse().ok(), v6: "2001:db8:ff::1".parse().ok() },
             host: "name.test".into(),
+            incumbent: false,
             pause: Duration::from_millis(200),
             stack,
             v6: Vec::new(),
@@ -134,7 +137,7 @@ impl Visits {
 
     /// The same, where `look` sees the attempts of the race when it has ended, and the moment of its start; `spread` is the plan's.
     pub fn visit_with(&mut self, spread: u32, look: impl FnOnce(&[Attempt], Instant)) -> Visit {
-        let Visits { memory, config, network, host, stack, v6, v4, .. } = self;
+        let Visits { memory, config, network, host, incumbent, stack, v6, v4, .. } = self;
         let mut clock = stack.clock();
         let start = stack.now();
         let mut connector =
@@ -142,7 +145,11 @@ impl Visits {
         connector.handle_addresses(&[v6.as_slice(), v4].concat(), start);
         let about = memory.as_ref().map(|memory| memory.visit(host, Finish::Tcp, 0, network));
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
-            connector.follow(&memory.plan(about, connector.race(), spread, start));
+            let plan = match incumbent {
+                true => memory.plan_for_incumbent(about, connector.race(), start),
+                false => memory.plan(about, connector.race(), spread, start),
+            };
+            connector.follow(&plan);
         }
         let known = [v6.as_slice(), v4].concat();
         let before: Vec<Tally> = known.iter().map(|it| stack.tally(*it)).collect();

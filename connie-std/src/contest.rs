@@ -83,7 +83,7 @@ impl<S: RaceStack> Contest<S> {
         let deadline = options.race.deadline;
         let recall = options.memory.as_ref().map(|memory| {
             let network = names.network(connector.connect().race().destinations());
-            Recall::new(memory, target, finish, &network, clock)
+            Recall::new(memory, target, finish, &network, clock).for_incumbent(options.incumbent)
         });
         let mut contest = Contest {
             connector,

@@ -79,6 +79,10 @@ pub struct Options {
     /// What the race knows of its addresses from races before it, and what it adds to. Default: none, and each race is the whole race.
     /// [`HttpConnection`](crate::HttpConnection) and its like then make one of their own.
     pub memory: Option<Memory>,
+    /// Whether the race goes where the one before went, as long as that address answers and the memory knows none that is better: for sessions
+    /// that a server keeps by address. Default: no; of addresses that are as good as each other the first of the answer leads, by which
+    /// resolvers share load out, and once in a while another one is explored.
+    pub incumbent: bool,
     /// Who is told of the race at its end, won or not. Default: nobody.
     pub observer: Option<Observer>,
 }
@@ -116,6 +120,7 @@ impl Default for Options {
             canceler: None,
             budget: Some(SocketBudget::of_process()),
             memory: None,
+            incumbent: false,
             observer: None,
         }
     }

@@ -179,6 +179,28 @@ impl Lookup for Told {
     }
 }
 
+/// Two that were used, and an answer that turns: sessions that are bound to an address stay at the one that was used last.
+#[test]
+#[cfg(any(target_os = "linux", windows))]
+fn a_caller_may_ask_for_the_address_that_was_used_last() {
+    let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    let number = port.local_addr().expect("an address").port();
+    let memory = memory();
+    let to = |list: &[u8], incumbent| {
+        let names = list.iter().map(|&last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last))).collect();
+        let options = Options { resolver: Arc::new(Names(names)).into(), incumbent, ..with(&memory) };
+        let IpAddr::V4(ip) =
+            connect(("name.test", number), &options).expect("a connection").destination().ip()
+        else {
+            panic!("it is IPv4")
+        };
+        ip.octets()[3]
+    };
+    assert_eq!((to(&[21], false), to(&[22], false)), (21, 22));
+    assert_eq!((to(&[21, 22], true), to(&[22, 21], true)), (22, 22));
+    assert_eq!((to(&[21, 22], false), to(&[22, 21], false)), (21, 22));
+}
+
 #[test]
 #[cfg(any(target_os = "linux", windows))]
 fn a_name_is_remembered_however_its_answer_is_turned() {

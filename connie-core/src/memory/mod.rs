@@ -75,6 +75,7 @@ mod entry;
 mod estimate;
 mod explain;
 mod explained;
+mod incumbent;
 mod key;
 mod learn;
 mod lesson;

@@ -34,6 +34,8 @@ pub(super) enum Trust {
     Answered,
     /// It is in use.
     Used,
+    /// It was used last, and the caller wants it again.
+    Incumbent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

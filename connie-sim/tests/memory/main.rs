@@ -3,6 +3,7 @@
 mod explained;
 mod exploring;
 mod forgetting;
+mod incumbent;
 mod law;
 mod leading;
 mod networks;

@@ -25,6 +25,8 @@ pub(crate) struct Recall {
     visit: Visit,
     /// The race's clock, which is not the memory's.
     clock: OsClock,
+    /// Whether it goes where the race before went.
+    incumbent: bool,
 }
 
 impl Recall {
@@ -42,7 +44,13 @@ impl Recall {
             target => target.name().0,
         };
         let visit = memory.core().visit(&host, finish, memory.partition, network);
-        Recall { memory: memory.clone(), visit, clock }
+        Recall { memory: memory.clone(), visit, clock, incumbent: false }
+    }
+
+    /// The same, for a caller who wants the address of the race before, or not.
+    pub(crate) fn for_incumbent(mut self, incumbent: bool) -> Self {
+        self.incumbent = incumbent;
+        self
     }
 
     /// A moment of the race on the memory's clock.
@@ -62,7 +70,10 @@ impl Recall {
         let now = self.moment(now);
         let mut room = vec![Explained::EMPTY; race.destinations().len()];
         let mut core = self.memory.core();
-        let plan = core.plan(&self.visit, race, 0, now);
+        let plan = match self.incumbent {
+            true => core.plan_for_incumbent(&self.visit, race, now),
+            false => core.plan(&self.visit, race, 0, now),
+        };
         let explanation = core.explain(&self.visit, race, &plan, &mut room, now);
         drop(core);
         why.add(explanation, race.timeline().summary().attempts > 0);
