@@ -3,9 +3,11 @@
 use connie_core::{Config, Family};
 
 use crate::host::{Host, hang, ok, refuse};
+use crate::label::{label, numbered};
 use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
+use crate::visits::{Visit, Visits};
 
 /// A site with a name and addresses that each do something of their own.
 #[derive(Clone, Debug)]
@@ -85,6 +87,40 @@ impl Site {
         }
     }
 
+    /// `client` connects `count` times, 200 ms apart, with a memory of its own where it `remembers`. Round trips vary as with
+    /// [`visit`](Site::visit).
+    #[must_use]
+    pub fn visits(&self, client: &Client, remembers: bool, count: u32, seed: u64) -> Vec<Visit> {
+        let mut rng = Rng::new(seed);
+        let one = Config::one_by_one();
+        let (config, draws) = match client {
+            Client::Race(config) => (config, false),
+            Client::OneAddress => (&one, true),
+        };
+        let mut visits = Visits::new(config, seed);
+        self.name.clone_into(&mut visits.host);
+        if !remembers {
+            visits.memory = None;
+        }
+        let of = |family, hosts: &[Host]| {
+            let hosts = (1..).zip(hosts.to_vec());
+            hosts.map(move |(number, host)| (label(numbered(family, number)), host)).collect::<Vec<_>>()
+        };
+        let hosts = [of(Family::V6, &self.v6), of(Family::V4, &self.v4)].concat();
+        let labels: Vec<String> = hosts.iter().map(|(label, _)| label.clone()).collect();
+        for (label, host) in hosts {
+            visits.put(&label, host.jitter(5));
+        }
+        visits.answer(&labels.join(" "));
+        let visit = |_| {
+            if draws {
+                visits.answer(&labels[rng.below(labels.len() as u64) as usize]);
+            }
+            visits.visit()
+        };
+        (0..count).map(visit).collect()
+    }
+
     fn scenario(&self, seed: u64, among: impl Fn(usize) -> bool) -> Scenario {
         let v6 = self.v6.iter().map(|host| (Family::V6, host));
         let v4 = self.v4.iter().map(|host| (Family::V4, host));
@@ -135,6 +171,37 @@ mod tests {
         });
         let alive = alive.count();
         assert!((260..340).contains(&alive), "three of four addresses live: {alive} of 400");
+    }
+
+    #[test]
+    fn with_a_memory_the_later_visits_to_a_site_where_all_live_send_one_syn() {
+        let race = Client::Race(Config { max_in_flight: 16, ..Config::all_at_once() });
+        for (remembers, most) in [(true, 33), (false, 360)] {
+            let visits = site("alive.test").visits(&race, remembers, 31, 3);
+            assert_eq!((visits.len(), visits[0].syns), (31, 12));
+            let later: u32 = visits[1..].iter().map(|visit| visit.syns).sum();
+            assert!((if remembers { 30 } else { 360 }..=most).contains(&later), "{remembers}: {later}");
+        }
+    }
+
+    #[test]
+    fn of_visits_to_one_address_each_draws_one() {
+        let visits = site("first-dead.test").visits(&Client::OneAddress, false, 100, 3);
+        assert!(visits.iter().all(|visit| visit.syns == 1 && visit.wasted == 0));
+        let dead = visits.iter().filter(|visit| visit.winner.is_none()).count();
+        assert!((15..40).contains(&dead), "one of four addresses is dead: {dead} of 100");
+    }
+
+    /// The first visit is the one that [`Site::visit`] makes.
+    #[test]
+    fn a_first_visit_is_the_only_one() {
+        for config in [Config { max_in_flight: 16, ..Config::all_at_once() }, Config::staggered()] {
+            let client = Client::Race(config);
+            for (site, seed) in all().iter().flat_map(|site| (0..5).map(move |seed| (site, seed))) {
+                let first = &site.visits(&client, true, 1, seed)[0];
+                assert_eq!(first.took, site.visit(&client, seed).elapsed, "{} {seed}", site.name);
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use connie_core::Config;
 use connie_std::{MAX_SOCKETS, Options, Override};
 
-use super::value::{Limit, resolve, seconds, whole};
+use super::value::{Limit, memory_file, resolve, seconds, whole};
 
 /// `connie bench`.
 #[derive(Debug, Args)]
@@ -25,6 +25,12 @@ pub struct Bench {
     /// How often each contender connects to each URL [default: 10; with --sim 200]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(1, u32::MAX.into()))]
     pub rounds: Option<u32>,
+    /// Visit each URL N times in each round, from one process: connie with a memory and without [default rounds: 1; with --sim 20]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(2, 10_000))]
+    pub visits: Option<u32>,
+    /// Let connie go on with what FILE remembers of addresses, and write there what it has learnt
+    #[arg(long, value_name = "FILE", conflicts_with = "sim", value_parser = memory_file())]
+    pub memory: Option<PathBuf>,
     /// The contenders, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
     pub contenders: Vec<Contender>,
@@ -34,7 +40,7 @@ pub struct Bench {
     /// What a trial may take; one that fails counts as this [default: 10]
     #[arg(short = 'm', long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,
-    /// How long to leave the servers alone between two rounds [default: 500]
+    /// How long to leave the servers alone between two rounds, and between two visits [default: 500]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(0, u32::MAX.into()))]
     pub pause: Option<u32>,
     /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
@@ -79,8 +85,10 @@ pub struct Bench {
 /// A way to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Contender {
-    /// All addresses at once.
+    /// All addresses at once; of visits, by memory.
     Connie,
+    /// The same without a memory.
+    NoMemory,
     /// RFC 8305: one more address every 250 ms.
     HappyEyeballs,
     /// One address after the other, in the resolver's order.
@@ -90,12 +98,18 @@ pub enum Contender {
 }
 
 impl Contender {
-    pub const ALL: [Contender; 4] =
-        [Contender::Connie, Contender::HappyEyeballs, Contender::Plain, Contender::Random];
+    pub const ALL: [Contender; 5] = [
+        Contender::Connie,
+        Contender::NoMemory,
+        Contender::HappyEyeballs,
+        Contender::Plain,
+        Contender::Random,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Contender::Connie => "connie",
+            Contender::NoMemory => "no-memory",
             Contender::HappyEyeballs => "happy-eyeballs",
             Contender::Plain => "plain",
             Contender::Random => "random",
@@ -105,7 +119,9 @@ impl Contender {
     /// The race that it runs; `None` where it only tries one address.
     pub fn race(self, max_sockets: usize) -> Option<Config> {
         match self {
-            Contender::Connie => Some(Config { max_in_flight: max_sockets, ..Config::all_at_once() }),
+            Contender::Connie | Contender::NoMemory => {
+                Some(Config { max_in_flight: max_sockets, ..Config::all_at_once() })
+            }
             Contender::HappyEyeballs => Some(Config { max_in_flight: max_sockets, ..Config::staggered() }),
             // Families are not mixed: the list is walked as it is.
             Contender::Plain => Some(Config { first_address_family_count: u8::MAX, ..Config::one_by_one() }),
@@ -135,14 +151,28 @@ impl Bench {
         self.max_time.and_then(Limit::get).unwrap_or(Duration::from_secs(10))
     }
 
+    /// Those that were named. Where all are first visits there is no memory to be without.
     pub fn contenders(&self) -> Vec<Contender> {
-        let named = |contender: &Contender| self.contenders.is_empty() || self.contenders.contains(contender);
+        let named = |contender: &Contender| match self.contenders.is_empty() {
+            true => self.visits.is_some() || *contender != Contender::NoMemory,
+            false => self.contenders.contains(contender),
+        };
         Contender::ALL.into_iter().filter(named).collect()
     }
 
     pub fn rounds(&self) -> u32 {
-        let default = if self.sim { 200 } else { 10 };
+        let default = match (self.sim, self.visits) {
+            (true, None) => 200,
+            (true, Some(_)) => 20,
+            (false, None) => 10,
+            (false, Some(_)) => 1,
+        };
         self.rounds.unwrap_or(default)
+    }
+
+    /// How often each contender connects to each URL.
+    pub fn connections(&self) -> u64 {
+        u64::from(self.rounds()) * u64::from(self.visits.unwrap_or(1))
     }
 
     pub fn pause(&self) -> Duration {

@@ -4,22 +4,25 @@
 mod plot;
 mod progress;
 mod report;
+mod simulated;
 mod statistics;
 mod trial;
+mod waste;
+mod written;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use connie_core::{Families, Family};
-use connie_sim::sites::{self, Client};
-use connie_sim::{Ending, Rng};
-use connie_std::{AddressFilter, Options, OsClock};
+use connie_sim::Rng;
+use connie_std::{AddressFilter, Memory, Options, OsClock};
 use connie_web::{Scheme, Url};
 
 use crate::advice;
 use crate::args::{Bench, Contender, Mode};
 use crate::error::Error;
 use crate::exit_code;
+use crate::memory;
 use crate::output::{Stdout, is_stdout, print, write_file};
 use crate::terminal;
 use plot::Plot;
@@ -34,7 +37,8 @@ const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 pub fn run(args: &Bench) -> Result<(), Error> {
     let stdout = args.stdout()?;
-    let report = if args.sim { simulate(args) } else { measure(args)? };
+    args.check_visits()?;
+    let report = if args.sim { simulated::simulate(args) } else { measure(args)? };
     if let Some(path) = &args.csv {
         write_file(path, report.csv())?;
     }
@@ -66,10 +70,28 @@ impl Bench {
         Ok(connie_std::TlsConnector::new(&options)?)
     }
 
+    /// Refuses what only visits have.
+    fn check_visits(&self) -> Result<(), Error> {
+        let refused = match self.visits {
+            Some(_) => false,
+            None => self.memory.is_some() || self.contenders.contains(&Contender::NoMemory),
+        };
+        if refused {
+            let line = "without --visits no contender has a memory: give --visits N, or leave --memory and no-memory away";
+            return Err(Error::usage(line));
+        }
+        Ok(())
+    }
+
     /// Refuses what other people's servers should not have to bear.
     fn check_manners(&self) -> Result<(), Error> {
         if self.force {
             return Ok(());
+        }
+        if self.visits.is_some() && self.connections() > MAX_ROUNDS.into() {
+            return Err(Error::usage(format!(
+                "more than {MAX_ROUNDS} visits in all rounds burden other people's servers: give fewer, or --force where the servers are yours"
+            )));
         }
         if self.rounds() > MAX_ROUNDS {
             return Err(Error::usage(format!(
@@ -95,6 +117,7 @@ impl Bench {
             measures,
             limit: self.limit(),
             rounds: self.rounds(),
+            visits: self.visits,
             seed: self.seed,
             contenders: self.contenders(),
             sites,
@@ -115,6 +138,7 @@ fn shuffled(sites: usize, contenders: &[Contender], rng: &mut Rng) -> Vec<(usize
 
 fn measure(args: &Bench) -> Result<Report, Error> {
     args.check_manners()?;
+    let memory = args.memory.as_deref().map(memory::load).transpose()?;
     let families = match (args.ipv4, args.ipv6) {
         (true, _) => Families::Only(Family::V4),
         (_, true) => Families::Only(Family::V6),
@@ -140,7 +164,13 @@ fn measure(args: &Bench) -> Result<Report, Error> {
             "https needs TLS, which is not in this build: measure it with --mode connect",
         ));
     }
-    let trials = run_rounds(args, &sites, &rules);
+    let mut trials = run_rounds(args, &sites, &rules, memory.as_ref());
+    if args.visits.is_some() {
+        waste::count(&mut trials, args.limit());
+    }
+    if let (Some(path), Some(memory)) = (&args.memory, memory) {
+        memory.save(path).map_err(|error| Error::write(path.display(), &error))?;
+    }
     let described = sites.iter().zip(&args.urls).map(|(site, url)| (url.clone(), about(site)));
     Ok(args.report(described.collect(), trials))
 }
@@ -181,54 +211,28 @@ fn about(site: &Site) -> String {
     clippy::disallowed_methods,
     reason = "the program leaves other people's servers alone between rounds"
 )]
-fn run_rounds(args: &Bench, sites: &[Site], rules: &Rules) -> Vec<Trial> {
+fn run_rounds(args: &Bench, sites: &[Site], rules: &Rules, memory: Option<&Memory>) -> Vec<Trial> {
     let contenders = args.contenders();
     let mut rng = Rng::new(args.seed);
-    let total = args.rounds() as usize * sites.len() * contenders.len();
+    let total = args.connections() as usize * sites.len() * contenders.len();
     let mut progress = Progress::new(!args.silent, total, OsClock::start());
     let mut trials = Vec::with_capacity(total);
     for round in 0..args.rounds() {
-        if round > 0 {
-            std::thread::sleep(args.pause());
-        }
-        for (place, contender) in shuffled(sites.len(), &contenders, &mut rng) {
-            let trial = trial::run(contender, &sites[place], rules, &mut rng);
-            trials.push(Trial { site: place, round, ..trial });
-            progress.step();
-        }
-    }
-    trials
-}
-
-fn simulate(args: &Bench) -> Report {
-    let sites = sites::all();
-    let limit = args.limit();
-    let mut trials = Vec::new();
-    for (place, site) in sites.iter().enumerate() {
-        for round in 0..args.rounds() {
-            for contender in args.contenders() {
-                let client =
-                    contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
-                // In one round all meet the same weather.
-                let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
-                let outcome = site.visit(&client, seed);
-                trials.push(Trial {
-                    site: place,
-                    round,
-                    contender,
-                    elapsed: outcome.elapsed.min(limit),
-                    // What would have come after the limit was never opened.
-                    sockets: outcome.attempts().filter(|attempt| attempt.started < limit).count() as u32,
-                    result: match outcome.ending {
-                        Ending::Connected(address) if outcome.elapsed <= limit => Ok(address.to_string()),
-                        _ => Err("not connected in time".to_owned()),
-                    },
-                });
+        // A process of its own has a memory of its own.
+        let fresh = || args.visits.map(|_| Memory::new());
+        let memory = memory.cloned().or_else(fresh);
+        for visit in 0..args.visits.unwrap_or(1) {
+            if round > 0 || visit > 0 {
+                std::thread::sleep(args.pause());
+            }
+            for (place, contender) in shuffled(sites.len(), &contenders, &mut rng) {
+                let trial = trial::run(contender, &sites[place], rules, memory.as_ref(), &mut rng);
+                trials.push(Trial { site: place, round, visit, ..trial });
+                progress.step();
             }
         }
     }
-    let described = sites.iter().map(|site| (site.name.to_owned(), format!("{} (simulated)", site.about)));
-    args.report(described.collect(), trials)
+    trials
 }
 
 #[cfg(test)]
@@ -240,7 +244,7 @@ mod tests {
         let mut rng = Rng::new(1);
         let (one, other) = (shuffled(3, &Contender::ALL, &mut rng), shuffled(3, &Contender::ALL, &mut rng));
         for order in [&one, &other] {
-            assert_eq!(order.len(), 12);
+            assert_eq!(order.len(), 15);
             assert!((0..3).all(|site| Contender::ALL.iter().all(|name| order.contains(&(site, *name)))));
         }
         assert_ne!(one, other);
@@ -251,6 +255,6 @@ mod tests {
         let mut rng = Rng::new(2);
         let first = (0..4_000).filter(|_| shuffled(1, &Contender::ALL, &mut rng)[0].1 == Contender::Plain);
         let first = first.count();
-        assert!((900..1_100).contains(&first), "{first} of 4,000");
+        assert!((720..880).contains(&first), "{first} of 4,000");
     }
 }

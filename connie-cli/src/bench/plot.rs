@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::report::Report;
+use super::report::{Part, Report};
 use super::statistics::percentile;
 use super::trial::Trial;
 use crate::args::Contender;
@@ -23,6 +23,7 @@ const SPREAD: f64 = 12.0;
 /// Colours of the contenders, beside what every picture has.
 const OWN_STYLE: &str = "
   .connie { fill: #1a7f37; stroke: #1a7f37; }
+  .no-memory { fill: #bc4c00; stroke: #bc4c00; }
   .happy-eyeballs { fill: #0969da; stroke: #0969da; }
   .plain { fill: #bf8700; stroke: #bf8700; }
   .random { fill: #8250df; stroke: #8250df; }
@@ -50,10 +51,10 @@ impl Display for Plot<'_> {
         let (inner, tall) = (WIDTH - 1.0, height - 1.0);
         writeln!(f, r#"<rect class="page" x="0.5" y="0.5" width="{inner}" height="{tall}" rx="8"/>"#)?;
         writeln!(f, r#"<text class="title" x="{MARGIN}" y="36">connie bench: {}</text>"#, report.measures)?;
-        let rounds = report.rounds;
+        let size = report.size();
         writeln!(
             f,
-            r#"<text class="sum soft" x="{MARGIN}" y="58">{rounds} rounds; a dot for each trial, a box for the middle half, a bar at the median, × for a failure</text>"#
+            r#"<text class="sum soft" x="{MARGIN}" y="58">{size}; a dot for each trial, a box for the middle half, a bar at the median, × for a failure</text>"#
         )?;
         axis.write(f, TOP + rows)?;
         let mut y = TOP;
@@ -144,7 +145,7 @@ fn write_row(
     let class = contender.name();
     let middle = y + ROW / 2.0;
     writeln!(f, r#"<text x="{:.1}" y="{:.1}">{class}</text>"#, MARGIN + 12.0, middle + 4.0)?;
-    let trials: Vec<&Trial> = report.of(site, contender).collect();
+    let trials: Vec<&Trial> = report.of(site, contender, Part::All).collect();
     let mut times: Vec<u64> = trials.iter().map(|trial| trial.counted(report.limit)).collect();
     times.sort_unstable();
     // Beyond the axis, where half of the trials failed, a box would say nothing.

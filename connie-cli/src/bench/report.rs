@@ -1,10 +1,9 @@
-//! What a bench prints: a table to read, and JSON or CSV to go on with.
+//! All that was measured, and the table of it.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use connie_sim::Rng;
-use serde_json::{Value, json};
 
 use super::statistics::{Figures, Ratio};
 use super::trial::Trial;
@@ -17,6 +16,8 @@ pub struct Report {
     /// What a trial was allowed, and what one that failed counts as.
     pub limit: Duration,
     pub rounds: u32,
+    /// How many visits a round has, where they are told apart from the first.
+    pub visits: Option<u32>,
     pub seed: u64,
     pub contenders: Vec<Contender>,
     /// Each site's name, and a few words about it.
@@ -25,26 +26,46 @@ pub struct Report {
     pub trials: Vec<Trial>,
 }
 
+/// Which trials of a contender are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    All,
+    /// The first visits of the rounds.
+    First,
+    Later,
+}
+
 impl Report {
     /// The trials of one contender at one site, in the order of the rounds.
-    pub fn of(&self, site: usize, contender: Contender) -> impl Iterator<Item = &Trial> + Clone {
-        self.trials.iter().filter(move |trial| trial.site == site && trial.contender == contender)
+    pub fn of(&self, site: usize, contender: Contender, part: Part) -> impl Iterator<Item = &Trial> + Clone {
+        let is_meant = move |trial: &Trial| match part {
+            Part::All => true,
+            Part::First => trial.visit == 0,
+            Part::Later => trial.visit > 0,
+        };
+        let those = self.trials.iter().filter(move |trial| trial.site == site && is_meant(trial));
+        those.filter(move |trial| trial.contender == contender)
+    }
+
+    /// What the contenders are compared by.
+    fn compared(&self) -> Part {
+        if self.visits.is_some() { Part::Later } else { Part::All }
     }
 
     /// Their times in microseconds.
-    fn times(&self, site: usize, contender: Contender) -> Vec<u64> {
-        self.of(site, contender).map(|trial| trial.counted(self.limit)).collect()
+    pub fn times(&self, site: usize, contender: Contender, part: Part) -> Vec<u64> {
+        self.of(site, contender, part).map(|trial| trial.counted(self.limit)).collect()
     }
 
-    fn failures(&self, site: usize, contender: Contender) -> usize {
-        self.of(site, contender).filter(|trial| trial.result.is_err()).count()
+    pub fn failures(&self, site: usize, contender: Contender, part: Part) -> usize {
+        self.of(site, contender, part).filter(|trial| trial.result.is_err()).count()
     }
 
-    /// The sockets that a trial opened on average.
-    fn sockets(&self, site: usize, contender: Contender) -> f64 {
-        let trials = self.of(site, contender);
-        let sum: u32 = trials.clone().map(|trial| trial.sockets).sum();
-        f64::from(sum) / (trials.count() as f64).max(1.0)
+    /// What a trial took of something on average: sockets, handshakes.
+    pub fn average(&self, site: usize, contender: Contender, part: Part, count: fn(&Trial) -> u32) -> f64 {
+        let trials = self.of(site, contender, part);
+        let sum: u64 = trials.clone().map(|trial| u64::from(count(trial))).sum();
+        sum as f64 / (trials.count() as f64).max(1.0)
     }
 
     /// How the contender's mean compares with that of the plain client.
@@ -52,14 +73,15 @@ impl Report {
         if contender == Contender::Plain || !self.contenders.contains(&Contender::Plain) {
             return None;
         }
-        let failed = |contender| self.of(site, contender).all(|trial| trial.result.is_err());
+        let part = self.compared();
+        let failed = |contender| self.of(site, contender, part).all(|trial| trial.result.is_err());
         if failed(contender) && failed(Contender::Plain) {
             // The ratio of two limits says nothing.
             return None;
         }
         // One trial of each in every round.
-        let times = self.times(site, contender).into_iter();
-        let pairs: Vec<(u64, u64)> = times.zip(self.times(site, Contender::Plain)).collect();
+        let times = self.times(site, contender, part).into_iter();
+        let pairs: Vec<(u64, u64)> = times.zip(self.times(site, Contender::Plain, part)).collect();
         Ratio::of(&pairs, &mut Rng::new(self.seed))
     }
 
@@ -71,18 +93,49 @@ impl Report {
             }
             push_wrapped(&mut text, &format!("{name}: {about}"), width);
             let limit = seconds(self.limit);
-            let plural = if self.rounds == 1 { "" } else { "s" };
-            let what = format!(
-                "{} in ms, {} round{plural}, a failure counts as {limit} s",
-                self.measures, self.rounds
-            );
+            let what = format!("{} in ms, {}, a failure counts as {limit} s", self.measures, self.size());
             push_wrapped(&mut text, &what, width);
             text.push('\n');
-            self.write_rows(&mut text, site);
+            match self.visits {
+                None => self.write_rows(&mut text, site),
+                Some(_) => {
+                    self.write_visits(&mut text, site, "first visit", Part::First);
+                    text.push('\n');
+                    self.write_visits(&mut text, site, "later visits", Part::Later);
+                }
+            }
             self.write_ratios(&mut text, site, width);
             self.write_errors(&mut text, site, width);
         }
         text
+    }
+
+    /// How many trials each contender had.
+    pub fn size(&self) -> String {
+        let plural = if self.rounds == 1 { "" } else { "s" };
+        match self.visits {
+            None => format!("{} round{plural}", self.rounds),
+            Some(visits) => format!("{} round{plural} of {visits} visits", self.rounds),
+        }
+    }
+
+    fn write_visits(&self, text: &mut String, site: usize, title: &str, part: Part) {
+        let _ = write!(text, "  {title:<14}");
+        for name in ["failed", "mean", "median", "p90", "max", "SYNs", "wasted"] {
+            let _ = write!(text, "{name:>8}");
+        }
+        text.push('\n');
+        for &contender in &self.contenders {
+            let Some(figures) = Figures::of(&self.times(site, contender, part)) else { continue };
+            let _ = write!(text, "  {:<14}{:>8}", contender.name(), self.failures(site, contender, part));
+            let whole = [figures.median, figures.p90, figures.max].map(|micros| micros as f64);
+            for micros in [figures.mean].into_iter().chain(whole) {
+                let _ = write!(text, "{:>8}", millis(micros));
+            }
+            let syns = self.average(site, contender, part, |trial| trial.sockets);
+            let wasted = self.average(site, contender, part, |trial| trial.wasted);
+            let _ = writeln!(text, "{syns:>8.2}{wasted:>8.2}");
+        }
     }
 
     fn write_rows(&self, text: &mut String, site: usize) {
@@ -93,13 +146,15 @@ impl Report {
         });
         text.push('\n');
         for &contender in &self.contenders {
-            let Some(figures) = Figures::of(&self.times(site, contender)) else { continue };
-            let _ = write!(text, "  {:<14}{:>8}", contender.name(), self.failures(site, contender));
+            let Some(figures) = Figures::of(&self.times(site, contender, Part::All)) else { continue };
+            let _ =
+                write!(text, "  {:<14}{:>8}", contender.name(), self.failures(site, contender, Part::All));
             let whole = [figures.median, figures.p90, figures.p99, figures.max].map(|micros| micros as f64);
             for micros in [figures.mean, figures.deviation].into_iter().chain(whole) {
                 let _ = write!(text, "{:>8}", millis(micros));
             }
-            let _ = writeln!(text, "{:>8.1}", self.sockets(site, contender));
+            let sockets = self.average(site, contender, Part::All, |trial| trial.sockets);
+            let _ = writeln!(text, "{sockets:>8.1}");
         }
     }
 
@@ -125,7 +180,8 @@ impl Report {
     fn write_errors(&self, text: &mut String, site: usize, width: usize) {
         for &contender in &self.contenders {
             let mut reasons: Vec<(&str, usize)> = Vec::new();
-            for reason in self.of(site, contender).filter_map(|trial| trial.result.as_ref().err()) {
+            for reason in self.of(site, contender, Part::All).filter_map(|trial| trial.result.as_ref().err())
+            {
                 match reasons.iter_mut().find(|(known, _)| known == reason) {
                     Some((_, count)) => *count += 1,
                     None => reasons.push((reason, 1)),
@@ -137,93 +193,6 @@ impl Report {
             }
         }
     }
-
-    pub fn json(&self) -> String {
-        let results: Vec<Value> = (0..self.sites.len()).map(|site| self.json_of(site)).collect();
-        let trials: Vec<Value> = self.trials.iter().map(|trial| self.json_trial(trial)).collect();
-        json!({
-            "measures": self.measures,
-            "rounds": self.rounds,
-            "seed": self.seed,
-            "limit_us": micros(self.limit),
-            "results": results,
-            "trials": trials,
-        })
-        .to_string()
-    }
-
-    fn json_of(&self, site: usize) -> Value {
-        let contenders = self.contenders.iter().filter_map(|&contender| {
-            let times = self.times(site, contender);
-            let figures = Figures::of(&times)?;
-            let ratio = self.ratio(site, contender);
-            Some(json!({
-                "name": contender.name(),
-                "count": times.len(),
-                "failures": self.failures(site, contender),
-                "mean_us": figures.mean,
-                "sd_us": figures.deviation,
-                "median_us": figures.median,
-                "p90_us": figures.p90,
-                "p99_us": figures.p99,
-                "max_us": figures.max,
-                "sockets_mean": self.sockets(site, contender),
-                "ratio_to_plain": ratio.map(|r| json!({"mean": r.estimate, "low": r.low, "high": r.high})),
-            }))
-        });
-        let (name, about) = &self.sites[site];
-        json!({"site": name, "about": about, "contenders": contenders.collect::<Vec<_>>()})
-    }
-
-    fn json_trial(&self, trial: &Trial) -> Value {
-        json!({
-            "site": self.sites[trial.site].0,
-            "round": trial.round,
-            "contender": trial.contender.name(),
-            "elapsed_us": micros(trial.elapsed),
-            "counted_us": trial.counted(self.limit),
-            "sockets": trial.sockets,
-            "address": trial.result.as_ref().ok(),
-            "error": trial.result.as_ref().err(),
-        })
-    }
-
-    /// All trials, a line each, as RFC 4180 has it.
-    pub fn csv(&self) -> String {
-        let mut text = "site,round,contender,elapsed_us,counted_us,sockets,address,error\r\n".to_owned();
-        for trial in &self.trials {
-            let (address, error) = match &trial.result {
-                Ok(address) => (address.as_str(), ""),
-                Err(error) => ("", error.as_str()),
-            };
-            let _ = write!(
-                text,
-                "{},{},{},{},{},{},{},{}\r\n",
-                field(&self.sites[trial.site].0),
-                trial.round,
-                trial.contender,
-                micros(trial.elapsed),
-                trial.counted(self.limit),
-                trial.sockets,
-                field(address),
-                field(error)
-            );
-        }
-        text
-    }
-}
-
-/// A text as a field of a CSV file.
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Microseconds as milliseconds, as precise as five characters allow.
@@ -275,17 +244,16 @@ fn push_wrapped(text: &mut String, line: &str, width: usize) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod samples {
     use super::*;
 
     fn trial(round: u32, contender: Contender, millis: u64, result: Result<&str, &str>) -> Trial {
         Trial {
-            site: 0,
             round,
-            contender,
             elapsed: Duration::from_millis(millis),
             sockets: 2,
             result: result.map(str::to_owned).map_err(str::to_owned),
+            ..Trial::of(contender)
         }
     }
 
@@ -294,6 +262,7 @@ mod tests {
             measures: "time to connect",
             limit: Duration::from_secs(2),
             rounds: 2,
+            visits: None,
             seed: 0,
             contenders: vec![Contender::Connie, Contender::Plain],
             sites: vec![("a.test".to_owned(), "2 addresses".to_owned())],
@@ -301,7 +270,7 @@ mod tests {
         }
     }
 
-    fn measured() -> Report {
+    pub fn measured() -> Report {
         report(vec![
             trial(0, Contender::Connie, 30, Ok("192.0.2.1:80")),
             trial(0, Contender::Plain, 60, Ok("192.0.2.2:80")),
@@ -310,14 +279,59 @@ mod tests {
         ])
     }
 
+    /// Two rounds of two visits: a first of 12 SYNs and one that knows.
+    pub fn visited() -> Report {
+        let visit = |round, visit, contender, millis, sockets, wasted| Trial {
+            visit,
+            sockets,
+            wasted,
+            ..trial(round, contender, millis, Ok("192.0.2.1:80"))
+        };
+        let trials = (0..2).flat_map(|round| {
+            let connie = [
+                visit(round, 0, Contender::Connie, 40, 12, 11),
+                visit(round, 1, Contender::Connie, 30, 1, 0),
+            ];
+            let plain = [0, 1].map(|number| visit(round, number, Contender::Plain, 60, 1, 0));
+            connie.into_iter().chain(plain)
+        });
+        Report { visits: Some(2), ..report(trials.collect()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{measured, visited};
+    use super::*;
+
     #[test]
     fn a_failure_stays_in_the_sample_and_counts_as_the_whole_time_allowed() {
         let report = measured();
-        assert_eq!(report.times(0, Contender::Plain), [60_000, 2_000_000]);
-        assert_eq!(report.failures(0, Contender::Plain), 1);
+        assert_eq!(report.times(0, Contender::Plain, Part::All), [60_000, 2_000_000]);
+        assert_eq!(report.failures(0, Contender::Plain, Part::All), 1);
         let ratio = report.ratio(0, Contender::Connie).unwrap();
         assert!((ratio.estimate - 80.0 / 2_060.0).abs() < 1e-12, "{ratio:?}");
         assert_eq!(report.ratio(0, Contender::Plain), None);
+    }
+
+    #[test]
+    fn first_visits_stand_apart_from_later_ones() {
+        let report = visited();
+        let table = report.table(80);
+        assert_eq!(table.lines().find(|line| line.chars().count() > 80), None, "{table}");
+        assert!(
+            table.contains("time to connect in ms, 2 rounds of 2 visits, a failure counts as 2 s\n"),
+            "{table}"
+        );
+        for line in [
+            "  first visit     failed    mean  median     p90     max    SYNs  wasted\n",
+            "  connie               0    40.0    40.0    40.0    40.0   12.00   11.00\n",
+            "  later visits    failed    mean  median     p90     max    SYNs  wasted\n",
+            "  connie               0    30.0    30.0    30.0    30.0    1.00    0.00\n",
+            "  connie takes 0.50 of plain's time",
+        ] {
+            assert_eq!(table.matches(line).count(), 1, "{line}: {table}");
+        }
     }
 
     #[test]
@@ -364,22 +378,5 @@ mod tests {
         let shown = ["less than 0.001", "less than 0.001", "0.0010", "0.0043", "0.083", "0.45", "2.00", "41"];
         assert_eq!(ratios.map(factor), shown);
         assert_eq!([0.0, 1.0, 5.0, 30.0, 40_000.0].map(millis), ["0.00", "<0.01", "0.01", "0.03", "40.0"]);
-    }
-
-    #[test]
-    fn csv_quotes_what_would_break_a_line() {
-        let csv = measured().csv();
-        assert_eq!(csv.matches("\r\n").count(), 5);
-        assert!(csv.contains("a.test,1,plain,5000,2000000,2,,\"refused, \"\"again\"\"\"\r\n"), "{csv}");
-        assert!(csv.contains("a.test,0,connie,30000,30000,2,192.0.2.1:80,\r\n"), "{csv}");
-    }
-
-    #[test]
-    fn json_holds_figures_and_trials() {
-        let json: Value = serde_json::from_str(&measured().json()).unwrap();
-        let connie = &json["results"][0]["contenders"][0];
-        assert_eq!((connie["name"].as_str(), connie["mean_us"].as_f64()), (Some("connie"), Some(40_000.0)));
-        assert_eq!(json["trials"][2]["counted_us"], 2_000_000);
-        assert_eq!(json["trials"][2]["address"], Value::Null);
     }
 }

@@ -4,10 +4,12 @@ use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Families, Instant, Timeline};
+use connie_core::{Config, Failure, Families, Instant, Outcome, Timeline};
 use connie_sim::Rng;
 use connie_std::http::{AnyConnection, AnySocket};
-use connie_std::{ConnectError, ConnectErrorKind, Options, OsClock, OsSocket, Target, connect_socket};
+use connie_std::{
+    ConnectError, ConnectErrorKind, Memory, Options, OsClock, OsSocket, Target, connect_socket,
+};
 use connie_web::Scheme;
 
 use crate::args::{Contender, Mode};
@@ -18,16 +20,37 @@ use crate::error::reason;
 pub struct Trial {
     pub site: usize,
     pub round: u32,
+    /// The number of the visit in its round; 0 is the first.
+    pub visit: u32,
     pub contender: Contender,
     /// How long it took to succeed or to fail.
     pub elapsed: Duration,
     /// How many sockets were opened in all.
     pub sockets: u32,
+    /// Where attempts were given up that had neither failed nor won.
+    pub given_up: Vec<SocketAddr>,
+    /// How many handshakes servers did for nothing.
+    pub wasted: u32,
     /// Where it was connected to in the end, as text; or what went wrong.
     pub result: Result<String, String>,
 }
 
 impl Trial {
+    /// One that nothing has come of yet.
+    pub fn of(contender: Contender) -> Self {
+        Trial {
+            site: 0,
+            round: 0,
+            visit: 0,
+            contender,
+            elapsed: Duration::ZERO,
+            sockets: 0,
+            given_up: Vec::new(),
+            wasted: 0,
+            result: Err(String::new()),
+        }
+    }
+
     /// What the trial counts for, in microseconds. A failure counts as the whole time that was allowed: whoever waits has nothing by
     /// then, and a failure that came soon must not pass for a success that did.
     pub fn counted(&self, limit: Duration) -> u64 {
@@ -64,31 +87,57 @@ pub struct Rules {
 struct Arrived {
     socket: OsSocket,
     destination: SocketAddr,
-    sockets: u32,
+    opened: Opened,
 }
 
 /// A trial that failed, and what it had opened by then.
 struct Failed {
     reason: String,
+    opened: Opened,
+}
+
+/// What a trial has opened.
+#[derive(Default)]
+struct Opened {
     sockets: u32,
+    given_up: Vec<SocketAddr>,
+}
+
+impl Opened {
+    fn of(timeline: Timeline<'_>) -> Self {
+        let given_up =
+            timeline.attempts().filter(|it| matches!(it.outcome, Some(Outcome::Canceled | Outcome::Evicted)));
+        Opened {
+            sockets: timeline.summary().attempts,
+            given_up: given_up.map(|attempt| attempt.destination).collect(),
+        }
+    }
 }
 
 impl Failed {
     fn new(reason: impl Into<String>) -> Self {
-        Failed { reason: reason.into(), sockets: 0 }
+        Failed { reason: reason.into(), opened: Opened::default() }
     }
 }
 
-/// Runs one trial; `site` and `round` are left for the caller to fill in.
-pub fn run(contender: Contender, site: &Site, rules: &Rules, rng: &mut Rng) -> Trial {
+/// Runs one trial, of connie with this memory; `site`, `round` and `visit` are left for the caller to fill in.
+pub fn run(
+    contender: Contender,
+    site: &Site,
+    rules: &Rules,
+    memory: Option<&Memory>,
+    rng: &mut Rng,
+) -> Trial {
     let clock = OsClock::start();
     let arrived = match contender.race(rules.max_sockets) {
-        Some(config) if contender != Contender::Plain => race(site, rules, config),
+        Some(config) if contender != Contender::Plain => {
+            race(site, rules, config, memory.filter(|_| contender == Contender::Connie))
+        }
         _ => one_after_the_other(contender, site, rules, &clock, rng),
     };
-    let (sockets, result) = match arrived {
-        Err(failed) => (failed.sockets, Err(failed.reason)),
-        Ok(Arrived { socket, destination, sockets }) => {
+    let (opened, result) = match arrived {
+        Err(failed) => (failed.opened, Err(failed.reason)),
+        Ok(Arrived { socket, destination, opened }) => {
             let result = match rules.mode {
                 Mode::Connect => Ok(()),
                 Mode::Get => {
@@ -96,27 +145,31 @@ pub fn run(contender: Contender, site: &Site, rules: &Rules, rng: &mut Rng) -> T
                     fetch(site, socket, rules, left)
                 }
             };
-            (sockets, result.map(|()| destination.to_string()))
+            (opened, result.map(|()| destination.to_string()))
         }
     };
-    Trial { site: 0, round: 0, contender, elapsed: clock.now().since(Instant::ZERO), sockets, result }
+    let elapsed = clock.now().since(Instant::ZERO);
+    let Opened { sockets, given_up } = opened;
+    Trial { elapsed, sockets, given_up, result, ..Trial::of(contender) }
 }
 
 /// connie's race or Happy Eyeballs, through connie's own `connect`.
-fn race(site: &Site, rules: &Rules, config: Config) -> Result<Arrived, Failed> {
+fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> Result<Arrived, Failed> {
     let families = rules.options.race.families;
     let race = Config { deadline: Some(rules.limit), families, ..config };
-    let options = Options { race, ..rules.options.clone() };
+    let options = Options { race, memory: memory.cloned(), ..rules.options.clone() };
     let target = match &site.addresses {
         Some(addresses) => Target::Addresses(addresses),
         None => Target::Host(&site.host, site.port),
     };
-    let opened = |timeline: Timeline<'_>| timeline.summary().attempts;
     match connect_socket(target, &options) {
         Ok((socket, destination, report)) => {
-            Ok(Arrived { socket, destination, sockets: opened(report.timeline()) })
+            Ok(Arrived { socket, destination, opened: Opened::of(report.timeline()) })
         }
-        Err(error) => Err(Failed { sockets: error.timeline().map_or(0, opened), reason: first_line(&error) }),
+        Err(error) => Err(Failed {
+            opened: error.timeline().map(Opened::of).unwrap_or_default(),
+            reason: first_line(&error),
+        }),
     }
 }
 
@@ -144,9 +197,9 @@ fn one_after_the_other(
         if left.is_zero() {
             break;
         }
-        failed.sockets += 1;
+        failed.opened.sockets += 1;
         match TcpStream::connect_timeout(&destination, left).and_then(OsSocket::try_from) {
-            Ok(socket) => return Ok(Arrived { socket, destination, sockets: failed.sockets }),
+            Ok(socket) => return Ok(Arrived { socket, destination, opened: failed.opened }),
             Err(error) => failed.reason = format!("{destination}: {}", reason(&error)),
         }
     }

@@ -116,3 +116,102 @@ fn other_peoples_servers_are_spared() {
     connie(["bench", "--pause", "5", "http://127.0.0.1:1/"]).exits(2).says("--force").says_lines(1);
     connie(["bench", "http://name.invalid/"]).exits(6).says("could not resolve name.invalid").says_lines(1);
 }
+
+/// What visits of a kind came to.
+#[track_caller]
+fn visits<'a>(report: &'a Value, contender: &str, which: &str) -> &'a Value {
+    &figures(report, contender)[which]
+}
+
+/// Two addresses answer, one refuses and one is silent: without a memory each visit starts all four, and one of two handshakes is for nothing.
+#[test]
+fn of_visits_the_later_ones_go_by_what_the_first_has_learnt() {
+    let server = Server::serving("127.0.0.4:0", "page");
+    let port = server.port();
+    let _other = std::net::TcpListener::bind(("127.0.0.6", port)).unwrap();
+    let _hole = BlackHole::open(([127, 0, 0, 3], port));
+    let [option, addresses] = resolve(port, "127.0.0.3,127.0.0.5,127.0.0.6,127.0.0.4");
+    let url = format!("http://name.test:{port}/");
+    let bench = ["bench", "--json", "--visits", "8", "--pause", "100", "-m", "1", &url, &option, &addresses];
+    let contenders = ["--contenders", "connie,no-memory,happy-eyeballs"];
+    let report = connie(bench.iter().chain(&contenders)).exits(0).is_quiet().json();
+    assert_eq!((&report["visits"], &report["rounds"]), (&8.into(), &1.into()));
+    assert_eq!(report["trials"].as_array().unwrap().len(), 8 * 3);
+    let syns =
+        |contender: &str, which: &str| visits(&report, contender, which)["sockets_mean"].as_f64().unwrap();
+    assert_eq!(syns("connie", "first"), 4.0);
+    assert_eq!(syns("no-memory", "later"), 4.0);
+    // A visit may explore, or find its lead late on a machine that is busy.
+    assert!(syns("connie", "later") < 2.0, "{report}");
+    assert_eq!(visits(&report, "connie", "later")["count"], 7);
+    let wasted = |contender: &str, which: &str| {
+        visits(&report, contender, which)["wasted_handshakes_mean"].as_f64().unwrap()
+    };
+    // The one that answers and did not win. The loser may have answered before it could be given up.
+    assert!((0.5..=1.0).contains(&wasted("no-memory", "later")), "{report}");
+    assert!(wasted("connie", "later") <= 0.5 && wasted("happy-eyeballs", "first") <= 1.0, "{report}");
+}
+
+#[test]
+fn a_bench_goes_on_with_a_file_of_memory() {
+    let server = Server::serving("127.0.0.4:0", "page");
+    let port = server.port();
+    let [option, addresses] = resolve(port, "127.0.0.5,127.0.0.4");
+    let (url, path) = (format!("http://name.test:{port}/"), fresh_path("memory"));
+    let file = path.to_str().unwrap();
+    let bench =
+        ["bench", "--json", "--visits", "2", "--pause", "100", "--contenders", "connie", "--memory", file];
+    let first = || {
+        let report = connie(bench.iter().chain(&[&*url, &option, &addresses])).exits(0).json();
+        visits(&report, "connie", "first")["sockets_mean"].as_f64().unwrap()
+    };
+    assert_eq!((first(), first()), (2.0, 1.0));
+    std::fs::write(&path, "hello").unwrap();
+    connie(bench.iter().chain(&[&*url])).exits(26).prints("").says_lines(1).says("not a memory");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn visits_to_the_simulated_internet_are_shown_and_replayed() {
+    let bench = |more: &[&str]| {
+        let arguments =
+            ["bench", "--sim", "--visits", "30", "--rounds", "3", "--contenders", "connie,no-memory,plain"];
+        connie(arguments.iter().chain(more)).exits(0).is_quiet().out()
+    };
+    let table = bench(&[]);
+    assert_eq!(table.lines().find(|line| line.chars().count() > 80), None, "{table}");
+    for head in ["  first visit     failed ", "  later visits    failed "] {
+        assert_eq!(table.matches(head).count(), 5, "{table}");
+    }
+    assert_eq!(table.matches("    SYNs  wasted\n").count(), 10, "{table}");
+    assert_eq!(bench(&["--json"]), bench(&["--json"]));
+    let report: Value = serde_json::from_str(&bench(&["--json"])).unwrap();
+    let syns =
+        |contender: &str, which: &str| visits(&report, contender, which)["sockets_mean"].as_f64().unwrap();
+    assert_eq!(
+        (syns("connie", "first"), syns("no-memory", "first"), syns("no-memory", "later")),
+        (12.0, 12.0, 12.0)
+    );
+    assert!(syns("connie", "later") <= 1.1, "{}", syns("connie", "later"));
+    assert_eq!(visits(&report, "no-memory", "later")["wasted_handshakes_mean"], 11.0);
+    let csv = bench(&["--csv", "-"]);
+    assert_eq!(csv.lines().count(), 1 + 5 * 3 * 30 * 3);
+    assert!(csv.starts_with("site,") && csv.lines().all(|line| line.split(',').count() >= 10), "{csv}");
+}
+
+#[test]
+fn what_only_visits_have_is_refused_without_them() {
+    for more in [["--contenders", "connie,no-memory"], ["--memory", "file"]] {
+        connie(["bench", "http://127.0.0.1:1/"].iter().chain(&more))
+            .exits(2)
+            .says_lines(1)
+            .says("--visits N");
+    }
+    connie(["bench", "--visits", "1", "h"]).exits(2).says_lines(1).says("a whole number from 2");
+    connie(["bench", "--sim", "--visits", "2", "--memory", "f"]).exits(2).says_lines(1).says("--sim");
+    connie(["bench", "--visits", "26", "--rounds", "2", "h"])
+        .exits(2)
+        .says_lines(1)
+        .says("more than 50 visits");
+    assert!(!std::path::Path::new("file").exists());
+}
