@@ -34,9 +34,10 @@ fn with(memory: &Memory) -> Options {
     Options { memory: Some(memory.clone()), ..Options::default() }
 }
 
-/// The addresses of a visit's attempts, in the order of their start.
+/// The addresses of a visit's attempts, in the order of their start, without one that was only explored: whose turn that is hangs on chance.
 fn tried(visit: &Connected) -> Vec<SocketAddr> {
-    visit.timeline().attempts().map(|it| it.destination).collect()
+    let explored = visit.report().explanation().and_then(|it| it.the(Part::Explored)).map(|it| it.address());
+    visit.timeline().attempts().map(|it| it.destination).filter(|it| Some(*it) != explored).collect()
 }
 
 fn visit(addresses: &[SocketAddr], options: &Options) -> Connected {
@@ -101,7 +102,7 @@ fn when_the_best_has_died_the_next_one_leads() {
 
 /// Whether the memory knows what it was told by a race to `addresses`.
 fn knows(options: &Options, addresses: &[SocketAddr]) -> bool {
-    visit(addresses, options).timeline().summary().attempts == 1
+    tried(&visit(addresses, options)).len() == 1
 }
 
 #[test]
@@ -189,6 +190,8 @@ fn a_caller_may_ask_for_the_address_that_was_used_last() {
     let to = |list: &[u8], incumbent| {
         let names = list.iter().map(|&last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last))).collect();
         let options = Options { resolver: Arc::new(Names(names)).into(), incumbent, ..with(&memory) };
+        // A memory's clock has a millisecond.
+        std::thread::sleep(Duration::from_millis(3));
         let IpAddr::V4(ip) =
             connect(("name.test", number), &options).expect("a connection").destination().ip()
         else {
@@ -243,7 +246,9 @@ fn an_http_connection_has_a_memory_of_its_own() {
         connection.close();
         connection.report().expect("a race").timeline().summary().attempts
     };
-    assert_eq!([open(&mut connection), open(&mut connection)], [3, 1]);
+    assert_eq!(open(&mut connection), 3);
+    // The lead, and by chance one that is explored.
+    assert!(open(&mut connection) < 3);
     connection.options_mut().memory = None;
     assert_eq!(open(&mut connection), 3);
 }
