@@ -1,7 +1,8 @@
 //! Crowds: races to one host that run at one time share what one of them finds out.
 //!
 //! A race whose plan [explores](crate::race::Plan::explores) joins. The first of a host **leads**: it runs as it is. Those that come while it runs
-//! **follow**: they wait until it has ended, or until the time that they are told, whichever is first, and then ask the memory for a plan anew.
+//! **follow**: they wait until it has ended, or until the time that they are told, whichever is first, and then ask the memory for a plan anew, and join
+//! anew if that explores: the other may have found out nothing. Where no time is left they run as those that [follow](crate::race::Plan::following).
 //! Leading passes on when it ends, however it ends, and when it is half a patience old: nobody waits for one that is stuck. Where the table is
 //! full a race runs **alone**. To wake those that wait is their adapter's.
 
@@ -18,9 +19,11 @@ use crate::time::{Instant, micros};
 pub enum Role {
     /// Run, and [leave](Crowd::leave) with this ticket when the race has ended, been canceled or been dropped.
     Lead(Ticket),
-    /// Wait for the end of the one that leads, but no longer than until this moment; then plan anew, and run without exploring.
+    /// Wait for the end of the one that leads, but no longer than until this moment; then plan anew, with a number of its own for
+    /// [`plan`](super::Memory::plan)'s `spread`. A race whose plan has a lead need not wait: it runs without exploring.
     Follow(Instant),
-    /// Run: there is no room to lead.
+    /// Run: there is no room to lead, or no time is left to wait. One that has waited runs as one that
+    /// [follows](crate::race::Plan::following), since others do the same at this moment.
     Alone,
 }
 

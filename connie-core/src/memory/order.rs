@@ -106,13 +106,31 @@ pub(super) fn plan<const D: usize>(known: &[Known], order: &Order) -> Plan<D> {
     }
     match lead(known, order).filter(|_| !order.whole) {
         Some(lead) => widen(turns, times, known, order, lead),
-        // A host that is known by addresses of the family that has not answered.
-        None if order.met && order.prospect.is_open && known.iter().all(|one| one.mean == 0) => {
-            times.hold = HOLD.min(times.longest);
+        None => {
+            spread(turns, known, order.spread);
+            // A host that is known by addresses of the family that has not answered.
+            if order.met && order.prospect.is_open && known.iter().all(|one| one.mean == 0) {
+                times.hold = HOLD.min(times.longest);
+            }
         }
-        None => {}
     }
     plan
+}
+
+/// Has races of one moment without a lead begin with different addresses, of those of which nothing bad is known, and go on with different ones.
+fn spread(turns: &mut [u8], known: &[Known], spread: u32) {
+    if spread == 0 {
+        return;
+    }
+    let eligible = known.iter().filter(|one| matches!(one.state, State::Live | State::Missed));
+    // At most 255.
+    let count = (eligible.clone().count() as u32).max(1);
+    for (skip, turn) in [(0, turn::EXPLORED), (1, turn::SECOND)] {
+        let index = spread.wrapping_add(skip) % count;
+        if let Some(one) = eligible.clone().nth(index as usize) {
+            set(turns, one.place, turn);
+        }
+    }
 }
 
 /// Lead, then widen.

@@ -100,7 +100,7 @@ pub(crate) struct Chosen {
 pub(crate) mod turn {
     /// It starts alone.
     pub(crate) const LEAD: u8 = 0;
-    /// It starts beside the lead, to be learnt about.
+    /// It starts beside the lead, to be learnt about. Without a lead: it starts first, so that races of one moment begin with different addresses.
     pub(crate) const EXPLORED: u8 = 1;
     pub(crate) const SECOND: u8 = 2;
     /// Of those that are known to answer, the fastest; others follow.
@@ -153,12 +153,24 @@ impl<const D: usize> Plan<D> {
     pub fn without_exploring(mut self) -> Self {
         let times = &mut self.times;
         let Some(explored) = times.explored.take() else { return self };
-        let [beside, second, rest] = times.delays;
-        times.delays = [beside.saturating_add(second), rest, times.gap];
-        if let Some(turn) = self.turns.get_mut(usize::from(explored.place)) {
-            *turn = turn::UNKNOWN;
+        let Some(turn) = self.turns.get_mut(usize::from(explored.place)) else { return self };
+        // In the lead's place it has no delay of its own.
+        if *turn == turn::EXPLORED {
+            let [beside, second, rest] = times.delays;
+            times.delays = [beside.saturating_add(second), rest, times.gap];
         }
+        *turn = turn::UNKNOWN;
         self
+    }
+
+    /// The same for a race that has waited for another to find out, and runs with all that have waited too: without exploring, and with no more
+    /// than `paid` of the starts beyond its first paid for. It is not the first race of its host, which alone is free.
+    #[must_use]
+    pub fn following(self, paid: usize) -> Self {
+        let mut plan = self.without_exploring();
+        plan.times.paid = plan.times.paid.min(u8::try_from(paid).unwrap_or(u8::MAX));
+        plan.times.met = true;
+        plan
     }
 
     /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing else is planned.
