@@ -48,6 +48,7 @@ pub mod sites;
 mod stack;
 mod stream;
 mod tally;
+mod tasks;
 mod translator;
 mod verify;
 mod visits;
@@ -69,6 +70,7 @@ pub use rng::{Rng, seeds};
 pub use scenario::{Live, Scenario};
 pub use stack::{Error, Socket, Stack};
 pub use tally::Tally;
+pub use tasks::{Came, Fault, Tasks};
 pub use visits::{Visit, Visits};
 
 /// The examples of the README are tested as those of this page.

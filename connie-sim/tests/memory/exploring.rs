@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use connie_core::Config;
-use connie_sim::{Visits, hang, ok};
+use connie_core::memory::Finish;
+use connie_core::race::PlannedRace;
+use connie_core::{Config, Output};
+use connie_sim::{Visits, addresses, hang, label, ok};
 
 use crate::regular;
 
@@ -110,4 +112,36 @@ fn hosts_have_counters_of_their_own() {
     firsts.sort_unstable();
     firsts.dedup();
     assert!(firsts.len() >= 4, "{firsts:?}");
+}
+
+/// Of a crowd one explores. For the others the lead leads, and is late when it would be.
+#[test]
+fn a_plan_that_does_not_explore_has_the_delays_of_one_that_need_not() {
+    for (config, second) in [(ALL, 100_000), (Config::staggered(), 100_000)] {
+        let mut visits = regular(&config, [("4a", ok(30)), ("4b", ok(30)), ("4c", ok(30))]);
+        visits.memory.as_mut().unwrap().settings_mut().least_delay = Duration::from_millis(100);
+        let (mut memory, now) = (0..40)
+            .find_map(|_| {
+                let (before, now) = (visits.memory.clone(), visits.now());
+                visits.visit().plan.explored().and(before).map(|memory| (memory, now))
+            })
+            .expect("one explores");
+        let mut race = PlannedRace::<64, 16, 256>::new(&config, now);
+        race.handle_addresses(&addresses("4a 4b 4c"), now);
+        let visit = memory.visit(&visits.host, Finish::Tcp, 0, &visits.network);
+        let plan = memory.plan(&visit, &race, 0, now);
+        assert!(plan.explored().is_some() && plan.without_exploring().explored().is_none());
+        race.follow(&plan.without_exploring());
+        let mut starts = |micros| {
+            let now = now + Duration::from_micros(micros);
+            std::iter::from_fn(|| match race.poll_output(now) {
+                Output::StartAttempt { destination, .. } => Some(label(destination)),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(starts(0), ["4a"]);
+        assert_eq!(starts(second - 1), [""; 0]);
+        assert_eq!(starts(second).len(), 1);
+    }
 }

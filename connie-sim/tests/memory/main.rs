@@ -1,8 +1,10 @@
 //! Races with a memory, in virtual time.
 
+mod crowds;
 mod explained;
 mod exploring;
 mod forgetting;
+mod holding;
 mod incumbent;
 mod law;
 mod leading;
