@@ -7,8 +7,8 @@ use core::time::Duration;
 use super::entry::{Marks, Standing};
 use super::key::Visit;
 use super::order::{Known, State, Trust};
-use super::{Entry, Memory, Role, STALL, Target, pause};
-use crate::race::{Destination, Family, Guide, Place, Plan, Race, turn};
+use super::{Entry, Memory, Role, STALL, pause};
+use crate::race::{Family, Guide, Place, Plan, Race, turn};
 
 /// Why a race does what it does: from [`Memory::explain`].
 ///
@@ -367,14 +367,22 @@ impl<const N: usize> Memory<N> {
         // Once an attempt has started, the plan only puts the others in order.
         let begun = race.started() > 0;
         let (mut told, mut fresh) = (0_usize, 0_usize);
-        for (place, waiting) in race.fresh() {
+        let known = self.known(visit, race, now);
+        for ((place, waiting), known) in race.fresh().zip(&known) {
             fresh = fresh.saturating_add(1);
             if let Some(row) = room.get_mut(told) {
-                *row = self.explained(visit, place, waiting, now);
+                *row = Explained::of(waiting.address(), known);
                 if let Some(part) = part(plan, place).filter(|_| !begun) {
                     row.part = part;
                 }
                 told = told.saturating_add(1);
+            }
+        }
+        for entry in self.table.as_slice() {
+            for (row, known) in room.iter_mut().zip(&known) {
+                if known.target.number > 0 && entry.is_at(&known.target.key) {
+                    row.take(entry, known, now);
+                }
             }
         }
         let addresses: &'r [Explained] = room.get(..told).unwrap_or_default();
@@ -385,20 +393,6 @@ impl<const N: usize> Memory<N> {
             outline.whole = Some(self.whole(visit, plan.times.met, addresses));
         }
         Explanation { outline, addresses }
-    }
-
-    fn explained(&self, visit: &Visit, place: Place, waiting: &Destination, now: u32) -> Explained {
-        let known = self.known_of(visit, place, waiting, now);
-        let mut row = Explained::new(waiting.address());
-        row.part = part_of(&known);
-        row.was_late = known.state == State::Missed;
-        (row.mean, row.due) = (known.mean, known.due);
-        row.is_of_prefix = known.mean > 0 && known.trust == Trust::Prefix;
-        let target = Target::of(waiting, visit, self.salt);
-        if let Some(entry) = target.and_then(|target| self.table.find(&target.key)) {
-            row.take(entry, &known, now);
-        }
-        row
     }
 
     fn whole(&self, visit: &Visit, met: bool, addresses: &[Explained]) -> Whole {
@@ -418,6 +412,15 @@ impl<const N: usize> Memory<N> {
 }
 
 impl Explained {
+    fn of(address: SocketAddr, known: &Known) -> Self {
+        let mut row = Explained::new(address);
+        row.part = part_of(known);
+        row.was_late = known.state == State::Missed;
+        (row.mean, row.due) = (known.mean, known.due);
+        row.is_of_prefix = known.mean > 0 && known.trust == Trust::Prefix;
+        row
+    }
+
     /// What its entry says.
     fn take(&mut self, entry: &Entry, known: &Known, now: u32) {
         if entry.answered > 0 {
@@ -429,7 +432,7 @@ impl Explained {
         let counts = matches!(known.state, State::Demoted | State::Probation);
         if counts && entry.standing == Standing::DEMOTED {
             self.failures = entry.marks.level().min(Marks::HIGHEST).saturating_add(1);
-            let over = entry.counted.saturating_add(pause(entry.marks.level(), known.key));
+            let over = entry.counted.saturating_add(pause(entry.marks.level(), known.target.number));
             self.pause = over.saturating_sub(now);
         }
     }

@@ -1,9 +1,9 @@
 //! Plans for those whose sessions are bound to an address.
 
+use super::Memory;
 use super::entry::Entry;
 use super::key::Visit;
 use super::order::{self, Trust};
-use super::{Memory, Target};
 use crate::race::{Guide, Plan, Race};
 use crate::time::Instant;
 
@@ -21,9 +21,9 @@ impl<const N: usize> Memory<N> {
         let now = self.tick(now);
         let mut known = self.known(visit, race, now);
         let mut incumbent = None;
-        for (one, (_, waiting)) in known.iter_mut().zip(race.fresh()) {
+        for one in &mut known {
             one.rising = false;
-            let entry = Target::of(waiting, visit, self.salt).and_then(|target| self.table.find(&target.key));
+            let entry = self.table.find(&one.target.key);
             let is_its = |entry: &&Entry| entry.host == visit.host && one.mean > 0;
             let answered = entry.filter(is_its).map(|entry| entry.answered);
             if answered > incumbent.as_ref().map(|(answered, _)| *answered) {

@@ -2,7 +2,7 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::race::{Family, Ip};
+use crate::race::{Destination, Family, Ip};
 
 /// When an attempt has ended well. An estimate of one says nothing about the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,6 +101,23 @@ pub(super) struct Key {
 impl Key {
     /// The upper half of what stands in the place of a host's address: that of a multicast address, and none of those is remembered.
     pub(super) const HOST: u64 = 0xff00_0000_0000_0000;
+}
+
+/// An address as it is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) key: Key,
+    pub(super) family: Family,
+    /// What it takes its turn by; 0 where it is not to be remembered.
+    pub(super) number: u32,
+}
+
+impl Target {
+    pub(super) fn of(destination: &Destination, visit: &Visit, salt: u32) -> Self {
+        let (ip, port, family) = (destination.ip(), destination.port(), destination.family());
+        let number = if is_remembered(ip) { turn(salt, ip, port) } else { 0 };
+        Target { key: Key { ip, port, realm: visit.realm(family) }, family, number }
+    }
 }
 
 /// Whether an address is remembered: not one that means something else on each link (RFC 4007), since a zone's number has no place in an

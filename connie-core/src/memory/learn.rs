@@ -4,10 +4,10 @@ use core::net::SocketAddr;
 
 use super::entry::{Entry, Marks, Standing};
 use super::estimate::{Estimate, LONGEST};
-use super::key::{self, Visit};
+use super::key::{self, Target, Visit};
 use super::lesson::Lesson;
 use super::words::Verdict;
-use super::{Doubt, HALF_LIFE, Late, Memory, RACES, Target};
+use super::{Doubt, HALF_LIFE, Late, Memory, RACES};
 use crate::race::{Chosen, Destination, Family, Outcome, PlannedRace, Times, ip_and_port};
 use crate::time::Instant;
 use crate::timeline::AttemptRecord;
@@ -35,7 +35,8 @@ impl<'r> Past<'r> {
     /// The address of an attempt that has ended.
     fn target(&self, attempt: &AttemptRecord) -> Option<Target> {
         attempt.outcome?;
-        Target::of(self.destinations.get(usize::from(attempt.place))?, self.visit, self.salt)
+        let destination = self.destinations.get(usize::from(attempt.place))?;
+        Some(Target::of(destination, self.visit, self.salt)).filter(|target| target.number > 0)
     }
 
     /// The first attempt on an address that the plan has chosen.

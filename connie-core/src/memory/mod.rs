@@ -94,7 +94,7 @@ use entry::{Entry, Marks, Standing};
 use estimate::Estimate;
 pub use explain::{Crowded, Explained, Explanation, Outline, Part, Whole};
 pub use explained::ExplanationJson;
-use key::Key;
+use key::Target;
 pub use key::{Finish, Network, Visit};
 use order::{Known, Order, State, Trust};
 use table::Table;
@@ -260,7 +260,7 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// What is known of the addresses that a race waits to start: rules 1, 4 and 11.
+    /// What is known of the addresses that a race waits to start.
     fn known<const D: usize, const K: usize, const R: usize, G: Guide>(
         &self,
         visit: &Visit,
@@ -270,56 +270,54 @@ impl<const N: usize> Memory<N> {
         let mut known = Vec::new();
         for (place, waiting) in race.fresh() {
             // There are as many as the race has room for.
-            let _ = known.push(self.known_of(visit, place, waiting, now));
+            let _ = known.push(unknown(place, waiting, visit, self.salt));
         }
+        self.look_up(&mut known, visit.host, now);
         known
     }
 
-    fn known_of(&self, visit: &Visit, place: u8, waiting: &Destination, now: u32) -> Known {
-        let mut known = Known {
-            place,
-            family: waiting.family(),
-            rank: waiting.rank(),
-            key: 0,
-            prefix: u32::from(place),
-            mean: 0,
-            due: 0,
-            trust: Trust::Prefix,
-            rising: false,
-            state: State::Live,
-        };
-        let Some(target) = Target::of(waiting, visit, self.salt) else { return known };
-        known.key = target.number;
-        known.prefix = key::prefix(target.key.ip);
-        if let Some(entry) = self.table.find(&target.key) {
-            known.state = self.state(entry, visit.host, target.number, now);
-            known.rising = entry.marks.has(Marks::RISING);
-            self.estimate(entry, now, &mut known);
-            if known.mean > 0 {
-                known.trust = if entry.marks.has(Marks::USED) { Trust::Used } else { Trust::Answered };
+    /// Rules 1, 4 and 11: what the table knows of these addresses, in one pass over it.
+    fn look_up(&self, known: &mut [Known], host: u32, now: u32) {
+        // Of a table of a thousand most are of none of their prefixes.
+        let bit = |prefix: u32| 1 << (prefix & 31);
+        let sieve = known.iter().fold(0, |sieve, one| sieve | bit(one.prefix));
+        for entry in self.table.as_slice() {
+            let prefix = key::prefix(entry.ip);
+            if sieve & bit(prefix) == 0 {
+                continue;
             }
-        }
-        if known.mean == 0 && known.state == State::Live {
-            // Rule 11: the one that was heard of last.
-            let mut near: Option<&Entry> = None;
-            for entry in self.table.as_slice() {
-                let is_near = entry.realm == target.key.realm && key::prefix(entry.ip) == known.prefix;
-                if is_near && near.is_none_or(|near| near.answered < entry.answered) {
-                    near = Some(entry);
+            for one in &mut *known {
+                if one.prefix == prefix && one.target.key.realm == entry.realm && one.target.number > 0 {
+                    self.take(one, entry, host, now);
                 }
             }
-            if let Some(entry) = near {
-                self.estimate(entry, now, &mut known);
+        }
+        for one in known {
+            // A prefix speaks for those that nothing stands against.
+            if one.trust == Trust::Prefix && one.state != State::Live {
+                one.mean = 0;
             }
         }
-        known
     }
 
-    fn estimate(&self, entry: &Entry, now: u32, known: &mut Known) {
+    /// What an entry says of an address of its prefix, which may be its own.
+    fn take(&self, one: &mut Known, entry: &Entry, host: u32, now: u32) {
         let age = now.saturating_sub(entry.answered);
-        if entry.estimate.is_known() && age <= self.life() {
-            known.mean = entry.estimate.mean.micros();
-            known.due = entry.estimate.measure(age / HALF_LIFE);
+        let is_usable = entry.estimate.is_known() && age <= self.life();
+        if entry.is_at(&one.target.key) {
+            one.state = self.state(entry, host, one.target.number, now);
+            one.rising = entry.marks.has(Marks::RISING);
+            if is_usable {
+                one.trust = if entry.marks.has(Marks::USED) { Trust::Used } else { Trust::Answered };
+            }
+        } else if one.trust > Trust::Prefix {
+            return;
+        }
+        // Rule 11: the one that was heard of last.
+        if one.trust > Trust::Prefix || entry.answered > one.heard {
+            one.heard = entry.answered;
+            one.mean = if is_usable { entry.estimate.mean.micros() } else { 0 };
+            one.due = entry.estimate.measure(age / HALF_LIFE);
         }
     }
 
@@ -371,21 +369,19 @@ impl<const N: usize> Memory<N> {
     }
 }
 
-/// An address as it is looked for.
-#[derive(Clone, Copy)]
-struct Target {
-    key: Key,
-    family: Family,
-    /// What it takes its turn by.
-    number: u32,
-}
-
-impl Target {
-    /// `None` where it is not to be remembered.
-    fn of(destination: &Destination, visit: &Visit, salt: u32) -> Option<Self> {
-        let (ip, port, family) = (destination.ip(), destination.port(), destination.family());
-        let key = Key { ip, port, realm: visit.realm(family) };
-        key::is_remembered(ip).then(|| Target { key, family, number: key::turn(salt, ip, port) })
+/// An address of which nothing is known.
+fn unknown(place: u8, waiting: &Destination, visit: &Visit, salt: u32) -> Known {
+    Known {
+        place,
+        rank: waiting.rank(),
+        target: Target::of(waiting, visit, salt),
+        prefix: key::prefix(waiting.ip()),
+        heard: 0,
+        mean: 0,
+        due: 0,
+        trust: Trust::Prefix,
+        rising: false,
+        state: State::Live,
     }
 }
 

@@ -3,19 +3,20 @@
 use core::num::NonZeroU32;
 
 use super::estimate::is_better;
+use super::key::Target;
 use crate::race::{Chosen, Family, Place, Plan, Prospect, Times, turn};
 
 /// What is known of an address that waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) place: Place,
-    pub(super) family: Family,
     /// Its place in its family's answer.
     pub(super) rank: u8,
-    /// What the memory knows it by.
-    pub(super) key: u32,
+    pub(super) target: Target,
     /// A number for its prefix.
     pub(super) prefix: u32,
+    /// When that which its time goes by was last heard of.
+    pub(super) heard: u32,
     /// How long it takes to answer, 0 where nothing is known.
     pub(super) mean: u32,
     /// By when it has answered.
@@ -58,7 +59,7 @@ impl Known {
 
     /// Where it has a number: else nothing is known of it.
     fn chosen(&self) -> Option<Chosen> {
-        Some(Chosen { place: self.place, key: NonZeroU32::new(self.key)? })
+        Some(Chosen { place: self.place, key: NonZeroU32::new(self.target.number)? })
     }
 }
 
@@ -175,7 +176,7 @@ fn turn_of(one: &Known, known: &[Known], order: &Order) -> u8 {
     match one.state {
         State::Demoted => turn::DEMOTED,
         State::Probation => turn::PROBATION,
-        _ if one.mean == 0 && order.doubted == Some(one.family) => turn::DOUBTED,
+        _ if one.mean == 0 && order.doubted == Some(one.target.family) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
             let is_before =
@@ -205,9 +206,9 @@ fn least<'k>(known: &'k [Known], number: &dyn Fn(&Known) -> u64) -> Option<&'k K
 /// answer's own order, by which resolvers share load out.
 fn lead<'k>(known: &'k [Known], order: &Order) -> Option<&'k Known> {
     // Staggered: the family that is first stays first.
-    let has_first = known.iter().any(|one| one.family == order.first);
+    let has_first = known.iter().any(|one| one.target.family == order.first);
     let only = if has_first { order.first } else { order.first.other() };
-    let is_out = |one: &Known| !one.is_live() || order.prospect.is_grouped && one.family != only;
+    let is_out = |one: &Known| !one.is_live() || order.prospect.is_grouped && one.target.family != only;
     let best = least(known, &|one| if is_out(one) { OUT } else { one.mean.into() })?.mean;
     let number = |one: &Known| match is_out(one) || is_better(best, one.mean) {
         true => OUT,
@@ -219,7 +220,7 @@ fn lead<'k>(known: &'k [Known], order: &Order) -> Option<&'k Known> {
             0,
             0,
             !(one.trust as u8),
-            (one.family != order.first).into(),
+            (one.target.family != order.first).into(),
             one.rank,
         ]),
     };
@@ -239,7 +240,7 @@ fn second<'k>(known: &'k [Known], lead: &Known) -> Option<&'k Known> {
         if one.place == lead.place || !one.may_start() {
             return OUT;
         }
-        let like = u8::from(one.family == lead.family) + u8::from(one.prefix == lead.prefix);
+        let like = u8::from(one.target.family == lead.target.family) + u8::from(one.prefix == lead.prefix);
         // A mean has 27 bits.
         let class =
             u64::from(one.trust == Trust::Prefix) << 3 | u64::from(like) << 1 | u64::from(one.mean == 0);
@@ -261,12 +262,12 @@ fn explored<'k>(
             OUT
         } else if one.rising {
             0
-        } else if !order.explores || one.place == beside || one.key == 0 {
+        } else if !order.explores || one.place == beside || one.target.number == 0 {
             // Of one that is not remembered nothing can be learnt.
             OUT
         } else {
             // Behind the cursor first, then from the least number on.
-            u64::from(one.key.wrapping_sub(order.cursor).wrapping_sub(1)) + 1
+            u64::from(one.target.number.wrapping_sub(order.cursor).wrapping_sub(1)) + 1
         }
     })
 }
