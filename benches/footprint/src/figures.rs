@@ -119,6 +119,8 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
         ),
         ("staggered_of_twelve", "Happy Eyeballs: the third of twelve answers", None),
         ("four_sockets_eleven_dead", "four sockets, eleven of twelve dead: eight evictions", None),
+        ("warm_memory_of_twelve", "with a memory: one of twelve starts, and wins; plan and lessons", None),
+        ("full_memory_of_twelve", "the same with a memory of 1,024 places, all taken", None),
     ];
     let figure = |(key, what, target)| {
         let value = callgrind::count(&mut callgrind::command(&program, Some(key)))?;
@@ -127,13 +129,15 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
     races.into_iter().map(figure).collect()
 }
 
-/// The race and the connector as a microcontroller links them, HTTP on top of them, and the DNS client.
+/// The race and the connector as a microcontroller links them, HTTP on top of them, the DNS client, and a memory.
 fn sizes() -> Result<Vec<Figure>, String> {
     let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
     let connect = Sizes::read(&build("names", "z", true, "text")?)?;
     let client = Sizes::read(&build("http_client", "z", true, "")?)?;
     let around = Sizes::read(&build("dns_client", "z", true, "stand-in")?)?;
     let dns = Sizes::read(&build("dns_client", "z", true, "")?)?;
+    let memory = Sizes::read(&build("memory", "z", true, "")?)?;
+    let all = Sizes::read(&build("memory", "z", true, "all")?)?;
     let figure = |key, what, value, target| Figure { key, what, value, unit: Unit::Bytes, target };
     Ok(vec![
         figure("text_race", "`.text` of race and connector", race.own, Some(8_192)),
@@ -165,6 +169,22 @@ fn sizes() -> Result<Vec<Figure>, String> {
             None,
         ),
         figure("ram_dns_lookup", "RAM of a `Lookup`", dns.lookup, None),
+        figure(
+            "text_memory",
+            "`.text` of a memory's rules: what they add to the race and its connector",
+            memory.own.saturating_sub(race.own),
+            Some(3_072),
+        ),
+        figure(
+            "text_memory_all",
+            "`.text` of verdicts from above and of a memory as bytes, beside that",
+            all.own.saturating_sub(memory.own),
+            None,
+        ),
+        figure("text_memory_runtime", "`memcpy` and its like beside these", all.runtime, None),
+        figure("ram_memory_entry", "RAM of an address or a host in a memory", memory.entry, Some(40)),
+        figure("ram_memory_of_16", "RAM of a `Memory` of 16 places", memory.memory, None),
+        figure("ram_planned_race", "RAM of a race with room for a plan", memory.race, None),
         figure("ram_race", "RAM of a `Race`", race.race, Some(1_280)),
         figure("ram_connector", "RAM of a `Connector`, without the stack's sockets", race.connector, None),
         figure("ram_connect", "RAM of a `HostConnector`, without the stack's sockets", connect.connect, None),
@@ -183,6 +203,9 @@ struct Sizes {
     connect: u64,
     dns: u64,
     lookup: u64,
+    memory: u64,
+    /// One place of a memory.
+    entry: u64,
 }
 
 impl Sizes {
@@ -200,6 +223,8 @@ impl Sizes {
                 "CONNECTOR" => sizes.connector = symbol.size(),
                 "DNS_CLIENT" => sizes.dns = symbol.size(),
                 "DNS_LOOKUP" => sizes.lookup = symbol.size(),
+                "MEMORY" => sizes.memory = symbol.size(),
+                "ENTRY" => sizes.entry = symbol.size(),
                 _ if symbol.section_index() != Some(text.index()) => {}
                 // What stands in for something is no part of what is around it.
                 _ if name.contains("stand_in") => stand_in += symbol.size(),

@@ -4,7 +4,10 @@
 
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use connie_core::memory::{Finish, Memory, Network};
+use connie_core::race::PlannedRace;
 use connie_core::{Config, Input, Instant, Output, Race};
 
 fn main() {
@@ -15,6 +18,22 @@ fn main() {
     black_box(staggered_of_twelve(&config, &addresses));
     let config = Config { max_in_flight: 4, ..Config::all_at_once() };
     black_box(four_sockets_eleven_dead(&config, &addresses));
+    let config = Config { max_in_flight: 12, ..Config::all_at_once() };
+    let mut memory = Memory::<64>::new(black_box(7), Instant::ZERO);
+    for number in 0..5 {
+        black_box(visit(&mut memory, "host", &config, &addresses, Instant::from_millis(1_000 * number)));
+    }
+    black_box(warm_memory_of_twelve(&mut memory, &config, &addresses));
+    let mut memory = Box::new(Memory::<1024>::new(black_box(7), Instant::ZERO));
+    for number in 0..512 {
+        let host = SocketAddr::from(([10, (number >> 8) as u8, number as u8, 1], 443));
+        let now = Instant::from_millis(number);
+        black_box(visit(&mut memory, &number.to_string(), &config, &[host], now));
+    }
+    for number in 0..5 {
+        black_box(visit(&mut memory, "host", &config, &addresses, Instant::from_millis(1_000 * number)));
+    }
+    black_box(full_memory_of_twelve(&mut memory, &config, &addresses));
 }
 
 /// Six addresses of each family, in turn.
@@ -83,6 +102,51 @@ fn four_sockets_eleven_dead(config: &Config, addresses: &[SocketAddr]) -> Option
             _ => return None,
         }
     }
+}
+
+/// A visit to a host of twelve that the memory knows: its lead starts alone, and wins. The plan, the race and the lessons.
+#[inline(never)]
+fn warm_memory_of_twelve(memory: &mut Memory<64>, config: &Config, to: &[SocketAddr]) -> Option<SocketAddr> {
+    visit(memory, "host", config, to, Instant::from_millis(9_000))
+}
+
+/// The same with a memory in which each of 1,024 places is taken.
+#[inline(never)]
+fn full_memory_of_twelve(
+    memory: &mut Memory<1024>,
+    config: &Config,
+    to: &[SocketAddr],
+) -> Option<SocketAddr> {
+    visit(memory, "host", config, to, Instant::from_millis(9_000))
+}
+
+/// The first that starts answers after 20 ms.
+fn visit<const N: usize>(
+    memory: &mut Memory<N>,
+    host: &str,
+    config: &Config,
+    addresses: &[SocketAddr],
+    now: Instant,
+) -> Option<SocketAddr> {
+    let visit = memory.visit(host, Finish::Tcp, 0, &Network::default());
+    let mut race = PlannedRace::<16, 12>::new(config, now);
+    race.handle_addresses(addresses, now);
+    race.follow(&memory.plan(&visit, &race, 0, now));
+    let mut first = None;
+    while let Output::StartAttempt { id, .. } = race.poll_output(now) {
+        first = first.or(Some(id));
+    }
+    let now = now + Duration::from_millis(20);
+    race.handle_input(Input::AttemptSucceeded { id: first? }, now);
+    let won = loop {
+        match race.poll_output(now) {
+            Output::CancelAttempt { .. } => {}
+            Output::Established { destination, .. } => break destination,
+            _ => return None,
+        }
+    };
+    memory.learn(&visit, &race, false, now);
+    Some(won)
 }
 
 fn finish<const D: usize, const S: usize>(race: &mut Race<D, S>, now: Instant) -> Option<SocketAddr> {

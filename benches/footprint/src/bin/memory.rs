@@ -1,6 +1,6 @@
 //! A race with a memory, as a microcontroller links it: that it links shows that no path in them leads to a panic. Beside `microcontroller`,
-//! which is the same race without one, its `.text` is the price of the rules; with the feature `text` of the bytes too. The symbols `MEMORY` and
-//! `RACE` have their sizes in RAM.
+//! which is the same race without one, its `.text` is the price of the rules; with the feature `all` of verdicts and of the bytes too, which are
+//! linked where they are used. The symbols `MEMORY`, `ENTRY` and `RACE` have their sizes in RAM.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -19,7 +19,9 @@ mod firmware {
     use core::net::{Ipv4Addr, SocketAddr};
     use core::sync::atomic::Ordering;
 
-    use connie_core::memory::{Finish, Memory, Network, Verdict};
+    #[cfg(feature = "all")]
+    use connie_core::memory::Verdict;
+    use connie_core::memory::{Finish, Memory, Network};
     use connie_core::race::{Planned, PlannedRace};
     use connie_core::{Config, Connector, Waiter};
 
@@ -32,6 +34,11 @@ mod firmware {
     #[used]
     #[unsafe(no_mangle)]
     static MEMORY: [u8; size_of::<Memory<16>>()] = [0; size_of::<Memory<16>>()];
+    /// What one place more takes.
+    #[used]
+    #[unsafe(no_mangle)]
+    static ENTRY: [u8; size_of::<Memory<17>>() - size_of::<Memory<16>>()] =
+        [0; size_of::<Memory<17>>() - size_of::<Memory<16>>()];
 
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
@@ -48,9 +55,11 @@ mod firmware {
             connector.follow(&memory.plan(&visit, connector.race(), world(), clock.now()));
             let won = connector.run(&mut Stack, &mut clock).is_ok();
             memory.learn(&visit, connector.race(), world() == 1, clock.now());
-            memory.report(&visit, addresses[0], Verdict::Stalled, clock.now());
-            #[cfg(feature = "text")]
+            #[cfg(feature = "bite")]
+            WORLD.store(addresses[world() as usize].port().into(), Ordering::Relaxed);
+            #[cfg(feature = "all")]
             {
+                memory.report(&visit, addresses[0], Verdict::Stalled, clock.now());
                 let mut bytes = [0; 700];
                 for byte in &mut bytes {
                     *byte = world() as u8;

@@ -1,10 +1,10 @@
-//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, in a connect to a host by name, and in the DNS client:
+//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, in a connect to a host by name, in the DNS client, and in a memory:
 //!
 //! ```text
 //! cargo run -p connie-footprint --bin panic_paths
 //! ```
 //!
-//! `http_client`, `names` and `dns_client` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
+//! `http_client`, `names`, `dns_client` and `memory` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
 //! with every reference between functions kept in the file, so that the way can be told.
 
 #[cfg(not(unix))]
@@ -40,7 +40,8 @@ mod search {
     use crate::firmware::build;
 
     /// Each with a feature of it.
-    const PROGRAMS: [(&str, &str); 3] = [("http_client", ""), ("names", ""), ("dns_client", "all")];
+    const PROGRAMS: [(&str, &str); 4] =
+        [("http_client", ""), ("names", ""), ("dns_client", "all"), ("memory", "all")];
     const START: &str = "_start";
     /// What the panic handler calls.
     const PANIC: &str = "a_path_leads_to_a_panic";
