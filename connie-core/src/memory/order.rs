@@ -141,7 +141,14 @@ fn widen(turns: &mut [u8], times: &mut Times, known: &[Known], order: &Order, le
     times.together = lead.state == State::Missed;
     times.measure = lead.due;
     times.due = if order.stalled { longest } else { lead.due.min(longest) };
-    let late = if times.together { 0 } else { times.due.max(order.least.min(longest)) };
+    // A stagger's delay "MUST have a lower bound" (RFC 8305 section 5), also beside one that has missed, and where a deadline is near.
+    let (is_grouped, together) = (order.prospect.is_grouped, times.together);
+    let least = if is_grouped { order.least } else { order.least.min(longest) };
+    let late = match together {
+        true if is_grouped => least,
+        true => 0,
+        false => times.due.max(least),
+    };
     let rest = second.filter(|second| second.mean > 0).map_or(times.due, |second| second.due).min(longest);
     times.delays = [late, rest, order.gap];
     times.lead = lead.chosen();
@@ -179,8 +186,9 @@ fn turn_of(one: &Known, known: &[Known], order: &Order) -> u8 {
         _ if one.mean == 0 && order.doubted == Some(one.target.family) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
-            let is_before =
-                |other: &&Known| other.is_live() && (other.mean, other.place) < (one.mean, one.place);
+            // Of two of one prefix of which one was never seen they have the same round trip, and the other comes first.
+            let key = |it: &Known| (it.mean, !(it.trust as u8), it.place);
+            let is_before = |other: &&Known| other.is_live() && key(other) < key(one);
             turn::KNOWN.saturating_add(known.iter().filter(is_before).count().min(100) as u8)
         }
     }
