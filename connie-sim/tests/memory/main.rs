@@ -4,6 +4,7 @@ mod crowds;
 mod explained;
 mod exploring;
 mod forgetting;
+mod history;
 mod holding;
 mod incumbent;
 mod law;
