@@ -75,6 +75,28 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.limit.into()
     }
 
+    /// How many sockets its plan has a use for at `now`, those of attempts in flight included, and when it has one for more. `None` where that is as
+    /// many as there are addresses, as without a plan. For a caller that takes sockets from others when they are needed, and not before.
+    #[must_use]
+    pub fn sockets_by_plan(&self, now: Instant) -> Option<(usize, Instant)> {
+        let mut steps = self.guide.steps()?.clone();
+        let (now, possible) = (self.now.max(now), self.resolved?);
+        let is_open = !self.resolution.is_complete();
+        if !self.pace.is_all_at_once() {
+            return None;
+        }
+        let mut sockets = self.in_flight.len();
+        for _ in 0..self.destinations.waiting() {
+            let next = steps.earliest(now, possible, is_open);
+            if next > now {
+                return Some((sockets.max(1), next));
+            }
+            steps.started(now);
+            sockets = sockets.saturating_add(1);
+        }
+        None
+    }
+
     /// When the race began.
     #[must_use]
     pub fn start(&self) -> Instant {
