@@ -11,7 +11,7 @@ use crate::report::Lack;
 
 /// A race's part of a budget.
 ///
-/// It takes what it has a use for now: a socket for each address that is known and has not failed. Where there are fewer, a task stays first in line
+/// It takes what it has a use for now: a socket for each address that is known and has not failed, and that no plan holds back. Where there are fewer, a task stays first in line
 /// for the rest until its patience has passed: to wait for a place costs less than to wait for an address that may be dead. After that, and in a
 /// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part: what is
 /// beyond that it gives back as soon as it is not in flight, and the race evicts for it.
@@ -52,6 +52,8 @@ pub(crate) struct Use {
     pub(crate) in_flight: usize,
     /// How many sockets the system has for it, as far as that is known.
     pub(crate) most: usize,
+    /// How many it has a use for now, and when for more, where a plan holds addresses back.
+    pub(crate) by_plan: Option<(usize, Instant)>,
 }
 
 /// Whether a race has the sockets that it needs.
@@ -115,7 +117,8 @@ impl Allowance {
         let looks_at = looks.then(|| self.next_look(now));
         // A thread does not learn when the attempt has ended.
         let lends_at = (yields && !stays).then(|| now + LOOK);
-        self.looks_at = looks_at.into_iter().chain(lends_at).min();
+        let released_at = to.by_plan.map(|(_, at)| at);
+        self.looks_at = looks_at.into_iter().chain(lends_at).chain(released_at).min();
         Sockets::Ready
     }
 
@@ -194,7 +197,8 @@ impl Allowance {
             // One for the attempt that starts next, and one so that its turn does not hang on the next look.
             _ => to.in_flight.saturating_add(2),
         };
-        could.min(at_once).min(to.most).clamp(1, self.most)
+        let planned = to.by_plan.map_or(usize::MAX, |(sockets, _)| sockets);
+        could.min(at_once).min(planned).min(to.most).clamp(1, self.most)
     }
 
     /// How many it will have a use for if it runs on.

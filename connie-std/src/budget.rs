@@ -34,7 +34,12 @@ pub(crate) use loan::Loan;
 ///
 /// Look-ups take their descriptors here too, and stand in the same line: one for each socket of `dns::Dns`, and one for each
 /// call of `getaddrinfo`. One that would wait behind its own race is lent a socket of that: what is not in flight, or the place of an attempt
-/// that has outstayed its patience. The resolver of a program's own is not counted. Where the process is out of descriptors in spite of the budget, since
+/// that has outstayed its patience.
+///
+/// With a [memory](crate::Memory) a race takes one socket for the address that it starts with, and those for the others when their time has
+/// come. Where none is free then it goes on with what it has.
+///
+/// The resolver of a program's own is not counted. Where the process is out of descriptors in spite of the budget, since
 /// the program has opened others, a look-up asks for one anew for five seconds, and fails with
 /// [`OutOfSockets`](connie_core::resolution::QueryError::OutOfSockets) then.
 ///

@@ -12,6 +12,7 @@ use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
 use crate::report::Report;
+use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
 use crate::waiter::OsWaiter;
@@ -103,7 +104,7 @@ pub(crate) fn race<S: RaceStack>(
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
-    S::TcpSocket: Holder,
+    S::TcpSocket: Holder + SentAgain,
     OsWaiter: Waiter<S>,
 {
     let start = Waiter::<S>::now(waiter);

@@ -19,10 +19,11 @@ use crate::budget::{Held, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
-use crate::memory::{Recall, Why};
+use crate::memory::{Company, Recall, Step, Why};
 use crate::options::Options;
 use crate::report::{Lack, Report};
 use crate::resolve::{Names, OsConnector, Running};
+use crate::sent_again::SentAgain;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::SocketOptions;
 use crate::target::Target;
@@ -47,7 +48,7 @@ pub(crate) struct Contest<S: RaceStack> {
     /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
-    recall: Option<Recall>,
+    company: Option<Company>,
     why: Why,
     #[cfg(not(target_os = "wasi"))]
     socket: SocketOptions,
@@ -81,9 +82,10 @@ impl<S: RaceStack> Contest<S> {
         let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
         let limit = connector.connect().race().limit();
         let deadline = options.race.deadline;
-        let recall = options.memory.as_ref().map(|memory| {
+        let company = options.memory.as_ref().and_then(|memory| {
             let network = names.network(connector.connect().race().destinations());
-            Recall::new(memory, target, finish, &network, clock).for_incumbent(options.incumbent)
+            let recall = Recall::new(memory, target, finish, &network, clock)?;
+            Some(Company::new(recall.for_incumbent(options.incumbent), &options.race))
         });
         let mut contest = Contest {
             connector,
@@ -93,7 +95,7 @@ impl<S: RaceStack> Contest<S> {
             short_until: None,
             starts_by: None,
             deadline,
-            recall,
+            company,
             why: Why::default(),
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
@@ -106,10 +108,10 @@ impl<S: RaceStack> Contest<S> {
 
     /// Has the race do what its memory, if any, knows to be best with the addresses that it has been told.
     fn plan(&mut self, now: Instant) {
-        let Some(recall) = &self.recall else { return };
+        let Some(company) = &mut self.company else { return };
         let race = self.connector.connect().race();
         if !race.destinations().is_empty() {
-            let plan = recall.plan_and_say(race, &mut self.why, now);
+            let plan = company.plan_and_say(race, &mut self.why, now);
             self.connector.follow(&plan);
         }
     }
@@ -131,13 +133,25 @@ impl<S: RaceStack> Contest<S> {
     /// Who is asked what the race is to do.
     #[cfg(feature = "tokio")]
     pub(crate) fn recall(&self) -> Option<&Recall> {
-        self.recall.as_ref()
+        self.company.as_ref().map(Company::recall)
+    }
+
+    /// Until when it waits for another race to the same host, which finds out what this one would.
+    fn poll_crowd(&mut self, waker: &Waker, now: Instant) -> Option<Instant> {
+        match self.company.as_mut()?.poll(self.connector.connect().race(), &mut self.why, waker, now) {
+            Step::GoOn => None,
+            Step::Plan(plan) => {
+                self.connector.follow(&plan);
+                None
+            }
+            Step::WaitUntil(until) => Some(until),
+        }
     }
 
     /// Whether somebody learns from its end.
     #[cfg(feature = "tokio")]
     pub(crate) fn has_memory(&self) -> bool {
-        self.recall.is_some()
+        self.company.is_some()
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
@@ -157,10 +171,14 @@ impl<S: RaceStack> Contest<S> {
         self.deadline.map(|deadline| self.connector.connect().race().start() + deadline)
     }
 
-    /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them `waker`
-    /// is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
+    /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them, or waits for
+    /// what another race finds out, `waker` is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
     pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> Sockets {
         let until = self.until();
+        if let Some(turn) = self.poll_crowd(waker, now) {
+            // It has none, and needs none yet.
+            return Sockets::InLine(until.into_iter().chain([turn]).min());
+        }
         self.notice_shortage(now);
         let race = self.connector.connect().race();
         let in_flight = race.in_flight();
@@ -173,7 +191,8 @@ impl<S: RaceStack> Contest<S> {
             return Sockets::Ready;
         };
         let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
-        let sockets = allowance.poll(Use { addresses, in_flight, most }, in_task, waker, now);
+        let by_plan = race.sockets_by_plan(now);
+        let sockets = allowance.poll(Use { addresses, in_flight, most, by_plan }, in_task, waker, now);
         if let Some(limit) = allowance.limit() {
             self.tell_limit(limit);
         }
@@ -256,12 +275,17 @@ impl<S: RaceStack> Contest<S> {
 
     /// What came of it all.
     pub(crate) fn conclude(
-        self,
+        mut self,
         result: Result<Connection<S::TcpSocket>, Failure>,
-    ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind> {
+    ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind>
+    where
+        S::TcpSocket: SentAgain,
+    {
         let report = Report::from(self.connector.timeline());
         let race = self.connector.connect().race();
-        let report = report.with_visit(self.recall.map(|recall| recall.learn(race)));
+        let is_sent_again = || result.as_ref().is_ok_and(|won| won.socket.was_sent_again());
+        let report =
+            report.with_visit(self.company.take().map(|company| company.learn(race, is_sent_again())));
         let report = report.with_why(self.why);
         let held = self.names.all_held();
         let report = self.names.conclude(self.connector.connect(), report);

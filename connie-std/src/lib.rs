@@ -109,6 +109,7 @@ mod pollable;
 mod process;
 mod report;
 pub mod resolve;
+mod sent_again;
 #[cfg(feature = "serde")]
 mod serialized;
 mod setup_step;

@@ -19,6 +19,7 @@ use crate::local_ports::LocalPorts;
 use crate::note::Note;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
+use crate::sent_again::{SentAgain, is_sent_again};
 use crate::setup_step::SetupStep;
 use crate::socket_options::{OnSocket, Purpose, SocketOptions, share_port_at_connect};
 
@@ -126,6 +127,12 @@ impl OsSocket {
 impl Holder for OsSocket {
     fn hold(&mut self, held: Held) {
         self.1 = Some(held);
+    }
+}
+
+impl SentAgain for OsSocket {
+    fn was_sent_again(&self) -> bool {
+        self.fd().is_some_and(is_sent_again)
     }
 }
 

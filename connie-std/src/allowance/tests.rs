@@ -20,6 +20,7 @@ struct Racer {
     bell: Arc<Bell>,
     in_flight: usize,
     most: usize,
+    by_plan: Option<(usize, Instant)>,
     /// What its look-ups take their sockets from.
     look_ups: SocketBudget,
 }
@@ -28,12 +29,12 @@ impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
         let look_ups = budget.of_look_ups();
         let allowance = Allowance::new(budget.clone(), look_ups.loan().expect("of look-ups"), race);
-        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, look_ups }
+        Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
     fn look(&mut self, addresses: usize, millis: u64) -> Sockets {
-        let to = Use { addresses, in_flight: self.in_flight, most: self.most };
+        let to = Use { addresses, in_flight: self.in_flight, most: self.most, by_plan: self.by_plan };
         let now = Instant::from_millis(millis);
         let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
         self.in_flight = self.in_flight.max(self.allowance.limit().unwrap_or(0).min(addresses));
@@ -107,6 +108,31 @@ fn a_pace_takes_no_sockets_that_it_does_not_use() {
     assert_eq!(one_by_one.has(), (1, 1));
 }
 
+/// With a memory: one for the lead, and the others when their time has come.
+#[test]
+fn what_a_plan_holds_back_takes_no_socket_before_its_time() {
+    let budget = SocketBudget::new(8);
+    let mut race = Racer::new(&budget, &all_at_once());
+    race.by_plan = Some((1, Instant::from_millis(40)));
+    race.look(12, 0);
+    assert_eq!((race.has(), race.looks_at()), ((1, 1), Some(40)));
+    race.by_plan = Some((2, Instant::from_millis(90)));
+    race.look(12, 40);
+    assert_eq!((race.has(), race.looks_at(), budget.free()), ((2, 2), Some(90), 6));
+    // There is room for some of the rest.
+    race.by_plan = None;
+    race.look(12, 90);
+    assert_eq!((race.has(), budget.free()), ((8, 8), 0));
+    // Another has none, and goes on with what it has.
+    race.in_flight = 7;
+    race.look(7, 95);
+    let mut other = Racer::new(&budget, &all_at_once());
+    other.by_plan = Some((1, Instant::from_millis(140)));
+    other.look(12, 100);
+    other.by_plan = None;
+    assert_eq!((other.look(12, 140), other.has()), (Sockets::Ready, (1, 1)));
+}
+
 #[test]
 fn who_has_less_than_it_can_use_is_next_until_its_patience_has_passed() {
     let budget = SocketBudget::new(6);
@@ -139,7 +165,7 @@ fn a_thread_does_not_stay_in_line_beside_its_sockets() {
     let mut first = Racer::new(&budget, &no_hedge());
     first.look(4, 0);
     let mut allowance = Allowance::new(budget.clone(), Loan::default(), &no_hedge());
-    let to = Use { addresses: 4, in_flight: 0, most: usize::MAX };
+    let to = Use { addresses: 4, in_flight: 0, most: usize::MAX, by_plan: None };
     assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), Sockets::Ready);
     assert_eq!((allowance.limit(), allowance.place.is_none()), (Some(1), true));
     // It takes what is spare when it looks again.
@@ -289,7 +315,7 @@ fn a_thread_whose_attempt_is_to_yield_looks_whether_it_has() {
     let mut race = Racer::new(&budget, &no_hedge());
     race.look(1, 0);
     let in_line = look_up(&race);
-    let to = Use { addresses: 1, in_flight: 1, most: usize::MAX };
+    let to = Use { addresses: 1, in_flight: 1, most: usize::MAX, by_plan: None };
     race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(10));
     assert_eq!((race.has(), race.looks_at()), ((1, 0), Some(15)));
     // The look-up does without: the race goes on as it was.

@@ -11,6 +11,7 @@ use super::transport::{Sealed, TlsFacts, Transport};
 use crate::budget::{Held, Holder};
 use crate::error::ConnectErrorKind;
 use crate::pollable::{Pollable, Sought};
+use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack};
 use crate::tls::{TlsError, TlsSocket, TlsStack};
 use crate::{Options, OsWaiter, Report};
@@ -199,6 +200,15 @@ impl Holder for AnySocket {
         match self {
             AnySocket::Plain(socket) => socket.hold(held),
             AnySocket::Tls(socket) => socket.hold(held),
+        }
+    }
+}
+
+impl SentAgain for AnySocket {
+    fn was_sent_again(&self) -> bool {
+        match self {
+            AnySocket::Plain(socket) => socket.was_sent_again(),
+            AnySocket::Tls(socket) => socket.was_sent_again(),
         }
     }
 }

@@ -55,12 +55,15 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// Where the file, or one beside it, cannot be written.
+    /// Where the file, or one beside it, cannot be written. In the child of a fork that has [none](Memory): nothing is written then.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
+        let bytes = self
+            .bytes()
+            .ok_or_else(|| io::Error::other("the memory was in use when this process was forked"))?;
         let beside = beside(path);
         let written = create(&beside)
-            .and_then(|mut file| file.write_all(&self.to_bytes()))
+            .and_then(|mut file| file.write_all(&bytes))
             .and_then(|()| patiently(|| fs::rename(&beside, path)));
         if written.is_err() {
             let _ = fs::remove_file(&beside);

@@ -18,24 +18,30 @@
 //! The rules are those of [`connie_core::memory`]. What a memory believes costs a race at most one patience, whatever that is
 //! worth.
 
+mod clock;
+mod company;
 mod file;
 mod recall;
 mod salt;
+mod shared;
 mod visited;
 mod why;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use connie_core::Instant;
 pub use connie_core::memory::{
     Crowded, Explained, Explanation, InvalidMemory, Part, Remembered, Settings, Verdict, Whole,
 };
 
-use crate::clock::OsClock;
+use clock::Clock;
+pub(crate) use company::{Company, Step};
 pub use file::MemoryFileError;
 pub(crate) use recall::Recall;
 use salt::salt;
+use shared::Shared;
 pub(crate) use visited::Visited;
 pub(crate) use why::Why;
 
@@ -49,6 +55,9 @@ type Core = connie_core::memory::Memory<PLACES>;
 /// A clone is a reference to the same memory. Give it to each connect by [`Options::memory`](crate::Options::memory). It holds up to 1,024 hosts
 /// and addresses, 40 KiB; where it is full those go first that were never of use, and then the oldest.
 ///
+/// After a fork the child has a copy, and learns on by itself. Where another thread of the parent was at the memory in that very moment the child has none:
+/// its races are whole ones.
+///
 /// An address is known by its port, by whether the race went to TCP or to TLS, and by the network: the source address that this machine
 /// sends from, of IPv6 the first 64 bits. So what was learnt at home is not used elsewhere, and is there still when one comes home.
 #[derive(Clone)]
@@ -57,21 +66,16 @@ pub struct Memory {
     partition: u32,
 }
 
-struct Shared {
-    clock: OsClock,
-    core: Mutex<Core>,
-}
-
 impl Memory {
     /// A memory that knows nothing.
     #[must_use]
     pub fn new() -> Self {
-        let clock = OsClock::start();
+        let clock = Clock::start();
         Self::of(Core::new(salt(), clock.now()), clock)
     }
 
-    fn of(core: Core, clock: OsClock) -> Self {
-        Memory { shared: Arc::new(Shared { clock, core: Mutex::new(core) }), partition: 0 }
+    fn of(core: Core, clock: Clock) -> Self {
+        Memory { shared: Arc::new(Shared::new(core, clock)), partition: 0 }
     }
 
     /// The same memory for the part of a program that `number` stands for. What races of one partition learn no other uses: a program must
@@ -83,7 +87,9 @@ impl Memory {
 
     /// Forgets all, in every partition.
     pub fn forget(&self) {
-        self.core().forget();
+        if let Some(mut state) = self.shared.state() {
+            state.core.forget();
+        }
     }
 
     /// To be told by a program that hears of it that the machine is on another network. It forgets all: most networks are told apart without
@@ -95,25 +101,27 @@ impl Memory {
     /// What it is told by its user.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.core().settings().clone()
+        self.shared.state().map(|state| state.core.settings().clone()).unwrap_or_default()
     }
 
     /// The same, to change: for races that begin from now on.
     pub fn set_settings(&self, settings: Settings) {
-        *self.core().settings_mut() = settings;
+        if let Some(mut state) = self.shared.state() {
+            *state.core.settings_mut() = settings;
+        }
     }
 
     /// What is known of each address, on any network and in any partition.
     #[must_use]
     pub fn entries(&self) -> Vec<Remembered> {
         let now = self.shared.clock.now();
-        self.core().entries(now).collect()
+        self.shared.state().map(|state| state.core.entries(now).collect()).unwrap_or_default()
     }
 
     /// How many SYNs beyond a race's first it pays for. Each connection brings a tenth of one.
     #[must_use]
     pub fn in_hand(&self) -> usize {
-        self.core().in_hand()
+        self.shared.state().map_or(0, |state| state.core.in_hand())
     }
 
     /// All of it, for [`from_bytes`](Memory::from_bytes) in another run of the program on this machine. There are no names in it: addresses are
@@ -121,11 +129,13 @@ impl Memory {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let now = self.shared.clock.now();
-        let core = self.core();
-        let mut bytes = vec![0; core.byte_len()];
-        let len = core.to_bytes(&mut bytes, now).unwrap_or_default();
-        bytes.truncate(len);
-        bytes
+        self.bytes().unwrap_or_else(|| to_bytes(&Core::new(salt(), now), now))
+    }
+
+    /// The same; `None` in a process to which it is lost.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let now = self.shared.clock.now();
+        self.shared.state().map(|state| to_bytes(&state.core, now))
     }
 
     /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago, on this machine: of what another has written it finds nothing again.
@@ -134,15 +144,16 @@ impl Memory {
     ///
     /// [`InvalidMemory`] where it was not written so.
     pub fn from_bytes(bytes: &[u8], age: Duration) -> Result<Self, InvalidMemory> {
-        let clock = OsClock::start();
+        let clock = Clock::start();
         Ok(Self::of(Core::from_bytes(bytes, salt(), age, clock.now())?, clock))
     }
+}
 
-    /// Nobody waits while this is held.
-    fn core(&self) -> MutexGuard<'_, Core> {
-        // It is whole after each call, and nothing in one can panic.
-        self.shared.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn to_bytes(core: &Core, now: Instant) -> Vec<u8> {
+    let mut bytes = vec![0; core.byte_len()];
+    let len = core.to_bytes(&mut bytes, now).unwrap_or_default();
+    bytes.truncate(len);
+    bytes
 }
 
 impl Default for Memory {

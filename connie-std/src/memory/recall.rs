@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_core::memory::{Explained, Finish, Network, Visit};
+use connie_core::memory::{Explained, Finish, Network, Role, Visit};
 use connie_core::race::{Plan, PlannedRace};
 #[cfg(feature = "tokio")]
 use connie_core::{Config, Family, memory::Settings};
 
 use super::Memory;
+use super::shared::{Shared, State};
 use super::visited::Visited;
 use super::why::Why;
 use crate::clock::OsClock;
@@ -16,7 +17,8 @@ use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS};
 use crate::resolve::RECORDS;
 use crate::target::Target;
 
-type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
+pub(super) type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
+pub(super) type OsPlan = Plan<MAX_DESTINATIONS>;
 
 /// What a race asks its memory.
 #[derive(Clone, Debug)]
@@ -30,21 +32,22 @@ pub(crate) struct Recall {
 }
 
 impl Recall {
-    /// For a race to `target` that goes to `finish`, on `network`.
+    /// For a race to `target` that goes to `finish`, on `network`. `None` in a process to which the memory is lost.
     pub(crate) fn new(
         memory: &Memory,
         target: Target<'_>,
         finish: Finish,
         network: &Network,
         clock: OsClock,
-    ) -> Self {
+    ) -> Option<Self> {
         let host = match target {
             // In whatever order they come.
             Target::Addresses(list) => list.iter().min().map(SocketAddr::to_string).unwrap_or_default(),
             target => target.name().0,
         };
-        let visit = memory.core().visit(&host, finish, memory.partition, network);
-        Recall { memory: memory.clone(), visit, clock, incumbent: false }
+        // It may be the first in this process.
+        let visit = memory.shared.state()?.core.visit(&host, finish, memory.partition, network);
+        Some(Recall { memory: memory.clone(), visit, clock, incumbent: false })
     }
 
     /// The same, for a caller who wants the address of the race before, or not.
@@ -53,31 +56,48 @@ impl Recall {
         self
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.memory.shared
+    }
+
+    pub(super) fn visit(&self) -> &Visit {
+        &self.visit
+    }
+
     /// A moment of the race on the memory's clock.
-    fn moment(&self, at: Instant) -> Instant {
+    pub(super) fn moment(&self, at: Instant) -> Instant {
         self.memory.shared.clock.at(self.clock.to_std(at))
     }
 
     /// What the race is to do with the addresses that it has been told.
     #[cfg(feature = "tokio")]
-    pub(crate) fn plan(&self, race: &OsRace, now: Instant) -> Plan<MAX_DESTINATIONS> {
+    fn plan(&self, race: &OsRace, now: Instant) -> OsPlan {
         let now = self.moment(now);
-        self.memory.core().plan(&self.visit, race, 0, now)
+        let state = self.memory.shared.state_again();
+        state.map_or_else(Plan::whole, |mut state| state.core.plan(&self.visit, race, 0, now))
     }
 
-    /// What the race is to do with the addresses that it has been told, and why.
-    pub(crate) fn plan_and_say(&self, race: &OsRace, why: &mut Why, now: Instant) -> Plan<MAX_DESTINATIONS> {
-        let now = self.moment(now);
+    /// The same and why, under the lock. `number` is the race's own among those that have waited for another, 0 where it has not.
+    pub(super) fn plan_under(&self, state: &mut State, race: &OsRace, number: u32, now: Instant) -> OsPlan {
+        match self.incumbent {
+            true => state.core.plan_for_incumbent(&self.visit, race, now),
+            false => state.core.plan(&self.visit, race, number, now),
+        }
+    }
+
+    /// Keeps why the race does what `plan` says.
+    pub(super) fn say(
+        &self,
+        state: &State,
+        race: &OsRace,
+        plan: &OsPlan,
+        role: &Role,
+        why: &mut Why,
+        now: Instant,
+    ) {
         let mut room = vec![Explained::EMPTY; race.destinations().len()];
-        let mut core = self.memory.core();
-        let plan = match self.incumbent {
-            true => core.plan_for_incumbent(&self.visit, race, now),
-            false => core.plan(&self.visit, race, 0, now),
-        };
-        let explanation = core.explain(&self.visit, race, &plan, &mut room, now);
-        drop(core);
+        let explanation = state.core.explain(&self.visit, race, plan, &mut room, now).in_crowd(role);
         why.add(explanation, race.timeline().summary().attempts > 0);
-        plan
     }
 
     /// `addresses` in the order in which a race as `config` has it would start them one by one, and whether the first is known to be good: it has
@@ -97,15 +117,19 @@ impl Recall {
         let plan = self.plan(&race, now).without_exploring();
         let ordered: Vec<_> = race.in_order(&plan).collect();
         let now = self.moment(now);
-        let entry = ordered.first().and_then(|first| self.memory.core().entry_of(&self.visit, *first, now));
+        let entry = ordered
+            .first()
+            .and_then(|first| self.memory.shared.state_again()?.core.entry_of(&self.visit, *first, now));
         let is_known = plan.trusts_lead() && entry.is_some_and(|entry| entry.age <= Settings::HALF_LIFE);
         (ordered, is_known)
     }
 
-    /// Learns from the race, if that has ended.
-    pub(crate) fn learn(self, race: &OsRace) -> Visited {
+    /// Learns from the race, if that has ended. `is_sent_again` is whether what went out on the winner's socket had to be sent more than once.
+    pub(super) fn learn(&self, race: &OsRace, is_sent_again: bool) -> Visited {
         let (start, now) = (self.moment(race.start()), self.moment(race.start() + race.elapsed()));
-        self.memory.core().learn_by(&self.visit, race, false, start, now);
-        Visited::new(self.memory, self.visit)
+        if let Some(mut state) = self.memory.shared.state_again() {
+            state.core.learn_by(&self.visit, race, is_sent_again, start, now);
+        }
+        Visited::new(self.memory.clone(), self.visit)
     }
 }

@@ -21,6 +21,8 @@ impl Visited {
     /// What the user of its connection found out.
     pub(crate) fn tell(&self, address: SocketAddr, verdict: Verdict) {
         let now = self.memory.shared.clock.now();
-        self.memory.core().report(&self.visit, address, verdict, now);
+        if let Some(mut state) = self.memory.shared.state_again() {
+            state.core.report(&self.visit, address, verdict, now);
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
+use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::{OsSocket, OsStack};
 use crate::waiter::OsWaiter;
 
@@ -299,6 +300,16 @@ impl RaceStack for TlsStack {
 impl Holder for TlsSocket {
     fn hold(&mut self, held: Held) {
         self.1 = Some(held);
+    }
+}
+
+impl SentAgain for TlsSocket {
+    fn was_sent_again(&self) -> bool {
+        match &self.0 {
+            State::Tcp(socket) | State::Plain(socket) => socket.was_sent_again(),
+            State::Tls { stream, .. } => is_sent_again(rustix::fd::AsFd::as_fd(stream)),
+            State::Failed => false,
+        }
     }
 }
 

@@ -15,10 +15,11 @@ use crate::errno::Call;
 use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
+use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// A stack whose sockets wake a task.
-pub(super) trait TaskStack: RaceStack {
+pub(super) trait TaskStack: RaceStack<TcpSocket: SentAgain> {
     /// Has the sockets wake this task from now on.
     fn wakes(&mut self, waker: &Waker);
 
@@ -151,6 +152,12 @@ impl TokioSocket {
             State::Connected(stream) => Ok(stream),
             _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         }
+    }
+}
+
+impl SentAgain for TokioSocket {
+    fn was_sent_again(&self) -> bool {
+        self.stream().is_ok_and(|stream| is_sent_again(stream.as_fd()))
     }
 }
 

@@ -27,12 +27,6 @@ impl OsClock {
         self.wasi.now()
     }
 
-    /// The time since the clock was started, as it is at `moment`.
-    pub(crate) fn at(self, moment: std::time::Instant) -> Instant {
-        let since_start = moment.saturating_duration_since(self.std);
-        Instant::ZERO + Duration::from_micros(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX))
-    }
-
     /// Waits until `moment`.
     pub(crate) fn wait_until(self, moment: Instant) {
         PollSet::default().wait(self.wasi, Some(moment));

@@ -12,6 +12,7 @@ use connie_wasi::{WasiSocket, WasiStack, WasiWaiter};
 use crate::budget::{Held, Holder};
 use crate::note::Note;
 use crate::os_error::OsError;
+use crate::sent_again::SentAgain;
 
 /// The runtime's TCP sockets.
 ///
@@ -38,6 +39,13 @@ impl Default for OsStack {
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
 pub struct OsSocket(WasiSocket, Option<Held>);
+
+impl SentAgain for OsSocket {
+    /// WASI does not tell.
+    fn was_sent_again(&self) -> bool {
+        false
+    }
+}
 
 impl OsSocket {
     /// The stream, where the socket is connected. Its place in a [`SocketBudget`](crate::SocketBudget) is free then.

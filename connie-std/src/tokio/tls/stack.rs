@@ -15,6 +15,7 @@ use tokio_rustls::Connect;
 use tokio_rustls::client::TlsStream;
 
 use crate::note::Note;
+use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::reset;
 use crate::tls::{Notes, TlsConnector, TlsError};
 use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
@@ -91,6 +92,15 @@ impl TlsSocket {
         match &mut self.0 {
             State::Established(stream) => Ok(Pin::new(stream)),
             _ => Err(not_connected()),
+        }
+    }
+}
+
+impl SentAgain for TlsSocket {
+    fn was_sent_again(&self) -> bool {
+        match &self.0 {
+            State::Established(stream) => is_sent_again(stream.get_ref().0.as_fd()),
+            State::Tcp(_) | State::Handshake(_) | State::Failed => false,
         }
     }
 }

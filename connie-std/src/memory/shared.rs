@@ -1,0 +1,106 @@
+//! What the handles of one memory share: what was learnt, and which races wait for which.
+
+use std::collections::BTreeMap;
+use std::sync::MutexGuard;
+use std::task::Waker;
+
+use connie_core::memory::{Crowd, Ticket, Visit};
+
+use super::Core;
+use super::clock::Clock;
+use crate::process::ProcessLock;
+
+/// To how many hosts races can be under way at one time that others wait for.
+const HOSTS: usize = 64;
+
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    state: ProcessLock<State>,
+}
+
+/// All that is under the lock. It is whole after each call, and nothing in one can panic.
+pub(super) struct State {
+    pub(super) core: Core,
+    pub(super) crowd: Crowd<HOSTS>,
+    /// Who waits, by number.
+    waiting: BTreeMap<u32, (Visit, Waker)>,
+    last: u32,
+    /// How many SYNs of those in hand are promised to races that run.
+    promised: usize,
+}
+
+impl Shared {
+    pub(super) fn new(core: Core, clock: Clock) -> Self {
+        let state = State { core, crowd: Crowd::new(), waiting: BTreeMap::new(), last: 0, promised: 0 };
+        Shared { clock, state: ProcessLock::new(state) }
+    }
+
+    /// Nobody waits while this is held, and whoever holds it neither wakes nor drops a waker. `None` in the child of a fork to which the
+    /// memory is lost, since a thread of its parent held it at that moment: races have none then.
+    pub(super) fn state(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.lock(State::inherit)
+    }
+
+    /// The same for who has been here before, without a question to the system whether it is the same process.
+    pub(super) fn state_again(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.lock_again(State::inherit)
+    }
+
+    /// The race that led with this ticket is over, however it ended. Those that wait plan anew: also where it has had its time and another
+    /// leads, since it may have found out.
+    pub(super) fn leave(&self, ticket: Ticket, visit: &Visit) {
+        let Some(mut state) = self.state_again() else { return };
+        state.crowd.leave(ticket);
+        let freed = state.waiting.iter().filter(|(_, (other, _))| other == visit);
+        let freed: Vec<u32> = freed.map(|(number, _)| *number).collect();
+        let wakers: Vec<Waker> =
+            freed.iter().filter_map(|number| state.waiting.remove(number)).map(|(_, waker)| waker).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A race waits no longer.
+    pub(super) fn forget(&self, number: u32) {
+        let gone = self.state_again().and_then(|mut state| state.waiting.remove(&number));
+        drop(gone);
+    }
+
+    /// A race that such starts were [promised](State::promise) to is over.
+    pub(super) fn no_longer_promised(&self, starts: usize) {
+        if let Some(mut state) = self.state_again() {
+            state.promised = state.promised.saturating_sub(starts);
+        }
+    }
+}
+
+impl State {
+    /// A number for a race that waits. Never 0.
+    pub(super) fn number(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1).max(1);
+        self.last
+    }
+
+    /// Has `waker` woken when the race to `visit` that leads is over. Answers the one before.
+    pub(super) fn wait(&mut self, number: u32, visit: &Visit, waker: &Waker) -> Option<Waker> {
+        let known = self.waiting.get(&number).is_some_and(|(_, known)| known.will_wake(waker));
+        if known {
+            return None;
+        }
+        self.waiting.insert(number, (*visit, waker.clone())).map(|(_, before)| before)
+    }
+
+    /// Up to `most` starts of those in hand, for one race of many that run at one time: no other is promised the same.
+    pub(super) fn promise(&mut self, most: usize) -> usize {
+        let starts = self.core.in_hand().saturating_sub(self.promised).min(most);
+        self.promised += starts;
+        starts
+    }
+
+    /// In the child of a fork: the races of other threads are not there, nor is anybody who waits.
+    fn inherit(&mut self) {
+        self.crowd = Crowd::new();
+        self.promised = 0;
+        // What a waker does when it is dropped is another process's business.
+        std::mem::forget(std::mem::take(&mut self.waiting));
+    }
+}
