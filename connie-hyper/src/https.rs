@@ -57,7 +57,7 @@ impl HttpsConnector {
         match uri.scheme_str() {
             Some("https" | "wss") => {
                 let connected = self.tls.connect(target, &self.race.options).await?;
-                Ok(HttpsStream(Either::Tls(Box::new(RaceStream(connected)))))
+                Ok(HttpsStream(Either::Tls(Box::new(RaceStream::new(connected)))))
             }
             Some("http" | "ws") => {
                 self.race.connect(target).await.map(|stream| HttpsStream(Either::Plain(stream)))

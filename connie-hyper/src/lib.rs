@@ -56,6 +56,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use connie_std::core::Timeline;
+use connie_std::memory::Verdict;
 use connie_std::tokio::connect_with;
 use connie_std::{ConnectError, Connected, Options, Report};
 use http::Uri;
@@ -99,7 +100,7 @@ impl RaceConnector {
     }
 
     async fn connect(&self, target: (&str, u16)) -> Result<RaceStream, RaceError> {
-        Ok(RaceStream(connect_with(target, &self.options).await?))
+        Ok(RaceStream::new(connect_with(target, &self.options).await?))
     }
 
     /// Host and port to connect to.
@@ -230,10 +231,64 @@ impl RaceInfo {
 }
 
 /// A connection that won its race, as hyper-util wants it: an asynchronous stream that tells of itself.
+///
+/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said something, or closed or reset the connection
+/// before.
 #[derive(Debug)]
-pub struct RaceStream<S = TcpStream>(Connected<S>);
+pub struct RaceStream<S = TcpStream>(Connected<S>, Trial);
+
+/// What is known of the worth of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    /// Nothing was sent.
+    Idle,
+    /// Something was sent, and nothing has come.
+    Runs,
+    /// The memory was told.
+    Over,
+}
 
 impl<S> RaceStream<S> {
+    fn new(connected: Connected<S>) -> Self {
+        RaceStream(connected, Trial::Idle)
+    }
+
+    fn tell_memory(&mut self, verdict: Verdict) {
+        self.1 = Trial::Over;
+        self.0.report().tell_memory(verdict);
+    }
+
+    /// What a read has come to, by which so many octets were received.
+    fn has_read(&mut self, read: &Poll<io::Result<()>>, count: usize) {
+        match read {
+            _ if self.1 == Trial::Over => {}
+            Poll::Ready(Ok(())) if count > 0 => self.tell_memory(Verdict::Good),
+            // Nobody was asked for anything.
+            Poll::Ready(Ok(())) if self.1 == Trial::Idle => self.1 = Trial::Over,
+            Poll::Ready(Ok(())) => self.tell_memory(Verdict::Refused),
+            Poll::Ready(Err(error)) => self.has_failed(error),
+            Poll::Pending => {}
+        }
+    }
+
+    /// What a write has come to.
+    fn has_written(&mut self, written: &Poll<io::Result<usize>>) {
+        match (written, self.1) {
+            (Poll::Ready(Ok(1..)), Trial::Idle) => self.1 = Trial::Runs,
+            (Poll::Ready(Err(error)), Trial::Idle | Trial::Runs) => self.has_failed(error),
+            _ => {}
+        }
+    }
+
+    fn has_failed(&mut self, error: &io::Error) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
+        match error.kind() {
+            ConnectionReset | BrokenPipe | UnexpectedEof => self.tell_memory(Verdict::Refused),
+            TimedOut => self.tell_memory(Verdict::Stalled),
+            _ => {}
+        }
+    }
+
     /// The connection, for a program that goes on without hyper.
     #[must_use]
     pub fn into_inner(self) -> Connected<S> {
@@ -258,7 +313,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for RaceStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let read = Pin::new(&mut self.0).poll_read(context, buffer);
+        if room > 0 {
+            self.has_read(&read, buffer.filled().len() - before);
+        }
+        read
     }
 }
 
@@ -268,7 +328,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RaceStream<S> {
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, buffer)
+        let written = Pin::new(&mut self.0).poll_write(context, buffer);
+        self.has_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -276,7 +338,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RaceStream<S> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, buffers)
+        let written = Pin::new(&mut self.0).poll_write_vectored(context, buffers);
+        self.has_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -39,8 +39,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use connie_std::core::Failure;
-use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Observer, Options, connect};
+use connie_std::core::{Failure, Instant};
+use connie_std::memory::Verdict;
+use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Observer, Options, OsClock, connect};
 use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
@@ -103,7 +104,7 @@ impl<In: Transport> Connector<In> for RaceConnector {
         (details.register_shutdown)(weak(&socket))?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(Either::B(RaceTransport { socket, buffers, read_timeout: None, write_timeout: None })))
+        Ok(Some(Either::B(RaceTransport::new(socket, buffers))))
     }
 }
 
@@ -148,13 +149,59 @@ impl ShutdownHandle for Socket {
     }
 }
 
+/// How long a server that says nothing has time, at least, before that is held against its address.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A connection that won its race.
+///
+/// What its first use shows goes to the [memory](Options::memory) of its connector: whether the server said something, closed or reset the connection before,
+/// or was silent, for a second at least, until a time-out.
 pub struct RaceTransport {
     socket: Arc<Socket>,
     buffers: LazyBuffers,
     /// The time-outs that are set on the socket.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
+    /// Since it was opened.
+    clock: OsClock,
+    /// Whether the memory was told.
+    is_judged: bool,
+}
+
+impl RaceTransport {
+    fn new(socket: Arc<Socket>, buffers: LazyBuffers) -> Self {
+        let (read_timeout, write_timeout) = (None, None);
+        RaceTransport {
+            socket,
+            buffers,
+            read_timeout,
+            write_timeout,
+            clock: OsClock::start(),
+            is_judged: false,
+        }
+    }
+
+    /// What the first use has come to.
+    fn judge(&mut self, verdict: Verdict) {
+        if !self.is_judged {
+            self.is_judged = true;
+            self.socket.0.report().tell_memory(verdict);
+        }
+    }
+
+    /// A use has failed.
+    fn has_failed(&mut self, error: &Error) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match error {
+            Error::Io(error) if matches!(error.kind(), ConnectionReset | BrokenPipe) => {
+                self.judge(Verdict::Refused);
+            }
+            Error::Timeout(_) if self.clock.now().since(Instant::ZERO) >= SILENCE => {
+                self.judge(Verdict::Stalled);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl fmt::Debug for RaceTransport {
@@ -183,7 +230,8 @@ impl Transport for RaceTransport {
             .output()
             .get(..amount)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        stream.write_all(output).map_err(|error| timed_out(error, timeout))
+        let sent = stream.write_all(output).map_err(|error| timed_out(error, timeout));
+        sent.inspect_err(|error| self.has_failed(error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -198,9 +246,13 @@ impl Transport for RaceTransport {
         let count = loop {
             match stream.read(input) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result.map_err(|error| timed_out(error, timeout))?,
+                result => break result.map_err(|error| timed_out(error, timeout)),
             }
         };
+        let count = count.inspect_err(|error| self.has_failed(error))?;
+        if !self.buffers.input_append_buf().is_empty() {
+            self.judge(if count > 0 { Verdict::Good } else { Verdict::Refused });
+        }
         self.buffers.input_appended(count);
         Ok(count > 0)
     }

@@ -156,6 +156,11 @@ impl AnyConnection {
 /// [`end_headers`](Self::end_headers), [`send`](Self::send), [`finish_body`](Self::finish_body); or from a reader:
 /// [`request_from`](Self::request_from).
 ///
+/// # Memory
+///
+/// Each opening goes by what earlier ones have shown ([`Options::memory`]), and the first exchange over a connection adds to that: an answer; a connection that was
+/// reset or closed without one; silence, of a second at least, until the time was up. Through a proxy all that is about the proxy.
+///
 /// # Time
 ///
 /// Set a limit: without one a server that falls silent is waited for, for ever. [`Options::race`] has the deadline of a race,
@@ -349,9 +354,11 @@ where
     /// could not.
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
-        // Asked twice, since what the first call lends could not be given back with an error. The second waits for nothing.
+        // Asked again, since what the first call lends could not be given back with an error. Later ones wait for nothing.
         let result = self.ready().response().map(|_| ());
         self.told(result)?;
+        let status = self.inner.response()?.status();
+        self.inner.opener_mut().answered(status);
         Ok(Response(self.inner.response()?))
     }
 
@@ -380,7 +387,7 @@ where
     /// for that: TLS within TLS is not spoken, and the request fails before anything is sent to the host.
     pub fn attach(&mut self, socket: T::TcpSocket) {
         self.inner.attach(socket);
-        self.inner.opener_mut().record = None;
+        self.inner.opener_mut().attached();
     }
 
     /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
@@ -503,6 +510,10 @@ where
 
     /// A failure with all that the race knows about it.
     fn told<R>(&mut self, result: Result<R, HttpError>) -> Result<R, ClientError> {
-        result.map_err(|error| self.inner.opener_mut().explain(error))
+        result.map_err(|error| {
+            let now = self.now();
+            self.inner.opener_mut().blame(&error, now);
+            self.inner.opener_mut().explain(error)
+        })
     }
 }

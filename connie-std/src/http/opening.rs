@@ -1,14 +1,16 @@
 //! How a connection is opened: by a race to the server, or to a proxy that opens a tunnel to it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use connie_core::{Config, Failure, Instant, Waiter};
+use connie_core::{AttemptErrorKind, Config, Failure, Instant, Waiter};
 use connie_http::{HttpError, Opener, Opening};
 
 use super::error::ClientError;
 use super::transport::{Sealed, TlsFacts};
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::memory::Verdict;
 use crate::watch::Watch;
 use crate::{Options, OsWaiter, Report, Target};
 
@@ -65,6 +67,20 @@ impl OpeningRecord {
     }
 }
 
+/// How long a server that says nothing has time, at least, before that is held against its address.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What is known of the worth of the last connection that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    /// No answer has come over it yet.
+    Runs,
+    /// None has come, and the memory was told.
+    Failed,
+    /// It was of use, or there is none.
+    Over,
+}
+
 /// Opens each connection by a race of its own, and remembers the last one.
 #[derive(Debug)]
 pub(super) struct Racing {
@@ -80,6 +96,7 @@ pub(super) struct Racing {
     until: Option<Instant>,
     /// Whether the proxy has yet to open the tunnel.
     awaits_tunnel: bool,
+    trial: Trial,
     /// Why the last one failed, until it is told.
     error: Option<Box<ConnectError>>,
 }
@@ -95,8 +112,49 @@ impl Racing {
             count: 0,
             until: None,
             awaits_tunnel: false,
+            trial: Trial::Over,
             error: None,
         }
+    }
+
+    /// An answer of this status has come, over whatever connection there is: its address does what it is there for, or the proxy's does.
+    pub(super) fn answered(&mut self, status: u16) {
+        let trial = std::mem::replace(&mut self.trial, Trial::Over);
+        // "The server is currently unable to handle the request" (RFC 9110 section 15.6.4) is neither.
+        if trial != Trial::Over && status != 503 {
+            self.tell(Verdict::Good);
+        }
+    }
+
+    /// What a call has failed with: where that was the first use of a connection, it says something about the address behind it. What goes wrong
+    /// beyond a proxy does not.
+    pub(super) fn blame(&mut self, error: &HttpError, now: Instant) {
+        let ready = self.record.as_ref().and_then(|record| record.tunneled.or(record.connected));
+        let is_beyond = self.record.as_ref().is_some_and(|record| record.tunneled.is_some());
+        if self.trial != Trial::Runs || is_beyond {
+            return;
+        }
+        let verdict = match error {
+            HttpError::EmptyReply => Verdict::Refused,
+            HttpError::Send(error) | HttpError::Receive(error) if *error == AttemptErrorKind::Reset => {
+                Verdict::Refused
+            }
+            HttpError::TimedOut if ready.is_some_and(|ready| now.since(ready) >= SILENCE) => Verdict::Stalled,
+            _ => return,
+        };
+        self.trial = Trial::Failed;
+        self.tell(verdict);
+    }
+
+    fn tell(&self, verdict: Verdict) {
+        if let Some(report) = self.record.as_ref().and_then(|record| record.report.as_ref()) {
+            report.tell_memory(verdict);
+        }
+    }
+
+    /// Of the connection that is used from now on nothing is known.
+    pub(super) fn attached(&mut self) {
+        (self.record, self.trial) = (None, Trial::Over);
     }
 
     /// What a call has failed with, with all that the race knows about it.
@@ -149,6 +207,7 @@ where
     ) -> Result<T::TcpSocket, Failure> {
         self.error = None;
         self.awaits_tunnel = false;
+        self.trial = Trial::Over;
         let now = waiter.now();
         self.count = self.count.saturating_add(1);
         let mut options = self.options.clone();
@@ -199,6 +258,7 @@ where
             watch.tell(Ok((destination, report)));
         }
         self.awaits_tunnel = opening.tunnel;
+        self.trial = Trial::Runs;
         if !opening.tunnel {
             record.is_ready(waiter.now(), stack.facts(&socket));
         }
