@@ -78,6 +78,37 @@ fn a_dead_family_is_called_once() {
     });
 }
 
+/// A handshake whose SYN was lost says little of its address (RFC 6298 section 3, Karn's rule): it has been the best, and is.
+#[test]
+fn a_syn_that_was_sent_again_is_no_sample() {
+    in_namespace(|lab| {
+        let _server = server();
+        let near = Behaviour::accept(ms(20));
+        lab.set(v4(1), near);
+        lab.set(v4(2), Behaviour::accept(ms(60)));
+        let memory = Memory::new();
+        // Without a second SYN beside the first.
+        let race = Config { hedge: false, ..Config::all_at_once() };
+        let options = Options { race, ..with(&memory) };
+        for _ in 0..3 {
+            visit(lab, &at([v4(1)]), &options, v4(1), ms(20));
+        }
+        let known = memory.entries()[0];
+        lab.set(v4(1), near.losing_syns(1));
+        let (won, took) = timed(|| connect(&at([v4(1)]), &options).expect("a connection"));
+        assert!(took >= ms(1_000), "{took:?}: sent again after a second");
+        drop(won);
+        let after = memory.entries()[0];
+        assert_eq!((after.round_trip, after.measure), (known.round_trip, known.measure));
+        assert!(after.age < ms(500), "it has answered all the same");
+        // And an answer that was lost is the same.
+        lab.set(v4(1), near.losing_syn_acks(1));
+        let (_, took) = timed(|| connect(&at([v4(1)]), &options).expect("a connection"));
+        assert!(took >= ms(1_000), "{took:?}: sent again after a second");
+        assert_eq!(memory.entries()[0].round_trip, known.round_trip);
+    });
+}
+
 /// The best dies: one visit is late by less than the patience, and the next ones are not.
 #[test]
 fn when_the_best_dies_one_visit_is_late() {

@@ -128,6 +128,12 @@ impl Lab {
         self.router.set(remote, behaviour);
     }
 
+    /// Has no new attempt make those probed that wait, for a test with a thousand attempts at one time. Sockets that are closed without a packet
+    /// count as open until [`wait_until`](Self::wait_until) finds out.
+    pub fn spare_probes(&self) {
+        self.router.spare_probes();
+    }
+
     /// What was seen on the wire so far.
     #[must_use]
     pub fn log(&self) -> WireLog {

@@ -69,6 +69,11 @@ impl Router {
         self.shared.wire().set(remote, behaviour);
     }
 
+    /// Has no new attempt make those probed that wait.
+    pub(super) fn spare_probes(&self) {
+        self.shared.wire().spare_probes();
+    }
+
     /// What was seen on the wire so far.
     #[must_use]
     pub fn log(&self) -> WireLog {

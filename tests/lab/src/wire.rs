@@ -116,6 +116,8 @@ pub struct Wire {
     by_shadow: HashMap<(SocketAddr, SocketAddr), usize>,
     in_flight: BinaryHeap<InFlight>,
     sent: u64,
+    /// Whether each new attempt has those probed that wait.
+    probes: bool,
 }
 
 impl Wire {
@@ -131,7 +133,13 @@ impl Wire {
             by_shadow: HashMap::new(),
             in_flight: BinaryHeap::new(),
             sent: 0,
+            probes: true,
         }
+    }
+
+    /// Has no new attempt make those probed that wait.
+    pub fn spare_probes(&mut self) {
+        self.probes = false;
     }
 
     /// Says what a remote address does from now on. Its counts of lost packets begin anew; packets under way
@@ -248,7 +256,9 @@ impl Wire {
             flow.record.ended.get_or_insert((now, Ended::Closed(Closing::Silent)));
             self.by_shadow.remove(&(flow.shadow, flow.listener));
         }
-        self.probe(now);
+        if self.probes {
+            self.probe(now);
+        }
         self.remote(syn.destination.ip()).counts.first_syns += 1;
         self.begin_flow(syn, now)
     }
