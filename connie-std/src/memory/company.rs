@@ -89,7 +89,7 @@ impl Company {
         let plan = match has_waited {
             // More may be known.
             true => recall.plan_under(&mut state, race, self.number, moment),
-            false => *race.plan(),
+            false => race.plan(),
         };
         let role = match plan.explores() {
             true => state.crowd.join(recall.visit(), self.patience, self.left(&plan, now), moment),
