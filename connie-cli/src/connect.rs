@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
 use connie_std::http::AnyConnection;
+use connie_std::memory::{Explanation, Whole};
 use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
 
 use crate::args::Racing;
@@ -21,6 +22,8 @@ pub struct Raced {
     config: Config,
     /// Whether a resolver was asked.
     by_name: bool,
+    /// Whether a file was named to remember by.
+    by_file: bool,
     elapsed: Duration,
     report: Option<Report>,
 }
@@ -63,7 +66,8 @@ impl Raced {
         elapsed: Duration,
     ) -> Self {
         let by_name = !is_address(host) && !racing.overrides(host, port);
-        Raced { host: host.to_owned(), port, config, by_name, elapsed, report }
+        let by_file = racing.memory.is_some();
+        Raced { host: host.to_owned(), port, config, by_name, by_file, elapsed, report }
     }
 
     /// What it did; a name that could not be resolved makes a race that never had an address.
@@ -75,8 +79,24 @@ impl Raced {
         self.report.as_ref().map_or(none, Report::timeline)
     }
 
+    /// What is to be said below the picture of the race, a line each.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.planned().into_iter().chain(self.denied()).chain(self.services())
+    }
+
+    /// Why the race did what it did.
+    fn explanation(&self) -> Option<Explanation<'_>> {
+        self.report.as_ref().and_then(Report::explanation)
+    }
+
+    /// The same as a line. That a host is new is news where a file could have known it.
+    fn planned(&self) -> Option<String> {
+        let told = |it: &Explanation<'_>| self.by_file || it.whole() != Some(Whole::NeverMet);
+        self.explanation().filter(told).map(|explanation| format!("memory: {explanation}"))
+    }
+
     /// A line that says which addresses were not tried, where an option refuses some.
-    pub fn denied(&self) -> Option<String> {
+    fn denied(&self) -> Option<String> {
         let denied = self.report.as_ref()?.denied();
         let addresses: Vec<_> = denied.iter().map(|address| address.ip().to_string()).collect();
         (!denied.is_empty())
@@ -85,20 +105,26 @@ impl Raced {
 
     /// A line for each service record that was met.
     #[cfg(feature = "dns")]
-    pub fn services(&self) -> impl Iterator<Item = String> {
+    fn services(&self) -> impl Iterator<Item = String> {
         self.report.iter().flat_map(|report| report.services()).map(ToString::to_string)
     }
 
     /// Only name servers that are asked directly tell such records.
     #[cfg(not(feature = "dns"))]
-    pub fn services(&self) -> impl Iterator<Item = String> {
+    fn services(&self) -> impl Iterator<Item = String> {
         std::iter::empty()
     }
 
     /// The race as the object that `race --json` prints.
     pub fn json(&self) -> impl Display {
         let denied = self.report.as_ref().map_or(&[][..], Report::denied);
-        self.timeline().json(&self.host, self.port).denied(denied).to_string()
+        let plan = self.explanation().map(|explanation| explanation.json());
+        let timeline = self.timeline();
+        let json = timeline.json(&self.host, self.port).denied(denied);
+        match &plan {
+            Some(plan) => json.plan(plan).to_string(),
+            None => json.to_string(),
+        }
     }
 
     /// Writes the files of `--qlog` and `--svg`.
@@ -111,11 +137,16 @@ impl Raced {
                 // The resolver's first address decides which family is preferred, and the preferred one goes first.
                 config.preferred_family = first.family;
             }
+            let plan = self.explanation().map(|explanation| explanation.json());
             let qlog = timeline.qlog(&session, &self.host, self.port).config(&config);
+            let qlog = match &plan {
+                Some(plan) => qlog.plan(plan),
+                None => qlog,
+            };
             write_file(path, if self.by_name { qlog.resolved_by_name() } else { qlog })?;
         }
         if let Some(path) = &racing.svg {
-            write_file(path, Svg::new(timeline, &self.host, self.port))?;
+            write_file(path, Svg::new(timeline, &self.host, self.port).noting(self.planned()))?;
         }
         Ok(())
     }

@@ -44,9 +44,10 @@ fn titles(lane: &Lane) -> [String; 3] {
 /// The visits of connie, and above them what all clients come to.
 fn picture(lanes: &[Lane; 3]) -> Sheet {
     let [connie, others @ ..] = lanes;
-    let titled = titles(connie).into_iter().zip(&connie.visits);
-    let race = |(title, visit): (String, &Visit)| {
-        Svg::titled(visit.recording.timeline(), &format!("{}, {title}", connie.name), PORT)
+    let titled = titles(connie).into_iter().zip(&connie.visits).zip(&connie.plans);
+    let race = |((title, visit), plan): ((String, &Visit), &Option<String>)| {
+        let title = format!("{}, {title}", connie.name);
+        Svg::titled(visit.recording.timeline(), &title, PORT).noting(plan.clone())
     };
     let fastest = fastest(lanes);
     let entry = |name: String, visit: &Visit, is_ours: bool| Entry {
@@ -87,9 +88,12 @@ fn show(lanes: &[Lane; 3], width: usize, style: Style) -> String {
         demo::addresses().len()
     );
     write_addresses(&mut text, width);
-    for (title, visit) in titles(connie).iter().zip(&connie.visits) {
+    for ((title, visit), plan) in titles(connie).iter().zip(&connie.visits).zip(&connie.plans) {
         let _ = write!(text, "\n== {}, {title}\n\n", connie.name);
         let _ = write!(text, "{}", visit.recording.timeline().waterfall(width, style));
+        if let Some(plan) = plan {
+            let _ = writeln!(text, "  {plan}");
+        }
     }
     text.push_str("\n== In short: time to connect, and SYNs\n\n");
     let heads = SHOWN.map(|number| format!("{:>17}", format!("visit {number}"))).concat();

@@ -24,8 +24,7 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     } else {
         let picture =
             raced.timeline().waterfall(terminal::width(&io::stdout()), terminal::style(&io::stdout()));
-        let notes = raced.denied().into_iter().chain(raced.services());
-        let notes = notes.map(|line| format!("{line}\n")).collect::<String>();
+        let notes = raced.notes().map(|line| format!("{line}\n")).collect::<String>();
         let apart = if notes.is_empty() { "" } else { "\n" };
         print(format_args!("{picture}{apart}{notes}"))
     };

@@ -189,6 +189,10 @@ impl<'a> Session<'a> {
             Scheme::Https => self.secure(&route, options, buffer)?,
         };
         let mut client = made.map_err(|error| Error::not_made(host, &error))?;
+        if self.args.race.no_memory {
+            // It has one of its own where none is given.
+            client.options_mut().memory = None;
+        }
         if let Some(proxy) = route.proxy.as_ref().filter(|_| route.tunnels) {
             self.tunnel(&mut client, proxy)?;
         }

@@ -119,6 +119,12 @@ impl Svg {
         }
     }
 
+    /// The same with this below it.
+    pub fn noting(mut self, note: Option<String>) -> Self {
+        self.notes.extend(note);
+        self
+    }
+
     /// Where the time `at` is drawn.
     fn x(&self, at: f64, left: f64) -> f64 {
         left + (WIDTH - MARGIN - 8.0 - left) * (at / self.span).clamp(0.0, 1.0)

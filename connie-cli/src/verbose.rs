@@ -33,7 +33,7 @@ fn show_race(raced: &Raced) {
     for line in picture.lines() {
         let _ = writeln!(stderr, "* {line}");
     }
-    for line in raced.denied().into_iter().chain(raced.services()) {
+    for line in raced.notes() {
         let _ = writeln!(stderr, "* {line}");
     }
 }

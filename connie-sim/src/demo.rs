@@ -33,6 +33,8 @@ pub struct Lane {
     pub about: String,
     /// The visits that are [shown](SHOWN).
     pub visits: [Visit; 3],
+    /// Why each of them did what it did, by its memory; nothing without one.
+    pub plans: [Option<String>; 3],
     /// How many SYNs the visits between the second and the last took.
     pub between: u32,
 }
@@ -121,12 +123,17 @@ fn lane(name: &'static str, about: &str, config: &Config, seed: u64, remembers: 
         labels = format!("{labels} {}", label(address));
     }
     visits.answer(&labels);
-    let [_, second, last] = SHOWN;
-    let begin = [visits.visit(), visits.visit()];
-    let between = (second + 1..last).map(|_| visits.visit().syns).sum();
+    let shown = |visits: &mut Visits| {
+        let plan = remembers.then(|| visits.explain(|why| why.to_string()));
+        (visits.visit(), plan)
+    };
+    let (first, second) = (shown(&mut visits), shown(&mut visits));
+    let [_, known, last] = SHOWN;
+    let between = (known + 1..last).map(|_| visits.visit().syns).sum();
     visits.put(&label(best()), hang());
-    let [first, second] = begin;
-    Lane { name, about: about.to_owned(), visits: [first, second, visits.visit()], between }
+    let last = shown(&mut visits);
+    let (visits, plans) = ([first.0, second.0, last.0], [first.1, second.1, last.1]);
+    Lane { name, about: about.to_owned(), visits, plans, between }
 }
 
 #[cfg(test)]

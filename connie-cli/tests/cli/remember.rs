@@ -7,7 +7,7 @@ use std::path::Path;
 use connie_servers::{Authority, TlsServer};
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{End, Server};
 use crate::support::{connie, fresh_path};
 
 /// Three addresses of one name that answer, and how to tell the program of them.
@@ -52,6 +52,65 @@ fn a_file_that_is_none_is_an_error_of_one_line_and_stays_as_it_is() {
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"hello");
     std::fs::remove_file(path).unwrap();
+}
+
+/// By what a race was planned, in each way to report it.
+#[test]
+fn every_report_says_why() {
+    let hosts = hosts();
+    let paths = ["memory", "race.qlog", "race.svg"].map(fresh_path);
+    let [file, qlog, svg] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let target = format!("name.test:{}", hosts.1.port());
+    let race = |more: &[&str]| {
+        let ran = connie(["race", &target, "--resolve", &hosts.2].iter().chain(more));
+        ran.exits(0).is_quiet().out()
+    };
+    // Without a file a host is new in any case.
+    assert!(!race(&[]).contains("memory: ") && !race(&["--no-memory"]).contains("memory: "));
+    let new = race(&["--memory", file]);
+    assert!(new.ends_with("\n\nmemory: whole race: the host was never met here; 3 unknown\n"), "{new}");
+    let known = race(&["--memory", file, "--qlog", qlog, "--svg", svg]);
+    let line = known.lines().last().unwrap();
+    assert!(
+        line.starts_with("memory: lead: ") && line.contains(" ms +-") && line.contains(", seen "),
+        "{known}"
+    );
+    assert!(line.contains("; next at "), "{known}");
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(drawn.contains(&format!(">{line}</text>")), "{line}: {drawn}");
+    let events: Value = serde_json::from_str(&std::fs::read_to_string(qlog).unwrap()).unwrap();
+    let events = events["traces"][0]["events"].as_array().unwrap();
+    let plans: Vec<&Value> = events.iter().filter_map(|event| event["data"].get("connie_plan")).collect();
+    assert_eq!(plans.len(), 1, "{events:?}");
+    let told: Value = serde_json::from_str(&race(&["--memory", file, "--json"])).unwrap();
+    for plan in [plans[0], &told["plan"]] {
+        assert_eq!((&plan["whole"], &plan["lead"]), (&Value::Null, &told["winner"]), "{plan}");
+        assert_eq!(plan["addresses"].as_array().map(Vec::len), Some(3));
+    }
+    let told: Value = serde_json::from_str(&race(&["--no-memory", "--json"])).unwrap();
+    assert!(told.get("plan").is_none(), "{told}");
+    paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+}
+
+/// The second connection of a run goes by what the first has learnt, and says so.
+#[test]
+fn verbose_says_why() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\npage";
+    let server = Server::answering("127.0.0.37:0", page, End::Close);
+    let port = server.port();
+    let resolve = format!("name.test:{port}:127.0.0.38,127.0.0.37");
+    let url = format!("http://name.test:{port}/");
+    let run = |more: &[&str]| {
+        let arguments = ["get", "-v", &url, &url, "--resolve", &resolve];
+        connie(arguments.iter().chain(more)).exits(0).prints("pagepage").stderr.clone()
+    };
+    let said = run(&[]);
+    let told: Vec<&str> = said.lines().filter(|line| line.starts_with("* memory: ")).collect();
+    assert!(
+        told.len() == 1 && told[0].starts_with("* memory: lead: ") && told[0].contains("; 1 demoted"),
+        "{said}"
+    );
+    assert!(!run(&["--no-memory"]).contains("memory: "));
 }
 
 /// The addresses that `connie memory --json` tells of.
