@@ -2,6 +2,7 @@
 //! clients in this process.
 #![cfg(target_os = "linux")]
 
+use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -161,5 +162,28 @@ fn a_program_that_says_ok_and_has_not_visited_is_found_out() {
             go(lab, &named("8 alive, 30 ms each"), 1, 2, || Process::start(&words, &log)).expect("sh");
         assert_eq!((course.gave_up.as_deref(), course.visits.len()), (Some("visit 1: no request"), 0));
         std::fs::remove_file(&log).expect("a log");
+    });
+}
+
+/// Browsers open connections that they may need later.
+#[test]
+fn a_connection_that_was_not_used_is_closed_before_the_next_visit() {
+    in_namespace(|lab| {
+        let second = SocketAddr::from(([198, 18, 2, 1], 80));
+        let mut spares = Vec::new();
+        let client = move || {
+            let spare = TcpStream::connect(second).map_err(|error| error.to_string())?;
+            spares.push(spare);
+            if let [.., last, _] = &mut spares[..] {
+                // The one of the visit before.
+                let read = last.read(&mut [0]).map_err(|error| error.to_string())?;
+                assert_eq!(read, 0);
+            }
+            TcpStream::connect(second).and_then(fetch).map_err(|error| error.to_string())
+        };
+        let course = visits(lab, "the best of 4 becomes slow", 4, client);
+        assert!(course.visits.iter().all(|visit| (visit.syns, visit.wasted) == (2, 1)), "{course:?}");
+        // The spare one, and then the one that the request comes on.
+        assert!(course.visits.iter().all(|visit| visit.over > 19.5), "{course:?}");
     });
 }

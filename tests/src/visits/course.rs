@@ -14,6 +14,8 @@ use super::server::{Request, Server};
 
 /// From the end of one visit to the next: the server's last packets of a visit are not those of the next.
 const PAUSE: Duration = ms(50);
+/// What is added where the client has a connection that it has not used: it is to hear of its end. No address is further away.
+const LONGEST: Duration = ms(300);
 /// After the last visit, until all that is still answered has been.
 const SETTLE: Duration = ms(400);
 /// What the host sends from where it has IPv6: RFC 6724 prefers IPv6 then.
@@ -95,13 +97,15 @@ pub fn go<V: Visitor>(
         }
         standing.behaviours.iter().for_each(|(address, does)| lab.set(*address, *does));
         publish(&names, &standing.answer);
+        server.set_visit(true);
         let mark = Mark { at: now(), best: standing.best };
         if let Err(why) = visitor.visit() {
             gave_up = Some(format!("visit {}: {why}", number + 1));
             break;
         }
         marks.push(mark);
-        pause(PAUSE);
+        let is_idle = server.set_visit(false);
+        pause(if is_idle { PAUSE + LONGEST } else { PAUSE });
     }
     pause(SETTLE);
     drop(visitor);
@@ -149,13 +153,20 @@ impl Wire<'_> {
             self.attempts.iter().filter(|attempt| is_now(self.began + attempt.started())).collect();
         let requests: Vec<_> = self.requests.iter().filter(|(at, _)| is_now(*at)).collect();
         let nothing = || format!("visit {}: no request", number + 1);
-        let (_, port) = requests.first().ok_or_else(nothing)?;
+        let (at, port) = requests.first().ok_or_else(nothing)?;
         let query = self.queries.iter().copied().find(|at| is_now(*at));
         let first = attempts.first().map(|attempt| self.began + attempt.started());
-        let start = query.into_iter().chain(first).min().ok_or_else(nothing)?;
-        let ends = |attempt: &&&Attempt| attempt.established.is_some();
-        let of_request = attempts.iter().rev().filter(ends).find(|it| it.client.port() == *port);
-        let winner = of_request.or_else(|| attempts.iter().find(ends)).ok_or_else(nothing)?;
+        // A client that had a connection left neither asks nor dials.
+        let start = query.into_iter().chain(first).min().unwrap_or(from);
+        let ends = |attempt: &&Attempt| attempt.established.is_some();
+        let of_request = self
+            .attempts
+            .iter()
+            .rev()
+            .filter(ends)
+            .find(|attempt| attempt.client.port() == *port && self.began + attempt.started() <= *at);
+        let of_visit = || attempts.iter().copied().find(ends);
+        let winner = of_request.or_else(of_visit).ok_or_else(nothing)?;
         let won = self.began + winner.established.ok_or_else(nothing)?;
         let answered = attempts.iter().filter(|attempt| attempt.answered.is_some()).count();
         Ok(Seen {

@@ -1,8 +1,9 @@
 //! The web server behind all addresses: it notes when each connection's request has come, and from whom.
 
+use std::io::ErrorKind::{TimedOut, WouldBlock};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 49\r\nConnection: close\r\n\r\n\
     <link rel=icon href=data:,><title>a</title>page\r\n";
 
-/// No connection is kept longer without a request.
-const LONGEST: Duration = Duration::from_secs(10);
+/// So often a connection without a request is asked whether it is still wanted.
+const ASK: Duration = Duration::from_millis(5);
 
 /// When a request came, and the port that it came from.
 pub(super) type Request = (Instant, u16);
@@ -23,6 +24,16 @@ pub(super) type Request = (Instant, u16);
 pub(super) struct Server {
     requests: Arc<Mutex<Vec<Request>>>,
     over: Arc<AtomicBool>,
+    visit: Arc<Visit>,
+}
+
+/// What the connections know of the visits.
+#[derive(Default)]
+struct Visit {
+    /// Whether there is one.
+    is_on: AtomicBool,
+    /// How many connections wait for a request.
+    idle: AtomicUsize,
 }
 
 impl Drop for Server {
@@ -41,16 +52,25 @@ impl Server {
         let seen = Arc::clone(&requests);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
+        let visit = Arc::<Visit>::default();
+        let now = Arc::clone(&visit);
         std::thread::spawn(move || {
             while let Ok((stream, client)) = listener.accept() {
                 if is_over.load(Relaxed) {
                     return;
                 }
-                let seen = Arc::clone(&seen);
-                std::thread::spawn(move || serve(stream, client.port(), &seen));
+                let (seen, now) = (Arc::clone(&seen), Arc::clone(&now));
+                std::thread::spawn(move || serve(stream, client.port(), &seen, &now));
             }
         });
-        Ok(Server { requests, over })
+        Ok(Server { requests, over, visit })
+    }
+
+    /// Tells whether there is a visit now. Where there is none, connections that no request has come on are closed, so that none is used by the
+    /// next visit. Whether there were any.
+    pub(super) fn set_visit(&self, is_on: bool) -> bool {
+        self.visit.is_on.store(is_on, Relaxed);
+        self.visit.idle.load(Relaxed) > 0
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
@@ -58,12 +78,26 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, client: u16, seen: &Mutex<Vec<Request>>) {
-    // A browser opens connections that it does not need.
-    let _ = stream.set_read_timeout(Some(LONGEST));
-    if stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+fn serve(mut stream: TcpStream, client: u16, seen: &Mutex<Vec<Request>>, visit: &Visit) {
+    visit.idle.fetch_add(1, Relaxed);
+    let has_come = waits_for_request(&mut stream, visit);
+    visit.idle.fetch_sub(1, Relaxed);
+    if has_come {
         seen.lock().unwrap_or_else(PoisonError::into_inner).push((now(), client));
         // The client may be gone.
         let _ = stream.write_all(ANSWER);
+    }
+}
+
+/// Whether a request comes as long as there is a visit.
+fn waits_for_request(stream: &mut TcpStream, visit: &Visit) -> bool {
+    let _ = stream.set_read_timeout(Some(ASK));
+    loop {
+        match stream.read(&mut [0; 4096]) {
+            Ok(count) => return count > 0,
+            Err(error) if !matches!(error.kind(), WouldBlock | TimedOut) => return false,
+            Err(_) if !visit.is_on.load(Relaxed) => return false,
+            Err(_) => {}
+        }
     }
 }
