@@ -137,7 +137,7 @@ fn chromium() -> Option<Client> {
 }
 
 /// A Python with the clients in it, made once.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python");
     let python = place.join("bin/python");
     if !python.exists() {
@@ -148,7 +148,7 @@ fn python() -> PathBuf {
 }
 
 /// The first line that a program prints; `None` where it is not there, or fails.
-fn said(program: &Path, arguments: &[&str]) -> Option<String> {
+pub fn said(program: &Path, arguments: &[&str]) -> Option<String> {
     let output =
         Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())

@@ -4,10 +4,23 @@
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml              # writes docs/benchmarks.md and docs/benchmarks.svg
 //! cargo run --release --manifest-path benches/peers/Cargo.toml -- SCENARIO  # runs the scenarios whose names contain SCENARIO
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- visits    # many visits by one process; writes docs/visits.md
 //! ```
 //!
 //! Needs Linux, root or user namespaces, and a release build of the program `connie`. Clients that are not installed are left out, and
 //! the page says so.
+//!
+//! `visits` goes on with what it has recorded in `visits.jsonl`. After it may stand
+//!
+//! ```text
+//! --network PART   on the networks whose names contain PART
+//! --client PART    by the clients whose names contain PART
+//! --rounds 5       so many runs of each client on each network
+//! --jobs 1         so many at a time; times are the better the fewer
+//! --again          what is recorded already, too
+//! --quick          six visits in one run, nothing recorded
+//! --page           no visits: writes the page from what is recorded
+//! ```
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -28,12 +41,16 @@ mod scenarios;
 mod server;
 #[cfg(target_os = "linux")]
 mod trial;
+#[cfg(target_os = "linux")]
+mod visits;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--fetch-with", client, url] => own::fetch(client, url),
+        ["--visit-with", client, host] => visits::visit_with(client, host),
+        ["visits", ref options @ ..] => visits::compare(options),
         [] => compare(""),
         [scenario] => compare(scenario),
         _ => Err("give a part of a scenario's name, or nothing".to_owned()),
