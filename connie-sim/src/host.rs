@@ -43,12 +43,17 @@ pub struct Host {
     jitter: u64,
     lose_first: u32,
     loss_percent: u8,
+    lost: Vec<Span>,
+    held: Vec<Span>,
     /// From the end of the handshake, in microseconds.
     pub(crate) resets_after: Option<u64>,
     pub(crate) service: Option<Rc<Service>>,
     /// How much it takes in during one round trip.
     pub(crate) window: usize,
 }
+
+/// From the first moment to the second, that one not included.
+pub(crate) type Span = (Instant, Instant);
 
 /// Accepts after `millis`, and never speaks.
 #[must_use]
@@ -88,6 +93,8 @@ impl Host {
             jitter: 0,
             lose_first: 0,
             loss_percent: 0,
+            lost: Vec::new(),
+            held: Vec::new(),
             resets_after: None,
             service: None,
             window: usize::MAX,
@@ -119,6 +126,21 @@ impl Host {
     #[must_use]
     pub fn loss(mut self, percent: u8) -> Self {
         self.loss_percent = percent;
+        self
+    }
+
+    /// Each SYN that is sent from `from` to `to` is lost.
+    #[must_use]
+    pub fn loses_between(mut self, from: Instant, to: Instant) -> Self {
+        self.lost.push((from, to));
+        self
+    }
+
+    /// From `from` to `to` nothing goes out or comes in: what is sent then leaves at `to`, and what would arrive then arrives at `to`. Where there are
+    /// several they come in their order.
+    #[must_use]
+    pub fn held_between(mut self, from: Instant, to: Instant) -> Self {
+        self.held.push((from, to));
         self
     }
 
@@ -191,7 +213,7 @@ impl Host {
 
     /// Whether it answers each SYN by accepting it, for good.
     pub(crate) fn accepts_every_syn(&self) -> bool {
-        self.accepts() && self.loss_percent == 0 && self.lose_first == 0
+        self.accepts() && self.loss_percent == 0 && self.lose_first == 0 && self.lost.is_empty()
     }
 
     /// Microseconds from a SYN that is not lost to its answer, without jitter.
@@ -202,12 +224,19 @@ impl Host {
 
     /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does. `rng` decides what is left to chance.
     pub fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
-        let lost = count <= self.lose_first || rng.chance(self.loss_percent);
+        let in_vain = self.lost.iter().any(|(from, to)| (*from..*to).contains(&sent));
+        let lost = in_vain || count <= self.lose_first || rng.chance(self.loss_percent);
         if lost || self.answer == Answer::Silence {
             return None;
         }
         let late = if self.jitter == 0 { 0 } else { rng.within(0, self.jitter) };
-        Some(later(sent, self.round_trip + late))
+        Some(self.released(later(self.released(sent), self.round_trip + late)))
+    }
+
+    /// When what is under way at `at` goes on.
+    fn released(&self, at: Instant) -> Instant {
+        let held = |at: Instant, (from, to): &Span| if (*from..*to).contains(&at) { *to } else { at };
+        self.held.iter().fold(at, held)
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Visit {
     pub starts: String,
     /// The label of what won.
     pub winner: Option<String>,
+    /// What won.
+    pub address: Option<SocketAddr>,
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
     /// How long it took.
@@ -92,14 +94,23 @@ impl Visits {
 
     /// What the host's name is answered with from now on.
     pub fn answer(&mut self, labels: &str) -> &mut Self {
-        let (v6, v4) = addresses(labels).into_iter().partition(|it| Family::of(it) == Family::V6);
-        (self.v6, self.v4) = (v6, v4);
+        self.answer_with(&addresses(labels))
+    }
+
+    /// The same with addresses that have no label.
+    pub fn answer_with(&mut self, addresses: &[SocketAddr]) -> &mut Self {
+        (self.v6, self.v4) = addresses.iter().partition(|it| Family::of(it) == Family::V6);
         self
     }
 
     /// Puts `host` behind the address named `label`.
     pub fn put(&mut self, label: &str, host: Host) -> &mut Self {
-        self.stack.put(address(label), host);
+        self.put_at(address(label), host)
+    }
+
+    /// Puts `host` behind an address.
+    pub fn put_at(&mut self, address: SocketAddr, host: Host) -> &mut Self {
+        self.stack.put(address, host);
         self
     }
 
@@ -167,6 +178,7 @@ impl Visits {
         let visit = Visit {
             starts: starts(&attempts),
             winner: won.map(label),
+            address: won,
             failure: result.as_ref().err().copied(),
             took,
             syns: attempts.len() as u32,
