@@ -31,6 +31,7 @@ mod by_hand;
 mod clock;
 mod connect_referee;
 mod connector;
+pub mod courtesy;
 pub mod demo;
 mod host;
 mod label;
