@@ -5,12 +5,13 @@
 //!     writes the measured parts of docs/courtesy.md and its pictures; --seeds N for other than 200, a part's name for that one alone
 //! cargo run --release -p connie-tools --bin courtesy -- --ci
 //!     holds fewer seeds to the targets, in half a minute
+//! CONNIE_SEED=N cargo run --release -p connie-tools --bin courtesy
+//!     prints the same of one seed alone, and writes nothing
 //! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use connie_tools::courtesy::Part;
 
@@ -56,12 +57,10 @@ fn asked() -> Result<Asked, String> {
 fn check(parts: &[Part]) -> Result<(), String> {
     let mut missed = Vec::new();
     for part in parts {
-        let start = Instant::now();
         match part.check() {
             Ok(measured) => print!("{measured}"),
             Err(error) => missed.push(error),
         }
-        println!("{}: {:.1} s", part.name(), start.elapsed().as_secs_f64());
     }
     if missed.is_empty() { Ok(()) } else { Err(missed.join("\n")) }
 }
@@ -71,12 +70,15 @@ fn write(asked: &Asked) -> Result<(), String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     for part in &asked.parts {
         let measured = part.measure(asked.seeds);
+        print!("{}", measured.text);
+        if std::env::var_os("CONNIE_SEED").is_some() {
+            continue;
+        }
         replace(&docs.join("courtesy.md"), part.name(), &measured.text)?;
         for (name, picture) in &measured.pictures {
             let path = docs.join(name);
             fs::write(&path, picture).map_err(|error| failed(&path, &error))?;
         }
-        print!("{}", measured.text);
     }
     Ok(())
 }
