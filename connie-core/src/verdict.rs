@@ -208,7 +208,7 @@ where
             // The line names it.
             f.write_str("could not connect to ")?;
         } else {
-            write!(f, "could not connect to {} port {}: ", self.host, self.port)?;
+            write!(f, "could not connect to {}: ", place(self.host, self.port))?;
         }
         let count = self.lines().count();
         let shown = if count > MOST_LINES { MOST_LINES.saturating_sub(1) } else { count };
@@ -250,7 +250,23 @@ where
                 }
             }
             Failure::AllAttemptsFailed => self.write_reasons(f),
-            _ => write!(f, "could not connect to {host} port {port}: {failure}"),
+            _ => write!(f, "could not connect to {}: {failure}", place(host, *port)),
+        }
+    }
+}
+
+/// `example.org port 80`. Where there is no port, as for several hosts, the host alone.
+pub fn place(host: &str, port: u16) -> impl Display {
+    Place(host, port)
+}
+
+struct Place<'a>(&'a str, u16);
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Place(host, 0) => f.write_str(host),
+            Place(host, port) => write!(f, "{host} port {port}"),
         }
     }
 }
@@ -268,7 +284,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { host, port, failure, .. } = self.0;
         match self.0.says_each() {
-            true => write!(f, "could not connect to {host} port {port}: {failure}"),
+            true => write!(f, "could not connect to {}: {failure}", place(host, *port)),
             false => self.0.fmt(f),
         }
     }

@@ -10,6 +10,7 @@ use crate::budget::Holder;
 use crate::connected::Connected;
 use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::hosts::Hosted;
 use crate::options::Options;
 use crate::report::Report;
 use crate::sent_again::SentAgain;
@@ -23,6 +24,8 @@ use crate::watch::Watch;
 ///
 /// A name is [resolved](crate::resolve) while the race runs: its first address is tried as soon as it is known, and the others join.
 /// Nothing waits for a resolver but the addresses that it has not told yet.
+///
+/// Of [several hosts](crate::Hosts) any will do: `connect(&["a.example:1883", "b.example:1883"], &options)` is one race to all of them.
 ///
 /// Set a deadline: without one, a host of which every address stays silent takes as long as the system's own time-out, some two
 /// minutes, and a name whose last answer never comes as long as its resolver.
@@ -91,12 +94,18 @@ fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, 
 }
 
 pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError {
-    let (host, port) = target.name();
+    let named = match (target, &kind) {
+        (Target::Hosts(hosts), ConnectErrorKind::InvalidHost(_) | ConnectErrorKind::InvalidTarget) => {
+            hosts.invalid()
+        }
+        _ => None,
+    };
+    let (host, port) = named.unwrap_or(target).name();
     ConnectError::new(host, port, kind)
 }
 
 /// Runs a race over `stack`, to `finish`. Its deadline counts from now, and covers resolution.
-pub(crate) fn race<S: RaceStack>(
+pub(crate) fn race<S: RaceStack + Hosted>(
     stack: &mut S,
     waiter: &mut OsWaiter,
     target: Target<'_>,
@@ -109,6 +118,7 @@ where
 {
     let start = Waiter::<S>::now(waiter);
     let mut contest = Contest::begin(target, finish, options, waiter.clock, start)?;
+    stack.told_owners(contest.owners());
     if waiter.is_canceled() {
         // Before the first attempt: no socket is opened.
         let _ = contest.connector.cancel(stack, start);

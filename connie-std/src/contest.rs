@@ -19,6 +19,7 @@ use crate::budget::{Held, SocketBudget};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
+use crate::hosts::Owners;
 use crate::memory::{Company, Recall, Step, Why};
 use crate::options::Options;
 use crate::report::{Lack, Report};
@@ -152,6 +153,11 @@ impl<S: RaceStack> Contest<S> {
     #[cfg(feature = "tokio")]
     pub(crate) fn has_memory(&self) -> bool {
         self.company.is_some()
+    }
+
+    /// Who knows whose an address is, where there are several hosts.
+    pub(crate) fn owners(&self) -> &Owners {
+        self.names.owners()
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.

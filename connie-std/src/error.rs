@@ -7,9 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::resolution::{HostError, Query};
-use connie_core::verdict::{ErrorKind, Verdict, failures, invalid_host, unknown_zone};
+use connie_core::verdict::{ErrorKind, Verdict, failures, invalid_host, place, unknown_zone};
 use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure};
 
+use crate::hosts::MAX_HOSTS;
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Lack, Report};
 use crate::resolve::LookupError;
@@ -55,6 +56,8 @@ pub enum ConnectErrorKind {
     UnknownZone(String),
     /// A text that was to be a host and a port is not.
     InvalidTarget,
+    /// A list of more [hosts](crate::Hosts) than [`MAX_HOSTS`](crate::MAX_HOSTS): of so many. No socket was opened.
+    TooManyHosts(usize),
     /// An option says nothing that could be done, in words that name it: a range of local ports that is empty. No socket was opened.
     InvalidOption(String),
     /// The name could not be resolved: [`Report::failed_queries`] says what failed.
@@ -180,6 +183,7 @@ impl ConnectError {
     /// where the summary has the only one.
     pub fn details(&self) -> impl Iterator<Item = String> {
         let is_said = self.verdict().is_some_and(|verdict| verdict.says_all());
+        let is_said = is_said && self.queries_apart().is_empty();
         let fates = if is_said { Vec::new() } else { self.fates() };
         fates.into_iter().chain(self.not_tried())
     }
@@ -191,7 +195,18 @@ impl ConnectError {
     }
 
     fn fates(&self) -> Vec<String> {
-        self.verdict().map_or_else(Vec::new, |verdict| verdict.lines().map(|line| line.to_string()).collect())
+        let lines = self.verdict().into_iter();
+        let lines =
+            lines.flat_map(|verdict| verdict.lines().map(|line| line.to_string()).collect::<Vec<_>>());
+        lines.chain(self.queries_apart().iter().map(FailedQuery::to_string)).collect()
+    }
+
+    /// The failed queries of a race to several hosts: each line has a name of its own, where that of a verdict has the only one.
+    fn queries_apart(&self) -> &[FailedQuery] {
+        match &self.kind {
+            ConnectErrorKind::Race(_, report) if !report.hosts().is_empty() => report.failed_queries(),
+            _ => &[],
+        }
     }
 
     /// A line for each address that the filter has taken out of a race. Where it has taken all of them, the line of `{}` says so.
@@ -209,7 +224,8 @@ impl ConnectError {
         match &self.kind {
             ConnectErrorKind::InvalidHost(_)
             | ConnectErrorKind::UnknownZone(_)
-            | ConnectErrorKind::InvalidTarget => Some(ErrorKind::InvalidHost),
+            | ConnectErrorKind::InvalidTarget
+            | ConnectErrorKind::TooManyHosts(_) => Some(ErrorKind::InvalidHost),
             ConnectErrorKind::Resolve(report) => {
                 Some(ErrorKind::of_queries(queries(report).map(|(query, error)| (query, error.kind))))
             }
@@ -231,7 +247,7 @@ impl ConnectError {
             ConnectErrorKind::Race(failure, _) => failure,
             _ => Failure::NoDestinations,
         };
-        let words = |address, error: AttemptError| match error.kind() {
+        let of_one = move |address, error: AttemptError| match error.kind() {
             AttemptErrorKind::Setup(step) => match report.note(address) {
                 Some(note) => noted(&describe(error), step, note),
                 None => describe(error),
@@ -243,8 +259,15 @@ impl ConnectError {
             AttemptErrorKind::Tls(_) => report.note(address).map_or_else(|| error.to_string(), str::to_owned),
             _ => describe(error),
         };
+        let words = move |address, error| match report.host_of(address) {
+            Some((host, _)) if host.parse() != Ok(address.ip()) => {
+                format!("{} ({host})", of_one(address, error))
+            }
+            _ => of_one(address, error),
+        };
         let (host, port) = (self.host.as_str(), self.port);
-        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: queries(report), words })
+        let queries = if report.hosts().is_empty() { report.failed_queries() } else { &[] };
+        Some(Verdict { host, port, failure, timeline: report.timeline(), queries: in_turn(queries), words })
     }
 }
 
@@ -263,7 +286,26 @@ type FailedQueries<'a> =
     std::iter::Map<std::slice::Iter<'a, FailedQuery>, fn(&'a FailedQuery) -> (Query, &'a LookupError)>;
 
 fn queries(report: &Report) -> FailedQueries<'_> {
-    report.failed_queries().iter().map(|failed| (failed.query, &failed.error))
+    in_turn(report.failed_queries())
+}
+
+fn in_turn(queries: &[FailedQuery]) -> FailedQueries<'_> {
+    queries.iter().map(|failed| (failed.query, &failed.error))
+}
+
+/// What failed of each name of several hosts.
+struct EachHost<'a>(&'a Report);
+
+impl fmt::Display for EachHost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut is_first = true;
+        for part in self.0.failed_queries().chunk_by(|one, other| one.host == other.host) {
+            let host = part.first().map_or("", |failed| &failed.host);
+            write!(f, "{}{host}: {}", if is_first { "" } else { "; " }, failures(in_turn(part)))?;
+            is_first = false;
+        }
+        Ok(())
+    }
 }
 
 /// The addresses that the filter has denied, or some of them and how many more there are.
@@ -323,7 +365,7 @@ impl ConnectError {
 impl ConnectError {
     fn write_denied(&self, report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, .. } = self;
-        write!(f, "could not connect to {host} port {port}: Options::filter denies ")?;
+        write!(f, "could not connect to {}: Options::filter denies ", place(host, *port))?;
         match report.denied() {
             [only] if host.parse() == Ok(only.ip()) => f.write_str("this address")?,
             _ => write!(f, "every address: {}", Denied(report))?,
@@ -339,6 +381,7 @@ impl fmt::Display for ConnectError {
     /// One line that names the host and the reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, kind, .. } = self;
+        let place = place(host, *port);
         match kind {
             ConnectErrorKind::InvalidHost(error) => invalid_host(host, (*error).into()).fmt(f),
             ConnectErrorKind::UnknownZone(zone) => unknown_zone(host, zone).fmt(f),
@@ -346,10 +389,16 @@ impl fmt::Display for ConnectError {
                 write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
             }
             ConnectErrorKind::InvalidOption(why) => {
-                write!(f, "could not connect to {host} port {port}: {why}")
+                write!(f, "could not connect to {place}: {why}")
+            }
+            ConnectErrorKind::Resolve(report) if report.hosts().is_empty() => {
+                write!(f, "could not resolve {host}: {}", failures(queries(report)))
             }
             ConnectErrorKind::Resolve(report) => {
-                write!(f, "could not resolve {host}: {}", failures(queries(report)))
+                write!(f, "could not resolve any of {host}: {}", EachHost(report))
+            }
+            ConnectErrorKind::TooManyHosts(count) => {
+                write!(f, "could not connect to {count} hosts at once: give {MAX_HOSTS} at most")
             }
             ConnectErrorKind::Race(Failure::NoDestinations, _) if host == EMPTY_LIST => {
                 f.write_str("the list of addresses is empty: give at least one")
@@ -357,16 +406,19 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Race(_, report) => match report.lack() {
                 Some(Lack::InLine { sockets }) => write!(
                     f,
-                    "could not connect to {host} port {port}: timed out waiting for a socket of its budget, which has {sockets}: \
+                    "could not connect to {place}: timed out waiting for a socket of its budget, which has {sockets}: \
                      set Options::budget to a larger one, or allow more time"
                 ),
                 Some(Lack::AllHeld { sockets } | Lack::Refused { sockets }) => write!(
                     f,
-                    "could not connect to {host} port {port}: timed out waiting for a socket: connections hold every one of its \
+                    "could not connect to {place}: timed out waiting for a socket: connections hold every one of its \
                      budget, which has {sockets}: close some, or set Options::budget to a larger one"
                 ),
                 None => {
                     self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f))?;
+                    for failed in self.queries_apart() {
+                        write!(f, "; {failed}")?;
+                    }
                     if !report.denied().is_empty() {
                         write!(f, "; not tried, since the filter denies it: {}", Denied(report))?;
                     }
@@ -377,19 +429,16 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(
                     f,
-                    "could not connect to {host} port {port}: connections hold every socket of its budget, which has {sockets}: \
+                    "could not connect to {place}: connections hold every socket of its budget, which has {sockets}: \
                      close some, set Options::budget to a larger one, or have it wait with SocketBudget::waits"
                 )
             }
             ConnectErrorKind::Socket(error) => {
-                write!(f, "connected to {host} port {port}, but the socket failed: {error}")
+                write!(f, "connected to {place}, but the socket failed: {error}")
             }
             #[cfg(feature = "tokio")]
             ConnectErrorKind::NoRuntime => {
-                write!(
-                    f,
-                    "could not connect to {host} port {port}: no tokio runtime here: await this in a task of one"
-                )
+                write!(f, "could not connect to {place}: no tokio runtime here: await this in a task of one")
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::NoServerName => {
@@ -397,7 +446,7 @@ impl fmt::Display for ConnectError {
             }
             #[cfg(feature = "tls")]
             ConnectErrorKind::Tls(address, error) => {
-                write!(f, "connected to {host} port {port} at {address}, but not with TLS: {error}")
+                write!(f, "connected to {place} at {address}, but not with TLS: {error}")
             }
         }
     }

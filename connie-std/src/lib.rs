@@ -95,6 +95,7 @@ mod doorbell;
 mod errno;
 mod error;
 mod filter;
+mod hosts;
 pub mod http;
 #[cfg(not(target_os = "wasi"))]
 mod local_ports;
@@ -140,6 +141,7 @@ pub use connected::Connected;
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
 pub use filter::{AddressFilter, InvalidNetwork, Network};
+pub use hosts::{Hosts, MAX_HOSTS};
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;

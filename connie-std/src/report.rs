@@ -54,6 +54,9 @@ struct Parts {
     lack: Option<Lack>,
     visit: Option<Visited>,
     why: Why,
+    /// Of a race to several hosts: these, and whose each address is.
+    hosts: Vec<(String, u16)>,
+    owners: Vec<(SocketAddr, usize)>,
     #[cfg(feature = "dns")]
     services: Vec<ServiceRecord>,
 }
@@ -107,6 +110,35 @@ impl Report {
     #[must_use]
     pub fn failed_queries(&self) -> &[FailedQuery] {
         &self.0.queries
+    }
+
+    /// The host whose address has won a race to [several](crate::Hosts), and its port, as they were given; a list of addresses among them goes by its
+    /// first. `None` of a race to one, and of one that nobody has won.
+    #[must_use]
+    pub fn won_by(&self) -> Option<(&str, u16)> {
+        self.host_of(self.timeline().winner()?.destination)
+    }
+
+    /// Whose an address of a race to [several hosts](crate::Hosts) is. `None` in a race to one.
+    #[must_use]
+    pub fn host_of(&self, address: SocketAddr) -> Option<(&str, u16)> {
+        let (host, port) = self.0.hosts.get(self.number_of(address)?)?;
+        Some((host, *port))
+    }
+
+    /// The same by its number.
+    pub(crate) fn number_of(&self, address: SocketAddr) -> Option<usize> {
+        self.0.owners.iter().find(|(of, _)| *of == address).map(|(_, host)| *host)
+    }
+
+    /// The hosts of a race to several.
+    pub(crate) fn hosts(&self) -> &[(String, u16)] {
+        &self.0.hosts
+    }
+
+    pub(crate) fn with_hosts(mut self, hosts: Vec<(String, u16)>, owners: Vec<(SocketAddr, usize)>) -> Self {
+        (self.0.hosts, self.0.owners) = (hosts, owners);
+        self
     }
 
     pub(crate) fn with_failed_queries(mut self, queries: Vec<FailedQuery>) -> Self {
@@ -203,6 +235,8 @@ impl From<Timeline<'_>> for Report {
             lack: None,
             visit: None,
             why: Why::default(),
+            hosts: Vec::new(),
+            owners: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
         }))

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// Where to connect: a name with a port, or addresses. Made from whatever a caller has, as [`std::net::ToSocketAddrs`] is.
+use crate::hosts::Hosts;
+
+/// Where to connect: a name with a port, addresses, or [several hosts](Hosts). Made from whatever a caller has, as [`std::net::ToSocketAddrs`] is.
 ///
 /// ```
 /// use connie_std::Target;
@@ -26,6 +28,8 @@ pub enum Target<'a> {
     Address(SocketAddr),
     /// Addresses, best first.
     Addresses(&'a [SocketAddr]),
+    /// Several hosts of which any will do: `&["a.example:1883", "b.example:1883"]`.
+    Hosts(Hosts<'a>),
 }
 
 /// What an error has for the host of [`Target::Addresses`] where there is no address.
@@ -43,6 +47,25 @@ impl Target<'_> {
             Target::Address(address) => (address.ip().to_string(), address.port()),
             Target::Addresses([]) => (EMPTY_LIST.to_owned(), 0),
             Target::Addresses([first, ..]) => (first.ip().to_string(), first.port()),
+            Target::Hosts(hosts) => match &*hosts.iter().take(2).collect::<Vec<_>>() {
+                [] => (EMPTY_LIST.to_owned(), 0),
+                [only] => only.name(),
+                _ => (hosts.line(), 0),
+            },
+        }
+    }
+
+    /// The same as one text, as in a list.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Target::Text(text) => (*text).to_owned(),
+            Target::Address(address) => address.to_string(),
+            Target::Addresses([only]) => only.to_string(),
+            Target::Addresses([first, others @ ..]) => format!("{first} and {} more", others.len()),
+            target => {
+                let (host, port) = target.name();
+                format!("{host}:{port}")
+            }
         }
     }
 }

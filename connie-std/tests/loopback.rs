@@ -126,7 +126,7 @@ fn a_source_address_of_somebody_else_is_the_programs_error() {
 
 #[test]
 fn no_address_is_an_error_of_its_own() {
-    let error = connect(&[], &Options::default()).expect_err("nowhere to go");
+    let error = connect(&[] as &[SocketAddr], &Options::default()).expect_err("nowhere to go");
     assert_eq!(race_failure(&error), Failure::NoDestinations);
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::NotFound);
 }
@@ -203,7 +203,7 @@ fn addresses_for_a_name_beat_the_resolver_on_their_port_only() {
 
 #[test]
 fn an_empty_list_of_addresses_is_called_that() {
-    let error = connect(&[][..], &Options::default()).expect_err("nothing to connect to");
+    let error = connect(&[] as &[SocketAddr], &Options::default()).expect_err("nothing to connect to");
     assert_eq!(race_failure(&error), Failure::NoDestinations);
     let line = "the list of addresses is empty: give at least one";
     assert_eq!(

@@ -775,7 +775,7 @@ mod in_a_task {
     #[test]
     fn outside_of_a_runtime_it_says_so() {
         let world = World::new();
-        let address = "127.0.0.1:1".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:1".parse().expect("an address");
         for tls in [world.options(), to_tcp(world.options())] {
             let (tls, addresses) = (connector(&tls), [address]);
             let options = within(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 //! Several hosts, one race: what is known of each, as the answers of one name.
 
 use core::iter;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
@@ -10,6 +10,7 @@ use super::facts::{Facts, Order, Routes};
 use super::start::{Kind, Start};
 use super::words::Input;
 use crate::race::{Config, Family};
+use crate::resolution::nat64::Prefix;
 use crate::resolution::selection::{Candidate, Policy, Route, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 
@@ -60,6 +61,8 @@ pub struct Hosts<const HOSTS: usize = 4, const ADDRESSES: usize = 16> {
     known: Vec<Known, ADDRESSES>,
     routes: Routes,
     policy: &'static [Policy],
+    /// Of the network's NAT64, where one is known.
+    prefix: Option<Prefix>,
     /// Of which families something has changed, IPv6 before IPv4.
     changed: [bool; 2],
     /// Of these some were taken out, which makes room.
@@ -127,6 +130,19 @@ fn of_mut<T>([v6, v4]: &mut [T; 2], family: Family) -> &mut T {
     }
 }
 
+/// An IPv4-mapped address is the IPv4 address, and no resolver fills in a flow label.
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    let zone = |address| if let SocketAddr::V6(v6) = address { v6.scope_id() } else { 0 };
+    a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical() && zone(a) == zone(b)
+}
+
+fn discovered(ip: IpAddr) -> Option<Prefix> {
+    match ip {
+        IpAddr::V6(ip) => Prefix::discover(ip),
+        IpAddr::V4(_) => None,
+    }
+}
+
 const BOTH: [Family; 2] = [Family::V6, Family::V4];
 
 fn family_of(query: Query) -> Option<Family> {
@@ -147,6 +163,7 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
             known: Vec::new(),
             routes: facts.routes,
             policy: facts.policy,
+            prefix: None,
             changed: [false; 2],
             shrunk: [false; 2],
         }
@@ -209,10 +226,13 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         self.hosts.iter().enumerate().filter(move |(_, one)| asks(one)).map(|(number, _)| number)
     }
 
-    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`].
+    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`]. Of the answer for a NAT64's prefix, which is no
+    /// host's, it takes note too: so it knows [whose](Hosts::host_of) an address behind that is.
     pub fn answered(&mut self, host: usize, query: Query, addresses: &[SocketAddr], order: Order<'_>) {
-        let Some(family) = family_of(query) else { return };
-        self.take_in(host, family, addresses, order, State::Answered);
+        match family_of(query) {
+            Some(family) => self.take_in(host, family, addresses, order, State::Answered),
+            None => self.prefix = addresses.iter().find_map(|address| discovered(address.ip())),
+        }
     }
 
     /// There are addresses of one host to go on with: see [`Input::Hinted`].
@@ -227,6 +247,16 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         let Some(family) = family_of(query) else { return };
         if self.state(host, family).is_some_and(State::is_open) {
             self.set(host, family, State::Failed(error));
+        }
+    }
+
+    /// The same as an input, of a host: of attempts, and of a NAT64's prefix as well, the connect itself is told.
+    pub fn handle_input(&mut self, host: usize, input: Input<'_>) {
+        match input {
+            Input::Answered { query, addresses, order } => self.answered(host, query, addresses, order),
+            Input::Hinted { family, addresses, order } => self.hinted(host, family, addresses, order),
+            Input::QueryFailed { query, error } => self.failed(host, query, error),
+            Input::AttemptSucceeded { .. } | Input::AttemptFailed { .. } | Input::Cancel => {}
         }
     }
 
@@ -250,7 +280,14 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
     /// Whose an address is: that of two hosts is the one's that had it first. `None` where it is no host's, or had to make room.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<usize> {
-        self.known.iter().find(|known| known.address == address).map(|known| known.host.into())
+        let of = |address| self.known.iter().find(|known| is_same(known.address, address));
+        let behind = || match (self.prefix, address.ip()) {
+            (Some(prefix), IpAddr::V6(ip)) => {
+                prefix.extract(ip).map(|ip| SocketAddr::new(ip.into(), address.port()))
+            }
+            _ => None,
+        };
+        of(address).or_else(|| of(behind()?)).map(|known| known.host.into())
     }
 
     /// The queries for addresses of a host that have brought none, as [`Connect::failures`](super::Connect::failures) has them of the only one. `host` is its text.

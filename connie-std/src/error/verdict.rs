@@ -90,6 +90,7 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
         ConnectErrorKind::InvalidHost(_)
         | ConnectErrorKind::UnknownZone(_)
         | ConnectErrorKind::InvalidTarget
+        | ConnectErrorKind::TooManyHosts(_)
         | ConnectErrorKind::Resolve(_)
         | ConnectErrorKind::Race(..) => {
             error.error_kind().map_or(io::ErrorKind::Other, |kind| as_io(kind, error.raw_os_error()))

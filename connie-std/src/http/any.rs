@@ -10,6 +10,7 @@ use connie_http::Host;
 use super::transport::{Sealed, TlsFacts, Transport};
 use crate::budget::{Held, Holder};
 use crate::error::ConnectErrorKind;
+use crate::hosts::Hosted;
 use crate::pollable::{Pollable, Sought};
 use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack};
@@ -99,6 +100,9 @@ impl TcpClientStack for AnyStack {
         Ok(())
     }
 }
+
+/// A connection of HTTP is to one host.
+impl Hosted for AnyStack {}
 
 impl RaceStack for AnyStack {
     fn attempt_error(&self, error: &TlsError) -> AttemptError {

@@ -8,6 +8,7 @@ use connie_http::Host;
 
 use crate::budget::Holder;
 use crate::error::ConnectErrorKind;
+use crate::hosts::Hosted;
 use crate::sent_again::SentAgain;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
@@ -35,7 +36,7 @@ pub struct TlsFacts {
 }
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> {
+pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
     /// The host as a `Host` field names it.
     fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a>;
 

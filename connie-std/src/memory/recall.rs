@@ -31,6 +31,20 @@ pub(crate) struct Recall {
     incumbent: bool,
 }
 
+/// What the memory knows a target by. Lists go in whatever order they come.
+fn key(target: Target<'_>) -> String {
+    match target {
+        Target::Addresses(list) => list.iter().min().map(SocketAddr::to_string).unwrap_or_default(),
+        Target::Hosts(hosts) => {
+            let mut each: Vec<_> = hosts.iter().map(|host| key(host).to_ascii_lowercase()).collect();
+            each.sort_unstable();
+            each.dedup();
+            each.join(",")
+        }
+        target => target.name().0,
+    }
+}
+
 impl Recall {
     /// For a race to `target` that goes to `finish`, on `network`. `None` in a process to which the memory is lost.
     pub(crate) fn new(
@@ -40,13 +54,8 @@ impl Recall {
         network: &Network,
         clock: OsClock,
     ) -> Option<Self> {
-        let host = match target {
-            // In whatever order they come.
-            Target::Addresses(list) => list.iter().min().map(SocketAddr::to_string).unwrap_or_default(),
-            target => target.name().0,
-        };
         // It may be the first in this process.
-        let visit = memory.shared.state()?.core.visit(&host, finish, memory.partition, network);
+        let visit = memory.shared.state()?.core.visit(&key(target), finish, memory.partition, network);
         Some(Recall { memory: memory.clone(), visit, clock, incumbent: false })
     }
 

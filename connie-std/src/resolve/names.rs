@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Routes, named_zone};
+use connie_core::connect::{Connect, Facts, Hosts, Input, InvalidHost, Order, Routes, Start, named_zone};
 use connie_core::memory::Network;
 use connie_core::race::{Destination, Guide, Planned};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host, LOOPBACK, Query, QueryFailure, is_onion};
-use connie_core::{Families, Family, HostConnector, Instant, RaceStack};
+use connie_core::{Failure, Families, Family, HostConnector, Instant, RaceStack};
 
 use super::Resolver;
 #[cfg(not(target_os = "wasi"))]
@@ -21,6 +21,7 @@ use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::filter::AddressFilter;
+use crate::hosts::{MAX_HOSTS, Owners};
 use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
@@ -40,6 +41,8 @@ pub(crate) type OsConnector<S> =
 /// A look-up under way.
 pub(crate) struct Running {
     pub(crate) lookup: Box<dyn Lookup>,
+    /// Of which host.
+    host: usize,
     /// Whether it is for the NAT64 prefix and not for the name's addresses.
     prefix: bool,
     /// Where those who wait for it take the room for more descriptors from.
@@ -53,6 +56,7 @@ impl Running {
     pub(crate) fn of(lookup: Box<dyn Lookup>) -> Self {
         Running {
             lookup,
+            host: 0,
             prefix: false,
             #[cfg(feature = "tokio")]
             budget: None,
@@ -62,8 +66,12 @@ impl Running {
 
 /// Begins the look-ups that a connect asks for, and feeds it what they learn. What any of it means is decided there.
 pub(crate) struct Names {
-    host: String,
-    port: u16,
+    /// The hosts and their ports. Nearly always it is one.
+    hosts: Vec<(String, u16)>,
+    /// Where there are several: what is known of each.
+    several: Option<Box<Several>>,
+    /// The same, whose each address is.
+    owners: Owners,
     families: Families,
     /// Where the host is a name that has to be looked up: the network that this machine is on.
     network: Option<Network>,
@@ -75,10 +83,36 @@ pub(crate) struct Names {
     filter: AddressFilter,
     /// What that has denied.
     denied: Vec<SocketAddr>,
-    /// The resolver's own words of queries that failed.
-    details: Vec<(Query, String)>,
+    /// The resolver's own words of queries that failed, by host.
+    details: Vec<(usize, Query, String)>,
     #[cfg(feature = "dns")]
     services: Vec<super::ServiceRecord>,
+}
+
+type Several = Hosts<MAX_HOSTS, MAX_DESTINATIONS>;
+
+/// A host as it was given: its text, its port, and its addresses where they are known.
+type Given<'t> = (&'t str, u16, Option<&'t [SocketAddr]>);
+
+/// A list of hosts is none of these.
+fn given<'t>(target: &'t Target<'_>) -> Result<Given<'t>, ConnectErrorKind> {
+    Ok(match target {
+        Target::Address(address) => ("", address.port(), Some(std::slice::from_ref(address))),
+        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
+        Target::Host(host, port) => (*host, *port, None),
+        Target::Text(text) => {
+            let (host, port) = split(text).ok_or(ConnectErrorKind::InvalidTarget)?;
+            (host, port, None)
+        }
+        Target::Hosts(_) => ("", 0, Some(&[])),
+    })
+}
+
+fn invalid(host: &str, invalid: InvalidHost) -> ConnectErrorKind {
+    match invalid {
+        InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
+        _ => ConnectErrorKind::UnknownZone(named_zone(host).unwrap_or_default().to_owned()),
+    }
 }
 
 impl Names {
@@ -88,52 +122,129 @@ impl Names {
         options: &Options,
         now: Instant,
     ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
-        let (host, port, given) = match &target {
-            Target::Address(address) => ("", address.port(), Some(std::slice::from_ref(address))),
-            Target::Addresses(addresses) => ("", 0, Some(*addresses)),
-            Target::Host(host, port) => (*host, *port, None),
-            Target::Text(text) => {
-                let (host, port) = split(text).ok_or(ConnectErrorKind::InvalidTarget)?;
-                (host, port, None)
-            }
-        };
-        let way_out = WayOut::from(options);
-        let hosts = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
-        let (hosts, denied) = screened(hosts, host, port, &options.filter);
-        let mut facts = Facts { hosts: hosts.as_deref(), ..Facts::default() };
-        let mut network = None;
+        if let Target::Hosts(hosts) = target {
+            return match &*hosts.iter().collect::<Vec<_>>() {
+                [] => Self::begin_one(Target::Addresses(&[]), options, now),
+                [only] => Self::begin_one(*only, options, now),
+                several => Self::begin_several(several, options, now),
+            };
+        }
+        Self::begin_one(target, options, now)
+    }
+
+    fn begin_one<S: RaceStack>(
+        target: Target<'_>,
+        options: &Options,
+        now: Instant,
+    ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+        let (host, port, given) = given(&target)?;
+        let mut names = Names::new(options);
+        let known = names.known(host, port, given, options);
+        let mut facts = Facts { hosts: known.as_deref(), ..Facts::default() };
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
-                let (routes, sources) = host_routes(&way_out);
-                (facts.routes, network) = (routes, Some(sources));
-                #[cfg(not(target_os = "wasi"))]
-                {
-                    facts.policy = gai_conf::policy();
-                }
+                names.find_out(&mut facts);
             }
         }
         let connector = HostConnector::new(host, port, &options.race, &facts, now).map(Box::new);
-        let connector = connector.map_err(|invalid| match invalid {
-            InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
-            _ => ConnectErrorKind::UnknownZone(named_zone(host).unwrap_or_default().to_owned()),
-        })?;
-        let names = Names {
-            host: host.to_owned(),
-            port,
+        let connector = connector.map_err(|error| invalid(host, error))?;
+        names.hosts.push((host.to_owned(), port));
+        Ok((connector, names))
+    }
+
+    /// The same to several hosts at once.
+    fn begin_several<S: RaceStack>(
+        targets: &[Target<'_>],
+        options: &Options,
+        now: Instant,
+    ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+        if targets.len() > MAX_HOSTS {
+            return Err(ConnectErrorKind::TooManyHosts(targets.len()));
+        }
+        let mut names = Names::new(options);
+        let mut facts = Facts::default();
+        let each = targets.iter().map(given).collect::<Result<Vec<_>, _>>()?;
+        let known: Vec<_> =
+            each.iter().map(|(host, port, given)| names.known(host, *port, *given, options)).collect();
+        if each.iter().zip(&known).any(|((host, ..), known)| known.is_none() && Routes::matter(host)) {
+            names.find_out(&mut facts);
+        }
+        let mut several = Box::new(Several::new(&facts));
+        for (((host, port, _), known), target) in each.iter().zip(&known).zip(targets) {
+            let hosts = known.as_deref();
+            let zone = hosts.is_none().then(|| zone::number(host)).flatten();
+            let start = Start::new(host, *port, &Facts { hosts, zone, ..facts });
+            // There is room for as many as there are.
+            let _ = several.add(start.map_err(|error| invalid(host, error))?, &options.race);
+            names.hosts.push(if host.is_empty() { target.name() } else { ((*host).to_owned(), *port) });
+        }
+        let known = several.known();
+        let mut connector = Box::new(HostConnector::begin(several.start(&known), &options.race, &facts, now));
+        names.several = Some(several);
+        names.pass_on(&mut connector, now);
+        Ok((connector, names))
+    }
+
+    fn new(options: &Options) -> Self {
+        Names {
+            hosts: Vec::new(),
+            several: None,
+            owners: Owners::default(),
             families: options.race.families,
-            network,
+            network: None,
             resolver: options.resolver.clone(),
-            way_out,
+            way_out: WayOut::from(options),
             #[cfg(not(target_os = "wasi"))]
             budget: options.budget.as_ref().map(SocketBudget::of_look_ups),
             filter: options.filter.clone(),
-            denied,
+            denied: Vec::new(),
             details: Vec::new(),
             #[cfg(feature = "dns")]
             services: Vec::new(),
-        };
-        Ok((connector, names))
+        }
+    }
+
+    /// The addresses that a host is known to have, without those that the filter denies.
+    fn known<'t>(
+        &mut self,
+        host: &str,
+        port: u16,
+        given: Option<&'t [SocketAddr]>,
+        options: &Options,
+    ) -> Option<Cow<'t, [SocketAddr]>> {
+        let known = given.map(Cow::Borrowed).or_else(|| options.addresses_of(host, port).map(Cow::Owned));
+        let (known, denied) = screened(known, host, port, &options.filter);
+        self.denied.extend(denied);
+        known
+    }
+
+    /// The routes of this machine and its policy, for names.
+    fn find_out(&mut self, facts: &mut Facts<'_>) {
+        let (routes, sources) = host_routes(&self.way_out);
+        (facts.routes, self.network) = (routes, Some(sources));
+        #[cfg(not(target_os = "wasi"))]
+        {
+            facts.policy = gai_conf::policy();
+        }
+    }
+
+    /// Who knows whose an address is, where there are several hosts.
+    pub(crate) fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// Tells `connector` what is new of several hosts.
+    fn pass_on<S: RaceStack>(&mut self, connector: &mut OsConnector<S>, now: Instant) {
+        let Some(several) = &mut self.several else { return };
+        while let Some(news) = several.news() {
+            connector.handle_input(news.input(), now);
+        }
+        for address in connector.connect().race().destinations().iter().map(Destination::address) {
+            if let Some(host) = several.host_of(address) {
+                self.owners.note(address, host);
+            }
+        }
     }
 
     /// What the race has for its look-ups, of its budget.
@@ -145,27 +256,37 @@ impl Names {
         Loan::default()
     }
 
-    /// Sends a query: begins a look-up among `lookups`. Both families are one question, which the later query begins.
+    /// Sends a query: begins a look-up among `lookups`, or one for each host that is asked for. Both families are one question, which the later
+    /// query begins.
     pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<Running>, clock: OsClock, now: Instant) {
         let (prefix, families) = match query {
             Query::Nat64Prefix => (true, Families::Only(Family::V6)),
             Query::Aaaa if self.families == Families::Both => return,
             Query::Aaaa | Query::A => (false, self.families),
         };
-        let question = Question {
-            families,
-            #[cfg(feature = "dns")]
-            way_out: Some(&self.way_out),
-            #[cfg(not(target_os = "wasi"))]
-            budget: self.budget.as_ref(),
-            ..Question::new(query.name(&self.host), self.port, clock)
+        let asking = match &self.several {
+            Some(several) if !prefix => several.asking(query).collect(),
+            _ => vec![0],
         };
-        lookups.push(Running {
-            lookup: self.resolver.lookup(&question, now),
-            prefix,
-            #[cfg(feature = "tokio")]
-            budget: self.budget.clone(),
-        });
+        for host in asking {
+            // Who is asked for has a place there.
+            let Some((name, port)) = self.hosts.get(host) else { continue };
+            let question = Question {
+                families,
+                #[cfg(feature = "dns")]
+                way_out: Some(&self.way_out),
+                #[cfg(not(target_os = "wasi"))]
+                budget: self.budget.as_ref(),
+                ..Question::new(query.name(name), *port, clock)
+            };
+            lookups.push(Running {
+                lookup: self.resolver.lookup(&question, now),
+                host,
+                prefix,
+                #[cfg(feature = "tokio")]
+                budget: self.budget.clone(),
+            });
+        }
     }
 
     /// The network that this machine is on, for a race that knows `destinations` before it asks anybody: of each family the source
@@ -182,9 +303,9 @@ impl Names {
         now: Instant,
     ) -> bool {
         let mut is_new = false;
-        for Running { lookup, prefix, .. } in lookups {
+        for Running { lookup, host, prefix, .. } in lookups {
             while let Some(event) = lookup.poll(now) {
-                self.feed(connector, event, *prefix, now);
+                self.feed(connector, event, (*host, *prefix), now);
                 is_new = true;
             }
         }
@@ -195,7 +316,7 @@ impl Names {
         &mut self,
         connector: &mut OsConnector<S>,
         mut event: Event,
-        prefix: bool,
+        (host, prefix): (usize, bool),
         now: Instant,
     ) {
         // A prefix is no destination, and what it makes of an IPv4 address leads to that, which was looked at.
@@ -204,27 +325,32 @@ impl Names {
         }
         let query = |family| if prefix { Query::Nat64Prefix } else { Query::of(family) };
         let mut routes = Vec::new();
-        match event {
+        let input = match &event {
             Event::Answered(answer) => {
                 let query = query(answer.family);
-                let order = if prefix { Order::Any(&[]) } else { self.order(&answer, &mut routes) };
-                let addresses = &answer.addresses;
-                connector.handle_input(Input::Answered { query, addresses, order }, now);
+                let order = if prefix { Order::Any(&[]) } else { self.order(answer, &mut routes) };
+                Input::Answered { query, addresses: &answer.addresses, order }
             }
             Event::Hinted(answer) if !prefix => {
-                let (family, order) = (answer.family, self.order(&answer, &mut routes));
-                let addresses = &answer.addresses;
-                connector.handle_input(Input::Hinted { family, addresses, order }, now);
+                let (family, order) = (answer.family, self.order(answer, &mut routes));
+                Input::Hinted { family, addresses: &answer.addresses, order }
             }
-            Event::Hinted(_) => {}
-            Event::Failed { family, error: LookupError { kind: error, detail } } => {
-                let query = query(family);
-                self.details.extend(detail.map(|detail| (query, detail)));
-                connector.handle_input(Input::QueryFailed { query, error }, now);
+            Event::Hinted(_) => return,
+            Event::Failed { family, error } => {
+                let query = query(*family);
+                self.details.extend(error.detail.clone().map(|detail| (host, query, detail)));
+                Input::QueryFailed { query, error: error.kind }
             }
             #[cfg(feature = "dns")]
-            Event::Service(record) => self.services.push(record),
+            Event::Service(record) => return self.services.push(record.clone()),
+        };
+        if let Some(several) = &mut self.several {
+            several.handle_input(host, input);
         }
+        if self.several.is_none() || prefix {
+            connector.handle_input(input, now);
+        }
+        self.pass_on(connector, now);
     }
 
     /// How the addresses of `answer` are ordered, by what the host would send from.
@@ -252,16 +378,35 @@ impl Names {
         connect: &Connect<D, K, R, N, G>,
         report: Report,
     ) -> Report {
-        let failures = connect.failures(&self.host).map(|failure| self.in_words(failure)).collect();
+        let failures = match &self.several {
+            None => {
+                let host = self.hosts.first().map_or("", |(host, _)| host);
+                connect.failures(host).map(|failure| self.in_words(0, failure)).collect()
+            }
+            Some(several) => {
+                let timed_out = connect.timeline().summary().failure == Some(Failure::DeadlineExceeded);
+                let of = |(number, (host, _)): (usize, &'_ (String, u16))| {
+                    let failures = several.failures(number, host, timed_out);
+                    failures.map(|failure| self.in_words(number, failure)).collect::<Vec<_>>()
+                };
+                self.hosts.iter().enumerate().flat_map(of).collect()
+            }
+        };
         let report = report.with_failed_queries(failures).with_denied(self.denied);
+        let report = match self.several {
+            Some(_) => report.with_hosts(self.hosts, self.owners.all()),
+            None => report,
+        };
         #[cfg(feature = "dns")]
         let report = report.with_services(self.services);
         report
     }
 
-    fn in_words(&self, QueryFailure { host, query, error }: QueryFailure<'_>) -> FailedQuery {
-        let told = self.details.iter().find(|(of, _)| *of == query).map(|(_, detail)| detail.clone());
-        let detail = told.or_else(|| is_onion(host).then(|| ONION.to_owned()));
+    fn in_words(&self, number: usize, QueryFailure { host, query, error }: QueryFailure<'_>) -> FailedQuery {
+        let mut details = self.details.iter();
+        let told = details.find(|(host, of, _)| *host == number && *of == query);
+        let detail =
+            told.map(|(.., detail)| detail.clone()).or_else(|| is_onion(host).then(|| ONION.to_owned()));
         FailedQuery { host: host.to_owned(), query, error: LookupError { kind: error, detail } }
     }
 }

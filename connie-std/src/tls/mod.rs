@@ -21,6 +21,7 @@ mod config;
 mod error;
 mod finish_line;
 mod notes;
+mod server_names;
 mod session;
 mod stack;
 mod stream;
@@ -41,6 +42,7 @@ pub(crate) use notes::Notes;
 /// The rustls that [`TlsConnector::from_rustls`] takes a configuration of. It is part of this crate's public face: an incompatible version of
 /// rustls comes with a breaking release.
 pub use rustls;
+pub(crate) use server_names::ServerNames;
 pub use stack::{TlsSocket, TlsStack};
 pub use stream::TlsStream;
 
@@ -54,7 +56,8 @@ impl TlsConnector {
     /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS is established, until every
     /// address has failed, until the deadline, or until canceled; afterwards no socket is open but the winner's.
     ///
-    /// The certificate must be valid for the host, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it is, or for [`TlsOptions::server_name`]; a list
+    /// of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -123,12 +126,23 @@ impl TlsConnector {
 
     /// The stack for connections to `target`.
     fn stack_for(&self, target: Target<'_>, options: &Options) -> Result<TlsStack, ConnectErrorKind> {
-        let name = self.name_of(target)?;
-        Ok(TlsStack::new(options.into(), self.clone(), name))
+        Ok(TlsStack::new(options.into(), self.clone(), self.names_of(target)?))
     }
 
-    /// The name that a certificate of `target` must be valid for.
-    pub(crate) fn name_of(&self, target: Target<'_>) -> Result<ServerName<'static>, ConnectErrorKind> {
+    /// The names that a certificate of `target` must be valid for one of: of several hosts each has its own.
+    pub(crate) fn names_of(&self, target: Target<'_>) -> Result<ServerNames, ConnectErrorKind> {
+        match target {
+            Target::Hosts(hosts) => {
+                let names = hosts.iter().map(|host| self.name_of(host)).collect::<Result<_, _>>()?;
+                // Of an empty list no name is asked for: there is nothing to connect to.
+                let none = || ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
+                Ok(ServerNames::of(names).unwrap_or_else(|| none().into()))
+            }
+            target => Ok(self.name_of(target)?.into()),
+        }
+    }
+
+    fn name_of(&self, target: Target<'_>) -> Result<ServerName<'static>, ConnectErrorKind> {
         match target {
             Target::Addresses(_) if !self.knows_name() => return Err(ConnectErrorKind::NoServerName),
             Target::Text(text) if split(text).is_none() => return Err(ConnectErrorKind::InvalidTarget),

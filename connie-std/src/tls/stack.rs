@@ -13,8 +13,10 @@ use super::config::TlsConnector;
 use super::error::TlsError;
 use super::finish_line::FinishLine;
 use super::notes::Notes;
+use super::server_names::ServerNames;
 use super::session::{Session, Wants};
 use crate::budget::{Held, Holder};
+use crate::hosts::{Hosted, Owners};
 use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
@@ -38,7 +40,7 @@ use crate::waiter::OsWaiter;
 pub struct TlsStack {
     os: OsStack,
     connector: TlsConnector,
-    name: ServerName<'static>,
+    names: ServerNames,
     /// Whether the next connections lead to a proxy, and TLS begins later.
     plain: bool,
     notes: Notes,
@@ -68,19 +70,19 @@ impl TlsConnector {
     /// server's name.
     #[must_use]
     pub fn stack(&self, host: &str, options: &Options) -> Option<TlsStack> {
-        Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?))
+        Some(TlsStack::new(options.into(), self.clone(), self.name_for(host)?.into()))
     }
 }
 
 impl TlsStack {
-    pub(super) fn new(os: OsStack, connector: TlsConnector, name: ServerName<'static>) -> Self {
-        TlsStack { os, connector, name, plain: false, notes: Notes::default() }
+    pub(super) fn new(os: OsStack, connector: TlsConnector, names: ServerNames) -> Self {
+        TlsStack { os, connector, names, plain: false, notes: Notes::default() }
     }
 
-    /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3).
+    /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3); of several hosts that of the first.
     #[must_use]
     pub fn server_name(&self) -> String {
-        self.name.to_str().into_owned()
+        self.names.first().to_str().into_owned()
     }
 
     /// A TLS connection over `socket`, whose TCP connection is up: a tunnel through a proxy, say. Nothing is sent yet:
@@ -90,9 +92,13 @@ impl TlsStack {
     ///
     /// [`TlsError`] where `socket` is not connected.
     pub fn wrap(&self, socket: OsSocket) -> Result<TlsSocket, TlsError> {
+        self.wrap_for(socket, self.names.first())
+    }
+
+    fn wrap_for(&self, socket: OsSocket, name: &ServerName<'static>) -> Result<TlsSocket, TlsError> {
         let (stream, held) = socket.into_parts();
         let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
-        let session = Session::new(self.connector.client(), self.name.clone())?;
+        let session = Session::new(self.connector.client(), name.clone())?;
         Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }, held))
     }
 
@@ -124,7 +130,7 @@ impl TlsStack {
     /// Has the next connections be meant for `host`, where that can be a server's name.
     pub(crate) fn set_host(&mut self, host: &str) {
         if let Some(name) = self.connector.name_for(host) {
-            self.name = name;
+            self.names = name.into();
         }
     }
 
@@ -167,7 +173,7 @@ impl TlsStack {
                 *state = State::Plain(std::mem::take(socket));
                 return Ok(());
             }
-            *state = self.wrap(std::mem::take(socket))?.take();
+            *state = self.wrap_for(std::mem::take(socket), self.names.at(remote))?.take();
             if self.connector.finish_line() == FinishLine::Tcp {
                 return Ok(());
             }
@@ -275,6 +281,12 @@ impl TcpClientStack for TlsStack {
     fn close(&mut self, socket: TlsSocket) -> Result<(), TlsError> {
         drop(socket);
         Ok(())
+    }
+}
+
+impl Hosted for TlsStack {
+    fn told_owners(&mut self, owners: &Owners) {
+        self.names.told_owners(owners);
     }
 }
 

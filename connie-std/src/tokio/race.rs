@@ -65,7 +65,7 @@ pub(super) struct Race<'w, S: TaskStack> {
 impl<'w, S: TaskStack> Race<'w, S> {
     /// Begins the race over `stack`. Its deadline counts from now.
     pub(super) fn begin(
-        stack: S,
+        mut stack: S,
         target: Target<'_>,
         finish: Finish,
         options: &Options,
@@ -77,6 +77,7 @@ impl<'w, S: TaskStack> Race<'w, S> {
         let sleep = Box::pin(sleep_until(start));
         let clock = OsClock::since(start.into_std());
         let contest = Contest::begin(target, finish, options, clock, Instant::ZERO)?;
+        stack.told_owners(contest.owners());
         Ok(Box::new(Race {
             runtime,
             contest: Some(contest),

@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::errno::Call;
+use crate::hosts::Hosted;
 use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
@@ -19,7 +20,7 @@ use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// A stack whose sockets wake a task.
-pub(super) trait TaskStack: RaceStack<TcpSocket: SentAgain> {
+pub(super) trait TaskStack: RaceStack<TcpSocket: SentAgain> + Hosted {
     /// Has the sockets wake this task from now on.
     fn wakes(&mut self, waker: &Waker);
 
@@ -168,6 +169,8 @@ impl Drop for TokioSocket {
         }
     }
 }
+
+impl Hosted for TokioStack {}
 
 impl TaskStack for TokioStack {
     fn wakes(&mut self, waker: &Waker) {

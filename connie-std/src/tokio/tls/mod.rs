@@ -102,7 +102,8 @@ impl TlsConnector {
     /// Connects to the address of `target` that answers first, as [`connect_with`](super::connect_with) does, to the end of the TLS handshake. Dropping
     /// the future ends all of it, and the deadline of `options` covers the handshake too.
     ///
-    /// The certificate must be valid for the host, or for [`TlsOptions::server_name`]; a list of addresses needs the latter.
+    /// The certificate must be valid for the host, of [several](crate::Hosts) for the one whose address it is, or for [`TlsOptions::server_name`]; a list
+    /// of addresses needs the latter.
     ///
     /// # Errors
     ///
@@ -145,11 +146,11 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsStream<TcpStream>, ConnectError> {
         let target = target.into();
-        let result = match (self.0.name_of(target), stream.peer_addr()) {
+        let result = match (self.0.names_of(target), stream.peer_addr()) {
             (Err(kind), _) => Err(kind),
             (_, Err(error)) => Err(ConnectErrorKind::Socket(error)),
-            (Ok(name), Ok(peer)) => {
-                let handshake = self.handshake(name, stream, deadline(options), options);
+            (Ok(names), Ok(peer)) => {
+                let handshake = self.handshake(names.first().clone(), stream, deadline(options), options);
                 handshake.await.map_err(|error| ConnectErrorKind::Tls(peer, error))
             }
         };
@@ -163,7 +164,7 @@ impl TlsConnector {
         options: &Options,
         watch: &mut Watch,
     ) -> Result<TlsConnected, ConnectErrorKind> {
-        let stack = TlsStack::new(TokioStack::new(options), self.0.clone(), self.0.name_of(target)?);
+        let stack = TlsStack::new(TokioStack::new(options), self.0.clone(), self.0.names_of(target)?);
         race(stack, target, Finish::Tls, options, TlsSocket::into_stream, watch).await
     }
 
@@ -174,11 +175,12 @@ impl TlsConnector {
         options: &Options,
         watch: &mut Watch,
     ) -> Result<TlsConnected, ConnectErrorKind> {
-        let name = self.0.name_of(target)?;
+        let names = self.0.names_of(target)?;
         let until = deadline(options);
         let stack = TokioStack::new(options);
         let won = race(stack, target, Finish::Tcp, options, TokioSocket::into_stream, watch).await?;
         let Connected { stream, destination, report, _held } = won;
+        let name = names.number(report.number_of(destination).unwrap_or(0)).clone();
         let stream = self.handshake(name, stream, until, options).await;
         let stream = stream.map_err(|error| {
             error.tell_memory(&report);

@@ -14,17 +14,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::Connect;
 use tokio_rustls::client::TlsStream;
 
+use crate::hosts::{Hosted, Owners};
 use crate::note::Note;
 use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::reset;
-use crate::tls::{Notes, TlsConnector, TlsError};
+use crate::tls::{Notes, ServerNames, TlsConnector, TlsError};
 use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
 
 /// TLS connections to one server over [`TokioStack`]. `connect` answers `WouldBlock` until TCP and TLS have completed their handshakes.
 pub(super) struct TlsStack {
     tcp: TokioStack,
     connector: TlsConnector,
-    name: ServerName<'static>,
+    names: ServerNames,
     notes: Notes,
 }
 
@@ -44,8 +45,8 @@ enum State {
 }
 
 impl TlsStack {
-    pub(super) fn new(tcp: TokioStack, connector: TlsConnector, name: ServerName<'static>) -> Self {
-        TlsStack { tcp, connector, name, notes: Notes::default() }
+    pub(super) fn new(tcp: TokioStack, connector: TlsConnector, names: ServerNames) -> Self {
+        TlsStack { tcp, connector, names, notes: Notes::default() }
     }
 
     /// Goes on with a connection attempt as far as it goes now.
@@ -53,7 +54,7 @@ impl TlsStack {
         if let State::Tcp(tcp) = &mut socket.0 {
             self.tcp.connect(tcp, remote).map_err(|error| error.map(TlsError::from))?;
             let stream = std::mem::take(tcp).into_stream().ok_or_else(not_connected)?;
-            *socket = TlsSocket::begin(&self.connector, self.name.clone(), stream);
+            *socket = TlsSocket::begin(&self.connector, self.names.at(remote).clone(), stream);
         }
         ready(socket.poll_handshake(&mut self.tcp.context()))
     }
@@ -158,6 +159,12 @@ impl RaceStack for TlsStack {
 
     fn abort(&mut self, socket: TlsSocket) {
         drop(socket);
+    }
+}
+
+impl Hosted for TlsStack {
+    fn told_owners(&mut self, owners: &Owners) {
+        self.names.told_owners(owners);
     }
 }
 
