@@ -23,7 +23,7 @@ use crate::tcp::TcpSocket;
 use crate::waiter::BoardWaiter;
 
 /// For how many addresses of each family there is room where IPv4 is reached through NAT64.
-const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
+pub(crate) const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 
 /// Why a [`DnsConnector`] cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum LookupError {
     OutOfQueries,
     /// The DNS client belongs to another stack.
     WrongStack,
+    /// There are more hosts than a [`HostsConnector`](crate::HostsConnector) has room for.
+    TooManyHosts,
 }
 
 impl fmt::Display for LookupError {
@@ -53,6 +55,9 @@ impl fmt::Display for LookupError {
                 "the DNS client has no room for another look-up: give it more (NAMES, DnsBuffers)",
             ),
             LookupError::WrongStack => f.write_str("the DNS client belongs to another stack"),
+            LookupError::TooManyHosts => {
+                f.write_str("there is no room for so many hosts: give it more (HOSTS)")
+            }
         }
     }
 }
@@ -106,10 +111,10 @@ pub struct DnsConnector<
 }
 
 /// What is asked, in the order of [`Query::ALL`].
-struct Asked([Option<QuestionId>; 3]);
+pub(crate) struct Asked(pub(crate) [Option<QuestionId>; 3]);
 
 impl Asked {
-    fn place(&mut self, query: Query) -> &mut Option<QuestionId> {
+    pub(crate) fn place(&mut self, query: Query) -> &mut Option<QuestionId> {
         let [aaaa, a, prefix] = &mut self.0;
         match query {
             Query::Aaaa => aaaa,
@@ -328,7 +333,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     Dns<NAMES, SERVERS, NAME, DATA>
 {
     /// Asks what is wanted, all or nothing.
-    fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         host: &str,
@@ -376,7 +381,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// Gives up what has not been answered.
-    fn forget<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn forget<D: Device, B: Board, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         asked: &mut Asked,
@@ -392,9 +397,9 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
 }
 
 /// A waiter that waits no longer than until the DNS client is to be served.
-struct AlsoUntil<'w, C> {
-    waiter: &'w mut BoardWaiter<C>,
-    next: Option<Instant>,
+pub(crate) struct AlsoUntil<'w, C> {
+    pub(crate) waiter: &'w mut BoardWaiter<C>,
+    pub(crate) next: Option<Instant>,
 }
 
 impl<'a, D: Device, C: Board, B: Board, const TCP: usize, const UDP: usize> Waiter<Stack<'a, D, C, TCP, UDP>>

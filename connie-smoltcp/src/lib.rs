@@ -71,6 +71,7 @@
 //! | [`Board`], [`BoardWaiter`] | what the board lends, and the `Waiter` that is made of it |
 //! | [`interface()`] | makes smoltcp's interface |
 //! | `Dns`, `DnsConnector` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
+//! | `HostsConnector` | several hosts of which any will do, all in one race (feature `dns`) |
 //! | `Dhcp` | an IPv4 address (feature `dhcpv4`); IPv6 addresses come by themselves (feature `slaac`) |
 //!
 //! # Features
@@ -166,6 +167,8 @@ mod dns;
 mod dns_connector;
 mod error;
 mod frame;
+#[cfg(feature = "dns")]
+mod hosts_connector;
 mod interface;
 #[cfg(feature = "ethernet")]
 mod neighbour;
@@ -194,6 +197,8 @@ pub use dns::Dns;
 #[cfg(feature = "dns")]
 pub use dns_connector::{DnsConnector, LookupError};
 pub use error::Error;
+#[cfg(feature = "dns")]
+pub use hosts_connector::HostsConnector;
 pub use interface::interface;
 #[cfg(feature = "dns")]
 pub use slot::DnsBuffers;

@@ -105,7 +105,7 @@ impl Host {
     /// Answers questions for names at port 53.
     pub fn serve_names(&mut self, names: Names) {
         let buffers =
-            [(); 2].map(|()| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 2048]));
+            [(); 2].map(|()| udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 8], vec![0; 2048]));
         let [rx, tx] = buffers;
         let mut socket = udp::Socket::new(rx, tx);
         socket.bind(53).expect("a port");

@@ -1,0 +1,335 @@
+//! From several hosts' texts to the connection that wins: all their addresses in one race.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Start};
+use connie_core::resolution::selection::Route;
+use connie_core::resolution::{Query, QueryError};
+use connie_core::timeline::Timeline;
+use connie_core::{Config, Connection, Failure, HostConnector, Instant, Progress, RaceStack, Turn};
+use connie_dns::Answer;
+use heapless::Vec;
+use smoltcp::phy::Device;
+
+use crate::address::sooner;
+use crate::board::Board;
+use crate::dns::Dns;
+use crate::dns_connector::{AlsoUntil, Asked, LookupError, NAT64};
+use crate::stack::Stack;
+use crate::tcp::TcpSocket;
+use crate::waiter::BoardWaiter;
+
+/// Several hosts of which any will do, such as brokers: from their texts to the connection that wins, all their addresses in one race, names looked
+/// up side by side by a [`Dns`]. The rules are those of [`Hosts`]; a host is a name or an address, each with a port of its own.
+///
+/// It is a [`DnsConnector`](crate::DnsConnector) to up to `HOSTS` hosts; its other numbers are that one's. The DNS client needs room for all names at
+/// once (`NAMES`), and two [`DnsBuffers`](crate::DnsBuffers) for each of them.
+///
+/// ```no_run
+/// # use connie_smoltcp::{Board, BoardWaiter, Dns, HostsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_core::{Config, Connection, Failure};
+/// # fn main() {}
+/// # enum Trouble { Lookup(LookupError), Race(Failure) }
+/// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
+/// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
+/// # fn connect<D: Device, B: Board>(
+/// #     dns: &Dns<3>, mut stack: Stack<'_, D, B>, mut waiter: BoardWaiter<B>,
+/// # ) -> Result<Connection<TcpSocket>, Trouble> {
+/// let brokers = [("a.example", 1883), ("b.example", 1883), ("192.0.2.7", 1884)];
+/// let config = Config::all_at_once();
+/// let mut connector = HostsConnector::<_, 3, 16, 4, 32, _>::new(dns, &mut stack, &brokers, &config)?;
+/// let connection = connector.run(&mut stack, &mut waiter)?;
+/// let broker = connector.host_of(connection.destination).map(|number| brokers[number].0);
+/// # Ok(connection)
+/// # }
+/// ```
+#[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
+pub struct HostsConnector<
+    'd,
+    S: RaceStack,
+    const HOSTS: usize = 4,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 32,
+    N = Dns,
+> {
+    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    dns: &'d N,
+    hosts: Hosts<HOSTS, DESTINATIONS>,
+    /// Of each host its port, and what is asked. The prefix of a NAT64 is asked for with the first.
+    asked: AllAsked<HOSTS>,
+}
+
+type AllAsked<const HOSTS: usize> = Vec<(u16, Asked), HOSTS>;
+
+impl<
+    S: RaceStack,
+    const HOSTS: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    N,
+> fmt::Debug for HostsConnector<'_, S, HOSTS, DESTINATIONS, SOCKETS, RECORDS, N>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut connector = f.debug_struct("HostsConnector");
+        connector.field("hosts", &self.hosts).field("connect", self.connector.connect());
+        connector.finish_non_exhaustive()
+    }
+}
+
+impl<
+    'd,
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const HOSTS: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+>
+    HostsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        HOSTS,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+    >
+{
+    /// A connect that begins now, with all queries asked; they are sent by the first turn or poll. Each host is a text and a port.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun: also where there are more hosts than `HOSTS`.
+    #[inline(never)]
+    pub fn new(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        hosts: &[(&str, u16)],
+        config: &Config,
+    ) -> Result<Self, LookupError> {
+        let facts = stack.facts();
+        let mut asked = Vec::new();
+        let begun = Self::begin(dns, stack, (hosts, &mut asked), config, &facts);
+        let begun = begun.inspect_err(|_| forget(dns, stack, &mut asked))?;
+        let known = begun.known();
+        // In its place: it is large.
+        let connector = HostConnector::begin(begun.start(&known), config, &facts, stack.now());
+        let mut all = HostsConnector { connector, dns, hosts: begun, asked };
+        all.pass_on(stack.now());
+        Ok(all)
+    }
+
+    /// Reads the hosts, and asks what is to be asked of them.
+    fn begin(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        (list, asked): (&[(&str, u16)], &mut AllAsked<HOSTS>),
+        config: &Config,
+        facts: &Facts<'_>,
+    ) -> Result<Hosts<HOSTS, DESTINATIONS>, LookupError> {
+        let mut hosts = Hosts::new(facts);
+        let mut is_prefix_asked = false;
+        for (host, port) in list {
+            let start = Start::new(host, *port, facts)?;
+            let is_name = Start::asks(&start, Query::Aaaa, config, facts, false)
+                || Start::asks(&start, Query::A, config, facts, false);
+            let wants = |query| match query {
+                // A list of nothing but addresses is tried as it is; one for all names is enough.
+                Query::Nat64Prefix => {
+                    is_name && !is_prefix_asked && start.asks(query, config, facts, cfg!(feature = "nat64"))
+                }
+                _ => start.asks(query, config, facts, false),
+            };
+            let mut one = Asked([None; 3]);
+            dns.ask(stack, host, &mut one, wants)?;
+            is_prefix_asked |= is_name;
+            if hosts.add(start, config).is_none() || asked.push((*port, one)).is_err() {
+                return Err(LookupError::TooManyHosts);
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Runs it to its end while the answers come in.
+    ///
+    /// # Errors
+    ///
+    /// What ended it without a connection, as [`DnsConnector::run`](crate::DnsConnector::run) has it; [`hosts`](Self::hosts) knows why names have no addresses.
+    pub fn run<C: Board>(
+        &mut self,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        waiter: &mut BoardWaiter<C>,
+    ) -> Result<Connection<TcpSocket>, Failure> {
+        let result = loop {
+            let next = self.take_answers(stack);
+            match self.connector.turn(stack, &mut AlsoUntil { waiter, next }) {
+                Turn::Waited => {}
+                Turn::SendQuery(query) => self.is_sent(query, stack.now()),
+                Turn::Connected(connection) => break Ok(connection),
+                Turn::Failed(failure) => break Err(failure),
+            }
+        };
+        forget(self.dns, stack, &mut self.asked);
+        result
+    }
+
+    /// Takes in what has come, and does what is to be done now. Never waits, and does not serve the stack: [`Stack::poll`] does.
+    pub fn poll(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Progress<TcpSocket> {
+        let next = self.take_answers(stack);
+        let now = stack.now();
+        let progress = loop {
+            let until = match self.connector.poll(stack, now) {
+                Progress::WaitUntil(until) => sooner(Some(until), next),
+                Progress::WaitForInput => next,
+                Progress::SendQuery(query) => {
+                    self.is_sent(query, now);
+                    continue;
+                }
+                Progress::Connected(connection) => break Progress::Connected(connection),
+                Progress::Failed(failure) => break Progress::Failed(failure),
+                Progress::Finished => break Progress::Finished,
+            };
+            return until.map_or(Progress::WaitForInput, Progress::WaitUntil);
+        };
+        forget(self.dns, stack, &mut self.asked);
+        progress
+    }
+
+    /// Gives it up and releases its queries and sockets. A connection that was already handed over stays.
+    pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        let now = stack.now();
+        let _ = self.connector.cancel(stack, now);
+        forget(self.dns, stack, &mut self.asked);
+    }
+
+    /// The number of the host whose address this is, 0 for the first.
+    #[must_use]
+    pub fn host_of(&self, address: SocketAddr) -> Option<usize> {
+        self.hosts.host_of(address)
+    }
+
+    /// What is known of the hosts.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts<HOSTS, DESTINATIONS> {
+        &self.hosts
+    }
+
+    /// What the race has done so far.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline<'_> {
+        self.connector.timeline()
+    }
+
+    /// The connect, to look at.
+    #[must_use]
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+        self.connector.connect()
+    }
+
+    /// Serves the DNS client, and takes its answers. When it is to be served again.
+    #[inline(never)]
+    fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
+        // Nobody else has it.
+        let mut asker = self.dns.asker.try_borrow_mut().ok()?;
+        let is_ours = asker.belongs_to(stack);
+        let next = if is_ours { asker.serve(stack) } else { None };
+        for (number, (port, asked)) in self.asked.iter_mut().enumerate() {
+            for query in Query::ALL {
+                let Some(id) = *asked.place(query) else { continue };
+                let now = stack.now();
+                // Another stack knows nothing of it.
+                let answer =
+                    if is_ours { asker.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
+                let Some(answer) = answer else { continue };
+                let (mut addresses, mut ways) = (Vec::<_, DESTINATIONS>::new(), Vec::new());
+                let input = heard(query, answer, *port, stack, (&mut addresses, &mut ways));
+                self.hosts.handle_input(number, input);
+                if query == Query::Nat64Prefix {
+                    self.connector.handle_input(input, now);
+                }
+                asker.client.give_up(id);
+                *asked.place(query) = None;
+            }
+        }
+        drop(asker);
+        self.pass_on(stack.now());
+        next
+    }
+
+    /// `new` has asked it, unless its family is not built in: then nobody answers.
+    fn is_sent(&mut self, query: Query, now: Instant) {
+        let failed = Input::QueryFailed { query, error: QueryError::Failed };
+        let is_asked = |asked: &mut (u16, Asked)| asked.1.place(query).is_some();
+        if query == Query::Nat64Prefix {
+            if !self.asked.iter_mut().any(is_asked) {
+                self.connector.handle_input(failed, now);
+            }
+            return;
+        }
+        for (number, asked) in self.asked.iter_mut().enumerate() {
+            // An answer that has come already stays.
+            if !is_asked(asked) {
+                self.hosts.handle_input(number, failed);
+            }
+        }
+        self.pass_on(now);
+    }
+
+    /// Tells the connect what is new of the hosts.
+    fn pass_on(&mut self, now: Instant) {
+        while let Some(news) = self.hosts.news() {
+            self.connector.handle_input(news.input(), now);
+        }
+    }
+}
+
+/// What a query has brought, as an input; in the order of RFC 6724 where its addresses are put.
+fn heard<'i, D: Device, B: Board, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
+    query: Query,
+    answer: Result<Answer<'_>, QueryError>,
+    port: u16,
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    (addresses, ways): (&'i mut Vec<SocketAddr, DESTINATIONS>, &'i mut Vec<Route, DESTINATIONS>),
+) -> Input<'i> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Input::QueryFailed { query, error },
+    };
+    // The race has room for no more.
+    for ip in answer.addresses().take(DESTINATIONS) {
+        let _ = addresses.push(SocketAddr::new(ip, port));
+        let _ = ways.push(stack.route_to(ip));
+    }
+    Input::Answered { query, addresses, order: Order::Any(ways) }
+}
+
+/// Gives up what has not been answered.
+fn forget<
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+    const HOSTS: usize,
+>(
+    dns: &Dns<NAMES, SERVERS, NAME, DATA>,
+    stack: &mut Stack<'_, D, B, TCP, UDP>,
+    asked: &mut AllAsked<HOSTS>,
+) {
+    for (_, asked) in asked {
+        dns.forget(stack, asked);
+    }
+}
