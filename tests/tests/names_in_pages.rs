@@ -1,4 +1,4 @@
-//! What docs/never-stuck.md names is there: a proof about code that was renamed proves nothing.
+//! What docs/never-stuck.md and docs/history.md name is there: a proof about code that was renamed proves nothing, nor does a test that is gone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ fn is_target(package: &str, kind: &str, name: &str) -> bool {
 /// The programs and tests in the commands of the pages that say how connie is checked.
 #[test]
 fn every_test_and_program_in_the_commands_is_there() {
-    for (name, least) in [("docs/never-stuck.md", 4), ("docs/checks.md", 5)] {
+    for (name, least) in [("docs/never-stuck.md", 4), ("docs/checks.md", 5), ("docs/history.md", 1)] {
         let page = page(name);
         let (prose, blocks) = prose_and_blocks(&page);
         let commands = code_spans(&prose).into_iter().chain(blocks.lines());
@@ -164,6 +164,45 @@ fn every_test_and_program_in_the_commands_is_there() {
         }
         assert!(seen >= least, "{name} has {seen} commands that name a test or a program");
     }
+}
+
+/// The rows of a page's tables, without their heads.
+fn rows(page: &str) -> impl Iterator<Item = &str> {
+    page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| clause |"))
+}
+
+/// The tests that a row names: a file, and each name that follows it in code font.
+fn tests_of(row: &str) -> Vec<(&str, &str)> {
+    let (mut tests, mut file) = (Vec::new(), None);
+    for span in code_spans(row) {
+        if span.ends_with(".rs") {
+            file = Some(span);
+        } else if let Some(file) = file {
+            tests.push((file, span));
+        }
+    }
+    tests
+}
+
+#[test]
+fn every_test_that_stands_beside_a_clause_is_there() {
+    let page = page("docs/history.md");
+    let (met, not_met) = page.split_once("\n## Not met").expect("two parts");
+    let without: Vec<_> = rows(met).filter(|row| tests_of(row).is_empty()).collect();
+    assert!(without.is_empty(), "docs/history.md has clauses without a test: {without:#?}");
+    let all: Vec<_> = rows(met).chain(rows(not_met)).flat_map(tests_of).collect();
+    assert!(all.len() >= 40, "docs/history.md names {} tests", all.len());
+    for (file, name) in all {
+        let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(has_word(&text, &format!("fn {name}")), "docs/history.md: {file} has no test `{name}`");
+    }
+}
+
+#[test]
+fn a_row_names_a_file_and_then_its_tests() {
+    let row = "| `A::b` is met | `a/b.rs` `one` `two`; `c.rs` `three` |";
+    assert_eq!(tests_of(row), [("a/b.rs", "one"), ("a/b.rs", "two"), ("c.rs", "three")]);
+    assert!(tests_of("| `Config::staggered()` | |").is_empty());
 }
 
 #[test]

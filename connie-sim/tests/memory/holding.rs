@@ -138,6 +138,18 @@ fn the_wait_is_a_part_of_the_longest_delay() {
     assert_eq!(steps.starts(250_000), "6a 6b");
 }
 
+/// `Staggered` has the Resolution Delay, which is for the family that is preferred.
+#[test]
+fn a_stagger_is_not_held() {
+    let mut steps = Steps::new(&mut knows(30), &Config::staggered());
+    steps.answer(Family::V6, "6a 6b", 0);
+    assert_eq!(steps.starts(0), "6a");
+    let mut visits = regular(&Config::staggered(), [("6a", ok(30))]);
+    let mut steps = Steps::new(&mut visits, &Config::staggered());
+    steps.answer(Family::V4, "4a 4b", 0);
+    assert_eq!((steps.starts(49_999), steps.starts(50_000)), (String::new(), "4a".into()));
+}
+
 /// The first visit of another program, over the simulated stack: nothing is held.
 #[test]
 fn a_first_visit_is_as_fast_as_ever() {
