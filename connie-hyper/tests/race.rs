@@ -5,13 +5,16 @@
 mod tokio_support;
 
 use std::error::Error as _;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceError, RaceInfo};
 use connie_servers::{BlackHole, Live, closed_port};
-use connie_std::{AddressFilter, ConnectErrorKind, Observer, OnSocket, Options, Purpose, RaceOutcome};
+use connie_std::{
+    AddressFilter, ConnectErrorKind, Memory, Observer, OnSocket, Options, Purpose, RaceOutcome,
+};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::client::legacy::{Client, Error};
@@ -236,5 +239,35 @@ fn giving_a_request_up_gives_its_place_back() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         panic!("{} of 4 sockets are free", budget.free());
+    });
+}
+
+/// A server that accepts, reads and closes is passed by the next time: the memory hears of it by itself.
+#[test]
+fn a_server_that_closes_without_an_answer_is_passed_by_the_next_time() {
+    let closing = std::net::TcpListener::bind(any_port(91)).unwrap();
+    let first = closing.local_addr().unwrap();
+    std::thread::spawn(move || {
+        closing.incoming().flatten().for_each(|mut stream| drop(stream.read(&mut [0; 1_024])));
+    });
+    let server = Live::http(SocketAddr::new(here(92), first.port()), "page");
+    let addresses = [first, server.address()];
+    let memory = Memory::new();
+    let mut settings = memory.settings();
+    // So that a busy machine makes no lead late.
+    settings.least_delay = SOON;
+    memory.set_settings(settings);
+    let options = Options { memory: Some(memory.clone()), ..named("name.test", &addresses) };
+    // What is known best leads.
+    connie_std::connect(first, &options).unwrap();
+    run(move || async move {
+        let client = client(RaceConnector::new(options));
+        let uri = format!("http://name.test:{}/", first.port());
+        assert!(get(&client, &uri).await.is_err());
+        let is_demoted = |address| memory.entries().iter().any(|it| it.address == address && it.is_demoted);
+        assert!(is_demoted(first));
+        let (page, race, _) = get(&client, &uri).await.unwrap();
+        assert_eq!((page.as_str(), race.destination()), ("page", addresses[1]));
+        assert!(!is_demoted(addresses[1]));
     });
 }

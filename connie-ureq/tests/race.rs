@@ -1,15 +1,15 @@
 //! connie's race under ureq.
 #![cfg(target_os = "linux")]
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::{
-    AddressFilter, Canceler, ConnectError, ConnectErrorKind, Observer, OnSocket, Options, Purpose,
-    RaceOutcome,
+    AddressFilter, Canceler, ConnectError, ConnectErrorKind, Memory, Observer, OnSocket, Options, Purpose,
+    RaceOutcome, connect,
 };
 use connie_ureq::RaceConnector;
 use ureq::config::Config;
@@ -234,4 +234,31 @@ fn an_observer_is_told_of_each_race_by_the_name_of_the_host() {
     let won = race(server.address(), RaceOutcome::Won, Some(server.address()));
     let lost = race(closed.address(), RaceOutcome::Lost, None);
     assert_eq!(*told.lock().unwrap(), [won, lost]);
+}
+
+/// A server that accepts, reads and closes is passed by the next time: the memory hears of it by itself.
+#[test]
+fn a_server_that_closes_without_an_answer_is_passed_by_the_next_time() {
+    let closing = std::net::TcpListener::bind(SocketAddr::new(here(91), 0)).unwrap();
+    let first = closing.local_addr().unwrap();
+    std::thread::spawn(move || {
+        closing.incoming().flatten().for_each(|mut stream| drop(stream.read(&mut [0; 1_024])));
+    });
+    let server = Live::http(SocketAddr::new(here(92), first.port()), "page");
+    let memory = Memory::new();
+    let mut settings = memory.settings();
+    // So that a busy machine makes no lead late.
+    settings.least_delay = Duration::from_secs(1);
+    memory.set_settings(settings);
+    let options = Options { memory: Some(memory.clone()), ..Options::default() };
+    // What is known best leads.
+    connect(first, &options).unwrap();
+    let connector = ().chain(RaceConnector::new(options));
+    let agent = Agent::with_parts(Config::default(), connector, Knows(vec![first, server.address()]));
+    agent.get("http://name.test/").call().expect_err("no answer");
+    let is_demoted = |address| memory.entries().iter().any(|it| it.address == address && it.is_demoted);
+    assert!(is_demoted(first));
+    let page = agent.get("http://name.test/").call().unwrap().body_mut().read_to_string().unwrap();
+    assert_eq!(page, "page");
+    assert!(!is_demoted(server.address()));
 }

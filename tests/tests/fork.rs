@@ -1,13 +1,15 @@
-//! What the child of a fork does with what its parent has made: a canceler, a budget, a look-up. The pool of the system's resolver, which other
+//! What the child of a fork does with what its parent has made: a canceler, a budget, a look-up, a memory. The pool of the system's resolver, which other
 //! threads hold at that moment, is seen from C (`connie-c/tests/c_api/process.rs`).
 #![cfg(target_os = "linux")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connie_core::{Config, Families, Family};
 use connie_std::resolve::{Event, Question, Resolve, SystemResolver, Watch};
-use connie_std::{Canceler, Options, OsClock, SocketBudget, connect};
+use connie_std::{Canceler, Memory, Options, OsClock, SocketBudget, connect};
 use connie_tests::clock::{pause, poll_until, timed};
 use connie_tests::servers::BlackHole;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -169,6 +171,107 @@ fn a_child_stands_behind_nobody_of_its_parent_s() {
         canceler.cancel();
     });
     assert_eq!(budget.free(), 1);
+}
+
+/// Threads of the parent are at the memory all the time, and one of them has it locked when the process is forked. None of them is in the child.
+#[test]
+fn a_child_does_not_wait_for_a_memory() {
+    let servers = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    let addresses = servers.each_ref().map(|it| it.local_addr().expect("an address"));
+    let memory = Memory::new();
+    let options = Options { memory: Some(memory.clone()), ..within(LONG) };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    drop(memory.to_bytes())
+                }
+            });
+        }
+        for _ in 0..20 {
+            forked(
+                || {
+                    let (result, took) = timed(|| connect(&addresses, &options).map(drop));
+                    result.map_err(|error| error.to_string())?;
+                    expect(took < LONG / 4, format!("{took:?}"))?;
+                    // Where it is lost all the same can be asked.
+                    let place = std::env::temp_dir().join(format!("connie-fork-{}", std::process::id()));
+                    let (is_lost, saved) = (memory.entries().is_empty(), memory.save(&place));
+                    let _ = std::fs::remove_file(&place);
+                    expect(is_lost == saved.is_err(), format!("{is_lost} {saved:?}"))?;
+                    expect(Memory::from_bytes(&memory.to_bytes(), Duration::ZERO).is_ok(), "no memory")
+                },
+                || {},
+            );
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    connect(&addresses, &options).expect("a connection");
+    assert!(!memory.entries().is_empty());
+}
+
+/// A race of the parent's that others wait for is none that the child waits for.
+#[test]
+fn a_child_does_not_wait_for_its_parent_s_races() {
+    let hole = hole();
+    let server = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a port");
+    let addresses = [hole.address(), server.local_addr().expect("an address")];
+    let memory = Memory::new();
+    let canceler = Canceler::new().expect("a pipe");
+    // Patient, so that who waits for another waits for long.
+    let race = Config { patience: Config::MAX_PATIENCE, ..within(LONG).race };
+    let options = Options { memory: Some(memory), race, ..Options::default() };
+    std::thread::scope(|scope| {
+        let dead = Options { canceler: Some(canceler.clone()), ..options.clone() };
+        // The host of a list is its least address: it is the same one.
+        let list = [hole.address()];
+        scope.spawn(move || drop(connect(&list, &dead)));
+        pause(SHORT / 5);
+        forked(
+            || {
+                let (result, took) = timed(|| connect(&addresses, &options).map(drop));
+                result.map_err(|error| error.to_string())?;
+                expect(took < SHORT, format!("{took:?}"))
+            },
+            || {},
+        );
+        canceler.cancel();
+    });
+}
+
+/// What was learnt grows old while the machine sleeps. Here the clock that counts that goes on by two hours, and the other one does not.
+#[test]
+fn sleeping_counts_as_age() {
+    let servers = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    let addresses = servers.each_ref().map(|it| it.local_addr().expect("an address"));
+    // What changes its clock has to be a process with one thread.
+    forked(
+        || {
+            let options = Options { memory: Some(Memory::new()), ..within(LONG) };
+            let attempts = || connect(&addresses, &options).map(|it| it.timeline().summary().attempts);
+            let before = [attempts(), attempts()].map(|it| it.map_err(|error| error.to_string()));
+            expect(before == [Ok(2), Ok(1)], format!("{before:?}"))?;
+            if let Err(error) = enter_new_time() {
+                connie_tests::skip("a time namespace", &format!("run as root ({error})"));
+                return Ok(());
+            }
+            let after = attempts().map_err(|error| error.to_string());
+            expect(after == Ok(2), format!("{after:?}"))
+        },
+        || {},
+    );
+}
+
+/// Moves this process, of one thread, to where the time since boot is two hours more.
+fn enter_new_time() -> std::io::Result<()> {
+    use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+    // SAFETY: only its children are moved.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWTIME) }?;
+    std::fs::write("/proc/self/timens_offsets", "boottime 7200 0\n")?;
+    let time = std::fs::File::open("/proc/self/ns/time_for_children")?;
+    rustix::thread::move_into_link_name_space(time.as_fd(), Some(LinkNameSpaceType::Time))?;
+    Ok(())
 }
 
 /// A look-up that was under way: its answer is the parent's, and so is the pipe that rings for it. A child that took the ring away would have the
