@@ -87,10 +87,44 @@ enum connie {
 };
 
 /**
+ * What a caller found out about the address behind a connection.
+ */
+enum connie_verdict {
+  /**
+   * It did what it was there for.
+   */
+  CONNIE_VERDICT_GOOD = 0,
+  /**
+   * It said no, such as a server that is overloaded or shuts down.
+   */
+  CONNIE_VERDICT_REFUSED = 1,
+  /**
+   * It said nothing.
+   */
+  CONNIE_VERDICT_STALLED = 2,
+  /**
+   * TLS failed, and not for its certificate's name or issuer, which say nothing about an address.
+   */
+  CONNIE_VERDICT_TLS_FAILED = 3,
+};
+
+/**
+ * What connections have shown of addresses: which answer, how fast, and which are dead. With it one SYN is enough on nearly every visit to a host but
+ * the first. Made by `connie_memory_new` or `connie_memory_load`, given to options by `connie_options_set_memory`. Any number of
+ * options and threads may share one. docs/memory.md says what it keeps, and for how long.
+ */
+struct connie_memory;
+
+/**
  * How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
  * once none of them is under way. It must not be changed while a call has it.
  */
 struct connie_options;
+
+/**
+ * A visit to a host that a memory has learnt from, for what its caller finds out of the connection later.
+ */
+struct connie_visit;
 
 #ifdef __cplusplus
 extern "C" {
@@ -230,6 +264,81 @@ int connie_options_set_buffers(struct connie_options *options, size_t send, size
  * Whether the connection has TCP_NODELAY: yes by default, no for 0.
  */
 int connie_options_set_nodelay(struct connie_options *options, int is_set);
+
+/**
+ * What the calls with these options have of a memory: they ask it what to try first, and teach it. NULL takes it away. The options keep what they
+ * need of it, so that it may be freed before them.
+ */
+int connie_options_set_memory(struct connie_options *options,
+                              const struct connie_memory *memory);
+
+/**
+ * Whether a call with a memory goes where the one before went, as long as that address answers and none is known to be better: for sessions that
+ * are bound to a server. No by default, and for 0.
+ */
+int connie_options_set_incumbent(struct connie_options *options,
+                                 int is_set);
+
+/**
+ * A memory that knows nothing: 40 KiB. Never NULL; to be freed by `connie_memory_free`.
+ */
+struct connie_memory *connie_memory_new(void);
+
+/**
+ * Frees a memory. Options that were given it go on with it. NULL is nothing to free.
+ */
+void connie_memory_free(struct connie_memory *memory);
+
+/**
+ * Stores in `*memory` what `connie_memory_save` has written into the file `path`; an empty memory where there is no such file. It is freed by
+ * `connie_memory_free`. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where the file cannot be read or holds something else:
+ * then `*memory` is NULL, and `connie_last_error` says why.
+ */
+int connie_memory_load(const char *path,
+                       struct connie_memory **memory);
+
+/**
+ * Writes a memory into the file `path`, which only its owner may read: addresses, and hosts as hashes that no other machine can tell. Whoever reads or
+ * writes the file meanwhile meets a whole memory. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where it cannot be written.
+ */
+int connie_memory_save(const struct connie_memory *memory,
+                       const char *path);
+
+/**
+ * The same memory for the part of a program that `number` stands for, another user say: what one part learns the others do not use. The part with
+ * the number 0 is that of `connie_memory_new`. NULL for NULL; to be freed by `connie_memory_free`.
+ */
+struct connie_memory *connie_memory_partition(const struct connie_memory *memory,
+                                              uint32_t number);
+
+/**
+ * Forgets all, in every part: for a program that hears that the machine is on another network, and to remove what is kept of a user. NULL forgets
+ * nothing.
+ */
+void connie_memory_forget(const struct connie_memory *memory);
+
+/**
+ * How many addresses a memory knows, on all networks and in all parts. 0 for NULL.
+ */
+size_t connie_memory_count(const struct connie_memory *memory);
+
+/**
+ * What the last connect of the calling thread was to its memory, where it had one and has connected; else NULL. To be freed by
+ * `connie_visit_free`. What TCP does not show, a server that completes the handshake and then fails, the memory is told by `connie_visit_report`.
+ */
+struct connie_visit *connie_last_visit(void);
+
+/**
+ * Tells the memory what came of the connection, by one of `enum connie_verdict`: an address that is not good is tried behind others for some time, for this
+ * host alone. NULL, and a number that is no verdict, tell nothing.
+ */
+void connie_visit_report(const struct connie_visit *visit,
+                         int verdict);
+
+/**
+ * Frees a visit. NULL is nothing to free.
+ */
+void connie_visit_free(struct connie_visit *visit);
 
 /**
  * The version of the library: "0.1.0". The string is never freed.

@@ -9,6 +9,7 @@ use connie_std::core::verdict::{ErrorKind, unknown_zone};
 use connie_std::{ConnectError, Options, Target};
 
 use crate::Connie;
+use crate::memory::Visit;
 
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(crate) struct Failed {
 impl Failed {
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Failed { error: Connie::InvalidArgument, message: message.into(), addresses: Vec::new() }
+    }
+
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Failed { error: Connie::Other, message: message.into(), addresses: Vec::new() }
     }
 
     pub(crate) fn out_of_descriptors(error: io::Error) -> Self {
@@ -57,11 +62,16 @@ fn fates(error: &ConnectError) -> Vec<(Connie, String)> {
 }
 
 /// Races. `port` is that of the target.
-pub(crate) fn connect(target: Target<'_>, port: u16, options: &Options) -> Result<TcpStream, Failed> {
+pub(crate) fn connect(
+    target: Target<'_>,
+    port: u16,
+    options: &Options,
+) -> Result<(TcpStream, Option<Visit>), Failed> {
     if port == 0 {
         return Err(Failed::invalid("nothing listens on port 0: give one from 1 to 65535"));
     }
-    Ok(connie_std::connect(target, options)?.into_stream())
+    let (stream, report) = connie_std::connect(target, options)?.into_parts();
+    Ok((stream, options.memory.is_some().then(|| Visit::new(report))))
 }
 
 pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
@@ -207,6 +217,7 @@ mod tests {
             let entry = format!("  {} = {},\n", in_c(code), code as c_int);
             assert!(header.contains(&entry), "{entry}");
         }
-        assert_eq!(header.matches(" = ").count(), ALL.len());
+        // With four verdicts, which have numbers of their own.
+        assert_eq!(header.matches(" = ").count(), ALL.len() + 4);
     }
 }

@@ -11,6 +11,7 @@
 #![expect(clippy::missing_safety_doc, reason = "the documentation is that of the header, in C's terms")]
 
 mod failure;
+mod memory;
 mod message;
 mod options;
 
@@ -21,6 +22,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 use connie_std::{MAX_DESTINATIONS, Options, Target};
 
 use failure::Failed;
+use memory::{Memory, Visit};
 use options::Settings;
 
 /// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
@@ -67,6 +69,28 @@ pub const CONNIE_VERSION_PATCH: u32 = 0;
 /// How to connect: made by `connie_options_new`, changed by its setters, given to any number of calls, also of several threads at once, and freed
 /// once none of them is under way. It must not be changed while a call has it.
 pub struct ConnieOptions(Settings);
+
+/// What connections have shown of addresses: which answer, how fast, and which are dead. With it one SYN is enough on nearly every visit to a host but
+/// the first. Made by `connie_memory_new` or `connie_memory_load`, given to options by `connie_options_set_memory`. Any number of
+/// options and threads may share one. docs/memory.md says what it keeps, and for how long.
+pub struct ConnieMemory(Memory);
+
+/// A visit to a host that a memory has learnt from, for what its caller finds out of the connection later.
+pub struct ConnieVisit(Visit);
+
+/// What a caller found out about the address behind a connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnieVerdict {
+    /// It did what it was there for.
+    Good = 0,
+    /// It said no, such as a server that is overloaded or shuts down.
+    Refused = 1,
+    /// It said nothing.
+    Stalled = 2,
+    /// TLS failed, and not for its certificate's name or issuer, which say nothing about an address.
+    TlsFailed = 3,
+}
 
 /// Connects to the address of `host` that answers first, and stores the connection's descriptor in `*fd`.
 ///
@@ -327,6 +351,135 @@ pub unsafe extern "C" fn connie_options_set_nodelay(options: *mut ConnieOptions,
     unsafe { change(options, set) }
 }
 
+/// What the calls with these options have of a memory: they ask it what to try first, and teach it. NULL takes it away. The options keep what they
+/// need of it, so that it may be freed before them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_memory(
+    options: *mut ConnieOptions,
+    memory: *const ConnieMemory,
+) -> c_int {
+    // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
+    let memory = unsafe { memory.as_ref() }.map(|ConnieMemory(memory)| memory.clone());
+    let set = |settings: &mut Settings| {
+        settings.memory(memory);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// Whether a call with a memory goes where the one before went, as long as that address answers and none is known to be better: for sessions that
+/// are bound to a server. No by default, and for 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_options_set_incumbent(options: *mut ConnieOptions, is_set: c_int) -> c_int {
+    let set = |settings: &mut Settings| {
+        settings.incumbent(is_set != 0);
+        Ok(())
+    };
+    // SAFETY: as for `connie_options_set_cancel_fd`.
+    unsafe { change(options, set) }
+}
+
+/// A memory that knows nothing: 40 KiB. Never NULL; to be freed by `connie_memory_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn connie_memory_new() -> *mut ConnieMemory {
+    Box::into_raw(Box::new(ConnieMemory(Memory::new())))
+}
+
+/// Frees a memory. Options that were given it go on with it. NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_free(memory: *mut ConnieMemory) {
+    if !memory.is_null() {
+        // SAFETY: made here, and freed this once, as the caller promises.
+        drop(unsafe { Box::from_raw(memory) });
+    }
+}
+
+/// Stores in `*memory` what `connie_memory_save` has written into the file `path`; an empty memory where there is no such file. It is freed by
+/// `connie_memory_free`. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where the file cannot be read or holds something else:
+/// then `*memory` is NULL, and `connie_last_error` says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *mut ConnieMemory) -> c_int {
+    if memory.is_null() {
+        return message::remember(Err(Failed::invalid("there is no place for the memory: memory is NULL")));
+    }
+    // SAFETY: the caller's promises about `path` are those of `text`.
+    let path = unsafe { text(path) };
+    let (made, error) = match memory::load(path) {
+        Ok(loaded) => (Box::into_raw(Box::new(ConnieMemory(loaded))), message::remember(Ok(()))),
+        Err(failed) => (std::ptr::null_mut(), message::remember(Err(failed))),
+    };
+    // SAFETY: not NULL, and so a pointer of the caller's.
+    unsafe { memory.write(made) };
+    error
+}
+
+/// Writes a memory into the file `path`, which only its owner may read: addresses, and hosts as hashes that no other machine can tell. Whoever reads or
+/// writes the file meanwhile meets a whole memory. Answers CONNIE_OK, CONNIE_INVALID_ARGUMENT for a NULL, or CONNIE_OTHER where it cannot be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_save(memory: *const ConnieMemory, path: *const c_char) -> c_int {
+    // SAFETY: the caller's promises about `path` are those of `text`; `memory` is NULL or was made here and not freed.
+    let (path, memory) = unsafe { (text(path), memory.as_ref()) };
+    message::remember(memory::save(memory.map(|ConnieMemory(memory)| memory), path))
+}
+
+/// The same memory for the part of a program that `number` stands for, another user say: what one part learns the others do not use. The part with
+/// the number 0 is that of `connie_memory_new`. NULL for NULL; to be freed by `connie_memory_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_partition(
+    memory: *const ConnieMemory,
+    number: u32,
+) -> *mut ConnieMemory {
+    // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
+    match unsafe { memory.as_ref() } {
+        Some(ConnieMemory(memory)) => Box::into_raw(Box::new(ConnieMemory(memory.partition(number)))),
+        None => std::ptr::null_mut(),
+    }
+}
+
+/// Forgets all, in every part: for a program that hears that the machine is on another network, and to remove what is kept of a user. NULL forgets
+/// nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_forget(memory: *const ConnieMemory) {
+    // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
+    if let Some(ConnieMemory(memory)) = unsafe { memory.as_ref() } {
+        memory.forget();
+    }
+}
+
+/// How many addresses a memory knows, on all networks and in all parts. 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_memory_count(memory: *const ConnieMemory) -> usize {
+    // SAFETY: `memory` is NULL or was made here and not freed, as the caller promises.
+    unsafe { memory.as_ref() }.map_or(0, |ConnieMemory(memory)| memory.entries().len())
+}
+
+/// What the last connect of the calling thread was to its memory, where it had one and has connected; else NULL. To be freed by
+/// `connie_visit_free`. What TCP does not show, a server that completes the handshake and then fails, the memory is told by `connie_visit_report`.
+#[unsafe(no_mangle)]
+pub extern "C" fn connie_last_visit() -> *mut ConnieVisit {
+    message::last_visit().map_or(std::ptr::null_mut(), |visit| Box::into_raw(Box::new(ConnieVisit(visit))))
+}
+
+/// Tells the memory what came of the connection, by one of `enum connie_verdict`: an address that is not good is tried behind others for some time, for this
+/// host alone. NULL, and a number that is no verdict, tell nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_visit_report(visit: *const ConnieVisit, verdict: c_int) {
+    // SAFETY: `visit` is NULL or was made here and not freed, as the caller promises.
+    if let Some(ConnieVisit(visit)) = unsafe { visit.as_ref() } {
+        visit.report(verdict);
+    }
+}
+
+/// Frees a visit. NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn connie_visit_free(visit: *mut ConnieVisit) {
+    if !visit.is_null() {
+        // SAFETY: made by `connie_last_visit`, and freed this once, as the caller promises.
+        drop(unsafe { Box::from_raw(visit) });
+    }
+}
+
 /// The version of the library: "0.1.0". The string is never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn connie_version() -> *const c_char {
@@ -409,12 +562,15 @@ unsafe fn change(
 }
 
 /// Connects, and stores the outcome: the descriptor in `*fd`, what went wrong for `connie_last_error`.
-unsafe fn answer(connect: impl FnOnce() -> Result<TcpStream, Failed>, fd: *mut c_int) -> c_int {
+unsafe fn answer(
+    connect: impl FnOnce() -> Result<(TcpStream, Option<Visit>), Failed>,
+    fd: *mut c_int,
+) -> c_int {
     if fd.is_null() {
         return message::remember(Err(Failed::invalid("there is no place for the descriptor: fd is NULL")));
     }
     let (descriptor, error) = match connect() {
-        Ok(stream) => (stream.into_raw_fd(), message::remember(Ok(()))),
+        Ok((stream, visit)) => (stream.into_raw_fd(), message::remember_visit(visit)),
         Err(failed) => (-1, message::remember(Err(failed))),
     };
     // SAFETY: not NULL, and so an int of the caller's.

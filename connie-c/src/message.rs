@@ -5,32 +5,59 @@ use std::ffi::c_int;
 
 use crate::Connie;
 use crate::failure::Failed;
+use crate::memory::Visit;
 
 thread_local! {
-    static LAST: RefCell<Last> = const { RefCell::new((String::new(), Vec::new())) };
+    static LAST: RefCell<Last> = const { RefCell::new(Last::NONE) };
 }
 
-/// The message, and what became of each address.
-type Last = (String, Vec<(Connie, String)>);
+/// What the last call has left.
+#[derive(Debug)]
+struct Last {
+    message: String,
+    /// What became of each address.
+    addresses: Vec<(Connie, String)>,
+    /// Where it has connected with a memory.
+    visit: Option<Visit>,
+}
+
+impl Last {
+    const NONE: Last = Last { message: String::new(), addresses: Vec::new(), visit: None };
+}
 
 /// Keeps the message of a call that has failed, and forgets the one before. Answers the code.
 pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
     let (error, told) = match result {
-        Ok(()) => (Connie::Ok, Last::default()),
-        Err(Failed { error, message, addresses }) => (error, (message, addresses)),
+        Ok(()) => (Connie::Ok, Last::NONE),
+        Err(Failed { error, message, addresses }) => (error, Last { message, addresses, visit: None }),
     };
+    set(told);
+    error as c_int
+}
+
+/// The same for a call that has connected.
+pub(crate) fn remember_visit(visit: Option<Visit>) -> c_int {
+    set(Last { visit, ..Last::NONE });
+    Connie::Ok as c_int
+}
+
+fn set(told: Last) {
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = told;
         }
     });
-    error as c_int
+}
+
+/// That of the last call of this thread.
+pub(crate) fn last_visit() -> Option<Visit> {
+    LAST.try_with(|last| last.try_borrow().ok()?.visit.clone()).ok().flatten()
 }
 
 /// Lends the last message of this thread.
 pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
-    LAST.try_with(|last| last.try_borrow().map(|last| read(&last.0)).ok())
+    LAST.try_with(|last| last.try_borrow().map(|last| read(&last.message)).ok())
         .ok()
         .flatten()
         .unwrap_or_else(|| read(""))
@@ -40,7 +67,7 @@ pub(crate) fn with_last(read: impl Fn(&str) -> usize) -> usize {
 pub(crate) fn with_address<T>(index: usize, read: impl Fn(Connie, &str) -> T) -> Option<T> {
     let told = |last: &RefCell<Last>| {
         let last = last.try_borrow().ok()?;
-        last.1.get(index).map(|(error, line)| read(*error, line))
+        last.addresses.get(index).map(|(error, line)| read(*error, line))
     };
     LAST.try_with(told).ok().flatten()
 }

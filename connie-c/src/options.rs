@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use connie_std::core::{Config, Families, Family, Pacing};
-use connie_std::{Canceler, Keepalive, MAX_SOCKETS, Options};
+use connie_std::{Canceler, Keepalive, MAX_SOCKETS, Memory, Options};
 
 use crate::failure::{Failed, utf8};
 
@@ -135,6 +135,15 @@ impl Settings {
     pub(crate) fn buffers(&mut self, send: usize, receive: usize) {
         self.options.socket.send_buffer = (send > 0).then_some(send);
         self.options.socket.receive_buffer = (receive > 0).then_some(receive);
+    }
+
+    /// `None` takes it away.
+    pub(crate) fn memory(&mut self, memory: Option<Memory>) {
+        self.options.memory = memory;
+    }
+
+    pub(crate) fn incumbent(&mut self, is_set: bool) {
+        self.options.incumbent = is_set;
     }
 
     pub(crate) fn nodelay(&mut self, is_set: bool) {

@@ -5,6 +5,7 @@ import socket
 import typing
 
 from ._connect import Host, Port, SocketOptions, SourceAddress, finish, prepare
+from ._memory import Memory, Verdict, is_tls_failure, report
 from ._race import Race
 
 
@@ -14,6 +15,8 @@ async def connect(
     timeout: typing.Optional[float] = None,
     source_address: SourceAddress = None,
     socket_options: typing.Optional[SocketOptions] = None,
+    *,
+    memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
     """A connected socket that does not block, for `loop.create_connection(..., sock=...)` and its like.
 
@@ -33,7 +36,7 @@ async def connect(
             # The loop has been closed.
             pass
 
-    call, _ = prepare((host, port), timeout, source_address)
+    call, _ = prepare((host, port), timeout, source_address, memory)
     race = Race(call, tell)
     try:
         race.start()
@@ -54,16 +57,19 @@ async def open_connection(
     socket_options: typing.Optional[SocketOptions] = None,
     ssl: typing.Any = None,
     server_hostname: typing.Optional[str] = None,
+    memory: typing.Optional[Memory] = None,
     **kwargs: typing.Any,
 ) -> typing.Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """As asyncio.open_connection. `timeout` is for the look-up and all addresses together; TLS comes on top."""
-    connected = await connect(host, port, timeout, source_address, socket_options)
+    connected = await connect(host, port, timeout, source_address, socket_options, memory=memory)
     try:
         if ssl:
             kwargs["ssl"] = ssl
             name = host.decode() if isinstance(host, bytes) else host
             kwargs["server_hostname"] = name if server_hostname is None else server_hostname
         return await asyncio.open_connection(sock=connected, limit=limit, **kwargs)
-    except BaseException:
+    except BaseException as error:
+        if ssl and is_tls_failure(error):
+            report(connected, Verdict.TLS_FAILED)
         connected.close()
         raise

@@ -6,6 +6,7 @@ import socket
 import typing
 
 from . import _race
+from ._memory import Memory
 from ._native import FAILURES, Call
 
 # What socket.create_connection takes for "not given".
@@ -25,14 +26,16 @@ def create_connection(
     socket_options: typing.Optional[SocketOptions] = None,
     *,
     all_errors: bool = False,
+    memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
     """As socket.create_connection, with all addresses of the host tried at once.
 
     The time-out covers the look-up and all addresses together, and then holds for the socket. Ctrl-C, and whatever else a signal's handler
     raises, ends the call at once and leaves nothing open. `socket_options` are what urllib3 has under this name: arguments of setsockopt, set on the
-    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address.
+    connected socket. With `all_errors` what is raised is an ExceptionGroup, of one exception for each address. `memory` is asked what to try first, and
+    learns.
     """
-    call, timeout = prepare(address, timeout, source_address)
+    call, timeout = prepare(address, timeout, source_address, memory)
     try:
         return finish(_race.run(call), timeout, socket_options)
     except OSError as error:
@@ -48,15 +51,20 @@ def connect_addresses(
     timeout: Timeout = _DEFAULT,
     source_address: SourceAddress = None,
     socket_options: typing.Optional[SocketOptions] = None,
+    *,
+    memory: typing.Optional[Memory] = None,
 ) -> socket.socket:
     """As create_connection, for a host that has been looked up: `addresses` are literal addresses, best first."""
     texts = [_octets(address) for address in addresses]
-    call, timeout = prepare((None, port), timeout, source_address)
+    call, timeout = prepare((None, port), timeout, source_address, memory)
     return finish(_race.run(call._replace(addresses=texts)), timeout, socket_options)
 
 
 def prepare(
-    address: typing.Tuple[Host, Port], timeout: Timeout, source_address: SourceAddress
+    address: typing.Tuple[Host, Port],
+    timeout: Timeout,
+    source_address: SourceAddress,
+    memory: typing.Optional[Memory],
 ) -> typing.Tuple[Call, Timeout]:
     if timeout is _DEFAULT:
         timeout = socket.getdefaulttimeout()
@@ -70,6 +78,7 @@ def prepare(
         milliseconds=_milliseconds(timeout),
         source=_octets(source) if source else None,
         source_port=_port(source_port),
+        memory=None if memory is None else memory._handle,
     )
     return call, timeout
 

@@ -1,37 +1,67 @@
 """http.client and urllib.request over create_connection."""
 
+import functools
 import http.client
 import ssl
 import typing
 import urllib.request
 
 from ._connect import create_connection
+from ._memory import Memory, Verdict, is_tls_failure, report
 
 
 class HTTPConnection(http.client.HTTPConnection):
-    def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
+    """http.client's. `memory` is what its connections ask and teach; one of its own unless given."""
+
+    def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
-        self._create_connection = create_connection
+        self.memory = Memory() if memory is None else memory
+        self._create_connection = functools.partial(create_connection, memory=self.memory)
 
 
 class HTTPSConnection(http.client.HTTPSConnection):
-    def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
+    """The same for https. A handshake of TLS that fails is told to the memory."""
+
+    def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
-        self._create_connection = create_connection
+        self.memory = Memory() if memory is None else memory
+        self._create_connection = functools.partial(create_connection, memory=self.memory)
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except OSError as error:
+            # Through a proxy the address is the proxy's, which did its part.
+            if self.sock is not None and not self._tunnel_host and is_tls_failure(error):
+                report(self.sock, Verdict.TLS_FAILED)
+            raise
 
 
 class HTTPHandler(urllib.request.HTTPHandler):
+    def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.memory = Memory() if memory is None else memory
+
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(HTTPConnection, request)
+        return self.do_open(functools.partial(HTTPConnection, memory=self.memory), request)
 
 
 class HTTPSHandler(urllib.request.HTTPSHandler):
+    def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.memory = Memory() if memory is None else memory
+
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(HTTPSConnection, request, context=getattr(self, "_context"))
+        connection = functools.partial(HTTPSConnection, memory=self.memory)
+        return self.do_open(connection, request, context=getattr(self, "_context"))
 
 
 def build_opener(
-    *handlers: urllib.request.BaseHandler, context: typing.Optional[ssl.SSLContext] = None
+    *handlers: urllib.request.BaseHandler,
+    context: typing.Optional[ssl.SSLContext] = None,
+    memory: typing.Optional[Memory] = None,
 ) -> urllib.request.OpenerDirector:
-    """As urllib.request.build_opener; `context` is for https."""
-    return urllib.request.build_opener(HTTPHandler(), HTTPSHandler(context=context), *handlers)
+    """As urllib.request.build_opener; `context` is for https. It has a memory of its own unless given one."""
+    memory = Memory() if memory is None else memory
+    https = HTTPSHandler(context=context, memory=memory)
+    return urllib.request.build_opener(HTTPHandler(memory=memory), https, *handlers)

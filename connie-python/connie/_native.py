@@ -8,6 +8,7 @@ import pathlib
 import socket
 import sys
 import typing
+import weakref
 
 # Of the codes in connie.h, in their order.
 _ERRORS: typing.List[typing.Tuple[typing.Type[OSError], int]] = [
@@ -26,6 +27,50 @@ _ERRORS: typing.List[typing.Tuple[typing.Type[OSError], int]] = [
 ]
 
 
+class Handle:
+    """Something of the library's, which is freed with this."""
+
+    def __init__(self, pointer: int, free: typing.Callable[[int], None]) -> None:
+        self.pointer = pointer
+        weakref.finalize(self, free, pointer).atexit = False
+
+
+def new_memory() -> Handle:
+    return Handle(_library.connie_memory_new(), _library.connie_memory_free)
+
+
+def load_memory(path: bytes) -> Handle:
+    pointer = ctypes.c_void_p()
+    _check(_library.connie_memory_load(path, ctypes.byref(pointer)))
+    return Handle(typing.cast(int, pointer.value), _library.connie_memory_free)
+
+
+def save_memory(memory: Handle, path: bytes) -> None:
+    _check(_library.connie_memory_save(memory.pointer, path))
+
+
+def partition(memory: Handle, number: int) -> Handle:
+    return Handle(_library.connie_memory_partition(memory.pointer, number), _library.connie_memory_free)
+
+
+def forget(memory: Handle) -> None:
+    _library.connie_memory_forget(memory.pointer)
+
+
+def count(memory: Handle) -> int:
+    return typing.cast(int, _library.connie_memory_count(memory.pointer))
+
+
+def last_visit() -> typing.Optional[Handle]:
+    """Of the last call of this thread."""
+    visit = _library.connie_last_visit()
+    return Handle(visit, _library.connie_visit_free) if visit else None
+
+
+def report(visit: Handle, verdict: int) -> None:
+    _library.connie_visit_report(visit.pointer, verdict)
+
+
 class Call(typing.NamedTuple):
     """What is asked for: a host that is looked up, or addresses that were."""
 
@@ -35,6 +80,7 @@ class Call(typing.NamedTuple):
     milliseconds: int
     source: typing.Optional[bytes]
     source_port: int
+    memory: typing.Optional[Handle]
 
     def run(self, cancel: int) -> int:
         """The descriptor of the connection. The descriptor `cancel` ends it once it is ready to read."""
@@ -47,6 +93,8 @@ class Call(typing.NamedTuple):
                 _check(_library.connie_options_set_source(options, self.source))
             if self.source_port:
                 _check(_library.connie_options_set_local_ports(options, self.source_port, self.source_port))
+            if self.memory is not None:
+                _check(_library.connie_options_set_memory(options, self.memory.pointer))
             fd = ctypes.c_int(-1)
             rest = (self.port, self.milliseconds, ctypes.byref(fd))
             if self.host is not None:
@@ -109,6 +157,17 @@ def _load() -> ctypes.CDLL:
         "connie_options_set_nodelay": (number, [handle, number]),
         "connie_options_set_source": (number, [handle, text]),
         "connie_options_set_local_ports": (number, [handle, ctypes.c_uint16, ctypes.c_uint16]),
+        "connie_options_set_memory": (number, [handle, handle]),
+        "connie_memory_new": (handle, []),
+        "connie_memory_free": (None, [handle]),
+        "connie_memory_load": (number, [text, ctypes.POINTER(handle)]),
+        "connie_memory_save": (number, [handle, text]),
+        "connie_memory_partition": (handle, [handle, ctypes.c_uint32]),
+        "connie_memory_forget": (None, [handle]),
+        "connie_memory_count": (ctypes.c_size_t, [handle]),
+        "connie_last_visit": (handle, []),
+        "connie_visit_report": (None, [handle, number]),
+        "connie_visit_free": (None, [handle]),
         "connie_last_error": (ctypes.c_size_t, [text, ctypes.c_size_t]),
         "connie_last_error_at": (number, [ctypes.c_size_t, text, ctypes.c_size_t]),
         "connie_version": (text, []),

@@ -6,7 +6,8 @@ import socket
 import threading
 import typing
 
-from ._native import Call
+from ._memory import remember
+from ._native import Call, last_visit
 
 # Longer than a canceled call takes on a busy machine.
 _PATIENCE = 1.0
@@ -39,7 +40,7 @@ class Race:
                 if self._canceled:
                     os.close(fd)
                 else:
-                    self._connected = socket.socket(fileno=fd)
+                    self._connected = remember(socket.socket(fileno=fd), last_visit())
         except BaseException as error:
             self._error = error
         finally:
@@ -82,7 +83,7 @@ class Race:
 def run(call: Call) -> socket.socket:
     if threading.current_thread() is not threading.main_thread():
         # No handler runs here.
-        return socket.socket(fileno=call.run(-1))
+        return remember(socket.socket(fileno=call.run(-1)), last_visit())
     race = Race(call)
     try:
         race.start()

@@ -75,6 +75,31 @@ fn every_call_that_can_go_wrong_says_so_and_leaves_nothing_open() {
     });
 }
 
+/// Of four addresses two are dead. A process of its own goes on where the one before has ended.
+#[test]
+fn with_a_memory_one_syn_is_enough_from_the_second_visit_on() {
+    let folder = Folder::new();
+    let program = compile(&folder, "visits.c", "cc", "-std=c99");
+    in_namespace(move |lab| {
+        let Some(_world) = World::set_up(lab) else { return };
+        let (file, port) = (folder.0.join("memory"), PORT.to_string());
+        let syns = |arguments: &[&str]| {
+            lab.clear_log();
+            passes(&run(&program, |it| it.arg(&file).args(["four.test", &port]).args(arguments)));
+            lab.wait_until_closed(&[]).attempts().len()
+        };
+        assert_eq!(syns(&["1"]), 4);
+        assert_eq!(syns(&["3"]), 3);
+        // The winner is said to stall: the next visit goes to the other that is alive.
+        lab.clear_log();
+        passes(&run(&program, |it| it.arg(&file).args(["four.test", &port, "1", "2"])));
+        let stalled = lab.log().attempts()[0].remote.ip();
+        lab.clear_log();
+        passes(&run(&program, |it| it.arg(&file).args(["four.test", &port, "1"])));
+        assert_ne!(lab.log().attempts()[0].remote.ip(), stalled);
+    });
+}
+
 #[test]
 fn valgrind_finds_no_fault_in_them() {
     if !has("valgrind") {

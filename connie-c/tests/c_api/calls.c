@@ -401,6 +401,77 @@ static void signals(void)
     EXPECT(rung > 0);
 }
 
+/* A memory, what it is told, and its file. */
+static void memories(void)
+{
+    struct connie_memory *memory = connie_memory_new(), *part, *other = memory;
+    struct connie_options *options = connie_options_new();
+    char path[64], message[512];
+    int fd = -1;
+    size_t known;
+    snprintf(path, sizeof path, "/tmp/connie-memory-%d", (int)getpid());
+    EXPECT(connie_memory_count(memory) == 0);
+    EXPECT(connie_options_set_memory(options, memory) == CONNIE_OK);
+    EXPECT(connie_options_set_incumbent(options, 1) == CONNIE_OK);
+    EXPECT(connie_connect_with(options, "many.test", port, LONG, &fd) == CONNIE_OK);
+    close(fd);
+    known = connie_memory_count(memory);
+    EXPECT(known >= 1);
+    struct connie_visit *visit = connie_last_visit();
+    EXPECT(visit != NULL);
+    connie_visit_report(visit, CONNIE_VERDICT_STALLED);
+    connie_visit_report(visit, 4);
+    connie_visit_report(visit, CONNIE_VERDICT_GOOD);
+    /* A failure is no visit to tell of, nor is a call without a memory. */
+    EXPECT(connie_connect_with(options, "refused.test", port, LONG, &fd) == CONNIE_REFUSED);
+    EXPECT(connie_last_visit() == NULL);
+    close(connected("live.test", LONG));
+    EXPECT(connie_last_visit() == NULL);
+    /* In a file, and back. */
+    known = connie_memory_count(memory);
+    EXPECT(connie_memory_save(memory, path) == CONNIE_OK);
+    EXPECT(connie_memory_load(path, &other) == CONNIE_OK);
+    EXPECT(connie_memory_count(other) == known);
+    connie_memory_free(other);
+    FILE *file = fopen(path, "w");
+    EXPECT(file != NULL && fputs("no memory", file) >= 0 && fclose(file) == 0);
+    other = memory;
+    EXPECT(connie_memory_load(path, &other) == CONNIE_OTHER);
+    EXPECT(other == NULL);
+    EXPECT(connie_last_error(message, sizeof message) > 0 && strstr(message, path) != NULL);
+    EXPECT(unlink(path) == 0);
+    EXPECT(connie_memory_load(path, &other) == CONNIE_OK);
+    EXPECT(other != NULL && connie_memory_count(other) == 0);
+    connie_memory_free(other);
+    EXPECT(connie_memory_save(memory, "/no/such/folder/memory") == CONNIE_OTHER);
+    EXPECT(connie_last_error(message, sizeof message) > 0 && strstr(message, "/no/such/folder/memory") != NULL);
+    /* What cannot be meant. */
+    EXPECT(connie_memory_save(NULL, path) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_memory_save(memory, NULL) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_memory_load(path, NULL) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_memory_load(NULL, &other) == CONNIE_INVALID_ARGUMENT && other == NULL);
+    EXPECT(connie_options_set_memory(NULL, memory) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_memory_partition(NULL, 1) == NULL);
+    EXPECT(connie_memory_count(NULL) == 0);
+    connie_memory_forget(NULL);
+    connie_memory_free(NULL);
+    connie_visit_report(NULL, CONNIE_VERDICT_GOOD);
+    connie_visit_free(NULL);
+    /* Parts share what is forgotten; options keep a memory that was freed. */
+    part = connie_memory_partition(memory, 7);
+    EXPECT(connie_memory_count(part) == known);
+    connie_memory_free(memory);
+    EXPECT(connie_connect_with(options, "live.test", port, LONG, &fd) == CONNIE_OK);
+    close(fd);
+    connie_memory_forget(part);
+    EXPECT(connie_memory_count(part) == 0);
+    EXPECT(connie_options_set_memory(options, NULL) == CONNIE_OK);
+    connie_options_free(options);
+    connie_memory_free(part);
+    connie_visit_report(visit, CONNIE_VERDICT_GOOD);
+    connie_visit_free(visit);
+}
+
 int main(int argc, char **argv)
 {
     EXPECT(argc == 2 || argc == 3);
@@ -417,6 +488,7 @@ int main(int argc, char **argv)
     sockets();
     setters();
     cancels();
+    memories();
     version();
     without_descriptors();
     threads();

@@ -45,6 +45,25 @@ fn the_module_is_http_client_in_all_but_how_it_connects() {
     });
 }
 
+/// Of four addresses two are dead.
+#[test]
+fn with_a_memory_one_syn_is_enough_from_the_second_visit_on() {
+    if !ready() {
+        return;
+    }
+    in_namespace(|lab| {
+        let Some(_world) = World::set_up(lab) else { return };
+        let visits = "import connie, os; address = (\"four.test\", int(os.environ[\"PORT\"])); \
+                      memory = connie.Memory(); \
+                      [connie.create_connection(address, 20, memory=memory).close() for _ in range(5)]";
+        passes(&run("python3", |it| {
+            it.args(["-B", "-W", "error", "-c", visits]).env("PYTHONPATH", root().join("connie-python"));
+            it.env("PORT", PORT.to_string()).env("CONNIE_LIBRARY", library().join("libconnie.so"))
+        }));
+        assert_eq!(lab.wait_until_closed(&[]).attempts().len(), 4 + 4);
+    });
+}
+
 /// The mean and the count of failures of a contender.
 fn row(table: &str, name: &str) -> (f64, u32) {
     let line = table.lines().find(|line| line.starts_with(&format!("{name} ")));

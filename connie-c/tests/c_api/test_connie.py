@@ -9,9 +9,11 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import urllib.error
 import urllib.request
 
@@ -279,10 +281,67 @@ class Connections(unittest.TestCase):
             time.sleep(0.01)
         self.assertEqual((ended, status), (child, 0))
 
+    def test_a_memory_is_shared_saved_and_told(self):
+        memory = connie.Memory()
+        self.assertEqual((len(memory), bool(memory)), (0, True))
+        connected = connie.create_connection(("four.test", PORT), LONG, memory=memory)
+        known = len(memory)
+        self.assertGreaterEqual(known, 1)
+        connie.report(connected, connie.Verdict.STALLED)
+        connected.close()
+        with self.assertRaises(ValueError):
+            connie.report(connected, 4)
+        with connie.create_connection(("live.test", PORT), LONG) as other:
+            connie.report(other, connie.Verdict.GOOD)
+        self.assertEqual(len(memory.partition(3)), known)
+        with self.assertRaises(OverflowError):
+            memory.partition(-1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "memory")
+            self.assertEqual(len(connie.Memory(path)), 0)
+            memory.save(path)
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            self.assertEqual(len(connie.Memory(path)), known)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("no memory")
+            with self.assertRaisesRegex(OSError, path):
+                connie.Memory(path)
+            with self.assertRaisesRegex(OSError, folder):
+                memory.save(folder)
+        memory.forget()
+        self.assertEqual(len(memory), 0)
+
+    def test_what_lives_has_a_memory_of_its_own_and_tells_it_of_tls(self):
+        connection = connie.HTTPConnection("many.test", PORT, timeout=LONG)
+        self.get(connection)
+        self.assertGreaterEqual(len(connection.memory), 1)
+        memory = connie.Memory()
+        self.assertIs(connie.HTTPConnection("many.test", PORT, memory=memory).memory, memory)
+        connie.build_opener(memory=memory).open(f"http://many.test:{PORT}/", timeout=LONG).close()
+        self.assertGreaterEqual(len(memory), 1)
+
+        async def visit():
+            reader, writer = await connie.open_connection("many.test", PORT, timeout=LONG, memory=memory)
+            connie.report(writer.get_extra_info("socket"), connie.Verdict.GOOD)
+            writer.close()
+            await writer.wait_closed()
+
+        asyncio.run(visit())
+        told = []
+        with unittest.mock.patch("connie._native.report", lambda visit, verdict: told.append(verdict)):
+            # No TLS is spoken there.
+            with self.assertRaises(OSError):
+                connie.HTTPSConnection("many.test", PORT, timeout=LONG).connect()
+            self.assertEqual(told, [connie.Verdict.TLS_FAILED])
+            # A certificate that nobody here trusts says nothing of the address.
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                connie.HTTPSConnection("many.test", TLS_PORT, timeout=LONG).connect()
+            self.assertEqual(told, [connie.Verdict.TLS_FAILED])
+
     def test_the_table_of_errors_is_that_of_the_header(self):
         with open(os.environ["HEADER"], encoding="utf-8") as file:
             header = file.read()
-        entries = re.findall(r"/\*\*(.*?)\*/\s+CONNIE_\w+ = (-?\d+),", header, re.S)
+        entries = re.findall(r"/\*\*(.*?)\*/\s+CONNIE_\w+ = (-?\d+),", header.split("enum connie_")[0], re.S)
         self.assertEqual(int(entries[0][1]), 0)
         errors = {int(number): re.search(r"As\s[\s*]*(\w+)", text).group(1) for text, number in entries[1:]}
         self.assertEqual(sorted(errors), list(range(-len(_native._ERRORS), 0)))
