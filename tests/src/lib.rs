@@ -14,6 +14,11 @@
 //!
 //! Linux only, but for `skip`: a test file begins with `#![cfg(target_os = "linux")]`.
 
+/// The examples of the page are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/memory.md")]
+mod memory_page {}
+
 #[cfg(target_os = "linux")]
 pub mod guest;
 #[cfg(target_os = "linux")]
