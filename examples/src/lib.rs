@@ -1,4 +1,7 @@
-//! What the examples share: reading addresses from the command line.
+//! What the examples share: reading addresses from the command line, and a TAP device.
+
+#[cfg(target_os = "linux")]
+pub mod tap;
 
 use std::net::SocketAddr;
 
