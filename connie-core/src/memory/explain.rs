@@ -4,6 +4,8 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use heapless::Vec;
+
 use super::entry::{Marks, Standing};
 use super::key::Visit;
 use super::order::{Known, State, Trust};
@@ -367,7 +369,8 @@ impl<const N: usize> Memory<N> {
         // Once an attempt has started, the plan only puts the others in order.
         let begun = race.started() > 0;
         let (mut told, mut fresh) = (0_usize, 0_usize);
-        let known = self.known(visit, race, now);
+        let mut known = Vec::<_, D>::new();
+        self.look_up(visit, race, &mut known, now);
         for ((place, waiting), known) in race.fresh().zip(&known) {
             fresh = fresh.saturating_add(1);
             if let Some(row) = room.get_mut(told) {
@@ -380,7 +383,7 @@ impl<const N: usize> Memory<N> {
         }
         for entry in self.table.as_slice() {
             for (row, known) in room.iter_mut().zip(&known) {
-                if known.target.number > 0 && entry.is_at(&known.target.key) {
+                if known.number > 0 && entry.is_at(&known.key(visit)) {
                     row.take(entry, known, now);
                 }
             }
@@ -412,7 +415,7 @@ impl<const N: usize> Memory<N> {
 }
 
 impl Explained {
-    fn of(address: SocketAddr, known: &Known) -> Self {
+    fn of(address: SocketAddr, known: &Known<'_>) -> Self {
         let mut row = Explained::new(address);
         row.part = part_of(known);
         row.was_late = known.state == State::Missed;
@@ -422,7 +425,7 @@ impl Explained {
     }
 
     /// What its entry says.
-    fn take(&mut self, entry: &Entry, known: &Known, now: u32) {
+    fn take(&mut self, entry: &Entry, known: &Known<'_>, now: u32) {
         if entry.answered > 0 {
             self.age = Some(now.saturating_sub(entry.answered));
         }
@@ -432,7 +435,7 @@ impl Explained {
         let counts = matches!(known.state, State::Demoted | State::Probation);
         if counts && entry.standing == Standing::DEMOTED {
             self.failures = entry.marks.level().min(Marks::HIGHEST).saturating_add(1);
-            let over = entry.counted.saturating_add(pause(entry.marks.level(), known.target.number));
+            let over = entry.counted.saturating_add(pause(entry.marks.level(), known.number));
             self.pause = over.saturating_sub(now);
         }
     }
@@ -450,7 +453,7 @@ fn part<const D: usize>(plan: &Plan<D>, place: Place) -> Option<Part> {
 }
 
 /// The part of one that is among many.
-fn part_of(known: &Known) -> Part {
+fn part_of(known: &Known<'_>) -> Part {
     match known.state {
         State::Demoted => Part::Demoted,
         State::Probation => Part::OnProbation,

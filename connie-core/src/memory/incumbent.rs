@@ -1,5 +1,7 @@
 //! Plans for those whose sessions are bound to an address.
 
+use heapless::Vec;
+
 use super::Memory;
 use super::entry::Entry;
 use super::key::Visit;
@@ -19,11 +21,12 @@ impl<const N: usize> Memory<N> {
     ) -> Plan<D> {
         self.rebase(now);
         let now = self.tick(now);
-        let mut known = self.known(visit, race, now);
+        let mut known = Vec::<_, D>::new();
+        self.look_up(visit, race, &mut known, now);
         let mut incumbent = None;
         for one in &mut known {
             one.rising = false;
-            let entry = self.table.find(&one.target.key);
+            let entry = self.table.find(&one.key(visit));
             let is_its = |entry: &&Entry| entry.host == visit.host && one.mean > 0;
             let answered = entry.filter(is_its).map(|entry| entry.answered);
             if answered > incumbent.as_ref().map(|(answered, _)| *answered) {

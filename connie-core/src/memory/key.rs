@@ -115,8 +115,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn of(destination: &Destination, visit: &Visit, salt: u32) -> Self {
         let (ip, port, family) = (destination.ip(), destination.port(), destination.family());
-        let number = if is_remembered(ip) { turn(salt, ip, port) } else { 0 };
-        Target { key: Key { ip, port, realm: visit.realm(family) }, family, number }
+        Target { key: Key { ip, port, realm: visit.realm(family) }, family, number: number(salt, ip, port) }
     }
 }
 
@@ -138,14 +137,19 @@ pub(super) fn prefix(ip: Ip) -> u32 {
     }
 }
 
-/// A number for an address, other in each memory: in the order of these numbers addresses take their turn to be explored.
-pub(super) fn turn(salt: u32, ip: Ip, port: u16) -> u32 {
+/// A number for an address, other in each memory: in the order of these numbers addresses take their turn to be explored. 0 for one that is
+/// not to be remembered.
+pub(super) fn number(salt: u32, ip: Ip, port: u16) -> u32 {
+    if !is_remembered(ip) {
+        return 0;
+    }
     let Ip { high, low } = ip;
     let words = [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32, port.into()];
     end(words.into_iter().fold(salt, mix))
 }
 
 /// Takes one more word into a hash: a round of MurmurHash3 (x86, 32 bits).
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 pub(super) fn mix(hash: u32, word: u32) -> u32 {
     let word = word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
     (hash ^ word).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)

@@ -108,6 +108,7 @@ impl<const N: usize> Memory<N> {
         self.learn_of_race(&past, is_sent_again);
     }
 
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn learn_of_race(&mut self, past: &Past<'_>, is_sent_again: bool) {
         let (lead, explored) = (past.first(past.times.lead), past.first(past.times.explored));
         let stalls = lead.as_ref().is_some_and(|(_, attempt)| self.stalls(past, attempt));

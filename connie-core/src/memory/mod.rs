@@ -94,7 +94,6 @@ use entry::{Entry, Marks, Standing};
 use estimate::Estimate;
 pub use explain::{Crowded, Explained, Explanation, Outline, Part, Whole};
 pub use explained::ExplanationJson;
-use key::Target;
 pub use key::{Finish, Network, Visit};
 use order::{Known, Order, State, Trust};
 use table::Table;
@@ -212,6 +211,7 @@ impl<const N: usize> Memory<N> {
     ///
     /// `spread` is 0, or for races to one host that start at one time a number for each: then those leads that are as good as each other
     /// share them. Each call that answers a plan which explores counts as this exploration, until its race was learnt from.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn plan<const D: usize, const K: usize, const R: usize, G: Guide>(
         &mut self,
         visit: &Visit,
@@ -221,7 +221,8 @@ impl<const N: usize> Memory<N> {
     ) -> Plan<D> {
         self.rebase(now);
         let now = self.tick(now);
-        let known = self.known(visit, race, now);
+        let mut known = Vec::<_, D>::new();
+        self.look_up(visit, race, &mut known, now);
         let order = self.order(visit, race.prospect(), spread, now);
         let plan = order::plan(&known, &order);
         if plan.times.explored.is_some() {
@@ -260,35 +261,31 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// What is known of the addresses that a race waits to start.
-    fn known<const D: usize, const K: usize, const R: usize, G: Guide>(
+    /// What is known of the addresses that a race waits to start: rules 1, 4 and 11, in one pass over the table.
+    fn look_up<'r, const D: usize, const K: usize, const R: usize, G: Guide>(
         &self,
         visit: &Visit,
-        race: &Race<D, K, R, G>,
+        race: &'r Race<D, K, R, G>,
+        known: &mut Vec<Known<'r>, D>,
         now: u32,
-    ) -> Vec<Known, D> {
-        let mut known = Vec::new();
-        for (place, waiting) in race.fresh() {
-            // There are as many as the race has room for.
-            let _ = known.push(unknown(place, waiting, visit, self.salt));
-        }
-        self.look_up(&mut known, visit.host, now);
-        known
-    }
-
-    /// Rules 1, 4 and 11: what the table knows of these addresses, in one pass over it.
-    fn look_up(&self, known: &mut [Known], host: u32, now: u32) {
+    ) {
         // Of a table of a thousand most are of none of their prefixes.
         let bit = |prefix: u32| 1 << (prefix & 31);
-        let sieve = known.iter().fold(0, |sieve, one| sieve | bit(one.prefix));
+        let mut sieve = 0;
+        for (place, waiting) in race.fresh() {
+            let one = unknown(place, waiting, self.salt);
+            sieve |= bit(one.prefix);
+            // There are as many as the race has room for.
+            let _ = known.push(one);
+        }
         for entry in self.table.as_slice() {
             let prefix = key::prefix(entry.ip);
             if sieve & bit(prefix) == 0 {
                 continue;
             }
             for one in &mut *known {
-                if one.prefix == prefix && one.target.key.realm == entry.realm && one.target.number > 0 {
-                    self.take(one, entry, host, now);
+                if one.prefix == prefix && visit.realm(one.family()) == entry.realm && one.number > 0 {
+                    self.take(one, entry, visit.host, now);
                 }
             }
         }
@@ -301,11 +298,11 @@ impl<const N: usize> Memory<N> {
     }
 
     /// What an entry says of an address of its prefix, which may be its own.
-    fn take(&self, one: &mut Known, entry: &Entry, host: u32, now: u32) {
+    fn take(&self, one: &mut Known<'_>, entry: &Entry, host: u32, now: u32) {
         let age = now.saturating_sub(entry.answered);
         let is_usable = entry.estimate.is_known() && age <= self.life();
-        if entry.is_at(&one.target.key) {
-            one.state = self.state(entry, host, one.target.number, now);
+        if entry.ip == one.waiting.ip() && entry.port == one.waiting.port() {
+            one.state = self.state(entry, host, one.number, now);
             one.rising = entry.marks.has(Marks::RISING);
             if is_usable {
                 one.trust = if entry.marks.has(Marks::USED) { Trust::Used } else { Trust::Answered };
@@ -370,11 +367,11 @@ impl<const N: usize> Memory<N> {
 }
 
 /// An address of which nothing is known.
-fn unknown(place: u8, waiting: &Destination, visit: &Visit, salt: u32) -> Known {
+fn unknown(place: u8, waiting: &Destination, salt: u32) -> Known<'_> {
     Known {
+        waiting,
         place,
-        rank: waiting.rank(),
-        target: Target::of(waiting, visit, salt),
+        number: key::number(salt, waiting.ip(), waiting.port()),
         prefix: key::prefix(waiting.ip()),
         heard: 0,
         mean: 0,

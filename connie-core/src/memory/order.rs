@@ -3,16 +3,16 @@
 use core::num::NonZeroU32;
 
 use super::estimate::is_better;
-use super::key::Target;
-use crate::race::{Chosen, Family, Place, Plan, Prospect, Times, turn};
+use super::key::{Key, Visit};
+use crate::race::{Chosen, Destination, Family, Place, Plan, Prospect, Times, turn};
 
 /// What is known of an address that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct Known<'r> {
+    pub(super) waiting: &'r Destination,
     pub(super) place: Place,
-    /// Its place in its family's answer.
-    pub(super) rank: u8,
-    pub(super) target: Target,
+    /// What it takes its turn by; 0 where it is not to be remembered.
+    pub(super) number: u32,
     /// A number for its prefix.
     pub(super) prefix: u32,
     /// When that which its time goes by was last heard of.
@@ -47,7 +47,16 @@ pub(super) enum State {
     Demoted,
 }
 
-impl Known {
+impl Known<'_> {
+    pub(super) fn family(&self) -> Family {
+        self.waiting.family()
+    }
+
+    /// What its entry is found by.
+    pub(super) fn key(&self, visit: &Visit) -> Key {
+        Key { ip: self.waiting.ip(), realm: visit.realm(self.family()), port: self.waiting.port() }
+    }
+
     fn is_live(&self) -> bool {
         self.mean > 0 && self.may_start()
     }
@@ -59,7 +68,7 @@ impl Known {
 
     /// Where it has a number: else nothing is known of it.
     fn chosen(&self) -> Option<Chosen> {
-        Some(Chosen { place: self.place, key: NonZeroU32::new(self.target.number)? })
+        Some(Chosen { place: self.place, key: NonZeroU32::new(self.number)? })
     }
 }
 
@@ -91,7 +100,8 @@ pub(super) struct Order {
 const HOLD: u32 = 25_000;
 
 /// The plan.
-pub(super) fn plan<const D: usize>(known: &[Known], order: &Order) -> Plan<D> {
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+pub(super) fn plan<const D: usize>(known: &[Known<'_>], order: &Order) -> Plan<D> {
     let mut plan = Plan::whole();
     let Plan { turns, times } = &mut plan;
     let Prospect { patience, left, .. } = order.prospect;
@@ -119,7 +129,7 @@ pub(super) fn plan<const D: usize>(known: &[Known], order: &Order) -> Plan<D> {
 }
 
 /// Has races of one moment without a lead begin with different addresses, of those of which nothing bad is known, and go on with different ones.
-fn spread(turns: &mut [u8], known: &[Known], spread: u32) {
+fn spread(turns: &mut [u8], known: &[Known<'_>], spread: u32) {
     if spread == 0 {
         return;
     }
@@ -135,7 +145,7 @@ fn spread(turns: &mut [u8], known: &[Known], spread: u32) {
 }
 
 /// Lead, then widen.
-fn widen(turns: &mut [u8], times: &mut Times, known: &[Known], order: &Order, lead: &Known) {
+fn widen(turns: &mut [u8], times: &mut Times, known: &[Known<'_>], order: &Order, lead: &Known<'_>) {
     let second = second(known, lead);
     let longest = times.longest;
     times.together = lead.state == State::Missed;
@@ -179,16 +189,16 @@ fn set(turns: &mut [u8], place: Place, turn: u8) {
 }
 
 /// The turn of one that neither leads nor is second.
-fn turn_of(one: &Known, known: &[Known], order: &Order) -> u8 {
+fn turn_of(one: &Known<'_>, known: &[Known<'_>], order: &Order) -> u8 {
     match one.state {
         State::Demoted => turn::DEMOTED,
         State::Probation => turn::PROBATION,
-        _ if one.mean == 0 && order.doubted == Some(one.target.family) => turn::DOUBTED,
+        _ if one.mean == 0 && order.doubted == Some(one.family()) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
             // Of two of one prefix of which one was never seen they have the same round trip, and the other comes first.
-            let key = |it: &Known| (it.mean, !(it.trust as u8), it.place);
-            let is_before = |other: &&Known| other.is_live() && key(other) < key(one);
+            let key = |it: &Known<'_>| (it.mean, !(it.trust as u8), it.place);
+            let is_before = |other: &&Known<'_>| other.is_live() && key(other) < key(one);
             turn::KNOWN.saturating_add(known.iter().filter(is_before).count().min(100) as u8)
         }
     }
@@ -199,7 +209,7 @@ const OUT: u64 = u64::MAX;
 
 /// The first of those with the least number. One loop, and numbers: a comparison made for each question would take a firmware two kilobytes.
 #[inline(never)]
-fn least<'k>(known: &'k [Known], number: &dyn Fn(&Known) -> u64) -> Option<&'k Known> {
+fn least<'k, 'r>(known: &'k [Known<'r>], number: &dyn Fn(&Known<'_>) -> u64) -> Option<&'k Known<'r>> {
     let (mut least, mut found) = (OUT, None);
     for one in known {
         let number = number(one);
@@ -212,13 +222,13 @@ fn least<'k>(known: &'k [Known], number: &dyn Fn(&Known) -> u64) -> Option<&'k K
 
 /// Who leads: of those that are live the fastest and all that are as good. Among these one that was used before one that was not, then the
 /// answer's own order, by which resolvers share load out.
-fn lead<'k>(known: &'k [Known], order: &Order) -> Option<&'k Known> {
+fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> {
     // Staggered: the family that is first stays first.
-    let has_first = known.iter().any(|one| one.target.family == order.first);
+    let has_first = known.iter().any(|one| one.family() == order.first);
     let only = if has_first { order.first } else { order.first.other() };
-    let is_out = |one: &Known| !one.is_live() || order.prospect.is_grouped && one.target.family != only;
+    let is_out = |one: &Known<'_>| !one.is_live() || order.prospect.is_grouped && one.family() != only;
     let best = least(known, &|one| if is_out(one) { OUT } else { one.mean.into() })?.mean;
-    let number = |one: &Known| match is_out(one) || is_better(best, one.mean) {
+    let number = |one: &Known<'_>| match is_out(one) || is_better(best, one.mean) {
         true => OUT,
         // The best trust first.
         false => u64::from_be_bytes([
@@ -228,41 +238,41 @@ fn lead<'k>(known: &'k [Known], order: &Order) -> Option<&'k Known> {
             0,
             0,
             !(one.trust as u8),
-            (one.target.family != order.first).into(),
-            one.rank,
+            (one.family() != order.first).into(),
+            one.waiting.rank(),
         ]),
     };
     let lead = least(known, &number)?;
     if order.spread == 0 {
         return Some(lead);
     }
-    let is_equal = |one: &&Known| one.trust == lead.trust && number(one) != OUT;
+    let is_equal = |one: &&Known<'_>| one.trust == lead.trust && number(one) != OUT;
     // At most 255, and the lead itself is one.
     let count = (known.iter().filter(is_equal).count() as u32).max(1);
     known.iter().filter(is_equal).nth((order.spread % count) as usize)
 }
 
 /// Who is second: of the other family, else of another prefix, of those that have answered; then of those that have not.
-fn second<'k>(known: &'k [Known], lead: &Known) -> Option<&'k Known> {
+fn second<'k, 'r>(known: &'k [Known<'r>], lead: &Known<'_>) -> Option<&'k Known<'r>> {
     least(known, &|one| {
         if one.place == lead.place || !one.may_start() {
             return OUT;
         }
-        let like = u8::from(one.target.family == lead.target.family) + u8::from(one.prefix == lead.prefix);
+        let like = u8::from(one.family() == lead.family()) + u8::from(one.prefix == lead.prefix);
         // A mean has 27 bits.
         let class =
             u64::from(one.trust == Trust::Prefix) << 3 | u64::from(like) << 1 | u64::from(one.mean == 0);
-        (class << 32 | u64::from(one.mean)) << 8 | u64::from(one.rank)
+        (class << 32 | u64::from(one.mean)) << 8 | u64::from(one.waiting.rank())
     })
 }
 
 /// Who is explored: one that has won so, once more; else the next in turn.
-fn explored<'k>(
-    known: &'k [Known],
+fn explored<'k, 'r>(
+    known: &'k [Known<'r>],
     order: &Order,
-    lead: &Known,
-    second: Option<&Known>,
-) -> Option<&'k Known> {
+    lead: &Known<'_>,
+    second: Option<&Known<'_>>,
+) -> Option<&'k Known<'r>> {
     // With the second beside the lead there is no room for a third.
     let beside = second.filter(|_| lead.state == State::Missed).map_or(lead.place, |second| second.place);
     least(known, &|one| {
@@ -270,12 +280,12 @@ fn explored<'k>(
             OUT
         } else if one.rising {
             0
-        } else if !order.explores || one.place == beside || one.target.number == 0 {
+        } else if !order.explores || one.place == beside || one.number == 0 {
             // Of one that is not remembered nothing can be learnt.
             OUT
         } else {
             // Behind the cursor first, then from the least number on.
-            u64::from(one.target.number.wrapping_sub(order.cursor).wrapping_sub(1)) + 1
+            u64::from(one.number.wrapping_sub(order.cursor).wrapping_sub(1)) + 1
         }
     })
 }

@@ -46,6 +46,7 @@ impl<const N: usize> Table<N> {
 
     /// Rule 13: where the table is full, the oldest of those that never led goes, and of those that have where the others have no more than
     /// their quarter.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn insert(&mut self, entry: Entry) {
         let Err(entry) = self.entries.push(entry) else { return };
         let others = self.entries.iter().filter(|entry| !entry.marks.has(Marks::LED)).count();

@@ -109,7 +109,7 @@ impl<const N: usize> Memory<N> {
         let Ip { high, low } = entry.ip;
         let v6 = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
         let ip = v6.to_ipv4_mapped().map_or(v6.into(), IpAddr::V4);
-        let number = key::turn(self.salt, entry.ip, entry.port);
+        let number = key::number(self.salt, entry.ip, entry.port);
         let (estimate, age) = (entry.estimate, now.saturating_sub(entry.newest()));
         let state = self.state(entry, entry.host, number, now);
         let since = now.saturating_sub(entry.counted);
