@@ -120,7 +120,6 @@ impl Owners {
         }
     }
 
-    #[cfg(feature = "tls")]
     pub(crate) fn of(&self, address: SocketAddr) -> Option<usize> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|(other, _)| *other == address).map(|(_, host)| *host)

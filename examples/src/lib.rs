@@ -1,7 +1,4 @@
-//! What the examples share: reading addresses from the command line, and a TAP device.
-
-#[cfg(target_os = "linux")]
-pub mod tap;
+//! What the examples share: reading addresses from the command line.
 
 use std::net::SocketAddr;
 

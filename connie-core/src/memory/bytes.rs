@@ -103,8 +103,8 @@ impl<const N: usize> Memory<N> {
         }
         let mut memory = Memory::new(salt, now);
         memory.bucket = Bucket::with(i16::from_le_bytes(tenths));
-        // As old as an entry can be, so that all that was written is in the past.
-        memory.begin = OLDEST;
+        // Older than an entry can be, so that all that was written is in the past, and none of it at 0, which is never.
+        memory.begin = OLDEST + 1;
         let (now, age) = (memory.tick(now), u32::try_from(micros(age) >> 10).unwrap_or(u32::MAX));
         let mut rest = entries;
         while let Some((entry, next)) = rest.split_first_chunk::<ENTRY>() {

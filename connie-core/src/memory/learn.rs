@@ -99,7 +99,8 @@ impl<const N: usize> Memory<N> {
             destinations: race.destinations(),
             ended,
             start,
-            at: start.saturating_add(ended >> 10),
+            // No later than it is, where the clock has run backwards.
+            at: start.saturating_add(ended >> 10).min(self.tick(now)),
             winner: attempts.iter().find(|it| matches!(it.outcome, Some(Outcome::Established))),
         };
         if past.times.met {

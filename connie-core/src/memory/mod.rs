@@ -352,12 +352,14 @@ impl<const N: usize> Memory<N> {
     /// Moves the base when half of the range is used: what is older than 25 days is as old as that from then on.
     fn rebase(&mut self, now: Instant) {
         const HALF: u32 = 1 << 31;
-        let now = self.tick(now);
-        if now < HALF {
+        if self.tick(now) < HALF {
             return;
         }
-        let shift = now.saturating_sub(ticks(25 * 86_400));
-        self.base = self.base.plus_micros(u64::from(shift) << 10);
+        // As far as it takes, which can be more than 32 bits: a device slept for a year, or its clock did not begin where the memory did.
+        let since = (now.micros_since(self.base) >> 10).saturating_add(self.begin.into());
+        let shift = since.saturating_sub(ticks(25 * 86_400).into());
+        self.base = self.base.plus_micros(shift << 10);
+        let shift = u32::try_from(shift).unwrap_or(u32::MAX);
         self.table.shift(shift);
         // They last for minutes.
         self.doubts = [Doubt::default(); 2];

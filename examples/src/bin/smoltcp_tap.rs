@@ -8,18 +8,40 @@ mod linux {
     use std::error::Error;
     use std::io::Write as _;
     use std::net::SocketAddr;
+    use std::os::fd::{AsRawFd as _, RawFd};
     use std::time::Duration;
 
     use connie_core::timeline::Style;
-    use connie_core::{Config, Connector};
-    use connie_examples::tap::{Desktop, open};
+    use connie_core::{Config, Connector, Instant};
     use connie_http::{Host, HttpConnection};
+    use connie_smoltcp::smoltcp;
+    use connie_smoltcp::smoltcp::phy::{self, Medium, TunTapInterface};
     use connie_smoltcp::smoltcp::wire::IpCidr;
-    use connie_smoltcp::{Board as _, BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+    use connie_smoltcp::{Board, BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+    use connie_std::OsClock;
 
     const USAGE: &str =
         "give a TAP device, an address of your own on its network, and the addresses of a server, such as
   tap0 192.0.2.2/24 192.0.2.77:8080 192.0.2.1:8080";
+
+    /// What the program lends to connie: a clock, and a way to sleep until a frame comes.
+    #[derive(Clone, Copy)]
+    struct Desktop {
+        clock: OsClock,
+        tap: RawFd,
+    }
+
+    impl Board for Desktop {
+        fn now(&self) -> Instant {
+            self.clock.now()
+        }
+
+        fn idle_until(&self, until: Option<Instant>) {
+            let left = until.map(|until| smoltcp::time::Duration::from(until.since(self.now())));
+            // Woken early by a signal, connie looks and sleeps again.
+            let _ = phy::wait(self.tap, left);
+        }
+    }
 
     pub fn run() -> Result<(), Box<dyn Error>> {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +51,7 @@ mod linux {
         let servers = servers.iter().map(|server| server.parse()).collect::<Result<Vec<SocketAddr>, _>>()?;
 
         let mut tap = open(name)?;
-        let board = Desktop::new(&tap);
+        let board = Desktop { clock: OsClock::start(), tap: tap.as_raw_fd() };
         // A microcontroller has a random number generator for this.
         let seed = u64::from(std::process::id());
         let mut interface = interface(&mut tap, [0x02, 0, 0, 0, 0, 2], seed, board.now());
@@ -61,6 +83,17 @@ mod linux {
                 count => std::io::stdout().write_all(&part[..count])?,
             }
         }
+    }
+
+    fn open(name: &str) -> Result<TunTapInterface, String> {
+        // A device that is up and has an IPv4 address has a route. Over one that is down smoltcp's device panics.
+        let routes = std::fs::read_to_string("/proc/self/net/route").map_err(|error| error.to_string())?;
+        if !routes.lines().any(|route| route.split_whitespace().next() == Some(name)) {
+            return Err(format!(
+                "there is no device {name} that is up and has an IPv4 address: see examples/README.md"
+            ));
+        }
+        TunTapInterface::new(name, Medium::Ethernet).map_err(|error| format!("{name}: {error}"))
     }
 }
 

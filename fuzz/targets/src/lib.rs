@@ -11,10 +11,12 @@ mod dns_client;
 mod draw;
 mod exchange;
 mod looks;
+mod memory;
 mod peer;
 mod race;
 mod response_head;
 mod sent;
+mod stored;
 mod url;
 
 pub use chunked::chunked;
@@ -22,6 +24,7 @@ pub use connect::connect;
 pub use connection::connection;
 pub use decoded::decoded;
 pub use dns_client::{dns_client, dns_lookups};
+pub use memory::{memory, memory_bytes};
 pub use race::race;
 pub use response_head::response_head;
 pub use url::url;
@@ -30,12 +33,14 @@ pub use url::url;
 pub type Target = fn(&[u8]);
 
 /// All targets, each with its name, which is that of its program and of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("chunked", chunked),
     ("connect", connect),
     ("connection", connection),
     ("dns_client", dns_client),
     ("dns_lookups", dns_lookups),
+    ("memory", memory),
+    ("memory_bytes", memory_bytes),
     ("race", race),
     ("response_head", response_head),
     ("url", url),

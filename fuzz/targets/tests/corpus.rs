@@ -58,6 +58,16 @@ fn dns_lookups() {
 }
 
 #[test]
+fn memory() {
+    replay("memory");
+}
+
+#[test]
+fn memory_bytes() {
+    replay("memory_bytes");
+}
+
+#[test]
 fn race() {
     replay("race");
 }
@@ -90,6 +100,17 @@ fn bytes_at_random_break_nothing() {
             let mut rng = Rng::new(seed);
             let length = rng.below(400);
             target(&(0..length).map(|_| rng.bits() as u8).collect::<Vec<_>>());
+        }
+    });
+}
+
+/// Lives that are long enough for tables that are full, pauses that end and addresses that are explored.
+#[test]
+fn long_lives_of_memories_break_nothing() {
+    seeds(40, |seed| {
+        for target in [connie_fuzz_targets::memory, connie_fuzz_targets::memory_bytes] {
+            let mut rng = Rng::new(seed);
+            target(&(0..3_000).map(|_| rng.bits() as u8).collect::<Vec<_>>());
         }
     });
 }

@@ -27,6 +27,8 @@ fn each_target_says_what_it_has_decoded() {
         ("connection/", "room "),
         ("dns_client/", "client of 2, 3, 40, 64 at "),
         ("dns_lookups/", "look up a.test below "),
+        ("memory/", "succeed "),
+        ("memory_bytes/", "read "),
         ("race/", "race of 16, 4, 8 at "),
         ("response_head/", "HEAD, steps of "),
         ("url/", "URL: "),
