@@ -83,9 +83,7 @@ fn main() -> ExitCode {
     }
     let of_both = jobs.len();
     if memories {
-        jobs.extend(
-            memories::settings(extent.size()).into_iter().map(|setting| Box::new(setting) as Box<dyn Job>),
-        );
+        jobs.extend(extent.memories().into_iter().map(|setting| Box::new(setting) as Box<dyn Job>));
     }
     let searches = search_all(&jobs);
     let states: usize = searches.iter().map(|search| search.states).sum();
@@ -119,6 +117,14 @@ enum Extent {
 }
 
 impl Extent {
+    /// Races with a memory: to two addresses, and in the large search to three in less time, since those have very many states.
+    fn memories(self) -> Vec<memories::Remembering> {
+        match self {
+            Extent::Quick | Extent::Usual => memories::settings(self.size(), 2),
+            Extent::Large => memories::settings(Size { units: 4, ..Extent::Usual.size() }, 3),
+        }
+    }
+
     fn size(self) -> Size {
         match self {
             Extent::Quick => Size { destinations: 2, sockets: 3, units: 5, special: 1, of_family: 1 },

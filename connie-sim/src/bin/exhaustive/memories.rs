@@ -152,11 +152,13 @@ impl Remembering {
     }
 }
 
-/// Races with two addresses, where nothing is hinted, limited or without end: those settings, and a hedge, hang on nothing that a plan has.
-pub(crate) fn settings(size: Size) -> Vec<Remembering> {
+/// Races with so many addresses, where nothing is hinted, limited or without end: those settings, and a hedge, hang on nothing that a plan has.
+pub(crate) fn settings(size: Size, count: usize) -> Vec<Remembering> {
     let plain = races(size).into_iter().filter(|setting| {
-        let count = setting.v6.len() + setting.v4.len();
-        count == 2 && setting.is_plain() && setting.config.evict && setting.config.hedge
+        setting.v6.len() + setting.v4.len() == count
+            && setting.is_plain()
+            && setting.config.evict
+            && setting.config.hedge
     });
     let plain: Vec<Setting> = plain.collect();
     let with = |past| plain.iter().map(move |setting| Remembering { setting: setting.clone(), past });
