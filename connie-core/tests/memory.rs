@@ -255,3 +255,15 @@ fn what_cannot_be_remembered_is_not_explored() {
     }
     assert_eq!(explored, [0, 0, 6]);
 }
+
+/// One that was made in a `static`, before there was a clock, or that slept for a year.
+#[test]
+fn a_clock_that_begins_elsewhere_is_no_reason_to_forget() {
+    for begins in [0, 365 * 86_400_000, 1_700_000_000_000, 1 << 50] {
+        let mut memory = Memory::new(7, at(0));
+        let race = Running::begin(&mut memory, "a", 1, at(begins));
+        race.wins(&mut memory, 0, at(begins + 30));
+        let race = Running::begin(&mut memory, "a", 1, at(begins + 1_000));
+        assert_eq!(race.started.len(), 1, "{begins}");
+    }
+}
