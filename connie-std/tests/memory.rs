@@ -190,8 +190,6 @@ fn a_caller_may_ask_for_the_address_that_was_used_last() {
     let to = |list: &[u8], incumbent| {
         let names = list.iter().map(|&last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last))).collect();
         let options = Options { resolver: Arc::new(Names(names)).into(), incumbent, ..with(&memory) };
-        // A memory's clock has a millisecond.
-        std::thread::sleep(Duration::from_millis(3));
         let IpAddr::V4(ip) =
             connect(("name.test", number), &options).expect("a connection").destination().ip()
         else {
