@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use connie_core::{Config, Failure};
 use connie_std::tokio::connect_with;
-use connie_std::{Canceler, ConnectErrorKind, Memory, Options, SocketBudget, connect};
+use connie_std::{Canceler, ConnectErrorKind, Memory, Options, Override, SocketBudget, connect};
 use connie_tests::clock::{now, pause, timed};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4};
 use kernel_support::machine::lateness;
@@ -159,10 +159,10 @@ fn a_host_far_away_is_not_waited_for() {
         let came = crowd(lab, &addresses, &with(&Memory::new()));
         let late = work * 3 + lateness(Duration::from_secs(10));
         assert!(came.syns <= CROWD * 2 + 100 && came.most <= ms(250 + 400) + late, "{came:?}, {late:?}");
-        // They begin with different addresses, since nobody knows which is best.
+        // They begin with different addresses, since nobody knows which is best; those for which the machine is late may hear of one.
         let log = lab.log();
         let most = (1..=ADDRESSES).map(|n| log.counts(v4(n)).first_syns).max();
-        assert!(most < Some(CROWD / 3), "{most:?}");
+        assert!(most < Some(CROWD * 4 / 5), "{most:?}");
     });
 }
 
@@ -266,6 +266,27 @@ fn when_the_first_fails_the_others_go_on() {
         let latest = NEAREST * 5 / 2 + ms(100);
         assert!(took <= latest + lateness(took), "{took:?}");
         assert_eq!(syns(lab), 12 + 12 + 19);
+    });
+}
+
+/// What is behind one port says nothing of another: nobody waits for that.
+#[test]
+fn races_to_two_ports_do_not_wait_for_each_other() {
+    in_namespace(|lab| {
+        let (_servers, memory) = ([server(), server_at(PORT + 1)], Memory::new());
+        host(lab);
+        let addresses: Vec<_> = (1..=ADDRESSES).map(v4).collect();
+        let entry = |port| Override { host: "name.test".to_owned(), port, addresses: addresses.clone() };
+        let options = Options { overrides: vec![entry(PORT), entry(PORT + 1)], ..with(&memory) };
+        runtime().block_on(async {
+            begun!(first, ("name.test", PORT), &options);
+            begun!(second, ("name.test", PORT + 1), &options);
+            begun!(third, ("name.test", PORT), &options);
+            assert_eq!(syns(lab), 12 + 12, "the third waits");
+            for race in [first, second, third] {
+                race.await.expect("a connection");
+            }
+        });
     });
 }
 

@@ -92,7 +92,7 @@ impl Company {
             false => race.plan(),
         };
         let role = match plan.explores() {
-            true => state.crowd.join(recall.visit(), self.patience, self.left(&plan, now), moment),
+            true => state.crowd.join(recall.service(), self.patience, self.left(&plan, now), moment),
             false => Role::Alone,
         };
         if let (Role::Follow(until), None) = (role, plan.lead()) {
@@ -117,7 +117,7 @@ impl Company {
         if self.number == 0 {
             self.number = state.number();
         }
-        state.wait(self.number, self.recall.visit(), waker)
+        state.wait(self.number, self.recall.service(), waker)
     }
 
     /// It waits for nobody any more.
@@ -163,7 +163,7 @@ impl Drop for Company {
     fn drop(&mut self) {
         self.waits_no_longer();
         if let Part::Leads(ticket) = self.part {
-            self.recall.shared().leave(ticket, self.recall.visit());
+            self.recall.shared().leave(ticket, self.recall.service());
         }
         if self.promised > 0 {
             self.recall.shared().no_longer_promised(self.promised);

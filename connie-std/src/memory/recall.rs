@@ -25,10 +25,20 @@ pub(super) type OsPlan = Plan<MAX_DESTINATIONS>;
 pub(crate) struct Recall {
     memory: Memory,
     visit: Visit,
+    /// The same with its port: what a race to another one finds out is of no use.
+    service: Visit,
     /// The race's clock, which is not the memory's.
     clock: OsClock,
     /// Whether it goes where the race before went.
     incumbent: bool,
+}
+
+/// The port of a target that does not have it in its [key].
+fn port(target: Target<'_>) -> u16 {
+    match target {
+        Target::Addresses(_) | Target::Hosts(_) => 0,
+        target => target.name().1,
+    }
 }
 
 /// What the memory knows a target by. Lists go in whatever order they come.
@@ -54,9 +64,13 @@ impl Recall {
         network: &Network,
         clock: OsClock,
     ) -> Option<Self> {
+        let host = key(target);
         // It may be the first in this process.
-        let visit = memory.shared.state()?.core.visit(&key(target), finish, memory.partition, network);
-        Some(Recall { memory: memory.clone(), visit, clock, incumbent: false })
+        let state = memory.shared.state()?;
+        let visit = |host: &str| state.core.visit(host, finish, memory.partition, network);
+        let (visit, service) = (visit(&host), visit(&format!("{host}:{}", port(target))));
+        drop(state);
+        Some(Recall { memory: memory.clone(), visit, service, clock, incumbent: false })
     }
 
     /// The same, for a caller who wants the address of the race before, or not.
@@ -69,8 +83,9 @@ impl Recall {
         &self.memory.shared
     }
 
-    pub(super) fn visit(&self) -> &Visit {
-        &self.visit
+    /// What it has in common with those that it waits for.
+    pub(super) fn service(&self) -> &Visit {
+        &self.service
     }
 
     /// A moment of the race on the memory's clock.
