@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use connie_core::timeline::Attempt;
-use connie_sim::sites::{self, Client, Site};
-use connie_sim::{Ending, Visit};
+use connie_sim::Visit;
+use connie_sim::sites::{self, Client};
 
 use super::report::Report;
 use super::trial::Trial;
@@ -21,16 +20,12 @@ pub fn simulate(args: &Bench) -> Report {
                 let client =
                     contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
                 let trial = Trial { site: place, round, ..Trial::of(contender) };
-                match args.visits {
-                    None => trials.push(connect(site, &client, seed, args.limit(), trial)),
-                    Some(count) => {
-                        let visits = site.visits(&client, contender == Contender::Connie, count, seed);
-                        let visited = |(visit, number)| {
-                            visited(visit, args.limit(), Trial { visit: number, ..trial.clone() })
-                        };
-                        trials.extend(visits.iter().zip(0..).map(visited));
-                    }
-                }
+                // One alone is what the first of several is: a race without a memory, which nothing is to be known of.
+                let remembers = contender == Contender::Connie && args.visits.is_some();
+                let visits = site.visits(&client, remembers, args.visits.unwrap_or(1), seed);
+                let visited =
+                    |(visit, number)| visited(visit, args.limit(), Trial { visit: number, ..trial.clone() });
+                trials.extend(visits.iter().zip(0..).map(visited));
             }
         }
     }
@@ -38,33 +33,15 @@ pub fn simulate(args: &Bench) -> Report {
     args.report(described.collect(), trials)
 }
 
-fn connect(site: &Site, client: &Client, seed: u64, limit: Duration, trial: Trial) -> Trial {
-    let outcome = site.visit(client, seed);
-    let winner = match outcome.ending {
-        Ending::Connected(address) => Some(address.to_string()),
-        _ => None,
-    };
-    ended(outcome.elapsed, winner, outcome.attempts(), limit, trial)
-}
-
 fn visited(visit: &Visit, limit: Duration, trial: Trial) -> Trial {
     let timeline = visit.recording.timeline();
     let winner = timeline.winner().map(|winner| winner.destination.to_string());
-    Trial { wasted: visit.wasted, ..ended(visit.took, winner, timeline.attempts(), limit, trial) }
-}
-
-fn ended(
-    took: Duration,
-    winner: Option<String>,
-    attempts: impl Iterator<Item = Attempt>,
-    limit: Duration,
-    trial: Trial,
-) -> Trial {
     Trial {
-        elapsed: took.min(limit),
+        elapsed: visit.took.min(limit),
         // What would have come after the limit was never opened.
-        sockets: attempts.filter(|attempt| attempt.started < limit).count() as u32,
-        result: winner.filter(|_| took <= limit).ok_or_else(|| "not connected in time".to_owned()),
+        sockets: timeline.attempts().filter(|attempt| attempt.started < limit).count() as u32,
+        wasted: visit.wasted,
+        result: winner.filter(|_| visit.took <= limit).ok_or_else(|| "not connected in time".to_owned()),
         ..trial
     }
 }
