@@ -65,7 +65,7 @@ pub(super) struct Visit {
     pub(super) answer: Vec<(SocketAddr, Host)>,
     /// Whether the event of the setting has happened.
     pub(super) since: bool,
-    /// Whether the client was never before at this site by this network.
+    /// Whether the client was not at this site by this network in the last hour.
     pub(super) is_first: bool,
 }
 
@@ -130,11 +130,12 @@ impl World {
     pub(super) fn next(&mut self) -> Option<Visit> {
         let due = *self.visits.get(self.next)?;
         let mut rng = Rng::new(Rng::new(self.seed ^ ((self.next as u64 + 1) << 24)).bits());
-        let last = self.visits[..=self.next].iter().rposition(|it| it.event.is_some());
-        let moved = last.filter(|at| matches!(self.visits[*at].event, Some(Event::Moves)));
+        let event = self.visits[..=self.next].iter().rposition(|it| it.event.is_some());
+        let moved = event.filter(|at| matches!(self.visits[*at].event, Some(Event::Moves)));
         let here = &self.visits[moved.unwrap_or(0)..self.next];
-        let is_first = here.iter().all(|earlier| earlier.site != due.site);
-        let since = last.is_some();
+        let last = here.iter().rfind(|earlier| earlier.site == due.site);
+        let is_first = last.is_none_or(|last| due.at - last.at > HOUR);
+        let since = event.is_some();
         self.next += 1;
         if let Some(event) = due.event {
             self.befalls(event);
