@@ -85,7 +85,7 @@ fn targets(text: &mut String, rows: &[Row]) {
     row("mean regret, as a part of Happy Eyeballs'", "1/8", format!("1/{portion:.1}"), portion >= 8.0);
     let more = connie.regret() - whole.regret();
     row("mean regret beyond all at once", "5 ms", format!("{} ms", millis(more)), more <= 5.0);
-    row("SYNs a visit", "1.2", format!("{:.2}", connie.syns()), connie.syns() <= 1.2);
+    row("SYNs a visit", "1.2", format!("{:.3}", connie.syns()), connie.syns() <= 1.2);
     let portion = rival.regret() / slow.regret();
     row("with each delay 100 ms or more", "1/6", format!("1/{portion:.1}"), portion >= 6.0);
     text.push('\n');
