@@ -34,7 +34,7 @@ pub(crate) struct Wanted<'h, const ADDRESSES: usize> {
 }
 
 /// One attempt at a time, each in its future.
-struct Slot<T, E> {
+pub(crate) struct Slot<T, E> {
     /// What is to be tried: set by the race. `None` ends it, whereupon the worker drops its future at its next poll.
     order: Cell<Option<Order>>,
     /// Whether the order has its result: set by the worker.
@@ -49,24 +49,46 @@ struct Order {
 }
 
 impl<T, E> Slot<T, E> {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Slot { order: Cell::new(None), done: Cell::new(false), result: Cell::new(None) }
     }
 
-    fn is(&self, id: AttemptId) -> bool {
+    pub(crate) fn is(&self, id: AttemptId) -> bool {
         self.order.get().is_some_and(|order| order.id == id)
     }
 
     /// Ends what the slot does. A connection that is there already is dropped.
-    fn release(&self) {
+    pub(crate) fn release(&self) {
         self.order.set(None);
         self.done.set(false);
         drop(self.result.take());
     }
+
+    pub(crate) fn is_free(&self) -> bool {
+        self.order.get().is_none()
+    }
+
+    pub(crate) fn start(&self, id: AttemptId, destination: SocketAddr) {
+        self.order.set(Some(Order { id, destination }));
+    }
+
+    /// Whether its order has a result.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// The order that has.
+    pub(crate) fn done_id(&self) -> Option<AttemptId> {
+        self.order.get().filter(|_| self.is_done()).map(|order| order.id)
+    }
+
+    pub(crate) fn take_result(&self) -> Option<Result<T, (E, AttemptError)>> {
+        self.result.take()
+    }
 }
 
 /// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before the next begins.
-async fn work<T, E, O, F>(slot: &Slot<T, E>, open: &O) -> Infallible
+pub(crate) async fn work<T, E, O, F>(slot: &Slot<T, E>, open: &O) -> Infallible
 where
     E: embedded_io_async::Error,
     O: Fn(SocketAddr) -> F,
@@ -175,7 +197,7 @@ where
 }
 
 /// Whether it is `until`. If not, the task is woken then: by `timer`, which was set to `alarm` so far.
-fn rings<F: Future<Output = ()>>(
+pub(crate) fn rings<F: Future<Output = ()>>(
     until: Option<Instant>,
     alarm: &mut Option<Instant>,
     mut timer: Pin<&mut Option<F>>,
@@ -190,7 +212,7 @@ fn rings<F: Future<Output = ()>>(
 }
 
 /// Polls the workers: all there is to do in a poll that an attempt has woken. They never end.
-fn run<const SOCKETS: usize>(
+pub(crate) fn run<const SOCKETS: usize>(
     workers: Pin<&mut impl Future<Output = [Infallible; SOCKETS]>>,
     cx: &mut Context<'_>,
 ) {

@@ -89,6 +89,7 @@ pub mod edge_nal;
 #[cfg(feature = "embassy-net")]
 pub mod embassy_net;
 mod error;
+mod hosts;
 mod lookup;
 mod memory;
 mod nal;

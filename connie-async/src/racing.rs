@@ -85,6 +85,14 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
     pub const fn names(&self) -> &L {
         &self.names
     }
+
+    pub(crate) const fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> fmt::Debug
