@@ -27,6 +27,8 @@ what takes seconds is run once, and what takes more than 10 s is given up.
 Where the first SYN to each address is lost, a second one to the same address gets through. connie sends it after its patience (250 ms).
 Chromium opens two connections to the first address in every network, one of them for nothing, and so has its second SYN on the way at once.
 
+Here each visit is the first. What many visits by one process cost, connie's with a memory, is in [visits.md](visits.md).
+
 ![Time to the request in every network](benchmarks.svg)
 ";
 

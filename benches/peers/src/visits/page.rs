@@ -252,6 +252,13 @@ mod tests {
     }
 
     #[test]
+    fn the_page_in_the_tree_is_what_is_recorded() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/visits.md");
+        let written = std::fs::read_to_string(path).expect("the page");
+        assert_eq!(page(&Records::load().expect("records")).0, written);
+    }
+
+    #[test]
     fn who_gave_up_and_who_is_not_there_is_said() {
         let network = &networks()[0];
         let gave_up =
