@@ -260,15 +260,18 @@ mod tests {
         assert_ne!(costs(), format!("{:?}", run(&Setting::PORTAL, Policy::Connie, 8)));
     }
 
-    /// Whoever is on another network meets each site anew, and only then.
+    /// Whoever is on another network meets each site anew, as who was away for long does; else nobody does.
     #[test]
-    fn a_first_visit_is_one_for_each_network() {
-        let firsts = |event| {
-            let setting = Setting { in_a_row: 1.0, ..Setting::until("it happens", event) };
-            run(&setting, Policy::AllAtOnce, 2).first.regrets.len()
+    fn a_first_visit_is_one_to_a_site_of_which_nothing_is_known() {
+        let firsts = |minutes, event| {
+            let setting = Setting { in_a_row: 1.0, minutes, ..Setting::until("it happens", event) };
+            let costs = run(&setting, Policy::AllAtOnce, 2);
+            (costs.first.regrets.len(), costs.later.regrets.len())
         };
-        assert_eq!(firsts(Event::Moves), 2 * world::SITES);
-        assert_eq!(firsts(Event::PathsChange), world::SITES);
+        assert_eq!(firsts(1.0, Event::PathsChange).0, world::SITES);
+        assert_eq!(firsts(1.0, Event::Moves).0, 2 * world::SITES);
+        let (rare, others) = firsts(600.0, Event::PathsChange);
+        assert!(rare > 10 * others, "{rare} {others}");
     }
 
     /// Of paths that stay as they are the fastest is known after one visit.
