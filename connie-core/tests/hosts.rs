@@ -254,3 +254,40 @@ fn a_family_without_a_route_is_not_waited_for() {
     }
     assert_eq!(several.polls().1, Output::Failed(Failure::AllAttemptsFailed));
 }
+
+/// Behind a NAT64 an address has another, and is the same host's.
+#[test]
+fn an_address_behind_a_nat64_is_its_hosts() {
+    let config = Config { hedge: false, max_in_flight: 16, ..Config::all_at_once() };
+    let facts = Facts { routes: Routes { v4: false, v6: true }, ..Facts::default() };
+    let mut hosts = Hosts::<2, 16>::new(&facts);
+    for (host, port) in [("a.test", 1), ("b.test", 2)] {
+        hosts.add(Start::new(host, port, &facts).expect("a name"), &config).expect("room");
+    }
+    let known = hosts.known();
+    let mut connect = Connect::<16, 16, 16, 8>::begin(hosts.start(&known), &config, &facts, NOW);
+    hosts.answered(0, Query::A, &addresses("192.0.2.1:1"), Order::Any(&[]));
+    hosts.answered(1, Query::A, &addresses("192.0.2.1:2"), Order::Any(&[]));
+    for host in [0, 1] {
+        hosts.failed(host, Query::Aaaa, QueryError::NoSuchName);
+    }
+    let prefix = addresses("[64:ff9b::192.0.0.170]:0");
+    let input = connie_core::connect::Input::Answered {
+        query: Query::Nat64Prefix,
+        addresses: &prefix,
+        order: Order::Any(&[]),
+    };
+    hosts.handle_input(0, input);
+    connect.handle_input(input, NOW);
+    while let Some(news) = hosts.news() {
+        connect.handle_input(news.input(), NOW);
+    }
+    let mut started = Vec::new();
+    while let output @ (Output::SendQuery { .. } | Output::StartAttempt { .. }) = connect.poll_output(NOW) {
+        if let Output::StartAttempt { destination, .. } = output {
+            started.push((destination.to_string(), hosts.host_of(destination)));
+        }
+    }
+    let through = |port: usize, host| (format!("[64:ff9b::c000:201]:{port}"), Some(host));
+    assert_eq!(started, [through(1, 0), through(2, 1)]);
+}
