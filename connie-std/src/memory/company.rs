@@ -170,3 +170,121 @@ impl Drop for Company {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use connie_core::memory::{Finish, Network};
+
+    use super::*;
+    use crate::clock::OsClock;
+    use crate::memory::Memory;
+    use crate::target::Target;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A race to a host of which nothing is known. Its time stands still at its start.
+    struct Racer {
+        company: Company,
+        race: OsRace,
+        why: Why,
+        bell: Arc<Bell>,
+    }
+
+    impl Racer {
+        fn new(memory: &Memory) -> Self {
+            let (target, clock) = (Target::Host("name.test", 80), OsClock::start());
+            let recall = Recall::new(memory, target, Finish::Tcp, &Network::default(), clock);
+            let config = Config { patience: Config::MAX_PATIENCE, ..Config::all_at_once() };
+            let mut race = OsRace::new(&config, Instant::ZERO);
+            let addresses: Vec<SocketAddr> =
+                (1..=12).map(|n| SocketAddr::from(([192, 0, 2, n], 80))).collect();
+            race.handle_addresses(&addresses, Instant::ZERO);
+            let company = Company::new(recall.expect("the memory"), &config);
+            let mut racer = Racer { company, race, why: Why::default(), bell: Arc::default() };
+            let plan = racer.company.plan_and_say(&racer.race, &mut racer.why, Instant::ZERO);
+            racer.race.follow(&plan);
+            racer
+        }
+
+        fn poll(&mut self, now: Instant) -> Step {
+            self.company.poll(&self.race, &mut self.why, &self.bell.clone().into(), now)
+        }
+
+        fn waits(&mut self) -> bool {
+            matches!(self.poll(Instant::ZERO), Step::WaitUntil(_))
+        }
+
+        fn woken(&self) -> usize {
+            self.bell.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// How many wait, and how many starts are promised.
+    fn left(memory: &Memory) -> (usize, usize) {
+        memory.shared.state().expect("the memory").left()
+    }
+
+    #[test]
+    fn one_that_is_dropped_leaves_nothing_and_one_that_led_wakes_those_that_wait() {
+        let memory = Memory::new();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| Racer::new(&memory));
+        assert!(!first.waits() && second.waits() && third.waits());
+        // Polled again it waits once.
+        assert!(second.waits());
+        assert_eq!((left(&memory), second.woken()), ((2, 0), 0));
+        drop(second);
+        assert_eq!(left(&memory), (1, 0));
+        drop(first);
+        assert_eq!((left(&memory), third.woken()), ((0, 0), 1));
+        assert!(matches!(third.poll(Instant::ZERO), Step::Plan(plan) if plan.paid() == 255), "it leads");
+        assert!(Racer::new(&memory).waits());
+        assert_eq!(left(&memory), (0, 0));
+    }
+
+    /// Where the time of all is over, sixteen starts are in hand for all.
+    #[test]
+    fn what_is_in_hand_is_promised_once() {
+        let memory = Memory::new();
+        let mut first = Racer::new(&memory);
+        assert!(!first.waits());
+        let mut others: Vec<Racer> = (0..4).map(|_| Racer::new(&memory)).collect();
+        assert!(others.iter_mut().all(Racer::waits));
+        let late = Instant::ZERO + Config::MAX_PATIENCE;
+        let paid: Vec<usize> = others
+            .iter_mut()
+            .map(|racer| match racer.poll(late) {
+                Step::Plan(plan) => plan.paid(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        // The one that led has had its time, and the next one leads.
+        assert_eq!((paid, left(&memory)), (vec![255, 11, 5, 0], (0, 16)));
+        drop(others);
+        assert_eq!(left(&memory), (0, 0));
+    }
+
+    #[test]
+    fn a_panic_that_has_it_locked_does_not_spoil_it() {
+        let memory = Memory::new();
+        let held = catch_unwind(AssertUnwindSafe(|| {
+            let _state = memory.shared.state();
+            panic!("under the lock");
+        }));
+        assert!(held.is_err());
+        assert!(!Racer::new(&memory).waits());
+        assert_eq!(memory.in_hand(), 16);
+    }
+}

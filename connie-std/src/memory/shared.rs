@@ -96,6 +96,12 @@ impl State {
         starts
     }
 
+    /// How many wait, and how many starts are promised.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> (usize, usize) {
+        (self.waiting.len(), self.promised)
+    }
+
     /// In the child of a fork: the races of other threads are not there, nor is anybody who waits.
     fn inherit(&mut self) {
         self.crowd = Crowd::new();
