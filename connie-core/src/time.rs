@@ -92,6 +92,8 @@ pub(crate) const fn micros(duration: Duration) -> u64 {
 pub(crate) const NEVER: Instant = Instant::from_micros(u64::MAX);
 
 /// `duration` in microseconds, held within `least` and `most`, which must be under 71 minutes.
+// Inlined: its bounds are constants.
+#[inline(always)]
 pub(crate) fn within(duration: Duration, least: Duration, most: Duration) -> u32 {
     micros(duration).clamp(micros(least), micros(most)) as u32
 }

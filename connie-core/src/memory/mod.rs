@@ -86,7 +86,7 @@ mod words;
 use heapless::Vec;
 
 use crate::race::{Destination, Family, Guide, Plan, Prospect, Race};
-use crate::time::{Instant, micros};
+use crate::time::Instant;
 use bucket::Bucket;
 pub use bytes::InvalidMemory;
 pub use crowd::{Crowd, Role, Ticket};
@@ -97,6 +97,7 @@ pub use explained::ExplanationJson;
 pub use key::{Finish, Network, Visit};
 use order::{Known, Order, State, Trust};
 use table::Table;
+use words::Limits;
 pub use words::{Remembered, Settings, Verdict};
 
 /// What was learnt, in `N` places of 40 octets: one for each address, and one for each host.
@@ -105,7 +106,7 @@ pub use words::{Remembered, Settings, Verdict};
 #[derive(Clone, Debug)]
 pub struct Memory<const N: usize = 32> {
     salt: u32,
-    settings: Settings,
+    limits: Limits,
     /// Times in entries count from here, in units of 1,024 µs: a shift, where a division would cost a microcontroller a kilobyte.
     base: Instant,
     /// What its clock began with.
@@ -162,7 +163,7 @@ impl<const N: usize> Memory<N> {
         let late = Late { host: 0, at: 0 };
         Memory {
             salt,
-            settings: Settings::DEFAULT,
+            limits: Limits::DEFAULT,
             base: now,
             begin: 1,
             bucket: Bucket::new(),
@@ -175,13 +176,13 @@ impl<const N: usize> Memory<N> {
 
     /// What it is told by its user.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    pub fn settings(&self) -> Settings {
+        self.limits.settings()
     }
 
-    /// The same, to change.
-    pub fn settings_mut(&mut self) -> &mut Settings {
-        &mut self.settings
+    /// Tells it. A life is kept to the millisecond.
+    pub fn set_settings(&mut self, settings: &Settings) {
+        self.limits = Limits::of(settings);
     }
 
     /// What a race to `host` is about. Addresses are known by `partition` as well: a program that must not tell one of its users by another's
@@ -241,10 +242,8 @@ impl<const N: usize> Memory<N> {
             [false, true] => Some(Family::V4),
             _ => None,
         };
-        let mut least = micros(self.settings.least_delay).clamp(10_000, 2_000_000) as u32;
-        if prospect.is_grouped && !self.settings.short_delays {
-            least = least.max(RECOMMENDED);
-        }
+        let Limits { least, gap, short_delays, .. } = self.limits;
+        let least = if prospect.is_grouped && !short_delays { least.max(RECOMMENDED) } else { least };
         Order {
             prospect,
             first: doubted.map_or(prospect.preferred, Family::other),
@@ -256,7 +255,7 @@ impl<const N: usize> Memory<N> {
             stalled: self.stalled > 0 && now.saturating_sub(self.stalled) < STALL,
             spread,
             least,
-            gap: micros(self.settings.gap).min(2_000_000) as u32,
+            gap,
             in_hand: self.bucket.in_hand(),
         }
     }
@@ -300,7 +299,7 @@ impl<const N: usize> Memory<N> {
     /// What an entry says of an address of its prefix, which may be its own.
     fn take(&self, one: &mut Known<'_>, entry: &Entry, host: u32, now: u32) {
         let age = now.saturating_sub(entry.answered);
-        let is_usable = entry.estimate.is_known() && age <= self.life();
+        let is_usable = entry.estimate.is_known() && age <= self.limits.life;
         if entry.ip == one.waiting.ip() && entry.port == one.waiting.port() {
             one.state = self.state(entry, host, one.number, now);
             one.rising = entry.marks.has(Marks::RISING);
@@ -322,7 +321,7 @@ impl<const N: usize> Memory<N> {
         let age = now.saturating_sub(entry.counted);
         match entry.standing {
             _ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,
-            _ if age > self.life() => State::Live,
+            _ if age > self.limits.life => State::Live,
             Standing::LIVE => State::Live,
             Standing::MISSED => State::Missed,
             Standing::DEMOTED if age < pause(entry.marks.level(), number) => State::Demoted,
@@ -343,10 +342,6 @@ impl<const N: usize> Memory<N> {
     /// 1,024 µs at a time. Never 0, which is no time.
     fn tick(&self, at: Instant) -> u32 {
         u32::try_from(at.micros_since(self.base) >> 10).unwrap_or(u32::MAX).saturating_add(self.begin)
-    }
-
-    fn life(&self) -> u32 {
-        u32::try_from(micros(self.settings.life) >> 10).unwrap_or(u32::MAX).min(ticks(24 * 86_400))
     }
 
     /// Moves the base when half of the range is used: what is older than 25 days is as old as that from then on.

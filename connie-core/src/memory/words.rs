@@ -8,7 +8,7 @@ use super::key::{self, Finish, Key};
 use super::order::State;
 use super::{HALF_LIFE, Memory, Visit, pause};
 use crate::race::{Ip, ip_and_port};
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 /// What a memory is told by its user. Start from the default and change what differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,44 @@ impl Default for Settings {
         Self::DEFAULT
     }
 }
+
+/// The same as a memory keeps it: a firmware that never tells it anything else has none of the conversions, which take a 64-bit multiplication
+/// each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// In the memory's ticks.
+    pub(super) life: u32,
+    /// In microseconds, as `gap` is.
+    pub(super) least: u32,
+    pub(super) gap: u32,
+    pub(super) short_delays: bool,
+}
+
+impl Limits {
+    /// Those of [`Settings::DEFAULT`].
+    pub(super) const DEFAULT: Limits =
+        Limits { life: super::ticks(3_600), least: 10_000, gap: 10_000, short_delays: false };
+
+    pub(super) fn of(settings: &Settings) -> Self {
+        const LONGEST: u64 = 24 * 86_400 * 1_000_000;
+        Limits {
+            // Below 2^31.
+            life: (micros(settings.life).min(LONGEST) >> 10) as u32,
+            least: micros(settings.least_delay).clamp(10_000, MOST) as u32,
+            gap: micros(settings.gap).min(MOST) as u32,
+            short_delays: settings.short_delays,
+        }
+    }
+
+    pub(super) fn settings(self) -> Settings {
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        let Limits { life, least, gap, short_delays } = self;
+        Settings { life: ticks(life), least_delay: micros(least), short_delays, gap: micros(gap) }
+    }
+}
+
+/// No delay is longer, in microseconds.
+const MOST: u64 = 2_000_000;
 
 /// What the user of a connection found out about the address behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,4 +176,23 @@ impl<const N: usize> Memory<N> {
 
 fn ticks(ticks: u32) -> Duration {
     Duration::from_micros(u64::from(ticks) << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_the_settings() {
+        assert_eq!(Limits::of(&Settings::DEFAULT), Limits::DEFAULT);
+        assert_eq!(Limits::DEFAULT.settings(), Settings::DEFAULT);
+        let all =
+            |duration| Settings { life: duration, least_delay: duration, short_delays: true, gap: duration };
+        let Settings { life, least_delay, short_delays, gap } = Limits::of(&all(Duration::MAX)).settings();
+        let days = Duration::from_secs(24 * 86_400);
+        assert!(days - life < Duration::from_millis(2) && short_delays);
+        assert_eq!((least_delay, gap), (Duration::from_micros(MOST), Duration::from_micros(MOST)));
+        let least = Limits::of(&all(Duration::ZERO));
+        assert_eq!((least.life, least.least, least.gap), (0, 10_000, 0));
+    }
 }

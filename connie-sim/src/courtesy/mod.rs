@@ -120,7 +120,7 @@ impl Client {
         if let Some(memory) = visits.memory.as_mut().filter(|_| policy == Policy::ConnieSlow) {
             let mut settings = Settings::default();
             settings.least_delay = Duration::from_millis(100);
-            *memory.settings_mut() = settings;
+            memory.set_settings(&settings);
         }
         Client::Connie(Box::new(visits))
     }

@@ -119,7 +119,10 @@ fn hosts_have_counters_of_their_own() {
 fn a_plan_that_does_not_explore_has_the_delays_of_one_that_need_not() {
     for (config, second) in [(ALL, 100_000), (Config::staggered(), 100_000)] {
         let mut visits = regular(&config, [("4a", ok(30)), ("4b", ok(30)), ("4c", ok(30))]);
-        visits.memory.as_mut().unwrap().settings_mut().least_delay = Duration::from_millis(100);
+        let memory = visits.memory.as_mut().unwrap();
+        let mut settings = memory.settings();
+        settings.least_delay = Duration::from_millis(100);
+        memory.set_settings(&settings);
         let (mut memory, now) = (0..40)
             .find_map(|_| {
                 let (before, now) = (visits.memory.clone(), visits.now());

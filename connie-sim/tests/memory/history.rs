@@ -48,7 +48,10 @@ fn no_two_attempts_start_within_ten_milliseconds() {
         let all = ["6a", "4a", "6b", "4b", "6c"];
         let mut visits = Visits::new(&STAGGERED, seed);
         if rng.chance(50) {
-            visits.memory.as_mut().unwrap().settings_mut().short_delays = true;
+            let memory = visits.memory.as_mut().unwrap();
+            let mut settings = memory.settings();
+            settings.short_delays = true;
+            memory.set_settings(&settings);
         }
         let least = if visits.memory.as_ref().unwrap().settings().short_delays { 10 } else { 100 };
         visits.answer(&all.join(" "));

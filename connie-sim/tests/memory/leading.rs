@@ -131,7 +131,10 @@ fn with_a_stagger_the_delay_is_shortened_to_100_ms_and_never_lengthened() {
     visits.put("6a", hang());
     assert_eq!(visits.visit().starts, "6a@0 4a@100");
     let mut visits = regular(&staggered, hosts.clone());
-    visits.memory.as_mut().unwrap().settings_mut().short_delays = true;
+    let memory = visits.memory.as_mut().unwrap();
+    let mut settings = memory.settings();
+    settings.short_delays = true;
+    memory.set_settings(&settings);
     visits.put("6a", hang());
     let starts = visits.visit().starts;
     assert!(starts.starts_with("6a@0 4a@") && starts != "6a@0 4a@100", "{starts}");

@@ -94,7 +94,10 @@ fn one_failure_of_a_family_says_nothing_and_three_do_for_a_while() {
     let dead = [("6a", hang()), ("6b", hang()), ("6c", hang()), ("4a", ok(100))];
     let mut visits = visits(&ALL, dead);
     // No round trip is known for long enough to lead.
-    visits.memory.as_mut().unwrap().settings_mut().life = Duration::ZERO;
+    let memory = visits.memory.as_mut().unwrap();
+    let mut settings = memory.settings();
+    settings.life = Duration::ZERO;
+    memory.set_settings(&settings);
     // Silent for more than a quarter of the patience, in a race that IPv4 won.
     visits.answer("6a 4a");
     visits.visit();

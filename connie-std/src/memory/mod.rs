@@ -107,7 +107,7 @@ impl Memory {
     /// The same, to change: for races that begin from now on.
     pub fn set_settings(&self, settings: Settings) {
         if let Some(mut state) = self.shared.state() {
-            *state.core.settings_mut() = settings;
+            state.core.set_settings(&settings);
         }
     }
 
