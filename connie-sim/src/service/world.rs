@@ -60,6 +60,8 @@ struct Flight {
     number: u32,
     began: u64,
     wakes: u64,
+    /// When the first answer comes, where no server dies: what comes later nobody hears.
+    first: u64,
 }
 
 struct World {
@@ -207,7 +209,7 @@ impl World {
         let answer = &self.addresses[begin..begin + SERVERS];
         let race = self.clients[client as usize].begin(self.run.policy, answer, now);
         self.numbers = self.numbers.wrapping_add(1);
-        let begun = Flight { race, client, number: self.numbers, began: self.now, wakes: 0 };
+        let begun = Flight { race, client, number: self.numbers, began: self.now, wakes: 0, first: u64::MAX };
         let flight = self.free.pop().unwrap_or_else(|| {
             self.flights.push(None);
             self.flights.len() as u32 - 1
@@ -247,7 +249,7 @@ impl World {
 
     /// The `count`-th time that an attempt's SYN is sent again. It arrives at once, and its answer takes all of the round trip.
     fn syn(&mut self, flight: u32, number: u32, id: AttemptId, to: usize, count: u8) {
-        let Some(it) = self.flights[flight as usize].as_deref() else { return };
+        let Some(it) = self.flights[flight as usize].as_deref_mut() else { return };
         let round_trip = self.clients[it.client as usize].round_trip;
         let is_lost = self.rng.below(1_000) < self.run.lost;
         let (now, handshake) = (self.now, self.handshake);
@@ -257,6 +259,12 @@ impl World {
             Some(done) => {
                 let deaths = self.servers[to].deaths;
                 let at = done + round_trip + self.rng.below(JITTER);
+                if at >= it.first {
+                    return;
+                }
+                if self.run.story != Story::Returns {
+                    it.first = at;
+                }
                 let sent_again = count > 0;
                 self.put(at, What::Answer { flight, number, id, server, deaths, sent_again });
             }

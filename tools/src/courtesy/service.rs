@@ -23,12 +23,16 @@ const OVERLOADS: [(Story, &str); 2] = [
 /// A run as the page has it.
 fn story(story: Story, policy: Policy, handshake: u64, seed: u64) -> Run {
     let pause = Duration::from_secs(8);
-    let length = Duration::from_secs(420);
+    let length = Duration::from_secs(300);
     let mut run = Run { policy, story, clients: 100_000, pause, handshake, load: 60, lost: 5, length, seed };
-    // The others show at once what they do.
-    let is_slow = matches!(policy, Policy::Memory | Policy::LastWinner);
-    if story == Story::Returns && is_slow {
-        run.length = run.over() + run.theorem() + SETTLED;
+    // Others show soon what they do.
+    if story == Story::Returns {
+        run.length = run.over()
+            + match policy {
+                Policy::Memory => run.theorem() + SETTLED,
+                Policy::LastWinner => Duration::from_secs(600),
+                Policy::AllAtOnce | Policy::HappyEyeballs => 2 * SETTLED,
+            };
     }
     run
 }
@@ -144,7 +148,7 @@ fn returning(all: &[(Run, Report)]) -> String {
         let (before, over) = (report.before(), run.over());
         let share = |after: Duration| match over + after <= run.length {
             true => format!("{:.2}", report.share(GONE, over + after)),
-            false => "as before".into(),
+            false => String::new(),
         };
         let died = report.between(HAPPENS, HAPPENS + Report::BIN);
         let (_, most) = report.band(GONE + 1..SERVERS, over, run.length);
@@ -203,7 +207,7 @@ fn came_back(run: &Run, report: &Report) -> String {
 
 /// What holds for each seed, of fewer clients.
 fn over_seeds(seeds: u64) -> String {
-    let seeds = seeds.div_ceil(10);
+    let seeds = seeds.div_ceil(20);
     let mut runs = Vec::new();
     for seed in 1..=seeds {
         for handshake in HANDSHAKES {
@@ -302,7 +306,7 @@ fn picture(all: &[(Run, Report)]) -> String {
         x_ticks: ticks(&[(10.0, "10"), (100.0, "100"), (1_000.0, "1,000"), (3_200.0, "3,200")]),
         y_ticks: ticks(&[(0.01, "0.01"), (0.1, "0.1"), (1.0, "1"), (1.5, "1.5")]),
         rail: None,
-        mark: Some((3_091.0, "32 n visits")),
+        mark: Some((3_091.0, "32 n")),
         series: series(all, Story::Returns, 5, Run::over, |bin| bin.share(GONE)),
     };
     chart::page(
