@@ -149,6 +149,22 @@ fn a_host_whose_first_address_is_dead_is_raced_again_on_request() {
     assert_eq!(second.came(), 1);
 }
 
+/// One that was late once is still what the memory would begin with; the answer begins with who has just answered.
+#[test]
+fn the_winner_goes_first_whatever_the_memory_thinks_of_others() {
+    let first = Server::open(4);
+    let port = first.port();
+    let resolver = resolver(&Memory::new(), port, &[4, 5]);
+    let before = resolver.clone();
+    assert_eq!(run(move || async move { before.resolve("a.test").await.unwrap() }), at(port, &[4, 5]));
+
+    drop(first);
+    let _hole = BlackHole::open(SocketAddr::new(here(4), port));
+    let _second = Server::at(SocketAddr::new(here(5), port));
+    resolver.race_again("a.test");
+    assert_eq!(run(move || async move { resolver.resolve("a.test").await.unwrap() }), at(port, &[5, 4]));
+}
+
 #[test]
 fn calls_for_one_host_at_one_time_share_a_race() {
     let server = Server::open(4);
