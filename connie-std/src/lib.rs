@@ -141,7 +141,7 @@ pub use connected::Connected;
 pub use connie_core as core;
 pub use error::{ConnectError, ConnectErrorKind};
 pub use filter::{AddressFilter, InvalidNetwork, Network};
-pub use hosts::{Hosts, MAX_HOSTS};
+pub use hosts::MAX_HOSTS;
 pub use http::HttpConnection;
 #[cfg(feature = "tls")]
 pub use http::HttpsConnection;
@@ -154,7 +154,7 @@ pub use setup_step::SetupStep;
 pub use socket::{OsSocket, OsStack};
 #[cfg(not(target_os = "wasi"))]
 pub use socket_options::{Keepalive, OnSocket, Purpose, SocketOptions};
-pub use target::Target;
+pub use target::{Hosts, Target};
 #[cfg(feature = "tls")]
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
