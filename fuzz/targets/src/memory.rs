@@ -323,9 +323,9 @@ impl<'a, const N: usize> Life<'a, N> {
         assert_eq!(before.keys(), once.keys(), "it has lost or gained some");
         Stored::of(&again(age), now).has_aged(&before);
         if keeps {
-            let settings = self.memory.settings().clone();
+            let settings = self.memory.settings();
             self.memory = again(age);
-            *self.memory.settings_mut() = settings;
+            self.memory.set_settings(&settings);
             // They were of the other run.
             self.races.clear();
         }
@@ -343,11 +343,12 @@ impl<'a, const N: usize> Life<'a, N> {
                 return true;
             }
             1..=8 => {
-                let settings = self.memory.settings_mut();
+                let mut settings = self.memory.settings();
                 settings.life = span(&mut self.draw);
                 settings.least_delay = span(&mut self.draw);
                 settings.gap = span(&mut self.draw);
                 settings.short_delays = byte & 32 != 0;
+                self.memory.set_settings(&settings);
             }
             _ => {}
         }
