@@ -19,6 +19,7 @@ impl Owners {
         }
     }
 
+    #[cfg(feature = "tls")]
     pub(crate) fn of(&self, address: SocketAddr) -> Option<usize> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|(other, _)| *other == address).map(|(_, host)| *host)
@@ -29,10 +30,10 @@ impl Owners {
     }
 }
 
-impl Hosted for crate::OsStack {}
-
 /// A stack that does something else for each host of several.
 pub trait Hosted {
     /// Is told, before the race, who will know whose an address is.
     fn told_owners(&mut self, _: &Owners) {}
 }
+
+impl Hosted for crate::OsStack {}
