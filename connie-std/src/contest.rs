@@ -50,6 +50,8 @@ pub(crate) struct Contest<S: RaceStack> {
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
     company: Option<Company>,
+    /// Since when it stands in line for its first socket.
+    in_line_since: Option<Instant>,
     why: Why,
     #[cfg(not(target_os = "wasi"))]
     socket: SocketOptions,
@@ -97,6 +99,7 @@ impl<S: RaceStack> Contest<S> {
             starts_by: None,
             deadline,
             company,
+            in_line_since: None,
             why: Why::default(),
             #[cfg(not(target_os = "wasi"))]
             socket: options.socket.clone(),
@@ -197,14 +200,31 @@ impl<S: RaceStack> Contest<S> {
             return Sockets::Ready;
         };
         let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
-        let by_plan = race.sockets_by_plan(now);
+        // Where it stands in line its plan's time has not begun.
+        let by_plan = race.sockets_by_plan(self.in_line_since.unwrap_or(now));
         let sockets = allowance.poll(Use { addresses, in_flight, most, by_plan }, in_task, waker, now);
         if let Some(limit) = allowance.limit() {
             self.tell_limit(limit);
         }
+        self.notice_line(sockets, in_flight, now);
         match sockets {
             Sockets::InLine(wakes) => Sockets::InLine(wakes.into_iter().chain(until).min()),
             sockets => sockets,
+        }
+    }
+
+    /// The time that a race stands in line for its first socket is none that its plan has kept it back.
+    fn notice_line(&mut self, sockets: Sockets, in_flight: usize, now: Instant) {
+        match (sockets, self.in_line_since) {
+            (Sockets::InLine(_), None) if in_flight == 0 => self.in_line_since = Some(now),
+            (Sockets::Ready, Some(since)) => {
+                self.in_line_since = None;
+                if let Some(company) = &mut self.company {
+                    company.has_stood_in_line(now.since(since));
+                    self.plan(now);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -250,8 +250,10 @@ fn sleeping_counts_as_age() {
         || {
             let options = Options { memory: Some(Memory::new()), ..within(LONG) };
             let attempts = || connect(&addresses, &options).map(|it| it.timeline().summary().attempts);
-            let before = [attempts(), attempts()].map(|it| it.map_err(|error| error.to_string()));
-            expect(before == [Ok(2), Ok(1)], format!("{before:?}"))?;
+            let before = [(); 5].map(|()| attempts().map_err(|error| error.to_string()));
+            // One in 32 explores.
+            let is_known = before.iter().any(|it| *it == Ok(1));
+            expect(before[0] == Ok(2) && is_known, format!("{before:?}"))?;
             if let Err(error) = enter_new_time() {
                 connie_tests::skip("a time namespace", &format!("run as root ({error})"));
                 return Ok(());

@@ -345,6 +345,7 @@ fn who_waits_can_give_up() {
 #[test]
 fn a_budget_lets_as_many_races_run_as_it_has_sockets() {
     const BUDGET: usize = 100;
+    const RACES: usize = 700;
     in_namespace(|lab| {
         on_your_marks();
         let (_server, addresses, memory) = (server(), host(lab), Memory::new());
@@ -354,12 +355,13 @@ fn a_budget_lets_as_many_races_run_as_it_has_sockets() {
         lab.clear_log();
         let budget = SocketBudget::new(BUDGET);
         let options = Options { budget: Some(budget.clone()), ..with(&memory) };
-        let took = runtime().block_on(others(3 * BUDGET, &addresses, &options));
+        // The last of them stand in line for longer than a plan may keep them back, and have a plan all the same.
+        let took = runtime().block_on(others(RACES, &addresses, &options));
         let log = lab.log();
         let most = log.most_handshakes();
         println!("{most} at once, {} SYNs, {took:?}", log.attempts().len());
         assert!((BUDGET * 9 / 10..=BUDGET).contains(&most), "{most} at once");
-        assert!(log.attempts().len() <= 3 * BUDGET * 13 / 10);
+        assert!(log.attempts().len() <= RACES * 13 / 10);
         assert_eq!(budget.free(), BUDGET);
     });
 }

@@ -7,6 +7,7 @@
 use core::fmt;
 use core::hash::Hash;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use super::input::Family;
 use super::pacing::{MAX_DELAY, MIN_DELAY};
@@ -171,6 +172,14 @@ impl<const D: usize> Plan<D> {
         plan.times.paid = plan.times.paid.min(u8::try_from(paid).unwrap_or(u8::MAX));
         plan.times.met = true;
         plan
+    }
+
+    /// The same for a race that has stood in line for its first socket for so long, as it would have without a plan: no part of `Δ`.
+    #[must_use]
+    pub fn after_line(mut self, time: Duration) -> Self {
+        let time = u32::try_from(micros(time)).unwrap_or(u32::MAX);
+        self.times.longest = self.times.longest.saturating_add(time);
+        self
     }
 
     /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing else is planned.

@@ -20,6 +20,8 @@ pub(crate) struct Company {
     patience: Duration,
     /// When it was first told addresses.
     since: Option<Instant>,
+    /// How long it has stood in line for its first socket.
+    line: Duration,
     part: Part,
     /// Its number among those that have waited. 0 where it has not.
     number: u32,
@@ -51,7 +53,15 @@ pub(crate) enum Step {
 impl Company {
     pub(crate) fn new(recall: Recall, race: &Config) -> Self {
         let patience = race.patience.clamp(Config::MIN_DELAY, Config::MAX_PATIENCE);
-        Company { recall, patience, since: None, part: Part::None, number: 0, promised: 0 }
+        Company {
+            recall,
+            patience,
+            since: None,
+            line: Duration::ZERO,
+            part: Part::None,
+            number: 0,
+            promised: 0,
+        }
     }
 
     #[cfg(feature = "tokio")]
@@ -59,12 +69,17 @@ impl Company {
         &self.recall
     }
 
+    /// It has its first socket, for which it has stood in line for so long. Plan anew: more may be known.
+    pub(crate) fn has_stood_in_line(&mut self, time: Duration) {
+        self.line += time;
+    }
+
     /// What the race is to do with the addresses that it has been told, and why.
     pub(crate) fn plan_and_say(&mut self, race: &OsRace, why: &mut Why, now: Instant) -> OsPlan {
         self.since.get_or_insert(now);
         let moment = self.recall.moment(now);
         let Some(mut state) = self.recall.shared().state_again() else { return Plan::whole() };
-        let plan = self.recall.plan_under(&mut state, race, self.number, moment);
+        let plan = self.recall.plan_under(&mut state, race, self.number, moment).after_line(self.line);
         self.recall.say(&state, race, &plan, &Role::Alone, why, moment);
         drop(state);
         if self.part == Part::None && plan.explores() {
