@@ -7,6 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Connect, Input, Order};
+use connie_core::race::Guide;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Family, Instant};
@@ -15,8 +16,8 @@ use heapless::Vec;
 use crate::lookup::{Answers, Lookup, is_of};
 
 /// From a host's text to the connection that wins. As many records as sockets: nobody reads the timeline.
-pub(crate) type Machine<const ADDRESSES: usize, const SOCKETS: usize> =
-    Connect<ADDRESSES, SOCKETS, SOCKETS, NAT64>;
+pub(crate) type Machine<const ADDRESSES: usize, const SOCKETS: usize, G> =
+    Connect<ADDRESSES, SOCKETS, SOCKETS, NAT64, G>;
 
 /// For how many addresses of each family there is room where IPv4 is reached through NAT64.
 const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
@@ -46,8 +47,8 @@ const fn family(query: Query) -> Family {
 
 /// Tells `connect` what has come of `query`, with the best address first, as a [`Lookup`] has them. Addresses of the other family are
 /// passed over. All are destinations with the port of `remote`.
-pub(crate) fn tell<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &mut Machine<ADDRESSES, SOCKETS>,
+pub(crate) fn tell<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &mut Machine<ADDRESSES, SOCKETS, G>,
     names: &L,
     query: Query,
     answer: Result<&[IpAddr], QueryError>,
@@ -79,8 +80,8 @@ pub(crate) fn with_port<const ADDRESSES: usize>(
 }
 
 /// Why `connect` has no address of `host`: of the queries that failed the one that tells most. `None`: the name has none.
-pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &Machine<ADDRESSES, SOCKETS>,
+pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &Machine<ADDRESSES, SOCKETS, G>,
     host: &str,
 ) -> Option<QueryError> {
     connect.failures(host).map(|failure| failure.error).min_by_key(|error| error.precedence())

@@ -9,6 +9,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Input, Output};
+use connie_core::memory::Recall;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Instant};
@@ -17,8 +18,8 @@ use embassy_futures::join::join_array;
 use crate::asking::{Asking, Machine, look_up, nothing, poll_once, tell, why};
 use crate::clock::Clock;
 use crate::error::{Error, MostTelling, attempt_error};
+use crate::known_names::Found;
 use crate::lookup::Lookup;
-use crate::memory::Found;
 
 /// A connection, and where it leads.
 pub(crate) type Won<T> = (T, SocketAddr);
@@ -126,8 +127,9 @@ where
 ///
 /// Everything happens within one task: each wake-up polls the look-ups, the attempts and the clock, and tells the machine what is new,
 /// until there is nothing new.
-pub(crate) async fn drive<C, L, O, F, T, E, const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &mut Machine<ADDRESSES, SOCKETS>,
+pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOCKETS: usize>(
+    connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
+    memory: M,
     clock: &C,
     names: &L,
     wanted: Wanted<'_, ADDRESSES>,
@@ -139,6 +141,7 @@ where
     O: Fn(SocketAddr) -> F,
     F: Future<Output = Result<T, E>>,
     E: embedded_io_async::Error,
+    M: Recall<ADDRESSES>,
 {
     let slots = [const { Slot::new() }; SOCKETS];
     let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
@@ -156,7 +159,9 @@ where
     let mut asking = Asking { places: queries, serving };
     let mut timer = pin!(None);
     let mut alarm = None;
-    let mut turn = Turn { connect, names, wanted, slots: &slots, told: MostTelling::none(), won: None };
+    connect.plan_by(&memory, clock.now());
+    let told = MostTelling::none();
+    let mut turn = Turn { connect, memory, names, wanted, slots: &slots, told, won: None };
     poll_fn(|cx| {
         let mut rang = false;
         loop {
@@ -170,7 +175,10 @@ where
             let mut asked = false;
             let until = loop {
                 match turn.drain(now) {
-                    Drained::Over(result) => return Poll::Ready(result),
+                    Drained::Over(result) => {
+                        turn.connect.teach(&turn.memory, now);
+                        return Poll::Ready(result);
+                    }
                     Drained::Until(until) => break until,
                     Drained::Asks(query) => {
                         asking.begin(query, ask(query), || serve(()));
@@ -220,8 +228,9 @@ pub(crate) fn run<const SOCKETS: usize>(
 }
 
 /// The machine, the slots of its attempts, and what has come of them.
-struct Turn<'r, T, E, L, const ADDRESSES: usize, const SOCKETS: usize> {
-    connect: &'r mut Machine<ADDRESSES, SOCKETS>,
+struct Turn<'r, T, E, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> {
+    connect: &'r mut Machine<ADDRESSES, SOCKETS, M::Guide>,
+    memory: M,
     names: &'r L,
     wanted: Wanted<'r, ADDRESSES>,
     slots: &'r [Slot<T, E>; SOCKETS],
@@ -238,11 +247,15 @@ enum Drained<T, E> {
     Until(Option<Instant>),
 }
 
-impl<T, E: embedded_io_async::Error, L: Lookup, const ADDRESSES: usize, const SOCKETS: usize>
-    Turn<'_, T, E, L, ADDRESSES, SOCKETS>
+impl<T, E, L, M, const ADDRESSES: usize, const SOCKETS: usize> Turn<'_, T, E, L, M, ADDRESSES, SOCKETS>
+where
+    E: embedded_io_async::Error,
+    L: Lookup,
+    M: Recall<ADDRESSES>,
 {
     fn answered(&mut self, query: Query, answer: Result<&[IpAddr], QueryError>, now: Instant) {
         tell(self.connect, self.names, query, answer, self.wanted.remote, now);
+        self.connect.plan_by(&self.memory, now);
     }
 
     fn has_news(&self) -> bool {

@@ -33,6 +33,7 @@
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use connie_core::memory::Remember;
 use connie_core::{Families, Family};
 use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
 use edge_nal::{UdpConnect, UdpReceive as _, UdpSend as _};
@@ -131,8 +132,12 @@ impl<U: UdpConnect, const DATAGRAM: usize> crate::dns::Udp for Udp<'_, U, DATAGR
     }
 }
 
-impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> Dns
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     type Error = LookupError<L::Error>;
 
@@ -150,8 +155,13 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
     }
 }
 
-impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    TcpConnect for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> TcpConnect
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     type Error = Error<T::Error>;
     type Socket<'a>
@@ -169,8 +179,8 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
 /// # Errors
 ///
 /// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
-pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>(
-    net: &'a Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>,
+pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>(
+    net: &'a Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>,
     host: &str,
     port: u16,
 ) -> Result<Connection<T::Socket<'a>>, Error<T::Error>>
@@ -178,6 +188,7 @@ where
     T: TcpConnect,
     L: Lookup,
     C: Clock,
+    M: Remember<ADDRESSES>,
 {
     net.connect_host_by(host, port, |remote| net.tcp().connect(remote)).await
 }

@@ -8,6 +8,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Output, Routes, Start};
+use connie_core::memory::{Recall, Remember};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Family, Instant};
@@ -21,10 +22,10 @@ use crate::connection::Connection;
 use crate::drive::{Slot, rings, run, work};
 use crate::error::{Error, MostTelling};
 use crate::lookup::{Lookup, is_of};
-use crate::racing::Racing;
+use crate::racing::{Racing, network};
 
 /// No NAT64's prefix is asked for.
-type Machine<const ADDRESSES: usize, const SOCKETS: usize> = Connect<ADDRESSES, SOCKETS, SOCKETS>;
+type Machine<const ADDRESSES: usize, const SOCKETS: usize, G> = Connect<ADDRESSES, SOCKETS, SOCKETS, 0, G>;
 
 type Heard<const ADDRESSES: usize> = Result<Vec<IpAddr, ADDRESSES>, QueryError>;
 
@@ -33,14 +34,19 @@ struct Ear<const ADDRESSES: usize>([Cell<Option<Heard<ADDRESSES>>>; 2]);
 
 const QUERIES: [Query; 2] = [Query::Aaaa, Query::A];
 
-impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
+    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     /// Connects to whichever of several hosts answers first, such as brokers: each is a name or an address, with a port of its own, and all their
     /// addresses are in one race. Answers the number of the host too, 0 for the first.
     ///
     /// Names are looked up side by side. One that is not found, or whose look-up hangs, holds up none of the others: see
-    /// [`Hosts`]. A NAT64 is not asked for here.
+    /// [`Hosts`]. A NAT64 is not asked for here. A [memory](Racing::with_memory) knows the list as one host.
     ///
     /// # Errors
     ///
@@ -77,8 +83,12 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
         let mut serving = pin!(nothing(&serve));
         serving.set(Some(serve(())));
         let (mut timer, mut alarm) = (pin!(None), None);
+        // In whatever order the list comes.
+        let first = hosts.iter().map(|(host, _)| *host).min().unwrap_or_default();
+        let memory = self.memory().recall(first, &network(names));
         let mut turn = Turn {
             connect,
+            memory,
             names,
             hosts,
             known,
@@ -87,6 +97,7 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
             won: None,
             until: None,
         };
+        turn.connect.plan_by(&turn.memory, clock.now());
         poll_fn(|cx| {
             let mut rang = false;
             loop {
@@ -98,7 +109,10 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
                 turn.take_in(&ears, now);
                 turn.look(now);
                 let until = match turn.drain(now) {
-                    Poll::Ready(result) => return Poll::Ready(result),
+                    Poll::Ready(result) => {
+                        turn.connect.teach(&turn.memory, now);
+                        return Poll::Ready(result);
+                    }
                     Poll::Pending => turn.until.take(),
                 };
                 // What was just begun has been polled by nobody.
@@ -155,8 +169,12 @@ fn hear(
 }
 
 /// The machine, the hosts, the slots of the attempts, and what has come of them.
-struct Turn<'r, 'h, T, E, L, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> {
-    connect: Machine<ADDRESSES, SOCKETS>,
+struct Turn<'r, 'h, T, E, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
+where
+    M: Recall<ADDRESSES>,
+{
+    connect: Machine<ADDRESSES, SOCKETS, M::Guide>,
+    memory: M,
     names: &'r L,
     hosts: [(&'h str, u16); HOSTS],
     known: Hosts<HOSTS, ADDRESSES>,
@@ -171,11 +189,12 @@ struct Turn<'r, 'h, T, E, L, const HOSTS: usize, const ADDRESSES: usize, const S
 /// A connection, and the number of its host.
 type Won<T> = (Connection<T>, usize);
 
-impl<T, E, L, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
-    Turn<'_, '_, T, E, L, HOSTS, ADDRESSES, SOCKETS>
+impl<T, E, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
+    Turn<'_, '_, T, E, L, M, HOSTS, ADDRESSES, SOCKETS>
 where
     E: embedded_io_async::Error,
     L: Lookup,
+    M: Recall<ADDRESSES>,
 {
     /// Tells the race what was heard.
     fn take_in(&mut self, ears: &[Ear<ADDRESSES>; HOSTS], now: Instant) {
@@ -197,6 +216,7 @@ where
         }
         while let Some(news) = self.known.news() {
             self.connect.handle_input(news.input(), now);
+            self.connect.plan_by(&self.memory, now);
         }
     }
 

@@ -90,8 +90,8 @@ pub mod edge_nal;
 pub mod embassy_net;
 mod error;
 mod hosts;
+mod known_names;
 mod lookup;
-mod memory;
 mod nal;
 mod racing;
 

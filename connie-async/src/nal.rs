@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use connie_core::memory::Remember;
 use connie_core::{Families, Family};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
@@ -11,8 +12,12 @@ use crate::error::{Error, LookupError};
 use crate::lookup::Lookup;
 use crate::racing::Racing;
 
-impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> Dns
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     type Error = LookupError<L::Error>;
 
@@ -30,8 +35,13 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
     }
 }
 
-impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    TcpConnect for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> TcpConnect
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     type Error = Error<T::Error>;
     type Connection<'a>
@@ -44,8 +54,13 @@ impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: 
     }
 }
 
-impl<T: TcpConnect, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
+    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    T: TcpConnect,
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     /// Connects to whichever address of `host` answers first. Both families are looked up side by side and the race begins with
     /// the first answer, so this needs neither the delay nor the second query of the two calls.

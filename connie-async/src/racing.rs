@@ -3,13 +3,15 @@
 use core::cell::RefCell;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Output, Routes};
-use connie_core::resolution::selection::Route;
+use connie_core::memory::{Network, NoMemory, Remember};
+use connie_core::race::Guide;
+use connie_core::resolution::selection::{Route, Source};
 use connie_core::resolution::{Host, Literal, Query, QueryError};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
@@ -19,8 +21,8 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::drive::{Wanted, drive};
 use crate::error::{Error, LookupError};
+use crate::known_names::{Behind, Found, KnownNames};
 use crate::lookup::Lookup;
-use crate::memory::{Behind, Found, Memory};
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
 ///
@@ -30,14 +32,23 @@ use crate::memory::{Behind, Found, Memory};
 /// Up to `SOCKETS` attempts (at most 255) are in flight for one connect: no more than the stack has to spare. A name has up to `ADDRESSES`
 /// addresses (at most 255), those of both families in turn where it has more, and the last `NAMES` names are remembered, each in some
 /// 270 octets and 17 for each address. Capacities that cannot work do not compile.
-pub struct Racing<T, L, C, const SOCKETS: usize = 4, const ADDRESSES: usize = 8, const NAMES: usize = 4> {
+pub struct Racing<
+    T,
+    L,
+    C,
+    const SOCKETS: usize = 4,
+    const ADDRESSES: usize = 8,
+    const NAMES: usize = 4,
+    M = NoMemory,
+> {
     tcp: T,
     names: L,
     clock: C,
     config: Config,
     resolution_delay: Duration,
     /// Never borrowed over an `await`, nor while foreign code runs.
-    memory: RefCell<Memory<ADDRESSES, NAMES>>,
+    known: RefCell<KnownNames<ADDRESSES, NAMES>>,
+    memory: M,
 }
 
 /// How long a look-up, and how long a connect, may take where nothing else was said.
@@ -63,8 +74,41 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
         if config.deadline.is_none() {
             config.deadline = Some(DEADLINE);
         }
-        let memory = RefCell::new(Memory::new());
-        Racing { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, memory }
+        let known = RefCell::new(KnownNames::new());
+        Racing { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, known, memory: NoMemory }
+    }
+}
+
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
+    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+{
+    /// The same with a memory: a [`Memory`](connie_core::memory::Memory) in a [`RefCell`], or a reference to one. From the second visit to a host
+    /// on one SYN is enough, mostly. Where the [`Lookup`] says from which addresses the stack [sends](Lookup::route) what was learnt on one network is
+    /// not used on another; where it does not, [forget](connie_core::memory::Memory::forget) all when the network changes.
+    ///
+    /// ```
+    /// # use connie_async::doc_stack::{Stack, SystemClock};
+    /// use connie_async::connie_core::{Instant, memory::Memory};
+    /// use connie_async::{Config, PlainDns, Racing};
+    /// use core::cell::RefCell;
+    ///
+    /// # let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
+    /// // A number that differs from device to device, and the time on the clock.
+    /// let memory = RefCell::new(Memory::<32>::new(0x5eed, Instant::ZERO));
+    /// let net = Racing::new(tcp, names, clock, Config::default()).with_memory(&memory);
+    /// ```
+    #[must_use]
+    pub fn with_memory<N: Remember<ADDRESSES>>(
+        self,
+        memory: N,
+    ) -> Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, N> {
+        let Racing { tcp, names, clock, config, resolution_delay, known, memory: _ } = self;
+        Racing { tcp, names, clock, config, resolution_delay, known, memory }
+    }
+
+    /// Its memory.
+    pub const fn memory(&self) -> &M {
+        &self.memory
     }
 
     /// How long a look-up that has brought an address waits for the other family: 15 ms by default. RFC 8305 section 8 recommends 50 ms
@@ -95,18 +139,22 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
     }
 }
 
-impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize> fmt::Debug
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> fmt::Debug
+    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut racing = f.debug_struct("Racing");
         racing.field("config", &self.config).field("resolution_delay", &self.resolution_delay);
-        racing.field("memory", &self.memory).finish_non_exhaustive()
+        racing.field("known", &self.known).finish_non_exhaustive()
     }
 }
 
-impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
+    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+where
+    L: Lookup,
+    C: Clock,
+    M: Remember<ADDRESSES>,
 {
     /// Looks `host` up, remembers what was found, and answers the address that stands for it.
     pub(crate) async fn resolve(&self, host: &str, asked: Families) -> Result<IpAddr, LookupError<L::Error>> {
@@ -128,15 +176,15 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
                 (Ok(_), _) => LookupError::NoAddress,
             });
         }
-        let remembered = self.memory.try_borrow_mut().ok();
-        remembered.and_then(|mut memory| memory.remember(host, found)).ok_or(LookupError::NoAddress)
+        let remembered = self.known.try_borrow_mut().ok();
+        remembered.and_then(|mut known| known.remember(host, found)).ok_or(LookupError::NoAddress)
     }
 
     /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed since the first address, or until
     /// the deadline. Answers the failure that tells most of the name.
     async fn ask(
         &self,
-        connect: &mut Machine<ADDRESSES, SOCKETS>,
+        connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
         addresses: &mut Vec<IpAddr, ADDRESSES>,
         host: &str,
         now: Instant,
@@ -205,7 +253,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let behind = self.memory.try_borrow().ok().and_then(|memory| memory.behind(remote.ip()));
+        let behind = self.known.try_borrow().ok().and_then(|known| known.behind(remote.ip()));
         let mut connect = self.begin(remote, behind.as_ref()).map_err(Error::InvalidHost)?;
         let (host, known) = match &behind {
             Some(behind) => (behind.host.as_str(), Some(&behind.found)),
@@ -219,7 +267,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         &self,
         remote: SocketAddr,
         behind: Option<&Behind<ADDRESSES>>,
-    ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
+    ) -> Result<Machine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
         let now = self.clock.now();
         let both = self.config.families;
         let (host, hosts, families) = match behind {
@@ -242,7 +290,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         families: Families,
         pacing: Option<Pacing>,
         now: Instant,
-    ) -> Result<Machine<ADDRESSES, SOCKETS>, InvalidHost> {
+    ) -> Result<Machine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
         let mut config = Config { families, ..self.config.clone() };
         if let Some(pacing) = pacing {
             (config.pacing, config.deadline) = (pacing, None);
@@ -273,7 +321,7 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
 
     async fn run<O, F, N, E>(
         &self,
-        connect: &mut Machine<ADDRESSES, SOCKETS>,
+        connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
         wanted: Wanted<'_, ADDRESSES>,
         open: O,
     ) -> Result<Connection<N>, Error<E>>
@@ -282,9 +330,25 @@ impl<T, L: Lookup, C: Clock, const SOCKETS: usize, const ADDRESSES: usize, const
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let (won, destination) = drive(connect, &self.clock, &self.names, wanted, open).await?;
+        let memory = self.memory.recall(wanted.host, &network(&self.names));
+        let (won, destination) = drive(connect, memory, &self.clock, &self.names, wanted, open).await?;
         Ok(Connection::new(won, destination))
     }
+}
+
+/// The network that the host is on, as far as its [`Lookup`] knows: by what it sends from to addresses that stand for the internet.
+pub(crate) fn network<L: Lookup>(names: &L) -> Network {
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+    let mut network = Network::default();
+    for route in [names.route(V4), names.route(V6)] {
+        match route {
+            Route::From(Source { address: IpAddr::V4(own), .. }) => network.v4 = Some(own),
+            Route::From(Source { address: IpAddr::V6(own), .. }) => network.v6 = Some(own),
+            _ => {}
+        }
+    }
+    network
 }
 
 /// Stands for no name: nobody can be at it.
@@ -312,8 +376,8 @@ fn is_whole<const ADDRESSES: usize>(host: &str, found: &Found<ADDRESSES>) -> boo
 
 /// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until it is known whether a NAT64
 /// reaches them.
-fn is_late<const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &Machine<ADDRESSES, SOCKETS>,
+fn is_late<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &Machine<ADDRESSES, SOCKETS, G>,
     query: Query,
 ) -> bool {
     connect.is_pending(query) || (query == Query::A && connect.is_pending(Query::Nat64Prefix))
@@ -321,8 +385,8 @@ fn is_late<const ADDRESSES: usize, const SOCKETS: usize>(
 
 /// The query that `connect` wants sent next. What it would try before that joins `addresses`: each fails at once, so that the turn of the
 /// next one comes, and all are told in the order in which a race begins with them.
-fn next_query<const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &mut Machine<ADDRESSES, SOCKETS>,
+fn next_query<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &mut Machine<ADDRESSES, SOCKETS, G>,
     addresses: &mut Vec<IpAddr, ADDRESSES>,
     now: Instant,
 ) -> Option<Query> {

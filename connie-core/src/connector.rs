@@ -9,6 +9,7 @@ use embedded_nal::nb;
 use heapless::Vec;
 
 use crate::connect::{self, Connect, Facts, InvalidHost, Start};
+use crate::memory::Recall;
 use crate::race::{
     AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Guide, Input, Output, Plan, Planned,
     Race, Unplanned,
@@ -352,6 +353,16 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         }
     }
 
+    /// Has the race follow what `memory` knows to be best: call it when addresses were told.
+    pub fn plan_by<M: Recall<DESTINATIONS, Guide = G>>(&mut self, memory: &M, now: Instant) {
+        memory.plan(&mut self.machine, now);
+    }
+
+    /// Teaches `memory` what the race has shown: call it when it has ended.
+    pub fn teach<M: Recall<DESTINATIONS, Guide = G>>(&self, memory: &M, now: Instant) {
+        memory.learn(&self.machine, now);
+    }
+
     /// The race, to look at.
     #[must_use]
     pub fn race(&self) -> &Race<DESTINATIONS, SOCKETS, RECORDS, G> {
@@ -418,6 +429,16 @@ where
             Progress::Failed(failure) => Turn::Failed(failure),
             Progress::Finished => Turn::Failed(Failure::Canceled),
         }
+    }
+
+    /// Has the race follow what `memory` knows to be best: see [`Connect::plan_by`].
+    pub fn plan_by<M: Recall<DESTINATIONS, Guide = G>>(&mut self, memory: &M, now: Instant) {
+        self.machine.plan_by(memory, now);
+    }
+
+    /// Teaches `memory` what the race has shown: call it when it has ended.
+    pub fn teach<M: Recall<DESTINATIONS, Guide = G>>(&self, memory: &M, now: Instant) {
+        self.machine.teach(memory, now);
     }
 
     /// The connect, to look at.

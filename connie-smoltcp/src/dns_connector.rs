@@ -1,9 +1,12 @@
 //! From a host's text to the connection that wins: the queries of a [`HostConnector`], answered by a [`Dns`].
 
+use core::cell::RefCell;
 use core::fmt;
 use core::net::SocketAddr;
 
 use connie_core::connect::{Connect, Facts, Input, InvalidHost, Order, Start};
+use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
+use connie_core::race::Guide;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{HostError, Query, QueryError};
 use connie_core::stack::TcpClientStack;
@@ -103,11 +106,13 @@ pub struct DnsConnector<
     const SOCKETS: usize = 4,
     const RECORDS: usize = 32,
     N = Dns,
+    M: Recall<DESTINATIONS> = NoMemory,
 > {
-    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
     dns: &'d N,
     port: u16,
     asked: Asked,
+    memory: M,
 }
 
 /// What is asked, in the order of [`Query::ALL`].
@@ -124,8 +129,11 @@ impl Asked {
     }
 }
 
-impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, N> fmt::Debug
-    for DnsConnector<'_, S, DESTINATIONS, SOCKETS, RECORDS, N>
+impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, N, M> fmt::Debug
+    for DnsConnector<'_, S, DESTINATIONS, SOCKETS, RECORDS, N, M>
+where
+    S: RaceStack,
+    M: Recall<DESTINATIONS>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DnsConnector").field("connect", self.connector.connect()).finish_non_exhaustive()
@@ -154,6 +162,7 @@ impl<
         SOCKETS,
         RECORDS,
         Dns<NAMES, SERVERS, NAME, DATA>,
+        NoMemory,
     >
 {
     /// A connect that begins now, with its queries asked; they are sent by the first turn or poll.
@@ -181,8 +190,6 @@ impl<
     /// # Errors
     ///
     /// [`LookupError`], with nothing begun.
-    // Not part of its caller, which would keep room for what it needs on the way.
-    #[inline(never)]
     pub fn with_facts(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -191,13 +198,108 @@ impl<
         config: &Config,
         facts: &Facts<'_>,
     ) -> Result<Self, LookupError> {
+        Self::begin(dns, stack, (host, port), config, facts, NoMemory)
+    }
+}
+
+impl<
+    'd,
+    'a,
+    'm,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+    const PLACES: usize,
+>
+    DnsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+        Recalled<'m, PLACES>,
+    >
+{
+    /// As [`new`](DnsConnector::new), with a memory of `PLACES` places: from the second visit to a host on one SYN is enough, mostly. It is asked when
+    /// addresses are known, and taught at the end; in between it is free for others. Have it
+    /// [forget](Memory::forget) when the program hears that the network is another one.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun.
+    pub fn with_memory(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        host: &str,
+        port: u16,
+        config: &Config,
+        memory: &'m RefCell<Memory<PLACES>>,
+    ) -> Result<Self, LookupError> {
+        let facts = stack.facts();
+        let recalled = Recalled::new(memory, host, &stack.network());
+        Self::begin(dns, stack, (host, port), config, &facts, recalled)
+    }
+
+    /// Tells the memory what came of the connection to `address`: a server that completes the handshake and then fails is tried after others for
+    /// some time, for this host alone.
+    pub fn report(&self, address: SocketAddr, verdict: Verdict, now: Instant) {
+        self.memory.report(address, verdict, now);
+    }
+}
+
+impl<
+    'd,
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+    M: Recall<DESTINATIONS>,
+>
+    DnsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+        M,
+    >
+{
+    // Not part of its caller, which would keep room for what it needs on the way.
+    #[inline(never)]
+    fn begin(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        (host, port): (&str, u16),
+        config: &Config,
+        facts: &Facts<'_>,
+        memory: M,
+    ) -> Result<Self, LookupError> {
         let start = Start::new(host, port, facts)?;
         let mut asked = Asked([None; 3]);
         let wants = |query| start.asks(query, config, facts, cfg!(feature = "nat64"));
         dns.ask(stack, host, &mut asked, wants)?;
         // Last, and in its place: it is large.
-        let connector = HostConnector::begin(start, config, facts, stack.now());
-        Ok(DnsConnector { connector, dns, port, asked })
+        let mut connector = HostConnector::begin(start, config, facts, stack.now());
+        connector.plan_by(&memory, stack.now());
+        Ok(DnsConnector { connector, dns, port, asked, memory })
     }
 
     /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
@@ -220,7 +322,7 @@ impl<
                 Turn::Failed(failure) => break Err(failure),
             }
         };
-        self.dns.forget(stack, &mut self.asked);
+        self.end(stack);
         result
     }
 
@@ -242,7 +344,7 @@ impl<
             };
             return until.map_or(Progress::WaitForInput, Progress::WaitUntil);
         };
-        self.dns.forget(stack, &mut self.asked);
+        self.end(stack);
         progress
     }
 
@@ -250,6 +352,11 @@ impl<
     pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         let now = stack.now();
         let _ = self.connector.cancel(stack, now);
+        self.end(stack);
+    }
+
+    fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        self.connector.teach(&self.memory, stack.now());
         self.dns.forget(stack, &mut self.asked);
     }
 
@@ -261,7 +368,7 @@ impl<
 
     /// The connect, to look at: which queries are open, and which have failed, and why.
     #[must_use]
-    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide> {
         self.connector.connect()
     }
 
@@ -285,6 +392,7 @@ impl<
                     self.connector.handle_input(Input::QueryFailed { query, error }, now);
                 }
             }
+            self.connector.plan_by(&self.memory, now);
             asker.client.give_up(id);
             *self.asked.place(query) = None;
         }
@@ -311,8 +419,9 @@ fn answered<
     const DESTINATIONS: usize,
     const SOCKETS: usize,
     const RECORDS: usize,
+    G: Guide,
 >(
-    connector: &mut HostConnector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    connector: &mut HostConnector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>,
     query: Query,
     answer: Answer<'_>,
     port: u16,

@@ -1,9 +1,11 @@
 //! From several hosts' texts to the connection that wins: all their addresses in one race.
 
+use core::cell::RefCell;
 use core::fmt;
 use core::net::SocketAddr;
 
 use connie_core::connect::{Connect, Facts, Hosts, Input, Order, Start};
+use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::timeline::Timeline;
@@ -53,12 +55,14 @@ pub struct HostsConnector<
     const SOCKETS: usize = 4,
     const RECORDS: usize = 32,
     N = Dns,
+    M: Recall<DESTINATIONS> = NoMemory,
 > {
-    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64>,
+    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
     dns: &'d N,
     hosts: Hosts<HOSTS, DESTINATIONS>,
     /// Of each host its port, and what is asked. The prefix of a NAT64 is asked for with the first.
     asked: AllAsked<HOSTS>,
+    memory: M,
 }
 
 type AllAsked<const HOSTS: usize> = Vec<(u16, Asked), HOSTS>;
@@ -70,7 +74,8 @@ impl<
     const SOCKETS: usize,
     const RECORDS: usize,
     N,
-> fmt::Debug for HostsConnector<'_, S, HOSTS, DESTINATIONS, SOCKETS, RECORDS, N>
+    M: Recall<DESTINATIONS>,
+> fmt::Debug for HostsConnector<'_, S, HOSTS, DESTINATIONS, SOCKETS, RECORDS, N, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut connector = f.debug_struct("HostsConnector");
@@ -103,6 +108,7 @@ impl<
         SOCKETS,
         RECORDS,
         Dns<NAMES, SERVERS, NAME, DATA>,
+        NoMemory,
     >
 {
     /// A connect that begins now, with all queries asked; they are sent by the first turn or poll. Each host is a text and a port.
@@ -110,12 +116,105 @@ impl<
     /// # Errors
     ///
     /// [`LookupError`], with nothing begun: also where there are more hosts than `HOSTS`.
-    #[inline(never)]
     pub fn new(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         hosts: &[(&str, u16)],
         config: &Config,
+    ) -> Result<Self, LookupError> {
+        Self::start(dns, stack, hosts, config, NoMemory)
+    }
+}
+
+impl<
+    'd,
+    'a,
+    'm,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const HOSTS: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+    const PLACES: usize,
+>
+    HostsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        HOSTS,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+        Recalled<'m, PLACES>,
+    >
+{
+    /// As [`new`](HostsConnector::new), with a memory of `PLACES` places, which knows the list as one host: see
+    /// [`DnsConnector::with_memory`](crate::DnsConnector::with_memory).
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`], with nothing begun.
+    pub fn with_memory(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        hosts: &[(&str, u16)],
+        config: &Config,
+        memory: &'m RefCell<Memory<PLACES>>,
+    ) -> Result<Self, LookupError> {
+        // In whatever order it comes.
+        let first = hosts.iter().map(|(host, _)| *host).min().unwrap_or_default();
+        let recalled = Recalled::new(memory, first, &stack.network());
+        Self::start(dns, stack, hosts, config, recalled)
+    }
+
+    /// Tells the memory what came of the connection to `address`.
+    pub fn report(&self, address: SocketAddr, verdict: Verdict, now: Instant) {
+        self.memory.report(address, verdict, now);
+    }
+}
+
+impl<
+    'd,
+    'a,
+    D: Device,
+    B: Board,
+    const TCP: usize,
+    const UDP: usize,
+    const HOSTS: usize,
+    const DESTINATIONS: usize,
+    const SOCKETS: usize,
+    const RECORDS: usize,
+    const NAMES: usize,
+    const SERVERS: usize,
+    const NAME: usize,
+    const DATA: usize,
+    M: Recall<DESTINATIONS>,
+>
+    HostsConnector<
+        'd,
+        Stack<'a, D, B, TCP, UDP>,
+        HOSTS,
+        DESTINATIONS,
+        SOCKETS,
+        RECORDS,
+        Dns<NAMES, SERVERS, NAME, DATA>,
+        M,
+    >
+{
+    #[inline(never)]
+    fn start(
+        dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
+        stack: &mut Stack<'a, D, B, TCP, UDP>,
+        hosts: &[(&str, u16)],
+        config: &Config,
+        memory: M,
     ) -> Result<Self, LookupError> {
         let facts = stack.facts();
         let mut asked = Vec::new();
@@ -124,7 +223,7 @@ impl<
         let known = begun.known();
         // In its place: it is large.
         let connector = HostConnector::begin(begun.start(&known), config, &facts, stack.now());
-        let mut all = HostsConnector { connector, dns, hosts: begun, asked };
+        let mut all = HostsConnector { connector, dns, hosts: begun, asked, memory };
         all.pass_on(stack.now());
         Ok(all)
     }
@@ -179,7 +278,7 @@ impl<
                 Turn::Failed(failure) => break Err(failure),
             }
         };
-        forget(self.dns, stack, &mut self.asked);
+        self.end(stack);
         result
     }
 
@@ -201,7 +300,7 @@ impl<
             };
             return until.map_or(Progress::WaitForInput, Progress::WaitUntil);
         };
-        forget(self.dns, stack, &mut self.asked);
+        self.end(stack);
         progress
     }
 
@@ -209,6 +308,11 @@ impl<
     pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         let now = stack.now();
         let _ = self.connector.cancel(stack, now);
+        self.end(stack);
+    }
+
+    fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        self.connector.teach(&self.memory, stack.now());
         forget(self.dns, stack, &mut self.asked);
     }
 
@@ -232,7 +336,7 @@ impl<
 
     /// The connect, to look at.
     #[must_use]
-    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64> {
+    pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide> {
         self.connector.connect()
     }
 
@@ -290,6 +394,7 @@ impl<
         while let Some(news) = self.hosts.news() {
             self.connector.handle_input(news.input(), now);
         }
+        self.connector.plan_by(&self.memory, now);
     }
 }
 

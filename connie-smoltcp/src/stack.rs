@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use connie_core::Instant;
 use connie_core::connect::{Facts, Routes};
+use connie_core::memory::Network;
 use connie_core::resolution::selection::Route;
 use smoltcp::iface::{
     Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage,
@@ -376,6 +377,20 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
     pub fn facts(&mut self) -> Facts<'static> {
         let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);
         Facts { routes, ..Facts::default() }
+    }
+
+    /// The network that it is on, for a [memory](connie_core::memory::Memory): by its first address of each family that is not for one link alone.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        let mut network = Network::default();
+        for own in self.interface.ip_addrs().iter().map(|own| own.address()) {
+            match IpAddr::from(own) {
+                _ if Scope::of(own) != Scope::Wider => {}
+                IpAddr::V4(own) => network.v4 = network.v4.or(Some(own)),
+                IpAddr::V6(own) => network.v6 = network.v6.or(Some(own)),
+            }
+        }
+        network
     }
 
     /// The route to `remote`, as RFC 6724 wants to know it.

@@ -78,6 +78,7 @@ use start::Kind;
 pub use start::Start;
 pub use words::{Input, Output};
 
+use crate::memory::Recall;
 use crate::race::{self, Config, Failure, Family, Guide, Plan, Planned, Race, Unplanned};
 use crate::resolution::selection::{Candidate, Policy, Route, Standing, prefers_v4, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
@@ -169,6 +170,22 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     ) -> Result<Self, InvalidHost> {
         let start = Start::new(host, port, facts)?;
         Ok(Self::begin(start, config, facts, now))
+    }
+
+    /// Has the race follow what `memory` knows to be best. Call it after each answer, and after a beginning that needs none.
+    pub fn plan_by<M>(&mut self, memory: &M, now: Instant)
+    where
+        M: Recall<DESTINATIONS, Guide = G>,
+    {
+        memory.plan(&mut self.race, now);
+    }
+
+    /// Teaches `memory` what the race has shown: call it when it has ended.
+    pub fn teach<M>(&self, memory: &M, now: Instant)
+    where
+        M: Recall<DESTINATIONS, Guide = G>,
+    {
+        memory.learn(&self.race, now);
     }
 
     /// The same from a text that has been read, with the facts that it was read with.

@@ -63,6 +63,9 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// A visit that was never made.
+    pub(super) const NOBODY: Visit = Visit { host: 0, v4: 0, v6: 0 };
+
     pub(super) fn new(salt: u32, host: &str, finish: Finish, partition: u32, network: &Network) -> Self {
         let mut name = mix(salt, 0x686f_7374);
         for octet in host.strip_suffix('.').unwrap_or(host).bytes() {

@@ -80,6 +80,7 @@ mod key;
 mod learn;
 mod lesson;
 mod order;
+mod recall;
 mod table;
 mod words;
 
@@ -96,6 +97,7 @@ pub use explain::{Crowded, Explained, Explanation, Outline, Part, Whole};
 pub use explained::ExplanationJson;
 pub use key::{Finish, Network, Visit};
 use order::{Known, Order, State, Trust};
+pub use recall::{NoMemory, Recall, Recalled, Remember};
 use table::Table;
 use words::Limits;
 pub use words::{Remembered, Settings, Verdict};

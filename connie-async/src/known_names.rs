@@ -11,7 +11,7 @@ pub(crate) type HostText = String<254>;
 
 /// The last names that were looked up, the oldest first.
 #[derive(Debug)]
-pub(crate) struct Memory<const ADDRESSES: usize, const NAMES: usize> {
+pub(crate) struct KnownNames<const ADDRESSES: usize, const NAMES: usize> {
     names: Vec<Name<ADDRESSES>, NAMES>,
 }
 
@@ -41,13 +41,13 @@ struct Name<const ADDRESSES: usize> {
     found: Found<ADDRESSES>,
 }
 
-impl<const ADDRESSES: usize, const NAMES: usize> Memory<ADDRESSES, NAMES> {
+impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
     pub(crate) const fn new() -> Self {
         const {
             assert!(ADDRESSES >= 1, "a name has at least one address");
             assert!(NAMES >= 1, "without room for a name no address stands for others");
         }
-        Memory { names: Vec::new() }
+        KnownNames { names: Vec::new() }
     }
 
     /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood for it before, so that a list
@@ -125,13 +125,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn remember(memory: &mut Memory<4, 2>, host: &str, addresses: &str, representative: &str) {
-        assert_eq!(memory.remember(host, found(addresses)).unwrap().to_string(), representative);
+    fn remember(known: &mut KnownNames<4, 2>, host: &str, addresses: &str, representative: &str) {
+        assert_eq!(known.remember(host, found(addresses)).unwrap().to_string(), representative);
     }
 
     #[track_caller]
-    fn behind(memory: &Memory<4, 2>, address: &str, wanted: Option<(&str, &str)>) {
-        let got = memory.behind(address.parse().unwrap()).map(|behind| {
+    fn behind(known: &KnownNames<4, 2>, address: &str, wanted: Option<(&str, &str)>) {
+        let got = known.behind(address.parse().unwrap()).map(|behind| {
             let addresses: StdVec<_> = behind.found.addresses.iter().map(ToString::to_string).collect();
             (behind.host.as_str().to_string(), addresses.join(" "))
         });
@@ -140,66 +140,66 @@ mod tests {
 
     #[test]
     fn the_first_address_stands_for_all() {
-        let mut memory = Memory::new();
-        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
-        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
-        behind(&memory, "192.0.2.2", None);
+        let mut known = KnownNames::new();
+        remember(&mut known, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        behind(&known, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
+        behind(&known, "192.0.2.2", None);
     }
 
     #[test]
     fn two_names_with_an_address_in_common_are_told_apart() {
-        let mut memory = Memory::new();
-        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
-        remember(&mut memory, "b.test", "192.0.2.1 192.0.2.3", "192.0.2.3");
-        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
-        behind(&memory, "192.0.2.3", Some(("b.test", "192.0.2.1 192.0.2.3")));
+        let mut known = KnownNames::new();
+        remember(&mut known, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        remember(&mut known, "b.test", "192.0.2.1 192.0.2.3", "192.0.2.3");
+        behind(&known, "192.0.2.1", Some(("a.test", "192.0.2.1 192.0.2.2")));
+        behind(&known, "192.0.2.3", Some(("b.test", "192.0.2.1 192.0.2.3")));
     }
 
     #[test]
     fn an_address_that_must_stand_for_two_names_stands_for_what_they_have_in_common() {
-        let mut memory = Memory::new();
-        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
-        remember(&mut memory, "192.0.2.1", "192.0.2.1", "192.0.2.1");
-        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.1")));
+        let mut known = KnownNames::new();
+        remember(&mut known, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
+        remember(&mut known, "192.0.2.1", "192.0.2.1", "192.0.2.1");
+        behind(&known, "192.0.2.1", Some(("a.test", "192.0.2.1")));
     }
 
     #[test]
     fn a_name_that_is_looked_up_again_takes_its_own_place() {
-        let mut memory = Memory::new();
-        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
-        remember(&mut memory, "b.test", "192.0.2.3", "192.0.2.3");
-        remember(&mut memory, "A.test", "192.0.2.1 192.0.2.4", "192.0.2.1");
-        behind(&memory, "192.0.2.1", Some(("A.test", "192.0.2.1 192.0.2.4")));
-        behind(&memory, "192.0.2.3", Some(("b.test", "192.0.2.3")));
+        let mut known = KnownNames::new();
+        remember(&mut known, "a.test", "192.0.2.1 192.0.2.2", "192.0.2.1");
+        remember(&mut known, "b.test", "192.0.2.3", "192.0.2.3");
+        remember(&mut known, "A.test", "192.0.2.1 192.0.2.4", "192.0.2.1");
+        behind(&known, "192.0.2.1", Some(("A.test", "192.0.2.1 192.0.2.4")));
+        behind(&known, "192.0.2.3", Some(("b.test", "192.0.2.3")));
     }
 
     #[test]
     fn the_oldest_name_is_forgotten() {
-        let mut memory = Memory::new();
+        let mut known = KnownNames::new();
         for (host, address) in [("a.test", "192.0.2.1"), ("b.test", "192.0.2.2"), ("c.test", "192.0.2.3")] {
-            remember(&mut memory, host, address, address);
+            remember(&mut known, host, address, address);
         }
-        behind(&memory, "192.0.2.1", None);
-        behind(&memory, "192.0.2.2", Some(("b.test", "192.0.2.2")));
-        behind(&memory, "192.0.2.3", Some(("c.test", "192.0.2.3")));
+        behind(&known, "192.0.2.1", None);
+        behind(&known, "192.0.2.2", Some(("b.test", "192.0.2.2")));
+        behind(&known, "192.0.2.3", Some(("c.test", "192.0.2.3")));
     }
 
     /// Name servers turn the addresses of an answer around, and those of a large service give others each time.
     #[test]
     fn a_name_that_is_looked_up_often_pushes_no_other_out() {
-        let mut memory = Memory::new();
-        remember(&mut memory, "b.test", "192.0.2.9", "192.0.2.9");
-        remember(&mut memory, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
-        remember(&mut memory, "a.test", "192.0.2.2 192.0.2.3 192.0.2.1", "192.0.2.1");
-        behind(&memory, "192.0.2.1", Some(("a.test", "192.0.2.2 192.0.2.3 192.0.2.1")));
-        remember(&mut memory, "a.test", "192.0.2.4", "192.0.2.4");
-        remember(&mut memory, "a.test", "192.0.2.5", "192.0.2.5");
-        behind(&memory, "192.0.2.5", Some(("a.test", "192.0.2.5")));
-        behind(&memory, "192.0.2.9", Some(("b.test", "192.0.2.9")));
+        let mut known = KnownNames::new();
+        remember(&mut known, "b.test", "192.0.2.9", "192.0.2.9");
+        remember(&mut known, "a.test", "192.0.2.1 192.0.2.2 192.0.2.3", "192.0.2.1");
+        remember(&mut known, "a.test", "192.0.2.2 192.0.2.3 192.0.2.1", "192.0.2.1");
+        behind(&known, "192.0.2.1", Some(("a.test", "192.0.2.2 192.0.2.3 192.0.2.1")));
+        remember(&mut known, "a.test", "192.0.2.4", "192.0.2.4");
+        remember(&mut known, "a.test", "192.0.2.5", "192.0.2.5");
+        behind(&known, "192.0.2.5", Some(("a.test", "192.0.2.5")));
+        behind(&known, "192.0.2.9", Some(("b.test", "192.0.2.9")));
     }
 
     #[test]
     fn nothing_stands_for_nothing() {
-        assert_eq!(Memory::<4, 2>::new().remember("a.test", found("")), None);
+        assert_eq!(KnownNames::<4, 2>::new().remember("a.test", found("")), None);
     }
 }

@@ -1,0 +1,131 @@
+//! What the driver of one race has of a memory, where one thread does everything: nothing, or a reference.
+
+use core::cell::{Cell, RefCell};
+use core::net::SocketAddr;
+
+use super::{Finish, Memory, Network, Verdict, Visit};
+use crate::race::{Guide, Planned, Race, Unplanned};
+use crate::time::Instant;
+
+/// What the driver of a race asks before it goes on, and tells when it has ended: [`NoMemory`], or what is [`Recalled`] of a [`Memory`].
+///
+/// The race itself holds nothing of this. It is borrowed for the length of a call, never while anybody waits.
+pub trait Recall<const D: usize>: sealed::Recall<D> {}
+
+mod sealed {
+    use super::{Guide, Instant, Race};
+
+    pub trait Recall<const D: usize> {
+        /// The room that the race has for a plan.
+        type Guide: Guide;
+        fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
+        fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, Self::Guide>, now: Instant);
+    }
+}
+
+/// What a program that connects again and again has: [`NoMemory`], or a [`Memory`] in a [`RefCell`], its own or by reference.
+pub trait Remember<const D: usize> {
+    /// The room that its races have for a plan.
+    type Guide: Guide;
+    /// What one visit has of it.
+    type Recall<'a>: Recall<D, Guide = Self::Guide>
+    where
+        Self: 'a;
+
+    /// For a race to `host` on `network`.
+    fn recall(&self, host: &str, network: &Network) -> Self::Recall<'_>;
+}
+
+impl<const D: usize> Remember<D> for NoMemory {
+    type Guide = Unplanned;
+    type Recall<'a> = NoMemory;
+
+    fn recall(&self, _: &str, _: &Network) -> NoMemory {
+        NoMemory
+    }
+}
+
+impl<const D: usize, const N: usize> Remember<D> for RefCell<Memory<N>> {
+    type Guide = Planned<D>;
+    type Recall<'a> = Recalled<'a, N>;
+
+    fn recall(&self, host: &str, network: &Network) -> Recalled<'_, N> {
+        Recalled::new(self, host, network)
+    }
+}
+
+impl<const D: usize, M: Remember<D>> Remember<D> for &M {
+    type Guide = M::Guide;
+    type Recall<'a>
+        = M::Recall<'a>
+    where
+        Self: 'a;
+
+    fn recall(&self, host: &str, network: &Network) -> M::Recall<'_> {
+        M::recall(self, host, network)
+    }
+}
+
+/// There is no memory: each race is the whole race, and takes not one octet more than without this.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMemory;
+
+impl<const D: usize> Recall<D> for NoMemory {}
+impl<const D: usize> sealed::Recall<D> for NoMemory {
+    type Guide = Unplanned;
+
+    #[inline(always)]
+    fn plan<const K: usize, const R: usize>(&self, _: &mut Race<D, K, R, Unplanned>, _: Instant) {}
+
+    #[inline(always)]
+    fn learn<const K: usize, const R: usize>(&self, _: &Race<D, K, R, Unplanned>, _: Instant) {}
+}
+
+/// What one visit to a host has of a memory with `N` places.
+#[derive(Clone, Debug)]
+pub struct Recalled<'m, const N: usize> {
+    memory: &'m RefCell<Memory<N>>,
+    visit: Visit,
+    /// It is taught once.
+    is_taught: Cell<bool>,
+}
+
+impl<'m, const N: usize> Recalled<'m, N> {
+    /// For a race to `host` that ends with TCP, on `network`. Where the memory is borrowed at this moment, it is for no host that was ever met.
+    #[must_use]
+    pub fn new(memory: &'m RefCell<Memory<N>>, host: &str, network: &Network) -> Self {
+        let visit = memory.try_borrow().map_or(Visit::NOBODY, |it| it.visit(host, Finish::Tcp, 0, network));
+        Recalled { memory, visit, is_taught: Cell::new(false) }
+    }
+
+    /// Tells the memory what the user of a connection to `address` has found out.
+    pub fn report(&self, address: SocketAddr, verdict: Verdict, now: Instant) {
+        if let Ok(mut memory) = self.memory.try_borrow_mut() {
+            memory.report(&self.visit, address, verdict, now);
+        }
+    }
+}
+
+impl<const D: usize, const N: usize> Recall<D> for Recalled<'_, N> {}
+impl<const D: usize, const N: usize> sealed::Recall<D> for Recalled<'_, N> {
+    type Guide = Planned<D>;
+
+    fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Planned<D>>, now: Instant) {
+        if race.destinations().is_empty() {
+            return;
+        }
+        if let Ok(mut memory) = self.memory.try_borrow_mut() {
+            let plan = memory.plan(&self.visit, race, 0, now);
+            race.follow(&plan);
+        }
+    }
+
+    fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, Planned<D>>, now: Instant) {
+        if self.is_taught.replace(true) {
+            return;
+        }
+        if let Ok(mut memory) = self.memory.try_borrow_mut() {
+            memory.learn(&self.visit, race, false, now);
+        }
+    }
+}
