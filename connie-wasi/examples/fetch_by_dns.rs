@@ -16,7 +16,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let servers = servers.iter().map(|server| server.parse()).collect::<Result<Vec<_>, _>>()?;
     let race = Config { deadline: Some(Duration::from_secs(5)), max_in_flight: 16, ..Config::all_at_once() };
-    let options = Options { race, resolver: Dns::new(servers).into() };
+    let options = Options { race, resolver: Dns::new(servers).into(), ..Options::default() };
     let mut connection = http::connection(host, port.parse()?, options, WasiWaiter::new())?;
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {

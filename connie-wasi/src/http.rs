@@ -102,9 +102,9 @@ impl Opener<WasiStack, WasiWaiter> for Racing {
         // Whichever is earlier.
         let deadline = self.options.race.deadline.into_iter().chain(left).min();
         let race = Config { deadline, ..self.options.race.clone() };
-        let options = Options { race, resolver: self.options.resolver.clone() };
+        let options = Options { race, ..self.options.clone() };
         match connect_with(stack, waiter, &self.host, self.port, options) {
-            Ok(Won { socket, destination, report }) => {
+            Ok(Won { socket, destination, report, .. }) => {
                 self.won = Some((destination, report));
                 Ok(socket)
             }

@@ -5,11 +5,13 @@ use alloc::string::ToString;
 use core::net::SocketAddr;
 
 use connie_core::connect::{Facts, InvalidHost, Routes};
+use connie_core::memory::Verdict;
 use connie_core::resolution::Query;
 use connie_core::{Connection, Failure, Families, Family, Turn, Waiter};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
 use crate::looking::Looking;
+use crate::memory::Visited;
 use crate::report::{Racer, Report};
 use crate::resolver::{Options, Resolver};
 use crate::route::routes;
@@ -45,8 +47,9 @@ use crate::wait::WasiWaiter;
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
 pub fn connect(host: &str, port: u16, options: impl Into<Options>) -> Result<Connected, ConnectError> {
     let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
-    let Won { socket, destination, report } = connect_with(&mut stack, &mut waiter, host, port, options)?;
-    Ok(Connected::new(TcpStream::new(socket, waiter), destination, report))
+    let Won { socket, destination, report, visited } =
+        connect_with(&mut stack, &mut waiter, host, port, options)?;
+    Ok(Connected::new(TcpStream::new(socket, waiter), destination, report, visited))
 }
 
 /// As [`connect`], with a stack and a waiter of the caller's: one that [can be canceled](WasiWaiter::cancel_when), say. The winner stays a
@@ -76,6 +79,18 @@ pub struct Won {
     pub destination: SocketAddr,
     /// What the race did.
     pub report: Report,
+    /// What it was to its memory.
+    pub(crate) visited: Option<Visited>,
+}
+
+impl Won {
+    /// Tells the [memory](Options::memory) of the race, where it had one, what came of the connection: a server that completes the handshake and
+    /// then fails is tried after others for some time, for this host alone.
+    pub fn tell_memory(&self, verdict: Verdict) {
+        if let Some(visited) = &self.visited {
+            visited.report(self.destination, verdict);
+        }
+    }
 }
 
 fn race(
@@ -85,7 +100,7 @@ fn race(
     port: u16,
     options: &Options,
 ) -> Result<Won, ConnectErrorKind> {
-    let Options { race: config, resolver } = options;
+    let Options { race: config, resolver, memory } = options;
     // Which they are costs some sockets to find out.
     let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
     let facts = Facts { routes, ..Facts::default() };
@@ -95,6 +110,7 @@ fn race(
         _ => ConnectErrorKind::NamedZone,
     })?;
     let mut connector = Box::new(racer);
+    let mut visited = memory.as_ref().map(|memory| Visited::new(memory, stack, host));
     let mut failed = None;
     let result = loop {
         let now = waiter.now();
@@ -103,6 +119,9 @@ fn race(
         }
         if let Some(lookup) = &mut waiter.prefix {
             lookup.hear_prefix(&mut connector, now);
+        }
+        if let Some(visited) = &mut visited {
+            visited.plan(&mut connector);
         }
         match connector.turn(stack, waiter) {
             Turn::SendQuery(Query::Nat64Prefix) => {
@@ -123,9 +142,12 @@ fn race(
     // Look-ups that are still under way are abandoned.
     let was_asked = waiter.lookup.take().is_some();
     waiter.prefix = None;
+    if let Some(visited) = &visited {
+        visited.learn(&connector);
+    }
     match (result, failed) {
         (Ok(Connection { socket, destination }), _) => {
-            Ok(Won { socket, destination, report: Report(connector) })
+            Ok(Won { socket, destination, report: Report(connector), visited })
         }
         (Err(Failure::NoDestinations), Some(error)) => {
             Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))

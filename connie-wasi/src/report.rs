@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use connie_core::race::Planned;
 use connie_core::{HostConnector, Timeline};
 
 use crate::socket::WasiStack;
@@ -13,7 +14,15 @@ pub const MAX_SOCKETS: usize = 32;
 /// How many attempts the timeline of a [`connect`](crate::connect) remembers.
 const RECORDS: usize = 128;
 
-pub(crate) type Racer = HostConnector<WasiStack, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS>;
+/// With room for a plan, which without a memory is that of the whole race.
+pub(crate) type Racer = HostConnector<
+    WasiStack,
+    MAX_DESTINATIONS,
+    MAX_SOCKETS,
+    RECORDS,
+    MAX_DESTINATIONS,
+    Planned<MAX_DESTINATIONS>,
+>;
 
 /// What a race did. Owns its record: some 9 KB.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use connie_core::Config;
 
 #[cfg(feature = "dns")]
 use crate::dns::Dns;
+use crate::memory::Memory;
 
 /// What a [`connect`](crate::connect()) does, and how. A [`Config`] alone is one, with the runtime's look-up.
 #[derive(Clone, Debug, Default)]
@@ -12,11 +13,13 @@ pub struct Options {
     pub race: Config,
     /// Who is asked for names.
     pub resolver: Resolver,
+    /// What earlier races have learnt, and this one will add to. Without one, each race tries all addresses.
+    pub memory: Option<Memory>,
 }
 
 impl From<Config> for Options {
     fn from(race: Config) -> Self {
-        Options { race, resolver: Resolver::default() }
+        Options { race, ..Options::default() }
     }
 }
 

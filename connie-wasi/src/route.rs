@@ -33,7 +33,7 @@ pub(crate) fn route(stack: &mut WasiStack, address: SocketAddr) -> Route {
 
 /// Connects a UDP socket to `remote`, which fails where the host cannot reach it, and otherwise knows from where it would send. Whatever else
 /// goes wrong, a runtime that denies UDP say, tells nothing of the way.
-fn source(network: &Network, remote: SocketAddr) -> Result<SocketAddr, ErrorCode> {
+pub(crate) fn source(network: &Network, remote: SocketAddr) -> Result<SocketAddr, ErrorCode> {
     let socket = create_udp_socket(address::family(&remote)).map_err(|code| match code {
         // The answer for a family that the host does not have (EAFNOSUPPORT).
         ErrorCode::NotSupported => ErrorCode::RemoteUnreachable,

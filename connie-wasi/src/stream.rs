@@ -4,11 +4,13 @@ use core::net::SocketAddr;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
+use connie_core::memory::Verdict;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, Interest, Timeline, Waiter, Wake, Watched};
 use wasip2::sockets::tcp::ShutdownType;
 
 use crate::error::Error;
+use crate::memory::Visited;
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiWaiter;
@@ -19,11 +21,25 @@ pub struct Connected {
     stream: TcpStream,
     destination: SocketAddr,
     report: Report,
+    visited: Option<Visited>,
 }
 
 impl Connected {
-    pub(crate) fn new(stream: TcpStream, destination: SocketAddr, report: Report) -> Self {
-        Connected { stream, destination, report }
+    pub(crate) fn new(
+        stream: TcpStream,
+        destination: SocketAddr,
+        report: Report,
+        visited: Option<Visited>,
+    ) -> Self {
+        Connected { stream, destination, report, visited }
+    }
+
+    /// Tells the [memory](crate::Options::memory) of the race, where it had one, what came of the connection: a server that completes the
+    /// handshake and then fails is tried after others for some time, for this host alone.
+    pub fn tell_memory(&self, verdict: Verdict) {
+        if let Some(visited) = &self.visited {
+            visited.report(self.destination, verdict);
+        }
     }
 
     /// Where it leads.

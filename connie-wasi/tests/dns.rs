@@ -138,7 +138,8 @@ fn what_is_no_name_is_not_asked_for() {
 #[test]
 fn a_connect_without_servers_says_so() {
     let resolver = Resolver::from(Dns::new([]));
-    let error = connect("name.test", 80, Options { race: within(), resolver }).unwrap_err();
+    let error =
+        connect("name.test", 80, Options { race: within(), resolver, ..Options::default() }).unwrap_err();
     assert_eq!(error.error_kind(), ErrorKind::LookUpUnreachable);
     assert_eq!(error.to_string(), "could not resolve name.test: no name server could be reached");
     // Nothing lies behind it that the line does not say.
@@ -156,7 +157,8 @@ fn names_that_are_nowhere_are_not_asked_for() {
     server.set_nonblocking(true).unwrap();
     for (host, expected) in [("x.invalid", "no such name"), ("x.onion", "onion names are Tor's")] {
         let resolver = dns.clone().into();
-        let error = connect(host, 80, Options { race: within(), resolver }).unwrap_err();
+        let error =
+            connect(host, 80, Options { race: within(), resolver, ..Options::default() }).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     }

@@ -105,7 +105,7 @@ fn the_stack_keeps_its_promises_on_a_runtime() {
     let ran = Ran::of(&mut cargo);
     ran.exits(0);
     assert!(!ran.stderr.contains("SKIPPED"), "{}", ran.stderr);
-    assert_eq!(ran.stdout.matches("test result: ok").count(), 3, "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("test result: ok").count(), 4, "{}", ran.stdout);
     assert!(!ran.stdout.contains(" 0 passed"), "{}", ran.stdout);
     are_listed("connie-wasi", &ran);
     // All of what a test has sent before it dropped the stream.

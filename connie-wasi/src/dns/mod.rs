@@ -10,7 +10,7 @@
 //!
 //! let dns = Dns::new(["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()]);
 //! let race = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let stream = connect("example.org", 80, Options { race, resolver: dns.into() })?;
+//! let stream = connect("example.org", 80, Options { race, resolver: dns.into(), ..Options::default() })?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
