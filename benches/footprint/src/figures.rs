@@ -97,6 +97,13 @@ impl Figures {
             "into a program with a stack of which the compiler knows nothing; that stub is counted too.\n",
         );
         table(page, "what | bytes", &self.sizes);
+        say(page, "");
+        for line in [
+            "A memory's rules are what is linked for `Memory::plan` and `Memory::learn` and what a race does with a plan, beside the same race without one.",
+            "3 KiB were wanted. Why they take more, and what was tried, is in the `DECISIONS.md` of connie-core.",
+        ] {
+            say(page, line);
+        }
     }
 }
 
