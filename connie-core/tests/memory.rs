@@ -1,6 +1,7 @@
 //! A memory and races that run at one time, by hand.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use connie_core::memory::{Finish, Memory, Network, Visit};
 use connie_core::race::PlannedRace;
@@ -265,5 +266,82 @@ fn a_clock_that_begins_elsewhere_is_no_reason_to_forget() {
         race.wins(&mut memory, 0, at(begins + 30));
         let race = Running::begin(&mut memory, "a", 1, at(begins + 1_000));
         assert_eq!(race.started.len(), 1, "{begins}");
+    }
+}
+
+/// One that takes longer than a minute says nothing of the address: the machine slept, or the clock jumped.
+#[test]
+fn a_sample_of_more_than_a_minute_is_none() {
+    let minute = 60_000_000;
+    for (micros, is_sample) in [(minute - 1, true), (minute, true), (minute + 1, false)] {
+        let (begins, ends) = (at(100_000), at(100_000) + Duration::from_micros(micros));
+        let round_trip = |memory: &Memory<16>| {
+            let address = SocketAddr::from(([198, 1, 0, 1], 80));
+            memory.entries(ends).find(|entry| entry.address == address).expect("it answered").round_trip
+        };
+        // Of one that was never met.
+        let mut memory = Memory::new(7, at(0));
+        Running::begin(&mut memory, "a", 1, begins).wins(&mut memory, 0, ends);
+        let first = round_trip(&memory);
+        assert_eq!(first.is_some(), is_sample, "{micros}");
+        let kept = Duration::from_micros(micros);
+        assert!(first.is_none_or(|it| it >= kept && it - kept < kept / 2_000), "{micros}: {first:?}");
+        // Without a time it cannot lead.
+        let next = Running::begin(&mut memory, "a", 1, ends);
+        assert_eq!(next.started.len(), if is_sample { 1 } else { 2 }, "{micros}");
+        // Of one that takes 30 ms.
+        let mut memory = regular();
+        let before = round_trip(&memory);
+        Running::begin(&mut memory, "a", 1, begins).wins(&mut memory, 0, ends);
+        assert_eq!(round_trip(&memory) != before, is_sample, "{micros}");
+    }
+}
+
+/// Those that have not led a race which they won have a quarter of the table, and no more.
+#[test]
+fn those_that_were_met_once_have_a_quarter_of_the_table() {
+    let mut memory = Memory::new(7, at(0));
+    let mut now = 0;
+    let mut visit = |memory: &mut Memory<16>, last: u8| {
+        now += 100;
+        let race = Running::begin(memory, &format!("{last}"), last, at(now));
+        let led = race.race.plan().lead().is_some();
+        race.wins(memory, 0, at(now + 30));
+        led
+    };
+    // A host and its address each: the table is full of those that lead.
+    for last in 1..=8 {
+        assert_eq!([visit(&mut memory, last), visit(&mut memory, last)], [false, true]);
+    }
+    for last in 101..=150 {
+        assert!(!visit(&mut memory, last));
+    }
+    let kept: Vec<u8> = (3..=8).filter(|last| visit(&mut memory, *last)).collect();
+    assert_eq!(kept, [3, 4, 5, 6, 7, 8]);
+    assert!(!visit(&mut memory, 1), "the oldest went");
+}
+
+/// Bytes may be from years ago. Ages stop at 24 days, so that "long ago" does not become "never".
+#[test]
+fn the_age_of_bytes_stops_at_24_days() {
+    let memory = regular();
+    let mut bytes = vec![0; memory.byte_len()];
+    assert_eq!(memory.to_bytes(&mut bytes, at(8_000)), Some(bytes.len()));
+    let day = Duration::from_secs(86_400);
+    for (age, kept) in
+        [(23 * day, 23), (24 * day, 24), (25 * day, 24), (4_000 * day, 24), (Duration::MAX, 24)]
+    {
+        let back = Memory::<16>::from_bytes(&bytes, 7, age, at(0)).expect("they are whole");
+        let entry = back.entries(at(0)).next().expect("an address");
+        let beyond = entry.age.checked_sub(kept * day).expect("no less");
+        // What it was when it was written, and nothing where that was cut off.
+        assert!(
+            if kept == 23 { beyond > Duration::from_millis(900) } else { beyond.is_zero() },
+            "{age:?}: {beyond:?}"
+        );
+        let mut again = vec![0; back.byte_len()];
+        assert_eq!(back.to_bytes(&mut again, at(0)), Some(again.len()));
+        let back = Memory::<16>::from_bytes(&again, 7, Duration::ZERO, at(0)).expect("they are whole");
+        assert_eq!(back.entries(at(0)).next(), Some(entry));
     }
 }

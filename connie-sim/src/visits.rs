@@ -47,6 +47,9 @@ pub struct Visits {
     v4: Vec<SocketAddr>,
 }
 
+/// A visit that takes longer has no end.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// What came of one visit.
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -142,6 +145,10 @@ impl Visits {
     }
 
     /// One visit: both families have answered when it begins.
+    ///
+    /// # Panics
+    ///
+    /// When it has no end within a day.
     pub fn visit(&mut self) -> Visit {
         self.visit_with(0, |_, _| ())
     }
@@ -162,11 +169,13 @@ impl Visits {
             };
             connector.follow(&plan);
         }
+        clock.cancels_at(start + LONGEST);
         let known = [v6.as_slice(), v4].concat();
         let before: Vec<Tally> = known.iter().map(|it| stack.tally(*it)).collect();
         let result = connector.run(stack, &mut clock);
         let race = connector.race();
         let took = race.elapsed();
+        assert!(took < LONGEST, "a visit has no end");
         let won = result.as_ref().ok().map(|connection| connection.destination);
         let counted = |count: fn(Tally) -> u32, it: SocketAddr| {
             let before = known.iter().position(|known| *known == it).map(|index| before[index]);

@@ -108,6 +108,22 @@ fn nothing_is_evicted_before_its_time() {
     assert!(visits.visit().starts.starts_with("4a@0 4b@250"));
 }
 
+/// At Δ results come first, then those that were held back start, then one yields for the last of them, and nobody has a hedge: they were
+/// waiting all along.
+#[test]
+fn those_that_are_held_back_come_before_a_hedge() {
+    let config = Config { max_in_flight: 3, ..ALL };
+    let mut visits = visits(&config, [("4a", ok(30)), ("4b", ok(200)), ("4c", hang()), ("4d", ok(30))]);
+    for each in ["4a", "4b", "4a 4b 4c 4d"] {
+        visits.answer(each);
+        assert_eq!(visits.visit().starts, each[..2].to_owned() + "@0");
+    }
+    visits.put("4a", hang());
+    let visit = visits.visit();
+    let second = visit.plan.lead_is_due() / 1_000;
+    assert_eq!(visit.starts, format!("4a@0 4b@{second} 4c@250 4d@250"));
+}
+
 /// Rule 3 of the race: after a patience, unless the address takes longer than that by its own measure.
 #[test]
 fn the_hedge_waits_for_the_leads_own_measure() {

@@ -49,6 +49,23 @@ fn what_is_not_paid_for_comes_ever_later() {
     assert_eq!(spends(&mut visits).starts, "4a@0 4b@250 4c@750 4d@1750");
 }
 
+/// Nor is anybody evicted for one that is kept back: what is in flight has its time until that may start.
+#[test]
+fn nobody_is_evicted_for_one_that_is_not_paid_for() {
+    let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", hang())]);
+    for _ in 0..6 {
+        visits.wait(Duration::from_secs(3_601));
+        visits.visit();
+    }
+    assert_eq!(in_hand(&visits), 0);
+    visits.config.max_in_flight = 1;
+    visits.put("4a", hang()).put("4b", ok(400));
+    visits.wait(Duration::from_secs(3_601));
+    let visit = visits.visit();
+    // Its patience ends at 500 ms, and the third may start at 750.
+    assert_eq!((visit.starts.as_str(), visit.winner.as_deref()), ("4a@0 4b@250", Some("4b")));
+}
+
 #[test]
 fn ten_connections_bring_one_syn() {
     let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", ok(80))]);
