@@ -25,14 +25,16 @@ PLAN = "connie-core/src/race/plan.rs"
 MEMORY = "connie-core/src/memory/mod.rs"
 ORDER = "connie-core/src/memory/order.rs"
 LESSON = "connie-core/src/memory/lesson.rs"
-BUCKET = "connie-core/src/memory/bucket.rs"
-# What is wrong there shows in the races with a memory of connie-sim's tests.
-OF_MEMORY = [PLAN, MEMORY, ORDER, LESSON, BUCKET]
+LEARN = "connie-core/src/memory/learn.rs"
+KEY = "connie-core/src/memory/key.rs"
+ENTRY = "connie-core/src/memory/entry.rs"
+MEMORY_TABLE = "connie-core/src/memory/table.rs"
+BYTES = "connie-core/src/memory/bytes.rs"
 # What is wrong there shows where names are searched.
 OF_NAMES = [CONNECT, HOST, QUERY, NAT64]
 
-# What is wrong, where, what stands there, what the fault makes of it.
-FAULTS = [
+# What is wrong, where, what stands there, what the fault makes of it: one text, or a list of them.
+OF_RACES = [
     ("a second success wins as well", RACE,
      "        if !self.is_racing() {\n            return;\n        }\n        if let Some(attempt) = self.remove(id, Outcome::Established)",
      "        if let Some(attempt) = self.remove(id, Outcome::Established)"),
@@ -105,55 +107,88 @@ FAULTS = [
      "= [Query::Aaaa, Query::A, Query::Nat64Prefix];", "= [Query::A, Query::Aaaa, Query::Nat64Prefix];"),
     ("the prefix is waited for where there is no IPv4 address", CONNECT,
      "&& (a.is_open() || self.translation.may_help())", "&& (a.is_open() || !self.translation.may_help() || self.translation.may_help())"),
+]
+
+# The same, where it shows in the races with a memory of the tests of connie-core and connie-sim.
+OF_MEMORY = [
     ("an address that is demoted is tried before one that is not", ORDER,
      "State::Demoted => turn::DEMOTED,", "State::Demoted => turn::KNOWN,"),
+    ("an address that is demoted is tried after those that were evicted", TABLE,
+     "next.or_else(|| self.next_queued())",
+     "if least >> 24 == turn::DEMOTED.into() { self.next_queued().or(next) } else { next.or_else(|| self.next_queued()) }"),
     ("those that are held back are never released", PLAN,
-     "self.next.min(released)", "self.next.max(released)"),
+     "_ => self.next.min(possible.plus_micros(self.times.longest.into())),",
+     "_ => self.next.max(possible.plus_micros(self.times.longest.into())),"),
     ("those that are held back are released by the steps of the plan alone", PLAN,
-     "self.next.min(released)", "self.next"),
-    ("another entry is marked than the one that failed", MEMORY,
-     "self.failed(race, target, ran, lesson == Lesson::FailureOfHost);",
-     "{ let other = Target { port: target.port.wrapping_add(1), ..*target }; self.failed(race, &other, ran, lesson == Lesson::FailureOfHost); }"),
+     "_ => self.next.min(possible.plus_micros(self.times.longest.into())),", "_ => self.next,"),
+    ("those that are held back are in a list apart, and a lead is hedged when they are released", RACE,
+     "            if let Some(output) = self.start_next() {\n                return output;\n            }\n",
+     "            if self.guide.steps().is_some() && self.settings.hedge && self.destinations.waiting() > 0 {\n"
+     "                let late = |it: &&InFlight| self.yields_at(it, 0) <= self.now && self.destinations.may_hedge(it.place);\n"
+     "                if let (Some(&InFlight { place, .. }), true) = (self.in_flight.iter().find(late), self.in_flight.len() < self.limit.into()) {\n"
+     "                    self.destinations.hedge(place);\n"
+     "                    if let Some(output) = self.start_attempt(place, true, self.gives_up()) {\n"
+     "                        return output;\n                    }\n                }\n            }\n"
+     "            if let Some(output) = self.start_next() {\n                return output;\n            }\n"),
+    ("an attempt is evicted for those that are held back, before they are released", RACE,
+     ["soonest.min(start.max(self.next_eviction()))",
+      "        if self.earliest_start()? > self.now {\n            return None;\n        }\n        let place = self.next_place()?;\n",
+      "            return self.evict_for(Some(place));\n        }\n        let gives_up = self.gives_up();\n"],
+     ["soonest.min(if self.next_eviction() > self.now { self.next_eviction() } else { start })",
+      "        let place = self.next_place()?;\n",
+      "            return self.evict_for(Some(place));\n        }\n        if self.earliest_start()? > self.now {\n            return None;\n        }\n"
+      "        let gives_up = self.gives_up();\n"]),
+    ("another entry is marked than the one that failed", LEARN,
+     "self.table.find_or_new(&target.key) else { return false };",
+     "self.table.find_or_new(&key::Key { port: target.key.port.wrapping_add(1), ..target.key }) else { return false };"),
     ("one that was canceled counts as failed", LESSON,
      "Outcome::Canceled => Lesson::Silence,", "Outcome::Canceled => Lesson::Failure,"),
-    ("silence demotes nobody", MEMORY,
-     "Standing::Missed | Standing::Dethroned | Standing::Demoted => demote(entry, at),",
-     "Standing::Missed | Standing::Dethroned | Standing::Demoted => {}"),
+    ("silence demotes nobody", LEARN,
+     "_ => demote(entry, at),", "_ => {}"),
     ("a deadline that is shorter than a lead takes ends race after race", ORDER,
      "patience.min(u32::try_from(left / 4).unwrap_or(u32::MAX))", "patience"),
     ("who was demoted once stays so", MEMORY,
-     "Standing::Demoted if age < pause(entry.marks.level(), key) => State::Demoted,", "Standing::Demoted => State::Demoted,"),
+     "Standing::DEMOTED if age < pause(entry.marks.level(), number) => State::Demoted,", "Standing::DEMOTED => State::Demoted,"),
     ("nothing that was learnt grows old", MEMORY,
-     "entry.estimate.is_known() && age <= self.life()", "entry.estimate.is_known()"),
-    ("all hosts have one counter", MEMORY,
-     "Slot::Host(host) if host.host == visit.host && host.realms == realms => Some(host),",
-     "Slot::Host(host) if host.realms == realms => Some(host),"),
+     "entry.estimate.is_known() && age <= self.limits.life", "entry.estimate.is_known()"),
+    ("all hosts have one counter", KEY,
+     "let ip = Ip { high: Key::HOST, low: self.host.into() };", "let ip = Ip { high: Key::HOST, low: 1 };"),
     ("an address is explored beside the lead with one socket", ORDER,
      "order.prospect.sockets < 2 || order.prospect.is_grouped", "order.prospect.is_grouped"),
     ("a lead's measure is taken for milliseconds", MEMORY,
-     "known.due = entry.estimate.measure(age / HALF_LIFE);", "known.due = entry.estimate.measure(age / HALF_LIFE) / 1_000;"),
-    ("a whole race is not paid for", MEMORY,
-     "        if plan.met {\n            self.bucket.pay", "        if plan.met && plan.lead.is_some() {\n            self.bucket.pay"),
-    ("one event counts for each race that saw it", MEMORY,
-     "if started <= entry.counted || started < entry.answered {", "if started < entry.answered {"),
-    ("an outage is held against all", MEMORY,
-     "let Some(winner) = race.winner else { return has_failed };",
-     "let Some(winner) = race.winner.or(Some(*ran).filter(|_| has_failed)) else { return has_failed };"),
+     "one.due = entry.estimate.measure(age / HALF_LIFE);", "one.due = entry.estimate.measure(age / HALF_LIFE) / 1_000;"),
+    ("a whole race is not paid for", LEARN,
+     "        if past.times.met {\n            self.bucket.pay", "        if past.times.met && past.times.lead.is_some() {\n            self.bucket.pay"),
+    ("one event counts for each race that saw it", LEARN,
+     "if started > entry.counted && started >= entry.answered {", "if started >= entry.answered {"),
+    ("an outage is held against all", LEARN,
+     "let Some(winner) = past.winner else { return has_failed };",
+     "let Some(winner) = past.winner.or(Some(attempt).filter(|_| has_failed)) else { return has_failed };"),
     ("a lead that was late starts alone again", ORDER,
-     "let late = if plan.together { 0 }", "let late = if false { 0 }"),
+     "let late = match together {", "let late = match false {"),
     ("what is learnt of one network is used on another", MEMORY,
-     "entry.realm == self.realm && entry.port == self.port && entry.ip == self.ip", "entry.port == self.port && entry.ip == self.ip"),
+     "one.prefix == prefix && visit.realm(one.family()) == entry.realm && one.number > 0", "one.prefix == prefix && one.number > 0"),
+    ("what is learnt on one network is written down for another", ENTRY,
+     "self.ip == key.ip && self.realm == key.realm && self.port == key.port", "self.ip == key.ip && self.port == key.port"),
     ("a verdict of one host is another's", MEMORY,
      "_ if entry.marks.has(Marks::VERDICT) && entry.host != host => State::Live,", "_ if entry.host == 0 => State::Live,"),
     ("a failure does not start the next", PLAN,
-     "if is_last || self.explored != Some(place) {", "if is_last {"),
-    ("the oldest goes, though it leads each minute", MEMORY,
+     "if is_last || self.times.explored.is_none_or(|explored| explored.place != place) {", "if is_last {"),
+    ("the oldest goes, though it leads each minute", MEMORY_TABLE,
      "let of_leads = others < (N / 4).max(1);", "let of_leads = others < N;"),
-    ("nobody is ever explored", MEMORY,
-     "let is_due = host.races >= RACES ||", "let is_due = false && host.races >= RACES ||"),
+    ("those that have not led have half of the table", MEMORY_TABLE,
+     "let of_leads = others < (N / 4).max(1);", "let of_leads = others < (N / 2).max(1);"),
+    ("nobody is explored, however many races there were", MEMORY,
+     "let is_due = races >= RACES ||", "let is_due = false && races >= RACES ||"),
     ("what is not paid for does not wait longer each time", PLAN,
-     "self.ladder = self.ladder.saturating_mul(2)", "self.ladder = self.ladder"),
+     "last => last.saturating_mul(2)", "last => last"),
+    ("after a year the memory's clock is moved by 25 days alone", MEMORY,
+     "since.saturating_sub(ticks(25 * 86_400).into());", "since.saturating_sub(ticks(25 * 86_400).into()).min(HALF.into());"),
+    ("bytes that are very old were never written", BYTES,
+     "(age - 1).saturating_add(elapsed).min(OLDEST)", "(age - 1).saturating_add(elapsed)"),
 ]
+
+FAULTS = OF_RACES + OF_MEMORY
 
 
 def main():
@@ -170,21 +205,25 @@ def main():
             if os.path.isfile(os.path.join(root, name)):
                 os.makedirs(os.path.join(place, os.path.dirname(name)), exist_ok=True)
                 shutil.copy(os.path.join(root, name), os.path.join(place, name))
-        if any(fault[1] not in OF_MEMORY for fault in faults) and verdict(place) is not None:
+        if any(fault in OF_RACES for fault in faults) and verdict(place) is not None:
             sys.exit("faults: the search fails without any fault: mend that first")
-        if any(fault[1] in OF_MEMORY for fault in faults) and tests_of_memory(place) is not None:
+        if any(fault in OF_MEMORY for fault in faults) and tests_of_memory(place) is not None:
             sys.exit("faults: the tests of races with a memory fail without any fault: mend that first")
-        for what, name, right, wrong in faults:
+        for fault in faults:
+            what, name, right, wrong = fault
             path = os.path.join(place, name)
             with open(path, encoding="utf-8") as file:
                 good = file.read()
-            if good.count(right) != 1:
+            if any(good.count(text) != 1 for text in texts(right)):
                 missed.append(what)
                 print(f"no longer fits the code: {what}")
                 continue
+            bad = good
+            for text, instead in zip(texts(right), texts(wrong), strict=True):
+                bad = bad.replace(text, instead)
             with open(path, "w", encoding="utf-8") as file:
-                file.write(good.replace(right, wrong))
-            if name in OF_MEMORY:
+                file.write(bad)
+            if fault in OF_MEMORY:
                 found = tests_of_memory(place)
             else:
                 found = verdict(place, ["--names"] if name in OF_NAMES else [])
@@ -203,14 +242,20 @@ def fits(root):
     for what, name, right, instead in FAULTS:
         try:
             with open(os.path.join(root, name), encoding="utf-8") as file:
-                count = file.read().count(right)
+                code = file.read()
         except OSError as error:
             sys.exit(f"faults: {name}: {error.strerror}: mend the path in tools/faults.py")
-        if count != 1 or right == instead:
+        counts = [code.count(text) for text in texts(right)]
+        if any(count != 1 for count in counts) or right == instead or len(counts) != len(texts(instead)):
             wrong += 1
-            print(f"does not fit: {what}: its text must be in {name} once, and is there {count} times. Mend it in tools/faults.py")
+            times = " and ".join(map(str, counts))
+            print(f"does not fit: {what}: its text must be in {name} once, and is there {times} times. Mend it in tools/faults.py")
     print(f"{len(FAULTS)} faults, {len(FAULTS) - wrong} fit the code")
     return 1 if wrong else 0
+
+
+def texts(part):
+    return [part] if isinstance(part, str) else part
 
 
 def verdict(place, kind=()):
