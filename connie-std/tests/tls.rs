@@ -315,9 +315,13 @@ fn a_memory_leads_to_the_server_that_has_shaken_hands(door: Door) {
         let tried: Vec<_> = later.timeline().attempts().map(|it| it.destination).collect();
         assert_eq!(tried[0], first.destination());
         explored += tried.len() - 1;
+        // What wins when it is explored may come to lead.
+        if later.destination() != first.destination() {
+            break;
+        }
     }
-    // Which one race in 32 does, and the next one if what was explored has won.
-    assert!(explored <= 2, "{explored}");
+    // Which one race in 32 does.
+    assert!(explored <= 1, "{explored}");
 }
 
 /// A lead gets all the time there is, so that a busy machine makes none late.

@@ -17,6 +17,7 @@ use connie_core::{Config, Failure, Family, Instant, Outcome};
 use connie_servers::{
     BlackHole, DnsAnswer, DnsServer, Live, RecordType, clock::poll_until, closed_port, skip,
 };
+use connie_std::memory::Part;
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::tokio::{Connected, connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Memory, Options, SocketBudget};
@@ -694,10 +695,13 @@ fn a_memory_is_shared_with_threads() {
         assert_eq!(first.timeline().summary().attempts, 3);
         let second = connect_with(&addresses, &options).await.expect("a connection");
         let third = connie_std::connect(&addresses, &options).expect("a connection");
-        for summary in [second.timeline().summary(), third.timeline().summary()] {
-            assert_eq!(summary.attempts, 1);
+        for later in [second.report(), third.report()] {
+            let the = |part| later.explanation().and_then(|it| it.the(part)).map(|it| it.address());
+            assert_eq!(the(Part::Lead), Some(first.destination()));
+            // One race in 32 explores another beside it.
+            let explored = u32::from(the(Part::Explored).is_some());
+            assert_eq!(later.timeline().summary().attempts, 1 + explored);
         }
-        assert_eq!([second.destination(), third.destination()], [first.destination(); 2]);
     });
 }
 
@@ -733,7 +737,10 @@ async fn is_taught_by_a_dropped_race() -> bool {
     let options = Options { memory: Some(memory), ..Options::default() };
     connect_with(addresses[0], &options).await.expect("a connection");
     let led = connect_with(&addresses, &options).await.expect("a connection");
-    assert_eq!((led.destination(), led.timeline().summary().attempts), (addresses[0], 1));
+    if led.timeline().summary().attempts > 1 {
+        return false;
+    }
+    assert_eq!(led.destination(), addresses[0]);
     let _full = silence(&lead);
     // The second would start when the patience is over.
     if timeout(Duration::from_millis(150), connect_with(&addresses, &options)).await.is_ok() {

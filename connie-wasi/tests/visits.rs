@@ -28,9 +28,9 @@ fn from_the_second_visit_on_one_attempt_is_enough() {
     let attempts = |memory| visit(port, memory).timeline().summary().attempts;
     let memory = Memory::new();
     assert_eq!(attempts(Some(&memory)), 2);
-    for _ in 0..3 {
-        assert_eq!(attempts(Some(&memory)), 1);
-    }
+    // One visit in 32 explores the other beside it.
+    let later: u32 = (0..3).map(|_| attempts(Some(&memory))).sum();
+    assert!(later <= 3 + 1, "{later}");
     assert_eq!(attempts(None), 2);
     assert!(!memory.entries().is_empty());
     memory.forget();

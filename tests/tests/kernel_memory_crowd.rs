@@ -238,7 +238,8 @@ fn when_the_first_is_dropped_the_others_go_on() {
             let took = others(1, &addresses, &options).await;
             assert!(took < NEAREST + ms(100) + lateness(took), "{took:?}");
         });
-        assert_eq!(syns(lab), 12 + 12 + 1);
+        // One race in 32 explores.
+        assert!((12 + 12 + 1..=12 + 12 + 2).contains(&syns(lab)));
         assert_eq!(memory.entries().len(), 1);
     });
 }
@@ -259,8 +260,8 @@ fn when_the_first_is_stuck_the_others_go_on() {
         // Half a patience, a race of its own, and one that goes by that.
         let latest = ms(125) + NEAREST * 2 + ms(100);
         assert!(took > ms(125) && took <= latest + lateness(took), "{took:?}");
-        // What is in hand is for those whose time is over before the second has found out.
-        assert!((12 + 12 + 19..=12 + 12 + 19 + 16).contains(&syns(lab)));
+        // What is in hand is for those whose time is over before the second has found out, and one race in 32 explores.
+        assert!((12 + 12 + 19..=12 + 12 + 19 + 16 + 1).contains(&syns(lab)));
     });
 }
 
@@ -281,7 +282,8 @@ fn when_the_first_fails_the_others_go_on() {
         });
         let latest = NEAREST * 5 / 2 + ms(100);
         assert!(took <= latest + lateness(took), "{took:?}");
-        assert_eq!(syns(lab), 12 + 12 + 19);
+        // One race in 32 explores.
+        assert!((12 + 12 + 19..=12 + 12 + 20).contains(&syns(lab)));
     });
 }
 

@@ -89,7 +89,8 @@ fn with_a_memory_one_syn_is_enough_from_the_second_visit_on() {
             lab.wait_until_closed(&[]).attempts().len()
         };
         assert_eq!(syns(&["1"]), 4);
-        assert_eq!(syns(&["3"]), 3);
+        // One visit in 32 explores another beside it.
+        assert!((3..=3 + 1).contains(&syns(&["3"])));
         // The winner is said to stall: the next visit goes to the other that is alive.
         lab.clear_log();
         passes(&run(&program, |it| it.arg(&file).args(["four.test", &port, "1", "2"])));

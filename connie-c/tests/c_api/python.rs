@@ -60,7 +60,9 @@ fn with_a_memory_one_syn_is_enough_from_the_second_visit_on() {
             it.args(["-B", "-W", "error", "-c", visits]).env("PYTHONPATH", root().join("connie-python"));
             it.env("PORT", PORT.to_string()).env("CONNIE_LIBRARY", library().join("libconnie.so"))
         }));
-        assert_eq!(lab.wait_until_closed(&[]).attempts().len(), 4 + 4);
+        // One visit in 32 explores another beside it.
+        let syns = lab.wait_until_closed(&[]).attempts().len();
+        assert!((4 + 4..=4 + 4 + 1).contains(&syns), "{syns}");
     });
 }
 

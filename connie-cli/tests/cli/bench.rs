@@ -156,7 +156,7 @@ fn of_visits_the_later_ones_go_by_what_the_first_has_learnt() {
 fn a_bench_goes_on_with_a_file_of_memory() {
     let server = Server::serving("127.0.0.4:0", "page");
     let port = server.port();
-    let [option, addresses] = resolve(port, "127.0.0.5,127.0.0.4");
+    let [option, addresses] = resolve(port, "127.0.0.5,127.0.0.6,127.0.0.4");
     let (url, path) = (format!("http://name.test:{port}/"), fresh_path("memory"));
     let file = path.to_str().unwrap();
     let bench =
@@ -165,7 +165,9 @@ fn a_bench_goes_on_with_a_file_of_memory() {
         let report = connie(bench.iter().chain(&[&*url, &option, &addresses])).exits(0).json();
         visits(&report, "connie", "first")["sockets_mean"].as_f64().unwrap()
     };
-    assert_eq!((first(), first()), (2.0, 1.0));
+    assert_eq!(first(), 3.0);
+    // One, or two in one visit of 32.
+    assert!(first() < 3.0);
     std::fs::write(&path, "hello").unwrap();
     connie(bench.iter().chain(&[&*url])).exits(26).prints("").says_lines(1).says("not a memory");
     std::fs::remove_file(&path).unwrap();

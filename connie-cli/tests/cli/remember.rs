@@ -32,11 +32,13 @@ fn the_second_run_starts_one_address() {
     let hosts = hosts();
     let path = fresh_path("memory");
     let file = path.to_str().unwrap();
+    // And in one visit of 32 another that is explored.
+    let starts_one = |options: &[&str]| assert!((1..=2).contains(&attempts(&hosts, options)));
     assert_eq!(attempts(&hosts, &["--memory", file]), 3);
-    assert_eq!(attempts(&hosts, &["--memory", file]), 1);
+    starts_one(&["--memory", file]);
     // The last of the two counts.
     assert_eq!(attempts(&hosts, &["--memory", file, "--no-memory"]), 3);
-    assert_eq!(attempts(&hosts, &["--no-memory", "--memory", file]), 1);
+    starts_one(&["--no-memory", "--memory", file]);
     assert_eq!(attempts(&hosts, &[]), 3);
     std::fs::remove_file(path).unwrap();
 }
@@ -83,8 +85,11 @@ fn every_report_says_why() {
     let plans: Vec<&Value> = events.iter().filter_map(|event| event["data"].get("connie_plan")).collect();
     assert_eq!(plans.len(), 1, "{events:?}");
     let told: Value = serde_json::from_str(&race(&["--memory", file, "--json"])).unwrap();
+    // One that is explored beside the lead may be sooner.
+    assert!([&told["plan"]["lead"], &told["plan"]["explored"]].contains(&&told["winner"]), "{told}");
     for plan in [plans[0], &told["plan"]] {
-        assert_eq!((&plan["whole"], &plan["lead"]), (&Value::Null, &told["winner"]), "{plan}");
+        assert_eq!((&plan["whole"], &plan["lead"]), (&Value::Null, &told["plan"]["lead"]), "{plan}");
+        assert!(plan["lead"].is_string(), "{plan}");
         assert_eq!(plan["addresses"].as_array().map(Vec::len), Some(3));
     }
     let told: Value = serde_json::from_str(&race(&["--no-memory", "--json"])).unwrap();
@@ -106,10 +111,8 @@ fn verbose_says_why() {
     };
     let said = run(&[]);
     let told: Vec<&str> = said.lines().filter(|line| line.starts_with("* memory: ")).collect();
-    assert!(
-        told.len() == 1 && told[0].starts_with("* memory: lead: ") && told[0].contains("; 1 demoted"),
-        "{said}"
-    );
+    assert!(told.len() == 1 && told[0].starts_with("* memory: lead: "), "{said}");
+    assert!(told[0].contains("; 1 demoted") || told[0].contains("; explored: "), "{said}");
     assert!(!run(&["--no-memory"]).contains("memory: "));
 }
 
