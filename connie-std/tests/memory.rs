@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::{Family, Instant};
-use connie_std::memory::{MemoryFileError, Part, Verdict};
+use connie_std::memory::{MemoryFileError, Part, Verdict, Whole};
 use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
 use connie_std::{Connected, Memory, Options, connect};
 
@@ -237,6 +237,30 @@ fn a_name_is_remembered_however_its_answer_is_turned() {
     // Another name is another host, but the address is the same.
     let other = connect(("other.test", number), &answers(&[11, 12, 13])).expect("a connection");
     assert_eq!(tried(&other).len(), 1);
+}
+
+/// Two answers of one name without an address in common, of two networks, looked up by somebody else.
+#[test]
+#[cfg(any(target_os = "linux", windows))]
+fn addresses_that_are_said_to_be_a_hosts_are_known_by_it() {
+    let port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    let number = port.local_addr().expect("an address").port();
+    let answer = |net| [1, 2].map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, net, last), number)));
+    let whole = |visit: Connected| visit.report().explanation().expect("a memory").whole();
+    let memory = memory();
+    let of = |host: &str, net| whole(visit(&answer(net), &with(&memory.for_host(host))));
+    assert_eq!(of("name.test", 1), Some(Whole::NeverMet));
+    assert_eq!(of("Name.Test", 2), Some(Whole::NothingFresh));
+    assert_eq!(of("other.test", 3), Some(Whole::NeverMet));
+    // It is the host that a race to the name is to.
+    let named = |host: &str, net| {
+        let addresses = answer(net).map(|it| it.ip()).to_vec();
+        let entry = connie_std::Override { host: host.to_owned(), port: number, addresses };
+        let options = Options { overrides: vec![entry], ..with(&memory.for_host("other.test")) };
+        whole(connect((host, number), &options).expect("a connection"))
+    };
+    assert_eq!(named("third.test", 8), Some(Whole::NeverMet));
+    assert_eq!(named("name.test", 9), Some(Whole::NothingFresh));
 }
 
 /// An HTTP connection that is opened again goes by what its last opening has shown, in a memory of its own.

@@ -63,7 +63,8 @@ impl Default for RaceConnector {
 impl RaceConnector {
     /// Races as `options` say, but for what ureq decides: its time-out for connecting holds where it is sooner than the race's
     /// deadline, `no_delay` is that of its configuration, and shutting the agent down cancels its races as [`Options::canceler`] does, without
-    /// canceling that. [`Options::observer`] is told the host of the URL. Without a [memory](Options::memory) it has one of its own.
+    /// canceling that. [`Options::observer`] is told the host of the URL, and the [memory](Options::memory) knows the addresses by it, whichever of them an answer has;
+    /// without one it has one of its own.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
         options.memory.get_or_insert_default();
@@ -97,6 +98,10 @@ impl<In: Transport> Connector<In> for RaceConnector {
         (details.register_shutdown)(weak(&canceler))?;
 
         options.observer = options.observer.map(|observer| named(observer, details.uri));
+        // An answer that turns is the same host's. Through a proxy this is the proxy's URI.
+        if let (Some(memory), Some(host)) = (&mut options.memory, details.uri.host()) {
+            *memory = memory.for_host(host);
+        }
 
         let addresses: &[_] = &details.addrs;
         let connected = connect(addresses, &options).map_err(|error| lift(error, details.timeout))?;

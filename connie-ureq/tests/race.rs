@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connie_servers::{BlackHole, Live, closed_port};
+use connie_std::memory::Whole;
 use connie_std::{
     AddressFilter, Canceler, ConnectError, ConnectErrorKind, Memory, Observer, OnSocket, Options, Purpose,
     RaceOutcome, connect,
@@ -15,7 +16,7 @@ use connie_ureq::RaceConnector;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, NextTimeout};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout};
 use ureq::{Agent, Error, Timeout};
 
 /// A name server that knows one answer.
@@ -234,6 +235,56 @@ fn an_observer_is_told_of_each_race_by_the_name_of_the_host() {
     let won = race(server.address(), RaceOutcome::Won, Some(server.address()));
     let lost = race(closed.address(), RaceOutcome::Lost, None);
     assert_eq!(*told.lock().unwrap(), [won, lost]);
+}
+
+/// A name server of which each answer is another part of a host's addresses.
+#[derive(Debug)]
+struct Turns(Mutex<Vec<Vec<SocketAddr>>>);
+
+impl Resolver for Turns {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let answer = self.0.lock().unwrap().pop().unwrap_or_default();
+        Knows(answer).resolve(uri, config, timeout)
+    }
+}
+
+/// What the memory knew at each visit to a host whose answer turns, by way of a proxy if there is one.
+fn visits(proxy: Option<&str>, hosts: [&str; 2]) -> Vec<Option<Whole>> {
+    let server = Live::http(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), "page");
+    let answer = |net| {
+        [1, 2].map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, net, last), server.address().port())))
+    };
+    let (tell, told) = std::sync::mpsc::channel();
+    let observer = Observer::new(move |observed| {
+        let explanation = observed.report().and_then(|report| report.explanation());
+        tell.send(explanation.expect("a memory").whole()).unwrap();
+    });
+    let connector = RaceConnector::new(Options { observer: Some(observer), ..Options::default() });
+    let config = Config::builder().proxy(proxy.map(|it| ureq::Proxy::new(it).unwrap()));
+    // Each visit has a connection of its own.
+    let config = config.max_idle_connections(0).build();
+    let connector = ().chain(ConnectProxyConnector::default()).chain(connector);
+    let turns = Turns(Mutex::new([2, 1].map(|net| answer(net).to_vec()).to_vec()));
+    let agent = Agent::with_parts(config, connector, turns);
+    for host in hosts {
+        // Whatever came of it: the server is no proxy.
+        let _ = agent.get(format!("http://{host}/")).call().map(|mut it| it.body_mut().read_to_string());
+    }
+    told.try_iter().collect()
+}
+
+#[test]
+fn a_host_is_known_by_its_name_whatever_addresses_an_answer_has() {
+    let (new, met) = (Some(Whole::NeverMet), Some(Whole::NothingFresh));
+    assert_eq!(visits(None, ["name.test", "name.test"]), [new, met]);
+    assert_eq!(visits(None, ["name.test", "other.test"]), [new, new]);
+    // Through a proxy it is the proxy that is met.
+    assert_eq!(visits(Some("http://proxy.test:3128"), ["name.test", "other.test"]), [new, met]);
 }
 
 /// A server that accepts, reads and closes is passed by the next time: the memory hears of it by itself.

@@ -65,6 +65,8 @@ type Core = connie_core::memory::Memory<PLACES>;
 pub struct Memory {
     shared: Arc<Shared>,
     partition: u32,
+    /// Whose the addresses are that a race is given.
+    host: Option<Arc<str>>,
 }
 
 impl Memory {
@@ -76,14 +78,34 @@ impl Memory {
     }
 
     fn of(core: Core, clock: Clock) -> Self {
-        Memory { shared: Arc::new(Shared::new(core, clock)), partition: 0 }
+        Memory { shared: Arc::new(Shared::new(core, clock)), partition: 0, host: None }
     }
 
     /// The same memory for the part of a program that `number` stands for. What races of one partition learn no other uses: a program must
     /// not tell one of its users by the connections of another. What pays for SYNs is common to all.
     #[must_use]
     pub fn partition(&self, number: u32) -> Self {
-        Memory { shared: self.shared.clone(), partition: number }
+        Memory { partition: number, ..self.clone() }
+    }
+
+    /// The same memory for a caller that looks names up by itself, and gives races the addresses of `host`. They are that host's then, as those of
+    /// a race to its name are. Otherwise a list is known by the least of its addresses, and is another one for each answer that differs. Races to
+    /// anything but addresses are what they were.
+    ///
+    /// ```
+    /// use connie_std::{Memory, Options, connect};
+    ///
+    /// # let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let answer = [server.local_addr()?];
+    /// let memory = Memory::new();
+    /// // `answer` is what a resolver of the caller's said of this name.
+    /// let options = Options { memory: Some(memory.for_host("name.example")), ..Options::default() };
+    /// connect(&answer, &options)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn for_host(&self, host: &str) -> Self {
+        Memory { host: Some(host.into()), ..self.clone() }
     }
 
     /// Forgets all, in every partition.
@@ -165,6 +187,7 @@ impl Default for Memory {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("partition", &self.partition).finish_non_exhaustive()
+        let mut out = f.debug_struct("Memory");
+        out.field("partition", &self.partition).field("host", &self.host).finish_non_exhaustive()
     }
 }

@@ -33,11 +33,13 @@ pub(crate) struct Recall {
     incumbent: bool,
 }
 
-/// The port of a target that does not have it in its [key].
-fn port(target: Target<'_>) -> u16 {
-    match target {
-        Target::Addresses(_) | Target::Hosts(_) => 0,
-        target => target.name().1,
+/// What the memory knows a target by, and its port. `of` is whose addresses are, where its user says so.
+fn key_and_port(target: Target<'_>, of: Option<&str>) -> (String, u16) {
+    match (target, of) {
+        (Target::Address(_) | Target::Addresses([_, ..]), Some(host)) => (host.to_owned(), target.name().1),
+        // They have it in their key.
+        (Target::Addresses(_) | Target::Hosts(_), _) => (key(target), 0),
+        (target, _) => (key(target), target.name().1),
     }
 }
 
@@ -64,11 +66,11 @@ impl Recall {
         network: &Network,
         clock: OsClock,
     ) -> Option<Self> {
-        let host = key(target);
+        let (host, port) = key_and_port(target, memory.host.as_deref());
         // It may be the first in this process.
         let state = memory.shared.state()?;
         let visit = |host: &str| state.core.visit(host, finish, memory.partition, network);
-        let (visit, service) = (visit(&host), visit(&format!("{host}:{}", port(target))));
+        let (visit, service) = (visit(&host), visit(&format!("{host}:{port}")));
         drop(state);
         Some(Recall { memory: memory.clone(), visit, service, clock, incumbent: false })
     }
