@@ -9,6 +9,7 @@ use embedded_nal::nb;
 use heapless::Vec;
 
 use crate::connect::{self, Connect, Facts, InvalidHost, Start};
+use crate::empty::empty;
 use crate::memory::Recall;
 use crate::race::{
     AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Family, Guide, Input, Output, Plan, Planned,
@@ -251,7 +252,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     /// A race that begins now and has no addresses yet.
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
-        Driver { machine: Race::new(config, now), open: Vec::new(), slowest_connect: 0 }
+        Driver { machine: Race::new(config, now), open: empty(), slowest_connect: 0 }
     }
 
     /// Takes in the answer for one family: see [`Input::Resolved`].
@@ -370,6 +371,20 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
     }
 }
 
+/// What drives a connect of which nothing was asked yet.
+impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
+    From<Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>>
+    for HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
+where
+    S: RaceStack,
+{
+    // Inlined, so that a connect can be made where it stays.
+    #[inline(always)]
+    fn from(machine: Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>) -> Self {
+        Driver { machine, open: empty(), slowest_connect: 0 }
+    }
+}
+
 impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
     HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
 where
@@ -394,8 +409,13 @@ where
     /// The same from a text that has been read: see [`Connect::begin`].
     #[must_use]
     pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
-        let machine = Connect::begin(start, config, facts, now);
-        Driver { machine, open: Vec::new(), slowest_connect: 0 }
+        Connect::begin(start, config, facts, now).into()
+    }
+
+    /// The connect, for an adapter that begins and feeds those over several kinds of stacks in one place. What it is to do next the driver asks it.
+    #[doc(hidden)]
+    pub fn connect_mut(&mut self) -> &mut Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G> {
+        &mut self.machine
     }
 
     /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].

@@ -80,6 +80,7 @@ pub mod connect;
 mod connector;
 #[doc(hidden)]
 pub mod doc_stack;
+mod empty;
 pub mod memory;
 pub mod race;
 pub mod resolution;

@@ -191,8 +191,18 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     /// The same from a text that has been read, with the facts that it was read with.
     #[must_use]
     pub fn begin(start: Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
+        let mut connect = Self::unbegun(&start, config, facts, now);
+        connect.set_out(start, now);
+        connect
+    }
+
+    /// The same in two steps, for an adapter that keeps it in memory of its own: what a function changes before it answers is moved to its place
+    /// when it is answered. [`set_out`](Connect::set_out) comes next.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn unbegun(start: &Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
         let asks = |query| start.asks(query, config, facts, NAT64 > 0);
-        let mut connect = Connect {
+        Connect {
             race: Race::new(config, now),
             queries: Query::ALL.map(|query| if asks(query) { State::ToSend } else { State::Unwanted }),
             routes: facts.routes,
@@ -201,15 +211,19 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
             is_literal: false,
             best: [None; 2],
             translation: Translation::new(),
-        };
-        match start.0 {
-            Kind::Known(addresses) => connect.begin_with_known(addresses, now),
-            Kind::Loopback(addresses) => connect.race.handle_list(pieces(&addresses, &[]), now),
-            Kind::Nowhere => connect.begin_nowhere(now),
-            Kind::Literal(address) => connect.begin_with_literal(address, now),
-            Kind::Name => connect.begin_with_name(),
         }
-        connect
+    }
+
+    /// Begins with what the text stands for.
+    #[doc(hidden)]
+    pub fn set_out(&mut self, start: Start<'_>, now: Instant) {
+        match start.0 {
+            Kind::Known(addresses) => self.begin_with_known(addresses, now),
+            Kind::Loopback(addresses) => self.race.handle_list(pieces(&addresses, &[]), now),
+            Kind::Nowhere => self.begin_nowhere(now),
+            Kind::Literal(address) => self.begin_with_literal(address, now),
+            Kind::Name => self.begin_with_name(),
+        }
     }
 
     /// Tells it that something happened. Poll it afterwards.

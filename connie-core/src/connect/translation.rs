@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use heapless::Vec;
 
+use crate::empty::empty;
 use crate::race::Family;
 use crate::resolution::nat64::{Prefix, is_local};
 
@@ -21,8 +22,8 @@ pub(super) struct Translation<const N: usize> {
 }
 
 impl<const N: usize> Translation<N> {
-    pub(super) const fn new() -> Self {
-        Translation { prefix: None, v4: Vec::new(), v6: Vec::new(), joined: false }
+    pub(super) fn new() -> Self {
+        Translation { prefix: None, v4: empty(), v6: empty(), joined: false }
     }
 
     /// Keeps the addresses of `family`, in place of those that it had. The others of `addresses` are passed over, and so are those that there

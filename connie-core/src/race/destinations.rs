@@ -10,6 +10,7 @@ use heapless::Vec;
 use super::attempt::{AttemptError, AttemptErrorKind};
 use super::input::{Families, Family};
 use super::plan::{Place, turn};
+use crate::empty::empty;
 
 /// An IP address as two numbers, IPv4 as IPv4-mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -206,9 +207,9 @@ pub(super) struct Destinations<const N: usize> {
 }
 
 impl<const N: usize> Destinations<N> {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Destinations {
-            entries: Vec::new(),
+            entries: empty(),
             fresh_v4: 0,
             fresh_v6: 0,
             queued: 0,

@@ -86,6 +86,7 @@ pub use pacing::{Pacing, UnknownPacing};
 pub(crate) use plan::{Chosen, Place, Prospect, Times, turn};
 pub use plan::{Guide, Plan, Planned, Unplanned};
 
+use crate::empty::empty;
 use crate::time::{Instant, NEVER};
 use crate::timeline::Records;
 use config::Settings;
@@ -222,7 +223,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             resolution: Resolution::new(config.families),
             start_rule: config.pacing.start_rule(config.resolution_delay),
             destinations: Destinations::new(),
-            in_flight: Vec::new(),
+            in_flight: empty(),
             records: Records::new(),
             limit: max_limit,
             max_limit,

@@ -14,6 +14,7 @@ pub(crate) use json::{OrNull, Quoted};
 pub use qlog::Qlog;
 pub use waterfall::{Style, Waterfall};
 
+use crate::empty::empty;
 use crate::race::{AttemptError, Destination, Failure, Family, Outcome, Place};
 use crate::time::Instant;
 
@@ -177,8 +178,8 @@ pub(crate) struct Records<const R: usize> {
 }
 
 impl<const R: usize> Records<R> {
-    pub(crate) const fn new() -> Self {
-        Records { records: Vec::new(), started: 0 }
+    pub(crate) fn new() -> Self {
+        Records { records: empty(), started: 0 }
     }
 
     pub(crate) fn as_slice(&self) -> &[AttemptRecord] {

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use connie_core::connect::{Connect, Facts, Hosts, Input, InvalidHost, Order, Routes, Start, named_zone};
+use connie_core::connect::{
+    Connect, Facts, Hosts, Input, InvalidHost, News, Order, PlannedConnect, Routes, Start, named_zone,
+};
 use connie_core::memory::Network;
 use connie_core::race::{Destination, Guide, Planned};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host, LOOPBACK, Query, QueryFailure, is_onion};
-use connie_core::{Failure, Families, Family, HostConnector, Instant, RaceStack};
+use connie_core::{Config, Failure, Families, Family, HostConnector, Instant, RaceStack};
 
 use super::Resolver;
 #[cfg(not(target_os = "wasi"))]
@@ -37,6 +39,8 @@ pub(crate) const RECORDS: usize = 512;
 /// What drives the race of a [`connect`](crate::connect).
 pub(crate) type OsConnector<S> =
     HostConnector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS, Planned<MAX_DESTINATIONS>>;
+
+type OsConnect = PlannedConnect<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS>;
 
 /// A look-up under way.
 pub(crate) struct Running {
@@ -115,6 +119,36 @@ fn invalid(host: &str, invalid: InvalidHost) -> ConnectErrorKind {
     }
 }
 
+/// A connect that has not begun. What follows is for stacks of every kind, and stands once in a program; it is part of no other function, so that
+/// it writes the connect where that stays.
+#[inline(never)]
+fn unbegun(start: &Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> OsConnect {
+    Connect::unbegun(start, config, facts, now)
+}
+
+#[inline(never)]
+fn set_out(connect: &mut OsConnect, start: Start<'_>, now: Instant) {
+    connect.set_out(start, now);
+}
+
+#[inline(never)]
+fn tell(connect: &mut OsConnect, input: Input<'_>, now: Instant) {
+    connect.handle_input(input, now);
+}
+
+/// A connect to what was read, and what drives it. Its 20 KiB are not moved: there is the room before there is the connect.
+fn boxed<S: RaceStack>(
+    start: Start<'_>,
+    config: &Config,
+    facts: &Facts<'_>,
+    now: Instant,
+) -> Box<OsConnector<S>> {
+    let room = Box::new_uninit();
+    let mut connector: Box<OsConnector<S>> = Box::write(room, unbegun(&start, config, facts, now).into());
+    set_out(connector.connect_mut(), start, now);
+    connector
+}
+
 impl Names {
     /// The connect to `target`, with what is known of its host here, and what feeds it.
     pub(crate) fn begin<S: RaceStack>(
@@ -147,8 +181,8 @@ impl Names {
                 names.find_out(&mut facts);
             }
         }
-        let connector = HostConnector::new(host, port, &options.race, &facts, now).map(Box::new);
-        let connector = connector.map_err(|error| invalid(host, error))?;
+        let start = Start::new(host, port, &facts).map_err(|error| invalid(host, error))?;
+        let connector = boxed(start, &options.race, &facts, now);
         names.hosts.push((host.to_owned(), port));
         Ok((connector, names))
     }
@@ -159,6 +193,19 @@ impl Names {
         options: &Options,
         now: Instant,
     ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+        let (mut names, several, facts) = Self::of_several(targets, options)?;
+        let known = several.known();
+        let mut connector = boxed(several.start(&known), &options.race, &facts, now);
+        names.several = Some(several);
+        names.pass_on(&mut connector, now);
+        Ok((connector, names))
+    }
+
+    /// What is known of several hosts.
+    fn of_several(
+        targets: &[Target<'_>],
+        options: &Options,
+    ) -> Result<(Self, Box<Several>, Facts<'static>), ConnectErrorKind> {
         if targets.len() > MAX_HOSTS {
             return Err(ConnectErrorKind::TooManyHosts(targets.len()));
         }
@@ -179,11 +226,7 @@ impl Names {
             let _ = several.add(start.map_err(|error| invalid(host, error))?, &options.race);
             names.hosts.push(if host.is_empty() { target.name() } else { ((*host).to_owned(), *port) });
         }
-        let known = several.known();
-        let mut connector = Box::new(HostConnector::begin(several.start(&known), &options.race, &facts, now));
-        names.several = Some(several);
-        names.pass_on(&mut connector, now);
-        Ok((connector, names))
+        Ok((names, several, facts))
     }
 
     fn new(options: &Options) -> Self {
@@ -236,11 +279,23 @@ impl Names {
 
     /// Tells `connector` what is new of several hosts.
     fn pass_on<S: RaceStack>(&mut self, connector: &mut OsConnector<S>, now: Instant) {
-        let Some(several) = &mut self.several else { return };
-        while let Some(news) = several.news() {
-            connector.handle_input(news.input(), now);
+        if self.several.is_some() {
+            while let Some(news) = self.news() {
+                tell(connector.connect_mut(), news.input(), now);
+            }
+            self.note_owners(connector.connect().race().destinations());
         }
-        for address in connector.connect().race().destinations().iter().map(Destination::address) {
+    }
+
+    /// What is new of several hosts.
+    fn news(&mut self) -> Option<News<MAX_DESTINATIONS>> {
+        self.several.as_mut()?.news()
+    }
+
+    /// Takes note of whose the addresses of several hosts are.
+    fn note_owners(&self, destinations: &[Destination]) {
+        let Some(several) = &self.several else { return };
+        for address in destinations.iter().map(Destination::address) {
             if let Some(host) = several.host_of(address) {
                 self.owners.note(address, host);
             }
@@ -344,13 +399,18 @@ impl Names {
             #[cfg(feature = "dns")]
             Event::Service(record) => return self.services.push(record.clone()),
         };
+        if self.note(host, input) || prefix {
+            tell(connector.connect_mut(), input, now);
+        }
+        self.pass_on(connector, now);
+    }
+
+    /// Takes note of what was learnt of one of several hosts. Whether it is the only one.
+    fn note(&mut self, host: usize, input: Input<'_>) -> bool {
         if let Some(several) = &mut self.several {
             several.handle_input(host, input);
         }
-        if self.several.is_none() || prefix {
-            connector.handle_input(input, now);
-        }
-        self.pass_on(connector, now);
+        self.several.is_none()
     }
 
     /// How the addresses of `answer` are ordered, by what the host would send from.
