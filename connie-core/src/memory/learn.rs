@@ -268,6 +268,8 @@ impl<const N: usize> Memory<N> {
             host.estimate = Estimate::default();
         }
         if !taught {
+            // It is in use all the same, so that its next race is not as good as a first.
+            host.answered = host.answered.max(past.at);
             return;
         }
         if host.host == 0 {

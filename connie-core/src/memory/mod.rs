@@ -55,14 +55,14 @@
 //! 7. **A lead that was late** when its race ended has missed, too. In the next race the second starts beside it. If it wins it is forgiven; if one
 //!    that started no earlier beats it, it is dethroned, and the next race is the whole race.
 //! 8. **A stall** is when leads of two hosts were late at one moment. Nobody is distrusted for it, and for 3 s leads have all of Δ.
-//! 9. **Explores** one address each 32 races of a host, or 10 minutes after the last time with a race since, in the order of a hash of their own. It
+//! 9. **Explores** one address each 32 races of a host, or 15 minutes after the last time with a race since, in the order of a hash of their own. It
 //!    starts with the lead; with one socket, or `Staggered`, in its place. One that wins so is explored in the next race again, and having won twice it
 //!    leads, whatever it was before. So those that are as good as each other lead in turn, and a server that was away has its share again.
 //! 10. **A family is doubted** when attempts on three different addresses of it failed, or were silent for a quarter of the patience, in races that
 //!     the other family won. It goes second until it has answered, or for a half-life.
 //! 11. **A prefix speaks for its addresses**: of one that was never seen the round trip of its /24 or /48 is known. That one died is said of no other.
-//! 12. **The bucket** pays for each start beyond a race's first, but in the first race of a host; ten connections bring one. What it cannot pay for
-//!     waits, ever longer.
+//! 12. **The bucket** pays for each start beyond a race's first, but in the first race of a host, which is one that was not raced for a life; ten
+//!     connections bring one. What it cannot pay for waits, ever longer.
 //! 13. **Who goes when the table is full**: addresses that led a race which they won, and their hosts, stay before those that have not, which have
 //!     a quarter of the table, and at least one place. Of each the oldest goes.
 //!
@@ -132,6 +132,8 @@ struct Doubt {
     numbers: [u32; 3],
 }
 
+/// After how long a host in use explores, however few its races. Fifteen minutes are fewer SYNs than ten, and no more regret: docs/courtesy.md.
+const EXPLORE: u32 = ticks(900);
 /// The last lead that was late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Late {
@@ -250,7 +252,7 @@ impl<const N: usize> Memory<N> {
             prospect,
             first: doubted.map_or(prospect.preferred, Family::other),
             doubted,
-            met: host.is_some(),
+            met: host.is_some_and(|host| now.saturating_sub(host.answered) <= self.limits.life),
             whole: host.is_some_and(|host| host.marks.has(Marks::WHOLE)),
             explores: host.is_some_and(|host| explores(host, now)),
             cursor: host.map_or(0, |host| host.host),
@@ -391,7 +393,7 @@ fn pause(level: u8, number: u32) -> u32 {
 fn explores(host: &Entry, now: u32) -> bool {
     let (races, claimed) = (host.standing.0, host.estimate.bits());
     let since = now.saturating_sub(host.counted);
-    let is_due = races >= RACES || (since >= HALF_LIFE && host.answered > host.counted);
+    let is_due = races >= RACES || (since >= EXPLORE && host.answered > host.counted);
     let is_claimed = claimed > 0 && now.saturating_sub(claimed) < CLAIM;
     is_due && !is_claimed
 }

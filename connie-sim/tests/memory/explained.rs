@@ -107,9 +107,14 @@ fn why_it_is_the_whole_race() {
     visits.network = Network { v4: "198.51.100.7".parse().ok(), v6: None };
     assert_eq!(whole(&visits), Some(Whole::NeverMet));
     visits.network = home;
-    secs(&mut visits, 3_601);
+    // An hour later it is as if it were never met. Sooner its answer may have other addresses.
+    visits.answer("6x 6y");
+    visits.put("6x", ok(31)).put("6y", ok(60));
     assert_eq!(whole(&visits), Some(Whole::NothingFresh));
     assert_eq!(words(&visits), "whole race: nothing fresh is known of its addresses; 2 unknown");
+    visits.answer("4a 4b");
+    secs(&mut visits, 3_601);
+    assert_eq!(whole(&visits), Some(Whole::NeverMet));
     visits.visit();
     assert_eq!(whole(&visits), None);
 

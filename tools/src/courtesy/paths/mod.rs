@@ -95,8 +95,8 @@ pub(super) fn check() -> Result<String, String> {
     };
     at_most("regret beside Happy Eyeballs'", connie.regret() / rival.regret(), 1.0 / 7.0);
     at_most("the same with delays of 100 ms", slow.regret() / rival.regret(), 1.0 / 7.0);
-    at_most("regret beside all at once, in ms", connie.regret() - whole.regret(), 13.0);
-    at_most("SYNs a visit", connie.syns(), 1.25);
+    at_most("regret beside all at once, in ms", connie.regret() - whole.regret(), 10.0);
+    at_most("SYNs a visit", connie.syns(), 1.22);
     at_most("visits that came to nothing", connie.lost as f64, whole.lost as f64 + 2.0);
     for (lab, cost) in &labs {
         let wanted = lab.wanted();
