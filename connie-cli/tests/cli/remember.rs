@@ -49,7 +49,7 @@ fn a_file_that_is_none_is_an_error_of_one_line_and_stays_as_it_is() {
     let file = path.to_str().unwrap();
     std::fs::write(&path, "hello").unwrap();
     for command in [["race", "127.0.0.1:1"], ["get", "http://127.0.0.1:1/"]] {
-        let line = format!("connie: {file}: not a memory that this version wrote: remove it to begin anew\n");
+        let line = format!("connie: {file}: not a memory that this version wrote\n");
         connie(command.into_iter().chain(["--memory", file])).exits(26).says_lines(1).says(&line);
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"hello");
@@ -227,7 +227,7 @@ fn what_cannot_be_shown_is_an_error_of_one_line() {
         std::fs::write(&path, content).unwrap();
         let why =
             if content == "cnm1" { "the memory is cut off" } else { "not a memory that this version wrote" };
-        fails(&format!("{file}: {why}: remove it to begin anew"));
+        fails(&format!("{file}: {why}"));
     }
     std::fs::remove_file(path).unwrap();
     connie(["memory"]).exits(2).prints("").says_lines(1).says("<FILE>");

@@ -44,10 +44,10 @@ pub enum InvalidMemory {
 impl fmt::Display for InvalidMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            InvalidMemory::Version => "not a memory that this version wrote: remove it to begin anew",
-            InvalidMemory::Length => "the memory is cut off: remove it to begin anew",
-            InvalidMemory::Checksum => "the memory was changed since it was written: remove it to begin anew",
-            InvalidMemory::Entry => "the memory holds what none was written with: remove it to begin anew",
+            InvalidMemory::Version => "not a memory that this version wrote",
+            InvalidMemory::Length => "the memory is cut off",
+            InvalidMemory::Checksum => "the memory was changed since it was written",
+            InvalidMemory::Entry => "the memory holds what none was written with",
         })
     }
 }
