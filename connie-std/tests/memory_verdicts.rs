@@ -203,7 +203,9 @@ fn what_is_beyond_a_proxy_is_not_held_against_it() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use connie_core::Config;
     use connie_servers::{Authority, TlsServer};
+    use connie_std::memory::Part;
     use connie_std::{ConnectErrorKind, FinishLine, TlsConnector, TlsOptions};
 
     use super::*;
@@ -240,5 +242,32 @@ mod tls {
             let server = TlsServer::echo(&certificate);
             assert!(!fails(server.address(), &connector));
         }
+    }
+
+    /// Within a race to TLS: the address is there, and of no use to this host. Another may be served there.
+    #[test]
+    fn a_reset_in_a_race_to_tls_is_held_against_the_address_for_that_host_alone() {
+        let authority = Authority::new();
+        let options = TlsOptions {
+            system_roots: false,
+            ca_pem: authority.pem().into_bytes(),
+            server_name: Some(HOST.to_owned()),
+            ..TlsOptions::default()
+        };
+        let connector = TlsConnector::new(&options).expect("usable options");
+        let good = TlsServer::echo(&authority.certify(&[HOST]));
+        let addresses = [serve(SocketAddr::new(ip(83), 0), Does::Reset), good.address()];
+        let memory = Memory::new();
+        // Is the one demoted that resets?
+        let of = |host: &str| {
+            let race = Config::staggered();
+            let options = Options { race, memory: Some(memory.for_host(host)), ..Options::default() };
+            let stream = connector.connect(&addresses, &options).expect("a connection");
+            let explanation = stream.report().explanation().expect("a memory");
+            explanation.the(Part::Demoted).map(|it| it.address())
+        };
+        assert_eq!(of("a.test"), None);
+        assert_eq!(of("a.test"), Some(addresses[0]));
+        assert_eq!(of("b.test"), None);
     }
 }

@@ -60,7 +60,11 @@ impl<'r> Past<'r> {
 
     fn lesson(&self, attempt: &AttemptRecord) -> Lesson {
         let cut_short = self.winner.is_none() && attempt.ended == self.ended;
-        attempt.outcome.map_or(Lesson::Nothing, |outcome| Lesson::of(outcome, attempt.ran(), cut_short))
+        // That of both families.
+        let finish = key::finish(self.visit.v4);
+        attempt
+            .outcome
+            .map_or(Lesson::Nothing, |outcome| Lesson::of(outcome, finish, attempt.ran(), cut_short))
     }
 }
 

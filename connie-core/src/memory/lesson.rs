@@ -1,5 +1,6 @@
 //! What the end of an attempt teaches: the table of all ways in which one can end.
 
+use super::key::Finish;
 use crate::race::{AttemptErrorKind, Outcome, TlsFailure};
 
 /// What an attempt teaches about its address.
@@ -20,8 +21,8 @@ pub(super) enum Lesson {
 const SOONEST_PACKET: u32 = 200;
 
 impl Lesson {
-    /// What an attempt teaches that ended like this after `ran` microseconds. `cut_short` is whether the end of its race was what ended it.
-    pub(super) fn of(outcome: Outcome, ran: u32, cut_short: bool) -> Self {
+    /// What an attempt to `finish` teaches that ended like this after `ran` microseconds. `cut_short` is whether the end of its race was what ended it.
+    pub(super) fn of(outcome: Outcome, finish: Finish, ran: u32, cut_short: bool) -> Self {
         use AttemptErrorKind as Kind;
         match outcome {
             Outcome::Established => Lesson::Sample,
@@ -30,6 +31,8 @@ impl Lesson {
             Outcome::Canceled => Lesson::Silence,
             Outcome::Failed(Kind::TimedOut) if cut_short => Lesson::Silence,
             Outcome::Failed(Kind::Unreachable) if ran < SOONEST_PACKET => Lesson::Nothing,
+            // Who answers a SYN with one refuses: this one came later, in the handshake of TLS.
+            Outcome::Failed(Kind::Reset) if finish == Finish::Tls => Lesson::FailureOfHost,
             Outcome::Failed(Kind::Refused | Kind::Unreachable | Kind::TimedOut | Kind::Reset) => {
                 Lesson::Failure
             }
@@ -71,7 +74,13 @@ mod tests {
             (Outcome::Failed(Kind::Tls(TlsFailure::Local)), Lesson::Nothing),
             (Outcome::Failed(Kind::Tls(TlsFailure::NotTls)), Lesson::FailureOfHost),
         ] {
-            assert_eq!(Lesson::of(outcome, 30_000, false), lesson, "{outcome}");
+            for finish in [Finish::Tcp, Finish::Tls] {
+                let lesson = match (outcome, finish) {
+                    (Outcome::Failed(Kind::Reset), Finish::Tls) => Lesson::FailureOfHost,
+                    _ => lesson,
+                };
+                assert_eq!(Lesson::of(outcome, finish, 30_000, false), lesson, "{outcome}");
+            }
         }
     }
 
@@ -80,13 +89,13 @@ mod tests {
     fn no_route_is_told_from_a_routers_word_by_its_time() {
         let unreachable = Outcome::Failed(AttemptErrorKind::Unreachable);
         for (micros, lesson) in [(0, Lesson::Nothing), (199, Lesson::Nothing), (200, Lesson::Failure)] {
-            assert_eq!(Lesson::of(unreachable, micros, false), lesson, "{micros}");
+            assert_eq!(Lesson::of(unreachable, Finish::Tcp, micros, false), lesson, "{micros}");
         }
     }
 
     #[test]
     fn the_deadline_of_a_race_is_no_failure_of_an_address() {
         let timed_out = Outcome::Failed(AttemptErrorKind::TimedOut);
-        assert_eq!(Lesson::of(timed_out, 1_000_000, true), Lesson::Silence);
+        assert_eq!(Lesson::of(timed_out, Finish::Tcp, 1_000_000, true), Lesson::Silence);
     }
 }
