@@ -252,7 +252,7 @@ fn sleeping_counts_as_age() {
             let attempts = || connect(&addresses, &options).map(|it| it.timeline().summary().attempts);
             let before = [(); 5].map(|()| attempts().map_err(|error| error.to_string()));
             // One in 32 explores.
-            let is_known = before.iter().any(|it| *it == Ok(1));
+            let is_known = before.contains(&Ok(1));
             expect(before[0] == Ok(2) && is_known, format!("{before:?}"))?;
             if let Err(error) = enter_new_time() {
                 connie_tests::skip("a time namespace", &format!("run as root ({error})"));
