@@ -80,6 +80,8 @@ impl Company {
         let moment = self.recall.moment(now);
         let Some(mut state) = self.recall.shared().state_again() else { return Plan::whole() };
         let plan = self.recall.plan_under(&mut state, race, self.number, moment).after_line(self.line);
+        // One that explores asks others before it starts, and may wait for one of them.
+        let plan = if plan.explores() { plan } else { pay(&mut state, &mut self.promised, race, plan) };
         self.recall.say(&state, race, &plan, &Role::Alone, why, moment);
         drop(state);
         if self.part == Part::None && plan.explores() {
@@ -143,11 +145,11 @@ impl Company {
         };
         let plan = match (role, self.number) {
             (Role::Lead(_) | Role::Alone, 0) => return Step::GoOn,
-            // It knows whom to start with, and the other explores for it.
-            (Role::Follow(_), 0) => plan.without_exploring(),
             (Role::Lead(_), _) => plan,
+            // Where it knows whom to start with, the other explores for it.
+            (Role::Follow(_), 0) => pay(state, &mut self.promised, race, plan.without_exploring()),
             (Role::Follow(_) | Role::Alone, _) => {
-                self.promised = state.promise(race.destinations().len().saturating_sub(1));
+                self.promised = state.promise_anew(self.promised, most(race));
                 plan.following(self.promised)
             }
         };
@@ -173,6 +175,18 @@ impl Company {
     }
 }
 
+/// The plan of a race of which there may be many at one time: what is in hand is promised to one of them. The first race of a host is free.
+fn pay(state: &mut State, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
+    let is_free = plan.paid() == Plan::<0>::whole().paid();
+    *promised = state.promise_anew(*promised, if is_free { 0 } else { most(race) });
+    if is_free { plan } else { plan.following(*promised) }
+}
+
+/// How many starts beyond its first a race may be promised: one for each other address, and where there is none a second SYN.
+fn most(race: &OsRace) -> usize {
+    race.destinations().len().saturating_sub(1).max(1)
+}
+
 /// However the race ends: whoever waits for it goes on, and nothing of it is left.
 impl Drop for Company {
     fn drop(&mut self) {
@@ -195,10 +209,12 @@ mod tests {
     use std::task::Wake;
 
     use connie_core::memory::{Finish, Network};
+    use connie_core::{Input, Output};
 
     use super::*;
     use crate::clock::OsClock;
-    use crate::memory::Memory;
+    use crate::memory::clock::Clock;
+    use crate::memory::{Core, Memory};
     use crate::target::Target;
 
     #[derive(Default)]
@@ -229,9 +245,22 @@ mod tests {
             race.handle_addresses(&addresses, Instant::ZERO);
             let company = Company::new(recall.expect("the memory"), &config);
             let mut racer = Racer { company, race, why: Why::default(), bell: Arc::default() };
-            let plan = racer.company.plan_and_say(&racer.race, &mut racer.why, Instant::ZERO);
-            racer.race.follow(&plan);
+            racer.plans();
             racer
+        }
+
+        fn plans(&mut self) {
+            let plan = self.company.plan_and_say(&self.race, &mut self.why, Instant::ZERO);
+            self.race.follow(&plan);
+        }
+
+        /// By its first attempt, and the memory learns it.
+        fn wins(mut self) {
+            let Output::StartAttempt { id, .. } = self.race.poll_output(Instant::ZERO) else { panic!() };
+            let at = Instant::from_millis(30);
+            self.race.handle_input(Input::AttemptSucceeded { id }, at);
+            while !self.race.poll_output(at).ends_drain() {}
+            self.company.learn(&self.race, false);
         }
 
         fn poll(&mut self, now: Instant) -> Step {
@@ -287,6 +316,31 @@ mod tests {
             .collect();
         // The one that led has had its time, and the next one leads.
         assert_eq!((paid, left(&memory)), (vec![255, 11, 5, 0], (0, 16)));
+        drop(others);
+        assert_eq!(left(&memory), (0, 0));
+    }
+
+    /// Whom to start with is known, and nobody waits.
+    #[test]
+    fn what_is_in_hand_is_promised_once_where_a_lead_is_known_too() {
+        // Under a number by which none of these races explores.
+        let clock = Clock::start();
+        let memory = Memory::of(Core::new(1, clock.now()), clock);
+        let mut first = Racer::new(&memory);
+        assert!(!first.waits());
+        first.wins();
+        let paid = |racers: &[Racer]| -> Vec<usize> {
+            racers.iter().map(|racer| racer.race.plan().paid()).collect()
+        };
+        let mut others: Vec<Racer> = (0..5).map(|_| Racer::new(&memory)).collect();
+        assert_eq!((paid(&others), left(&memory)), (vec![11, 5, 0, 0, 0], (0, 16)));
+        // One that plans anew is promised no more than before.
+        others[0].plans();
+        assert_eq!((paid(&others)[0], left(&memory)), (11, (0, 16)));
+        drop(others.remove(0));
+        assert_eq!(left(&memory), (0, 5));
+        others[1].plans();
+        assert_eq!((paid(&others), left(&memory)), (vec![5, 11, 0, 0], (0, 16)));
         drop(others);
         assert_eq!(left(&memory), (0, 0));
     }

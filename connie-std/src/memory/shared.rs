@@ -65,7 +65,7 @@ impl Shared {
         drop(gone);
     }
 
-    /// A race that such starts were [promised](State::promise) to is over.
+    /// A race that such starts were [promised](State::promise_anew) to is over.
     pub(super) fn no_longer_promised(&self, starts: usize) {
         if let Some(mut state) = self.state_again() {
             state.promised = state.promised.saturating_sub(starts);
@@ -89,8 +89,10 @@ impl State {
         self.waiting.insert(number, (*visit, waker.clone())).map(|(_, before)| before)
     }
 
-    /// Up to `most` starts of those in hand, for one race of many that run at one time: no other is promised the same.
-    pub(super) fn promise(&mut self, most: usize) -> usize {
+    /// Up to `most` starts of those in hand, for one race of many that run at one time, in the place of what it was promised `before`: no other is
+    /// promised the same.
+    pub(super) fn promise_anew(&mut self, before: usize, most: usize) -> usize {
+        self.promised = self.promised.saturating_sub(before);
         let starts = self.core.in_hand().saturating_sub(self.promised).min(most);
         self.promised += starts;
         starts
