@@ -9,7 +9,7 @@ use connie_std::core::verdict::{ErrorKind, unknown_zone};
 use connie_std::{ConnectError, Options, Target};
 
 use crate::Connie;
-use crate::memory::Visit;
+use crate::visit::Visit;
 
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]

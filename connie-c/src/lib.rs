@@ -14,6 +14,7 @@ mod failure;
 mod memory;
 mod message;
 mod options;
+mod visit;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::net::TcpStream;
@@ -22,8 +23,9 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 use connie_std::{MAX_DESTINATIONS, Options, Target};
 
 use failure::Failed;
-use memory::{Memory, Visit};
+use memory::Memory;
 use options::Settings;
+use visit::Visit;
 
 /// What a call answers: 0, or a negative number for what went wrong. `connie_last_error` has the whole story in words.
 #[repr(C)]

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use crate::Connie;
 use crate::failure::Failed;
-use crate::memory::Visit;
+use crate::visit::Visit;
 
 thread_local! {
     static LAST: RefCell<Last> = const { RefCell::new(Last::NONE) };

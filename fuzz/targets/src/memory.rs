@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::decoded::note;
 use crate::draw::Draw;
 use crate::race::{LONGEST_SLEEP, address, span};
-use crate::stored::{Stored, forged};
+use crate::stored::{SALT, Stored, forged};
 
 /// The most that happens in one life.
 const STEPS: u32 = 400;
@@ -22,7 +22,6 @@ const RACES: usize = 3;
 /// What a race has room for: fewer than it may be told.
 const DESTINATIONS: usize = 4;
 const SOCKETS: usize = 2;
-pub(crate) const SALT: u32 = 0x5eed;
 
 type Race = PlannedRace<DESTINATIONS, SOCKETS, 6>;
 

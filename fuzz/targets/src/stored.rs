@@ -8,9 +8,10 @@ use connie_core::race::PlannedRace;
 use connie_core::{Config, Input, Instant, Output};
 
 use crate::draw::Draw;
-use crate::memory::SALT;
 use crate::race::address;
 
+/// The number of every memory here.
+pub(crate) const SALT: u32 = 0x5eed;
 const HEAD: usize = 12;
 const ENTRY: usize = 40;
 /// The mark of an entry that has led a race which it won.

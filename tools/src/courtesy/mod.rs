@@ -1,7 +1,10 @@
 //! What connie costs the network and the servers: the parts of `docs/courtesy.md`.
 
+mod measured;
 mod paths;
 mod service;
+
+pub use measured::Measured;
 
 /// A part of the page, with a simulation of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,15 +13,6 @@ pub enum Part {
     Paths,
     /// A service and all its clients.
     Service,
-}
-
-/// What a part has measured.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    /// For its place in the page, as Markdown.
-    pub text: String,
-    /// Pictures beside the page: the name of each, and what is in it.
-    pub pictures: Vec<(&'static str, String)>,
 }
 
 impl Part {

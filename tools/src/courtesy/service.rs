@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connie_sim::service::{HAPPENS, Policy, Report, Run, SERVERS, Story, run};
 
-use super::Measured;
+use super::measured::Measured;
 use crate::chart::{self, Chart, Series, Tick};
 
 /// The server that dies is the first.

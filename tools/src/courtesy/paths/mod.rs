@@ -1,15 +1,13 @@
 //! One client and its paths.
 
 mod picture;
+mod survey;
 mod tables;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use connie_sim::courtesy::{Policy, Rival, Setting};
 
-use connie_sim::courtesy::{Costs, Policy, Rival, Setting, run};
-
-use super::Measured;
+use super::measured::Measured;
+use survey::{HAPPY_EYEBALLS, Row, survey};
 
 /// All policies, as tables and the picture have them.
 const POLICIES: [(Policy, &str); 9] = [
@@ -24,11 +22,6 @@ const POLICIES: [(Policy, &str); 9] = [
     (Policy::Rival(Rival::LastWinner), "the last winner, then 250 ms"),
 ];
 
-const HAPPY_EYEBALLS: Policy = Policy::Rival(Rival::HappyEyeballs);
-
-/// What policies cost, in the order of [`POLICIES`] or in that of a table.
-type Row = (&'static str, Costs);
-
 pub(super) fn measure(seeds: u64) -> Measured {
     let twelve = all(&Setting::TWELVE, seeds);
     let few = all(&tables::few(), seeds);
@@ -40,42 +33,6 @@ pub(super) fn measure(seeds: u64) -> Measured {
 /// What each policy costs in a setting.
 fn all(setting: &Setting, seeds: u64) -> Vec<Row> {
     POLICIES.iter().map(|(policy, name)| (*name, survey(setting, *policy, seeds))).collect()
-}
-
-/// What a policy costs the clients of all seeds below `seeds`; with `CONNIE_SEED` that of this one.
-fn survey(setting: &Setting, policy: Policy, seeds: u64) -> Costs {
-    let only = std::env::var("CONNIE_SEED").ok().and_then(|seed| seed.trim().parse().ok());
-    let (first, end) = only.map_or((0, seeds), |seed: u64| (seed, seed.saturating_add(1)));
-    let next = AtomicU64::new(first);
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let work = || scope.spawn(|| share(setting, policy, &next, end));
-        let running: Vec<_> = (0..workers).map(|_| work()).collect();
-        let mut sum = Costs::default();
-        for worker in running {
-            sum.add(&worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        sum
-    })
-}
-
-/// Takes seeds until none is left.
-fn share(setting: &Setting, policy: Policy, next: &AtomicU64, end: u64) -> Costs {
-    let mut costs = Costs::default();
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= end {
-            return costs;
-        }
-        // A client is made from its seed alone: nothing half-done is seen after a panic.
-        match catch_unwind(AssertUnwindSafe(|| run(setting, policy, seed))) {
-            Ok(its) => costs.add(&its),
-            Err(panic) => {
-                eprintln!("{}, {policy:?}: CONNIE_SEED={seed} replays this", setting.name);
-                resume_unwind(panic);
-            }
-        }
-    }
 }
 
 /// How many seeds CI has time for.

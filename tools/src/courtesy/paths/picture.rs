@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Row;
+use super::survey::Row;
 use crate::svg::{self, line, portion, text};
 
 const HEIGHT: f64 = 430.0;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use connie_sim::courtesy::{Cost, Count, Distance, Event, Lab, Policy, Rival, Setting};
 
-use super::{HAPPY_EYEBALLS, Row, survey};
+use super::survey::{HAPPY_EYEBALLS, Row, survey};
 
 /// Whom smaller tables have.
 const BESIDE: [(Policy, &str); 6] = [

@@ -1,0 +1,32 @@
+//! What a program of C can tell a memory of a connection.
+
+use std::ffi::c_int;
+
+use connie_std::Report;
+use connie_std::memory::Verdict;
+
+use crate::ConnieVerdict;
+
+/// What a memory has learnt from.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit(Report);
+
+impl Visit {
+    pub(crate) fn new(report: Report) -> Self {
+        Visit(report)
+    }
+
+    /// A number of `ConnieVerdict`; any other is told to nobody.
+    pub(crate) fn report(&self, verdict: c_int) {
+        if let Some((_, verdict)) = VERDICTS.into_iter().find(|(number, _)| *number as c_int == verdict) {
+            self.0.tell_memory(verdict);
+        }
+    }
+}
+
+const VERDICTS: [(ConnieVerdict, Verdict); 4] = [
+    (ConnieVerdict::Good, Verdict::Good),
+    (ConnieVerdict::Refused, Verdict::Refused),
+    (ConnieVerdict::Stalled, Verdict::Stalled),
+    (ConnieVerdict::TlsFailed, Verdict::TlsFailed),
+];
