@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connie_core::timeline::Summary;
 use connie_core::{Config, Failure, Instant, Timeline};
-use connie_std::http::AnyConnection;
+use connie_std::http::{AnyConnection, connect_plain_socket};
 use connie_std::memory::{Explanation, Whole};
-use connie_std::{ConnectError, OsClock, OsSocket, Report, connect_socket};
+use connie_std::{ConnectError, OsClock, OsSocket, Report};
 
 use crate::args::Racing;
 use crate::error::{Error, is_address};
@@ -37,7 +37,7 @@ pub fn connect(
 ) -> (Raced, Result<OsSocket, Error>) {
     let clock = OsClock::start();
     let options = racing.options(max_time);
-    let (report, result) = match connect_socket((host, port), &options) {
+    let (report, result) = match connect_plain_socket((host, port), &options) {
         Ok((won, _, report)) => (Some(report), Ok(won)),
         Err(error) => (report_of(&error), Err(Error::connect(&error).by(racing.interface_name()))),
     };

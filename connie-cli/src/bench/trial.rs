@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure, Families, Instant, Outcome, Timeline};
 use connie_sim::Rng;
-use connie_std::http::{AnyConnection, AnySocket};
-use connie_std::{
-    ConnectError, ConnectErrorKind, Memory, Options, OsClock, OsSocket, Target, connect_socket,
-};
+use connie_std::http::{AnyConnection, AnySocket, connect_plain_socket};
+use connie_std::{ConnectError, ConnectErrorKind, Memory, Options, OsClock, OsSocket, Target};
 use connie_web::Scheme;
 
 use crate::args::{Contender, Mode};
@@ -162,7 +160,7 @@ fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> 
         Some(addresses) => Target::Addresses(addresses),
         None => Target::Host(&site.host, site.port),
     };
-    match connect_socket(target, &options) {
+    match connect_plain_socket(target, &options) {
         Ok((socket, destination, report)) => {
             Ok(Arrived { socket, destination, opened: Opened::of(report.timeline()) })
         }

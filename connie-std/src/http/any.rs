@@ -7,15 +7,52 @@ use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
 use connie_http::Host;
 
-use super::transport::{Sealed, TlsFacts, Transport};
+use super::transport::{Raced, Sealed, TlsFacts, Transport};
 use crate::budget::{Held, Holder};
-use crate::error::ConnectErrorKind;
+use crate::connect::{failed, race};
+use crate::error::{ConnectError, ConnectErrorKind};
 use crate::hosts::Hosted;
 use crate::pollable::{Pollable, Sought};
 use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack};
 use crate::tls::{TlsError, TlsSocket, TlsStack};
-use crate::{Options, OsWaiter, Report};
+use crate::watch::Watch;
+use crate::{Options, OsWaiter, Report, Target};
+
+/// As [`connect_socket`](crate::connect_socket), for a program that has an [`AnyConnection`](super::AnyConnection) too: it races by the same code,
+/// which is then in the program once.
+///
+/// # Errors
+///
+/// As [`connect`](crate::connect()).
+pub fn connect_plain_socket<'a>(
+    target: impl Into<Target<'a>>,
+    options: &Options,
+) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
+    let target = target.into();
+    let watch = Watch::begin(target, options);
+    let opened = open_plain(target, options);
+    watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
+    opened
+}
+
+fn open_plain(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
+    let mut waiter = OsWaiter::new(options.canceler.clone());
+    let mut stack = AnyStack::from(options);
+    match stack.race(&mut waiter, target, Finish::Tcp, options) {
+        Ok((AnySocket::Plain(socket), destination, report)) => {
+            Ok((socket, destination, stack.annotate(report)))
+        }
+        // A plain stack has no others.
+        Ok((AnySocket::Tls(_), ..)) => {
+            Err(failed(target, ConnectErrorKind::Socket(std::io::ErrorKind::NotConnected.into())))
+        }
+        Err(ConnectErrorKind::Race(failure, report)) => {
+            Err(failed(target, ConnectErrorKind::Race(failure, stack.annotate(report))))
+        }
+        Err(kind) => Err(failed(target, kind)),
+    }
+}
 
 /// A stack of either kind, for all connections to one server. Without the feature `tls` it is [`OsStack`].
 #[derive(Debug)]
@@ -154,6 +191,16 @@ impl Sealed for AnyStack {
             AnyStack::Plain(stack) => stack.begin(options, tunnel),
             AnyStack::Tls(stack) => stack.begin(options, tunnel),
         }
+    }
+
+    fn race(
+        &mut self,
+        waiter: &mut OsWaiter,
+        target: Target<'_>,
+        finish: Finish,
+        options: &Options,
+    ) -> Raced<Self::TcpSocket> {
+        race(self, waiter, target, finish, options)
     }
 
     fn complete(

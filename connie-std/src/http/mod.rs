@@ -30,7 +30,7 @@ mod response;
 mod transport;
 
 #[cfg(feature = "tls")]
-pub use any::{AnySocket, AnyStack};
+pub use any::{AnySocket, AnyStack, connect_plain_socket};
 #[cfg(feature = "tls")]
 pub use client::HttpsConnection;
 pub use client::{AnyConnection, Client, HttpConnection};
@@ -44,6 +44,9 @@ pub use transport::Transport;
 /// A stack of either kind, of which there is one without the feature `tls`.
 #[cfg(not(feature = "tls"))]
 pub type AnyStack = crate::OsStack;
+
+#[cfg(not(feature = "tls"))]
+pub use crate::connect::connect_socket as connect_plain_socket;
 
 /// A socket of an [`AnyStack`].
 #[cfg(not(feature = "tls"))]

@@ -8,7 +8,7 @@ use connie_http::{HttpError, Opener, Opening};
 
 use super::error::ClientError;
 use super::transport::{Sealed, TlsFacts};
-use crate::connect::{failed, race};
+use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::memory::Verdict;
 use crate::watch::Watch;
@@ -220,7 +220,7 @@ where
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
         let finish = stack.finish();
-        let raced = race(stack, waiter, Target::Host(&self.hop.0, self.hop.1), finish, &options);
+        let raced = stack.race(waiter, Target::Host(&self.hop.0, self.hop.1), finish, &options);
         let completed = match raced {
             Ok((mut socket, destination, report)) => {
                 record.connected = Some(waiter.now());

@@ -7,13 +7,14 @@ use connie_core::{Instant, RaceStack, Waiter};
 use connie_http::Host;
 
 use crate::budget::Holder;
+use crate::connect::race;
 use crate::error::ConnectErrorKind;
 use crate::hosts::Hosted;
 use crate::sent_again::SentAgain;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
-use crate::{Options, OsWaiter, Report};
+use crate::{Options, OsWaiter, Report, Target};
 
 /// What an HTTP connection runs over: [`OsStack`] for plain TCP, [`TlsStack`](crate::TlsStack) for TLS,
 /// [`AnyStack`](super::AnyStack) for either. Nothing else can be.
@@ -35,6 +36,9 @@ pub struct TlsFacts {
     pub(super) name: String,
 }
 
+/// What came of a race.
+pub type Raced<T> = Result<(T, SocketAddr, Report), ConnectErrorKind>;
+
 /// What the transports do differently.
 pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
     /// The host as a `Host` field names it.
@@ -51,6 +55,15 @@ pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
 
     /// When an attempt of the next race has ended well.
     fn finish(&self) -> Finish;
+
+    /// Races. Here, and not where a connection is opened, whose code is made anew in each program: what a race takes is in this library once.
+    fn race(
+        &mut self,
+        waiter: &mut OsWaiter,
+        target: Target<'_>,
+        finish: Finish,
+        options: &Options,
+    ) -> Raced<Self::TcpSocket>;
 
     /// Completes a connection whose race is won.
     fn complete(
@@ -94,6 +107,16 @@ impl Sealed for OsStack {
 
     fn finish(&self) -> Finish {
         Finish::Tcp
+    }
+
+    fn race(
+        &mut self,
+        waiter: &mut OsWaiter,
+        target: Target<'_>,
+        finish: Finish,
+        options: &Options,
+    ) -> Raced<Self::TcpSocket> {
+        race(self, waiter, target, finish, options)
     }
 
     fn complete(
@@ -145,6 +168,16 @@ impl Sealed for TlsStack {
 
     fn finish(&self) -> Finish {
         TlsStack::finish(self)
+    }
+
+    fn race(
+        &mut self,
+        waiter: &mut OsWaiter,
+        target: Target<'_>,
+        finish: Finish,
+        options: &Options,
+    ) -> Raced<Self::TcpSocket> {
+        race(self, waiter, target, finish, options)
     }
 
     fn complete(
