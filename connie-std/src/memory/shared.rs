@@ -1,6 +1,5 @@
 //! What the handles of one memory share: what was learnt, and which races wait for which.
 
-use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 use std::task::Waker;
 
@@ -22,8 +21,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) core: Core,
     pub(super) crowd: Crowd<HOSTS>,
-    /// Who waits, by number.
-    waiting: BTreeMap<u32, (Visit, Waker)>,
+    /// Who waits, by number: a list, which is a tenth of the code of a tree.
+    waiting: Vec<(u32, Visit, Waker)>,
     last: u32,
     /// How many SYNs of those in hand are promised to races that run.
     promised: usize,
@@ -31,7 +30,7 @@ pub(super) struct State {
 
 impl Shared {
     pub(super) fn new(core: Core, clock: Clock) -> Self {
-        let state = State { core, crowd: Crowd::new(), waiting: BTreeMap::new(), last: 0, promised: 0 };
+        let state = State { core, crowd: Crowd::new(), waiting: Vec::new(), last: 0, promised: 0 };
         Shared { clock, state: ProcessLock::new(state) }
     }
 
@@ -51,17 +50,18 @@ impl Shared {
     pub(super) fn leave(&self, ticket: Ticket, visit: &Visit) {
         let Some(mut state) = self.state_again() else { return };
         state.crowd.leave(ticket);
-        let freed = state.waiting.iter().filter(|(_, (other, _))| other == visit);
-        let freed: Vec<u32> = freed.map(|(number, _)| *number).collect();
-        let wakers: Vec<Waker> =
-            freed.iter().filter_map(|number| state.waiting.remove(number)).map(|(_, waker)| waker).collect();
+        let freed = state.waiting.extract_if(.., |(_, other, _)| other == visit);
+        let wakers: Vec<Waker> = freed.map(|(.., waker)| waker).collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// A race waits no longer.
     pub(super) fn forget(&self, number: u32) {
-        let gone = self.state_again().and_then(|mut state| state.waiting.remove(&number));
+        let gone = self.state_again().and_then(|mut state| {
+            let place = state.place(number).ok()?;
+            Some(state.waiting.remove(place))
+        });
         drop(gone);
     }
 
@@ -82,11 +82,23 @@ impl State {
 
     /// Has `waker` woken when the race to `visit` that leads is over. Answers the one before.
     pub(super) fn wait(&mut self, number: u32, visit: &Visit, waker: &Waker) -> Option<Waker> {
-        let known = self.waiting.get(&number).is_some_and(|(_, known)| known.will_wake(waker));
-        if known {
+        let place = match self.place(number) {
+            Ok(place) => place,
+            Err(place) => {
+                self.waiting.insert(place, (number, *visit, waker.clone()));
+                return None;
+            }
+        };
+        let (.., known) = self.waiting.get_mut(place)?;
+        if known.will_wake(waker) {
             return None;
         }
-        self.waiting.insert(number, (*visit, waker.clone())).map(|(_, before)| before)
+        Some(std::mem::replace(known, waker.clone()))
+    }
+
+    /// Where a race is among those that wait, or belongs.
+    fn place(&self, number: u32) -> Result<usize, usize> {
+        self.waiting.binary_search_by_key(&number, |(number, ..)| *number)
     }
 
     /// Up to `most` starts of those in hand, for one race of many that run at one time, in the place of what it was promised `before`: no other is
