@@ -264,7 +264,9 @@ mod tls {
             let options = Options { race, memory: Some(memory.for_host(host)), ..Options::default() };
             let stream = connector.connect(&addresses, &options).expect("a connection");
             let explanation = stream.report().explanation().expect("a memory");
-            explanation.the(Part::Demoted).map(|it| it.address())
+            // One visit in 32 explores it.
+            let demoted = explanation.the(Part::Demoted).or(explanation.the(Part::Explored));
+            demoted.map(|it| it.address())
         };
         assert_eq!(of("a.test"), None);
         assert_eq!(of("a.test"), Some(addresses[0]));
