@@ -183,7 +183,9 @@ fn calls_for_one_host_at_one_time_share_a_race() {
         }
         answered
     });
-    assert!(answered.iter().all(|answer| *answer == at(port, &[4, 2, 3])), "{answered:?}");
+    // The order of the others hangs on which refusals came before the race was won.
+    let winner = SocketAddr::new(here(4), port);
+    assert!(answered.iter().all(|answer| (answer[0], answer.len()) == (winner, 3)), "{answered:?}");
     assert_eq!(server.came(), 1);
 }
 
