@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::memory::{Finish, Memory, Network, Visit};
 use connie_core::race::PlannedRace;
-use connie_core::{AttemptId, Config, Input, Instant, Output};
+use connie_core::{AttemptId, Config, Family, Input, Instant, Output};
 
 /// A race to a host with two addresses, at a moment of its own.
 struct Running {
@@ -344,4 +344,26 @@ fn the_age_of_bytes_stops_at_24_days() {
         let back = Memory::<16>::from_bytes(&again, 7, Duration::ZERO, at(0)).expect("they are whole");
         assert_eq!(back.entries(at(0)).next(), Some(entry));
     }
+}
+
+/// Where one family's answer comes after the other's, the plan is made twice before anything starts. It is one race all the same, and explores.
+#[test]
+fn a_race_that_plans_anew_explores_still() {
+    let mut memory = Memory::<16>::new(7, at(0));
+    let visit = memory.visit("a", Finish::Tcp, 0, &Network::default());
+    let v4 = ["192.0.2.1:80", "198.51.100.1:80", "203.0.113.1:80"].map(|it| it.parse().unwrap());
+    let mut explored = 0;
+    for number in 0..32 * 4 {
+        let begins = at(1_000 * number);
+        let mut race = PlannedRace::<4, 4>::new(&Config::all_at_once(), begins);
+        for (family, addresses) in [(Family::V4, &v4[..]), (Family::V6, &[][..])] {
+            race.handle_input(Input::Resolved { family, addresses }, begins);
+            race.follow(&memory.plan(&visit, &race, 0, begins));
+        }
+        explored += usize::from(race.plan().explored().is_some());
+        let mut running = Running { race, visit, started: Vec::new() };
+        running.poll(begins);
+        running.wins(&mut memory, 0, at(1_000 * number + 30));
+    }
+    assert!((3..=5).contains(&explored), "{explored} in 128 races");
 }

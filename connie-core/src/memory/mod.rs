@@ -215,7 +215,7 @@ impl<const N: usize> Memory<N> {
     /// The plan for a race that has been told its addresses, or more of them. Have the race [follow](Race::follow) it before it is polled.
     ///
     /// `spread` is 0, or for races to one host that start at one time a number for each: then those leads that are as good as each other
-    /// share them. Each call that answers a plan which explores counts as this exploration, until its race was learnt from.
+    /// share them. A plan that explores counts as this exploration until its race was learnt from, or for a minute: no other race explores meanwhile.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn plan<const D: usize, const K: usize, const R: usize, G: Guide>(
         &mut self,
@@ -254,7 +254,7 @@ impl<const N: usize> Memory<N> {
             doubted,
             met: host.is_some_and(|host| now.saturating_sub(host.answered) <= self.limits.life),
             whole: host.is_some_and(|host| host.marks.has(Marks::WHOLE)),
-            explores: host.is_some_and(|host| explores(host, now)),
+            explores: host.is_some_and(|host| explores(host, prospect, now)),
             cursor: host.map_or(0, |host| host.host),
             stalled: self.stalled > 0 && now.saturating_sub(self.stalled) < STALL,
             spread,
@@ -389,11 +389,11 @@ fn pause(level: u8, number: u32) -> u32 {
     pause.saturating_add((pause >> 9).saturating_mul(number & 0xff))
 }
 
-/// Rule 9: whether it is time.
-fn explores(host: &Entry, now: u32) -> bool {
+/// Rule 9: whether it is time. A race that plans anew before it starts, since more addresses are known, has not given its exploration up.
+fn explores(host: &Entry, race: Prospect, now: u32) -> bool {
     let (races, claimed) = (host.standing.0, host.estimate.bits());
     let since = now.saturating_sub(host.counted);
     let is_due = races >= RACES || (since >= EXPLORE && host.answered > host.counted);
-    let is_claimed = claimed > 0 && now.saturating_sub(claimed) < CLAIM;
+    let is_claimed = !race.explores && claimed > 0 && now.saturating_sub(claimed) < CLAIM;
     is_due && !is_claimed
 }

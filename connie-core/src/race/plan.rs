@@ -87,6 +87,8 @@ pub(crate) struct Prospect {
     /// The time that is left to its deadline, in microseconds.
     pub(crate) left: u64,
     pub(crate) preferred: Family,
+    /// Whether it has a plan that explores, and has started nothing.
+    pub(crate) explores: bool,
 }
 
 /// An address that a plan has chosen.
@@ -307,6 +309,11 @@ impl fmt::Debug for Steps {
 }
 
 impl Steps {
+    /// Whether it is to explore, and has started nothing.
+    pub(super) fn explores(&self) -> bool {
+        self.starts == 0 && self.times.explored.is_some()
+    }
+
     /// Whether the next start is one that nobody has paid for.
     pub(super) fn is_unpaid(&self) -> bool {
         // The first of a race is free.

@@ -4,6 +4,7 @@ use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::plan::Steps;
 use super::{Destination, Failure, Family, Guide, Phase, Place, Plan, Prospect, Race};
 use crate::time::{Instant, NEVER};
 use crate::timeline::{AttemptRecord, Summary, Timeline};
@@ -136,6 +137,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
             sockets: self.limit,
             left: self.deadline.unwrap_or(NEVER).micros_since(self.now),
             preferred: self.settings.preferred_family,
+            explores: self.guide.steps().is_some_and(Steps::explores),
         }
     }
 
