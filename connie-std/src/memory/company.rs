@@ -79,9 +79,16 @@ impl Company {
         self.since.get_or_insert(now);
         let moment = self.recall.moment(now);
         let Some(mut state) = self.recall.shared().state_again() else { return Plan::whole() };
-        let plan = self.recall.plan_under(&mut state, race, self.number, moment).after_line(self.line);
-        // One that explores asks others before it starts, and may wait for one of them.
-        let plan = if plan.explores() { plan } else { pay(&mut state, &mut self.promised, race, plan) };
+        let plan = self.plan_under(&mut state, race, moment);
+        let plan = match plan.explores() {
+            // Nothing is known still, and others that have waited start at this moment, too.
+            true if self.part == Part::Runs && self.number > 0 => {
+                follow(&mut state, &mut self.promised, race, plan)
+            }
+            // It asks others before it starts, and may wait for one of them.
+            true => plan,
+            false => pay(&mut state, &mut self.promised, race, plan),
+        };
         self.recall.say(&state, race, &plan, &Role::Alone, why, moment);
         drop(state);
         if self.part == Part::None && plan.explores() {
@@ -105,7 +112,7 @@ impl Company {
         let has_waited = self.number > 0;
         let plan = match has_waited {
             // More may be known.
-            true => recall.plan_under(&mut state, race, self.number, moment),
+            true => self.plan_under(&mut state, race, moment),
             false => race.plan(),
         };
         let role = match plan.explores() {
@@ -148,12 +155,13 @@ impl Company {
             (Role::Lead(_), _) => plan,
             // Where it knows whom to start with, the other explores for it.
             (Role::Follow(_), 0) => pay(state, &mut self.promised, race, plan.without_exploring()),
-            (Role::Follow(_) | Role::Alone, _) => {
-                self.promised = state.promise_anew(self.promised, most(race));
-                plan.following(self.promised)
-            }
+            (Role::Follow(_) | Role::Alone, _) => follow(state, &mut self.promised, race, plan),
         };
         Step::Plan(Box::new(plan))
+    }
+
+    fn plan_under(&self, state: &mut State, race: &OsRace, moment: Instant) -> OsPlan {
+        self.recall.plan_under(state, race, self.number, moment).after_line(self.line)
     }
 
     /// What is left of the time that its plan may take.
@@ -180,6 +188,12 @@ fn pay(state: &mut State, promised: &mut usize, race: &OsRace, plan: OsPlan) -> 
     let is_free = plan.paid() == Plan::<0>::whole().paid();
     *promised = state.promise_anew(*promised, if is_free { 0 } else { most(race) });
     if is_free { plan } else { plan.following(*promised) }
+}
+
+/// The plan of one that has waited.
+fn follow(state: &mut State, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
+    *promised = state.promise_anew(*promised, most(race));
+    plan.following(*promised)
 }
 
 /// How many starts beyond its first a race may be promised: one for each other address, and where there is none a second SYN.
@@ -343,6 +357,20 @@ mod tests {
         assert_eq!((paid(&others), left(&memory)), (vec![5, 11, 0, 0], (0, 16)));
         drop(others);
         assert_eq!(left(&memory), (0, 0));
+    }
+
+    /// One that has waited, and stands in line for a socket after that, has no more starts paid for than it was promised.
+    #[test]
+    fn what_is_promised_holds_when_it_plans_anew() {
+        let memory = Memory::new();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| Racer::new(&memory));
+        assert!(!first.waits() && second.waits() && third.waits());
+        let late = Instant::ZERO + Config::MAX_PATIENCE;
+        assert!(matches!(second.poll(late), Step::Plan(plan) if plan.paid() == 255), "it leads");
+        assert!(matches!(third.poll(late), Step::Plan(plan) if plan.paid() == 11));
+        third.company.has_stood_in_line(std::time::Duration::from_secs(1));
+        let plan = third.company.plan_and_say(&third.race, &mut third.why, late);
+        assert_eq!((plan.paid(), left(&memory)), (11, (0, 11)));
     }
 
     #[test]
