@@ -569,11 +569,12 @@ unsafe fn answer(
     fd: *mut c_int,
 ) -> c_int {
     if fd.is_null() {
-        return message::remember(Err(Failed::invalid("there is no place for the descriptor: fd is NULL")));
+        let failed = Failed::invalid("there is no place for the descriptor: fd is NULL");
+        return message::remember_connect(Err(failed));
     }
     let (descriptor, error) = match connect() {
-        Ok((stream, visit)) => (stream.into_raw_fd(), message::remember_visit(visit)),
-        Err(failed) => (-1, message::remember(Err(failed))),
+        Ok((stream, visit)) => (stream.into_raw_fd(), message::remember_connect(Ok(visit))),
+        Err(failed) => (-1, message::remember_connect(Err(failed))),
     };
     // SAFETY: not NULL, and so an int of the caller's.
     unsafe { fd.write(descriptor) };

@@ -17,7 +17,7 @@ struct Last {
     message: String,
     /// What became of each address.
     addresses: Vec<(Connie, String)>,
-    /// Where it has connected with a memory.
+    /// Of the last call that was to connect, where it has and had a memory.
     visit: Option<Visit>,
 }
 
@@ -27,30 +27,34 @@ impl Last {
 
 /// Keeps the message of a call that has failed, and forgets the one before. Answers the code.
 pub(crate) fn remember(result: Result<(), Failed>) -> c_int {
-    let (error, told) = match result {
-        Ok(()) => (Connie::Ok, Last::NONE),
-        Err(Failed { error, message, addresses }) => (error, Last { message, addresses, visit: None }),
+    let (error, message, addresses) = match result {
+        Ok(()) => (Connie::Ok, String::new(), Vec::new()),
+        Err(Failed { error, message, addresses }) => (error, message, addresses),
     };
-    set(told);
+    change(|last| (last.message, last.addresses) = (message, addresses));
     error as c_int
 }
 
-/// The same for a call that has connected.
-pub(crate) fn remember_visit(visit: Option<Visit>) -> c_int {
-    set(Last { visit, ..Last::NONE });
-    Connie::Ok as c_int
+/// The same for a call that was to connect.
+pub(crate) fn remember_connect(result: Result<Option<Visit>, Failed>) -> c_int {
+    let (visit, result) = match result {
+        Ok(visit) => (visit, Ok(())),
+        Err(failed) => (None, Err(failed)),
+    };
+    change(|last| last.visit = visit);
+    remember(result)
 }
 
-fn set(told: Last) {
+fn change(change: impl FnOnce(&mut Last)) {
     // A thread that is ending has no place for it any more.
     let _ = LAST.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
-            *last = told;
+            change(&mut last);
         }
     });
 }
 
-/// That of the last call of this thread.
+/// That of the last call of this thread that was to connect.
 pub(crate) fn last_visit() -> Option<Visit> {
     LAST.try_with(|last| last.try_borrow().ok()?.visit.clone()).ok().flatten()
 }
@@ -88,6 +92,20 @@ mod tests {
         assert_eq!(cuts, ["", "a", "a", "a\u{e4}", "a\u{e4}", "a\u{e4}"]);
         assert_eq!(cut("a\u{e4}\u{20ac}", 6), "a\u{e4}\u{20ac}");
         assert_eq!(cut("", usize::MAX), "");
+    }
+
+    /// A program may set options, or save its memory, before it asks for the visit.
+    #[test]
+    fn a_visit_stays_until_the_next_connect() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, memory) = (server.local_addr().unwrap(), Some(connie_std::Memory::new()));
+        let options = connie_std::Options { memory, ..Default::default() };
+        let (_, visit) = crate::failure::connect(address.into(), address.port(), &options).unwrap();
+        assert_eq!(remember_connect(Ok(visit)), 0);
+        assert_eq!((remember(Err(Failed::invalid("no"))), remember(Ok(()))), (-1, 0));
+        assert!(last_visit().is_some());
+        assert_eq!(remember_connect(Err(Failed::invalid("no"))), -1);
+        assert!(last_visit().is_none() && with_last(str::len) == 2);
     }
 
     #[test]
