@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::memory::{Finish, Memory, Network, Visit};
+use connie_core::memory::{Finish, Memory, Network, Verdict, Visit};
 use connie_core::race::PlannedRace;
 use connie_core::{AttemptId, Config, Family, Input, Instant, Output};
 
@@ -366,4 +366,44 @@ fn a_race_that_plans_anew_explores_still() {
         running.wins(&mut memory, 0, at(1_000 * number + 30));
     }
     assert!((3..=5).contains(&explored), "{explored} in 128 races");
+}
+
+/// A server that was away for a moment resets within the handshake of TLS. When its pause is over and it answers again, to the end of TLS, it leads
+/// again. What a user of the connection said stands until that one takes it back.
+#[test]
+fn an_address_that_fails_tls_once_leads_again() {
+    let addresses = ["192.0.2.1:443", "198.51.100.1:443"].map(|it| it.parse().unwrap());
+    for is_said in [false, true] {
+        let mut memory = Memory::<16>::new(7, at(0));
+        let visit = memory.visit("a", Finish::Tls, 0, &Network::default());
+        let begin = |memory: &mut Memory<16>, now| {
+            let mut race = PlannedRace::<4, 4>::new(&Config::all_at_once(), now);
+            race.handle_addresses(&addresses, now);
+            race.follow(&memory.plan(&visit, &race, 0, now));
+            let mut running = Running { race, visit, started: Vec::new() };
+            running.poll(now);
+            running
+        };
+        begin(&mut memory, at(0)).wins(&mut memory, 0, at(20));
+        let mut race = begin(&mut memory, at(1_000));
+        assert_eq!(race.race.plan().lead(), Some(0));
+        let error = connie_core::AttemptErrorKind::Reset.into();
+        race.race.handle_input(Input::AttemptFailed { id: race.started[0], error }, at(1_010));
+        race.poll(at(1_010));
+        race.wins(&mut memory, 1, at(1_100));
+        if is_said {
+            memory.report(&visit, addresses[0], Verdict::Refused, at(1_200));
+        }
+        // Longer than any pause, and shorter than a life.
+        let again = |number: u64| at(600_000 + 1_000 * number);
+        let led = (0..100).any(|number| {
+            let race = begin(&mut memory, again(number));
+            let plan = race.race.plan();
+            // Where it is explored it starts at the lead's moment, and wins.
+            let winner = usize::from(plan.explored() == Some(0));
+            race.wins(&mut memory, winner, again(number) + Duration::from_millis(20));
+            plan.lead() == Some(0)
+        });
+        assert_eq!(led, !is_said);
+    }
 }

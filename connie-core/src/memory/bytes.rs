@@ -189,7 +189,6 @@ fn read(bytes: &[u8; ENTRY], now: u32, elapsed: u32) -> Option<Entry> {
     } else {
         key::is_remembered(entry.ip)
             && standing <= Standing::DEMOTED.0
-            && marks & !Marks::ALL == 0
             && entry.marks.level() <= Marks::HIGHEST
     };
     can_be.then_some(entry)

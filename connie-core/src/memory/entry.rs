@@ -91,8 +91,8 @@ impl Marks {
     pub(super) const USED: u8 = 0x40;
     /// Of a host: its next race is the whole race.
     pub(super) const WHOLE: u8 = 0x80;
-    /// All that an address can have.
-    pub(super) const ALL: u8 = 0x7f;
+    /// Of an address: what it is demoted for is the end of an attempt to TLS, so that one which ends well takes it back.
+    pub(super) const OF_ATTEMPT: u8 = 0x80;
     /// The longest pause is that of this level.
     pub(super) const HIGHEST: u8 = 6;
 

@@ -153,7 +153,7 @@ impl<const N: usize> Memory<N> {
             let Some(entry) = self.table.find_or_new(&target.key) else { return false };
             if started > entry.counted && started >= entry.answered {
                 demote(entry, past.moment(attempt.ended));
-                entry.marks.set(Marks::VERDICT, lesson == Lesson::FailureOfHost);
+                entry.marks.set(Marks::VERDICT | Marks::OF_ATTEMPT, lesson == Lesson::FailureOfHost);
                 entry.host = past.visit.host;
             }
         } else if !stalls
@@ -184,10 +184,12 @@ impl<const N: usize> Memory<N> {
             entry.estimate.update(sample);
         }
         entry.answered = past.at;
-        // A verdict from above stands: that TCP answers was never in doubt.
-        if entry.marks.has(Marks::VERDICT) && entry.standing == Standing::DEMOTED {
+        // A verdict from above stands: that the address answers was never in doubt. That of an attempt to TLS is its host's to take back.
+        let is_its = entry.marks.has(Marks::OF_ATTEMPT) && entry.host == past.visit.host;
+        if entry.marks.has(Marks::VERDICT) && entry.standing == Standing::DEMOTED && !is_its {
             return;
         }
+        entry.marks.set(Marks::VERDICT | Marks::OF_ATTEMPT, false);
         entry.standing = Standing::LIVE;
         entry.host = past.visit.host;
         if past.times.lead.is_none() {
@@ -338,11 +340,12 @@ impl<const N: usize> Memory<N> {
         if verdict == Verdict::Good {
             if !is_of_verdict || entry.host == visit.host {
                 entry.standing = Standing::LIVE;
-                entry.marks.set(Marks::VERDICT, false);
+                entry.marks.set(Marks::VERDICT | Marks::OF_ATTEMPT, false);
             }
         } else if is_of_verdict || entry.standing != Standing::DEMOTED {
             // Else it does not even answer.
             demote(entry, now);
+            entry.marks.set(Marks::OF_ATTEMPT, false);
             entry.marks.set(Marks::VERDICT, true);
             entry.host = visit.host;
         }
