@@ -165,6 +165,26 @@ fn the_winner_goes_first_whatever_the_memory_thinks_of_others() {
     assert_eq!(run(move || async move { resolver.resolve("a.test").await.unwrap() }), at(port, &[5, 4]));
 }
 
+/// A client has limits of its own: what it was about to find out the next call does.
+#[test]
+fn one_that_is_given_up_leaves_the_race_to_the_next() {
+    let first = Server::open(4);
+    let port = first.port();
+    let resolver = resolver(&Memory::new(), port, &[4, 5]);
+    let before = resolver.clone();
+    assert_eq!(run(move || async move { before.resolve("a.test").await.unwrap() }), at(port, &[4, 5]));
+
+    drop(first);
+    let _hole = BlackHole::open(SocketAddr::new(here(4), port));
+    let _second = Server::at(SocketAddr::new(here(5), port));
+    resolver.race_again("a.test");
+    let answered = run(move || async move {
+        assert!(tokio::time::timeout(Duration::ZERO, resolver.resolve("a.test")).await.is_err());
+        resolver.resolve("a.test").await.unwrap()
+    });
+    assert_eq!(answered, at(port, &[5, 4]));
+}
+
 #[test]
 fn calls_for_one_host_at_one_time_share_a_race() {
     let server = Server::open(4);

@@ -148,8 +148,11 @@ impl OrderedResolver {
         let target = Target::Host(host, self.port);
         let mut race = Race::begin(TokioStack::new(options), target, Finish::Tcp, options, watch)?;
         poll_fn(|context| race.poll_names(RESOLUTION_DELAY, context)).await;
-        let is_doubted = lock(&self.shared.doubted).remove(&host.to_ascii_lowercase());
-        let known = |race: &Race<'_, TokioStack>| if is_doubted { None } else { known(race, &options.race) };
+        let name = host.to_ascii_lowercase();
+        let known = |race: &Race<'_, TokioStack>| {
+            let is_doubted = lock(&self.shared.doubted).contains(&name);
+            if is_doubted { None } else { known(race, &options.race) }
+        };
         if let Some(addresses) = known(&race) {
             race.leave();
             return Ok(Ordered::Known(addresses));
@@ -173,6 +176,8 @@ impl OrderedResolver {
             drop(socket.into_stream());
             (destination, report)
         });
+        // Not before: where this call is given up the next one races.
+        lock(&self.shared.doubted).remove(&name);
         let order =
             |report: &Report, winner| after(told, report, winner, recall.as_ref(), &options.race, now(clock));
         let addresses = match &raced {
