@@ -353,7 +353,7 @@ fn a_file_that_was_not_written_so_is_an_error() {
             Err(other) => panic!("{other}"),
         }
     };
-    for len in 0..bytes.len() {
+    for len in 1..bytes.len() {
         refused(&bytes[..len]);
     }
     for at in 0..bytes.len() {
@@ -362,8 +362,12 @@ fn a_file_that_was_not_written_so_is_an_error() {
         refused(&changed);
     }
     refused(&vec![0; 3_000_000]);
+    // As `mktemp` makes one.
+    std::fs::write(&place.0, "").expect("written");
+    assert!(Memory::load(&place.0).expect("nothing is known").entries().is_empty());
     let directory = Memory::load(env!("CARGO_TARGET_TMPDIR")).expect_err("a directory");
     assert!(matches!(directory, MemoryFileError::Read(..)), "{directory}");
+    assert_eq!(std::io::Error::from(directory).kind(), std::io::ErrorKind::InvalidInput);
     memory.save(place.0.join("in/no/directory")).expect_err("no such directory");
 }
 

@@ -56,6 +56,27 @@ fn nothing_is_explored() {
     assert!((0..2).any(|_| visits.visit().plan.explored().is_some()), "the turn of others is not lost");
 }
 
+/// A machine that is late for a moment does not move a session: the second waits as long as it may.
+#[test]
+fn a_moment_of_lateness_does_not_move_it() {
+    let mut visits = visits(&ALL, equal());
+    visits.incumbent = true;
+    let first = visits.visit().winner.unwrap();
+    for _ in 0..5 {
+        visits.visit();
+    }
+    visits.put(&first, ok(30 + 120));
+    let late = visits.visit();
+    assert_eq!((late.winner.as_deref(), late.syns), (Some(&*first), 1), "{}", late.starts);
+    visits.put(&first, hang());
+    let silent = visits.visit();
+    assert!(
+        silent.starts.starts_with(&format!("{first}@0")) && silent.starts.contains("@250"),
+        "{}",
+        silent.starts
+    );
+}
+
 /// It is a wish: one that is better, or the first that answers where it does not, is used.
 #[test]
 fn one_that_is_better_or_answers_takes_its_place() {

@@ -34,8 +34,19 @@ impl fmt::Display for MemoryFileError {
 // Its line has all of what lies behind it.
 impl error::Error for MemoryFileError {}
 
+impl From<MemoryFileError> for io::Error {
+    fn from(error: MemoryFileError) -> Self {
+        let kind = match &error {
+            MemoryFileError::Read(_, error) => error.kind(),
+            MemoryFileError::Invalid(..) => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 impl Memory {
-    /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there is no such file.
+    /// The memory that was [saved](Memory::save) in a file, as old as the file is; an empty one where there is no such file, or nothing in
+    /// it.
     ///
     /// # Errors
     ///
@@ -43,6 +54,7 @@ impl Memory {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, MemoryFileError> {
         let path = path.as_ref();
         match read(path) {
+            Ok((bytes, _)) if bytes.is_empty() => Ok(Memory::new()),
             Ok((bytes, age)) => Memory::from_bytes(&bytes, age)
                 .map_err(|invalid| MemoryFileError::Invalid(path.to_owned(), invalid)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Memory::new()),
@@ -73,6 +85,10 @@ impl Memory {
 }
 
 fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
+    if !fs::metadata(path)?.is_file() {
+        // A directory, or a pipe, whose opening would wait for one who writes.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let file = patiently(|| File::open(path))?;
     let written = file.metadata()?.modified();
     let mut bytes = Vec::new();
