@@ -161,7 +161,7 @@ where
     let mut alarm = None;
     connect.plan_by(&memory, clock.now());
     let told = MostTelling::none();
-    let mut turn = Turn { connect, memory, names, wanted, slots: &slots, told, won: None };
+    let mut turn = Turn { connect, memory, clock, names, wanted, slots: &slots, told, won: None };
     poll_fn(|cx| {
         let mut rang = false;
         loop {
@@ -228,9 +228,10 @@ pub(crate) fn run<const SOCKETS: usize>(
 }
 
 /// The machine, the slots of its attempts, and what has come of them.
-struct Turn<'r, T, E, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> {
+struct Turn<'r, T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> {
     connect: &'r mut Machine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
+    clock: &'r C,
     names: &'r L,
     wanted: Wanted<'r, ADDRESSES>,
     slots: &'r [Slot<T, E>; SOCKETS],
@@ -247,9 +248,19 @@ enum Drained<T, E> {
     Until(Option<Instant>),
 }
 
-impl<T, E, L, M, const ADDRESSES: usize, const SOCKETS: usize> Turn<'_, T, E, L, M, ADDRESSES, SOCKETS>
+/// A connect that its caller gives up, by a time-out of its own say, teaches what it has shown.
+impl<T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> Drop
+    for Turn<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
+{
+    fn drop(&mut self) {
+        self.connect.abandon(&self.memory, self.clock.now());
+    }
+}
+
+impl<T, E, C, L, M, const ADDRESSES: usize, const SOCKETS: usize> Turn<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
 where
     E: embedded_io_async::Error,
+    C: Clock,
     L: Lookup,
     M: Recall<ADDRESSES>,
 {

@@ -89,6 +89,7 @@ where
         let mut turn = Turn {
             connect,
             memory,
+            clock,
             names,
             hosts,
             known,
@@ -169,12 +170,14 @@ fn hear(
 }
 
 /// The machine, the hosts, the slots of the attempts, and what has come of them.
-struct Turn<'r, 'h, T, E, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
+struct Turn<'r, 'h, T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
 where
+    C: Clock,
     M: Recall<ADDRESSES>,
 {
     connect: Machine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
+    clock: &'r C,
     names: &'r L,
     hosts: [(&'h str, u16); HOSTS],
     known: Hosts<HOSTS, ADDRESSES>,
@@ -189,10 +192,23 @@ where
 /// A connection, and the number of its host.
 type Won<T> = (Connection<T>, usize);
 
-impl<T, E, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
-    Turn<'_, '_, T, E, L, M, HOSTS, ADDRESSES, SOCKETS>
+/// A connect that its caller gives up teaches what it has shown.
+impl<T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> Drop
+    for Turn<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
+where
+    C: Clock,
+    M: Recall<ADDRESSES>,
+{
+    fn drop(&mut self) {
+        self.connect.abandon(&self.memory, self.clock.now());
+    }
+}
+
+impl<T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
+    Turn<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
 where
     E: embedded_io_async::Error,
+    C: Clock,
     L: Lookup,
     M: Recall<ADDRESSES>,
 {

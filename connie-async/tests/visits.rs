@@ -85,6 +85,34 @@ fn a_list_of_hosts_has_one_memory() {
     assert_eq!(opened([hosts[1], hosts[0]]), 1);
 }
 
+/// By a time-out of the caller's that is shorter than the lead's own measure is long: the next visit does not wait for it alone.
+#[test]
+fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
+    let (world, memory) = (world(), memory());
+    let net: Net<'_, _> =
+        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+    for _ in 0..12 {
+        opened(&world, &net);
+    }
+    world.address("192.0.2.2", Silent);
+    // When each start came, of a connect that is given 60 ms.
+    let started = || {
+        let (before, start) = (world.tried().len(), world.now());
+        assert!(world.run_until(start + 60 * MS, net.connect_host("three.test", 80)).is_none());
+        let starts = world.started.borrow()[before..].to_vec();
+        starts.iter().map(|(to, at)| (to.ip().to_string(), at - start)).collect::<Vec<_>>()
+    };
+    let first = started();
+    assert_eq!(first[0], ("192.0.2.2".to_owned(), 0));
+    assert!(first[1].1 > 0, "{first:?}");
+    let second = started();
+    assert_eq!(second[1].1, 0, "beside the lead: {second:?}");
+    // It was late twice, and does not lead any more.
+    world.address("192.0.2.3", Accept(30 * MS));
+    let won = world.run(net.connect_host("three.test", 80)).expect("a connection").destination();
+    assert_eq!(won, SocketAddr::new(ip("192.0.2.3"), 80));
+}
+
 /// Its own, which it shows.
 #[test]
 fn a_net_may_own_its_memory() {

@@ -180,6 +180,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         memory.plan(&mut self.race, now);
     }
 
+    /// Gives the race up, where it goes on, and teaches `memory` what it has shown until now: for a driver that is dropped, sockets and all. Without a
+    /// memory it does nothing.
+    pub fn abandon<M>(&mut self, memory: &M, now: Instant)
+    where
+        M: Recall<DESTINATIONS, Guide = G>,
+    {
+        memory.abandon(&mut self.race, now);
+    }
+
     /// Teaches `memory` what the race has shown: call it when it has ended.
     pub fn teach<M>(&self, memory: &M, now: Instant)
     where

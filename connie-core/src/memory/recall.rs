@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 
 use super::{Finish, Memory, Network, Verdict, Visit};
-use crate::race::{Guide, Planned, Race, Unplanned};
+use crate::race::{Guide, Input, Output, Planned, Race, Unplanned};
 use crate::time::Instant;
 
 /// What the driver of a race asks before it goes on, and tells when it has ended: [`NoMemory`], or what is [`Recalled`] of a [`Memory`].
@@ -20,6 +20,11 @@ mod sealed {
         type Guide: Guide;
         fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
         fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, Self::Guide>, now: Instant);
+        fn abandon<const K: usize, const R: usize>(
+            &self,
+            race: &mut Race<D, K, R, Self::Guide>,
+            now: Instant,
+        );
     }
 }
 
@@ -79,6 +84,9 @@ impl<const D: usize> sealed::Recall<D> for NoMemory {
 
     #[inline(always)]
     fn learn<const K: usize, const R: usize>(&self, _: &Race<D, K, R, Unplanned>, _: Instant) {}
+
+    #[inline(always)]
+    fn abandon<const K: usize, const R: usize>(&self, _: &mut Race<D, K, R, Unplanned>, _: Instant) {}
 }
 
 /// What one visit to a host has of a memory with `N` places.
@@ -127,5 +135,15 @@ impl<const D: usize, const N: usize> sealed::Recall<D> for Recalled<'_, N> {
         if let Ok(mut memory) = self.memory.try_borrow_mut() {
             memory.learn(&self.visit, race, false, now);
         }
+    }
+
+    fn abandon<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Planned<D>>, now: Instant) {
+        if self.is_taught.get() {
+            return;
+        }
+        race.handle_input(Input::Cancel, now);
+        // One for each attempt, and the end.
+        while let Output::CancelAttempt { .. } = race.poll_output(now) {}
+        self.learn(race, now);
     }
 }
