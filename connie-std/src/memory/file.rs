@@ -85,8 +85,9 @@ impl Memory {
 }
 
 fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
-    if !fs::metadata(path)?.is_file() {
-        // A directory, or a pipe, whose opening would wait for one who writes.
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        // Such as a pipe, whose opening would wait for one who writes. Of a directory the system says what it is.
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let file = patiently(|| File::open(path))?;
