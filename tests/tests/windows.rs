@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const FEATURES: [&str; 2] = ["--no-default-features", "--features=dns,getaddrinfo,gzip,serde,tokio"];
 
 /// Tests that do not run, of files of which others do: how they begin, and why.
-const NOT_HERE: [(&str, &str); 11] = [
+const NOT_HERE: [(&str, &str); 13] = [
     ("src/lib.rs dns::config::tests::interfaces_have_names", "by their names on Linux"),
     ("src/lib.rs tls::", "without TLS"),
     ("tests/observer.rs tls::", "without TLS"),
@@ -24,6 +24,8 @@ const NOT_HERE: [(&str, &str); 11] = [
     ("tests/budget.rs an_address_that_has_failed", "a refusal takes Windows some two seconds"),
     ("src/lib.rs error::tests::a_process_at_its_limit_is_told_what_to_do", "advice on Unix"),
     ("tests/memory.rs a_lead_that_falls_silent", "a queue that is made full"),
+    ("tests/memory.rs a_link_where_it_writes_first", "links are Unix's"),
+    ("tests/memory_verdicts.rs tls::", "without TLS"),
     ("tests/tokio.rs a_race_that_is_dropped_has_taught", "a queue that is made full"),
     ("tests/black_hole.rs a_descriptor_of_the_programs_own_ends_it", "descriptors are Unix's"),
     (
