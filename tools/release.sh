@@ -15,7 +15,12 @@ title() { printf '\n== %s\n' "$*"; }
 
 # Packs each published crate and builds it as the registry will hold it, from its archive, beside those that it needs: the command that
 # uploads them does the same first.
-crates() { cargo publish --workspace --dry-run --locked "$@"; }
+crates() {
+    # What cargo has unpacked of the same versions in an earlier run it would take for what is packed now.
+    local unpacked="${CARGO_HOME:-$HOME/.cargo}/registry"
+    rm -rf "$unpacked"/src/-*/connie-*-"$version" "$unpacked"/cache/-*/connie-*-"$version".crate
+    cargo publish --workspace --dry-run --locked "$@"
+}
 
 # A version that nobody has yet, of a tree that is committed and has an owner.
 ready() {

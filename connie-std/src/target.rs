@@ -180,7 +180,7 @@ impl<'a, const N: usize> From<&'a [SocketAddr; N]> for Target<'a> {
 /// where they have failed. [`Report::won_by`](crate::Report::won_by) says whose address has won, and with TLS that host's name is what the
 /// certificate must be valid for.
 ///
-/// There can be [`MAX_HOSTS`], with [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS) addresses in all. An address that two of them have is that of
+/// There can be [`MAX_HOSTS`](crate::MAX_HOSTS), with [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS) addresses in all. An address that two of them have is that of
 /// the one that was known to have it first. A list with a text in it that is no host is an error, and nothing is tried.
 ///
 /// An IPv4 address beside names is reached through a NAT64 as those of names are; a list of nothing but addresses is tried as it is.
