@@ -77,7 +77,9 @@
     reason = "as in embedded-nal-async: such futures stay on their executor, and need not be Send"
 )]
 
+mod alarm;
 mod asking;
+mod attempts;
 mod clock;
 mod connection;
 pub mod dns;

@@ -330,7 +330,7 @@ where
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let memory = self.memory.recall(wanted.host, &network(&self.names));
+        let memory = self.memory.recall([wanted.host], &network(&self.names));
         let (won, destination) = drive(connect, memory, &self.clock, &self.names, wanted, open).await?;
         Ok(Connection::new(won, destination))
     }

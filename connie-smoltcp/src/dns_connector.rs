@@ -245,7 +245,7 @@ impl<
         memory: &'m RefCell<Memory<PLACES>>,
     ) -> Result<Self, LookupError> {
         let facts = stack.facts();
-        let recalled = Recalled::new(memory, host, &stack.network());
+        let recalled = Recalled::new(memory, [host], &stack.network());
         Self::begin(dns, stack, (host, port), config, &facts, recalled)
     }
 

@@ -155,7 +155,7 @@ impl<
         Recalled<'m, PLACES>,
     >
 {
-    /// As [`new`](HostsConnector::new), with a memory of `PLACES` places, which knows the list as one host: see
+    /// As [`new`](HostsConnector::new), with a memory of `PLACES` places, which knows the list as a host of its own: see
     /// [`DnsConnector::with_memory`](crate::DnsConnector::with_memory).
     ///
     /// # Errors
@@ -168,9 +168,7 @@ impl<
         config: &Config,
         memory: &'m RefCell<Memory<PLACES>>,
     ) -> Result<Self, LookupError> {
-        // In whatever order it comes.
-        let first = hosts.iter().map(|(host, _)| *host).min().unwrap_or_default();
-        let recalled = Recalled::new(memory, first, &stack.network());
+        let recalled = Recalled::new(memory, hosts.iter().map(|(host, _)| *host), &stack.network());
         Self::start(dns, stack, hosts, config, recalled)
     }
 

@@ -194,3 +194,21 @@ fn a_list_of_hosts_has_one_memory() {
         assert_eq!(syns(&[hosts[1], hosts[0]]), 1);
     });
 }
+
+/// What is said of a server of the list is said of it for the list alone.
+#[test]
+fn a_list_of_hosts_is_a_host_of_its_own() {
+    with_stack(|world, stack, dns| {
+        let (memory, config) = (memory(), Config::all_at_once());
+        let hosts = [("three.test", 80), ("both.test", 80)];
+        let connector =
+            HostsConnector::<_, 3, 16, 4, 32, _, _>::with_memory(dns, stack, &hosts, &config, &memory);
+        let mut connector = connector.expect("names");
+        let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
+        connector.report(connection.destination, Verdict::Stalled, world.now());
+        connie_core::RaceStack::abort(stack, connection.socket);
+        // It is a server of `both.test`, of which nothing was said.
+        let (winner, _, syns) = visit(world, stack, dns, "both.test", &memory);
+        assert_eq!((winner, syns), (connection.destination, 1));
+    });
+}

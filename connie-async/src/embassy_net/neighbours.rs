@@ -197,9 +197,9 @@ impl<const N: usize> Frame<N> {
     }
 }
 
-#[cfg(test)]
 // smoltcp is a dependency of the tests on Linux alone.
 #[cfg(all(target_os = "linux", feature = "embassy-net-ipv6"))]
+#[cfg(test)]
 mod tests {
     use core::net::IpAddr;
 

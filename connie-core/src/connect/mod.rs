@@ -186,7 +186,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     where
         M: Recall<DESTINATIONS, Guide = G>,
     {
-        memory.abandon(&mut self.race, now);
+        memory.stop(&mut self.race, now);
     }
 
     /// Teaches `memory` what the race has shown: call it when it has ended.

@@ -63,6 +63,11 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// A visit to either host. The sum of two hashes is another one, whichever comes first.
+    pub(super) fn joined(self, other: Visit) -> Visit {
+        Visit { host: self.host.wrapping_add(other.host), ..self }
+    }
+
     /// A visit that was never made.
     pub(super) const NOBODY: Visit = Visit { host: 0, v4: 0, v6: 0 };
 

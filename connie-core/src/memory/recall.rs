@@ -1,6 +1,6 @@
 //! What the driver of one race has of a memory, where one thread does everything: nothing, or a reference.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell};
 use core::net::SocketAddr;
 
 use super::{Finish, Memory, Network, Verdict, Visit};
@@ -20,11 +20,7 @@ mod sealed {
         type Guide: Guide;
         fn plan<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
         fn learn<const K: usize, const R: usize>(&self, race: &Race<D, K, R, Self::Guide>, now: Instant);
-        fn abandon<const K: usize, const R: usize>(
-            &self,
-            race: &mut Race<D, K, R, Self::Guide>,
-            now: Instant,
-        );
+        fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Self::Guide>, now: Instant);
     }
 }
 
@@ -37,15 +33,15 @@ pub trait Remember<const D: usize> {
     where
         Self: 'a;
 
-    /// For a race to `host` on `network`.
-    fn recall(&self, host: &str, network: &Network) -> Self::Recall<'_>;
+    /// For a race on `network` to these hosts: one, or several of which any will do.
+    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> Self::Recall<'_>;
 }
 
 impl<const D: usize> Remember<D> for NoMemory {
     type Guide = Unplanned;
     type Recall<'a> = NoMemory;
 
-    fn recall(&self, _: &str, _: &Network) -> NoMemory {
+    fn recall<'h>(&self, _: impl IntoIterator<Item = &'h str>, _: &Network) -> NoMemory {
         NoMemory
     }
 }
@@ -54,8 +50,8 @@ impl<const D: usize, const N: usize> Remember<D> for RefCell<Memory<N>> {
     type Guide = Planned<D>;
     type Recall<'a> = Recalled<'a, N>;
 
-    fn recall(&self, host: &str, network: &Network) -> Recalled<'_, N> {
-        Recalled::new(self, host, network)
+    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> Recalled<'_, N> {
+        Recalled::new(self, hosts, network)
     }
 }
 
@@ -66,8 +62,8 @@ impl<const D: usize, M: Remember<D>> Remember<D> for &M {
     where
         Self: 'a;
 
-    fn recall(&self, host: &str, network: &Network) -> M::Recall<'_> {
-        M::recall(self, host, network)
+    fn recall<'h>(&self, hosts: impl IntoIterator<Item = &'h str>, network: &Network) -> M::Recall<'_> {
+        M::recall(self, hosts, network)
     }
 }
 
@@ -86,7 +82,7 @@ impl<const D: usize> sealed::Recall<D> for NoMemory {
     fn learn<const K: usize, const R: usize>(&self, _: &Race<D, K, R, Unplanned>, _: Instant) {}
 
     #[inline(always)]
-    fn abandon<const K: usize, const R: usize>(&self, _: &mut Race<D, K, R, Unplanned>, _: Instant) {}
+    fn stop<const K: usize, const R: usize>(&self, _: &mut Race<D, K, R, Unplanned>, _: Instant) {}
 }
 
 /// What one visit to a host has of a memory with `N` places.
@@ -99,10 +95,19 @@ pub struct Recalled<'m, const N: usize> {
 }
 
 impl<'m, const N: usize> Recalled<'m, N> {
-    /// For a race to `host` that ends with TCP, on `network`. Where the memory is borrowed at this moment, it is for no host that was ever met.
+    /// For a race to these hosts that ends with TCP, on `network`. Several of which any will do are a host of their own, in whatever order they come. Where
+    /// the memory is borrowed at this moment, it is for no host that was ever met.
     #[must_use]
-    pub fn new(memory: &'m RefCell<Memory<N>>, host: &str, network: &Network) -> Self {
-        let visit = memory.try_borrow().map_or(Visit::NOBODY, |it| it.visit(host, Finish::Tcp, 0, network));
+    pub fn new<'h>(
+        memory: &'m RefCell<Memory<N>>,
+        hosts: impl IntoIterator<Item = &'h str>,
+        network: &Network,
+    ) -> Self {
+        let visit = |memory: Ref<'_, Memory<N>>| {
+            let each = hosts.into_iter().map(|host| memory.visit(host, Finish::Tcp, 0, network));
+            each.reduce(Visit::joined)
+        };
+        let visit = memory.try_borrow().ok().and_then(visit).unwrap_or(Visit::NOBODY);
         Recalled { memory, visit, is_taught: Cell::new(false) }
     }
 
@@ -137,7 +142,7 @@ impl<const D: usize, const N: usize> sealed::Recall<D> for Recalled<'_, N> {
         }
     }
 
-    fn abandon<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Planned<D>>, now: Instant) {
+    fn stop<const K: usize, const R: usize>(&self, race: &mut Race<D, K, R, Planned<D>>, now: Instant) {
         if self.is_taught.get() {
             return;
         }

@@ -1,0 +1,197 @@
+//! The attempts of one connect: each is a future in a slot, and all are polled in place by the task that asked for the connection.
+
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
+use core::mem;
+use core::net::SocketAddr;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+
+use connie_core::connect::{Connect, Input};
+use connie_core::race::Guide;
+use connie_core::resolution::QueryError;
+use connie_core::resolution::selection::Route;
+use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Instant};
+
+use crate::error::{Error, MostTelling, attempt_error};
+use crate::lookup::Lookup;
+
+/// What has become of the attempts of a connect.
+pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
+    slots: &'r [Slot<T, E>; SOCKETS],
+    told: MostTelling<E>,
+    /// The connection that the race has been told of.
+    won: Option<T>,
+}
+
+impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E, SOCKETS> {
+    /// None has begun.
+    pub(crate) fn new(slots: &'r [Slot<T, E>; SOCKETS]) -> Self {
+        Attempts { slots, told: MostTelling::none(), won: None }
+    }
+
+    /// Whether there is a result that the race has not been told.
+    pub(crate) fn has_news(&self) -> bool {
+        self.slots.iter().any(|slot| slot.done.get())
+    }
+
+    /// Begins an attempt, or tells the race why it cannot.
+    pub(crate) fn start<L: Lookup, const A: usize, const N: usize, G: Guide>(
+        &self,
+        connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
+        names: &L,
+        (id, destination): (AttemptId, SocketAddr),
+        now: Instant,
+    ) {
+        let slot = self.slots.iter().find(|slot| slot.order.get().is_none());
+        let error = match slot {
+            // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few sockets.
+            _ if names.route(destination.ip()) == Route::Unreachable => AttemptErrorKind::Unreachable,
+            Some(slot) => return slot.order.set(Some(Order { id, destination })),
+            // The race has no more attempts in flight than there are slots, so there is one; and if there were none, it would be this.
+            None => AttemptErrorKind::OutOfSockets,
+        };
+        connect.handle_input(Input::AttemptFailed { id, error: error.into() }, now);
+    }
+
+    /// Ends an attempt. Its future goes when the workers are polled, before a new one begins in its place: no slot has two.
+    pub(crate) fn cancel(&self, id: AttemptId) {
+        let is = |slot: &&Slot<T, E>| slot.order.get().is_some_and(|order| order.id == id);
+        if let Some(slot) = self.slots.iter().find(is) {
+            slot.release();
+        }
+    }
+
+    /// Tells the race of the attempts that have ended, those that began first before the others. A success decides it, so that the
+    /// rest need not be told.
+    pub(crate) fn tell<const A: usize, const N: usize, G: Guide>(
+        &mut self,
+        connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
+        now: Instant,
+    ) {
+        while let Some((slot, id)) = self.first_done() {
+            let result = slot.result.take();
+            slot.release();
+            match result {
+                Some(Ok(connection)) => {
+                    self.won = Some(connection);
+                    return connect.handle_input(Input::AttemptSucceeded { id }, now);
+                }
+                Some(Err((error, meaning))) => {
+                    self.told.note(error, meaning);
+                    connect.handle_input(Input::AttemptFailed { id, error: meaning }, now);
+                }
+                // A worker that says it is done has put its result there.
+                None => {}
+            }
+        }
+    }
+
+    fn first_done(&self) -> Option<(&'r Slot<T, E>, AttemptId)> {
+        let done = self.slots.iter().filter(|slot| slot.done.get());
+        done.filter_map(|slot| Some((slot, slot.order.get()?.id))).min_by_key(|(_, id)| *id)
+    }
+
+    /// The connection that won. The race is told of a success only with its connection in hand.
+    pub(crate) fn won(&mut self) -> Result<T, Error<E>> {
+        self.won.take().ok_or(Error::NoAddress)
+    }
+
+    /// Why there is no connection. `unresolved` is why there are no addresses, where there are none.
+    pub(crate) fn error<const A: usize, const N: usize, G: Guide>(
+        &mut self,
+        failure: Failure,
+        connect: &Connect<A, SOCKETS, SOCKETS, N, G>,
+        unresolved: impl FnOnce() -> Option<QueryError>,
+    ) -> Error<E> {
+        match failure {
+            Failure::NoDestinations => unresolved().map_or(Error::NoAddress, Error::NotResolved),
+            Failure::DeadlineExceeded => Error::DeadlineExceeded,
+            // Every address has failed: nobody cancels but by dropping the future, and no error of a stack says that it is gone.
+            _ => match self.told.take() {
+                None if is_unreachable(connect) => Error::Unreachable,
+                told => Error::AllAttemptsFailed(told),
+            },
+        }
+    }
+}
+
+/// Whether none of the addresses could be reached.
+fn is_unreachable<const A: usize, const K: usize, const R: usize, const N: usize, G: Guide>(
+    connect: &Connect<A, K, R, N, G>,
+) -> bool {
+    let is_unreachable = |error: AttemptError| error == AttemptErrorKind::Unreachable;
+    connect.race().destinations().iter().all(|it| it.error().is_some_and(is_unreachable))
+}
+
+/// One attempt at a time, each in its future.
+pub(crate) struct Slot<T, E> {
+    /// What is to be tried: set by the race. `None` ends it, whereupon the worker drops its future at its next poll.
+    order: Cell<Option<Order>>,
+    /// Whether the order has its result: set by the worker.
+    done: Cell<bool>,
+    result: Cell<Option<Result<T, (E, AttemptError)>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Order {
+    id: AttemptId,
+    destination: SocketAddr,
+}
+
+impl<T, E> Slot<T, E> {
+    pub(crate) const fn new() -> Self {
+        Slot { order: Cell::new(None), done: Cell::new(false), result: Cell::new(None) }
+    }
+
+    /// Ends what the slot does. A connection that is there already is dropped.
+    fn release(&self) {
+        self.order.set(None);
+        self.done.set(false);
+        drop(self.result.take());
+    }
+}
+
+/// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before the next begins.
+pub(crate) async fn work<T, E, O, F>(slot: &Slot<T, E>, open: &O) -> Infallible
+where
+    E: embedded_io_async::Error,
+    O: Fn(SocketAddr) -> F,
+    F: Future<Output = Result<T, E>>,
+{
+    let mut last = None;
+    loop {
+        let order = poll_fn(|_| match slot.order.get() {
+            Some(order) if last != Some(order.id) => Poll::Ready(order),
+            _ => Poll::Pending,
+        })
+        .await;
+        last = Some(order.id);
+        let mut at_once = true;
+        let mut attempt = pin!(open(order.destination));
+        let result = poll_fn(|cx| {
+            if slot.order.get() != Some(order) {
+                return Poll::Ready(None);
+            }
+            let at_once = mem::replace(&mut at_once, false);
+            attempt.as_mut().poll(cx).map(|result| Some((result, at_once)))
+        })
+        .await;
+        if let Some((result, at_once)) = result {
+            slot.result.set(Some(result.map_err(|error| {
+                let meaning = attempt_error(error.kind(), at_once);
+                (error, meaning)
+            })));
+            slot.done.set(true);
+        }
+    }
+}
+
+/// Polls the workers: all there is to do in a poll that an attempt has woken. They never end.
+pub(crate) fn run<const SOCKETS: usize>(
+    workers: Pin<&mut impl Future<Output = [Infallible; SOCKETS]>>,
+    cx: &mut Context<'_>,
+) {
+    let _: Poll<[Infallible; SOCKETS]> = workers.poll(cx);
+}
