@@ -218,7 +218,7 @@ fn a_host_with_many_addresses_makes_room_for_others() {
     }
 }
 
-/// What two hosts have in common is tried once, and is the one's that had it first.
+/// An address that two hosts have in common is tried once, and belongs to the one that had it first.
 #[test]
 fn an_address_of_two_hosts_is_one_destination() {
     let mut several = to(&["a.test:1", "b.test:1"]);

@@ -64,9 +64,12 @@ def report(connected: typing.Any, verdict: Verdict) -> None:
     `connected` is a socket that a call with `memory=` has made, or the one that asyncio shows of it (`writer.get_extra_info("socket")`). Of any
     other nothing is told.
     """
-    visit = _visits.get(getattr(connected, "_sock", connected))
+    verdict = Verdict(verdict)
+    connected = getattr(connected, "_sock", connected)
+    # What is not a socket could not even be looked for.
+    visit = _visits.get(connected) if isinstance(connected, socket.socket) else None
     if visit is not None:
-        _native.report(visit, Verdict(verdict))
+        _native.report(visit, verdict)
 
 
 def is_tls_failure(error: BaseException) -> bool:

@@ -363,6 +363,35 @@ impl ConnectError {
 }
 
 impl ConnectError {
+    /// What the race came to.
+    fn write_race(&self, report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = place(&self.host, self.port);
+        match report.lack() {
+            Some(Lack::InLine { sockets }) => write!(
+                f,
+                "could not connect to {place}: timed out waiting for a socket of its budget, which has {sockets}: \
+                 set Options::budget to a larger one, or allow more time"
+            ),
+            Some(Lack::AllHeld { sockets } | Lack::Refused { sockets }) => write!(
+                f,
+                "could not connect to {place}: timed out waiting for a socket: connections hold every one of its \
+                 budget, which has {sockets}: close some, or set Options::budget to a larger one"
+            ),
+            None => {
+                if let Some(verdict) = self.verdict() {
+                    fmt::Display::fmt(&verdict, f)?;
+                }
+                for failed in self.queries_apart() {
+                    write!(f, "; {failed}")?;
+                }
+                if !report.denied().is_empty() {
+                    write!(f, "; not tried, since the filter denies it: {}", Denied(report))?;
+                }
+                self.write_advice(f)
+            }
+        }
+    }
+
     fn write_denied(&self, report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConnectError { host, port, .. } = self;
         write!(f, "could not connect to {}: Options::filter denies ", place(host, *port))?;
@@ -403,28 +432,7 @@ impl fmt::Display for ConnectError {
             ConnectErrorKind::Race(Failure::NoDestinations, _) if host == EMPTY_LIST => {
                 f.write_str("the list of addresses is empty: give at least one")
             }
-            ConnectErrorKind::Race(_, report) => match report.lack() {
-                Some(Lack::InLine { sockets }) => write!(
-                    f,
-                    "could not connect to {place}: timed out waiting for a socket of its budget, which has {sockets}: \
-                     set Options::budget to a larger one, or allow more time"
-                ),
-                Some(Lack::AllHeld { sockets } | Lack::Refused { sockets }) => write!(
-                    f,
-                    "could not connect to {place}: timed out waiting for a socket: connections hold every one of its \
-                     budget, which has {sockets}: close some, or set Options::budget to a larger one"
-                ),
-                None => {
-                    self.verdict().map_or(Ok(()), |verdict| verdict.fmt(f))?;
-                    for failed in self.queries_apart() {
-                        write!(f, "; {failed}")?;
-                    }
-                    if !report.denied().is_empty() {
-                        write!(f, "; not tried, since the filter denies it: {}", Denied(report))?;
-                    }
-                    self.write_advice(f)
-                }
-            },
+            ConnectErrorKind::Race(_, report) => self.write_race(report, f),
             ConnectErrorKind::Denied(report) => self.write_denied(report, f),
             ConnectErrorKind::BudgetHeld { sockets, .. } => {
                 write!(

@@ -119,7 +119,7 @@ impl Report {
         self.host_of(self.timeline().winner()?.destination)
     }
 
-    /// Whose an address of a race to [several hosts](crate::Hosts) is. `None` in a race to one.
+    /// The host that an address belongs to, in a race to [several hosts](crate::Hosts). `None` in a race to one.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<(&str, u16)> {
         let (host, port) = self.0.hosts.get(self.number_of(address)?)?;

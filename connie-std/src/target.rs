@@ -180,8 +180,8 @@ impl<'a, const N: usize> From<&'a [SocketAddr; N]> for Target<'a> {
 /// where they have failed. [`Report::won_by`](crate::Report::won_by) says whose address has won, and with TLS that host's name is what the
 /// certificate must be valid for.
 ///
-/// There can be [`MAX_HOSTS`](crate::MAX_HOSTS), with [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS) addresses in all. An address that two of them have is that of
-/// the one that was known to have it first. A list with a text in it that is no host is an error, and nothing is tried.
+/// There can be [`MAX_HOSTS`](crate::MAX_HOSTS), with [`MAX_DESTINATIONS`](crate::MAX_DESTINATIONS) addresses in all. An address that two of them have belongs
+/// to the host that had it first. If a text in the list is not a host name or address, that is an error, and nothing is tried.
 ///
 /// An IPv4 address beside names is reached through a NAT64 as those of names are; a list of nothing but addresses is tried as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ impl<'a> Hosts<'a> {
         all[..shown].join(", ") + &more
     }
 
-    /// The first that is no host, for an error that has to name it.
+    /// The first text that is not a host name or address: the error names it.
     pub(crate) fn invalid(&self) -> Option<Target<'a>> {
         self.iter().find(|target| match target {
             Target::Text(text) => split(text).is_none_or(|(host, _)| Host::parse(host).is_err()),

@@ -293,6 +293,9 @@ class Connections(unittest.TestCase):
             connie.report(connected, 4)
         with connie.create_connection(("live.test", PORT), LONG) as other:
             connie.report(other, connie.Verdict.GOOD)
+            with self.assertRaises(ValueError):
+                connie.report(other, 4)
+        connie.report(5, connie.Verdict.GOOD)
         self.assertEqual(len(memory.partition(3)), known)
         with self.assertRaises(OverflowError):
             memory.partition(-1)

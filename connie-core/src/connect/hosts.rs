@@ -277,7 +277,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         Some(News { query: Query::of(family), family, addresses, way, end })
     }
 
-    /// Whose an address is: that of two hosts is the one's that had it first. `None` where it is no host's, or had to make room.
+    /// The number of the host that an address belongs to. An address of two hosts belongs to the one that had it first. `None` where it belongs to none of
+    /// them, or had to make room for another.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<usize> {
         let of = |address| self.known.iter().find(|known| is_same(known.address, address));

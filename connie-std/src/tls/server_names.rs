@@ -1,4 +1,4 @@
-//! The name that a certificate has to be valid for: that of the host, or of several hosts the one's whose address it is.
+//! The name that a certificate has to be valid for: the host's. Of several hosts it is the name of the one that the address belongs to.
 
 use std::net::SocketAddr;
 
