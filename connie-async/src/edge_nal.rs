@@ -1,9 +1,9 @@
-//! The same over edge-nal's traits (feature `edge-nal`): [`Racing`] over a stack that implements edge-nal's `TcpConnect` does so itself,
+//! The same over edge-nal's traits (feature `edge-nal`): [`RaceConnect`] over a stack that implements edge-nal's `TcpConnect` does so itself,
 //! and is edge-nal's `Dns`.
 //!
 //! ```
 //! use connie_async::edge_nal::PlainDns;
-//! use connie_async::{Config, Racing};
+//! use connie_async::{Config, RaceConnect};
 //! use edge_nal::{AddrType, Dns, TcpConnect};
 //! use edge_nal_std::Stack;
 //! # use connie_async::connie_core::Instant;
@@ -22,7 +22,7 @@
 //! # let port = server.local_addr().unwrap().port();
 //! # let clock = SystemClock(std::time::Instant::now());
 //!
-//! let net = Racing::new(Stack::new(), PlainDns(Stack::new()), clock, Config::default());
+//! let net = RaceConnect::new(Stack::new(), PlainDns(Stack::new()), clock, Config::default());
 //! let address = net.get_host_by_name("localhost", AddrType::Either).await?;
 //! let connection = net.connect(SocketAddr::new(address, port)).await?;
 //! assert_eq!(connection.destination().port(), port);
@@ -44,7 +44,7 @@ use crate::connection::Connection;
 use crate::dns::UdpError;
 use crate::error::{Error, LookupError};
 use crate::lookup::{Answers, Lookup};
-use crate::racing::Racing;
+use crate::race_connect::RaceConnect;
 
 /// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one. Each family is asked for by
 /// itself: see [`PlainDns`](crate::PlainDns).
@@ -133,7 +133,7 @@ impl<U: UdpConnect, const DATAGRAM: usize> crate::dns::Udp for Udp<'_, U, DATAGR
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     L: Lookup,
     C: Clock,
@@ -156,7 +156,7 @@ where
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> TcpConnect
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     T: TcpConnect,
     L: Lookup,
@@ -174,13 +174,13 @@ where
     }
 }
 
-/// Connects `net` to whichever address of `host` answers first: [`Racing::connect_host`] over edge-nal's traits.
+/// Connects `net` to whichever address of `host` answers first: [`RaceConnect::connect_host`] over edge-nal's traits.
 ///
 /// # Errors
 ///
 /// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
 pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>(
-    net: &'a Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>,
+    net: &'a RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>,
     host: &str,
     port: u16,
 ) -> Result<Connection<T::Socket<'a>>, Error<T::Error>>

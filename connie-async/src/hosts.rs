@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::lookup::{Lookup, is_of};
-use crate::racing::{Racing, network};
+use crate::race_connect::{RaceConnect, network};
 
 /// No NAT64's prefix is asked for.
 type Machine<const ADDRESSES: usize, const SOCKETS: usize, G> = Connect<ADDRESSES, SOCKETS, SOCKETS, 0, G>;
@@ -36,7 +36,7 @@ struct HostAnswers<const ADDRESSES: usize>([Cell<Option<LookupResult<ADDRESSES>>
 const QUERIES: [Query; 2] = [Query::Aaaa, Query::A];
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     T: TcpConnect,
     L: Lookup,
@@ -47,7 +47,7 @@ where
     /// addresses are in one race. Answers the number of the host too, 0 for the first.
     ///
     /// Names are looked up side by side. One that is not found, or whose look-up hangs, holds up none of the others: see
-    /// [`Hosts`]. A NAT64 is not asked for here. A [memory](Racing::with_memory) knows the list as a host of its own.
+    /// [`Hosts`]. A NAT64 is not asked for here. A [memory](RaceConnect::with_memory) knows the list as a host of its own.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ where
     }
 }
 
-/// What [`Racing::connect_any`] begins with.
+/// What [`RaceConnect::connect_any`] begins with.
 type Begun<G, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> =
     (Hosts<HOSTS, ADDRESSES>, Machine<ADDRESSES, SOCKETS, G>, [[bool; 2]; HOSTS]);
 

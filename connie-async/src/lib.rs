@@ -1,12 +1,12 @@
 //! connie's race under the async network stacks of microcontrollers: [embedded-nal-async](embedded_nal_async), embassy-net, edge-nal.
 //!
-//! Such a stack connects to one address, and its look-up gives one: where that is dead, the program waits. [`Racing`] stands between the
+//! Such a stack connects to one address, and its look-up gives one: where that is dead, the program waits. [`RaceConnect`] stands between the
 //! stack and the program. It is itself an embedded-nal-async `Dns` and `TcpConnect`, so a client written against these, such as reqwless,
 //! takes it as it is and races all addresses of a host without knowing. No `std`, no allocation, no `unsafe`; never more than `SOCKETS`
 //! connects at a time.
 //!
 //! ```
-//! use connie_async::{Clock, Config, PlainDns, Racing};
+//! use connie_async::{Clock, Config, PlainDns, RaceConnect};
 //! use connie_async::embedded_nal_async::{AddrType, Dns, TcpConnect};
 //! # use connie_async::doc_stack::{Stack, SystemClock};
 //! # use core::net::SocketAddr;
@@ -14,7 +14,7 @@
 //! # async_io::block_on(async {
 //! // On a microcontroller: embassy-net's TcpClient, a `dns::Dns` and EmbassyClock; see `embassy_net`.
 //! let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
-//! let net = Racing::new(tcp, names, clock, Config::default());
+//! let net = RaceConnect::new(tcp, names, clock, Config::default());
 //!
 //! // reqwless does no more than this: HttpClient::new(&net, &net).
 //! let address = net.get_host_by_name("many.test", AddrType::Either).await.unwrap();
@@ -29,10 +29,10 @@
 //!
 //! # From two calls to one race
 //!
-//! `Dns::get_host_by_name` answers with one address, and `TcpConnect::connect` is told one. So `Racing` remembers the last `NAMES`
+//! `Dns::get_host_by_name` answers with one address, and `TcpConnect::connect` is told one. So `RaceConnect` remembers the last `NAMES`
 //! look-ups, and answers each with one of its addresses, which *stands for* the name from then on:
 //!
-//! - **A look-up** asks for both families side by side. It answers when both have, or [`resolution_delay`](Racing::with_resolution_delay)
+//! - **A look-up** asks for both families side by side. It answers when both have, or [`resolution_delay`](RaceConnect::with_resolution_delay)
 //!   (15 ms) after the first that brought an address. A family that fails is no failure of the name.
 //! - **A connect** to an address that stands for a name races all addresses of the name, to whatever port it was asked for. A family whose
 //!   answer had not come is asked for again meanwhile, and joins. The zone of an address (`fe80::1%2`), which the traits' own cannot carry,
@@ -42,7 +42,7 @@
 //!   addresses of one stand for others, only what the names have in common is raced: nobody is led to a server of another name. What a
 //!   program connects to without having looked it up cannot be told from a name's address.
 //!
-//! [`Racing::connect_host`] does both in one call, for programs that need not go through the traits.
+//! [`RaceConnect::connect_host`] does both in one call, for programs that need not go through the traits.
 //!
 //! Either way [`Connect`](connie_core::Connect) of connie-core decides: what is asked for a name and what is not (`localhost`, `.invalid`), in
 //! which order addresses are tried (RFC 6724), what is waited for, and with the feature `nat64` how IPv4 is reached without IPv4.
@@ -55,7 +55,7 @@
 //!
 //! # Sharing
 //!
-//! All is by `&self`, and many connects and look-ups may be under way at the same time, each with up to `SOCKETS` attempts. `Racing` is for the
+//! All is by `&self`, and many connects and look-ups may be under way at the same time, each with up to `SOCKETS` attempts. `RaceConnect` is for the
 //! tasks of one executor: it is not `Sync`, as embassy-net's `Stack` is not; nor is `Dns`. No borrow of what is remembered lasts over an `await`.
 //!
 //! # Features
@@ -65,7 +65,7 @@
 //! | `embassy-net` | `dns::Dns` over an embassy-net `Stack`; brings `embassy-time` |
 //! | `embassy-net-ipv6` | the same for IPv6 |
 //! | `embassy-time` | `EmbassyClock` |
-//! | `edge-nal` | `Racing` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does; `dns::Dns` over its UDP |
+//! | `edge-nal` | `RaceConnect` implements edge-nal's `Dns` and `TcpConnect` as well, over a stack that does; `dns::Dns` over its UDP |
 //! | `nat64` | IPv4 addresses from a network of IPv6 alone, through its NAT64 (RFC 8305 section 7): up to 8 addresses of each family |
 
 #![no_std]
@@ -95,7 +95,7 @@ mod hosts;
 mod known_names;
 mod lookup;
 mod nal;
-mod racing;
+mod race_connect;
 
 pub use connie_core::{self, Config};
 pub use embedded_nal_async;
@@ -106,4 +106,4 @@ pub use clock::EmbassyClock;
 pub use connection::Connection;
 pub use error::{Error, LookupError};
 pub use lookup::{Answers, Lookup, PlainDns};
-pub use racing::Racing;
+pub use race_connect::RaceConnect;

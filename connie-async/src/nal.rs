@@ -1,4 +1,4 @@
-//! [`Racing`] as embedded-nal-async's `Dns` and `TcpConnect`.
+//! [`RaceConnect`] as embedded-nal-async's `Dns` and `TcpConnect`.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -10,10 +10,10 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::{Error, LookupError};
 use crate::lookup::Lookup;
-use crate::racing::Racing;
+use crate::race_connect::RaceConnect;
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     L: Lookup,
     C: Clock,
@@ -36,7 +36,7 @@ where
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> TcpConnect
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     T: TcpConnect,
     L: Lookup,
@@ -55,7 +55,7 @@ where
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     T: TcpConnect,
     L: Lookup,

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family, Instant};
 use connie_async::dns::{Dns, Nal, Settings};
-use connie_async::{Answers, Lookup, Racing};
+use connie_async::{Answers, Lookup, RaceConnect};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Row, Servers, rows};
 use dns_support::Net;
 use embassy_futures::join::join;
@@ -391,7 +391,7 @@ fn what_is_no_name_is_not_asked_for() {
 fn a_race_by_it() {
     client!(world, net, udp, dns: Client<'_>, ["silent", "for:nobody.test nx; ok"]);
     world.address("192.0.2.2", Behaviour::Accept(30 * MS));
-    let racing = Racing::new(&world, &dns, &world, Config::all_at_once());
+    let racing = RaceConnect::new(&world, &dns, &world, Config::all_at_once());
     let connection = world.run(racing.connect_host(NAME, 80)).expect("a connection");
     assert_eq!(connection.destination(), SocketAddr::new(ip("192.0.2.2"), 80));
     assert_eq!(world.now(), 300 * MS);
@@ -406,7 +406,7 @@ fn a_race_by_it() {
 fn a_race_that_goes_hands_the_driving_on() {
     client!(world, net, udp, dns: Client<'_>, ["a ok@20; ok@40"]);
     world.address("192.0.2.1", Behaviour::Accept(MS));
-    let racing = Racing::new(&world, &dns, &world, Config::all_at_once());
+    let racing = RaceConnect::new(&world, &dns, &world, Config::all_at_once());
     let won = RefCell::new(None);
     let impatient: Task<'_> = Box::pin(async {
         let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));

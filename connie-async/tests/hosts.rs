@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{Error, Racing};
+use connie_async::{Error, RaceConnect};
 use embedded_io_async::ErrorKind;
 use virtual_support::Behaviour::{Accept, Fail};
 use virtual_support::{Fault, World, ip};
 
 const MS: u64 = 1_000;
 
-type Net<'w> = Racing<&'w World, &'w World, &'w World, 4, 16, 4>;
+type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 16, 4>;
 
 fn net(world: &World, deadline: u64) -> Net<'_> {
     let config = Config { deadline: Some(Duration::from_millis(deadline)), ..Config::all_at_once() };
-    Racing::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, config)
 }
 
 /// A name with these addresses of IPv4 alone, which are known after so many microseconds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{Connection, Error, Racing};
+use connie_async::{Connection, Error, RaceConnect};
 use embedded_io_async::ErrorKind;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail};
@@ -16,12 +16,12 @@ use virtual_support::{Fault, Socket, World, ip};
 const MS: u64 = 1_000;
 const THROUGH: &str = "64:ff9b::192.0.2.1";
 
-type Net<'w> = Racing<&'w World, &'w World, &'w World, 4, 8, 4>;
+type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 8, 4>;
 type Outcome<'w> = Result<Connection<Socket<'w>>, Error<Fault>>;
 
 fn net(world: &World) -> Net<'_> {
     let config = Config { deadline: Some(Duration::from_secs(5)), hedge: false, ..Config::all_at_once() };
-    Racing::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, config)
 }
 
 /// A network without IPv4, which tells its prefix after `micros`.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use connie_async::{Config, Connection, Error, PlainDns, Racing};
+use connie_async::{Config, Connection, Error, PlainDns, RaceConnect};
 use connie_lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_servers::clock::now;
 use connie_servers::{BlackHole, Live, Nginx, PythonServer, closed_port};
@@ -31,11 +31,11 @@ fn config() -> Config {
     Config { deadline: Some(TEN_SECONDS), ..Config::all_at_once() }
 }
 
-type Net<const SOCKETS: usize> = Racing<Counted, Table, SystemClock, SOCKETS, 16, 4>;
+type Net<const SOCKETS: usize> = RaceConnect<Counted, Table, SystemClock, SOCKETS, 16, 4>;
 
 fn net<const SOCKETS: usize>(addresses: impl IntoIterator<Item = IpAddr>, config: Config) -> Net<SOCKETS> {
     let table = Table(addresses.into_iter().collect());
-    Racing::with_capacities(Counted::default(), table, SystemClock::new(), config)
+    RaceConnect::with_capacities(Counted::default(), table, SystemClock::new(), config)
 }
 
 async fn open<const SOCKETS: usize>(
@@ -179,7 +179,7 @@ fn dropping_a_connect_closes_its_sockets() {
 fn localhost_by_the_systems_stack_alone() {
     let live = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let stack = std_embedded_nal_async::Stack::default;
-    let net = Racing::new(stack(), PlainDns(stack()), SystemClock::new(), config());
+    let net = RaceConnect::new(stack(), PlainDns(stack()), SystemClock::new(), config());
     let address = run(net.get_host_by_name("localhost", AddrType::Either)).expect("an address");
     let port = live.address().port();
     let connection = run(net.connect(SocketAddr::new(address, port))).expect("a connection");
@@ -204,7 +204,7 @@ mod edge {
         let port = dead.address().port();
         let live = Live::http((loopback(62), port), PAGE);
         let table = Table([61, 62].map(loopback).to_vec());
-        let net = Racing::new(edge_nal_std::Stack::new(), table, SystemClock::new(), config());
+        let net = RaceConnect::new(edge_nal_std::Stack::new(), table, SystemClock::new(), config());
         run(async {
             let address = net.get_host_by_name("many.test", AddrType::Either).await.expect("an address");
             assert_eq!(address, loopback(61));
@@ -226,7 +226,7 @@ mod edge {
     fn by_the_systems_names_and_in_one_call() {
         let live = Live::silent((Ipv4Addr::LOCALHOST, 0));
         let stack = edge_nal_std::Stack::new();
-        let net = Racing::new(stack, PlainDns(stack), SystemClock::new(), config());
+        let net = RaceConnect::new(stack, PlainDns(stack), SystemClock::new(), config());
         let connection = run(connect_host(&net, "localhost", live.address().port())).expect("a connection");
         assert_eq!(connection.destination(), live.address());
         let error = run(connect_host(&net, "127.0.17.63", live.address().port())).err().expect("an error");

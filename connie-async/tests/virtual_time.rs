@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_async::connie_core::connect::InvalidHost;
 use connie_async::connie_core::resolution::{HostError, QueryError};
 use connie_async::connie_core::{Config, Families, Family};
-use connie_async::{Connection, Error, LookupError, Racing};
+use connie_async::{Connection, Error, LookupError, RaceConnect};
 use embedded_io_async::{Error as _, ErrorKind, Read};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail, Silent};
@@ -21,11 +21,11 @@ const SECOND: u64 = 1_000_000;
 const SOON: Duration = Duration::from_secs(1);
 const REFUSED: ErrorKind = ErrorKind::ConnectionRefused;
 
-type Net<'w, const SOCKETS: usize = 4> = Racing<&'w World, &'w World, &'w World, SOCKETS, 16, 4>;
+type Net<'w, const SOCKETS: usize = 4> = RaceConnect<&'w World, &'w World, &'w World, SOCKETS, 16, 4>;
 type Outcome<'w> = Result<Connection<Socket<'w>>, Error<Fault>>;
 
 fn net<const SOCKETS: usize>(world: &World, config: Config) -> Net<'_, SOCKETS> {
-    Racing::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, config)
 }
 
 /// Looks the name up and connects, as reqwless does.

@@ -5,7 +5,7 @@ mod virtual_support;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
-use connie_async::Racing;
+use connie_async::RaceConnect;
 use connie_async::connie_core::memory::{Memory, Remember};
 use connie_async::connie_core::{Config, Family, Instant};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
@@ -14,7 +14,7 @@ use virtual_support::{World, ip};
 
 const MS: u64 = 1_000;
 
-type Net<'w, M> = Racing<&'w World, &'w World, &'w World, 4, 16, 4, M>;
+type Net<'w, M> = RaceConnect<&'w World, &'w World, &'w World, 4, 16, 4, M>;
 
 fn memory() -> RefCell<Memory<16>> {
     RefCell::new(Memory::new(7, Instant::ZERO))
@@ -47,7 +47,7 @@ fn opened<M: Remember<16>>(world: &World, net: &Net<'_, M>) -> usize {
 fn from_the_second_visit_on_one_socket_is_enough() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
     assert_eq!(opened(&world, &net), 3);
     for _ in 0..5 {
         assert_eq!(opened(&world, &net), 1);
@@ -59,7 +59,7 @@ fn another_net_goes_on_with_the_same_memory() {
     let (world, memory) = (world(), memory());
     let net = |memory| {
         let net: Net<'_, &RefCell<Memory<16>>> =
-            Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory);
+            RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory);
         net
     };
     assert_eq!(opened(&world, &net(&memory)), 3);
@@ -72,7 +72,7 @@ fn another_net_goes_on_with_the_same_memory() {
 fn a_list_of_hosts_has_one_memory() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
     let opened = |hosts: [(&str, u16); 2]| {
         let before = world.tried().len();
         let (connection, _) = world.run(net.connect_any(hosts)).expect("a connection");
@@ -90,7 +90,7 @@ fn a_list_of_hosts_has_one_memory() {
 fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
     for _ in 0..12 {
         opened(&world, &net);
     }
@@ -118,7 +118,7 @@ fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
 fn a_net_may_own_its_memory() {
     let world = world();
     let net: Net<'_, _> =
-        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory());
+        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory());
     assert_eq!(opened(&world, &net), 3);
     assert_eq!(opened(&world, &net), 1);
     assert!(net.memory().borrow().entries(Instant::ZERO).count() > 0);
@@ -127,7 +127,7 @@ fn a_net_may_own_its_memory() {
 #[test]
 fn without_a_memory_each_visit_tries_all() {
     let world = world();
-    let net: Net<'_, _> = Racing::with_capacities(&world, &world, &world, Config::all_at_once());
+    let net: Net<'_, _> = RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once());
     for _ in 0..3 {
         assert_eq!(opened(&world, &net), 3);
     }
@@ -138,7 +138,7 @@ fn without_a_memory_each_visit_tries_all() {
 fn a_memory_that_is_borrowed_is_done_without() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        Racing::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
     let borrowed = memory.borrow_mut();
     assert_eq!(opened(&world, &net), 3);
     drop(borrowed);

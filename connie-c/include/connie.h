@@ -218,7 +218,7 @@ int connie_options_set_pacing(struct connie_options *options, const char *name);
 /**
  * The most addresses that are tried at the same time, each with a socket: 1 to 64, 16 by default.
  */
-int connie_options_set_max_sockets(struct connie_options *options, uint32_t count);
+int connie_options_set_max_in_flight(struct connie_options *options, uint32_t count);
 
 /**
  * How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000, 250 by default.

@@ -250,9 +250,9 @@ pub unsafe extern "C" fn connie_options_set_pacing(
 
 /// The most addresses that are tried at the same time, each with a socket: 1 to 64, 16 by default.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn connie_options_set_max_sockets(options: *mut ConnieOptions, count: u32) -> c_int {
+pub unsafe extern "C" fn connie_options_set_max_in_flight(options: *mut ConnieOptions, count: u32) -> c_int {
     // SAFETY: as for `connie_options_set_cancel_fd`.
-    unsafe { change(options, |settings| settings.max_sockets(count)) }
+    unsafe { change(options, |settings| settings.max_in_flight(count)) }
 }
 
 /// How long a silent address keeps its socket while another waits for one, in milliseconds: 10 to 600,000, 250 by default.

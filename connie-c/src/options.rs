@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use connie_std::core::{Config, Families, Family, Pacing};
-use connie_std::{Canceler, Keepalive, MAX_SOCKETS, Memory, Options};
+use connie_std::{Canceler, Keepalive, MAX_IN_FLIGHT, Memory, Options};
 
 use crate::failure::{Failed, utf8};
 
@@ -57,11 +57,11 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn max_sockets(&mut self, count: u32) -> Result<(), Failed> {
+    pub(crate) fn max_in_flight(&mut self, count: u32) -> Result<(), Failed> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if !(1..=MAX_SOCKETS).contains(&count) {
+        if !(1..=MAX_IN_FLIGHT).contains(&count) {
             return Err(Failed::invalid(format!(
-                "{count} sockets at once cannot be: give 1 to {MAX_SOCKETS}"
+                "{count} sockets at once cannot be: give 1 to {MAX_IN_FLIGHT}"
             )));
         }
         self.options.race.max_in_flight = count;
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_and_changes_nothing() {
         let mut settings = Settings::default();
-        settings.max_sockets(3).unwrap();
+        settings.max_in_flight(3).unwrap();
         let refused = [
-            settings.max_sockets(0),
-            settings.max_sockets(65),
+            settings.max_in_flight(0),
+            settings.max_in_flight(65),
             settings.patience(9),
             settings.patience(600_001),
             settings.family(5),
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_pacing_leaves_what_else_was_set() {
         let mut settings = Settings::default();
-        settings.max_sockets(64).unwrap();
+        settings.max_in_flight(64).unwrap();
         settings.patience(10).unwrap();
         settings.family(6).unwrap();
         settings.pacing("staggered").unwrap();

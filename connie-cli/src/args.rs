@@ -2,15 +2,15 @@
 
 #[cfg(not(target_os = "wasi"))]
 mod bench;
+mod connect_args;
 mod get;
 mod ordered;
-mod racing;
 mod value;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use connie_std::{MAX_SOCKETS, Options};
+use connie_std::{MAX_IN_FLIGHT, Options};
 use value::{seconds, whole};
 
 const EXAMPLES: &str = "\
@@ -18,7 +18,7 @@ Examples:
   connie demo
   connie get -v http://example.org/
   connie race example.org:443
-  connie race --pacing staggered --max-sockets 4 --svg race.svg example.org:443
+  connie race --pacing staggered --max-in-flight 4 --svg race.svg example.org:443
   connie race --memory ~/.connie example.org:443
   connie memory ~/.connie
   connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
@@ -31,9 +31,9 @@ many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get 
 
 #[cfg(not(target_os = "wasi"))]
 pub use bench::{Bench, Contender, Mode};
+pub use connect_args::ConnectArgs;
 pub use get::{ContinueAt, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
-pub use racing::Racing;
 pub use value::Limit;
 
 /// Connects to the address that answers first.
@@ -72,9 +72,9 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// The most connection attempts of connie at the same time
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u32,
-        value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: u32,
+    #[arg(long, alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32,
+        value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
+    pub max_in_flight: u32,
     /// Another number draws other delays
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
@@ -107,7 +107,7 @@ pub struct RaceArgs {
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,
     #[command(flatten)]
-    pub race: Racing,
+    pub race: ConnectArgs,
 }
 
 #[cfg(test)]
@@ -134,10 +134,11 @@ mod tests {
     fn a_race_is_run_as_asked() {
         let default = options("");
         assert_eq!(default.race.pacing, Pacing::AllAtOnce);
-        assert_eq!(default.race.max_in_flight, Options::DEFAULT_SOCKETS);
+        assert_eq!(default.race.max_in_flight, Options::DEFAULT_MAX_IN_FLIGHT);
         assert_eq!(default.race.deadline, Some(Duration::from_secs(300)));
-        let options =
-            options("--pacing staggered --max-sockets 3 --patience 100 --connect-timeout 2.5 -m 1.25 -6 -4");
+        let options = options(
+            "--pacing staggered --max-in-flight 3 --patience 100 --connect-timeout 2.5 -m 1.25 -6 -4",
+        );
         assert_eq!(options.race.pacing, Config::staggered().pacing);
         assert!(!options.race.hedge);
         assert_eq!(options.race.max_in_flight, 3);

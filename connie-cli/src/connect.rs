@@ -9,7 +9,7 @@ use connie_std::http::{AnyConnection, connect_plain_socket};
 use connie_std::memory::{Explanation, Whole};
 use connie_std::{ConnectError, OsClock, OsSocket, Report};
 
-use crate::args::Racing;
+use crate::args::ConnectArgs;
 use crate::error::{Error, is_address};
 use crate::output::write_file;
 use crate::svg::Svg;
@@ -32,7 +32,7 @@ pub struct Raced {
 pub fn connect(
     host: &str,
     port: u16,
-    racing: &Racing,
+    racing: &ConnectArgs,
     max_time: Option<Duration>,
 ) -> (Raced, Result<OsSocket, Error>) {
     let clock = OsClock::start();
@@ -51,7 +51,7 @@ fn report_of(error: &ConnectError) -> Option<Report> {
 
 impl Raced {
     /// The race of the last opening of a connection.
-    pub fn of(client: &mut AnyConnection, racing: &Racing) -> Option<Self> {
+    pub fn of(client: &mut AnyConnection, racing: &ConnectArgs) -> Option<Self> {
         let now = client.now();
         let opening = client.opening()?;
         let elapsed = now.since(opening.began);
@@ -60,7 +60,7 @@ impl Raced {
 
     fn new(
         (host, port): (&str, u16),
-        racing: &Racing,
+        racing: &ConnectArgs,
         config: Config,
         report: Option<Report>,
         elapsed: Duration,
@@ -128,7 +128,7 @@ impl Raced {
     }
 
     /// Writes the files of `--qlog` and `--svg`.
-    pub fn write_files(&self, racing: &Racing) -> Result<(), Error> {
+    pub fn write_files(&self, racing: &ConnectArgs) -> Result<(), Error> {
         let timeline = self.timeline();
         if let Some(path) = &racing.qlog {
             let session = self.session();

@@ -15,7 +15,7 @@ use crate::svg::{Entry, Sheet, Summary, Svg};
 use crate::terminal;
 
 pub fn run(args: &Demo) -> Result<(), Error> {
-    let lanes = demo::run(args.seed, args.max_sockets as usize);
+    let lanes = demo::run(args.seed, args.max_in_flight as usize);
     if let Some(path) = &args.svg {
         write_file(path, picture(&lanes))?;
         if is_stdout(path) {

@@ -210,10 +210,10 @@ mod tests {
             assert!(line.contains(reason), "{line}");
         };
         refuses(
-            "race --max-sockets 65 h:1",
-            "'65' for '--max-sockets <N>': give a whole number from 1 to 64;",
+            "race --max-in-flight 65 h:1",
+            "'65' for '--max-in-flight <N>': give a whole number from 1 to 64;",
         );
-        refuses("race --max-sockets many h:1", "give a whole number from 1 to 64;");
+        refuses("race --max-in-flight many h:1", "give a whole number from 1 to 64;");
         refuses("race --patience 1.5 h:1", "give a whole number from 10 to 600000;");
         refuses("get --retry -1 h", "give a whole number;");
         refuses("get --retry 99999999999 h", "give a whole number up to 4294967295;");

@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 
 use crate::race::{AttemptError, AttemptErrorKind};
-use crate::stack::{RaceStack, Waiter, Wake, Watched};
+use crate::stack::{PollEntry, PollResult, Poller, RaceStack};
 use crate::time::Instant;
 
 /// A stack whose connections all succeed at the second look, and whose peer says the same HTTP response to everything.
@@ -77,16 +77,21 @@ impl RaceStack for Stack {
 #[derive(Debug, Default)]
 pub struct Clock(Instant);
 
-impl Waiter<Stack> for Clock {
+impl Poller<Stack> for Clock {
     fn now(&mut self) -> Instant {
         self.0
     }
 
-    fn wait(&mut self, _: &mut Stack, sockets: &mut [Watched<'_, Socket>], _: Option<Instant>) -> Wake {
+    fn wait(
+        &mut self,
+        _: &mut Stack,
+        sockets: &mut [PollEntry<'_, Socket>],
+        _: Option<Instant>,
+    ) -> PollResult {
         self.0 = self.0 + core::time::Duration::from_millis(30);
         for socket in sockets {
             socket.ready = true;
         }
-        Wake::Look
+        PollResult::Look
     }
 }

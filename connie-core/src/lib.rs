@@ -50,9 +50,9 @@
 //! |---|---|
 //! | [`Race`] | decides; its [module](race) has the rules, the laws and the state diagram |
 //! | [`Connect`] | a race from a host's text on: what is asked for a name, and what answers mean; its [module](connect) has the rules |
-//! | [`Connector`], [`HostConnector`] | drive a race, or a connect, over a TCP stack, and own its sockets |
-//! | [`RaceStack`], [`Waiter`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
-//! | [`Foreign`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
+//! | [`RaceDriver`], [`ConnectDriver`] | drive a race, or a connect, over a TCP stack, and own its sockets |
+//! | [`RaceStack`], [`Poller`] | what a TCP stack must promise, and what a program lends: a clock and a way to wait |
+//! | [`NalCompat`] | any embedded-nal `TcpClientStack` as a `RaceStack`, within limits |
 //! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on every visit but the first; its [module](memory) has the rules |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
 //!
@@ -77,9 +77,9 @@ extern crate self as connie_core;
 extern crate std;
 
 pub mod connect;
-mod connector;
 #[doc(hidden)]
 pub mod doc_stack;
+mod driver;
 mod empty;
 pub mod memory;
 pub mod race;
@@ -92,12 +92,12 @@ pub mod verdict;
 pub use embedded_nal;
 
 pub use connect::Connect;
-pub use connector::{Connection, Connector, Driver, HostConnector, Machine, Progress, Turn};
+pub use driver::{ConnectDriver, Connection, Driver, Machine, Progress, RaceDriver, Turn};
 pub use race::{
     AttemptError, AttemptErrorKind, AttemptId, Config, Failure, Families, Family, Input, Outcome, Output,
     Pacing, Race, TlsFailure,
 };
-pub use stack::{Foreign, Interest, RaceStack, Waiter, Wake, Watched};
+pub use stack::{Interest, NalCompat, PollEntry, PollResult, Poller, RaceStack};
 pub use time::Instant;
 pub use timeline::Timeline;
 

@@ -1,7 +1,7 @@
 //! What a race asks of a TCP stack, and what the program lends it: a clock and a way to wait.
 //!
 //! `embedded-nal`'s [`TcpClientStack`] is the trait that the embedded world writes network programs against. A race
-//! needs four promises that it does not make, so [`RaceStack`] extends it. [`Foreign`] wraps a stack that knows only
+//! needs four promises that it does not make, so [`RaceStack`] extends it. [`NalCompat`] wraps a stack that knows only
 //! `TcpClientStack`, with the limits that follow from what such a stack cannot say.
 
 use core::net::SocketAddr;
@@ -35,7 +35,7 @@ use crate::time::Instant;
 /// Any stack of that ecosystem extends to a race by two methods, and a program that is written for the trait runs over
 /// every stack of connie's: that is the point of it. The price is that a new version of embedded-nal breaks this trait and
 /// every adapter, and that `nb` is in the signatures. embedded-nal 0.9 has been quiet since 2024, and what would take
-/// its place, five methods of our own and a bridge such as [`Foreign`], would break each user once for certain.
+/// its place, five methods of our own and a bridge such as [`NalCompat`], would break each user once for certain.
 pub trait RaceStack: TcpClientStack {
     /// What `error` means to a race.
     fn attempt_error(&self, error: &Self::Error) -> AttemptError;
@@ -70,9 +70,9 @@ pub enum Interest {
     Send,
 }
 
-/// One socket in a [`Waiter::wait`].
+/// One socket in a [`Poller::wait`].
 #[derive(Debug)]
-pub struct Watched<'a, T> {
+pub struct PollEntry<'a, T> {
     /// The socket.
     pub socket: &'a mut T,
     /// What is waited for.
@@ -82,17 +82,17 @@ pub struct Watched<'a, T> {
     pub ready: bool,
 }
 
-impl<'a, T> Watched<'a, T> {
+impl<'a, T> PollEntry<'a, T> {
     /// `socket`, not known to be ready.
     pub fn new(socket: &'a mut T, interest: Interest) -> Self {
-        Watched { socket, interest, ready: false }
+        PollEntry { socket, interest, ready: false }
     }
 }
 
-/// Why a [`Waiter::wait`] ended.
+/// Why a [`Poller::wait`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Wake {
+pub enum PollResult {
     /// A socket may be ready, the time has come, or neither: look again.
     Look,
     /// The program wants the operation given up.
@@ -103,7 +103,7 @@ pub enum Wake {
 ///
 /// On an operating system `wait` is one `poll` over all sockets; on a microcontroller it serves the network
 /// interface and sleeps until an interrupt or the time.
-pub trait Waiter<S: TcpClientStack + ?Sized> {
+pub trait Poller<S: TcpClientStack + ?Sized> {
     /// The time now. Must not run backwards.
     fn now(&mut self) -> Instant;
 
@@ -112,12 +112,12 @@ pub trait Waiter<S: TcpClientStack + ?Sized> {
     fn wait(
         &mut self,
         stack: &mut S,
-        sockets: &mut [Watched<'_, S::TcpSocket>],
+        sockets: &mut [PollEntry<'_, S::TcpSocket>],
         until: Option<Instant>,
-    ) -> Wake;
+    ) -> PollResult;
 }
 
-impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
+impl<S: TcpClientStack + ?Sized, W: Poller<S> + ?Sized> Poller<S> for &mut W {
     fn now(&mut self) -> Instant {
         W::now(self)
     }
@@ -125,9 +125,9 @@ impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
     fn wait(
         &mut self,
         stack: &mut S,
-        sockets: &mut [Watched<'_, S::TcpSocket>],
+        sockets: &mut [PollEntry<'_, S::TcpSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         W::wait(self, stack, sockets, until)
     }
 }
@@ -136,23 +136,23 @@ impl<S: TcpClientStack + ?Sized, W: Waiter<S> + ?Sized> Waiter<S> for &mut W {
 ///
 /// - **A stack whose `connect` blocks makes the race serial**: the next attempt starts only after the last has ended, one
 ///   dead address costs the stack's whole time-out, and the socket limit and the deadline act only between calls.
-///   `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block. [`Connector::slowest_connect`](crate::Connector::slowest_connect)
+///   `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block. [`RaceDriver::slowest_connect`](crate::RaceDriver::slowest_connect)
 ///   tells: over a stack that keeps the rule it is far below a millisecond.
 /// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptErrorKind::Other`], or
 ///   [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
-///   [`with_errors`](Foreign::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7 connects again by
+///   [`with_errors`](NalCompat::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7 connects again by
 ///   itself) leaves that attempt to its patience and to the deadline.
 /// - **A lack of sockets looks like any other failure** unless `with_errors` tells it apart, so set
 ///   [`Config::max_in_flight`](crate::Config::max_in_flight) to what the stack has.
 /// - **Losers are closed, not reset**, since the trait has no abort.
 /// - **A stack that says `Ok` for a connection it does not have** (`w5500` 0.6) cannot be helped from here: the race believes it.
 #[derive(Debug)]
-pub struct Foreign<T: TcpClientStack> {
+pub struct NalCompat<T: TcpClientStack> {
     inner: T,
     errors: fn(&T::Error) -> AttemptError,
 }
 
-impl<T: TcpClientStack> Foreign<T> {
+impl<T: TcpClientStack> NalCompat<T> {
     /// Wraps `inner`, reading its errors by their kind alone.
     pub fn new(inner: T) -> Self {
         Self::with_errors(inner, |error| {
@@ -165,7 +165,7 @@ impl<T: TcpClientStack> Foreign<T> {
 
     /// Wraps `inner`, whose errors `errors` can tell apart.
     pub fn with_errors(inner: T, errors: fn(&T::Error) -> AttemptError) -> Self {
-        Foreign { inner, errors }
+        NalCompat { inner, errors }
     }
 
     /// The stack inside.
@@ -179,7 +179,7 @@ impl<T: TcpClientStack> Foreign<T> {
     }
 }
 
-impl<T: TcpClientStack> TcpClientStack for Foreign<T> {
+impl<T: TcpClientStack> TcpClientStack for NalCompat<T> {
     type TcpSocket = T::TcpSocket;
     type Error = T::Error;
 
@@ -204,7 +204,7 @@ impl<T: TcpClientStack> TcpClientStack for Foreign<T> {
     }
 }
 
-impl<T: TcpClientStack> RaceStack for Foreign<T> {
+impl<T: TcpClientStack> RaceStack for NalCompat<T> {
     fn attempt_error(&self, error: &Self::Error) -> AttemptError {
         (self.errors)(error)
     }

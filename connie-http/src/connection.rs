@@ -11,13 +11,13 @@ use crate::error::HttpError;
 use crate::exchange::{Exchange, Piece, Wish};
 use crate::host::Host;
 use crate::inbox::Inbox;
-use crate::link::{Lent, Link};
-use crate::opener::{Opener, Opening};
+use crate::link::{ByRef, Link};
+use crate::open_connection::{OpenConnection, OpenContext};
 use crate::request::{RequestBody, RequestHead};
 use crate::response::Framing;
 use crate::syntax::{copy, spell};
 use connie_core::{Failure, Instant};
-use connie_core::{RaceStack, Waiter};
+use connie_core::{Poller, RaceStack};
 
 /// How long a body is held back after `Expect: 100-continue`, unless
 /// [told otherwise](HttpConnection::set_expect_timeout). As long as curl waits.
@@ -40,7 +40,7 @@ const CONNECT_ROOM: usize = 512;
 /// # Opening
 ///
 /// A connection is made over a socket that is connected ([`new`](Self::new), [`owning`](Self::owning)), and then ends with it unless it is
-/// given [another](Self::attach). Or it is made with an [`Opener`] ([`with_opener`](Self::with_opener)), and then connects itself as soon
+/// given [another](Self::attach). Or it is made with an [`OpenConnection`] ([`with_opener`](Self::with_opener)), and then connects itself as soon
 /// as a request needs it, by a race as a rule: for the first request, and whenever the connection before was closed, by whichever side.
 ///
 /// A server may close a kept connection at the very moment when a request is on its way. Such a request is sent once more over a new
@@ -52,13 +52,13 @@ const CONNECT_ROOM: usize = 512;
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_http::{Destinations, Host, HttpConnection, Lent};
+/// use connie_http::{RaceAddresses, Host, HttpConnection, ByRef};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 ///
-/// let destinations = Destinations::<_>::new(["192.0.2.1:80".parse()?], Config::all_at_once());
+/// let destinations = RaceAddresses::<_>::new(["192.0.2.1:80".parse()?], Config::all_at_once());
 /// let (host, mut buffer) = (Host::http("name.test", 80), [0; 512]);
 /// let mut connection =
-///     HttpConnection::with_opener(&mut stack, Lent(&mut clock), destinations, host, &mut buffer)?;
+///     HttpConnection::with_opener(&mut stack, ByRef(&mut clock), destinations, host, &mut buffer)?;
 /// for _ in 0..3 {
 ///     connection.request("GET", "/", &[], b"")?;
 ///     connection.response()?.discard()?;
@@ -76,7 +76,7 @@ const CONNECT_ROOM: usize = 512;
 /// # Time
 ///
 /// Every wait ends with [`HttpError::TimedOut`] at the [deadline](Self::set_deadline), or when the [time-out](Self::set_timeout) has
-/// passed without a byte, and with [`HttpError::Canceled`] when the waiter says so. While an answer is read, nothing is lost by that: call again.
+/// passed without a byte, and with [`HttpError::Canceled`] when the poller says so. While an answer is read, nothing is lost by that: call again.
 /// While a request is sent it ends the connection, since nobody knows how much has arrived.
 ///
 /// ```
@@ -119,7 +119,7 @@ impl<S: RaceStack, W, B, O> fmt::Debug for HttpConnection<S, W, B, O> {
     }
 }
 
-impl<'a, S: RaceStack, W: Waiter<S>> HttpConnection<&'a mut S, Lent<'a, W>, &'a mut [u8]> {
+impl<'a, S: RaceStack, W: Poller<S>> HttpConnection<&'a mut S, ByRef<'a, W>, &'a mut [u8]> {
     /// A connection over `socket`, which is connected and belongs to `stack`; all else is lent.
     ///
     /// # Errors
@@ -127,47 +127,47 @@ impl<'a, S: RaceStack, W: Waiter<S>> HttpConnection<&'a mut S, Lent<'a, W>, &'a 
     /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`]; the socket is then closed.
     pub fn new(
         stack: &'a mut S,
-        waiter: &'a mut W,
+        poller: &'a mut W,
         socket: S::TcpSocket,
         host: Host<'_>,
         buffer: &'a mut [u8],
     ) -> Result<Self, HttpError> {
-        Self::owning(stack, Lent(waiter), socket, host, buffer)
+        Self::owning(stack, ByRef(poller), socket, host, buffer)
     }
 }
 
-impl<S: RaceStack, W: Waiter<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S, W, B> {
-    /// As [`new`](HttpConnection::new), over a stack, a waiter and a buffer that the connection keeps.
+impl<S: RaceStack, W: Poller<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S, W, B> {
+    /// As [`new`](HttpConnection::new), over a stack, a poller and a buffer that the connection keeps.
     ///
     /// # Errors
     ///
     /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`]; the socket is then closed.
     pub fn owning(
         stack: S,
-        waiter: W,
+        poller: W,
         socket: S::TcpSocket,
         host: Host<'_>,
         buffer: B,
     ) -> Result<Self, HttpError> {
-        Self::assemble(Link::new(stack, waiter, Some(socket)), (), host, buffer)
+        Self::assemble(Link::new(stack, poller, Some(socket)), (), host, buffer)
     }
 }
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    O: Opener<S, W>,
+    O: OpenConnection<S, W>,
 {
-    /// A connection that `opener` opens when a request needs it. It can be lent a stack, a waiter and an opener, as `&mut stack`,
-    /// [`Lent`]`(&mut waiter)` and `&mut opener`.
+    /// A connection that `opener` opens when a request needs it. It can be lent a stack, a poller and an opener, as `&mut stack`,
+    /// [`ByRef`]`(&mut poller)` and `&mut opener`.
     ///
     /// # Errors
     ///
     /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
-    pub fn with_opener(stack: S, waiter: W, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
-        Self::assemble(Link::new(stack, waiter, None), opener, host, buffer)
+    pub fn with_opener(stack: S, poller: W, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
+        Self::assemble(Link::new(stack, poller, None), opener, host, buffer)
     }
 
     fn assemble(link: Link<S, W>, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
@@ -414,9 +414,9 @@ where
         &mut self.opener
     }
 
-    /// The stack and the waiter.
+    /// The stack and the poller.
     pub fn parts_mut(&mut self) -> (&mut S, &mut W) {
-        (&mut self.link.stack, &mut self.link.waiter)
+        (&mut self.link.stack, &mut self.link.poller)
     }
 
     /// The buffer without what is kept at its end.
@@ -532,8 +532,8 @@ where
     // On its own, so that what a race takes of the stack is free again in the tunnel.
     #[inline(never)]
     fn open(&mut self) -> Result<(), HttpError> {
-        let opening = Opening { until: self.link.limit()?, tunnel: self.client.has_tunnel() };
-        let opened = self.opener.open(&mut self.link.stack, &mut self.link.waiter, opening);
+        let opening = OpenContext { until: self.link.limit()?, tunnel: self.client.has_tunnel() };
+        let opened = self.opener.open(&mut self.link.stack, &mut self.link.poller, opening);
         self.attach(opened.map_err(HttpError::Connect)?);
         self.link.deadline = self.link.deadline.into_iter().chain(self.opener.tunnel_until()).min();
         Ok(())

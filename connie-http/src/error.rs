@@ -126,7 +126,7 @@ pub enum HttpError {
     Receive(AttemptError),
     /// The time allowed was used up.
     TimedOut,
-    /// The program gave the operation up: [`Wake::Canceled`](connie_core::Wake::Canceled).
+    /// The program gave the operation up: [`PollResult::Canceled`](connie_core::PollResult::Canceled).
     Canceled,
 }
 

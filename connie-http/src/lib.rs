@@ -7,10 +7,10 @@
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
 //! use connie_http::{Host, HttpConnection};
-//! use connie_core::{Config, Connector, Waiter};
+//! use connie_core::{Config, RaceDriver, Poller};
 //! # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 //!
-//! let mut race = Connector::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
+//! let mut race = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
 //! race.handle_addresses(&["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?], clock.now());
 //! let won = race.run(&mut stack, &mut clock)?;
 //!
@@ -38,10 +38,10 @@
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
 //! use connie_core::Config;
-//! use connie_http::{Destinations, Host, HttpConnection};
+//! use connie_http::{RaceAddresses, Host, HttpConnection};
 //!
 //! let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
-//! let destinations = Destinations::<_, 16, 4>::new(addresses, Config::all_at_once());
+//! let destinations = RaceAddresses::<_, 16, 4>::new(addresses, Config::all_at_once());
 //! let (stack, clock, buffer) = (Stack::default(), Clock::default(), [0; 1024]);
 //! let mut connection =
 //!     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), buffer)?;
@@ -85,7 +85,7 @@ mod fields;
 mod host;
 mod inbox;
 mod link;
-mod opener;
+mod open_connection;
 #[cfg(doc)]
 pub mod python;
 mod reply;
@@ -104,8 +104,8 @@ pub use error::HttpError;
 pub use exchange::MAX_INTERIM;
 pub use fields::{Header, Headers};
 pub use host::Host;
-pub use link::Lent;
-pub use opener::{Destinations, Opener, Opening};
+pub use link::ByRef;
+pub use open_connection::{OpenConnection, OpenContext, RaceAddresses};
 pub use reply::Response;
 pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
 pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};

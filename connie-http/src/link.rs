@@ -7,13 +7,13 @@ use connie_core::embedded_nal::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use crate::error::HttpError;
 use connie_core::AttemptErrorKind;
 use connie_core::Instant;
-use connie_core::{Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{Interest, PollEntry, PollResult, Poller, RaceStack};
 
-/// A waiter lent to a connection whose stack is lent as well: `&mut S` needs a `Waiter<&mut S>`, and this is one.
+/// A poller lent to a connection whose stack is lent as well: `&mut S` needs a `Poller<&mut S>`, and this is one.
 #[derive(Debug)]
-pub struct Lent<'a, W: ?Sized>(pub &'a mut W);
+pub struct ByRef<'a, W: ?Sized>(pub &'a mut W);
 
-impl<S: TcpClientStack, W: Waiter<S> + ?Sized> Waiter<&mut S> for Lent<'_, W> {
+impl<S: TcpClientStack, W: Poller<S> + ?Sized> Poller<&mut S> for ByRef<'_, W> {
     fn now(&mut self) -> Instant {
         self.0.now()
     }
@@ -21,9 +21,9 @@ impl<S: TcpClientStack, W: Waiter<S> + ?Sized> Waiter<&mut S> for Lent<'_, W> {
     fn wait(
         &mut self,
         stack: &mut &mut S,
-        sockets: &mut [Watched<'_, S::TcpSocket>],
+        sockets: &mut [PollEntry<'_, S::TcpSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.0.wait(stack, sockets, until)
     }
 }
@@ -32,7 +32,7 @@ impl<S: TcpClientStack, W: Waiter<S> + ?Sized> Waiter<&mut S> for Lent<'_, W> {
 #[derive(Debug)]
 pub(crate) struct Link<S: RaceStack, W> {
     pub(crate) stack: S,
-    pub(crate) waiter: W,
+    pub(crate) poller: W,
     socket: Option<S::TcpSocket>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
@@ -41,8 +41,8 @@ pub(crate) struct Link<S: RaceStack, W> {
 }
 
 impl<S: RaceStack, W> Link<S, W> {
-    pub(crate) fn new(stack: S, waiter: W, socket: Option<S::TcpSocket>) -> Self {
-        Link { stack, waiter, socket, timeout: None, deadline: None, unread: false }
+    pub(crate) fn new(stack: S, poller: W, socket: Option<S::TcpSocket>) -> Self {
+        Link { stack, poller, socket, timeout: None, deadline: None, unread: false }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -57,7 +57,7 @@ impl<S: RaceStack, W> Link<S, W> {
 
     /// The socket with what it belongs to, while there is one.
     pub(crate) fn parts(&mut self) -> Option<(&mut S, &mut W, &mut S::TcpSocket)> {
-        Some((&mut self.stack, &mut self.waiter, self.socket.as_mut()?))
+        Some((&mut self.stack, &mut self.poller, self.socket.as_mut()?))
     }
 
     /// Hands the socket over to the caller, who must close it.
@@ -112,13 +112,13 @@ impl<S: RaceStack, W> Link<S, W> {
     }
 }
 
-impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
+impl<S: RaceStack, W: Poller<S>> Link<S, W> {
     /// When the operation that begins now has to be over.
     pub(crate) fn limit(&mut self) -> Result<Option<Instant>, HttpError> {
         if self.timeout.is_none() && self.deadline.is_none() {
             return Ok(None);
         }
-        let now = self.waiter.now();
+        let now = self.poller.now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(HttpError::TimedOut);
         }
@@ -138,7 +138,7 @@ impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
     ) -> Result<bool, HttpError> {
         let mut until = limit;
         if limit.is_some() || pause.is_some() {
-            let now = self.waiter.now();
+            let now = self.poller.now();
             if limit.is_some_and(|limit| now >= limit) {
                 return Err(HttpError::TimedOut);
             }
@@ -147,10 +147,10 @@ impl<S: RaceStack, W: Waiter<S>> Link<S, W> {
             }
         }
         let socket = self.socket.as_mut().ok_or(HttpError::NotConnected)?;
-        let mut watched = [Watched::new(socket, interest)];
-        match self.waiter.wait(&mut self.stack, &mut watched, until) {
-            Wake::Look => Ok(watched.iter().any(|watched| watched.ready)),
-            Wake::Canceled => Err(HttpError::Canceled),
+        let mut watched = [PollEntry::new(socket, interest)];
+        match self.poller.wait(&mut self.stack, &mut watched, until) {
+            PollResult::Look => Ok(watched.iter().any(|watched| watched.ready)),
+            PollResult::Canceled => Err(HttpError::Canceled),
         }
     }
 

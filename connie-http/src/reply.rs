@@ -7,12 +7,12 @@ use crate::connection::HttpConnection;
 use crate::error::HttpError;
 use crate::exchange::Answer;
 use crate::fields::{self, Headers};
-use crate::opener::Opener;
+use crate::open_connection::OpenConnection;
 use crate::request::RequestBody;
 use crate::response::{HeadLayout, ResponseHead, Version};
 use crate::status::StatusClass;
 use crate::syntax::{copy, move_down};
-use connie_core::{RaceStack, Waiter};
+use connie_core::{Poller, RaceStack};
 
 /// An answer, whose body is read from the connection. In the manner of Python's `http.client.HTTPResponse`.
 ///
@@ -32,9 +32,9 @@ impl<S: RaceStack, W, B, O> fmt::Debug for Response<'_, S, W, B, O> {
 impl<S, W, B, O> Response<'_, S, W, B, O>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    O: Opener<S, W>,
+    O: OpenConnection<S, W>,
 {
     /// The head.
     #[must_use]
@@ -178,9 +178,9 @@ where
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    O: Opener<S, W>,
+    O: OpenConnection<S, W>,
 {
     /// Waits for the answer's head. Answers of status 1xx are passed over, except 101, which is one where the request has an `Upgrade` field:
     /// [`take_socket`](Self::take_socket) then hands out the connection. Else it is [`HttpError::UnaskedSwitch`].

@@ -6,9 +6,9 @@ use connie_core::embedded_nal::nb;
 
 use crate::connection::HttpConnection;
 use crate::error::HttpError;
-use crate::opener::Opener;
+use crate::open_connection::OpenConnection;
 use crate::request::RequestBody;
-use connie_core::{Interest, RaceStack, Waiter};
+use connie_core::{Interest, Poller, RaceStack};
 
 /// How often a body that cannot be sent for the moment lets the connection look for an early answer.
 const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
@@ -16,9 +16,9 @@ const EARLY_ANSWER_PAUSE: Duration = Duration::from_millis(100);
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    O: Opener<S, W>,
+    O: OpenConnection<S, W>,
 {
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
@@ -76,10 +76,10 @@ where
     /// Waits until the server says to go on, answers, or lets the time pass.
     fn await_continue(&mut self) -> Result<(), HttpError> {
         let patience = self.link.timeout.map_or(self.expect_timeout, |most| most.min(self.expect_timeout));
-        let until = self.link.waiter.now() + patience;
+        let until = self.link.poller.now() + patience;
         loop {
             self.hear_early_answer();
-            let left = until.since(self.link.waiter.now());
+            let left = until.since(self.link.poller.now());
             if left.is_zero() {
                 self.exchange.continue_overdue();
             }

@@ -5,17 +5,17 @@ use crate::error::HttpError;
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::inbox::Inbox;
-use crate::opener::{Opener, Opening};
+use crate::open_connection::{OpenConnection, OpenContext};
 use crate::request::{RequestBody, RequestHead};
 use crate::writer::Writer;
-use connie_core::{RaceStack, Waiter};
+use connie_core::{Poller, RaceStack};
 
 impl<S, W, B, O> HttpConnection<S, W, B, O>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     B: AsRef<[u8]> + AsMut<[u8]>,
-    O: Opener<S, W>,
+    O: OpenConnection<S, W>,
 {
     /// Has the connection lead to `to`, through the HTTP proxy that the socket or the opener leads to.
     ///
@@ -31,9 +31,9 @@ where
     /// ```
     /// # use connie_core::doc_stack::{Clock, Stack};
     /// use connie_core::Config;
-    /// use connie_http::{Destinations, Host, HttpConnection};
+    /// use connie_http::{RaceAddresses, Host, HttpConnection};
     ///
-    /// let proxy = Destinations::<_>::new(["192.0.2.1:3128".parse()?], Config::all_at_once());
+    /// let proxy = RaceAddresses::<_>::new(["192.0.2.1:3128".parse()?], Config::all_at_once());
     /// let host = Host::http("proxy.test", 3128);
     /// let mut connection = HttpConnection::with_opener(Stack::default(), Clock::default(), proxy, host, [0; 512])?;
     /// connection.set_tunnel(Host::http("name.test", 80), &[("Proxy-Authorization", "Basic bWU6aXQ=")])?;
@@ -104,9 +104,9 @@ where
 
     /// Lets the opener begin what it speaks within the tunnel.
     pub(crate) fn secure_tunnel(&mut self) -> Result<(), HttpError> {
-        let opening = Opening { until: self.link.limit()?, tunnel: true };
-        let (stack, waiter, socket) = self.link.parts().ok_or(HttpError::NotConnected)?;
-        self.opener.enter_tunnel(stack, waiter, socket, opening).map_err(HttpError::Connect)?;
+        let opening = OpenContext { until: self.link.limit()?, tunnel: true };
+        let (stack, poller, socket) = self.link.parts().ok_or(HttpError::NotConnected)?;
+        self.opener.enter_tunnel(stack, poller, socket, opening).map_err(HttpError::Connect)?;
         self.client.secured()
     }
 }

@@ -5,8 +5,8 @@ use support::{Clock, Say, Script, Take, bytes, connect};
 
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Instant, Interest, Waiter, Wake, Watched};
-use connie_http::{Host, HttpConnection, HttpError, Lent, MAX_INTERIM, RequestBody, Version};
+use connie_core::{AttemptErrorKind, Instant, Interest, PollEntry, PollResult, Poller};
+use connie_http::{ByRef, Host, HttpConnection, HttpError, MAX_INTERIM, RequestBody, Version};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -804,10 +804,10 @@ mod sockets {
 mod ownership {
     use super::*;
 
-    /// A waiter with nothing to wait for.
+    /// A poller with nothing to wait for.
     struct Never;
 
-    impl Waiter<Script> for Never {
+    impl Poller<Script> for Never {
         fn now(&mut self) -> Instant {
             Instant::ZERO
         }
@@ -815,10 +815,10 @@ mod ownership {
         fn wait(
             &mut self,
             _: &mut Script,
-            _: &mut [Watched<'_, support::Socket>],
+            _: &mut [PollEntry<'_, support::Socket>],
             _: Option<Instant>,
-        ) -> Wake {
-            Wake::Canceled
+        ) -> PollResult {
+            PollResult::Canceled
         }
     }
 
@@ -838,7 +838,7 @@ mod ownership {
     fn of_the_waiter_can_be_lent_alone() {
         let mut clock = Clock { now: Instant::from_millis(7), ..Clock::default() };
         let mut lent = &mut clock;
-        assert_eq!(<&mut Clock as Waiter<Script>>::now(&mut lent), Instant::from_millis(7));
+        assert_eq!(<&mut Clock as Poller<Script>>::now(&mut lent), Instant::from_millis(7));
     }
 
     #[test]
@@ -846,7 +846,8 @@ mod ownership {
         let (mut script, mut never, mut buffer) = (Script::new([bytes(OK)]), Never, [0; 256]);
         let socket = script.open();
         let host = Host::http("a", 80);
-        let connection = HttpConnection::owning(&mut script, Lent(&mut never), socket, host, &mut buffer[..]);
+        let connection =
+            HttpConnection::owning(&mut script, ByRef(&mut never), socket, host, &mut buffer[..]);
         assert!(connection.unwrap().is_open());
         released_once(&script, 1, 0);
     }

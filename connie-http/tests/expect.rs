@@ -1,7 +1,7 @@
 //! `Expect: 100-continue`: the server is asked whether it wants the body (RFC 9110 section 10.1.1).
 
 mod support;
-use support::{Clock, Opening, Say, Script, Take, bytes, opening};
+use support::{Clock, OpenContext, Say, Script, Take, bytes, opening};
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ struct Asked {
 
 /// Asks a peer that says `says`, and once it has been sent the body, `OK`.
 #[track_caller]
-fn ask(says: impl IntoIterator<Item = Say>, set: impl FnOnce(&mut Opening<'_>)) -> Asked {
+fn ask(says: impl IntoIterator<Item = Say>, set: impl FnOnce(&mut OpenContext<'_>)) -> Asked {
     let says = [Say::Asked].into_iter().chain(says).chain([Say::Asked, Say::Pause, bytes(OK)]);
     let (mut script, mut clock, mut buffer) =
         (Script::with_peers([Script::new(says)]), Clock::default(), [0; 512]);

@@ -2,12 +2,12 @@
 //! connection has lost.
 
 mod support;
-use support::{Clock, Opening, Say, Script, Take, bytes, opening};
+use support::{Clock, OpenContext, Say, Script, Take, bytes, opening};
 
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config, Failure, Instant, Interest, Waiter, Watched};
-use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent, RequestBody};
+use connie_core::{AttemptErrorKind, Config, Failure, Instant, Interest, PollEntry, Poller};
+use connie_http::{ByRef, Host, HttpConnection, HttpError, RaceAddresses, RequestBody};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
@@ -23,7 +23,7 @@ fn losing(say: Say) -> Script {
 }
 
 #[track_caller]
-fn get(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
+fn get(connection: &mut OpenContext<'_>, method: &str) -> Result<u16, HttpError> {
     connection.request(method, "/", &[], b"")?;
     let mut response = connection.response()?;
     response.discard()?;
@@ -32,7 +32,10 @@ fn get(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
 
 /// Runs `act` with a connection to these peers, in turn, and gives what each was sent.
 #[track_caller]
-fn with_peers(peers: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Opening<'_>)) -> Vec<String> {
+fn with_peers(
+    peers: impl IntoIterator<Item = Script>,
+    act: impl FnOnce(&mut OpenContext<'_>),
+) -> Vec<String> {
     let (mut script, mut clock, mut buffer) = (Script::with_peers(peers), Clock::default(), [0; 512]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
     connection.set_timeout(Some(Duration::from_secs(5)));
@@ -94,7 +97,7 @@ mod a_connection_opens {
             connection.put_request("POST", "/").unwrap();
             let (script, clock) = connection.parts_mut();
             let socket = &mut support::Socket;
-            let mut watched = [Watched::new(socket, Interest::Receive)];
+            let mut watched = [PollEntry::new(socket, Interest::Receive)];
             let _ = clock.wait(script, &mut watched, None);
             connection.end_headers(RequestBody::None).unwrap();
             connection.response().unwrap().discard().unwrap();
@@ -180,7 +183,7 @@ mod a_connection_opens {
         let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
         let (mut opener, host) = ((), Host::http("name.test", 80));
         let mut connection =
-            HttpConnection::with_opener(&mut script, Lent(&mut clock), &mut opener, host, &mut buffer)
+            HttpConnection::with_opener(&mut script, ByRef(&mut clock), &mut opener, host, &mut buffer)
                 .unwrap();
         assert_eq!(connection.connect(), Err(HttpError::NotConnected));
         assert_eq!(connection.request("GET", "/", &[], b""), Err(HttpError::NotConnected));
@@ -217,9 +220,9 @@ mod a_connection_opens {
             clock.now = Instant::from_millis(100);
             let config =
                 Config { hedge: false, deadline: race.map(Duration::from_millis), ..Config::all_at_once() };
-            let destinations = Destinations::<_>::new([([192, 0, 2, 1], 80).into()], config);
+            let destinations = RaceAddresses::<_>::new([([192, 0, 2, 1], 80).into()], config);
             let host = Host::http("name.test", 80);
-            let lent = Lent(&mut clock);
+            let lent = ByRef(&mut clock);
             let mut connection =
                 HttpConnection::with_opener(&mut script, lent, destinations, host, &mut buffer).unwrap();
             connection.set_timeout(timeout.map(Duration::from_millis));
@@ -238,10 +241,10 @@ mod a_connection_opens {
         clock.now = Instant::from_millis(50);
         let none: [std::net::SocketAddr; 0] = [];
         // A race that is told of no address ends at once, one that has no time before it.
-        let destinations = Destinations::<_>::new(none, Config::all_at_once());
+        let destinations = RaceAddresses::<_>::new(none, Config::all_at_once());
         let host = Host::http("name.test", 80);
         let mut connection =
-            HttpConnection::with_opener(&mut script, Lent(&mut clock), destinations, host, &mut buffer)
+            HttpConnection::with_opener(&mut script, ByRef(&mut clock), destinations, host, &mut buffer)
                 .unwrap();
         let tried = |connection: &mut HttpConnection<_, _, _, _>| connection.connect().unwrap_err();
         assert_eq!(tried(&mut connection), HttpError::Connect(Failure::NoDestinations));
@@ -301,7 +304,7 @@ mod a_lost_request_is_repeated {
         assert_eq!(result, Err(HttpError::Receive(AttemptErrorKind::Reset.into())));
     }
 
-    fn in_pieces(connection: &mut Opening<'_>, method: &str) -> Result<u16, HttpError> {
+    fn in_pieces(connection: &mut OpenContext<'_>, method: &str) -> Result<u16, HttpError> {
         connection.put_request(method, "/")?;
         connection.end_headers(RequestBody::Length(2))?;
         connection.send(b"hi")?;

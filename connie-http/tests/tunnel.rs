@@ -1,14 +1,14 @@
 //! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
 
 mod support;
-use support::{Clock, Opening, Say, Script, Take, bytes, connect, opening};
+use support::{Clock, OpenContext, Say, Script, Take, bytes, connect, opening};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::stack::TcpClientStack;
 use connie_core::{AttemptErrorKind, Config, Failure, Instant, RaceStack};
-use connie_http::{Destinations, Host, HttpConnection, HttpError, MAX_INTERIM, Opener};
+use connie_http::{Host, HttpConnection, HttpError, MAX_INTERIM, OpenConnection, RaceAddresses};
 
 const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
 const GET: &str = "GET / HTTP/1.1\r\nHost: name.test\r\n\r\n";
@@ -23,7 +23,7 @@ fn proxy(answers: &[&str]) -> Script {
 /// Runs `act` with a connection to these proxies, in turn, through which there is to be a tunnel to name.test, and gives what each was
 /// sent.
 #[track_caller]
-fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Opening<'_>)) -> Vec<String> {
+fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut OpenContext<'_>)) -> Vec<String> {
     let (mut script, mut clock, mut buffer) = (Script::with_peers(proxies), Clock::default(), [0; 512]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
     connection.set_timeout(Some(Duration::from_secs(5)));
@@ -35,7 +35,7 @@ fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Open
 }
 
 #[track_caller]
-fn get(connection: &mut Opening<'_>) -> Result<u16, HttpError> {
+fn get(connection: &mut OpenContext<'_>) -> Result<u16, HttpError> {
     connection.request("GET", "/", &[], b"")?;
     let mut response = connection.response()?;
     let mut body = [0; 64];
@@ -290,12 +290,12 @@ struct Inner {
     told: Vec<(bool, Option<Instant>)>,
 }
 
-impl<S: RaceStack, W> Opener<S, W> for Inner {
+impl<S: RaceStack, W> OpenConnection<S, W> for Inner {
     fn open(
         &mut self,
         stack: &mut S,
         _: &mut W,
-        opening: connie_http::Opening,
+        opening: connie_http::OpenContext,
     ) -> Result<S::TcpSocket, Failure> {
         self.told.push((opening.tunnel, opening.until));
         let mut socket = stack.socket().map_err(|_| Failure::StackGone)?;
@@ -309,7 +309,7 @@ impl<S: RaceStack, W> Opener<S, W> for Inner {
         stack: &mut S,
         _: &mut W,
         socket: &mut S::TcpSocket,
-        opening: connie_http::Opening,
+        opening: connie_http::OpenContext,
     ) -> Result<(), Failure> {
         self.told.push((opening.tunnel, opening.until));
         stack.send(socket, b"<handshake>").map_err(|_| Failure::StackGone)?;
@@ -327,7 +327,7 @@ fn the_opener_is_told_when_it_stands() {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut inner = Inner { within, told: Vec::new(), until: None };
-        let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
+        let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
         connection.set_deadline(Some(Instant::from_millis(100)));
@@ -347,7 +347,7 @@ fn the_opener_is_told_that_there_is_none() {
     let mut script = Script::with_peers([proxy(&[OK])]);
     let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
     let mut inner = Inner { within: Ok(()), told: Vec::new(), until: None };
-    let (lent, host) = (connie_http::Lent(&mut clock), Host::http("name.test", 80));
+    let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("name.test", 80));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
     assert_eq!(connection.connect(), Ok(()));
@@ -361,12 +361,12 @@ fn raced<'a>(
     clock: &'a mut Clock,
     buffer: &'a mut [u8],
     deadline: Duration,
-) -> Opening<'a> {
+) -> OpenContext<'a> {
     let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
-    let destinations = Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
+    let destinations = RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
     let host = Host::http("proxy.test", 3128);
     let mut connection =
-        HttpConnection::with_opener(script, connie_http::Lent(clock), destinations, host, buffer).unwrap();
+        HttpConnection::with_opener(script, connie_http::ByRef(clock), destinations, host, buffer).unwrap();
     connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
     connection
 }
@@ -392,9 +392,9 @@ fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     let (mut script, mut clock, mut buffer) =
         (Script::with_peers([Script::new([])]), Clock::default(), [0; 512]);
     let config = Config { deadline: Some(Duration::from_secs(3)), ..Config::all_at_once() };
-    let mut destinations: Destinations<_> =
-        Destinations::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
-    let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
+    let mut destinations: RaceAddresses<_> =
+        RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
+    let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut destinations, host, &mut buffer).unwrap();
     connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
@@ -463,7 +463,7 @@ fn what_begins_within_the_tunnel_has_the_same_deadline() {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut inner = Inner { within: Ok(()), told: Vec::new(), until: own };
-        let (lent, host) = (connie_http::Lent(&mut clock), Host::http("proxy.test", 3128));
+        let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
         connection.set_deadline(Some(Instant::from_millis(50)));

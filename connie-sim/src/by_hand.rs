@@ -8,7 +8,7 @@ use connie_core::stack::{RaceStack, TcpClientStack, nb};
 use connie_core::{AttemptId, Connection, Instant, Progress};
 
 use crate::connect_referee::ConnectReferee;
-use crate::connector::{HostConnector, Machine};
+use crate::driver::{ConnectDriver, Machine};
 use crate::stack::{Socket, Stack};
 
 /// What a scenario drives.
@@ -24,7 +24,7 @@ pub(crate) trait Driven {
     fn machine(&self) -> &Machine;
 }
 
-impl Driven for HostConnector {
+impl Driven for ConnectDriver {
     fn tell(&mut self, input: Input<'_>, now: Instant) {
         self.handle_input(input, now);
     }
@@ -35,11 +35,11 @@ impl Driven for HostConnector {
     }
 
     fn poll(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
-        HostConnector::poll(self, stack, now)
+        ConnectDriver::poll(self, stack, now)
     }
 
     fn cancel(&mut self, stack: &mut Stack, now: Instant) -> Progress<Socket, Query> {
-        HostConnector::cancel(self, stack, now)
+        ConnectDriver::cancel(self, stack, now)
     }
 
     fn machine(&self) -> &Machine {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use connie_core::{Foreign, Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, NalCompat, PollEntry, PollResult, Poller};
 
 use crate::rng::Rng;
 use crate::stack::{Socket, Stack};
@@ -92,7 +92,7 @@ impl Clock {
     }
 }
 
-impl Waiter<Stack> for Clock {
+impl Poller<Stack> for Clock {
     fn now(&mut self) -> Instant {
         self.time.get()
     }
@@ -101,9 +101,9 @@ impl Waiter<Stack> for Clock {
     fn wait(
         &mut self,
         stack: &mut Stack,
-        sockets: &mut [Watched<'_, Socket>],
+        sockets: &mut [PollEntry<'_, Socket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         let now = self.time.get();
         self.count_wait();
         if let Some(until) = until {
@@ -126,13 +126,13 @@ impl Waiter<Stack> for Clock {
             watched.ready = spurious || stack.is_ready(watched.socket, watched.interest);
         }
         match self.cancel_at {
-            Some(at) if at <= self.time.get() => Wake::Canceled,
-            _ => Wake::Look,
+            Some(at) if at <= self.time.get() => PollResult::Canceled,
+            _ => PollResult::Look,
         }
     }
 }
 
-impl Waiter<Foreign<Stack>> for Clock {
+impl Poller<NalCompat<Stack>> for Clock {
     fn now(&mut self) -> Instant {
         self.time.get()
     }
@@ -140,10 +140,10 @@ impl Waiter<Foreign<Stack>> for Clock {
     #[track_caller]
     fn wait(
         &mut self,
-        stack: &mut Foreign<Stack>,
-        sockets: &mut [Watched<'_, Socket>],
+        stack: &mut NalCompat<Stack>,
+        sockets: &mut [PollEntry<'_, Socket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.wait(stack.get_mut(), sockets, until)
     }
 }

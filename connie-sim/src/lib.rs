@@ -2,7 +2,7 @@
 //!
 //! Every [host](Host) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a page. A [`Stack`] with a
 //! bounded number of sockets leads there, and a [`Clock`] that jumps from event to event takes the place of waiting. Both
-//! implement the traits of `connie-core`, so that its connector and its HTTP connection run over them unchanged; no real
+//! implement the traits of `connie-core`, so that its driver and its HTTP connection run over them unchanged; no real
 //! socket and no real clock is ever touched. Whatever is random derives from one seed, see [`seeds`].
 //!
 //! A [`Scenario`] puts all of it together, and reads as prose:
@@ -30,9 +30,9 @@ mod bound;
 mod by_hand;
 mod clock;
 mod connect_referee;
-mod connector;
 pub mod courtesy;
 pub mod demo;
+mod driver;
 mod host;
 mod label;
 pub mod name_servers;
@@ -59,7 +59,7 @@ pub use bench::{Bench, Said, cancels, connects, fails, starts, waits_for_input, 
 pub use bound::Bound;
 pub use clock::Clock;
 pub use connect_referee::{ConnectReferee, Room};
-pub use connector::{Connector, HostConnector};
+pub use driver::{ConnectDriver, RaceDriver};
 pub use host::{Host, hang, no_route, ok, refuse, unreachable};
 pub use label::{address, addresses, label, numbered};
 pub use outcome::{Ending, Outcome};

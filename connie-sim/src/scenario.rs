@@ -13,7 +13,7 @@ use connie_core::{Config, Failure, Families, Family, Instant, Pacing, Progress, 
 use crate::by_hand::{ByHand, Driven};
 use crate::clock::Clock;
 use crate::connect_referee::{ConnectReferee, Room};
-use crate::connector::{self, HostConnector, Machine};
+use crate::driver::{self, ConnectDriver, Machine};
 use crate::host::Host;
 use crate::label::{PORT, addresses, numbered};
 use crate::outcome::{Ending, Outcome};
@@ -62,8 +62,8 @@ pub struct Live {
     pub stack: Stack,
     /// Its clock.
     pub clock: Clock,
-    /// The connector, finished.
-    pub connector: HostConnector,
+    /// The driver, finished.
+    pub driver: ConnectDriver,
     /// The connection that won, if one did.
     pub connection: Option<connie_core::Connection<Socket>>,
     /// What the race came to.
@@ -72,7 +72,7 @@ pub struct Live {
 
 impl Scenario {
     /// The most sockets that a scenario's race can have.
-    pub const SOCKETS: usize = connector::SOCKETS;
+    pub const SOCKETS: usize = driver::SOCKETS;
 
     /// A race run as `config` says.
     #[must_use]
@@ -461,7 +461,7 @@ impl Scenario {
 
     /// Runs the race, closes the winner, and tells what it came to. It is run twice, by [`poll`](connie_core::Driver::poll) and by hand,
     /// under the eyes of a [`ConnectReferee`]; and where all addresses are known at the start once more, by
-    /// [`turn`](HostConnector::turn). All must come to the same.
+    /// [`turn`](ConnectDriver::turn). All must come to the same.
     ///
     /// # Panics
     ///
@@ -486,15 +486,15 @@ impl Scenario {
         outcome
     }
 
-    /// Runs the race once, by a connector alone, and tells what it came to: for pictures and figures of a network whose races are checked
+    /// Runs the race once, by a driver alone, and tells what it came to: for pictures and figures of a network whose races are checked
     /// elsewhere. A program that shows them need not carry a referee.
     #[must_use]
     #[track_caller]
     pub fn show(&self) -> Outcome {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
-        let run = self.drive(&mut connector, &mut stack, &mut clock);
-        let outcome = self.conclude(&stack, connector.connect(), &run);
+        let mut driver = self.driver();
+        let run = self.drive(&mut driver, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, driver.connect(), &run);
         if let Some(connection) = run.connection {
             stack.release_winner(connection.socket);
         }
@@ -505,15 +505,15 @@ impl Scenario {
     #[track_caller]
     pub fn run_once(&self) -> Ending {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
-        let run = self.take_turns(&mut connector, &mut stack, &mut clock);
+        let mut driver = self.driver();
+        let run = self.take_turns(&mut driver, &mut stack, &mut clock);
         if let Some(connection) = run.connection {
             stack.release_winner(connection.socket);
         }
         run.ending
     }
 
-    /// Runs the race, by a connector and by hand under a [`ConnectReferee`], and leaves the winner of the first open.
+    /// Runs the race, by a driver and by hand under a [`ConnectReferee`], and leaves the winner of the first open.
     ///
     /// # Panics
     ///
@@ -521,22 +521,19 @@ impl Scenario {
     #[track_caller]
     pub fn connect(&self) -> Live {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
-        let run = self.drive(&mut connector, &mut stack, &mut clock);
-        let outcome = self.conclude(&stack, connector.connect(), &run);
+        let mut driver = self.driver();
+        let run = self.drive(&mut driver, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, driver.connect(), &run);
         assert_eq!(self.drive_by_hand(), outcome, "by hand the race came to another end");
-        Live { stack, clock, connector, connection: run.connection, outcome }
+        Live { stack, clock, driver, connection: run.connection, outcome }
     }
 
     #[track_caller]
     fn drive_by_hand(&self) -> Outcome {
         let (mut stack, mut clock) = self.lay_out();
         let (host, facts, now) = (&self.host, self.resolver.facts(), Instant::ZERO);
-        let room = Room {
-            destinations: connector::DESTINATIONS,
-            sockets: connector::SOCKETS,
-            nat64: connector::NAT64,
-        };
+        let room =
+            Room { destinations: driver::DESTINATIONS, sockets: driver::SOCKETS, nat64: driver::NAT64 };
         let referee = ConnectReferee::new(host, PORT, &self.config, &facts, room, now);
         let connect = Machine::new(host, PORT, &self.config, &facts, now).expect("a host");
         let mut by_hand = ByHand::new(connect, referee);
@@ -547,10 +544,10 @@ impl Scenario {
     #[track_caller]
     fn connect_by_turns(&self) -> Live {
         let (mut stack, mut clock) = self.lay_out();
-        let mut connector = self.connector();
-        let run = self.take_turns(&mut connector, &mut stack, &mut clock);
-        let outcome = self.conclude(&stack, connector.connect(), &run);
-        Live { stack, clock, connector, connection: run.connection, outcome }
+        let mut driver = self.driver();
+        let run = self.take_turns(&mut driver, &mut stack, &mut clock);
+        let outcome = self.conclude(&stack, driver.connect(), &run);
+        Live { stack, clock, driver, connection: run.connection, outcome }
     }
 
     #[track_caller]
@@ -575,9 +572,9 @@ impl Scenario {
         live.outcome
     }
 
-    fn connector(&self) -> HostConnector {
+    fn driver(&self) -> ConnectDriver {
         let facts = self.resolver.facts();
-        HostConnector::new(&self.host, PORT, &self.config, &facts, Instant::ZERO).expect("a host")
+        ConnectDriver::new(&self.host, PORT, &self.config, &facts, Instant::ZERO).expect("a host")
     }
 
     fn answers_at_once(&self) -> bool {
@@ -729,15 +726,15 @@ impl Scenario {
 
     /// Runs it as a program does that has all answers at the start.
     #[track_caller]
-    fn take_turns(&self, connector: &mut HostConnector, stack: &mut Stack, clock: &mut Clock) -> Run {
+    fn take_turns(&self, driver: &mut ConnectDriver, stack: &mut Stack, clock: &mut Clock) -> Run {
         let mut queries = Vec::new();
         loop {
-            let (ending, connection) = match connector.turn(stack, clock) {
+            let (ending, connection) = match driver.turn(stack, clock) {
                 Turn::SendQuery(query) => {
                     queries.push(query);
                     for said in self.resolver.says_of(query) {
                         assert_eq!(said.at, Instant::ZERO, "all addresses are known at the start");
-                        connector.handle_input(said.input(), Instant::ZERO);
+                        driver.handle_input(said.input(), Instant::ZERO);
                     }
                     continue;
                 }

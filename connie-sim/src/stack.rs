@@ -250,7 +250,7 @@ impl Stack {
     /// When one of `sockets` is ready for what is waited for; `None` when none ever is. Sees ahead no further than `limit`.
     pub(crate) fn next_ready(
         &mut self,
-        sockets: &[connie_core::Watched<'_, Socket>],
+        sockets: &[connie_core::PollEntry<'_, Socket>],
         limit: Option<Instant>,
     ) -> Option<Instant> {
         self.look_ahead(limit, |stack| {

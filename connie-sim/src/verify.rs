@@ -1,11 +1,11 @@
-//! The laws of a race as far as they show from outside the connector: its sockets, its timeline and what the hosts saw.
+//! The laws of a race as far as they show from outside the driver: its sockets, its timeline and what the hosts saw.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{AttemptErrorKind, Config, Failure, Outcome as End};
 
-use crate::connector::{Machine, SOCKETS};
+use crate::driver::{Machine, SOCKETS};
 use crate::host::Answer;
 use crate::outcome::{Ending, Outcome};
 use crate::stack::Stack;

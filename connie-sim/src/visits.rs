@@ -7,9 +7,9 @@ use connie_core::memory::{Explained, Explanation, Finish, Memory, Network};
 use connie_core::race::{Plan, Planned, PlannedRace};
 use connie_core::stack::TcpClientStack;
 use connie_core::timeline::Attempt;
-use connie_core::{Config, Connector as Core, Failure, Family, Instant};
+use connie_core::{Config, Failure, Family, Instant, RaceDriver as Core};
 
-use crate::connector::{DESTINATIONS, SOCKETS};
+use crate::driver::{DESTINATIONS, SOCKETS};
 use crate::host::Host;
 use crate::label::{address, addresses, label};
 use crate::recording::Recording;
@@ -158,22 +158,21 @@ impl Visits {
         let Visits { memory, config, network, host, incumbent, stack, v6, v4, .. } = self;
         let mut clock = stack.clock();
         let start = stack.now();
-        let mut connector =
-            Core::<Stack, DESTINATIONS, SOCKETS, 256, Planned<DESTINATIONS>>::new(config, start);
-        connector.handle_addresses(&[v6.as_slice(), v4].concat(), start);
+        let mut driver = Core::<Stack, DESTINATIONS, SOCKETS, 256, Planned<DESTINATIONS>>::new(config, start);
+        driver.handle_addresses(&[v6.as_slice(), v4].concat(), start);
         let about = memory.as_ref().map(|memory| memory.visit(host, Finish::Tcp, 0, network));
         if let (Some(memory), Some(about)) = (memory.as_mut(), &about) {
             let plan = match incumbent {
-                true => memory.plan_for_incumbent(about, connector.race(), start),
-                false => memory.plan(about, connector.race(), spread, start),
+                true => memory.plan_for_incumbent(about, driver.race(), start),
+                false => memory.plan(about, driver.race(), spread, start),
             };
-            connector.follow(&plan);
+            driver.follow(&plan);
         }
         clock.cancels_at(start + LONGEST);
         let known = [v6.as_slice(), v4].concat();
         let before: Vec<Tally> = known.iter().map(|it| stack.tally(*it)).collect();
-        let result = connector.run(stack, &mut clock);
-        let race = connector.race();
+        let result = driver.run(stack, &mut clock);
+        let race = driver.race();
         let took = race.elapsed();
         assert!(took < LONGEST, "a visit has no end");
         let won = result.as_ref().ok().map(|connection| connection.destination);

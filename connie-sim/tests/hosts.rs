@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use connie_core::connect::{Facts, Hosts, Order, Start};
 use connie_core::resolution::{Query, QueryError};
-use connie_core::{Config, Failure, Instant, Interest, Turn, Waiter, Wake, Watched};
-use connie_sim::{Clock, HostConnector, Rng, Socket, Stack, hang, ok, refuse, seeds};
+use connie_core::{Config, Failure, Instant, Interest, PollEntry, PollResult, Poller, Turn};
+use connie_sim::{Clock, ConnectDriver, Rng, Socket, Stack, hang, ok, refuse, seeds};
 
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Addresses that accept do so within a patience, so that nobody has to wait for a second turn.
@@ -36,20 +36,20 @@ struct Heard {
     answer: Result<Vec<SocketAddr>, QueryError>,
 }
 
-/// A waiter that waits no longer than until something is heard.
+/// A poller that waits no longer than until something is heard.
 struct AlsoUntil<'c>(&'c mut Clock, Option<Instant>);
 
-impl Waiter<Stack> for AlsoUntil<'_> {
+impl Poller<Stack> for AlsoUntil<'_> {
     fn now(&mut self) -> Instant {
-        Waiter::<Stack>::now(self.0)
+        Poller::<Stack>::now(self.0)
     }
 
     fn wait(
         &mut self,
         stack: &mut Stack,
-        sockets: &mut [Watched<'_, Socket>],
+        sockets: &mut [PollEntry<'_, Socket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         debug_assert!(sockets.iter().all(|socket| socket.interest == Interest::Connect));
         self.0.wait(stack, sockets, until.into_iter().chain(self.1).min())
     }
@@ -61,7 +61,7 @@ fn run(
     count: usize,
     sockets: usize,
     heard: &mut Vec<Heard>,
-) -> (HostConnector, Hosts<4, 64>, Result<SocketAddr, Failure>) {
+) -> (ConnectDriver, Hosts<4, 64>, Result<SocketAddr, Failure>) {
     let config = Config { max_in_flight: sockets, deadline: Some(DEADLINE), ..Config::all_at_once() };
     let facts = Facts::default();
     let mut hosts = Hosts::<4, 64>::new(&facts);
@@ -69,10 +69,10 @@ fn run(
         hosts.add(Start::new(name, 80, &facts).expect("a name"), &config).expect("room");
     }
     let (mut clock, known) = (stack.clock(), hosts.known());
-    let mut connector = HostConnector::begin(hosts.start(&known), &config, &facts, Instant::ZERO);
+    let mut driver = ConnectDriver::begin(hosts.start(&known), &config, &facts, Instant::ZERO);
     heard.sort_by_key(|heard| std::cmp::Reverse(heard.at));
     let result = loop {
-        let now = Waiter::<Stack>::now(&mut clock);
+        let now = Poller::<Stack>::now(&mut clock);
         while heard.last().is_some_and(|next| at(next.at) <= now) {
             let Heard { host, query, answer, .. } = heard.pop().expect("one is there");
             match answer {
@@ -80,17 +80,17 @@ fn run(
                 Err(error) => hosts.failed(host, query, error),
             }
             while let Some(news) = hosts.news() {
-                connector.handle_input(news.input(), now);
+                driver.handle_input(news.input(), now);
             }
         }
         let next = heard.last().map(|next| at(next.at));
-        match connector.turn(stack, &mut AlsoUntil(&mut clock, next)) {
+        match driver.turn(stack, &mut AlsoUntil(&mut clock, next)) {
             Turn::SendQuery(_) | Turn::Waited => {}
             Turn::Connected(won) => break Ok(won.destination),
             Turn::Failed(failure) => break Err(failure),
         }
     };
-    (connector, hosts, result)
+    (driver, hosts, result)
 }
 
 /// Twelve dead addresses of the first host, one live one of the second, over four sockets: nobody has to make room for it.
@@ -109,9 +109,9 @@ fn the_best_of_each_host_is_tried_before_the_second_best_of_any() {
         (1, Query::Aaaa, none()),
     ];
     let mut heard = heard.map(|(host, query, answer)| Heard { at: 10, host, query, answer }).into();
-    let (connector, hosts, won) = run(&mut stack, 2, 4, &mut heard);
+    let (driver, hosts, won) = run(&mut stack, 2, 4, &mut heard);
     assert_eq!((won, hosts.host_of(alive)), (Ok(alive), Some(1)));
-    assert_eq!(connector.timeline().summary().ended, Some(Duration::from_millis(40)));
+    assert_eq!(driver.timeline().summary().ended, Some(Duration::from_millis(40)));
 }
 
 /// The deadline ends it where a look-up hangs, and nothing sooner; where all have ended it fails with the last address.
@@ -129,12 +129,12 @@ fn only_the_end_waits_for_a_look_up_that_hangs() {
             let answer = Err(QueryError::ServerFailure);
             heard.push(Heard { at: 20, host: 1, query: Query::Aaaa, answer });
         }
-        let (connector, _, result) = run(&mut stack, 2, 4, &mut heard);
+        let (driver, _, result) = run(&mut stack, 2, 4, &mut heard);
         let wanted = match hangs {
             true => (Failure::DeadlineExceeded, DEADLINE),
             false => (Failure::AllAttemptsFailed, Duration::from_millis(40)),
         };
-        assert_eq!((result, connector.timeline().summary().ended), (Err(wanted.0), Some(wanted.1)));
+        assert_eq!((result, driver.timeline().summary().ended), (Err(wanted.0), Some(wanted.1)));
     }
 }
 
@@ -175,8 +175,8 @@ fn each_address_has_its_turn_from_when_it_is_known() {
                 heard.push(Heard { at, host, query, answer });
             }
         }
-        let (connector, hosts, result) = run(&mut stack, count, sockets, &mut heard);
-        let timeline = connector.timeline();
+        let (driver, hosts, result) = run(&mut stack, count, sockets, &mut heard);
+        let timeline = driver.timeline();
         let ended = timeline.summary().ended.expect("it has ended");
         // ⌈n/k⌉ turns, each of a patience: nobody who waits has been waiting for longer.
         let turns = known.len().div_ceil(sockets) as u32;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{Config, Failure, Instant};
-use connie_http::{Destinations, Host, HttpConnection, HttpError};
+use connie_http::{Host, HttpConnection, HttpError, RaceAddresses};
 use connie_sim::{Clock, Host as Peer, Rng, Stack, address, hang, ok, refuse, seeds};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
 
-type Client = HttpConnection<Stack, Clock, [u8; 512], Destinations<Vec<SocketAddr>>>;
+type Client = HttpConnection<Stack, Clock, [u8; 512], RaceAddresses<Vec<SocketAddr>>>;
 
 /// A client of a host with these addresses, raced over four sockets.
 fn client(seed: u64, peers: &[(&str, Peer)]) -> Client {
@@ -19,7 +19,7 @@ fn client(seed: u64, peers: &[(&str, Peer)]) -> Client {
     }
     let clock = stack.clock();
     let addresses = peers.iter().map(|(label, _)| address(label)).collect();
-    let destinations = Destinations::new(addresses, Config::all_at_once());
+    let destinations = RaceAddresses::new(addresses, Config::all_at_once());
     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), [0; 512]).unwrap()
 }
 

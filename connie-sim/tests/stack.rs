@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{
-    AttemptErrorKind, Config, Connector, Foreign, Instant, Interest, RaceStack, Waiter, Wake, Watched,
+    AttemptErrorKind, Config, Instant, Interest, NalCompat, PollEntry, PollResult, Poller, RaceDriver,
+    RaceStack,
 };
 use connie_sim::{Clock, Host, Scenario, Socket, Stack, address, hang, ok, refuse, seeds};
 
@@ -20,8 +21,8 @@ fn begun(host: Host) -> (Stack, Clock, Socket) {
 
 #[track_caller]
 fn waits(stack: &mut Stack, clock: &mut Clock, socket: &mut Socket, until: Option<Instant>) -> u64 {
-    let mut watched = [Watched::new(socket, Interest::Connect)];
-    assert_eq!(clock.wait(stack, &mut watched, until), Wake::Look);
+    let mut watched = [PollEntry::new(socket, Interest::Connect)];
+    assert_eq!(clock.wait(stack, &mut watched, until), PollResult::Look);
     stack.now().as_micros() / 1_000
 }
 
@@ -109,13 +110,13 @@ fn a_stack_whose_connect_blocks_makes_the_race_serial() {
     stack.put(address("4b"), ok(30));
     stack.put(address("4c"), ok(10));
     let mut clock = stack.clock();
-    let mut foreign = Foreign::new(stack);
-    let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), Instant::ZERO);
-    connector.handle_addresses(&["4a", "4b", "4c"].map(address), Instant::ZERO);
-    let connection = connector.run(&mut foreign, &mut clock).unwrap();
+    let mut foreign = NalCompat::new(stack);
+    let mut driver = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), Instant::ZERO);
+    driver.handle_addresses(&["4a", "4b", "4c"].map(address), Instant::ZERO);
+    let connection = driver.run(&mut foreign, &mut clock).unwrap();
     assert_eq!(connection.destination, address("4b"));
-    assert_eq!(connector.slowest_connect(), Duration::from_millis(100));
-    let attempts: Vec<_> = connector.timeline().attempts().map(|attempt| attempt.started).collect();
+    assert_eq!(driver.slowest_connect(), Duration::from_millis(100));
+    let attempts: Vec<_> = driver.timeline().attempts().map(|attempt| attempt.started).collect();
     assert_eq!(attempts, [Duration::ZERO, Duration::from_millis(100)]);
     foreign.close(connection.socket).unwrap();
     assert_eq!((foreign.get_mut().open(), foreign.get_mut().peak()), (0, 1));
@@ -126,12 +127,12 @@ fn a_foreign_stack_that_does_not_block_races_as_any_other() {
     let mut stack = Stack::new(0);
     stack.put(address("4b"), ok(30));
     let mut clock = stack.clock();
-    let mut foreign = Foreign::with_errors(stack, |_| AttemptErrorKind::Other.into());
-    let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), Instant::ZERO);
-    connector.handle_addresses(&["4a", "4b"].map(address), Instant::ZERO);
-    let connection = connector.run(&mut foreign, &mut clock).unwrap();
+    let mut foreign = NalCompat::with_errors(stack, |_| AttemptErrorKind::Other.into());
+    let mut driver = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), Instant::ZERO);
+    driver.handle_addresses(&["4a", "4b"].map(address), Instant::ZERO);
+    let connection = driver.run(&mut foreign, &mut clock).unwrap();
     assert_eq!(connection.destination, address("4b"));
-    assert_eq!(connector.slowest_connect(), Duration::ZERO);
+    assert_eq!(driver.slowest_connect(), Duration::ZERO);
     foreign.close(connection.socket).unwrap();
     assert_eq!(foreign.get_mut().open(), 0);
 }

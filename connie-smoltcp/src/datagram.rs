@@ -9,10 +9,10 @@ use smoltcp::phy::Device;
 use smoltcp::socket::{Socket, udp};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use crate::board::Board;
+use crate::platform::Platform;
 use crate::stack::{Stack, find};
 
-impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
     /// Opens a socket on a port that is hard to guess, and says on which.
     pub(crate) fn open_query_socket(&mut self, handle: SocketHandle) -> Option<u16> {
         let port = self.port_hard_to_guess()?;

@@ -8,7 +8,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::dhcpv4;
 use smoltcp::wire::{IpCidr, Ipv4Cidr};
 
-use crate::board::Board;
+use crate::platform::Platform;
 use crate::stack::{Stack, StorageFull};
 
 /// The most DNS servers that are kept.
@@ -50,14 +50,14 @@ impl Dhcp {
     /// # Errors
     ///
     /// [`StorageFull`].
-    pub fn start<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub fn start<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         stack: &mut Stack<'_, D, B, TCP, UDP>,
     ) -> Result<Dhcp, StorageFull> {
         Ok(Dhcp { handle: stack.add(dhcpv4::Socket::new())? })
     }
 
     /// Puts what the server has said since the last call into effect. Does not serve the stack: [`Stack::poll`] does.
-    pub fn poll<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub fn poll<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
     ) -> Option<DhcpEvent> {

@@ -11,7 +11,7 @@ use smoltcp::phy::Device;
 use smoltcp::socket::udp;
 
 use crate::address;
-use crate::board::Board;
+use crate::platform::Platform;
 use crate::slot::DnsBuffers;
 use crate::stack::{Stack, StorageFull};
 use crate::way::Scope;
@@ -41,11 +41,11 @@ const DOMAIN: u16 = 53;
 ///
 /// ```
 /// # use connie_core::Instant;
-/// # use connie_smoltcp::{Board, SocketStorage, Stack, TcpBuffers};
+/// # use connie_smoltcp::{Platform, SocketStorage, Stack, TcpBuffers};
 /// use connie_smoltcp::connie_dns::Settings;
 /// use connie_smoltcp::{Dns, DnsBuffers};
 /// # #[derive(Clone, Copy)] struct Still;
-/// # impl Board for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
+/// # impl Platform for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
 /// # let mut device = connie_smoltcp::smoltcp::phy::Loopback::new(connie_smoltcp::smoltcp::phy::Medium::Ip);
 /// # let interface = connie_smoltcp::interface(&mut device, [2, 0, 0, 0, 0, 1], 7, Instant::ZERO);
 ///
@@ -102,7 +102,7 @@ impl Dns {
     pub fn start<
         'a,
         D: Device,
-        B: Board,
+        B: Platform,
         const TCP: usize,
         const UDP: usize,
         const RX: usize,
@@ -128,7 +128,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     pub fn with_settings<
         'a,
         D: Device,
-        B: Board,
+        B: Platform,
         const TCP: usize,
         const UDP: usize,
         const RX: usize,
@@ -157,7 +157,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and what was kept is forgotten.
-    pub fn set_servers<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub fn set_servers<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         servers: &[IpAddr],
@@ -191,7 +191,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     Asker<NAMES, SERVERS, NAME, DATA>
 {
     /// Whether its sockets are those of this stack.
-    pub(crate) fn belongs_to<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn belongs_to<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &Stack<'_, D, B, TCP, UDP>,
     ) -> bool {
@@ -201,7 +201,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     /// Takes in what has come, and sends what is due. Says when to call it again, if nothing comes before that.
     // Not part of its callers, which would keep room for the query.
     #[inline(never)]
-    pub(crate) fn serve<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn serve<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
     ) -> Option<Instant> {
@@ -225,7 +225,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         wake
     }
 
-    fn take_in<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    fn take_in<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         now: Instant,
@@ -250,7 +250,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// Sends a question. Without a socket for it, it counts as lost.
-    fn send<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    fn send<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         (port, server): (Port, SocketAddr),
@@ -268,7 +268,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// The socket of a question, with its local port.
-    fn socket<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    fn socket<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         port: Port,
@@ -286,7 +286,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// Closes the sockets of questions that have ended, or are asked from another port now.
-    pub(crate) fn close_unused<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn close_unused<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &mut self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
     ) {

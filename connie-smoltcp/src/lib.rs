@@ -1,22 +1,22 @@
 //! connie over smoltcp: races connections from a microcontroller, and speaks HTTP over the winner. No `std`, no allocation.
 //!
-//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`Connector`](connie_core::Connector) races and
+//! [`Stack`] is smoltcp with four sockets, or as many as it is lent, that a [`RaceDriver`](connie_core::RaceDriver) races and
 //! an `HttpConnection` of connie-http uses. The program lends it a device (smoltcp's
-//! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Board`]: a clock and a way to sleep.
+//! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Platform`]: a clock and a way to sleep.
 //!
 //! ```
 //! use connie_http::{Host, HttpConnection};
-//! use connie_core::{Config, Connector, Waiter};
+//! use connie_core::{Config, RaceDriver, Poller};
 //! use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 //! use connie_smoltcp::smoltcp::wire::IpCidr;
-//! use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+//! use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers, interface};
 //! use core::time::Duration;
 //! # use connie_core::Instant;
-//! # use connie_smoltcp::Board as _;
+//! # use connie_smoltcp::Platform as _;
 //! # use core::net::IpAddr;
 //! # /// Time passes only while nothing happens.
 //! # struct Clock(core::cell::Cell<u64>);
-//! # impl connie_smoltcp::Board for Clock {
+//! # impl connie_smoltcp::Platform for Clock {
 //! #     fn now(&self) -> Instant { Instant::from_micros(self.0.get()) }
 //! #     fn idle_until(&self, until: Option<Instant>) {
 //! #         let step = self.now() + Duration::from_millis(1);
@@ -34,7 +34,7 @@
 //! let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
 //! # let (mut rx, mut tx) = ([0; 512], [0; 512]);
 //! let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, &board, 0x5eed);
-//! let mut waiter = BoardWaiter(&board);
+//! let mut poller = PlatformPoller(&board);
 //! # use connie_smoltcp::smoltcp::socket::tcp;
 //! # let mut server = tcp::Socket::new(tcp::SocketBuffer::new(&mut rx[..]), tcp::SocketBuffer::new(&mut tx[..]));
 //! # server.listen(80).unwrap();
@@ -43,9 +43,9 @@
 //! // Nobody is there, nobody listens, and a server.
 //! let addresses = ["127.0.0.3:80", "127.0.0.1:81", "127.0.0.1:80"].map(|address| address.parse().unwrap());
 //! let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
-//! let mut connector = Connector::<_, 16, 4>::new(&config, board.now());
-//! connector.handle_addresses(&addresses, board.now());
-//! let connection = connector.run(&mut stack, &mut waiter)?;
+//! let mut driver = RaceDriver::<_, 16, 4>::new(&config, board.now());
+//! driver.handle_addresses(&addresses, board.now());
+//! let connection = driver.run(&mut stack, &mut poller)?;
 //! assert_eq!(connection.destination, addresses[2]);
 //! # let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 //! # while !stack.get_mut::<tcp::Socket<'_>>(server).unwrap().may_send() { stack.poll(); }
@@ -53,7 +53,7 @@
 //!
 //! let mut head = [0; 512];
 //! let host = Host::http("localhost", 80);
-//! let mut http = HttpConnection::new(&mut stack, &mut waiter, connection.socket, host, &mut head)?;
+//! let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
 //! http.request("GET", "/", &[], b"")?;
 //! let mut response = http.response()?;
 //! assert_eq!(response.status(), 200);
@@ -68,10 +68,10 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`Stack`] | smoltcp's interface, sockets and device: embedded-nal's TCP and UDP traits, and `RaceStack` |
-//! | [`Board`], [`BoardWaiter`] | what the board lends, and the `Waiter` that is made of it |
+//! | [`Platform`], [`PlatformPoller`] | what the board lends, and the `Poller` that is made of it |
 //! | [`interface()`] | makes smoltcp's interface |
-//! | `Dns`, `DnsConnector` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
-//! | `HostsConnector` | several hosts of which any will do, all in one race (feature `dns`) |
+//! | `Dns`, `DnsDriver` | names: from a host's text to the connection that wins, both families side by side (feature `dns`); IPv4 through NAT64 (feature `nat64`) |
+//! | `HostsDriver` | several hosts of which any will do, all in one race (feature `dns`) |
 //! | `Dhcp` | an IPv4 address (feature `dhcpv4`); IPv6 addresses come by themselves (feature `slaac`) |
 //!
 //! # Features
@@ -156,7 +156,6 @@
     allow(irrefutable_let_patterns, unused_variables, unused_mut, dead_code)
 )]
 mod address;
-mod board;
 #[cfg(feature = "dns")]
 mod datagram;
 #[cfg(feature = "dhcpv4")]
@@ -164,14 +163,16 @@ mod dhcp;
 #[cfg(feature = "dns")]
 mod dns;
 #[cfg(feature = "dns")]
-mod dns_connector;
+mod dns_driver;
 mod error;
 mod frame;
 #[cfg(feature = "dns")]
-mod hosts_connector;
+mod hosts_driver;
 mod interface;
 #[cfg(feature = "ethernet")]
 mod neighbour;
+mod platform;
+mod poller;
 mod ports;
 mod slot;
 mod stack;
@@ -180,7 +181,6 @@ mod tcp;
 mod udp;
 #[cfg(feature = "dns")]
 mod undelivered;
-mod waiter;
 mod watch;
 mod way;
 
@@ -189,17 +189,18 @@ pub use connie_dns;
 pub use smoltcp;
 pub use smoltcp::iface::{SocketHandle, SocketStorage};
 
-pub use board::Board;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{Dhcp, DhcpEvent, Lease};
 #[cfg(feature = "dns")]
 pub use dns::Dns;
 #[cfg(feature = "dns")]
-pub use dns_connector::{DnsConnector, LookupError};
+pub use dns_driver::{DnsDriver, LookupError};
 pub use error::Error;
 #[cfg(feature = "dns")]
-pub use hosts_connector::HostsConnector;
+pub use hosts_driver::HostsDriver;
 pub use interface::interface;
+pub use platform::Platform;
+pub use poller::PlatformPoller;
 #[cfg(feature = "dns")]
 pub use slot::DnsBuffers;
 pub use slot::TcpBuffers;
@@ -209,7 +210,6 @@ pub use stack::{Stack, StorageFull};
 pub use tcp::TcpSocket;
 #[cfg(feature = "udp")]
 pub use udp::UdpSocket;
-pub use waiter::BoardWaiter;
 
 #[cfg(not(any(feature = "ipv4", feature = "ipv6")))]
 compile_error!("turn on an address family: the features ipv4 and ipv6");

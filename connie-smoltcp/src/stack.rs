@@ -17,7 +17,7 @@ use smoltcp::socket::{AnySocket, tcp};
 use smoltcp::wire::IpAddress;
 
 use crate::address;
-use crate::board::Board;
+use crate::platform::Platform;
 use crate::ports::Ports;
 use crate::slot::{TcpBuffers, TcpSlot, UdpSlot};
 use crate::watch::{Watch, Watched};
@@ -42,7 +42,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// is lent by the caller, and nothing is allocated.
 ///
 /// A call that would block serves the interface first ([`poll`](Stack::poll)), so a program that loops over `nb` calls makes
-/// progress; one that waits by [`BoardWaiter`](crate::BoardWaiter) sleeps in between.
+/// progress; one that waits by [`PlatformPoller`](crate::PlatformPoller) sleeps in between.
 ///
 /// # Sockets
 ///
@@ -102,7 +102,7 @@ impl<D: Device, B, const TCP: usize, const UDP: usize> fmt::Debug for Stack<'_, 
     }
 }
 
-impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
+impl<'a, D: Device, B: Platform, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     /// A stack over `interface` and `device` with a socket for each of `buffers`.
     ///
     /// `storage` has room for these and for those added later: one for DHCP, one for each socket of the DNS client, and any of the
@@ -251,7 +251,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
     }
 }
 
-impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
     /// The board's time, which does not run backwards here.
     pub fn now(&mut self) -> Instant {
         self.now = self.now.max(self.board.now());
@@ -372,7 +372,7 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
         })
     }
 
-    /// The families by which this stack can reach the internet, for a [`HostConnector`](connie_core::HostConnector). A stack that has none by
+    /// The families by which this stack can reach the internet, for a [`ConnectDriver`](connie_core::ConnectDriver). A stack that has none by
     /// either counts as one that has [both](Routes::of).
     pub fn facts(&mut self) -> Facts<'static> {
         let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);

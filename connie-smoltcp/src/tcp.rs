@@ -10,8 +10,8 @@ use smoltcp::socket::{Socket, tcp};
 use smoltcp::wire::IpEndpoint;
 
 use crate::address;
-use crate::board::Board;
 use crate::error::Error;
+use crate::platform::Platform;
 use crate::slot::{Attempt, Phase, TcpSlot};
 use crate::stack::{Stack, find};
 
@@ -23,7 +23,7 @@ pub struct TcpSocket {
     index: usize,
 }
 
-impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
     /// The local address of a socket that is connected or connecting.
     pub fn local_address(&self, socket: &TcpSocket) -> Option<SocketAddr> {
         let slot = self.slots.get(socket.index)?;
@@ -193,7 +193,9 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
 /// A day: smoltcp adds the time-out to the time.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
-impl<D: Device, B: Board, const TCP: usize, const UDP: usize> TcpClientStack for Stack<'_, D, B, TCP, UDP> {
+impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
+    for Stack<'_, D, B, TCP, UDP>
+{
     type TcpSocket = TcpSocket;
     type Error = Error;
 
@@ -291,7 +293,7 @@ impl<D: Device, B: Board, const TCP: usize, const UDP: usize> TcpClientStack for
     }
 }
 
-impl<D: Device, B: Board, const TCP: usize, const UDP: usize> RaceStack for Stack<'_, D, B, TCP, UDP> {
+impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> RaceStack for Stack<'_, D, B, TCP, UDP> {
     fn attempt_error(&self, error: &Error) -> AttemptError {
         error.attempt_error()
     }

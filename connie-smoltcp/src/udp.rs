@@ -10,8 +10,8 @@ use smoltcp::socket::udp;
 use smoltcp::wire::IpEndpoint;
 
 use crate::address;
-use crate::board::Board;
 use crate::error::Error;
+use crate::platform::Platform;
 use crate::slot::{TcpBuffers, UdpBuffers, UdpSlot};
 use crate::stack::Stack;
 
@@ -21,14 +21,14 @@ pub struct UdpSocket {
     index: usize,
 }
 
-impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
+impl<'a, D: Device, B: Platform, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     /// As [`new`](Stack::new), with a UDP socket for each of `datagrams`.
     ///
     /// ```
     /// # use connie_core::Instant;
-    /// use connie_smoltcp::{Board, SocketStorage, Stack, TcpBuffers, UdpBuffers};
+    /// use connie_smoltcp::{Platform, SocketStorage, Stack, TcpBuffers, UdpBuffers};
     /// # #[derive(Clone, Copy)] struct Still;
-    /// # impl Board for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
+    /// # impl Platform for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
     /// # let board = Still;
     /// # let mut device = connie_smoltcp::smoltcp::phy::Loopback::new(connie_smoltcp::smoltcp::phy::Medium::Ethernet);
     /// # let interface = connie_smoltcp::interface(&mut device, [2, 0, 0, 0, 0, 1], 7, Instant::ZERO);
@@ -68,7 +68,7 @@ impl<'a, D: Device, B: Board, const TCP: usize> Stack<'a, D, B, TCP, 0> {
     }
 }
 
-impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
+impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
     fn udp_slot(&mut self, socket: &UdpSocket) -> Result<&mut UdpSlot, Error> {
         self.udp.get_mut(socket.index).ok_or(Error::NotConnected)
     }
@@ -128,7 +128,9 @@ impl<'a, D: Device, B: Board, const TCP: usize, const UDP: usize> Stack<'a, D, B
     }
 }
 
-impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpClientStack for Stack<'_, D, B, TCP, UDP> {
+impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
+    for Stack<'_, D, B, TCP, UDP>
+{
     type UdpSocket = UdpSocket;
     type Error = Error;
 
@@ -206,7 +208,7 @@ impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpClientStack for
     }
 }
 
-impl<D: Device, B: Board, const TCP: usize, const UDP: usize> UdpFullStack for Stack<'_, D, B, TCP, UDP> {
+impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpFullStack for Stack<'_, D, B, TCP, UDP> {
     /// # Errors
     ///
     /// [`Error::PortInUse`] where the port is taken, or 0, or the socket has one already.

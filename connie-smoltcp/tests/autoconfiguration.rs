@@ -4,7 +4,7 @@ mod link;
 
 use connie_core::stack::TcpClientStack;
 use connie_smoltcp::smoltcp::phy::Medium;
-use connie_smoltcp::{Board as _, SocketStorage, Stack, TcpBuffers, interface};
+use connie_smoltcp::{Platform as _, SocketStorage, Stack, TcpBuffers, interface};
 use link::{Card, World, at, ms};
 
 fn with_stack(world: &World, body: impl FnOnce(&mut Stack<'_, Card, World, 1>)) {

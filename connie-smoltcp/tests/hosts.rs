@@ -9,8 +9,8 @@ use connie_core::resolution::{Query, QueryError};
 use connie_core::{Config, Connection, Failure};
 use connie_smoltcp::connie_dns::Settings;
 use connie_smoltcp::{
-    Board as _, BoardWaiter, Dns, DnsBuffers, HostsConnector, LookupError, SocketStorage, Stack, TcpBuffers,
-    TcpSocket, UdpBuffers,
+    Dns, DnsBuffers, HostsDriver, LookupError, Platform as _, PlatformPoller, SocketStorage, Stack,
+    TcpBuffers, TcpSocket, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
@@ -25,7 +25,7 @@ const WEB_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 3));
 /// Room for three names.
 type Names = Dns<3>;
 type Client<'a> = Stack<'a, Card, World, 4, 1>;
-type Connector<'d, 'a> = HostsConnector<'d, Client<'a>, 3, 16, 4, 32, Names>;
+type RaceDriver<'d, 'a> = HostsDriver<'d, Client<'a>, 3, 16, 4, 32, Names>;
 
 fn names(name: &str, is_v6: bool) -> Option<Vec<IpAddr>> {
     match (name, is_v6) {
@@ -66,9 +66,9 @@ fn race(
     deadline: Duration,
 ) -> Won {
     let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
-    let mut connector = Connector::new(dns, stack, hosts, &config).expect("hosts");
-    let result: Result<Connection<TcpSocket>, _> = connector.run(stack, &mut BoardWaiter(world.clone()));
-    result.map(|won| (won.destination, connector.host_of(won.destination)))
+    let mut driver = RaceDriver::new(dns, stack, hosts, &config).expect("hosts");
+    let result: Result<Connection<TcpSocket>, _> = driver.run(stack, &mut PlatformPoller(world.clone()));
+    result.map(|won| (won.destination, driver.host_of(won.destination)))
 }
 
 const LONG: Duration = ms(60_000);
@@ -118,14 +118,14 @@ fn it_fails_when_the_last_look_up_has() {
         assert_eq!(world.now(), at(20));
         let config = Config { deadline: Some(ms(2_000)), ..Config::all_at_once() };
         let hosts = [("nobody.test", 80), ("silent.test", 80)];
-        let mut connector = Connector::new(dns, stack, &hosts, &config).expect("hosts");
-        let result = connector.run(stack, &mut BoardWaiter(world.clone()));
+        let mut driver = RaceDriver::new(dns, stack, &hosts, &config).expect("hosts");
+        let result = driver.run(stack, &mut PlatformPoller(world.clone()));
         assert_eq!(
             (result.map(|won| won.destination), world.now()),
             (Err(Failure::DeadlineExceeded), at(2_020))
         );
         let why = |number: usize| {
-            let failures = connector.hosts().failures(number, hosts[number].0, true);
+            let failures = driver.hosts().failures(number, hosts[number].0, true);
             failures.map(|it| (it.query, it.error)).collect::<Vec<_>>()
         };
         assert_eq!(why(0), [Query::Aaaa, Query::A].map(|query| (query, QueryError::NoSuchName)));
@@ -139,14 +139,14 @@ fn there_is_room_for_so_many() {
     with_stack(|world, stack, dns| {
         let config = Config::all_at_once();
         let four = [("192.0.2.1", 1), ("192.0.2.2", 2), ("a.test", 3), ("b.test", 4)];
-        let refused = Connector::new(dns, stack, &four, &config).map(|_| ());
+        let refused = RaceDriver::new(dns, stack, &four, &config).map(|_| ());
         assert_eq!(refused, Err(LookupError::TooManyHosts));
-        let invalid = Connector::new(dns, stack, &[("a.test", 80), ("a b", 80)], &config).map(|_| ());
+        let invalid = RaceDriver::new(dns, stack, &[("a.test", 80), ("a b", 80)], &config).map(|_| ());
         assert!(matches!(invalid, Err(LookupError::Host(_))), "{invalid:?}");
         let three = [("a.test", 80), ("b.test", 80), ("silent.test", 80)];
-        let mut first = Connector::new(dns, stack, &three, &config).expect("room for three");
+        let mut first = RaceDriver::new(dns, stack, &three, &config).expect("room for three");
         let beyond =
-            Connector::new(dns, stack, &[("other.test", 80), ("more.test", 80)], &config).map(|_| ());
+            RaceDriver::new(dns, stack, &[("other.test", 80), ("more.test", 80)], &config).map(|_| ());
         assert_eq!(beyond, Err(LookupError::OutOfQueries));
         first.cancel(stack);
         assert!(race(world, stack, dns, &three, LONG).is_ok(), "the room is free");

@@ -19,7 +19,7 @@ use connie_smoltcp::smoltcp::wire::{
     Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, IpCidr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket,
     UdpRepr,
 };
-use connie_smoltcp::{Board, Dns, DnsBuffers, DnsConnector, SocketStorage, Stack, TcpBuffers, interface};
+use connie_smoltcp::{Dns, DnsBuffers, DnsDriver, Platform, SocketStorage, Stack, TcpBuffers, interface};
 
 /// What passes between the stack and the servers, which are all behind one wire.
 struct Net {
@@ -170,7 +170,7 @@ impl TxToken for ToSend<'_> {
     }
 }
 
-impl Board for Wire {
+impl Platform for Wire {
     fn now(&self) -> Instant {
         self.0.now.get()
     }
@@ -224,21 +224,21 @@ fn run_with(row: &Row, seed: u64, forges: bool) -> Came {
 
     let families = if row.kinds() == [Kind::A] { Families::Only(Family::V4) } else { Families::Both };
     let config = Config { families, ..Config::all_at_once() };
-    let mut connector = DnsConnector::<_, 16, 4>::new(&dns, &mut stack, NAME, 80, &config).expect("a name");
+    let mut driver = DnsDriver::<_, 16, 4>::new(&dns, &mut stack, NAME, 80, &config).expect("a name");
     let (mut found, mut open) = (Vec::new(), row.kinds());
     while !open.is_empty() {
         stack.poll();
-        let ended = !matches!(connector.poll(&mut stack), Progress::WaitUntil(_) | Progress::WaitForInput);
+        let ended = !matches!(driver.poll(&mut stack), Progress::WaitUntil(_) | Progress::WaitForInput);
         let millis = net.now().as_micros() / 1_000;
         open.retain(|kind| {
             let query = if *kind == Kind::A { Query::A } else { Query::Aaaa };
-            let is_pending = connector.connect().is_pending(query) && !ended;
+            let is_pending = driver.connect().is_pending(query) && !ended;
             if !is_pending {
-                found.push(Found { kind: *kind, finding: finding(connector.connect(), query), millis });
+                found.push(Found { kind: *kind, finding: finding(driver.connect(), query), millis });
             }
             is_pending
         });
-        let next = match connector.poll(&mut stack) {
+        let next = match driver.poll(&mut stack) {
             Progress::WaitUntil(until) => Some(until),
             _ => None,
         };
@@ -249,7 +249,7 @@ fn run_with(row: &Row, seed: u64, forges: bool) -> Came {
         assert!(millis < 60_000, "{}: it does not end", row.what);
     }
     let (sent, asked) = (net.0.servers.borrow().sent().to_vec(), net.0.asked.borrow().clone());
-    connector.cancel(&mut stack);
+    driver.cancel(&mut stack);
     Came { found, sent, asked }
 }
 

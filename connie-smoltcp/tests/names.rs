@@ -15,7 +15,7 @@ use connie_smoltcp::connie_dns::Settings;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Board as _, BoardWaiter, Dns, DnsBuffers, DnsConnector, Error, LookupError, SocketStorage, Stack,
+    Dns, DnsBuffers, DnsDriver, Error, LookupError, Platform as _, PlatformPoller, SocketStorage, Stack,
     StorageFull, TcpBuffers, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
@@ -83,27 +83,27 @@ fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &Dns)) {
     body(&world, &mut stack, &dns);
 }
 
-type Connector<'d, 'a> = DnsConnector<'d, Client<'a>, 16, 4>;
+type RaceDriver<'d, 'a> = DnsDriver<'d, Client<'a>, 16, 4>;
 
 /// All addresses that a race is told for a name, and when the last answer came.
 fn answers(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> (u64, Vec<SocketAddr>) {
-    let mut connector = Connector::new(dns, stack, host, 80, &Config::one_by_one()).expect("a name");
-    while !connector.connect().is_resolved() {
+    let mut driver = RaceDriver::new(dns, stack, host, 80, &Config::one_by_one()).expect("a name");
+    while !driver.connect().is_resolved() {
         stack.poll();
-        let _ = connector.poll(stack);
-        let next = stack.poll_at().filter(|_| !connector.connect().is_resolved());
+        let _ = driver.poll(stack);
+        let next = stack.poll_at().filter(|_| !driver.connect().is_resolved());
         next.into_iter().for_each(|next| world.idle_until(Some(next)));
     }
-    connector.cancel(stack);
-    let known = connector.timeline().destinations().map(|destination| destination.address()).collect();
+    driver.cancel(stack);
+    let known = driver.timeline().destinations().map(|destination| destination.address()).collect();
     (world.now().as_micros() / 1000, known)
 }
 
 #[track_caller]
 fn race(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> Result<SocketAddr, Failure> {
     let config = Config { deadline: Some(ms(60_000)), ..Config::all_at_once() };
-    let mut connector = Connector::new(dns, stack, host, 80, &config).expect("a name");
-    let result = connector.run(stack, &mut BoardWaiter(world.clone()));
+    let mut driver = RaceDriver::new(dns, stack, host, 80, &config).expect("a name");
+    let result = driver.run(stack, &mut PlatformPoller(world.clone()));
     result.map(|connection| connection.destination)
 }
 
@@ -161,18 +161,18 @@ fn the_number_of_addresses_is_the_program_s() {
     let dns = Dns::<1, 1, 16, 20>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let config = Config::one_by_one();
-    let mut connector =
-        DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "many.test", 80, &config).expect("a name");
-    while !connector.connect().is_resolved() {
+    let mut driver =
+        DnsDriver::<_, 16, 4, 32, _>::new(&dns, &mut stack, "many.test", 80, &config).expect("a name");
+    while !driver.connect().is_resolved() {
         stack.poll();
-        let _ = connector.poll(&mut stack);
+        let _ = driver.poll(&mut stack);
         world.idle_until(stack.poll_at());
     }
-    assert_eq!(connector.timeline().destinations().count(), 5);
-    connector.cancel(&mut stack);
-    let too_long = DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghij.test.", 80, &config);
+    assert_eq!(driver.timeline().destinations().count(), 5);
+    driver.cancel(&mut stack);
+    let too_long = DnsDriver::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghij.test.", 80, &config);
     assert_eq!(too_long.map(|_| ()), Err(LookupError::NameTooLong), "17 octets");
-    let longest = DnsConnector::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghi.test.", 80, &config);
+    let longest = DnsDriver::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghi.test.", 80, &config);
     longest.expect("16 octets").cancel(&mut stack);
 }
 
@@ -228,12 +228,12 @@ fn a_dead_name_server_of_a_look_up_that_was_canceled_holds_nothing_up() {
     with_stack(|world, stack, dns| {
         let dead = world.add_v4(true, Place::Nobody, PATH).ip();
         dns.set_servers(stack, &[dead]);
-        let mut connector =
-            Connector::new(dns, stack, "both.test", 80, &Config::all_at_once()).expect("a name");
-        let _ = connector.poll(stack);
+        let mut driver =
+            RaceDriver::new(dns, stack, "both.test", 80, &Config::all_at_once()).expect("a name");
+        let _ = driver.poll(stack);
         world.idle_until(Some(at(100)));
         stack.poll();
-        connector.cancel(stack);
+        driver.cancel(stack);
         dns.set_servers(stack, &[SERVER]);
         assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
         assert_eq!(world.now(), at(140));
@@ -290,9 +290,9 @@ fn any_name_servers() {
         count.set(count.get() + 1);
         // Nothing is left of it.
         world.mend();
-        let mut connector =
-            Connector::new(&dns, &mut stack, "other.test", 80, &Config::all_at_once()).expect("room");
-        connector.cancel(&mut stack);
+        let mut driver =
+            RaceDriver::new(&dns, &mut stack, "other.test", 80, &Config::all_at_once()).expect("room");
+        driver.cancel(&mut stack);
     });
     assert!(won.get() >= 150 && lost.get() >= 30, "{won:?} won, {lost:?} lost");
 }
@@ -394,7 +394,7 @@ fn a_connect_that_cannot_begin_says_why() {
     let config = Config::all_at_once();
     with_stack(|_, stack, dns| {
         let ask = |stack: &mut Client<'_>, host: &str| {
-            Connector::new(dns, stack, host, 80, &config).map(|_| ()).expect_err(host)
+            RaceDriver::new(dns, stack, host, 80, &config).map(|_| ()).expect_err(host)
         };
         assert_eq!(ask(stack, ""), LookupError::Host(HostError::Empty));
         assert_eq!(ask(stack, "a..b"), LookupError::Host(HostError::Label));
@@ -403,22 +403,22 @@ fn a_connect_that_cannot_begin_says_why() {
     });
     with_stack(|_, stack, dns| {
         // There is room for one name, which two may ask for.
-        let mut first = Connector::new(dns, stack, "both.test", 80, &config).expect("a name");
-        let mut second = Connector::new(dns, stack, "both.test", 80, &config).expect("the same name");
+        let mut first = RaceDriver::new(dns, stack, "both.test", 80, &config).expect("a name");
+        let mut second = RaceDriver::new(dns, stack, "both.test", 80, &config).expect("the same name");
         for _ in 0..2 {
-            let third = Connector::new(dns, stack, "v6.test", 80, &config).map(|_| ());
+            let third = RaceDriver::new(dns, stack, "v6.test", 80, &config).map(|_| ());
             assert_eq!(third, Err(LookupError::OutOfQueries));
         }
         first.cancel(stack);
-        let third = Connector::new(dns, stack, "v6.test", 80, &config).map(|_| ());
+        let third = RaceDriver::new(dns, stack, "v6.test", 80, &config).map(|_| ());
         assert_eq!(third, Err(LookupError::OutOfQueries), "the second still asks");
         second.cancel(stack);
-        Connector::new(dns, stack, "v6.test", 80, &config).expect("room again").cancel(stack);
+        RaceDriver::new(dns, stack, "v6.test", 80, &config).expect("room again").cancel(stack);
     });
 }
 
 /// With room for four names.
-type Wide<'d, 'a> = DnsConnector<'d, Client<'a>, 16, 4, 32, Dns<4>>;
+type Wide<'d, 'a> = DnsDriver<'d, Client<'a>, 16, 4, 32, Dns<4>>;
 
 /// Room for more names, and two sockets for questions.
 #[test]
@@ -432,14 +432,14 @@ fn what_there_is_no_socket_for_is_not_begun() {
     let dns = Dns::<4>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let only_v4 = Config { families: Families::Only(Family::V4), ..config };
-    let waiter = &mut BoardWaiter(world.clone());
+    let poller = &mut PlatformPoller(world.clone());
     let mut first = Wide::new(&dns, &mut stack, "both.test", 80, &only_v4).expect("a name");
     let second = Wide::new(&dns, &mut stack, "v6.test", 80, &config).map(|_| ());
     assert_eq!(second, Err(LookupError::OutOfQueries), "one socket is free, and two are wanted");
     // Those of the second are taken back, so that there is a socket for one question more.
     let mut third = Wide::new(&dns, &mut stack, "silent-v6.test", 80, &only_v4).expect("a name");
-    for connector in [&mut third, &mut first] {
-        let connection = connector.run(&mut stack, waiter).expect("a connection");
+    for driver in [&mut third, &mut first] {
+        let connection = driver.run(&mut stack, poller).expect("a connection");
         assert_eq!(connection.destination, SocketAddr::new(WEB_V4, 80));
     }
     // Storage for one socket more than there is.
@@ -457,12 +457,12 @@ fn another_stack_knows_nothing_of_the_queries_of_one() {
     let (config, world) = (Config::all_at_once(), world());
     let (mut memory, mut others) = (Memory::new(), Memory::new());
     let ((mut stack, dns), (mut other, its)) = (memory.client(&world), others.client(&world));
-    let wrong = Connector::new(&dns, &mut other, "both.test", 80, &config).map(|_| ());
+    let wrong = RaceDriver::new(&dns, &mut other, "both.test", 80, &config).map(|_| ());
     assert_eq!(wrong, Err(LookupError::WrongStack));
-    let mut connector = Connector::new(&dns, &mut stack, "both.test", 80, &config).expect("a name");
-    let result = connector.run(&mut other, &mut BoardWaiter(world)).map(|_| ());
+    let mut driver = RaceDriver::new(&dns, &mut stack, "both.test", 80, &config).expect("a name");
+    let result = driver.run(&mut other, &mut PlatformPoller(world)).map(|_| ());
     assert_eq!(result, Err(Failure::NoDestinations));
-    assert!(Connector::new(&its, &mut other, "both.test", 80, &config).is_ok());
+    assert!(RaceDriver::new(&its, &mut other, "both.test", 80, &config).is_ok());
 }
 
 /// The question for the A record of both.test.

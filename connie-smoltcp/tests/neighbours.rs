@@ -2,8 +2,8 @@
 
 mod link;
 
-use connie_core::{Config, Connector, Failure, Family};
-use connie_smoltcp::{Board as _, BoardWaiter, SocketStorage, Stack, TcpBuffers};
+use connie_core::{Config, Failure, Family, RaceDriver};
+use connie_smoltcp::{Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers};
 use link::{Answers, Link, Place, World, at, client_interface, ms};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,9 +24,9 @@ fn race(world: &World, addresses: &[SocketAddr]) -> Result<(SocketAddr, Duration
         preferred_family: Family::of(&addresses[0]),
         ..Config::all_at_once()
     };
-    let mut connector = Connector::<_, 16, 4>::new(&config, at(0));
-    connector.handle_addresses(addresses, at(0));
-    let connection = connector.run(&mut stack, &mut BoardWaiter(world.clone()))?;
+    let mut driver = RaceDriver::<_, 16, 4>::new(&config, at(0));
+    driver.handle_addresses(addresses, at(0));
+    let connection = driver.run(&mut stack, &mut PlatformPoller(world.clone()))?;
     Ok((connection.destination, world.now().since(at(0))))
 }
 

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config, Connection, Connector, Failure, Instant, Outcome, Pacing};
+use connie_core::{AttemptErrorKind, Config, Connection, Failure, Instant, Outcome, Pacing, RaceDriver};
 use connie_http::{Host, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
-use connie_smoltcp::{Board as _, BoardWaiter, SocketStorage, Stack, TcpBuffers, TcpSocket};
+use connie_smoltcp::{Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers, TcpSocket};
 use link::{Answers, Card, Link, Place, Wire, World, at, client_interface, ms};
 
 const NETWORKS: u64 = 3_000;
@@ -21,7 +21,7 @@ const NETWORKS: u64 = 3_000;
 const AFTERMATH: Duration = Duration::from_secs(40);
 
 type Client<'a, const TCP: usize> = Stack<'a, Card, World, TCP>;
-type Race<'a, const TCP: usize> = Connector<Client<'a, TCP>, 16, 8, 64>;
+type Race<'a, const TCP: usize> = RaceDriver<Client<'a, TCP>, 16, 8, 64>;
 
 /// A network, and the race over it.
 struct Network {
@@ -127,11 +127,11 @@ fn run<const TCP: usize>(seed: u64, rng: &mut Rng) {
     let mut buffers = [const { TcpBuffers::<512, 512>::new() }; TCP];
     let mut stack: Client<'_, TCP> =
         Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), seed);
-    let mut waiter = BoardWaiter(world.clone());
+    let mut poller = PlatformPoller(world.clone());
 
     let mut race = Race::<TCP>::new(&network.config, at(0));
     race.handle_addresses(&network.addresses, at(0));
-    let result = race.run(&mut stack, &mut waiter);
+    let result = race.run(&mut stack, &mut poller);
     let ended = world.now();
     let in_use = TCP - stack.free_sockets();
     check_timeline(&network, &race, TCP);
@@ -140,7 +140,7 @@ fn run<const TCP: usize>(seed: u64, rng: &mut Rng) {
             assert_eq!(in_use, 1, "the winner has a socket, and nobody else");
             check_winner(&network, &connection, ended);
             let winner = (stack.local_address(&connection.socket).unwrap(), connection.destination);
-            let is_served = fetch(&mut stack, &mut waiter, connection);
+            let is_served = fetch(&mut stack, &mut poller, connection);
             settle(&mut stack, world);
             check_flows(&world.wire(), Some(winner), is_served);
         }
@@ -174,13 +174,13 @@ fn settle<const TCP: usize>(stack: &mut Client<'_, TCP>, world: &World) {
 /// was asked: false.
 fn fetch<const TCP: usize>(
     stack: &mut Client<'_, TCP>,
-    waiter: &mut BoardWaiter<World>,
+    poller: &mut PlatformPoller<World>,
     connection: Connection<TcpSocket>,
 ) -> bool {
     let name = connection.destination.ip().to_string();
     let (mut head, mut body) = ([0; 512], [0; 128]);
     let host = Host::http(&name, 80);
-    let mut http = HttpConnection::new(stack, waiter, connection.socket, host, &mut head).unwrap();
+    let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut head).unwrap();
     http.set_timeout(Some(Duration::from_secs(100)));
     http.request("GET", "/", &[], b"").unwrap();
     let mut response = match http.response() {

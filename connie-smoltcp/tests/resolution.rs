@@ -12,7 +12,7 @@ use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 use connie_smoltcp::smoltcp::socket::{tcp, udp};
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Board, Dns, DnsBuffers, DnsConnector, LookupError, SocketStorage, Stack, TcpBuffers, interface,
+    Dns, DnsBuffers, DnsDriver, LookupError, Platform, SocketStorage, Stack, TcpBuffers, interface,
 };
 
 /// As many as one connect has.
@@ -21,7 +21,7 @@ const QUESTIONS: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
 /// Time passes by a millisecond a step.
 struct Clock(Cell<u64>);
 
-impl Board for Clock {
+impl Platform for Clock {
     fn now(&self) -> Instant {
         Instant::from_millis(self.0.get())
     }
@@ -88,11 +88,11 @@ fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result
     stack.add(web).expect("room");
     let dns = Dns::start(&mut stack, &[name_server], &mut queries).expect("room");
 
-    let mut connector = DnsConnector::<_, 16, 4>::new(&dns, &mut stack, host, 80, config)?;
+    let mut driver = DnsDriver::<_, 16, 4>::new(&dns, &mut stack, host, 80, config)?;
     let mut asked = Vec::new();
     let mut held = Vec::new();
     let result = loop {
-        match connector.poll(&mut stack) {
+        match driver.poll(&mut stack) {
             Progress::Connected(connection) => break Ok(connection.destination),
             Progress::Failed(failure) => break Err(failure),
             _ => {}
@@ -102,7 +102,7 @@ fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result
         board.idle_until(None);
         assert!(board.0.get() < 60_000, "it does not end: {asked:?}");
     };
-    let starts = connector.timeline().attempts().map(|attempt| attempt.destination).collect();
+    let starts = driver.timeline().attempts().map(|attempt| attempt.destination).collect();
     Ok(Came { result, asked, starts, at: board.0.get() })
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use connie_core::connect::Routes;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{Instant, Interest, RaceStack, Waiter, Watched};
+use connie_core::{Instant, Interest, PollEntry, Poller, RaceStack};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::smoltcp::wire::{IpAddress, IpCidr};
-use connie_smoltcp::{Board as _, BoardWaiter, Error, SocketStorage, Stack, TcpBuffers, TcpSocket};
+use connie_smoltcp::{Error, Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers, TcpSocket};
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
 const HTTP: Place = Place::Host(Answers::Http);
@@ -558,8 +558,8 @@ fn a_wait_ends_when_a_socket_is_ready_and_says_which() {
         let mut ready = (false, false);
         while ready == (false, false) {
             let mut sockets =
-                [Watched::new(&mut live, Interest::Connect), Watched::new(&mut dead, Interest::Connect)];
-            let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, None);
+                [PollEntry::new(&mut live, Interest::Connect), PollEntry::new(&mut dead, Interest::Connect)];
+            let _ = PlatformPoller(world.clone()).wait(stack, &mut sockets, None);
             ready = (sockets[0].ready, sockets[1].ready);
         }
         assert_eq!((ready, world.now()), ((true, false), Instant::ZERO + ROUND_TRIP));
@@ -576,15 +576,15 @@ fn a_wait_looks_at_what_has_come_before_it_sleeps() {
         // The answer waits in the card.
         world.idle_until(Some(at(20)));
         let before = world.now();
-        let mut sockets = [Watched::new(&mut socket, Interest::Connect)];
-        let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, Some(at(5_000)));
+        let mut sockets = [PollEntry::new(&mut socket, Interest::Connect)];
+        let _ = PlatformPoller(world.clone()).wait(stack, &mut sockets, Some(at(5_000)));
         assert!(sockets[0].ready);
         assert_eq!(world.now(), before);
         // With nothing to watch, whatever comes is news.
         let _second = begin(stack, remote);
         stack.poll();
         world.idle_until(Some(at(40)));
-        let _ = BoardWaiter(world.clone()).wait(stack, &mut [], Some(at(5_000)));
+        let _ = PlatformPoller(world.clone()).wait(stack, &mut [], Some(at(5_000)));
         assert_eq!(world.now(), at(40));
     });
 }
@@ -594,7 +594,7 @@ fn a_wait_ends_at_its_time() {
     let world = point_to_point();
     with_stack(&world, |stack| {
         for until in [at(3), at(3), at(7)] {
-            let _ = BoardWaiter(world.clone()).wait(stack, &mut [], Some(until));
+            let _ = PlatformPoller(world.clone()).wait(stack, &mut [], Some(until));
             assert_eq!(world.now(), until);
         }
     });
@@ -743,8 +743,8 @@ fn wait(
 ) -> (bool, Duration) {
     let start = world.now();
     loop {
-        let mut sockets = [Watched::new(socket, interest)];
-        let _ = BoardWaiter(world.clone()).wait(stack, &mut sockets, Some(start + ms(100)));
+        let mut sockets = [PollEntry::new(socket, interest)];
+        let _ = PlatformPoller(world.clone()).wait(stack, &mut sockets, Some(start + ms(100)));
         let (ready, waited) = (sockets[0].ready, world.now().since(start));
         if ready || waited >= ms(100) {
             return (ready, waited);

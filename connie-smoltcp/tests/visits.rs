@@ -11,7 +11,7 @@ use connie_core::{Config, Failure, Instant};
 use connie_smoltcp::connie_dns::Settings;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Address};
 use connie_smoltcp::{
-    Board as _, BoardWaiter, Dns, DnsBuffers, DnsConnector, HostsConnector, SocketStorage, Stack, TcpBuffers,
+    Dns, DnsBuffers, DnsDriver, HostsDriver, Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers,
     UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, client_interface, ms};
@@ -69,9 +69,9 @@ fn visit(
 ) -> (SocketAddr, Duration, usize) {
     let config = Config { deadline: Some(ms(60_000)), ..Config::all_at_once() };
     let (syns, start) = (world.wire().syns(), world.now());
-    let connector = DnsConnector::<_, 16, 4, 32, _, _>::with_memory(dns, stack, host, 80, &config, memory);
-    let mut connector = connector.expect("a name");
-    let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
+    let driver = DnsDriver::<_, 16, 4, 32, _, _>::with_memory(dns, stack, host, 80, &config, memory);
+    let mut driver = driver.expect("a name");
+    let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
     let took = world.now().since(start);
     connie_core::RaceStack::abort(stack, connection.socket);
     (connection.destination, took, world.wire().syns() - syns)
@@ -109,10 +109,10 @@ fn without_a_memory_each_visit_tries_all() {
     with_stack(|world, stack, dns| {
         for _ in 0..3 {
             let syns = world.wire().syns();
-            let mut connector =
-                DnsConnector::<_, 16, 4, 32, _>::new(dns, stack, "three.test", 80, &Config::all_at_once())
+            let mut driver =
+                DnsDriver::<_, 16, 4, 32, _>::new(dns, stack, "three.test", 80, &Config::all_at_once())
                     .expect("a name");
-            let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
+            let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
             connie_core::RaceStack::abort(stack, connection.socket);
             assert_eq!(world.wire().syns() - syns, 3);
         }
@@ -142,7 +142,7 @@ fn what_is_learnt_on_one_network_is_not_used_on_another() {
 fn a_connect_that_is_canceled_teaches_no_failure() {
     with_stack(|world, stack, dns| {
         let memory = memory();
-        let connector = DnsConnector::<_, 16, 4, 32, _, _>::with_memory(
+        let driver = DnsDriver::<_, 16, 4, 32, _, _>::with_memory(
             dns,
             stack,
             "three.test",
@@ -150,10 +150,10 @@ fn a_connect_that_is_canceled_teaches_no_failure() {
             &Config::all_at_once(),
             &memory,
         );
-        let mut connector = connector.expect("a name");
-        connector.cancel(stack);
-        connector.cancel(stack);
-        assert_eq!(connector.run(stack, &mut BoardWaiter(world.clone())).err(), Some(Failure::Canceled));
+        let mut driver = driver.expect("a name");
+        driver.cancel(stack);
+        driver.cancel(stack);
+        assert_eq!(driver.run(stack, &mut PlatformPoller(world.clone())).err(), Some(Failure::Canceled));
         assert_eq!(memory.borrow().entries(world.now()).count(), 0);
     });
 }
@@ -164,11 +164,11 @@ fn a_verdict_sends_the_next_visit_elsewhere() {
         let memory = memory();
         let config = Config::all_at_once();
         visit(world, stack, dns, "three.test", &memory);
-        let connector =
-            DnsConnector::<_, 16, 4, 32, _, _>::with_memory(dns, stack, "three.test", 80, &config, &memory);
-        let mut connector = connector.expect("a name");
-        let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
-        connector.report(connection.destination, Verdict::Stalled, world.now());
+        let driver =
+            DnsDriver::<_, 16, 4, 32, _, _>::with_memory(dns, stack, "three.test", 80, &config, &memory);
+        let mut driver = driver.expect("a name");
+        let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
+        driver.report(connection.destination, Verdict::Stalled, world.now());
         connie_core::RaceStack::abort(stack, connection.socket);
         let (winner, ..) = visit(world, stack, dns, "three.test", &memory);
         assert_eq!(winner, SocketAddr::new(ADDRESSES[2].into(), 80));
@@ -181,10 +181,10 @@ fn a_list_of_hosts_has_one_memory() {
         let (memory, config) = (memory(), Config::all_at_once());
         let mut syns = |hosts: &[(&str, u16)]| {
             let before = world.wire().syns();
-            let connector =
-                HostsConnector::<_, 3, 16, 4, 32, _, _>::with_memory(dns, stack, hosts, &config, &memory);
-            let mut connector = connector.expect("names");
-            let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
+            let driver =
+                HostsDriver::<_, 3, 16, 4, 32, _, _>::with_memory(dns, stack, hosts, &config, &memory);
+            let mut driver = driver.expect("names");
+            let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
             connie_core::RaceStack::abort(stack, connection.socket);
             world.wire().syns() - before
         };
@@ -201,11 +201,10 @@ fn a_list_of_hosts_is_a_host_of_its_own() {
     with_stack(|world, stack, dns| {
         let (memory, config) = (memory(), Config::all_at_once());
         let hosts = [("three.test", 80), ("both.test", 80)];
-        let connector =
-            HostsConnector::<_, 3, 16, 4, 32, _, _>::with_memory(dns, stack, &hosts, &config, &memory);
-        let mut connector = connector.expect("names");
-        let connection = connector.run(stack, &mut BoardWaiter(world.clone())).expect("a connection");
-        connector.report(connection.destination, Verdict::Stalled, world.now());
+        let driver = HostsDriver::<_, 3, 16, 4, 32, _, _>::with_memory(dns, stack, &hosts, &config, &memory);
+        let mut driver = driver.expect("names");
+        let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
+        driver.report(connection.destination, Verdict::Stalled, world.now());
         connie_core::RaceStack::abort(stack, connection.socket);
         // It is a server of `both.test`, of which nothing was said.
         let (winner, _, syns) = visit(world, stack, dns, "both.test", &memory);

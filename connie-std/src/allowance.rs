@@ -6,7 +6,7 @@ use std::time::Duration;
 use connie_core::{Config, Instant, Pacing};
 
 use crate::budget::{Held, Loan, Place, Share, SocketBudget, Turn};
-use crate::options::MAX_SOCKETS;
+use crate::options::MAX_IN_FLIGHT;
 use crate::report::Lack;
 
 /// A race's part of a budget.
@@ -74,7 +74,7 @@ impl Allowance {
             loan,
             pacing: race.pacing,
             hedge: race.hedge,
-            most: race.max_in_flight.clamp(1, MAX_SOCKETS),
+            most: race.max_in_flight.clamp(1, MAX_IN_FLIGHT),
             patience: race.patience.clamp(Config::MIN_DELAY, Config::MAX_PATIENCE),
             share: None,
             limit: 0,

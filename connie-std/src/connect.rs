@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use connie_core::memory::Finish;
-use connie_core::{RaceStack, Turn, Waiter};
+use connie_core::{Poller, RaceStack, Turn};
 
 use crate::budget::Holder;
 use crate::connected::Connected;
@@ -12,11 +12,11 @@ use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::hosts::Hosted;
 use crate::options::Options;
+use crate::poller::OsPoller;
 use crate::report::Report;
 use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
-use crate::waiter::OsWaiter;
 use crate::watch::Watch;
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
@@ -81,9 +81,9 @@ pub fn connect_socket<'a>(
 }
 
 fn open(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
-    let mut waiter = OsWaiter::new(options.canceler.clone());
+    let mut poller = OsPoller::new(options.canceler.clone());
     let mut stack = OsStack::from(options);
-    match race(&mut stack, &mut waiter, target, Finish::Tcp, options) {
+    match race(&mut stack, &mut poller, target, Finish::Tcp, options) {
         Ok((socket, destination, report)) => Ok((socket, destination, report.with_notes(stack.take_notes()))),
         Err(ConnectErrorKind::Race(failure, report)) => {
             let report = report.with_notes(stack.take_notes());
@@ -107,35 +107,35 @@ pub(crate) fn failed(target: Target<'_>, kind: ConnectErrorKind) -> ConnectError
 /// Runs a race over `stack`, to `finish`. Its deadline counts from now, and covers resolution.
 pub(crate) fn race<S: RaceStack + Hosted>(
     stack: &mut S,
-    waiter: &mut OsWaiter,
+    poller: &mut OsPoller,
     target: Target<'_>,
     finish: Finish,
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
     S::TcpSocket: Holder + SentAgain,
-    OsWaiter: Waiter<S>,
+    OsPoller: Poller<S>,
 {
-    let start = Waiter::<S>::now(waiter);
-    let mut contest = Contest::begin(target, finish, options, waiter.clock, start)?;
+    let start = Poller::<S>::now(poller);
+    let mut contest = Contest::begin(target, finish, options, poller.clock, start)?;
     stack.told_owners(contest.owners());
-    if waiter.is_canceled() {
+    if poller.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = contest.connector.cancel(stack, start);
+        let _ = contest.driver.cancel(stack, start);
     }
     let result = loop {
-        let sockets = contest.wait_for_sockets(waiter);
+        let sockets = contest.wait_for_sockets(poller);
         // Refused or canceled, or too late: the race ends before it has opened a socket.
-        if sockets == Sockets::AllHeld || sockets != Sockets::Ready && waiter.is_canceled() {
-            let now = Waiter::<S>::now(waiter);
-            let _ = contest.connector.cancel(stack, now);
+        if sockets == Sockets::AllHeld || sockets != Sockets::Ready && poller.is_canceled() {
+            let now = Poller::<S>::now(poller);
+            let _ = contest.driver.cancel(stack, now);
         }
-        waiter.looks_at = contest.looks_at();
-        match contest.connector.turn(stack, waiter) {
+        poller.looks_at = contest.looks_at();
+        match contest.driver.turn(stack, poller) {
             Turn::SendQuery(query) => {
                 // Time has passed where it stood in line for sockets.
-                let now = Waiter::<S>::now(waiter);
-                contest.send(query, &mut waiter.lookups, waiter.clock, now);
+                let now = Poller::<S>::now(poller);
+                contest.send(query, &mut poller.lookups, poller.clock, now);
             }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -143,8 +143,8 @@ where
         }
     };
     // Look-ups that are still under way are abandoned.
-    waiter.lookups.clear();
-    waiter.looks_at = None;
+    poller.lookups.clear();
+    poller.looks_at = None;
     let Outcome { mut socket, destination, report, held } = contest.conclude(result)?;
     if let Some(held) = held {
         socket.hold(held);

@@ -22,13 +22,13 @@ use crate::error::ConnectErrorKind;
 use crate::hosts::Owners;
 use crate::memory::{Company, Recall, Step, Why};
 use crate::options::Options;
+use crate::poller::OsPoller;
 use crate::report::{Lack, Report};
-use crate::resolve::{Names, OsConnector, Running};
+use crate::resolve::{Names, OsDriver, Running};
 use crate::sent_again::SentAgain;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::SocketOptions;
 use crate::target::Target;
-use crate::waiter::OsWaiter;
 
 /// How often a race that stands in line looks after its look-ups.
 const LOOK: Duration = Duration::from_millis(5);
@@ -39,7 +39,7 @@ const SHORTAGE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Contest<S: RaceStack> {
     /// Some 30 KiB, which are not moved about.
-    pub(crate) connector: Box<OsConnector<S>>,
+    pub(crate) driver: Box<OsDriver<S>>,
     names: Names,
     allowance: Option<Allowance>,
     /// How many attempts the race may have in flight, as it was told.
@@ -79,19 +79,19 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Self, ConnectErrorKind> {
         #[cfg(not(target_os = "wasi"))]
         options.socket.check().map_err(ConnectErrorKind::InvalidOption)?;
-        let (connector, names) = Names::begin(target, options, now)?;
+        let (driver, names) = Names::begin(target, options, now)?;
         let budget = options.budget.clone();
         budget.iter().for_each(SocketBudget::enter);
         let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
-        let limit = connector.connect().race().limit();
+        let limit = driver.connect().race().limit();
         let deadline = options.race.deadline;
         let company = options.memory.as_ref().and_then(|memory| {
-            let network = names.network(connector.connect().race().destinations());
+            let network = names.network(driver.connect().race().destinations());
             let recall = Recall::new(memory, target, finish, &network, clock)?;
             Some(Company::new(recall.for_incumbent(options.incumbent), &options.race))
         });
         let mut contest = Contest {
-            connector,
+            driver,
             names,
             allowance,
             limit,
@@ -113,17 +113,17 @@ impl<S: RaceStack> Contest<S> {
     /// Has the race do what its memory, if any, knows to be best with the addresses that it has been told.
     fn plan(&mut self, now: Instant) {
         let Some(company) = &mut self.company else { return };
-        let race = self.connector.connect().race();
+        let race = self.driver.connect().race();
         if !race.destinations().is_empty() {
             let plan = company.plan_and_say(race, &mut self.why, now);
-            self.connector.follow(&plan);
+            self.driver.follow(&plan);
         }
     }
 
     /// Has the race start nothing until it is [released](Self::release), and look up names meanwhile.
     #[cfg(feature = "tokio")]
     pub(crate) fn hold(&mut self) {
-        self.connector.pause();
+        self.driver.pause();
         self.limit = 0;
     }
 
@@ -142,10 +142,10 @@ impl<S: RaceStack> Contest<S> {
 
     /// Until when it waits for another race to the same host, which finds out what this one would.
     fn poll_crowd(&mut self, waker: &Waker, now: Instant) -> Option<Instant> {
-        match self.company.as_mut()?.poll(self.connector.connect().race(), &mut self.why, waker, now) {
+        match self.company.as_mut()?.poll(self.driver.connect().race(), &mut self.why, waker, now) {
             Step::GoOn => None,
             Step::Plan(plan) => {
-                self.connector.follow(&plan);
+                self.driver.follow(&plan);
                 None
             }
             Step::WaitUntil(until) => Some(until),
@@ -170,14 +170,14 @@ impl<S: RaceStack> Contest<S> {
 
     /// Tells the race what `lookups` have learnt.
     pub(crate) fn advance(&mut self, lookups: &mut [Running], now: Instant) {
-        if self.names.advance(&mut self.connector, lookups, now) {
+        if self.names.advance(&mut self.driver, lookups, now) {
             self.plan(now);
         }
     }
 
     /// When the race has to end.
     pub(crate) fn until(&self) -> Option<Instant> {
-        self.deadline.map(|deadline| self.connector.connect().race().start() + deadline)
+        self.deadline.map(|deadline| self.driver.connect().race().start() + deadline)
     }
 
     /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them, or waits for
@@ -189,7 +189,7 @@ impl<S: RaceStack> Contest<S> {
             return Sockets::InLine(until.into_iter().chain([turn]).min());
         }
         self.notice_shortage(now);
-        let race = self.connector.connect().race();
+        let race = self.driver.connect().race();
         let in_flight = race.in_flight();
         let addresses = race.destinations().iter().filter(|it| it.error().is_none()).count();
         self.starts_by = (!in_task && in_flight < addresses).then(|| now + SHORTAGE);
@@ -230,19 +230,19 @@ impl<S: RaceStack> Contest<S> {
 
     fn tell_limit(&mut self, limit: usize) {
         if limit == 0 {
-            self.connector.pause();
+            self.driver.pause();
         } else if limit < self.limit {
-            self.connector.limit_to(limit);
+            self.driver.limit_to(limit);
         } else if limit > self.limit {
-            self.connector.grow_to(limit);
+            self.driver.grow_to(limit);
         }
-        self.limit = self.connector.connect().race().limit();
+        self.limit = self.driver.connect().race().limit();
     }
 
     /// Where the system had no socket for an attempt, the race has lowered its limit by itself (rule 5). It has no use for more, until it
     /// tries again.
     fn notice_shortage(&mut self, now: Instant) {
-        let limit = self.connector.connect().race().limit();
+        let limit = self.driver.connect().race().limit();
         if limit < self.limit {
             self.limit = limit;
             self.short_until = Some(now + SHORTAGE);
@@ -257,7 +257,7 @@ impl<S: RaceStack> Contest<S> {
         self.notice_shortage(now);
         if let Some(allowance) = &mut self.allowance {
             allowance.limit_to(self.limit);
-            allowance.give_back(self.connector.connect().race().in_flight());
+            allowance.give_back(self.driver.connect().race().in_flight());
         }
     }
 
@@ -269,17 +269,17 @@ impl<S: RaceStack> Contest<S> {
 
     /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on
     /// meanwhile: they may have places that others wait for.
-    pub(crate) fn wait_for_sockets(&mut self, waiter: &mut OsWaiter) -> Sockets {
-        let (clock, deadline) = (waiter.clock(), self.until());
-        let canceler = waiter.canceler.clone();
+    pub(crate) fn wait_for_sockets(&mut self, poller: &mut OsPoller) -> Sockets {
+        let (clock, deadline) = (poller.clock(), self.until());
+        let canceler = poller.canceler.clone();
         let canceled = || canceler.as_ref().is_some_and(Canceler::is_canceled);
         let canceled: Option<&dyn Fn() -> bool> = if canceler.is_some() { Some(&canceled) } else { None };
         let poll = |waker: &Waker| {
             let now = clock.now();
-            self.advance(&mut waiter.lookups, now);
+            self.advance(&mut poller.lookups, now);
             match self.poll_sockets(false, waker, now) {
                 Sockets::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
-                    let look = waiter.has_look_ups().then(|| now + LOOK);
+                    let look = poller.has_look_ups().then(|| now + LOOK);
                     ControlFlow::Continue(until.into_iter().chain(look).min())
                 }
                 sockets => ControlFlow::Break(sockets),
@@ -307,14 +307,14 @@ impl<S: RaceStack> Contest<S> {
     where
         S::TcpSocket: SentAgain,
     {
-        let report = Report::from(self.connector.timeline());
-        let race = self.connector.connect().race();
+        let report = Report::from(self.driver.timeline());
+        let race = self.driver.connect().race();
         let is_sent_again = || result.as_ref().is_ok_and(|won| won.socket.was_sent_again());
         let report =
             report.with_visit(self.company.take().map(|company| company.learn(race, is_sent_again())));
         let report = report.with_why(self.why);
         let held = self.names.all_held();
-        let report = self.names.conclude(self.connector.connect(), report);
+        let report = self.names.conclude(self.driver.connect(), report);
         #[cfg(not(target_os = "wasi"))]
         let report = {
             let notes = self.socket.notes(&report.timeline(), self.sources);

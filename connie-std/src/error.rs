@@ -510,7 +510,7 @@ impl std::error::Error for ConnectError {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use connie_core::{Config, Connector, Input, Instant, Output, Race};
+    use connie_core::{Config, Input, Instant, Output, Race, RaceDriver};
 
     use connie_core::resolution::QueryError;
 
@@ -520,12 +520,12 @@ pub(crate) mod tests {
     /// A race for a name, told these addresses, that ended at its deadline.
     fn timed_out(addresses: &[std::net::SocketAddr]) -> ConnectError {
         let config = Config { deadline: Some(std::time::Duration::ZERO), ..Config::default() };
-        let mut connector = Connector::<OsStack, 1, 1, 1>::new(&config, Instant::ZERO);
+        let mut driver = RaceDriver::<OsStack, 1, 1, 1>::new(&config, Instant::ZERO);
         if !addresses.is_empty() {
-            connector.handle_addresses(addresses, Instant::ZERO);
+            driver.handle_addresses(addresses, Instant::ZERO);
         }
-        let _ = connector.poll(&mut OsStack::default(), Instant::ZERO);
-        let kind = ConnectErrorKind::Race(Failure::DeadlineExceeded, connector.timeline().into());
+        let _ = driver.poll(&mut OsStack::default(), Instant::ZERO);
+        let kind = ConnectErrorKind::Race(Failure::DeadlineExceeded, driver.timeline().into());
         ConnectError::new("name.test".to_owned(), 80, kind)
     }
 

@@ -30,7 +30,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsWaiter`] are the
+//! [`Connected`] derefs to [`std::net::TcpStream`] and carries the race's timeline. [`OsStack`] and [`OsPoller`] are the
 //! parts, for a program that drives the [core] itself. With a [`Memory`] all visits to a host but the first start one address alone. With the feature `tokio` the race is also a future, and with `tokio-tls` that to the
 //! end of TLS.
 //!
@@ -107,6 +107,7 @@ mod options;
 mod os_error;
 #[cfg(not(target_os = "wasi"))]
 mod pollable;
+mod poller;
 mod process;
 mod report;
 pub mod resolve;
@@ -127,7 +128,6 @@ pub mod tokio;
 mod trace;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
-mod waiter;
 mod watch;
 mod way_out;
 mod words;
@@ -147,8 +147,9 @@ pub use http::HttpConnection;
 pub use http::HttpsConnection;
 pub use memory::Memory;
 pub use observer::{Observed, Observer, RaceOutcome};
-pub use options::{MAX_DESTINATIONS, MAX_SOCKETS, Options, Override};
+pub use options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options, Override};
 pub use os_error::OsError;
+pub use poller::{OsPoller, SleepPoller};
 pub use report::{FailedQuery, Report};
 pub use setup_step::SetupStep;
 pub use socket::{OsSocket, OsStack};
@@ -159,7 +160,6 @@ pub use target::{Hosts, Target};
 pub use tls::{
     FinishLine, TlsConnector, TlsError, TlsOptions, TlsSetupError, TlsSocket, TlsStack, TlsStream,
 };
-pub use waiter::{OsWaiter, SleepWaiter};
 
 /// The examples of the README are tested as those of this page.
 #[cfg(doctest)]

@@ -18,7 +18,7 @@ use crate::way_out::WayOut;
 /// How many addresses of one host a [`connect`](crate::connect) considers.
 pub const MAX_DESTINATIONS: usize = 128;
 /// The most sockets that a [`connect`](crate::connect) can be allowed to have open.
-pub const MAX_SOCKETS: usize = 64;
+pub const MAX_IN_FLIGHT: usize = 64;
 
 /// How to connect. Start from the default and change what differs; a later version may add fields, so do not name them all.
 ///
@@ -33,7 +33,7 @@ pub const MAX_SOCKETS: usize = 64;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The race. Default: every address at once, over at most [`Options::DEFAULT_SOCKETS`] sockets.
+    /// The race. Default: every address at once, over at most [`Options::DEFAULT_MAX_IN_FLIGHT`] sockets.
     ///
     /// The deadline covers resolution too. Which family's addresses come first is decided by RFC 6724 from what the host would send from,
     /// and on Linux with glibc by `/etc/gai.conf` too; for nearly all it is IPv6 where the host has it; `preferred_family: Family::V4`
@@ -90,7 +90,7 @@ pub struct Options {
 impl Options {
     /// The most sockets that a race opens unless told otherwise: enough for nearly every host at once, few enough for
     /// hundreds of races in a process with 1,024 descriptors of which some are idle.
-    pub const DEFAULT_SOCKETS: usize = 16;
+    pub const DEFAULT_MAX_IN_FLIGHT: usize = 16;
 
     /// The addresses that [`overrides`](Self::overrides) gives for the host. The last entry counts, and one for this name before one for all, as
     /// for curl.
@@ -106,7 +106,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            race: Config { max_in_flight: Self::DEFAULT_SOCKETS, ..Config::all_at_once() },
+            race: Config { max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT, ..Config::all_at_once() },
             resolver: Resolver::System,
             source_v4: None,
             source_v6: None,

@@ -4,7 +4,7 @@ use connie_core::Interest;
 use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
 
-/// A socket that an [`OsWaiter`](crate::OsWaiter) can wait for.
+/// A socket that an [`OsPoller`](crate::OsPoller) can wait for.
 pub(crate) trait Pollable {
     /// What to look for in `poll`, so that the socket has what `interest` says.
     fn sought(&self, interest: Interest) -> Sought<'_>;

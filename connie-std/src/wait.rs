@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, PollEntry, PollResult, Poller};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -11,11 +11,11 @@ use crate::cancel::Canceler;
 use crate::clock::pause;
 use crate::errno::has_woken;
 use crate::pollable::{Pollable, Sought};
+use crate::poller::OsPoller;
 use crate::resolve::{Lent, Readiness};
 use crate::socket::{OsSocket, OsStack};
-use crate::waiter::OsWaiter;
 
-impl Waiter<OsStack> for OsWaiter {
+impl Poller<OsStack> for OsPoller {
     fn now(&mut self) -> Instant {
         self.clock.now()
     }
@@ -23,23 +23,23 @@ impl Waiter<OsStack> for OsWaiter {
     fn wait(
         &mut self,
         _: &mut OsStack,
-        sockets: &mut [Watched<'_, OsSocket>],
+        sockets: &mut [PollEntry<'_, OsSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.wait_for(sockets, until)
     }
 }
 
-impl OsWaiter {
+impl OsPoller {
     /// One `poll` over all of `sockets` and what the look-ups watch, which does not wait where one of the sockets is ready without
     /// it.
     pub(crate) fn wait_for<T: Pollable>(
         &mut self,
-        sockets: &mut [Watched<'_, T>],
+        sockets: &mut [PollEntry<'_, T>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         if self.is_canceled() {
-            return Wake::Canceled;
+            return PollResult::Canceled;
         }
         let (watch, until) = self.watch_lookups(until);
         let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
@@ -78,7 +78,7 @@ impl OsWaiter {
         if in_line {
             if fds.is_empty() && known == 0 {
                 park(longest);
-                return Wake::Look;
+                return PollResult::Look;
             }
             // No waker ends a `poll`.
             longest = longest.min(LOOK_IN_LINE);
@@ -99,7 +99,7 @@ impl OsWaiter {
                 watched.socket.found(watched.interest);
             }
         }
-        if self.is_canceled() { Wake::Canceled } else { Wake::Look }
+        if self.is_canceled() { PollResult::Canceled } else { PollResult::Look }
     }
 }
 
@@ -171,11 +171,11 @@ mod tests {
 
     #[test]
     fn a_socket_that_needs_no_descriptor_is_ready_beside_a_look_up_in_line() {
-        let mut waiter = OsWaiter::new(None);
-        waiter.lookups.push(Running::of(Box::new(InLine)));
+        let mut poller = OsPoller::new(None);
+        poller.lookups.push(Running::of(Box::new(InLine)));
         let mut socket = Filled;
-        let mut watched = [Watched::new(&mut socket, Interest::Receive)];
-        assert_eq!(waiter.wait_for(&mut watched, None), Wake::Look);
+        let mut watched = [PollEntry::new(&mut socket, Interest::Receive)];
+        assert_eq!(poller.wait_for(&mut watched, None), PollResult::Look);
         assert!(watched[0].ready, "or it would be looked at for ever");
     }
 }

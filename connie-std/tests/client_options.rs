@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use connie_core::{Config, Waiter};
+use connie_core::{Config, Poller};
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
 use connie_std::{
-    Canceler, FinishLine, Keepalive, OnSocket, Options, OsWaiter, Override, Purpose, SocketOptions,
+    Canceler, FinishLine, Keepalive, OnSocket, Options, OsPoller, Override, Purpose, SocketOptions,
 };
 use connie_std::{TlsConnector, TlsOptions};
 
@@ -90,7 +90,7 @@ fn secure(authority: &Authority) -> (TlsServer, HttpsConnection) {
 #[track_caller]
 fn get<T: Transport>(connection: &mut Client<T>) -> Result<u16, ClientError>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     connection.request("GET", "/", &[], b"")?;
     let mut response = connection.response()?;

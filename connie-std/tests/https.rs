@@ -10,7 +10,7 @@ use connie_core::{Config, TlsFailure};
 use connie_http::HttpError;
 use connie_servers::{Authority, Served, TlsServer, limits};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
-use connie_std::{Canceler, FinishLine, Options, OsClock, OsWaiter, Override, TlsConnector, TlsOptions};
+use connie_std::{Canceler, FinishLine, Options, OsClock, OsPoller, Override, TlsConnector, TlsOptions};
 
 const HOST: &str = "name.test";
 
@@ -63,7 +63,7 @@ fn head(stream: &mut impl io::Read) -> io::Result<String> {
 #[track_caller]
 fn get<T: Transport>(connection: &mut Client<T>) -> (u16, String)
 where
-    OsWaiter: connie_core::Waiter<T>,
+    OsPoller: connie_core::Poller<T>,
 {
     connection.request("GET", "/", &[], b"").expect("sent");
     let mut response = connection.response().expect("an answer");

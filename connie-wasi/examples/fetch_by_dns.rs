@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_wasi::core::Config;
 use connie_wasi::dns::Dns;
-use connie_wasi::{HttpConnection, Options, WasiWaiter, http};
+use connie_wasi::{HttpConnection, Options, WasiPoller, http};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,7 +17,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let servers = servers.iter().map(|server| server.parse()).collect::<Result<Vec<_>, _>>()?;
     let race = Config { deadline: Some(Duration::from_secs(5)), max_in_flight: 16, ..Config::all_at_once() };
     let options = Options { race, resolver: Dns::new(servers).into(), ..Options::default() };
-    let mut connection = http::connection(host, port.parse()?, options, WasiWaiter::new())?;
+    let mut connection = http::connection(host, port.parse()?, options, WasiPoller::new())?;
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {
         // It knows more than HTTP does: the name, and each address.

@@ -22,7 +22,7 @@ pub enum Error {
     NotConnected,
     /// The time that the program allowed has passed: [`TcpStream::set_timeout`](crate::TcpStream::set_timeout).
     TimedOut,
-    /// The program has canceled: [`WasiWaiter::cancel_when`](crate::WasiWaiter::cancel_when).
+    /// The program has canceled: [`WasiPoller::cancel_when`](crate::WasiPoller::cancel_when).
     Canceled,
 }
 

@@ -2,11 +2,11 @@
 //! connection.
 //!
 //! ```no_run
-//! use connie_wasi::{core::Config, http, WasiWaiter};
+//! use connie_wasi::{core::Config, http, WasiPoller};
 //! use std::time::Duration;
 //!
 //! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let mut connection = http::connection("example.org", 80, config, WasiWaiter::new())?;
+//! let mut connection = http::connection("example.org", 80, config, WasiPoller::new())?;
 //! connection.set_timeout(Some(Duration::from_secs(30)));
 //! connection.request("GET", "/", &[], b"")?;
 //! let mut response = connection.response()?;
@@ -26,23 +26,23 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use connie_core::{Config, Failure};
-use connie_http::{Host, HttpError, Opener, Opening};
+use connie_http::{Host, HttpError, OpenConnection, OpenContext};
 
 use crate::connect::{ConnectError, ConnectErrorKind};
 use crate::race::{Won, connect_with};
 use crate::report::Report;
 use crate::resolver::Options;
 use crate::socket::{WasiSocket, WasiStack};
-use crate::wait::WasiWaiter;
+use crate::wait::WasiPoller;
 
 /// A connection to one server. Its methods are those of [connie-http's](connie_http::HttpConnection).
-pub type HttpConnection = connie_http::HttpConnection<WasiStack, WasiWaiter, Vec<u8>, Racing>;
+pub type HttpConnection = connie_http::HttpConnection<WasiStack, WasiPoller, Vec<u8>, RaceConnect>;
 
 /// As much as desktop clients allow for the head of an answer.
 const BUFFER: usize = 64 * 1024;
 
 /// A connection to this host: a name or an address. Nothing is looked up or opened before the first request. Each connection is opened by a
-/// race as `options` say; `waiter` is what the connection waits with, and what [cancels](WasiWaiter::cancel_when) it.
+/// race as `options` say; `poller` is what the connection waits with, and what [cancels](WasiPoller::cancel_when) it.
 ///
 /// # Errors
 ///
@@ -51,16 +51,17 @@ pub fn connection(
     host: &str,
     port: u16,
     options: impl Into<Options>,
-    waiter: WasiWaiter,
+    poller: WasiPoller,
 ) -> Result<HttpConnection, HttpError> {
-    let racing = Racing { host: host.to_string(), port, options: options.into(), won: None, error: None };
+    let racing =
+        RaceConnect { host: host.to_string(), port, options: options.into(), won: None, error: None };
     let buffer = alloc::vec![0; BUFFER];
-    HttpConnection::with_opener(WasiStack::default(), waiter, racing, Host::http(host, port), buffer)
+    HttpConnection::with_opener(WasiStack::default(), poller, racing, Host::http(host, port), buffer)
 }
 
 /// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_http::HttpConnection::opener) has it.
 #[derive(Debug)]
-pub struct Racing {
+pub struct RaceConnect {
     host: String,
     port: u16,
     options: Options,
@@ -68,7 +69,7 @@ pub struct Racing {
     error: Option<ConnectError>,
 }
 
-impl Racing {
+impl RaceConnect {
     /// Where the last connection leads; `None` before the first, and where the last could not be opened.
     #[must_use]
     pub fn destination(&self) -> Option<SocketAddr> {
@@ -88,22 +89,22 @@ impl Racing {
     }
 }
 
-impl Opener<WasiStack, WasiWaiter> for Racing {
+impl OpenConnection<WasiStack, WasiPoller> for RaceConnect {
     fn open(
         &mut self,
         stack: &mut WasiStack,
-        waiter: &mut WasiWaiter,
-        opening: Opening,
+        poller: &mut WasiPoller,
+        opening: OpenContext,
     ) -> Result<WasiSocket, Failure> {
         self.won = None;
         self.error = None;
-        let now = waiter.clock().now();
+        let now = poller.clock().now();
         let left = opening.until.map(|until| until.since(now));
         // Whichever is earlier.
         let deadline = self.options.race.deadline.into_iter().chain(left).min();
         let race = Config { deadline, ..self.options.race.clone() };
         let options = Options { race, ..self.options.clone() };
-        match connect_with(stack, waiter, &self.host, self.port, options) {
+        match connect_with(stack, poller, &self.host, self.port, options) {
             Ok(Won { socket, destination, report, .. }) => {
                 self.won = Some((destination, report));
                 Ok(socket)

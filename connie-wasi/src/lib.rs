@@ -29,7 +29,7 @@
 //! |---|---|
 //! | [`connect()`] | looks a name up, races, and hands the winner over as a stream that blocks ([`Connected`]) |
 //! | [`http`] | HTTP/1.1 on the winner |
-//! | [`WasiStack`], [`WasiWaiter`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
+//! | [`WasiStack`], [`WasiPoller`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
 //! | [`NameLookup`] | names, by the runtime, beside a race |
 //! | `dns` | names, by name servers that the component asks itself (feature `dns`) |
 //! | [`PollSet`] | one `poll` over pollables of the program's own too |
@@ -108,8 +108,8 @@ pub use lookup::{LookupError, LookupEvent, NameLookup};
 pub use memory::Memory;
 pub use poll::{PollSet, WasiClock};
 pub use race::{Won, connect, connect_with};
-pub use report::{MAX_DESTINATIONS, MAX_SOCKETS, Report};
+pub use report::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Report};
 pub use resolver::{Options, Resolver};
 pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};
-pub use wait::WasiWaiter;
+pub use wait::WasiPoller;

@@ -45,7 +45,7 @@ impl WasiClock {
 /// What one `poll` waits for.
 ///
 /// A program with pollables of its own can wait for them and for a race in one: [`WasiSocket::pollable`](crate::WasiSocket::pollable) has those of sockets, for a
-/// [`Connector`](connie_core::Connector) that is driven by [`poll`](connie_core::Connector::poll).
+/// [`RaceDriver`](connie_core::RaceDriver) that is driven by [`poll`](connie_core::RaceDriver::poll).
 #[derive(Debug, Default)]
 pub struct PollSet<'a> {
     pollables: Vec<&'a Pollable>,

@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use connie_core::connect::{Facts, InvalidHost, Routes};
 use connie_core::memory::Verdict;
 use connie_core::resolution::Query;
-use connie_core::{Connection, Failure, Families, Family, Turn, Waiter};
+use connie_core::{Connection, Failure, Families, Family, Poller, Turn};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
 use crate::looking::Looking;
@@ -17,7 +17,7 @@ use crate::resolver::{Options, Resolver};
 use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
-use crate::wait::WasiWaiter;
+use crate::wait::WasiPoller;
 
 /// Connects to the address of `host` that answers first. Blocks until there is a winner, until every address has failed, or until the
 /// deadline of `config`; afterwards no socket is open but the winner's.
@@ -46,13 +46,13 @@ use crate::wait::WasiWaiter;
 ///
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
 pub fn connect(host: &str, port: u16, options: impl Into<Options>) -> Result<Connected, ConnectError> {
-    let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
+    let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
     let Won { socket, destination, report, visited } =
-        connect_with(&mut stack, &mut waiter, host, port, options)?;
-    Ok(Connected::new(TcpStream::new(socket, waiter), destination, report, visited))
+        connect_with(&mut stack, &mut poller, host, port, options)?;
+    Ok(Connected::new(TcpStream::new(socket, poller), destination, report, visited))
 }
 
-/// As [`connect`], with a stack and a waiter of the caller's: one that [can be canceled](WasiWaiter::cancel_when), say. The winner stays a
+/// As [`connect`], with a stack and a poller of the caller's: one that [can be canceled](WasiPoller::cancel_when), say. The winner stays a
 /// socket of `stack`.
 ///
 /// # Errors
@@ -60,13 +60,13 @@ pub fn connect(host: &str, port: u16, options: impl Into<Options>) -> Result<Con
 /// As [`connect`].
 pub fn connect_with(
     stack: &mut WasiStack,
-    waiter: &mut WasiWaiter,
+    poller: &mut WasiPoller,
     host: &str,
     port: u16,
     options: impl Into<Options>,
 ) -> Result<Won, ConnectError> {
     let options = options.into();
-    race(stack, waiter, host, port, &options)
+    race(stack, poller, host, port, &options)
         .map_err(|kind| ConnectError::new(host.to_string(), port, kind, &options.resolver))
 }
 
@@ -95,7 +95,7 @@ impl Won {
 
 fn race(
     stack: &mut WasiStack,
-    waiter: &mut WasiWaiter,
+    poller: &mut WasiPoller,
     host: &str,
     port: u16,
     options: &Options,
@@ -104,7 +104,7 @@ fn race(
     // Which they are costs some sockets to find out.
     let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
     let facts = Facts { routes, ..Facts::default() };
-    let racer = Racer::new(host, port, config, &facts, waiter.now()).map_err(|error| match error {
+    let racer = Racer::new(host, port, config, &facts, poller.now()).map_err(|error| match error {
         InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
         // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
         _ => ConnectErrorKind::NamedZone,
@@ -113,26 +113,26 @@ fn race(
     let mut visited = memory.as_ref().map(|memory| Visited::new(memory, stack, host));
     let mut failed = None;
     let result = loop {
-        let now = waiter.now();
-        if let Some(lookup) = &mut waiter.lookup {
+        let now = poller.now();
+        if let Some(lookup) = &mut poller.lookup {
             failed = lookup.hear(stack, &mut connector, now).or(failed);
         }
-        if let Some(lookup) = &mut waiter.prefix {
+        if let Some(lookup) = &mut poller.prefix {
             lookup.hear_prefix(&mut connector, now);
         }
         if let Some(visited) = &mut visited {
             visited.plan(&mut connector);
         }
-        match connector.turn(stack, waiter) {
+        match connector.turn(stack, poller) {
             Turn::SendQuery(Query::Nat64Prefix) => {
                 let name = Query::Nat64Prefix.name(host);
                 let only = Families::Only(Family::V6);
-                waiter.prefix = Some(Looking::start(resolver, stack, name, port, only));
+                poller.prefix = Some(Looking::start(resolver, stack, name, port, only));
             }
             // One look-up asks for both families.
-            Turn::SendQuery(_) if waiter.lookup.is_some() => {}
+            Turn::SendQuery(_) if poller.lookup.is_some() => {}
             Turn::SendQuery(_) => {
-                waiter.lookup = Some(Looking::start(resolver, stack, host, port, config.families));
+                poller.lookup = Some(Looking::start(resolver, stack, host, port, config.families));
             }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -140,8 +140,8 @@ fn race(
         }
     };
     // Look-ups that are still under way are abandoned.
-    let was_asked = waiter.lookup.take().is_some();
-    waiter.prefix = None;
+    let was_asked = poller.lookup.take().is_some();
+    poller.prefix = None;
     if let Some(visited) = &visited {
         visited.learn(&connector);
     }

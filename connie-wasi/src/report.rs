@@ -3,22 +3,22 @@
 use alloc::boxed::Box;
 
 use connie_core::race::Planned;
-use connie_core::{HostConnector, Timeline};
+use connie_core::{ConnectDriver, Timeline};
 
 use crate::socket::WasiStack;
 
 /// How many addresses of one host a [`connect`](crate::connect) considers.
 pub const MAX_DESTINATIONS: usize = 64;
 /// The most sockets that a [`connect`](crate::connect) has open at the same time.
-pub const MAX_SOCKETS: usize = 32;
+pub const MAX_IN_FLIGHT: usize = 32;
 /// How many attempts the timeline of a [`connect`](crate::connect) remembers.
 const RECORDS: usize = 128;
 
 /// With room for a plan, which without a memory is that of the whole race.
-pub(crate) type Racer = HostConnector<
+pub(crate) type Racer = ConnectDriver<
     WasiStack,
     MAX_DESTINATIONS,
-    MAX_SOCKETS,
+    MAX_IN_FLIGHT,
     RECORDS,
     MAX_DESTINATIONS,
     Planned<MAX_DESTINATIONS>,

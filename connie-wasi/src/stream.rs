@@ -6,14 +6,14 @@ use core::time::Duration;
 
 use connie_core::memory::Verdict;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{Instant, Interest, Timeline, Waiter, Wake, Watched};
+use connie_core::{Instant, Interest, PollEntry, PollResult, Poller, Timeline};
 use wasip2::sockets::tcp::ShutdownType;
 
 use crate::error::Error;
 use crate::memory::Visited;
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
-use crate::wait::WasiWaiter;
+use crate::wait::WasiPoller;
 
 /// A connection that won its race. Derefs to the stream.
 #[derive(Debug)]
@@ -83,15 +83,15 @@ pub struct TcpStream {
     /// Dropped before the stack and what cancels.
     socket: WasiSocket,
     stack: WasiStack,
-    waiter: WasiWaiter,
+    poller: WasiPoller,
     timeout: Option<Duration>,
 }
 
 impl TcpStream {
-    /// `socket`, which is connected, as a stream that waits with `waiter`.
+    /// `socket`, which is connected, as a stream that waits with `poller`.
     #[must_use]
-    pub fn new(socket: WasiSocket, waiter: WasiWaiter) -> Self {
-        TcpStream { socket, stack: WasiStack::default(), waiter, timeout: None }
+    pub fn new(socket: WasiSocket, poller: WasiPoller) -> Self {
+        TcpStream { socket, stack: WasiStack::default(), poller, timeout: None }
     }
 
     /// Where it leads.
@@ -162,18 +162,18 @@ impl TcpStream {
         interest: Interest,
         mut call: impl FnMut(&mut WasiStack, &mut WasiSocket) -> nb::Result<T, Error>,
     ) -> Result<T, Error> {
-        let limit: Option<Instant> = self.timeout.map(|timeout| self.waiter.now() + timeout);
+        let limit: Option<Instant> = self.timeout.map(|timeout| self.poller.now() + timeout);
         loop {
             match call(&mut self.stack, &mut self.socket) {
                 Ok(done) => return Ok(done),
                 Err(nb::Error::Other(error)) => return Err(error),
                 Err(nb::Error::WouldBlock) => {}
             }
-            if limit.is_some_and(|limit| self.waiter.now() >= limit) {
+            if limit.is_some_and(|limit| self.poller.now() >= limit) {
                 return Err(Error::TimedOut);
             }
-            let mut watched = [Watched::new(&mut self.socket, interest)];
-            if self.waiter.wait(&mut self.stack, &mut watched, limit) == Wake::Canceled {
+            let mut watched = [PollEntry::new(&mut self.socket, interest)];
+            if self.poller.wait(&mut self.stack, &mut watched, limit) == PollResult::Canceled {
                 return Err(Error::Canceled);
             }
         }

@@ -1,8 +1,8 @@
-//! The race's waiter: its sockets, its look-ups, and what cancels it.
+//! The race's poller: its sockets, its look-ups, and what cancels it.
 
 use alloc::vec::Vec;
 
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, PollEntry, PollResult, Poller};
 use wasip2::io::poll::Pollable;
 
 use crate::looking::Looking;
@@ -11,7 +11,7 @@ use crate::socket::{WasiSocket, WasiStack};
 
 /// Waits for the sockets of a [`WasiStack`]: one `poll` over all of them, the look-ups that run beside a race, and the clock.
 #[derive(Debug)]
-pub struct WasiWaiter {
+pub struct WasiPoller {
     clock: WasiClock,
     cancel: Option<Pollable>,
     pub(crate) lookup: Option<Looking>,
@@ -19,23 +19,23 @@ pub struct WasiWaiter {
     pub(crate) prefix: Option<Looking>,
 }
 
-impl Default for WasiWaiter {
+impl Default for WasiPoller {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl WasiWaiter {
-    /// A waiter whose clock starts now.
+impl WasiPoller {
+    /// A poller whose clock starts now.
     #[must_use]
     pub fn new() -> Self {
-        WasiWaiter { clock: WasiClock::start(), cancel: None, lookup: None, prefix: None }
+        WasiPoller { clock: WasiClock::start(), cancel: None, lookup: None, prefix: None }
     }
 
-    /// Has every wait end with [`Wake::Canceled`] once `pollable` is ready: stdin, another connection, a moment of the clock. A component
+    /// Has every wait end with [`PollResult::Canceled`] once `pollable` is ready: stdin, another connection, a moment of the clock. A component
     /// has no threads and no signals that could cancel it otherwise.
     ///
-    /// What `pollable` was subscribed to must live at least as long as this waiter.
+    /// What `pollable` was subscribed to must live at least as long as this poller.
     #[must_use]
     pub fn cancel_when(mut self, pollable: Pollable) -> Self {
         self.cancel = Some(pollable);
@@ -55,7 +55,7 @@ impl WasiWaiter {
     }
 }
 
-impl Waiter<WasiStack> for WasiWaiter {
+impl Poller<WasiStack> for WasiPoller {
     fn now(&mut self) -> Instant {
         self.clock.now()
     }
@@ -63,9 +63,9 @@ impl Waiter<WasiStack> for WasiWaiter {
     fn wait(
         &mut self,
         _: &mut WasiStack,
-        sockets: &mut [Watched<'_, WasiSocket>],
+        sockets: &mut [PollEntry<'_, WasiSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         // Borrowed for as long as they are waited for.
         let lookups = || [&self.lookup, &self.prefix].into_iter().flatten();
         let asked: Vec<_> = lookups().map(Looking::asked).collect();
@@ -84,6 +84,10 @@ impl Waiter<WasiStack> for WasiWaiter {
         for (watched, number) in sockets.iter_mut().zip(numbers) {
             watched.ready |= number.is_some_and(|number| ready.contains(&number));
         }
-        if cancel.is_some_and(|cancel| ready.contains(&cancel)) { Wake::Canceled } else { Wake::Look }
+        if cancel.is_some_and(|cancel| ready.contains(&cancel)) {
+            PollResult::Canceled
+        } else {
+            PollResult::Look
+        }
     }
 }

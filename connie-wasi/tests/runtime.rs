@@ -13,15 +13,15 @@ use std::time::Duration;
 use connie_wasi::core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_wasi::core::verdict::{AttemptFailure, ErrorKind};
 use connie_wasi::core::{
-    AttemptErrorKind, Config, Connector, Failure, Families, Family, Instant, Interest, Outcome, RaceStack,
-    Waiter, Wake, Watched,
+    AttemptErrorKind, Config, Failure, Families, Family, Instant, Interest, Outcome, PollEntry, PollResult,
+    Poller, RaceDriver, RaceStack,
 };
 use connie_wasi::wasip2::clocks::monotonic_clock;
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 use connie_wasi::wasip2::sockets::tcp::ShutdownType;
 use connie_wasi::{
     ConnectError, ConnectErrorKind, Error, LookupEvent, NameLookup, PollSet, ResolveError, TcpStream,
-    WasiClock, WasiSocket, WasiStack, WasiWaiter, Won, connect, connect_with, describe, http,
+    WasiClock, WasiPoller, WasiSocket, WasiStack, Won, connect, connect_with, describe, http,
 };
 
 /// An address at which nobody answers.
@@ -60,22 +60,22 @@ fn closed() -> SocketAddr {
     listener().1
 }
 
-fn wait(waiter: &mut WasiWaiter, socket: &mut WasiSocket, interest: Interest) {
+fn wait(poller: &mut WasiPoller, socket: &mut WasiSocket, interest: Interest) {
     let mut stack = WasiStack::default();
-    let until = waiter.now() + LONG;
-    let mut watched = [Watched::new(socket, interest)];
-    assert_eq!(waiter.wait(&mut stack, &mut watched, Some(until)), Wake::Look);
+    let until = poller.now() + LONG;
+    let mut watched = [PollEntry::new(socket, interest)];
+    assert_eq!(poller.wait(&mut stack, &mut watched, Some(until)), PollResult::Look);
     assert!(watched[0].ready, "nothing for {LONG:?}");
 }
 
-/// Connects as the connector does, and answers what became of it and how often it was asked.
+/// Connects as the driver does, and answers what became of it and how often it was asked.
 fn finish(stack: &mut WasiStack, socket: &mut WasiSocket, address: SocketAddr) -> (Result<(), Error>, u32) {
-    let mut waiter = WasiWaiter::new();
+    let mut poller = WasiPoller::new();
     for calls in 1..1_000 {
         match stack.connect(socket, address) {
             Ok(()) => return (Ok(()), calls),
             Err(nb::Error::Other(error)) => return (Err(error), calls),
-            Err(nb::Error::WouldBlock) => wait(&mut waiter, socket, Interest::Connect),
+            Err(nb::Error::WouldBlock) => wait(&mut poller, socket, Interest::Connect),
         }
     }
     panic!("a thousand wake-ups for nothing");
@@ -90,12 +90,12 @@ fn connected(stack: &mut WasiStack, address: SocketAddr) -> WasiSocket {
 
 #[track_caller]
 fn receive(stack: &mut WasiStack, socket: &mut WasiSocket, buffer: &mut [u8]) -> Result<usize, Error> {
-    let mut waiter = WasiWaiter::new();
+    let mut poller = WasiPoller::new();
     loop {
         match stack.receive(socket, buffer) {
             Ok(count) => return Ok(count),
             Err(nb::Error::Other(error)) => return Err(error),
-            Err(nb::Error::WouldBlock) => wait(&mut waiter, socket, Interest::Receive),
+            Err(nb::Error::WouldBlock) => wait(&mut poller, socket, Interest::Receive),
         }
     }
 }
@@ -103,10 +103,10 @@ fn receive(stack: &mut WasiStack, socket: &mut WasiSocket, buffer: &mut [u8]) ->
 /// What a race makes of an address.
 #[track_caller]
 fn outcome(address: SocketAddr, config: Config) -> Outcome {
-    let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
-    let mut race = Connector::<WasiStack>::new(&config, waiter.now());
-    race.handle_addresses(&[address], waiter.now());
-    let result = race.run(&mut stack, &mut waiter);
+    let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
+    let mut race = RaceDriver::<WasiStack>::new(&config, poller.now());
+    race.handle_addresses(&[address], poller.now());
+    let result = race.run(&mut stack, &mut poller);
     let outcome = race.timeline().attempts().last().expect("an attempt").outcome.expect("an outcome");
     assert_eq!(result.is_ok(), outcome == Outcome::Established);
     outcome
@@ -181,12 +181,12 @@ fn nothing_to_wait_for_is_no_trap() {
     assert!(clock.now() >= until, "early");
     // A moment that is over.
     assert!(PollSet::default().wait(clock, Some(Instant::ZERO)).is_empty());
-    let mut waiter = WasiWaiter::new();
+    let mut poller = WasiPoller::new();
     let mut stack = WasiStack::default();
     let mut unused = stack.socket().unwrap();
-    let until = waiter.now() + ms(5);
-    let mut watched = [Watched::new(&mut unused, Interest::Receive)];
-    assert_eq!(waiter.wait(&mut stack, &mut watched, Some(until)), Wake::Look);
+    let until = poller.now() + ms(5);
+    let mut watched = [PollEntry::new(&mut unused, Interest::Receive)];
+    assert_eq!(poller.wait(&mut stack, &mut watched, Some(until)), PollResult::Look);
     assert!(!watched[0].ready);
 }
 
@@ -241,19 +241,19 @@ fn one_address_that_refuses_is_told_in_the_line() {
 fn a_pollable_cancels() {
     let hole = lent!(BLACK_HOLE);
     let mut stack = WasiStack::default();
-    let mut waiter = WasiWaiter::new().cancel_when(monotonic_clock::subscribe_duration(50_000_000));
-    assert!(!waiter.is_canceled());
+    let mut poller = WasiPoller::new().cancel_when(monotonic_clock::subscribe_duration(50_000_000));
+    assert!(!poller.is_canceled());
     let error =
-        connect_with(&mut stack, &mut waiter, &hole.ip().to_string(), hole.port(), within(LONG)).unwrap_err();
+        connect_with(&mut stack, &mut poller, &hole.ip().to_string(), hole.port(), within(LONG)).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
-    assert!(waiter.is_canceled() && waiter.now() >= Instant::from_millis(50));
+    assert!(poller.is_canceled() && poller.now() >= Instant::from_millis(50));
     let error = std::io::Error::from(error);
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionAborted);
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
     assert!(inner.is_some_and(ConnectError::is_canceled), "{error:?}");
     // Once canceled, always canceled.
     let host = hole.ip().to_string();
-    let error = connect_with(&mut stack, &mut waiter, &host, hole.port(), within(LONG)).unwrap_err();
+    let error = connect_with(&mut stack, &mut poller, &host, hole.port(), within(LONG)).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
 }
 
@@ -261,11 +261,11 @@ fn a_pollable_cancels() {
 fn the_one_that_answers_wins_whatever_the_others_do() {
     let hole = lent!(BLACK_HOLE);
     let (listener, live) = listener();
-    let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
+    let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
     let addresses = [hole, closed(), live];
-    let mut race = Connector::<WasiStack, 16, 4>::new(&within(LONG), waiter.now());
-    race.handle_addresses(&addresses, waiter.now());
-    let connection = race.run(&mut stack, &mut waiter).unwrap();
+    let mut race = RaceDriver::<WasiStack, 16, 4>::new(&within(LONG), poller.now());
+    race.handle_addresses(&addresses, poller.now());
+    let connection = race.run(&mut stack, &mut poller).unwrap();
     assert_eq!(connection.destination, live);
     assert!(listener.accept().is_ok());
     let outcomes: Vec<_> = race.timeline().attempts().map(|attempt| attempt.outcome.unwrap()).collect();
@@ -280,11 +280,11 @@ fn a_race_has_no_more_sockets_than_it_may() {
     let mut addresses = vec![hole; 1];
     addresses.extend((1..8).map(|n| SocketAddr::from((Ipv4Addr::new(127, 0, 0, n), closed().port()))));
     addresses.push(live);
-    let (mut stack, mut waiter) = (WasiStack::default(), WasiWaiter::new());
+    let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
     let config = Config { max_in_flight: 2, patience: ms(20), ..within(LONG) };
-    let mut race = Connector::<WasiStack, 16, 4>::new(&config, waiter.now());
-    race.handle_addresses(&addresses, waiter.now());
-    assert_eq!(race.run(&mut stack, &mut waiter).unwrap().destination, live);
+    let mut race = RaceDriver::<WasiStack, 16, 4>::new(&config, poller.now());
+    race.handle_addresses(&addresses, poller.now());
+    assert_eq!(race.run(&mut stack, &mut poller).unwrap().destination, live);
     assert!(race.timeline().summary().max_in_flight <= 2);
 }
 
@@ -389,7 +389,7 @@ fn what_was_written_is_delivered_though_the_stream_is_dropped_at_once() {
     assert_eq!(full, nb::Error::WouldBlock);
     assert_eq!(socket.is_flushed(), Ok(false));
     println!("sent {sent} bytes");
-    drop(TcpStream::new(socket, WasiWaiter::new()));
+    drop(TcpStream::new(socket, WasiPoller::new()));
 }
 
 #[test]
@@ -477,10 +477,10 @@ fn a_zone_has_a_number() {
 #[test]
 fn a_source_address_is_used_or_missed() {
     let (listener, address) = listener();
-    let mut waiter = WasiWaiter::new();
+    let mut poller = WasiPoller::new();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(127, 0, 0, 77)), None);
     let Won { socket, .. } =
-        connect_with(&mut stack, &mut waiter, "127.0.0.1", address.port(), within(LONG)).unwrap();
+        connect_with(&mut stack, &mut poller, "127.0.0.1", address.port(), within(LONG)).unwrap();
     assert_eq!(listener.accept().unwrap().1.ip(), Ipv4Addr::new(127, 0, 0, 77));
     stack.close(socket).unwrap();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(192, 0, 2, 1)), None);
@@ -494,7 +494,7 @@ fn a_source_address_is_used_or_missed() {
 fn http_over_the_winner() {
     let (listener, address) = listener();
     let mut connection =
-        http::connection("127.0.0.1", address.port(), within(LONG), WasiWaiter::new()).unwrap();
+        http::connection("127.0.0.1", address.port(), within(LONG), WasiPoller::new()).unwrap();
     connection.set_timeout(Some(LONG));
     let mut peer = None;
     for _ in 0..2 {
@@ -517,7 +517,7 @@ fn http_over_the_winner() {
 fn http_gives_up_at_its_deadline() {
     let hole = lent!(BLACK_HOLE);
     let host = hole.ip().to_string();
-    let mut connection = http::connection(&host, hole.port(), within(LONG), WasiWaiter::new()).unwrap();
+    let mut connection = http::connection(&host, hole.port(), within(LONG), WasiPoller::new()).unwrap();
     connection.set_deadline(Some(Instant::from_millis(100)));
     assert!(connection.request("GET", "/", &[], b"").is_err());
     let error = connection.opener().error().expect("why");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connie_wasi::core::Config;
 use connie_wasi::core::memory::Verdict;
-use connie_wasi::{Connected, Memory, Options, WasiWaiter, connect, http};
+use connie_wasi::{Connected, Memory, Options, WasiPoller, connect, http};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ fn connections_of_http_share_the_memory_of_their_options() {
     let port = server.local_addr().unwrap().port();
     let memory = Memory::new();
     let mut connection =
-        http::connection("localhost", port, options(Some(&memory)), WasiWaiter::new()).unwrap();
+        http::connection("localhost", port, options(Some(&memory)), WasiPoller::new()).unwrap();
     connection.set_timeout(Some(LONG));
     connection.request("GET", "/", &[], b"").unwrap();
     assert!(!memory.entries().is_empty());

@@ -13,7 +13,7 @@ use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use connie_smoltcp::smoltcp::time::Instant as SmoltcpInstant;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
-use connie_smoltcp::{Board, interface};
+use connie_smoltcp::{Platform, interface};
 use connie_std::OsClock;
 use connie_std::core::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -94,7 +94,7 @@ impl Guest {
     }
 }
 
-impl Board for Guest {
+impl Platform for Guest {
     fn now(&self) -> Instant {
         self.clock.now()
     }

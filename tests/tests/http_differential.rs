@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use answers::{Answer, Field};
 use connie_core::RaceStack;
-use connie_core::stack::Waiter;
-use connie_http::{Host, HttpConnection, HttpError, Opener, Version};
-use connie_std::{Options, OsStack, OsWaiter, connect_socket};
+use connie_core::stack::Poller;
+use connie_http::{Host, HttpConnection, HttpError, OpenConnection, Version};
+use connie_std::{Options, OsPoller, OsStack, connect_socket};
 use connie_tests::limits::Limited;
 use connie_tests::skip;
 use serde_json::{Value, json};
@@ -114,9 +114,9 @@ mod ours {
         let (socket, ..) = connect_socket(&[server], &Options::default()).expect("the server listens");
         let host = Host::http("127.0.0.1", server.port());
         let buffer = vec![0; ROOM + format!("{server}").len()];
-        let (stack, waiter) = (OsStack::default(), OsWaiter::new(None));
+        let (stack, poller) = (OsStack::default(), OsPoller::new(None));
         let mut connection =
-            HttpConnection::owning(stack, waiter, socket, host, buffer).expect("room for the host");
+            HttpConnection::owning(stack, poller, socket, host, buffer).expect("room for the host");
         read(&mut connection, answer.method, &format!("/{index}/{how}"), 4096)
     }
 
@@ -128,9 +128,9 @@ mod ours {
     ) -> Outcome
     where
         S: RaceStack,
-        W: Waiter<S>,
+        W: Poller<S>,
         B: AsRef<[u8]> + AsMut<[u8]>,
-        O: Opener<S, W>,
+        O: OpenConnection<S, W>,
     {
         let mut outcome = Outcome::default();
         let mut body = Vec::new();
@@ -159,9 +159,9 @@ mod ours {
     ) -> Result<(), HttpError>
     where
         S: RaceStack,
-        W: Waiter<S>,
+        W: Poller<S>,
         B: AsRef<[u8]> + AsMut<[u8]>,
-        O: Opener<S, W>,
+        O: OpenConnection<S, W>,
     {
         connection.request(method, target, &[], b"")?;
         let mut response = connection.response()?;

@@ -11,8 +11,8 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::{Config, Connector, Failure, Family, Instant, Progress, Waiter};
-use connie_std::{OsClock, OsStack, OsWaiter};
+use connie_core::{Config, Failure, Family, Instant, Poller, Progress, RaceDriver};
+use connie_std::{OsClock, OsPoller, OsStack};
 use connie_tests::clock::{pause, poll_until};
 use connie_tests::lab::{Behaviour, Closing, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
@@ -84,21 +84,16 @@ fn case_32_the_losers_are_reset_on_the_wire() {
         let server = Live::silent(everywhere());
         (1..=4).for_each(|n| lab.set(v4(n), Behaviour::accept(ms(20 + u64::from(n)))));
         let (mut stack, clock) = (OsStack::default(), OsClock::start());
-        let mut connector = Connector::<OsStack>::new(&all_at_once(4), clock.now());
-        connector.handle_addresses(&at((1..=4).map(v4)), clock.now());
-        assert!(matches!(connector.poll(&mut stack, clock.now()), Progress::WaitForInput));
+        let mut driver = RaceDriver::<OsStack>::new(&all_at_once(4), clock.now());
+        driver.handle_addresses(&at((1..=4).map(v4)), clock.now());
+        assert!(matches!(driver.poll(&mut stack, clock.now()), Progress::WaitForInput));
         lab.wait_until(ms(1000), |log| {
             log.attempts().iter().filter(|it| it.established.is_some()).count() == 4
         });
 
-        let Progress::Connected(winner) = connector.poll(&mut stack, clock.now()) else {
-            panic!("no winner")
-        };
+        let Progress::Connected(winner) = driver.poll(&mut stack, clock.now()) else { panic!("no winner") };
         let winner = winner.socket.into_stream().expect("a connected socket");
-        assert!(
-            matches!(connector.poll(&mut stack, clock.now()), Progress::Finished),
-            "one race, one winner"
-        );
+        assert!(matches!(driver.poll(&mut stack, clock.now()), Progress::Finished), "one race, one winner");
         assert_eq!(lab.client_sockets().len(), 1);
         let client = winner.local_addr().expect("an address");
         let log = lab.wait_until_closed(&[client]);
@@ -231,25 +226,25 @@ fn case_78_addresses_of_one_family_start_when_its_answer_comes() {
     in_namespace(|lab| {
         let _server = Live::silent(everywhere());
         lab.set(v4(2), Behaviour::accept(ms(30)));
-        let (mut stack, mut waiter) = (OsStack::default(), OsWaiter::new(None));
-        let mut time = || Waiter::<OsStack>::now(&mut waiter);
-        let mut connector = Connector::<OsStack>::new(&all_at_once(4), time());
-        assert!(matches!(connector.poll(&mut stack, time()), Progress::WaitForInput));
+        let (mut stack, mut poller) = (OsStack::default(), OsPoller::new(None));
+        let mut time = || Poller::<OsStack>::now(&mut poller);
+        let mut driver = RaceDriver::<OsStack>::new(&all_at_once(4), time());
+        assert!(matches!(driver.poll(&mut stack, time()), Progress::WaitForInput));
         pause(ms(10));
         let answered = time();
-        connector.resolved(Family::V4, &at([v4(1), v4(2)]), answered);
+        driver.resolved(Family::V4, &at([v4(1), v4(2)]), answered);
 
-        let connection = connector.run(&mut stack, &mut waiter).expect("a connection");
+        let connection = driver.run(&mut stack, &mut poller).expect("a connection");
         assert_eq!(connection.destination.ip(), v4(2));
         let answered = answered.since(Instant::ZERO);
         for n in [1, 2] {
-            let started = starts(&connector.timeline(), v4(n))[0];
+            let started = starts(&driver.timeline(), v4(n))[0];
             assert!(
                 (answered..answered + AT_ONCE).contains(&started),
                 "{started:?} after an answer at {answered:?}"
             );
         }
-        let ended = connector.timeline().summary().ended.expect("the end of the race");
+        let ended = driver.timeline().summary().ended.expect("the end of the race");
         in_time(ended, answered + ms(30), "the end of the race");
         assert!(poll_until(ms(1000), || lab.client_sockets().len() == 1), "{:?}", lab.client_sockets());
     });
@@ -263,17 +258,17 @@ fn case_14_a_connection_that_was_reset_before_the_race_looked_does_not_win() {
         let listener = unattended();
         lab.set(v4(1), Behaviour::accept(ms(10)));
         let (mut stack, clock) = (OsStack::default(), OsClock::start());
-        let mut connector = Connector::<OsStack>::new(&all_at_once(2), clock.now());
-        connector.handle_addresses(&at([v4(1), v4(2)]), clock.now());
-        assert!(matches!(connector.poll(&mut stack, clock.now()), Progress::WaitForInput));
+        let mut driver = RaceDriver::<OsStack>::new(&all_at_once(2), clock.now());
+        driver.handle_addresses(&at([v4(1), v4(2)]), clock.now());
+        assert!(matches!(driver.poll(&mut stack, clock.now()), Progress::WaitForInput));
         lab.wait_until(ms(1000), |log| log.attempts_to(v4(1)).iter().any(|it| it.established.is_some()));
         drop(listener);
         lab.wait_until(ms(1000), |log| log.attempts_to(v4(1)).iter().all(|it| !it.is_open()));
 
-        assert!(matches!(connector.poll(&mut stack, clock.now()), Progress::WaitUntil(_)), "a false winner");
-        assert_eq!(outcomes(&connector.timeline()), [(v4(1), "reset"), (v4(2), "open")]);
+        assert!(matches!(driver.poll(&mut stack, clock.now()), Progress::WaitUntil(_)), "a false winner");
+        assert_eq!(outcomes(&driver.timeline()), [(v4(1), "reset"), (v4(2), "open")]);
         assert_eq!(lab.client_sockets().len(), 1);
-        assert!(matches!(connector.cancel(&mut stack, clock.now()), Progress::Failed(Failure::Canceled)));
+        assert!(matches!(driver.cancel(&mut stack, clock.now()), Progress::Failed(Failure::Canceled)));
         nothing_is_left(lab);
     });
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{
-    AttemptError, AttemptErrorKind, Config, Connection, Connector, Failure, Foreign, RaceStack, Waiter,
+    AttemptError, AttemptErrorKind, Config, Connection, Failure, NalCompat, Poller, RaceDriver, RaceStack,
 };
-use connie_std::{OsStack, OsWaiter, SleepWaiter};
+use connie_std::{OsPoller, OsStack, SleepPoller};
 use connie_tests::clock::timed;
 use connie_tests::lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_tests::servers::Live;
@@ -51,7 +51,7 @@ fn a_program_for_embedded_nal_runs_over_connies_stack_as_over_any_other() {
             let address = SocketAddr::new(remote, kernel_support::PORT);
             let ours = fetch(&mut OsStack::default(), address, expected.len()).expect("an answer");
             let theirs = fetch(&mut std_embedded_nal::Stack, address, expected.len()).expect("an answer");
-            let wrapped = fetch(&mut Foreign::new(std_embedded_nal::Stack), address, expected.len())
+            let wrapped = fetch(&mut NalCompat::new(std_embedded_nal::Stack), address, expected.len())
                 .expect("an answer");
             assert_eq!(String::from_utf8(ours), Ok(expected.clone()));
             assert_eq!((theirs == expected.as_bytes(), wrapped == expected.as_bytes()), (true, true));
@@ -73,18 +73,18 @@ fn a_program_for_embedded_nal_hears_of_a_refusal_over_either_stack() {
 
 /// A race over any stack, and how long it took.
 struct Raced<S: RaceStack> {
-    connector: Connector<S>,
+    driver: RaceDriver<S>,
     result: Result<Connection<S::TcpSocket>, Failure>,
     took: Duration,
 }
 
 impl<S: RaceStack> Raced<S> {
-    fn run(mut stack: S, mut waiter: impl Waiter<S>, addresses: &[SocketAddr], config: &Config) -> Self {
+    fn run(mut stack: S, mut poller: impl Poller<S>, addresses: &[SocketAddr], config: &Config) -> Self {
         on_your_marks();
-        let mut connector = Connector::new(config, waiter.now());
-        connector.handle_addresses(addresses, waiter.now());
-        let (result, took) = timed(|| connector.run(&mut stack, &mut waiter));
-        Self { connector, result, took }
+        let mut driver = RaceDriver::new(config, poller.now());
+        driver.handle_addresses(addresses, poller.now());
+        let (result, took) = timed(|| driver.run(&mut stack, &mut poller));
+        Self { driver, result, took }
     }
 
     #[track_caller]
@@ -107,13 +107,13 @@ fn errors(error: &<std_embedded_nal::Stack as TcpClientStack>::Error) -> Attempt
 fn over_std_embedded_nal(
     addresses: &[SocketAddr],
     config: &Config,
-) -> Raced<Foreign<std_embedded_nal::Stack>> {
-    let stack = Foreign::with_errors(std_embedded_nal::Stack, errors);
-    Raced::run(stack, SleepWaiter::new(ms(1)), addresses, config)
+) -> Raced<NalCompat<std_embedded_nal::Stack>> {
+    let stack = NalCompat::with_errors(std_embedded_nal::Stack, errors);
+    Raced::run(stack, SleepPoller::new(ms(1)), addresses, config)
 }
 
 fn over_connies_stack(addresses: &[SocketAddr], config: &Config) -> Raced<OsStack> {
-    Raced::run(OsStack::default(), OsWaiter::new(None), addresses, config)
+    Raced::run(OsStack::default(), OsPoller::new(None), addresses, config)
 }
 
 /// The first address is far away and alive. Over a stack whose `connect` blocks it is waited for, and the
@@ -128,13 +128,13 @@ fn over_a_stack_that_blocks_a_far_first_address_wins_before_a_near_second_is_tri
 
         let blocking = over_std_embedded_nal(&addresses, &all_at_once(4));
         blocking.won_by(addresses[0], ms(150));
-        in_time(blocking.connector.slowest_connect(), ms(150), "one call");
+        in_time(blocking.driver.slowest_connect(), ms(150), "one call");
         assert_eq!(lab.log().order(), [v4(1)], "the second was called");
 
         lab.clear_log();
         let ours = over_connies_stack(&addresses, &all_at_once(4));
         ours.won_by(addresses[1], ms(20));
-        assert!(ours.connector.slowest_connect() < AT_ONCE, "{:?}", ours.connector.slowest_connect());
+        assert!(ours.driver.slowest_connect() < AT_ONCE, "{:?}", ours.driver.slowest_connect());
         assert_eq!(lab.log().order(), [v4(1), v4(2)]);
     });
 }
@@ -152,7 +152,7 @@ fn over_a_stack_that_blocks_refusals_add_up() {
         let blocking = over_std_embedded_nal(&addresses, &all_at_once(4));
         blocking.won_by(addresses[2], ms(40 + 60 + 30));
         let fates = [(v4(1), "refused"), (v4(2), "refused"), (v4(3), "established")];
-        assert_eq!(outcomes(&blocking.connector.timeline()), fates);
+        assert_eq!(outcomes(&blocking.driver.timeline()), fates);
         assert_eq!(lab.log().most_handshakes(), 1, "a serial race\n{}", lab.log());
         assert_eq!(lab.client_sockets().len(), 1);
 
@@ -177,7 +177,7 @@ fn over_a_stack_that_blocks_a_dead_first_address_outlasts_the_deadline() {
         assert_eq!(blocking.result.err(), Some(Failure::DeadlineExceeded));
         let dead = ms(3000);
         assert!((dead..dead + LATE + LATE).contains(&blocking.took), "{:?}", blocking.took);
-        assert!(blocking.connector.slowest_connect() >= dead);
+        assert!(blocking.driver.slowest_connect() >= dead);
         assert_eq!(lab.log().order(), [v4(1)], "the good one was never called");
         nothing_is_left(lab);
 
@@ -190,14 +190,14 @@ fn over_a_stack_that_blocks_a_dead_first_address_outlasts_the_deadline() {
 fn errors_of_a_foreign_stack_are_other_unless_they_are_told_apart() {
     in_namespace(|lab| {
         lab.set(v4(1), Behaviour::refuse(ms(10)));
-        let stack = Foreign::new(std_embedded_nal::Stack);
-        let raced = Raced::run(stack, SleepWaiter::new(ms(1)), &at([v4(1)]), &all_at_once(4));
+        let stack = NalCompat::new(std_embedded_nal::Stack);
+        let raced = Raced::run(stack, SleepPoller::new(ms(1)), &at([v4(1)]), &all_at_once(4));
         assert_eq!(raced.result.err(), Some(Failure::AllAttemptsFailed));
-        assert_eq!(outcomes(&raced.connector.timeline()), [(v4(1), "other")]);
+        assert_eq!(outcomes(&raced.driver.timeline()), [(v4(1), "other")]);
     });
 }
 
-/// A waiter that only sleeps serves a stack that does not block as well, a millisecond or so later.
+/// A poller that only sleeps serves a stack that does not block as well, a millisecond or so later.
 #[test]
 fn connies_own_stack_wins_in_time_as_a_foreign_one() {
     in_namespace(|lab| {
@@ -207,14 +207,14 @@ fn connies_own_stack_wins_in_time_as_a_foreign_one() {
         lab.set(v4(3), Behaviour::refuse(ms(10)));
         let addresses = at((1..=3).map(v4));
         let raced = Raced::run(
-            Foreign::new(OsStack::default()),
-            SleepWaiter::new(ms(1)),
+            NalCompat::new(OsStack::default()),
+            SleepPoller::new(ms(1)),
             &addresses,
             &all_at_once(4),
         );
         raced.won_by(addresses[1], ms(30));
         let fates = [(v4(1), "canceled"), (v4(2), "established"), (v4(3), "other")];
-        assert_eq!(outcomes(&raced.connector.timeline()), fates);
+        assert_eq!(outcomes(&raced.driver.timeline()), fates);
         server.wait_until(|counts| counts.open == 1);
     });
 }

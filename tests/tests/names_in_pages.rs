@@ -93,20 +93,20 @@ fn is_declared(files: &[String], name: &str) -> bool {
     }
 }
 
-/// The page says: "All names are in `connie-core/src/race`, but for the connector's."
+/// The page says: "All names are in `connie-core/src/race`, but for the driver's."
 #[test]
 fn every_function_and_type_that_the_proof_names_is_in_the_race() {
     let page = page("docs/never-stuck.md");
     let (prose, _) = prose_and_blocks(&page);
-    let (mut race, mut connector) = (Vec::new(), Vec::new());
+    let (mut race, mut driver) = (Vec::new(), Vec::new());
     sources(&root().join("connie-core/src/race"), &mut race);
-    sources(&root().join("connie-core/src/connector.rs"), &mut connector);
+    sources(&root().join("connie-core/src/driver.rs"), &mut driver);
     let names: Vec<_> = code_spans(&prose).into_iter().filter(|span| is_name(span)).collect();
     assert!(names.len() >= 12, "the page names more than {names:?}");
     for name in names {
         let name = name.trim_end_matches("()");
-        let of_connector = ["Connector", "Driver"].iter().any(|owner| name.starts_with(owner));
-        let files = if of_connector { &connector } else { &race };
+        let of_driver = ["RaceDriver", "Driver"].iter().any(|owner| name.starts_with(owner));
+        let files = if of_driver { &driver } else { &race };
         assert!(
             is_declared(files, name),
             "docs/never-stuck.md names `{name}`, which connie-core does not have"

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use connie_core::timeline::Style;
-use connie_core::{Config, Connector, Family};
+use connie_core::{Config, Family, RaceDriver};
 use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;
-use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
+use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
 use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
 use connie_tests::servers::Nginx;
@@ -34,21 +34,21 @@ fn race(
     round_trip: Duration,
 ) -> Duration {
     on_your_marks();
-    let mut waiter = BoardWaiter(guest.clone());
-    let now = |waiter: &mut BoardWaiter<Guest>| {
-        <BoardWaiter<Guest> as connie_core::Waiter<Client<'_>>>::now(waiter)
+    let mut poller = PlatformPoller(guest.clone());
+    let now = |poller: &mut PlatformPoller<Guest>| {
+        <PlatformPoller<Guest> as connie_core::Poller<Client<'_>>>::now(poller)
     };
-    let start = now(&mut waiter);
+    let start = now(&mut poller);
     let config = Config {
         deadline: Some(ms(10_000)),
         preferred_family: Family::of(&addresses[0]),
         ..Config::all_at_once()
     };
-    let mut connector = Connector::<Client<'_>, 16, 4>::new(&config, start);
-    connector.handle_addresses(addresses, start);
-    let result = connector.run(stack, &mut waiter);
-    let took = now(&mut waiter).since(start);
-    let drawing = connector.timeline().waterfall(100, Style::default()).to_string();
+    let mut driver = RaceDriver::<Client<'_>, 16, 4>::new(&config, start);
+    driver.handle_addresses(addresses, start);
+    let result = driver.run(stack, &mut poller);
+    let took = now(&mut poller).since(start);
+    let drawing = driver.timeline().waterfall(100, Style::default()).to_string();
     let connection = result.unwrap_or_else(|failure| panic!("{failure}\n{drawing}"));
     assert_eq!(connection.destination.ip(), winner, "\n{drawing}");
     assert!(took >= round_trip, "{took:?}, early for {round_trip:?}\n{drawing}");
@@ -56,7 +56,7 @@ fn race(
     let (name, mut head, mut body) = (winner.to_string(), [0; 512], [0; 64]);
     let host = Host::http(&name, PORT);
     let mut http =
-        HttpConnection::new(stack, &mut waiter, connection.socket, host, &mut head).expect("a connection");
+        HttpConnection::new(stack, &mut poller, connection.socket, host, &mut head).expect("a connection");
     http.request("GET", "/page", &[], b"").expect("a request sent");
     let mut response = http.response().expect("an answer");
     let length = response.read(&mut body).expect("a body");

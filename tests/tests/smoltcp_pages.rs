@@ -5,10 +5,10 @@ mod kernel_support;
 
 use std::time::Duration;
 
-use connie_core::{Config, Connector};
+use connie_core::{Config, RaceDriver};
 use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
-use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
+use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
 use connie_tests::clock::timed;
 use connie_tests::guest::Guest;
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms, v4, v6};
@@ -31,15 +31,15 @@ fn fetch<const RX: usize>(lab: &Lab, medium: Medium) {
     let mut buffers = [const { TcpBuffers::<RX, 512>::new() }; 4];
     let interface = guest.interface();
     let mut stack = Stack::new(interface, guest.clone(), &mut storage, &mut buffers, guest.clone(), 7);
-    let mut waiter = BoardWaiter(guest);
+    let mut poller = PlatformPoller(guest);
 
     let now = stack.now();
-    let mut race = Connector::<_, 16, 4>::new(&Config::all_at_once(), now);
+    let mut race = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), now);
     race.handle_addresses(&at([v6(1), v4(1)]), now);
-    let connection = race.run(&mut stack, &mut waiter).expect("a winner");
+    let connection = race.run(&mut stack, &mut poller).expect("a winner");
     let (name, mut head) = (connection.destination.ip().to_string(), [0; 1024]);
     let host = Host::http(&name, PORT);
-    let mut http = HttpConnection::new(&mut stack, &mut waiter, connection.socket, host, &mut head)
+    let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)
         .expect("a connection");
     http.set_timeout(Some(Duration::from_secs(10)));
     for _ in 0..3 {

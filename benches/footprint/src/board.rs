@@ -339,7 +339,7 @@ fn price(page: &mut String, sizes: &[Sizes]) {
     let [_, drawn, named, named_single, named_first, _, race, single, first, ..] = sizes else { return };
     for line in [
         "\nWhat is added to a program for both families, in bytes. **The race's own price** is the firmware with the race less the one without it: the race, the",
-        "connector that drives it, and what the stack does for more than one socket. The targets are for that. The price of connie as a whole, in a program that",
+        "driver that drives it, and what the stack does for more than one socket. The targets are for that. The price of connie as a whole, in a program that",
         "would otherwise be written straight for smoltcp, comes with the stack adapter and the HTTP client. Sockets are the program's, which lends them; the",
         "second figure for RAM counts the three more that the race is lent here.\n",
         "| what | flash | target | RAM | target | with three sockets |\n|---|--:|--:|--:|--:|--:|",

@@ -136,7 +136,7 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
     races.into_iter().map(figure).collect()
 }
 
-/// The race and the connector as a microcontroller links them, HTTP on top of them, the DNS client, and a memory.
+/// The race and the driver as a microcontroller links them, HTTP on top of them, the DNS client, and a memory.
 fn sizes() -> Result<Vec<Figure>, String> {
     let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
     let connect = Sizes::read(&build("names", "z", true, "text")?)?;
@@ -147,11 +147,11 @@ fn sizes() -> Result<Vec<Figure>, String> {
     let all = Sizes::read(&build("memory", "z", true, "all")?)?;
     let figure = |key, what, value, target| Figure { key, what, value, unit: Unit::Bytes, target };
     Ok(vec![
-        figure("text_race", "`.text` of race and connector", race.own, Some(8_192)),
+        figure("text_race", "`.text` of race and driver", race.own, Some(8_192)),
         figure("text_memcpy", "`memcpy` and its like beside it, which any firmware has", race.runtime, None),
         figure(
             "text_connect",
-            "`.text` with resolution: a race, its connector and all that a host's text means",
+            "`.text` with resolution: a race, its driver and all that a host's text means",
             connect.own,
             None,
         ),
@@ -178,7 +178,7 @@ fn sizes() -> Result<Vec<Figure>, String> {
         figure("ram_dns_lookup", "RAM of a `Lookup`", dns.lookup, None),
         figure(
             "text_memory",
-            "`.text` of a memory's rules: what they add to the race and its connector",
+            "`.text` of a memory's rules: what they add to the race and its driver",
             memory.own.saturating_sub(race.own),
             Some(3_072),
         ),
@@ -193,8 +193,8 @@ fn sizes() -> Result<Vec<Figure>, String> {
         figure("ram_memory_of_16", "RAM of a `Memory` of 16 places", memory.memory, None),
         figure("ram_planned_race", "RAM of a race with room for a plan", memory.race, None),
         figure("ram_race", "RAM of a `Race`", race.race, Some(1_280)),
-        figure("ram_connector", "RAM of a `Connector`, without the stack's sockets", race.connector, None),
-        figure("ram_connect", "RAM of a `HostConnector`, without the stack's sockets", connect.connect, None),
+        figure("ram_driver", "RAM of a `RaceDriver`, without the stack's sockets", race.driver, None),
+        figure("ram_connect", "RAM of a `ConnectDriver`, without the stack's sockets", connect.connect, None),
     ])
 }
 
@@ -206,7 +206,7 @@ struct Sizes {
     /// What the compiler adds.
     runtime: u64,
     race: u64,
-    connector: u64,
+    driver: u64,
     connect: u64,
     dns: u64,
     lookup: u64,
@@ -227,7 +227,7 @@ impl Sizes {
             match name {
                 "RACE" => sizes.race = symbol.size(),
                 "CONNECT" => sizes.connect = symbol.size(),
-                "CONNECTOR" => sizes.connector = symbol.size(),
+                "CONNECTOR" => sizes.driver = symbol.size(),
                 "DNS_CLIENT" => sizes.dns = symbol.size(),
                 "DNS_LOOKUP" => sizes.lookup = symbol.size(),
                 "MEMORY" => sizes.memory = symbol.size(),

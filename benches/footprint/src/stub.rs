@@ -7,7 +7,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, AttemptErrorKind, Instant, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, AttemptErrorKind, Instant, PollEntry, PollResult, Poller, RaceStack};
 
 /// Where all that the compiler cannot know comes from, and all that it must not drop goes to.
 pub static WORLD: AtomicU32 = AtomicU32::new(0);
@@ -89,17 +89,22 @@ impl RaceStack for Stack {
 /// The clock.
 pub struct Clock;
 
-impl Waiter<Stack> for Clock {
+impl Poller<Stack> for Clock {
     fn now(&mut self) -> Instant {
         Instant::from_micros(world().into())
     }
 
-    fn wait(&mut self, _: &mut Stack, sockets: &mut [Watched<'_, Socket>], until: Option<Instant>) -> Wake {
+    fn wait(
+        &mut self,
+        _: &mut Stack,
+        sockets: &mut [PollEntry<'_, Socket>],
+        until: Option<Instant>,
+    ) -> PollResult {
         for socket in sockets {
             socket.ready = world() == 1;
         }
         WORLD.store(until.is_some().into(), Ordering::Relaxed);
-        Wake::Look
+        PollResult::Look
     }
 }
 

@@ -56,7 +56,7 @@ pub fn installed() -> Result<Vec<Client>, String> {
     let connie = connie(&root)?;
     let mut clients = Vec::new();
     for sockets in [16, 8, 4, 2] {
-        let options = ["--max-sockets".to_owned(), sockets.to_string()];
+        let options = ["--max-in-flight".to_owned(), sockets.to_string()];
         clients.push(ours(
             &connie,
             &format!("connie, {sockets} sockets"),

@@ -1,4 +1,4 @@
-//! A DNS client over a stack's UDP: [`Dns`], a [`Lookup`] for [`Racing`](crate::Racing).
+//! A DNS client over a stack's UDP: [`Dns`], a [`Lookup`] for [`RaceConnect`](crate::RaceConnect).
 //!
 //! All name servers of the network are asked, the next 250 ms after one that is silent and at once after one that fails; NXDOMAIN, a refusal,
 //! a server's failure and silence are told apart; answers are kept for their time to live. What it does in whole is on the front page of
@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use connie_async::dns::{Dns, Nal};
-//! use connie_async::{Config, Racing};
+//! use connie_async::{Config, RaceConnect};
 //! # use connie_async::Clock;
 //! # use connie_async::connie_core::Instant;
 //! # struct SystemClock(std::time::Instant);
@@ -37,7 +37,7 @@
 //!
 //! // `servers` are those of the network, and `seed` is from a source of randomness.
 //! let udp = Nal::<_>::new(Stack::default(), &servers);
-//! let net = Racing::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, Config::default());
+//! let net = RaceConnect::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, Config::default());
 //! let error = net.connect_host("nobody.test", 80).await.err();
 //! assert!(matches!(error, Some(Error::NotResolved(QueryError::NoSuchName))));
 //! # });

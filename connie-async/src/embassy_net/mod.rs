@@ -3,7 +3,7 @@
 //! ```no_run
 //! use connie_async::dns::Dns;
 //! use connie_async::embassy_net::{Buffers, Neighbours, Udp};
-//! use connie_async::{Config, EmbassyClock, Racing};
+//! use connie_async::{Config, EmbassyClock, RaceConnect};
 //! use embassy_net::tcp::client::{TcpClient, TcpClientState};
 //! use embassy_net::{Stack, StackResources};
 //! # use embassy_net_driver::Driver;
@@ -20,7 +20,7 @@
 //! let names = Dns::new(&udp, EmbassyClock, seed);
 //! // As many as SOCKETS, and one more for each connection that is kept.
 //! let state = TcpClientState::<4, 1024, 1024>::new();
-//! let net = Racing::new(TcpClient::new(stack, &state), names, EmbassyClock, Config::all_at_once());
+//! let net = RaceConnect::new(TcpClient::new(stack, &state), names, EmbassyClock, Config::all_at_once());
 //! // let mut client = reqwless::client::HttpClient::new(&net, &net);
 //! let connection = net.connect_host("example.org", 80).await;
 //! # }

@@ -241,11 +241,11 @@ static void setters(void)
     int fd = 77, value = 1;
     socklen_t size = sizeof value;
     EXPECT(options != NULL);
-    EXPECT(connie_options_set_max_sockets(options, 0) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_max_in_flight(options, 0) == CONNIE_INVALID_ARGUMENT);
     EXPECT(connie_last_error(NULL, 0) > 0);
-    EXPECT(connie_options_set_max_sockets(options, 2) == CONNIE_OK);
+    EXPECT(connie_options_set_max_in_flight(options, 2) == CONNIE_OK);
     EXPECT(connie_last_error(NULL, 0) == 0);
-    EXPECT(connie_options_set_max_sockets(NULL, 2) == CONNIE_INVALID_ARGUMENT);
+    EXPECT(connie_options_set_max_in_flight(NULL, 2) == CONNIE_INVALID_ARGUMENT);
     EXPECT(connie_options_set_patience(options, 9) == CONNIE_INVALID_ARGUMENT);
     EXPECT(connie_options_set_patience(options, 10) == CONNIE_OK);
     EXPECT(connie_options_set_family(options, 5) == CONNIE_INVALID_ARGUMENT);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use connie_core::Config;
-use connie_std::{MAX_SOCKETS, Options, Override};
+use connie_std::{MAX_IN_FLIGHT, Options, Override};
 
 use super::value::{Limit, memory_file, resolve, seconds, whole};
 
@@ -63,8 +63,8 @@ pub struct Bench {
     #[arg(long)]
     pub deny_private: bool,
     /// The most connection attempts at the same time, for those that race
-    #[arg(long, value_name = "N", default_value_t = Options::DEFAULT_SOCKETS as u32, value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: u32,
+    #[arg(long, alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32, value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
+    pub max_in_flight: u32,
     /// Draws the order of the trials, the random addresses and the simulated internet
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
@@ -117,12 +117,12 @@ impl Contender {
     }
 
     /// The race that it runs; `None` where it only tries one address.
-    pub fn race(self, max_sockets: usize) -> Option<Config> {
+    pub fn race(self, max_in_flight: usize) -> Option<Config> {
         match self {
             Contender::Connie | Contender::NoMemory => {
-                Some(Config { max_in_flight: max_sockets, ..Config::all_at_once() })
+                Some(Config { max_in_flight, ..Config::all_at_once() })
             }
-            Contender::HappyEyeballs => Some(Config { max_in_flight: max_sockets, ..Config::staggered() }),
+            Contender::HappyEyeballs => Some(Config { max_in_flight, ..Config::staggered() }),
             // Families are not mixed: the list is walked as it is.
             Contender::Plain => Some(Config { first_address_family_count: u8::MAX, ..Config::one_by_one() }),
             Contender::Random => None,

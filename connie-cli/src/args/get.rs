@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::connect_args::ConnectArgs;
 use super::ordered::{DataArgs, OutputArgs};
-use super::racing::Racing;
 use super::value::{Limit, seconds, whole};
 
 const EXAMPLES: &str = "\
@@ -172,7 +172,7 @@ pub struct Get {
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,
     #[command(flatten)]
-    pub race: Racing,
+    pub race: ConnectArgs,
 }
 
 /// Where a race for https ends.

@@ -154,7 +154,7 @@ fn measure(args: &Bench) -> Result<Report, Error> {
     let rules = Rules {
         mode: args.mode,
         limit: args.limit(),
-        max_sockets: args.max_sockets as usize,
+        max_in_flight: args.max_in_flight as usize,
         options,
         #[cfg(feature = "tls")]
         tls: if fetches_https { Some(args.tls()?) } else { None },

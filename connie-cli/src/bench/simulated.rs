@@ -18,7 +18,7 @@ pub fn simulate(args: &Bench) -> Report {
             let seed = args.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
             for contender in args.contenders() {
                 let client =
-                    contender.race(args.max_sockets as usize).map_or(Client::OneAddress, Client::Race);
+                    contender.race(args.max_in_flight as usize).map_or(Client::OneAddress, Client::Race);
                 let trial = Trial { site: place, round, ..Trial::of(contender) };
                 // One alone is what the first of several is: a race without a memory, which nothing is to be known of.
                 let remembers = contender == Contender::Connie && args.visits.is_some();

@@ -73,7 +73,7 @@ pub struct Site {
 pub struct Rules {
     pub mode: Mode,
     pub limit: Duration,
-    pub max_sockets: usize,
+    pub max_in_flight: usize,
     /// Overrides and families; its race is replaced by that of each contender.
     pub options: Options,
     /// For https pages.
@@ -127,7 +127,7 @@ pub fn run(
     rng: &mut Rng,
 ) -> Trial {
     let clock = OsClock::start();
-    let arrived = match contender.race(rules.max_sockets) {
+    let arrived = match contender.race(rules.max_in_flight) {
         Some(config) if contender != Contender::Plain => {
             race(site, rules, config, memory.filter(|_| contender == Contender::Connie))
         }

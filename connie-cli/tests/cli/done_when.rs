@@ -112,8 +112,9 @@ fn the_picture_in_the_readme_is_what_the_demo_draws() {
         include_str!("../../../docs/demo.svg"),
         "cargo run --release -- demo --svg docs/demo.svg"
     );
-    assert_eq!(command("demo --svg - --max-sockets 16").exits(0).out(), drawn);
+    assert_eq!(command("demo --svg - --max-in-flight 16").exits(0).out(), drawn);
+    // The name that it had before is still taken.
     let one = command("demo --max-sockets 1").exits(0).out();
     assert!(one.contains("== connie, visit 1: all at once, 1 socket at most; then by memory\n"), "{one}");
-    command("demo --max-sockets 65").exits(2).says("64").says_lines(1);
+    command("demo --max-in-flight 65").exits(2).says("64").says_lines(1);
 }

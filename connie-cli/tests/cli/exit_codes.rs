@@ -41,7 +41,7 @@ fn code_2_is_a_command_line_that_makes_no_sense() {
     refuses(&["get", "http://h/", "--resolve", "h:80:name"], "not an IP address");
     refuses(&["get", "http://h/", "--max-time", "soon"], "seconds");
     refuses(&["get", "http://h/", "--max-time", "-1"], "seconds");
-    refuses(&["get", "http://h/", "--max-sockets", "0"], "from 1 to 64");
+    refuses(&["get", "http://h/", "--max-in-flight", "0"], "from 1 to 64");
     refuses(&["get", "http://h/", "--interface", ""], "name of an interface");
     refuses(&["get", "http://h/", "--interface", "host!eth0"], "not an IP address");
     refuses(&["get", "http://h/", "--interface", "ifhost!eth0!192.0.2.1"], "if!NAME");

@@ -132,7 +132,7 @@ fn dead_addresses_do_not_hold_it_up() {
     let [option, addresses] = resolve(port, "127.0.0.5,127.0.0.6,127.0.0.7,127.0.0.3,127.0.0.4");
     let url = format!("http://name.test:{port}/");
     // Two sockets for five addresses, of which the last serves.
-    let options = ["--max-sockets", "2", "--patience", "50", "-m", "20"];
+    let options = ["--max-in-flight", "2", "--patience", "50", "-m", "20"];
     connie(["get", &url, &option, &addresses].iter().chain(&options)).exits(0).prints("page").is_quiet();
 }
 

@@ -102,7 +102,7 @@ fn sockets_are_few_where_they_have_to_be() {
     let port = server.port();
     let _holes = [8, 9, 10].map(|last| BlackHole::open(([127, 0, 0, last], port)));
     let [option, addresses] = resolve(port, "127.0.0.8,127.0.0.9,127.0.0.10,127.0.0.4");
-    let arguments = ["--max-sockets", "2", "--patience", "40"];
+    let arguments = ["--max-in-flight", "2", "--patience", "40"];
     let target = format!("name.test:{port}");
     let race =
         connie(["race", "--json", &target, &option, &addresses].iter().chain(&arguments)).exits(0).json();

@@ -16,7 +16,7 @@ fn eventful_race(option: &str) -> String {
     let [resolve, addresses] = resolve(port, "127.0.0.3,127.0.0.12,127.0.0.13,127.0.0.4");
     let path = fresh_path("report");
     let path = path.to_str().unwrap();
-    let arguments = ["-s", "--max-sockets", "2", "--patience", "40", option, path];
+    let arguments = ["-s", "--max-in-flight", "2", "--patience", "40", option, path];
     connie(["race", &format!("name.test:{port}"), &resolve, &addresses].iter().chain(&arguments)).exits(0);
     std::fs::read_to_string(path).unwrap()
 }

@@ -139,7 +139,7 @@ fn the_live_one_of_three_wins_the_race() {
     if picture(&[], &all).is_none() {
         return;
     }
-    let one = ["--max-sockets", "1", "--patience", "40"];
+    let one = ["--max-in-flight", "1", "--patience", "40"];
     let _ = picture(&one, &["127.0.0.27 refused", "127.0.0.26 evicted", "127.0.0.25 established"]);
     let file = fresh_path("race");
     let folder = file.parent().unwrap().to_str().unwrap();

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{
-    AttemptError, AttemptErrorKind, Config, Instant, Interest, RaceStack, Waiter, Wake, Watched,
+    AttemptError, AttemptErrorKind, Config, Instant, Interest, PollEntry, PollResult, Poller, RaceStack,
 };
-use connie_http::{Destinations, Host, HttpConnection, HttpError, Lent};
+use connie_http::{ByRef, Host, HttpConnection, HttpError, RaceAddresses};
 
 /// What the peer does next, as the client sees it when it receives.
 #[derive(Clone, Debug, PartialEq)]
@@ -260,7 +260,7 @@ impl Default for Clock {
     }
 }
 
-impl Waiter<Script> for Clock {
+impl Poller<Script> for Clock {
     fn now(&mut self) -> Instant {
         self.now
     }
@@ -268,13 +268,13 @@ impl Waiter<Script> for Clock {
     fn wait(
         &mut self,
         stack: &mut Script,
-        sockets: &mut [Watched<'_, Socket>],
+        sockets: &mut [PollEntry<'_, Socket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         let [watched] = sockets else { panic!("one socket is waited on at a time") };
         self.waits.push(watched.interest);
         if self.cancel_in == Some(self.waits.len() - 1) {
-            return Wake::Canceled;
+            return PollResult::Canceled;
         }
         let late = until.is_some_and(|until| self.now + self.tick > until);
         watched.ready = !late && stack.wakes(watched.interest);
@@ -283,24 +283,24 @@ impl Waiter<Script> for Clock {
             Some(until) => until,
             None => panic!("the client waits for ever, for {:?}", watched.interest),
         };
-        Wake::Look
+        PollResult::Look
     }
 }
 
 /// A connection over a script, everything lent, that connects itself by a race to one address.
-pub type Opening<'a> =
-    HttpConnection<&'a mut Script, Lent<'a, Clock>, &'a mut [u8], Destinations<[SocketAddr; 1]>>;
+pub type OpenContext<'a> =
+    HttpConnection<&'a mut Script, ByRef<'a, Clock>, &'a mut [u8], RaceAddresses<[SocketAddr; 1]>>;
 
 /// A connection to `http://name.test/` that is opened when it is needed.
 #[track_caller]
-pub fn opening<'a>(script: &'a mut Script, clock: &'a mut Clock, buffer: &'a mut [u8]) -> Opening<'a> {
-    let destinations = Destinations::new([SocketAddr::from(([192, 0, 2, 1], 80))], Config::all_at_once());
-    HttpConnection::with_opener(script, Lent(clock), destinations, Host::http("name.test", 80), buffer)
+pub fn opening<'a>(script: &'a mut Script, clock: &'a mut Clock, buffer: &'a mut [u8]) -> OpenContext<'a> {
+    let destinations = RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 80))], Config::all_at_once());
+    HttpConnection::with_opener(script, ByRef(clock), destinations, Host::http("name.test", 80), buffer)
         .unwrap()
 }
 
 /// A connection over a script, everything lent.
-pub type Lending<'a> = HttpConnection<&'a mut Script, Lent<'a, Clock>, &'a mut [u8]>;
+pub type Lending<'a> = HttpConnection<&'a mut Script, ByRef<'a, Clock>, &'a mut [u8]>;
 
 /// Connects to the peer as `http://name.test/`.
 #[track_caller]

@@ -25,7 +25,7 @@ enum What {
     /// A client comes.
     Visit(u32),
     /// A race wants to be asked.
-    Wake { flight: u32, number: u32 },
+    PollResult { flight: u32, number: u32 },
     /// The answer to a SYN comes.
     Answer { flight: u32, number: u32, id: AttemptId, server: u8, deaths: u32, sent_again: bool },
     /// A SYN is sent again.
@@ -158,7 +158,7 @@ impl World {
     fn happens(&mut self, what: What) {
         match what {
             What::Visit(client) => self.visit(client),
-            What::Wake { flight, number } => {
+            What::PollResult { flight, number } => {
                 // One that was put off meanwhile comes later.
                 let now = self.now;
                 if self.flight(flight, number).is_some_and(|it| it.wakes <= now) {
@@ -234,7 +234,7 @@ impl World {
                     let at = at.as_micros() * 1_000;
                     if it.wakes != at {
                         it.wakes = at;
-                        self.put(at, What::Wake { flight, number });
+                        self.put(at, What::PollResult { flight, number });
                     }
                     return;
                 }

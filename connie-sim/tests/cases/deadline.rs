@@ -44,7 +44,7 @@ fn case_20_nothing_starts_at_the_deadline() {
 fn case_29_canceled_after_success_the_winner_stays_usable() {
     let mut live = Scenario::staggered().v6(hang()).v4(ok(20).serves("hello", 5)).connect();
     let now = live.stack.now();
-    assert_eq!(live.connector.cancel(&mut live.stack, now), Progress::Finished);
+    assert_eq!(live.driver.cancel(&mut live.stack, now), Progress::Finished);
     let mut socket = live.connection.take().unwrap().socket;
     assert_eq!(live.stack.send(&mut socket, b"hi").unwrap(), 2);
     live.clock.advance_to(connie_core::Instant::from_millis(270 + 20 + 5));

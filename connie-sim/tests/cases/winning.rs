@@ -2,7 +2,7 @@
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptErrorKind, Config, Instant, Progress};
-use connie_sim::{Bench, Connector, Scenario, Stack, address, cancels, connects, hang, ok, refuse, starts};
+use connie_sim::{Bench, RaceDriver, Scenario, Stack, address, cancels, connects, hang, ok, refuse, starts};
 
 #[test]
 fn case_01_the_only_address_wins_in_its_own_time() {
@@ -25,8 +25,8 @@ fn case_28_ten_races_at_once_five_times_over_leave_no_socket() {
     stack.put(good, ok(30));
     let mut clock = stack.clock();
     for round in 0..5 {
-        let mut races: Vec<Connector> =
-            (0..10).map(|_| Connector::new(&Config::all_at_once(), stack.now())).collect();
+        let mut races: Vec<RaceDriver> =
+            (0..10).map(|_| RaceDriver::new(&Config::all_at_once(), stack.now())).collect();
         for race in &mut races {
             race.handle_addresses(&[dead, refusing, good], stack.now());
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connie_core::Instant;
 use connie_sim::Rng;
-use connie_smoltcp::Board;
+use connie_smoltcp::Platform;
 use connie_smoltcp::smoltcp::phy::{Device, DeviceCapabilities, Medium, TxToken};
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Cidr, Ipv6Cidr};
@@ -387,7 +387,7 @@ fn for_client(frame: &[u8]) -> bool {
     station == CLIENT_MAC || station[0] & 1 == 1
 }
 
-impl Board for World {
+impl Platform for World {
     fn now(&self) -> Instant {
         self.now.get()
     }

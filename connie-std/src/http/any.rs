@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use connie_core::memory::Finish;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
 use connie_http::Host;
 
 use super::transport::{Raced, Sealed, TlsFacts, Transport};
@@ -17,7 +17,7 @@ use crate::sent_again::SentAgain;
 use crate::socket::{OsSocket, OsStack};
 use crate::tls::{TlsError, TlsSocket, TlsStack};
 use crate::watch::Watch;
-use crate::{Options, OsWaiter, Report, Target};
+use crate::{Options, OsPoller, Report, Target};
 
 /// As [`connect_socket`](crate::connect_socket), for a program that has an [`AnyConnection`](super::AnyConnection) too: it races by the same code,
 /// which is then in the program once.
@@ -37,9 +37,9 @@ pub fn connect_plain_socket<'a>(
 }
 
 fn open_plain(target: Target<'_>, options: &Options) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
-    let mut waiter = OsWaiter::new(options.canceler.clone());
+    let mut poller = OsPoller::new(options.canceler.clone());
     let mut stack = AnyStack::from(options);
-    match stack.race(&mut waiter, target, Finish::Tcp, options) {
+    match stack.race(&mut poller, target, Finish::Tcp, options) {
         Ok((AnySocket::Plain(socket), destination, report)) => {
             Ok((socket, destination, stack.annotate(report)))
         }
@@ -195,24 +195,24 @@ impl Sealed for AnyStack {
 
     fn race(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         target: Target<'_>,
         finish: Finish,
         options: &Options,
     ) -> Raced<Self::TcpSocket> {
-        race(self, waiter, target, finish, options)
+        race(self, poller, target, finish, options)
     }
 
     fn complete(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut AnySocket,
         destination: SocketAddr,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
         match (self, socket) {
             (AnyStack::Tls(stack), AnySocket::Tls(socket)) => {
-                stack.complete(waiter, socket, destination, until)
+                stack.complete(poller, socket, destination, until)
             }
             _ => Ok(()),
         }
@@ -220,13 +220,13 @@ impl Sealed for AnyStack {
 
     fn enter(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut AnySocket,
         destination: Option<SocketAddr>,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
         match (self, socket) {
-            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.enter(waiter, socket, destination, until),
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.enter(poller, socket, destination, until),
             _ => Ok(()),
         }
     }
@@ -280,17 +280,17 @@ impl Pollable for AnySocket {
     }
 }
 
-impl Waiter<AnyStack> for OsWaiter {
+impl Poller<AnyStack> for OsPoller {
     fn now(&mut self) -> Instant {
-        OsWaiter::now(self)
+        OsPoller::now(self)
     }
 
     fn wait(
         &mut self,
         _: &mut AnyStack,
-        sockets: &mut [Watched<'_, AnySocket>],
+        sockets: &mut [PollEntry<'_, AnySocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.wait_for(sockets, until)
     }
 }

@@ -5,18 +5,18 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{Instant, Waiter};
+use connie_core::{Instant, Poller};
 use connie_http::{HttpError, RequestBody};
 
 use super::AnyStack;
 use super::error::ClientError;
-use super::opening::{OpeningRecord, Racing};
+use super::opening::{OpeningRecord, RaceConnect};
 use super::response::Response;
 use super::transport::Transport;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsConnector, TlsStack};
-use crate::{Options, OsWaiter, Report};
+use crate::{Options, OsPoller, Report};
 
 /// Room for the head of a request and of an answer: what desktop clients allow.
 const BUFFER: usize = 64 * 1024;
@@ -168,14 +168,14 @@ impl AnyConnection {
 /// [`Canceler`](crate::Canceler) of [`Options::canceler`] ends every wait from another thread.
 pub struct Client<T: Transport>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
-    inner: connie_http::HttpConnection<T, OsWaiter, Vec<u8>, Racing>,
+    inner: connie_http::HttpConnection<T, OsPoller, Vec<u8>, RaceConnect>,
 }
 
 impl<T: Transport> fmt::Debug for Client<T>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (host, port) = &self.inner.opener().server;
@@ -185,7 +185,7 @@ where
 
 impl<T: Transport> Client<T>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     /// Without a memory among its options it has one of its own.
     fn over(
@@ -196,10 +196,10 @@ where
         buffer: Vec<u8>,
     ) -> Result<Self, ClientError> {
         options.memory.get_or_insert_default();
-        let waiter = OsWaiter::new(options.canceler.clone());
-        let racing = Racing::new(host, port, options);
+        let poller = OsPoller::new(options.canceler.clone());
+        let racing = RaceConnect::new(host, port, options);
         let named = stack.host(host, port);
-        let inner = connie_http::HttpConnection::with_opener(stack, waiter, racing, named, buffer)?;
+        let inner = connie_http::HttpConnection::with_opener(stack, poller, racing, named, buffer)?;
         Ok(Client { inner })
     }
 
@@ -502,7 +502,7 @@ where
     }
 
     /// The connection, whose waits end as the options say now.
-    fn ready(&mut self) -> &mut connie_http::HttpConnection<T, OsWaiter, Vec<u8>, Racing> {
+    fn ready(&mut self) -> &mut connie_http::HttpConnection<T, OsPoller, Vec<u8>, RaceConnect> {
         let canceler = self.inner.opener().options.canceler.clone();
         self.inner.parts_mut().1.set_canceler(canceler);
         &mut self.inner

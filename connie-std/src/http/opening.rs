@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config, Failure, Instant, Waiter};
-use connie_http::{HttpError, Opener, Opening};
+use connie_core::{AttemptErrorKind, Config, Failure, Instant, Poller};
+use connie_http::{HttpError, OpenConnection, OpenContext};
 
 use super::error::ClientError;
 use super::transport::{Sealed, TlsFacts};
@@ -12,7 +12,7 @@ use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::memory::Verdict;
 use crate::watch::Watch;
-use crate::{Options, OsWaiter, Report, Target};
+use crate::{Options, OsPoller, Report, Target};
 
 /// What is known of how a connection was opened, or was not. Its moments are those of
 /// [`Client::now`](super::Client::now).
@@ -83,7 +83,7 @@ enum Trial {
 
 /// Opens each connection by a race of its own, and remembers the last one.
 #[derive(Debug)]
-pub(super) struct Racing {
+pub(super) struct RaceConnect {
     /// Where the race leads: to the server, or to the proxy before it.
     pub(super) hop: (String, u16),
     /// Whom requests are for.
@@ -101,10 +101,10 @@ pub(super) struct Racing {
     error: Option<Box<ConnectError>>,
 }
 
-impl Racing {
+impl RaceConnect {
     pub(super) fn new(host: &str, port: u16, options: Options) -> Self {
         let hop = (host.to_owned(), port);
-        Racing {
+        RaceConnect {
             server: hop.clone(),
             hop,
             options,
@@ -195,20 +195,20 @@ impl Racing {
     }
 }
 
-impl<T: Sealed> Opener<T, OsWaiter> for Racing
+impl<T: Sealed> OpenConnection<T, OsPoller> for RaceConnect
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     fn open(
         &mut self,
         stack: &mut T,
-        waiter: &mut OsWaiter,
-        opening: Opening,
+        poller: &mut OsPoller,
+        opening: OpenContext,
     ) -> Result<T::TcpSocket, Failure> {
         self.error = None;
         self.awaits_tunnel = false;
         self.trial = Trial::Over;
-        let now = waiter.now();
+        let now = poller.now();
         self.count = self.count.saturating_add(1);
         let mut options = self.options.clone();
         let own = options.race.deadline.map(|deadline| now + deadline);
@@ -220,14 +220,14 @@ where
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
         let finish = stack.finish();
-        let raced = stack.race(waiter, Target::Host(&self.hop.0, self.hop.1), finish, &options);
+        let raced = stack.race(poller, Target::Host(&self.hop.0, self.hop.1), finish, &options);
         let completed = match raced {
             Ok((mut socket, destination, report)) => {
-                record.connected = Some(waiter.now());
+                record.connected = Some(poller.now());
                 record.destination = Some(destination);
                 let report = record.report.insert(stack.annotate(report));
                 watch.keep(report);
-                match stack.complete(waiter, &mut socket, destination, until) {
+                match stack.complete(poller, &mut socket, destination, until) {
                     Ok(()) => Ok(socket),
                     Err(kind) => {
                         stack.abort(socket);
@@ -260,7 +260,7 @@ where
         self.awaits_tunnel = opening.tunnel;
         self.trial = Trial::Runs;
         if !opening.tunnel {
-            record.is_ready(waiter.now(), stack.facts(&socket));
+            record.is_ready(poller.now(), stack.facts(&socket));
         }
         Ok(socket)
     }
@@ -268,19 +268,19 @@ where
     fn enter_tunnel(
         &mut self,
         stack: &mut T,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut T::TcpSocket,
-        opening: Opening,
+        opening: OpenContext,
     ) -> Result<(), Failure> {
         self.awaits_tunnel = false;
         // Nothing is known about a socket that was attached. What is meant for the host must be kept from the proxy all the same.
         let destination = self.record.as_ref().and_then(|record| record.destination);
-        let tunneled = waiter.now();
-        let entered = stack.enter(waiter, socket, destination, opening.until);
+        let tunneled = poller.now();
+        let entered = stack.enter(poller, socket, destination, opening.until);
         if let Some(record) = &mut self.record {
             record.tunneled = Some(tunneled);
             if entered.is_ok() {
-                record.is_ready(waiter.now(), stack.facts(socket));
+                record.is_ready(poller.now(), stack.facts(socket));
             }
         }
         entered.map_err(|kind| self.fail(kind, true))

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use connie_core::Waiter;
+use connie_core::Poller;
 use connie_http::{Headers, ResponseHead, StatusClass, Version};
 
 use super::error::{ClientError, kind};
-use super::opening::Racing;
+use super::opening::RaceConnect;
 use super::transport::Transport;
-use crate::OsWaiter;
+use crate::OsPoller;
 
 /// An answer. Its body is read by [`Read`]; a body that ends early is an error of kind `UnexpectedEof`, with the
 /// [`HttpError`](connie_http::HttpError) inside.
@@ -17,13 +17,15 @@ use crate::OsWaiter;
 /// Dropping it loses nothing: [`Client::response`](super::Client::response) gives it again. Before the next request its body must be read
 /// to the end, or [discarded](Self::discard).
 #[doc(alias = "HTTPResponse")]
-pub struct Response<'c, T: Transport>(pub(super) connie_http::Response<'c, T, OsWaiter, Vec<u8>, Racing>)
+pub struct Response<'c, T: Transport>(
+    pub(super) connie_http::Response<'c, T, OsPoller, Vec<u8>, RaceConnect>,
+)
 where
-    OsWaiter: Waiter<T>;
+    OsPoller: Poller<T>;
 
 impl<T: Transport> fmt::Debug for Response<'_, T>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -32,7 +34,7 @@ where
 
 impl<T: Transport> Response<'_, T>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     /// The head.
     #[must_use]
@@ -142,7 +144,7 @@ where
 
 impl<T: Transport> Read for Response<'_, T>
 where
-    OsWaiter: Waiter<T>,
+    OsPoller: Poller<T>,
 {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.0.read(into).map_err(|error| io::Error::new(kind(&error), error))

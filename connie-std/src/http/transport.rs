@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use connie_core::memory::Finish;
-use connie_core::{Instant, RaceStack, Waiter};
+use connie_core::{Instant, Poller, RaceStack};
 use connie_http::Host;
 
 use crate::budget::Holder;
@@ -14,13 +14,13 @@ use crate::sent_again::SentAgain;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
-use crate::{Options, OsWaiter, Report, Target};
+use crate::{Options, OsPoller, Report, Target};
 
 /// What an HTTP connection runs over: [`OsStack`] for plain TCP, [`TlsStack`](crate::TlsStack) for TLS,
 /// [`AnyStack`](super::AnyStack) for either. Nothing else can be.
 pub trait Transport: RaceStack + Sealed
 where
-    OsWaiter: Waiter<Self>,
+    OsPoller: Poller<Self>,
 {
 }
 
@@ -59,7 +59,7 @@ pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
     /// Races. Here, and not where a connection is opened, whose code is made anew in each program: what a race takes is in this library once.
     fn race(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         target: Target<'_>,
         finish: Finish,
         options: &Options,
@@ -68,7 +68,7 @@ pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
     /// Completes a connection whose race is won.
     fn complete(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,
         destination: SocketAddr,
         until: Option<Instant>,
@@ -77,7 +77,7 @@ pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
     /// Begins what is spoken within the tunnel. `destination` is where the socket leads, where that is known.
     fn enter(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,
         destination: Option<SocketAddr>,
         until: Option<Instant>,
@@ -111,17 +111,17 @@ impl Sealed for OsStack {
 
     fn race(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         target: Target<'_>,
         finish: Finish,
         options: &Options,
     ) -> Raced<Self::TcpSocket> {
-        race(self, waiter, target, finish, options)
+        race(self, poller, target, finish, options)
     }
 
     fn complete(
         &mut self,
-        _: &mut OsWaiter,
+        _: &mut OsPoller,
         _: &mut Self::TcpSocket,
         _: SocketAddr,
         _: Option<Instant>,
@@ -131,7 +131,7 @@ impl Sealed for OsStack {
 
     fn enter(
         &mut self,
-        _: &mut OsWaiter,
+        _: &mut OsPoller,
         _: &mut Self::TcpSocket,
         _: Option<SocketAddr>,
         _: Option<Instant>,
@@ -172,17 +172,17 @@ impl Sealed for TlsStack {
 
     fn race(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         target: Target<'_>,
         finish: Finish,
         options: &Options,
     ) -> Raced<Self::TcpSocket> {
-        race(self, waiter, target, finish, options)
+        race(self, poller, target, finish, options)
     }
 
     fn complete(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,
         destination: SocketAddr,
         until: Option<Instant>,
@@ -190,17 +190,17 @@ impl Sealed for TlsStack {
         if socket.is_plain() {
             return Ok(());
         }
-        finish(self, socket, waiter, until).map_err(|error| ConnectErrorKind::Tls(destination, error))
+        finish(self, socket, poller, until).map_err(|error| ConnectErrorKind::Tls(destination, error))
     }
 
     fn enter(
         &mut self,
-        waiter: &mut OsWaiter,
+        poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,
         destination: Option<SocketAddr>,
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
-        self.secure(socket).and_then(|()| finish(self, socket, waiter, until)).map_err(|error| {
+        self.secure(socket).and_then(|()| finish(self, socket, poller, until)).map_err(|error| {
             match destination {
                 Some(destination) => ConnectErrorKind::Tls(destination, error),
                 None => ConnectErrorKind::Socket(error.into()),

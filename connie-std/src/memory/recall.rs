@@ -13,11 +13,11 @@ use super::shared::{Shared, State};
 use super::visited::Visited;
 use super::why::Why;
 use crate::clock::OsClock;
-use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS};
+use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT};
 use crate::resolve::RECORDS;
 use crate::target::Target;
 
-pub(super) type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS>;
+pub(super) type OsRace = PlannedRace<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS>;
 pub(super) type OsPlan = Plan<MAX_DESTINATIONS>;
 
 /// What a race asks its memory.

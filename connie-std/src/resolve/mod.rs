@@ -109,7 +109,7 @@ pub use lookup::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
 pub(crate) use lookup::{Lent, Readiness};
 #[cfg(feature = "dns")]
 pub(crate) use names::ONION;
-pub(crate) use names::{Names, OsConnector, RECORDS, Running};
+pub(crate) use names::{Names, OsDriver, RECORDS, Running};
 #[cfg(not(target_os = "wasi"))]
 pub use pool::MAX_THREADS;
 #[cfg(not(target_os = "wasi"))]

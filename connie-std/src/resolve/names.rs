@@ -10,7 +10,7 @@ use connie_core::memory::Network;
 use connie_core::race::{Destination, Guide, Planned};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Host, LOOPBACK, Query, QueryFailure, is_onion};
-use connie_core::{Config, Failure, Families, Family, HostConnector, Instant, RaceStack};
+use connie_core::{Config, ConnectDriver, Failure, Families, Family, Instant, RaceStack};
 
 use super::Resolver;
 #[cfg(not(target_os = "wasi"))]
@@ -24,7 +24,7 @@ use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::filter::AddressFilter;
 use crate::hosts::{MAX_HOSTS, Owners};
-use crate::options::{MAX_DESTINATIONS, MAX_SOCKETS, Options};
+use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
 use crate::way_out::WayOut;
@@ -37,10 +37,10 @@ pub(crate) const ONION: &str = "onion names are Tor's and not in DNS (RFC 7686)"
 pub(crate) const RECORDS: usize = 512;
 
 /// What drives the race of a [`connect`](crate::connect).
-pub(crate) type OsConnector<S> =
-    HostConnector<S, MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS, Planned<MAX_DESTINATIONS>>;
+pub(crate) type OsDriver<S> =
+    ConnectDriver<S, MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS, MAX_DESTINATIONS, Planned<MAX_DESTINATIONS>>;
 
-type OsConnect = PlannedConnect<MAX_DESTINATIONS, MAX_SOCKETS, RECORDS, MAX_DESTINATIONS>;
+type OsConnect = PlannedConnect<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS, MAX_DESTINATIONS>;
 
 /// A look-up under way.
 pub(crate) struct Running {
@@ -142,11 +142,11 @@ fn boxed<S: RaceStack>(
     config: &Config,
     facts: &Facts<'_>,
     now: Instant,
-) -> Box<OsConnector<S>> {
+) -> Box<OsDriver<S>> {
     let room = Box::new_uninit();
-    let mut connector: Box<OsConnector<S>> = Box::write(room, unbegun(&start, config, facts, now).into());
-    set_out(connector.connect_mut(), start, now);
-    connector
+    let mut driver: Box<OsDriver<S>> = Box::write(room, unbegun(&start, config, facts, now).into());
+    set_out(driver.connect_mut(), start, now);
+    driver
 }
 
 impl Names {
@@ -155,7 +155,7 @@ impl Names {
         target: Target<'_>,
         options: &Options,
         now: Instant,
-    ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+    ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
         if let Target::Hosts(hosts) = target {
             return match &*hosts.iter().collect::<Vec<_>>() {
                 [] => Self::begin_one(Target::Addresses(&[]), options, now),
@@ -170,7 +170,7 @@ impl Names {
         target: Target<'_>,
         options: &Options,
         now: Instant,
-    ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+    ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
         let (host, port, given) = given(&target)?;
         let mut names = Names::new(options);
         let known = names.known(host, port, given, options);
@@ -182,9 +182,9 @@ impl Names {
             }
         }
         let start = Start::new(host, port, &facts).map_err(|error| invalid(host, error))?;
-        let connector = boxed(start, &options.race, &facts, now);
+        let driver = boxed(start, &options.race, &facts, now);
         names.hosts.push((host.to_owned(), port));
-        Ok((connector, names))
+        Ok((driver, names))
     }
 
     /// The same to several hosts at once.
@@ -192,13 +192,13 @@ impl Names {
         targets: &[Target<'_>],
         options: &Options,
         now: Instant,
-    ) -> Result<(Box<OsConnector<S>>, Self), ConnectErrorKind> {
+    ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
         let (mut names, several, facts) = Self::of_several(targets, options)?;
         let known = several.known();
-        let mut connector = boxed(several.start(&known), &options.race, &facts, now);
+        let mut driver = boxed(several.start(&known), &options.race, &facts, now);
         names.several = Some(several);
-        names.pass_on(&mut connector, now);
-        Ok((connector, names))
+        names.pass_on(&mut driver, now);
+        Ok((driver, names))
     }
 
     /// What is known of several hosts.
@@ -277,13 +277,13 @@ impl Names {
         &self.owners
     }
 
-    /// Tells `connector` what is new of several hosts.
-    fn pass_on<S: RaceStack>(&mut self, connector: &mut OsConnector<S>, now: Instant) {
+    /// Tells `driver` what is new of several hosts.
+    fn pass_on<S: RaceStack>(&mut self, driver: &mut OsDriver<S>, now: Instant) {
         if self.several.is_some() {
             while let Some(news) = self.news() {
-                tell(connector.connect_mut(), news.input(), now);
+                tell(driver.connect_mut(), news.input(), now);
             }
-            self.note_owners(connector.connect().race().destinations());
+            self.note_owners(driver.connect().race().destinations());
         }
     }
 
@@ -350,17 +350,17 @@ impl Names {
         self.network.unwrap_or_else(|| network(destinations.iter().map(Destination::address), &self.way_out))
     }
 
-    /// Feeds `connector` what `lookups` have learnt. Whether there was something.
+    /// Feeds `driver` what `lookups` have learnt. Whether there was something.
     pub(crate) fn advance<S: RaceStack>(
         &mut self,
-        connector: &mut OsConnector<S>,
+        driver: &mut OsDriver<S>,
         lookups: &mut [Running],
         now: Instant,
     ) -> bool {
         let mut is_new = false;
         for Running { lookup, host, prefix, .. } in lookups {
             while let Some(event) = lookup.poll(now) {
-                self.feed(connector, event, (*host, *prefix), now);
+                self.feed(driver, event, (*host, *prefix), now);
                 is_new = true;
             }
         }
@@ -369,7 +369,7 @@ impl Names {
 
     fn feed<S: RaceStack>(
         &mut self,
-        connector: &mut OsConnector<S>,
+        driver: &mut OsDriver<S>,
         mut event: Event,
         (host, prefix): (usize, bool),
         now: Instant,
@@ -400,9 +400,9 @@ impl Names {
             Event::Service(record) => return self.services.push(record.clone()),
         };
         if self.note(host, input) || prefix {
-            tell(connector.connect_mut(), input, now);
+            tell(driver.connect_mut(), input, now);
         }
-        self.pass_on(connector, now);
+        self.pass_on(driver, now);
     }
 
     /// Takes note of what was learnt of one of several hosts. Whether it is the only one.

@@ -31,7 +31,7 @@ use std::net::SocketAddr;
 
 use connie_core::resolution::{Host, HostError};
 use connie_core::stack::nb;
-use connie_core::{Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
 use rustls::pki_types::ServerName;
 
 pub use config::{TlsConnector, TlsOptions, TlsSetupError};
@@ -50,7 +50,7 @@ use crate::connect::{failed, race};
 use crate::error::ConnectErrorKind;
 use crate::target::split;
 use crate::watch::Watch;
-use crate::{ConnectError, Options, OsSocket, OsWaiter, Report, Target};
+use crate::{ConnectError, Options, OsPoller, OsSocket, Report, Target};
 
 impl TlsConnector {
     /// Connects to the address of `target` that answers first. Blocks until there is a winner with which TLS is established, until every
@@ -111,14 +111,14 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<(TlsStack, TlsSocket), ConnectError> {
         let target = target.into();
-        let mut waiter = OsWaiter::new(options.canceler.clone());
-        let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
+        let mut poller = OsPoller::new(options.canceler.clone());
+        let until = options.race.deadline.map(|deadline| poller.now() + deadline);
         let secure = || {
             let mut stack = self.stack_for(target, options)?;
             let peer = socket.peer().map_err(ConnectErrorKind::Socket)?;
             let failed = |error| ConnectErrorKind::Tls(peer, error);
             let mut socket = stack.wrap(socket).map_err(failed)?;
-            finish(&mut stack, &mut socket, &mut waiter, until).map_err(failed)?;
+            finish(&mut stack, &mut socket, &mut poller, until).map_err(failed)?;
             Ok((stack, socket))
         };
         secure().map_err(|kind| failed(target, kind))
@@ -160,12 +160,12 @@ impl TlsConnector {
         watch: &mut Watch,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
         let mut stack = self.stack_for(target, options)?;
-        let mut waiter = OsWaiter::new(options.canceler.clone());
-        let until = options.race.deadline.map(|deadline| waiter.now() + deadline);
-        match race(&mut stack, &mut waiter, target, self.finish(), options) {
+        let mut poller = OsPoller::new(options.canceler.clone());
+        let until = options.race.deadline.map(|deadline| poller.now() + deadline);
+        match race(&mut stack, &mut poller, target, self.finish(), options) {
             Ok((mut socket, destination, report)) => {
                 let report = report.with_notes(stack.take_notes());
-                match finish(&mut stack, &mut socket, &mut waiter, until) {
+                match finish(&mut stack, &mut socket, &mut poller, until) {
                     Ok(()) => Ok((stack, socket, destination, report)),
                     Err(error) => {
                         stack.abort(socket);
@@ -187,7 +187,7 @@ impl TlsConnector {
 pub(crate) fn finish(
     stack: &mut TlsStack,
     socket: &mut TlsSocket,
-    waiter: &mut OsWaiter,
+    poller: &mut OsPoller,
     until: Option<Instant>,
 ) -> Result<(), TlsError> {
     loop {
@@ -196,11 +196,11 @@ pub(crate) fn finish(
             Err(nb::Error::Other(error)) => return Err(error),
             Err(nb::Error::WouldBlock) => {}
         }
-        if until.is_some_and(|until| waiter.now() >= until) {
+        if until.is_some_and(|until| poller.now() >= until) {
             return Err(TlsError::timed_out());
         }
-        let mut watched = [Watched::new(&mut *socket, Interest::Connect)];
-        if Waiter::<TlsStack>::wait(waiter, stack, &mut watched, until) == Wake::Canceled {
+        let mut watched = [PollEntry::new(&mut *socket, Interest::Connect)];
+        if Poller::<TlsStack>::wait(poller, stack, &mut watched, until) == PollResult::Canceled {
             return Err(TlsError::canceled());
         }
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use connie_core::memory::Finish;
 use connie_core::stack::{TcpClientStack, nb};
-use connie_core::{AttemptError, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{AttemptError, Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
 use rustix::event::PollFlags;
 use rustls::pki_types::ServerName;
 
@@ -21,14 +21,14 @@ use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
 use crate::pollable::{Pollable, Sought};
+use crate::poller::OsPoller;
 use crate::sent_again::{SentAgain, is_sent_again};
 use crate::socket::{OsSocket, OsStack};
-use crate::waiter::OsWaiter;
 
 /// TLS connections to one server over the operating system's sockets.
 ///
 /// `connect` answers `WouldBlock` until TCP **and** TLS have completed their handshakes, so a
-/// [`Connector`](connie_core::Connector) over it races to the TLS finish line: an address that accepts TCP and then stays silent,
+/// [`RaceDriver`](connie_core::RaceDriver) over it races to the TLS finish line: an address that accepts TCP and then stays silent,
 /// refuses, has a bad certificate or speaks no TLS fails like one that refuses TCP, and does not stop the others. With
 /// [`FinishLine::Tcp`] it answers `Ok` as soon as TCP is up, and the first `send` or `receive`, or
 /// [`handshake`](Self::handshake), does the rest.
@@ -355,17 +355,17 @@ impl Pollable for TlsSocket {
     }
 }
 
-impl Waiter<TlsStack> for OsWaiter {
+impl Poller<TlsStack> for OsPoller {
     fn now(&mut self) -> Instant {
-        OsWaiter::now(self)
+        OsPoller::now(self)
     }
 
     fn wait(
         &mut self,
         _: &mut TlsStack,
-        sockets: &mut [Watched<'_, TlsSocket>],
+        sockets: &mut [PollEntry<'_, TlsSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.wait_for(sockets, until)
     }
 }

@@ -220,14 +220,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The addresses that the race has been told, in the order that it has for them without a memory.
 fn addresses(race: &Race<'_, TokioStack>) -> Vec<SocketAddr> {
-    let race = race.contest().map(|contest| contest.connector.connect().race());
+    let race = race.contest().map(|contest| contest.driver.connect().race());
     race.map(|race| race.in_order(&Plan::whole()).collect()).unwrap_or_default()
 }
 
 /// The answer for a race that has started nothing, where there is no need to start it.
 fn known(race: &Race<'_, TokioStack>, config: &Config) -> Option<Vec<SocketAddr>> {
     let (contest, addresses) = (race.contest()?, addresses(race));
-    if addresses.len() == 1 && contest.connector.connect().is_resolved() {
+    if addresses.len() == 1 && contest.driver.connect().is_resolved() {
         return Some(addresses);
     }
     let (ordered, is_known) = contest.recall()?.order(&addresses, config, now(race.clock()));

@@ -105,8 +105,8 @@ impl<'w, S: TaskStack> Race<'w, S> {
                 contest.advance(lookups, now);
                 watches.renew(lookups, context, now);
             }
-            let progress = contest.connector.poll(stack, now);
-            let connect = contest.connector.connect();
+            let progress = contest.driver.poll(stack, now);
+            let connect = contest.driver.connect();
             let known =
                 connect.timeline().summary().resolved.map(|known| connect.race().start() + known + delay);
             let canceled = cancelable.as_ref().is_some_and(|it| it.poll(context.waker()));
@@ -188,7 +188,7 @@ impl<'w, S: TaskStack> Race<'w, S> {
         }
         let canceled = cancelable.as_ref().is_some_and(|it| it.poll(context.waker()));
         if canceled {
-            let _ = contest.connector.cancel(stack, now);
+            let _ = contest.driver.cancel(stack, now);
         }
         let is_over = canceled || contest.until().is_some_and(|until| until <= now);
         if !is_over {
@@ -198,11 +198,11 @@ impl<'w, S: TaskStack> Race<'w, S> {
                     return Some(until.map_or(Progress::WaitForInput, Progress::WaitUntil));
                 }
                 Sockets::AllHeld => {
-                    let _ = contest.connector.cancel(stack, now);
+                    let _ = contest.driver.cancel(stack, now);
                 }
             }
         }
-        let progress = contest.connector.poll(stack, now);
+        let progress = contest.driver.poll(stack, now);
         contest.give_back(now);
         Some(progress)
     }
@@ -265,7 +265,7 @@ impl<S: TaskStack> Drop for Race<'_, S> {
         let is_told = self.watch.is_on();
         let Some(mut contest) = self.contest.take().filter(|it| is_told || it.has_memory()) else { return };
         let _entered = self.runtime.enter();
-        let _ = contest.connector.cancel(&mut self.stack, now(self.clock));
+        let _ = contest.driver.cancel(&mut self.stack, now(self.clock));
         if let Err(ConnectErrorKind::Race(_, report)) = self.conclude(contest, Err(Failure::Canceled)) {
             self.watch.keep(&report);
         }

@@ -7,7 +7,7 @@ use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Interest, RaceStack};
 pub(crate) use connie_wasi::TcpStream;
 use connie_wasi::wasip2::io::poll::Pollable;
-use connie_wasi::{WasiSocket, WasiStack, WasiWaiter};
+use connie_wasi::{WasiPoller, WasiSocket, WasiStack};
 
 use crate::budget::{Held, Holder};
 use crate::note::Note;
@@ -57,7 +57,7 @@ impl OsSocket {
     /// The stream and its place in a budget.
     pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Held>) {
         match self.0.is_connected() {
-            true => (Some(TcpStream::new(self.0, WasiWaiter::new())), self.1),
+            true => (Some(TcpStream::new(self.0, WasiPoller::new())), self.1),
             false => (None, None),
         }
     }

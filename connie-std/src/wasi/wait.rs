@@ -1,12 +1,12 @@
 //! How the runtime's sockets are waited for.
 
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, PollEntry, PollResult, Poller};
 use connie_wasi::PollSet;
 
+use crate::poller::OsPoller;
 use crate::socket::{OsSocket, OsStack};
-use crate::waiter::OsWaiter;
 
-impl Waiter<OsStack> for OsWaiter {
+impl Poller<OsStack> for OsPoller {
     fn now(&mut self) -> Instant {
         self.clock.now()
     }
@@ -14,11 +14,11 @@ impl Waiter<OsStack> for OsWaiter {
     fn wait(
         &mut self,
         _: &mut OsStack,
-        sockets: &mut [Watched<'_, OsSocket>],
+        sockets: &mut [PollEntry<'_, OsSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         if self.is_canceled() {
-            return Wake::Canceled;
+            return PollResult::Canceled;
         }
         let (watch, until) = self.watch_lookups(until);
         let mut set = PollSet::default();
@@ -34,6 +34,6 @@ impl Waiter<OsStack> for OsWaiter {
         for (watched, number) in sockets.iter_mut().zip(numbers) {
             watched.ready |= number.is_some_and(|number| ready.contains(&number));
         }
-        if self.is_canceled() { Wake::Canceled } else { Wake::Look }
+        if self.is_canceled() { PollResult::Canceled } else { PollResult::Look }
     }
 }

@@ -221,7 +221,7 @@ fn names_of(name: &str, kinds: &[name_servers::Kind]) -> Names {
     Lookup::of(names.into_iter(), Wanted { aaaa, a, https: false }).expect("a name to ask for")
 }
 
-/// Waits as the waiter does: for what comes, and until the driver wants to wake.
+/// Waits as the poller does: for what comes, and until the driver wants to wake.
 fn sleep(world: &Rc<RefCell<World>>, driver: &Driver<Net>) {
     let mut world = world.borrow_mut();
     let next = world.coming.iter().map(|(_, coming)| coming.at).chain(driver.wake_at()).min();

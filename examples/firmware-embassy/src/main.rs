@@ -1,5 +1,5 @@
 //! Firmware on embassy that fetches a page with reqwless, an HTTP client that knows nothing of connie: it is given a
-//! `connie_async::Racing` in the place of a stack, and so gets the address of the host that answers first.
+//! `connie_async::RaceConnect` in the place of a stack, and so gets the address of the host that answers first.
 //!
 //! The page goes to standard output. How much of the stack was used goes to standard error.
 
@@ -19,7 +19,7 @@ mod executor;
 mod firmware {
     use connie_async::dns::{Dns, Settings};
     use connie_async::embassy_net::{Asking, Buffers, Neighbours, Udp};
-    use connie_async::{Config, EmbassyClock, Racing};
+    use connie_async::{Config, EmbassyClock, RaceConnect};
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::console::{Stream, finish, say};
     use connie_firmware_qemu::command_line::{CommandLine, Own, Url};
@@ -163,7 +163,7 @@ mod firmware {
         let names = Names::with_capacities(&udp, EmbassyClock, Settings::default(), seed);
         let deadline = Some(Duration::from_secs(20));
         let config = Config { deadline, ..Config::all_at_once() };
-        let net = Racing::new(TcpClient::new(stack, state), &names, EmbassyClock, config);
+        let net = RaceConnect::new(TcpClient::new(stack, state), &names, EmbassyClock, config);
 
         let mut url = Text::new();
         let Url { host, port, path } = wanted.url;

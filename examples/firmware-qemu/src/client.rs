@@ -3,9 +3,9 @@
 
 use core::net::IpAddr;
 
-use connie_core::{Connection, Failure, Instant, Waiter as _};
+use connie_core::{Connection, Failure, Instant, Poller as _};
 use connie_http::{Host, HttpConnection, HttpError};
-use connie_smoltcp::{BoardWaiter, TcpSocket};
+use connie_smoltcp::{PlatformPoller, TcpSocket};
 use heapless::Vec;
 
 use crate::board::clock::Clock;
@@ -21,7 +21,7 @@ pub type Stack<const SOCKETS: usize> =
     connie_smoltcp::Stack<'static, Ethernet<'static, Mapped>, &'static Clock, SOCKETS>;
 
 /// The board's way to wait.
-pub type Waiter = BoardWaiter<&'static Clock>;
+pub type Poller = PlatformPoller<&'static Clock>;
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ pub type Servers = Vec<IpAddr, 3>;
 #[inline(never)]
 pub fn configure<const SOCKETS: usize>(
     stack: &mut Stack<SOCKETS>,
-    waiter: &mut Waiter,
+    poller: &mut Poller,
     wanted: &CommandLine<'_>,
 ) -> Result<Servers, Trouble> {
     let limit = stack.now() + PATIENCE.min(wanted.max_time);
@@ -129,7 +129,7 @@ pub fn configure<const SOCKETS: usize>(
         if stack.now() >= limit {
             return Err(missing);
         }
-        let _ = waiter.wait(stack, &mut [], Some(limit));
+        let _ = poller.wait(stack, &mut [], Some(limit));
     }
 }
 
@@ -141,14 +141,14 @@ pub fn configure<const SOCKETS: usize>(
 #[inline(never)]
 pub fn fetch<const SOCKETS: usize>(
     stack: &mut Stack<SOCKETS>,
-    waiter: &mut Waiter,
+    poller: &mut Poller,
     connection: Connection<TcpSocket>,
     url: &Url<'_>,
     deadline: Instant,
 ) -> Result<(), Failed> {
     let mut buffer = [0; 1024];
     let host = Host::http(url.host, url.port);
-    let mut http = HttpConnection::new(stack, waiter, connection.socket, host, &mut buffer)?;
+    let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut buffer)?;
     http.set_deadline(Some(deadline));
     http.request("GET", url.path, &[("Connection", "close")], b"")?;
     let mut response = http.response()?;

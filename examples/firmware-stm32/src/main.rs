@@ -23,10 +23,10 @@ mod firmware {
     use core::sync::atomic::{AtomicU32, Ordering};
     use core::time::Duration;
 
-    use connie_core::{Config, Failure, Instant, Waiter as _};
+    use connie_core::{Config, Failure, Instant, Poller as _};
     use connie_http::{Host, HttpConnection, HttpError};
     use connie_smoltcp::{
-        Board, BoardWaiter, Dhcp, DhcpEvent, Dns, DnsBuffers, DnsConnector, LookupError, SocketStorage,
+        Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, LookupError, Platform, PlatformPoller, SocketStorage,
         TcpBuffers, interface,
     };
     use cortex_m_rt::{entry, exception};
@@ -57,7 +57,7 @@ mod firmware {
     #[derive(Clone, Copy)]
     struct Nucleo;
 
-    impl Board for Nucleo {
+    impl Platform for Nucleo {
         fn now(&self) -> Instant {
             Instant::from_millis(MILLIS.load(Ordering::Relaxed).into())
         }
@@ -128,7 +128,7 @@ mod firmware {
         else {
             panic!()
         };
-        let mut waiter = BoardWaiter(Nucleo);
+        let mut poller = PlatformPoller(Nucleo);
         let mut next = None;
         loop {
             stack.poll();
@@ -142,34 +142,34 @@ mod firmware {
                 None => {}
             }
             if next.is_some_and(|next| Nucleo.now() >= next) {
-                match fetch(&mut stack, &mut waiter, &dns) {
+                match fetch(&mut stack, &mut poller, &dns) {
                     Ok(()) => {}
                     Err(failed) => rprintln!("{}: {}", HOST, failed),
                 }
                 next = Some(Nucleo.now() + Duration::from_secs(60));
             }
-            let _ = waiter.wait(&mut stack, &mut [], next);
+            let _ = poller.wait(&mut stack, &mut [], next);
         }
     }
 
     /// Looks the host up, races its addresses of both families, and prints the page that the winner sends.
-    fn fetch(stack: &mut Stack, waiter: &mut BoardWaiter<Nucleo>, dns: &Dns) -> Result<(), Failed> {
+    fn fetch(stack: &mut Stack, poller: &mut PlatformPoller<Nucleo>, dns: &Dns) -> Result<(), Failed> {
         let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
-        let connector = DnsConnector::<_, 16, SOCKETS, 32>::new(dns, stack, HOST, 80, &config);
-        let mut connector = connector.map_err(Failed::Lookup)?;
-        let raced = connector.run(stack, waiter);
-        rprintln!("{}", connector.timeline().waterfall(79, connie_core::timeline::Style::default()));
+        let driver = DnsDriver::<_, 16, SOCKETS, 32>::new(dns, stack, HOST, 80, &config);
+        let mut driver = driver.map_err(Failed::Lookup)?;
+        let raced = driver.run(stack, poller);
+        rprintln!("{}", driver.timeline().waterfall(79, connie_core::timeline::Style::default()));
         let connection = raced.map_err(Failed::Race)?;
-        print_page(stack, waiter, connection.socket).map_err(Failed::Http)
+        print_page(stack, poller, connection.socket).map_err(Failed::Http)
     }
 
     fn print_page(
         stack: &mut Stack,
-        waiter: &mut BoardWaiter<Nucleo>,
+        poller: &mut PlatformPoller<Nucleo>,
         socket: connie_smoltcp::TcpSocket,
     ) -> Result<(), HttpError> {
         let mut buffer = [0; 2048];
-        let mut http = HttpConnection::new(stack, waiter, socket, Host::http(HOST, 80), &mut buffer)?;
+        let mut http = HttpConnection::new(stack, poller, socket, Host::http(HOST, 80), &mut buffer)?;
         http.set_timeout(Some(Duration::from_secs(10)));
         http.request("GET", PATH, &[("Connection", "close")], b"")?;
         let mut response = http.response()?;

@@ -3,17 +3,17 @@
 use std::io::Write as _;
 
 use connie_http::{Host, HttpConnection};
-use connie_std::{Options, OsStack, OsWaiter, connect_socket};
+use connie_std::{Options, OsPoller, OsStack, connect_socket};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addresses = connie_examples::addresses()?;
     let (socket, destination, _) = connect_socket(&addresses, &Options::default())?;
 
-    let (mut stack, mut waiter) = (OsStack::default(), OsWaiter::new(None));
+    let (mut stack, mut poller) = (OsStack::default(), OsPoller::new(None));
     let name = destination.ip().to_string();
     let mut buffer = [0; 4096];
     let host = Host::http(&name, destination.port());
-    let mut connection = HttpConnection::new(&mut stack, &mut waiter, socket, host, &mut buffer)?;
+    let mut connection = HttpConnection::new(&mut stack, &mut poller, socket, host, &mut buffer)?;
 
     connection.request("GET", "/", &[("Accept", "*/*")], b"")?;
     let mut response = connection.response()?;

@@ -1,8 +1,8 @@
-//! How do I race from a loop of my own? Poll the connector whenever there may be news; it never waits.
+//! How do I race from a loop of my own? Poll the driver whenever there may be news; it never waits.
 
 use std::time::Duration;
 
-use connie_core::{Config, Connector, Progress};
+use connie_core::{Config, Progress, RaceDriver};
 use connie_std::{OsClock, OsStack};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -10,12 +10,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = OsClock::start();
     let mut stack = OsStack::default();
     let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::default() };
-    let mut connector = Connector::<OsStack, 16, 4>::new(&config, clock.now());
-    connector.handle_addresses(&addresses, clock.now());
+    let mut driver = RaceDriver::<OsStack, 16, 4>::new(&config, clock.now());
+    driver.handle_addresses(&addresses, clock.now());
 
     let mut turns = 0_u64;
     loop {
-        match connector.poll(&mut stack, clock.now()) {
+        match driver.poll(&mut stack, clock.now()) {
             Progress::Connected(connection) => {
                 println!("connected to {} after {turns} turns of the loop", connection.destination);
                 return Ok(());

@@ -12,12 +12,12 @@ mod linux {
     use std::time::Duration;
 
     use connie_core::timeline::Style;
-    use connie_core::{Config, Connector, Instant};
+    use connie_core::{Config, Instant, RaceDriver};
     use connie_http::{Host, HttpConnection};
     use connie_smoltcp::smoltcp;
     use connie_smoltcp::smoltcp::phy::{self, Medium, TunTapInterface};
     use connie_smoltcp::smoltcp::wire::IpCidr;
-    use connie_smoltcp::{Board, BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+    use connie_smoltcp::{Platform, PlatformPoller, SocketStorage, Stack, TcpBuffers, interface};
     use connie_std::OsClock;
 
     const USAGE: &str =
@@ -31,7 +31,7 @@ mod linux {
         tap: RawFd,
     }
 
-    impl Board for Desktop {
+    impl Platform for Desktop {
         fn now(&self) -> Instant {
             self.clock.now()
         }
@@ -60,19 +60,19 @@ mod linux {
         let mut storage = [SocketStorage::EMPTY; 4];
         let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
         let mut stack = Stack::new(interface, tap, &mut storage, &mut buffers, board, seed);
-        let mut waiter = BoardWaiter(board);
+        let mut poller = PlatformPoller(board);
 
         let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
-        let mut connector = Connector::<_, 16, 4>::new(&config, board.now());
-        connector.handle_addresses(&servers, board.now());
-        let result = connector.run(&mut stack, &mut waiter);
-        eprintln!("{}", connector.timeline().waterfall(80, Style::default()));
+        let mut driver = RaceDriver::<_, 16, 4>::new(&config, board.now());
+        driver.handle_addresses(&servers, board.now());
+        let result = driver.run(&mut stack, &mut poller);
+        eprintln!("{}", driver.timeline().waterfall(80, Style::default()));
         let connection = result?;
 
         let host = connection.destination.ip().to_string();
         let host = Host::http(&host, connection.destination.port());
         let mut head = [0; 1024];
-        let mut http = HttpConnection::new(&mut stack, &mut waiter, connection.socket, host, &mut head)?;
+        let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
         http.request("GET", "/", &[("Accept", "*/*")], b"")?;
         let mut response = http.response()?;
         eprintln!("{} {}", response.status(), response.reason());

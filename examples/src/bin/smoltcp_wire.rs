@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use connie_core::timeline::Style;
-use connie_core::{Config, Connector, Instant};
+use connie_core::{Config, Instant, RaceDriver};
 use connie_http::{Host, HttpConnection};
-use connie_smoltcp::{Board, BoardWaiter, SocketStorage, Stack, TcpBuffers, interface};
+use connie_smoltcp::{Platform, PlatformPoller, SocketStorage, Stack, TcpBuffers, interface};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::{Socket, tcp};
@@ -95,7 +95,7 @@ struct World {
     server: RefCell<Server>,
 }
 
-impl Board for World {
+impl Platform for World {
     fn now(&self) -> Instant {
         self.now.get()
     }
@@ -137,7 +137,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut storage = [SocketStorage::EMPTY; 5];
     let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
     let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, &world, 2);
-    let mut waiter = BoardWaiter(&world);
+    let mut poller = PlatformPoller(&world);
 
     // Nobody is there, nobody listens, and the server.
     let addresses = ["192.0.2.77:80", "192.0.2.1:81", "192.0.2.1:80"]
@@ -145,14 +145,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
     let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
-    let mut connector = Connector::<_, 16, 4>::new(&config, world.now());
-    connector.handle_addresses(&addresses, world.now());
-    let connection = connector.run(&mut stack, &mut waiter)?;
-    print!("{}", connector.timeline().waterfall(80, Style::default()));
+    let mut driver = RaceDriver::<_, 16, 4>::new(&config, world.now());
+    driver.handle_addresses(&addresses, world.now());
+    let connection = driver.run(&mut stack, &mut poller)?;
+    print!("{}", driver.timeline().waterfall(80, Style::default()));
 
     let mut head = [0; 512];
     let host = Host::http("device.test", 80);
-    let mut http = HttpConnection::new(&mut stack, &mut waiter, connection.socket, host, &mut head)?;
+    let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
     http.request("GET", "/", &[], b"")?;
     let mut response = http.response()?;
     let mut body = [0; 64];

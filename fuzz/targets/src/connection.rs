@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connie_core::Failure;
-use connie_http::{Host, HttpConnection, HttpError, Opener, Opening, RequestBody};
+use connie_http::{Host, HttpConnection, HttpError, OpenConnection, OpenContext, RequestBody};
 use connie_sim::words;
 
 use crate::decoded::{end, event, hex, note};
@@ -92,7 +92,7 @@ fn room_and_name(draw: &mut Draw<'_>) -> (usize, &'static str) {
     (room, name)
 }
 
-fn finish<'a, O: Opener<Handle<'a>, Handle<'a>>>(
+fn finish<'a, O: OpenConnection<Handle<'a>, Handle<'a>>>(
     net: Handle<'a>,
     made: Result<HttpConnection<Handle<'a>, Handle<'a>, Vec<u8>, O>, HttpError>,
 ) {
@@ -122,8 +122,13 @@ impl Dial<'_> {
     }
 }
 
-impl<'a> Opener<Handle<'a>, Handle<'a>> for Dial<'a> {
-    fn open(&mut self, _: &mut Handle<'a>, _: &mut Handle<'a>, opening: Opening) -> Result<Socket, Failure> {
+impl<'a> OpenConnection<Handle<'a>, Handle<'a>> for Dial<'a> {
+    fn open(
+        &mut self,
+        _: &mut Handle<'a>,
+        _: &mut Handle<'a>,
+        opening: OpenContext,
+    ) -> Result<Socket, Failure> {
         assert_eq!(self.0.open(), 0, "a second connection is opened beside the first");
         assert!(opening.until.is_none_or(|until| until >= self.0.time()), "there is no time left");
         self.decide().map(|()| self.0.connected())
@@ -134,7 +139,7 @@ impl<'a> Opener<Handle<'a>, Handle<'a>> for Dial<'a> {
         _: &mut Handle<'a>,
         _: &mut Handle<'a>,
         _: &mut Socket,
-        opening: Opening,
+        opening: OpenContext,
     ) -> Result<(), Failure> {
         assert!(opening.tunnel, "there is a tunnel that the opener was not told of");
         self.decide()
@@ -159,7 +164,7 @@ enum Kind {
     Reads,
 }
 
-impl<'a, O: Opener<Handle<'a>, Handle<'a>>> Client<'a, O> {
+impl<'a, O: OpenConnection<Handle<'a>, Handle<'a>>> Client<'a, O> {
     fn run(&mut self) {
         for _ in 0..STEPS {
             if self.net.decide(|draw| draw.is_done()) {

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, AttemptErrorKind, Instant, Interest, RaceStack, Waiter, Wake, Watched};
+use connie_core::{
+    AttemptError, AttemptErrorKind, Instant, Interest, PollEntry, PollResult, Poller, RaceStack,
+};
 
 use crate::decoded::event;
 use crate::draw::Draw;
@@ -174,7 +176,7 @@ impl Net<'_> {
 
     /// Waits, and says whether the socket may be ready.
     #[track_caller]
-    fn wait(&mut self, until: Option<Instant>) -> (bool, Wake) {
+    fn wait(&mut self, until: Option<Instant>) -> (bool, PollResult) {
         assert!(until.is_none_or(|until| until > self.now), "a wait that has no length");
         if self.draw.is_done() && self.peer_waits() {
             // Both wait for the other: the peer gives up.
@@ -188,16 +190,16 @@ impl Net<'_> {
             Wakes::Soon => self.now = in_time,
             Wakes::AtItsTime => {
                 self.now = until.unwrap_or(in_time);
-                return (false, Wake::Look);
+                return (false, PollResult::Look);
             }
-            Wakes::TooSoon => return (self.draw.flag(), Wake::Look),
+            Wakes::TooSoon => return (self.draw.flag(), PollResult::Look),
             Wakes::TooLate => {
                 self.now = until.unwrap_or(in_time) + Duration::from_secs(5);
-                return (true, Wake::Look);
+                return (true, PollResult::Look);
             }
-            Wakes::Canceled => return (true, Wake::Canceled),
+            Wakes::Canceled => return (true, PollResult::Canceled),
         }
-        (true, Wake::Look)
+        (true, PollResult::Look)
     }
 }
 
@@ -243,7 +245,7 @@ impl RaceStack for Handle<'_> {
     }
 }
 
-impl<'a> Waiter<Handle<'a>> for Handle<'a> {
+impl<'a> Poller<Handle<'a>> for Handle<'a> {
     fn now(&mut self) -> Instant {
         self.time()
     }
@@ -251,9 +253,9 @@ impl<'a> Waiter<Handle<'a>> for Handle<'a> {
     fn wait(
         &mut self,
         _: &mut Handle<'a>,
-        sockets: &mut [Watched<'_, Socket>],
+        sockets: &mut [PollEntry<'_, Socket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         let mut net = self.0.borrow_mut();
         let [watched] = sockets else { panic!("an HTTP connection waits for one socket") };
         net.use_socket(watched.socket);

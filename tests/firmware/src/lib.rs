@@ -7,8 +7,8 @@ use core::fmt::{self, Write};
 use core::net::SocketAddr;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_core::{AttemptError, AttemptErrorKind, Instant, RaceStack, Waiter, Wake, Watched};
-use connie_http::{Host, HttpConnection, HttpError, Lent};
+use connie_core::{AttemptError, AttemptErrorKind, Instant, PollEntry, PollResult, Poller, RaceStack};
+use connie_http::{ByRef, Host, HttpConnection, HttpError};
 
 /// Each answer's name, the method of the request and its bytes.
 pub const ANSWERS: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/answers.in"));
@@ -18,7 +18,7 @@ const ROOM: usize = 2048;
 
 /// What a connection takes on a 32-bit machine beside its buffer and what is lent to it.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<HttpConnection<&mut Peer<'_>, Lent<'_, Clock>, &mut [u8]>>() <= 200);
+const _: () = assert!(size_of::<HttpConnection<&mut Peer<'_>, ByRef<'_, Clock>, &mut [u8]>>() <= 200);
 
 /// What the client says of an answer, however it comes: in one piece, and cut in two at every position. `None` where that decides what
 /// it says.
@@ -41,7 +41,7 @@ fn digest_of(method: &str, raw: &[u8], cut: usize) -> u32 {
 fn read(method: &str, raw: &[u8], cut: usize, digest: &mut Digest) -> Result<(), HttpError> {
     let (mut peer, mut clock, mut buffer) = (Peer { raw, at: 0, cut }, Clock, [0; ROOM]);
     let host = Host::http("name.test", 80);
-    let mut connection = HttpConnection::owning(&mut peer, Lent(&mut clock), Socket, host, &mut buffer[..])?;
+    let mut connection = HttpConnection::owning(&mut peer, ByRef(&mut clock), Socket, host, &mut buffer[..])?;
     connection.request(method, "/", &[], b"")?;
     let mut response = connection.response()?;
     let _ = write!(digest, "{} {} {:?}", response.status(), response.reason(), response.version());
@@ -142,12 +142,12 @@ impl RaceStack for Peer<'_> {
 /// There is nothing to wait for.
 struct Clock;
 
-impl Waiter<Peer<'_>> for Clock {
+impl Poller<Peer<'_>> for Clock {
     fn now(&mut self) -> Instant {
         Instant::ZERO
     }
 
-    fn wait(&mut self, _: &mut Peer<'_>, _: &mut [Watched<'_, Socket>], _: Option<Instant>) -> Wake {
-        Wake::Canceled
+    fn wait(&mut self, _: &mut Peer<'_>, _: &mut [PollEntry<'_, Socket>], _: Option<Instant>) -> PollResult {
+        PollResult::Canceled
     }
 }

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use connie_core::timeline::Style;
-use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
+use connie_core::{Config, Failure, Poller, RaceDriver, RaceStack};
 use connie_http::{Host, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
-use connie_smoltcp::{BoardWaiter, SocketStorage, Stack, TcpBuffers};
-use connie_std::{OsStack, OsWaiter};
+use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
+use connie_std::{OsPoller, OsStack};
 use connie_tests::guest::Guest;
 use connie_tests::lab::{Behaviour, Closing, Lab, WireLog, ms};
 use connie_tests::servers::Nginx;
@@ -83,7 +83,7 @@ impl Scenario {
         // The kernel's sockets are closed and replaced within microseconds, and the wire asks for those that may be gone
         // every 2 ms (see `WireLog::most_open`): one round may be counted beside the next.
         let seen = self.race.max_in_flight.saturating_mul(2);
-        self.play(lab, seen, |stage| stage.play(OsStack::default(), OsWaiter::new(None)));
+        self.play(lab, seen, |stage| stage.play(OsStack::default(), OsPoller::new(None)));
     }
 
     pub fn on_smoltcp_over_tun(&self, lab: &Lab) {
@@ -212,19 +212,19 @@ impl Stage<'_> {
         static STARTS: AtomicU64 = AtomicU64::new(7);
         let seed = STARTS.fetch_add(1, Ordering::Relaxed);
         let stack = Stack::new(interface, guest.clone(), &mut storage, &mut buffers, guest.clone(), seed);
-        self.play(stack, BoardWaiter(guest));
+        self.play(stack, PlatformPoller(guest));
     }
 
     /// The whole part, the same for every stack.
-    fn play<S: RaceStack, W: Waiter<S>>(self, mut stack: S, mut waiter: W) {
+    fn play<S: RaceStack, W: Poller<S>>(self, mut stack: S, mut poller: W) {
         on_your_marks();
         let addresses: Vec<SocketAddr> =
             self.scenario.addresses.iter().map(|(address, _)| SocketAddr::new(*address, PORT)).collect();
-        let start = waiter.now();
-        let mut race = Connector::<S, 16, 16, 64>::new(&self.scenario.race, start);
+        let start = poller.now();
+        let mut race = RaceDriver::<S, 16, 16, 64>::new(&self.scenario.race, start);
         race.handle_addresses(&addresses, start);
-        let result = race.run(&mut stack, &mut waiter);
-        let took = waiter.now().since(start);
+        let result = race.run(&mut stack, &mut poller);
+        let took = poller.now().since(start);
         let machine = lateness(took);
         let drawing = race.timeline().waterfall(100, Style::default()).to_string();
         let max_in_flight = race.timeline().summary().max_in_flight;
@@ -236,26 +236,26 @@ impl Stage<'_> {
         self.report.send(Raced { result, took, machine, max_in_flight, drawing }).expect("the test listens");
         // A stack in user space lives only while it is served.
         while self.told.try_recv().is_err_and(|error| error == std::sync::mpsc::TryRecvError::Empty) {
-            let until = waiter.now() + ms(2);
-            let _ = waiter.wait(&mut stack, &mut [], Some(until));
+            let until = poller.now() + ms(2);
+            let _ = poller.wait(&mut stack, &mut [], Some(until));
         }
         if let (Some(socket), Ok(destination)) = (socket, destination) {
-            fetch(&mut stack, &mut waiter, socket, destination);
+            fetch(&mut stack, &mut poller, socket, destination);
         }
     }
 }
 
 /// The winner serves the page.
-fn fetch<S: RaceStack, W: Waiter<S>>(
+fn fetch<S: RaceStack, W: Poller<S>>(
     stack: &mut S,
-    waiter: &mut W,
+    poller: &mut W,
     socket: S::TcpSocket,
     destination: SocketAddr,
 ) {
     let name = destination.ip().to_string();
     let (mut head, mut body) = ([0; 1024], [0; 64]);
     let host = Host::http(&name, destination.port());
-    let mut http = HttpConnection::new(stack, waiter, socket, host, &mut head).expect("a connection");
+    let mut http = HttpConnection::new(stack, poller, socket, host, &mut head).expect("a connection");
     http.set_timeout(Some(Duration::from_secs(5)));
     http.request("GET", "/page", &[], b"").expect("a request sent");
     let mut response = http.response().expect("an answer");

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_io::Timer;
-use connie_async::{Answers, Clock, Connection, Error, Lookup, LookupError, Racing};
+use connie_async::{Answers, Clock, Connection, Error, Lookup, LookupError, RaceConnect};
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
@@ -47,11 +47,11 @@ pub fn reason(name: &Name) -> Option<&'static str> {
     (name.label == "no-ipv4").then_some("tells the one error that says most")
 }
 
-type Net<'s> = Racing<Stack, Table<'s>, SystemClock, 8, 8, 1>;
+type Net<'s> = RaceConnect<Stack, Table<'s>, SystemClock, 8, 8, 1>;
 
 fn net<'s>(stage: &'s Names<'s>) -> Net<'s> {
     let clock = SystemClock(now());
-    Racing::with_capacities(Stack::default(), Table(stage), clock, stage.config())
+    RaceConnect::with_capacities(Stack::default(), Table(stage), clock, stage.config())
 }
 
 fn run(connects: impl Future<Output = Ended>) -> Ended {

@@ -9,7 +9,7 @@ use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv6Cidr};
 use connie_smoltcp::{
-    BoardWaiter, Dns, DnsBuffers, DnsConnector, LookupError, SocketStorage, Stack, TcpBuffers,
+    Dns, DnsBuffers, DnsDriver, LookupError, PlatformPoller, SocketStorage, Stack, TcpBuffers,
 };
 use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
 use connie_tests::names_table::{Name, PORT};
@@ -32,7 +32,7 @@ pub fn reason(name: &Name) -> Option<&'static str> {
     }
 }
 
-/// `DnsConnector::run`.
+/// `DnsDriver::run`.
 pub fn connect(stage: &Names<'_>) -> Ended {
     let guest = Guest::plug_in(stage.lab, Medium::Ip);
     stage.lab.ip("route add 2001:db8:fffe::/64 dev guest0\naddr add fe80::1/64 dev guest0 nodad");
@@ -47,17 +47,17 @@ pub fn connect(stage: &Names<'_>) -> Ended {
     let dns = Dns::start(&mut stack, &[server], &mut queries).expect("room for it");
 
     let config = stage.config();
-    let connector = DnsConnector::<_, 16, SOCKETS, 64>::new(&dns, &mut stack, &stage.host, PORT, &config);
-    let mut connector = match connector {
-        Ok(connector) => connector,
+    let driver = DnsDriver::<_, 16, SOCKETS, 64>::new(&dns, &mut stack, &stage.host, PORT, &config);
+    let mut driver = match driver {
+        Ok(driver) => driver,
         Err(LookupError::Host(_)) => return Ended::Lost("no host".to_owned()),
         Err(LookupError::Zone) => return Ended::Lost("no such zone".to_owned()),
         Err(error) => panic!("{error}"),
     };
-    match connector.run(&mut stack, &mut BoardWaiter(guest)) {
+    match driver.run(&mut stack, &mut PlatformPoller(guest)) {
         Ok(winner) => Ended::Won(winner.destination.ip()),
         Err(Failure::NoDestinations) => {
-            let failures = connector.connect().failures(&stage.host).map(|failure| failure.error);
+            let failures = driver.connect().failures(&stage.host).map(|failure| failure.error);
             let worst = failures.min_by_key(|error| error.precedence());
             let said = match worst {
                 None => "no address",
@@ -66,7 +66,7 @@ pub fn connect(stage: &Names<'_>) -> Ended {
             };
             Ended::Lost(said.to_owned())
         }
-        Err(failure) => Ended::Lost(lost(failure, &connector.timeline())),
+        Err(failure) => Ended::Lost(lost(failure, &driver.timeline())),
     }
 }
 

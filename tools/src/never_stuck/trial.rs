@@ -106,9 +106,9 @@ impl Trial {
     /// When the law, or another one, is broken.
     #[track_caller]
     pub fn check(&self) -> Verdict {
-        let Live { outcome, connector, .. } = self.scenario().connect();
+        let Live { outcome, driver, .. } = self.scenario().connect();
         let n = self.course.count();
-        let k = connector.connect().race().limit();
+        let k = driver.connect().race().limit();
         let bound = Bound::new(n, k, self.config.patience);
         self.first_starts(&bound, &outcome);
         let took = matches!(outcome.ending, Ending::Connected(_)).then_some(outcome.elapsed);

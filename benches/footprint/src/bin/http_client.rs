@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the winner as a microcontroller links it, race and connector included, with every function of `connie_http`
+//! HTTP/1.1 on the winner as a microcontroller links it, race and driver included, with every function of `connie_http`
 //! in use: the `.text` of this program is the most that all of it can cost.
 //!
 //! It links only if no path in it leads to a panic. Where it does not, `panic_paths` shows the way.
@@ -23,14 +23,14 @@ mod firmware {
     use connie_core::stack::TcpClientStack;
     use connie_core::{Config, Instant};
     use connie_http::{
-        BodyDecoder, Destinations, Framing, HeadScanner, Host, HttpConnection, HttpError, Lent, Parsed, Part,
-        RequestBody, RequestHead, RequestKind, Response, ResponseHead, reason_phrase,
+        BodyDecoder, ByRef, Framing, HeadScanner, Host, HttpConnection, HttpError, Parsed, Part,
+        RaceAddresses, RequestBody, RequestHead, RequestKind, Response, ResponseHead, reason_phrase,
     };
 
     use crate::stub::{Clock, Stack, WORLD, world};
 
-    type Opener = Destinations<[SocketAddr; 1], 16, 4, 32>;
-    type Lending<'a> = HttpConnection<&'a mut Stack, Lent<'a, Clock>, &'a mut [u8], Opener>;
+    type OpenConnection = RaceAddresses<[SocketAddr; 1], 16, 4, 32>;
+    type Lending<'a> = HttpConnection<&'a mut Stack, ByRef<'a, Clock>, &'a mut [u8], OpenConnection>;
 
     /// Bytes that the compiler cannot know.
     fn fill(room: &mut [u8; 16]) -> &[u8] {
@@ -53,14 +53,14 @@ mod firmware {
     fn client() -> Result<(), HttpError> {
         let (mut stack, mut clock) = (Stack, Clock);
         let address = SocketAddr::new(Ipv4Addr::from(world()).into(), 80);
-        let opener = Opener::new([address], Config::all_at_once());
+        let opener = OpenConnection::new([address], Config::all_at_once());
         let (mut name, mut buffer) = ([0; 16], [0; 1024]);
         let host = match world() {
             0 => Host::http(text(&mut name), world() as u16),
             _ => Host::https(text(&mut name), world() as u16),
         };
         let room = buffer.get_mut(world() as usize..).unwrap_or_default();
-        let mut connection = HttpConnection::with_opener(&mut stack, Lent(&mut clock), opener, host, room)?;
+        let mut connection = HttpConnection::with_opener(&mut stack, ByRef(&mut clock), opener, host, room)?;
         loop {
             // An error of any kind, and the next request is tried all the same.
             if let Err(error) = exchange(&mut connection) {
@@ -123,7 +123,7 @@ mod firmware {
     }
 
     fn read(
-        mut response: Response<'_, &mut Stack, Lent<'_, Clock>, &mut [u8], Opener>,
+        mut response: Response<'_, &mut Stack, ByRef<'_, Clock>, &mut [u8], OpenConnection>,
     ) -> Result<(), HttpError> {
         let (mut name, mut room) = ([0; 16], [0; 64]);
         tell(look(&response.head()));

@@ -23,7 +23,7 @@ mod firmware {
     use connie_core::memory::Verdict;
     use connie_core::memory::{Finish, Memory, Network};
     use connie_core::race::{Planned, PlannedRace};
-    use connie_core::{Config, Connector, Waiter};
+    use connie_core::{Config, Poller, RaceDriver};
 
     use crate::stub::{Clock, Stack, WORLD, world};
 
@@ -47,14 +47,14 @@ mod firmware {
         let mut memory = Memory::<16>::new(world(), clock.now());
         let network = Network { v4: Some(Ipv4Addr::from(world())), v6: None };
         loop {
-            let mut connector = Connector::<Stack, 16, 4, 32, Planned<16>>::new(&config, clock.now());
+            let mut driver = RaceDriver::<Stack, 16, 4, 32, Planned<16>>::new(&config, clock.now());
             let addresses: [SocketAddr; 12] =
                 core::array::from_fn(|_| SocketAddr::new(Ipv4Addr::from(world()).into(), world() as u16));
-            connector.handle_addresses(&addresses, clock.now());
+            driver.handle_addresses(&addresses, clock.now());
             let visit = memory.visit("broker.example", Finish::Tcp, 0, &network);
-            connector.follow(&memory.plan(&visit, connector.race(), world(), clock.now()));
-            let won = connector.run(&mut Stack, &mut clock).is_ok();
-            memory.learn(&visit, connector.race(), world() == 1, clock.now());
+            driver.follow(&memory.plan(&visit, driver.race(), world(), clock.now()));
+            let won = driver.run(&mut Stack, &mut clock).is_ok();
+            memory.learn(&visit, driver.race(), world() == 1, clock.now());
             #[cfg(feature = "bite")]
             WORLD.store(addresses[world() as usize].port().into(), Ordering::Relaxed);
             #[cfg(feature = "all")]

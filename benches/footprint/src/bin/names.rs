@@ -1,4 +1,4 @@
-//! From a host to the connection that wins, as a microcontroller links it: that it links shows that no path in a `HostConnector` leads
+//! From a host to the connection that wins, as a microcontroller links it: that it links shows that no path in a `ConnectDriver` leads
 //! to a panic. The symbol `CONNECT` has its size in RAM.
 //!
 //! With the feature `text` the host is a text, and the `.text` of the program is the price of all of it. Without, it is a name for certain:
@@ -32,18 +32,18 @@ mod firmware {
     use connie_core::resolution::Query;
     use connie_core::resolution::QueryError;
     use connie_core::resolution::selection::Route;
-    use connie_core::{Config, HostConnector, Instant, Turn, Waiter};
+    use connie_core::{Config, ConnectDriver, Instant, Poller, Turn};
 
     use crate::stub::{Clock, Stack, WORLD, world};
 
-    /// The price is that of a connector without NAT64.
+    /// The price is that of a driver without NAT64.
     const NAT64: usize = if cfg!(feature = "text") { 0 } else { 8 };
-    type Connector = HostConnector<Stack, 16, 4, 32, NAT64>;
+    type RaceDriver = ConnectDriver<Stack, 16, 4, 32, NAT64>;
 
     /// A size, to be read from the linked program.
     #[used]
     #[unsafe(no_mangle)]
-    static CONNECT: [u8; size_of::<Connector>()] = [0; size_of::<Connector>()];
+    static CONNECT: [u8; size_of::<RaceDriver>()] = [0; size_of::<RaceDriver>()];
 
     /// Counts what is written to it.
     #[cfg(not(feature = "text"))]
@@ -74,36 +74,35 @@ mod firmware {
     }
 
     #[cfg(feature = "text")]
-    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<Connector> {
+    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<RaceDriver> {
         let mut room = [0; 16];
-        Connector::new(text(&mut room), world() as u16, config, facts, now).ok()
+        RaceDriver::new(text(&mut room), world() as u16, config, facts, now).ok()
     }
 
     #[cfg(not(feature = "text"))]
-    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<Connector> {
-        Some(Connector::begin(Start::name(), config, facts, now))
+    fn begin(config: &Config, facts: &Facts<'_>, now: Instant) -> Option<RaceDriver> {
+        Some(RaceDriver::begin(Start::name(), config, facts, now))
     }
 
     fn connect() -> bool {
         let (mut stack, mut clock) = (Stack, Clock);
         let config = Config { max_in_flight: world() as usize, ..Config::all_at_once() };
         let facts = Facts { routes: Routes { v4: world() == 0, v6: world() == 0 }, ..Facts::default() };
-        let Some(mut connector) = begin(&config, &facts, clock.now()) else { return false };
+        let Some(mut driver) = begin(&config, &facts, clock.now()) else { return false };
         #[cfg(not(feature = "text"))]
         {
-            connector.limit_to(world() as usize);
+            driver.limit_to(world() as usize);
             let addresses = [SocketAddr::new(ip(), 80)];
             let hints = Input::Hinted { family: Family::V6, addresses: &addresses, order: Order::Any(&[]) };
-            connector.handle_input(hints, clock.now());
+            driver.handle_input(hints, clock.now());
             let best = Order::Best(Route::from_source(ip()));
             let answer = Input::Answered { query: Query::A, addresses: &addresses, order: best };
-            connector.handle_input(answer, clock.now());
+            driver.handle_input(answer, clock.now());
         }
         loop {
-            match connector.turn(&mut stack, &mut clock) {
+            match driver.turn(&mut stack, &mut clock) {
                 Turn::SendQuery(query) if world() == 0 => {
-                    connector
-                        .handle_input(Input::QueryFailed { query, error: QueryError::Failed }, clock.now());
+                    driver.handle_input(Input::QueryFailed { query, error: QueryError::Failed }, clock.now());
                 }
                 Turn::SendQuery(query) => {
                     let addresses: [SocketAddr; 8] = core::array::from_fn(|_| SocketAddr::new(ip(), 80));
@@ -112,29 +111,29 @@ mod firmware {
                         _ => Route::from_source(ip()),
                     });
                     let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&routes) };
-                    connector.handle_input(answer, clock.now());
+                    driver.handle_input(answer, clock.now());
                 }
                 Turn::Waited => {}
                 Turn::Connected(_) => return true,
-                Turn::Failed(_) => return tell(&connector),
+                Turn::Failed(_) => return tell(&driver),
             }
         }
     }
 
     /// The rest of what a caller may ask for.
     #[cfg(not(feature = "text"))]
-    fn tell(connector: &Connector) -> bool {
+    fn tell(driver: &RaceDriver) -> bool {
         let mut count = Count(0);
-        for failure in connector.connect().failures("name.test") {
+        for failure in driver.connect().failures("name.test") {
             // Counting does not fail.
             let _ = write!(count, "{failure}");
         }
         WORLD.store(count.0, Ordering::Relaxed);
-        connector.connect().is_resolved()
+        driver.connect().is_resolved()
     }
 
     #[cfg(feature = "text")]
-    fn tell(_: &Connector) -> bool {
+    fn tell(_: &RaceDriver) -> bool {
         false
     }
 

@@ -21,7 +21,7 @@ mod firmware {
     use connie_firmware_qemu::exit_code;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
-    use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers};
+    use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers};
     use heapless::Vec;
     use static_cell::{ConstStaticCell, StaticCell};
 
@@ -29,7 +29,7 @@ mod firmware {
     const SOCKETS: usize = 4;
 
     type Stack = client::Stack<SOCKETS>;
-    type Connector = connie_core::Connector<Stack, 4, SOCKETS, SOCKETS>;
+    type RaceDriver = connie_core::RaceDriver<Stack, 4, SOCKETS, SOCKETS>;
 
     const V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
     const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x4d, 0, 0, 0, 0, 0, 1);
@@ -70,13 +70,13 @@ mod firmware {
         let interface = net::interface(&mut board, &wanted);
         let clock = board.clock;
         let stack = make_stack(board, interface)?;
-        let mut waiter = BoardWaiter(clock);
+        let mut poller = PlatformPoller(clock);
         let config = Config { deadline: Some(wanted.max_time), ..Config::all_at_once() };
-        let mut connector = Connector::new(&config, stack.now());
-        connector.handle_addresses(&ADDRESSES.map(|address| SocketAddr::new(address, URL.port)), stack.now());
-        let connection = connector.run(stack, &mut waiter).map_err(Failed::Race)?;
+        let mut driver = RaceDriver::new(&config, stack.now());
+        driver.handle_addresses(&ADDRESSES.map(|address| SocketAddr::new(address, URL.port)), stack.now());
+        let connection = driver.run(stack, &mut poller).map_err(Failed::Race)?;
         let deadline = clock.now() + wanted.max_time;
-        fetch(stack, &mut waiter, connection, &URL, deadline)
+        fetch(stack, &mut poller, connection, &URL, deadline)
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way.

@@ -16,13 +16,13 @@ mod firmware {
     use core::net::{IpAddr, Ipv4Addr};
 
     use connie_core::resolution::Query;
-    use connie_core::{Config, Families, Family, Progress, Waiter as _};
+    use connie_core::{Config, Families, Family, Poller as _, Progress};
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::console::{Stream, finish, say};
-    use connie_firmware_qemu::client::{self, Failed, Waiter};
+    use connie_firmware_qemu::client::{self, Failed, Poller};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
-    use connie_smoltcp::{BoardWaiter, Dns, DnsBuffers, DnsConnector, SocketStorage, TcpBuffers};
+    use connie_smoltcp::{Dns, DnsBuffers, DnsDriver, PlatformPoller, SocketStorage, TcpBuffers};
     use heapless::{String, Vec};
     use static_cell::StaticCell;
 
@@ -49,7 +49,7 @@ mod firmware {
         let buffers = BUFFERS.init_with(|| [const { TcpBuffers::new() }; SOCKETS]);
         let datagrams = DATAGRAMS.init_with(|| [(); QUESTIONS].map(|()| DnsBuffers::new()));
         let Board { ethernet, clock, seed } = board;
-        let mut waiter = BoardWaiter(clock);
+        let mut poller = PlatformPoller(clock);
         let stack = STACK.init_with(|| Stack::new(interface, ethernet, slots, buffers, clock, seed));
         let dns = Dns::start(stack, &[], datagrams).map_err(|_| Trouble::Bug)?;
         let Some(IpAddr::V4(first)) = wanted.dns else { return Err(Trouble::NoNameServer.into()) };
@@ -61,7 +61,7 @@ mod firmware {
             // So that nothing of the last look-up is left.
             dns.set_servers(stack, &[]);
             dns.set_servers(stack, servers.get(..count).unwrap_or_default());
-            look_up(stack, &mut waiter, &dns, number, families == b'b')?;
+            look_up(stack, &mut poller, &dns, number, families == b'b')?;
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ mod firmware {
     /// Looks a name up, and says for each kind of address what was found, and after how many milliseconds.
     fn look_up(
         stack: &mut Stack,
-        waiter: &mut Waiter,
+        poller: &mut Poller,
         dns: &Dns,
         number: usize,
         both: bool,
@@ -79,32 +79,32 @@ mod firmware {
         let families = if both { Families::Both } else { Families::Only(Family::V4) };
         let config = Config { families, ..Config::all_at_once() };
         let start = stack.now();
-        let mut connector = DnsConnector::<_, 16, SOCKETS, 16>::new(dns, stack, &host, 80, &config)
-            .map_err(|_| Trouble::Bug)?;
+        let mut driver =
+            DnsDriver::<_, 16, SOCKETS, 16>::new(dns, stack, &host, 80, &config).map_err(|_| Trouble::Bug)?;
         let mut open = Vec::<Query, 2>::new();
         if both {
             let _ = open.push(Query::Aaaa);
         }
         let _ = open.push(Query::A);
         while !open.is_empty() {
-            let (until, ended) = match connector.poll(stack) {
+            let (until, ended) = match driver.poll(stack) {
                 Progress::WaitUntil(until) => (Some(until), false),
                 Progress::WaitForInput => (None, false),
                 _ => (None, true),
             };
             let millis = stack.now().since(start).as_millis();
             open.retain(|query| {
-                let is_pending = connector.connect().is_pending(*query) && !ended;
+                let is_pending = driver.connect().is_pending(*query) && !ended;
                 if !is_pending {
-                    tell(number, &host, *query, &connector, millis);
+                    tell(number, &host, *query, &driver, millis);
                 }
                 is_pending
             });
             if !open.is_empty() {
-                let _ = waiter.wait(stack, &mut [], until);
+                let _ = poller.wait(stack, &mut [], until);
             }
         }
-        connector.cancel(stack);
+        driver.cancel(stack);
         Ok(())
     }
 
@@ -113,16 +113,16 @@ mod firmware {
         number: usize,
         host: &str,
         query: Query,
-        connector: &DnsConnector<'_, Stack, 16, SOCKETS, 16>,
+        driver: &DnsDriver<'_, Stack, 16, SOCKETS, 16>,
         millis: u128,
     ) {
         let (is_v4, kind) = if query == Query::A { (true, "A") } else { (false, "AAAA") };
-        let failure = connector.connect().failures(host).find(|failure| failure.query == query);
+        let failure = driver.connect().failures(host).find(|failure| failure.query == query);
         if let Some(failure) = failure {
             return say(format_args!("{number}: {kind} !{:?} at {millis}", failure.error));
         }
         let mut line = Stream::error();
-        let all = connector.timeline().destinations().map(|destination| destination.address().ip());
+        let all = driver.timeline().destinations().map(|destination| destination.address().ip());
         let mut all = all.filter(|ip| ip.is_ipv4() == is_v4).peekable();
         let none = if all.peek().is_none() { " none" } else { "" };
         let _ = write!(line, "{number}: {kind}{none}");

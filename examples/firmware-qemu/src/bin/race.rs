@@ -13,7 +13,7 @@ fn main() {
 #[cfg(target_os = "none")]
 mod firmware {
     #[cfg(not(feature = "dns"))]
-    use connie_core::Connector;
+    use connie_core::RaceDriver;
     use connie_core::timeline::Timeline;
     use connie_core::{Config, Connection, Failure, Instant};
     use connie_firmware_qemu::board::Board;
@@ -22,11 +22,11 @@ mod firmware {
     use connie_firmware_qemu::board::console::say;
     #[cfg(not(feature = "waterfall"))]
     use connie_firmware_qemu::board::console::say_connected;
-    use connie_firmware_qemu::client::{self, Failed, Servers, Waiter, configure, fetch};
+    use connie_firmware_qemu::client::{self, Failed, Poller, Servers, configure, fetch};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
-    use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
+    use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// Sockets, each with 1 KiB of buffers.
@@ -46,13 +46,13 @@ mod firmware {
         let interface = net::interface(&mut board, wanted);
         let clock = board.clock;
         let stack = make_stack(board, interface)?;
-        let mut waiter = BoardWaiter(clock);
+        let mut poller = PlatformPoller(clock);
         let deadline = clock.now() + wanted.max_time;
-        let servers = configure(stack, &mut waiter, wanted)?;
+        let servers = configure(stack, &mut poller, wanted)?;
         // Before the race has its room on the stack: it is a kilobyte that is moved.
         let names = start_names(stack, &servers)?;
-        let connection = race(stack, &mut waiter, wanted, &names, deadline)?;
-        fetch(stack, &mut waiter, connection, &wanted.url, deadline)
+        let connection = race(stack, &mut poller, wanted, &names, deadline)?;
+        fetch(stack, &mut poller, connection, &wanted.url, deadline)
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way; nor is the race.
@@ -89,13 +89,13 @@ mod firmware {
     #[inline(never)]
     fn race(
         stack: &mut Stack,
-        waiter: &mut Waiter,
+        poller: &mut Poller,
         wanted: &CommandLine<'_>,
         names: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
         use connie_core::connect::Facts;
-        use connie_smoltcp::DnsConnector;
+        use connie_smoltcp::DnsDriver;
 
         let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
         if known.is_none() && names.are_unknown {
@@ -103,13 +103,13 @@ mod firmware {
         }
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
-        let mut connector = DnsConnector::<_, 16, SOCKETS, 16>::with_facts(
+        let mut driver = DnsDriver::<_, 16, SOCKETS, 16>::with_facts(
             names.dns, stack, url.host, url.port, &config, &facts,
         );
         // Where it lies: it takes a kilobyte.
-        let connector = connector.as_mut().map_err(|_| Trouble::NoAddress)?;
-        let raced = connector.run(stack, waiter);
-        tell(&connector.timeline(), &raced);
+        let driver = driver.as_mut().map_err(|_| Trouble::NoAddress)?;
+        let raced = driver.run(stack, poller);
+        tell(&driver.timeline(), &raced);
         raced.map_err(Failed::Race)
     }
 
@@ -150,7 +150,7 @@ mod firmware {
     #[inline(never)]
     fn race(
         stack: &mut Stack,
-        waiter: &mut Waiter,
+        poller: &mut Poller,
         wanted: &CommandLine<'_>,
         _: &Names,
         deadline: Instant,
@@ -159,10 +159,10 @@ mod firmware {
             return Err(Trouble::NoNameServer.into());
         }
         let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
-        let mut connector = Connector::<_, 16, SOCKETS, 16>::new(&config, stack.now());
-        connector.handle_addresses(&wanted.addresses, stack.now());
-        let raced = connector.run(stack, waiter);
-        tell(&connector.timeline(), &raced);
+        let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, stack.now());
+        driver.handle_addresses(&wanted.addresses, stack.now());
+        let raced = driver.run(stack, poller);
+        tell(&driver.timeline(), &raced);
         raced.map_err(Failed::Race)
     }
 }

@@ -15,14 +15,14 @@ mod firmware {
     use core::net::{IpAddr, SocketAddr};
 
     use connie_core::stack::{TcpClientStack as _, nb};
-    use connie_core::{Connection, Instant, Interest, RaceStack as _, Waiter as _, Watched};
+    use connie_core::{Connection, Instant, Interest, PollEntry, Poller as _, RaceStack as _};
     use connie_firmware_qemu::board::Board;
     use connie_firmware_qemu::board::console::{finish, say_connected};
-    use connie_firmware_qemu::client::{self, Failed, Waiter, configure, fetch};
+    use connie_firmware_qemu::client::{self, Failed, Poller, configure, fetch};
     use connie_firmware_qemu::command_line::CommandLine;
     use connie_firmware_qemu::net::{self, Trouble};
     use connie_smoltcp::smoltcp::iface::Interface;
-    use connie_smoltcp::{BoardWaiter, SocketStorage, TcpBuffers, TcpSocket};
+    use connie_smoltcp::{PlatformPoller, SocketStorage, TcpBuffers, TcpSocket};
     use static_cell::{ConstStaticCell, StaticCell};
 
     /// With 1 KiB of buffers.
@@ -41,12 +41,12 @@ mod firmware {
         let interface = net::interface(&mut board, wanted);
         let clock = board.clock;
         let stack = make_stack(board, interface)?;
-        let mut waiter = BoardWaiter(clock);
+        let mut poller = PlatformPoller(clock);
         let deadline = clock.now() + wanted.max_time;
-        let server = configure(stack, &mut waiter, wanted)?.first().copied();
-        let connection = connect(stack, &mut waiter, wanted, server, deadline)?;
+        let server = configure(stack, &mut poller, wanted)?.first().copied();
+        let connection = connect(stack, &mut poller, wanted, server, deadline)?;
         say_connected(connection.destination);
-        fetch(stack, &mut waiter, connection, &wanted.url, deadline)
+        fetch(stack, &mut poller, connection, &wanted.url, deadline)
     }
 
     /// Not part of its caller, which would keep room for what it needs on the way; nor are those that follow.
@@ -68,14 +68,14 @@ mod firmware {
     #[inline(never)]
     fn connect(
         stack: &mut Stack,
-        waiter: &mut Waiter,
+        poller: &mut Poller,
         wanted: &CommandLine<'_>,
         server: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Trouble> {
         let destination = match wanted.addresses.first() {
             Some(address) => *address,
-            None => SocketAddr::new(look_up(stack, waiter, wanted, server, deadline)?, wanted.url.port),
+            None => SocketAddr::new(look_up(stack, poller, wanted, server, deadline)?, wanted.url.port),
         };
         let mut socket = stack.socket().map_err(|_| Trouble::Bug)?;
         loop {
@@ -84,8 +84,8 @@ mod firmware {
                 Err(nb::Error::Other(_)) => Trouble::NotConnected,
                 Err(nb::Error::WouldBlock) if stack.now() >= deadline => Trouble::TimedOut,
                 Err(nb::Error::WouldBlock) => {
-                    let mut watched = [Watched::new(&mut socket, Interest::Connect)];
-                    let _ = waiter.wait(stack, &mut watched, Some(deadline));
+                    let mut watched = [PollEntry::new(&mut socket, Interest::Connect)];
+                    let _ = poller.wait(stack, &mut watched, Some(deadline));
                     continue;
                 }
             };
@@ -99,7 +99,7 @@ mod firmware {
     #[inline(never)]
     fn look_up(
         stack: &mut Stack,
-        waiter: &mut Waiter,
+        poller: &mut Poller,
         wanted: &CommandLine<'_>,
         server: Option<IpAddr>,
         deadline: Instant,
@@ -127,7 +127,7 @@ mod firmware {
                 Err(GetQueryResultError::Pending) if stack.now() >= deadline => {
                     return Err(Trouble::TimedOut);
                 }
-                Err(GetQueryResultError::Pending) => _ = waiter.wait(stack, &mut [], Some(deadline)),
+                Err(GetQueryResultError::Pending) => _ = poller.wait(stack, &mut [], Some(deadline)),
             }
         }
     }
@@ -135,7 +135,7 @@ mod firmware {
     #[cfg(not(feature = "smoltcp-dns"))]
     fn look_up(
         _stack: &mut Stack,
-        _waiter: &mut Waiter,
+        _waiter: &mut Poller,
         _wanted: &CommandLine<'_>,
         _server: Option<IpAddr>,
         _deadline: Instant,

@@ -88,7 +88,7 @@ impl Clock {
     }
 }
 
-impl connie_smoltcp::Board for Clock {
+impl connie_smoltcp::Platform for Clock {
     fn now(&self) -> Instant {
         Clock::now(self)
     }

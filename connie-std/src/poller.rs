@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, PollEntry, PollResult, Poller};
 
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::resolve::{Running, Watch};
 
 /// Waits for the system's sockets: one `poll` over all of them, with no descriptor of its own.
-pub struct OsWaiter {
+pub struct OsPoller {
     pub(crate) clock: OsClock,
     pub(crate) canceler: Option<Canceler>,
     /// Look-ups that run beside a race.
@@ -20,21 +20,21 @@ pub struct OsWaiter {
     pub(crate) looks_at: Option<Instant>,
 }
 
-impl fmt::Debug for OsWaiter {
+impl fmt::Debug for OsPoller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OsWaiter { clock, canceler, lookups, .. } = self;
+        let OsPoller { clock, canceler, lookups, .. } = self;
         let lookups = &lookups.len();
-        let mut parts = f.debug_struct("OsWaiter");
+        let mut parts = f.debug_struct("OsPoller");
         parts.field("clock", clock).field("canceler", canceler).field("lookups", lookups).finish()
     }
 }
 
-impl OsWaiter {
-    /// A waiter whose clock starts now. `canceler`, where there is one, can end every wait from another thread; on WASI, which has none,
+impl OsPoller {
+    /// A poller whose clock starts now. `canceler`, where there is one, can end every wait from another thread; on WASI, which has none,
     /// it ends the next wait.
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
-        OsWaiter { clock: OsClock::start(), canceler, lookups: Vec::new(), looks_at: None }
+        OsPoller { clock: OsClock::start(), canceler, lookups: Vec::new(), looks_at: None }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.
@@ -80,33 +80,38 @@ impl OsWaiter {
 
 /// Waits for a stack that cannot say which of its sockets is ready: sleeps for a short time and looks at all of them.
 ///
-/// For foreign embedded-nal stacks ([`connie_core::Foreign`]).
+/// For foreign embedded-nal stacks ([`connie_core::NalCompat`]).
 #[derive(Debug)]
-pub struct SleepWaiter {
+pub struct SleepPoller {
     clock: OsClock,
     step: Duration,
 }
 
-impl SleepWaiter {
-    /// A waiter that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
+impl SleepPoller {
+    /// A poller that looks at every socket each `step`. 1 ms is a good choice: a shorter one costs more processor time, a longer
     /// one more delay.
     #[must_use]
     pub fn new(step: Duration) -> Self {
-        SleepWaiter { clock: OsClock::start(), step }
+        SleepPoller { clock: OsClock::start(), step }
     }
 }
 
-impl<S: TcpClientStack> Waiter<S> for SleepWaiter {
+impl<S: TcpClientStack> Poller<S> for SleepPoller {
     fn now(&mut self) -> Instant {
         self.clock.now()
     }
 
-    fn wait(&mut self, _: &mut S, sockets: &mut [Watched<'_, S::TcpSocket>], until: Option<Instant>) -> Wake {
+    fn wait(
+        &mut self,
+        _: &mut S,
+        sockets: &mut [PollEntry<'_, S::TcpSocket>],
+        until: Option<Instant>,
+    ) -> PollResult {
         let step = self.clock.now() + self.step;
         self.clock.wait_until(until.map_or(step, |until| until.min(step)));
         for watched in sockets {
             watched.ready = true;
         }
-        Wake::Look
+        PollResult::Look
     }
 }

@@ -4,12 +4,12 @@ use connie_core::Instant;
 
 /// A clock, and a way to do nothing until something happens: all that connie asks of a board, an operating system or a test.
 ///
-/// The methods take `&self`, so that a stack and a waiter can share one board: lend both a reference, or make it a type
+/// The methods take `&self`, so that a stack and a poller can share one board: lend both a reference, or make it a type
 /// without a field whose clock is a static counter.
 ///
 /// ```
 /// use connie_core::Instant;
-/// use connie_smoltcp::Board;
+/// use connie_smoltcp::Platform;
 /// # fn ticks() -> u64 { 0 }
 /// # fn interrupts_off<T>(run: impl FnOnce() -> T) -> T { run() }
 /// # fn nothing_has_happened() -> bool { false }
@@ -19,7 +19,7 @@ use connie_core::Instant;
 /// #[derive(Clone, Copy)]
 /// struct Nucleo;
 ///
-/// impl Board for Nucleo {
+/// impl Platform for Nucleo {
 ///     fn now(&self) -> Instant {
 ///         Instant::from_micros(ticks())
 ///     }
@@ -32,7 +32,7 @@ use connie_core::Instant;
 /// }
 /// # assert_eq!(Nucleo.now(), Instant::ZERO);
 /// ```
-pub trait Board {
+pub trait Platform {
     /// The time since some start. Must not run backwards; where it does, the stack's time stands still.
     fn now(&self) -> Instant;
 
@@ -48,7 +48,7 @@ pub trait Board {
     }
 }
 
-impl<B: Board + ?Sized> Board for &B {
+impl<B: Platform + ?Sized> Platform for &B {
     fn now(&self) -> Instant {
         B::now(self)
     }

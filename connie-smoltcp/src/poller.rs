@@ -1,26 +1,26 @@
-//! The race's waiter, made of a board.
+//! The race's poller, made of a board.
 
 use connie_core::stack::TcpClientStack;
-use connie_core::{Instant, Waiter, Wake, Watched};
+use connie_core::{Instant, PollEntry, PollResult, Poller};
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
-use crate::board::Board;
+use crate::platform::Platform;
 use crate::stack::Stack;
 
 /// Waits for the sockets of a [`Stack`] by serving its interface, and lets the board idle in between: until the race or the
 /// interface has something to do, whichever is sooner.
 #[derive(Clone, Copy, Debug)]
-pub struct BoardWaiter<B>(pub B);
+pub struct PlatformPoller<B>(pub B);
 
-impl<B: Board> BoardWaiter<B> {
+impl<B: Platform> PlatformPoller<B> {
     /// Serves the interface, idles until `until` if there was nothing to do, and serves it again.
-    pub(crate) fn serve<D: Device, C: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn serve<D: Device, C: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, C, TCP, UDP>,
         until: Option<Instant>,
         mut done: impl FnMut(&mut Stack<'_, D, C, TCP, UDP>) -> bool,
-    ) -> Wake {
+    ) -> PollResult {
         let received = stack.poll();
         if !done(stack) && !received && !self.0.is_canceled() {
             let next = sooner(until, stack.poll_at());
@@ -30,12 +30,12 @@ impl<B: Board> BoardWaiter<B> {
             stack.poll();
             done(stack);
         }
-        if self.0.is_canceled() { Wake::Canceled } else { Wake::Look }
+        if self.0.is_canceled() { PollResult::Canceled } else { PollResult::Look }
     }
 }
 
-impl<'a, D: Device, C: Board, B: Board, const TCP: usize, const UDP: usize> Waiter<Stack<'a, D, C, TCP, UDP>>
-    for BoardWaiter<B>
+impl<'a, D: Device, C: Platform, B: Platform, const TCP: usize, const UDP: usize>
+    Poller<Stack<'a, D, C, TCP, UDP>> for PlatformPoller<B>
 {
     fn now(&mut self) -> Instant {
         self.0.now()
@@ -44,9 +44,9 @@ impl<'a, D: Device, C: Board, B: Board, const TCP: usize, const UDP: usize> Wait
     fn wait(
         &mut self,
         stack: &mut Stack<'a, D, C, TCP, UDP>,
-        sockets: &mut [Watched<'_, <Stack<'a, D, C, TCP, UDP> as TcpClientStack>::TcpSocket>],
+        sockets: &mut [PollEntry<'_, <Stack<'a, D, C, TCP, UDP> as TcpClientStack>::TcpSocket>],
         until: Option<Instant>,
-    ) -> Wake {
+    ) -> PollResult {
         self.serve(stack, until, |stack| {
             for watched in &mut *sockets {
                 watched.ready |= stack.is_ready(watched.socket, watched.interest);

@@ -16,34 +16,34 @@ use crate::race::{
     Race, Unplanned,
 };
 use crate::resolution::Query;
-use crate::stack::{Interest, RaceStack, Waiter, Wake, Watched};
+use crate::stack::{Interest, PollEntry, PollResult, Poller, RaceStack};
 use crate::time::Instant;
 use crate::timeline::Timeline;
 
 /// A race over a stack of type `S`, with the sockets of its attempts in flight: never more than `SOCKETS`.
 ///
-/// [`run`](Connector::run) does everything, waiting included; [`turn`](Connector::turn) does one turn of it, so that answers can
-/// join in between. A program with a loop of its own calls [`poll`](Connector::poll) instead, whenever the stack may have news
+/// [`run`](RaceDriver::run) does everything, waiting included; [`turn`](RaceDriver::turn) does one turn of it, so that answers can
+/// join in between. A program with a loop of its own calls [`poll`](RaceDriver::poll) instead, whenever the stack may have news
 /// and at the time that the last poll named.
 ///
 /// Losers are [aborted](RaceStack::abort), the winner is handed over untouched, and once a poll has answered
 /// [`Progress::Connected`] or [`Progress::Failed`] no socket is left. To give up before that, call
-/// [`cancel`](Connector::cancel): dropping the connector drops its sockets, which closes them only where the stack's sockets
+/// [`cancel`](RaceDriver::cancel): dropping the driver drops its sockets, which closes them only where the stack's sockets
 /// close themselves on drop.
 ///
 /// ```
 /// # use connie_core::{doc_stack::{Clock, Stack}};
-/// use connie_core::{Config, Connector, Waiter};
+/// use connie_core::{Config, RaceDriver, Poller};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 ///
 /// let addresses = ["192.0.2.1:80".parse().unwrap(), "192.0.2.2:80".parse().unwrap()];
-/// let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
-/// connector.handle_addresses(&addresses, clock.now());
-/// let connection = connector.run(&mut stack, &mut clock)?;
+/// let mut driver = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
+/// driver.handle_addresses(&addresses, clock.now());
+/// let connection = driver.run(&mut stack, &mut clock)?;
 /// assert_eq!(connection.destination, addresses[0]);
 /// # Ok::<(), connie_core::Failure>(())
 /// ```
-pub type Connector<
+pub type RaceDriver<
     S,
     const DESTINATIONS: usize = 16,
     const SOCKETS: usize = 4,
@@ -53,28 +53,28 @@ pub type Connector<
 
 /// A [`Connect`] over a stack of type `S`: from a host's text to the connection that wins. The numbers are those of the [`Connect`].
 ///
-/// As a [`Connector`], it owns the sockets, and [`turn`](HostConnector::turn) or [`poll`](Driver::poll) drives it. Queries are its user's to
-/// send: both ask for them, and [`handle_input`](HostConnector::handle_input) takes what came of them.
+/// As a [`RaceDriver`], it owns the sockets, and [`turn`](ConnectDriver::turn) or [`poll`](Driver::poll) drives it. Queries are its user's to
+/// send: both ask for them, and [`handle_input`](ConnectDriver::handle_input) takes what came of them.
 ///
 /// ```
 /// # use connie_core::{doc_stack::{Clock, Stack}};
 /// use connie_core::connect::{Facts, Input, Order};
 /// use connie_core::resolution::{Query, QueryError};
-/// use connie_core::{Config, HostConnector, Turn, Waiter};
-/// # let (mut stack, mut waiter) = (Stack::default(), Clock::default());
+/// use connie_core::{Config, ConnectDriver, Turn, Poller};
+/// # let (mut stack, mut poller) = (Stack::default(), Clock::default());
 ///
 /// let config = Config::all_at_once();
-/// let mut connector = HostConnector::<_, 16, 4>::new("name.test", 80, &config, &Facts::default(), waiter.now())?;
+/// let mut driver = ConnectDriver::<_, 16, 4>::new("name.test", 80, &config, &Facts::default(), poller.now())?;
 /// let connection = loop {
-///     match connector.turn(&mut stack, &mut waiter) {
-///         // A resolver that has the answer already. One that has not is waited for by `waiter`.
+///     match driver.turn(&mut stack, &mut poller) {
+///         // A resolver that has the answer already. One that has not is waited for by `poller`.
 ///         Turn::SendQuery(Query::A) => {
 ///             let (addresses, order) = (["192.0.2.1:80".parse()?], Order::Any(&[]));
 ///             let answer = Input::Answered { query: Query::A, addresses: &addresses, order };
-///             connector.handle_input(answer, waiter.now());
+///             driver.handle_input(answer, poller.now());
 ///         }
 ///         Turn::SendQuery(query) => {
-///             connector.handle_input(Input::QueryFailed { query, error: QueryError::NoSuchName }, waiter.now());
+///             driver.handle_input(Input::QueryFailed { query, error: QueryError::NoSuchName }, poller.now());
 ///         }
 ///         Turn::Waited => {}
 ///         Turn::Connected(connection) => break connection,
@@ -84,7 +84,7 @@ pub type Connector<
 /// assert_eq!(connection.destination, "192.0.2.1:80".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type HostConnector<
+pub type ConnectDriver<
     S,
     const DESTINATIONS: usize = 16,
     const SOCKETS: usize = 4,
@@ -93,7 +93,7 @@ pub type HostConnector<
     G = Unplanned,
 > = Driver<S, Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>, SOCKETS>;
 
-/// Drives a machine, a [`Race`] or a [`Connect`], over a stack: a [`Connector`] or a [`HostConnector`].
+/// Drives a machine, a [`Race`] or a [`Connect`], over a stack: a [`RaceDriver`] or a [`ConnectDriver`].
 #[derive(Debug)]
 pub struct Driver<S: RaceStack, M, const SOCKETS: usize> {
     machine: M,
@@ -212,7 +212,7 @@ pub enum Progress<T, A = Infallible> {
     Finished,
 }
 
-/// What a [`HostConnector::turn`] has come to.
+/// What a [`ConnectDriver::turn`] has come to.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Turn<T> {
@@ -227,7 +227,7 @@ pub enum Turn<T> {
 }
 
 impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
-    Connector<S, DESTINATIONS, SOCKETS, RECORDS, Planned<DESTINATIONS>>
+    RaceDriver<S, DESTINATIONS, SOCKETS, RECORDS, Planned<DESTINATIONS>>
 {
     /// Takes the plan that the race is to follow from now on: see [`Race::follow`].
     pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
@@ -236,7 +236,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
 }
 
 impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
-    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, Planned<DESTINATIONS>>
+    ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, Planned<DESTINATIONS>>
 where
     S: RaceStack,
 {
@@ -247,7 +247,7 @@ where
 }
 
 impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: Guide>
-    Connector<S, DESTINATIONS, SOCKETS, RECORDS, G>
+    RaceDriver<S, DESTINATIONS, SOCKETS, RECORDS, G>
 {
     /// A race that begins now and has no addresses yet.
     #[must_use]
@@ -295,58 +295,58 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         self.machine.handle_addresses(addresses, now);
     }
 
-    /// Runs the race to its end, waiting as `waiter` does.
+    /// Runs the race to its end, waiting as `poller` does.
     ///
     /// Tell it all answers first: a race that still waits for one family's answer, and has no deadline, waits for ever.
-    /// A program whose answers come while the race runs calls [`turn`](Connector::turn) or [`poll`](Connector::poll) instead.
+    /// A program whose answers come while the race runs calls [`turn`](RaceDriver::turn) or [`poll`](RaceDriver::poll) instead.
     ///
     /// # Errors
     ///
-    /// What ended the race without a connection; what became of each address is in the [timeline](Connector::timeline). When
-    /// `waiter` answers [`Wake::Canceled`] that is [`Failure::Canceled`]. A race whose connection was already handed over is
+    /// What ended the race without a connection; what became of each address is in the [timeline](RaceDriver::timeline). When
+    /// `poller` answers [`PollResult::Canceled`] that is [`Failure::Canceled`]. A race whose connection was already handed over is
     /// [`Failure::Canceled`] too.
-    pub fn run<W: Waiter<S>>(
+    pub fn run<W: Poller<S>>(
         &mut self,
         stack: &mut S,
-        waiter: &mut W,
+        poller: &mut W,
     ) -> Result<Connection<S::TcpSocket>, Failure> {
         loop {
-            if let Poll::Ready(result) = self.turn(stack, waiter) {
+            if let Poll::Ready(result) = self.turn(stack, poller) {
                 return result;
             }
         }
     }
 
-    /// One turn of [`run`](Connector::run): does what is to be done now and, where the race goes on, waits once. `Pending` when
-    /// the wait has ended, for whatever reason: tell the connector what else is new, and call it again.
+    /// One turn of [`run`](RaceDriver::run): does what is to be done now and, where the race goes on, waits once. `Pending` when
+    /// the wait has ended, for whatever reason: tell the driver what else is new, and call it again.
     ///
-    /// So answers join a race that is under way, where `waiter` also waits for the resolver:
+    /// So answers join a race that is under way, where `poller` also waits for the resolver:
     ///
     /// ```
     /// # use connie_core::{doc_stack::{Clock, Stack}};
-    /// use connie_core::{Config, Connector, Failure, Family};
+    /// use connie_core::{Config, RaceDriver, Failure, Family};
     /// use core::task::Poll;
-    /// # let (mut stack, mut waiter) = (Stack::default(), Clock::default());
+    /// # let (mut stack, mut poller) = (Stack::default(), Clock::default());
     /// # let mut answers = [(Family::V6, Vec::new()), (Family::V4, vec!["192.0.2.1:80".parse().unwrap()])].into_iter();
     ///
-    /// let mut connector = Connector::<_, 16, 4>::new(&Config::all_at_once(), waiter.now());
+    /// let mut driver = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), poller.now());
     /// let result = loop {
     ///     while let Some((family, addresses)) = answers.next() {
-    ///         connector.resolved(family, &addresses, waiter.now());
+    ///         driver.resolved(family, &addresses, poller.now());
     ///     }
-    ///     if let Poll::Ready(result) = connector.turn(&mut stack, &mut waiter) {
+    ///     if let Poll::Ready(result) = driver.turn(&mut stack, &mut poller) {
     ///         break result;
     ///     }
     /// };
-    /// # use connie_core::Waiter;
+    /// # use connie_core::Poller;
     /// assert!(result.is_ok());
     /// ```
-    pub fn turn<W: Waiter<S>>(
+    pub fn turn<W: Poller<S>>(
         &mut self,
         stack: &mut S,
-        waiter: &mut W,
+        poller: &mut W,
     ) -> Poll<Result<Connection<S::TcpSocket>, Failure>> {
-        match self.step(stack, waiter) {
+        match self.step(stack, poller) {
             Progress::WaitUntil(_) | Progress::WaitForInput => Poll::Pending,
             Progress::Connected(connection) => Poll::Ready(Ok(connection)),
             Progress::Failed(failure) => Poll::Ready(Err(failure)),
@@ -374,7 +374,7 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
 /// What drives a connect of which nothing was asked yet.
 impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
     From<Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G>>
-    for HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
+    for ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
 where
     S: RaceStack,
 {
@@ -386,7 +386,7 @@ where
 }
 
 impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize, G: Guide>
-    HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
+    ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>
 where
     S: RaceStack,
 {
@@ -441,8 +441,8 @@ where
     }
 
     /// Does what is to be done now and, where it goes on and asks for nothing, waits once.
-    pub fn turn<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W) -> Turn<S::TcpSocket> {
-        match self.step(stack, waiter) {
+    pub fn turn<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> Turn<S::TcpSocket> {
+        match self.step(stack, poller) {
             Progress::SendQuery(query) => Turn::SendQuery(query),
             Progress::WaitUntil(_) | Progress::WaitForInput => Turn::Waited,
             Progress::Connected(connection) => Turn::Connected(connection),
@@ -470,17 +470,17 @@ where
 
 impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     /// Does what is to be done now, and waits once where nothing is asked and the race goes on.
-    fn step<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W) -> Progress<S::TcpSocket, M::Ask> {
-        let progress = self.drain(stack, &mut || waiter.now());
+    fn step<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W) -> Progress<S::TcpSocket, M::Ask> {
+        let progress = self.drain(stack, &mut || poller.now());
         let until = match progress {
             Progress::WaitUntil(until) => Some(until),
             Progress::WaitForInput => None,
             other => return other,
         };
-        if self.wait(stack, waiter, until) == Wake::Canceled {
-            self.machine.cancel(waiter.now());
+        if self.wait(stack, poller, until) == PollResult::Canceled {
+            self.machine.cancel(poller.now());
         }
-        self.look(stack, waiter.now());
+        self.look(stack, poller.now());
         progress
     }
 
@@ -505,7 +505,7 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
         sealed::Decides::timeline(&self.machine)
     }
 
-    /// The longest time that opening a socket and its first `connect` took in a [`run`](Connector::run). A stack that keeps
+    /// The longest time that opening a socket and its first `connect` took in a [`run`](RaceDriver::run). A stack that keeps
     /// the rule never to block shows microseconds; one that blocks shows round trips or time-outs, and makes the race serial.
     #[must_use]
     pub fn slowest_connect(&self) -> Duration {
@@ -513,13 +513,13 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
     }
 
     /// Waits on all attempts in flight, and marks those that may have ended.
-    fn wait<W: Waiter<S>>(&mut self, stack: &mut S, waiter: &mut W, until: Option<Instant>) -> Wake {
+    fn wait<W: Poller<S>>(&mut self, stack: &mut S, poller: &mut W, until: Option<Instant>) -> PollResult {
         let mut watched = Vec::<_, SOCKETS>::new();
         for open in &mut self.open {
             // As many as `open` holds, which has the same capacity.
-            let _ = watched.push(Watched::new(&mut open.socket, Interest::Connect));
+            let _ = watched.push(PollEntry::new(&mut open.socket, Interest::Connect));
         }
-        let wake = waiter.wait(stack, &mut watched, until);
+        let wake = poller.wait(stack, &mut watched, until);
         let mut ready = Vec::<bool, SOCKETS>::new();
         for socket in &watched {
             let _ = ready.push(socket.ready);

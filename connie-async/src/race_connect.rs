@@ -32,7 +32,7 @@ use crate::lookup::Lookup;
 /// Up to `SOCKETS` attempts (at most 255) are in flight for one connect: no more than the stack has to spare. A name has up to `ADDRESSES`
 /// addresses (at most 255), those of both families in turn where it has more, and the last `NAMES` names are remembered, each in some
 /// 270 octets and 17 for each address. Capacities that cannot work do not compile.
-pub struct Racing<
+pub struct RaceConnect<
     T,
     L,
     C,
@@ -58,7 +58,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// a millisecond or two apart; a family that is not waited for is asked for a second time.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(15);
 
-impl<T, L, C> Racing<T, L, C> {
+impl<T, L, C> RaceConnect<T, L, C> {
     /// Races over `tcp` as `config` says, with the default capacities. Without a deadline in `config`, look-ups and connects have 30 s
     /// each; a stack for microcontrollers has mostly no time-out of its own.
     pub const fn new(tcp: T, names: L, clock: C, config: Config) -> Self {
@@ -67,20 +67,20 @@ impl<T, L, C> Racing<T, L, C> {
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES>
 {
-    /// The same with capacities of one's own: `Racing::<_, _, _, 2, 4, 1>::with_capacities(..)`.
+    /// The same with capacities of one's own: `RaceConnect::<_, _, _, 2, 4, 1>::with_capacities(..)`.
     pub const fn with_capacities(tcp: T, names: L, clock: C, mut config: Config) -> Self {
         if config.deadline.is_none() {
             config.deadline = Some(DEADLINE);
         }
         let known = RefCell::new(KnownNames::new());
-        Racing { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, known, memory: NoMemory }
+        RaceConnect { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, known, memory: NoMemory }
     }
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
     /// The same with a memory: a [`Memory`](connie_core::memory::Memory) in a [`RefCell`], or a reference to one. From the second visit to a host
     /// on one SYN is enough, mostly. Where the [`Lookup`] says from which addresses the stack [sends](Lookup::route) what was learnt on one network is
@@ -89,21 +89,21 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
     /// use connie_async::connie_core::{Instant, memory::Memory};
-    /// use connie_async::{Config, PlainDns, Racing};
+    /// use connie_async::{Config, PlainDns, RaceConnect};
     /// use core::cell::RefCell;
     ///
     /// # let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
     /// // A number that differs from device to device, and the time on the clock.
     /// let memory = RefCell::new(Memory::<32>::new(0x5eed, Instant::ZERO));
-    /// let net = Racing::new(tcp, names, clock, Config::default()).with_memory(&memory);
+    /// let net = RaceConnect::new(tcp, names, clock, Config::default()).with_memory(&memory);
     /// ```
     #[must_use]
     pub fn with_memory<N: Remember<ADDRESSES>>(
         self,
         memory: N,
-    ) -> Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, N> {
-        let Racing { tcp, names, clock, config, resolution_delay, known, memory: _ } = self;
-        Racing { tcp, names, clock, config, resolution_delay, known, memory }
+    ) -> RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, N> {
+        let RaceConnect { tcp, names, clock, config, resolution_delay, known, memory: _ } = self;
+        RaceConnect { tcp, names, clock, config, resolution_delay, known, memory }
     }
 
     /// Its memory.
@@ -140,7 +140,7 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> fmt::Debug
-    for Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut racing = f.debug_struct("Racing");
@@ -150,7 +150,7 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>
-    Racing<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
+    RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 where
     L: Lookup,
     C: Clock,

@@ -2,22 +2,22 @@
 
 use core::net::SocketAddr;
 
-use connie_core::Connector;
 use connie_core::Instant;
+use connie_core::RaceDriver;
 use connie_core::{Config, Failure};
-use connie_core::{RaceStack, Waiter};
+use connie_core::{Poller, RaceStack};
 
 /// Opens the connections of an [`HttpConnection`](crate::HttpConnection): the first one, and another each time that the last has
 /// ended.
 ///
-/// [`Destinations`] races a list of addresses and is all that most programs need. `()` opens nothing: with it a connection lives as
+/// [`RaceAddresses`] races a list of addresses and is all that most programs need. `()` opens nothing: with it a connection lives as
 /// long as the socket that it was given. Write an opener of your own to resolve the host's name each time, to keep the
 /// race's timeline, or to speak TLS:
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
-/// use connie_http::{Host, HttpConnection, Lent, Opener, Opening};
-/// use connie_core::{Config, Connector, Failure, RaceStack, Waiter};
+/// use connie_http::{Host, HttpConnection, ByRef, OpenConnection, OpenContext};
+/// use connie_core::{Config, RaceDriver, Failure, RaceStack, Poller};
 /// # fn look_up(_: &str) -> Option<[std::net::SocketAddr; 1]> { "192.0.2.1:80".parse().ok().map(|address| [address]) }
 ///
 /// /// Looks the name up anew for each connection, and remembers how many attempts the race took.
@@ -25,14 +25,14 @@ use connie_core::{RaceStack, Waiter};
 ///     attempts: usize,
 /// }
 ///
-/// impl<S: RaceStack, W: Waiter<S>> Opener<S, W> for Resolving {
-///     fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
+/// impl<S: RaceStack, W: Poller<S>> OpenConnection<S, W> for Resolving {
+///     fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
 ///         let addresses = look_up("name.test").ok_or(Failure::NoDestinations)?;
-///         let now = waiter.now();
+///         let now = poller.now();
 ///         let config = Config { deadline: opening.until.map(|until| until.since(now)), ..Config::all_at_once() };
-///         let mut race = Connector::<S>::new(&config, now);
+///         let mut race = RaceDriver::<S>::new(&config, now);
 ///         race.handle_addresses(&addresses, now);
-///         let won = race.run(stack, waiter);
+///         let won = race.run(stack, poller);
 ///         self.attempts += race.timeline().attempts().count();
 ///         Ok(won?.socket)
 ///     }
@@ -50,18 +50,18 @@ use connie_core::{RaceStack, Waiter};
 /// assert_eq!(connection.opener().attempts, 1);
 /// # Ok::<(), connie_http::HttpError>(())
 /// ```
-pub trait Opener<S: RaceStack, W> {
-    /// Opens a connection, waiting as `waiter` does, and hands its socket over, connected. A socket that does not end as the
+pub trait OpenConnection<S: RaceStack, W> {
+    /// Opens a connection, waiting as `poller` does, and hands its socket over, connected. A socket that does not end as the
     /// connection's must have been released.
     ///
     /// # Errors
     ///
     /// Why there is no connection; it is told as [`HttpError::Connect`](crate::HttpError::Connect).
-    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure>;
+    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure>;
 
     /// Called when the proxy has opened the [tunnel](crate::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
-    /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](Opener::open) where
-    /// [`Opening::tunnel`] is set. Does nothing unless written.
+    /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](OpenConnection::open) where
+    /// [`OpenContext::tunnel`] is set. Does nothing unless written.
     ///
     /// # Errors
     ///
@@ -69,16 +69,16 @@ pub trait Opener<S: RaceStack, W> {
     fn enter_tunnel(
         &mut self,
         stack: &mut S,
-        waiter: &mut W,
+        poller: &mut W,
         socket: &mut S::TcpSocket,
-        opening: Opening,
+        opening: OpenContext,
     ) -> Result<(), Failure> {
-        let _ = (stack, waiter, socket, opening);
+        let _ = (stack, poller, socket, opening);
         Ok(())
     }
 
     /// Until when a connection that was just opened may take to get through the proxy, beside the limits of the connection itself: for
-    /// an opener that has a deadline of its own. Asked after each [`open`](Opener::open), and not where the socket comes from elsewhere or had
+    /// an opener that has a deadline of its own. Asked after each [`open`](OpenConnection::open), and not where the socket comes from elsewhere or had
     /// been open for a while. `None` unless written.
     fn tunnel_until(&self) -> Option<Instant> {
         None
@@ -90,10 +90,10 @@ pub trait Opener<S: RaceStack, W> {
     }
 }
 
-/// What is asked of an [`Opener`].
+/// What is asked of an [`OpenConnection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Opening {
+pub struct OpenContext {
     /// When to give up: the earlier of the connection's [deadline](crate::HttpConnection::set_deadline) and its
     /// [time-out](crate::HttpConnection::set_timeout) from now; `None` for never.
     pub until: Option<Instant>,
@@ -102,8 +102,8 @@ pub struct Opening {
 }
 
 /// Opens nothing: the connection lives as long as the socket that it was given.
-impl<S: RaceStack, W> Opener<S, W> for () {
-    fn open(&mut self, _: &mut S, _: &mut W, _: Opening) -> Result<S::TcpSocket, Failure> {
+impl<S: RaceStack, W> OpenConnection<S, W> for () {
+    fn open(&mut self, _: &mut S, _: &mut W, _: OpenContext) -> Result<S::TcpSocket, Failure> {
         Err(Failure::NoDestinations)
     }
 
@@ -112,19 +112,19 @@ impl<S: RaceStack, W> Opener<S, W> for () {
     }
 }
 
-impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
-    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
-        O::open(self, stack, waiter, opening)
+impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for &mut O {
+    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
+        O::open(self, stack, poller, opening)
     }
 
     fn enter_tunnel(
         &mut self,
         stack: &mut S,
-        waiter: &mut W,
+        poller: &mut W,
         socket: &mut S::TcpSocket,
-        opening: Opening,
+        opening: OpenContext,
     ) -> Result<(), Failure> {
-        O::enter_tunnel(self, stack, waiter, socket, opening)
+        O::enter_tunnel(self, stack, poller, socket, opening)
     }
 
     fn tunnel_until(&self) -> Option<Instant> {
@@ -138,17 +138,17 @@ impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
 
 /// The addresses of a host, raced for each connection.
 ///
-/// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the [`Connector`] that runs the
+/// `A` is a list of addresses: an array, a slice, a `heapless::Vec`, a `Vec`. The numbers are those of the [`RaceDriver`] that runs the
 /// race: how many addresses count, how many sockets may be in flight, and how many attempts are recorded (for nobody, so that as many as
 /// there are sockets will do). It lives on the stack while a connection is being opened and costs nothing in between.
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_http::{Destinations, Host, HttpConnection};
+/// use connie_http::{RaceAddresses, Host, HttpConnection};
 ///
 /// let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
-/// let destinations = Destinations::<_, 8, 4>::new(addresses, Config::all_at_once());
+/// let destinations = RaceAddresses::<_, 8, 4>::new(addresses, Config::all_at_once());
 /// let (stack, clock) = (Stack::default(), Clock::default());
 /// let mut connection =
 ///     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), [0; 512])?;
@@ -158,8 +158,12 @@ impl<S: RaceStack, W, O: Opener<S, W> + ?Sized> Opener<S, W> for &mut O {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Destinations<A, const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, const RECORDS: usize = 8>
-{
+pub struct RaceAddresses<
+    A,
+    const DESTINATIONS: usize = 16,
+    const SOCKETS: usize = 4,
+    const RECORDS: usize = 8,
+> {
     addresses: A,
     config: Config,
     won: Option<SocketAddr>,
@@ -168,13 +172,13 @@ pub struct Destinations<A, const DESTINATIONS: usize = 16, const SOCKETS: usize 
 }
 
 impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
-    Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
+    RaceAddresses<A, DESTINATIONS, SOCKETS, RECORDS>
 {
     /// `addresses`, best first, to be raced as `config` says. Its deadline covers the way through a proxy where there is a
     /// [tunnel](crate::HttpConnection::set_tunnel).
     #[must_use]
     pub fn new(addresses: A, config: Config) -> Self {
-        Destinations { addresses, config, won: None, until: None }
+        RaceAddresses { addresses, config, won: None, until: None }
     }
 
     /// Where the last connection leads; `None` before the first.
@@ -189,24 +193,24 @@ impl<A: AsRef<[SocketAddr]>, const DESTINATIONS: usize, const SOCKETS: usize, co
     }
 }
 
-impl<S, W, A, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize> Opener<S, W>
-    for Destinations<A, DESTINATIONS, SOCKETS, RECORDS>
+impl<S, W, A, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize> OpenConnection<S, W>
+    for RaceAddresses<A, DESTINATIONS, SOCKETS, RECORDS>
 where
     S: RaceStack,
-    W: Waiter<S>,
+    W: Poller<S>,
     A: AsRef<[SocketAddr]>,
 {
-    fn open(&mut self, stack: &mut S, waiter: &mut W, opening: Opening) -> Result<S::TcpSocket, Failure> {
-        let now = waiter.now();
+    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
+        let now = poller.now();
         let mut config = self.config.clone();
         self.until = config.deadline.map(|deadline| now + deadline);
         if let Some(until) = opening.until {
             let left = until.since(now);
             config.deadline = Some(config.deadline.map_or(left, |deadline| deadline.min(left)));
         }
-        let mut race = Connector::<S, DESTINATIONS, SOCKETS, RECORDS>::new(&config, now);
+        let mut race = RaceDriver::<S, DESTINATIONS, SOCKETS, RECORDS>::new(&config, now);
         race.handle_addresses(self.addresses.as_ref(), now);
-        let won = race.run(stack, waiter)?;
+        let won = race.run(stack, poller)?;
         self.won = Some(won.destination);
         Ok(won.socket)
     }

@@ -12,7 +12,7 @@ use connie_core::{Config, Families, Family, Pacing};
 use connie_std::dns::{Dns, HttpsRecords};
 #[cfg(feature = "dns")]
 use connie_std::resolve::Resolver;
-use connie_std::{AddressFilter, MAX_SOCKETS, Memory, Options, Override};
+use connie_std::{AddressFilter, MAX_IN_FLIGHT, Memory, Options, Override};
 #[cfg(not(target_os = "wasi"))]
 use connie_std::{Keepalive, SocketOptions};
 
@@ -27,7 +27,7 @@ use crate::output::is_stdout;
 
 /// How to race, and what to report of it.
 #[derive(Debug, Args)]
-pub struct Racing {
+pub struct ConnectArgs {
     /// Use IPv4 only
     #[arg(short = '4', long, overrides_with = "ipv6")]
     pub ipv4: bool,
@@ -55,8 +55,8 @@ pub struct Racing {
     #[arg(long, default_value_t = Config::default().pacing, value_parser = pacing())]
     pub pacing: Pacing,
     /// The most connection attempts at the same time [default: 16]
-    #[arg(long, value_name = "N", value_parser = whole::<u32>(1, MAX_SOCKETS as u64))]
-    pub max_sockets: Option<u32>,
+    #[arg(long, alias = "max-sockets", value_name = "N", value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
+    pub max_in_flight: Option<u32>,
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
     pub patience: Option<u32>,
@@ -95,7 +95,7 @@ pub struct Racing {
     pub svg: Option<PathBuf>,
 }
 
-impl Racing {
+impl ConnectArgs {
     /// What curl allows unless told otherwise.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -110,7 +110,7 @@ impl Racing {
                 (_, true) => Families::Only(Family::V6),
                 _ => Families::Both,
             },
-            max_in_flight: self.max_sockets.map_or(defaults.race.max_in_flight, |most| most as usize),
+            max_in_flight: self.max_in_flight.map_or(defaults.race.max_in_flight, |most| most as usize),
             patience: patience.unwrap_or(preset.patience),
             deadline: self.connect_time(max_time),
             ..preset

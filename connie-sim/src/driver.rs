@@ -1,6 +1,6 @@
 //! The connectors of the simulation.
 
-use connie_core::{Connect, Connector as Core, HostConnector as HostCore};
+use connie_core::{Connect, ConnectDriver as HostCore, RaceDriver as Core};
 
 use crate::stack::Stack;
 
@@ -14,10 +14,10 @@ const RECORDS: usize = 256;
 pub(crate) const NAT64: usize = 8;
 
 /// A race over the simulated stack: up to 64 destinations, 16 sockets, and 256 attempts on record.
-pub type Connector = Core<Stack, DESTINATIONS, SOCKETS, RECORDS>;
+pub type RaceDriver = Core<Stack, DESTINATIONS, SOCKETS, RECORDS>;
 
 /// What a scenario runs, from a host's text on: the same numbers, and room for eight addresses of each family behind a NAT64.
-pub type HostConnector = HostCore<Stack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
+pub type ConnectDriver = HostCore<Stack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
 
 /// The machine in it.
 pub(crate) type Machine = Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64>;

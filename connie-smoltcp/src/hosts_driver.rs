@@ -9,45 +9,45 @@ use connie_core::memory::{Memory, NoMemory, Recall, Recalled, Verdict};
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::timeline::Timeline;
-use connie_core::{Config, Connection, Failure, HostConnector, Instant, Progress, RaceStack, Turn};
+use connie_core::{Config, ConnectDriver, Connection, Failure, Instant, Progress, RaceStack, Turn};
 use connie_dns::Answer;
 use heapless::Vec;
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
-use crate::board::Board;
 use crate::dns::Dns;
-use crate::dns_connector::{AlsoUntil, Asked, LookupError, NAT64};
+use crate::dns_driver::{AlsoUntil, Asked, LookupError, NAT64};
+use crate::platform::Platform;
+use crate::poller::PlatformPoller;
 use crate::stack::Stack;
 use crate::tcp::TcpSocket;
-use crate::waiter::BoardWaiter;
 
 /// Several hosts of which any will do, such as brokers: from their texts to the connection that wins, all their addresses in one race, names looked
 /// up side by side by a [`Dns`]. The rules are those of [`Hosts`]; a host is a name or an address, each with a port of its own.
 ///
-/// It is a [`DnsConnector`](crate::DnsConnector) to up to `HOSTS` hosts; its other numbers are that one's. The DNS client needs room for all names at
+/// It is a [`DnsDriver`](crate::DnsDriver) to up to `HOSTS` hosts; its other numbers are that one's. The DNS client needs room for all names at
 /// once (`NAMES`), and two [`DnsBuffers`](crate::DnsBuffers) for each of them.
 ///
 /// ```no_run
-/// # use connie_smoltcp::{Board, BoardWaiter, Dns, HostsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, HostsDriver, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
 /// # use connie_core::{Config, Connection, Failure};
 /// # fn main() {}
 /// # enum Trouble { Lookup(LookupError), Race(Failure) }
 /// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
 /// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
-/// # fn connect<D: Device, B: Board>(
-/// #     dns: &Dns<3>, mut stack: Stack<'_, D, B>, mut waiter: BoardWaiter<B>,
+/// # fn connect<D: Device, B: Platform>(
+/// #     dns: &Dns<3>, mut stack: Stack<'_, D, B>, mut poller: PlatformPoller<B>,
 /// # ) -> Result<Connection<TcpSocket>, Trouble> {
 /// let brokers = [("a.example", 1883), ("b.example", 1883), ("192.0.2.7", 1884)];
 /// let config = Config::all_at_once();
-/// let mut connector = HostsConnector::<_, 3, 16, 4, 32, _>::new(dns, &mut stack, &brokers, &config)?;
-/// let connection = connector.run(&mut stack, &mut waiter)?;
-/// let broker = connector.host_of(connection.destination).map(|number| brokers[number].0);
+/// let mut driver = HostsDriver::<_, 3, 16, 4, 32, _>::new(dns, &mut stack, &brokers, &config)?;
+/// let connection = driver.run(&mut stack, &mut poller)?;
+/// let broker = driver.host_of(connection.destination).map(|number| brokers[number].0);
 /// # Ok(connection)
 /// # }
 /// ```
 #[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
-pub struct HostsConnector<
+pub struct HostsDriver<
     'd,
     S: RaceStack,
     const HOSTS: usize = 4,
@@ -57,7 +57,7 @@ pub struct HostsConnector<
     N = Dns,
     M: Recall<DESTINATIONS> = NoMemory,
 > {
-    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
+    driver: ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
     dns: &'d N,
     hosts: Hosts<HOSTS, DESTINATIONS>,
     /// Of each host its port, and what is asked. The prefix of a NAT64 is asked for with the first.
@@ -75,12 +75,12 @@ impl<
     const RECORDS: usize,
     N,
     M: Recall<DESTINATIONS>,
-> fmt::Debug for HostsConnector<'_, S, HOSTS, DESTINATIONS, SOCKETS, RECORDS, N, M>
+> fmt::Debug for HostsDriver<'_, S, HOSTS, DESTINATIONS, SOCKETS, RECORDS, N, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut connector = f.debug_struct("HostsConnector");
-        connector.field("hosts", &self.hosts).field("connect", self.connector.connect());
-        connector.finish_non_exhaustive()
+        let mut driver = f.debug_struct("HostsDriver");
+        driver.field("hosts", &self.hosts).field("connect", self.driver.connect());
+        driver.finish_non_exhaustive()
     }
 }
 
@@ -88,7 +88,7 @@ impl<
     'd,
     'a,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const HOSTS: usize,
@@ -100,7 +100,7 @@ impl<
     const NAME: usize,
     const DATA: usize,
 >
-    HostsConnector<
+    HostsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         HOSTS,
@@ -131,7 +131,7 @@ impl<
     'a,
     'm,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const HOSTS: usize,
@@ -144,7 +144,7 @@ impl<
     const DATA: usize,
     const PLACES: usize,
 >
-    HostsConnector<
+    HostsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         HOSTS,
@@ -155,8 +155,8 @@ impl<
         Recalled<'m, PLACES>,
     >
 {
-    /// As [`new`](HostsConnector::new), with a memory of `PLACES` places, which knows the list as a host of its own: see
-    /// [`DnsConnector::with_memory`](crate::DnsConnector::with_memory).
+    /// As [`new`](HostsDriver::new), with a memory of `PLACES` places, which knows the list as a host of its own: see
+    /// [`DnsDriver::with_memory`](crate::DnsDriver::with_memory).
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl<
     'd,
     'a,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const HOSTS: usize,
@@ -195,7 +195,7 @@ impl<
     const DATA: usize,
     M: Recall<DESTINATIONS>,
 >
-    HostsConnector<
+    HostsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         HOSTS,
@@ -220,8 +220,8 @@ impl<
         let begun = begun.inspect_err(|_| forget(dns, stack, &mut asked))?;
         let known = begun.known();
         // In its place: it is large.
-        let connector = HostConnector::begin(begun.start(&known), config, &facts, stack.now());
-        let mut all = HostsConnector { connector, dns, hosts: begun, asked, memory };
+        let driver = ConnectDriver::begin(begun.start(&known), config, &facts, stack.now());
+        let mut all = HostsDriver { driver, dns, hosts: begun, asked, memory };
         all.pass_on(stack.now());
         Ok(all)
     }
@@ -261,15 +261,15 @@ impl<
     ///
     /// # Errors
     ///
-    /// What ended it without a connection, as [`DnsConnector::run`](crate::DnsConnector::run) has it; [`hosts`](Self::hosts) knows why names have no addresses.
-    pub fn run<C: Board>(
+    /// What ended it without a connection, as [`DnsDriver::run`](crate::DnsDriver::run) has it; [`hosts`](Self::hosts) knows why names have no addresses.
+    pub fn run<C: Platform>(
         &mut self,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
-        waiter: &mut BoardWaiter<C>,
+        poller: &mut PlatformPoller<C>,
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
             let next = self.take_answers(stack);
-            match self.connector.turn(stack, &mut AlsoUntil { waiter, next }) {
+            match self.driver.turn(stack, &mut AlsoUntil { poller, next }) {
                 Turn::Waited => {}
                 Turn::SendQuery(query) => self.is_sent(query, stack.now()),
                 Turn::Connected(connection) => break Ok(connection),
@@ -285,7 +285,7 @@ impl<
         let next = self.take_answers(stack);
         let now = stack.now();
         let progress = loop {
-            let until = match self.connector.poll(stack, now) {
+            let until = match self.driver.poll(stack, now) {
                 Progress::WaitUntil(until) => sooner(Some(until), next),
                 Progress::WaitForInput => next,
                 Progress::SendQuery(query) => {
@@ -305,12 +305,12 @@ impl<
     /// Gives it up and releases its queries and sockets. A connection that was already handed over stays.
     pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         let now = stack.now();
-        let _ = self.connector.cancel(stack, now);
+        let _ = self.driver.cancel(stack, now);
         self.end(stack);
     }
 
     fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
-        self.connector.teach(&self.memory, stack.now());
+        self.driver.teach(&self.memory, stack.now());
         forget(self.dns, stack, &mut self.asked);
     }
 
@@ -329,13 +329,13 @@ impl<
     /// What the race has done so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {
-        self.connector.timeline()
+        self.driver.timeline()
     }
 
     /// The connect, to look at.
     #[must_use]
     pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide> {
-        self.connector.connect()
+        self.driver.connect()
     }
 
     /// Serves the DNS client, and takes its answers. When it is to be served again.
@@ -357,7 +357,7 @@ impl<
                 let input = heard(query, answer, *port, stack, (&mut addresses, &mut ways));
                 self.hosts.handle_input(number, input);
                 if query == Query::Nat64Prefix {
-                    self.connector.handle_input(input, now);
+                    self.driver.handle_input(input, now);
                 }
                 asker.client.give_up(id);
                 *asked.place(query) = None;
@@ -374,7 +374,7 @@ impl<
         let is_asked = |asked: &mut (u16, Asked)| asked.1.place(query).is_some();
         if query == Query::Nat64Prefix {
             if !self.asked.iter_mut().any(is_asked) {
-                self.connector.handle_input(failed, now);
+                self.driver.handle_input(failed, now);
             }
             return;
         }
@@ -390,14 +390,14 @@ impl<
     /// Tells the connect what is new of the hosts.
     fn pass_on(&mut self, now: Instant) {
         while let Some(news) = self.hosts.news() {
-            self.connector.handle_input(news.input(), now);
+            self.driver.handle_input(news.input(), now);
         }
-        self.connector.plan_by(&self.memory, now);
+        self.driver.plan_by(&self.memory, now);
     }
 }
 
 /// What a query has brought, as an input; in the order of RFC 6724 where its addresses are put.
-fn heard<'i, D: Device, B: Board, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
+fn heard<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
     query: Query,
     answer: Result<Answer<'_>, QueryError>,
     port: u16,
@@ -419,7 +419,7 @@ fn heard<'i, D: Device, B: Board, const TCP: usize, const UDP: usize, const DEST
 /// Gives up what has not been answered.
 fn forget<
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const NAMES: usize,

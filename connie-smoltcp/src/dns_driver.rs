@@ -1,4 +1,4 @@
-//! From a host's text to the connection that wins: the queries of a [`HostConnector`], answered by a [`Dns`].
+//! From a host's text to the connection that wins: the queries of a [`ConnectDriver`], answered by a [`Dns`].
 
 use core::cell::RefCell;
 use core::fmt;
@@ -12,23 +12,24 @@ use connie_core::resolution::{HostError, Query, QueryError};
 use connie_core::stack::TcpClientStack;
 use connie_core::timeline::Timeline;
 use connie_core::{
-    Config, Connection, Failure, HostConnector, Instant, Progress, RaceStack, Turn, Waiter, Wake, Watched,
+    Config, ConnectDriver, Connection, Failure, Instant, PollEntry, PollResult, Poller, Progress, RaceStack,
+    Turn,
 };
 use connie_dns::{Answer, Kind, Name, NameError, QuestionId};
 use heapless::Vec;
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
-use crate::board::Board;
 use crate::dns::{Asker, Dns};
+use crate::platform::Platform;
+use crate::poller::PlatformPoller;
 use crate::stack::Stack;
 use crate::tcp::TcpSocket;
-use crate::waiter::BoardWaiter;
 
 /// For how many addresses of each family there is room where IPv4 is reached through NAT64.
 pub(crate) const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 
-/// Why a [`DnsConnector`] cannot begin.
+/// Why a [`DnsDriver`] cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupError {
@@ -42,7 +43,7 @@ pub enum LookupError {
     OutOfQueries,
     /// The DNS client belongs to another stack.
     WrongStack,
-    /// There are more hosts than a [`HostsConnector`](crate::HostsConnector) has room for.
+    /// There are more hosts than a [`HostsDriver`](crate::HostsDriver) has room for.
     TooManyHosts,
 }
 
@@ -76,30 +77,30 @@ impl From<InvalidHost> for LookupError {
     }
 }
 
-/// From a host's text to the connection that wins: a [`HostConnector`] whose queries a [`Dns`] answers. The numbers
-/// are those of the [`HostConnector`]; `N` is the type of the DNS client, where its capacities are not the default.
+/// From a host's text to the connection that wins: a [`ConnectDriver`] whose queries a [`Dns`] answers. The numbers
+/// are those of the [`ConnectDriver`]; `N` is the type of the DNS client, where its capacities are not the default.
 ///
-/// [`run`](DnsConnector::run) it, or [`poll`](DnsConnector::poll) it beside other things. [`cancel`](DnsConnector::cancel) it when it
+/// [`run`](DnsDriver::run) it, or [`poll`](DnsDriver::poll) it beside other things. [`cancel`](DnsDriver::cancel) it when it
 /// is not wanted to its end: dropping it leaves its sockets taken, and its queries until they have ended and for 10 s more.
 ///
 /// ```no_run
-/// # use connie_smoltcp::{Board, BoardWaiter, Dns, DnsConnector, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, DnsDriver, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
 /// # use connie_core::{Config, Connection, Failure};
 /// # fn main() {}
 /// # enum Trouble { Lookup(LookupError), Race(Failure) }
 /// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
 /// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
-/// # fn connect<D: Device, B: Board>(
-/// #     dns: &Dns, mut stack: Stack<'_, D, B>, mut waiter: BoardWaiter<B>,
+/// # fn connect<D: Device, B: Platform>(
+/// #     dns: &Dns, mut stack: Stack<'_, D, B>, mut poller: PlatformPoller<B>,
 /// # ) -> Result<Connection<TcpSocket>, Trouble> {
 /// let config = Config::all_at_once();
-/// let mut connector = DnsConnector::<_, 16, 4>::new(dns, &mut stack, "example.org", 80, &config)?;
-/// let connection = connector.run(&mut stack, &mut waiter)?;
+/// let mut driver = DnsDriver::<_, 16, 4>::new(dns, &mut stack, "example.org", 80, &config)?;
+/// let connection = driver.run(&mut stack, &mut poller)?;
 /// # Ok(connection)
 /// # }
 /// ```
 #[must_use = "dropping it leaves its queries taken: run it, or cancel it"]
-pub struct DnsConnector<
+pub struct DnsDriver<
     'd,
     S: RaceStack,
     const DESTINATIONS: usize = 16,
@@ -108,7 +109,7 @@ pub struct DnsConnector<
     N = Dns,
     M: Recall<DESTINATIONS> = NoMemory,
 > {
-    connector: HostConnector<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
+    driver: ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
     dns: &'d N,
     port: u16,
     asked: Asked,
@@ -130,13 +131,13 @@ impl Asked {
 }
 
 impl<S, const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, N, M> fmt::Debug
-    for DnsConnector<'_, S, DESTINATIONS, SOCKETS, RECORDS, N, M>
+    for DnsDriver<'_, S, DESTINATIONS, SOCKETS, RECORDS, N, M>
 where
     S: RaceStack,
     M: Recall<DESTINATIONS>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DnsConnector").field("connect", self.connector.connect()).finish_non_exhaustive()
+        f.debug_struct("DnsDriver").field("connect", self.driver.connect()).finish_non_exhaustive()
     }
 }
 
@@ -144,7 +145,7 @@ impl<
     'd,
     'a,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const DESTINATIONS: usize,
@@ -155,7 +156,7 @@ impl<
     const NAME: usize,
     const DATA: usize,
 >
-    DnsConnector<
+    DnsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         DESTINATIONS,
@@ -184,7 +185,7 @@ impl<
         Self::with_facts(dns, stack, host, port, config, &facts)
     }
 
-    /// As [`new`](DnsConnector::new), told more than the stack's own [facts](Stack::facts): the [addresses](Facts::hosts) that the
+    /// As [`new`](DnsDriver::new), told more than the stack's own [facts](Stack::facts): the [addresses](Facts::hosts) that the
     /// program knows without a look-up, say.
     ///
     /// # Errors
@@ -207,7 +208,7 @@ impl<
     'a,
     'm,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const DESTINATIONS: usize,
@@ -219,7 +220,7 @@ impl<
     const DATA: usize,
     const PLACES: usize,
 >
-    DnsConnector<
+    DnsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         DESTINATIONS,
@@ -229,7 +230,7 @@ impl<
         Recalled<'m, PLACES>,
     >
 {
-    /// As [`new`](DnsConnector::new), with a memory of `PLACES` places: from the second visit to a host on one SYN is enough, mostly. It is asked when
+    /// As [`new`](DnsDriver::new), with a memory of `PLACES` places: from the second visit to a host on one SYN is enough, mostly. It is asked when
     /// addresses are known, and taught at the end; in between it is free for others. Have it
     /// [forget](Memory::forget) when the program hears that the network is another one.
     ///
@@ -260,7 +261,7 @@ impl<
     'd,
     'a,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const DESTINATIONS: usize,
@@ -272,7 +273,7 @@ impl<
     const DATA: usize,
     M: Recall<DESTINATIONS>,
 >
-    DnsConnector<
+    DnsDriver<
         'd,
         Stack<'a, D, B, TCP, UDP>,
         DESTINATIONS,
@@ -297,9 +298,9 @@ impl<
         let wants = |query| start.asks(query, config, facts, cfg!(feature = "nat64"));
         dns.ask(stack, host, &mut asked, wants)?;
         // Last, and in its place: it is large.
-        let mut connector = HostConnector::begin(start, config, facts, stack.now());
-        connector.plan_by(&memory, stack.now());
-        Ok(DnsConnector { connector, dns, port, asked, memory })
+        let mut driver = ConnectDriver::begin(start, config, facts, stack.now());
+        driver.plan_by(&memory, stack.now());
+        Ok(DnsDriver { driver, dns, port, asked, memory })
     }
 
     /// Runs it to its end while the answers come in: the first usable one starts the race, and the other's addresses join.
@@ -307,15 +308,15 @@ impl<
     /// # Errors
     ///
     /// What ended it without a connection: [`Failure`] tells a name without addresses from addresses that do not answer, and
-    /// [`connect`](Self::connect) why there are none. A connector whose connection was already handed over is [`Failure::Canceled`].
-    pub fn run<C: Board>(
+    /// [`connect`](Self::connect) why there are none. A driver whose connection was already handed over is [`Failure::Canceled`].
+    pub fn run<C: Platform>(
         &mut self,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
-        waiter: &mut BoardWaiter<C>,
+        poller: &mut PlatformPoller<C>,
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
             let next = self.take_answers(stack);
-            match self.connector.turn(stack, &mut AlsoUntil { waiter, next }) {
+            match self.driver.turn(stack, &mut AlsoUntil { poller, next }) {
                 Turn::Waited => {}
                 Turn::SendQuery(query) => self.is_sent(query, stack),
                 Turn::Connected(connection) => break Ok(connection),
@@ -331,7 +332,7 @@ impl<
         let next = self.take_answers(stack);
         let now = stack.now();
         let progress = loop {
-            let until = match self.connector.poll(stack, now) {
+            let until = match self.driver.poll(stack, now) {
                 Progress::WaitUntil(until) => sooner(Some(until), next),
                 Progress::WaitForInput => next,
                 Progress::SendQuery(query) => {
@@ -351,25 +352,25 @@ impl<
     /// Gives it up and releases its queries and sockets. A connection that was already handed over stays.
     pub fn cancel(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         let now = stack.now();
-        let _ = self.connector.cancel(stack, now);
+        let _ = self.driver.cancel(stack, now);
         self.end(stack);
     }
 
     fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
-        self.connector.teach(&self.memory, stack.now());
+        self.driver.teach(&self.memory, stack.now());
         self.dns.forget(stack, &mut self.asked);
     }
 
     /// What the race has done so far.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {
-        self.connector.timeline()
+        self.driver.timeline()
     }
 
     /// The connect, to look at: which queries are open, and which have failed, and why.
     #[must_use]
     pub fn connect(&self) -> &Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide> {
-        self.connector.connect()
+        self.driver.connect()
     }
 
     /// Serves the DNS client, and takes its answers. When it is to be served again.
@@ -387,12 +388,12 @@ impl<
             let answer = if is_ours { asker.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
             match answer {
                 None => continue,
-                Some(Ok(answer)) => answered(&mut self.connector, query, answer, self.port, stack),
+                Some(Ok(answer)) => answered(&mut self.driver, query, answer, self.port, stack),
                 Some(Err(error)) => {
-                    self.connector.handle_input(Input::QueryFailed { query, error }, now);
+                    self.driver.handle_input(Input::QueryFailed { query, error }, now);
                 }
             }
-            self.connector.plan_by(&self.memory, now);
+            self.driver.plan_by(&self.memory, now);
             asker.client.give_up(id);
             *self.asked.place(query) = None;
         }
@@ -403,7 +404,7 @@ impl<
     fn is_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         if self.asked.place(query).is_none() {
             let failed = Input::QueryFailed { query, error: QueryError::Failed };
-            self.connector.handle_input(failed, stack.now());
+            self.driver.handle_input(failed, stack.now());
         }
     }
 }
@@ -413,7 +414,7 @@ impl<
 fn answered<
     'a,
     D: Device,
-    B: Board,
+    B: Platform,
     const TCP: usize,
     const UDP: usize,
     const DESTINATIONS: usize,
@@ -421,7 +422,7 @@ fn answered<
     const RECORDS: usize,
     G: Guide,
 >(
-    connector: &mut HostConnector<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>,
+    driver: &mut ConnectDriver<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>,
     query: Query,
     answer: Answer<'_>,
     port: u16,
@@ -435,14 +436,14 @@ fn answered<
         let _ = ways.push(stack.route_to(ip));
     }
     let answer = Input::Answered { query, addresses: &addresses, order: Order::Any(&ways) };
-    connector.handle_input(answer, stack.now());
+    driver.handle_input(answer, stack.now());
 }
 
 impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
     Dns<NAMES, SERVERS, NAME, DATA>
 {
     /// Asks what is wanted, all or nothing.
-    pub(crate) fn ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn ask<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         host: &str,
@@ -456,7 +457,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         result
     }
 
-    fn try_ask<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    fn try_ask<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         host: &str,
@@ -490,7 +491,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 
     /// Gives up what has not been answered.
-    pub(crate) fn forget<D: Device, B: Board, const TCP: usize, const UDP: usize>(
+    pub(crate) fn forget<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         asked: &mut Asked,
@@ -505,25 +506,25 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     }
 }
 
-/// A waiter that waits no longer than until the DNS client is to be served.
+/// A poller that waits no longer than until the DNS client is to be served.
 pub(crate) struct AlsoUntil<'w, C> {
-    pub(crate) waiter: &'w mut BoardWaiter<C>,
+    pub(crate) poller: &'w mut PlatformPoller<C>,
     pub(crate) next: Option<Instant>,
 }
 
-impl<'a, D: Device, C: Board, B: Board, const TCP: usize, const UDP: usize> Waiter<Stack<'a, D, C, TCP, UDP>>
-    for AlsoUntil<'_, B>
+impl<'a, D: Device, C: Platform, B: Platform, const TCP: usize, const UDP: usize>
+    Poller<Stack<'a, D, C, TCP, UDP>> for AlsoUntil<'_, B>
 {
     fn now(&mut self) -> Instant {
-        self.waiter.0.now()
+        self.poller.0.now()
     }
 
     fn wait(
         &mut self,
         stack: &mut Stack<'a, D, C, TCP, UDP>,
-        sockets: &mut [Watched<'_, <Stack<'a, D, C, TCP, UDP> as TcpClientStack>::TcpSocket>],
+        sockets: &mut [PollEntry<'_, <Stack<'a, D, C, TCP, UDP> as TcpClientStack>::TcpSocket>],
         until: Option<Instant>,
-    ) -> Wake {
-        self.waiter.wait(stack, sockets, sooner(until, self.next))
+    ) -> PollResult {
+        self.poller.wait(stack, sockets, sooner(until, self.next))
     }
 }
