@@ -1,5 +1,5 @@
-//! The smallest stack there is, so that the examples in these docs run: every connection succeeds after 30 ms of a clock
-//! that jumps. Not part of the public interface; `connie-sim` is the simulation to test with.
+//! The smallest stack there is, so that the examples in these docs run: every connection succeeds after 30 ms
+//! of a clock that jumps. Not part of the public interface; `connie-sim` is the simulation to test with.
 
 use core::convert::Infallible;
 use core::net::SocketAddr;
@@ -10,7 +10,8 @@ use crate::race::{AttemptError, AttemptErrorKind};
 use crate::stack::{PollEntry, PollResult, Poller, RaceStack};
 use crate::time::Instant;
 
-/// A stack whose connections all succeed at the second look, and whose peer says the same HTTP response to everything.
+/// A stack whose connections all succeed at the second look, and whose peer says the same HTTP response to
+/// everything.
 #[derive(Debug, Default)]
 pub struct Stack;
 

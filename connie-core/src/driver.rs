@@ -22,14 +22,14 @@ use crate::timeline::Timeline;
 
 /// A race over a stack of type `S`, with the sockets of its attempts in flight: never more than `SOCKETS`.
 ///
-/// [`run`](RaceDriver::run) does everything, waiting included; [`turn`](RaceDriver::turn) does one turn of it, so that answers can
-/// join in between. A program with a loop of its own calls [`poll`](RaceDriver::poll) instead, whenever the stack may have news
-/// and at the time that the last poll named.
+/// [`run`](RaceDriver::run) does everything, waiting included; [`turn`](RaceDriver::turn) does one turn of
+/// it, so that answers can join in between. A program with a loop of its own calls [`poll`](RaceDriver::poll)
+/// instead, whenever the stack may have news and at the time that the last poll named.
 ///
 /// Losers are [aborted](RaceStack::abort), the winner is handed over untouched, and once a poll has answered
 /// [`Progress::Connected`] or [`Progress::Failed`] no socket is left. To give up before that, call
-/// [`cancel`](RaceDriver::cancel): dropping the driver drops its sockets, which closes them only where the stack's sockets
-/// close themselves on drop.
+/// [`cancel`](RaceDriver::cancel): dropping the driver drops its sockets, which closes them only where the
+/// stack's sockets close themselves on drop.
 ///
 /// ```
 /// # use connie_core::{doc_stack::{Clock, Stack}};
@@ -51,10 +51,12 @@ pub type RaceDriver<
     G = Unplanned,
 > = Driver<S, Race<DESTINATIONS, SOCKETS, RECORDS, G>, SOCKETS>;
 
-/// A [`Connect`] over a stack of type `S`: from a host's text to the connection that wins. The numbers are those of the [`Connect`].
+/// A [`Connect`] over a stack of type `S`: from a host's text to the connection that wins. The numbers are
+/// those of the [`Connect`].
 ///
-/// As a [`RaceDriver`], it owns the sockets, and [`turn`](ConnectDriver::turn) or [`poll`](Driver::poll) drives it. Queries are its user's to
-/// send: both ask for them, and [`handle_input`](ConnectDriver::handle_input) takes what came of them.
+/// As a [`RaceDriver`], it owns the sockets, and [`turn`](ConnectDriver::turn) or [`poll`](Driver::poll)
+/// drives it. Queries are its user's to send: both ask for them, and
+/// [`handle_input`](ConnectDriver::handle_input) takes what came of them.
 ///
 /// ```
 /// # use connie_core::{doc_stack::{Clock, Stack}};
@@ -222,7 +224,8 @@ pub enum Turn<T> {
     Waited,
     /// The race is won; this is the connection.
     Connected(Connection<T>),
-    /// It is over without a connection: [`Failure::Canceled`] too where the connection was handed over before.
+    /// It is over without a connection: [`Failure::Canceled`] too where the connection was handed over
+    /// before.
     Failed(Failure),
 }
 
@@ -297,14 +300,15 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
 
     /// Runs the race to its end, waiting as `poller` does.
     ///
-    /// Tell it all answers first: a race that still waits for one family's answer, and has no deadline, waits for ever.
-    /// A program whose answers come while the race runs calls [`turn`](RaceDriver::turn) or [`poll`](RaceDriver::poll) instead.
+    /// Tell it all answers first: a race that still waits for one family's answer, and has no deadline, waits
+    /// for ever. A program whose answers come while the race runs calls [`turn`](RaceDriver::turn) or
+    /// [`poll`](RaceDriver::poll) instead.
     ///
     /// # Errors
     ///
-    /// What ended the race without a connection; what became of each address is in the [timeline](RaceDriver::timeline). When
-    /// `poller` answers [`PollResult::Canceled`] that is [`Failure::Canceled`]. A race whose connection was already handed over is
-    /// [`Failure::Canceled`] too.
+    /// What ended the race without a connection; what became of each address is in the
+    /// [timeline](RaceDriver::timeline). When `poller` answers [`PollResult::Canceled`] that is
+    /// [`Failure::Canceled`]. A race whose connection was already handed over is [`Failure::Canceled`] too.
     pub fn run<W: Poller<S>>(
         &mut self,
         stack: &mut S,
@@ -317,8 +321,9 @@ impl<S: RaceStack, const DESTINATIONS: usize, const SOCKETS: usize, const RECORD
         }
     }
 
-    /// One turn of [`run`](RaceDriver::run): does what is to be done now and, where the race goes on, waits once. `Pending` when
-    /// the wait has ended, for whatever reason: tell the driver what else is new, and call it again.
+    /// One turn of [`run`](RaceDriver::run): does what is to be done now and, where the race goes on, waits
+    /// once. `Pending` when the wait has ended, for whatever reason: tell the driver what else is new, and
+    /// call it again.
     ///
     /// So answers join a race that is under way, where `poller` also waits for the resolver:
     ///
@@ -412,14 +417,17 @@ where
         Connect::begin(start, config, facts, now).into()
     }
 
-    /// The connect, for an adapter that begins and feeds those over several kinds of stacks in one place. What it is to do next the driver asks it.
+    /// The connect, for an adapter that begins and feeds those over several kinds of stacks in one place.
+    /// What it is to do next the driver asks it.
     #[doc(hidden)]
     pub fn connect_mut(&mut self) -> &mut Connect<DESTINATIONS, SOCKETS, RECORDS, NAT64, G> {
         &mut self.machine
     }
 
-    /// Tells the connect that something happened; attempts are the driver's own affair. See [`Connect::handle_input`].
-    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the match.
+    /// Tells the connect that something happened; attempts are the driver's own affair. See
+    /// [`Connect::handle_input`].
+    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the
+    // match.
     #[inline(always)]
     pub fn handle_input(&mut self, input: connect::Input<'_>, now: Instant) {
         self.machine.handle_input(input, now);
@@ -505,8 +513,9 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
         sealed::Decides::timeline(&self.machine)
     }
 
-    /// The longest time that opening a socket and its first `connect` took in a [`run`](RaceDriver::run). A stack that keeps
-    /// the rule never to block shows microseconds; one that blocks shows round trips or time-outs, and makes the race serial.
+    /// The longest time that opening a socket and its first `connect` took in a [`run`](RaceDriver::run). A
+    /// stack that keeps the rule never to block shows microseconds; one that blocks shows round trips or
+    /// time-outs, and makes the race serial.
     #[must_use]
     pub fn slowest_connect(&self) -> Duration {
         Duration::from_micros(self.slowest_connect)
@@ -531,8 +540,8 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
         wake
     }
 
-    /// Asks for the result of each attempt that may have ended, the one that started first before the others. A success
-    /// decides the race, so that the rest need not be asked.
+    /// Asks for the result of each attempt that may have ended, the one that started first before the others.
+    /// A success decides the race, so that the rest need not be asked.
     fn look(&mut self, stack: &mut S, now: Instant) {
         let mut next = 0;
         while let Some(open) = self.open.get_mut(next) {
@@ -615,7 +624,8 @@ impl<S: RaceStack, M: Machine, const SOCKETS: usize> Driver<S, M, SOCKETS> {
         }
         match self.open.push(Open { id, remote, socket, ready: false }) {
             Ok(()) => result.map_err(|_| nb::Error::WouldBlock),
-            // The race never has more in flight than `SOCKETS`. Were it to, this attempt would have no socket.
+            // The race never has more in flight than `SOCKETS`. Were it to, this attempt would have no
+            // socket.
             Err(open) => {
                 stack.abort(open.socket);
                 Err(nb::Error::Other(AttemptErrorKind::OutOfSockets.into()))

@@ -1,11 +1,13 @@
-//! Connect to the address that answers first, anywhere: no `std`, no allocation, no socket more than was given.
+//! Connect to the address that answers first, anywhere: no `std`, no allocation, no socket more than was
+//! given.
 //!
-//! A [`Race`] is told the addresses of a host and decides when to try which, with at most `k` connection attempts in flight; the
-//! first that completes its TCP handshake wins and the rest are canceled. It owns no socket and no clock. Its user tells it
-//! what happened ([`handle_input`](Race::handle_input)), asks what to do ([`poll_output`](Race::poll_output)) until the answer
-//! [ends the drain](Output::ends_drain), and then sleeps until the time that the answer named or until something happens. Time
-//! only comes in as an argument. Waking late, early or for nothing is just another poll; results that come late, twice or out of
-//! nowhere change nothing; a race with a deadline ends by it, and one that has ended leaves no attempt open.
+//! A [`Race`] is told the addresses of a host and decides when to try which, with at most `k` connection
+//! attempts in flight; the first that completes its TCP handshake wins and the rest are canceled. It owns no
+//! socket and no clock. Its user tells it what happened ([`handle_input`](Race::handle_input)), asks what to
+//! do ([`poll_output`](Race::poll_output)) until the answer [ends the drain](Output::ends_drain), and then
+//! sleeps until the time that the answer named or until something happens. Time only comes in as an argument.
+//! Waking late, early or for nothing is just another poll; results that come late, twice or out of nowhere
+//! change nothing; a race with a deadline ends by it, and one that has ended leaves no attempt open.
 //!
 //! ```
 //! use connie_core::{AttemptId, Config, Failure, Input, Instant, Output, Race};
@@ -56,13 +58,14 @@
 //! | [`Memory`](memory::Memory) | what races have learnt: with it one SYN is enough on every visit but the first; its [module](memory) has the rules |
 //! | [`Timeline`] | what a race did, as a table, a waterfall, JSON or qlog |
 //!
-//! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a `connect()` that does it all.
+//! `connie-http` speaks HTTP/1.1 on the winner. `connie-std` brings the operating system's sockets and a
+//! `connect()` that does it all.
 //!
 //! # Fewer sockets than addresses
 //!
 //! A race with `k` sockets and `n` addresses is never stuck behind dead ones: an attempt that has used up its
-//! [patience](Config::patience) gives its socket to an address that waits, and comes back later with twice the patience. Every
-//! address that is known at the start is first tried within `(⌈n/k⌉ − 1) · patience`.
+//! [patience](Config::patience) gives its socket to an address that waits, and comes back later with twice
+//! the patience. Every address that is known at the start is first tried within `(⌈n/k⌉ − 1) · patience`.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,8 +1,8 @@
 //! What a race asks of a TCP stack, and what the program lends it: a clock and a way to wait.
 //!
-//! `embedded-nal`'s [`TcpClientStack`] is the trait that the embedded world writes network programs against. A race
-//! needs four promises that it does not make, so [`RaceStack`] extends it. [`NalCompat`] wraps a stack that knows only
-//! `TcpClientStack`, with the limits that follow from what such a stack cannot say.
+//! `embedded-nal`'s [`TcpClientStack`] is the trait that the embedded world writes network programs against.
+//! A race needs four promises that it does not make, so [`RaceStack`] extends it. [`NalCompat`] wraps a stack
+//! that knows only `TcpClientStack`, with the limits that follow from what such a stack cannot say.
 
 use core::net::SocketAddr;
 
@@ -16,36 +16,39 @@ use crate::time::Instant;
 /// The methods inherited from [`TcpClientStack`] keep their meaning and take on these duties:
 ///
 /// - **`connect` never blocks.** The first call begins the handshake; while it is under way each call answers
-///   `WouldBlock`; `Ok` says that the handshake is complete, and never comes before that: a socket that is writable
-///   with an error pending has failed.
-/// - **A failure is reported as what it was**, once, by `connect`, and [`attempt_error`](RaceStack::attempt_error) tells a
-///   refusal from an unreachable network, a time-out and a lack of sockets. After an error the socket is only good for
-///   [`abort`](RaceStack::abort).
-/// - **Running out of sockets is an error** of `socket` or of the first `connect`, which `attempt_error` maps to
-///   [`AttemptErrorKind::OutOfSockets`]; a stack never waits for a socket and never panics for want of one.
-/// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still has a segment to
-///   send for it.
-/// - **A connection that broke while sending may be received from.** What the peer said before it is still to be had, or the error is
-///   told again.
-/// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is [`TcpErrorKind::PipeClosed`], when the
-///   peer has closed its side and everything it sent has been read.
+///   `WouldBlock`; `Ok` says that the handshake is complete, and never comes before that: a socket that is
+///   writable with an error pending has failed.
+/// - **A failure is reported as what it was**, once, by `connect`, and
+///   [`attempt_error`](RaceStack::attempt_error) tells a refusal from an unreachable network, a time-out and
+///   a lack of sockets. After an error the socket is only good for [`abort`](RaceStack::abort).
+/// - **Running out of sockets is an error** of `socket` or of the first `connect`, which `attempt_error` maps
+///   to [`AttemptErrorKind::OutOfSockets`]; a stack never waits for a socket and never panics for want of
+///   one.
+/// - **A socket that was aborted or closed is free** for the next `socket` call, even where the stack still
+///   has a segment to send for it.
+/// - **A connection that broke while sending may be received from.** What the peer said before it is still to
+///   be had, or the error is told again.
+/// - `receive` answers `Ok(0)` for a non-empty buffer, or an error whose kind is
+///   [`TcpErrorKind::PipeClosed`], when the peer has closed its side and everything it sent has been read.
 ///
 /// # Why embedded-nal's trait is the supertrait
 ///
-/// Any stack of that ecosystem extends to a race by two methods, and a program that is written for the trait runs over
-/// every stack of connie's: that is the point of it. The price is that a new version of embedded-nal breaks this trait and
-/// every adapter, and that `nb` is in the signatures. embedded-nal 0.9 has been quiet since 2024, and what would take
-/// its place, five methods of our own and a bridge such as [`NalCompat`], would break each user once for certain.
+/// Any stack of that ecosystem extends to a race by two methods, and a program that is written for the trait
+/// runs over every stack of connie's: that is the point of it. The price is that a new version of
+/// embedded-nal breaks this trait and every adapter, and that `nb` is in the signatures. embedded-nal 0.9 has
+/// been quiet since 2024, and what would take its place, five methods of our own and a bridge such as
+/// [`NalCompat`], would break each user once for certain.
 pub trait RaceStack: TcpClientStack {
     /// What `error` means to a race.
     fn attempt_error(&self, error: &Self::Error) -> AttemptError;
 
-    /// Ends a connection or a connection attempt at once and frees its socket: nothing waits, nothing lingers. A peer that
-    /// has completed the handshake is sent a reset.
+    /// Ends a connection or a connection attempt at once and frees its socket: nothing waits, nothing
+    /// lingers. A peer that has completed the handshake is sent a reset.
     ///
-    /// This is how the losers of a race end. A reset rather than an orderly close, because no data has passed, because
-    /// it leaves neither side in TIME-WAIT with a port taken, and because it is what the other losers' peers
-    /// see anyway: a SYN-ACK that arrives after its attempt was given up is answered by a reset (RFC 9293 section 3.5.2).
+    /// This is how the losers of a race end. A reset rather than an orderly close, because no data has
+    /// passed, because it leaves neither side in TIME-WAIT with a port taken, and because it is what the
+    /// other losers' peers see anyway: a SYN-ACK that arrives after its attempt was given up is answered by a
+    /// reset (RFC 9293 section 3.5.2).
     fn abort(&mut self, socket: Self::TcpSocket);
 }
 
@@ -77,8 +80,8 @@ pub struct PollEntry<'a, T> {
     pub socket: &'a mut T,
     /// What is waited for.
     pub interest: Interest,
-    /// Set by `wait` where the socket may have what is waited for. Setting it without cause costs one call that answers
-    /// `WouldBlock`; leaving it unset where there is cause loses the event.
+    /// Set by `wait` where the socket may have what is waited for. Setting it without cause costs one call
+    /// that answers `WouldBlock`; leaving it unset where there is cause loses the event.
     pub ready: bool,
 }
 
@@ -107,8 +110,8 @@ pub trait Poller<S: TcpClientStack + ?Sized> {
     /// The time now. Must not run backwards.
     fn now(&mut self) -> Instant;
 
-    /// Waits until one of `sockets` may be ready, or until `until` (for ever where that is `None`), and marks the ones
-    /// that may be ready. May return early, and with nothing ready. All sockets belong to `stack`.
+    /// Waits until one of `sockets` may be ready, or until `until` (for ever where that is `None`), and marks
+    /// the ones that may be ready. May return early, and with nothing ready. All sockets belong to `stack`.
     fn wait(
         &mut self,
         stack: &mut S,
@@ -134,18 +137,20 @@ impl<S: TcpClientStack + ?Sized, W: Poller<S> + ?Sized> Poller<S> for &mut W {
 
 /// Any [`TcpClientStack`] as a [`RaceStack`], within the limits of what such a stack can say.
 ///
-/// - **A stack whose `connect` blocks makes the race serial**: the next attempt starts only after the last has ended, one
-///   dead address costs the stack's whole time-out, and the socket limit and the deadline act only between calls.
-///   `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block. [`RaceDriver::slowest_connect`](crate::RaceDriver::slowest_connect)
-///   tells: over a stack that keeps the rule it is far below a millisecond.
-/// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptErrorKind::Other`], or
-///   [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
-///   [`with_errors`](NalCompat::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7 connects again by
-///   itself) leaves that attempt to its patience and to the deadline.
+/// - **A stack whose `connect` blocks makes the race serial**: the next attempt starts only after the last
+///   has ended, one dead address costs the stack's whole time-out, and the socket limit and the deadline act
+///   only between calls. `std-embedded-nal` 0.4 and `esp-at-nal` 0.5 block.
+///   [`RaceDriver::slowest_connect`](crate::RaceDriver::slowest_connect) tells: over a stack that keeps the
+///   rule it is far below a millisecond.
+/// - **A refusal cannot be told from other failures**: every failed attempt is [`AttemptErrorKind::Other`],
+///   or [`AttemptErrorKind::Reset`] where the error's kind is `PipeClosed`. Give a better reading with
+///   [`with_errors`](NalCompat::with_errors). A stack that never reports a refusal (`smoltcp-nal` 0.7
+///   connects again by itself) leaves that attempt to its patience and to the deadline.
 /// - **A lack of sockets looks like any other failure** unless `with_errors` tells it apart, so set
 ///   [`Config::max_in_flight`](crate::Config::max_in_flight) to what the stack has.
 /// - **Losers are closed, not reset**, since the trait has no abort.
-/// - **A stack that says `Ok` for a connection it does not have** (`w5500` 0.6) cannot be helped from here: the race believes it.
+/// - **A stack that says `Ok` for a connection it does not have** (`w5500` 0.6) cannot be helped from here:
+///   the race believes it.
 #[derive(Debug)]
 pub struct NalCompat<T: TcpClientStack> {
     inner: T,
@@ -210,7 +215,8 @@ impl<T: TcpClientStack> RaceStack for NalCompat<T> {
     }
 
     fn abort(&mut self, socket: Self::TcpSocket) {
-        // The only way out that the trait offers. Its error says nothing that could be acted on: the socket is gone.
+        // The only way out that the trait offers. Its error says nothing that could be acted on: the socket
+        // is gone.
         let _ = self.inner.close(socket);
     }
 }

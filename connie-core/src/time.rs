@@ -6,8 +6,8 @@ use core::time::Duration;
 
 /// A moment, in microseconds since a start of the caller's choice (boot, the first call, an epoch).
 ///
-/// The core never asks a clock: every function that depends on time takes an `Instant`. Readings should not run
-/// backwards; where one does, the race treats its clock as standing still until it has caught up.
+/// The core never asks a clock: every function that depends on time takes an `Instant`. Readings should not
+/// run backwards; where one does, the race treats its clock as standing still until it has caught up.
 ///
 /// Arithmetic saturates: no duration, however long, can overflow it (the range is 584,000 years).
 ///

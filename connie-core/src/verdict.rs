@@ -1,6 +1,7 @@
 //! Why a connect failed: the kind of failure, and the words for it. Made here once, for every adapter.
 //!
-//! An adapter adds the words that its system has for the number of an error, and what it knows of queries and of TLS.
+//! An adapter adds the words that its system has for the number of an error, and what it knows of queries and
+//! of TLS.
 
 use core::fmt::{self, Display};
 use core::iter;
@@ -67,9 +68,10 @@ impl ErrorKind {
         }
     }
 
-    /// The kind of failure of a look-up, from the queries that failed. The one that [tells most](QueryError::precedence) counts, in whatever
-    /// order they failed: there is no such name only where all of them say so. The query for the network's prefix says nothing about the
-    /// name. Without a failed query the name has [no address](Self::NoAddress).
+    /// The kind of failure of a look-up, from the queries that failed. The one that [tells
+    /// most](QueryError::precedence) counts, in whatever order they failed: there is no such name only where
+    /// all of them say so. The query for the network's prefix says nothing about the name. Without a failed
+    /// query the name has [no address](Self::NoAddress).
     #[must_use]
     pub fn of_queries(failures: impl IntoIterator<Item = (Query, QueryError)>) -> Self {
         let of_name = failures.into_iter().filter(|(query, _)| *query != Query::Nat64Prefix);
@@ -108,9 +110,11 @@ impl From<AttemptErrorKind> for ErrorKind {
 
 /// A race for a host that failed, in words.
 ///
-/// `{}` is one line: where every address has failed it has the reason of each, or of the few that tell most and how many more there are.
+/// `{}` is one line: where every address has failed it has the reason of each, or of the few that tell most
+/// and how many more there are.
 ///
-/// `queries` are the queries that failed, and why; `words` has those of an address's error: its own `{}`, or what a system says.
+/// `queries` are the queries that failed, and why; `words` has those of an address's error: its own `{}`, or
+/// what a system says.
 ///
 /// ```
 /// use connie_core::{Config, Failure, Input, Instant, Output, Race, verdict::Verdict};
@@ -158,8 +162,8 @@ where
     W: Fn(SocketAddr, AttemptError) -> D,
     D: Display,
 {
-    /// One line for each address: what became of it. Further ones name the queries that failed, and count the addresses for which the
-    /// race had no room.
+    /// One line for each address: what became of it. Further ones name the queries that failed, and count the
+    /// addresses for which the race had no room.
     pub fn lines(&self) -> impl Iterator<Item = Line<'a, D, E>> {
         let omitted = self.timeline.summary().omitted_destinations;
         let addresses =
@@ -172,7 +176,8 @@ where
         addresses.chain(queries).chain((omitted > 0).then_some(Line(What::Omitted(omitted))))
     }
 
-    /// The line of `{}` without the single addresses of several, for a program that prints [`lines`](Self::lines) below it.
+    /// The line of `{}` without the single addresses of several, for a program that prints
+    /// [`lines`](Self::lines) below it.
     pub fn summary(&self) -> impl Display {
         Summary(self)
     }
@@ -201,7 +206,8 @@ where
         })
     }
 
-    /// Why every address has failed: the only one's line, or those that tell most and how many more there are.
+    /// Why every address has failed: the only one's line, or those that tell most and how many more there
+    /// are.
     fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_host = |it: &Destination| matches!(Host::parse(self.host), Ok(Host::Address(literal)) if literal.ip == it.address().ip());
         if self.says_all() && self.timeline.destinations().all(is_host) {
@@ -290,11 +296,12 @@ where
     }
 }
 
-/// The address whose failure [tells most](Timeline::most_telling), and why it failed: the cause of a connect's error where every
-/// address has failed, for its [`source`](core::error::Error::source).
+/// The address whose failure [tells most](Timeline::most_telling), and why it failed: the cause of a
+/// connect's error where every address has failed, for its [`source`](core::error::Error::source).
 ///
-/// The line of a [`Verdict`] names the address and what happened, and [`error`](Self::error) has that as a value. So `{}` says what the line
-/// does not: the stack's own number, and where there are several addresses, whose it is.
+/// The line of a [`Verdict`] names the address and what happened, and [`error`](Self::error) has that as a
+/// value. So `{}` says what the line does not: the stack's own number, and where there are several addresses,
+/// whose it is.
 ///
 /// ```
 /// use connie_core::{AttemptError, AttemptErrorKind, Config, Failure, Input, Instant, Output, Race, verdict::AttemptFailure};

@@ -241,7 +241,8 @@ fn what_was_not_asked_for_or_is_nobodys_changes_nothing() {
     assert!(several.hosts.news().is_none());
 }
 
-/// A host without a route by IPv6 begins with IPv4 (rule 4 of a connect), and does not wait for the family that it cannot reach (rule 5).
+/// A host without a route by IPv6 begins with IPv4 (rule 4 of a connect), and does not wait for the family
+/// that it cannot reach (rule 5).
 #[test]
 fn a_family_without_a_route_is_not_waited_for() {
     let config = Config { hedge: false, ..Config::all_at_once() };

@@ -61,7 +61,8 @@ fn regular() -> Memory<16> {
     memory
 }
 
-/// The leads of these two hosts are silent; their seconds win at these moments. How many start at once in the next race of each.
+/// The leads of these two hosts are silent; their seconds win at these moments. How many start at once in the
+/// next race of each.
 fn late(memory: &mut Memory<16>, moments: [(u64, u64); 2]) -> [usize; 2] {
     let mut races = [("a", 1), ("b", 2)].into_iter().zip(moments).map(|((host, last), (begins, wins))| {
         let mut race = Running::begin(memory, host, last, at(begins));
@@ -125,7 +126,8 @@ fn races_that_run_at_one_time_count_one_failure() {
     assert_eq!(demoted(1_000), (false, 1));
 }
 
-/// The clock of an entry has 32 bits of 1,024 µs: 50 days. What is learnt after months is kept as what is learnt at first.
+/// The clock of an entry has 32 bits of 1,024 µs: 50 days. What is learnt after months is kept as what is
+/// learnt at first.
 #[test]
 fn a_memory_lives_for_years() {
     let mut memory = regular();
@@ -191,7 +193,8 @@ fn an_entry_says_its_finish_line() {
     assert_eq!(known[0].network, known[1].network);
 }
 
-/// What a client gets that dials by itself: families in turn without a plan; with one the lead first and what has failed last.
+/// What a client gets that dials by itself: families in turn without a plan; with one the lead first and what
+/// has failed last.
 #[test]
 fn addresses_are_told_in_the_order_of_a_plan() {
     let mut memory = Memory::<16>::new(7, at(0));
@@ -346,7 +349,8 @@ fn the_age_of_bytes_stops_at_24_days() {
     }
 }
 
-/// Where one family's answer comes after the other's, the plan is made twice before anything starts. It is one race all the same, and explores.
+/// Where one family's answer comes after the other's, the plan is made twice before anything starts. It is
+/// one race all the same, and explores.
 #[test]
 fn a_race_that_plans_anew_explores_still() {
     let mut memory = Memory::<16>::new(7, at(0));
@@ -368,8 +372,9 @@ fn a_race_that_plans_anew_explores_still() {
     assert!((3..=5).contains(&explored), "{explored} in 128 races");
 }
 
-/// A server that was away for a moment resets within the handshake of TLS. When its pause is over and it answers again, to the end of TLS, it leads
-/// again. What a user of the connection said stands until that one takes it back.
+/// A server that was away for a moment resets within the handshake of TLS. When its pause is over and it
+/// answers again, to the end of TLS, it leads again. What a user of the connection said stands until that one
+/// takes it back.
 #[test]
 fn an_address_that_fails_tls_once_leads_again() {
     let addresses = ["192.0.2.1:443", "198.51.100.1:443"].map(|it| it.parse().unwrap());

@@ -58,7 +58,8 @@ fn a_destination_fails_only_with_both_its_attempts() {
     race.expect("failed: every address failed");
 }
 
-/// The race keeps one number for each destination: that of the attempt which failed last, though it started first here.
+/// The race keeps one number for each destination: that of the attempt which failed last, though it started
+/// first here.
 #[test]
 fn the_number_of_an_error_belongs_to_the_attempt_that_failed_last() {
     let mut race = bench::<4>();

@@ -88,7 +88,8 @@ fn hints_of_a_family_that_is_not_allowed_are_not_started() {
     race.expect_all("start A, wait 250");
 }
 
-/// "When an AAAA response is received first, the first IPv6 connection attempt is immediately started" (RFC 8305 section 3).
+/// "When an AAAA response is received first, the first IPv6 connection attempt is immediately started" (RFC
+/// 8305 section 3).
 #[test]
 fn staggered_a_hint_of_the_preferred_family_is_as_good_as_its_answer() {
     let mut race = Bench::<16, 4>::new(Config::staggered());

@@ -190,7 +190,8 @@ fn beyond_a_new_limit_attempts_yield_after_their_patience_though_nothing_waits()
     race.race.limit_to(1);
     race.expect_idle(250);
     race.advance(250);
-    // One goes as for a newcomer that never starts. It waits now, and the others yield to it: not before they have run as long as it is going to.
+    // One goes as for a newcomer that never starts. It waits now, and the others yield to it: not before they
+    // have run as long as it is going to.
     race.expect("cancel a");
     race.expect_idle(500);
     race.advance(500);

@@ -1,5 +1,5 @@
-//! Prints how long races with fewer sockets than addresses take, in milliseconds, by network and patience: the mean and the
-//! 99th percentile over 5,000 networks each. Run it with `--release`.
+//! Prints how long races with fewer sockets than addresses take, in milliseconds, by network and patience:
+//! the mean and the 99th percentile over 5,000 networks each. Run it with `--release`.
 //!
 //! ```text
 //! cargo run --release -p connie-sim --example patience -- 150 250 400
@@ -9,8 +9,8 @@ use connie_sim::{Ending, Rng, Scenario, hang, ok, refuse};
 
 const NETWORKS: u64 = 5_000;
 
-/// A kind of network: how many addresses and sockets there are, how many of them are alive, beside one that always is, and how
-/// long those take.
+/// A kind of network: how many addresses and sockets there are, how many of them are alive, beside one that
+/// always is, and how long those take.
 struct Kind {
     name: &'static str,
     addresses: u64,

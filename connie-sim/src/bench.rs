@@ -117,7 +117,8 @@ impl Bench {
         self.input(Input::Resolved { family, addresses: &addresses(labels) });
     }
 
-    /// The newest attempt on the address named `label` has completed its handshake, whether or not it is still wanted.
+    /// The newest attempt on the address named `label` has completed its handshake, whether or not it is
+    /// still wanted.
     #[track_caller]
     pub fn succeeds(&mut self, label: &str) {
         let id = self.newest(label);

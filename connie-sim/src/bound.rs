@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use connie_core::Config;
 
-/// The bounds of a race with `k` sockets over at most `n` destinations, all known at its start. Where the number of sockets changes,
-/// `k` is the least that the race ever had.
+/// The bounds of a race with `k` sockets over at most `n` destinations, all known at its start. Where the
+/// number of sockets changes, `k` is the least that the race ever had.
 ///
-/// While a destination waits, each start comes at most one patience after the `k`-th start before it. At most `n - k`
-/// destinations wait at a time, each is started once in a round, and the patience doubles from round to round. A destination
-/// that needs `r` wins in the round whose patience is the first that is not less than `r`, at the latest.
+/// While a destination waits, each start comes at most one patience after the `k`-th start before it. At most
+/// `n - k` destinations wait at a time, each is started once in a round, and the patience doubles from round
+/// to round. A destination that needs `r` wins in the round whose patience is the first that is not less than
+/// `r`, at the latest.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     n: u32,
@@ -42,9 +43,10 @@ impl Bound {
         self.wait(Duration::ZERO)
     }
 
-    /// When a destination that needs `r`, however often it is tried, begins the attempt that wins, unless another has won: the
-    /// sum over `j = 0, 1, 2, ...` of the patience of round `h - ⌊jk / (n - k)⌋`, where `h` is the first round whose
-    /// patience is not less than `r`. No lesser bound holds: some network needs all of it.
+    /// When a destination that needs `r`, however often it is tried, begins the attempt that wins, unless
+    /// another has won: the sum over `j = 0, 1, 2, ...` of the patience of round `h - ⌊jk / (n - k)⌋`, where
+    /// `h` is the first round whose patience is not less than `r`. No lesser bound holds: some network needs
+    /// all of it.
     #[must_use]
     pub fn wait(&self, r: Duration) -> Duration {
         self.steps(r).map(|round| self.patience_of(round)).sum()
@@ -62,16 +64,18 @@ impl Bound {
         self.win(r) + late * (1 + self.steps(r).count() as u32)
     }
 
-    /// When the last destination is first started, where the last address arrives at `arrival` and `fresh` of all have not been
-    /// started by then: each socket changes hands after one patience while one of them waits.
+    /// When the last destination is first started, where the last address arrives at `arrival` and `fresh` of
+    /// all have not been started by then: each socket changes hands after one patience while one of them
+    /// waits.
     #[must_use]
     pub fn first_start_after(&self, arrival: Duration, fresh: usize) -> Duration {
         arrival + self.patience * u32::try_from(fresh).unwrap_or(u32::MAX).div_ceil(self.k)
     }
 
-    /// When a destination that needs `r` has won, unless another has, where the last address arrives at `arrival`, `fresh` of all
-    /// have not been started by then, and `n` counts all that ever arrive. The patience of those in flight may have grown to
-    /// twice the age of the race by then, and doubles in each further round that `r` needs.
+    /// When a destination that needs `r` has won, unless another has, where the last address arrives at
+    /// `arrival`, `fresh` of all have not been started by then, and `n` counts all that ever arrive. The
+    /// patience of those in flight may have grown to twice the age of the race by then, and doubles in each
+    /// further round that `r` needs.
     #[must_use]
     pub fn win_after(&self, arrival: Duration, fresh: usize, r: Duration) -> Duration {
         let longest = self.patience.max(arrival) * 2;
@@ -79,8 +83,8 @@ impl Bound {
         self.first_start_after(arrival, fresh) + longest * self.n.div_ceil(self.k) * rounds + r
     }
 
-    /// What [`win`](Bound::win) becomes under `Staggered` pacing whose delay never exceeds `delay`: each round takes at most `n/k` times the longer of
-    /// its patience and `k` delays.
+    /// What [`win`](Bound::win) becomes under `Staggered` pacing whose delay never exceeds `delay`: each
+    /// round takes at most `n/k` times the longer of its patience and `k` delays.
     #[must_use]
     pub fn win_staggered(&self, r: Duration, delay: Duration) -> Duration {
         let begin = delay * self.n.min(self.k).saturating_sub(1);
@@ -91,14 +95,16 @@ impl Bound {
         begin + (0..=self.round_of(r)).map(round).sum::<Duration>() + r
     }
 
-    /// A bound that is easier to state and never less than [`win`](Bound::win): `(4 · ⌈n/k⌉ - 3) · max(r, patience)`.
+    /// A bound that is easier to state and never less than [`win`](Bound::win):
+    /// `(4 · ⌈n/k⌉ - 3) · max(r, patience)`.
     #[must_use]
     pub fn stated(&self, r: Duration) -> Duration {
         let batches = self.n.div_ceil(self.k).max(1);
         r.max(self.patience) * (4 * batches - 3)
     }
 
-    /// The rounds of the starts that lead, `k` at a time, from the last of the round that `r` needs back to the beginning.
+    /// The rounds of the starts that lead, `k` at a time, from the last of the round that `r` needs back to
+    /// the beginning.
     fn steps(&self, r: Duration) -> impl Iterator<Item = u32> {
         let (k, last) = (self.k, self.round_of(r));
         // With a socket for each destination nothing ever waits.

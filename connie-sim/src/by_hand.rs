@@ -1,4 +1,5 @@
-//! A connect that is driven by hand, under the eyes of its referee: what a driver does, once more and without one.
+//! A connect that is driven by hand, under the eyes of its referee: what a driver does, once more and without
+//! one.
 
 use std::net::SocketAddr;
 

@@ -14,8 +14,8 @@ const WAITS_AT_ONE_MOMENT: u32 = 10_000;
 
 /// A clock in virtual time. Waiting moves it to the next event.
 ///
-/// It panics when a wait leads nowhere: when its time has come already, when it is the ten thousandth at the same moment, or
-/// when nothing can ever happen.
+/// It panics when a wait leads nowhere: when its time has come already, when it is the ten thousandth at the
+/// same moment, or when nothing can ever happen.
 #[derive(Debug)]
 pub struct Clock {
     time: Rc<Cell<Instant>>,

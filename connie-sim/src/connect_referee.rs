@@ -1,4 +1,5 @@
-//! Holds a connect to its laws: hears every input, sees every output, and works out by itself what its race has to know.
+//! Holds a connect to its laws: hears every input, sees every output, and works out by itself what its race
+//! has to know.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
@@ -10,7 +11,8 @@ use connie_core::{AttemptId, Config, Families, Family, Instant, race};
 use crate::referee::{Referee, canonical};
 use crate::translator::Translator;
 
-/// The queries in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC 8305 section 3).
+/// The queries in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC
+/// 8305 section 3).
 const ORDER: [Query; 3] = [Query::Aaaa, Query::A, Query::Nat64Prefix];
 
 /// For how many there is room in a connect: its numbers.
@@ -20,14 +22,14 @@ pub struct Room {
     pub destinations: usize,
     /// Sockets.
     pub sockets: usize,
-    /// Addresses of each family where IPv4 is reached through NAT64. The referee asks that each answer finds room: which address a
-    /// connect would leave out, RFC 6724 decides.
+    /// Addresses of each family where IPv4 is reached through NAT64. The referee asks that each answer finds
+    /// room: which address a connect would leave out, RFC 6724 decides.
     pub nat64: usize,
 }
 
-/// Holds a connect to the laws: those of a race by a [`Referee`], which is told what the rules of a connect make of the inputs; and
-/// laws 8 and 10, the order of the queries, and which family comes first. Tell it of each input before the connect and of each
-/// output after.
+/// Holds a connect to the laws: those of a race by a [`Referee`], which is told what the rules of a connect
+/// make of the inputs; and laws 8 and 10, the order of the queries, and which family comes first. Tell it of
+/// each input before the connect and of each output after.
 ///
 /// It panics where a law is broken, and names it.
 #[derive(Clone, Debug)]

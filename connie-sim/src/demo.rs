@@ -1,4 +1,5 @@
-//! The twelve addresses of a big site, some dead, some slow, some refusing, and twenty visits of three clients to it.
+//! The twelve addresses of a big site, some dead, some slow, some refusing, and twenty visits of three
+//! clients to it.
 
 use std::net::SocketAddr;
 
@@ -81,12 +82,12 @@ fn v4() -> [(&'static str, Host); 6] {
     ]
 }
 
-/// Has connie with `sockets` sockets and a memory, Happy Eyeballs, and a plain client visit the site twenty times each: the same network,
-/// drawn anew for each.
+/// Has connie with `sockets` sockets and a memory, Happy Eyeballs, and a plain client visit the site twenty
+/// times each: the same network, drawn anew for each.
 ///
-/// Nothing is arranged but the network. The plain client has no deadline, as most have none, and walks the resolver's list from
-/// the top; on its first, dead address it waits until the stack gives up after seven SYNs, which takes 127 s. Round trips
-/// vary by up to 2 ms, as `seed` has it.
+/// Nothing is arranged but the network. The plain client has no deadline, as most have none, and walks the
+/// resolver's list from the top; on its first, dead address it waits until the stack gives up after seven
+/// SYNs, which takes 127 s. Round trips vary by up to 2 ms, as `seed` has it.
 #[must_use]
 pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
     let most = if sockets == 1 { "1 socket".to_owned() } else { format!("{sockets} sockets") };

@@ -1,4 +1,4 @@
-//! The connectors of the simulation.
+//! The drivers of the simulation.
 
 use connie_core::{Connect, ConnectDriver as HostCore, RaceDriver as Core};
 
@@ -16,7 +16,8 @@ pub(crate) const NAT64: usize = 8;
 /// A race over the simulated stack: up to 64 destinations, 16 sockets, and 256 attempts on record.
 pub type RaceDriver = Core<Stack, DESTINATIONS, SOCKETS, RECORDS>;
 
-/// What a scenario runs, from a host's text on: the same numbers, and room for eight addresses of each family behind a NAT64.
+/// What a scenario runs, from a host's text on: the same numbers, and room for eight addresses of each family
+/// behind a NAT64.
 pub type ConnectDriver = HostCore<Stack, DESTINATIONS, SOCKETS, RECORDS, NAT64>;
 
 /// The machine in it.

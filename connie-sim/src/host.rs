@@ -32,7 +32,8 @@ pub(crate) struct Service {
     pub(crate) closes: bool,
 }
 
-/// What stands behind an address. Start from one of [`ok`], [`refuse`], [`hang`], [`unreachable()`] and [`no_route`], and add to it.
+/// What stands behind an address. Start from one of [`ok`], [`refuse`], [`hang`], [`unreachable()`] and
+/// [`no_route`], and add to it.
 ///
 /// All times are milliseconds from when the SYN is sent, the whole way there and back.
 #[derive(Clone, Debug)]
@@ -67,7 +68,8 @@ pub fn refuse(millis: u64) -> Host {
     Host::new(Answer::Refuse, millis)
 }
 
-/// Never answers. The stack gives up when its SYN schedule has run out, see [`Stack::syn_retries`](crate::Stack::syn_retries).
+/// Never answers. The stack gives up when its SYN schedule has run out, see
+/// [`Stack::syn_retries`](crate::Stack::syn_retries).
 #[must_use]
 pub fn hang() -> Host {
     Host::new(Answer::Silence, 0)
@@ -136,23 +138,25 @@ impl Host {
         self
     }
 
-    /// From `from` to `to` nothing goes out or comes in: what is sent then leaves at `to`, and what would arrive then arrives at `to`. Where there are
-    /// several they come in their order.
+    /// From `from` to `to` nothing goes out or comes in: what is sent then leaves at `to`, and what would
+    /// arrive then arrives at `to`. Where there are several they come in their order.
     #[must_use]
     pub fn held_between(mut self, from: Instant, to: Instant) -> Self {
         self.held.push((from, to));
         self
     }
 
-    /// `millis` after a handshake the host resets the connection; 0 is so soon that the client never sees it without.
+    /// `millis` after a handshake the host resets the connection; 0 is so soon that the client never sees it
+    /// without.
     #[must_use]
     pub fn resets_after(mut self, millis: u64) -> Self {
         self.resets_after = Some(millis * 1_000);
         self
     }
 
-    /// Answers each request with `response`, which arrives a round trip and `think` milliseconds after the last piece of
-    /// the request was sent. The request is not looked at: what is sent until the response begins to arrive is one request.
+    /// Answers each request with `response`, which arrives a round trip and `think` milliseconds after the
+    /// last piece of the request was sent. The request is not looked at: what is sent until the response
+    /// begins to arrive is one request.
     #[must_use]
     pub fn serves(mut self, response: impl Into<Vec<u8>>, think: u64) -> Self {
         let response = response.into();
@@ -162,7 +166,8 @@ impl Host {
         self
     }
 
-    /// The response comes in segments of `bytes`, one each `gap` milliseconds. Follows [`serves`](Host::serves).
+    /// The response comes in segments of `bytes`, one each `gap` milliseconds. Follows
+    /// [`serves`](Host::serves).
     ///
     /// # Panics
     ///
@@ -222,7 +227,8 @@ impl Host {
         self.round_trip
     }
 
-    /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does. `rng` decides what is left to chance.
+    /// When the answer to the `count`-th SYN, sent at `sent`, arrives; `None` when none does. `rng` decides
+    /// what is left to chance.
     pub fn answers(&self, count: u32, sent: Instant, rng: &mut Rng) -> Option<Instant> {
         let in_vain = self.lost.iter().any(|(from, to)| (*from..*to).contains(&sent));
         let lost = in_vain || count <= self.lose_first || rng.chance(self.loss_percent);

@@ -7,7 +7,8 @@ use connie_core::Family;
 /// The port of every address here.
 pub(crate) const PORT: u16 = 80;
 
-/// The address named `label`: `6a` is `[2001:db8::1]:80`, `4b` is `192.0.2.2:80`. After `z` comes `aa`. IPv4 has 254.
+/// The address named `label`: `6a` is `[2001:db8::1]:80`, `4b` is `192.0.2.2:80`. After `z` comes `aa`. IPv4
+/// has 254.
 ///
 /// # Panics
 ///

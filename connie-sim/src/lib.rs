@@ -1,9 +1,10 @@
 //! A small internet in virtual time, to race connections over.
 //!
-//! Every [host](Host) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a page. A [`Stack`] with a
-//! bounded number of sockets leads there, and a [`Clock`] that jumps from event to event takes the place of waiting. Both
-//! implement the traits of `connie-core`, so that its driver and its HTTP connection run over them unchanged; no real
-//! socket and no real clock is ever touched. Whatever is random derives from one seed, see [`seeds`].
+//! Every [host](Host) does what its script says: it accepts, refuses, stays silent, loses SYNs, serves a
+//! page. A [`Stack`] with a bounded number of sockets leads there, and a [`Clock`] that jumps from event to
+//! event takes the place of waiting. Both implement the traits of `connie-core`, so that its driver and its
+//! HTTP connection run over them unchanged; no real socket and no real clock is ever touched. Whatever is
+//! random derives from one seed, see [`seeds`].
 //!
 //! A [`Scenario`] puts all of it together, and reads as prose:
 //!
@@ -18,12 +19,13 @@
 //!     .connects("4a", 270);
 //! ```
 //!
-//! Addresses are named by family and letter: `6a` is the first IPv6 address, `4c` the third IPv4 one. All are documentation
-//! addresses, see [`address`].
+//! Addresses are named by family and letter: `6a` is the first IPv6 address, `4c` the third IPv4 one. All are
+//! documentation addresses, see [`address`].
 //!
-//! As it runs, the simulation holds the race to its laws: a wait that does not lead into the future, more sockets than were
-//! allowed, a socket never released, a race past its deadline and the like end in a panic that says which law was broken. A
-//! [`ConnectReferee`] does the same for a bare `Connect`, a [`Referee`] for a bare `Race`, and a [`Bench`] drives one step by step.
+//! As it runs, the simulation holds the race to its laws: a wait that does not lead into the future, more
+//! sockets than were allowed, a socket never released, a race past its deadline and the like end in a panic
+//! that says which law was broken. A [`ConnectReferee`] does the same for a bare `Connect`, a [`Referee`] for
+//! a bare `Race`, and a [`Bench`] drives one step by step.
 
 mod bench;
 mod bound;

@@ -26,8 +26,8 @@ pub enum Ending {
 
 /// What a race came to.
 ///
-/// The methods that take text assert it and answer `self`, so that a test can go on. Their times are milliseconds from the
-/// start of the race, with decimals only where there are any.
+/// The methods that take text assert it and answer `self`, so that a test can go on. Their times are
+/// milliseconds from the start of the race, with decimals only where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// How it ended.
@@ -131,7 +131,8 @@ impl Outcome {
         self
     }
 
-    /// The attempts ended like this, listed in the order of their start: `6a:canceled@270 4a:established@270`.
+    /// The attempts ended like this, listed in the order of their start:
+    /// `6a:canceled@270 4a:established@270`.
     #[track_caller]
     pub fn ends(&self, expected: &str) -> &Self {
         self.nothing_omitted();

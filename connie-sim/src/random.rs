@@ -24,8 +24,8 @@ pub struct Network {
     pub oracle: Option<Duration>,
 }
 
-/// A network with up to 64 destinations and 8 sockets where nothing is left to chance but the draw itself: each address always
-/// does the same, the resolver has answered, and there is no deadline.
+/// A network with up to 64 destinations and 8 sockets where nothing is left to chance but the draw itself:
+/// each address always does the same, the resolver has answered, and there is no deadline.
 #[must_use]
 pub fn steady(seed: u64) -> Network {
     let mut rng = Rng::new(seed);
@@ -59,7 +59,8 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    /// The least number of sockets that the race had before it had run for `took`, and that it could be without.
+    /// The least number of sockets that the race had before it had run for `took`, and that it could be
+    /// without.
     #[must_use]
     pub fn least(&self, took: Duration) -> usize {
         let shares = self.shares.iter().filter(|(at, _)| *at < took).map(|(_, count)| *count);
@@ -73,7 +74,8 @@ impl Sharing {
         self.delay.map_or_else(|| bound.win(r), |delay| bound.win_staggered(r, delay))
     }
 
-    /// When the last destination must have been first started in a race that `took` so long; `None` where a delay stands between starts.
+    /// When the last destination must have been first started in a race that `took` so long; `None` where a
+    /// delay stands between starts.
     #[must_use]
     pub fn first_start(&self, took: Duration) -> Option<Duration> {
         self.delay.is_none().then(|| self.bound(took).first_start())
@@ -84,8 +86,8 @@ impl Sharing {
     }
 }
 
-/// A [steady](steady) network, over which the race has up to 8 sockets, now more and now fewer: a program shares them out. Where the stack
-/// has fewer than the program thinks, each growth makes it run out again.
+/// A [steady](steady) network, over which the race has up to 8 sockets, now more and now fewer: a program
+/// shares them out. Where the stack has fewer than the program thinks, each growth makes it run out again.
 #[must_use]
 pub fn sharing(seed: u64) -> Sharing {
     let mut network = steady(seed);

@@ -1,6 +1,7 @@
 //! Names drawn from a seed, on hosts of every kind: which routes they have, a NAT64 or none, a hosts file.
 //!
-//! Beside the networks of `random.rs`, whose draw is left as it is: what a seed stands for there is kept elsewhere.
+//! Beside the networks of `random.rs`, whose draw is left as it is: what a seed stands for there is kept
+//! elsewhere.
 
 use std::net::{Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,5 @@
-//! Holds a bare race to its laws: hears every input, sees every output, and knows nothing of the race's insides.
+//! Holds a bare race to its laws: hears every input, sees every output, and knows nothing of the race's
+//! insides.
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
@@ -297,7 +298,8 @@ impl Referee {
         self.nobody_waits_beside_a_free_socket();
     }
 
-    /// Rule 1, where no pace stands between: once the first has started, what waits starts as soon as there is a socket.
+    /// Rule 1, where no pace stands between: once the first has started, what waits starts as soon as there
+    /// is a socket.
     #[track_caller]
     fn nobody_waits_beside_a_free_socket(&self) {
         if self.crowded || self.config.pacing != Pacing::AllAtOnce || self.open.len() >= self.limit {
@@ -347,7 +349,8 @@ impl Referee {
                 let waits = waiting.next().filter(|_| !self.crowded);
                 assert_eq!(waits, None, "law 6: the race failed before this was started");
                 let mut listed = self.v4.addresses.iter().chain(&self.v6.addresses);
-                // In a full table one that was withdrawn makes room, and may find none when it is listed again.
+                // In a full table one that was withdrawn makes room, and may find none when it is listed
+                // again.
                 let evicted = listed.find(|address| !self.crowded && self.evicted.contains(address));
                 assert_eq!(evicted, None, "the race failed, and this was evicted and never tried again");
             }

@@ -42,8 +42,8 @@ impl Rng {
     }
 }
 
-/// Runs `test` with `count` seeds, always the same ones. When one panics its seed is printed, and `CONNIE_SEED` set to it runs
-/// that one alone. `CONNIE_RUNS` changes the count.
+/// Runs `test` with `count` seeds, always the same ones. When one panics its seed is printed, and
+/// `CONNIE_SEED` set to it runs that one alone. `CONNIE_RUNS` changes the count.
 pub fn seeds(count: u64, test: impl Fn(u64)) {
     if let Some(seed) = number("CONNIE_SEED") {
         eprintln!("CONNIE_SEED={seed}");

@@ -22,15 +22,16 @@ use crate::stack::{Socket, Stack};
 use crate::stream::earliest;
 use crate::verify;
 
-/// More steps than any race takes: 64 dead addresses that share a socket, 10 ms each at first, take some thousand.
+/// More steps than any race takes: 64 dead addresses that share a socket, 10 ms each at first, take some
+/// thousand.
 const STEPS: u32 = 100_000;
 /// More steps than there can be at one moment.
 const STEPS_AT_ONE_MOMENT: u32 = 1_000;
 
 /// A race and the network it runs over. All times are milliseconds from the start of the race.
 ///
-/// A scenario begins with a preset; [`v6`](Scenario::v6) and [`v4`](Scenario::v4) add addresses in the order in which the resolver
-/// lists them. Both answers are there at once unless said otherwise.
+/// A scenario begins with a preset; [`v6`](Scenario::v6) and [`v4`](Scenario::v4) add addresses in the order
+/// in which the resolver lists them. Both answers are there at once unless said otherwise.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     config: Config,
@@ -241,8 +242,8 @@ impl Scenario {
         self
     }
 
-    /// The query for the network's NAT64 prefix is answered at `millis`: it is `64:ff9b::/96`, and each IPv4 host is there too, at the
-    /// same distance. Without this it fails at the start.
+    /// The query for the network's NAT64 prefix is answered at `millis`: it is `64:ff9b::/96`, and each IPv4
+    /// host is there too, at the same distance. Without this it fails at the start.
     #[must_use]
     pub fn prefix_at(self, millis: u64) -> Self {
         let told = ["64:ff9b::192.0.0.170", "64:ff9b::192.0.0.171"];
@@ -273,7 +274,8 @@ impl Scenario {
 
     // The host that the race runs on.
 
-    /// The families by which it can reach the internet. Whether attempts fail is set by [`without`](Scenario::without).
+    /// The families by which it can reach the internet. Whether attempts fail is set by
+    /// [`without`](Scenario::without).
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {
         self.resolver.routes = routes;
@@ -335,8 +337,8 @@ impl Scenario {
         self
     }
 
-    /// From `millis` on the program has `count` sockets for the race, until it has another number: the race is limited to that, or grows to
-    /// it. Call it in the order of time.
+    /// From `millis` on the program has `count` sockets for the race, until it has another number: the race
+    /// is limited to that, or grows to it. Call it in the order of time.
     #[must_use]
     pub fn shares_at(mut self, millis: u64, count: usize) -> Self {
         self.shares.push((Instant::from_millis(millis), count));
@@ -363,7 +365,8 @@ impl Scenario {
         self.growing_delay(millis, 100)
     }
 
-    /// The connection attempt delay, which grows to `percent` of itself each time it runs out. Makes the race a staggered one.
+    /// The connection attempt delay, which grows to `percent` of itself each time it runs out. Makes the race
+    /// a staggered one.
     #[must_use]
     pub fn growing_delay(mut self, millis: u64, percent: u16) -> Self {
         self.config.pacing =
@@ -459,9 +462,10 @@ impl Scenario {
 
     // Running it.
 
-    /// Runs the race, closes the winner, and tells what it came to. It is run twice, by [`poll`](connie_core::Driver::poll) and by hand,
-    /// under the eyes of a [`ConnectReferee`]; and where all addresses are known at the start once more, by
-    /// [`turn`](ConnectDriver::turn). All must come to the same.
+    /// Runs the race, closes the winner, and tells what it came to. It is run twice, by
+    /// [`poll`](connie_core::Driver::poll) and by hand, under the eyes of a [`ConnectReferee`]; and where all
+    /// addresses are known at the start once more, by [`turn`](ConnectDriver::turn). All must come to the
+    /// same.
     ///
     /// # Panics
     ///
@@ -486,8 +490,8 @@ impl Scenario {
         outcome
     }
 
-    /// Runs the race once, by a driver alone, and tells what it came to: for pictures and figures of a network whose races are checked
-    /// elsewhere. A program that shows them need not carry a referee.
+    /// Runs the race once, by a driver alone, and tells what it came to: for pictures and figures of a
+    /// network whose races are checked elsewhere. A program that shows them need not carry a referee.
     #[must_use]
     #[track_caller]
     pub fn show(&self) -> Outcome {
@@ -501,7 +505,8 @@ impl Scenario {
         outcome
     }
 
-    /// Runs the race once and does not check its books: for measuring. All addresses must be known at the start.
+    /// Runs the race once and does not check its books: for measuring. All addresses must be known at the
+    /// start.
     #[track_caller]
     pub fn run_once(&self) -> Ending {
         let (mut stack, mut clock) = self.lay_out();
@@ -513,7 +518,8 @@ impl Scenario {
         run.ending
     }
 
-    /// Runs the race, by a driver and by hand under a [`ConnectReferee`], and leaves the winner of the first open.
+    /// Runs the race, by a driver and by hand under a [`ConnectReferee`], and leaves the winner of the first
+    /// open.
     ///
     /// # Panics
     ///
@@ -578,7 +584,8 @@ impl Scenario {
     }
 
     fn answers_at_once(&self) -> bool {
-        // `turn` first asks at its first wait, and a program that waits in it has nothing to share out meanwhile.
+        // `turn` first asks at its first wait, and a program that waits in it has nothing to share out
+        // meanwhile.
         self.shares.is_empty()
             && self.resolver.answers_at_once(self.config.families)
             && self.cancel_at != Some(Instant::ZERO)
@@ -637,8 +644,8 @@ impl Scenario {
         self.resolver.listed_by(end, families)
     }
 
-    /// The least time from a SYN to the end of a handshake that any address of the last answers has, in microseconds, jitter and
-    /// loss left out; `None` when none accepts.
+    /// The least time from a SYN to the end of a handshake that any address of the last answers has, in
+    /// microseconds, jitter and loss left out; `None` when none accepts.
     #[must_use]
     pub fn oracle(&self) -> Option<u64> {
         let accepting =

@@ -1,4 +1,5 @@
-//! Sites of the simulated internet to measure clients on: what their addresses do, and one connection to one of them.
+//! Sites of the simulated internet to measure clients on: what their addresses do, and one connection to one
+//! of them.
 
 use connie_core::{Config, Family};
 
@@ -87,8 +88,8 @@ impl Site {
         }
     }
 
-    /// `client` connects `count` times, 200 ms apart, with a memory of its own where it `remembers`. Round trips vary as with
-    /// [`visit`](Site::visit).
+    /// `client` connects `count` times, 200 ms apart, with a memory of its own where it `remembers`. Round
+    /// trips vary as with [`visit`](Site::visit).
     #[must_use]
     pub fn visits(&self, client: &Client, remembers: bool, count: u32, seed: u64) -> Vec<Visit> {
         let mut rng = Rng::new(seed);

@@ -18,12 +18,13 @@ const OPENS_AT_ONE_MOMENT: u32 = 3_000;
 
 /// A TCP stack in virtual time, with the hosts that it leads to.
 ///
-/// A SYN is sent at once and again 1, 3, 7, 15, 31 and 63 s later, and the attempt times out after 127 s, as on Linux before
-/// 6.5. An address without a host stays silent.
+/// A SYN is sent at once and again 1, 3, 7, 15, 31 and 63 s later, and the attempt times out after 127 s, as
+/// on Linux before 6.5. An address without a host stays silent.
 ///
-/// It panics on what no client may do: ask for sockets without end at one moment, use a socket after its handshake has failed, connect one socket to two
-/// addresses, read or write before the handshake is complete. A connection that broke says so again to whoever reads from it, since one that
-/// could not send may look for an answer.
+/// It panics on what no client may do: ask for sockets without end at one moment, use a socket after its
+/// handshake has failed, connect one socket to two addresses, read or write before the handshake is complete.
+/// A connection that broke says so again to whoever reads from it, since one that could not send may look for
+/// an answer.
 #[derive(Debug)]
 pub struct Stack {
     pub(crate) time: Rc<Cell<Instant>>,
@@ -125,7 +126,8 @@ struct Handshake {
 }
 
 impl Stack {
-    /// A stack with room for 1024 sockets that leads nowhere yet. What is random about it derives from `seed`.
+    /// A stack with room for 1024 sockets that leads nowhere yet. What is random about it derives from
+    /// `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Stack {
@@ -169,8 +171,8 @@ impl Stack {
         self.rules.capacity = sockets;
     }
 
-    /// The `count`-th socket that is asked for, counted from 1, cannot be opened, and from then on there are only as many as were
-    /// open at that moment: somebody else has the rest.
+    /// The `count`-th socket that is asked for, counted from 1, cannot be opened, and from then on there are
+    /// only as many as were open at that moment: somebody else has the rest.
     pub fn runs_out_at(&mut self, count: u32) {
         self.rules.runs_out_at = Some(count);
     }
@@ -190,7 +192,8 @@ impl Stack {
         self.rules.gone_at = Some(at);
     }
 
-    /// `connect` only returns when the handshake has ended, as it does on stacks that no race should have to run on.
+    /// `connect` only returns when the handshake has ended, as it does on stacks that no race should have to
+    /// run on.
     pub fn blocks(&mut self) {
         self.rules.blocks = true;
     }
@@ -247,7 +250,8 @@ impl Stack {
         })
     }
 
-    /// When one of `sockets` is ready for what is waited for; `None` when none ever is. Sees ahead no further than `limit`.
+    /// When one of `sockets` is ready for what is waited for; `None` when none ever is. Sees ahead no further
+    /// than `limit`.
     pub(crate) fn next_ready(
         &mut self,
         sockets: &[connie_core::PollEntry<'_, Socket>],
@@ -267,7 +271,8 @@ impl Stack {
         self.ready_at(state, interest).is_some_and(|at| at <= self.now())
     }
 
-    /// Sends the SYNs that fall due by the time of what `next` looks for, since that may hang on their answers.
+    /// Sends the SYNs that fall due by the time of what `next` looks for, since that may hang on their
+    /// answers.
     fn look_ahead(
         &mut self,
         limit: Option<Instant>,
@@ -356,8 +361,8 @@ impl Stack {
         self.stations.len() - 1
     }
 
-    /// The random numbers of the `place`-th address that a stack of `seed` leads to. Each address has numbers of its own, so that
-    /// what happens to one does not depend on the others.
+    /// The random numbers of the `place`-th address that a stack of `seed` leads to. Each address has numbers
+    /// of its own, so that what happens to one does not depend on the others.
     #[must_use]
     pub fn numbers_of(seed: u64, place: usize) -> Rng {
         Rng::new(Rng::new(seed ^ ((place as u64) << 32)).bits())

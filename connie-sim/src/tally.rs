@@ -13,7 +13,8 @@ pub struct Tally {
     pub completed: u32,
     /// Attempts and connections that were aborted.
     pub aborted: u32,
-    /// Those of them that the address sees a reset for: it has completed the handshake, or its SYN-ACK is on its way.
+    /// Those of them that the address sees a reset for: it has completed the handshake, or its SYN-ACK is on
+    /// its way.
     pub resets: u32,
     /// Connections that were closed in order, or reset by the peer.
     pub closed: u32,

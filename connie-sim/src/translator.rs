@@ -1,8 +1,10 @@
-//! The addresses of NAT64 once more, after the figure of RFC 6052 section 2.2 and octet by octet: a second opinion on the core's.
+//! The addresses of NAT64 once more, after the figure of RFC 6052 section 2.2 and octet by octet: a second
+//! opinion on the core's.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where the octets of an IPv4 address lie in an IPv6 address, by the length of the prefix in octets. Octet 8 is `u`.
+/// Where the octets of an IPv4 address lie in an IPv6 address, by the length of the prefix in octets. Octet 8
+/// is `u`.
 const PLACES: [(usize, [usize; 4]); 6] = [
     (12, [12, 13, 14, 15]),
     (8, [9, 10, 11, 12]),
@@ -25,8 +27,8 @@ pub(crate) struct Translator {
 }
 
 impl Translator {
-    /// The translator whose prefix an AAAA record of `ipv4only.arpa` tells (RFC 7050 section 3): one of that name's two addresses
-    /// lies in it, in one place alone.
+    /// The translator whose prefix an AAAA record of `ipv4only.arpa` tells (RFC 7050 section 3): one of that
+    /// name's two addresses lies in it, in one place alone.
     pub(crate) fn told_by(ip: IpAddr) -> Option<Self> {
         let IpAddr::V6(ip) = ip else { return None };
         let all = ip.octets();
@@ -58,7 +60,8 @@ impl Translator {
         Some((Ipv6Addr::from(octets), address.port()).into())
     }
 
-    /// Whether there may be a translator that reaches `address`: it is an IPv4 address that means something beyond its host and link.
+    /// Whether there may be a translator that reaches `address`: it is an IPv4 address that means something
+    /// beyond its host and link.
     pub(crate) fn may_reach(address: &SocketAddr) -> bool {
         let near = |ip: Ipv4Addr| {
             matches!(ip.octets(), [0 | 127 | 224..=239, ..] | [169, 254, ..] | [255, 255, 255, 255])

@@ -1,4 +1,5 @@
-//! The laws of a race as far as they show from outside the driver: its sockets, its timeline and what the hosts saw.
+//! The laws of a race as far as they show from outside the driver: its sockets, its timeline and what the
+//! hosts saw.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use crate::host::Answer;
 use crate::outcome::{Ending, Outcome};
 use crate::stack::Stack;
 
-/// After each step: a socket for each attempt in flight, and none beside them. Where the program `shares` its sockets out, what is in flight
-/// beyond a new limit goes on.
+/// After each step: a socket for each attempt in flight, and none beside them. Where the program `shares` its
+/// sockets out, what is in flight beyond a new limit goes on.
 #[track_caller]
 pub(crate) fn step(connect: &Machine, stack: &Stack, ended: bool, shares: bool) {
     let race = connect.race();
@@ -24,7 +25,8 @@ pub(crate) fn step(connect: &Machine, stack: &Stack, ended: bool, shares: bool) 
     }
 }
 
-/// At the end. `listed` is what the last answers hold; a race that was woken `late` may end that much after its deadline.
+/// At the end. `listed` is what the last answers hold; a race that was woken `late` may end that much after
+/// its deadline.
 #[track_caller]
 pub(crate) fn outcome(
     outcome: &Outcome,
@@ -130,8 +132,8 @@ fn every_destination_was_started(outcome: &Outcome, listed: &[SocketAddr]) {
     }
 }
 
-/// An address that is said to have refused does refuse, and so on; one that accepts has failed only where something stood in
-/// its way.
+/// An address that is said to have refused does refuse, and so on; one that accepts has failed only where
+/// something stood in its way.
 #[track_caller]
 fn every_error_is_true(outcome: &Outcome, config: &Config, stack: &Stack) {
     let timed = config.attempt_timeout.is_some() || config.deadline.is_some();

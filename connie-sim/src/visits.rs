@@ -153,7 +153,8 @@ impl Visits {
         self.visit_with(0, |_, _| ())
     }
 
-    /// The same, where `look` sees the attempts of the race when it has ended, and the moment of its start; `spread` is the plan's.
+    /// The same, where `look` sees the attempts of the race when it has ended, and the moment of its start;
+    /// `spread` is the plan's.
     pub fn visit_with(&mut self, spread: u32, look: impl FnOnce(&[Attempt], Instant)) -> Visit {
         let Visits { memory, config, network, host, incumbent, stack, v6, v4, .. } = self;
         let mut clock = stack.clock();

@@ -1,5 +1,5 @@
-//! Several hosts, one race, in virtual time: look-ups that come late, fail or hang, addresses that are dead. Whatever they do, each address is
-//! tried within the bounds of docs/never-stuck.md from when it is known.
+//! Several hosts, one race, in virtual time: look-ups that come late, fail or hang, addresses that are dead.
+//! Whatever they do, each address is tried within the bounds of docs/never-stuck.md from when it is known.
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -93,7 +93,8 @@ fn run(
     (driver, hosts, result)
 }
 
-/// Twelve dead addresses of the first host, one live one of the second, over four sockets: nobody has to make room for it.
+/// Twelve dead addresses of the first host, one live one of the second, over four sockets: nobody has to make
+/// room for it.
 #[test]
 fn the_best_of_each_host_is_tried_before_the_second_best_of_any() {
     let mut stack = Stack::new(0);
@@ -114,7 +115,8 @@ fn the_best_of_each_host_is_tried_before_the_second_best_of_any() {
     assert_eq!(driver.timeline().summary().ended, Some(Duration::from_millis(40)));
 }
 
-/// The deadline ends it where a look-up hangs, and nothing sooner; where all have ended it fails with the last address.
+/// The deadline ends it where a look-up hangs, and nothing sooner; where all have ended it fails with the
+/// last address.
 #[test]
 fn only_the_end_waits_for_a_look_up_that_hangs() {
     for hangs in [true, false] {

@@ -106,8 +106,8 @@ fn the_time_out_holds_for_the_race_too() {
     assert_eq!(client.parts_mut().0.open(), 0);
 }
 
-/// Whenever the hosts reset their connections and whenever requests go out: nothing is left open, a POST is never sent more often than
-/// it was asked for, and a GET once more at the most.
+/// Whenever the hosts reset their connections and whenever requests go out: nothing is left open, a POST is
+/// never sent more often than it was asked for, and a GET once more at the most.
 #[test]
 fn no_request_is_sent_more_often_than_it_may_be() {
     seeds(2_000, |seed| {

@@ -1,5 +1,5 @@
-//! A bare race under a referee, with inputs at random: sensible ones, late ones, repeated ones, ones for attempts that ended
-//! long ago, between any two outputs.
+//! A bare race under a referee, with inputs at random: sensible ones, late ones, repeated ones, ones for
+//! attempts that ended long ago, between any two outputs.
 
 use std::time::Duration;
 

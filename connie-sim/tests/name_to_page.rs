@@ -1,6 +1,8 @@
-//! From a name to a page, in virtual time: the queries, the race on their answers, and HTTP on the winner, to the millisecond.
+//! From a name to a page, in virtual time: the queries, the race on their answers, and HTTP on the winner, to
+//! the millisecond.
 //!
-//! The cases are those of the list by which `tests/cases` are named; here each goes through to the last byte of the page.
+//! The cases are those of the list by which `tests/cases` are named; here each goes through to the last byte
+//! of the page.
 
 use connie_core::{Family, Instant};
 use connie_http::{Host, HttpConnection};

@@ -1,5 +1,5 @@
-//! From a host's text to the connection, to the millisecond: what is waited for, until when, and what joins later. The rules are those of
-//! `connie_core::connect`.
+//! From a host's text to the connection, to the millisecond: what is waited for, until when, and what joins
+//! later. The rules are those of `connie_core::connect`.
 
 use connie_core::connect::Routes;
 use connie_core::resolution::selection::Route;
@@ -16,7 +16,8 @@ fn ipv6_alone(scenario: Scenario) -> Scenario {
 
 // Rule 5: routes.
 
-/// RFC 8305 section 3: "the client SHOULD wait a short time for the AAAA response". A host without IPv6 has nothing to wait for.
+/// RFC 8305 section 3: "the client SHOULD wait a short time for the AAAA response". A host without IPv6 has
+/// nothing to wait for.
 #[test]
 fn the_resolution_delay_is_for_hosts_that_have_ipv6() {
     let scenario = Scenario::staggered().a_at(100).aaaa_never().v4(ok(10));

@@ -1,4 +1,5 @@
-//! Very many clients of one service: what `docs/courtesy.md` says of it is held for more of them by `courtesy --ci` of `connie-tools`.
+//! Very many clients of one service: what `docs/courtesy.md` says of it is held for more of them by
+//! `courtesy --ci` of `connie-tools`.
 
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ fn clients_with_memories_recover_from_an_overload() {
     });
 }
 
-/// What the bucket and its ladder are for: without them a service stays overloaded that has to do a fifth of a connection's work for each SYN.
+/// What the bucket and its ladder are for: without them a service stays overloaded that has to do a fifth of
+/// a connection's work for each SYN.
 #[test]
 fn without_a_bucket_an_overload_outlasts_its_cause() {
     let run_of = few(Policy::HappyEyeballs, Story::HalfRate, 1);

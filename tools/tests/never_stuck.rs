@@ -1,7 +1,7 @@
 //! The law that a race is never stuck, as `docs/never-stuck.md` states it.
 //!
-//! `cargo run --profile search -p connie-tools --bin never_stuck -- --check` holds 100,000 networks to it; here are as many as a
-//! test has time for. `CONNIE_SEED` replays one, `CONNIE_RUNS` draws more.
+//! `cargo run --profile search -p connie-tools --bin never_stuck -- --check` holds 100,000 networks to it;
+//! here are as many as a test has time for. `CONNIE_SEED` replays one, `CONNIE_RUNS` draws more.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The firmware of `examples/firmware-qemu`: its sizes, read from the linked program, and its stack, as it runs in QEMU.
+//! The firmware of `examples/firmware-qemu`: its sizes, read from the linked program, and its stack, as it
+//! runs in QEMU.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -437,7 +438,8 @@ fn stack(lab: &Lab, firmware: &Firmware, has: Has) -> Result<u64, String> {
     let nginx = nginx()?;
     let twelve: Vec<_> = twelve.iter().map(IpAddr::to_string).collect();
     let mut most = 0;
-    // A firmware that does not race tries the first address only, so that its second run ends with a time-out.
+    // A firmware that does not race tries the first address only, so that its second run ends with a
+    // time-out.
     for (addresses, code) in [(alive.to_string(), Some(0)), (twelve.join(","), None)] {
         let own = has.own();
         let line = format!("{own} --max-time 5 --addresses {addresses} http://name.test/page");

@@ -136,7 +136,8 @@ fn instructions(root: &Path) -> Result<Vec<Figure>, String> {
     races.into_iter().map(figure).collect()
 }
 
-/// The race and the driver as a microcontroller links them, HTTP on top of them, the DNS client, and a memory.
+/// The race and the driver as a microcontroller links them, HTTP on top of them, the DNS client, and a
+/// memory.
 fn sizes() -> Result<Vec<Figure>, String> {
     let race = Sizes::read(&build("microcontroller", "z", false, "")?)?;
     let connect = Sizes::read(&build("names", "z", true, "text")?)?;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 pub const TARGET: &str = "thumbv7m-none-eabi";
 
-/// Builds `program` at `opt-level` `level` (`z` or `s`) and says where it is. With `linked`, in spite of paths that lead to a panic;
-/// every reference from one function to another is then kept in it, to be read.
+/// Builds `program` at `opt-level` `level` (`z` or `s`) and says where it is. With `linked`, in spite of
+/// paths that lead to a panic; every reference from one function to another is then kept in it, to be read.
 pub fn build(program: &str, level: &str, linked: bool, features: &str) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut cargo = Command::new(env!("CARGO"));

@@ -4,8 +4,8 @@
 //! cargo run --release -p connie-footprint
 //! ```
 //!
-//! Instructions are counted by valgrind, sizes are read from a linked program for thumbv7m-none-eabi, and processor time is the
-//! kernel's own account of whole processes, ours and curl's in turn.
+//! Instructions are counted by valgrind, sizes are read from a linked program for thumbv7m-none-eabi, and
+//! processor time is the kernel's own account of whole processes, ours and curl's in turn.
 //!
 //! With `--check` it only counts, and fails where a figure is above the one in `budget.txt` by more than 2 %
 //! (instructions) or 1 % (bytes); `--accept` makes the figures of today the ones to keep to. What cannot be

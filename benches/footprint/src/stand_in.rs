@@ -1,4 +1,5 @@
-//! Stands in for the DNS client, so that it is known what the program around it takes. Each function is one of its own, and not counted.
+//! Stands in for the DNS client, so that it is known what the program around it takes. Each function is one
+//! of its own, and not counted.
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
-//! How soon a whole program is at the server's door, and the most memory that it has by the end of a small page, beside curl.
+//! How soon a whole program is at the server's door, and the most memory that it has by the end of a small
+//! page, beside curl.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,6 +1,8 @@
-//! A TCP stack and a clock of which every answer is unknown to the compiler, for programs that are linked and never run.
+//! A TCP stack and a clock of which every answer is unknown to the compiler, for programs that are linked and
+//! never run.
 //!
-//! The panic handler calls a function that nobody defines: a program links only if no path in it leads to a panic.
+//! The panic handler calls a function that nobody defines: a program links only if no path in it leads to a
+//! panic.
 
 use core::net::SocketAddr;
 use core::panic::PanicInfo;

@@ -7,7 +7,8 @@ use crate::race::Family;
 use crate::resolution::selection::{DEFAULT_POLICY, Policy, Route};
 use crate::resolution::{Host, HostError};
 
-/// What a [`Connect`](super::Connect) is told of the host that it runs on. Start from the default and change what differs:
+/// What a [`Connect`](super::Connect) is told of the host that it runs on. Start from the default and change
+/// what differs:
 ///
 /// ```
 /// use connie_core::connect::{Facts, Routes};
@@ -16,11 +17,11 @@ use crate::resolution::{Host, HostError};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The families by which this machine can reach the internet. Default: both. [`matter`](Routes::matter) says for which hosts it is
-    /// worth finding out.
+    /// The families by which this machine can reach the internet. Default: both. [`matter`](Routes::matter)
+    /// says for which hosts it is worth finding out.
     pub routes: Routes,
-    /// The addresses that the host is known to have without a look-up, from a hosts file or the caller, best first: they are
-    /// all that is tried. Default: none are known.
+    /// The addresses that the host is known to have without a look-up, from a hosts file or the caller, best
+    /// first: they are all that is tried. Default: none are known.
     pub hosts: Option<&'a [SocketAddr]>,
     /// The number of the host's [named zone](named_zone), where it has one that is known here.
     pub zone: Option<u32>,
@@ -46,9 +47,10 @@ pub struct Routes {
 impl Routes {
     /// The routes of a host that knows whether there is a way to an address, and from which of its own.
     ///
-    /// An address for documentation (RFC 5737, RFC 3849) goes where any other goes that no route names. A VPN can bring IPv6 with a route to
-    /// its own addresses alone (RFC 4193): that is a way too. A host that has none by either family is not on the internet, and in which of
-    /// its own networks a name is, these addresses do not tell: it counts as one that has both.
+    /// An address for documentation (RFC 5737, RFC 3849) goes where any other goes that no route names. A VPN
+    /// can bring IPv6 with a route to its own addresses alone (RFC 4193): that is a way too. A host that has
+    /// none by either family is not on the internet, and in which of its own networks a name is, these
+    /// addresses do not tell: it counts as one that has both.
     #[must_use]
     pub fn of(mut leads_to: impl FnMut(IpAddr) -> bool) -> Routes {
         let v4 = leads_to(Ipv4Addr::new(192, 0, 2, 1).into());
@@ -69,8 +71,8 @@ impl Routes {
         }
     }
 
-    /// Whether routes change anything for `host`: it is a name to ask for, or an IPv4 address that may lie behind a NAT64. For an adapter
-    /// to which finding out costs something.
+    /// Whether routes change anything for `host`: it is a name to ask for, or an IPv4 address that may lie
+    /// behind a NAT64. For an adapter to which finding out costs something.
     #[must_use]
     pub fn matter(host: &str) -> bool {
         match Host::parse(host) {
@@ -88,8 +90,8 @@ impl Default for Routes {
     }
 }
 
-/// The zone of `host`, where that is an IPv6 address whose zone is given by name (`fe80::1%eth0`) and not by number. The operating
-/// system knows its [number](Facts::zone).
+/// The zone of `host`, where that is an IPv6 address whose zone is given by name (`fe80::1%eth0`) and not by
+/// number. The operating system knows its [number](Facts::zone).
 #[must_use]
 pub fn named_zone(host: &str) -> Option<&str> {
     match Host::parse(host) {
@@ -101,11 +103,11 @@ pub fn named_zone(host: &str) -> Option<&str> {
 /// The order of the addresses in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order<'a> {
-    /// They are in no particular order. RFC 6724 puts them in order by these routes, one for each address. Where there are fewer routes than
-    /// addresses, the rest count as [unknown](Route::Unknown).
+    /// They are in no particular order. RFC 6724 puts them in order by these routes, one for each address.
+    /// Where there are fewer routes than addresses, the rest count as [unknown](Route::Unknown).
     Any(&'a [Route]),
-    /// They are in the order of RFC 6724 already, the best first, as `getaddrinfo` returns them. This is the route to the first one, by
-    /// which the families are compared.
+    /// They are in the order of RFC 6724 already, the best first, as `getaddrinfo` returns them. This is the
+    /// route to the first one, by which the families are compared.
     Best(Route),
 }
 

@@ -14,16 +14,20 @@ use crate::resolution::nat64::Prefix;
 use crate::resolution::selection::{Candidate, Policy, Route, sort};
 use crate::resolution::{Query, QueryError, QueryFailure};
 
-/// Hosts of which any will do, such as brokers or replicas, each a name or an address with a port of its own: what is known of them, for one
-/// [`Connect`](super::Connect) to all.
+/// Hosts of which any will do, such as brokers or replicas, each a name or an address with a port of its own:
+/// what is known of them, for one [`Connect`](super::Connect) to all.
 ///
-/// It takes what came of each host's queries and has [news](Hosts::news) of all of them together, which are the connect's inputs. So
-/// all addresses are in one race, and all that holds of a race does from when they are known:
+/// It takes what came of each host's queries and has [news](Hosts::news) of all of them together, which are
+/// the connect's inputs. So all addresses are in one race, and all that holds of a race does from when they
+/// are known:
 ///
-/// - **The first host first, and in turn.** Of each family the best address of each host comes before the second best of any.
-/// - **A host that is not found holds up none**, nor one whose look-up never ends: what is known of the others is tried. Only the end waits
-///   for it, since it may still help: a race without a deadline does not fail before all look-ups have ended.
-/// - **Room for each.** There is room for `ADDRESSES` addresses in all. Where that is full a host with more gives way to one with less.
+/// - **The first host first, and in turn.** Of each family the best address of each host comes before the
+///   second best of any.
+/// - **A host that is not found holds up none**, nor one whose look-up never ends: what is known of the
+///   others is tried. Only the end waits for it, since it may still help: a race without a deadline does not
+///   fail before all look-ups have ended.
+/// - **Room for each.** There is room for `ADDRESSES` addresses in all. Where that is full a host with more
+///   gives way to one with less.
 ///
 /// `HOSTS` is how many there can be, at most 255.
 ///
@@ -154,7 +158,8 @@ fn family_of(query: Query) -> Option<Family> {
 }
 
 impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
-    /// No hosts, on a machine of which these facts are known: its routes, and its policy for the order of addresses.
+    /// No hosts, on a machine of which these facts are known: its routes, and its policy for the order of
+    /// addresses.
     #[must_use]
     pub const fn new(facts: &Facts<'_>) -> Self {
         const { assert!(HOSTS >= 1 && HOSTS <= 255, "at least one host, and at most 255") };
@@ -169,7 +174,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         }
     }
 
-    /// Adds a host, before the connect begins. Its number: 0 for the first. `None` where there is room for no more.
+    /// Adds a host, before the connect begins. Its number: 0 for the first. `None` where there is room for no
+    /// more.
     pub fn add(&mut self, start: Start<'_>, config: &Config) -> Option<usize> {
         let state = |query| match start.0 {
             Kind::Nowhere => State::Nowhere,
@@ -211,23 +217,25 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         self.in_turn(|_| true).take(ADDRESSES).collect()
     }
 
-    /// How their connect begins, after the last was [added](Hosts::add). Where a name among them is to be asked for it is that of a name, and what is
-    /// known already is in the [news](Hosts::news). Else it is that of a list, `known` being the [addresses](Hosts::known).
+    /// How their connect begins, after the last was [added](Hosts::add). Where a name among them is to be
+    /// asked for it is that of a name, and what is known already is in the [news](Hosts::news). Else it is
+    /// that of a list, `known` being the [addresses](Hosts::known).
     #[must_use]
     pub fn start<'a>(&self, known: &'a [SocketAddr]) -> Start<'a> {
         let asks = |one: &One| one.queries.iter().any(|state| state.is_open());
         Start(if self.hosts.iter().any(asks) { Kind::Name } else { Kind::Known(known) })
     }
 
-    /// The numbers of the hosts that `query` is to be sent for, when the connect says so. That for a NAT64's prefix is about none of them: it is sent
-    /// once, and its answer is the connect's.
+    /// The numbers of the hosts that `query` is to be sent for, when the connect says so. That for a NAT64's
+    /// prefix is about none of them: it is sent once, and its answer is the connect's.
     pub fn asking(&self, query: Query) -> impl Iterator<Item = usize> + use<'_, HOSTS, ADDRESSES> {
         let asks = move |one: &One| family_of(query).is_some_and(|family| of(&one.queries, family).is_open());
         self.hosts.iter().enumerate().filter(move |(_, one)| asks(one)).map(|(number, _)| number)
     }
 
-    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`]. Of the answer for a NAT64's prefix, which is no
-    /// host's, it takes note too: so it knows [whose](Hosts::host_of) an address behind that is.
+    /// The query of one host has its answer, with the port to connect to: see [`Input::Answered`]. Of the
+    /// answer for a NAT64's prefix, which is no host's, it takes note too: so it knows
+    /// [whose](Hosts::host_of) an address behind that is.
     pub fn answered(&mut self, host: usize, query: Query, addresses: &[SocketAddr], order: Order<'_>) {
         match family_of(query) {
             Some(family) => self.take_in(host, family, addresses, order, State::Answered),
@@ -250,7 +258,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         }
     }
 
-    /// The same as an input, of a host: of attempts, and of a NAT64's prefix as well, the connect itself is told.
+    /// The same as an input, of a host: of attempts, and of a NAT64's prefix as well, the connect itself is
+    /// told.
     pub fn handle_input(&mut self, host: usize, input: Input<'_>) {
         match input {
             Input::Answered { query, addresses, order } => self.answered(host, query, addresses, order),
@@ -260,7 +269,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         }
     }
 
-    /// What has changed, for the connect; to be asked until there is nothing, when it has begun and after each of the above.
+    /// What has changed, for the connect; to be asked until there is nothing, when it has begun and after
+    /// each of the above.
     pub fn news(&mut self) -> Option<News<ADDRESSES>> {
         let is_new = |family: &&Family| *of(&self.changed, **family);
         let makes_room = |family: &&Family| *of(&self.shrunk, **family);
@@ -277,8 +287,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         Some(News { query: Query::of(family), family, addresses, way, end })
     }
 
-    /// The number of the host that an address belongs to. An address of two hosts belongs to the one that had it first. `None` where it belongs to none of
-    /// them, or had to make room for another.
+    /// The number of the host that an address belongs to. An address of two hosts belongs to the one that had
+    /// it first. `None` where it belongs to none of them, or had to make room for another.
     #[must_use]
     pub fn host_of(&self, address: SocketAddr) -> Option<usize> {
         let of = |address| self.known.iter().find(|known| is_same(known.address, address));
@@ -291,7 +301,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         of(address).or_else(|| of(behind()?)).map(|known| known.host.into())
     }
 
-    /// The queries for addresses of a host that have brought none, as [`Connect::failures`](super::Connect::failures) has them of the only one. `host` is its text.
+    /// The queries for addresses of a host that have brought none, as
+    /// [`Connect::failures`](super::Connect::failures) has them of the only one. `host` is its text.
     /// `timed_out` is whether the connect's deadline has passed.
     pub fn failures<'h>(
         &self,
@@ -373,7 +384,8 @@ impl<const HOSTS: usize, const ADDRESSES: usize> Hosts<HOSTS, ADDRESSES> {
         (ranked.iter().map(Candidate::address).collect(), way)
     }
 
-    /// Adds an address of a host, the last of its family. Where there is no room the host with most gives its last one away, if it has more.
+    /// Adds an address of a host, the last of its family. Where there is no room the host with most gives its
+    /// last one away, if it has more.
     fn insert(&mut self, host: usize, address: SocketAddr) {
         // There are at most 255 hosts, see the assertion in `new`.
         let known = Known { address, host: host as u8 };

@@ -1,10 +1,11 @@
-//! From a host and a port to the connection that wins: which queries are sent, what their answers mean to the race, and when there is
-//! nothing left to wait for.
+//! From a host and a port to the connection that wins: which queries are sent, what their answers mean to the
+//! race, and when there is nothing left to wait for.
 //!
-//! A [`Connect`] is a [`Race`] with its resolution. Two verbs drive it, as they drive a race: [`handle_input`](Connect::handle_input)
-//! tells it what happened, [`poll_output`](Connect::poll_output) says what to do next. It sends nothing and asks nobody: its user has a
-//! resolver of whatever kind, and knows the [facts](Facts) of the host that it runs on. Nothing outside this file decides what a host's
-//! text means to a race.
+//! A [`Connect`] is a [`Race`] with its resolution. Two verbs drive it, as they drive a race:
+//! [`handle_input`](Connect::handle_input) tells it what happened, [`poll_output`](Connect::poll_output) says
+//! what to do next. It sends nothing and asks nobody: its user has a resolver of whatever kind, and knows the
+//! [facts](Facts) of the host that it runs on. Nothing outside this file decides what a host's text means to
+//! a race.
 //!
 //! ```
 //! use connie_core::connect::{Connect, Facts, Input, Order, Output};
@@ -33,33 +34,39 @@
 //!                                                  └──failure──▶ failed ─────┘
 //! ```
 //!
-//! 1. **What is asked.** [Known addresses](Facts::hosts), a literal and `localhost` (RFC 6761 section 6.3) are not asked for, and names
-//!    below `invalid` (section 6.4) and `onion` (RFC 7686) fail unasked. For any other name AAAA is sent first, then A (RFC 8305
-//!    section 3), as far as [`Config::families`] allows.
-//! 2. **NAT64** (RFC 8305 section 7): on a host that has a route by IPv6 and none by IPv4 the network's prefix is asked for as well,
-//!    for a name, and for an IPv4 address that is not on this host or its link. IPv4 addresses of a name are kept back until the prefix
-//!    is known, where it may reach one of them. Those that it reaches then join the AAAA answer, behind the name's own; without one all
-//!    are tried as they are. A literal is tried as it is from the start, since a host may have a route to it alone.
-//! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6, and ends the wait for it. Hints
-//!    (RFC 9460 section 7.3) serve until then, while that family is waited for. A query that fails takes nothing back.
-//! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known address](Facts::hosts); IPv4, on a host
-//!    without a route by IPv6 or whose [policy](Facts::policy) puts it first, until both families have addresses; and then that of the
-//!    best address of all (RFC 6724), where one of a family without a route cannot be reached unless a way to it is known.
-//! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to begin nor to fail. Its answer
-//!    still joins, since there may be a route to its addresses alone. Where the other has none it is the only hope, and is waited for.
-//! 6. **When the race is over no query is sent**, and what is answered changes nothing of its end. Ask for its [failures](Connect::failures)
-//!    before you tell more: a query that is answered all the same is none of them.
+//! 1. **What is asked.** [Known addresses](Facts::hosts), a literal and `localhost` (RFC 6761 section 6.3)
+//!    are not asked for, and names below `invalid` (section 6.4) and `onion` (RFC 7686) fail unasked. For any
+//!    other name AAAA is sent first, then A (RFC 8305 section 3), as far as [`Config::families`] allows.
+//! 2. **NAT64** (RFC 8305 section 7): on a host that has a route by IPv6 and none by IPv4 the network's
+//!    prefix is asked for as well, for a name, and for an IPv4 address that is not on this host or its link.
+//!    IPv4 addresses of a name are kept back until the prefix is known, where it may reach one of them. Those
+//!    that it reaches then join the AAAA answer, behind the name's own; without one all are tried as they
+//!    are. A literal is tried as it is from the start, since a host may have a route to it alone.
+//! 3. **An answer takes its family's place in the race when it comes**, in the order of RFC 6724 section 6,
+//!    and ends the wait for it. Hints (RFC 9460 section 7.3) serve until then, while that family is waited
+//!    for. A query that fails takes nothing back.
+//! 4. **The family that comes first** is the caller's where that is IPv4; that of the first [known
+//!    address](Facts::hosts); IPv4, on a host without a route by IPv6 or whose [policy](Facts::policy) puts
+//!    it first, until both families have addresses; and then that of the best address of all (RFC 6724),
+//!    where one of a family without a route cannot be reached unless a way to it is known.
+//! 5. **A family that the host has no route by is not waited for** when the other has addresses: neither to
+//!    begin nor to fail. Its answer still joins, since there may be a route to its addresses alone. Where the
+//!    other has none it is the only hope, and is waited for.
+//! 6. **When the race is over no query is sent**, and what is answered changes nothing of its end. Ask for
+//!    its [failures](Connect::failures) before you tell more: a query that is answered all the same is none
+//!    of them.
 //!
 //! # The laws
 //!
 //! Laws 1 to 7 are the [race's](crate::race). Two more hold after every call:
 //!
-//! 8. The set tried is the set given: by answers, hints, [known addresses](Facts::hosts), the caller's literal, `localhost`, or NAT64 out
-//!    of one of these, less what a filter took out before the connect was told.
+//! 8. The set tried is the set given: by answers, hints, [known addresses](Facts::hosts), the caller's
+//!    literal, `localhost`, or NAT64 out of one of these, less what a filter took out before the connect was
+//!    told.
 //! 10. A race does not fail while a query that could still help is open; it does fail as soon as none can.
 //!
-//! By rule 5 the query for a family without a route can help only where the other family has brought no address. The one for a prefix can
-//! help only where there is an IPv4 address to be reached, or may yet be.
+//! By rule 5 the query for a family without a route can help only where the other family has brought no
+//! address. The one for a prefix can help only where there is an IPv4 address to be reached, or may yet be.
 
 mod facts;
 mod hosts;
@@ -88,9 +95,9 @@ use translation::Translation;
 
 /// A race for one connection to a host, from its text on.
 ///
-/// The first three numbers are those of its [`Race`]. `NAT64` is for how many addresses of each family there is room where IPv4 is
-/// reached through NAT64; a connect with none never asks for a prefix. Of an answer in [any order](Order::Any) the first `DESTINATIONS`
-/// addresses are put in order.
+/// The first three numbers are those of its [`Race`]. `NAT64` is for how many addresses of each family there
+/// is room where IPv4 is reached through NAT64; a connect with none never asks for a prefix. Of an answer in
+/// [any order](Order::Any) the first `DESTINATIONS` addresses are put in order.
 ///
 /// See the [module](self) for its rules and laws.
 #[derive(Clone, Debug)]
@@ -146,8 +153,8 @@ pub type PlannedConnect<
 impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, const NAT64: usize>
     PlannedConnect<DESTINATIONS, SOCKETS, RECORDS, NAT64>
 {
-    /// Takes the plan that its race is to follow from now on: see [`Race::follow`]. Tell it after each answer, and after a beginning that needs
-    /// none.
+    /// Takes the plan that its race is to follow from now on: see [`Race::follow`]. Tell it after each
+    /// answer, and after a beginning that needs none.
     pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
         self.race.follow(plan);
     }
@@ -172,7 +179,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         Ok(Self::begin(start, config, facts, now))
     }
 
-    /// Has the race follow what `memory` knows to be best. Call it after each answer, and after a beginning that needs none.
+    /// Has the race follow what `memory` knows to be best. Call it after each answer, and after a beginning
+    /// that needs none.
     pub fn plan_by<M>(&mut self, memory: &M, now: Instant)
     where
         M: Recall<DESTINATIONS, Guide = G>,
@@ -180,8 +188,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         memory.plan(&mut self.race, now);
     }
 
-    /// Gives the race up, where it goes on, and teaches `memory` what it has shown until now: for a driver that is dropped, sockets and all. Without a
-    /// memory it does nothing.
+    /// Gives the race up, where it goes on, and teaches `memory` what it has shown until now: for a driver
+    /// that is dropped, sockets and all. Without a memory it does nothing.
     pub fn abandon<M>(&mut self, memory: &M, now: Instant)
     where
         M: Recall<DESTINATIONS, Guide = G>,
@@ -205,8 +213,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         connect
     }
 
-    /// The same in two steps, for an adapter that keeps it in memory of its own: what a function changes before it answers is moved to its place
-    /// when it is answered. [`set_out`](Connect::set_out) comes next.
+    /// The same in two steps, for an adapter that keeps it in memory of its own: what a function changes
+    /// before it answers is moved to its place when it is answered. [`set_out`](Connect::set_out) comes next.
     #[doc(hidden)]
     #[must_use]
     pub fn unbegun(start: &Start<'_>, config: &Config, facts: &Facts<'_>, now: Instant) -> Self {
@@ -236,7 +244,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     /// Tells it that something happened. Poll it afterwards.
-    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the match.
+    // Inlined as that of a race: each caller passes an input that it has made, so that nothing is left of the
+    // match.
     #[inline(always)]
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
@@ -308,9 +317,9 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         self.state(query) == State::Sent
     }
 
-    /// The queries for addresses of `host` that have brought none, AAAA first: those that failed, and in a race that has timed out those
-    /// that were never answered. That a name does not exist is left out where the other query has found it: so some name servers say
-    /// that it has no such addresses.
+    /// The queries for addresses of `host` that have brought none, AAAA first: those that failed, and in a
+    /// race that has timed out those that were never answered. That a name does not exist is left out where
+    /// the other query has found it: so some name servers say that it has no such addresses.
     pub fn failures<'h>(
         &self,
         host: &'h str,
@@ -369,8 +378,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 
     fn begin_with_name(&mut self) {
-        // RFC 8305 section 3 has the race wait for AAAA answers "to ensure that preference is given to IPv6". A host that has no IPv6
-        // has nothing to prefer, nor one whose administrator prefers IPv4.
+        // RFC 8305 section 3 has the race wait for AAAA answers "to ensure that preference is given to IPv6".
+        // A host that has no IPv6 has nothing to prefer, nor one whose administrator prefers IPv4.
         if !self.routes.v6 || prefers_v4(self.policy) {
             self.race.prefer(Family::V4);
         }
@@ -487,7 +496,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
         }
     }
 
-    /// Whether IPv4 addresses may be reached through a NAT64. A connect without room for that needs none of the code for it.
+    /// Whether IPv4 addresses may be reached through a NAT64. A connect without room for that needs none of
+    /// the code for it.
     fn is_translating(&self) -> bool {
         NAT64 > 0 && self.state(Query::Nat64Prefix) != State::Unwanted
     }
@@ -547,7 +557,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, cons
     }
 }
 
-/// Addresses in two pieces. Without NAT64 every list goes to the race through this one type, so that firmware has the code once.
+/// Addresses in two pieces. Without NAT64 every list goes to the race through this one type, so that firmware
+/// has the code once.
 fn pieces<'a>(
     first: &'a [SocketAddr],
     rest: &'a [SocketAddr],
@@ -604,7 +615,8 @@ mod tests {
         }
     }
 
-    /// A query is open from when it is sent until its answer or its failure, and is told in the error only after a failure.
+    /// A query is open from when it is sent until its answer or its failure, and is told in the error only
+    /// after a failure.
     #[test]
     fn a_query_is_pending_until_it_ends() {
         let mut name = Name::new(&Config::all_at_once(), true, true);

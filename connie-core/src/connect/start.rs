@@ -7,8 +7,8 @@ use super::translation::may_lie_beyond;
 use crate::race::{Config, Families, Family};
 use crate::resolution::{Host, LOOPBACK, Literal, Query};
 
-/// A host's text that has been read and found valid. It is small, so that a [`Connect`](super::Connect), which is not, need not be moved out
-/// of a `Result`.
+/// A host's text that has been read and found valid. It is small, so that a [`Connect`](super::Connect),
+/// which is not, need not be moved out of a `Result`.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a>(pub(super) Kind<'a>);
 
@@ -47,16 +47,16 @@ impl<'a> Start<'a> {
         }))
     }
 
-    /// A host that is a name for certain, whose text is not read: for programs that are linked to show that no path leads to a panic.
-    /// `core`'s parsers have some that no input takes.
+    /// A host that is a name for certain, whose text is not read: for programs that are linked to show that
+    /// no path leads to a panic. `core`'s parsers have some that no input takes.
     #[doc(hidden)]
     #[must_use]
     pub const fn name() -> Self {
         Start(Kind::Name)
     }
 
-    /// Whether a connect made of this sends `query`, with room for NAT64 or without: rules 1 and 2. For an adapter that can fail to send a
-    /// query, and should do so before it makes the connect.
+    /// Whether a connect made of this sends `query`, with room for NAT64 or without: rules 1 and 2. For an
+    /// adapter that can fail to send a query, and should do so before it makes the connect.
     #[must_use]
     pub fn asks(&self, query: Query, config: &Config, facts: &Facts<'_>, has_room: bool) -> bool {
         let Routes { v4, v6 } = facts.routes;

@@ -1,5 +1,5 @@
-//! What is kept of a name's addresses where IPv4 is reached through the network's NAT64: both families', to put one under
-//! the other.
+//! What is kept of a name's addresses where IPv4 is reached through the network's NAT64: both families', to
+//! put one under the other.
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -26,8 +26,8 @@ impl<const N: usize> Translation<N> {
         Translation { prefix: None, v4: empty(), v6: empty(), joined: false }
     }
 
-    /// Keeps the addresses of `family`, in place of those that it had. The others of `addresses` are passed over, and so are those that there
-    /// is no room for.
+    /// Keeps the addresses of `family`, in place of those that it had. The others of `addresses` are passed
+    /// over, and so are those that there is no room for.
     pub(super) fn keep(&mut self, family: Family, addresses: impl Iterator<Item = SocketAddr>) {
         match family {
             Family::V4 => self.v4.clear(),
@@ -55,7 +55,8 @@ impl<const N: usize> Translation<N> {
         });
     }
 
-    /// Whether the IPv4 addresses under the prefix change what the race is to be told of IPv6: there are some, or there were.
+    /// Whether the IPv4 addresses under the prefix change what the race is to be told of IPv6: there are
+    /// some, or there were.
     pub(super) fn join(&mut self) -> bool {
         let joined = self.has_joined();
         core::mem::replace(&mut self.joined, joined) || joined

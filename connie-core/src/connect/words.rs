@@ -9,21 +9,23 @@ use crate::time::Instant;
 
 /// Something that happened, for [`Connect::handle_input`](super::Connect::handle_input).
 ///
-/// Every input is welcome at any time: one that comes too late, twice, or for what was never asked changes nothing of what the race does.
+/// Every input is welcome at any time: one that comes too late, twice, or for what was never asked changes
+/// nothing of what the race does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A query has its answer. A later answer takes the place of an earlier one.
     Answered {
         /// The query.
         query: Query,
-        /// Its addresses, with the port to connect to (which a service record can change, RFC 9460 section 7.2); none where the name has
-        /// none of the family. Those of the other family are passed over.
+        /// Its addresses, with the port to connect to (which a service record can change, RFC 9460
+        /// section 7.2); none where the name has none of the family. Those of the other family are passed
+        /// over.
         addresses: &'a [SocketAddr],
         /// Their order.
         order: Order<'a>,
     },
-    /// Addresses to go on with until their family's answer comes, which takes their place: the hints of a service record
-    /// (RFC 9460 section 7.3).
+    /// Addresses to go on with until their family's answer comes, which takes their place: the hints of a
+    /// service record (RFC 9460 section 7.3).
     Hinted {
         /// Their family.
         family: Family,
@@ -51,7 +53,8 @@ pub enum Input<'a> {
         /// What went wrong.
         error: AttemptError,
     },
-    /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner stays usable.
+    /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner
+    /// stays usable.
     Cancel,
 }
 
@@ -61,7 +64,8 @@ pub enum Input<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an output that is not acted on leaves the race waiting for something that never happens"]
 pub enum Output {
-    /// Send this query, for [`Query::name`] of the host; all before the first attempt. Report the answer, or that there will be none.
+    /// Send this query, for [`Query::name`] of the host; all before the first attempt. Report the answer, or
+    /// that there will be none.
     SendQuery {
         /// The query.
         query: Query,

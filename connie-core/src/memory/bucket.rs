@@ -35,7 +35,8 @@ impl Bucket {
         self.tenths = self.tenths.saturating_add(1).min(MOST * 10);
     }
 
-    /// So many SYNs went out beyond a first. Races that run at one time see one purse: what they spend beyond it is owed.
+    /// So many SYNs went out beyond a first. Races that run at one time see one purse: what they spend beyond
+    /// it is owed.
     pub(super) fn pay(&mut self, starts: u32) {
         let starts = starts.min(2 * MOST as u32) as i16;
         self.tenths = self.tenths.saturating_sub(starts.saturating_mul(10)).max(-MOST * 10);

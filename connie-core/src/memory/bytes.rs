@@ -8,8 +8,9 @@
 //! 12     entries: which kind, then its fields
 //! ```
 //!
-//! All numbers are little-endian. Times are ages, since no clock need go on from one run to the next; whoever reads the bytes says how long ago they
-//! were written. There are no names in them: hosts and networks are hashes under the memory's salt, which is not in them.
+//! All numbers are little-endian. Times are ages, since no clock need go on from one run to the next; whoever
+//! reads the bytes says how long ago they were written. There are no names in them: hosts and networks are
+//! hashes under the memory's salt, which is not in them.
 
 use core::fmt;
 use core::time::Duration;
@@ -62,7 +63,8 @@ impl<const N: usize> Memory<N> {
         self.table.as_slice().len().saturating_mul(ENTRY).saturating_add(HEAD)
     }
 
-    /// Writes it into `bytes`, and answers how much of them it took; `None` where there are fewer than [`byte_len`](Memory::byte_len).
+    /// Writes it into `bytes`, and answers how much of them it took; `None` where there are fewer than
+    /// [`byte_len`](Memory::byte_len).
     #[must_use]
     pub fn to_bytes(&self, bytes: &mut [u8], now: Instant) -> Option<usize> {
         let len = self.byte_len();
@@ -81,8 +83,8 @@ impl<const N: usize> Memory<N> {
         Some(len)
     }
 
-    /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago. With another `salt` than it had then nothing in it is found again. What there is no
-    /// room for goes as the oldest do.
+    /// Reads what [`to_bytes`](Memory::to_bytes) wrote `age` ago. With another `salt` than it had then
+    /// nothing in it is found again. What there is no room for goes as the oldest do.
     ///
     /// # Errors
     ///
@@ -103,7 +105,8 @@ impl<const N: usize> Memory<N> {
         }
         let mut memory = Memory::new(salt, now);
         memory.bucket = Bucket::with(i16::from_le_bytes(tenths));
-        // Older than an entry can be, so that all that was written is in the past, and none of it at 0, which is never.
+        // Older than an entry can be, so that all that was written is in the past, and none of it at 0, which
+        // is never.
         memory.begin = OLDEST + 1;
         let (now, age) = (memory.tick(now), u32::try_from(micros(age) >> 10).unwrap_or(u32::MAX));
         let mut rest = entries;
@@ -135,8 +138,8 @@ fn check(bytes: &[u8]) -> u32 {
     key::end(sum)
 }
 
-/// Ten words, in the order of the fields. Of a host the number in the place of the estimate is how long ago a race began that explores: that
-/// one is over.
+/// Ten words, in the order of the fields. Of a host the number in the place of the estimate is how long ago a
+/// race began that explores: that one is over.
 fn write(entry: &Entry, now: u32) -> [u8; ENTRY] {
     // 0 stays 0: never. Else an age of one at least.
     let age = |at: u32| if at == 0 { 0 } else { now.saturating_sub(at).saturating_add(1) };

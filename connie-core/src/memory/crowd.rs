@@ -1,10 +1,12 @@
 //! Crowds: races to one host that run at one time share what one of them finds out.
 //!
-//! A race whose plan [explores](crate::race::Plan::explores) joins. The first of a host **leads**: it runs as it is. Those that come while it runs
-//! **follow**: they wait until it has ended, or until the time that they are told, whichever is first, and then ask the memory for a plan anew, and join
-//! anew if that explores: the other may have found out nothing. Where no time is left they run as those that [follow](crate::race::Plan::following).
-//! Leading passes on when it ends, however it ends, and when it is half a patience old: nobody waits for one that is stuck. Where the table is
-//! full a race runs **alone**. To wake those that wait is their adapter's.
+//! A race whose plan [explores](crate::race::Plan::explores) joins. The first of a host **leads**: it runs as
+//! it is. Those that come while it runs **follow**: they wait until it has ended, or until the time that they
+//! are told, whichever is first, and then ask the memory for a plan anew, and join anew if that explores: the
+//! other may have found out nothing. Where no time is left they run as those that
+//! [follow](crate::race::Plan::following). Leading passes on when it ends, however it ends, and when it is
+//! half a patience old: nobody waits for one that is stuck. Where the table is full a race runs **alone**. To
+//! wake those that wait is their adapter's.
 
 use core::time::Duration;
 
@@ -17,10 +19,12 @@ use crate::time::{Instant, micros};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "one that leads has to leave"]
 pub enum Role {
-    /// Run, and [leave](Crowd::leave) with this ticket when the race has ended, been canceled or been dropped.
+    /// Run, and [leave](Crowd::leave) with this ticket when the race has ended, been canceled or been
+    /// dropped.
     Lead(Ticket),
-    /// Wait for the end of the one that leads, but no longer than until this moment; then plan anew, with a number of its own for
-    /// [`plan`](super::Memory::plan)'s `spread`. A race whose plan has a lead need not wait: it runs without exploring.
+    /// Wait for the end of the one that leads, but no longer than until this moment; then plan anew, with a
+    /// number of its own for [`plan`](super::Memory::plan)'s `spread`. A race whose plan has a lead need not
+    /// wait: it runs without exploring.
     Follow(Instant),
     /// Run: there is no room to lead, or no time is left to wait. One that has waited runs as one that
     /// [follows](crate::race::Plan::following), since others do the same at this moment.
@@ -55,8 +59,9 @@ impl<const N: usize> Crowd<N> {
         Crowd { leads: Vec::new(), tickets: 0 }
     }
 
-    /// A race to `visit` would explore. `patience` is its own, and `left` what is left of the time that its plan may take
-    /// ([`Plan::longest_delay`](crate::race::Plan::longest_delay)): it waits no longer than that.
+    /// A race to `visit` would explore. `patience` is its own, and `left` what is left of the time that its
+    /// plan may take ([`Plan::longest_delay`](crate::race::Plan::longest_delay)): it waits no longer than
+    /// that.
     pub fn join(&mut self, visit: &Visit, patience: Duration, left: Duration, now: Instant) -> Role {
         self.leads.retain(|led| led.until > now);
         if let Some(led) = self.leads.iter().find(|led| led.ticket.visit == *visit) {
@@ -73,7 +78,8 @@ impl<const N: usize> Crowd<N> {
         }
     }
 
-    /// The race that leads has ended. Answers whether it led until now: then those that follow are to be woken.
+    /// The race that leads has ended. Answers whether it led until now: then those that follow are to be
+    /// woken.
     pub fn leave(&mut self, ticket: Ticket) -> bool {
         let before = self.leads.len();
         self.leads.retain(|led| led.ticket != ticket);

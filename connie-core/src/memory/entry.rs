@@ -1,4 +1,5 @@
-//! The entries of a memory: what is known of an address, and of a host. They are data; `learn.rs` changes them.
+//! The entries of a memory: what is known of an address, and of a host. They are data; `learn.rs` changes
+//! them.
 
 use super::estimate::Estimate;
 use super::key::Key;
@@ -6,8 +7,8 @@ use crate::race::Ip;
 
 /// A place in the table, in 40 octets. Times are those of the memory; 0 is never.
 ///
-/// It is an address's, or a host's on a network, which is told by its [`Key`]. One kind of place, and not two, is half a kilobyte of firmware:
-/// all are found, counted by age and thrown out alike.
+/// It is an address's, or a host's on a network, which is told by its [`Key`]. One kind of place, and not
+/// two, is half a kilobyte of firmware: all are found, counted by age and thrown out alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) ip: Ip,
@@ -17,7 +18,8 @@ pub(super) struct Entry {
     pub(super) host: u32,
     /// Of an address: when it last answered. Of a host: when its last race ended.
     pub(super) answered: u32,
-    /// Of an address: when a failure or a miss was last counted. Of a host: when an address was last explored.
+    /// Of an address: when a failure or a miss was last counted. Of a host: when an address was last
+    /// explored.
     pub(super) counted: u32,
     /// Of a host: when a plan was last made that explores; 0 where its race has ended.
     pub(super) estimate: Estimate,
@@ -91,7 +93,8 @@ impl Marks {
     pub(super) const USED: u8 = 0x40;
     /// Of a host: its next race is the whole race.
     pub(super) const WHOLE: u8 = 0x80;
-    /// Of an address: what it is demoted for is the end of an attempt to TLS, so that one which ends well takes it back.
+    /// Of an address: what it is demoted for is the end of an attempt to TLS, so that one which ends well
+    /// takes it back.
     pub(super) const OF_ATTEMPT: u8 = 0x80;
     /// The longest pause is that of this level.
     pub(super) const HIGHEST: u8 = 6;

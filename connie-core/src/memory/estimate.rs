@@ -51,8 +51,9 @@ impl Estimate {
         self.mean != Short(0)
     }
 
-    /// RFC 6298 section 2.3, with one change: the variation shrinks by an eighth and grows by a quarter of the difference. The measure is
-    /// four variations, so that it is never less than the sample that came last.
+    /// RFC 6298 section 2.3, with one change: the variation shrinks by an eighth and grows by a quarter of
+    /// the difference. The measure is four variations, so that it is never less than the sample that came
+    /// last.
     pub(super) fn update(&mut self, sample: u32) {
         if !self.is_known() {
             *self = Self::first(sample);
@@ -70,8 +71,9 @@ impl Estimate {
         *self = Estimate { mean: Short::new(mean.max(1)), variation: Short::new(variation) };
     }
 
-    /// By when it has answered if all is as it was: the mean and four variations, at least 10 ms and an eighth more than the mean. An
-    /// estimate of an earlier time is less sure by one variation for each half-life.
+    /// By when it has answered if all is as it was: the mean and four variations, at least 10 ms and an
+    /// eighth more than the mean. An estimate of an earlier time is less sure by one variation for each
+    /// half-life.
     pub(super) fn measure(self, half_lives: u32) -> u32 {
         let (mean, variation) = (self.mean.micros(), self.variation.micros());
         let wide = variation.saturating_mul(half_lives.min(60).saturating_add(4));
@@ -79,7 +81,8 @@ impl Estimate {
     }
 }
 
-/// Whether `better` is so much less than `other` that it counts: by 10 ms and by a third. All that are not are equal.
+/// Whether `better` is so much less than `other` that it counts: by 10 ms and by a third. All that are not
+/// are equal.
 pub(super) fn is_better(better: u32, other: u32) -> bool {
     other.saturating_sub(better) >= LEAST.max(other.div_ceil(3))
 }

@@ -1,5 +1,5 @@
-//! Why a plan is as it is: what the memory knew of each address when the plan was made, and what follows from that. A program that does not ask
-//! for it has none of it.
+//! Why a plan is as it is: what the memory knew of each address when the plan was made, and what follows from
+//! that. A program that does not ask for it has none of it.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -271,7 +271,8 @@ impl<'a> Explanation<'a> {
         self.outline.whole
     }
 
-    /// When the second starts, counted from the start of the first; `None` where nothing holds it back, or there is none.
+    /// When the second starts, counted from the start of the first; `None` where nothing holds it back, or
+    /// there is none.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
         self.outline.next.map(micros)
@@ -295,13 +296,15 @@ impl<'a> Explanation<'a> {
         (self.outline.hold > 0).then(|| micros(self.outline.hold))
     }
 
-    /// How many starts beyond the first are paid for; `None` for the first race of a host, which pays for none.
+    /// How many starts beyond the first are paid for; `None` for the first race of a host, which pays for
+    /// none.
     #[must_use]
     pub fn paid(&self) -> Option<usize> {
         self.outline.paid.map(usize::from)
     }
 
-    /// The family that goes first since the other one has failed, where that is another than without a memory.
+    /// The family that goes first since the other one has failed, where that is another than without a
+    /// memory.
     #[must_use]
     pub const fn first(&self) -> Option<Family> {
         self.outline.first
@@ -338,8 +341,9 @@ impl<'a> Explanation<'a> {
 }
 
 impl<const N: usize> Memory<N> {
-    /// Why `plan` is what it is. To be asked for just when it was made, before the race follows it or anything is learnt. `room` is for what
-    /// it says of each address: as many as the race has [destinations](Race::destinations).
+    /// Why `plan` is what it is. To be asked for just when it was made, before the race follows it or
+    /// anything is learnt. `room` is for what it says of each address: as many as the race has
+    /// [destinations](Race::destinations).
     ///
     /// ```
     /// use connie_core::memory::{Explained, Finish, Memory, Network};
@@ -462,8 +466,8 @@ fn part_of(known: &Known<'_>) -> Part {
     }
 }
 
-/// When the second, the third and the fourth start, counted from the start of the first, while nobody fails. `own` is the delay that the race has
-/// without a plan.
+/// When the second, the third and the fourth start, counted from the start of the first, while nobody fails.
+/// `own` is the delay that the race has without a plan.
 fn starts<const D: usize>(plan: &Plan<D>, own: u32) -> [u32; 3] {
     let [first, ..] = plan.times.delays;
     let mut ladder = if plan.times.lead.is_some() { first } else { plan.times.patience }.max(LEAST_LADDER);

@@ -8,7 +8,8 @@ use crate::race::Family;
 use crate::time::micros;
 use crate::timeline::{OrNull, Quoted};
 
-/// `lead: 31 ms +-4, seen 12 s ago; 3 demoted; next at 47 ms`, or `whole race: the host was never met here; 2 unknown`.
+/// `lead: 31 ms +-4, seen 12 s ago; 3 demoted; next at 47 ms`, or
+/// `whole race: the host was never met here; 2 unknown`.
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.whole(), self.the(Part::Lead)) {
@@ -156,7 +157,8 @@ impl fmt::Display for Age {
 }
 
 impl<'a> Explanation<'a> {
-    /// The explanation as one JSON object on one line. Times are in microseconds. What there is nothing to say about is `null`.
+    /// The explanation as one JSON object on one line. Times are in microseconds. What there is nothing to
+    /// say about is `null`.
     ///
     /// ```text
     /// {"whole":null,"lead":"192.0.2.1:80","explored":null,"second":"192.0.2.2:80","next_us":47000,"rest_us":94000,
@@ -165,7 +167,8 @@ impl<'a> Explanation<'a> {
     ///  "by_prefix":false,"age_us":12000256,"late":false,"failures":0,"paused_us":null}, ...]}
     /// ```
     ///
-    /// `whole` is a [`Whole::name`], `part` a [`Part::name`], `first` a [`Family::name`], and `crowd` `leads` or `follows`.
+    /// `whole` is a [`Whole::name`], `part` a [`Part::name`], `first` a [`Family::name`], and `crowd` `leads`
+    /// or `follows`.
     #[must_use]
     pub const fn json(&self) -> ExplanationJson<'a> {
         ExplanationJson(*self)

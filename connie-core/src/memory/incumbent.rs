@@ -10,10 +10,11 @@ use crate::race::{Guide, Plan, Race};
 use crate::time::Instant;
 
 impl<const N: usize> Memory<N> {
-    /// As [`plan`](Memory::plan), for a caller whose sessions are bound to an address: of addresses that are as good as the best the one leads
-    /// that the host was last reached by, whatever the order of the answer, and none is explored. The second starts when
-    /// it has been silent for as long as a plan may make others wait (Δ). So a connection goes where the one before went, as long as that one answers
-    /// by then and no other is known to be better.
+    /// As [`plan`](Memory::plan), for a caller whose sessions are bound to an address: of addresses that are
+    /// as good as the best the one leads that the host was last reached by, whatever the order of the answer,
+    /// and none is explored. The second starts when it has been silent for as long as a plan may make others
+    /// wait (Δ). So a connection goes where the one before went, as long as that one answers by then and no
+    /// other is known to be better.
     pub fn plan_for_incumbent<const D: usize, const K: usize, const R: usize, G: Guide>(
         &mut self,
         visit: &Visit,

@@ -14,13 +14,16 @@ pub enum Finish {
     Tls,
 }
 
-/// The network that this machine is on, by the addresses that it would send from. What is learnt on one is not used on another.
+/// The network that this machine is on, by the addresses that it would send from. What is learnt on one is
+/// not used on another.
 ///
-/// A program asks a UDP socket of each family that it keeps for this. With neither address all that is learnt counts as one network: a
-/// program that cannot tell has to [forget](super::Memory::forget) when the network changes.
+/// A program asks a UDP socket of each family that it keeps for this. With neither address all that is learnt
+/// counts as one network: a program that cannot tell has to [forget](super::Memory::forget) when the network
+/// changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// The IPv4 source address. One of 192.0.0.0/29, which a CLAT has on every network (RFC 7335), tells nothing: the other one counts.
+    /// The IPv4 source address. One of 192.0.0.0/29, which a CLAT has on every network (RFC 7335), tells
+    /// nothing: the other one counts.
     pub v4: Option<Ipv4Addr>,
     /// The IPv6 source address, of which the first 64 bits count: the rest changes for privacy (RFC 8981).
     pub v6: Option<Ipv6Addr>,
@@ -54,7 +57,8 @@ pub(super) fn place(realm: u32) -> u32 {
     realm >> 1
 }
 
-/// What a race is about, as a memory knows it: from [`Memory::visit`](super::Memory::visit). It has no name in it.
+/// What a race is about, as a memory knows it: from [`Memory::visit`](super::Memory::visit). It has no name
+/// in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Visit {
     pub(super) host: u32,
@@ -107,7 +111,8 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The upper half of what stands in the place of a host's address: that of a multicast address, and none of those is remembered.
+    /// The upper half of what stands in the place of a host's address: that of a multicast address, and none
+    /// of those is remembered.
     pub(super) const HOST: u64 = 0xff00_0000_0000_0000;
 }
 
@@ -127,8 +132,8 @@ impl Target {
     }
 }
 
-/// Whether an address is remembered: not one that means something else on each link (RFC 4007), since a zone's number has no place in an
-/// entry.
+/// Whether an address is remembered: not one that means something else on each link (RFC 4007), since a
+/// zone's number has no place in an entry.
 pub(super) fn is_remembered(ip: Ip) -> bool {
     match ip.v4() {
         Some(v4) => v4 >> 16 != 0xa9fe,
@@ -145,8 +150,8 @@ pub(super) fn prefix(ip: Ip) -> u32 {
     }
 }
 
-/// A number for an address, other in each memory: in the order of these numbers addresses take their turn to be explored. 0 for one that is
-/// not to be remembered.
+/// A number for an address, other in each memory: in the order of these numbers addresses take their turn to
+/// be explored. 0 for one that is not to be remembered.
 pub(super) fn number(salt: u32, ip: Ip, port: u16) -> u32 {
     if !is_remembered(ip) {
         return 0;

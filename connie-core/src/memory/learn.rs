@@ -69,8 +69,8 @@ impl<'r> Past<'r> {
 }
 
 impl<const N: usize> Memory<N> {
-    /// Learns from a race that has ended. `is_sent_again` is whether the winner's SYN was sent more than once, where the system tells
-    /// (`TCP_INFO`): by Karn's rule its time is no sample then.
+    /// Learns from a race that has ended. `is_sent_again` is whether the winner's SYN was sent more than
+    /// once, where the system tells (`TCP_INFO`): by Karn's rule its time is no sample then.
     pub fn learn<const D: usize, const K: usize, const R: usize>(
         &mut self,
         visit: &Visit,
@@ -142,8 +142,8 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a race that nobody won. Where the
-    /// network `stalls`, silence is no evidence.
+    /// Rules 3 to 6 and 10, for an attempt on an address that has not answered. Whether it has failed in a
+    /// race that nobody won. Where the network `stalls`, silence is no evidence.
     fn learn_of(&mut self, past: &Past<'_>, target: &Target, attempt: &AttemptRecord, stalls: bool) -> bool {
         let lesson = past.lesson(attempt);
         let has_failed = matches!(lesson, Lesson::Failure | Lesson::FailureOfHost);
@@ -184,7 +184,8 @@ impl<const N: usize> Memory<N> {
             entry.estimate.update(sample);
         }
         entry.answered = past.at;
-        // A verdict from above stands: that the address answers was never in doubt. That of an attempt to TLS is its host's to take back.
+        // A verdict from above stands: that the address answers was never in doubt. That of an attempt to TLS
+        // is its host's to take back.
         let is_its = entry.marks.has(Marks::OF_ATTEMPT) && entry.host == past.visit.host;
         if entry.marks.has(Marks::VERDICT) && entry.standing == Standing::DEMOTED && !is_its {
             return;
@@ -255,7 +256,8 @@ impl<const N: usize> Memory<N> {
         is_both
     }
 
-    /// Rules 3 and 9. `explored` is the address that was. Where nothing was `taught`, the race was given up before it could find out anything.
+    /// Rules 3 and 9. `explored` is the address that was. Where nothing was `taught`, the race was given up
+    /// before it could find out anything.
     fn learn_of_host(
         &mut self,
         past: &Past<'_>,
@@ -279,7 +281,8 @@ impl<const N: usize> Memory<N> {
             return;
         }
         if host.host == 0 {
-            // Its counter begins anywhere, so that not all clients explore at one time, and not all the same address.
+            // Its counter begins anywhere, so that not all clients explore at one time, and not all the same
+            // address.
             host.counted = past.at;
             host.host = key::end(key::mix(self.salt, key.realm ^ past.visit.host));
             host.standing.0 = (host.host >> 8) as u8 % RACES;

@@ -17,11 +17,13 @@ pub(super) enum Lesson {
     Nothing,
 }
 
-/// No packet comes back sooner from beyond this machine: an attempt that finds no way in less was told so by its own routing table.
+/// No packet comes back sooner from beyond this machine: an attempt that finds no way in less was told so by
+/// its own routing table.
 const SOONEST_PACKET: u32 = 200;
 
 impl Lesson {
-    /// What an attempt to `finish` teaches that ended like this after `ran` microseconds. `cut_short` is whether the end of its race was what ended it.
+    /// What an attempt to `finish` teaches that ended like this after `ran` microseconds. `cut_short` is
+    /// whether the end of its race was what ended it.
     pub(super) fn of(outcome: Outcome, finish: Finish, ran: u32, cut_short: bool) -> Self {
         use AttemptErrorKind as Kind;
         match outcome {
@@ -51,7 +53,8 @@ impl Lesson {
 mod tests {
     use super::*;
 
-    /// Every way in which an attempt can end, learnt or not. A new one does not compile without a line in `Lesson::of`.
+    /// Every way in which an attempt can end, learnt or not. A new one does not compile without a line in
+    /// `Lesson::of`.
     #[test]
     fn every_end_of_an_attempt() {
         use AttemptErrorKind as Kind;
@@ -84,7 +87,8 @@ mod tests {
         }
     }
 
-    /// "Unreachable (by a packet)": no route, no address of the family, an interface that is down are this machine's.
+    /// "Unreachable (by a packet)": no route, no address of the family, an interface that is down are this
+    /// machine's.
     #[test]
     fn no_route_is_told_from_a_routers_word_by_its_time() {
         let unreachable = Outcome::Failed(AttemptErrorKind::Unreachable);

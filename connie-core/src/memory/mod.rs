@@ -1,7 +1,8 @@
 //! What was learnt of addresses: how long they take to answer, on which network, and which do not.
 //!
-//! A [`Memory`] is a value. It takes no clock, draws no lots and allocates nothing. A race asks it for a [`Plan`] before it starts, and it learns
-//! from the race when that has ended; in between neither knows of the other. Off is the race as it is.
+//! A [`Memory`] is a value. It takes no clock, draws no lots and allocates nothing. A race asks it for a
+//! [`Plan`] before it starts, and it learns from the race when that has ended; in between neither knows of
+//! the other. Off is the race as it is.
 //!
 //! ```
 //! use connie_core::memory::{Finish, Memory, Network};
@@ -42,29 +43,41 @@
 //!                  └──────failed────────┴──────────failed──────────────▶ demoted ─────┘
 //! ```
 //!
-//! 1. **Key.** An address is known by itself, its port, the network (a hash of the source address; IPv6: of its /64), the finish line and the
-//!    caller's partition. An entry says whose it is, by 32 bits of the host's name under the memory's salt.
-//! 2. **Enters** an address that was dialled and answered or failed: none for being in an answer, none for losing.
-//! 3. **Learns** at the end of a race, as `lesson.rs` has it. Where nobody answered nobody has failed, since the network may have been down; the
-//!    next race of that host is the whole race.
-//! 4. **A failure** demotes: for 5 s · 2^n, at most 5 minutes, and up to half as long again by a hash. After that the address is on probation:
-//!    explored, never lead, until it has answered. `n` falls by one each half-life.
-//! 5. **Silence is evidence.** An attempt that ran for more than twice its measure and a quarter of the patience, when one that started no earlier
-//!    was answered, has missed. The second miss in a row demotes.
-//! 6. **One event counts once**: a failure or a miss of an attempt that started before the last one was counted is not counted.
-//! 7. **A lead that was late** when its race ended has missed, too. In the next race the second starts beside it. If it wins it is forgiven; if one
-//!    that started no earlier beats it, it is dethroned, and the next race is the whole race.
-//! 8. **A stall** is when leads of two hosts were late at one moment. Nobody is distrusted for it, and for 3 s leads have all of Δ.
-//! 9. **Explores** one address each 32 races of a host, or 15 minutes after the last time with a race since, in the order of a hash of their own. It
-//!    starts with the lead; with one socket, or `Staggered`, in its place. One that wins so is explored in the next race again, and having won twice it
-//!    leads, whatever it was before. So those that are as good as each other lead in turn, and a server that was away has its share again.
-//! 10. **A family is doubted** when attempts on three different addresses of it failed, or were silent for a quarter of the patience, in races that
-//!     the other family won. It goes second until it has answered, or for a half-life.
-//! 11. **A prefix speaks for its addresses**: of one that was never seen the round trip of its /24 or /48 is known. That one died is said of no other.
-//! 12. **The bucket** pays for each start beyond a race's first, but in the first race of a host, which is one that was not raced for a life; ten
-//!     connections bring one. What it cannot pay for waits, ever longer.
-//! 13. **Who goes when the table is full**: addresses that led a race which they won, and their hosts, stay before those that have not, which have
-//!     a quarter of the table, and at least one place. Of each the oldest goes.
+//! 1. **Key.** An address is known by itself, its port, the network (a hash of the source address; IPv6: of
+//!    its /64), the finish line and the caller's partition. An entry says whose it is, by 32 bits of the
+//!    host's name under the memory's salt.
+//! 2. **Enters** an address that was dialled and answered or failed: none for being in an answer, none for
+//!    losing.
+//! 3. **Learns** at the end of a race, as `lesson.rs` has it. Where nobody answered nobody has failed, since
+//!    the network may have been down; the next race of that host is the whole race.
+//! 4. **A failure** demotes: for 5 s · 2^n, at most 5 minutes, and up to half as long again by a hash. After
+//!    that the address is on probation: explored, never lead, until it has answered. `n` falls by one each
+//!    half-life.
+//! 5. **Silence is evidence.** An attempt that ran for more than twice its measure and a quarter of the
+//!    patience, when one that started no earlier was answered, has missed. The second miss in a row demotes.
+//! 6. **One event counts once**: a failure or a miss of an attempt that started before the last one was
+//!    counted is not counted.
+//! 7. **A lead that was late** when its race ended has missed, too. In the next race the second starts beside
+//!    it. If it wins it is forgiven; if one that started no earlier beats it, it is dethroned, and the next
+//!    race is the whole race.
+//! 8. **A stall** is when leads of two hosts were late at one moment. Nobody is distrusted for it, and for
+//!    3 s leads have all of Δ.
+//! 9. **Explores** one address each 32 races of a host, or 15 minutes after the last time with a race since,
+//!    in the order of a hash of their own. It starts with the lead; with one socket, or `Staggered`, in its
+//!    place. One that wins so is explored in the next race again, and having won twice it leads, whatever it
+//!    was before. So those that are as good as each other lead in turn, and a server that was away has its
+//!    share again.
+//! 10. **A family is doubted** when attempts on three different addresses of it failed, or were silent for a
+//!     quarter of the patience, in races that the other family won. It goes second until it has answered, or
+//!     for a half-life.
+//! 11. **A prefix speaks for its addresses**: of one that was never seen the round trip of its /24 or /48 is
+//!     known. That one died is said of no other.
+//! 12. **The bucket** pays for each start beyond a race's first, but in the first race of a host, which is
+//!     one that was not raced for a life; ten connections bring one. What it cannot pay for waits, ever
+//!     longer.
+//! 13. **Who goes when the table is full**: addresses that led a race which they won, and their hosts, stay
+//!     before those that have not, which have a quarter of the table, and at least one place. Of each the
+//!     oldest goes.
 //!
 //! [`Plan`]: crate::race::Plan
 
@@ -109,7 +122,8 @@ pub use words::{Remembered, Settings, Verdict};
 pub struct Memory<const N: usize = 32> {
     salt: u32,
     limits: Limits,
-    /// Times in entries count from here, in units of 1,024 µs: a shift, where a division would cost a microcontroller a kilobyte.
+    /// Times in entries count from here, in units of 1,024 µs: a shift, where a division would cost a
+    /// microcontroller a kilobyte.
     base: Instant,
     /// What its clock began with.
     begin: u32,
@@ -132,7 +146,8 @@ struct Doubt {
     numbers: [u32; 3],
 }
 
-/// After how long a host in use explores, however few its races. Fifteen minutes are fewer SYNs than ten, and no more regret: docs/courtesy.md.
+/// After how long a host in use explores, however few its races. Fifteen minutes are fewer SYNs than ten, and
+/// no more regret: docs/courtesy.md.
 const EXPLORE: u32 = ticks(900);
 /// The last lead that was late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,7 +174,8 @@ const RECOMMENDED: u32 = 100_000;
 impl<const N: usize> Memory<N> {
     /// A memory that knows nothing.
     ///
-    /// `salt` makes its hashes differ from those of others: a random number, and the same one for a memory that is read back from bytes.
+    /// `salt` makes its hashes differ from those of others: a random number, and the same one for a memory
+    /// that is read back from bytes.
     #[must_use]
     pub const fn new(salt: u32, now: Instant) -> Self {
         const { assert!(N >= 2, "a memory holds a host and an address of it at least") };
@@ -189,8 +205,8 @@ impl<const N: usize> Memory<N> {
         self.limits = Limits::of(settings);
     }
 
-    /// What a race to `host` is about. Addresses are known by `partition` as well: a program that must not tell one of its users by another's
-    /// connections gives each a number of its own.
+    /// What a race to `host` is about. Addresses are known by `partition` as well: a program that must not
+    /// tell one of its users by another's connections gives each a number of its own.
     #[must_use]
     pub fn visit(&self, host: &str, finish: Finish, partition: u32, network: &Network) -> Visit {
         Visit::new(self.salt, host, finish, partition, network)
@@ -212,10 +228,12 @@ impl<const N: usize> Memory<N> {
 
     // Plans.
 
-    /// The plan for a race that has been told its addresses, or more of them. Have the race [follow](Race::follow) it before it is polled.
+    /// The plan for a race that has been told its addresses, or more of them. Have the race
+    /// [follow](Race::follow) it before it is polled.
     ///
-    /// `spread` is 0, or for races to one host that start at one time a number for each: then those leads that are as good as each other
-    /// share them. A plan that explores counts as this exploration until its race was learnt from, or for a minute: no other race explores meanwhile.
+    /// `spread` is 0, or for races to one host that start at one time a number for each: then those leads
+    /// that are as good as each other share them. A plan that explores counts as this exploration until its
+    /// race was learnt from, or for a minute: no other race explores meanwhile.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn plan<const D: usize, const K: usize, const R: usize, G: Guide>(
         &mut self,
@@ -264,7 +282,8 @@ impl<const N: usize> Memory<N> {
         }
     }
 
-    /// What is known of the addresses that a race waits to start: rules 1, 4 and 11, in one pass over the table.
+    /// What is known of the addresses that a race waits to start: rules 1, 4 and 11, in one pass over the
+    /// table.
     fn look_up<'r, const D: usize, const K: usize, const R: usize, G: Guide>(
         &self,
         visit: &Visit,
@@ -348,13 +367,15 @@ impl<const N: usize> Memory<N> {
         u32::try_from(at.micros_since(self.base) >> 10).unwrap_or(u32::MAX).saturating_add(self.begin)
     }
 
-    /// Moves the base when half of the range is used: what is older than 25 days is as old as that from then on.
+    /// Moves the base when half of the range is used: what is older than 25 days is as old as that from then
+    /// on.
     fn rebase(&mut self, now: Instant) {
         const HALF: u32 = 1 << 31;
         if self.tick(now) < HALF {
             return;
         }
-        // As far as it takes, which can be more than 32 bits: a device slept for a year, or its clock did not begin where the memory did.
+        // As far as it takes, which can be more than 32 bits: a device slept for a year, or its clock did not
+        // begin where the memory did.
         let since = (now.micros_since(self.base) >> 10).saturating_add(self.begin.into());
         let shift = since.saturating_sub(ticks(25 * 86_400).into());
         self.base = self.base.plus_micros(shift << 10);
@@ -383,13 +404,15 @@ fn unknown(place: u8, waiting: &Destination, salt: u32) -> Known<'_> {
     }
 }
 
-/// How long an address is demoted: up to half as long again by its number, so that not all come back at one time.
+/// How long an address is demoted: up to half as long again by its number, so that not all come back at one
+/// time.
 fn pause(level: u8, number: u32) -> u32 {
     let pause = (PAUSE << level.min(Marks::HIGHEST)).min(LONGEST_PAUSE);
     pause.saturating_add((pause >> 9).saturating_mul(number & 0xff))
 }
 
-/// Rule 9: whether it is time. A race that plans anew before it starts, since more addresses are known, has not given its exploration up.
+/// Rule 9: whether it is time. A race that plans anew before it starts, since more addresses are known, has
+/// not given its exploration up.
 fn explores(host: &Entry, race: Prospect, now: u32) -> bool {
     let (races, claimed) = (host.standing.0, host.estimate.bits());
     let since = now.saturating_sub(host.counted);

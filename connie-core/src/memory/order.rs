@@ -1,4 +1,5 @@
-//! Makes a plan of what is known of each address of a race. It changes nothing, and knows no clock: all that it is told is a value.
+//! Makes a plan of what is known of each address of a race. It changes nothing, and knows no clock: all that
+//! it is told is a value.
 
 use core::num::NonZeroU32;
 
@@ -96,7 +97,8 @@ pub(super) struct Order {
     pub(super) in_hand: u8,
 }
 
-/// How long a race waits for the other family's answer where it knows the host, and no address of the first answer.
+/// How long a race waits for the other family's answer where it knows the host, and no address of the first
+/// answer.
 const HOLD: u32 = 25_000;
 
 /// The plan.
@@ -128,7 +130,8 @@ pub(super) fn plan<const D: usize>(known: &[Known<'_>], order: &Order) -> Plan<D
     plan
 }
 
-/// Has races of one moment without a lead begin with different addresses, of those of which nothing bad is known, and go on with different ones.
+/// Has races of one moment without a lead begin with different addresses, of those of which nothing bad is
+/// known, and go on with different ones.
 fn spread(turns: &mut [u8], known: &[Known<'_>], spread: u32) {
     if spread == 0 {
         return;
@@ -151,7 +154,8 @@ fn widen(turns: &mut [u8], times: &mut Times, known: &[Known<'_>], order: &Order
     times.together = lead.state == State::Missed;
     times.measure = lead.due;
     times.due = if order.stalled { longest } else { lead.due.min(longest) };
-    // A stagger's delay "MUST have a lower bound" (RFC 8305 section 5), also beside one that has missed, and where a deadline is near.
+    // A stagger's delay "MUST have a lower bound" (RFC 8305 section 5), also beside one that has missed, and
+    // where a deadline is near.
     let (is_grouped, together) = (order.prospect.is_grouped, times.together);
     let least = if is_grouped { order.least } else { order.least.min(longest) };
     let late = match together {
@@ -175,8 +179,8 @@ fn widen(turns: &mut [u8], times: &mut Times, known: &[Known<'_>], order: &Order
         set(turns, explored.place, turn::LEAD);
         set(turns, lead.place, turn::EXPLORED);
     } else {
-        // At the lead's moment: one that is no better than the lead has a fair chance, too. Behind it by the band a server that was away
-        // would stay idle for good, its clients being content with the others.
+        // At the lead's moment: one that is no better than the lead has a fair chance, too. Behind it by the
+        // band a server that was away would stay idle for good, its clients being content with the others.
         set(turns, explored.place, turn::EXPLORED);
         times.delays = [0, late, rest];
     }
@@ -196,7 +200,8 @@ fn turn_of(one: &Known<'_>, known: &[Known<'_>], order: &Order) -> u8 {
         _ if one.mean == 0 && order.doubted == Some(one.family()) => turn::DOUBTED,
         _ if one.mean == 0 => turn::UNKNOWN,
         _ => {
-            // Of two of one prefix of which one was never seen they have the same round trip, and the other comes first.
+            // Of two of one prefix of which one was never seen they have the same round trip, and the other
+            // comes first.
             let key = |it: &Known<'_>| (it.mean, !(it.trust as u8), it.place);
             let is_before = |other: &&Known<'_>| other.is_live() && key(other) < key(one);
             turn::KNOWN.saturating_add(known.iter().filter(is_before).count().min(100) as u8)
@@ -207,7 +212,8 @@ fn turn_of(one: &Known<'_>, known: &[Known<'_>], order: &Order) -> u8 {
 /// It does not count.
 const OUT: u64 = u64::MAX;
 
-/// The first of those with the least number. One loop, and numbers: a comparison made for each question would take a firmware two kilobytes.
+/// The first of those with the least number. One loop, and numbers: a comparison made for each question would
+/// take a firmware two kilobytes.
 #[inline(never)]
 fn least<'k, 'r>(known: &'k [Known<'r>], number: &dyn Fn(&Known<'_>) -> u64) -> Option<&'k Known<'r>> {
     let (mut least, mut found) = (OUT, None);
@@ -220,8 +226,8 @@ fn least<'k, 'r>(known: &'k [Known<'r>], number: &dyn Fn(&Known<'_>) -> u64) -> 
     found
 }
 
-/// Who leads: of those that are live the fastest and all that are as good. Among these one that was used before one that was not, then the
-/// answer's own order, by which resolvers share load out.
+/// Who leads: of those that are live the fastest and all that are as good. Among these one that was used
+/// before one that was not, then the answer's own order, by which resolvers share load out.
 fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> {
     // Staggered: the family that is first stays first.
     let has_first = known.iter().any(|one| one.family() == order.first);
@@ -252,7 +258,8 @@ fn lead<'k, 'r>(known: &'k [Known<'r>], order: &Order) -> Option<&'k Known<'r>> 
     known.iter().filter(is_equal).nth((order.spread % count) as usize)
 }
 
-/// Who is second: of the other family, else of another prefix, of those that have answered; then of those that have not.
+/// Who is second: of the other family, else of another prefix, of those that have answered; then of those
+/// that have not.
 fn second<'k, 'r>(known: &'k [Known<'r>], lead: &Known<'_>) -> Option<&'k Known<'r>> {
     least(known, &|one| {
         if one.place == lead.place || !one.may_start() {

@@ -7,7 +7,8 @@ use super::{Finish, Memory, Network, Verdict, Visit};
 use crate::race::{Guide, Input, Output, Planned, Race, Unplanned};
 use crate::time::Instant;
 
-/// What the driver of a race asks before it goes on, and tells when it has ended: [`NoMemory`], or what is [`Recalled`] of a [`Memory`].
+/// What the driver of a race asks before it goes on, and tells when it has ended: [`NoMemory`], or what is
+/// [`Recalled`] of a [`Memory`].
 ///
 /// The race itself holds nothing of this. It is borrowed for the length of a call, never while anybody waits.
 pub trait Recall<const D: usize>: sealed::Recall<D> {}
@@ -24,7 +25,8 @@ mod sealed {
     }
 }
 
-/// What a program that connects again and again has: [`NoMemory`], or a [`Memory`] in a [`RefCell`], its own or by reference.
+/// What a program that connects again and again has: [`NoMemory`], or a [`Memory`] in a [`RefCell`], its own
+/// or by reference.
 pub trait Remember<const D: usize> {
     /// The room that its races have for a plan.
     type Guide: Guide;
@@ -95,8 +97,9 @@ pub struct Recalled<'m, const N: usize> {
 }
 
 impl<'m, const N: usize> Recalled<'m, N> {
-    /// For a race to these hosts that ends with TCP, on `network`. Several of which any will do are a host of their own, in whatever order they come. Where
-    /// the memory is borrowed at this moment, it is for no host that was ever met.
+    /// For a race to these hosts that ends with TCP, on `network`. Several of which any will do are a host of
+    /// their own, in whatever order they come. Where the memory is borrowed at this moment, it is for no host
+    /// that was ever met.
     #[must_use]
     pub fn new<'h>(
         memory: &'m RefCell<Memory<N>>,

@@ -44,8 +44,8 @@ impl<const N: usize> Table<N> {
         self.find_mut(key)
     }
 
-    /// Rule 13: where the table is full, the oldest of those that never led goes, and of those that have where the others have no more than
-    /// their quarter.
+    /// Rule 13: where the table is full, the oldest of those that never led goes, and of those that have
+    /// where the others have no more than their quarter.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(super) fn insert(&mut self, entry: Entry) {
         let Err(entry) = self.entries.push(entry) else { return };

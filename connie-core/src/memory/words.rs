@@ -16,8 +16,9 @@ use crate::time::{Instant, micros};
 pub struct Settings {
     /// How long something that was learnt is used. Default: an hour, at most 24 days.
     pub life: Duration,
-    /// The least time that the second address starts behind the lead. Default: 10 ms, which is the least. RFC 8305 section 8 recommends 100 ms;
-    /// `Staggered` never goes below that unless [`short_delays`](Settings::short_delays) says so.
+    /// The least time that the second address starts behind the lead. Default: 10 ms, which is the least. RFC
+    /// 8305 section 8 recommends 100 ms; `Staggered` never goes below that unless
+    /// [`short_delays`](Settings::short_delays) says so.
     pub least_delay: Duration,
     /// Whether `Staggered` may go below 100 ms. Default: no.
     pub short_delays: bool,
@@ -43,8 +44,8 @@ impl Default for Settings {
     }
 }
 
-/// The same as a memory keeps it: a firmware that never tells it anything else has none of the conversions, which take a 64-bit multiplication
-/// each.
+/// The same as a memory keeps it: a firmware that never tells it anything else has none of the conversions,
+/// which take a 64-bit multiplication each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// In the memory's ticks.

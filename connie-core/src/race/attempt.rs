@@ -4,13 +4,14 @@ use core::fmt;
 
 /// The name of one connection attempt, never used twice within a race.
 ///
-/// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0: results of one must not
-/// be told to another.
+/// A late result of an attempt that has ended is recognised by its id and ignored. Every race counts from 0:
+/// results of one must not be told to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(super) u32);
 
 impl AttemptId {
-    /// The attempt's number, counted from 0 in the order of starting: for an index, or the token of an event loop.
+    /// The attempt's number, counted from 0 in the order of starting: for an index, or the token of an event
+    /// loop.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
@@ -24,7 +25,8 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// Why an attempt failed: what [kind](Self::kind) of thing happened, and the number that the stack's own error has, where it has one.
+/// Why an attempt failed: what [kind](Self::kind) of thing happened, and the number that the stack's own
+/// error has, where it has one.
 ///
 /// ```
 /// use connie_core::{AttemptError, AttemptErrorKind};
@@ -37,8 +39,8 @@ impl fmt::Display for AttemptId {
 /// assert_ne!(refused, AttemptError::from(AttemptErrorKind::Refused));
 /// ```
 ///
-/// Two are equal where kind and number are. What happened is the kind's to say: match on that, or compare an error with a kind. Nothing in
-/// a race depends on the number.
+/// Two are equal where kind and number are. What happened is the kind's to say: match on that, or compare an
+/// error with a kind. Nothing in a race depends on the number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptError {
     kind: AttemptErrorKind,
@@ -61,8 +63,8 @@ pub enum AttemptErrorKind {
     Reset,
     /// The stack had no socket left for this attempt.
     ///
-    /// The race goes on with the sockets that it holds and starts the destination again when one of them is free. With
-    /// none in flight the destination has failed.
+    /// The race goes on with the sockets that it holds and starts the destination again when one of them is
+    /// free. With none in flight the destination has failed.
     OutOfSockets,
     /// The stack itself is gone (its only interface is down, say): no attempt can succeed, so the race ends.
     ///
@@ -74,8 +76,8 @@ pub enum AttemptErrorKind {
     /// This machine does not have the source address that the program asked for.
     NoSourceAddress,
     /// The socket could not be set up as the program asked: an option of it could not be set, or the program
-    /// itself said no. Which it was is told by a number of the stack's, which the stack documents: connie-std in
-    /// its `SetupStep`.
+    /// itself said no. Which it was is told by a number of the stack's, which the stack documents: connie-std
+    /// in its `SetupStep`.
     Setup(u8),
     /// Anything else. The stack's [number](AttemptError::number) may tell more.
     Other,
@@ -88,7 +90,8 @@ impl AttemptError {
         AttemptError { kind, number: 0 }
     }
 
-    /// The same with the number of the stack's own error: `errno` on Unix, the WSA code on Windows. 0 is none.
+    /// The same with the number of the stack's own error: `errno` on Unix, the WSA code on Windows. 0 is
+    /// none.
     #[must_use]
     pub const fn with_number(self, number: i32) -> Self {
         AttemptError { number, ..self }
@@ -100,8 +103,9 @@ impl AttemptError {
         self.kind
     }
 
-    /// The number that the stack's own error has: `errno` on Unix, the WSA code on Windows. `None` where the stack has no numbers, and
-    /// where no call of the stack's failed: the race's own time ran out, TLS failed.
+    /// The number that the stack's own error has: `errno` on Unix, the WSA code on Windows. `None` where the
+    /// stack has no numbers, and where no call of the stack's failed: the race's own time ran out, TLS
+    /// failed.
     #[must_use]
     pub const fn number(self) -> Option<i32> {
         match self.number {
@@ -116,7 +120,8 @@ impl AttemptError {
         self.kind.name()
     }
 
-    /// How much it tells of a host whose addresses have failed in different ways: see [`AttemptErrorKind::precedence`].
+    /// How much it tells of a host whose addresses have failed in different ways: see
+    /// [`AttemptErrorKind::precedence`].
     #[must_use]
     pub const fn precedence(self) -> u8 {
         self.kind.precedence()
@@ -213,7 +218,8 @@ impl fmt::Debug for AttemptError {
 
 impl core::error::Error for AttemptError {}
 
-/// Prints as an `i32`, by the digits of a `u32`: firmware that prints has those already, and others would take 236 bytes.
+/// Prints as an `i32`, by the digits of a `u32`: firmware that prints has those already, and others would
+/// take 236 bytes.
 pub(crate) struct Signed(pub(crate) i32);
 
 impl fmt::Display for Signed {
@@ -247,8 +253,8 @@ pub enum TlsFailure {
     Alert(u8),
     /// The server closed the connection within the handshake.
     ClosedEarly,
-    /// The server closed the connection and did not say that this was the end of what it had to send. RFC 8446 section 6.1: what follows
-    /// may have been cut off by an attacker.
+    /// The server closed the connection and did not say that this was the end of what it had to send. RFC
+    /// 8446 section 6.1: what follows may have been cut off by an attacker.
     Truncated,
     /// The server broke the rules of TLS.
     Protocol,
@@ -342,7 +348,8 @@ const fn alert_name(code: u8) -> Option<&'static str> {
 
 /// How an attempt ended.
 ///
-/// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is [`AttemptErrorKind`].
+/// Every attempt ends in one of these four ways, so a program may match on all of them: what grows is
+/// [`AttemptErrorKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It completed its handshake first: the winner.
@@ -356,8 +363,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`, `reset`, `canceled`,
-    /// `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `setup`, `other`.
+    /// The name that the JSON timeline uses: one of `established`, `refused`, `unreachable`, `timed_out`,
+    /// `reset`, `canceled`, `evicted`, `out_of_sockets`, `bad_certificate`, `tls_failed`, `setup`, `other`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,7 +6,8 @@ use super::input::{Families, Family};
 use super::pacing::{self, Pacing};
 use crate::time::{micros, within};
 
-/// How a race is run. Start from a preset and change what differs; a later version may add fields, so do not name them all:
+/// How a race is run. Start from a preset and change what differs; a later version may add fields, so do not
+/// name them all:
 ///
 /// ```
 /// use connie_core::Config;
@@ -22,24 +23,26 @@ pub struct Config {
     pub families: Families,
     /// The family whose addresses come first. Default: IPv6 (RFC 8305 section 4).
     pub preferred_family: Family,
-    /// The First Address Family Count (RFC 8305 section 8): how many addresses of the preferred family come before the
-    /// first of the other. Default 1; 0 counts as 1.
+    /// The First Address Family Count (RFC 8305 section 8): how many addresses of the preferred family come
+    /// before the first of the other. Default 1; 0 counts as 1.
     pub first_address_family_count: u8,
-    /// The Resolution Delay (RFC 8305 section 8): how long [`Pacing::Staggered`] waits for the preferred family's answer
-    /// once the other's is there. Default 50 ms. The other pacings do not use it.
+    /// The Resolution Delay (RFC 8305 section 8): how long [`Pacing::Staggered`] waits for the preferred
+    /// family's answer once the other's is there. Default 50 ms. The other pacings do not use it.
     pub resolution_delay: Duration,
-    /// The most attempts in flight, and so the most sockets open, at any time. Held within 1 and the race's socket
-    /// capacity. Default: the capacity.
+    /// The most attempts in flight, and so the most sockets open, at any time. Held within 1 and the race's
+    /// socket capacity. Default: the capacity.
     pub max_in_flight: usize,
-    /// How long an attempt may keep its socket while a destination waits for one, and how long it runs before it gets a
-    /// hedge. A destination that was evicted comes back with twice that, and yet may not throw out an attempt that has run for
-    /// less. Default 250 ms, held within 10 ms and 10 minutes.
+    /// How long an attempt may keep its socket while a destination waits for one, and how long it runs before
+    /// it gets a hedge. A destination that was evicted comes back with twice that, and yet may not throw out
+    /// an attempt that has run for less. Default 250 ms, held within 10 ms and 10 minutes.
     pub patience: Duration,
-    /// Whether an attempt that has outstayed its patience gives its socket up to a destination that waits. Default: yes.
-    /// Without, a race with fewer sockets than destinations can get stuck behind dead ones. [`Pacing::OneByOne`] never evicts.
+    /// Whether an attempt that has outstayed its patience gives its socket up to a destination that waits.
+    /// Default: yes. Without, a race with fewer sockets than destinations can get stuck behind dead ones.
+    /// [`Pacing::OneByOne`] never evicts.
     pub evict: bool,
-    /// Whether an attempt that has outstayed its patience, while a socket is free and nothing waits, gets a second one
-    /// beside it, since its SYN may be lost. Default: yes with [`Pacing::AllAtOnce`], no with the others.
+    /// Whether an attempt that has outstayed its patience, while a socket is free and nothing waits, gets a
+    /// second one beside it, since its SYN may be lost. Default: yes with [`Pacing::AllAtOnce`], no with the
+    /// others.
     pub hedge: bool,
     /// How long the whole race may take, from its creation. Default: no limit.
     pub deadline: Option<Duration>,
@@ -50,7 +53,8 @@ pub struct Config {
 impl Config {
     /// RFC 8305 section 8, Connection Attempt Delay: "Recommended to be 250 milliseconds".
     pub const DEFAULT_DELAY: Duration = pacing::DEFAULT_DELAY;
-    /// RFC 8305 section 5: the delay "MUST NOT" be lower than 10 milliseconds. A patience is held to it as well.
+    /// RFC 8305 section 5: the delay "MUST NOT" be lower than 10 milliseconds. A patience is held to it as
+    /// well.
     pub const MIN_DELAY: Duration = pacing::MIN_DELAY;
     /// RFC 8305 section 8, Maximum Connection Attempt Delay: 2 seconds.
     pub const MAX_DELAY: Duration = pacing::MAX_DELAY;

@@ -33,8 +33,8 @@ pub(crate) fn ip_and_port(address: &SocketAddr) -> (Ip, u16, Family) {
     (Ip { high, low }, port, address.family())
 }
 
-/// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow label, which no
-/// resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
+/// A socket address in few bytes and fast to compare: IPv4 is kept as an IPv4-mapped address, and the flow
+/// label, which no resolver fills in, is dropped. Two spellings of one IPv4 address are one destination.
 struct Address {
     low: u64,
     high: u64,
@@ -91,7 +91,8 @@ pub struct Destination {
     low: u64,
     high: u64,
     scope_id: u32,
-    /// Its number in the queue while it waits there; once it has failed the number of its error, 0 where that has none. Else 0.
+    /// Its number in the queue while it waits there; once it has failed the number of its error, 0 where that
+    /// has none. Else 0.
     number: i32,
     port: u16,
     status: Status,
@@ -200,7 +201,8 @@ pub(super) struct Destinations<const N: usize> {
     taken_of_preferred: u8,
     last_taken: Option<Family>,
     omitted: u16,
-    /// Whether each family's addresses lie in the order of their rank. Only a second answer, or a full table, upsets that.
+    /// Whether each family's addresses lie in the order of their rank. Only a second answer, or a full table,
+    /// upsets that.
     sorted: bool,
     /// While it is sorted: no fresh one lies below this index.
     first_fresh: Place,
@@ -236,8 +238,9 @@ impl<const N: usize> Destinations<N> {
         usize::from(self.fresh_v4) + usize::from(self.fresh_v6) + usize::from(self.queued)
     }
 
-    /// Takes in the newest answer of one family or both: addresses that it adds join, those that it no longer holds and that have
-    /// no attempt in flight are withdrawn. Answers whether it holds an IPv4 and an IPv6 address.
+    /// Takes in the newest answer of one family or both: addresses that it adds join, those that it no longer
+    /// holds and that have no attempt in flight are withdrawn. Answers whether it holds an IPv4 and an IPv6
+    /// address.
     ///
     /// `forget` is called for each place whose destination makes room for another, before that has it.
     pub(super) fn answer(
@@ -303,9 +306,9 @@ impl<const N: usize> Destinations<N> {
         self.add(Destination::new(&address, family, rank), forget);
     }
 
-    /// Puts a fresh destination into the table. Where that is full, one makes room that no attempt waits for or runs on: it
-    /// was withdrawn, or it has failed. Else the last of the other family does where that has more that wait: the best of both
-    /// are kept.
+    /// Puts a fresh destination into the table. Where that is full, one makes room that no attempt waits for
+    /// or runs on: it was withdrawn, or it has failed. Else the last of the other family does where that has
+    /// more that wait: the best of both are kept.
     fn add(&mut self, entry: Destination, forget: &mut dyn FnMut(Place)) {
         let family = entry.family;
         if let Err(entry) = self.entries.push(entry) {
@@ -342,8 +345,8 @@ impl<const N: usize> Destinations<N> {
         }
     }
 
-    /// The destination whose turn it is: fresh ones first, interleaved by family, then the evicted ones in the order of their
-    /// eviction.
+    /// The destination whose turn it is: fresh ones first, interleaved by family, then the evicted ones in
+    /// the order of their eviction.
     pub(super) fn next(&self, preferred: Family, first_family_count: u8) -> Option<Place> {
         if self.fresh_v4 | self.fresh_v6 == 0 {
             return self.next_queued();
@@ -368,8 +371,9 @@ impl<const N: usize> Destinations<N> {
         queued.map(|(index, _)| index as Place)
     }
 
-    /// As [`next`](Self::next), with turns: of the fresh ones those of the least turn come first, in the order that they have without turns.
-    /// `is_grouped` has families alternate whatever the turns say, but for what is demoted.
+    /// As [`next`](Self::next), with turns: of the fresh ones those of the least turn come first, in the
+    /// order that they have without turns. `is_grouped` has families alternate whatever the turns say, but
+    /// for what is demoted.
     pub(super) fn next_by(
         &self,
         preferred: Family,
@@ -404,9 +408,9 @@ impl<const N: usize> Destinations<N> {
         fresh.min_by_key(|(_, entry)| entry.rank).map(|(index, _)| index)
     }
 
-    /// "Whichever address family is first in the list should be followed by an address of the other address family"
-    /// (RFC 8305 section 4), after the First Address Family Count. Takes up the rule anew at each start, so that
-    /// addresses that arrive late take their turn.
+    /// "Whichever address family is first in the list should be followed by an address of the other address
+    /// family" (RFC 8305 section 4), after the First Address Family Count. Takes up the rule anew at each
+    /// start, so that addresses that arrive late take their turn.
     fn next_family(&self, preferred: Family, first_family_count: u8) -> Family {
         let turn = self.turn_of_family(preferred, first_family_count);
         if self.fresh(turn) > 0 { turn } else { turn.other() }
@@ -425,7 +429,8 @@ impl<const N: usize> Destinations<N> {
         self.entries.get(usize::from(place))
     }
 
-    /// Whether the one attempt in flight on the destination may get a second beside it: once in each of its turns.
+    /// Whether the one attempt in flight on the destination may get a second beside it: once in each of its
+    /// turns.
     pub(super) fn may_hedge(&self, place: Place) -> bool {
         self.get(place)
             .is_some_and(|entry| entry.offered && matches!(entry.status, Status::InFlight { hedged: false }))
@@ -450,8 +455,9 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), Status::InFlight { hedged: true }, 0);
     }
 
-    /// The last attempt in flight was evicted for a newcomer that had been so `given` times: back to the end of the queue, or out where the answer no longer holds
-    /// it. It comes back with twice the patience that it was given; with as much where a fresh newcomer cut that short.
+    /// The last attempt in flight was evicted for a newcomer that had been so `given` times: back to the end
+    /// of the queue, or out where the answer no longer holds it. It comes back with twice the patience that
+    /// it was given; with as much where a fresh newcomer cut that short.
     pub(super) fn evict(&mut self, place: Place, given: u8) {
         let index = usize::from(place);
         let Some(entry) = self.entries.get_mut(index) else { return };
@@ -489,7 +495,8 @@ impl<const N: usize> Destinations<N> {
         self.set_status(usize::from(place), Status::Failed(error.kind()), number);
     }
 
-    /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts are right.
+    /// Asserts that each destination has as many attempts in flight as its status allows, and that the counts
+    /// are right.
     pub(super) fn check(&self, attempts: impl Fn(usize) -> usize) {
         let mut waiting = 0;
         for (index, entry) in self.entries.iter().enumerate() {
@@ -507,8 +514,8 @@ impl<const N: usize> Destinations<N> {
     }
 
     fn queue(&mut self, index: usize) {
-        // Every eviction takes at least 10 ms of patience that doubles: 65,535 of them take longer than any race. Should one
-        // get there, its order degrades and nothing else.
+        // Every eviction takes at least 10 ms of patience that doubles: 65,535 of them take longer than any
+        // race. Should one get there, its order degrades and nothing else.
         self.next_number = self.next_number.saturating_add(1);
         self.set_status(index, Status::Queued, self.next_number.into());
     }
@@ -620,7 +627,8 @@ mod tests {
         assert_eq!(order(&mut table, 1), "AB");
     }
 
-    /// Neither the loopback address of IPv6 nor one that looks IPv4-mapped in its lower half is an IPv4 address.
+    /// Neither the loopback address of IPv6 nor one that looks IPv4-mapped in its lower half is an IPv4
+    /// address.
     #[test]
     fn only_the_whole_prefix_makes_an_address_ipv4() {
         for text in
@@ -697,7 +705,8 @@ mod tests {
         assert_eq!(order(&mut table, 1), "a");
     }
 
-    /// The first two times it makes way for an address that was never tried, the third for one that has had as many turns.
+    /// The first two times it makes way for an address that was never tried, the third for one that has had
+    /// as many turns.
     #[test]
     fn a_patience_that_a_fresh_address_cut_short_does_not_double() {
         let mut table = table::<8>(&["ab"]);

@@ -42,7 +42,8 @@ pub(super) enum Gate {
 pub(super) enum StartRule {
     /// The first usable answer.
     FirstAnswer,
-    /// RFC 8305 section 3: the preferred family's answer, for at most this many microseconds after the other's.
+    /// RFC 8305 section 3: the preferred family's answer, for at most this many microseconds after the
+    /// other's.
     ResolutionDelay(u32),
     /// All answers.
     AllAnswers,
@@ -125,11 +126,12 @@ impl Resolution {
         let (first, other) = (self.answer(preferred), self.answer(preferred.other()));
         match rule {
             StartRule::FirstAnswer if first.usable || other.usable => Gate::Open,
-            // On a positive AAAA response "the first IPv6 connection attempt is immediately started" (RFC 8305 section 3).
-            // "Clients MAY use A and AAAA records [...] or ipv4hint and ipv6hint" (RFC 9460 section 7.3): a hint is as good.
+            // On a positive AAAA response "the first IPv6 connection attempt is immediately started" (RFC
+            // 8305 section 3). "Clients MAY use A and AAAA records [...] or ipv4hint and ipv6hint" (RFC 9460
+            // section 7.3): a hint is as good.
             StartRule::ResolutionDelay(_) if first.usable => Gate::Open,
-            // On a positive A response "the client SHOULD wait a short time for the AAAA response to ensure that
-            // preference is given to IPv6" (same place).
+            // On a positive A response "the client SHOULD wait a short time for the AAAA response to ensure
+            // that preference is given to IPv6" (same place).
             StartRule::ResolutionDelay(delay) if other.usable => {
                 let opens = other.since.plus_micros(u64::from(delay));
                 if !first.open || opens <= now { Gate::Open } else { Gate::OpensAt(opens) }

@@ -15,7 +15,8 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of `address`. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) goes out as IPv4, and counts as that.
+    /// The family of `address`. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) goes out as IPv4, and counts
+    /// as that.
     #[must_use]
     pub const fn of(address: &SocketAddr) -> Family {
         match address {
@@ -76,31 +77,33 @@ impl Families {
 
 /// Something that happened, for [`Race::handle_input`](super::Race::handle_input).
 ///
-/// Every input is welcome at any time: one that comes too late, twice, or for an attempt that has ended changes nothing.
+/// Every input is welcome at any time: one that comes too late, twice, or for an attempt that has ended
+/// changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// Resolution of a family has answered, best address first; empty when the host has none.
     ///
-    /// Addresses of the other family in the slice are passed over, so that one mixed list serves both. A later answer
-    /// takes the place of an earlier one: addresses that it adds join the race, and those that it no longer holds are not
-    /// started any more; attempts in flight stay.
+    /// Addresses of the other family in the slice are passed over, so that one mixed list serves both. A
+    /// later answer takes the place of an earlier one: addresses that it adds join the race, and those that
+    /// it no longer holds are not started any more; attempts in flight stay.
     Resolved {
         /// The family that was asked for.
         family: Family,
         /// The addresses, in order of preference (RFC 6724). Duplicates are raced once.
         addresses: &'a [SocketAddr],
     },
-    /// Addresses of a family to go on with until its answer comes, such as the hints of an HTTPS record (RFC 9460 section
-    /// 7.3). The answer takes their place. They do not end the wait for it, and after it they change nothing.
+    /// Addresses of a family to go on with until its answer comes, such as the hints of an HTTPS record (RFC
+    /// 9460 section 7.3). The answer takes their place. They do not end the wait for it, and after it they
+    /// change nothing.
     Hinted {
         /// The family that they belong to.
         family: Family,
         /// The addresses, in order of preference.
         addresses: &'a [SocketAddr],
     },
-    /// Resolution of a family failed: there will be no answer. What came before stays, hints and an answer: a look-up that fails
-    /// later, to refresh one, does not say that its addresses have gone. [`Resolved`](Input::Resolved) without addresses
-    /// does.
+    /// Resolution of a family failed: there will be no answer. What came before stays, hints and an answer: a
+    /// look-up that fails later, to refresh one, does not say that its addresses have gone.
+    /// [`Resolved`](Input::Resolved) without addresses does.
     ResolutionFailed {
         /// The family that was asked for.
         family: Family,
@@ -117,6 +120,7 @@ pub enum Input<'a> {
         /// What went wrong.
         error: AttemptError,
     },
-    /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner stays usable.
+    /// The caller no longer wants a connection. After the race has been won this changes nothing: the winner
+    /// stays usable.
     Cancel,
 }

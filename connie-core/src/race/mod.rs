@@ -1,7 +1,8 @@
 //! The race: all of its state, and every transition that it makes.
 //!
-//! Two verbs drive it. [`handle_input`](Race::handle_input) tells it what happened; [`poll_output`](Race::poll_output) says what to
-//! do next. Nothing outside this file decides anything about a race.
+//! Two verbs drive it. [`handle_input`](Race::handle_input) tells it what happened;
+//! [`poll_output`](Race::poll_output) says what to do next. Nothing outside this file decides anything about
+//! a race.
 //!
 //! # The rules
 //!
@@ -17,47 +18,57 @@
 //!                   └──nothing left to try │ deadline │ cancel │ stack gone──▶ lost
 //! ```
 //!
-//! 1. **Start** when resolution lets the race begin, the pacing lets the next attempt begin, a destination waits and fewer
-//!    than `k` attempts are in flight. Fresh destinations come first, families alternating; then evicted ones in the order of
-//!    their eviction.
-//! 2. **Evict** when rule 1 fails only for want of a socket: an attempt yields to a fresh newcomer when it has run for one
-//!    patience, and to one that was evicted when it has outstayed its own patience and the newcomer's. Of those that yield the
-//!    one that has done so longest goes, and while there is a choice, not the last in flight of a family that the newcomer does
-//!    not belong to. Its destination queues with twice the patience that it was given.
-//! 3. **Hedge** when a socket is free, nothing waits, and a destination's only attempt has outstayed its patience: a second
-//!    attempt starts beside it.
-//! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt is in flight. With
-//!    [`Pacing::Staggered`] the next attempt may start now.
-//! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps its turn, which
-//!    costs no delay; with none the destination has failed. `k` stays as low until the caller [grows](Race::grow_to) it: the stack
-//!    says when it has no socket and never when it has one again, but who shares sockets out sees them come back. A caller that is
-//!    wrong about that costs the race one more attempt without a socket, after which `k` is what it was.
-//! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established` is said.
-//! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the deadline; when canceled;
-//!    or when the stack is gone. All attempts in flight are canceled, then `Failed` is said.
-//! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least, [`pause`](Race::pause) makes it 0, and
-//!    [`grow_to`](Race::grow_to) raises it, to at most [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What
-//!    waits starts, or is hedged, as soon as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an attempt yields as it
-//!    would to a newcomer that has been evicted as often as any that is in flight.
-//! 9. **A [plan](Plan)** puts fresh destinations in another order, and times the first starts: the lead alone, the second when it is late, the rest when
-//!    that is late too, and all of them at the latest `Δ` after the race could have started. A failure starts the next at once. Those that are
-//!    held back wait: nothing is evicted or hedged before they are started. A start, or a hedge, beyond those that are paid for comes a delay after
-//!    the one before, which doubles up to 2 s. [`Pacing::Staggered`] keeps its own delays, of which a plan can shorten the first.
-//!    A race without room for a plan is the one that the other rules describe.
+//! 1. **Start** when resolution lets the race begin, the pacing lets the next attempt begin, a destination
+//!    waits and fewer than `k` attempts are in flight. Fresh destinations come first, families alternating;
+//!    then evicted ones in the order of their eviction.
+//! 2. **Evict** when rule 1 fails only for want of a socket: an attempt yields to a fresh newcomer when it
+//!    has run for one patience, and to one that was evicted when it has outstayed its own patience and the
+//!    newcomer's. Of those that yield the one that has done so longest goes, and while there is a choice, not
+//!    the last in flight of a family that the newcomer does not belong to. Its destination queues with twice
+//!    the patience that it was given.
+//! 3. **Hedge** when a socket is free, nothing waits, and a destination's only attempt has outstayed its
+//!    patience: a second attempt starts beside it.
+//! 4. **An attempt that fails** frees its socket at once. Its destination has failed unless its other attempt
+//!    is in flight. With [`Pacing::Staggered`] the next attempt may start now.
+//! 5. **Out of sockets**: with other attempts in flight `k` becomes their number and the destination keeps
+//!    its turn, which costs no delay; with none the destination has failed. `k` stays as low until the caller
+//!    [grows](Race::grow_to) it: the stack says when it has no socket and never when it has one again, but
+//!    who shares sockets out sees them come back. A caller that is wrong about that costs the race one more
+//!    attempt without a socket, after which `k` is what it was.
+//! 6. **The first attempt that succeeds wins.** The race is over: all others are canceled, then `Established`
+//!    is said.
+//! 7. **The race is lost** when resolution is complete and no destination waits or is in flight; at the
+//!    deadline; when canceled; or when the stack is gone. All attempts in flight are canceled, then `Failed`
+//!    is said.
+//! 8. **`k` changes** as the caller says: [`limit_to`](Race::limit_to) lowers it, to one at least,
+//!    [`pause`](Race::pause) makes it 0, and [`grow_to`](Race::grow_to) raises it, to at most
+//!    [`Config::max_in_flight`] and the capacity. That counts from the next poll on. What waits starts, or is
+//!    hedged, as soon as rules 1 and 3 have room. With more than `k` in flight and nothing waiting, an
+//!    attempt yields as it would to a newcomer that has been evicted as often as any that is in flight.
+//! 9. **A [plan](Plan)** puts fresh destinations in another order, and times the first starts: the lead
+//!    alone, the second when it is late, the rest when that is late too, and all of them at the latest `Δ`
+//!    after the race could have started. A failure starts the next at once. Those that are held back wait:
+//!    nothing is evicted or hedged before they are started. A start, or a hedge, beyond those that are paid
+//!    for comes a delay after the one before, which doubles up to 2 s. [`Pacing::Staggered`] keeps its own
+//!    delays, of which a plan can shorten the first. A race without room for a plan is the one that the other
+//!    rules describe.
 //!
 //! # The laws
 //!
-//! They hold after every call. Debug builds assert what a state can show of them; `connie-sim` has a referee that holds a race to
-//! all of them from outside.
+//! They hold after every call. Debug builds assert what a state can show of them; `connie-sim` has a referee
+//! that holds a race to all of them from outside.
 //!
 //! 1. At most one `Established`, and nothing starts after the race has ended.
-//! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to) can make `k` smaller than what is in
-//!    flight already.) `k` itself is never more than [`Config::max_in_flight`] and the capacity, and never less than one unless the race is
+//! 2. Never more than `k` attempts in flight: none starts while as many are. ([`limit_to`](Race::limit_to)
+//!    can make `k` smaller than what is in flight already.) `k` itself is never more than
+//!    [`Config::max_in_flight`] and the capacity, and never less than one unless the race is
 //!    [paused](Race::pause).
 //! 3. Every started attempt ends exactly once: won, failed, canceled or evicted; at the end none is open.
-//! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come, or a paused race can grow.
+//! 4. `WaitUntil` is in the future; `WaitForInput` comes only when an input can still come, or a paused race
+//!    can grow.
 //! 5. A race whose inputs stop ends by its deadline.
-//! 6. Every destination is started before the race fails for any reason but cancel, deadline or a stack that is gone.
+//! 6. Every destination is started before the race fails for any reason but cancel, deadline or a stack that
+//!    is gone.
 //! 7. Only a completed handshake wins.
 
 mod attempt;
@@ -96,11 +107,12 @@ use pacing::Pace;
 
 /// A race for one connection to a host with many addresses.
 ///
-/// It holds up to `DESTINATIONS` addresses (at most 255), has up to `SOCKETS` attempts in flight (at most 255), and
-/// remembers up to `RECORDS` attempts for its timeline (at least `SOCKETS`). Capacities that cannot work do not compile.
+/// It holds up to `DESTINATIONS` addresses (at most 255), has up to `SOCKETS` attempts in flight (at
+/// most 255), and remembers up to `RECORDS` attempts for its timeline (at least `SOCKETS`). Capacities that
+/// cannot work do not compile.
 ///
-/// The caller owns the sockets, the clock and the resolver. Time only comes in as an argument; waking late, early or for
-/// nothing is just another poll.
+/// The caller owns the sockets, the clock and the resolver. Time only comes in as an argument; waking late,
+/// early or for nothing is just another poll.
 ///
 /// ```
 /// use connie_core::{Config, Family, Input, Instant, Output, Race};
@@ -162,8 +174,8 @@ pub type PlannedRace<const DESTINATIONS: usize = 16, const SOCKETS: usize = 4, c
 impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize>
     PlannedRace<DESTINATIONS, SOCKETS, RECORDS>
 {
-    /// Takes the plan that it is to follow from now on: rule 9. Tell it before the first poll after an answer. One that comes when an attempt has
-    /// started puts those that wait in order, and changes no time.
+    /// Takes the plan that it is to follow from now on: rule 9. Tell it before the first poll after an
+    /// answer. One that comes when an attempt has started puts those that wait in order, and changes no time.
     pub fn follow(&mut self, plan: &Plan<DESTINATIONS>) {
         self.guide.follow(plan);
         if let Some(first) = plan.times.first {
@@ -242,7 +254,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     /// Tells the race that something happened. Poll it afterwards.
-    // Inlined: each caller passes an input that it has made, so that firmware has no code for the others, 600 octets.
+    // Inlined: each caller passes an input that it has made, so that firmware has no code for the others, 600
+    // octets.
     #[inline(always)]
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
@@ -269,8 +282,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// Tells the race that resolution of both families is over and gave these addresses, in order of preference within each
-    /// family. For a caller that has a list and no resolver.
+    /// Tells the race that resolution of both families is over and gave these addresses, in order of
+    /// preference within each family. For a caller that has a list and no resolver.
     pub fn handle_addresses(&mut self, addresses: &[SocketAddr], now: Instant) {
         self.handle_list(addresses.iter(), now);
     }
@@ -286,7 +299,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// As [`Input::Resolved`], or as [`Input::Hinted`] where there `is_hint`, with addresses that lie in no slice.
+    /// As [`Input::Resolved`], or as [`Input::Hinted`] where there `is_hint`, with addresses that lie in no
+    /// slice.
     pub(crate) fn handle_answer(
         &mut self,
         family: Family,
@@ -302,28 +316,31 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.check_laws();
     }
 
-    /// The family whose addresses come first from now on, in place of [`Config::preferred_family`]. RFC 6724 tells, once
-    /// addresses are known: see RFC 6724 section 6.
+    /// The family whose addresses come first from now on, in place of [`Config::preferred_family`]. RFC 6724
+    /// tells, once addresses are known: see RFC 6724 section 6.
     pub fn prefer(&mut self, family: Family) {
         self.settings.preferred_family = family;
     }
 
     /// Makes the [`limit`](Race::limit) `sockets`, at least one, where that is fewer than it was.
     ///
-    /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until fewer than the limit are
-    /// in flight. Those that have outstayed their patience are evicted for that, also where nothing waits (rules 2 and 8). Poll the race
-    /// afterwards: a moment named before no longer holds.
+    /// Attempts in flight beyond it go on, but their sockets are not used again: no attempt starts until
+    /// fewer than the limit are in flight. Those that have outstayed their patience are evicted for that,
+    /// also where nothing waits (rules 2 and 8). Poll the race afterwards: a moment named before no longer
+    /// holds.
     pub fn limit_to(&mut self, sockets: usize) {
         self.lower_limit(sockets);
         self.check_laws();
     }
 
-    /// Makes the [`limit`](Race::limit) 0: until it [grows](Race::grow_to) no attempt starts, and those in flight yield when they have outstayed
-    /// their patience, the last of them too. They can win or fail meanwhile.
+    /// Makes the [`limit`](Race::limit) 0: until it [grows](Race::grow_to) no attempt starts, and those in
+    /// flight yield when they have outstayed their patience, the last of them too. They can win or fail
+    /// meanwhile.
     ///
-    /// For a caller that needs the last socket for something without which the race may not come to an end, such as a look-up. While the race is
-    /// paused with nothing in flight, it waits for the caller: it does not fail before its deadline. Poll it afterwards, as after
-    /// [`limit_to`](Race::limit_to), which changes nothing for a race that is paused.
+    /// For a caller that needs the last socket for something without which the race may not come to an end,
+    /// such as a look-up. While the race is paused with nothing in flight, it waits for the caller: it does
+    /// not fail before its deadline. Poll it afterwards, as after [`limit_to`](Race::limit_to), which changes
+    /// nothing for a race that is paused.
     pub fn pause(&mut self) {
         self.limit = 0;
         self.check_laws();
@@ -334,11 +351,13 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.limit = usize::from(self.limit).min(sockets.max(1)) as u8;
     }
 
-    /// Makes the [`limit`](Race::limit) `sockets` where that is more than it is, though never more than [`Config::max_in_flight`] and the
-    /// capacity. Poll the race afterwards: what waits may start at once, and a moment named before no longer holds.
+    /// Makes the [`limit`](Race::limit) `sockets` where that is more than it is, though never more than
+    /// [`Config::max_in_flight`] and the capacity. Poll the race afterwards: what waits may start at once,
+    /// and a moment named before no longer holds.
     ///
-    /// So a caller gives back what [`limit_to`](Race::limit_to) took, and says that there are sockets again where the stack ran out of them
-    /// (rule 5). Where it is wrong about that, the stack says so again: that costs no destination its turn. A race that has ended stays as it is.
+    /// So a caller gives back what [`limit_to`](Race::limit_to) took, and says that there are sockets again
+    /// where the stack ran out of them (rule 5). Where it is wrong about that, the stack says so again: that
+    /// costs no destination its turn. A race that has ended stays as it is.
     pub fn grow_to(&mut self, sockets: usize) {
         if self.is_racing() {
             // At most the capacity, which is a `u8`.
@@ -382,14 +401,15 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// What may lead to a connection stays. RFC 8305 section 6 takes an address off the list where "the DNS answers change", and a
-    /// query that failed has no answer: it says nothing about the one that came before. Nor does RFC 9460 say what becomes of hints
-    /// when the answer never comes.
+    /// What may lead to a connection stays. RFC 8305 section 6 takes an address off the list where "the DNS
+    /// answers change", and a query that failed has no answer: it says nothing about the one that came
+    /// before. Nor does RFC 9460 say what becomes of hints when the answer never comes.
     fn unanswered(&mut self, family: Family) {
         self.resolution.close(family);
     }
 
-    /// Answers whether there is an IPv4 and an IPv6 address among `addresses`, as far as they are of `families`.
+    /// Answers whether there is an IPv4 and an IPv6 address among `addresses`, as far as they are of
+    /// `families`.
     fn take_in(
         &mut self,
         families: Families,
@@ -408,7 +428,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     }
 
     fn succeeded(&mut self, id: AttemptId) {
-        // Rule 6. Once the race has ended, an attempt that succeeds is still canceled: it stays in flight until then.
+        // Rule 6. Once the race has ended, an attempt that succeeds is still canceled: it stays in flight
+        // until then.
         if !self.is_racing() {
             return;
         }
@@ -545,9 +566,10 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         Some(Output::CancelAttempt { id })
     }
 
-    /// When `attempt` yields its socket to a newcomer that has been evicted `given` times: to a fresh one after a single patience, however
-    /// long its own has become. To one that was evicted not before it has run as long as that is going to: otherwise one evicted a moment
-    /// ago would throw out the next, and that the next again, and all attempts in flight would start anew whenever a single address waits.
+    /// When `attempt` yields its socket to a newcomer that has been evicted `given` times: to a fresh one
+    /// after a single patience, however long its own has become. To one that was evicted not before it has
+    /// run as long as that is going to: otherwise one evicted a moment ago would throw out the next, and that
+    /// the next again, and all attempts in flight would start anew whenever a single address waits.
     fn yields_at(&self, attempt: &InFlight, given: u8) -> Instant {
         let rounds = if given == 0 { 0 } else { given.max(self.rounds(attempt.place)) };
         attempt.started.plus_micros(self.settings.patience(rounds))
@@ -566,7 +588,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// Whether `k` has been made less than what is in flight, and nothing waits for which an attempt would yield.
+    /// Whether `k` has been made less than what is in flight, and nothing waits for which an attempt would
+    /// yield.
     fn is_beyond_limit(&self) -> bool {
         self.in_flight.len() > self.limit.into() && self.destinations.waiting() == 0
     }
@@ -591,8 +614,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         if let Some(surplus) = self.records.surplus() {
             forget(&mut self.records, &mut self.in_flight, surplus);
         }
-        // An attempt takes at least 10 ms of patience, or fails its destination for good: a race that used up the
-        // ids would have run for years.
+        // An attempt takes at least 10 ms of patience, or fails its destination for good: a race that used up
+        // the ids would have run for years.
         let id = AttemptId(self.records.started());
         let record = self.records.start(place, hedge, self.now.micros_since(self.start));
         debug_assert!(self.in_flight.len() < self.limit.into(), "law 2: never started beyond k");
@@ -651,7 +674,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         outstays.min_by_key(|&(_, at)| at).map(|(place, at)| (place, at.max(steps.hedges_at(place, at))))
     }
 
-    /// When an attempt yields to the destination whose turn it is; where none waits, to a newcomer that never starts.
+    /// When an attempt yields to the destination whose turn it is; where none waits, to a newcomer that never
+    /// starts.
     fn next_eviction(&self) -> Instant {
         if !self.settings.evict {
             return NEVER;
@@ -732,7 +756,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.in_flight.iter().any(|attempt| attempt.place == place)
     }
 
-    /// Called before there are fewer, and while the race waits: the most of these is the most there ever were.
+    /// Called before there are fewer, and while the race waits: the most of these is the most there ever
+    /// were.
     fn count_in_flight(&mut self) {
         // At most 255, the capacity.
         self.max_in_flight = self.max_in_flight.max(self.in_flight.len() as u8);

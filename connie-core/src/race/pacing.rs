@@ -1,9 +1,10 @@
 //! How a race paces its attempts: the whole of each pacing stands here.
 //!
-//! To add one: a variant of [`Pacing`] here, with its place in [`Pacing::ALL`] and an arm in each `match` of this file; its preset in
-//! `config.rs`, which `Config::from` a pacing answers; a file of tests beside `tests/race_one_by_one.rs`; its line in the README's
-//! table; and a word in the help of `--pacing` (`args/racing.rs` of connie-cli). The program's values and errors, qlog, the
-//! simulation's words and its referee come by themselves, from [`Pacing::ALL`], its name and [`Pacing::contends`].
+//! To add one: a variant of [`Pacing`] here, with its place in [`Pacing::ALL`] and an arm in each `match` of
+//! this file; its preset in `config.rs`, which `Config::from` a pacing answers; a file of tests beside
+//! `tests/race_one_by_one.rs`; its line in the README's table; and a word in the help of `--pacing`
+//! (`args/racing.rs` of connie-cli). The program's values and errors, qlog, the simulation's words and its
+//! referee come by themselves, from [`Pacing::ALL`], its name and [`Pacing::contends`].
 
 use core::fmt;
 use core::str::FromStr;
@@ -29,22 +30,25 @@ pub(super) const MIN_SHARE: Duration = Duration::from_secs(2);
 pub enum Pacing {
     /// At once, as long as a socket is free: connie's own scheme, and the default.
     ///
-    /// RFC 8305 section 5 says that attempts "SHOULD NOT be made simultaneously". This departs from it on purpose: waiting
-    /// 250 ms for each dead address is the delay that connie is there to remove. The price is paid by the servers, which
-    /// see up to [`Config::max_in_flight`](super::Config::max_in_flight) SYNs and all but one of the connections end in a reset; use
-    /// [`Pacing::Staggered`] towards servers that this would burden.
+    /// RFC 8305 section 5 says that attempts "SHOULD NOT be made simultaneously". This departs from it on
+    /// purpose: waiting 250 ms for each dead address is the delay that connie is there to remove. The price
+    /// is paid by the servers, which see up to [`Config::max_in_flight`](super::Config::max_in_flight) SYNs
+    /// and all but one of the connections end in a reset; use [`Pacing::Staggered`] towards servers that this
+    /// would burden.
     AllAtOnce,
     /// RFC 8305 section 5: `delay` after the last start, or at once when an attempt fails.
     Staggered {
-        /// The Connection Attempt Delay: 250 ms is recommended; held within 10 ms and 2 s, as section 8 demands.
+        /// The Connection Attempt Delay: 250 ms is recommended; held within 10 ms and 2 s, as section 8
+        /// demands.
         delay: Duration,
-        /// What the delay grows to after each one that has run out, in percent: 100 keeps it, 200 doubles it, up to 2 s.
+        /// What the delay grows to after each one that has run out, in percent: 100 keeps it, 200 doubles it,
+        /// up to 2 s.
         growth_percent: u16,
     },
     /// One at a time: the next starts after the last has ended. What most clients do, kept as the baseline.
     ///
-    /// With a deadline, each attempt gets an even share of the time that is left, at least 2 s. It begins when both families
-    /// have answered.
+    /// With a deadline, each attempt gets an even share of the time that is left, at least 2 s. It begins
+    /// when both families have answered.
     OneByOne,
 }
 
@@ -188,8 +192,8 @@ impl Pace {
         self.delay_runs = false;
     }
 
-    /// When the next attempt may start, where resolution lets it start at `resolved`; `None` where that hangs on the end of one
-    /// of those `in_flight`.
+    /// When the next attempt may start, where resolution lets it start at `resolved`; `None` where that hangs
+    /// on the end of one of those `in_flight`.
     pub(super) fn earliest_start(&self, resolved: Instant, in_flight: usize) -> Option<Instant> {
         match self.kind {
             _ if in_flight == 0 => Some(resolved),
@@ -227,8 +231,8 @@ impl Pace {
 /// The delay that follows `delay`, in microseconds, neither of them more than 2 s.
 fn next_delay(delay: u32, growth_percent: u16) -> u32 {
     const LONGEST: u32 = micros(MAX_DELAY) as u32;
-    // From the least delay, 20,000 % reaches the longest: growing faster changes nothing. 32 bits hold every product,
-    // since a 64-bit division costs a kilobyte on a microcontroller.
+    // From the least delay, 20,000 % reaches the longest: growing faster changes nothing. 32 bits hold every
+    // product, since a 64-bit division costs a kilobyte on a microcontroller.
     let growth = u32::from(growth_percent.min(20_000));
     let (hundreds, rest) = (delay.min(LONGEST) / 100, delay.min(LONGEST) % 100);
     hundreds.saturating_mul(growth).saturating_add(rest.saturating_mul(growth) / 100).min(LONGEST)

@@ -1,8 +1,9 @@
 //! What a race with a memory is to do first: a value, made before the race starts.
 //!
-//! A plan puts addresses in order and times them. It never adds one, and takes none away (law 8). With it a race **leads, then widens**: one
-//! address starts alone, the second when that is late, the rest when that is late too, and all of them at the latest `Δ` after the race
-//! could have started without a plan. What a plan says of the time is at most `Δ`, whatever the memory believed (law 9).
+//! A plan puts addresses in order and times them. It never adds one, and takes none away (law 8). With it a
+//! race **leads, then widens**: one address starts alone, the second when that is late, the rest when that is
+//! late too, and all of them at the latest `Δ` after the race could have started without a plan. What a plan
+//! says of the time is at most `Δ`, whatever the memory believed (law 9).
 
 use core::fmt;
 use core::hash::Hash;
@@ -19,7 +20,8 @@ use crate::time::{Instant, micros};
 /// The default is none: the whole race, at once, as without a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Plan<const D: usize = 16> {
-    /// When each address of the race's table has its turn, the least first. In one turn they have the order of a race without a plan.
+    /// When each address of the race's table has its turn, the least first. In one turn they have the order
+    /// of a race without a plan.
     pub(crate) turns: [u8; D],
     pub(crate) times: Times,
 }
@@ -71,8 +73,8 @@ impl Times {
     };
 }
 
-/// A destination's place in the table. The race keeps it while an attempt on the destination is in flight; entries never
-/// move, and a place is given to another address only when no attempt is in flight on it.
+/// A destination's place in the table. The race keeps it while an attempt on the destination is in flight;
+/// entries never move, and a place is given to another address only when no attempt is in flight on it.
 pub(crate) type Place = u8;
 
 /// What a plan for a race has to know of it.
@@ -103,7 +105,8 @@ pub(crate) struct Chosen {
 pub(crate) mod turn {
     /// It starts alone.
     pub(crate) const LEAD: u8 = 0;
-    /// It starts beside the lead, to be learnt about. Without a lead: it starts first, so that races of one moment begin with different addresses.
+    /// It starts beside the lead, to be learnt about. Without a lead: it starts first, so that races of one
+    /// moment begin with different addresses.
     pub(crate) const EXPLORED: u8 = 1;
     pub(crate) const SECOND: u8 = 2;
     /// Of those that are known to answer, the fastest; others follow.
@@ -125,8 +128,8 @@ impl<const D: usize> Plan<D> {
         Plan { turns: [turn::UNKNOWN; D], times: Times::WHOLE }
     }
 
-    /// The place, among the race's [destinations](super::Race::destinations), of the address that starts alone. `None` for a race that
-    /// starts all at once, or as it is paced.
+    /// The place, among the race's [destinations](super::Race::destinations), of the address that starts
+    /// alone. `None` for a race that starts all at once, or as it is paced.
     #[must_use]
     pub fn lead(&self) -> Option<usize> {
         self.times.lead.map(|chosen| chosen.place.into())
@@ -166,8 +169,9 @@ impl<const D: usize> Plan<D> {
         self
     }
 
-    /// The same for a race that has waited for another to find out, and runs with all that have waited too: without exploring, and with no more
-    /// than `paid` of the starts beyond its first paid for. It is not the first race of its host, which alone is free.
+    /// The same for a race that has waited for another to find out, and runs with all that have waited too:
+    /// without exploring, and with no more than `paid` of the starts beyond its first paid for. It is not the
+    /// first race of its host, which alone is free.
     #[must_use]
     pub fn following(self, paid: usize) -> Self {
         let mut plan = self.without_exploring();
@@ -176,7 +180,8 @@ impl<const D: usize> Plan<D> {
         plan
     }
 
-    /// The same for a race that has stood in line for its first socket for so long, as it would have without a plan: no part of `Δ`.
+    /// The same for a race that has stood in line for its first socket for so long, as it would have without
+    /// a plan: no part of `Δ`.
     #[must_use]
     pub fn after_line(mut self, time: Duration) -> Self {
         let time = u32::try_from(micros(time)).unwrap_or(u32::MAX);
@@ -184,7 +189,8 @@ impl<const D: usize> Plan<D> {
         self
     }
 
-    /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing else is planned.
+    /// How long after the lead's start it is late, in microseconds: when the second starts, where nothing
+    /// else is planned.
     #[must_use]
     pub fn lead_is_due(&self) -> u32 {
         self.times.due
@@ -337,8 +343,8 @@ impl Steps {
         self.next = now.plus_micros(delay.into());
     }
 
-    /// Takes note that the attempt at `place` has failed: the next may start. One that was only explored beside the lead, which is in flight
-    /// still, says nothing about that.
+    /// Takes note that the attempt at `place` has failed: the next may start. One that was only explored
+    /// beside the lead, which is in flight still, says nothing about that.
     pub(super) fn failed(&mut self, place: Place, now: Instant, is_last: bool) {
         if is_last || self.times.explored.is_none_or(|explored| explored.place != place) {
             self.next = now;
@@ -350,8 +356,8 @@ impl Steps {
         self.starts = self.starts.saturating_sub(1);
     }
 
-    /// When the next attempt may start in a race that could have started at `possible` without a plan, and may now do so from `resolved` on.
-    /// `is_open` is whether an answer is still to come.
+    /// When the next attempt may start in a race that could have started at `possible` without a plan, and
+    /// may now do so from `resolved` on. `is_open` is whether an answer is still to come.
     pub(super) fn earliest(&self, resolved: Instant, possible: Instant, is_open: bool) -> Instant {
         let next = match self.starts {
             0 if is_open => possible.plus_micros(self.times.hold.into()),

@@ -42,7 +42,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// The addresses that the race has been told, and what has become of each: those of its [`timeline`](Race::timeline).
+    /// The addresses that the race has been told, and what has become of each: those of its
+    /// [`timeline`](Race::timeline).
     #[must_use]
     pub fn destinations(&self) -> &[Destination] {
         self.destinations.as_slice()
@@ -69,15 +70,17 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.in_flight.len()
     }
 
-    /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out of sockets, and by
-    /// [`limit_to`](Race::limit_to) and [`pause`](Race::pause); grows by [`grow_to`](Race::grow_to) alone.
+    /// `k`: an attempt starts only while fewer than this many are in flight. Shrinks when the stack runs out
+    /// of sockets, and by [`limit_to`](Race::limit_to) and [`pause`](Race::pause); grows by
+    /// [`grow_to`](Race::grow_to) alone.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.into()
     }
 
-    /// How many sockets its plan has a use for at `now`, those of attempts in flight included, and when it has one for more. `None` where that is as
-    /// many as there are addresses, as without a plan. For a caller that takes sockets from others when they are needed, and not before.
+    /// How many sockets its plan has a use for at `now`, those of attempts in flight included, and when it
+    /// has one for more. `None` where that is as many as there are addresses, as without a plan. For a caller
+    /// that takes sockets from others when they are needed, and not before.
     #[must_use]
     pub fn sockets_by_plan(&self, now: Instant) -> Option<(usize, Instant)> {
         let mut steps = self.guide.steps()?.clone();
@@ -110,8 +113,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         self.ended.unwrap_or(self.now).since(self.start)
     }
 
-    /// Feeds `state` all that decides what the race does from here on, and nothing of what it did: two races that are equal in
-    /// this do the same from now on. For tools that explore the states of a race.
+    /// Feeds `state` all that decides what the race does from here on, and nothing of what it did: two races
+    /// that are equal in this do the same from now on. For tools that explore the states of a race.
     #[doc(hidden)]
     pub fn fingerprint(&self, state: &mut impl Hasher) {
         // Ids are sequential, so they are left out.
@@ -141,8 +144,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         }
     }
 
-    /// The addresses that wait for their first attempt, in the order in which a race that starts them one by one does so by `plan`. For a
-    /// program that hands them to another client.
+    /// The addresses that wait for their first attempt, in the order in which a race that starts them one by
+    /// one does so by `plan`. For a program that hands them to another client.
     pub fn in_order<'a>(
         &'a self,
         plan: &'a Plan<DESTINATIONS>,
@@ -159,7 +162,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         })
     }
 
-    /// How far apart its attempts start without a plan, in microseconds; `None` where each waits for the end of the one before.
+    /// How far apart its attempts start without a plan, in microseconds; `None` where each waits for the end
+    /// of the one before.
     pub(crate) fn delay(&self) -> Option<u32> {
         self.pace.delay()
     }

@@ -8,8 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 pub enum Host<'a> {
     /// An address written out. There is nothing to ask, and nothing else to try.
     Address(Literal<'a>),
-    /// `localhost` or a name below it: "Name resolution APIs and libraries SHOULD recognize localhost names as special and
-    /// SHOULD always return the IP loopback address" (RFC 6761 section 6.3). See [`LOOPBACK`].
+    /// `localhost` or a name below it: "Name resolution APIs and libraries SHOULD recognize localhost names
+    /// as special and SHOULD always return the IP loopback address" (RFC 6761 section 6.3). See [`LOOPBACK`].
     Loopback,
     /// A name that is never asked for: one below `invalid`, for which they "SHOULD always return immediate
     /// negative responses" (RFC 6761 section 6.4), or one of Tor below `onion`, which "SHOULD NOT" be looked
@@ -70,11 +70,11 @@ pub enum HostError {
     TooLong,
     /// A part between its dots is empty, or longer than 63 octets.
     Label,
-    /// It holds a space or a control character, or, where a certificate is to be checked against it, anything that no name in one
-    /// can hold.
+    /// It holds a space or a control character, or, where a certificate is to be checked against it, anything
+    /// that no name in one can hold.
     Octet,
-    /// It ends as an IPv4 address does and is none in dotted decimal: `127.1`, `0x7f000001`, `192.0.2.256`. Some systems make
-    /// addresses of such texts, and not the same ones.
+    /// It ends as an IPv4 address does and is none in dotted decimal: `127.1`, `0x7f000001`, `192.0.2.256`.
+    /// Some systems make addresses of such texts, and not the same ones.
     Ipv4,
     /// It has a colon or a bracket and is no IPv6 address.
     Ipv6,
@@ -96,7 +96,8 @@ impl fmt::Display for HostError {
 impl core::error::Error for HostError {}
 
 impl<'a> Host<'a> {
-    /// Reads `text`: a name, an IPv4 address, or an IPv6 address, bare or in brackets, with a zone or without.
+    /// Reads `text`: a name, an IPv4 address, or an IPv6 address, bare or in brackets, with a zone or
+    /// without.
     ///
     /// # Errors
     ///

@@ -7,7 +7,8 @@
 //! | [`selection`] | puts addresses in order (RFC 6724) |
 //! | [`nat64`] | reaches IPv4 addresses from an IPv6-only network |
 //!
-//! How long the race waits for which answer is the race's own affair: see [`Config::resolution_delay`](crate::Config::resolution_delay).
+//! How long the race waits for which answer is the race's own affair: see
+//! [`Config::resolution_delay`](crate::Config::resolution_delay).
 
 mod host;
 pub mod nat64;

@@ -1,9 +1,10 @@
-//! IPv4 hosts from a network that has IPv6 alone: the addresses of NAT64 (RFC 6052), and how its prefix is found (RFC 7050).
+//! IPv4 hosts from a network that has IPv6 alone: the addresses of NAT64 (RFC 6052), and how its prefix is
+//! found (RFC 7050).
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// The name of which an AAAA answer tells the prefix (RFC 7050 section 3): it has IPv4 addresses only, so that an AAAA record of it
-/// was made up by the network's DNS64.
+/// The name of which an AAAA answer tells the prefix (RFC 7050 section 3): it has IPv4 addresses only, so
+/// that an AAAA record of it was made up by the network's DNS64.
 pub const WELL_KNOWN_NAME: &str = "ipv4only.arpa";
 
 /// The IPv4 addresses of [`WELL_KNOWN_NAME`] (RFC 7050 section 8.2).
@@ -36,7 +37,8 @@ pub enum Length {
 }
 
 impl Length {
-    /// All of them, the longest first: so they are looked for, since `64:ff9b::/96` is by far the most common.
+    /// All of them, the longest first: so they are looked for, since `64:ff9b::/96` is by far the most
+    /// common.
     pub const ALL: [Length; 6] =
         [Length::L96, Length::L64, Length::L56, Length::L48, Length::L40, Length::L32];
 
@@ -47,8 +49,8 @@ impl Length {
     }
 }
 
-/// Bits 64 to 71, counted from the left, which "MUST be set to zero" (RFC 6052 section 2.2): the octet `u` in the figure. An IPv4
-/// address is broken in two around it.
+/// Bits 64 to 71, counted from the left, which "MUST be set to zero" (RFC 6052 section 2.2): the octet `u` in
+/// the figure. An IPv4 address is broken in two around it.
 const U_OCTET: u128 = 0xff << 56;
 
 /// The bits below it.
@@ -77,9 +79,9 @@ impl Prefix {
         self.length
     }
 
-    /// Whether a translator with this prefix can reach `ip`. None reaches what has no meaning beyond a link or a host, and one with the
-    /// Well-Known Prefix no private network either: it "MUST NOT be used to represent non-global IPv4 addresses" (RFC 6052 section
-    /// 3.1).
+    /// Whether a translator with this prefix can reach `ip`. None reaches what has no meaning beyond a link
+    /// or a host, and one with the Well-Known Prefix no private network either: it "MUST NOT be used to
+    /// represent non-global IPv4 addresses" (RFC 6052 section 3.1).
     #[must_use]
     pub fn reaches(&self, ip: Ipv4Addr) -> bool {
         let private = ip.is_private() && *self == Self::WELL_KNOWN;
@@ -104,8 +106,8 @@ impl Prefix {
         Ipv6Addr::from_bits(self.bits | around_u(ip << (120 - 32 - self.length as u32)))
     }
 
-    /// The IPv4 address that `address` stands for, where it is one under this prefix. The suffix does not count, which is
-    /// "reserved for future extensions and SHOULD be set to zero" (RFC 6052 section 2.2).
+    /// The IPv4 address that `address` stands for, where it is one under this prefix. The suffix does not
+    /// count, which is "reserved for future extensions and SHOULD be set to zero" (RFC 6052 section 2.2).
     #[must_use]
     pub const fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
         let bits = address.to_bits();
@@ -120,10 +122,11 @@ impl Prefix {
         Some(Ipv4Addr::from_bits(ip as u32))
     }
 
-    /// The prefix that an AAAA record of [`WELL_KNOWN_NAME`] tells: where one of the
-    /// [well-known addresses](WELL_KNOWN_ADDRESSES) lies in it, and in no more than one way (RFC 7050 section 3).
+    /// The prefix that an AAAA record of [`WELL_KNOWN_NAME`] tells: where one of the [well-known
+    /// addresses](WELL_KNOWN_ADDRESSES) lies in it, and in no more than one way (RFC 7050 section 3).
     ///
-    /// Addresses that hide none tell nothing: they belong to a network that answers every name with an address of its own.
+    /// Addresses that hide none tell nothing: they belong to a network that answers every name with an
+    /// address of its own.
     #[must_use]
     pub fn discover(address: Ipv6Addr) -> Option<Self> {
         let mut found = None;
@@ -131,7 +134,8 @@ impl Prefix {
             let Some(prefix) = Prefix::new(address, length) else { continue };
             let hidden = prefix.extract(address);
             if hidden.is_some_and(|ip| WELL_KNOWN_ADDRESSES.contains(&ip)) {
-                // "If the Well-Known IPv4 Address is found in more than one location, the node MUST NOT use" it (same place).
+                // "If the Well-Known IPv4 Address is found in more than one location, the node MUST NOT use"
+                // it (same place).
                 if found.is_some() {
                     return None;
                 }
@@ -170,7 +174,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The table of RFC 6052 section 2.4, with 192.0.2.33 under each, and the Well-Known Prefix of the second table.
+    /// The table of RFC 6052 section 2.4, with 192.0.2.33 under each, and the Well-Known Prefix of the second
+    /// table.
     const TABLE: [(&str, Length, &str); 7] = [
         ("2001:db8::", Length::L32, "2001:db8:c000:221::"),
         ("2001:db8:100::", Length::L40, "2001:db8:1c0:2:21::"),

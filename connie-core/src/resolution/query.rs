@@ -5,7 +5,8 @@ use core::fmt;
 use super::nat64::WELL_KNOWN_NAME;
 use crate::race::Family;
 
-/// Why a query brought no answer. That a name has no address of the family is an answer, an empty one, and no error.
+/// Why a query brought no answer. That a name has no address of the family is an answer, an empty one, and no
+/// error.
 ///
 /// Which of these a resolver can tell apart depends on the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +33,10 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a server or resolver failed, or
-    /// that there was no socket to ask one; that none answered in time; that none could be reached; and last that there is no such name, since many resolvers say that also of a name
-    /// without addresses of the one family.
+    /// How much it tells of a name whose queries have failed in different ways, from 0, the most: that a
+    /// server or resolver failed, or that there was no socket to ask one; that none answered in time; that
+    /// none could be reached; and last that there is no such name, since many resolvers say that also of a
+    /// name without addresses of the one family.
     #[must_use]
     pub const fn precedence(self) -> u8 {
         match self {
@@ -81,7 +83,8 @@ pub enum Query {
 }
 
 impl Query {
-    /// All, in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC 8305 section 3).
+    /// All, in the order of sending: "the AAAA query SHOULD be sent first, followed by the A query" (RFC 8305
+    /// section 3).
     pub const ALL: [Query; 3] = [Query::Aaaa, Query::A, Query::Nat64Prefix];
 
     /// The query for the addresses of `family`.

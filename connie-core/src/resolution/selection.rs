@@ -1,8 +1,9 @@
 //! In which order to try addresses: destination address selection by RFC 6724 section 6.
 //!
-//! The rules compare a destination with another by what the host would send from: a platform that can tell gives the source address
-//! of each. Within a family a race takes addresses in the order in which it is told them; between families it alternates
-//! (RFC 8305 section 4), and [`Race::prefer`](crate::Race::prefer) says which one comes first: that of the first address here.
+//! The rules compare a destination with another by what the host would send from: a platform that can tell
+//! gives the source address of each. Within a family a race takes addresses in the order in which it is told
+//! them; between families it alternates (RFC 8305 section 4), and [`Race::prefer`](crate::Race::prefer) says
+//! which one comes first: that of the first address here.
 //!
 //! ```
 //! use connie_core::resolution::selection::{Candidate, DEFAULT_POLICY, Route, sort};
@@ -29,8 +30,8 @@ pub struct Policy {
     pub precedence: u8,
     /// Destinations come first whose label is that of their source (rule 5).
     pub label: u8,
-    /// The scope of its addresses, where the administrator has set one: as multicast addresses number scopes, 14 for global (rules 2 and 8).
-    /// `None` for that of the standard.
+    /// The scope of its addresses, where the administrator has set one: as multicast addresses number scopes,
+    /// 14 for global (rules 2 and 8). `None` for that of the standard.
     pub scope: Option<u8>,
 }
 
@@ -82,7 +83,8 @@ impl Route {
 pub struct Source {
     /// The address.
     pub address: IpAddr,
-    /// The length of its prefix, in bits: what is behind it names the interface. 64 for nearly every IPv6 address.
+    /// The length of its prefix, in bits: what is behind it names the interface. 64 for nearly every IPv6
+    /// address.
     pub prefix_length: u8,
     /// Whether it is deprecated (RFC 4862 section 5.5.4).
     pub deprecated: bool,
@@ -111,7 +113,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// `address`, reached by `route`, under `policy`: [`DEFAULT_POLICY`] unless the host's administrator has set another.
+    /// `address`, reached by `route`, under `policy`: [`DEFAULT_POLICY`] unless the host's administrator has
+    /// set another.
     #[must_use]
     pub fn new(policy: &[Policy], address: SocketAddr, route: Route) -> Self {
         Candidate { address, standing: Standing::new(policy, &address, route) }
@@ -129,11 +132,12 @@ impl Candidate {
         !self.standing.key.0
     }
 
-    /// `Less` when this comes before `other`; `Equal` when no rule tells them apart, and they stay as they are (rule 10).
+    /// `Less` when this comes before `other`; `Equal` when no rule tells them apart, and they stay as they
+    /// are (rule 10).
     ///
-    /// Rule 9, the longest matching prefix, is applied to IPv6 alone. For IPv4 it would undo the rotation by which servers
-    /// share their load, since it prefers whichever address is closest in number; "Rules 8 and 9 MAY be superseded if the
-    /// implementation has other means of sorting destination addresses".
+    /// Rule 9, the longest matching prefix, is applied to IPv6 alone. For IPv4 it would undo the rotation by
+    /// which servers share their load, since it prefers whichever address is closest in number; "Rules 8 and
+    /// 9 MAY be superseded if the implementation has other means of sorting destination addresses".
     #[must_use]
     pub fn compare(&self, other: &Candidate) -> Ordering {
         self.standing.compare(&other.standing)
@@ -190,8 +194,8 @@ impl Standing {
     }
 }
 
-/// Puts candidates in order; those that no rule tells apart stay as they are. By insertion: rule 9 compares within a family only, so
-/// that the order is no total one, which general sorting asks for.
+/// Puts candidates in order; those that no rule tells apart stay as they are. By insertion: rule 9 compares
+/// within a family only, so that the order is no total one, which general sorting asks for.
 pub fn sort(candidates: &mut [Candidate]) {
     for end in 1..=candidates.len() {
         let Some(sorted) = candidates.get_mut(..end) else { return };
@@ -238,8 +242,8 @@ const GLOBAL: u8 = 0xe;
 /// Scopes as multicast addresses number them (RFC 6724 section 3.1).
 fn scope(address: Ipv6Addr) -> u8 {
     if let Some(v4) = address.to_ipv4_mapped() {
-        // "IPv4 auto-configuration addresses [...] and IPv4 loopback addresses [...] are assigned link-local scope", and private
-        // ones "global scope" (section 3.2).
+        // "IPv4 auto-configuration addresses [...] and IPv4 loopback addresses [...] are assigned link-local
+        // scope", and private ones "global scope" (section 3.2).
         return if v4.is_link_local() || v4.is_loopback() { LINK_LOCAL } else { GLOBAL };
     }
     let [first, second, ..] = address.octets();

@@ -8,8 +8,8 @@ use crate::time::micros;
 use crate::{AttemptErrorKind, Outcome};
 
 impl<'a> Timeline<'a> {
-    /// The timeline as one JSON object on one line, without a line break at its end. `host` and `port` are what the race was
-    /// asked to connect to.
+    /// The timeline as one JSON object on one line, without a line break at its end. `host` and `port` are
+    /// what the race was asked to connect to.
     ///
     /// ```text
     /// {"host":"name.test","port":80,"outcome":"connected","winner":"192.0.2.2:80","elapsed_us":30211,"resolved_us":12,
@@ -17,14 +17,16 @@ impl<'a> Timeline<'a> {
     ///  "outcome":"refused"}, ...]}
     /// ```
     ///
-    /// `outcome` is `connected` or `failed`, and an attempt's one of the names of [`Outcome::name`](crate::Outcome::name).
-    /// `error_number` follows where the attempt's error has a [number](Attempt::number): `errno`, as a rule.
+    /// `outcome` is `connected` or `failed`, and an attempt's one of the names of
+    /// [`Outcome::name`](crate::Outcome::name). `error_number` follows where the attempt's error has a
+    /// [number](Attempt::number): `errno`, as a rule.
     ///
-    /// `setup_step` stands before it where the outcome is `setup`: the stack's number of the step that failed, in connie-std that of a
-    /// `SetupStep` (4 is `interface`).
+    /// `setup_step` stands before it where the outcome is `setup`: the stack's number of the step that
+    /// failed, in connie-std that of a `SetupStep` (4 is `interface`).
     ///
-    /// All times count in microseconds from the start of the race. What there is nothing to say about is `null`: the winner of a
-    /// race that failed, `resolved_us` where there never was an address, and each end that has not come yet.
+    /// All times count in microseconds from the start of the race. What there is nothing to say about is
+    /// `null`: the winner of a race that failed, `resolved_us` where there never was an address, and each end
+    /// that has not come yet.
     pub fn json(&self, host: &'a str, port: u16) -> Json<'a> {
         Json { timeline: *self, host, port, denied: &[], plan: None }
     }
@@ -42,13 +44,15 @@ pub struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// With the addresses that a filter took out before the race was told of any: as `denied`, a list behind the attempts, where there are some.
+    /// With the addresses that a filter took out before the race was told of any: as `denied`, a list behind
+    /// the attempts, where there are some.
     pub const fn denied(mut self, addresses: &'a [SocketAddr]) -> Self {
         self.denied = addresses;
         self
     }
 
-    /// With why the race did what it did, as `plan`, behind all else: the [JSON](crate::memory::Explanation::json) of what its memory knew.
+    /// With why the race did what it did, as `plan`, behind all else: the
+    /// [JSON](crate::memory::Explanation::json) of what its memory knew.
     pub const fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
         self.plan = Some(Value(explanation));
         self
@@ -110,8 +114,8 @@ fn write_attempt(f: &mut fmt::Formatter<'_>, attempt: &Attempt) -> fmt::Result {
     f.write_str("}")
 }
 
-/// A JSON string (RFC 8259 section 7): quotation mark, reverse solidus and the control characters are escaped, and all else
-/// stays as it is.
+/// A JSON string (RFC 8259 section 7): quotation mark, reverse solidus and the control characters are
+/// escaped, and all else stays as it is.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl fmt::Display for Text<'_> {

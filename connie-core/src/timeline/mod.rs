@@ -54,8 +54,9 @@ pub struct Attempt {
     pub ended: Option<Duration>,
     /// How it ended; `None` while it is in flight.
     pub outcome: Option<Outcome>,
-    /// The [number](AttemptError::number) of the error that it ended with, where there is one and no later attempt on its destination has
-    /// failed: a race keeps numbers with the destinations, and of other attempts the kind alone.
+    /// The [number](AttemptError::number) of the error that it ended with, where there is one and no later
+    /// attempt on its destination has failed: a race keeps numbers with the destinations, and of other
+    /// attempts the kind alone.
     pub number: Option<i32>,
     /// Whether it was a second attempt beside one that had outstayed its patience.
     pub hedge: bool,
@@ -79,8 +80,9 @@ pub struct Summary {
     pub max_in_flight: usize,
     /// How many attempts were started in all.
     pub attempts: u32,
-    /// How many of them are no longer in the record, because it was full or their address made room for another. Those in
-    /// flight are never lost, and what became of each address in the race is kept: see [`Timeline::destinations`].
+    /// How many of them are no longer in the record, because it was full or their address made room for
+    /// another. Those in flight are never lost, and what became of each address in the race is kept: see
+    /// [`Timeline::destinations`].
     pub omitted_attempts: u32,
     /// How many addresses found no room in the race, or had failed and made room for others.
     pub omitted_destinations: usize,
@@ -119,8 +121,8 @@ impl<'a> Timeline<'a> {
         self.summary
     }
 
-    /// Every destination with what became of it, in the order of arrival. Errors are kept here with their numbers, whatever the record has
-    /// room for.
+    /// Every destination with what became of it, in the order of arrival. Errors are kept here with their
+    /// numbers, whatever the record has room for.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &'a Destination> + Clone + use<'a> {
         self.destinations.iter()
     }
@@ -157,7 +159,8 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// The number that the destination has for the attempt's error; none where it is, or may be, that of another attempt.
+/// The number that the destination has for the attempt's error; none where it is, or may be, that of another
+/// attempt.
 fn number(record: &AttemptRecord, destination: &Destination, records: &[AttemptRecord]) -> Option<i32> {
     let error = destination.error()?;
     let failed = |record: &AttemptRecord| matches!(record.outcome, Some(Outcome::Failed(_)));
@@ -168,8 +171,8 @@ fn number(record: &AttemptRecord, destination: &Destination, records: &[AttemptR
     error.number().filter(|_| is_its)
 }
 
-/// The record itself: at most `R` attempts. When it is full the oldest that was evicted goes first, then the oldest that has
-/// ended; one in flight never goes.
+/// The record itself: at most `R` attempts. When it is full the oldest that was evicted goes first, then the
+/// oldest that has ended; one in flight never goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Records<const R: usize> {
     records: Vec<AttemptRecord, R>,

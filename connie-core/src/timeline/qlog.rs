@@ -11,15 +11,18 @@ use super::{Attempt, Timeline};
 use crate::race::{AttemptErrorKind, Config, Failure, Families, Family, Outcome, Pacing};
 use crate::time::micros;
 
-/// "Implementations of draft versions of the event schema MUST append the string "-" and the corresponding draft number".
+/// "Implementations of draft versions of the event schema MUST append the string "-" and the corresponding
+/// draft number".
 const EVENT_SCHEMA: &str = "urn:ietf:params:qlog:events:hev3-00";
 
 impl<'a> Timeline<'a> {
-    /// The timeline as a qlog file: one JSON object in the schema `urn:ietf:params:qlog:file:contained`, an event a line, in
-    /// the order of time. Meant for a race that has ended; in one that runs, attempts in flight have no outcome yet.
+    /// The timeline as a qlog file: one JSON object in the schema `urn:ietf:params:qlog:file:contained`, an
+    /// event a line, in the order of time. Meant for a race that has ended; in one that runs, attempts in
+    /// flight have no outcome yet.
     ///
-    /// `session` names the race among others (`he_session_id`). `host` and `port` are what it was asked to connect to. Times
-    /// are milliseconds since the start of the race, on a monotonic clock whose epoch is unknown.
+    /// `session` names the race among others (`he_session_id`). `host` and `port` are what it was asked to
+    /// connect to. Times are milliseconds since the start of the race, on a monotonic clock whose epoch is
+    /// unknown.
     ///
     /// A full record forgets attempts: those are counted in `metrics` and have no events.
     pub fn qlog(&self, session: &'a str, host: &'a str, port: u16) -> Qlog<'a> {
@@ -47,8 +50,8 @@ impl<'a> Qlog<'a> {
         self
     }
 
-    /// Says that the addresses came from a lookup of the host's name that began with the race. Adds the events
-    /// `dns_query_started`, `dns_query_finished` and `candidate_discovered`.
+    /// Says that the addresses came from a lookup of the host's name that began with the race. Adds the
+    /// events `dns_query_started`, `dns_query_finished` and `candidate_discovered`.
     ///
     /// The timeline keeps the moment of the first usable answer, so all addresses are put down to that one.
     pub fn resolved_by_name(mut self) -> Self {
@@ -56,8 +59,8 @@ impl<'a> Qlog<'a> {
         self
     }
 
-    /// With why the race did what it did, as `connie_plan` in the event of its first start: the [JSON](crate::memory::Explanation::json) of what
-    /// its memory knew.
+    /// With why the race did what it did, as `connie_plan` in the event of its first start: the
+    /// [JSON](crate::memory::Explanation::json) of what its memory knew.
     pub fn plan(mut self, explanation: &'a dyn fmt::Display) -> Self {
         self.plan = Some(Value(explanation));
         self
@@ -107,7 +110,8 @@ impl Qlog<'_> {
         }
         let pacing = config.pacing.name();
         let most = if config.pacing.contends() { config.max_in_flight } else { 1 };
-        // More than a race can hold means: as many as the race has sockets, which is not the configuration's to say.
+        // More than a race can hold means: as many as the race has sockets, which is not the configuration's
+        // to say.
         if most <= 255 {
             write!(f, r#""max_parallel_attempts":{},"#, most.max(1))?;
         }
@@ -219,8 +223,8 @@ impl Event {
         }
     }
 
-    /// Its place in the order of events. Within one moment: what failed or was evicted, then what that made room for, which has
-    /// the greater index; then the winner, then what was canceled because of it.
+    /// Its place in the order of events. Within one moment: what failed or was evicted, then what that made
+    /// room for, which has the greater index; then the winner, then what was canceled because of it.
     fn key(&self) -> (Duration, u8, usize, bool) {
         let rank = match self.outcome {
             None | Some(Outcome::Evicted | Outcome::Failed(_)) => 0,
@@ -307,8 +311,8 @@ impl<'f> Events<'_, 'f> {
     }
 }
 
-/// Whole milliseconds, as the draft's durations are; the event's `time` has the microseconds. Stops at 49 days, the most of
-/// its `uint32`.
+/// Whole milliseconds, as the draft's durations are; the event's `time` has the microseconds. Stops at 49
+/// days, the most of its `uint32`.
 fn millis(duration: Duration) -> u32 {
     u32::try_from(micros(duration) / 1_000).unwrap_or(u32::MAX)
 }

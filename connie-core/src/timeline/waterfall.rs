@@ -23,12 +23,13 @@ use crate::race::{AttemptErrorKind, Outcome, Signed};
 use crate::time::micros;
 
 impl<'a> Timeline<'a> {
-    /// The timeline as a picture of at most `width` columns, held within 40 and 1,000; 80 suits most places. It ends with a
-    /// line break.
+    /// The timeline as a picture of at most `width` columns, held within 40 and 1,000; 80 suits most places.
+    /// It ends with a line break.
     ///
-    /// Each attempt has a row: its destination, how and when it ended, and a bar from its start to its end. A `+` marks a second
-    /// attempt beside one that had outstayed its patience. Under 60 columns a row takes two lines. Addresses that are
-    /// too long lose their middle, and the port where it is the same in all rows.
+    /// Each attempt has a row: its destination, how and when it ended, and a bar from its start to its end. A
+    /// `+` marks a second attempt beside one that had outstayed its patience. Under 60 columns a row takes
+    /// two lines. Addresses that are too long lose their middle, and the port where it is the same in all
+    /// rows.
     pub fn waterfall(&self, width: usize, style: Style) -> Waterfall<'a> {
         Waterfall { timeline: *self, width: width.clamp(40, 1_000), style }
     }
@@ -278,7 +279,8 @@ impl Layout {
         usize::try_from(cell).unwrap_or(usize::MAX).min(self.bar.saturating_sub(1))
     }
 
-    /// The distance of two ticks in microseconds: 1, 2 or 5 times a power of ten, so that each has 6 cells for its label. At least 1.
+    /// The distance of two ticks in microseconds: 1, 2 or 5 times a power of ten, so that each has 6 cells
+    /// for its label. At least 1.
     fn tick(&self) -> u64 {
         let most = (self.bar / 6).clamp(1, 10) as u64;
         let least = self.span.div_ceil(most);
@@ -435,7 +437,8 @@ fn spaces(count: usize) -> Repeat {
     Repeat(' ', count)
 }
 
-/// A moment in microseconds, as precise as the length of the axis deserves: the same unit and decimals in all rows.
+/// A moment in microseconds, as precise as the length of the axis deserves: the same unit and decimals in all
+/// rows.
 struct Time {
     at: u64,
     span: u64,

@@ -1,5 +1,5 @@
-//! The verbs of the tests of a race: `input`, `expect`, `expect_idle`, `advance`; and `at` where only what the race leaves
-//! behind matters.
+//! The verbs of the tests of a race: `input`, `expect`, `expect_idle`, `advance`; and `at` where only what
+//! the race leaves behind matters.
 //!
 //! The crate's own tests include this file too, without the prelude of std.
 
@@ -50,8 +50,8 @@ pub fn name(of: SocketAddr) -> String {
 /// With the room that is filled where the record is what matters.
 pub type Recorded = Bench<16, 4, 8>;
 
-/// A race under test, with a clock that the test moves. Attempts are called by the name of their destination; a hedge by the
-/// name with a second mark, as in `a'`.
+/// A race under test, with a clock that the test moves. Attempts are called by the name of their destination;
+/// a hedge by the name with a second mark, as in `a'`.
 pub struct Bench<const N: usize = 16, const K: usize = 4, const R: usize = 32> {
     pub race: Race<N, K, R>,
     now: Instant,
@@ -180,8 +180,8 @@ impl<const N: usize, const K: usize, const R: usize> Bench<N, K, R> {
         self.input(Input::AttemptFailed { id, error: error.into() });
     }
 
-    /// The next output is this one, written as the output reads: `start a`, `cancel a`, `wait 250`, `wait`, `established a`,
-    /// `failed: timed out`.
+    /// The next output is this one, written as the output reads: `start a`, `cancel a`, `wait 250`, `wait`,
+    /// `established a`, `failed: timed out`.
     #[track_caller]
     pub fn expect(&mut self, expected: &str) {
         let output = self.race.poll_output(self.now);

@@ -59,7 +59,8 @@ impl Name {
         self.connect.handle_input(input, self.now);
     }
 
-    /// `query` has these addresses, in any order, of which nothing is known. In full where it is not a list of letters.
+    /// `query` has these addresses, in any order, of which nothing is known. In full where it is not a list
+    /// of letters.
     #[track_caller]
     pub fn answers(&mut self, query: Query, list: &str) {
         self.input(Input::Answered { query, addresses: &parse(list), order: Order::Any(&[]) });
@@ -116,8 +117,8 @@ impl Name {
         self.advance_micros(millis * 1_000);
     }
 
-    /// The next outputs, as they read: `AAAA?`, `A?`, `prefix?`, `start a`, `cancel a`, `wait 250`, `wait`, `established a`,
-    /// `failed: timed out`.
+    /// The next outputs, as they read: `AAAA?`, `A?`, `prefix?`, `start a`, `cancel a`, `wait 250`, `wait`,
+    /// `established a`, `failed: timed out`.
     #[track_caller]
     pub fn expect(&mut self, expected: &str) {
         for one in expected.split(", ") {

@@ -1,4 +1,5 @@
-//! Dialling by a list and delays, as clients do that start the next address when the last one has failed or is late.
+//! Dialling by a list and delays, as clients do that start the next address when the last one has failed or
+//! is late.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +20,8 @@ pub(super) struct Step<'a> {
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dialled {
-    /// Who answered first, and how long it took that one alone. With `None` nobody has, in the time there was.
+    /// Who answered first, and how long it took that one alone. With `None` nobody has, in the time there
+    /// was.
     pub(super) winner: Option<(SocketAddr, Duration)>,
     pub(super) took: Duration,
     pub(super) syns: u32,
@@ -44,7 +46,8 @@ pub(super) struct End {
     syn: u32,
 }
 
-/// How an attempt ends that starts at `at`, as far as anybody can see in `within`. The kernel sends its SYN again after 1, 3, 7 s.
+/// How an attempt ends that starts at `at`, as far as anybody can see in `within`. The kernel sends its SYN
+/// again after 1, 3, 7 s.
 pub(super) fn end(host: &Host, at: Instant, within: Duration) -> Option<End> {
     // Nothing is left to chance in these hosts.
     let mut unused = Rng::new(0);

@@ -1,8 +1,9 @@
 //! What connie costs the network beside other clients, over paths that change: **regret against SYNs**.
 //!
-//! A client visits some sites over and over, by the real race with a real memory ([`Visits`]) or by a model of
-//! another client. Each policy meets the same network at the same times. The oracle of a visit is the fastest handshake that could be had in it, by a SYN sent to
-//! each address at its start; what a policy takes beyond that is its **regret**.
+//! A client visits some sites over and over, by the real race with a real memory ([`Visits`]) or by a model
+//! of another client. Each policy meets the same network at the same times. The oracle of a visit is the
+//! fastest handshake that could be had in it, by a SYN sent to each address at its start; what a policy takes
+//! beyond that is its **regret**.
 
 mod dial;
 mod draw;

@@ -1,4 +1,5 @@
-//! Eight networks, forty visits each by one program with a memory: what all but the first cost on average, beside what they may.
+//! Eight networks, forty visits each by one program with a memory: what all but the first cost on average,
+//! beside what they may.
 
 use super::Cost;
 use crate::host::{Host, hang, ok};
@@ -26,7 +27,8 @@ pub enum Lab {
     Jitter,
 }
 
-/// What a visit may cost: milliseconds beyond the round trip of the best address, SYNs, handshakes for nothing.
+/// What a visit may cost: milliseconds beyond the round trip of the best address, SYNs, handshakes for
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {
     /// Milliseconds.

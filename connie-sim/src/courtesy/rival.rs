@@ -20,7 +20,8 @@ pub enum Rival {
     Curl,
     /// The same with 50 ms, then 100 ms, and so on.
     Firefox,
-    /// By round trips that were measured on this network: the least first, and the next when the last one is late by its own, within 50 ms and 2 s.
+    /// By round trips that were measured on this network: the least first, and the next when the last one is
+    /// late by its own, within 50 ms and 2 s.
     Apple,
     /// The address that was used last goes first, the next after 250 ms.
     LastWinner,

@@ -237,7 +237,8 @@ fn paths(setting: &Setting, site: usize, has_v6: bool, rng: &mut Rng) -> Vec<Pat
     paths
 }
 
-/// An address in a prefix of its own, or of its site where that is one place. IPv4: of 198.18.0.0/15, which is for benchmarks (RFC 2544).
+/// An address in a prefix of its own, or of its site where that is one place. IPv4: of 198.18.0.0/15, which
+/// is for benchmarks (RFC 2544).
 fn address(family: Family, site: u16, place: u16, one_place: bool) -> SocketAddr {
     let (prefix, host) = if one_place { (site, place + 1) } else { (site * 64 + place, 1) };
     match family {

@@ -66,7 +66,8 @@ impl Driver {
     }
 }
 
-/// How many rows apply to a driver of two servers that can do no more than ask in datagrams, and so to every driver.
+/// How many rows apply to a driver of two servers that can do no more than ask in datagrams, and so to every
+/// driver.
 const LEAST_ROWS: usize = 60;
 
 /// The rows that apply to a driver.

@@ -1,8 +1,10 @@
-//! Name servers, and a [`TABLE`] of what they do and what a look-up is to make of it: the same over every driver of connie's DNS client.
+//! Name servers, and a [`TABLE`] of what they do and what a look-up is to make of it: the same over every
+//! driver of connie's DNS client.
 //!
-//! [`Servers`] works on octets and knows no client: it is told each query that a driver has sent, and says what comes back, and when. A
-//! driver takes the [`rows`] that apply to what it [can do](Driver), serves each over what it has (its own network in virtual time, or
-//! sockets), and compares what was found with [`Row::found`].
+//! [`Servers`] works on octets and knows no client: it is told each query that a driver has sent, and says
+//! what comes back, and when. A driver takes the [`rows`] that apply to what it [can do](Driver), serves each
+//! over what it has (its own network in virtual time, or sockets), and compares what was found with
+//! [`Row::found`].
 //!
 //! ```
 //! use connie_sim::name_servers::{Driver, Servers, rows};
@@ -14,7 +16,8 @@
 //! }
 //! ```
 //!
-//! A server is a list of reactions, the first that fits counts: `#1 servfail; plain ok; silent`. Before a reaction stand its conditions:
+//! A server is a list of reactions, the first that fits counts: `#1 servfail; plain ok; silent`. Before a
+//! reaction stand its conditions:
 //!
 //! - `aaaa`, `a`, `https`: what is asked for; `for:b.test`: of which name
 //! - `#2`: the second query of that kind for that name

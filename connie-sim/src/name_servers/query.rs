@@ -56,8 +56,8 @@ impl Query {
     ///
     /// # Panics
     ///
-    /// If it is not what this client sends: one question for records of a [`Kind`], and nothing behind it but an OPT record without
-    /// options.
+    /// If it is not what this client sends: one question for records of a [`Kind`], and nothing behind it but
+    /// an OPT record without options.
     #[must_use]
     #[track_caller]
     pub fn read(octets: &[u8], tcp: bool) -> Self {

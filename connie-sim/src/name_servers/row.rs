@@ -16,14 +16,15 @@ pub const NAME: &str = "name.test";
 pub struct Row {
     /// What the servers do, in words. No other row says the same.
     pub what: &'static str,
-    /// Kinds, and `udp` for a driver without TCP, `tcp` for one that has it, `only-tcp`, `case` for letters in random case, `attempts=1`, `timeout=2000`.
+    /// Kinds, and `udp` for a driver without TCP, `tcp` for one that has it, `only-tcp`, `case` for letters
+    /// in random case, `attempts=1`, `timeout=2000`.
     pub how: &'static str,
     /// What each server does, as a list of [reactions](super).
     pub servers: &'static [&'static str],
     /// What is found, and when, and behind `|` [what was sent](super::Servers::sent).
     pub expected: &'static str,
-    /// Whether it is for drivers that run on a real kernel or a machine, too: it stands for those like it, and needs no more than the
-    /// settings that a client begins with, and less than two seconds.
+    /// Whether it is for drivers that run on a real kernel or a machine, too: it stands for those like it,
+    /// and needs no more than the settings that a client begins with, and less than two seconds.
     pub kernel: bool,
 }
 

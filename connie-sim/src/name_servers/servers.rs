@@ -102,8 +102,8 @@ impl Servers {
         self.servers.len()
     }
 
-    /// The address of the server with this index, for a driver in virtual time: 192.0.2.53, 192.0.2.54 and so on. One with a real network
-    /// has addresses of its own.
+    /// The address of the server with this index, for a driver in virtual time: 192.0.2.53, 192.0.2.54 and so
+    /// on. One with a real network has addresses of its own.
     ///
     /// # Panics
     ///
@@ -114,8 +114,8 @@ impl Servers {
         SocketAddr::from(([192, 0, 2, last], 53))
     }
 
-    /// A query was sent to the server with this index. What comes back, if anything does; what comes later than that to another query
-    /// may come before it.
+    /// A query was sent to the server with this index. What comes back, if anything does; what comes later
+    /// than that to another query may come before it.
     ///
     /// # Panics
     ///
@@ -132,8 +132,8 @@ impl Servers {
         (reaction != Reaction::Silent).then(|| Coming { at: now + delay, reaction })
     }
 
-    /// What was sent, as in `0@0 tcp1@250 AAAA>0@1000-`: of which kind where there are more, to which server, at which millisecond, and `-` where
-    /// it was without EDNS.
+    /// What was sent, as in `0@0 tcp1@250 AAAA>0@1000-`: of which kind where there are more, to which server,
+    /// at which millisecond, and `-` where it was without EDNS.
     #[must_use]
     pub fn sent(&self) -> &[String] {
         &self.sent

@@ -2,7 +2,8 @@
 
 use super::row::{Row, kernel, row};
 
-/// What name servers do, and what a look-up makes of it: what it finds out, when, and which queries that takes. Each row stands for its kind.
+/// What name servers do, and what a look-up makes of it: what it finds out, when, and which queries that
+/// takes. Each row stands for its kind.
 pub const TABLE: &[Row] = &[
     // One server.
     row("it answers", "a", &["ok"], "A 192.0.2.1 at 20 | 0@0"),

@@ -1,9 +1,12 @@
-//! The other side: very many clients of one service of twelve addresses, whose handshakes slow down under load.
+//! The other side: very many clients of one service of twelve addresses, whose handshakes slow down under
+//! load.
 //!
-//! What a memory saves a client it must not cost the servers: that all clients leave one server and come to the next together, that
-//! a server which was away stays idle, or that an overload outlasts its cause, since clients who wait for late handshakes send more SYNs. Here the clients
-//! are real: each has a [`Memory`](connie_core::memory::Memory) with its bucket, and each visit is a real race with its plan. The servers are queues: a
-//! handshake is a part of a connection's work, is done in its turn, and is work for nothing where another has won.
+//! What a memory saves a client it must not cost the servers: that all clients leave one server and come to
+//! the next together, that a server which was away stays idle, or that an overload outlasts its cause, since
+//! clients who wait for late handshakes send more SYNs. Here the clients are real: each has a
+//! [`Memory`](connie_core::memory::Memory) with its bucket, and each visit is a real race with its plan. The
+//! servers are queues: a handshake is a part of a connection's work, is done in its turn, and is work for
+//! nothing where another has won.
 
 mod clients;
 mod report;
@@ -83,7 +86,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// The time in which each client, in the mean, has made the 32 visits for each address within which one that is back is explored.
+    /// The time in which each client, in the mean, has made the 32 visits for each address within which one
+    /// that is back is explored.
     #[must_use]
     pub fn theorem(&self) -> Duration {
         const HANDSHAKE: Duration = Duration::from_millis(50);

@@ -81,8 +81,8 @@ impl Report {
         before
     }
 
-    /// How long after `over` all was as before, and stayed so: no visit failed, each took at most a quarter longer and a quarter of a SYN more. `None`
-    /// where it never was again.
+    /// How long after `over` all was as before, and stayed so: no visit failed, each took at most a quarter
+    /// longer and a quarter of a SYN more. `None` where it never was again.
     #[must_use]
     pub fn recovers(&self, over: Duration) -> Option<Duration> {
         let before = self.before();
@@ -96,7 +96,8 @@ impl Report {
         (ill < since.len()).then(|| Self::BIN * ill as u32)
     }
 
-    /// The least and the greatest part of what would be even that a server of `servers` got in one bin between these moments.
+    /// The least and the greatest part of what would be even that a server of `servers` got in one bin
+    /// between these moments.
     #[must_use]
     pub fn band(&self, servers: std::ops::Range<usize>, from: Duration, to: Duration) -> (f64, f64) {
         let shares =

@@ -247,7 +247,8 @@ impl World {
         }
     }
 
-    /// The `count`-th time that an attempt's SYN is sent again. It arrives at once, and its answer takes all of the round trip.
+    /// The `count`-th time that an attempt's SYN is sent again. It arrives at once, and its answer takes all
+    /// of the round trip.
     fn syn(&mut self, flight: u32, number: u32, id: AttemptId, to: usize, count: u8) {
         let Some(it) = self.flights[flight as usize].as_deref_mut() else { return };
         let round_trip = self.clients[it.client as usize].round_trip;

@@ -1,6 +1,7 @@
 //! What one of many races has of a memory that they share: a reference for adapters.
 //!
-//! Between a plan and the end of its race nothing is held but a ticket and a number. An adapter holds its lock for each of these calls, and never across a wait.
+//! Between a plan and the end of its race nothing is held but a ticket and a number. An adapter holds its
+//! lock for each of these calls, and never across a wait.
 
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ impl Shared {
         Shared { memory, crowd: Crowd::new(), promised: 0, last: 0 }
     }
 
-    /// Up to `most` starts of those in hand: what is promised to one race is not promised to the next, though all see the same purse.
+    /// Up to `most` starts of those in hand: what is promised to one race is not promised to the next, though
+    /// all see the same purse.
     fn promise(&mut self, most: usize) -> usize {
         let starts = self.memory.in_hand().saturating_sub(self.promised).min(most);
         self.promised += starts;
@@ -92,7 +94,8 @@ impl Member {
                     race.follow(&plan);
                     return Step::Run;
                 }
-                // Where it knows whom to start with, the other explores for it, and there is nothing to wait for.
+                // Where it knows whom to start with, the other explores for it, and there is nothing to wait
+                // for.
                 Role::Follow(until) if plan.lead().is_none() => {
                     if !has_waited {
                         shared.last += 1;

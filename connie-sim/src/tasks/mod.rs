@@ -126,7 +126,8 @@ struct Crowding {
 }
 
 impl Tasks {
-    /// A program with a memory that knows nothing, of which each task races as `config` says. What is random derives from `seed`.
+    /// A program with a memory that knows nothing, of which each task races as `config` says. What is random
+    /// derives from `seed`.
     #[must_use]
     pub fn new(config: &Config, seed: u64) -> Self {
         let now = Instant::from_millis(1_000);
@@ -142,7 +143,8 @@ impl Tasks {
         }
     }
 
-    /// Puts `host` behind the address named `label`, which is one of those that the host's name is answered with.
+    /// Puts `host` behind the address named `label`, which is one of those that the host's name is answered
+    /// with.
     pub fn put(&mut self, label: &str, host: Host) -> &mut Self {
         let address = address(label);
         match self.servers.iter_mut().find(|server| server.address == address) {
@@ -160,7 +162,8 @@ impl Tasks {
         self
     }
 
-    /// How many connections a server has room for: 1,000 unless set. A SYN beyond that is lost, and sent again a second later.
+    /// How many connections a server has room for: 1,000 unless set. A SYN beyond that is lost, and sent
+    /// again a second later.
     pub fn backlog(&mut self, room: u32) -> &mut Self {
         self.backlog = room;
         self
@@ -189,7 +192,8 @@ impl Tasks {
         self
     }
 
-    /// So many tasks connect at this moment, and keep what they get until all have come. It is over when each has a connection or has failed.
+    /// So many tasks connect at this moment, and keep what they get until all have come. It is over when each
+    /// has a connection or has failed.
     pub fn connect(&mut self, count: usize) -> Came {
         let known: Vec<SocketAddr> = self.servers.iter().map(|server| server.address).collect();
         self.servers.iter_mut().for_each(|server| server.connections = 0);

@@ -90,7 +90,8 @@ fn case_75_step_by_step() {
     race.expect(connects("4c"));
 }
 
-/// RFC 8305 section 6: an address goes when "the DNS answers change". A refresh that gets none has not changed them.
+/// RFC 8305 section 6: an address goes when "the DNS answers change". A refresh that gets none has not
+/// changed them.
 #[test]
 fn case_75_a_refresh_that_fails_takes_no_address_back() {
     let mut race = Bench::new(&Config { max_in_flight: 1, ..Config::all_at_once() });
@@ -116,7 +117,8 @@ fn case_75_before_the_start_as_well() {
     race.answers(Family::V6, "");
     race.expect(starts("4a"));
     race.expect(waits_for_input());
-    // An answer that came after the failure counts, and one without addresses takes back what has not started.
+    // An answer that came after the failure counts, and one without addresses takes back what has not
+    // started.
     race.input(Input::Resolved { family: Family::V4, addresses: &[address("4b")] });
     race.answers(Family::V4, "");
     race.fails("4a", connie_core::AttemptErrorKind::Refused);

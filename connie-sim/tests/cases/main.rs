@@ -1,5 +1,5 @@
-//! The behaviour that every race must show, case by case, in virtual time. The numbers are those of the project's list of cases;
-//! each test is named by its own.
+//! The behaviour that every race must show, case by case, in virtual time. The numbers are those of the
+//! project's list of cases; each test is named by its own.
 
 mod deadline;
 mod errors;

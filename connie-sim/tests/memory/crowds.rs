@@ -1,4 +1,5 @@
-//! Crowds: a thousand tasks that connect to one host at one time, in virtual time. What one of them finds out serves all.
+//! Crowds: a thousand tasks that connect to one host at one time, in virtual time. What one of them finds out
+//! serves all.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ fn alone(seed: u64) -> Duration {
     tasks(seed).connect(1).took[0]
 }
 
-/// All have a connection, for so many SYNs at most, and 99 of 100 in at most two and a half times what a race takes alone.
+/// All have a connection, for so many SYNs at most, and 99 of 100 in at most two and a half times what a race
+/// takes alone.
 #[track_caller]
 fn is_within(came: &Came, syns: u32, seed: u64) {
     println!("{} SYNs, {:?} at most, alone {:?}, {} led", came.syns, came.most(), alone(seed), came.leads);
@@ -88,8 +90,9 @@ fn a_leader_that_is_dropped_is_followed_by_another() {
     });
 }
 
-/// One that is stuck is waited for until it is half a patience old, and the next one until what is left of the others' own Δ is over. Then a third one leads and
-/// nobody waits for it: the others go on each for itself, by the bucket.
+/// One that is stuck is waited for until it is half a patience old, and the next one until what is left of
+/// the others' own Δ is over. Then a third one leads and nobody waits for it: the others go on each for
+/// itself, by the bucket.
 #[test]
 fn leaders_that_are_stuck_are_not_waited_for() {
     seeds(6, |seed| {
@@ -105,7 +108,8 @@ fn leaders_that_are_stuck_are_not_waited_for() {
     });
 }
 
-/// A race that fails teaches that nobody answers, and no more: those that waited for it find out for themselves, none of them for longer than Δ.
+/// A race that fails teaches that nobody answers, and no more: those that waited for it find out for
+/// themselves, none of them for longer than Δ.
 #[test]
 fn where_the_leader_fails_the_others_go_on() {
     seeds(6, |seed| {

@@ -22,8 +22,8 @@ fn races_until_led_by(visits: &mut Visits, label: &str, most: usize) -> usize {
     panic!("{label} does not lead after {most} races");
 }
 
-/// The theorem: an address that becomes better by the band, and answers, is explored within 32 n races of the host. Having won twice in a row it
-/// leads.
+/// The theorem: an address that becomes better by the band, and answers, is explored within 32 n races of the
+/// host. Having won twice in a row it leads.
 #[test]
 fn an_address_that_becomes_better_is_explored_within_32_n_races() {
     for (n, labels) in [(2, "4a 4b"), (5, "4a 4b 4c 4d 4e"), (8, "4a 4b 6a 4c 6b 4d 6c 4e")] {
@@ -57,7 +57,8 @@ fn one_in_32_races_sends_a_syn_more() {
     assert_eq!(explored, 6);
 }
 
-/// Those that are as good as each other lead in turn: a server that was away has its share again, though it is no better than others.
+/// Those that are as good as each other lead in turn: a server that was away has its share again, though it
+/// is no better than others.
 #[test]
 fn one_that_is_as_good_comes_to_lead() {
     let as_good = || ok(30).jitter(4);

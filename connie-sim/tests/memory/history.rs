@@ -1,4 +1,5 @@
-//! Clauses of RFC 8305 and of its next version on history, delays and order, with `Staggered`: those of `docs/history.md` that no other test is about.
+//! Clauses of RFC 8305 and of its next version on history, delays and order, with `Staggered`: those of
+//! `docs/history.md` that no other test is about.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ fn starts(visit: &connie_sim::Visit) -> Vec<u64> {
     visit.starts.split(' ').map(at).collect()
 }
 
-/// "it SHOULD add a Destination Address Selection rule between rules 8 and 9 that prefers addresses with lower RTTs", and that of used addresses comes after it.
+/// "it SHOULD add a Destination Address Selection rule between rules 8 and 9 that prefers addresses with
+/// lower RTTs", and that of used addresses comes after it.
 #[test]
 fn a_lower_round_trip_comes_first_and_then_what_was_used() {
     let mut visits = regular(&STAGGERED, [("4a", ok(90)), ("4b", ok(90)), ("4c", ok(20))]);
@@ -39,8 +41,9 @@ fn a_lower_round_trip_comes_first_and_then_what_was_used() {
     assert!(visits.visit().starts.starts_with("4c@0 4a@"), "who was used is before who was not");
 }
 
-/// "a subsequent connection MUST NOT be started within 10 milliseconds of the previous attempt", whatever the history: the delays of 60 programs that remember hosts
-/// that come and go. "The Connection Attempt Delay SHOULD have an upper bound" of 2 s.
+/// "a subsequent connection MUST NOT be started within 10 milliseconds of the previous attempt", whatever the
+/// history: the delays of 60 programs that remember hosts that come and go. "The Connection Attempt Delay
+/// SHOULD have an upper bound" of 2 s.
 #[test]
 fn no_two_attempts_start_within_ten_milliseconds() {
     seeds(60, |seed| {
@@ -77,7 +80,8 @@ fn no_two_attempts_start_within_ten_milliseconds() {
     });
 }
 
-/// The delay is between attempts of which the earlier one may still succeed: one that has failed is followed at once.
+/// The delay is between attempts of which the earlier one may still succeed: one that has failed is followed
+/// at once.
 #[test]
 fn one_that_has_failed_is_followed_at_once() {
     let mut visits = regular(&STAGGERED, [("6a", ok(30)), ("4a", ok(30))]);
@@ -85,8 +89,8 @@ fn one_that_has_failed_is_followed_at_once() {
     assert_eq!(visits.visit().starts, "6a@0 4a@3");
 }
 
-/// "This historical data MUST be partitioned using the same boundaries used for privacy-sensitive information", and "MUST NOT be used across different Provisioning
-/// Domains".
+/// "This historical data MUST be partitioned using the same boundaries used for privacy-sensitive
+/// information", and "MUST NOT be used across different Provisioning Domains".
 #[test]
 fn what_one_partition_has_learnt_no_other_uses() {
     for config in [STAGGERED, Config::all_at_once()] {
@@ -105,7 +109,8 @@ fn what_one_partition_has_learnt_no_other_uses() {
     }
 }
 
-/// "if a client can reliably identify a previously attached PvD, it MAY retain and resume using historical data associated with that PvD upon reconnection".
+/// "if a client can reliably identify a previously attached PvD, it MAY retain and resume using historical
+/// data associated with that PvD upon reconnection".
 #[test]
 fn back_on_a_network_what_was_learnt_there_is_used_again() {
     let mut visits = regular(&STAGGERED, [("4a", hang()), ("4b", ok(30))]);
@@ -116,7 +121,8 @@ fn back_on_a_network_what_was_learnt_there_is_used_again() {
     assert_eq!(visits.visit().starts, "4b@0");
 }
 
-/// "Clients that use historical data MUST ensure that clients with different historical data will eventually converge toward the same behaviors."
+/// "Clients that use historical data MUST ensure that clients with different historical data will eventually
+/// converge toward the same behaviors."
 #[test]
 fn programs_with_different_pasts_come_to_do_the_same() {
     fn past(config: &Config, hosts: [(&str, Host); 4]) -> Visits {
@@ -142,7 +148,8 @@ fn programs_with_different_pasts_come_to_do_the_same() {
     }
 }
 
-/// "If an endpoint is added to the list, its position SHOULD be determined by applying the sorting rules to the complete list".
+/// "If an endpoint is added to the list, its position SHOULD be determined by applying the sorting rules to
+/// the complete list".
 #[test]
 fn an_answer_that_comes_late_is_put_in_order_by_what_is_known() {
     let mut visits = regular(&STAGGERED, [("4a", hang()), ("4b", ok(30)), ("4c", hang())]);

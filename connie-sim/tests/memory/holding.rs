@@ -1,4 +1,5 @@
-//! Where no address of the first answer is known and the host is, the race waits for the other family: 25 ms, as a part of Δ.
+//! Where no address of the first answer is known and the host is, the race waits for the other family: 25 ms,
+//! as a part of Δ.
 
 use std::time::Duration;
 
@@ -127,7 +128,8 @@ fn with_a_short_deadline_the_wait_is_shorter() {
     assert_eq!((steps.starts(19_999), steps.starts(20_000)), (String::new(), "6a".into()));
 }
 
-/// What is waited for the answer is taken off what the others may be held back: they have all started by Δ after the first answer.
+/// What is waited for the answer is taken off what the others may be held back: they have all started by Δ
+/// after the first answer.
 #[test]
 fn the_wait_is_a_part_of_the_longest_delay() {
     let mut steps = Steps::new(&mut knows(900), &ALL);

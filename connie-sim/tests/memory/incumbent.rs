@@ -22,7 +22,8 @@ fn equal() -> [(&'static str, Host); 4] {
     ["4a", "4b", "4c", "4d"].map(|label| (label, ok(30)))
 }
 
-/// Without the wish the answer's order shares load out among those that were used; with it all go where the first went.
+/// Without the wish the answer's order shares load out among those that were used; with it all go where the
+/// first went.
 #[test]
 fn it_is_used_again_however_the_answer_rotates() {
     let distinct = |won: &[String]| {

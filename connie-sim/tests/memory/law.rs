@@ -1,4 +1,5 @@
-//! Law 9: what a memory believes adds at most `Δ` to what is proved (docs/never-stuck.md), whatever it believes.
+//! Law 9: what a memory believes adds at most `Δ` to what is proved (docs/never-stuck.md), whatever it
+//! believes.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -117,7 +118,8 @@ impl World {
         }
     }
 
-    /// The soonest moment by which the bound has some address win, and whether all that was started was paid for.
+    /// The soonest moment by which the bound has some address win, and whether all that was started was paid
+    /// for.
     #[track_caller]
     fn visit(&mut self, past: Past) -> (Duration, bool) {
         let config = self.visits.config.clone();

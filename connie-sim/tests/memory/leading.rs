@@ -88,7 +88,8 @@ fn nobody_is_held_back_for_longer_than_a_patience() {
     }
 }
 
-/// "and at most a quarter of the time left to the deadline": one that is shorter than what the lead takes does not end race after race.
+/// "and at most a quarter of the time left to the deadline": one that is shorter than what the lead takes
+/// does not end race after race.
 #[test]
 fn a_quarter_of_a_deadline_is_the_most() {
     let mut visits = regular(&ALL, [("4a", ok(200)), ("4b", ok(250))]);
@@ -108,8 +109,8 @@ fn nothing_is_evicted_before_its_time() {
     assert!(visits.visit().starts.starts_with("4a@0 4b@250"));
 }
 
-/// At Δ results come first, then those that were held back start, then one yields for the last of them, and nobody has a hedge: they were
-/// waiting all along.
+/// At Δ results come first, then those that were held back start, then one yields for the last of them, and
+/// nobody has a hedge: they were waiting all along.
 #[test]
 fn those_that_are_held_back_come_before_a_hedge() {
     let config = Config { max_in_flight: 3, ..ALL };

@@ -21,7 +21,8 @@ fn the_first_race_of_a_host_is_free() {
     assert_eq!(in_hand(&visits), 16);
 }
 
-/// As after a move to another building of the same network: all that is known of the addresses is wrong, and the whole race is due.
+/// As after a move to another building of the same network: all that is known of the addresses is wrong, and
+/// the whole race is due.
 fn due(visits: &mut connie_sim::Visits) {
     let hosts = ["4a", "4b", "4c", "4d"];
     for label in hosts {
@@ -33,7 +34,8 @@ fn due(visits: &mut connie_sim::Visits) {
     }
 }
 
-/// "whatever the reason": whole races that come later, too. A host that was not raced for a life is as one that was never met.
+/// "whatever the reason": whole races that come later, too. A host that was not raced for a life is as one
+/// that was never met.
 #[test]
 fn a_whole_race_later_is_paid_for_but_not_after_a_life() {
     for (seconds, paid) in [(3_590, 3), (3_601, 0)] {

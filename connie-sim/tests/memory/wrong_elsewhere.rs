@@ -98,7 +98,8 @@ fn the_demoted_come_before_the_evicted() {
     assert_eq!(visits.visit().starts, "4a@0 4b@250 4c@500");
 }
 
-/// "Units mixed": what took so many milliseconds is told so, and waited for so long; an age is in seconds, as a pause is.
+/// "Units mixed": what took so many milliseconds is told so, and waited for so long; an age is in seconds, as
+/// a pause is.
 #[test]
 fn each_time_is_told_and_waited_for_in_its_unit() {
     let about = |visits: &Visits| {
@@ -251,7 +252,8 @@ fn one_event_counts_once() {
     assert_eq!(pause(&once), pause(&many));
 }
 
-/// "Captive portal": the same network before and after its login, where all addresses answer at once before it.
+/// "Captive portal": the same network before and after its login, where all addresses answer at once before
+/// it.
 #[test]
 fn a_captive_portal_is_unlearnt_within_two_visits() {
     let portal = [("4a", ok(3)), ("4b", ok(3)), ("6a", ok(3))];

@@ -5,13 +5,13 @@ use connie_http::{BodyDecoder, Framing, HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MA
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
-/// Decodes a body. The first bytes decide how it is framed, how it is cut and whether a long stretch is put into it; the rest is the
-/// input.
+/// Decodes a body. The first bytes decide how it is framed, how it is cut and whether a long stretch is put
+/// into it; the rest is the input.
 ///
 /// # Panics
 ///
-/// Where the cuts decide what comes out, where a simple reading of RFC 9112 section 7.1 gives something else, or where what was encoded
-/// does not come out again.
+/// Where the cuts decide what comes out, where a simple reading of RFC 9112 section 7.1 gives something else,
+/// or where what was encoded does not come out again.
 pub fn chunked(data: &[u8]) {
     let mut draw = Draw::new(data);
     let framing = match draw.below(8) {

@@ -1,5 +1,6 @@
-//! A bare connect under a referee: any host's text on any host, any inputs in any order, answers that nobody has asked for, ids that are
-//! late or from nowhere, and a clock that jumps. (One that runs backwards is the race's matter, and its target's.)
+//! A bare connect under a referee: any host's text on any host, any inputs in any order, answers that nobody
+//! has asked for, ids that are late or from nowhere, and a clock that jumps. (One that runs backwards is the
+//! race's matter, and its target's.)
 
 use std::net::SocketAddr;
 
@@ -316,7 +317,8 @@ fn host(draw: &mut Draw<'_>) -> String {
     }
 }
 
-/// Up to `most` addresses, in several spellings, or more than any race has room for where nothing else is asked of them.
+/// Up to `most` addresses, in several spellings, or more than any race has room for where nothing else is
+/// asked of them.
 fn addresses(draw: &mut Draw<'_>, most: usize) -> Vec<SocketAddr> {
     match draw.below(16) {
         15 if most == 0 => (0..300).map(|index| numbered(index, 1)).collect(),

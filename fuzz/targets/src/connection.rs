@@ -1,4 +1,5 @@
-//! An HTTP connection between a client that does anything in any order and a peer that says anything at any time.
+//! An HTTP connection between a client that does anything in any order and a peer that says anything at any
+//! time.
 
 use std::time::Duration;
 
@@ -44,13 +45,15 @@ const NAMES: [&str; 8] =
 /// The methods whose requests may be sent twice (RFC 9110 section 9.2.2).
 const IDEMPOTENT: [&str; 4] = ["GET", "HEAD", "PUT", "OPTIONS"];
 
-/// Plays an HTTP connection. The first byte decides whether one answer is read in two ways or anything happens, over a socket that is
-/// there or over as many as are opened; the second how many decisions follow; after them comes what the peer says.
+/// Plays an HTTP connection. The first byte decides whether one answer is read in two ways or anything
+/// happens, over a socket that is there or over as many as are opened; the second how many decisions follow;
+/// after them comes what the peer says.
 ///
 /// # Panics
 ///
-/// Where a socket is not released exactly once, somebody asks without end, an error leaves the connection in another state than it
-/// promises, a request says what nobody asked for, one is sent twice that may not be, or the way an answer arrives decides what it says.
+/// Where a socket is not released exactly once, somebody asks without end, an error leaves the connection in
+/// another state than it promises, a request says what nobody asked for, one is sent twice that may not be,
+/// or the way an answer arrives decides what it says.
 pub fn connection(data: &[u8]) {
     let mut draw = Draw::new(data);
     let how = draw.pick(&["", "", "GET", "HEAD", "CONNECT", "open", "GET", "open"]);

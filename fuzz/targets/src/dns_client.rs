@@ -1,5 +1,6 @@
-//! A DNS client of connie-dns: any number of questions, whatever servers send and whenever, other servers, questions that are given up, and
-//! a clock that jumps. With look-ups it is what programs use: some at a time, each with a search list.
+//! A DNS client of connie-dns: any number of questions, whatever servers send and whenever, other servers,
+//! questions that are given up, and a clock that jumps. With look-ups it is what programs use: some at a
+//! time, each with a search list.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +19,8 @@ use crate::draw::Draw;
 const STEPS: u32 = 300;
 /// The most that one drain has to say: a few words for each question and server of the largest client.
 const LONGEST_DRAIN: u32 = 200;
-/// How often a client that is left alone is woken at the moment it names. It asks for nine names at most, each server of each sixteen times.
+/// How often a client that is left alone is woken at the moment it names. It asks for nine names at most,
+/// each server of each sixteen times.
 const WAKES: u32 = 10_000;
 
 const NAMES: [&str; 4] = ["a.test", "b.test", "c.a.test", "x.onion"];
@@ -31,8 +33,9 @@ const MOST_LOOKUPS: usize = 4;
 ///
 /// # Panics
 ///
-/// Where a drain does not end, a wait ends at once, a question does not end in time or is told to have ended twice, a port is left open or comes
-/// to life again, a server is asked too often, what comes to a closed port changes anything, or an address is in no message that has come.
+/// Where a drain does not end, a wait ends at once, a question does not end in time or is told to have ended
+/// twice, a port is left open or comes to life again, a server is asked too often, what comes to a closed
+/// port changes anything, or an address is in no message that has come.
 pub fn dns_client(data: &[u8]) {
     play(data, false);
 }
@@ -362,8 +365,8 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         assert!(times <= most, "{server} is asked {times} times");
     }
 
-    /// Rule 8 of the exchange: how long a question takes at most that no alias has led elsewhere. A connection that is under way when the last
-    /// message has come takes the timeout, too.
+    /// Rule 8 of the exchange: how long a question takes at most that no alias has led elsewhere. A
+    /// connection that is under way when the last message has come takes the timeout, too.
     fn bound(&self) -> Duration {
         let timeout = self.settings.timeout.clamp(Duration::from_millis(10), Duration::from_secs(60));
         let servers = u32::try_from(self.client.servers().count()).expect("some").max(1);
@@ -408,7 +411,8 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         }
     }
 
-    /// Nothing comes any more: every question ends, and in time; then every look-up does, whatever it has still to ask.
+    /// Nothing comes any more: every question ends, and in time; then every look-up does, whatever it has
+    /// still to ask.
     fn wind_down(&mut self) {
         let last = self.latest.max(self.now) + self.bound();
         self.sleep_through();
@@ -423,7 +427,8 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
                 break;
             }
             self.drain();
-            // An end is looked at when it is told. Where nothing is due, one look-up waits for another that is done.
+            // An end is looked at when it is told. Where nothing is due, one look-up waits for another that
+            // is done.
             self.now = self.due.unwrap_or(self.now);
         }
         assert!(self.lookups.is_empty(), "a look-up does not end");

@@ -1,7 +1,8 @@
 //! What the fuzzers run: one function of bytes for each target.
 //!
-//! Each of them takes any bytes at all, ends soon, and panics where something is wrong. The programs in `fuzz/fuzz_targets` hand
-//! them what libFuzzer thinks up; `tests/corpus.rs` hands them every file of `fuzz/corpus`, on any toolchain.
+//! Each of them takes any bytes at all, ends soon, and panics where something is wrong. The programs in
+//! `fuzz/fuzz_targets` hand them what libFuzzer thinks up; `tests/corpus.rs` hands them every file of
+//! `fuzz/corpus`, on any toolchain.
 
 mod chunked;
 mod connect;

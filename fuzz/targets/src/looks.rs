@@ -38,7 +38,8 @@ fn check_json(timeline: &Timeline<'_>, host: &str) {
     assert_eq!(value["winner"].as_str(), winner.as_deref(), "{text}");
 }
 
-/// "Every attempt_started has exactly one outcome event", once it has ended; and events come in the order of time.
+/// "Every attempt_started has exactly one outcome event", once it has ended; and events come in the order of
+/// time.
 #[track_caller]
 fn check_qlog(timeline: &Timeline<'_>, config: &Config, host: &str) {
     let text = timeline.qlog(host, host, 80).config(config).resolved_by_name().to_string();

@@ -1,5 +1,6 @@
-//! The life of a memory: races that begin, end and are given up in any order, to hosts that share addresses, on networks that change; what users
-//! report; a clock that jumps and runs backwards; its bytes written and read. In a second target it begins with bytes that nobody wrote.
+//! The life of a memory: races that begin, end and are given up in any order, to hosts that share addresses,
+//! on networks that change; what users report; a clock that jumps and runs backwards; its bytes written and
+//! read. In a second target it begins with bytes that nobody wrote.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -285,7 +286,8 @@ impl<'a, const N: usize> Life<'a, N> {
         self.learn(index, false);
     }
 
-    /// Learns from the race, which is over then if it has ended. From one that runs there is nothing to learn.
+    /// Learns from the race, which is over then if it has ended. From one that runs there is nothing to
+    /// learn.
     fn learn(&mut self, index: usize, is_sent_again: bool) {
         let Running { race, visit, referee, .. } = &self.races[index];
         let before = referee.ended().is_none().then(|| Stored::of(&self.memory, self.clock));
@@ -362,7 +364,8 @@ impl<'a, const N: usize> Life<'a, N> {
         let ages = |life: &Self| life.memory.entries(life.clock).map(|it| it.age).collect::<Vec<_>>();
         let (before, is_latest) = (ages(self), self.clock == self.latest);
         self.clock = self.clock + sleep;
-        // Sleeping counts as age; ages stop at 24 days or later. Two readings of a clock of 1,024 µs lose one.
+        // Sleeping counts as age; ages stop at 24 days or later. Two readings of a clock of 1,024 µs lose
+        // one.
         let oldest = Duration::from_secs(24 * 86_400);
         if sleep > oldest / 2 {
             // No race takes as long as a memory's times go.

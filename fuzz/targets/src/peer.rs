@@ -1,7 +1,7 @@
 //! A TCP stack whose every answer is drawn from a fuzzer's bytes, and the clock that goes with it.
 //!
-//! It holds its client to the rules of a stack: a socket is used only while it is open and released exactly once, no wait has no
-//! length, and nobody asks without end.
+//! It holds its client to the rules of a stack: a socket is used only while it is open and released exactly
+//! once, no wait has no length, and nobody asks without end.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -70,7 +70,8 @@ impl<'a> Handle<'a> {
             sent: Vec::new(),
             heard: 0,
             open: Vec::new(),
-            // Each byte can be told of by a call of its own, after a wait, and each decision costs a few calls.
+            // Each byte can be told of by a call of its own, after a wait, and each decision costs a few
+            // calls.
             patience: 100_000,
         };
         Handle(Rc::new(RefCell::new(net)))

@@ -1,5 +1,5 @@
-//! A bare race under a referee: any configuration, any inputs in any order, ids that are late or from nowhere, and a clock that
-//! jumps.
+//! A bare race under a referee: any configuration, any inputs in any order, ids that are late or from
+//! nowhere, and a clock that jumps.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
@@ -22,7 +22,8 @@ const WAKES: u32 = 100;
 /// Enough to end every race once nothing holds it any more: 16 destinations, and some on their last socket.
 const LAST_STEPS: u32 = 200;
 
-/// A byte that meant nothing and now changes the number of sockets. No older file has drawn one of these; one has drawn 255.
+/// A byte that meant nothing and now changes the number of sockets. No older file has drawn one of these; one
+/// has drawn 255.
 const SHARES: RangeInclusive<u8> = 192..=251;
 
 /// Runs a race as `data` has it.
@@ -290,7 +291,8 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 
     // The end.
 
-    /// Leaves the race alone, then lets every attempt fail and every question stay without an answer: it must end.
+    /// Leaves the race alone, then lets every attempt fail and every question stay without an answer: it must
+    /// end.
     fn wind_down(&mut self) {
         end();
         for _ in 0..WAKES {

@@ -5,12 +5,13 @@ use connie_http::{Framing, HeadScanner, HttpError, Parsed, RequestKind, Response
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
-/// Reads a head. The first byte decides what was asked for, the second in which steps it arrives; the rest is the head and what
-/// follows it.
+/// Reads a head. The first byte decides what was asked for, the second in which steps it arrives; the rest is
+/// the head and what follows it.
 ///
 /// # Panics
 ///
-/// Where reading it in steps, again, or without what follows gives something else, or where httparse sees other fields in it.
+/// Where reading it in steps, again, or without what follows gives something else, or where httparse sees
+/// other fields in it.
 pub fn response_head(data: &[u8]) {
     let mut draw = Draw::new(data);
     let kind = draw.pick(&[RequestKind::Other, RequestKind::Head, RequestKind::Connect]);
@@ -65,8 +66,8 @@ fn scan_in_steps(text: &[u8], step: usize) -> Option<usize> {
     None
 }
 
-/// `text`, whose first `length` bytes are a head, with spaces in place of the line ends before white space (RFC 9112 section 5.2), but
-/// for the one of the status line.
+/// `text`, whose first `length` bytes are a head, with spaces in place of the line ends before white space
+/// (RFC 9112 section 5.2), but for the one of the status line.
 fn unfolded(text: &[u8], length: usize) -> Vec<u8> {
     let mut flat = text.to_vec();
     let first = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
@@ -164,7 +165,8 @@ impl Seen {
         }
     }
 
-    /// The fields that httparse finds in the head as it was unfolded in place, where it passes over lines that are none.
+    /// The fields that httparse finds in the head as it was unfolded in place, where it passes over lines
+    /// that are none.
     #[track_caller]
     fn is_what_httparse_sees(&self, head: &[u8]) {
         let mut head = head.to_vec();

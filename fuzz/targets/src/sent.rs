@@ -5,11 +5,13 @@ use connie_http::{BodyDecoder, Framing, Part};
 /// The only byte in bodies, so that a head that has come into one stands out.
 pub const BODY: u8 = b'~';
 
-/// Reads `sent`, which may be cut anywhere, and gives the methods of the requests that begin in it, as far as they are there.
+/// Reads `sent`, which may be cut anywhere, and gives the methods of the requests that begin in it, as far as
+/// they are there.
 ///
 /// # Panics
 ///
-/// Where a request is not one, has a field whose name is not among `names`, or has a body of other bytes than [`BODY`].
+/// Where a request is not one, has a field whose name is not among `names`, or has a body of other bytes than
+/// [`BODY`].
 #[track_caller]
 pub fn requests(sent: &[u8], names: &[&str]) -> Vec<String> {
     let (mut rest, mut methods) = (sent, Vec::new());

@@ -50,7 +50,8 @@ impl Stored {
         Stored(bytes.to_vec())
     }
 
-    /// The ages of an entry are words: 0 is never, and all that is younger than the oldest there is has grown by what has passed.
+    /// The ages of an entry are words: 0 is never, and all that is younger than the oldest there is has grown
+    /// by what has passed.
     pub(crate) fn has_aged(&self, before: &Stored) {
         let ages =
             |entry: &[u8]| [28, 32].map(|at| u32::from_le_bytes(entry[at..at + 4].try_into().unwrap()));
@@ -88,7 +89,8 @@ impl Stored {
     }
 }
 
-/// Bytes that nobody wrote: any; or any entries, with a right head; or entries that were written, and changed since.
+/// Bytes that nobody wrote: any; or any entries, with a right head; or entries that were written, and changed
+/// since.
 pub(crate) fn forged(mut draw: Draw<'_>) -> Vec<u8> {
     let kind = draw.below(4);
     if kind == 0 {

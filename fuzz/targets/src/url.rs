@@ -6,12 +6,13 @@ use connie_web::{Scheme, Url, UrlError, parse_host_port};
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
 
-/// Splits a URL. The first byte decides whether the rest is taken as a URL, as `HOST:PORT`, as a path or as a reference.
+/// Splits a URL. The first byte decides whether the rest is taken as a URL, as `HOST:PORT`, as a path or as a
+/// reference.
 ///
 /// # Panics
 ///
-/// Where what was accepted cannot be sent, or is split in another way when it is written out again; where a path does not lose its dot
-/// segments as RFC 3986 has it; where an error is more than a line.
+/// Where what was accepted cannot be sent, or is split in another way when it is written out again; where a
+/// path does not lose its dot segments as RFC 3986 has it; where an error is more than a line.
 pub fn url(data: &[u8]) {
     let mut draw = Draw::new(data);
     let kind = draw.below(4);

@@ -2,10 +2,12 @@
 
 use super::{Arrows, Use};
 
-/// The circles of files: each a set of files that reach each other, sorted. Empty where every arrow points one way.
+/// The circles of files: each a set of files that reach each other, sorted. Empty where every arrow points
+/// one way.
 ///
-/// A parent and its child may use each other (`race/mod.rs` and `race/gate.rs`): a module may split itself up. So a circle that
-/// needs such arrows counts only if it leads out of the family, which is one parent and its children.
+/// A parent and its child may use each other (`race/mod.rs` and `race/gate.rs`): a module may split itself
+/// up. So a circle that needs such arrows counts only if it leads out of the family, which is one parent and
+/// its children.
 #[must_use]
 pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
     let mut found = Vec::new();

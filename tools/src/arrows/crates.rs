@@ -65,8 +65,8 @@ fn read(package: &serde_json::Value, names: &[&str]) -> Package {
     }
 }
 
-/// The picture of the arrows: the packages in layers, and what each is built on. A package is built only on such as stand above it.
-/// Those that are published come first.
+/// The picture of the arrows: the packages in layers, and what each is built on. A package is built only on
+/// such as stand above it. Those that are published come first.
 ///
 /// # Errors
 ///

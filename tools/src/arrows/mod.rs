@@ -1,5 +1,5 @@
-//! Which file of a crate uses which, read from its `use` lines and paths. Re-exports are followed: an arrow points to the file
-//! that defines a name, not to one that passes it on.
+//! Which file of a crate uses which, read from its `use` lines and paths. Re-exports are followed: an arrow
+//! points to the file that defines a name, not to one that passes it on.
 //!
 //! Code under `#[cfg(test)]` does not count, and neither does what stands inside a macro's braces.
 
@@ -16,7 +16,8 @@ pub use circles::circles;
 pub use crates::{Package, packages, picture};
 pub use page::updated;
 
-/// The arrows of one crate: from a file to each file that it uses, with the first line that does so and the name it uses there.
+/// The arrows of one crate: from a file to each file that it uses, with the first line that does so and the
+/// name it uses there.
 ///
 /// Files are named by their path under the crate's `src`.
 pub type Arrows = BTreeMap<String, BTreeMap<String, Use>>;

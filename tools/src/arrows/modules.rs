@@ -41,7 +41,8 @@ enum Binding {
     Imported(Vec<String>),
 }
 
-/// The names on the way from a name to what it means, each with its module. One that comes up again is a circle of re-exports.
+/// The names on the way from a name to what it means, each with its module. One that comes up again is a
+/// circle of re-exports.
 type Way<'w> = &'w mut Vec<(Vec<String>, String)>;
 
 /// Reads the crate whose root file is `root`.
@@ -108,7 +109,8 @@ impl Crate {
         Ok(())
     }
 
-    /// The file that defines what `path` names in the module `from`; none where that is not of this crate, or a module.
+    /// The file that defines what `path` names in the module `from`; none where that is not of this crate, or
+    /// a module.
     pub fn defining_file(&self, from: &[String], path: &[String]) -> Option<usize> {
         self.follow(from, path, &mut Vec::new())
     }
@@ -134,7 +136,8 @@ impl Crate {
         None
     }
 
-    /// Where `name` of the module `at` is defined. Where it is an import of a module, the `rest` of the path goes on in that.
+    /// Where `name` of the module `at` is defined. Where it is an import of a module, the `rest` of the path
+    /// goes on in that.
     fn name_in(&self, at: &[String], name: &str, rest: &[String], way: Way<'_>) -> Option<usize> {
         let here = (at.to_vec(), name.to_string());
         if way.contains(&here) {

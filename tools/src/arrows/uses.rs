@@ -16,8 +16,8 @@ pub struct Leaf {
     pub name: Option<String>,
 }
 
-/// All paths in `items`: those of `use` lines, and those with more than one segment elsewhere. A single segment is a name that a
-/// `use` line has brought, or one of the module's own.
+/// All paths in `items`: those of `use` lines, and those with more than one segment elsewhere. A single
+/// segment is a name that a `use` line has brought, or one of the module's own.
 pub fn paths(items: &[Item]) -> Vec<Used> {
     let mut reader = Reader { found: Vec::new() };
     for item in items {

@@ -37,8 +37,8 @@ fn story(story: Story, policy: Policy, handshake: u64, seed: u64) -> Run {
     run
 }
 
-/// As CI has time for: fewer clients, of whom those of a server that comes back come more often. None of their SYNs is lost, since it is by lost SYNs
-/// that clients come to know other servers.
+/// As CI has time for: fewer clients, of whom those of a server that comes back come more often. None of
+/// their SYNs is lost, since it is by lost SYNs that clients come to know other servers.
 fn small(what: Story, handshake: u64, seed: u64) -> Run {
     let mut run = Run { clients: 3_000, ..story(what, Policy::Memory, handshake, seed) };
     run.length = Duration::from_secs(300);
@@ -70,8 +70,8 @@ fn run_all(runs: &[Run]) -> Vec<Report> {
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// By how much of what would be even a server's share may differ, averaged over ten seconds: a tenth, and four standard deviations of what chance makes of so
-/// many clients that each stay with a server.
+/// By how much of what would be even a server's share may differ, averaged over ten seconds: a tenth, and
+/// four standard deviations of what chance makes of so many clients that each stay with a server.
 fn leave(run: &Run) -> f64 {
     0.1 + 4.0 / (f64::from(run.clients) / SERVERS as f64).sqrt()
 }

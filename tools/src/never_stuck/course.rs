@@ -6,7 +6,8 @@ use std::time::Duration;
 use connie_core::{Config, Family};
 use connie_sim::{Host, Rng, Scenario, Stack, hang, numbered, ok, refuse, unreachable};
 
-/// Some addresses, in the order in which a resolver lists them, and what stands behind each. The seed fixes which SYNs are lost.
+/// Some addresses, in the order in which a resolver lists them, and what stands behind each. The seed fixes
+/// which SYNs are lost.
 #[derive(Clone, Debug)]
 pub struct Course {
     seed: u64,
@@ -44,8 +45,9 @@ impl Course {
         self.hosts.push((family, host));
     }
 
-    /// A site with `n` addresses as a client on `line` sees it: anything from all of them to a single one is alive, now and then
-    /// one family is dead altogether, and on some days SYNs get lost. At least one address is alive.
+    /// A site with `n` addresses as a client on `line` sees it: anything from all of them to a single one is
+    /// alive, now and then one family is dead altogether, and on some days SYNs get lost. At least one
+    /// address is alive.
     #[must_use]
     pub fn mixed(seed: u64, n: usize, line: &Line) -> Self {
         let mut rng = Rng::new(seed);

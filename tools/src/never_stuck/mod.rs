@@ -1,5 +1,5 @@
-//! The law that a race is never stuck, put to the test: networks to try it on, rivals to compare it with, and the page that says
-//! how it went. `docs/never-stuck.md` states the law and proves it.
+//! The law that a race is never stuck, put to the test: networks to try it on, rivals to compare it with, and
+//! the page that says how it went. `docs/never-stuck.md` states the law and proves it.
 //!
 //! ```text
 //! cargo run --release -p connie-tools --bin never_stuck                      writes the tables and the picture into docs/

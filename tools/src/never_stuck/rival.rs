@@ -9,16 +9,16 @@ use connie_sim::{Clock, Socket, Stack};
 
 use crate::never_stuck::Course;
 
-/// A new attempt each `every`, and at once when none is left in flight. With all sockets taken the oldest attempt goes, and its
-/// address is never tried again: what curl 8.22 does, with six sockets and 200 ms. Answers when it was connected; `None` for
-/// never.
+/// A new attempt each `every`, and at once when none is left in flight. With all sockets taken the oldest
+/// attempt goes, and its address is never tried again: what curl 8.22 does, with six sockets and 200 ms.
+/// Answers when it was connected; `None` for never.
 #[must_use]
 pub fn evict_the_oldest(course: &Course, sockets: usize, every: Duration) -> Option<Duration> {
     Rival::new(course, sockets, Rule::EvictTheOldest { every }).run()
 }
 
-/// As many attempts at once as there are sockets, and the next when one has failed: what a client does that knows no eviction.
-/// Answers when it was connected; `None` for never.
+/// As many attempts at once as there are sockets, and the next when one has failed: what a client does that
+/// knows no eviction. Answers when it was connected; `None` for never.
 #[must_use]
 pub fn never_evict(course: &Course, sockets: usize) -> Option<Duration> {
     Rival::new(course, sockets, Rule::NeverEvict).run()

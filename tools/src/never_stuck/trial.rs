@@ -12,7 +12,8 @@ use crate::never_stuck::Course;
 /// More SYNs in a row than a stack sends in one attempt: who loses that many may have failed.
 const SYNS: u32 = 7;
 
-/// A network and a race over it, of up to 64 destinations and 8 sockets, all known at the start and without a deadline.
+/// A network and a race over it, of up to 64 destinations and 8 sockets, all known at the start and without a
+/// deadline.
 #[derive(Clone, Debug)]
 pub struct Trial {
     course: Course,
@@ -137,8 +138,8 @@ impl Trial {
         }
     }
 
-    /// What each destination that accepts needs, however often it is tried: its round trip, and 1, 3, 7 ... s more where it loses
-    /// that many SYNs in a row. Whether it does shows only in the race.
+    /// What each destination that accepts needs, however often it is tried: its round trip, and 1, 3, 7 ... s
+    /// more where it loses that many SYNs in a row. Whether it does shows only in the race.
     fn needs(&self, outcome: &Outcome) -> impl Iterator<Item = Duration> {
         let addresses = self.course.addresses().enumerate().zip(&self.alive);
         addresses.filter_map(|((place, address), longest)| {

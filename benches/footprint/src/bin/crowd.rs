@@ -4,10 +4,11 @@
 //! cargo run --release -p connie-footprint --bin crowd
 //! ```
 //!
-//! Each task of a tokio runtime of one thread connects to a host of three dead addresses and a live one, and drops its connection at once. A
-//! crowd with connie's default options stands beside the same with each `max_in_flight` that a program could set by hand, and beside
-//! tokio's own connect to the live address behind a semaphore. Dead addresses are loopback listeners whose queue is full; the
-//! server is in this process, each crowd in one of its own.
+//! Each task of a tokio runtime of one thread connects to a host of three dead addresses and a live one, and
+//! drops its connection at once. A crowd with connie's default options stands beside the same with each
+//! `max_in_flight` that a program could set by hand, and beside tokio's own connect to the live address
+//! behind a semaphore. Dead addresses are loopback listeners whose queue is full; the server is in this
+//! process, each crowd in one of its own.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {

@@ -1,5 +1,6 @@
-//! The DNS client as a microcontroller links it: the `.text` of this program, less that of the same with a stand-in (`stand_in.rs`), is its
-//! price, the symbols `DNS_CLIENT` and `DNS_LOOKUP` have its sizes in RAM, and that it links at all shows that no path in it leads to a panic.
+//! The DNS client as a microcontroller links it: the `.text` of this program, less that of the same with a
+//! stand-in (`stand_in.rs`), is its price, the symbols `DNS_CLIENT` and `DNS_LOOKUP` have its sizes in RAM,
+//! and that it links at all shows that no path in it leads to a panic.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -101,7 +102,8 @@ mod firmware {
         Some(())
     }
 
-    /// What [`look_up`] does not call, but for what prints addresses: core's own way to do so has a panic that is never reached.
+    /// What [`look_up`] does not call, but for what prints addresses: core's own way to do so has a panic
+    /// that is never reached.
     #[cfg(feature = "all")]
     fn all_the_rest(client: &mut Client<2>) -> Option<()> {
         use connie_dns::{Candidates, Kind};

@@ -1,5 +1,5 @@
-//! HTTP/1.1 on the winner as a microcontroller links it, race and driver included, with every function of `connie_http`
-//! in use: the `.text` of this program is the most that all of it can cost.
+//! HTTP/1.1 on the winner as a microcontroller links it, race and driver included, with every function of
+//! `connie_http` in use: the `.text` of this program is the most that all of it can cost.
 //!
 //! It links only if no path in it leads to a panic. Where it does not, `panic_paths` shows the way.
 

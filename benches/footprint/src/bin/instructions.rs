@@ -1,6 +1,7 @@
 //! Whole races in the core alone, each in a function of its own for callgrind to count (`--toggle-collect`).
 //!
-//! The race lives on the stack and its configuration passes through `black_box`, so that nothing is computed ahead.
+//! The race lives on the stack and its configuration passes through `black_box`, so that nothing is computed
+//! ahead.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -104,7 +105,8 @@ fn four_sockets_eleven_dead(config: &Config, addresses: &[SocketAddr]) -> Option
     }
 }
 
-/// A visit to a host of twelve that the memory knows: its lead starts alone, and wins. The plan, the race and the lessons.
+/// A visit to a host of twelve that the memory knows: its lead starts alone, and wins. The plan, the race and
+/// the lessons.
 #[inline(never)]
 fn warm_memory_of_twelve(memory: &mut Memory<64>, config: &Config, to: &[SocketAddr]) -> Option<SocketAddr> {
     visit(memory, "host", config, to, Instant::from_millis(9_000))

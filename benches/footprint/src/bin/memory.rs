@@ -1,6 +1,7 @@
-//! A race with a memory, as a microcontroller links it: that it links shows that no path in them leads to a panic. Beside `microcontroller`,
-//! which is the same race without one, its `.text` is the price of the rules; with the feature `all` of verdicts and of the bytes too, which are
-//! linked where they are used. The symbols `MEMORY`, `ENTRY` and `RACE` have their sizes in RAM.
+//! A race with a memory, as a microcontroller links it: that it links shows that no path in them leads to a
+//! panic. Beside `microcontroller`, which is the same race without one, its `.text` is the price of the
+//! rules; with the feature `all` of verdicts and of the bytes too, which are linked where they are used. The
+//! symbols `MEMORY`, `ENTRY` and `RACE` have their sizes in RAM.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

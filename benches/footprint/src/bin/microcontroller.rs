@@ -1,5 +1,6 @@
-//! The race and the driver as a microcontroller links them: the `.text` of this program is their price, the symbols `RACE` and
-//! `CONNECTOR` have their sizes in RAM, and that it links at all shows that no path in them leads to a panic.
+//! The race and the driver as a microcontroller links them: the `.text` of this program is their price, the
+//! symbols `RACE` and `CONNECTOR` have their sizes in RAM, and that it links at all shows that no path in
+//! them leads to a panic.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -1,8 +1,9 @@
-//! From a host to the connection that wins, as a microcontroller links it: that it links shows that no path in a `ConnectDriver` leads
-//! to a panic. The symbol `CONNECT` has its size in RAM.
+//! From a host to the connection that wins, as a microcontroller links it: that it links shows that no path
+//! in a `ConnectDriver` leads to a panic. The symbol `CONNECT` has its size in RAM.
 //!
-//! With the feature `text` the host is a text, and the `.text` of the program is the price of all of it. Without, it is a name for certain:
-//! a text is split and parsed by `core`, which proves its own slices to itself and not to the linker.
+//! With the feature `text` the host is a text, and the `.text` of the program is the price of all of it.
+//! Without, it is a name for certain: a text is split and parsed by `core`, which proves its own slices to
+//! itself and not to the linker.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -1,11 +1,13 @@
-//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, in a connect to a host by name, in the DNS client, and in a memory:
+//! Looks for ways that lead to a panic in an HTTP client for a microcontroller, in a connect to a host by
+//! name, in the DNS client, and in a memory:
 //!
 //! ```text
 //! cargo run -p connie-footprint --bin panic_paths
 //! ```
 //!
-//! `http_client`, `names`, `dns_client` and `memory` link only if there is none, and the linker then says no more than that. Here they are linked in any case,
-//! with every reference between functions kept in the file, so that the way can be told.
+//! `http_client`, `names`, `dns_client` and `memory` link only if there is none, and the linker then says no
+//! more than that. Here they are linked in any case, with every reference between functions kept in the file,
+//! so that the way can be told.
 
 #[cfg(not(unix))]
 fn main() {
@@ -98,7 +100,8 @@ mod search {
             Ok(references)
         }
 
-        /// Adds the references out of `section`. Those out of data count as the start's own, since anybody may use them.
+        /// Adds the references out of `section`. Those out of data count as the start's own, since anybody
+        /// may use them.
         fn add(
             &mut self,
             file: &File<'_>,

@@ -4,8 +4,8 @@
 //! cargo run --release -p connie-footprint --bin throughput
 //! ```
 //!
-//! Both programs run in turn against a server in this process, over loopback; what counts are the ratios of the medians. Processor time
-//! is the kernel's own account of the whole process.
+//! Both programs run in turn against a server in this process, over loopback; what counts are the ratios of
+//! the medians. Processor time is the kernel's own account of the whole process.
 
 #[cfg(not(target_os = "linux"))]
 fn main() {

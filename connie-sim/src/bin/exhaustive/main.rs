@@ -1,5 +1,5 @@
-//! Every reachable state of small races and of small names, searched breadth first over the real `Race` and the
-//! real `Connect`, with a referee that holds it to the laws after each step.
+//! Every reachable state of small races and of small names, searched breadth first over the real `Race` and
+//! the real `Connect`, with a referee that holds it to the laws after each step.
 //!
 //! ```text
 //! cargo run --profile search -p connie-sim --bin exhaustive             a minute's worth
@@ -9,16 +9,17 @@
 //! cargo run --profile search -p connie-sim --bin exhaustive -- --accept more or fewer states are meant
 //! ```
 //!
-//! How many states each setting has, and how deep they lie, is written down in `accepted.txt` for races and in
-//! `accepted_names.txt` for names, and `accepted_memories.txt` for races with a memory: a search that came to fewer would check less and say nothing. Where a count
-//! differs the search fails and names the setting. `--accept` writes the files anew, `--unpinned` does not
-//! compare. The counts of `--quick` and `--large` are not kept.
+//! How many states each setting has, and how deep they lie, is written down in `accepted.txt` for races and
+//! in `accepted_names.txt` for names, and `accepted_memories.txt` for races with a memory: a search that came
+//! to fewer would check less and say nothing. Where a count differs the search fails and names the setting.
+//! `--accept` writes the files anew, `--unpinned` does not compare. The counts of `--quick` and `--large` are
+//! not kept.
 //!
-//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen that `races`
-//! and `names` tell of, or time passes by a unit as long as the race waits. Settings without a deadline are
-//! watched for as long as the others run. States are the same when the machine's fingerprint and what the world
-//! still has in store are the same; that is our own dozen lines, since a general model checker would want the
-//! race rewritten as its model, and the point is to check the race itself.
+//! Time is in units of 10 ms, the least delay there is. Between any two outputs anything may happen that
+//! `races` and `names` tell of, or time passes by a unit as long as the race waits. Settings without a
+//! deadline are watched for as long as the others run. States are the same when the machine's fingerprint and
+//! what the world still has in store are the same; that is our own dozen lines, since a general model checker
+//! would want the race rewritten as its model, and the point is to check the race itself.
 
 mod memories;
 mod names;
@@ -117,7 +118,8 @@ enum Extent {
 }
 
 impl Extent {
-    /// Races with a memory: to two addresses, and in the large search to three in less time, since those have very many states.
+    /// Races with a memory: to two addresses, and in the large search to three in less time, since those have
+    /// very many states.
     fn memories(self) -> Vec<memories::Remembering> {
         match self {
             Extent::Quick | Extent::Usual => memories::settings(self.size(), 2),

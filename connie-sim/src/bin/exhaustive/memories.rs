@@ -1,5 +1,5 @@
-//! The same small races with a memory, of several pasts: what it believes is true, was true, or never was. It is asked for a plan after
-//! each input, and stays as it is.
+//! The same small races with a memory, of several pasts: what it believes is true, was true, or never was. It
+//! is asked for a plan after each input, and stays as it is.
 
 use std::fmt;
 use std::time::Duration;
@@ -91,8 +91,8 @@ impl fmt::Display for Remembering {
 }
 
 impl Remembering {
-    /// What the memory knows when the race begins, 1 s after the start of the clock. A host's counter begins anywhere, as the salt has it: the
-    /// salt is one with which an address is explored in that past alone.
+    /// What the memory knows when the race begins, 1 s after the start of the clock. A host's counter begins
+    /// anywhere, as the salt has it: the salt is one with which an address is explored in that past alone.
     fn known(&self) -> Known {
         let mut pasts = (7..500).map(|salt| self.known_under(salt));
         pasts.find(|known| self.explores(known) == (self.past == Past::Explored)).expect("one in 32")
@@ -127,8 +127,8 @@ impl Remembering {
         known
     }
 
-    /// A race of the past, that begins at `millis`: whoever `wins` does so after so many milliseconds, `refuses` refuses at once. With no winner it is
-    /// canceled after 300 ms.
+    /// A race of the past, that begins at `millis`: whoever `wins` does so after so many milliseconds,
+    /// `refuses` refuses at once. With no winner it is canceled after 300 ms.
     fn race(&self, known: &mut Known, millis: u64, wins: Option<(usize, u64)>, refuses: Option<usize>) {
         let begins = Instant::from_millis(millis);
         let config = Config { pacing: connie_core::Pacing::AllAtOnce, ..Config::default() };
@@ -166,7 +166,8 @@ impl Remembering {
     }
 }
 
-/// Races with so many addresses, where nothing is hinted, limited or without end: those settings, and a hedge, hang on nothing that a plan has.
+/// Races with so many addresses, where nothing is hinted, limited or without end: those settings, and a
+/// hedge, hang on nothing that a plan has.
 pub(crate) fn settings(size: Size, count: usize) -> Vec<Remembering> {
     let plain = races(size).into_iter().filter(|setting| {
         setting.v6.len() + setting.v4.len() == count

@@ -1,7 +1,8 @@
-//! Small names: of up to two addresses a family, on hosts of every kind of routes, with a NAT64 or none. Each query is
-//! answered, has an empty answer, fails, comes late or never; attempts succeed or fail; the caller cancels. Some settings
-//! have hints, some have second answers, which take the place of the first or come after a failure, and some have no
-//! deadline. Each answer has an address of the other family beside its own, which is to be passed over.
+//! Small names: of up to two addresses a family, on hosts of every kind of routes, with a NAT64 or none. Each
+//! query is answered, has an empty answer, fails, comes late or never; attempts succeed or fail; the caller
+//! cancels. Some settings have hints, some have second answers, which take the place of the first or come
+//! after a failure, and some have no deadline. Each answer has an address of the other family beside its own,
+//! which is to be passed over.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,7 +1,8 @@
-//! Small races. Whatever happens: an attempt succeeds or fails, the stack is out of sockets or gone, an answer
-//! comes, a second answer takes addresses back and brings new ones, or fails and does not, the caller cancels.
-//! Some settings have hints before the answers, some a caller that takes sockets away, some one that gives them
-//! back as well, and some no deadline; hints and races without a deadline are searched for fewer addresses.
+//! Small races. Whatever happens: an attempt succeeds or fails, the stack is out of sockets or gone, an
+//! answer comes, a second answer takes addresses back and brings new ones, or fails and does not, the caller
+//! cancels. Some settings have hints before the answers, some a caller that takes sockets away, some one that
+//! gives them back as well, and some no deadline; hints and races without a deadline are searched for fewer
+//! addresses.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -29,7 +30,8 @@ pub(crate) struct Setting {
     hints: bool,
     /// Whether the race may be limited to a single socket while it runs.
     limits: bool,
-    /// Whether it may be told once that it can have all its sockets, be that before, after or without a limit.
+    /// Whether it may be told once that it can have all its sockets, be that before, after or without a
+    /// limit.
     grows: bool,
     /// When nobody watches any more, where there is no deadline.
     until: Instant,

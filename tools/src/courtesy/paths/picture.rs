@@ -94,7 +94,8 @@ fn chart(svg: &mut String, title: &str, points: &[Point]) {
     }
 }
 
-/// Where the baselines of the names are: beside their points, or as far above as it takes to be clear of other names and points.
+/// Where the baselines of the names are: beside their points, or as far above as it takes to be clear of
+/// other names and points.
 fn labels(points: &[Point], top: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     let y = |index: usize| height(points[index].regret, top) + 4.0;
