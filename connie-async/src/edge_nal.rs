@@ -14,7 +14,7 @@
 //! #         Instant::ZERO + self.0.elapsed()
 //! #     }
 //! #     async fn wait_until(&self, at: Instant) {
-//! #         async_io::Timer::at(self.0 + at.since(Instant::ZERO)).await;
+//! #         async_io::Timer::at(self.0 + at.duration_since(Instant::ZERO)).await;
 //! #     }
 //! # }
 //! # async_io::block_on(async {

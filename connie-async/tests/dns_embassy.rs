@@ -216,7 +216,7 @@ async fn find(dns: &impl Lookup, kind: Kind, start: Instant) -> Found {
         Ok(()) if found.is_empty() => Finding::Nothing,
         Ok(()) => Finding::Addresses(found.to_vec()),
     };
-    Found { kind, finding, millis: EmbassyClock.now().since(start).as_millis() as u64 }
+    Found { kind, finding, millis: EmbassyClock.now().duration_since(start).as_millis() as u64 }
 }
 
 /// What is found of the row's kinds, in the order in which it is.

@@ -41,7 +41,7 @@ pub fn connect(
         Ok((won, _, report)) => (Some(report), Ok(won)),
         Err(error) => (report_of(&error), Err(Error::connect(&error).by(racing.interface_name()))),
     };
-    let elapsed = clock.now().since(Instant::ZERO);
+    let elapsed = clock.now().duration_since(Instant::ZERO);
     (Raced::new((host, port), racing, options.race, report, elapsed), result)
 }
 
@@ -54,7 +54,7 @@ impl Raced {
     pub fn of(client: &mut AnyConnection, racing: &ConnectArgs) -> Option<Self> {
         let now = client.now();
         let opening = client.opening()?;
-        let elapsed = now.since(opening.began);
+        let elapsed = now.duration_since(opening.began);
         Some(Raced::new(client.hop(), racing, opening.config.clone(), opening.report.clone(), elapsed))
     }
 

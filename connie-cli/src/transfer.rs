@@ -192,7 +192,7 @@ impl<'a> Transfer<'a> {
         let (now, theirs) = (self.elapsed(), kept.client.now());
         let opening = session.tell_opening(kept);
         if let Some(opening) = opening {
-            self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.since(moment)));
+            self.fetched.trace.opened(opening, |moment| now.saturating_sub(theirs.duration_since(moment)));
         }
         opening.is_some()
     }
@@ -376,7 +376,7 @@ impl<'a> Transfer<'a> {
 
     /// How long this try has taken.
     fn elapsed(&self) -> Duration {
-        self.clock.now().since(Instant::ZERO)
+        self.clock.now().duration_since(Instant::ZERO)
     }
 
     /// Makes ready for another try: what has been written is taken back, or kept where -C - goes on with it. Says whether that can be.

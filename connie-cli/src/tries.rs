@@ -68,7 +68,7 @@ impl<'a> Tries<'a> {
     fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let pause = self.backoff.next_pause(asked);
-        let end = self.started.now().since(Instant::ZERO).saturating_add(pause);
+        let end = self.started.now().duration_since(Instant::ZERO).saturating_add(pause);
         let limit = match self.args.retry_max_time.and_then(Limit::get) {
             Some(most) if end > most => "--retry-max-time allows; not tried again",
             None if asked.is_some_and(|asked| asked > Backoff::LONGEST_ASKED) => {

@@ -1,7 +1,7 @@
 //! The one clock reading that connie knows: microseconds since some start that the caller chose.
 
 use core::fmt;
-use core::ops::Add;
+use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
 /// A moment, in microseconds since a start of the caller's choice (boot, the first call, an epoch).
@@ -17,8 +17,9 @@ use core::time::Duration;
 ///
 /// let start = Instant::from_micros(1_000);
 /// assert_eq!(start + Duration::from_millis(250), Instant::from_micros(251_000));
-/// assert_eq!(Instant::from_micros(251_000).since(start), Duration::from_millis(250));
-/// assert_eq!(start.since(Instant::from_micros(251_000)), Duration::ZERO);
+/// assert_eq!(Instant::from_micros(251_000).duration_since(start), Duration::from_millis(250));
+/// assert_eq!(start.duration_since(Instant::from_micros(251_000)), Duration::ZERO);
+/// assert_eq!(Instant::from_micros(251_000) - start, Duration::from_millis(250));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
@@ -45,10 +46,28 @@ impl Instant {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// How long after `earlier` this is; zero where it is not after it, as with [`std::time::Instant`].
+    ///
+    /// [`std::time::Instant`]: https://doc.rust-lang.org/std/time/struct.Instant.html#method.duration_since
     #[must_use]
-    pub const fn since(self, earlier: Instant) -> Duration {
+    pub const fn duration_since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How long after `earlier` this is; `None` where `earlier` is later.
+    #[must_use]
+    pub const fn checked_duration_since(self, earlier: Instant) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(micros) => Some(Duration::from_micros(micros)),
+            None => None,
+        }
+    }
+
+    /// This moment plus `duration`, rounded up to the microsecond; `None` past the end of the range, where `+` saturates.
+    #[must_use]
+    pub fn checked_add(self, duration: Duration) -> Option<Instant> {
+        let micros = u64::try_from(duration.as_nanos().div_ceil(1_000)).ok()?;
+        self.0.checked_add(micros).map(Instant)
     }
 
     /// This moment plus `micros` microseconds; saturates.
@@ -71,6 +90,21 @@ impl Add<Duration> for Instant {
 
     fn add(self, duration: Duration) -> Instant {
         self.plus_micros(micros(duration))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+/// [`duration_since`](Instant::duration_since).
+impl Sub<Instant> for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.duration_since(earlier)
     }
 }
 
@@ -115,6 +149,17 @@ mod tests {
         assert_eq!(micros(Duration::from_nanos(1_000)), 1);
         assert_eq!(micros(Duration::from_nanos(1_001)), 2);
         assert_eq!(micros(Duration::from_secs(2)), 2_000_000);
+    }
+
+    #[test]
+    fn what_is_checked_ends_where_the_range_does() {
+        let (zero, last) = (Instant::ZERO, Instant::from_micros(u64::MAX));
+        assert_eq!(last.checked_duration_since(zero), Some(Duration::from_micros(u64::MAX)));
+        assert_eq!(zero.checked_duration_since(Instant::from_micros(1)), None);
+        assert_eq!(zero.checked_add(Duration::from_micros(u64::MAX)), Some(last));
+        assert_eq!(zero.checked_add(Duration::from_micros(u64::MAX) + Duration::from_nanos(1)), None);
+        assert_eq!(last.checked_add(Duration::from_nanos(1)), None);
+        assert_eq!(zero.checked_add(Duration::from_nanos(1)), Some(Instant::from_micros(1)));
     }
 
     #[test]

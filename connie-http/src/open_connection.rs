@@ -29,7 +29,7 @@ use connie_core::{Poller, RaceStack};
 ///     fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
 ///         let addresses = look_up("name.test").ok_or(Failure::NoDestinations)?;
 ///         let now = poller.now();
-///         let config = Config { deadline: opening.until.map(|until| until.since(now)), ..Config::all_at_once() };
+///         let config = Config { deadline: opening.until.map(|until| until.duration_since(now)), ..Config::all_at_once() };
 ///         let mut race = RaceDriver::<S>::new(&config, now);
 ///         race.handle_addresses(&addresses, now);
 ///         let won = race.run(stack, poller);
@@ -205,7 +205,7 @@ where
         let mut config = self.config.clone();
         self.until = config.deadline.map(|deadline| now + deadline);
         if let Some(until) = opening.until {
-            let left = until.since(now);
+            let left = until.duration_since(now);
             config.deadline = Some(config.deadline.map_or(left, |deadline| deadline.min(left)));
         }
         let mut race = RaceDriver::<S, DESTINATIONS, SOCKETS, RECORDS>::new(&config, now);

@@ -79,7 +79,7 @@ where
         let until = self.link.poller.now() + patience;
         loop {
             self.hear_early_answer();
-            let left = until.since(self.link.poller.now());
+            let left = until.duration_since(self.link.poller.now());
             if left.is_zero() {
                 self.exchange.continue_overdue();
             }

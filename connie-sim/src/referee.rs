@@ -265,7 +265,7 @@ impl Referee {
             self.timed_out = true;
             return;
         }
-        let ran = now.since(open.started);
+        let ran = now.duration_since(open.started);
         let evicted = self.config.evict && ran >= self.config.patience.max(Config::MIN_DELAY);
         let gave_up = self.config.attempt_timeout.is_some_and(|timeout| ran >= timeout)
             || !self.config.pacing.contends();

@@ -36,8 +36,8 @@ impl Monkey {
     fn sleep(&mut self) {
         let micros = match (self.rng.below(4), self.due) {
             (0, _) => 0,
-            (1, Some(due)) => due.since(self.now).as_micros() as u64,
-            (2, Some(due)) => (due.since(self.now).as_micros() as u64).saturating_sub(1),
+            (1, Some(due)) => due.duration_since(self.now).as_micros() as u64,
+            (2, Some(due)) => (due.duration_since(self.now).as_micros() as u64).saturating_sub(1),
             _ => self.rng.pick(&[1, 1_000, 100_000, 1_000_000]),
         };
         self.now = self.now + Duration::from_micros(micros);

@@ -62,7 +62,7 @@ fn a_lost_syn_is_repeated_in_time() {
         serve(&world, stack, 2_000);
         let syns = world.wire().flows_to(nobody)[0].syns.clone();
         assert_eq!(syns.len(), 2, "{syns:?}");
-        let repeated = syns[1].since(syns[0]);
+        let repeated = syns[1].duration_since(syns[0]);
         assert!(repeated >= ms(1_000) && repeated <= ms(1_010), "{repeated:?}");
     });
 }

@@ -85,7 +85,7 @@ fn what_is_known_is_tried_whatever_becomes_of_the_others() {
             let number = hosts.iter().position(|(host, _)| *host == "b.test");
             assert_eq!(race(world, stack, dns, &hosts, LONG), Ok((SocketAddr::new(WEB_V6, 80), number)));
             // A round trip for the names, unless they are known still, and one for the handshake.
-            assert!(world.now().since(begins) <= 2 * ROUND_TRIP, "{}", world.now());
+            assert!(world.now().duration_since(begins) <= 2 * ROUND_TRIP, "{}", world.now());
         }
     });
 }

@@ -215,7 +215,7 @@ fn a_dead_name_server_holds_up_the_next_for_no_longer_than_the_stagger() {
             let start = world.now();
             dns.set_servers(&mut stack, &[dead, alive]);
             let _ = race(&world, &mut stack, &dns, "nobody.test");
-            assert_eq!(world.now().since(start), ROUND_TRIP, "{what}");
+            assert_eq!(world.now().duration_since(start), ROUND_TRIP, "{what}");
             let asked = world.wire().questions.get(&dead).map_or(0, Vec::len);
             assert_eq!(asked, usize::from(dead_on_link), "{what}");
         }
@@ -305,7 +305,7 @@ fn a_host_without_a_name_server_holds_nothing_up() {
             dns.set_servers(stack, &[host, SERVER]);
             let start = world.now();
             assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
-            assert_eq!(world.now().since(start), 3 * ROUND_TRIP, "{host}");
+            assert_eq!(world.now().duration_since(start), 3 * ROUND_TRIP, "{host}");
         }
     });
 }
@@ -337,7 +337,7 @@ fn an_answer_is_kept_for_its_time_to_live() {
             world.idle_until(Some(at(start)));
             let start = world.now();
             assert_eq!(race(world, stack, dns, "v6.test"), Ok(SocketAddr::new(WEB_V6, 80)));
-            assert_eq!(world.now().since(start), ms(takes));
+            assert_eq!(world.now().duration_since(start), ms(takes));
         }
     });
 }
@@ -373,7 +373,7 @@ fn what_is_no_name_is_not_asked_for() {
         for (host, ip) in [("192.0.2.2", WEB_V4), ("[2001::3]", WEB_V6), ("2001::3", WEB_V6)] {
             let start = world.now();
             assert_eq!(race(world, stack, dns, host), Ok(SocketAddr::new(ip, 80)));
-            assert_eq!(world.now().since(start), ROUND_TRIP, "{host}");
+            assert_eq!(world.now().duration_since(start), ROUND_TRIP, "{host}");
         }
         for never in ["x.invalid", "x.Onion."] {
             let start = world.now();

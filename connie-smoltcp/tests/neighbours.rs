@@ -27,7 +27,7 @@ fn race(world: &World, addresses: &[SocketAddr]) -> Result<(SocketAddr, Duration
     let mut driver = RaceDriver::<_, 16, 4>::new(&config, at(0));
     driver.handle_addresses(addresses, at(0));
     let connection = driver.run(&mut stack, &mut PlatformPoller(world.clone()))?;
-    Ok((connection.destination, world.now().since(at(0))))
+    Ok((connection.destination, world.now().duration_since(at(0))))
 }
 
 /// One round trip to learn the neighbour's hardware address, and one for the handshake.
@@ -60,7 +60,7 @@ fn a_neighbour_is_asked_for_once_a_second() {
     let wire = world.wire();
     for address in addresses {
         let asked = &wire.questions[&address.ip()];
-        assert!(asked.windows(2).all(|two| two[1].since(two[0]) >= ms(1000)), "{asked:?}");
+        assert!(asked.windows(2).all(|two| two[1].duration_since(two[0]) >= ms(1000)), "{asked:?}");
         assert!(asked.len() >= 10, "{asked:?}");
     }
     assert_eq!(wire.syns(), 0);

@@ -205,7 +205,7 @@ fn fetch<const TCP: usize>(
 fn check_winner(network: &Network, connection: &Connection<TcpSocket>, ended: Instant) {
     let (place, link) = network.places[&connection.destination];
     assert!(matches!(place, Place::Host(Answers::Http | Answers::HttpAndHurry)), "{place:?} won");
-    let took = ended.since(at(0));
+    let took = ended.duration_since(at(0));
     assert!(took >= link.delay * 2, "won after {took:?}, earlier than a frame comes back");
     let wire = network.world.wire();
     let answered = wire.flows_to(connection.destination).iter().filter_map(|flow| flow.answered).min();
@@ -223,7 +223,7 @@ fn check_failure<const TCP: usize>(
 ) {
     match failure {
         Failure::DeadlineExceeded => {
-            assert_eq!(Some(ended.since(at(0))), network.config.deadline, "ended at its deadline");
+            assert_eq!(Some(ended.duration_since(at(0))), network.config.deadline, "ended at its deadline");
         }
         Failure::AllAttemptsFailed => {
             for destination in race.timeline().destinations() {
@@ -308,7 +308,7 @@ fn check_hosts(network: &Network) {
 #[track_caller]
 fn check_questions(wire: &Wire) {
     for (neighbour, asked) in &wire.questions {
-        let hasty = asked.windows(3).find(|three| three[2].since(three[0]) < ms(1_000));
+        let hasty = asked.windows(3).find(|three| three[2].duration_since(three[0]) < ms(1_000));
         assert_eq!(hasty, None, "{neighbour} was asked for too often");
     }
 }

@@ -98,7 +98,7 @@ fn time_until(world: &World, mut done: impl FnMut() -> bool) -> Duration {
         world.idle_until(Some(world.now() + ms(1)));
         assert!(world.now() < start + ms(100));
     }
-    world.now().since(start)
+    world.now().duration_since(start)
 }
 
 fn close(stack: &mut Client<'_>, socket: TcpSocket) {
@@ -120,7 +120,7 @@ fn a_connection_is_there_after_a_round_trip_and_not_before() {
         with_stack(&world, |stack| {
             let start = world.now();
             let _socket = connected(&world, stack, remote);
-            assert_eq!(world.now().since(start), ROUND_TRIP);
+            assert_eq!(world.now().duration_since(start), ROUND_TRIP);
         });
     }
 }
@@ -745,7 +745,7 @@ fn wait(
     loop {
         let mut sockets = [PollEntry::new(socket, interest)];
         let _ = PlatformPoller(world.clone()).wait(stack, &mut sockets, Some(start + ms(100)));
-        let (ready, waited) = (sockets[0].ready, world.now().since(start));
+        let (ready, waited) = (sockets[0].ready, world.now().duration_since(start));
         if ready || waited >= ms(100) {
             return (ready, waited);
         }

@@ -72,7 +72,7 @@ fn visit(
     let driver = DnsDriver::<_, 16, 4, 32, _, _>::with_memory(dns, stack, host, 80, &config, memory);
     let mut driver = driver.expect("a name");
     let connection = driver.run(stack, &mut PlatformPoller(world.clone())).expect("a connection");
-    let took = world.now().since(start);
+    let took = world.now().duration_since(start);
     connie_core::RaceStack::abort(stack, connection.socket);
     (connection.destination, took, world.wire().syns() - syns)
 }

@@ -26,7 +26,7 @@ pub(crate) fn block_on<T>(
         if canceled.is_some_and(|canceled| canceled()) {
             return None;
         }
-        let left = until.map_or(LONGEST_WAIT, |until| until.since(clock.now()));
+        let left = until.map_or(LONGEST_WAIT, |until| until.duration_since(clock.now()));
         park(if canceled.is_some() { left.min(LOOK) } else { left });
     }
 }

@@ -40,14 +40,14 @@ impl OsClock {
 
     /// Waits until `moment`.
     pub(crate) fn wait_until(self, moment: Instant) {
-        pause(moment.since(self.now()));
+        pause(moment.duration_since(self.now()));
     }
 
     /// A moment of this clock as the standard library counts it, to compare with moments of other clocks.
     #[must_use]
     pub fn to_std(&self, moment: Instant) -> std::time::Instant {
         // No clock counts further than a century.
-        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
+        let since_start = moment.duration_since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
         self.std.checked_add(since_start).unwrap_or(self.std)
     }
 }

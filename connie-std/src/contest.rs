@@ -220,7 +220,7 @@ impl<S: RaceStack> Contest<S> {
             (Sockets::Ready, Some(since)) => {
                 self.in_line_since = None;
                 if let Some(company) = &mut self.company {
-                    company.has_stood_in_line(now.since(since));
+                    company.has_stood_in_line(now.duration_since(since));
                     self.plan(now);
                 }
             }

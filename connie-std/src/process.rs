@@ -127,7 +127,10 @@ mod tests {
         assert!(lock.lock(|_| ()).is_none());
         let clock = OsClock::start();
         assert!((0..1_000).all(|_| lock.lock(|_| ()).is_none()));
-        assert!(clock.now().since(connie_core::Instant::ZERO) < LOOK * 100, "it is known from then on");
+        assert!(
+            clock.now().duration_since(connie_core::Instant::ZERO) < LOOK * 100,
+            "it is known from then on"
+        );
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl OsPoller {
             return PollResult::Canceled;
         }
         let (watch, until) = self.watch_lookups(until);
-        let left = until.map_or(LONGEST_WAIT, |until| until.since(self.clock.now()));
+        let left = until.map_or(LONGEST_WAIT, |until| until.duration_since(self.clock.now()));
         let mut longest = left.min(LONGEST_WAIT);
         if self.canceler.as_ref().is_some_and(Canceler::is_inherited) {
             longest = longest.min(LOOK);

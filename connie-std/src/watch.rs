@@ -111,7 +111,7 @@ impl Watched {
     #[cold]
     #[inline(never)]
     fn tell(&self, result: Result<SocketAddr, &ConnectError>, report: Option<&Report>) {
-        let elapsed = (self.now)(self.clock).since(self.start);
+        let elapsed = (self.now)(self.clock).duration_since(self.start);
         let observed = Observed::new((&self.host, self.port), result, report, elapsed);
         #[cfg(feature = "tracing")]
         crate::trace::record(&observed);

@@ -53,7 +53,7 @@ fn the_deadline_of_a_race_counts_while_it_waits_in_line() {
     );
     assert_eq!((error.to_string(), error.summary()), (words.clone(), words));
     assert_eq!(error.io_kind(), ErrorKind::TimedOut);
-    let took = clock.now().since(connie_core::Instant::ZERO);
+    let took = clock.now().duration_since(connie_core::Instant::ZERO);
     assert!(took >= Duration::from_millis(50) && took < LONG / 2, "{took:?}");
     // Who gave up is not in line any more.
     drop(held);
@@ -192,7 +192,7 @@ fn a_race_waits_for_connections_as_long_as_it_was_told() {
     let waits = within(Duration::from_millis(50), &options);
     let clock = OsClock::start();
     let error = connect(address, &waits).expect_err("there is no place");
-    let took = clock.now().since(connie_core::Instant::ZERO);
+    let took = clock.now().duration_since(connie_core::Instant::ZERO);
     is_held(&error, 1);
     assert!(took >= Duration::from_millis(50) && took < LONG / 2, "{took:?}");
     let ended = error.timeline().expect("a race").summary().ended.expect("an end");

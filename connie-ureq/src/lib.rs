@@ -201,7 +201,7 @@ impl RaceTransport {
             Error::Io(error) if matches!(error.kind(), ConnectionReset | BrokenPipe) => {
                 self.judge(Verdict::Refused);
             }
-            Error::Timeout(_) if self.clock.now().since(Instant::ZERO) >= SILENCE => {
+            Error::Timeout(_) if self.clock.now().duration_since(Instant::ZERO) >= SILENCE => {
                 self.judge(Verdict::Stalled);
             }
             _ => {}

@@ -99,7 +99,7 @@ impl OpenConnection<WasiStack, WasiPoller> for RaceConnect {
         self.won = None;
         self.error = None;
         let now = poller.clock().now();
-        let left = opening.until.map(|until| until.since(now));
+        let left = opening.until.map(|until| until.duration_since(now));
         // Whichever is earlier.
         let deadline = self.options.race.deadline.into_iter().chain(left).min();
         let race = Config { deadline, ..self.options.race.clone() };

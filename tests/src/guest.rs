@@ -100,8 +100,8 @@ impl Platform for Guest {
     }
 
     fn idle_until(&self, until: Option<Instant>) {
-        let left =
-            until.map(|until| Timespec::try_from(until.since(self.clock.now())).expect("a short time"));
+        let left = until
+            .map(|until| Timespec::try_from(until.duration_since(self.clock.now())).expect("a short time"));
         let mut waits = [PollFd::new(&*self.descriptor, PollFlags::IN)];
         match poll(&mut waits, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}

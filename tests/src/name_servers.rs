@@ -35,7 +35,7 @@ impl World {
             let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
             servers.ask(server, query, tcp, now)?
         };
-        pause(coming.at.since(now));
+        pause(coming.at.duration_since(now));
         Some(coming.reaction)
     }
 }

@@ -149,7 +149,7 @@ fn a_driver_that_is_dropped_holds_no_task_up() {
             second.await.expect("no panic").expect("a connection");
             third.await.expect("no panic").expect("a connection");
             assert!(driver.await.is_err_and(|error| error.is_cancelled()));
-            let took = clock.now().since(connie_core::Instant::ZERO);
+            let took = clock.now().duration_since(connie_core::Instant::ZERO);
             is_not_held_up(&lab, took, "by one that was aborted");
             best = best.min(took);
         });
@@ -171,7 +171,7 @@ fn a_driver_that_is_not_polled_any_more_holds_no_task_up() {
         for other in others {
             other.await.expect("no panic").expect("a connection");
         }
-        is_not_held_up(&lab, start.now().since(connie_core::Instant::ZERO), "by one that sleeps");
+        is_not_held_up(&lab, start.now().duration_since(connie_core::Instant::ZERO), "by one that sleeps");
         // When it is polled again it finds the answer.
         driver.await.expect("a connection");
         lab.was_asked_once();

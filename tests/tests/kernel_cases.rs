@@ -236,7 +236,7 @@ fn case_78_addresses_of_one_family_start_when_its_answer_comes() {
 
         let connection = driver.run(&mut stack, &mut poller).expect("a connection");
         assert_eq!(connection.destination.ip(), v4(2));
-        let answered = answered.since(Instant::ZERO);
+        let answered = answered.duration_since(Instant::ZERO);
         for n in [1, 2] {
             let started = starts(&driver.timeline(), v4(n))[0];
             assert!(

@@ -47,7 +47,7 @@ fn race(
     let mut driver = RaceDriver::<Client<'_>, 16, 4>::new(&config, start);
     driver.handle_addresses(addresses, start);
     let result = driver.run(stack, &mut poller);
-    let took = now(&mut poller).since(start);
+    let took = now(&mut poller).duration_since(start);
     let drawing = driver.timeline().waterfall(100, Style::default()).to_string();
     let connection = result.unwrap_or_else(|failure| panic!("{failure}\n{drawing}"));
     assert_eq!(connection.destination.ip(), winner, "\n{drawing}");

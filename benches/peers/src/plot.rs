@@ -23,7 +23,8 @@ pub fn draw(scenarios: &[Scenario], clients: &[Client], results: &[Vec<Trial>]) 
         is_ours: !clients[index].kind.is_peer(),
     });
     let description = "The numbers are in benchmarks.md.";
-    Strips { title: TITLE, about: ABOUT, description, clients: clients.collect(), rows: rows.collect() }.draw()
+    Strips { title: TITLE, about: ABOUT, description, clients: clients.collect(), rows: rows.collect() }
+        .draw()
 }
 
 /// One connie is enough in a picture.

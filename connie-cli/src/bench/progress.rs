@@ -25,7 +25,7 @@ impl Progress {
     pub fn step(&mut self) {
         self.done += 1;
         if self.wanted {
-            let line = line(self.done, self.total, self.clock.now().since(Instant::ZERO));
+            let line = line(self.done, self.total, self.clock.now().duration_since(Instant::ZERO));
             let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
         }
     }

@@ -139,14 +139,14 @@ pub fn run(
             let result = match rules.mode {
                 Mode::Connect => Ok(()),
                 Mode::Get => {
-                    let left = rules.limit.saturating_sub(clock.now().since(Instant::ZERO));
+                    let left = rules.limit.saturating_sub(clock.now().duration_since(Instant::ZERO));
                     fetch(site, socket, rules, left)
                 }
             };
             (opened, result.map(|()| destination.to_string()))
         }
     };
-    let elapsed = clock.now().since(Instant::ZERO);
+    let elapsed = clock.now().duration_since(Instant::ZERO);
     let Opened { sockets, given_up } = opened;
     Trial { elapsed, sockets, given_up, result, ..Trial::of(contender) }
 }
@@ -191,7 +191,7 @@ fn one_after_the_other(
     }
     let mut failed = Failed::new("the name has no address");
     for destination in addresses {
-        let left = rules.limit.saturating_sub(clock.now().since(Instant::ZERO));
+        let left = rules.limit.saturating_sub(clock.now().duration_since(Instant::ZERO));
         if left.is_zero() {
             break;
         }

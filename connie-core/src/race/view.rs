@@ -18,8 +18,8 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
         let recorded = self.records.as_slice();
         let summary = Summary {
             start: self.start,
-            resolved: self.resolved.map(|at| at.since(self.start)),
-            ended: self.ended.map(|at| at.since(self.start)),
+            resolved: self.resolved.map(|at| at.duration_since(self.start)),
+            ended: self.ended.map(|at| at.duration_since(self.start)),
             failure: self.failure(),
             max_in_flight: usize::from(self.max_in_flight).max(self.in_flight.len()),
             attempts: self.records.started(),
@@ -110,7 +110,7 @@ impl<const DESTINATIONS: usize, const SOCKETS: usize, const RECORDS: usize, G: G
     /// How long the race has run, or ran.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.ended.unwrap_or(self.now).since(self.start)
+        self.ended.unwrap_or(self.now).duration_since(self.start)
     }
 
     /// Feeds `state` all that decides what the race does from here on, and nothing of what it did: two races

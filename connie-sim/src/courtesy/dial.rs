@@ -102,8 +102,8 @@ fn over(steps: &[Step<'_>], attempts: &[Attempt], start: Instant, end: End) -> D
         |attempt: &&Attempt| attempt.end.is_some_and(|it| it.accepts && sent(attempt, &it) <= end.at);
     let completed = attempts.iter().filter(is_wasted).count() as u32;
     Dialled {
-        winner: winner.map(|won| (steps[won.step].address, end.at.since(won.started))),
-        took: end.at.since(start),
+        winner: winner.map(|won| (steps[won.step].address, end.at.duration_since(won.started))),
+        took: end.at.duration_since(start),
         syns: attempts.len() as u32,
         wasted: completed - 1,
         sent_again: end.syn > 0,

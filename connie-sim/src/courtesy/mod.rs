@@ -96,7 +96,7 @@ pub fn run(setting: &Setting, policy: Policy, seed: u64) -> Costs {
 fn oracle(visit: &Visit) -> Option<Duration> {
     let ends = visit.answer.iter().filter_map(|(_, host)| dial::end(host, visit.at, PATIENT));
     let first = ends.filter(|end| end.accepts).map(|end| end.at).min()?;
-    Some(first.since(visit.at)).filter(|time| *time <= PATIENT)
+    Some(first.duration_since(visit.at)).filter(|time| *time <= PATIENT)
 }
 
 /// Who visits.
@@ -137,7 +137,7 @@ impl Client {
                 visits.answer_with(&addresses);
                 visits.network = visit.network;
                 visits.host = format!("site{}.test", visit.site);
-                visits.wait(visit.at.since(visits.now()));
+                visits.wait(visit.at.duration_since(visits.now()));
                 let came = visits.visit();
                 Dialled {
                     winner: came.address.map(|address| (address, came.took)),

@@ -87,7 +87,7 @@ impl Member {
         let plan = shared.memory.plan(&self.visit, race, self.number, now);
         if plan.explores() {
             let longest = Duration::from_micros(plan.longest_delay().into());
-            let left = longest.saturating_sub(now.since(since));
+            let left = longest.saturating_sub(now.duration_since(since));
             match shared.crowd.join(&self.visit, self.patience, left, now) {
                 Role::Lead(ticket) => {
                     self.part = Part::Leads(ticket);

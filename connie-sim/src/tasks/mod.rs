@@ -272,7 +272,7 @@ impl Tasks {
                 Output::WaitForInput => return,
                 Output::Established { destination, .. } => {
                     *crowding.came.winners.entry(label(destination)).or_default() += 1;
-                    crowding.came.took.push(self.now.since(task.began));
+                    crowding.came.took.push(self.now.duration_since(task.began));
                     return self.ends(crowding, number, is_sent_again);
                 }
                 Output::Failed(_) => {

@@ -82,7 +82,7 @@ fn after_fifteen_minutes_with_a_race_since() {
         assert!(explored.is_some());
         let since = visits.now();
         visits.visit();
-        let passed = visits.now().since(since) + Duration::from_millis(200);
+        let passed = visits.now().duration_since(since) + Duration::from_millis(200);
         let wait = if beyond < 0 { fifteen - passed - Duration::from_millis(2) } else { fifteen };
         visits.wait(wait);
         assert_eq!(visits.visit().plan.explored().is_some(), explores, "{beyond}");

@@ -245,7 +245,7 @@ fn one_event_counts_once() {
     let pause = |memory: &connie_core::memory::Memory<64>| {
         let mut twin = crate::visits(&ALL, [("4a", ok(20)), ("4b", ok(60))]);
         twin.memory = Some(memory.clone());
-        twin.wait(at.since(twin.now()) + secs(8));
+        twin.wait(at.duration_since(twin.now()) + secs(8));
         twin.visit().starts
     };
     // Past its first pause it is on probation in both, and has its turn to be explored.

@@ -332,7 +332,7 @@ impl Asker {
     /// The system has no socket. That may pass.
     fn has_no_socket(&mut self, wanting: Wanting, error: &io::Error, time: Instant) -> Opened {
         let Shortage { since, pause } = self.shortage.unwrap_or(Shortage { since: time, pause: FIRST_PAUSE });
-        if time.since(since) >= self.shared.server_set.timeout() {
+        if time.duration_since(since) >= self.shared.server_set.timeout() {
             return Opened::Failed(wanting.todo, os_error::reason(error), true);
         }
         self.shortage = Some(Shortage { since, pause: pause.saturating_mul(2).min(LONGEST_PAUSE) });

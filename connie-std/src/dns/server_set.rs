@@ -71,7 +71,7 @@ impl ServerSet {
 
     /// A moment of the clients' as `clock` counts it, rounded up.
     pub(super) fn moment(&self, clock: OsClock, time: Instant) -> Instant {
-        let time = self.epoch.checked_add(time.since(Instant::ZERO));
+        let time = self.epoch.checked_add(time.duration_since(Instant::ZERO));
         let since = time.map(|time| time.saturating_duration_since(clock.to_std(Instant::ZERO)));
         let micros = since.map_or(u128::MAX, |since| since.as_nanos().div_ceil(1_000));
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))

@@ -139,7 +139,9 @@ impl RaceConnect {
             HttpError::Send(error) | HttpError::Receive(error) if *error == AttemptErrorKind::Reset => {
                 Verdict::Refused
             }
-            HttpError::TimedOut if ready.is_some_and(|ready| now.since(ready) >= SILENCE) => Verdict::Stalled,
+            HttpError::TimedOut if ready.is_some_and(|ready| now.duration_since(ready) >= SILENCE) => {
+                Verdict::Stalled
+            }
             _ => return,
         };
         self.trial = Trial::Failed;
@@ -214,7 +216,7 @@ where
         let own = options.race.deadline.map(|deadline| now + deadline);
         // Whichever is earlier.
         let until = own.into_iter().chain(opening.until).min();
-        options.race.deadline = until.map(|until| until.since(now));
+        options.race.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
         let mut watch = Watch::begin(Target::Host(&self.hop.0, self.hop.1), &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));

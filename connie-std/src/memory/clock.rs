@@ -92,8 +92,8 @@ mod tests {
         assert_eq!(clock.now(), Instant::ZERO + HOUR);
         // A race that began just now, and one that ends within its deadline.
         let started = OsClock::start().std;
-        assert!(clock.at(started).since(Instant::ZERO) > HOUR * 99 / 100);
-        assert!(clock.at(started + HOUR).since(Instant::ZERO) > HOUR * 199 / 100);
+        assert!(clock.at(started).duration_since(Instant::ZERO) > HOUR * 99 / 100);
+        assert!(clock.at(started + HOUR).duration_since(Instant::ZERO) > HOUR * 199 / 100);
     }
 
     #[test]

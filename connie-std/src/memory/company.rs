@@ -123,7 +123,7 @@ impl Company {
             let before = self.wait(&mut state, waker);
             drop(state);
             drop(before);
-            return Step::WaitUntil(now + until.since(moment));
+            return Step::WaitUntil(now + until.duration_since(moment));
         }
         let step = self.go_on(&mut state, race, plan, role);
         if let (Step::Plan(plan), true) = (&step, has_waited) {
@@ -167,7 +167,7 @@ impl Company {
     /// What is left of the time that its plan may take.
     fn left(&self, plan: &OsPlan, now: Instant) -> Duration {
         let longest = Duration::from_micros(plan.longest_delay().into());
-        longest.saturating_sub(now.since(self.since.unwrap_or(now)))
+        longest.saturating_sub(now.duration_since(self.since.unwrap_or(now)))
     }
 
     fn waits_no_longer(&self) {

@@ -36,7 +36,7 @@ impl OsClock {
     #[must_use]
     pub fn to_std(&self, moment: Instant) -> std::time::Instant {
         // No clock counts further than a century.
-        let since_start = moment.since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
+        let since_start = moment.duration_since(Instant::ZERO).min(Duration::from_secs(3_155_760_000));
         self.std.checked_add(since_start).unwrap_or(self.std)
     }
 }

@@ -170,7 +170,7 @@ mod linux {
                 sum.out_of_descriptors += tally.out_of_descriptors;
             }
         });
-        sum.seconds = clock.now().since(Instant::ZERO).as_secs_f64();
+        sum.seconds = clock.now().duration_since(Instant::ZERO).as_secs_f64();
         sum
     }
 

@@ -60,7 +60,7 @@ fn act(race: &mut Race, attempts: &mut Attempts, poll: &Poll, clock: &OsClock) -
                 }
             }
             Output::CancelAttempt { id } => drop(attempts.take(id)),
-            Output::WaitUntil(until) => return Ok(Step::Wait(Some(until.since(clock.now())))),
+            Output::WaitUntil(until) => return Ok(Step::Wait(Some(until.duration_since(clock.now())))),
             Output::WaitForInput => return Ok(Step::Wait(None)),
             Output::Established { id, .. } => return Ok(Step::Won(id)),
             Output::Failed(failure) => return Err(failure),

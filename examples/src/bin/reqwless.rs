@@ -62,6 +62,6 @@ impl Clock for SystemClock {
     }
 
     async fn wait_until(&self, at: Instant) {
-        async_io::Timer::at(self.0 + at.since(Instant::ZERO)).await;
+        async_io::Timer::at(self.0 + at.duration_since(Instant::ZERO)).await;
     }
 }

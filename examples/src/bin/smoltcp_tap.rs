@@ -37,7 +37,7 @@ mod linux {
         }
 
         fn idle_until(&self, until: Option<Instant>) {
-            let left = until.map(|until| smoltcp::time::Duration::from(until.since(self.now())));
+            let left = until.map(|until| smoltcp::time::Duration::from(until.duration_since(self.now())));
             // Woken early by a signal, connie looks and sleeps again.
             let _ = phy::wait(self.tap, left);
         }

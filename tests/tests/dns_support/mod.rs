@@ -78,7 +78,7 @@ pub fn look_up_families(dns: &Dns, host: &str, port: u16, families: Families) ->
         if lookup.wake_at().is_none() {
             return told;
         }
-        assert!(clock.now().since(connie_core::Instant::ZERO) < LIMIT, "it does not end: {told:?}");
+        assert!(clock.now().duration_since(connie_core::Instant::ZERO) < LIMIT, "it does not end: {told:?}");
         pause(ms(1));
     }
 }
@@ -86,7 +86,7 @@ pub fn look_up_families(dns: &Dns, host: &str, port: u16, families: Families) ->
 impl Told {
     fn take(&mut self, lookup: &mut dyn Lookup, clock: OsClock) {
         while let Some(event) = lookup.poll(clock.now()) {
-            self.0.push((clock.now().since(connie_core::Instant::ZERO), event));
+            self.0.push((clock.now().duration_since(connie_core::Instant::ZERO), event));
         }
     }
 

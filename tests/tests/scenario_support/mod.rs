@@ -224,7 +224,7 @@ impl Stage<'_> {
         let mut race = RaceDriver::<S, 16, 16, 64>::new(&self.scenario.race, start);
         race.handle_addresses(&addresses, start);
         let result = race.run(&mut stack, &mut poller);
-        let took = poller.now().since(start);
+        let took = poller.now().duration_since(start);
         let machine = lateness(took);
         let drawing = race.timeline().waterfall(100, Style::default()).to_string();
         let max_in_flight = race.timeline().summary().max_in_flight;

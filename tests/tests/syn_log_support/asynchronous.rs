@@ -148,6 +148,6 @@ impl Clock for SystemClock {
     }
 
     async fn wait_until(&self, at: Instant) {
-        Timer::at(self.0 + at.since(Instant::ZERO)).await;
+        Timer::at(self.0 + at.duration_since(Instant::ZERO)).await;
     }
 }

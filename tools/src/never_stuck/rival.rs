@@ -54,7 +54,7 @@ impl Rival {
     fn run(mut self) -> Option<Duration> {
         loop {
             if self.look() {
-                return Some(self.stack.now().since(Instant::ZERO));
+                return Some(self.stack.now().duration_since(Instant::ZERO));
             }
             if let Some(address) = self.next_start() {
                 self.start(address);

@@ -184,14 +184,14 @@ mod linux {
                     let _permit = permits.acquire().await.map_err(|error| error.to_string())?;
                     let live = addresses.last().ok_or("no address")?;
                     TcpStream::connect(live).await.map_err(|error| error.to_string())?;
-                    Ok::<u64, String>(clock.now().since(Instant::ZERO).as_micros() as u64)
+                    Ok::<u64, String>(clock.now().duration_since(Instant::ZERO).as_micros() as u64)
                 });
             } else {
                 let options = options.clone();
                 crowd.spawn(async move {
                     let connected = connie_std::tokio::connect_with(&*addresses, &options).await;
                     drop(connected.map_err(|error| error.to_string())?);
-                    Ok(clock.now().since(Instant::ZERO).as_micros() as u64)
+                    Ok(clock.now().duration_since(Instant::ZERO).as_micros() as u64)
                 });
             }
         }

@@ -97,7 +97,7 @@ impl fmt::Display for Setting {
         if let Some(deadline) = config.deadline {
             write!(f, ", deadline {} ms", deadline.as_millis())?;
         }
-        write!(f, ", watched for {} ms", self.until.since(START).as_millis())
+        write!(f, ", watched for {} ms", self.until.duration_since(START).as_millis())
     }
 }
 

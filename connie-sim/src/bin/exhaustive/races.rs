@@ -97,7 +97,7 @@ impl fmt::Display for Setting {
         }
         write!(f, ", patience {} ms", config.patience.as_millis())?;
         write!(f, ", resolution delay {} ms", config.resolution_delay.as_millis())?;
-        write!(f, ", watched for {} ms", self.until.since(START).as_millis())
+        write!(f, ", watched for {} ms", self.until.duration_since(START).as_millis())
     }
 }
 

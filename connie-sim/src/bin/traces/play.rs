@@ -138,7 +138,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
     // What the world does.
 
     fn start(&mut self, id: AttemptId, destination: SocketAddr) {
-        let since = self.now.since(self.plan.start).as_micros() as u64;
+        let since = self.now.duration_since(self.plan.start).as_micros() as u64;
         if self.trace.starts.iter().any(|(before, _)| *before == destination) {
             self.note("another attempt on an address");
         }
@@ -295,7 +295,7 @@ impl<'a, const D: usize, const S: usize, const R: usize> Play<'a, D, S, R> {
 
     /// After the end: whatever comes changes nothing.
     fn come_late(&mut self, output: Output) {
-        let since = self.now.since(self.plan.start).as_micros() as u64;
+        let since = self.now.duration_since(self.plan.start).as_micros() as u64;
         self.trace.end = Some((output, since));
         if let Output::Failed(failure) = output {
             self.note(words::failure(failure));

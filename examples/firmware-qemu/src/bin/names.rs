@@ -92,7 +92,7 @@ mod firmware {
                 Progress::WaitForInput => (None, false),
                 _ => (None, true),
             };
-            let millis = stack.now().since(start).as_millis();
+            let millis = stack.now().duration_since(start).as_millis();
             open.retain(|query| {
                 let is_pending = driver.connect().is_pending(*query) && !ended;
                 if !is_pending {

@@ -101,7 +101,7 @@ mod firmware {
         if known.is_none() && names.are_unknown {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
+        let config = Config { deadline: Some(deadline.duration_since(stack.now())), ..Config::all_at_once() };
         let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
         let mut driver = DnsDriver::<_, 16, SOCKETS, 16>::with_facts(
             names.dns, stack, url.host, url.port, &config, &facts,
@@ -158,7 +158,7 @@ mod firmware {
         if wanted.addresses.is_empty() {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config { deadline: Some(deadline.since(stack.now())), ..Config::all_at_once() };
+        let config = Config { deadline: Some(deadline.duration_since(stack.now())), ..Config::all_at_once() };
         let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, stack.now());
         driver.handle_addresses(&wanted.addresses, stack.now());
         let raced = driver.run(stack, poller);

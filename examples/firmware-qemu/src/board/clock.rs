@@ -67,7 +67,7 @@ impl Clock {
 
     /// Sleeps until `until`, or until a frame comes, or for a second, whichever is soonest. May wake for nothing.
     pub fn idle_until(&self, until: Option<Instant>) {
-        let pause = until.map(|until| until.since(self.now()).as_micros());
+        let pause = until.map(|until| until.duration_since(self.now()).as_micros());
         let pause =
             pause.and_then(|pause| u32::try_from(pause).ok()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         write(GPTMCTL, 0);
