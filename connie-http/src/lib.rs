@@ -91,6 +91,7 @@ pub mod python;
 mod reply;
 mod request;
 mod response;
+mod response_race;
 mod sending;
 mod status;
 mod syntax;
@@ -107,8 +108,11 @@ pub use host::Host;
 pub use link::ByRef;
 pub use open_connection::{OpenConnection, OpenContext, RaceAddresses};
 pub use reply::Response;
-pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent};
+pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent, is_safe_to_race};
 pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
+pub use response_race::{
+    DEFAULT_RESPONSE_PATIENCE, ResponseOutput, ResponseRace, ResponseRaceConfig, RetryBucket, Side,
+};
 pub use status::{StatusClass, reason_phrase};
 pub use transfer_coding::TransferCoding;
 

@@ -42,6 +42,14 @@ pub fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
 }
 
+/// Whether a request with this method may be sent to two servers at one time, for the first answer, unless the caller says otherwise: GET,
+/// HEAD and OPTIONS. RFC 9110 section 9.2.1: "the client does not request, and does not expect, any state change on the origin server as a
+/// result of applying a safe method".
+#[must_use]
+pub fn is_safe_to_race(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
 /// How the body of a request is framed (RFC 9112 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestBody {
