@@ -72,7 +72,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// The most connection attempts of connie at the same time
-    #[arg(long, alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32,
+    #[arg(long, visible_alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32,
         value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: u32,
     /// Another number draws other delays
@@ -103,6 +103,9 @@ pub struct RaceArgs {
     /// Print nothing but errors, and what other options ask for
     #[arg(short, long)]
     pub silent: bool,
+    /// Show the race on stderr, and not on stdout
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Give up after SECONDS in all
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use connie_std::OsClock;
 use connie_web::Url;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::args::{Get, OutputArg};
 use crate::body::Body;
@@ -174,22 +175,42 @@ fn remote_name(url: &Url) -> Result<Target, Error> {
     }
 }
 
+/// What `--json` prints of one URL, in this order.
+#[derive(Serialize)]
+struct Json<'a> {
+    url: String,
+    exit_code: u8,
+    error: Option<&'a str>,
+    status: Option<u16>,
+    reason: &'a str,
+    body_bytes: u64,
+    redirects: u32,
+    final_url: &'a str,
+    elapsed_us: u64,
+    /// As `connie race --json` prints it.
+    race: Option<Box<RawValue>>,
+}
+
 fn json(
     url: &str,
     fetched: &Fetched,
     session: &Session<'_>,
     result: &Result<(), Error>,
-    elapsed: u64,
+    elapsed_us: u64,
 ) -> String {
-    let (code, error) = match result {
-        Ok(()) => (0, Value::Null),
-        Err(error) => (error.code, Value::from(error.lines.first().map_or("", String::as_str))),
+    let error = result.as_ref().err();
+    let json = Json {
+        url: without_login(url),
+        exit_code: error.map_or(0, |error| error.code),
+        error: error.map(|error| error.lines.first().map_or("", String::as_str)),
+        status: fetched.status,
+        reason: &fetched.reason,
+        body_bytes: fetched.body,
+        redirects: fetched.redirects,
+        final_url: &fetched.url,
+        elapsed_us,
+        race: session.raced.as_ref().and_then(|raced| RawValue::from_string(raced.json().to_string()).ok()),
     };
-    let (url, reason) = (Value::from(without_login(url)), Value::from(fetched.reason.as_str()));
-    let (last, status) = (Value::from(fetched.url.as_str()), Value::from(fetched.status));
-    let race = session.raced.as_ref().map_or_else(|| "null".to_owned(), |raced| raced.json().to_string());
-    format!(
-        r#"{{"url":{url},"exit_code":{code},"error":{error},"status":{status},"reason":{reason},"body_bytes":{},"redirects":{},"final_url":{last},"elapsed_us":{elapsed},"race":{race}}}"#,
-        fetched.body, fetched.redirects,
-    )
+    // Nothing in it has no JSON.
+    serde_json::to_string(&json).unwrap_or_default()
 }

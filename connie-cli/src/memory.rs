@@ -20,7 +20,7 @@ pub fn run(args: &MemoryArgs) -> Result<(), Error> {
     let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let written = written.map_err(|error| Error::read(path, &error))?;
     let memory = load(path)?;
-    let shown = Shown { entries: sorted(&memory), life: memory.settings().life, in_hand: memory.in_hand() };
+    let shown = Shown { entries: sorted(&memory), life: memory.settings().life, paid: memory.in_hand() };
     let age = since(written);
     match args.json {
         true => print(format_args!("{}\n", shown.json(age))),
@@ -50,12 +50,13 @@ fn sorted(memory: &Memory) -> Vec<Remembered> {
     entries
 }
 
-/// What a memory holds.
+/// What a memory holds. Where it has a word for what a race's plan also reports, it is the same.
 struct Shown {
     entries: Vec<Remembered>,
     /// How long it uses what it has learnt.
     life: Duration,
-    in_hand: usize,
+    /// How many SYNs the bucket pays for.
+    paid: usize,
 }
 
 impl Shown {
@@ -64,14 +65,14 @@ impl Shown {
         hosts.dedup();
         let addresses = counted(self.entries.len(), "address", "addresses");
         let mut text = format!(
-            "{}: {addresses} of {}, written {} ago; {} in hand\n",
+            "{}: {addresses}, last used by {}, written {} ago; {} in the bucket\n",
             path.display(),
             counted(hosts.len(), "host", "hosts"),
             ago(age),
-            counted(self.in_hand, "SYN", "SYNs"),
+            counted(self.paid, "SYN", "SYNs"),
         );
         let rows: Vec<[String; 5]> = self.entries.iter().map(|it| self.row(it)).collect();
-        let heads = ["", "finish", "network", "round trip", "learnt"].map(str::to_owned);
+        let heads = ["", "finish", "network", "round trip", "seen"].map(str::to_owned);
         let widths: [usize; 5] = std::array::from_fn(|column| {
             let cells = rows.iter().chain([&heads]).map(|row| row[column].chars().count());
             cells.max().unwrap_or(0)
@@ -127,7 +128,7 @@ impl Shown {
                 "address": it.address.to_string(),
                 "finish": finish(it),
                 "network": format!("{:08x}", it.network),
-                "host": format!("{:08x}", it.host),
+                "host_hash": format!("{:08x}", it.host),
                 "round_trip_us": it.round_trip.map(micros),
                 "variation_us": it.variation.map(micros),
                 "age_us": micros(it.age),
@@ -135,11 +136,11 @@ impl Shown {
                 "may_lead": it.is_live && it.age <= self.life,
                 "has_led": it.has_led,
                 "failures": it.failures,
-                "demoted_for_us": it.is_demoted.then(|| micros(it.demoted_for)),
+                "paused_us": it.is_demoted.then(|| micros(it.demoted_for)),
             })
         };
         let addresses: Vec<Value> = self.entries.iter().map(of_address).collect();
-        json!({"written_us_ago": micros(age), "syns_in_hand": self.in_hand, "addresses": addresses})
+        json!({"age_us": micros(age), "paid": self.paid, "addresses": addresses})
     }
 }
 

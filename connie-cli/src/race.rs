@@ -8,7 +8,7 @@ use crate::args::{Limit, RaceArgs};
 use crate::connect::connect;
 use crate::error::Error;
 use crate::output::{Stdout, print};
-use crate::terminal;
+use crate::{terminal, verbose};
 
 pub fn run(args: &RaceArgs) -> Result<(), Error> {
     let stdout = Stdout::of(&args.race.on_stdout())?;
@@ -17,9 +17,12 @@ pub fn run(args: &RaceArgs) -> Result<(), Error> {
     let (raced, winner) = connect(&host, port, &args.race, args.max_time.and_then(Limit::get));
     // The winner has served its purpose: it closes here.
     let result = winner.map(drop);
+    if args.verbose {
+        verbose::show_race(&raced);
+    }
     let shown = if args.race.json {
         print(format_args!("{}\n", raced.json()))
-    } else if args.silent || stdout != Stdout::Free {
+    } else if args.silent || args.verbose || stdout != Stdout::Free {
         Ok(())
     } else {
         let picture =

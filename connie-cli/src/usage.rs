@@ -1,5 +1,7 @@
 //! The command line, read as curl reads one, and what is wrong with it in one line.
 
+mod wrong;
+
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
@@ -10,6 +12,7 @@ use crate::args::Bench;
 use crate::args::{Cli, Demo, Get, MemoryArgs, RaceArgs};
 use crate::error::Error;
 use crate::output::print;
+use wrong::one_line;
 
 /// The command line of this process. Where help or the version was asked for, prints that and ends the process.
 pub fn read() -> Result<Cli, Error> {
@@ -84,32 +87,6 @@ fn takes_values(argument: &Arg) -> bool {
     argument.get_action().takes_values() && argument.get_num_args().is_none_or(|count| count.takes_values())
 }
 
-/// clap's words in one line, without the usage, which `--help` has in full.
-fn one_line(error: &clap::Error, words: &[OsString]) -> String {
-    let text = error.to_string();
-    let mut line = String::new();
-    for part in text.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {
-        // That a value may follow `--` helps only those who meant a value.
-        if part.is_empty() || part.contains("to pass '") || part.starts_with("For more information") {
-            continue;
-        }
-        let (between, part) = match part.strip_prefix("tip: ") {
-            Some(tip) => ("; ", tip),
-            None => (" ", part.strip_prefix("error: ").unwrap_or(part)),
-        };
-        line.push_str(if line.is_empty() { "" } else { between });
-        line.push_str(part);
-    }
-    let url = words.get(1).and_then(|word| word.to_str()).filter(|word| word.contains("://"));
-    if let (clap::error::ErrorKind::InvalidSubcommand, Some(url)) = (error.kind(), url) {
-        return format!("{url:?} is not a command: fetch it with connie get; see connie --help");
-    }
-    let command = command();
-    let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
-    let name = subcommand.map_or(String::new(), |subcommand| format!(" {}", subcommand.get_name()));
-    format!("{line}; see connie{name} --help")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,24 +116,15 @@ mod tests {
 
     #[test]
     fn what_is_wrong_takes_one_line() {
-        refuses("get", "the following required arguments were not provided: <URL>...; see connie get --help");
-        refuses("get -Z h", "unexpected argument '-Z' found; see connie get --help");
-        refuses(
-            "rac",
-            "unrecognized subcommand 'rac'; a similar subcommand exists: 'race'; see connie --help",
-        );
+        refuses("get", "missing <URL>...; see connie get --help");
+        refuses("get -Z h", "unknown option '-Z'; see connie get --help");
+        refuses("rac", "unknown command 'rac': did you mean 'race'?; see connie --help");
         refuses("http://h/", "\"http://h/\" is not a command: fetch it with connie get; see connie --help");
         let pacings = connie_core::Pacing::ALL.map(connie_core::Pacing::name).join(", ");
-        let said = format!("invalid value 'fast' for '--pacing <PACING>' [possible values: {pacings}]");
+        let said = format!("invalid value 'fast' for '--pacing <PACING>': give one of {pacings}");
         refuses("race --pacing fast h:1", &format!("{said}; see connie race --help"));
-        refuses(
-            "get -o",
-            "a value is required for '--output <FILE>' but none was supplied; see connie get --help",
-        );
-        refuses(
-            "bench --sim h",
-            "the argument '--sim' cannot be used with '[URL]...'; see connie bench --help",
-        );
+        refuses("get -o", "'--output <FILE>' needs a value; see connie get --help");
+        refuses("bench --sim h", "'--sim' cannot be used with '[URL]...'; see connie bench --help");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn show_opening(raced: &Raced, opening: &OpeningRecord, client: &AnyConnecti
 }
 
 /// Shows the race on stderr, each line after a `*`.
-fn show_race(raced: &Raced) {
+pub fn show_race(raced: &Raced) {
     let mut stderr = io::stderr().lock();
     let width = terminal::width(&stderr).saturating_sub(2);
     let picture = raced.timeline().waterfall(width, terminal::style(&stderr)).to_string();

@@ -11,7 +11,7 @@ from ._memory import Memory, Verdict, is_tls_failure, report
 
 
 class HTTPConnection(http.client.HTTPConnection):
-    """http.client's. `memory` is what its connections ask and teach; one of its own unless given."""
+    """http.client's. `memory` says which addresses to try first, and learns; it has one of its own unless you pass one."""
 
     def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -20,7 +20,7 @@ class HTTPConnection(http.client.HTTPConnection):
 
 
 class HTTPSConnection(http.client.HTTPSConnection):
-    """The same for https. A handshake of TLS that fails is told to the memory."""
+    """The same for https. A failed TLS handshake is reported to the memory."""
 
     def __init__(self, *args: typing.Any, memory: typing.Optional[Memory] = None, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,12 +56,23 @@ class HTTPSHandler(urllib.request.HTTPSHandler):
         return self.do_open(connection, request, context=getattr(self, "_context"))
 
 
+class OpenerDirector(urllib.request.OpenerDirector):
+    """urllib.request's, with the memory that its connections share."""
+
+    memory: Memory
+
+
 def build_opener(
     *handlers: urllib.request.BaseHandler,
     context: typing.Optional[ssl.SSLContext] = None,
     memory: typing.Optional[Memory] = None,
-) -> urllib.request.OpenerDirector:
-    """As urllib.request.build_opener; `context` is for https. It has a memory of its own unless given one."""
+) -> OpenerDirector:
+    """Like urllib.request.build_opener; `context` is for https. The opener has a `memory` of its own unless you pass one."""
     memory = Memory() if memory is None else memory
     https = HTTPSHandler(context=context, memory=memory)
-    return urllib.request.build_opener(HTTPHandler(memory=memory), https, *handlers)
+    opener = urllib.request.build_opener(HTTPHandler(memory=memory), https, *handlers)
+    # urllib.request makes its own class, which takes the handlers.
+    opener.__class__ = OpenerDirector
+    typed = typing.cast(OpenerDirector, opener)
+    typed.memory = memory
+    return typed

@@ -320,7 +320,10 @@ class Connections(unittest.TestCase):
         self.assertGreaterEqual(len(connection.memory), 1)
         memory = connie.Memory()
         self.assertIs(connie.HTTPConnection("many.test", PORT, memory=memory).memory, memory)
-        connie.build_opener(memory=memory).open(f"http://many.test:{PORT}/", timeout=LONG).close()
+        opener = connie.build_opener(memory=memory)
+        self.assertIs(opener.memory, memory)
+        self.assertIsInstance(connie.build_opener().memory, connie.Memory)
+        opener.open(f"http://many.test:{PORT}/", timeout=LONG).close()
         self.assertGreaterEqual(len(memory), 1)
 
         async def visit():

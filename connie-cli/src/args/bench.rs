@@ -63,7 +63,7 @@ pub struct Bench {
     #[arg(long)]
     pub deny_private: bool,
     /// The most connection attempts at the same time, for those that race
-    #[arg(long, alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32, value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
+    #[arg(long, visible_alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32, value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: u32,
     /// Draws the order of the trials, the random addresses and the simulated internet
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]

@@ -55,7 +55,7 @@ pub struct ConnectArgs {
     #[arg(long, default_value_t = Config::default().pacing, value_parser = pacing())]
     pub pacing: Pacing,
     /// The most connection attempts at the same time [default: 16]
-    #[arg(long, alias = "max-sockets", value_name = "N", value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
+    #[arg(long, visible_alias = "max-sockets", value_name = "N", value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: Option<u32>,
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]

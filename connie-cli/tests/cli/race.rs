@@ -27,6 +27,10 @@ fn the_picture_goes_to_stdout() {
     assert!(!picture.contains('\x1b'), "no colour in a pipe: {picture}");
     assert!(server.requests().is_empty(), "a race asks for nothing");
     connie(["race", "-s", &target, &option, &addresses]).exits(0).prints("").is_quiet();
+    // With -v it goes to stderr, as that of `connie get` does, and leaves stdout to the JSON.
+    let ran = connie(["race", "-v", &target, &option, &addresses]);
+    ran.exits(0).prints("").says("* connected to 127.0.0.4:");
+    connie(["race", "-v", "--json", &target, &option, &addresses]).exits(0).says("* connected to ").json();
 }
 
 #[test]

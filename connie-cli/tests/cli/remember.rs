@@ -120,7 +120,7 @@ fn verbose_says_why() {
 #[track_caller]
 fn told(path: &Path) -> Vec<Value> {
     let shown = connie(["memory", "--json", path.to_str().unwrap()]).exits(0).is_quiet().json();
-    assert!(shown["written_us_ago"].as_u64() < Some(60_000_000), "{shown}");
+    assert!(shown["age_us"].as_u64() < Some(60_000_000), "{shown}");
     shown["addresses"].as_array().expect("a list").clone()
 }
 
@@ -144,18 +144,18 @@ fn what_is_remembered_is_shown() {
         (&json!(true), &json!(false), &json!("tcp"))
     );
     assert!(won["round_trip_us"].as_u64() > Some(0) && won["variation_us"].is_u64(), "{won}");
-    assert_eq!((&won["demoted_for_us"], &won["failures"]), (&Value::Null, &json!(0)));
+    assert_eq!((&won["paused_us"], &won["failures"]), (&Value::Null, &json!(0)));
     assert_eq!(refused["address"], format!("127.0.0.35:{port}"));
     assert_eq!((&refused["round_trip_us"], &refused["failures"]), (&Value::Null, &json!(1)));
-    assert!(refused["demoted_for_us"].as_u64().is_some_and(|left| left < 7_600_000), "{refused}");
-    assert_eq!((&won["host"], &won["network"]), (&refused["host"], &refused["network"]));
+    assert!(refused["paused_us"].as_u64().is_some_and(|left| left < 7_600_000), "{refused}");
+    assert_eq!((&won["host_hash"], &won["network"]), (&refused["host_hash"], &refused["network"]));
     race();
     assert_eq!(told(&path)[0]["has_led"], true);
 
     let table = connie(["memory", file]).exits(0).is_quiet().out();
     let lines: Vec<&str> = table.lines().collect();
-    assert!(lines[0].starts_with(&format!("{file}: 2 addresses of 1 host, written ")), "{table}");
-    assert!(lines[2].trim_start().starts_with("host ") && lines[2].ends_with("learnt"), "{table}");
+    assert!(lines[0].starts_with(&format!("{file}: 2 addresses, last used by 1 host, written ")), "{table}");
+    assert!(lines[2].trim_start().starts_with("host ") && lines[2].ends_with("seen"), "{table}");
     assert!(lines[3].contains("127.0.0.34") && lines[3].ends_with("  has led"), "{table}");
     assert!(lines[4].contains("127.0.0.35") && lines[4].contains("  failed, comes last for "), "{table}");
     assert!(!table.contains("name.test"), "names are in no memory");
@@ -207,6 +207,22 @@ fn only_its_owner_reads_the_file_and_nothing_is_left_beside_it() {
     let target = format!("127.0.0.31:{}", hosts.1.port());
     connie(["race", "-s", &target, "--memory", path.to_str().unwrap()]).exits(23).says_lines(1).says(&line);
     connie(["race", "127.0.0.36:1", "--memory", path.to_str().unwrap()]).exits(7).says_lines(1);
+}
+
+#[test]
+fn a_symbolic_link_stays_one() {
+    let hosts = hosts();
+    let directory = fresh_path("linked");
+    std::fs::create_dir_all(directory.join("there")).unwrap();
+    let (link, file) = (directory.join("link"), directory.join("there/file"));
+    // One that leads nowhere yet, too, and from the directory that it is in.
+    std::os::unix::fs::symlink("there/file", &link).unwrap();
+    for _ in 0..2 {
+        attempts(&hosts, &["--memory", link.to_str().unwrap()]);
+        assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("there/file"));
+        assert!(std::fs::metadata(&file).unwrap().len() > 12);
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -62,14 +62,15 @@ impl Memory {
         }
     }
 
-    /// Writes it into a file that only its owner may read. Whoever reads that meanwhile, or writes it, meets a whole memory: the older or the
+    /// Writes it into a file that only its owner may read; through a symbolic link, into the file that it leads to. Whoever reads that meanwhile, or writes it, meets a whole memory: the older or the
     /// newer one.
     ///
     /// # Errors
     ///
     /// Where the file, or one beside it, cannot be written. In the child of a fork that has [none](Memory): nothing is written then.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        let path = path.as_ref();
+        // A symbolic link stays, and what it leads to is replaced.
+        let path = &linked(path.as_ref());
         let bytes = self
             .bytes()
             .ok_or_else(|| io::Error::other("the memory was in use when this process was forked"))?;
@@ -82,6 +83,20 @@ impl Memory {
         }
         written
     }
+}
+
+/// What a path leads to, which need not be there.
+fn linked(path: &Path) -> PathBuf {
+    // As many links as Linux follows.
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => break,
+        }
+    }
+    path
 }
 
 fn read(path: &Path) -> io::Result<(Vec<u8>, Duration)> {
