@@ -1,5 +1,6 @@
 //! `connie get`: fetches URLs, one after the other, over the winners.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -16,6 +17,7 @@ use crate::fetched::Fetched;
 use crate::output::{Output, Stdout, Target, is_stdout, print};
 use crate::session::Session;
 use crate::transfer::Transfer;
+use crate::urls::{Wanted, urls};
 use crate::write_out::{self, Done};
 
 pub fn run(args: &Get) -> Result<(), Error> {
@@ -38,18 +40,21 @@ fn run_all(args: &Get) -> Result<(), Error> {
     let folder = |path: &PathBuf| Output::new(Target::new(path), args.create_dirs);
     let mut dump = args.dump_header.as_ref().map(folder);
     let write_out = args.write_out.as_deref().map(write_out::format).transpose()?;
-    let mut urls = args.urls.iter().enumerate().peekable();
-    while let Some((index, text)) = urls.next() {
-        let (fetched, result) = fetch(args, index, query.as_deref(), &data, &mut session, &mut dump);
-        let done = Done { url: text, number: index, fetched: &fetched, result: &result };
+    let mut urls = urls(args).peekable();
+    let mut first = true;
+    while let Some(wanted) = urls.next() {
+        let wanted = wanted?;
+        let (fetched, result) = fetch(args, &wanted, query.as_deref(), &data, &mut session, &mut dump);
+        let done = Done { url: &wanted.url, number: wanted.number, fetched: &fetched, result: &result };
         let told = match &write_out {
             Some(format) if !result.as_ref().is_err_and(Error::is_final) => write_out::tell(format, &done),
             _ => Ok(()),
         };
         let fetched = result.and(told);
-        let fetched = match args.urls.len() {
-            1 => fetched,
-            _ => fetched.map_err(|error| error.of_url(text)),
+        let alone = std::mem::take(&mut first) && urls.peek().is_none();
+        let fetched = match alone {
+            true => fetched,
+            false => fetched.map_err(|error| error.of_url(&wanted.url)),
         };
         match fetched {
             // As curl has it, the last URL gives the exit code.
@@ -90,19 +95,32 @@ fn check(args: &Get) -> Result<(), Error> {
             args.continue_at.is_some() && args.compressed(),
             "what is here and what --compressed asks for do not fit together: leave -C away",
         ),
-        (args.upload_file.len() > args.urls.len(), "there are more files to send with -T than URLs"),
-        (outputs.len() > args.urls.len(), "there are more -o and -O than URLs"),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
         Some((_, line)) => Err(Error::usage(line)),
-        None => Ok(()),
+        None => {
+            warn_of_surplus(args);
+            Ok(())
+        }
+    }
+}
+
+/// As curl has it, an option that no URL is left for does nothing.
+fn warn_of_surplus(args: &Get) {
+    let surplus = [
+        (args.upload_file.len() > args.urls.len(), "there are more files to send with -T than URLs"),
+        (args.outputs.0.len() > args.urls.len(), "there are more -o and -O than URLs"),
+    ];
+    for (_, line) in surplus.iter().filter(|(is_surplus, _)| *is_surplus && !args.silent) {
+        // Without a stderr nobody reads warnings.
+        let _ = writeln!(io::stderr().lock(), "connie: {line}: the last ones are not used");
     }
 }
 
 /// Fetches one of the URLs, and prints what `--json` wants to know of it.
 fn fetch(
     args: &Get,
-    index: usize,
+    wanted: &Wanted,
     query: Option<&str>,
     data: &Rc<Body>,
     session: &mut Session<'_>,
@@ -111,7 +129,7 @@ fn fetch(
     let clock = OsClock::start();
     session.begin();
     let mut fetched = Fetched::default();
-    let result = transfer(args, index, query, data, dump).and_then(|mut transfer| {
+    let result = transfer(args, wanted, query, data, dump).and_then(|mut transfer| {
         let result = transfer.run(session);
         fetched = std::mem::take(&mut transfer.fetched);
         result
@@ -120,8 +138,7 @@ fn fetch(
     let result = result.and_then(|()| session.take_written());
     if args.race.json {
         let elapsed = clock.now().as_micros();
-        let url = args.urls.get(index).map_or("", String::as_str);
-        let printed = print(format_args!("{}\n", json(url, &fetched, session, &result, elapsed)));
+        let printed = print(format_args!("{}\n", json(&wanted.url, &fetched, session, &result, elapsed)));
         return (fetched, result.and(printed));
     }
     (fetched, result)
@@ -130,13 +147,13 @@ fn fetch(
 /// The transfer that the options ask for.
 fn transfer<'a>(
     args: &'a Get,
-    index: usize,
+    wanted: &Wanted,
     query: Option<&str>,
     data: &Rc<Body>,
     dump: &'a mut Option<Output>,
 ) -> Result<Transfer<'a>, Error> {
-    let mut url = Url::parse(args.urls.get(index).map_or("", String::as_str))?;
-    let target = match args.outputs.0.get(index) {
+    let mut url = Url::parse(&wanted.url)?;
+    let target = match &wanted.output {
         Some(OutputArg::File(path)) => Target::new(path),
         Some(OutputArg::RemoteName) => remote_name(&url)?,
         None if args.remote_name_all => remote_name(&url)?,
@@ -149,7 +166,7 @@ fn transfer<'a>(
     if let Some(query) = query {
         url.push_query(query)?;
     }
-    let body = match args.upload_file.get(index) {
+    let body = match &wanted.upload {
         None => Rc::clone(data),
         Some(path) => {
             let name = path.file_name().and_then(|name| name.to_str()).filter(|name| *name != "-");

@@ -28,6 +28,7 @@ mod svg;
 mod terminal;
 mod transfer;
 mod tries;
+mod urls;
 mod usage;
 mod verbose;
 mod write_out;

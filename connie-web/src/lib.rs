@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod pattern;
 mod proxy;
 mod redirect;
 mod resume;
@@ -26,6 +27,7 @@ mod retry;
 mod url;
 
 pub use credentials::Credentials;
+pub use pattern::{PatternError, PatternErrorKind, PatternUrl, UrlPattern};
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError};
 pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
 pub use resume::{ByteRange, ContentRange, Part, Resume, ResumeError, part, resume};

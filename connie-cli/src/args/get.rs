@@ -16,6 +16,7 @@ Examples:
   connie get -f --retry 3 -d name=value https://example.org/form
   connie get -T report.pdf -u USER:PASSWORD https://example.org/files/
   connie get -x http://proxy.example:3128 https://example.org/
+  connie get -o '#1-#2.txt' 'https://{one,two}.example/[01-10].txt'
 
 The variables of -w are curl's: %{content_type}, errormsg, exitcode, filename_effective, http_code,
 http_version, method, num_connects, num_headers, num_redirects, onerror, redirect_url, remote_ip,
@@ -162,8 +163,8 @@ pub struct Get {
     /// Taken for curl's sake: nothing is held back
     #[arg(short = 'N', long, hide = true)]
     pub no_buffer: bool,
-    /// Taken for curl's sake: URLs are taken as they are
-    #[arg(short = 'g', long, hide = true)]
+    /// Take braces and brackets in URLs as they stand; otherwise {a,b}, [1-9], [01-10:3] and [a-z] stand for several URLs, and #1 in -o for what the first stood for
+    #[arg(short = 'g', long)]
     pub globoff: bool,
     /// Show the race and all heads on stderr
     #[arg(short, long)]

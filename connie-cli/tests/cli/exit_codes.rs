@@ -72,6 +72,8 @@ fn code_3_is_a_url_that_is_none() {
     refuses("http://h:65536/", "65535");
     refuses("http://[::1/", "bracket");
     refuses("http:///", "no host");
+    refuses("http://h/{a", "unmatched brace at position 10 of http://h/{a: give -g");
+    refuses("http://u:p@h/[2-1]", "bad range at position 14 of http://h/[2-1]: give -g");
     refuses("http://h/a b", "space");
     refuses("http://a@b@h/", "%40");
     refuses(&format!("http://{}.test/", "a".repeat(64)), "63");

@@ -1,5 +1,7 @@
 //! The program beside curl: the same command line against the same server has the same exit code and the same output.
 
+mod patterns;
+
 use std::process::Command;
 
 use connie_servers::{Authority, BlackHole, Identity, PemFile, TlsServer, skip};
@@ -94,6 +96,7 @@ fn the_two_agree() {
     files(&mut table);
     tls(&mut table);
     written_out(&mut table);
+    patterns::patterns(&mut table);
     assert!(table.differences.is_empty(), "of {} rows:\n{}", table.rows, table.differences.join("\n"));
     for code in [0, 1, 3, 5, 6, 7, 8, 18, 22, 23, 26, 28, 33, 35, 45, 47, 52, 56, 60, 61, 65, 77] {
         assert!(table.codes.contains(&code), "no row has the exit code {code}");
