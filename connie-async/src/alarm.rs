@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 
 use connie_core::Instant;
 
-use crate::asking::poll_once;
+use crate::queries::poll_once;
 
 /// The one time that a connect waits for. It lies in a place of its owner's.
 pub(crate) struct Alarm<'p, F> {

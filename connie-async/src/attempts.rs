@@ -14,24 +14,24 @@ use connie_core::resolution::QueryError;
 use connie_core::resolution::selection::Route;
 use connie_core::{AttemptError, AttemptErrorKind, AttemptId, Failure, Instant};
 
-use crate::error::{Error, MostTelling, attempt_error};
+use crate::error::{ConnectionError, MostTellingError, attempt_error};
 use crate::lookup::Lookup;
 
 /// What has become of the attempts of a connect.
 pub(crate) struct Attempts<'r, T, E, const SOCKETS: usize> {
-    slots: &'r [Slot<T, E>; SOCKETS],
-    told: MostTelling<E>,
+    slots: &'r [AttemptSlot<T, E>; SOCKETS],
+    most_telling: MostTellingError<E>,
     /// The connection that the race has been told of.
     won: Option<T>,
 }
 
 impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E, SOCKETS> {
     /// None has begun.
-    pub(crate) fn new(slots: &'r [Slot<T, E>; SOCKETS]) -> Self {
-        Attempts { slots, told: MostTelling::none(), won: None }
+    pub(crate) fn new(slots: &'r [AttemptSlot<T, E>; SOCKETS]) -> Self {
+        Attempts { slots, most_telling: MostTellingError::none(), won: None }
     }
 
-    /// Whether there is a result that the race has not been told.
+    /// Whether there is a result that the race does not know yet.
     pub(crate) fn has_news(&self) -> bool {
         self.slots.iter().any(|slot| slot.done.get())
     }
@@ -48,7 +48,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         let error = match slot {
             // A stack that has no address of a family may try nonetheless, and wait for nothing in one of its few sockets.
             _ if names.route(destination.ip()) == Route::Unreachable => AttemptErrorKind::Unreachable,
-            Some(slot) => return slot.order.set(Some(Order { id, destination })),
+            Some(slot) => return slot.order.set(Some(AttemptOrder { id, destination })),
             // The race has no more attempts in flight than there are slots, so there is one; and if there were none, it would be this.
             None => AttemptErrorKind::OutOfSockets,
         };
@@ -57,15 +57,15 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
 
     /// Ends an attempt. Its future goes when the workers are polled, before a new one begins in its place: no slot has two.
     pub(crate) fn cancel(&self, id: AttemptId) {
-        let is = |slot: &&Slot<T, E>| slot.order.get().is_some_and(|order| order.id == id);
+        let is = |slot: &&AttemptSlot<T, E>| slot.order.get().is_some_and(|order| order.id == id);
         if let Some(slot) = self.slots.iter().find(is) {
             slot.release();
         }
     }
 
     /// Tells the race of the attempts that have ended, those that began first before the others. A success decides it, so that the
-    /// rest need not be told.
-    pub(crate) fn tell<const A: usize, const N: usize, G: Guide>(
+    /// rest need not be reported.
+    pub(crate) fn report_results<const A: usize, const N: usize, G: Guide>(
         &mut self,
         connect: &mut Connect<A, SOCKETS, SOCKETS, N, G>,
         now: Instant,
@@ -79,7 +79,7 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
                     return connect.handle_input(Input::AttemptSucceeded { id }, now);
                 }
                 Some(Err((error, meaning))) => {
-                    self.told.note(error, meaning);
+                    self.most_telling.note(error, meaning);
                     connect.handle_input(Input::AttemptFailed { id, error: meaning }, now);
                 }
                 // A worker that says it is done has put its result there.
@@ -88,14 +88,14 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         }
     }
 
-    fn first_done(&self) -> Option<(&'r Slot<T, E>, AttemptId)> {
+    fn first_done(&self) -> Option<(&'r AttemptSlot<T, E>, AttemptId)> {
         let done = self.slots.iter().filter(|slot| slot.done.get());
         done.filter_map(|slot| Some((slot, slot.order.get()?.id))).min_by_key(|(_, id)| *id)
     }
 
     /// The connection that won. The race is told of a success only with its connection in hand.
-    pub(crate) fn won(&mut self) -> Result<T, Error<E>> {
-        self.won.take().ok_or(Error::NoAddress)
+    pub(crate) fn won(&mut self) -> Result<T, ConnectionError<E>> {
+        self.won.take().ok_or(ConnectionError::NoAddress)
     }
 
     /// Why there is no connection. `unresolved` is why there are no addresses, where there are none.
@@ -104,14 +104,16 @@ impl<'r, T, E: embedded_io_async::Error, const SOCKETS: usize> Attempts<'r, T, E
         failure: Failure,
         connect: &Connect<A, SOCKETS, SOCKETS, N, G>,
         unresolved: impl FnOnce() -> Option<QueryError>,
-    ) -> Error<E> {
+    ) -> ConnectionError<E> {
         match failure {
-            Failure::NoDestinations => unresolved().map_or(Error::NoAddress, Error::NotResolved),
-            Failure::DeadlineExceeded => Error::DeadlineExceeded,
+            Failure::NoDestinations => {
+                unresolved().map_or(ConnectionError::NoAddress, ConnectionError::NotResolved)
+            }
+            Failure::DeadlineExceeded => ConnectionError::DeadlineExceeded,
             // Every address has failed: nobody cancels but by dropping the future, and no error of a stack says that it is gone.
-            _ => match self.told.take() {
-                None if is_unreachable(connect) => Error::Unreachable,
-                told => Error::AllAttemptsFailed(told),
+            _ => match self.most_telling.take() {
+                None if is_unreachable(connect) => ConnectionError::Unreachable,
+                error => ConnectionError::AllAttemptsFailed(error),
             },
         }
     }
@@ -126,23 +128,23 @@ fn is_unreachable<const A: usize, const K: usize, const R: usize, const N: usize
 }
 
 /// One attempt at a time, each in its future.
-pub(crate) struct Slot<T, E> {
+pub(crate) struct AttemptSlot<T, E> {
     /// What is to be tried: set by the race. `None` ends it, whereupon the worker drops its future at its next poll.
-    order: Cell<Option<Order>>,
+    order: Cell<Option<AttemptOrder>>,
     /// Whether the order has its result: set by the worker.
     done: Cell<bool>,
     result: Cell<Option<Result<T, (E, AttemptError)>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Order {
+struct AttemptOrder {
     id: AttemptId,
     destination: SocketAddr,
 }
 
-impl<T, E> Slot<T, E> {
+impl<T, E> AttemptSlot<T, E> {
     pub(crate) const fn new() -> Self {
-        Slot { order: Cell::new(None), done: Cell::new(false), result: Cell::new(None) }
+        AttemptSlot { order: Cell::new(None), done: Cell::new(false), result: Cell::new(None) }
     }
 
     /// Ends what the slot does. A connection that is there already is dropped.
@@ -154,7 +156,7 @@ impl<T, E> Slot<T, E> {
 }
 
 /// Carries out the orders of a slot, for ever. The future of an attempt lives in this one, and is gone before the next begins.
-pub(crate) async fn work<T, E, O, F>(slot: &Slot<T, E>, open: &O) -> Infallible
+pub(crate) async fn work<T, E, O, F>(slot: &AttemptSlot<T, E>, open: &O) -> Infallible
 where
     E: embedded_io_async::Error,
     O: Fn(SocketAddr) -> F,

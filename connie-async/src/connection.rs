@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use embedded_io_async::{ErrorType, Read, ReadReady, Write, WriteReady};
 
-use crate::error::Error;
+use crate::error::ConnectionError;
 
 /// A connection of the stack's, and where it leads. Dropping it does what dropping the stack's own does.
 #[derive(Debug)]
@@ -40,33 +40,33 @@ impl<N> Connection<N> {
 }
 
 impl<N: ErrorType> ErrorType for Connection<N> {
-    type Error = Error<N::Error>;
+    type Error = ConnectionError<N::Error>;
 }
 
 impl<N: Read> Read for Connection<N> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        self.inner.read(buffer).await.map_err(Error::Stack)
+        self.inner.read(buffer).await.map_err(ConnectionError::Stack)
     }
 }
 
 impl<N: Write> Write for Connection<N> {
     async fn write(&mut self, buffer: &[u8]) -> Result<usize, Self::Error> {
-        self.inner.write(buffer).await.map_err(Error::Stack)
+        self.inner.write(buffer).await.map_err(ConnectionError::Stack)
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.inner.flush().await.map_err(Error::Stack)
+        self.inner.flush().await.map_err(ConnectionError::Stack)
     }
 }
 
 impl<N: ReadReady> ReadReady for Connection<N> {
     fn read_ready(&mut self) -> Result<bool, Self::Error> {
-        self.inner.read_ready().map_err(Error::Stack)
+        self.inner.read_ready().map_err(ConnectionError::Stack)
     }
 }
 
 impl<N: WriteReady> WriteReady for Connection<N> {
     fn write_ready(&mut self) -> Result<bool, Self::Error> {
-        self.inner.write_ready().map_err(Error::Stack)
+        self.inner.write_ready().map_err(ConnectionError::Stack)
     }
 }

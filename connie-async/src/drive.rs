@@ -12,22 +12,24 @@ use connie_core::resolution::{Query, QueryError};
 use embassy_futures::join::join_array;
 
 use crate::alarm::Alarm;
-use crate::asking::{Asking, Machine, look_up, nothing, tell, why};
-use crate::attempts::{Attempts, Slot, run, work};
+use crate::attempts::{AttemptSlot, Attempts, run, work};
 use crate::clock::Clock;
-use crate::error::Error;
-use crate::known_names::Found;
+use crate::error::ConnectionError;
+use crate::known_names::NameAddresses;
 use crate::lookup::Lookup;
+use crate::queries::{
+    ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, query_failure,
+};
 
 /// A connection, and where it leads.
-pub(crate) type Won<T> = (T, SocketAddr);
+pub(crate) type WonConnection<T> = (T, SocketAddr);
 
 /// What is connected to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'h, const ADDRESSES: usize> {
+pub(crate) struct ConnectTarget<'h, const ADDRESSES: usize> {
     pub(crate) host: &'h str,
     /// What a look-up has found before.
-    pub(crate) known: Option<&'h Found<ADDRESSES>>,
+    pub(crate) known: Option<&'h NameAddresses<ADDRESSES>>,
     /// The address that stands for the host, and which may have a zone. Its port is that of all.
     pub(crate) remote: SocketAddr,
 }
@@ -37,13 +39,13 @@ pub(crate) struct Wanted<'h, const ADDRESSES: usize> {
 /// Everything happens within one task: each wake-up polls the look-ups, the attempts and the clock, and tells the machine what is new,
 /// until there is nothing new.
 pub(crate) async fn drive<C, L, O, F, T, E, M, const ADDRESSES: usize, const SOCKETS: usize>(
-    connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
+    connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
     clock: &C,
     names: &L,
-    wanted: Wanted<'_, ADDRESSES>,
+    wanted: ConnectTarget<'_, ADDRESSES>,
     open: O,
-) -> Result<Won<T>, Error<E>>
+) -> Result<WonConnection<T>, ConnectionError<E>>
 where
     C: Clock,
     L: Lookup,
@@ -52,47 +54,47 @@ where
     E: embedded_io_async::Error,
     M: Recall<ADDRESSES>,
 {
-    let slots = [const { Slot::new() }; SOCKETS];
+    let slots = [const { AttemptSlot::new() }; SOCKETS];
     let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
-    let ask = |query| look_up::<L, ADDRESSES>(names, wanted.host, query);
+    let ask = |query| look_up_query::<L, ADDRESSES>(names, wanted.host, query);
     let serve = |()| L::serve(names);
-    // By itself: within `Asking { .. }` the pinned values live on from Rust 1.89 on.
+    // By itself: within `PendingQueries { .. }` the pinned values live on from Rust 1.89 on.
     let queries = [
-        pin!(nothing(&ask)),
-        pin!(nothing(&ask)),
+        pin!(empty_slot(&ask)),
+        pin!(empty_slot(&ask)),
         #[cfg(feature = "nat64")]
-        pin!(nothing(&ask)),
+        pin!(empty_slot(&ask)),
     ];
     // After the look-ups, so that it is dropped before them.
-    let serving = pin!(nothing(&serve));
-    let mut asking = Asking { places: queries, serving };
+    let serving = pin!(empty_slot(&serve));
+    let mut pending = PendingQueries { places: queries, serving };
     let timer = pin!(None);
     let mut alarm = Alarm::new(timer);
     connect.plan_by(&memory, clock.now());
-    let mut turn = Turn { connect, memory, clock, names, wanted, attempts: Attempts::new(&slots) };
+    let mut state = HostConnect { connect, memory, clock, names, wanted, attempts: Attempts::new(&slots) };
     poll_fn(|cx| {
         loop {
             run(workers.as_mut(), cx);
             let now = clock.now();
-            while let Some((query, answer)) = asking.poll(cx) {
+            while let Some((query, answer)) = pending.poll(cx) {
                 let answer = answer.as_deref().map_err(|error| names.query_error(error));
-                turn.answered(query, answer, now);
+                state.answered(query, answer, now);
             }
-            turn.attempts.tell(turn.connect, now);
+            state.attempts.report_results(state.connect, now);
             let mut asked = false;
             let until = loop {
-                match turn.drain(now) {
-                    Drained::Over(result) => return Poll::Ready(result),
-                    Drained::Until(until) => break until,
-                    Drained::Asks(query) => {
-                        asking.begin(query, ask(query), || serve(()));
+                match state.drain(now) {
+                    ConnectStep::Over(result) => return Poll::Ready(result),
+                    ConnectStep::Until(until) => break until,
+                    ConnectStep::SendQuery(query) => {
+                        pending.begin(query, ask(query), || serve(()));
                         asked = true;
                     }
                 }
             };
             // What was just begun has been polled by nobody.
             run(workers.as_mut(), cx);
-            if asked || turn.attempts.has_news() {
+            if asked || state.attempts.has_news() {
                 continue;
             }
             if alarm.poll(until, |at| clock.wait_until(at), cx).is_pending() {
@@ -104,33 +106,35 @@ where
 }
 
 /// The machine, its attempts, and who is told what they have shown.
-struct Turn<'r, T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> {
-    connect: &'r mut Machine<ADDRESSES, SOCKETS, M::Guide>,
+struct HostConnect<'r, T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize>
+{
+    connect: &'r mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
     clock: &'r C,
     names: &'r L,
-    wanted: Wanted<'r, ADDRESSES>,
+    wanted: ConnectTarget<'r, ADDRESSES>,
     attempts: Attempts<'r, T, E, SOCKETS>,
 }
 
-enum Drained<T, E> {
-    Over(Result<Won<T>, Error<E>>),
+enum ConnectStep<T, E> {
+    Over(Result<WonConnection<T>, ConnectionError<E>>),
     /// This is to be looked up.
-    Asks(Query),
+    SendQuery(Query),
     /// Nothing to do before this moment, or before there is news.
     Until(Option<Instant>),
 }
 
 /// A connect that its caller gives up, by a time-out of its own say, teaches what it has shown.
 impl<T, E, C: Clock, L, M: Recall<ADDRESSES>, const ADDRESSES: usize, const SOCKETS: usize> Drop
-    for Turn<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
+    for HostConnect<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
 {
     fn drop(&mut self) {
         self.connect.abandon(&self.memory, self.clock.now());
     }
 }
 
-impl<T, E, C, L, M, const ADDRESSES: usize, const SOCKETS: usize> Turn<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
+impl<T, E, C, L, M, const ADDRESSES: usize, const SOCKETS: usize>
+    HostConnect<'_, T, E, C, L, M, ADDRESSES, SOCKETS>
 where
     E: embedded_io_async::Error,
     C: Clock,
@@ -138,36 +142,38 @@ where
     M: Recall<ADDRESSES>,
 {
     fn answered(&mut self, query: Query, answer: Result<&[IpAddr], QueryError>, now: Instant) {
-        tell(self.connect, self.names, query, answer, self.wanted.remote, now);
+        handle_answer(self.connect, self.names, query, answer, self.wanted.remote, now);
         self.connect.plan_by(&self.memory, now);
     }
 
     /// Does what the race says until there is nothing more to do now.
-    fn drain(&mut self, now: Instant) -> Drained<T, E> {
+    fn drain(&mut self, now: Instant) -> ConnectStep<T, E> {
         loop {
             match self.connect.poll_output(now) {
                 Output::SendQuery { query } => match self.wanted {
-                    Wanted { known: Some(found), .. } if !found.is_late(query) => {
+                    ConnectTarget { known: Some(found), .. } if !found.is_late(query) => {
                         // What a prefix leads to is among the addresses.
                         let found = if query == Query::Nat64Prefix { &[] } else { &*found.addresses };
                         self.answered(query, Ok(found), now);
                     }
-                    _ => return Drained::Asks(query),
+                    _ => return ConnectStep::SendQuery(query),
                 },
                 Output::StartAttempt { id, destination } => {
                     self.attempts.start(self.connect, self.names, (id, destination), now);
                 }
                 Output::CancelAttempt { id } => self.attempts.cancel(id),
-                Output::WaitUntil(until) => return Drained::Until(Some(until)),
-                Output::WaitForInput => return Drained::Until(None),
+                Output::WaitUntil(until) => return ConnectStep::Until(Some(until)),
+                Output::WaitForInput => return ConnectStep::Until(None),
                 Output::Established { destination, .. } => {
                     self.connect.teach(&self.memory, now);
-                    return Drained::Over(self.attempts.won().map(|connection| (connection, destination)));
+                    return ConnectStep::Over(
+                        self.attempts.won().map(|connection| (connection, destination)),
+                    );
                 }
                 Output::Failed(failure) => {
                     self.connect.teach(&self.memory, now);
-                    let unresolved = || why(self.connect, self.wanted.host);
-                    return Drained::Over(Err(self.attempts.error(failure, self.connect, unresolved)));
+                    let unresolved = || query_failure(self.connect, self.wanted.host);
+                    return ConnectStep::Over(Err(self.attempts.error(failure, self.connect, unresolved)));
                 }
             }
         }

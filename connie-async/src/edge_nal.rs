@@ -42,8 +42,8 @@ use embedded_io_async::Error as _;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::dns::UdpError;
-use crate::error::{Error, LookupError};
-use crate::lookup::{Answers, Lookup};
+use crate::error::{ConnectionError, ResolveError};
+use crate::lookup::{AddressList, Lookup};
 use crate::race_connect::RaceConnect;
 
 /// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one. Each family is asked for by
@@ -54,7 +54,12 @@ pub struct PlainDns<D>(pub D);
 impl<D: Dns> Lookup for PlainDns<D> {
     type Error = D::Error;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), D::Error> {
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), D::Error> {
         let kind = match family {
             Family::V4 => AddrType::IPv4,
             Family::V6 => AddrType::IPv6,
@@ -139,7 +144,7 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    type Error = LookupError<L::Error>;
+    type Error = ResolveError<L::Error>;
 
     async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
         let families = match addr_type {
@@ -151,7 +156,7 @@ where
     }
 
     async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
-        self.names().name_of(address, name).await.map_err(LookupError::Failed)
+        self.names().name_of(address, name).await.map_err(ResolveError::Failed)
     }
 }
 
@@ -163,7 +168,7 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    type Error = Error<T::Error>;
+    type Error = ConnectionError<T::Error>;
     type Socket<'a>
         = Connection<T::Socket<'a>>
     where
@@ -183,7 +188,7 @@ pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: us
     net: &'a RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>,
     host: &str,
     port: u16,
-) -> Result<Connection<T::Socket<'a>>, Error<T::Error>>
+) -> Result<Connection<T::Socket<'a>>, ConnectionError<T::Error>>
 where
     T: TcpConnect,
     L: Lookup,
@@ -195,7 +200,7 @@ where
 
 impl<N: Readable> Readable for Connection<N> {
     async fn readable(&mut self) -> Result<(), Self::Error> {
-        self.inner.readable().await.map_err(Error::Stack)
+        self.inner.readable().await.map_err(ConnectionError::Stack)
     }
 }
 
@@ -218,10 +223,10 @@ impl<N: TcpSplit> TcpSplit for Connection<N> {
 
 impl<N: TcpShutdown> TcpShutdown for Connection<N> {
     async fn close(&mut self, what: Close) -> Result<(), Self::Error> {
-        self.inner.close(what).await.map_err(Error::Stack)
+        self.inner.close(what).await.map_err(ConnectionError::Stack)
     }
 
     async fn abort(&mut self) -> Result<(), Self::Error> {
-        self.inner.abort().await.map_err(Error::Stack)
+        self.inner.abort().await.map_err(ConnectionError::Stack)
     }
 }

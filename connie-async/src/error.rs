@@ -10,7 +10,7 @@ use embedded_io_async::ErrorKind;
 /// Why there is no connection, or what happened to one. `E` is the stack's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error<E> {
+pub enum ConnectionError<E> {
     /// The stack's error, on a connection that was established.
     Stack(E),
     /// Each address was tried and failed. The error is the one among theirs that says most: a refusal before a reset, a reset before
@@ -30,41 +30,45 @@ pub enum Error<E> {
     InvalidHost(InvalidHost),
 }
 
-impl<E: embedded_io_async::Error> embedded_io_async::Error for Error<E> {
+impl<E: embedded_io_async::Error> embedded_io_async::Error for ConnectionError<E> {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::Stack(error) | Error::AllAttemptsFailed(Some(error)) => error.kind(),
-            Error::AllAttemptsFailed(None) | Error::DeadlineExceeded => ErrorKind::TimedOut,
-            Error::Unreachable => ErrorKind::NotConnected,
-            Error::NoAddress => ErrorKind::NotFound,
-            Error::NotResolved(error) => kind(*error),
-            Error::InvalidHost(_) => ErrorKind::InvalidInput,
+            ConnectionError::Stack(error) | ConnectionError::AllAttemptsFailed(Some(error)) => error.kind(),
+            ConnectionError::AllAttemptsFailed(None) | ConnectionError::DeadlineExceeded => {
+                ErrorKind::TimedOut
+            }
+            ConnectionError::Unreachable => ErrorKind::NotConnected,
+            ConnectionError::NoAddress => ErrorKind::NotFound,
+            ConnectionError::NotResolved(error) => kind(*error),
+            ConnectionError::InvalidHost(_) => ErrorKind::InvalidInput,
         }
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Error<E> {
+impl<E: fmt::Display> fmt::Display for ConnectionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Stack(error) => error.fmt(f),
-            Error::AllAttemptsFailed(Some(error)) => write!(f, "{}: {error}", Failure::AllAttemptsFailed),
-            Error::AllAttemptsFailed(None) => {
+            ConnectionError::Stack(error) => error.fmt(f),
+            ConnectionError::AllAttemptsFailed(Some(error)) => {
+                write!(f, "{}: {error}", Failure::AllAttemptsFailed)
+            }
+            ConnectionError::AllAttemptsFailed(None) => {
                 write!(f, "{}: {}", Failure::AllAttemptsFailed, AttemptErrorKind::TimedOut)
             }
-            Error::DeadlineExceeded => Failure::DeadlineExceeded.fmt(f),
-            Error::Unreachable => f.write_str("no address can be reached"),
-            Error::NoAddress => Failure::NoDestinations.fmt(f),
-            Error::NotResolved(error) => error.fmt(f),
-            Error::InvalidHost(error) => error.fmt(f),
+            ConnectionError::DeadlineExceeded => Failure::DeadlineExceeded.fmt(f),
+            ConnectionError::Unreachable => f.write_str("no address can be reached"),
+            ConnectionError::NoAddress => Failure::NoDestinations.fmt(f),
+            ConnectionError::NotResolved(error) => error.fmt(f),
+            ConnectionError::InvalidHost(error) => error.fmt(f),
         }
     }
 }
 
-impl<E: core::error::Error> core::error::Error for Error<E> {
+impl<E: core::error::Error> core::error::Error for ConnectionError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             // Its own words are in the line.
-            Error::Stack(error) | Error::AllAttemptsFailed(Some(error)) => error.source(),
+            ConnectionError::Stack(error) | ConnectionError::AllAttemptsFailed(Some(error)) => error.source(),
             _ => None,
         }
     }
@@ -82,7 +86,7 @@ const fn kind(error: QueryError) -> ErrorKind {
 /// Why a look-up brought no address. `E` is the error of the [`Lookup`](crate::Lookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LookupError<E> {
+pub enum ResolveError<E> {
     /// No family brought an address, and of the failures this is the one that [tells most](QueryError::precedence).
     Failed(E),
     /// The name does not exist: the [`Lookup`](crate::Lookup) says so, or it is below `invalid` (RFC 6761 section 6.4) or `onion`
@@ -96,30 +100,30 @@ pub enum LookupError<E> {
     InvalidHost(InvalidHost),
 }
 
-impl<E: fmt::Debug> embedded_io_async::Error for LookupError<E> {
+impl<E: fmt::Debug> embedded_io_async::Error for ResolveError<E> {
     fn kind(&self) -> ErrorKind {
         match self {
-            LookupError::Failed(_) => ErrorKind::Other,
-            LookupError::NoSuchName | LookupError::NoAddress => ErrorKind::NotFound,
-            LookupError::DeadlineExceeded => ErrorKind::TimedOut,
-            LookupError::InvalidHost(_) => ErrorKind::InvalidInput,
+            ResolveError::Failed(_) => ErrorKind::Other,
+            ResolveError::NoSuchName | ResolveError::NoAddress => ErrorKind::NotFound,
+            ResolveError::DeadlineExceeded => ErrorKind::TimedOut,
+            ResolveError::InvalidHost(_) => ErrorKind::InvalidInput,
         }
     }
 }
 
-impl<E: fmt::Debug> fmt::Display for LookupError<E> {
+impl<E: fmt::Debug> fmt::Display for ResolveError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LookupError::Failed(error) => write!(f, "the name could not be looked up: {error:?}"),
-            LookupError::NoSuchName => QueryError::NoSuchName.fmt(f),
-            LookupError::NoAddress => f.write_str("the name has no address"),
-            LookupError::DeadlineExceeded => QueryError::TimedOut.fmt(f),
-            LookupError::InvalidHost(error) => error.fmt(f),
+            ResolveError::Failed(error) => write!(f, "the name could not be looked up: {error:?}"),
+            ResolveError::NoSuchName => QueryError::NoSuchName.fmt(f),
+            ResolveError::NoAddress => f.write_str("the name has no address"),
+            ResolveError::DeadlineExceeded => QueryError::TimedOut.fmt(f),
+            ResolveError::InvalidHost(error) => error.fmt(f),
         }
     }
 }
 
-impl<E: fmt::Debug> core::error::Error for LookupError<E> {}
+impl<E: fmt::Debug> core::error::Error for ResolveError<E> {}
 
 /// What an error of a `connect` means to the race. `at_once`: it came before anything could have come from the network.
 ///
@@ -142,11 +146,11 @@ pub(crate) fn attempt_error(kind: ErrorKind, at_once: bool) -> AttemptError {
 
 /// The error of those that failed that says most, and how much.
 #[derive(Debug)]
-pub(crate) struct MostTelling<E>(Option<(u8, E)>);
+pub(crate) struct MostTellingError<E>(Option<(u8, E)>);
 
-impl<E: embedded_io_async::Error> MostTelling<E> {
+impl<E: embedded_io_async::Error> MostTellingError<E> {
     pub(crate) const fn none() -> Self {
-        MostTelling(None)
+        MostTellingError(None)
     }
 
     /// Keeps `error`, which means `meaning` to the race, if it says more than what is kept; of two that say as much, the first.
@@ -202,7 +206,7 @@ mod tests {
                 self.0
             }
         }
-        let mut kept = MostTelling::none();
+        let mut kept = MostTellingError::none();
         for (number, kind) in [
             ErrorKind::NotConnected,
             ErrorKind::TimedOut,

@@ -17,16 +17,17 @@ use embedded_nal_async::TcpConnect;
 use heapless::Vec;
 
 use crate::alarm::Alarm;
-use crate::asking::{look_up, nothing, poll_once};
-use crate::attempts::{Attempts, Slot, run, work};
+use crate::attempts::{AttemptSlot, Attempts, run, work};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::ConnectionError;
 use crate::lookup::{Lookup, is_of};
+use crate::queries::{empty_slot, look_up_query, poll_once};
 use crate::race_connect::{RaceConnect, network};
 
 /// No NAT64's prefix is asked for.
-type Machine<const ADDRESSES: usize, const SOCKETS: usize, G> = Connect<ADDRESSES, SOCKETS, SOCKETS, 0, G>;
+type HostsMachine<const ADDRESSES: usize, const SOCKETS: usize, G> =
+    Connect<ADDRESSES, SOCKETS, SOCKETS, 0, G>;
 
 type LookupResult<const ADDRESSES: usize> = Result<Vec<IpAddr, ADDRESSES>, QueryError>;
 
@@ -44,7 +45,7 @@ where
     M: Remember<ADDRESSES>,
 {
     /// Connects to whichever of several hosts answers first, such as brokers: each is a name or an address, with a port of its own, and all their
-    /// addresses are in one race. Answers the number of the host too, 0 for the first.
+    /// addresses are in one race. Returns the number of the host too, 0 for the first.
     ///
     /// Names are looked up side by side. One that is not found, or whose look-up hangs, holds up none of the others: see
     /// [`Hosts`]. A NAT64 is not asked for here. A [memory](RaceConnect::with_memory) knows the list as a host of its own.
@@ -56,10 +57,10 @@ where
     pub async fn connect_any<const HOSTS: usize>(
         &self,
         hosts: [(&str, u16); HOSTS],
-    ) -> Result<(Connection<T::Connection<'_>>, usize), Error<T::Error>> {
+    ) -> Result<(Connection<T::Connection<'_>>, usize), ConnectionError<T::Error>> {
         let (names, clock) = (self.names(), self.clock());
         let (known, connect, asks) = self.begin_any(&hosts)?;
-        let slots = [const { Slot::new() }; SOCKETS];
+        let slots = [const { AttemptSlot::new() }; SOCKETS];
         let open = |remote| self.tcp().connect(remote);
         let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
         let answers = [const { HostAnswers([const { Cell::new(None) }; 2]) }; HOSTS];
@@ -69,14 +70,14 @@ where
         }))));
         // After the look-ups, so that it is dropped before them.
         let serve = |()| L::serve(names);
-        let mut serving = pin!(nothing(&serve));
+        let mut serving = pin!(empty_slot(&serve));
         serving.set(Some(serve(())));
         let timer = pin!(None);
         let mut alarm = Alarm::new(timer);
         let memory = self.memory().recall(hosts.iter().map(|(host, _)| *host), &network(names));
         let attempts = Attempts::new(&slots);
-        let mut turn = Turn { connect, memory, clock, names, hosts, known, attempts };
-        turn.connect.plan_by(&turn.memory, clock.now());
+        let mut state = HostsConnect { connect, memory, clock, names, hosts, known, attempts };
+        state.connect.plan_by(&state.memory, clock.now());
         poll_fn(|cx| {
             loop {
                 run(workers.as_mut(), cx);
@@ -84,15 +85,15 @@ where
                 if poll_lookups(lookups.as_mut(), serving.as_mut(), cx) {
                     serving.set(None);
                 }
-                turn.handle_answers(&answers, now);
-                turn.attempts.tell(&mut turn.connect, now);
-                let until = match turn.drain(now) {
-                    Drained::Over(result) => return Poll::Ready(result),
-                    Drained::Until(until) => until,
+                state.handle_answers(&answers, now);
+                state.attempts.report_results(&mut state.connect, now);
+                let until = match state.drain(now) {
+                    HostsStep::Over(result) => return Poll::Ready(result),
+                    HostsStep::Until(until) => until,
                 };
                 // What was just begun has been polled by nobody.
                 run(workers.as_mut(), cx);
-                if turn.attempts.has_news() {
+                if state.attempts.has_news() {
                     continue;
                 }
                 if alarm.poll(until, |at| clock.wait_until(at), cx).is_pending() {
@@ -107,16 +108,16 @@ where
     fn begin_any<const HOSTS: usize>(
         &self,
         hosts: &[(&str, u16); HOSTS],
-    ) -> Result<Begun<M::Guide, HOSTS, ADDRESSES, SOCKETS>, Error<T::Error>> {
+    ) -> Result<HostsStart<M::Guide, HOSTS, ADDRESSES, SOCKETS>, ConnectionError<T::Error>> {
         let routes = Routes::of(|ip| self.names().route(ip) != Route::Unreachable);
         let facts = Facts { routes, ..Facts::default() };
         let mut known = Hosts::<HOSTS, ADDRESSES>::new(&facts);
         for (host, port) in hosts {
             // There is room for all of them.
-            known.add(Start::new(host, *port, &facts).map_err(Error::InvalidHost)?, self.config());
+            known.add(Start::new(host, *port, &facts).map_err(ConnectionError::InvalidHost)?, self.config());
         }
         let told = known.known();
-        let connect = Machine::begin(known.start(&told), self.config(), &facts, self.clock().now());
+        let connect = HostsMachine::begin(known.start(&told), self.config(), &facts, self.clock().now());
         let asks =
             array::from_fn(|number| QUERIES.map(|query| known.asking(query).any(|asked| asked == number)));
         Ok((known, connect, asks))
@@ -124,8 +125,8 @@ where
 }
 
 /// What [`RaceConnect::connect_any`] begins with.
-type Begun<G, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> =
-    (Hosts<HOSTS, ADDRESSES>, Machine<ADDRESSES, SOCKETS, G>, [[bool; 2]; HOSTS]);
+type HostsStart<G, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> =
+    (Hosts<HOSTS, ADDRESSES>, HostsMachine<ADDRESSES, SOCKETS, G>, [[bool; 2]; HOSTS]);
 
 /// Looks up what is to be asked of a host.
 async fn look_up_host<L: Lookup, const ADDRESSES: usize>(
@@ -137,7 +138,7 @@ async fn look_up_host<L: Lookup, const ADDRESSES: usize>(
     let (Some([aaaa, a]), Some(HostAnswers([v6, v4]))) = (asks, answers) else { return };
     let ask = async |query, is_asked: bool, place: &Cell<Option<LookupResult<ADDRESSES>>>| {
         if is_asked {
-            let answer = look_up::<L, ADDRESSES>(names, host, query).await;
+            let answer = look_up_query::<L, ADDRESSES>(names, host, query).await;
             place.set(Some(answer.map_err(|error| names.query_error(&error))));
         }
     };
@@ -162,12 +163,12 @@ fn poll_lookups(
 }
 
 /// The machine, the hosts, the slots of the attempts, and what has come of them.
-struct Turn<'r, 'h, T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
+struct HostsConnect<'r, 'h, T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
 where
     C: Clock,
     M: Recall<ADDRESSES>,
 {
-    connect: Machine<ADDRESSES, SOCKETS, M::Guide>,
+    connect: HostsMachine<ADDRESSES, SOCKETS, M::Guide>,
     memory: M,
     clock: &'r C,
     names: &'r L,
@@ -176,18 +177,18 @@ where
     attempts: Attempts<'r, T, E, SOCKETS>,
 }
 
-enum Drained<T, E> {
-    Over(Result<Won<T>, Error<E>>),
+enum HostsStep<T, E> {
+    Over(Result<WonHost<T>, ConnectionError<E>>),
     /// Nothing to do before this moment, or before there is news.
     Until(Option<Instant>),
 }
 
 /// A connection, and the number of its host.
-type Won<T> = (Connection<T>, usize);
+type WonHost<T> = (Connection<T>, usize);
 
 /// A connect that its caller gives up teaches what it has shown.
 impl<T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize> Drop
-    for Turn<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
+    for HostsConnect<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
 where
     C: Clock,
     M: Recall<ADDRESSES>,
@@ -198,7 +199,7 @@ where
 }
 
 impl<T, E, C, L, M, const HOSTS: usize, const ADDRESSES: usize, const SOCKETS: usize>
-    Turn<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
+    HostsConnect<'_, '_, T, E, C, L, M, HOSTS, ADDRESSES, SOCKETS>
 where
     E: embedded_io_async::Error,
     C: Clock,
@@ -230,7 +231,7 @@ where
     }
 
     /// Does what the race says until there is nothing more to do now.
-    fn drain(&mut self, now: Instant) -> Drained<T, E> {
+    fn drain(&mut self, now: Instant) -> HostsStep<T, E> {
         loop {
             match self.connect.poll_output(now) {
                 // All names are looked up from the start.
@@ -239,18 +240,18 @@ where
                     self.attempts.start(&mut self.connect, self.names, (id, destination), now);
                 }
                 Output::CancelAttempt { id } => self.attempts.cancel(id),
-                Output::WaitUntil(until) => return Drained::Until(Some(until)),
-                Output::WaitForInput => return Drained::Until(None),
+                Output::WaitUntil(until) => return HostsStep::Until(Some(until)),
+                Output::WaitForInput => return HostsStep::Until(None),
                 Output::Established { destination, .. } => {
                     self.connect.teach(&self.memory, now);
                     let number = self.known.host_of(destination).unwrap_or_default();
                     let won = self.attempts.won();
-                    return Drained::Over(won.map(|won| (Connection::new(won, destination), number)));
+                    return HostsStep::Over(won.map(|won| (Connection::new(won, destination), number)));
                 }
                 Output::Failed(failure) => {
                     self.connect.teach(&self.memory, now);
                     let unresolved = || unresolved(&self.known, &self.hosts);
-                    return Drained::Over(Err(self.attempts.error(failure, &self.connect, unresolved)));
+                    return HostsStep::Over(Err(self.attempts.error(failure, &self.connect, unresolved)));
                 }
             }
         }

@@ -17,7 +17,7 @@ pub(crate) struct KnownNames<const ADDRESSES: usize, const NAMES: usize> {
 
 /// What was found out about a name.
 #[derive(Clone, Debug)]
-pub(crate) struct Found<const ADDRESSES: usize> {
+pub(crate) struct NameAddresses<const ADDRESSES: usize> {
     /// In the order in which a race would try them.
     pub(crate) addresses: Vec<IpAddr, ADDRESSES>,
     /// The queries whose answers are not among them, since they had not come when the look-up was answered: in the order of
@@ -27,7 +27,7 @@ pub(crate) struct Found<const ADDRESSES: usize> {
     pub(crate) families: Families,
 }
 
-impl<const ADDRESSES: usize> Found<ADDRESSES> {
+impl<const ADDRESSES: usize> NameAddresses<ADDRESSES> {
     /// Whether the answer to `query` is not among the addresses.
     pub(crate) fn is_late(&self, query: Query) -> bool {
         Query::ALL.into_iter().zip(self.late).any(|(of, late)| of == query && late)
@@ -38,7 +38,7 @@ impl<const ADDRESSES: usize> Found<ADDRESSES> {
 struct Name<const ADDRESSES: usize> {
     host: HostText,
     representative: IpAddr,
-    found: Found<ADDRESSES>,
+    found: NameAddresses<ADDRESSES>,
 }
 
 impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
@@ -53,7 +53,7 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
     /// Remembers what was found for `host`, and answers the address that stands for it: the one that stood for it before, so that a list
     /// that name servers turn around takes one place and not several; else the first. One that stands for another name is passed
     /// over, unless there is no other. `None` where nothing was found.
-    pub(crate) fn remember(&mut self, host: &str, found: Found<ADDRESSES>) -> Option<IpAddr> {
+    pub(crate) fn remember(&mut self, host: &str, found: NameAddresses<ADDRESSES>) -> Option<IpAddr> {
         let first = *found.addresses.first()?;
         let is_same = |name: &Name<ADDRESSES>| name.host.eq_ignore_ascii_case(host);
         let is_free = |address: &&IpAddr| {
@@ -89,10 +89,10 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
 
     /// What `address` stands for. Where that is several names, only the addresses that all of them have: so nobody is led to a server of
     /// another name.
-    pub(crate) fn behind(&self, address: IpAddr) -> Option<Behind<ADDRESSES>> {
+    pub(crate) fn behind(&self, address: IpAddr) -> Option<StandsFor<ADDRESSES>> {
         let mut names = self.names.iter().filter(|name| name.representative == address);
         let first = names.next()?;
-        let mut behind = Behind { host: first.host.clone(), found: first.found.clone(), is_shared: false };
+        let mut behind = StandsFor { host: first.host.clone(), found: first.found.clone(), is_shared: false };
         for other in names {
             behind.is_shared = true;
             behind.found.addresses.retain(|address| other.found.addresses.contains(address));
@@ -103,9 +103,9 @@ impl<const ADDRESSES: usize, const NAMES: usize> KnownNames<ADDRESSES, NAMES> {
 
 /// What an address stands for.
 #[derive(Clone, Debug)]
-pub(crate) struct Behind<const ADDRESSES: usize> {
+pub(crate) struct StandsFor<const ADDRESSES: usize> {
     pub(crate) host: HostText,
-    pub(crate) found: Found<ADDRESSES>,
+    pub(crate) found: NameAddresses<ADDRESSES>,
     /// Whether it stands for other names too, so that what was found is all that may be tried.
     pub(crate) is_shared: bool,
 }
@@ -119,9 +119,9 @@ mod tests {
 
     use super::*;
 
-    fn found(text: &str) -> Found<4> {
+    fn found(text: &str) -> NameAddresses<4> {
         let addresses = text.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
-        Found { addresses, late: [false; 3], families: Families::Both }
+        NameAddresses { addresses, late: [false; 3], families: Families::Both }
     }
 
     #[track_caller]

@@ -78,7 +78,6 @@
 )]
 
 mod alarm;
-mod asking;
 mod attempts;
 mod clock;
 mod connection;
@@ -95,6 +94,7 @@ mod hosts;
 mod known_names;
 mod lookup;
 mod nal;
+mod queries;
 mod race_connect;
 
 pub use connie_core::{self, Config};
@@ -104,6 +104,6 @@ pub use clock::Clock;
 #[cfg(feature = "embassy-time")]
 pub use clock::EmbassyClock;
 pub use connection::Connection;
-pub use error::{Error, LookupError};
-pub use lookup::{Answers, Lookup, PlainDns};
+pub use error::{ConnectionError, ResolveError};
+pub use lookup::{AddressList, Lookup, PlainDns};
 pub use race_connect::RaceConnect;

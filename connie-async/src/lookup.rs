@@ -20,14 +20,19 @@ pub trait Lookup {
 
     /// Puts the addresses of `family` that `host` has into `answers`, best first. None is an answer as well. Both families
     /// are asked at the same time; dropping the future must end the look-up.
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Self::Error>;
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), Self::Error>;
 
     /// The same for one beside whose future that of [`serve`](Self::serve) is polled. Default: needs no such.
     async fn lookup_served(
         &self,
         host: &str,
         family: Family,
-        answers: &mut Answers<'_>,
+        answers: &mut AddressList<'_>,
     ) -> Result<(), Self::Error> {
         self.lookup(host, family, answers).await
     }
@@ -61,7 +66,12 @@ pub trait Lookup {
 impl<L: Lookup> Lookup for &L {
     type Error = L::Error;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), L::Error> {
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), L::Error> {
         L::lookup(self, host, family, answers).await
     }
 
@@ -69,7 +79,7 @@ impl<L: Lookup> Lookup for &L {
         &self,
         host: &str,
         family: Family,
-        answers: &mut Answers<'_>,
+        answers: &mut AddressList<'_>,
     ) -> Result<(), L::Error> {
         L::lookup_served(self, host, family, answers).await
     }
@@ -93,15 +103,15 @@ impl<L: Lookup> Lookup for &L {
 
 /// Where a [`Lookup`] puts what it has found.
 #[derive(Debug)]
-pub struct Answers<'a> {
+pub struct AddressList<'a> {
     family: Family,
     addresses: &'a mut heapless::VecView<IpAddr>,
 }
 
-impl<'a> Answers<'a> {
+impl<'a> AddressList<'a> {
     /// Room in `addresses` for addresses of `family`.
     pub fn new<const ADDRESSES: usize>(family: Family, addresses: &'a mut Vec<IpAddr, ADDRESSES>) -> Self {
-        Answers { family, addresses }
+        AddressList { family, addresses }
     }
 
     /// Adds an address. One of the other family, one that is there already and one for which there is no room are passed over, and so
@@ -133,7 +143,12 @@ pub struct PlainDns<D>(pub D);
 impl<D: Dns> Lookup for PlainDns<D> {
     type Error = D::Error;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), D::Error> {
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), D::Error> {
         let kind = match family {
             Family::V4 => AddrType::IPv4,
             Family::V6 => AddrType::IPv6,
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn answers_take_what_is_new_and_of_their_family_and_no_more_than_they_have_room_for() {
         let mut found = Vec::<IpAddr, 2>::new();
-        let mut answers = Answers::new(Family::V4, &mut found);
+        let mut answers = AddressList::new(Family::V4, &mut found);
         for text in ["2001:db8::1", "0.0.0.0", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"] {
             answers.push(text.parse().unwrap());
         }

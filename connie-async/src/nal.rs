@@ -8,7 +8,7 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::error::{Error, LookupError};
+use crate::error::{ConnectionError, ResolveError};
 use crate::lookup::Lookup;
 use crate::race_connect::RaceConnect;
 
@@ -19,7 +19,7 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    type Error = LookupError<L::Error>;
+    type Error = ResolveError<L::Error>;
 
     async fn get_host_by_name(&self, host: &str, addr_type: AddrType) -> Result<IpAddr, Self::Error> {
         let families = match addr_type {
@@ -31,7 +31,7 @@ where
     }
 
     async fn get_host_by_address(&self, address: IpAddr, name: &mut [u8]) -> Result<usize, Self::Error> {
-        self.names().name_of(address, name).await.map_err(LookupError::Failed)
+        self.names().name_of(address, name).await.map_err(ResolveError::Failed)
     }
 }
 
@@ -43,7 +43,7 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    type Error = Error<T::Error>;
+    type Error = ConnectionError<T::Error>;
     type Connection<'a>
         = Connection<T::Connection<'a>>
     where
@@ -72,7 +72,7 @@ where
         &self,
         host: &str,
         port: u16,
-    ) -> Result<Connection<T::Connection<'_>>, Error<T::Error>> {
+    ) -> Result<Connection<T::Connection<'_>>, ConnectionError<T::Error>> {
         self.connect_host_by(host, port, |remote| self.tcp().connect(remote)).await
     }
 }

@@ -16,13 +16,16 @@ use connie_core::resolution::{Host, Literal, Query, QueryError};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
-use crate::asking::{Asking, Machine, look_up, nothing, poll_once, tell, why, with_port};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::drive::{Wanted, drive};
-use crate::error::{Error, LookupError};
-use crate::known_names::{Behind, Found, KnownNames};
+use crate::drive::{ConnectTarget, drive};
+use crate::error::{ConnectionError, ResolveError};
+use crate::known_names::{KnownNames, NameAddresses, StandsFor};
 use crate::lookup::Lookup;
+use crate::queries::{
+    ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, poll_once, query_failure,
+    with_port,
+};
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
 ///
@@ -157,52 +160,56 @@ where
     M: Remember<ADDRESSES>,
 {
     /// Looks `host` up, remembers what was found, and answers the address that stands for it.
-    pub(crate) async fn resolve(&self, host: &str, asked: Families) -> Result<IpAddr, LookupError<L::Error>> {
-        let families = both(self.config.families, asked).ok_or(LookupError::NoAddress)?;
+    pub(crate) async fn resolve(
+        &self,
+        host: &str,
+        asked: Families,
+    ) -> Result<IpAddr, ResolveError<L::Error>> {
+        let families = both(self.config.families, asked).ok_or(ResolveError::NoAddress)?;
         let now = self.clock.now();
         let connect = self.machine((host, 0), None, families, Some(Pacing::AllAtOnce), now);
-        let mut connect = connect.map_err(LookupError::InvalidHost)?;
+        let mut connect = connect.map_err(ResolveError::InvalidHost)?;
         let mut addresses = Vec::new();
         let asked = self.ask(&mut connect, &mut addresses, host, now).await;
         let late = Query::ALL.map(|query| is_late(&connect, query));
         // No query is left.
         let _ = next_query(&mut connect, &mut addresses, self.clock.now());
-        let found = Found { addresses, late, families };
+        let found = NameAddresses { addresses, late, families };
         if found.addresses.is_empty() {
-            return Err(match (asked, why(&connect, host)) {
-                (Err(Late), _) => LookupError::DeadlineExceeded,
-                (Ok(_), Some(QueryError::NoSuchName)) => LookupError::NoSuchName,
-                (Ok(Some(error)), Some(_)) => LookupError::Failed(error),
-                (Ok(_), _) => LookupError::NoAddress,
+            return Err(match (asked, query_failure(&connect, host)) {
+                (Err(LookupTimedOut), _) => ResolveError::DeadlineExceeded,
+                (Ok(_), Some(QueryError::NoSuchName)) => ResolveError::NoSuchName,
+                (Ok(Some(error)), Some(_)) => ResolveError::Failed(error),
+                (Ok(_), _) => ResolveError::NoAddress,
             });
         }
         let remembered = self.known.try_borrow_mut().ok();
-        remembered.and_then(|mut known| known.remember(host, found)).ok_or(LookupError::NoAddress)
+        remembered.and_then(|mut known| known.remember(host, found)).ok_or(ResolveError::NoAddress)
     }
 
     /// Sends the queries of `connect` and waits until all have answers, or `resolution_delay` has passed since the first address, or until
-    /// the deadline. Answers the failure that tells most of the name.
+    /// the deadline. Returns the failure that tells most of the name.
     async fn ask(
         &self,
-        connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
+        connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
         addresses: &mut Vec<IpAddr, ADDRESSES>,
         host: &str,
         now: Instant,
-    ) -> Result<Option<L::Error>, Late> {
-        let ask = |query| look_up::<L, ADDRESSES>(&self.names, host, query);
+    ) -> Result<Option<L::Error>, LookupTimedOut> {
+        let ask = |query| look_up_query::<L, ADDRESSES>(&self.names, host, query);
         let serve = |()| L::serve(&self.names);
-        // By itself: within `Asking { .. }` the pinned values live on from Rust 1.89 on.
+        // By itself: within `PendingQueries { .. }` the pinned values live on from Rust 1.89 on.
         let queries = [
-            pin!(nothing(&ask)),
-            pin!(nothing(&ask)),
+            pin!(empty_slot(&ask)),
+            pin!(empty_slot(&ask)),
             #[cfg(feature = "nat64")]
-            pin!(nothing(&ask)),
+            pin!(empty_slot(&ask)),
         ];
         // After the look-ups, so that it is dropped before them.
-        let serving = pin!(nothing(&serve));
-        let mut asking = Asking { places: queries, serving };
+        let serving = pin!(empty_slot(&serve));
+        let mut pending = PendingQueries { places: queries, serving };
         while let Some(query) = next_query(connect, addresses, now) {
-            asking.begin(query, ask(query), || serve(()));
+            pending.begin(query, ask(query), || serve(()));
         }
         let mut failed = None;
         let mut deadline = now + self.config.deadline.unwrap_or(DEADLINE);
@@ -210,10 +217,10 @@ where
         let mut hurried = false;
         poll_fn(|cx| {
             let now = self.clock.now();
-            while let Some((query, answer)) = asking.poll(cx) {
+            while let Some((query, answer)) = pending.poll(cx) {
                 let meaning = answer.as_deref().map_err(|error| self.names.query_error(error));
                 let precedence = meaning.err().map_or(u8::MAX, QueryError::precedence);
-                tell(connect, &self.names, query, meaning, NOWHERE, now);
+                handle_answer(connect, &self.names, query, meaning, NOWHERE, now);
                 let tells_more = failed.as_ref().is_none_or(|(most, _)| precedence < *most);
                 if let Some(error) = answer.err().filter(|_| tells_more && query != Query::Nat64Prefix) {
                     failed = Some((precedence, error));
@@ -232,7 +239,7 @@ where
                 return Poll::Pending;
             }
             if self.clock.now() >= deadline {
-                return Poll::Ready(Err(Late));
+                return Poll::Ready(Err(LookupTimedOut));
             }
             // The clock has rung too soon. The executor has its other tasks to look after first.
             timer.set(Some(self.clock.wait_until(deadline)));
@@ -247,34 +254,36 @@ where
         &self,
         remote: SocketAddr,
         open: O,
-    ) -> Result<Connection<N>, Error<E>>
+    ) -> Result<Connection<N>, ConnectionError<E>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
         let behind = self.known.try_borrow().ok().and_then(|known| known.behind(remote.ip()));
-        let mut connect = self.begin(remote, behind.as_ref()).map_err(Error::InvalidHost)?;
+        let mut connect = self.begin(remote, behind.as_ref()).map_err(ConnectionError::InvalidHost)?;
         let (host, known) = match &behind {
             Some(behind) => (behind.host.as_str(), Some(&behind.found)),
             None => ("", None),
         };
-        self.run(&mut connect, Wanted { host, known, remote }, open).await
+        self.run(&mut connect, ConnectTarget { host, known, remote }, open).await
     }
 
     /// What is connected to `remote`, or to what is `behind` it.
     fn begin(
         &self,
         remote: SocketAddr,
-        behind: Option<&Behind<ADDRESSES>>,
-    ) -> Result<Machine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
+        behind: Option<&StandsFor<ADDRESSES>>,
+    ) -> Result<ConnectMachine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
         let now = self.clock.now();
         let both = self.config.families;
         let (host, hosts, families) = match behind {
-            Some(Behind { host, found, is_shared: false }) if !is_whole(host, found) => {
+            Some(StandsFor { host, found, is_shared: false }) if !is_whole(host, found) => {
                 (host.as_str(), None, found.families)
             }
-            Some(Behind { found, .. }) => ("", Some(with_port::<ADDRESSES>(&found.addresses, remote)), both),
+            Some(StandsFor { found, .. }) => {
+                ("", Some(with_port::<ADDRESSES>(&found.addresses, remote)), both)
+            }
             // What is not remembered stands for itself.
             None => ("", Some(with_port(&[remote.ip()], remote)), both),
         };
@@ -290,7 +299,7 @@ where
         families: Families,
         pacing: Option<Pacing>,
         now: Instant,
-    ) -> Result<Machine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
+    ) -> Result<ConnectMachine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
         let mut config = Config { families, ..self.config.clone() };
         if let Some(pacing) = pacing {
             (config.pacing, config.deadline) = (pacing, None);
@@ -306,25 +315,25 @@ where
         host: &str,
         port: u16,
         open: O,
-    ) -> Result<Connection<N>, Error<E>>
+    ) -> Result<Connection<N>, ConnectionError<E>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
         let connect = self.machine((host, port), None, self.config.families, None, self.clock.now());
-        let mut connect = connect.map_err(Error::InvalidHost)?;
+        let mut connect = connect.map_err(ConnectionError::InvalidHost)?;
         // No address stands for it.
         let remote = SocketAddr::new(NOWHERE.ip(), port);
-        self.run(&mut connect, Wanted { host, known: None, remote }, open).await
+        self.run(&mut connect, ConnectTarget { host, known: None, remote }, open).await
     }
 
     async fn run<O, F, N, E>(
         &self,
-        connect: &mut Machine<ADDRESSES, SOCKETS, M::Guide>,
-        wanted: Wanted<'_, ADDRESSES>,
+        connect: &mut ConnectMachine<ADDRESSES, SOCKETS, M::Guide>,
+        wanted: ConnectTarget<'_, ADDRESSES>,
         open: O,
-    ) -> Result<Connection<N>, Error<E>>
+    ) -> Result<Connection<N>, ConnectionError<E>>
     where
         O: Fn(SocketAddr) -> F,
         F: Future<Output = Result<N, E>>,
@@ -355,7 +364,7 @@ pub(crate) fn network<L: Lookup>(names: &L) -> Network {
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// The time for a look-up is over.
-struct Late;
+struct LookupTimedOut;
 
 /// The families that both allow.
 fn both(a: Families, b: Families) -> Option<Families> {
@@ -367,7 +376,7 @@ fn both(a: Families, b: Families) -> Option<Families> {
 
 /// Whether `found` is all that there is to try for `host`: it is an IPv4 address, and what a NAT64 makes of that is there. No query would
 /// bring it again, since none is sent for IPv6 addresses.
-fn is_whole<const ADDRESSES: usize>(host: &str, found: &Found<ADDRESSES>) -> bool {
+fn is_whole<const ADDRESSES: usize>(host: &str, found: &NameAddresses<ADDRESSES>) -> bool {
     let is_v4 = |literal: Literal<'_>| literal.ip.to_canonical().is_ipv4();
     cfg!(feature = "nat64")
         && !found.is_late(Query::Nat64Prefix)
@@ -377,7 +386,7 @@ fn is_whole<const ADDRESSES: usize>(host: &str, found: &Found<ADDRESSES>) -> boo
 /// Whether what answers `query` is not among the addresses of `connect`: IPv4 addresses are kept back until it is known whether a NAT64
 /// reaches them.
 fn is_late<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
-    connect: &Machine<ADDRESSES, SOCKETS, G>,
+    connect: &ConnectMachine<ADDRESSES, SOCKETS, G>,
     query: Query,
 ) -> bool {
     connect.is_pending(query) || (query == Query::A && connect.is_pending(Query::Nat64Prefix))
@@ -386,7 +395,7 @@ fn is_late<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
 /// The query that `connect` wants sent next. What it would try before that joins `addresses`: each fails at once, so that the turn of the
 /// next one comes, and all are told in the order in which a race begins with them.
 fn next_query<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
-    connect: &mut Machine<ADDRESSES, SOCKETS, G>,
+    connect: &mut ConnectMachine<ADDRESSES, SOCKETS, G>,
     addresses: &mut Vec<IpAddr, ADDRESSES>,
     now: Instant,
 ) -> Option<Query> {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family, Instant};
 use connie_async::dns::{Dns, Nal, Settings};
-use connie_async::{Answers, Lookup, RaceConnect};
+use connie_async::{AddressList, Lookup, RaceConnect};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Row, Servers, rows};
 use dns_support::Net;
 use embassy_futures::join::join;
@@ -37,7 +37,7 @@ fn family(kind: Kind) -> Family {
 /// What is found of a name, and when.
 async fn find(dns: &impl Lookup<Error = QueryError>, world: &World, name: &str, kind: Kind) -> Found {
     let mut found = heapless::Vec::<IpAddr, 16>::new();
-    let result = dns.lookup(name, family(kind), &mut Answers::new(family(kind), &mut found)).await;
+    let result = dns.lookup(name, family(kind), &mut AddressList::new(family(kind), &mut found)).await;
     let finding = match result {
         Err(error) => {
             assert_eq!(dns.query_error(&error), error);
@@ -396,7 +396,7 @@ fn a_race_by_it() {
     assert_eq!(connection.destination(), SocketAddr::new(ip("192.0.2.2"), 80));
     assert_eq!(world.now(), 300 * MS);
     let error = world.run(racing.connect_host("nobody.test", 80)).err();
-    assert_eq!(error, Some(connie_async::Error::NotResolved(QueryError::NoSuchName)));
+    assert_eq!(error, Some(connie_async::ConnectionError::NotResolved(QueryError::NoSuchName)));
     // The silent server comes last now.
     assert_eq!(world.now(), 320 * MS);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use connie_async::connie_core::{Family, Instant};
 use connie_async::dns::Dns;
 use connie_async::embassy_net::{Buffers, Neighbours, Udp};
-use connie_async::{Answers, Clock, EmbassyClock, Lookup};
+use connie_async::{AddressList, Clock, EmbassyClock, Lookup};
 use connie_sim::name_servers::{
     Driver as Can, Finding, Found, Kind, NAME, Reaction, Row, Sender, Servers, rows,
 };
@@ -211,7 +211,7 @@ impl TxToken for ToSend<'_> {
 async fn find(dns: &impl Lookup, kind: Kind, start: Instant) -> Found {
     let family = if kind == Kind::A { Family::V4 } else { Family::V6 };
     let mut found = heapless::Vec::<IpAddr, 16>::new();
-    let finding = match dns.lookup(NAME, family, &mut Answers::new(family, &mut found)).await {
+    let finding = match dns.lookup(NAME, family, &mut AddressList::new(family, &mut found)).await {
         Err(error) => Finding::Error(dns.query_error(&error)),
         Ok(()) if found.is_empty() => Finding::Nothing,
         Ok(()) => Finding::Addresses(found.to_vec()),

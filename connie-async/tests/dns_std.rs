@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::Family;
 use connie_async::dns::{Dns, Nal};
-use connie_async::{Answers, Lookup, edge_nal};
+use connie_async::{AddressList, Lookup, edge_nal};
 use connie_servers::clock::now;
 use connie_sim::name_servers::{Driver, Finding, Kind, NAME, Query, Reaction, Row, Sender, Server, rows};
 use std_embedded_nal_async::Stack;
@@ -80,7 +80,7 @@ fn serve(socket: &UdpSocket, mut server: Server, stop: &AtomicBool) {
 async fn find(dns: &impl Lookup, kind: Kind) -> Finding {
     let family = if kind == Kind::A { Family::V4 } else { Family::V6 };
     let mut found = heapless::Vec::<IpAddr, 16>::new();
-    match dns.lookup(NAME, family, &mut Answers::new(family, &mut found)).await {
+    match dns.lookup(NAME, family, &mut AddressList::new(family, &mut found)).await {
         Err(error) => Finding::Error(dns.query_error(&error)),
         Ok(()) if found.is_empty() => Finding::Nothing,
         Ok(()) => Finding::Addresses(found.to_vec()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{Error, RaceConnect};
+use connie_async::{ConnectionError, RaceConnect};
 use embedded_io_async::ErrorKind;
 use virtual_support::Behaviour::{Accept, Fail};
 use virtual_support::{Fault, World, ip};
@@ -34,7 +34,7 @@ fn connect<const HOSTS: usize>(
     world: &World,
     deadline: u64,
     hosts: [(&str, u16); HOSTS],
-) -> Result<(SocketAddr, usize), Error<Fault>> {
+) -> Result<(SocketAddr, usize), ConnectionError<Fault>> {
     let net = net(world, deadline);
     let won = world.run(net.connect_any(hosts));
     won.map(|(connection, number)| (connection.destination(), number))
@@ -88,20 +88,23 @@ fn errors_are_those_of_all_hosts() {
     world.name("hangs.test", Family::V6, u64::MAX / 2, Some(""));
     world.name("hangs.test", Family::V4, u64::MAX / 2, Some(""));
     let lost = connect(&world, 1_000, [("lost.test", 1), ("fails.test", 2)]);
-    assert!(matches!(lost, Err(Error::NotResolved(error)) if error != QueryError::NoSuchName), "{lost:?}");
+    assert!(
+        matches!(lost, Err(ConnectionError::NotResolved(error)) if error != QueryError::NoSuchName),
+        "{lost:?}"
+    );
     let refused = connect(&world, 1_000, [("lost.test", 1), ("refuses.test", 2)]);
     assert!(
-        matches!(refused, Err(Error::AllAttemptsFailed(Some(Fault(ErrorKind::ConnectionRefused))))),
+        matches!(refused, Err(ConnectionError::AllAttemptsFailed(Some(Fault(ErrorKind::ConnectionRefused))))),
         "{refused:?}"
     );
     let begins = world.now();
     let late = connect(&world, 1_000, [("refuses.test", 1), ("hangs.test", 2)]);
-    assert!(matches!(late, Err(Error::DeadlineExceeded)), "{late:?}");
+    assert!(matches!(late, Err(ConnectionError::DeadlineExceeded)), "{late:?}");
     assert_eq!(world.now() - begins, 1_000 * MS);
-    assert!(matches!(connect(&world, 1_000, [("a b", 1)]), Err(Error::InvalidHost(_))));
+    assert!(matches!(connect(&world, 1_000, [("a b", 1)]), Err(ConnectionError::InvalidHost(_))));
     assert!(matches!(
         connect(&world, 1_000, [("x.invalid", 1), ("y.invalid", 2)]),
-        Err(Error::NotResolved(_))
+        Err(ConnectionError::NotResolved(_))
     ));
 }
 

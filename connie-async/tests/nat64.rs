@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{Connection, Error, RaceConnect};
+use connie_async::{Connection, ConnectionError, RaceConnect};
 use embedded_io_async::ErrorKind;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail};
@@ -17,7 +17,7 @@ const MS: u64 = 1_000;
 const THROUGH: &str = "64:ff9b::192.0.2.1";
 
 type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 8, 4>;
-type Outcome<'w> = Result<Connection<Socket<'w>>, Error<Fault>>;
+type Outcome<'w> = Result<Connection<Socket<'w>>, ConnectionError<Fault>>;
 
 fn net(world: &World) -> Net<'_> {
     let config = Config { deadline: Some(Duration::from_secs(5)), hedge: false, ..Config::all_at_once() };
@@ -104,7 +104,7 @@ fn a_network_without_a_nat64() {
         world.name("four.test", Family::V4, 0, Some("192.0.2.1"));
         let net = net(&world);
         let error = connects(&world, &net, "four.test", two_calls).err();
-        assert_eq!((error, world.now()), (Some(Error::Unreachable), 0));
+        assert_eq!((error, world.now()), (Some(ConnectionError::Unreachable), 0));
         assert!(world.tried().is_empty() && world.is_quiet());
     }
 }

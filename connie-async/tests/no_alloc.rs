@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use connie_async::connie_core::Family;
 use connie_async::dns::{Dns as Client, Udp, UdpError};
 use connie_async::doc_stack::{Stack, SystemClock};
-use connie_async::{Answers, Config, Lookup, PlainDns, RaceConnect};
+use connie_async::{AddressList, Config, Lookup, PlainDns, RaceConnect};
 use embassy_futures::block_on;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
@@ -75,7 +75,7 @@ fn no_look_up_of_the_dns_client_allocates() {
     let mut found = heapless::Vec::<IpAddr, 4>::new();
     let counted = measure(|| {
         let dns = Client::new(&Server, SystemClock::default(), 0x5eed);
-        block_on(dns.lookup("name.test", Family::V4, &mut Answers::new(Family::V4, &mut found))).unwrap();
+        block_on(dns.lookup("name.test", Family::V4, &mut AddressList::new(Family::V4, &mut found))).unwrap();
     });
     let wanted: [IpAddr; 1] = [[192, 0, 2, 1].into()];
     assert_eq!(found, wanted);

@@ -3,7 +3,7 @@
 use connie_async::connie_core::Family;
 use connie_async::dns::Dns;
 use connie_async::embassy_net::Udp;
-use connie_async::{Answers, EmbassyClock, Lookup, RaceConnect};
+use connie_async::{AddressList, EmbassyClock, Lookup, RaceConnect};
 use embassy_net::tcp::client::TcpClient;
 use std::future::Future;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ fn what_drives() {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "the limit is that of x86-64")]
 fn a_look_up_that_is_served() {
-    let served = size(|(names, answers): (&'static Names, &'static mut Answers<'static>)| {
+    let served = size(|(names, answers): (&'static Names, &'static mut AddressList<'static>)| {
         names.lookup_served("name.test", Family::V4, answers)
     });
     assert!(served <= SERVED, "{served} octets");
@@ -40,7 +40,7 @@ fn a_look_up_that_is_served() {
 #[test]
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "the limit is that of x86-64")]
 fn a_look_up_of_its_own() {
-    let own = size(|(names, answers): (&'static Names, &'static mut Answers<'static>)| {
+    let own = size(|(names, answers): (&'static Names, &'static mut AddressList<'static>)| {
         names.lookup("name.test", Family::V4, answers)
     });
     assert!(own <= DRIVES + SERVED + 128, "{own} octets");
@@ -70,7 +70,7 @@ struct Nothing;
 impl Lookup for Nothing {
     type Error = ();
 
-    async fn lookup(&self, _: &str, _: Family, _: &mut Answers<'_>) -> Result<(), ()> {
+    async fn lookup(&self, _: &str, _: Family, _: &mut AddressList<'_>) -> Result<(), ()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use connie_async::{Config, Connection, Error, PlainDns, RaceConnect};
+use connie_async::{Config, Connection, ConnectionError, PlainDns, RaceConnect};
 use connie_lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_servers::clock::now;
 use connie_servers::{BlackHole, Live, Nginx, PythonServer, closed_port};
@@ -41,7 +41,7 @@ fn net<const SOCKETS: usize>(addresses: impl IntoIterator<Item = IpAddr>, config
 async fn open<const SOCKETS: usize>(
     net: &Net<SOCKETS>,
     port: u16,
-) -> Result<Connection<<Counted as TcpConnect>::Connection<'_>>, Error<std::io::Error>> {
+) -> Result<Connection<<Counted as TcpConnect>::Connection<'_>>, ConnectionError<std::io::Error>> {
     let address = net.get_host_by_name("many.test", AddrType::Either).await.expect("an address");
     net.connect(SocketAddr::new(address, port)).await
 }
@@ -139,7 +139,7 @@ fn all_refused() {
     let closed_port = closed_port(loopback(31));
     let net = net::<4>([31, 32, 33].map(loopback), config());
     let error = run(open(&net, closed_port.address().port())).err().expect("an error");
-    assert!(matches!(error, Error::AllAttemptsFailed(Some(_))), "{error}");
+    assert!(matches!(error, ConnectionError::AllAttemptsFailed(Some(_))), "{error}");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     assert_eq!(net.tcp().under_way.get(), 0);
     let url = format!("http://many.test:{}/", closed_port.address().port());
@@ -153,7 +153,7 @@ fn the_deadline() {
     let net = net::<4>([loopback(41)], Config { deadline: Some(ms(300)), ..Config::all_at_once() });
     let start = now();
     let error = run(open(&net, dead.address().port())).err().expect("an error");
-    assert!(matches!(error, Error::DeadlineExceeded), "{error}");
+    assert!(matches!(error, ConnectionError::DeadlineExceeded), "{error}");
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(start.elapsed() >= ms(300), "{:?}", start.elapsed());
     assert_eq!(net.tcp().under_way.get(), 0);

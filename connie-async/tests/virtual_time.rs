@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_async::connie_core::connect::InvalidHost;
 use connie_async::connie_core::resolution::{HostError, QueryError};
 use connie_async::connie_core::{Config, Families, Family};
-use connie_async::{Connection, Error, LookupError, RaceConnect};
+use connie_async::{Connection, ConnectionError, RaceConnect, ResolveError};
 use embedded_io_async::{Error as _, ErrorKind, Read};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail, Silent};
@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(1);
 const REFUSED: ErrorKind = ErrorKind::ConnectionRefused;
 
 type Net<'w, const SOCKETS: usize = 4> = RaceConnect<&'w World, &'w World, &'w World, SOCKETS, 16, 4>;
-type Outcome<'w> = Result<Connection<Socket<'w>>, Error<Fault>>;
+type Outcome<'w> = Result<Connection<Socket<'w>>, ConnectionError<Fault>>;
 
 fn net<const SOCKETS: usize>(world: &World, config: Config) -> Net<'_, SOCKETS> {
     RaceConnect::with_capacities(world, world, world, config)
@@ -132,11 +132,11 @@ fn a_stack_with_fewer_sockets_than_promised_tells_what_the_network_said() {
     world.pool.set(1);
     let net = net::<4>(&world, Config::all_at_once());
     let error = world.run(open(&net, "many.test")).err();
-    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(ErrorKind::TimedOut)))));
+    assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(ErrorKind::TimedOut)))));
     // With none at all there is nothing else to tell.
     world.pool.set(0);
     let error = world.run(open(&net, "many.test")).err();
-    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(ErrorKind::ConnectionReset)))));
+    assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(ErrorKind::ConnectionReset)))));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn the_error_is_the_most_telling_one() {
     world.address("192.0.2.2", Fail(20 * MS, ErrorKind::TimedOut));
     let net = net::<4>(&world, Config::all_at_once());
     let error = world.run(open(&net, "many.test")).err().unwrap();
-    assert_eq!(error, Error::AllAttemptsFailed(Some(Fault(REFUSED))));
+    assert_eq!(error, ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED))));
     assert_eq!(error.kind(), REFUSED);
     assert_eq!(error.to_string(), "every address failed: ConnectionRefused");
     assert_eq!((world.now(), world.open.get()), (20 * MS, 0));
@@ -196,7 +196,7 @@ fn the_deadline_of_a_connect() {
         assert_eq!(outcome.is_ok(), connects, "{late}");
         assert_eq!(world.now(), SECOND.min((SECOND as i64 + late) as u64), "{late}");
         if let Err(error) = outcome {
-            assert_eq!((error, error.kind()), (Error::DeadlineExceeded, ErrorKind::TimedOut));
+            assert_eq!((error, error.kind()), (ConnectionError::DeadlineExceeded, ErrorKind::TimedOut));
         }
         assert_eq!(world.open.get(), usize::from(connects));
     }
@@ -207,9 +207,9 @@ fn without_a_deadline_there_are_thirty_seconds_for_each_call() {
     let world = World::new();
     let net = net::<4>(&world, Config::all_at_once());
     let error = world.run(net.get_host_by_name("silent.test", AddrType::Either)).unwrap_err();
-    assert_eq!((error, world.now()), (LookupError::DeadlineExceeded, 30 * SECOND));
+    assert_eq!((error, world.now()), (ResolveError::DeadlineExceeded, 30 * SECOND));
     let error = world.run(net.connect("192.0.2.1:80".parse().unwrap())).err();
-    assert_eq!((error, world.now()), (Some(Error::DeadlineExceeded), 60 * SECOND));
+    assert_eq!((error, world.now()), (Some(ConnectionError::DeadlineExceeded), 60 * SECOND));
 }
 
 /// The second family is waited for 15 ms from the first that has an address, and no longer.
@@ -242,7 +242,7 @@ fn the_deadline_of_a_look_up() {
         let net = net::<4>(&world, config);
         let outcome = world.run(net.get_host_by_name("many.test", AddrType::Either));
         assert_eq!(outcome.is_ok(), answers, "{late}");
-        assert!(answers || outcome == Err(LookupError::DeadlineExceeded), "{late}");
+        assert!(answers || outcome == Err(ResolveError::DeadlineExceeded), "{late}");
         assert!(world.is_quiet());
     }
 }
@@ -268,7 +268,7 @@ fn a_family_that_was_late_and_fails_ends_the_race_with_what_the_others_said() {
     world.address("192.0.2.1", Fail(MS, REFUSED));
     let net = net::<4>(&world, Config::all_at_once());
     let error = world.run(open(&net, "many.test")).err();
-    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(REFUSED)))));
+    assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
 }
 
 /// embassy-net tells a name without AAAA records as a failure.
@@ -289,19 +289,19 @@ fn a_name_without_addresses() {
     let net = net::<4>(&world, Config::all_at_once());
     let ask = |name: &str| world.run(net.get_host_by_name(name, AddrType::Either));
     known(&world, "none.test", "", "");
-    assert_eq!(ask("none.test"), Err(LookupError::NoAddress));
+    assert_eq!(ask("none.test"), Err(ResolveError::NoAddress));
     world.name("gone.test", Family::V6, 0, None);
     world.name("gone.test", Family::V4, 0, None);
-    assert_eq!(ask("gone.test"), Err(LookupError::NoSuchName));
+    assert_eq!(ask("gone.test"), Err(ResolveError::NoSuchName));
     world.name_fails("broken.test", ErrorKind::Other);
-    assert_eq!(ask("broken.test"), Err(LookupError::Failed(Fault(ErrorKind::Other))));
+    assert_eq!(ask("broken.test"), Err(ResolveError::Failed(Fault(ErrorKind::Other))));
     world.asked.borrow_mut().clear();
     for never in ["x.invalid", "x.Onion."] {
-        assert_eq!(ask(never), Err(LookupError::NoSuchName), "{never}");
+        assert_eq!(ask(never), Err(ResolveError::NoSuchName), "{never}");
     }
-    assert_eq!(ask("a..b"), Err(LookupError::InvalidHost(HostError::Label.into())));
-    assert_eq!(ask("127.1"), Err(LookupError::InvalidHost(HostError::Ipv4.into())));
-    assert_eq!(ask("fe80::1%eth0"), Err(LookupError::InvalidHost(InvalidHost::Zone)));
+    assert_eq!(ask("a..b"), Err(ResolveError::InvalidHost(HostError::Label.into())));
+    assert_eq!(ask("127.1"), Err(ResolveError::InvalidHost(HostError::Ipv4.into())));
+    assert_eq!(ask("fe80::1%eth0"), Err(ResolveError::InvalidHost(InvalidHost::Zone)));
     assert!(world.asked.borrow().is_empty());
 }
 
@@ -330,7 +330,7 @@ fn only_the_family_that_was_asked_for_is_raced() {
     won(&world.run(net.connect(SocketAddr::new(address, 80))), "192.0.2.1");
     assert_eq!(world.queries(Family::V6), 0);
     let wrong = world.run(net.get_host_by_name("192.0.2.1", AddrType::IPv6));
-    assert_eq!(wrong, Err(LookupError::NoAddress));
+    assert_eq!(wrong, Err(ResolveError::NoAddress));
 }
 
 /// embassy-net panics where it is to connect to an IPv6 address that it was built without, and waits for nothing where it has no address of
@@ -345,12 +345,12 @@ fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
     won(&world.run(open(&net, "many.test")), "192.0.2.1");
     let address = world.run(net.get_host_by_name("2001:db8::1", AddrType::Either)).unwrap();
     let error = world.run(net.connect(SocketAddr::new(address, 80))).err().unwrap();
-    assert_eq!((error, error.kind()), (Error::Unreachable, ErrorKind::NotConnected));
+    assert_eq!((error, error.kind()), (ConnectionError::Unreachable, ErrorKind::NotConnected));
     assert_eq!(error.to_string(), "no address can be reached");
     // What the network says of others tells more.
     world.address("192.0.2.1", Fail(MS, REFUSED));
     let error = world.run(net.connect_host("many.test", 80)).err();
-    assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(REFUSED)))));
+    assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
     assert_eq!(world.tried(), ["192.0.2.1", "192.0.2.1"]);
 }
 
@@ -360,9 +360,9 @@ fn an_address_of_a_family_that_may_not_be_used_is_none() {
     let only_v6 = Config { families: Families::Only(Family::V6), ..Config::all_at_once() };
     let net = Net::<4>::with_capacities(&world, &world, &world, only_v6);
     let error = world.run(net.connect("192.0.2.1:80".parse().unwrap())).err();
-    assert_eq!(error, Some(Error::NoAddress));
+    assert_eq!(error, Some(ConnectionError::NoAddress));
     let asked = world.run(net.get_host_by_name("many.test", AddrType::IPv4));
-    assert_eq!(asked, Err(LookupError::NoAddress));
+    assert_eq!(asked, Err(ResolveError::NoAddress));
     assert!(world.tried().is_empty() && world.asked.borrow().is_empty());
 }
 
@@ -379,7 +379,7 @@ fn a_family_without_a_route_is_not_waited_for() {
             true => world.run(open(&net, "four.test")).err(),
             false => world.run(net.connect_host("four.test", 80)).err(),
         };
-        assert_eq!(error, Some(Error::AllAttemptsFailed(Some(Fault(REFUSED)))));
+        assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
         // A look-up waits for it as for any other, for 15 ms.
         let (end, asked) = if two_calls { (26 * MS, 2) } else { (11 * MS, 1) };
         assert_eq!((world.now(), world.queries(Family::V6)), (end, asked));
@@ -449,7 +449,7 @@ fn names_that_are_never_asked_for() {
     for name in ["x.invalid", "x.Onion."] {
         known(&world, name, "2001:db8::1", "192.0.2.1");
         let error = world.run(net.connect_host(name, 80)).err().unwrap();
-        assert_eq!(error, Error::NotResolved(QueryError::NoSuchName), "{name}");
+        assert_eq!(error, ConnectionError::NotResolved(QueryError::NoSuchName), "{name}");
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, "no such name".to_owned()));
     }
     assert!(world.asked.borrow().is_empty());
@@ -497,20 +497,23 @@ fn why_a_name_has_no_address() {
     let net = net::<4>(&world, Config::all_at_once());
     let fails = |name: &str| world.run(net.connect_host(name, 80)).err();
     known(&world, "none.test", "", "");
-    assert_eq!(fails("none.test"), Some(Error::NoAddress));
+    assert_eq!(fails("none.test"), Some(ConnectionError::NoAddress));
     world.name_fails("gone.test", ErrorKind::NotFound);
-    assert_eq!(fails("gone.test"), Some(Error::NotResolved(QueryError::NoSuchName)));
+    assert_eq!(fails("gone.test"), Some(ConnectionError::NotResolved(QueryError::NoSuchName)));
     world.name_fails("broken.test", ErrorKind::Other);
-    assert_eq!(fails("broken.test"), Some(Error::NotResolved(QueryError::ServerFailure)));
+    assert_eq!(fails("broken.test"), Some(ConnectionError::NotResolved(QueryError::ServerFailure)));
     world.name_fails("slow.test", ErrorKind::TimedOut);
     let error = fails("slow.test").unwrap();
-    assert_eq!((error, error.kind()), (Error::NotResolved(QueryError::TimedOut), ErrorKind::TimedOut));
+    assert_eq!(
+        (error, error.kind()),
+        (ConnectionError::NotResolved(QueryError::TimedOut), ErrorKind::TimedOut)
+    );
     // That one server knows no such name is not all that there is to say where another says nothing.
     world.name_fails("half.test", ErrorKind::TimedOut);
     world.name("half.test", Family::V6, 0, None);
-    assert_eq!(fails("half.test"), Some(Error::NotResolved(QueryError::TimedOut)));
+    assert_eq!(fails("half.test"), Some(ConnectionError::NotResolved(QueryError::TimedOut)));
     let look_up = |name: &str| world.run(net.get_host_by_name(name, AddrType::Either));
-    assert_eq!(look_up("half.test"), Err(LookupError::Failed(Fault(ErrorKind::TimedOut))));
+    assert_eq!(look_up("half.test"), Err(ResolveError::Failed(Fault(ErrorKind::TimedOut))));
 }
 
 /// The traits' addresses have no zone: the text that one stands for has.
@@ -557,7 +560,7 @@ fn names_that_share_an_address_are_not_mixed_up() {
     let c = ask("c.test");
     assert_eq!(c, a);
     let error = world.run(net.connect(SocketAddr::new(c, 80))).err();
-    assert_eq!(error, Some(Error::DeadlineExceeded));
+    assert_eq!(error, Some(ConnectionError::DeadlineExceeded));
     assert!(world.tried().iter().all(|tried| tried == "192.0.2.1"), "{:?}", world.tried());
 }
 
@@ -592,8 +595,8 @@ fn a_host_is_connected_to_in_one_call_from_the_first_answer_on() {
     won(&world.run(net.connect_host("localhost", 80)), "127.0.0.1");
     won(&world.run(net.connect_host("[2001:db8::7]", 80)), "2001:db8::7");
     let fails = |host: &str| world.run(net.connect_host(host, 80)).err();
-    assert_eq!(fails("a..b"), Some(Error::InvalidHost(HostError::Label.into())));
-    assert_eq!(fails("fe80::1%eth0"), Some(Error::InvalidHost(InvalidHost::Zone)));
+    assert_eq!(fails("a..b"), Some(ConnectionError::InvalidHost(HostError::Label.into())));
+    assert_eq!(fails("fe80::1%eth0"), Some(ConnectionError::InvalidHost(InvalidHost::Zone)));
 }
 
 /// A clock that rings a little too soon must not make the executor spin within one poll.
@@ -606,7 +609,7 @@ fn a_clock_that_rings_too_soon() {
     let config = Config { deadline: Some(Duration::from_millis(1)), ..Config::all_at_once() };
     let net = net::<2>(&world, config);
     let error = world.run_until(SECOND, open(&net, "many.test")).expect("an end").err();
-    assert_eq!(error, Some(Error::DeadlineExceeded));
+    assert_eq!(error, Some(ConnectionError::DeadlineExceeded));
     assert!((MS..MS + 10).contains(&world.now()), "{}", world.now());
 }
 
@@ -619,7 +622,7 @@ fn a_look_up_by_a_clock_that_rings_too_soon() {
     let net = net::<4>(&world, config);
     let asked = net.get_host_by_name("silent.test", AddrType::Either);
     let outcome = world.run_until(SECOND, asked).expect("an end");
-    assert_eq!(outcome, Err(LookupError::DeadlineExceeded));
+    assert_eq!(outcome, Err(ResolveError::DeadlineExceeded));
     assert!((30 * MS..30 * MS + 10).contains(&world.now()), "{}", world.now());
     // The second answer comes half a millisecond before the wait for it is over.
     world.name("many.test", Family::V4, 0, Some("192.0.2.1"));
@@ -637,7 +640,7 @@ fn the_stacks_own_errors_are_told_as_they_are() {
     let net = net::<4>(&world, Config::all_at_once());
     let mut connection = world.run(net.connect("192.0.2.1:80".parse().unwrap())).unwrap();
     let error = world.run(connection.read(&mut [0])).unwrap_err();
-    assert_eq!(error, Error::Stack(Fault(ErrorKind::ConnectionReset)));
+    assert_eq!(error, ConnectionError::Stack(Fault(ErrorKind::ConnectionReset)));
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 

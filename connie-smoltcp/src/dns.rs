@@ -11,10 +11,10 @@ use smoltcp::phy::Device;
 use smoltcp::socket::udp;
 
 use crate::address;
+use crate::next_hop::Scope;
 use crate::platform::Platform;
 use crate::slot::DnsBuffers;
 use crate::stack::{Stack, StorageFull};
-use crate::way::Scope;
 
 /// The most sockets: for two connects, or with the feature `nat64` for two with room for the prefix.
 pub(crate) const MOST_SOCKETS: usize = 6;
@@ -70,12 +70,12 @@ pub struct Dns<
     const DATA: usize = 128,
 > {
     /// Nothing that borrows it calls anything that borrows it.
-    pub(crate) asker: RefCell<Asker<NAMES, SERVERS, NAME, DATA>>,
+    pub(crate) inner: RefCell<DnsClient<NAMES, SERVERS, NAME, DATA>>,
 }
 
 /// The client with its sockets.
 #[derive(Debug)]
-pub(crate) struct Asker<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize> {
+pub(crate) struct DnsClient<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize> {
     pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
     sockets: Vec<QuerySocket, MOST_SOCKETS>,
     /// The stack that they belong to.
@@ -152,8 +152,8 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         // As the buffers have it.
         let settings = Settings { transport: Transport::Udp, largest_datagram: RX as u16, ..*settings };
         let mut client = Client::new(settings, stack.random());
-        client.set_servers(&known::<SERVERS>(&stack.interface, servers), stack.now());
-        Ok(Dns { asker: RefCell::new(Asker { client, sockets, stack: stack.identity }) })
+        client.set_servers(&usable_servers::<SERVERS>(&stack.interface, servers), stack.now());
+        Ok(Dns { inner: RefCell::new(DnsClient { client, sockets, stack: stack.identity }) })
     }
 
     /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and what was kept is forgotten.
@@ -162,15 +162,18 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         servers: &[IpAddr],
     ) {
-        let servers = known::<SERVERS>(&stack.interface, servers);
-        if let Ok(mut asker) = self.asker.try_borrow_mut() {
-            asker.client.set_servers(&servers, stack.now());
+        let servers = usable_servers::<SERVERS>(&stack.interface, servers);
+        if let Ok(mut inner) = self.inner.try_borrow_mut() {
+            inner.client.set_servers(&servers, stack.now());
         }
     }
 }
 
 /// The addresses of those to whom something may be sent, of a family that is built in.
-fn known<const SERVERS: usize>(interface: &Interface, servers: &[IpAddr]) -> Vec<SocketAddr, SERVERS> {
+fn usable_servers<const SERVERS: usize>(
+    interface: &Interface,
+    servers: &[IpAddr],
+) -> Vec<SocketAddr, SERVERS> {
     let servers = servers.iter().filter_map(|server| address::ip(*server));
     let may_ask = |server: &smoltcp::wire::IpAddress| match Scope::of(*server) {
         Scope::None => false,
@@ -188,7 +191,7 @@ fn known<const SERVERS: usize>(interface: &Interface, servers: &[IpAddr]) -> Vec
 }
 
 impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
-    Asker<NAMES, SERVERS, NAME, DATA>
+    DnsClient<NAMES, SERVERS, NAME, DATA>
 {
     /// Whether its sockets are those of this stack.
     pub(crate) fn belongs_to<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
@@ -258,7 +261,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         now: Instant,
     ) {
         let endpoint = address::endpoint(server);
-        let way = endpoint.and_then(|endpoint| Some((endpoint, stack.way_to(endpoint.addr)?)));
+        let way = endpoint.and_then(|endpoint| Some((endpoint, stack.next_hop_to(endpoint.addr)?)));
         let Some((endpoint, (next_hop, _))) = way else {
             return self.client.handle_input(Input::DatagramFailed { port, server }, now);
         };

@@ -20,7 +20,7 @@ use heapless::Vec;
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
-use crate::dns::{Asker, Dns};
+use crate::dns::{Dns, DnsClient};
 use crate::platform::Platform;
 use crate::poller::PlatformPoller;
 use crate::stack::Stack;
@@ -32,7 +32,7 @@ pub(crate) const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 /// Why a [`DnsDriver`] cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LookupError {
+pub enum StartError {
     /// The text is not a host name or address.
     Host(HostError),
     /// The address is in a zone that is not given by number: an interface here has no name.
@@ -47,32 +47,32 @@ pub enum LookupError {
     TooManyHosts,
 }
 
-impl fmt::Display for LookupError {
+impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LookupError::Host(error) => error.fmt(f),
-            LookupError::Zone => f.write_str("give the zone of an address by number"),
-            LookupError::NameTooLong => {
+            StartError::Host(error) => error.fmt(f),
+            StartError::Zone => f.write_str("give the zone of an address by number"),
+            StartError::NameTooLong => {
                 f.write_str("the DNS client has no room for so long a name: give it more (NAME)")
             }
-            LookupError::OutOfQueries => f.write_str(
+            StartError::OutOfQueries => f.write_str(
                 "the DNS client has no room for another look-up: give it more (NAMES, DnsBuffers)",
             ),
-            LookupError::WrongStack => f.write_str("the DNS client belongs to another stack"),
-            LookupError::TooManyHosts => {
+            StartError::WrongStack => f.write_str("the DNS client belongs to another stack"),
+            StartError::TooManyHosts => {
                 f.write_str("there is no room for so many hosts: give it more (HOSTS)")
             }
         }
     }
 }
 
-impl core::error::Error for LookupError {}
+impl core::error::Error for StartError {}
 
-impl From<InvalidHost> for LookupError {
+impl From<InvalidHost> for StartError {
     fn from(error: InvalidHost) -> Self {
         match error {
-            InvalidHost::Host(error) => LookupError::Host(error),
-            _ => LookupError::Zone,
+            InvalidHost::Host(error) => StartError::Host(error),
+            _ => StartError::Zone,
         }
     }
 }
@@ -84,11 +84,11 @@ impl From<InvalidHost> for LookupError {
 /// is not wanted to its end: dropping it leaves its sockets taken, and its queries until they have ended and for 10 s more.
 ///
 /// ```no_run
-/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, DnsDriver, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, DnsDriver, StartError, Stack, TcpSocket, smoltcp::phy::Device};
 /// # use connie_core::{Config, Connection, Failure};
 /// # fn main() {}
-/// # enum Trouble { Lookup(LookupError), Race(Failure) }
-/// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
+/// # enum Trouble { Lookup(StartError), Race(Failure) }
+/// # impl From<StartError> for Trouble { fn from(error: StartError) -> Self { Trouble::Lookup(error) } }
 /// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
 /// # fn connect<D: Device, B: Platform>(
 /// #     dns: &Dns, mut stack: Stack<'_, D, B>, mut poller: PlatformPoller<B>,
@@ -112,15 +112,15 @@ pub struct DnsDriver<
     driver: ConnectDriver<S, DESTINATIONS, SOCKETS, RECORDS, NAT64, M::Guide>,
     dns: &'d N,
     port: u16,
-    asked: Asked,
+    asked: OpenQueries,
     memory: M,
 }
 
 /// What is asked, in the order of [`Query::ALL`].
-pub(crate) struct Asked(pub(crate) [Option<QuestionId>; 3]);
+pub(crate) struct OpenQueries(pub(crate) [Option<QuestionId>; 3]);
 
-impl Asked {
-    pub(crate) fn place(&mut self, query: Query) -> &mut Option<QuestionId> {
+impl OpenQueries {
+    pub(crate) fn slot(&mut self, query: Query) -> &mut Option<QuestionId> {
         let [aaaa, a, prefix] = &mut self.0;
         match query {
             Query::Aaaa => aaaa,
@@ -173,14 +173,14 @@ impl<
     ///
     /// # Errors
     ///
-    /// [`LookupError`], with nothing begun.
+    /// [`StartError`], with nothing begun.
     pub fn new(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         host: &str,
         port: u16,
         config: &Config,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         let facts = stack.facts();
         Self::with_facts(dns, stack, host, port, config, &facts)
     }
@@ -190,7 +190,7 @@ impl<
     ///
     /// # Errors
     ///
-    /// [`LookupError`], with nothing begun.
+    /// [`StartError`], with nothing begun.
     pub fn with_facts(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -198,7 +198,7 @@ impl<
         port: u16,
         config: &Config,
         facts: &Facts<'_>,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         Self::begin(dns, stack, (host, port), config, facts, NoMemory)
     }
 }
@@ -236,7 +236,7 @@ impl<
     ///
     /// # Errors
     ///
-    /// [`LookupError`], with nothing begun.
+    /// [`StartError`], with nothing begun.
     pub fn with_memory(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
@@ -244,7 +244,7 @@ impl<
         port: u16,
         config: &Config,
         memory: &'m RefCell<Memory<PLACES>>,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         let facts = stack.facts();
         let recalled = Recalled::new(memory, [host], &stack.network());
         Self::begin(dns, stack, (host, port), config, &facts, recalled)
@@ -292,9 +292,9 @@ impl<
         config: &Config,
         facts: &Facts<'_>,
         memory: M,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         let start = Start::new(host, port, facts)?;
-        let mut asked = Asked([None; 3]);
+        let mut asked = OpenQueries([None; 3]);
         let wants = |query| start.asks(query, config, facts, cfg!(feature = "nat64"));
         dns.ask(stack, host, &mut asked, wants)?;
         // Last, and in its place: it is large.
@@ -316,9 +316,9 @@ impl<
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
             let next = self.take_answers(stack);
-            match self.driver.turn(stack, &mut AlsoUntil { poller, next }) {
+            match self.driver.turn(stack, &mut PollerUntil { poller, next }) {
                 Turn::Waited => {}
-                Turn::SendQuery(query) => self.is_sent(query, stack),
+                Turn::SendQuery(query) => self.handle_sent(query, stack),
                 Turn::Connected(connection) => break Ok(connection),
                 Turn::Failed(failure) => break Err(failure),
             }
@@ -336,7 +336,7 @@ impl<
                 Progress::WaitUntil(until) => sooner(Some(until), next),
                 Progress::WaitForInput => next,
                 Progress::SendQuery(query) => {
-                    self.is_sent(query, stack);
+                    self.handle_sent(query, stack);
                     continue;
                 }
                 Progress::Connected(connection) => break Progress::Connected(connection),
@@ -358,7 +358,7 @@ impl<
 
     fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         self.driver.teach(&self.memory, stack.now());
-        self.dns.forget(stack, &mut self.asked);
+        self.dns.cancel_queries(stack, &mut self.asked);
     }
 
     /// What the race has done so far.
@@ -378,31 +378,31 @@ impl<
     #[inline(never)]
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
         // Nobody else has it.
-        let mut asker = self.dns.asker.try_borrow_mut().ok()?;
-        let is_ours = asker.belongs_to(stack);
-        let next = if is_ours { asker.serve(stack) } else { None };
+        let mut inner = self.dns.inner.try_borrow_mut().ok()?;
+        let is_ours = inner.belongs_to(stack);
+        let next = if is_ours { inner.serve(stack) } else { None };
         for query in Query::ALL {
-            let Some(id) = *self.asked.place(query) else { continue };
+            let Some(id) = *self.asked.slot(query) else { continue };
             let now = stack.now();
             // Another stack knows nothing of it.
-            let answer = if is_ours { asker.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
+            let answer = if is_ours { inner.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
             match answer {
                 None => continue,
-                Some(Ok(answer)) => answered(&mut self.driver, query, answer, self.port, stack),
+                Some(Ok(answer)) => handle_answer(&mut self.driver, query, answer, self.port, stack),
                 Some(Err(error)) => {
                     self.driver.handle_input(Input::QueryFailed { query, error }, now);
                 }
             }
             self.driver.plan_by(&self.memory, now);
-            asker.client.give_up(id);
-            *self.asked.place(query) = None;
+            inner.client.give_up(id);
+            *self.asked.slot(query) = None;
         }
         next
     }
 
     /// `new` has asked it, unless its family is not built in: then nobody answers.
-    fn is_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
-        if self.asked.place(query).is_none() {
+    fn handle_sent(&mut self, query: Query, stack: &mut Stack<'a, D, B, TCP, UDP>) {
+        if self.asked.slot(query).is_none() {
             let failed = Input::QueryFailed { query, error: QueryError::Failed };
             self.driver.handle_input(failed, stack.now());
         }
@@ -411,7 +411,7 @@ impl<
 
 /// Tells the connect what a query has brought.
 #[inline(never)]
-fn answered<
+fn handle_answer<
     'a,
     D: Device,
     B: Platform,
@@ -447,12 +447,12 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         host: &str,
-        asked: &mut Asked,
+        asked: &mut OpenQueries,
         wants: impl Fn(Query) -> bool,
-    ) -> Result<(), LookupError> {
+    ) -> Result<(), StartError> {
         let result = self.try_ask(stack, host, asked, wants);
         if result.is_err() {
-            self.forget(stack, asked);
+            self.cancel_queries(stack, asked);
         }
         result
     }
@@ -461,15 +461,15 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
         host: &str,
-        asked: &mut Asked,
+        asked: &mut OpenQueries,
         wants: impl Fn(Query) -> bool,
-    ) -> Result<(), LookupError> {
-        let asker = self.asker.try_borrow_mut();
+    ) -> Result<(), StartError> {
+        let inner = self.inner.try_borrow_mut();
         // Nobody else has it.
-        let mut asker = asker.map_err(|_| LookupError::OutOfQueries)?;
+        let mut inner = inner.map_err(|_| StartError::OutOfQueries)?;
         for query in Query::ALL.into_iter().filter(|query| wants(*query)) {
-            if !asker.belongs_to(stack) {
-                return Err(LookupError::WrongStack);
+            if !inner.belongs_to(stack) {
+                return Err(StartError::WrongStack);
             }
             let kind = match query {
                 #[cfg(feature = "ipv4")]
@@ -480,40 +480,40 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
                 _ => continue,
             };
             let name = Name::parse(query.name(host)).map_err(|error| match error {
-                NameError::TooLong => LookupError::NameTooLong,
+                NameError::TooLong => StartError::NameTooLong,
                 // Not after what `Host` has looked at.
-                _ => LookupError::Host(HostError::Label),
+                _ => StartError::Host(HostError::Label),
             })?;
-            let id = asker.client.ask(&name, kind, stack.now()).ok_or(LookupError::OutOfQueries)?;
-            *asked.place(query) = Some(id);
+            let id = inner.client.ask(&name, kind, stack.now()).ok_or(StartError::OutOfQueries)?;
+            *asked.slot(query) = Some(id);
         }
-        if asker.has_room() { Ok(()) } else { Err(LookupError::OutOfQueries) }
+        if inner.has_room() { Ok(()) } else { Err(StartError::OutOfQueries) }
     }
 
     /// Gives up what has not been answered.
-    pub(crate) fn forget<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
+    pub(crate) fn cancel_queries<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
         &self,
         stack: &mut Stack<'_, D, B, TCP, UDP>,
-        asked: &mut Asked,
+        asked: &mut OpenQueries,
     ) {
         // Nobody else has it.
-        let Ok(mut asker) = self.asker.try_borrow_mut() else { return };
-        let Asker { client, .. } = &mut *asker;
+        let Ok(mut inner) = self.inner.try_borrow_mut() else { return };
+        let DnsClient { client, .. } = &mut *inner;
         asked.0.iter_mut().filter_map(Option::take).for_each(|id| client.give_up(id));
-        if asker.belongs_to(stack) {
-            asker.close_unused(stack);
+        if inner.belongs_to(stack) {
+            inner.close_unused(stack);
         }
     }
 }
 
 /// A poller that waits no longer than until the DNS client is to be served.
-pub(crate) struct AlsoUntil<'w, C> {
+pub(crate) struct PollerUntil<'w, C> {
     pub(crate) poller: &'w mut PlatformPoller<C>,
     pub(crate) next: Option<Instant>,
 }
 
 impl<'a, D: Device, C: Platform, B: Platform, const TCP: usize, const UDP: usize>
-    Poller<Stack<'a, D, C, TCP, UDP>> for AlsoUntil<'_, B>
+    Poller<Stack<'a, D, C, TCP, UDP>> for PollerUntil<'_, B>
 {
     fn now(&mut self) -> Instant {
         self.poller.0.now()

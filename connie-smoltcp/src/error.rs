@@ -8,7 +8,7 @@ use connie_core::{AttemptError, AttemptErrorKind};
 /// What can go wrong with a socket of a [`Stack`](crate::Stack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum StackError {
     /// Every socket that was lent to the stack is in use.
     OutOfSockets,
     /// The peer answered the SYN with a reset.
@@ -30,42 +30,43 @@ pub enum Error {
     PortInUse,
 }
 
-impl Error {
+impl StackError {
     /// What this means to a race.
     #[must_use]
     pub fn attempt_error(self) -> AttemptError {
         AttemptError::new(match self {
-            Error::OutOfSockets => AttemptErrorKind::OutOfSockets,
-            Error::Refused => AttemptErrorKind::Refused,
-            Error::Unreachable => AttemptErrorKind::Unreachable,
-            Error::TimedOut => AttemptErrorKind::TimedOut,
-            Error::Reset => AttemptErrorKind::Reset,
-            Error::NotConnected | Error::TooLong | Error::Truncated | Error::PortInUse => {
-                AttemptErrorKind::Other
-            }
+            StackError::OutOfSockets => AttemptErrorKind::OutOfSockets,
+            StackError::Refused => AttemptErrorKind::Refused,
+            StackError::Unreachable => AttemptErrorKind::Unreachable,
+            StackError::TimedOut => AttemptErrorKind::TimedOut,
+            StackError::Reset => AttemptErrorKind::Reset,
+            StackError::NotConnected
+            | StackError::TooLong
+            | StackError::Truncated
+            | StackError::PortInUse => AttemptErrorKind::Other,
         })
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Error::OutOfSockets => "no socket left: close one, or lend the stack more",
-            Error::Refused => "connection refused",
-            Error::Unreachable => "unreachable",
-            Error::TimedOut => "timed out",
-            Error::Reset => "connection reset",
-            Error::NotConnected => "not connected",
-            Error::TooLong => "the datagram is longer than the socket's buffer or a frame",
-            Error::Truncated => "the datagram was longer than the slice given for it",
-            Error::PortInUse => "the local port is taken",
+            StackError::OutOfSockets => "no socket left: close one, or lend the stack more",
+            StackError::Refused => "connection refused",
+            StackError::Unreachable => "unreachable",
+            StackError::TimedOut => "timed out",
+            StackError::Reset => "connection reset",
+            StackError::NotConnected => "not connected",
+            StackError::TooLong => "the datagram is longer than the socket's buffer or a frame",
+            StackError::Truncated => "the datagram was longer than the slice given for it",
+            StackError::PortInUse => "the local port is taken",
         })
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for StackError {}
 
-impl TcpError for Error {
+impl TcpError for StackError {
     fn kind(&self) -> TcpErrorKind {
         TcpErrorKind::Other
     }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_says_what_to_do_where_something_can_be_done() {
-        assert_eq!(Error::OutOfSockets.to_string(), "no socket left: close one, or lend the stack more");
-        assert_eq!(Error::Refused.to_string(), "connection refused");
+        assert_eq!(StackError::OutOfSockets.to_string(), "no socket left: close one, or lend the stack more");
+        assert_eq!(StackError::Refused.to_string(), "connection refused");
     }
 }

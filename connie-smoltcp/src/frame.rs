@@ -12,7 +12,7 @@ pub(crate) struct IcmpError {
     pub(crate) sequence: Option<u32>,
 }
 
-pub(crate) enum Sent {
+pub(crate) enum SentFrame {
     Syn {
         port: u16,
         sequence: u32,
@@ -29,25 +29,25 @@ const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
 /// What a frame of ours says, where that is of interest.
-pub(crate) fn sent(frame: &[u8], medium: Medium) -> Option<Sent> {
-    match network(frame, medium)? {
+pub(crate) fn read_sent(frame: &[u8], medium: Medium) -> Option<SentFrame> {
+    match link_payload(frame, medium)? {
         #[cfg(all(feature = "ipv4", feature = "ethernet"))]
-        Network::Arp(packet) => {
+        LinkPayload::Arp(packet) => {
             // RFC 826: the operation (1 asks), and behind both addresses of the sender and the target's hardware address
             // the target's protocol address.
             let asks = bytes(packet, 6)? == [0, 1];
             let target: [u8; 4] = bytes(packet, 24)?;
-            asks.then(|| Sent::Solicitation(IpAddress::Ipv4(target.into())))
+            asks.then(|| SentFrame::Solicitation(IpAddress::Ipv4(target.into())))
         }
-        Network::Ip(packet) => {
-            let packet = Packet::parse(packet)?;
+        LinkPayload::Ip(packet) => {
+            let packet = IpPacket::parse(packet)?;
             match packet.protocol {
                 TCP => syn(packet.payload),
                 // RFC 4861 section 4.3: type 135 asks for the target at octet 8.
                 #[cfg(all(feature = "ipv6", feature = "ethernet"))]
                 ICMPV6 if packet.payload.first() == Some(&135) => {
                     let target: [u8; 16] = bytes(packet.payload, 8)?;
-                    Some(Sent::Solicitation(IpAddress::Ipv6(target.into())))
+                    Some(SentFrame::Solicitation(IpAddress::Ipv6(target.into())))
                 }
                 _ => None,
             }
@@ -55,11 +55,11 @@ pub(crate) fn sent(frame: &[u8], medium: Medium) -> Option<Sent> {
     }
 }
 
-fn syn(segment: &[u8]) -> Option<Sent> {
+fn syn(segment: &[u8]) -> Option<SentFrame> {
     const SYN: u8 = 2;
     let [flags] = bytes(segment, 13)?;
     let (port, sequence) = (u16::from_be_bytes(bytes(segment, 0)?), u32::from_be_bytes(bytes(segment, 4)?));
-    (flags & SYN != 0).then_some(Sent::Syn { port, sequence })
+    (flags & SYN != 0).then_some(SentFrame::Syn { port, sequence })
 }
 
 /// The ICMP error in a frame, where it is one that says that a TCP segment or a datagram cannot be delivered.
@@ -68,8 +68,8 @@ pub(crate) fn icmp_error(
     medium: Medium,
     checksums: &ChecksumCapabilities,
 ) -> Option<IcmpError> {
-    let Network::Ip(packet) = network(frame, medium)? else { return None };
-    let packet = Packet::parse(packet)?;
+    let LinkPayload::Ip(packet) = link_payload(frame, medium)? else { return None };
+    let packet = IpPacket::parse(packet)?;
     let inner = match packet.protocol {
         #[cfg(feature = "ipv4")]
         ICMP => destination_unreachable(&packet, checksums)?,
@@ -77,7 +77,7 @@ pub(crate) fn icmp_error(
         ICMPV6 => destination_unreachable_v6(&packet, checksums)?,
         _ => return None,
     };
-    let inner = Packet::parse(inner)?;
+    let inner = IpPacket::parse(inner)?;
     // "At least the first eight octets of the segment" are there: both ports and the sequence number.
     let sequence = match inner.protocol {
         TCP => Some(u32::from_be_bytes(bytes(inner.payload, 4)?)),
@@ -94,7 +94,7 @@ pub(crate) fn icmp_error(
 /// The packet inside an ICMP error of type 3, but for code 4: a packet that is too large says nothing against the
 /// address.
 #[cfg(feature = "ipv4")]
-fn destination_unreachable<'f>(packet: &Packet<'f>, checksums: &ChecksumCapabilities) -> Option<&'f [u8]> {
+fn destination_unreachable<'f>(packet: &IpPacket<'f>, checksums: &ChecksumCapabilities) -> Option<&'f [u8]> {
     let message = smoltcp::wire::Icmpv4Packet::new_checked(packet.payload).ok()?;
     if checksums.icmpv4.rx() && !message.verify_checksum() {
         return None;
@@ -105,7 +105,10 @@ fn destination_unreachable<'f>(packet: &Packet<'f>, checksums: &ChecksumCapabili
 
 /// The packet inside an ICMPv6 error of type 1.
 #[cfg(feature = "ipv6")]
-fn destination_unreachable_v6<'f>(packet: &Packet<'f>, checksums: &ChecksumCapabilities) -> Option<&'f [u8]> {
+fn destination_unreachable_v6<'f>(
+    packet: &IpPacket<'f>,
+    checksums: &ChecksumCapabilities,
+) -> Option<&'f [u8]> {
     let message = smoltcp::wire::Icmpv6Packet::new_checked(packet.payload).ok()?;
     let (IpAddress::Ipv6(source), IpAddress::Ipv6(destination)) = (packet.source, packet.destination) else {
         return None;
@@ -118,44 +121,44 @@ fn destination_unreachable_v6<'f>(packet: &Packet<'f>, checksums: &ChecksumCapab
 }
 
 /// What lies above the link.
-enum Network<'f> {
+enum LinkPayload<'f> {
     #[cfg(all(feature = "ipv4", feature = "ethernet"))]
     Arp(&'f [u8]),
     Ip(&'f [u8]),
 }
 
-fn network(frame: &[u8], medium: Medium) -> Option<Network<'_>> {
+fn link_payload(frame: &[u8], medium: Medium) -> Option<LinkPayload<'_>> {
     match medium {
         #[cfg(feature = "ethernet")]
         Medium::Ethernet => match bytes(frame, 12)? {
-            [0x08, 0x00] | [0x86, 0xdd] => Some(Network::Ip(frame.get(14..)?)),
+            [0x08, 0x00] | [0x86, 0xdd] => Some(LinkPayload::Ip(frame.get(14..)?)),
             #[cfg(feature = "ipv4")]
-            [0x08, 0x06] => Some(Network::Arp(frame.get(14..)?)),
+            [0x08, 0x06] => Some(LinkPayload::Arp(frame.get(14..)?)),
             _ => None,
         },
         #[cfg(feature = "ip")]
-        Medium::Ip => Some(Network::Ip(frame)),
+        Medium::Ip => Some(LinkPayload::Ip(frame)),
         _ => None,
     }
 }
 
 /// An IP packet without fragmentation or extension headers: smoltcp sends no other, and an ICMP error quotes what we
 /// sent.
-struct Packet<'f> {
+struct IpPacket<'f> {
     protocol: u8,
     source: IpAddress,
     destination: IpAddress,
     payload: &'f [u8],
 }
 
-impl<'f> Packet<'f> {
+impl<'f> IpPacket<'f> {
     fn parse(packet: &'f [u8]) -> Option<Self> {
         let [first] = bytes(packet, 0)?;
         match first >> 4 {
             #[cfg(feature = "ipv4")]
             4 => {
                 let (source, destination): ([u8; 4], [u8; 4]) = (bytes(packet, 12)?, bytes(packet, 16)?);
-                Some(Packet {
+                Some(IpPacket {
                     protocol: *packet.get(9)?,
                     source: IpAddress::Ipv4(source.into()),
                     destination: IpAddress::Ipv4(destination.into()),
@@ -165,7 +168,7 @@ impl<'f> Packet<'f> {
             #[cfg(feature = "ipv6")]
             6 => {
                 let (source, destination): ([u8; 16], [u8; 16]) = (bytes(packet, 8)?, bytes(packet, 24)?);
-                Some(Packet {
+                Some(IpPacket {
                     protocol: *packet.get(6)?,
                     source: IpAddress::Ipv6(source.into()),
                     destination: IpAddress::Ipv6(destination.into()),

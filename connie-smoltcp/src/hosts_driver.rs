@@ -16,7 +16,7 @@ use smoltcp::phy::Device;
 
 use crate::address::sooner;
 use crate::dns::Dns;
-use crate::dns_driver::{AlsoUntil, Asked, LookupError, NAT64};
+use crate::dns_driver::{NAT64, OpenQueries, PollerUntil, StartError};
 use crate::platform::Platform;
 use crate::poller::PlatformPoller;
 use crate::stack::Stack;
@@ -29,11 +29,11 @@ use crate::tcp::TcpSocket;
 /// once (`NAMES`), and two [`DnsBuffers`](crate::DnsBuffers) for each of them.
 ///
 /// ```no_run
-/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, HostsDriver, LookupError, Stack, TcpSocket, smoltcp::phy::Device};
+/// # use connie_smoltcp::{Platform, PlatformPoller, Dns, HostsDriver, StartError, Stack, TcpSocket, smoltcp::phy::Device};
 /// # use connie_core::{Config, Connection, Failure};
 /// # fn main() {}
-/// # enum Trouble { Lookup(LookupError), Race(Failure) }
-/// # impl From<LookupError> for Trouble { fn from(error: LookupError) -> Self { Trouble::Lookup(error) } }
+/// # enum Trouble { Lookup(StartError), Race(Failure) }
+/// # impl From<StartError> for Trouble { fn from(error: StartError) -> Self { Trouble::Lookup(error) } }
 /// # impl From<Failure> for Trouble { fn from(failure: Failure) -> Self { Trouble::Race(failure) } }
 /// # fn connect<D: Device, B: Platform>(
 /// #     dns: &Dns<3>, mut stack: Stack<'_, D, B>, mut poller: PlatformPoller<B>,
@@ -61,11 +61,11 @@ pub struct HostsDriver<
     dns: &'d N,
     hosts: Hosts<HOSTS, DESTINATIONS>,
     /// Of each host its port, and what is asked. The prefix of a NAT64 is asked for with the first.
-    asked: AllAsked<HOSTS>,
+    asked: HostQueries<HOSTS>,
     memory: M,
 }
 
-type AllAsked<const HOSTS: usize> = Vec<(u16, Asked), HOSTS>;
+type HostQueries<const HOSTS: usize> = Vec<(u16, OpenQueries), HOSTS>;
 
 impl<
     S: RaceStack,
@@ -115,13 +115,13 @@ impl<
     ///
     /// # Errors
     ///
-    /// [`LookupError`], with nothing begun: also where there are more hosts than `HOSTS`.
+    /// [`StartError`], with nothing begun: also where there are more hosts than `HOSTS`.
     pub fn new(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         hosts: &[(&str, u16)],
         config: &Config,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         Self::start(dns, stack, hosts, config, NoMemory)
     }
 }
@@ -160,14 +160,14 @@ impl<
     ///
     /// # Errors
     ///
-    /// [`LookupError`], with nothing begun.
+    /// [`StartError`], with nothing begun.
     pub fn with_memory(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         hosts: &[(&str, u16)],
         config: &Config,
         memory: &'m RefCell<Memory<PLACES>>,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         let recalled = Recalled::new(memory, hosts.iter().map(|(host, _)| *host), &stack.network());
         Self::start(dns, stack, hosts, config, recalled)
     }
@@ -213,16 +213,16 @@ impl<
         hosts: &[(&str, u16)],
         config: &Config,
         memory: M,
-    ) -> Result<Self, LookupError> {
+    ) -> Result<Self, StartError> {
         let facts = stack.facts();
         let mut asked = Vec::new();
         let begun = Self::begin(dns, stack, (hosts, &mut asked), config, &facts);
-        let begun = begun.inspect_err(|_| forget(dns, stack, &mut asked))?;
+        let begun = begun.inspect_err(|_| cancel_queries(dns, stack, &mut asked))?;
         let known = begun.known();
         // In its place: it is large.
         let driver = ConnectDriver::begin(begun.start(&known), config, &facts, stack.now());
         let mut all = HostsDriver { driver, dns, hosts: begun, asked, memory };
-        all.pass_on(stack.now());
+        all.pass_news(stack.now());
         Ok(all)
     }
 
@@ -230,10 +230,10 @@ impl<
     fn begin(
         dns: &'d Dns<NAMES, SERVERS, NAME, DATA>,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
-        (list, asked): (&[(&str, u16)], &mut AllAsked<HOSTS>),
+        (list, asked): (&[(&str, u16)], &mut HostQueries<HOSTS>),
         config: &Config,
         facts: &Facts<'_>,
-    ) -> Result<Hosts<HOSTS, DESTINATIONS>, LookupError> {
+    ) -> Result<Hosts<HOSTS, DESTINATIONS>, StartError> {
         let mut hosts = Hosts::new(facts);
         let mut is_prefix_asked = false;
         for (host, port) in list {
@@ -247,11 +247,11 @@ impl<
                 }
                 _ => start.asks(query, config, facts, false),
             };
-            let mut one = Asked([None; 3]);
+            let mut one = OpenQueries([None; 3]);
             dns.ask(stack, host, &mut one, wants)?;
             is_prefix_asked |= is_name;
             if hosts.add(start, config).is_none() || asked.push((*port, one)).is_err() {
-                return Err(LookupError::TooManyHosts);
+                return Err(StartError::TooManyHosts);
             }
         }
         Ok(hosts)
@@ -269,9 +269,9 @@ impl<
     ) -> Result<Connection<TcpSocket>, Failure> {
         let result = loop {
             let next = self.take_answers(stack);
-            match self.driver.turn(stack, &mut AlsoUntil { poller, next }) {
+            match self.driver.turn(stack, &mut PollerUntil { poller, next }) {
                 Turn::Waited => {}
-                Turn::SendQuery(query) => self.is_sent(query, stack.now()),
+                Turn::SendQuery(query) => self.handle_sent(query, stack.now()),
                 Turn::Connected(connection) => break Ok(connection),
                 Turn::Failed(failure) => break Err(failure),
             }
@@ -289,7 +289,7 @@ impl<
                 Progress::WaitUntil(until) => sooner(Some(until), next),
                 Progress::WaitForInput => next,
                 Progress::SendQuery(query) => {
-                    self.is_sent(query, now);
+                    self.handle_sent(query, now);
                     continue;
                 }
                 Progress::Connected(connection) => break Progress::Connected(connection),
@@ -311,7 +311,7 @@ impl<
 
     fn end(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) {
         self.driver.teach(&self.memory, stack.now());
-        forget(self.dns, stack, &mut self.asked);
+        cancel_queries(self.dns, stack, &mut self.asked);
     }
 
     /// The number of the host whose address this is, 0 for the first.
@@ -342,36 +342,36 @@ impl<
     #[inline(never)]
     fn take_answers(&mut self, stack: &mut Stack<'a, D, B, TCP, UDP>) -> Option<Instant> {
         // Nobody else has it.
-        let mut asker = self.dns.asker.try_borrow_mut().ok()?;
-        let is_ours = asker.belongs_to(stack);
-        let next = if is_ours { asker.serve(stack) } else { None };
+        let mut inner = self.dns.inner.try_borrow_mut().ok()?;
+        let is_ours = inner.belongs_to(stack);
+        let next = if is_ours { inner.serve(stack) } else { None };
         for (number, (port, asked)) in self.asked.iter_mut().enumerate() {
             for query in Query::ALL {
-                let Some(id) = *asked.place(query) else { continue };
+                let Some(id) = *asked.slot(query) else { continue };
                 let now = stack.now();
                 // Another stack knows nothing of it.
                 let answer =
-                    if is_ours { asker.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
+                    if is_ours { inner.client.answer(id, now) } else { Some(Err(QueryError::Failed)) };
                 let Some(answer) = answer else { continue };
                 let (mut addresses, mut ways) = (Vec::<_, DESTINATIONS>::new(), Vec::new());
-                let input = heard(query, answer, *port, stack, (&mut addresses, &mut ways));
+                let input = answer_input(query, answer, *port, stack, (&mut addresses, &mut ways));
                 self.hosts.handle_input(number, input);
                 if query == Query::Nat64Prefix {
                     self.driver.handle_input(input, now);
                 }
-                asker.client.give_up(id);
-                *asked.place(query) = None;
+                inner.client.give_up(id);
+                *asked.slot(query) = None;
             }
         }
-        drop(asker);
-        self.pass_on(stack.now());
+        drop(inner);
+        self.pass_news(stack.now());
         next
     }
 
     /// `new` has asked it, unless its family is not built in: then nobody answers.
-    fn is_sent(&mut self, query: Query, now: Instant) {
+    fn handle_sent(&mut self, query: Query, now: Instant) {
         let failed = Input::QueryFailed { query, error: QueryError::Failed };
-        let is_asked = |asked: &mut (u16, Asked)| asked.1.place(query).is_some();
+        let is_asked = |asked: &mut (u16, OpenQueries)| asked.1.slot(query).is_some();
         if query == Query::Nat64Prefix {
             if !self.asked.iter_mut().any(is_asked) {
                 self.driver.handle_input(failed, now);
@@ -384,11 +384,11 @@ impl<
                 self.hosts.handle_input(number, failed);
             }
         }
-        self.pass_on(now);
+        self.pass_news(now);
     }
 
     /// Tells the connect what is new of the hosts.
-    fn pass_on(&mut self, now: Instant) {
+    fn pass_news(&mut self, now: Instant) {
         while let Some(news) = self.hosts.news() {
             self.driver.handle_input(news.input(), now);
         }
@@ -397,7 +397,7 @@ impl<
 }
 
 /// What a query has brought, as an input; in the order of RFC 6724 where its addresses are put.
-fn heard<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
+fn answer_input<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
     query: Query,
     answer: Result<Answer<'_>, QueryError>,
     port: u16,
@@ -417,7 +417,7 @@ fn heard<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const D
 }
 
 /// Gives up what has not been answered.
-fn forget<
+fn cancel_queries<
     D: Device,
     B: Platform,
     const TCP: usize,
@@ -430,9 +430,9 @@ fn forget<
 >(
     dns: &Dns<NAMES, SERVERS, NAME, DATA>,
     stack: &mut Stack<'_, D, B, TCP, UDP>,
-    asked: &mut AllAsked<HOSTS>,
+    asked: &mut HostQueries<HOSTS>,
 ) {
     for (_, asked) in asked {
-        dns.forget(stack, asked);
+        dns.cancel_queries(stack, asked);
     }
 }

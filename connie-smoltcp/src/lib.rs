@@ -121,7 +121,7 @@
 //! # Other stacks
 //!
 //! embassy-net, and whatever else grows out of smoltcp, needs a stack of its own: copy this crate. Four files know smoltcp's
-//! sockets, `slot.rs`, `tcp.rs`, `udp.rs` and `datagram.rs`; `stack.rs` serves the interface; `watch.rs`, `frame.rs` and `neighbour.rs` know only
+//! sockets, `slot.rs`, `tcp.rs`, `udp.rs` and `datagram.rs`; `stack.rs` serves the interface; `tap.rs`, `frame.rs` and `neighbour.rs` know only
 //! frames and can stay as they are. What must hold is written at [`RaceStack`](connie_core::RaceStack), and `tests/` holds this crate to it
 //! over a simulated link.
 
@@ -171,18 +171,18 @@ mod hosts_driver;
 mod interface;
 #[cfg(feature = "ethernet")]
 mod neighbour;
+mod next_hop;
 mod platform;
 mod poller;
 mod ports;
 mod slot;
 mod stack;
+mod tap;
 mod tcp;
 #[cfg(feature = "udp")]
 mod udp;
 #[cfg(feature = "dns")]
 mod undelivered;
-mod watch;
-mod way;
 
 #[cfg(feature = "dns")]
 pub use connie_dns;
@@ -194,8 +194,8 @@ pub use dhcp::{Dhcp, DhcpEvent, Lease};
 #[cfg(feature = "dns")]
 pub use dns::Dns;
 #[cfg(feature = "dns")]
-pub use dns_driver::{DnsDriver, LookupError};
-pub use error::Error;
+pub use dns_driver::{DnsDriver, StartError};
+pub use error::StackError;
 #[cfg(feature = "dns")]
 pub use hosts_driver::HostsDriver;
 pub use interface::interface;

@@ -32,12 +32,12 @@ const REMEMBERED: usize = 16;
 /// The neighbours that were asked for of late, and when. It outlives the attempts: one that is evicted and comes back must
 /// not ask again too soon.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct RecentSolicitations {
     /// The newest last.
     list: Vec<(IpAddress, u32), REMEMBERED>,
 }
 
-impl Asked {
+impl RecentSolicitations {
     /// Takes note that somebody has asked for `target`.
     pub(crate) fn note(&mut self, target: IpAddress, now: Instant) {
         self.list.retain(|(each, _)| *each != target);

@@ -48,13 +48,13 @@ impl<const RX: usize, const TX: usize> Default for TcpBuffers<RX, TX> {
 #[derive(Debug)]
 pub(crate) struct TcpSlot {
     pub(crate) handle: SocketHandle,
-    pub(crate) phase: Phase,
-    pub(crate) attempt: Attempt,
+    pub(crate) phase: TcpPhase,
+    pub(crate) attempt: TcpAttempt,
 }
 
 /// How far a socket has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum TcpPhase {
     /// Nobody has it, and smoltcp's socket is as new.
     Free,
     /// Somebody has it, and it has not been used.
@@ -69,7 +69,7 @@ pub(crate) enum Phase {
 
 /// What is known of a connection attempt.
 #[derive(Debug)]
-pub(crate) struct Attempt {
+pub(crate) struct TcpAttempt {
     pub(crate) local: IpEndpoint,
     pub(crate) remote: IpEndpoint,
     /// Whose hardware address its segments need.
@@ -85,7 +85,7 @@ pub(crate) struct Attempt {
 impl TcpSlot {
     pub(crate) fn new(handle: SocketHandle) -> Self {
         let nowhere = IpEndpoint::new(NOWHERE, 0);
-        let attempt = Attempt {
+        let attempt = TcpAttempt {
             local: nowhere,
             remote: nowhere,
             next_hop: NOWHERE,
@@ -93,12 +93,12 @@ impl TcpSlot {
             syn: None,
             is_unreachable: false,
         };
-        TcpSlot { handle, phase: Phase::Free, attempt }
+        TcpSlot { handle, phase: TcpPhase::Free, attempt }
     }
 
     /// A SYN has left.
     pub(crate) fn note_syn(&mut self, port: u16, sequence: u32) {
-        if self.phase == Phase::Connecting && self.attempt.local.port == port {
+        if self.phase == TcpPhase::Connecting && self.attempt.local.port == port {
             self.attempt.syn = Some(sequence);
         }
     }
@@ -107,8 +107,8 @@ impl TcpSlot {
     /// SYN is not answered: then the advice is to give the attempt up at once rather than to wait for better (RFC 5461
     /// section 4.1).
     pub(crate) fn note_unreachable(&mut self, error: &IcmpError) {
-        let Attempt { local, remote, .. } = &self.attempt;
-        if self.phase == Phase::Connecting
+        let TcpAttempt { local, remote, .. } = &self.attempt;
+        if self.phase == TcpPhase::Connecting
             && error.source == (local.addr, local.port)
             && error.destination == (remote.addr, remote.port)
             && error.sequence.is_some()
@@ -121,7 +121,7 @@ impl TcpSlot {
     /// The neighbour whose hardware address it may be waiting for: its SYN has not left.
     #[cfg(feature = "ethernet")]
     pub(crate) fn waits_for(&self) -> Option<IpAddress> {
-        (self.phase == Phase::Connecting && self.attempt.syn.is_none()).then_some(self.attempt.next_hop)
+        (self.phase == TcpPhase::Connecting && self.attempt.syn.is_none()).then_some(self.attempt.next_hop)
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
     /// The place of an attempt from port 50,000 of 192.0.2.1 to port 80 of 192.0.2.2, whose SYN has left.
     fn connecting() -> TcpSlot {
         let mut slot = TcpSlot::new(SocketHandle::default());
-        slot.phase = Phase::Connecting;
+        slot.phase = TcpPhase::Connecting;
         (slot.attempt.local, slot.attempt.remote) = (endpoint(1, 50_000), endpoint(2, 80));
         slot.note_syn(50_000, SYN);
         slot
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn an_icmp_error_about_a_connection_that_stands_counts_no_more() {
         let mut slot = connecting();
-        slot.phase = Phase::Connected;
+        slot.phase = TcpPhase::Connected;
         slot.note_unreachable(&quoting(endpoint(1, 50_000), endpoint(2, 80), SYN));
         assert!(!slot.attempt.is_unreachable);
     }
@@ -287,7 +287,7 @@ mod tests {
         let mut slot = connecting();
         slot.note_syn(50_001, SYN + 1);
         assert_eq!(slot.attempt.syn, Some(SYN));
-        slot.phase = Phase::Connected;
+        slot.phase = TcpPhase::Connected;
         slot.note_syn(50_000, SYN + 1);
         assert_eq!(slot.attempt.syn, Some(SYN));
     }

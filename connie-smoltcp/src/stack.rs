@@ -17,11 +17,11 @@ use smoltcp::socket::{AnySocket, tcp};
 use smoltcp::wire::IpAddress;
 
 use crate::address;
+use crate::next_hop::{Scope, next_hop_to};
 use crate::platform::Platform;
 use crate::ports::Ports;
 use crate::slot::{TcpBuffers, TcpSlot, UdpSlot};
-use crate::watch::{Watch, Watched};
-use crate::way::{Scope, way_to};
+use crate::tap::{Tap, TappedDevice};
 
 /// The most frames that one [`Stack::poll`] takes in: a flood must not keep a race from its timers.
 const FRAMES_AT_ONCE: usize = 64;
@@ -76,7 +76,7 @@ pub struct Stack<'a, D: Device, B, const TCP: usize = 4, const UDP: usize = 0> {
     ports: Ports,
     now: Instant,
     #[cfg(feature = "ethernet")]
-    asked: crate::neighbour::Asked,
+    solicited: crate::neighbour::RecentSolicitations,
     #[cfg(feature = "dns")]
     pub(crate) undelivered: crate::undelivered::Undelivered,
     /// Whether something was asked of smoltcp since it was last served.
@@ -172,7 +172,7 @@ impl<'a, D: Device, B, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, 
             ports: Ports::new(seed),
             now: Instant::ZERO,
             #[cfg(feature = "ethernet")]
-            asked: crate::neighbour::Asked::default(),
+            solicited: crate::neighbour::RecentSolicitations::default(),
             #[cfg(feature = "dns")]
             undelivered: crate::undelivered::Undelivered::default(),
             has_work: true,
@@ -266,17 +266,17 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         let now = self.now();
         let time = address::to_smoltcp(now);
         let capabilities = self.device.capabilities();
-        let watch = Watch {
+        let tap = Tap {
             slots: RefCell::new(&mut self.slots),
             #[cfg(feature = "ethernet")]
-            asked: RefCell::new(&mut self.asked),
+            solicited: RefCell::new(&mut self.solicited),
             #[cfg(feature = "dns")]
             undelivered: RefCell::new(&mut self.undelivered),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
         };
-        let mut device = Watched { device: &mut self.device, watch: &watch };
+        let mut device = TappedDevice { device: &mut self.device, tap: &tap };
         self.interface.poll_maintenance(time);
         let mut frames = 0;
         while frames < FRAMES_AT_ONCE
@@ -304,17 +304,17 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     fn send_due(&mut self, now: Instant) -> bool {
         let time = address::to_smoltcp(now);
         let capabilities = self.device.capabilities();
-        let watch = Watch {
+        let tap = Tap {
             slots: RefCell::new(&mut self.slots),
             #[cfg(feature = "ethernet")]
-            asked: RefCell::new(&mut self.asked),
+            solicited: RefCell::new(&mut self.solicited),
             #[cfg(feature = "dns")]
             undelivered: RefCell::new(&mut self.undelivered),
             now,
             medium: capabilities.medium,
             checksums: capabilities.checksum,
         };
-        let mut device = Watched { device: &mut self.device, watch: &watch };
+        let mut device = TappedDevice { device: &mut self.device, tap: &tap };
         (0..ROUNDS_AT_ONCE)
             .all(|_| self.interface.poll_egress(time, &mut device, &mut self.sockets) != PollResult::None)
     }
@@ -346,13 +346,13 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     }
 
     /// Asks for the hardware address of a neighbour on Ethernet, unless that was done within the second. Where the device has no room for the
-    /// question it is not asked.
+    /// question, none is sent.
     #[cfg(feature = "ethernet")]
     pub(crate) fn ask_for(&mut self, target: IpAddress) {
         use smoltcp::wire::HardwareAddress;
         let now = self.now;
         if self.device.capabilities().medium != smoltcp::phy::Medium::Ethernet
-            || self.asked.next(target, now).is_some()
+            || self.solicited.next(target, now).is_some()
         {
             return;
         }
@@ -360,7 +360,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         let Some(source) = self.interface.get_source_address(&target) else { return };
         let Some(token) = self.device.transmit(address::to_smoltcp(now)) else { return };
         crate::neighbour::solicit(token, hardware, source, target);
-        self.asked.note(target, now);
+        self.solicited.note(target, now);
     }
 
     /// When the next neighbour is to be asked for. One that should have been asked by now was not, since the device had no room.
@@ -368,7 +368,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     fn asks_at(&self, now: Instant) -> Option<Instant> {
         let waits = self.slots.iter().filter_map(TcpSlot::waits_for);
         waits.fold(None, |soonest, target| {
-            address::sooner(soonest, Some(self.asked.next(target, now).unwrap_or(now + BUSY_PAUSE)))
+            address::sooner(soonest, Some(self.solicited.next(target, now).unwrap_or(now + BUSY_PAUSE)))
         })
     }
 
@@ -395,16 +395,16 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
 
     /// The route to `remote`, as RFC 6724 wants to know it.
     pub(crate) fn route_to(&mut self, remote: IpAddr) -> Route {
-        match address::ip(remote).and_then(|ip| self.way_to(ip)) {
+        match address::ip(remote).and_then(|ip| self.next_hop_to(ip)) {
             Some((_, source)) => Route::from_source(source.into()),
             None => Route::Unreachable,
         }
     }
 
     /// The next hop towards `remote` and the address to send from; `None` where there is no way.
-    pub(crate) fn way_to(&mut self, remote: IpAddress) -> Option<(IpAddress, IpAddress)> {
+    pub(crate) fn next_hop_to(&mut self, remote: IpAddress) -> Option<(IpAddress, IpAddress)> {
         let now = address::to_smoltcp(self.now());
-        way_to(&mut self.interface, self.device.capabilities().medium, remote, now)
+        next_hop_to(&mut self.interface, self.device.capabilities().medium, remote, now)
     }
 }
 

@@ -10,9 +10,9 @@ use smoltcp::socket::{Socket, tcp};
 use smoltcp::wire::IpEndpoint;
 
 use crate::address;
-use crate::error::Error;
+use crate::error::StackError;
 use crate::platform::Platform;
-use crate::slot::{Attempt, Phase, TcpSlot};
+use crate::slot::{TcpAttempt, TcpPhase, TcpSlot};
 use crate::stack::{Stack, find};
 
 /// One TCP socket of a [`Stack`]. Give it back by `close` or [`abort`](RaceStack::abort): dropping it does neither, and its
@@ -27,13 +27,13 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     /// The local address of a socket that is connected or connecting.
     pub fn local_address(&self, socket: &TcpSocket) -> Option<SocketAddr> {
         let slot = self.slots.get(socket.index)?;
-        matches!(slot.phase, Phase::Connecting | Phase::Connected)
+        matches!(slot.phase, TcpPhase::Connecting | TcpPhase::Connected)
             .then(|| address::socket_addr(slot.attempt.local))
     }
 
     /// How many sockets are free for `socket`.
     pub fn free_sockets(&self) -> usize {
-        self.slots.iter().filter(|slot| matches!(slot.phase, Phase::Free | Phase::Leaving(_))).count()
+        self.slots.iter().filter(|slot| matches!(slot.phase, TcpPhase::Free | TcpPhase::Leaving(_))).count()
     }
 
     /// Whether a call that `interest` stands for would not block.
@@ -50,11 +50,11 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         }
     }
 
-    fn phase(&self, socket: &TcpSocket) -> Option<Phase> {
+    fn phase(&self, socket: &TcpSocket) -> Option<TcpPhase> {
         Some(self.slots.get(socket.index)?.phase)
     }
 
-    fn set_phase(&mut self, index: usize, phase: Phase) {
+    fn set_phase(&mut self, index: usize, phase: TcpPhase) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.phase = phase;
         }
@@ -71,56 +71,57 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     }
 
     /// Begins a handshake. The SYN leaves at the next poll.
-    fn begin(&mut self, index: usize, remote: SocketAddr) -> Result<(), Error> {
-        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
-        let (next_hop, source) = self.way_to(remote.addr).ok_or(Error::Unreachable)?;
-        let port = self.free_port().ok_or(Error::OutOfSockets)?;
+    fn begin(&mut self, index: usize, remote: SocketAddr) -> Result<(), StackError> {
+        let remote = address::endpoint(remote).ok_or(StackError::Unreachable)?;
+        let (next_hop, source) = self.next_hop_to(remote.addr).ok_or(StackError::Unreachable)?;
+        let port = self.free_port().ok_or(StackError::OutOfSockets)?;
         let local = IpEndpoint::new(source, port);
         let timeout = self.connect_timeout.min(LONGEST_TIMEOUT);
         let gives_up = self.now() + timeout;
-        let slot = self.slots.get_mut(index).ok_or(Error::NotConnected)?;
-        let attempt = Attempt { local, remote, next_hop, gives_up, syn: None, is_unreachable: false };
-        let socket: &mut tcp::Socket<'_> = find(&mut self.sockets, slot.handle).ok_or(Error::NotConnected)?;
+        let slot = self.slots.get_mut(index).ok_or(StackError::NotConnected)?;
+        let attempt = TcpAttempt { local, remote, next_hop, gives_up, syn: None, is_unreachable: false };
+        let socket: &mut tcp::Socket<'_> =
+            find(&mut self.sockets, slot.handle).ok_or(StackError::NotConnected)?;
         socket.set_timeout(Some(timeout.into()));
         // What is left that it can object to is port 0.
-        socket.connect(self.interface.context(), remote, local).map_err(|_| Error::Unreachable)?;
+        socket.connect(self.interface.context(), remote, local).map_err(|_| StackError::Unreachable)?;
         slot.attempt = attempt;
-        slot.phase = Phase::Connecting;
+        slot.phase = TcpPhase::Connecting;
         self.has_work = true;
         Ok(())
     }
 
     /// What has become of a handshake; `None` while it is under way.
-    fn outcome(&mut self, index: usize) -> Option<Result<(), Error>> {
+    fn outcome(&mut self, index: usize) -> Option<Result<(), StackError>> {
         match self.state(index) {
             // The peer may have closed its side already: that is a connection all the same.
             tcp::State::Established | tcp::State::CloseWait => return Some(Ok(())),
             tcp::State::SynSent | tcp::State::SynReceived => {
                 let unreachable = self.slots.get(index).is_some_and(|slot| slot.attempt.is_unreachable);
-                return unreachable.then_some(Err(Error::Unreachable));
+                return unreachable.then_some(Err(StackError::Unreachable));
             }
             _ => {}
         }
         let now = self.now();
-        let Attempt { local, gives_up, .. } = &self.slots.get(index)?.attempt;
+        let TcpAttempt { local, gives_up, .. } = &self.slots.get(index)?.attempt;
         Some(Err(if !self.interface.has_ip_addr(local.addr) {
             // smoltcp closes a socket whose own address was taken away.
-            Error::Unreachable
+            StackError::Unreachable
         } else if now >= *gives_up {
-            Error::TimedOut
+            StackError::TimedOut
         } else {
-            Error::Refused
+            StackError::Refused
         }))
     }
 
     /// Takes note of how a handshake has ended.
-    fn conclude(&mut self, index: usize) -> nb::Result<(), Error> {
+    fn conclude(&mut self, index: usize) -> nb::Result<(), StackError> {
         let outcome = self.outcome(index).or_else(|| {
             self.poll();
             self.outcome(index)
         });
         let outcome = outcome.ok_or(nb::Error::WouldBlock)?;
-        self.set_phase(index, if outcome.is_ok() { Phase::Connected } else { Phase::Failed });
+        self.set_phase(index, if outcome.is_ok() { TcpPhase::Connected } else { TcpPhase::Failed });
         outcome.map_err(nb::Error::Other)
     }
 
@@ -141,13 +142,13 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             // ...and nor does this, with the place that was just made.
             slot.handle = self.sockets.add(socket);
         }
-        slot.phase = Phase::Free;
+        slot.phase = TcpPhase::Free;
     }
 
     /// Takes back the sockets that have nothing more to send.
     pub(crate) fn settle(&mut self) {
         for index in 0..TCP {
-            if self.slots.get(index).is_some_and(|slot| matches!(slot.phase, Phase::Leaving(_)))
+            if self.slots.get(index).is_some_and(|slot| matches!(slot.phase, TcpPhase::Leaving(_)))
                 && self.tcp(index).is_none_or(|socket| socket.local_endpoint().is_none())
             {
                 self.renew(index);
@@ -157,7 +158,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
 
     /// A place that nobody has.
     fn free_place(&mut self) -> Option<usize> {
-        let free = |slots: &[TcpSlot]| slots.iter().position(|slot| slot.phase == Phase::Free);
+        let free = |slots: &[TcpSlot]| slots.iter().position(|slot| slot.phase == TcpPhase::Free);
         if let Some(index) = free(&self.slots) {
             return Some(index);
         }
@@ -168,7 +169,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
             return Some(index);
         }
         let left = self.slots.iter().enumerate().filter_map(|(index, slot)| match slot.phase {
-            Phase::Leaving(since) => Some((since, index)),
+            TcpPhase::Leaving(since) => Some((since, index)),
             _ => None,
         });
         let (_, index) = left.min_by_key(|(since, _)| *since)?;
@@ -183,7 +184,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     /// Leaves a socket to finish on its own, and starts it on its way.
     fn leave(&mut self, index: usize) {
         let now = self.now();
-        self.set_phase(index, Phase::Leaving(now));
+        self.set_phase(index, TcpPhase::Leaving(now));
         self.has_work = true;
         self.flush();
         self.settle();
@@ -197,11 +198,11 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     for Stack<'_, D, B, TCP, UDP>
 {
     type TcpSocket = TcpSocket;
-    type Error = Error;
+    type Error = StackError;
 
-    fn socket(&mut self) -> Result<TcpSocket, Error> {
-        let index = self.free_place().ok_or(Error::OutOfSockets)?;
-        self.set_phase(index, Phase::New);
+    fn socket(&mut self) -> Result<TcpSocket, StackError> {
+        let index = self.free_place().ok_or(StackError::OutOfSockets)?;
+        self.set_phase(index, TcpPhase::New);
         Ok(TcpSocket { index })
     }
 
@@ -209,19 +210,19 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`], [`Error::Unreachable`], [`Error::TimedOut`], once; then [`Error::NotConnected`].
-    fn connect(&mut self, socket: &mut TcpSocket, remote: SocketAddr) -> nb::Result<(), Error> {
+    /// [`StackError::Refused`], [`StackError::Unreachable`], [`StackError::TimedOut`], once; then [`StackError::NotConnected`].
+    fn connect(&mut self, socket: &mut TcpSocket, remote: SocketAddr) -> nb::Result<(), StackError> {
         match self.phase(socket) {
-            Some(Phase::New) => match self.begin(socket.index, remote) {
+            Some(TcpPhase::New) => match self.begin(socket.index, remote) {
                 Ok(()) => Err(nb::Error::WouldBlock),
                 Err(error) => {
-                    self.set_phase(socket.index, Phase::Failed);
+                    self.set_phase(socket.index, TcpPhase::Failed);
                     Err(nb::Error::Other(error))
                 }
             },
-            Some(Phase::Connecting) => self.conclude(socket.index),
-            Some(Phase::Connected) => Ok(()),
-            _ => Err(nb::Error::Other(Error::NotConnected)),
+            Some(TcpPhase::Connecting) => self.conclude(socket.index),
+            Some(TcpPhase::Connected) => Ok(()),
+            _ => Err(nb::Error::Other(StackError::NotConnected)),
         }
     }
 
@@ -229,20 +230,20 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`Error::Reset`], [`Error::NotConnected`].
-    fn send(&mut self, socket: &mut TcpSocket, buffer: &[u8]) -> nb::Result<usize, Error> {
-        if self.phase(socket) != Some(Phase::Connected) {
-            return Err(nb::Error::Other(Error::NotConnected));
+    /// [`StackError::Reset`], [`StackError::NotConnected`].
+    fn send(&mut self, socket: &mut TcpSocket, buffer: &[u8]) -> nb::Result<usize, StackError> {
+        if self.phase(socket) != Some(TcpPhase::Connected) {
+            return Err(nb::Error::Other(StackError::NotConnected));
         }
         for last in [false, true] {
-            let tcp = self.tcp(socket.index).ok_or(Error::NotConnected)?;
+            let tcp = self.tcp(socket.index).ok_or(StackError::NotConnected)?;
             match tcp.send_slice(buffer) {
                 Ok(0) if !buffer.is_empty() => {}
                 Ok(sent) => {
                     self.has_work = true;
                     return Ok(sent);
                 }
-                Err(_) => return Err(nb::Error::Other(Error::Reset)),
+                Err(_) => return Err(nb::Error::Other(StackError::Reset)),
             }
             if !last {
                 self.poll();
@@ -255,13 +256,13 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     ///
     /// # Errors
     ///
-    /// [`Error::Reset`], [`Error::NotConnected`].
-    fn receive(&mut self, socket: &mut TcpSocket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
-        if self.phase(socket) != Some(Phase::Connected) {
-            return Err(nb::Error::Other(Error::NotConnected));
+    /// [`StackError::Reset`], [`StackError::NotConnected`].
+    fn receive(&mut self, socket: &mut TcpSocket, buffer: &mut [u8]) -> nb::Result<usize, StackError> {
+        if self.phase(socket) != Some(TcpPhase::Connected) {
+            return Err(nb::Error::Other(StackError::NotConnected));
         }
         for last in [false, true] {
-            let tcp = self.tcp(socket.index).ok_or(Error::NotConnected)?;
+            let tcp = self.tcp(socket.index).ok_or(StackError::NotConnected)?;
             match tcp.recv_slice(buffer) {
                 Ok(0) if !buffer.is_empty() => {}
                 Ok(received) => {
@@ -270,7 +271,7 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
                     return Ok(received);
                 }
                 Err(tcp::RecvError::Finished) => return Ok(0),
-                Err(tcp::RecvError::InvalidState) => return Err(nb::Error::Other(Error::Reset)),
+                Err(tcp::RecvError::InvalidState) => return Err(nb::Error::Other(StackError::Reset)),
             }
             if !last {
                 self.poll();
@@ -280,8 +281,8 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
     }
 
     /// Closes the connection in good order: what was sent is still delivered, as long as the stack is polled.
-    fn close(&mut self, socket: TcpSocket) -> Result<(), Error> {
-        if self.phase(&socket) != Some(Phase::Connected) {
+    fn close(&mut self, socket: TcpSocket) -> Result<(), StackError> {
+        if self.phase(&socket) != Some(TcpPhase::Connected) {
             self.abort(socket);
             return Ok(());
         }
@@ -294,14 +295,14 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> TcpClientStack
 }
 
 impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> RaceStack for Stack<'_, D, B, TCP, UDP> {
-    fn attempt_error(&self, error: &Error) -> AttemptError {
+    fn attempt_error(&self, error: &StackError) -> AttemptError {
         error.attempt_error()
     }
 
     fn abort(&mut self, socket: TcpSocket) {
         match self.phase(&socket) {
-            None | Some(Phase::Free | Phase::Leaving(_)) => return,
-            Some(Phase::New | Phase::Failed | Phase::Connecting | Phase::Connected) => {}
+            None | Some(TcpPhase::Free | TcpPhase::Leaving(_)) => return,
+            Some(TcpPhase::New | TcpPhase::Failed | TcpPhase::Connecting | TcpPhase::Connected) => {}
         }
         // RFC 9293 section 3.10.5, ABORT in SYN-SENT: "Delete the TCB, enter CLOSED state, and return." Nothing is sent.
         if self.state(socket.index) == tcp::State::SynSent {

@@ -10,7 +10,7 @@ use smoltcp::socket::udp;
 use smoltcp::wire::IpEndpoint;
 
 use crate::address;
-use crate::error::Error;
+use crate::error::StackError;
 use crate::platform::Platform;
 use crate::slot::{TcpBuffers, UdpBuffers, UdpSlot};
 use crate::stack::Stack;
@@ -69,17 +69,17 @@ impl<'a, D: Device, B: Platform, const TCP: usize> Stack<'a, D, B, TCP, 0> {
 }
 
 impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D, B, TCP, UDP> {
-    fn udp_slot(&mut self, socket: &UdpSocket) -> Result<&mut UdpSlot, Error> {
-        self.udp.get_mut(socket.index).ok_or(Error::NotConnected)
+    fn udp_slot(&mut self, socket: &UdpSocket) -> Result<&mut UdpSlot, StackError> {
+        self.udp.get_mut(socket.index).ok_or(StackError::NotConnected)
     }
 
-    fn udp(&mut self, socket: &UdpSocket) -> Result<&mut udp::Socket<'a>, Error> {
+    fn udp(&mut self, socket: &UdpSocket) -> Result<&mut udp::Socket<'a>, StackError> {
         let handle = self.udp_slot(socket)?.handle;
-        self.find(handle).ok_or(Error::NotConnected)
+        self.find(handle).ok_or(StackError::NotConnected)
     }
 
-    fn bind_to(&mut self, socket: &UdpSocket, port: u16) -> Result<(), Error> {
-        self.udp(socket)?.bind(port).map_err(|_| Error::PortInUse)
+    fn bind_to(&mut self, socket: &UdpSocket, port: u16) -> Result<(), StackError> {
+        self.udp(socket)?.bind(port).map_err(|_| StackError::PortInUse)
     }
 
     fn is_open(&mut self, socket: &UdpSocket) -> bool {
@@ -103,15 +103,15 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
         socket: &UdpSocket,
         remote: IpEndpoint,
         data: &[u8],
-    ) -> nb::Result<(), Error> {
+    ) -> nb::Result<(), StackError> {
         let everybody = remote.addr.is_multicast() || remote.addr.is_broadcast();
-        if !everybody && self.way_to(remote.addr).is_none() {
-            return Err(nb::Error::Other(Error::Unreachable));
+        if !everybody && self.next_hop_to(remote.addr).is_none() {
+            return Err(nb::Error::Other(StackError::Unreachable));
         }
         // What is too long for one frame, smoltcp would drop without a word.
         let fits = self.longest_datagram(remote);
         if data.len() > self.udp(socket)?.payload_send_capacity().min(fits) {
-            return Err(nb::Error::Other(Error::TooLong));
+            return Err(nb::Error::Other(StackError::TooLong));
         }
         for last in [false, true] {
             match self.udp(socket)?.send_slice(data, remote) {
@@ -119,7 +119,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
                     self.has_work = true;
                     return Ok(());
                 }
-                Err(udp::SendError::Unaddressable) => return Err(nb::Error::Other(Error::Unreachable)),
+                Err(udp::SendError::Unaddressable) => return Err(nb::Error::Other(StackError::Unreachable)),
                 Err(udp::SendError::BufferFull) if last => {}
                 Err(udp::SendError::BufferFull) => _ = self.poll(),
             }
@@ -132,10 +132,10 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
     for Stack<'_, D, B, TCP, UDP>
 {
     type UdpSocket = UdpSocket;
-    type Error = Error;
+    type Error = StackError;
 
-    fn socket(&mut self) -> Result<UdpSocket, Error> {
-        let index = self.udp.iter().position(|slot| slot.is_free).ok_or(Error::OutOfSockets)?;
+    fn socket(&mut self) -> Result<UdpSocket, StackError> {
+        let index = self.udp.iter().position(|slot| slot.is_free).ok_or(StackError::OutOfSockets)?;
         let socket = UdpSocket { index };
         let slot = self.udp_slot(&socket)?;
         (slot.is_free, slot.remote) = (false, None);
@@ -147,11 +147,11 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
     ///
     /// # Errors
     ///
-    /// [`Error::Unreachable`] where the address is of a family that is not built in.
-    fn connect(&mut self, socket: &mut UdpSocket, remote: SocketAddr) -> Result<(), Error> {
-        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
+    /// [`StackError::Unreachable`] where the address is of a family that is not built in.
+    fn connect(&mut self, socket: &mut UdpSocket, remote: SocketAddr) -> Result<(), StackError> {
+        let remote = address::endpoint(remote).ok_or(StackError::Unreachable)?;
         if !self.is_open(socket) {
-            let port = self.free_port().ok_or(Error::OutOfSockets)?;
+            let port = self.free_port().ok_or(StackError::OutOfSockets)?;
             self.bind_to(socket, port)?;
         }
         self.udp_slot(socket)?.remote = Some(remote);
@@ -160,22 +160,22 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
 
     /// # Errors
     ///
-    /// [`Error::NotConnected`] before `connect`, [`Error::Unreachable`], [`Error::TooLong`].
-    fn send(&mut self, socket: &mut UdpSocket, buffer: &[u8]) -> nb::Result<(), Error> {
-        let remote = self.udp_slot(socket)?.remote.ok_or(Error::NotConnected)?;
+    /// [`StackError::NotConnected`] before `connect`, [`StackError::Unreachable`], [`StackError::TooLong`].
+    fn send(&mut self, socket: &mut UdpSocket, buffer: &[u8]) -> nb::Result<(), StackError> {
+        let remote = self.udp_slot(socket)?.remote.ok_or(StackError::NotConnected)?;
         self.send_datagram(socket, remote, buffer)
     }
 
     /// # Errors
     ///
-    /// [`Error::NotConnected`] where the socket has no local port yet; [`Error::Truncated`], with the datagram lost.
+    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Truncated`], with the datagram lost.
     fn receive(
         &mut self,
         socket: &mut UdpSocket,
         buffer: &mut [u8],
-    ) -> nb::Result<(usize, SocketAddr), Error> {
+    ) -> nb::Result<(usize, SocketAddr), StackError> {
         if !self.is_open(socket) {
-            return Err(nb::Error::Other(Error::NotConnected));
+            return Err(nb::Error::Other(StackError::NotConnected));
         }
         let only = self.udp_slot(socket)?.remote;
         for last in [false, true] {
@@ -188,7 +188,7 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
                         return Ok((length, address::socket_addr(from.endpoint)));
                     }
                     Ok(_) => {}
-                    Err(udp::RecvError::Truncated) => return Err(nb::Error::Other(Error::Truncated)),
+                    Err(udp::RecvError::Truncated) => return Err(nb::Error::Other(StackError::Truncated)),
                     Err(udp::RecvError::Exhausted) => break,
                 }
             }
@@ -200,7 +200,7 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
     }
 
     /// Gives the socket back. What has not left when the call returns is lost.
-    fn close(&mut self, socket: UdpSocket) -> Result<(), Error> {
+    fn close(&mut self, socket: UdpSocket) -> Result<(), StackError> {
         self.flush();
         self.udp(&socket)?.close();
         self.udp_slot(&socket)?.is_free = true;
@@ -211,27 +211,27 @@ impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpClientStack
 impl<D: Device, B: Platform, const TCP: usize, const UDP: usize> UdpFullStack for Stack<'_, D, B, TCP, UDP> {
     /// # Errors
     ///
-    /// [`Error::PortInUse`] where the port is taken, or 0, or the socket has one already.
-    fn bind(&mut self, socket: &mut UdpSocket, local_port: u16) -> Result<(), Error> {
+    /// [`StackError::PortInUse`] where the port is taken, or 0, or the socket has one already.
+    fn bind(&mut self, socket: &mut UdpSocket, local_port: u16) -> Result<(), StackError> {
         if self.is_taken(local_port) {
-            return Err(Error::PortInUse);
+            return Err(StackError::PortInUse);
         }
         self.bind_to(socket, local_port)
     }
 
     /// # Errors
     ///
-    /// [`Error::NotConnected`] where the socket has no local port yet; [`Error::Unreachable`], [`Error::TooLong`].
+    /// [`StackError::NotConnected`] where the socket has no local port yet; [`StackError::Unreachable`], [`StackError::TooLong`].
     fn send_to(
         &mut self,
         socket: &mut UdpSocket,
         remote: SocketAddr,
         buffer: &[u8],
-    ) -> nb::Result<(), Error> {
+    ) -> nb::Result<(), StackError> {
         if !self.is_open(socket) {
-            return Err(nb::Error::Other(Error::NotConnected));
+            return Err(nb::Error::Other(StackError::NotConnected));
         }
-        let remote = address::endpoint(remote).ok_or(Error::Unreachable)?;
+        let remote = address::endpoint(remote).ok_or(StackError::Unreachable)?;
         self.send_datagram(socket, remote, buffer)
     }
 }

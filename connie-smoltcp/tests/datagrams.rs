@@ -8,7 +8,7 @@ use connie_core::embedded_nal::{UdpClientStack, UdpFullStack};
 use connie_core::stack::{TcpClientStack, nb};
 use connie_smoltcp::smoltcp::phy::{ChecksumCapabilities, Medium};
 use connie_smoltcp::smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket};
-use connie_smoltcp::{Error, SocketStorage, Stack, TcpBuffers, UdpBuffers};
+use connie_smoltcp::{SocketStorage, Stack, StackError, TcpBuffers, UdpBuffers};
 use link::{Answers, Card, Link, Place, World, client_interface, client_v4, ms};
 
 type Client<'a> = Stack<'a, Card, World, 1, 1>;
@@ -76,7 +76,7 @@ fn a_port_that_a_connection_has_is_taken() {
         assert_eq!(TcpClientStack::connect(stack, &mut connection, remote), Err(nb::Error::WouldBlock));
         let port = stack.local_address(&connection).expect("an address").port();
         let mut socket = UdpClientStack::socket(stack).expect("a socket");
-        assert_eq!(stack.bind(&mut socket, port), Err(Error::PortInUse));
+        assert_eq!(stack.bind(&mut socket, port), Err(StackError::PortInUse));
         assert_eq!(stack.bind(&mut socket, CLIENT_PORT), Ok(()));
     });
 }
@@ -93,7 +93,7 @@ fn what_finds_the_buffer_full_leaves_when_the_call_has_made_room() {
         }
         assert_eq!(
             UdpClientStack::send(stack, &mut socket, &[0; 257]),
-            Err(nb::Error::Other(Error::TooLong)),
+            Err(nb::Error::Other(StackError::TooLong)),
             "longer than the buffer"
         );
     });

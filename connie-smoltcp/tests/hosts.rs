@@ -9,7 +9,7 @@ use connie_core::resolution::{Query, QueryError};
 use connie_core::{Config, Connection, Failure};
 use connie_smoltcp::connie_dns::Settings;
 use connie_smoltcp::{
-    Dns, DnsBuffers, HostsDriver, LookupError, Platform as _, PlatformPoller, SocketStorage, Stack,
+    Dns, DnsBuffers, HostsDriver, Platform as _, PlatformPoller, SocketStorage, Stack, StartError,
     TcpBuffers, TcpSocket, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
@@ -140,14 +140,14 @@ fn there_is_room_for_so_many() {
         let config = Config::all_at_once();
         let four = [("192.0.2.1", 1), ("192.0.2.2", 2), ("a.test", 3), ("b.test", 4)];
         let refused = RaceDriver::new(dns, stack, &four, &config).map(|_| ());
-        assert_eq!(refused, Err(LookupError::TooManyHosts));
+        assert_eq!(refused, Err(StartError::TooManyHosts));
         let invalid = RaceDriver::new(dns, stack, &[("a.test", 80), ("a b", 80)], &config).map(|_| ());
-        assert!(matches!(invalid, Err(LookupError::Host(_))), "{invalid:?}");
+        assert!(matches!(invalid, Err(StartError::Host(_))), "{invalid:?}");
         let three = [("a.test", 80), ("b.test", 80), ("silent.test", 80)];
         let mut first = RaceDriver::new(dns, stack, &three, &config).expect("room for three");
         let beyond =
             RaceDriver::new(dns, stack, &[("other.test", 80), ("more.test", 80)], &config).map(|_| ());
-        assert_eq!(beyond, Err(LookupError::OutOfQueries));
+        assert_eq!(beyond, Err(StartError::OutOfQueries));
         first.cancel(stack);
         assert!(race(world, stack, dns, &three, LONG).is_ok(), "the room is free");
     });

@@ -15,7 +15,7 @@ use connie_smoltcp::connie_dns::Settings;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Dns, DnsBuffers, DnsDriver, Error, LookupError, Platform as _, PlatformPoller, SocketStorage, Stack,
+    Dns, DnsBuffers, DnsDriver, Platform as _, PlatformPoller, SocketStorage, Stack, StackError, StartError,
     StorageFull, TcpBuffers, UdpBuffers,
 };
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
@@ -171,7 +171,7 @@ fn the_number_of_addresses_is_the_program_s() {
     assert_eq!(driver.timeline().destinations().count(), 5);
     driver.cancel(&mut stack);
     let too_long = DnsDriver::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghij.test.", 80, &config);
-    assert_eq!(too_long.map(|_| ()), Err(LookupError::NameTooLong), "17 octets");
+    assert_eq!(too_long.map(|_| ()), Err(StartError::NameTooLong), "17 octets");
     let longest = DnsDriver::<_, 16, 4, 32, _>::new(&dns, &mut stack, "abcdefghi.test.", 80, &config);
     longest.expect("16 octets").cancel(&mut stack);
 }
@@ -396,10 +396,10 @@ fn a_connect_that_cannot_begin_says_why() {
         let ask = |stack: &mut Client<'_>, host: &str| {
             RaceDriver::new(dns, stack, host, 80, &config).map(|_| ()).expect_err(host)
         };
-        assert_eq!(ask(stack, ""), LookupError::Host(HostError::Empty));
-        assert_eq!(ask(stack, "a..b"), LookupError::Host(HostError::Label));
-        assert_eq!(ask(stack, &"a.".repeat(200)), LookupError::Host(HostError::TooLong));
-        assert_eq!(ask(stack, "fe80::1%eth0"), LookupError::Zone);
+        assert_eq!(ask(stack, ""), StartError::Host(HostError::Empty));
+        assert_eq!(ask(stack, "a..b"), StartError::Host(HostError::Label));
+        assert_eq!(ask(stack, &"a.".repeat(200)), StartError::Host(HostError::TooLong));
+        assert_eq!(ask(stack, "fe80::1%eth0"), StartError::Zone);
     });
     with_stack(|_, stack, dns| {
         // There is room for one name, which two may ask for.
@@ -407,11 +407,11 @@ fn a_connect_that_cannot_begin_says_why() {
         let mut second = RaceDriver::new(dns, stack, "both.test", 80, &config).expect("the same name");
         for _ in 0..2 {
             let third = RaceDriver::new(dns, stack, "v6.test", 80, &config).map(|_| ());
-            assert_eq!(third, Err(LookupError::OutOfQueries));
+            assert_eq!(third, Err(StartError::OutOfQueries));
         }
         first.cancel(stack);
         let third = RaceDriver::new(dns, stack, "v6.test", 80, &config).map(|_| ());
-        assert_eq!(third, Err(LookupError::OutOfQueries), "the second still asks");
+        assert_eq!(third, Err(StartError::OutOfQueries), "the second still asks");
         second.cancel(stack);
         RaceDriver::new(dns, stack, "v6.test", 80, &config).expect("room again").cancel(stack);
     });
@@ -435,7 +435,7 @@ fn what_there_is_no_socket_for_is_not_begun() {
     let poller = &mut PlatformPoller(world.clone());
     let mut first = Wide::new(&dns, &mut stack, "both.test", 80, &only_v4).expect("a name");
     let second = Wide::new(&dns, &mut stack, "v6.test", 80, &config).map(|_| ());
-    assert_eq!(second, Err(LookupError::OutOfQueries), "one socket is free, and two are wanted");
+    assert_eq!(second, Err(StartError::OutOfQueries), "one socket is free, and two are wanted");
     // Those of the second are taken back, so that there is a socket for one question more.
     let mut third = Wide::new(&dns, &mut stack, "silent-v6.test", 80, &only_v4).expect("a name");
     for driver in [&mut third, &mut first] {
@@ -458,7 +458,7 @@ fn another_stack_knows_nothing_of_the_queries_of_one() {
     let (mut memory, mut others) = (Memory::new(), Memory::new());
     let ((mut stack, dns), (mut other, its)) = (memory.client(&world), others.client(&world));
     let wrong = RaceDriver::new(&dns, &mut other, "both.test", 80, &config).map(|_| ());
-    assert_eq!(wrong, Err(LookupError::WrongStack));
+    assert_eq!(wrong, Err(StartError::WrongStack));
     let mut driver = RaceDriver::new(&dns, &mut stack, "both.test", 80, &config).expect("a name");
     let result = driver.run(&mut other, &mut PlatformPoller(world)).map(|_| ());
     assert_eq!(result, Err(Failure::NoDestinations));
@@ -473,10 +473,10 @@ const QUESTION: &[u8] =
 fn a_datagram_is_answered() {
     with_stack(|world, stack, _| {
         let mut socket = UdpClientStack::socket(stack).expect("a socket");
-        assert_eq!(UdpClientStack::socket(stack).map(|_| ()), Err(Error::OutOfSockets));
+        assert_eq!(UdpClientStack::socket(stack).map(|_| ()), Err(StackError::OutOfSockets));
         let mut buffer = [0; 256];
         let unbound = UdpClientStack::receive(stack, &mut socket, &mut buffer);
-        assert_eq!(unbound, Err(nb::Error::Other(Error::NotConnected)));
+        assert_eq!(unbound, Err(nb::Error::Other(StackError::NotConnected)));
 
         let server = SocketAddr::new(SERVER, 53);
         UdpClientStack::connect(stack, &mut socket, server).expect("a local port");
@@ -491,7 +491,7 @@ fn a_datagram_is_answered() {
         assert_eq!(buffer[..length][length - 4..], [192, 0, 2, 2], "the address of both.test");
 
         let too_long = UdpClientStack::send(stack, &mut socket, &[0; 300]);
-        assert_eq!(too_long, Err(nb::Error::Other(Error::TooLong)));
+        assert_eq!(too_long, Err(nb::Error::Other(StackError::TooLong)));
         UdpClientStack::close(stack, socket).expect("closed");
         assert!(UdpClientStack::socket(stack).is_ok());
     });
@@ -513,7 +513,7 @@ fn a_datagram_that_no_frame_can_hold_is_refused() {
         let mut socket = UdpClientStack::socket(&mut stack).expect("a socket");
         UdpClientStack::connect(&mut stack, &mut socket, host).expect("a local port");
         let mut send = |length| UdpClientStack::send(&mut stack, &mut socket, &vec![0; length]);
-        assert_eq!(send(longest + 1), Err(nb::Error::Other(Error::TooLong)), "{host}");
+        assert_eq!(send(longest + 1), Err(nb::Error::Other(StackError::TooLong)), "{host}");
         assert_eq!(send(longest), Ok(()), "{host}");
         UdpClientStack::close(&mut stack, socket).expect("closed");
     }
@@ -525,13 +525,13 @@ fn ports_can_be_chosen_and_are_not_shared() {
         let mut socket = UdpClientStack::socket(stack).expect("a socket");
         let server = SocketAddr::new(SERVER, 53);
         let unbound = UdpFullStack::send_to(stack, &mut socket, server, b"hello");
-        assert_eq!(unbound, Err(nb::Error::Other(Error::NotConnected)));
-        assert_eq!(UdpFullStack::bind(stack, &mut socket, 0), Err(Error::PortInUse));
+        assert_eq!(unbound, Err(nb::Error::Other(StackError::NotConnected)));
+        assert_eq!(UdpFullStack::bind(stack, &mut socket, 0), Err(StackError::PortInUse));
         assert_eq!(UdpFullStack::bind(stack, &mut socket, 6_000), Ok(()));
-        assert_eq!(UdpFullStack::bind(stack, &mut socket, 6_000), Err(Error::PortInUse));
+        assert_eq!(UdpFullStack::bind(stack, &mut socket, 6_000), Err(StackError::PortInUse));
         assert_eq!(UdpFullStack::send_to(stack, &mut socket, server, b"hello"), Ok(()));
         let nowhere =
             UdpFullStack::send_to(stack, &mut socket, "[fe81::1]:53".parse().expect("an address"), b"hello");
-        assert_eq!(nowhere, Err(nb::Error::Other(Error::Unreachable)));
+        assert_eq!(nowhere, Err(nb::Error::Other(StackError::Unreachable)));
     });
 }

@@ -12,7 +12,7 @@ use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 use connie_smoltcp::smoltcp::socket::{tcp, udp};
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
-    Dns, DnsBuffers, DnsDriver, LookupError, Platform, SocketStorage, Stack, TcpBuffers, interface,
+    Dns, DnsBuffers, DnsDriver, Platform, SocketStorage, Stack, StartError, TcpBuffers, interface,
 };
 
 /// As many as one connect has.
@@ -60,7 +60,7 @@ struct Came {
 }
 
 /// Looks `host` up on a stack with these addresses, and races for port 80.
-fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result<Came, LookupError> {
+fn race(own: &[&str], records: &[Record], host: &str, config: &Config) -> Result<Came, StartError> {
     let board = Clock(Cell::new(0));
     let mut device = Loopback::new(Medium::Ip);
     let mut interface = interface(&mut device, [0x02, 0, 0, 0, 0, 1], 0x5eed, board.now());
@@ -237,9 +237,9 @@ fn literals_and_special_names_are_not_asked_for() {
         }
     }
     for (host, error) in [
-        ("127.1", LookupError::Host(HostError::Ipv4)),
-        ("::1::", LookupError::Host(HostError::Ipv6)),
-        ("fe80::1%eth0", LookupError::Zone),
+        ("127.1", StartError::Host(HostError::Ipv4)),
+        ("::1::", StartError::Host(HostError::Ipv6)),
+        ("fe80::1%eth0", StartError::Zone),
     ] {
         assert_eq!(race(&DUAL, &[], host, &all_at_once()).map(|_| ()), Err(error), "{host:?}");
     }

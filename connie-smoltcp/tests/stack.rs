@@ -11,7 +11,9 @@ use connie_core::{Instant, Interest, PollEntry, Poller, RaceStack};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
 use connie_smoltcp::smoltcp::wire::{IpAddress, IpCidr};
-use connie_smoltcp::{Error, Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers, TcpSocket};
+use connie_smoltcp::{
+    Platform as _, PlatformPoller, SocketStorage, Stack, StackError, TcpBuffers, TcpSocket,
+};
 use link::{Answers, Card, Link, Place, World, at, client_interface, ms};
 
 const HTTP: Place = Place::Host(Answers::Http);
@@ -53,7 +55,7 @@ fn end(
     stack: &mut Client<'_>,
     socket: &mut TcpSocket,
     remote: SocketAddr,
-) -> Result<(), Error> {
+) -> Result<(), StackError> {
     loop {
         match TcpClientStack::connect(stack, socket, remote) {
             Err(nb::Error::WouldBlock) => world.idle_until(Some(world.now() + Duration::from_micros(100))),
@@ -82,11 +84,11 @@ fn serve(world: &World, stack: &mut Client<'_>, until: Instant) {
     }
 }
 
-fn send(stack: &mut Client<'_>, socket: &mut TcpSocket, data: &[u8]) -> nb::Result<usize, Error> {
+fn send(stack: &mut Client<'_>, socket: &mut TcpSocket, data: &[u8]) -> nb::Result<usize, StackError> {
     TcpClientStack::send(stack, socket, data)
 }
 
-fn receive(stack: &mut Client<'_>, socket: &mut TcpSocket) -> nb::Result<usize, Error> {
+fn receive(stack: &mut Client<'_>, socket: &mut TcpSocket) -> nb::Result<usize, StackError> {
     TcpClientStack::receive(stack, socket, &mut [0; 1024])
 }
 
@@ -131,11 +133,11 @@ fn a_refusal_is_told_once_and_as_what_it_is() {
     let remote = world.add_v4(false, Place::Host(Answers::Nothing), PATH);
     with_stack(&world, |stack| {
         let mut socket = begin(stack, remote);
-        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Refused));
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(StackError::Refused));
         assert_eq!(world.now(), Instant::ZERO + ROUND_TRIP);
         assert_eq!(
             end(&world, stack, &mut socket, remote),
-            Err(Error::NotConnected),
+            Err(StackError::NotConnected),
             "it does not try again"
         );
         assert_eq!(world.wire().syns(), 1);
@@ -151,7 +153,7 @@ fn silence_is_a_time_out_by_the_stacks_own_clock() {
     with_stack(&world, |stack| {
         stack.set_connect_timeout(ms(2_500));
         let mut socket = begin(stack, remote);
-        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::TimedOut));
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(StackError::TimedOut));
         assert_eq!(world.now(), at(2_500));
         assert_eq!(flow(&world, remote).syns, [at(0), at(1_000)], "the next would be due at 3 s");
     });
@@ -165,7 +167,7 @@ fn a_router_that_knows_no_way_is_believed_at_once() {
         {
             with_stack(&world, |stack| {
                 let mut socket = begin(stack, remote);
-                assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Unreachable));
+                assert_eq!(end(&world, stack, &mut socket, remote), Err(StackError::Unreachable));
                 stack.abort(socket);
                 assert_eq!(stack.free_sockets(), 4);
             });
@@ -195,7 +197,7 @@ fn expect_begin(
     own: &[&str],
     routed: bool,
     remotes: &[&str],
-    expected: nb::Result<(), Error>,
+    expected: nb::Result<(), StackError>,
 ) {
     let world = World::new(medium, 1);
     let mut card = world.card();
@@ -223,9 +225,9 @@ fn expect_begin(
     assert_eq!((world.wire().syns(), world.wire().questions.len()), (0, 0));
 }
 
-const UNREACHABLE: nb::Result<(), Error> = Err(nb::Error::Other(Error::Unreachable));
+const UNREACHABLE: nb::Result<(), StackError> = Err(nb::Error::Other(StackError::Unreachable));
 /// An attempt has begun.
-const BEGUN: nb::Result<(), Error> = Err(nb::Error::WouldBlock);
+const BEGUN: nb::Result<(), StackError> = Err(nb::Error::WouldBlock);
 
 #[test]
 fn where_there_is_no_way_nothing_is_sent() {
@@ -341,7 +343,7 @@ fn a_family_without_an_address_is_unreachable_at_once() {
         for remote in [v4, v6] {
             let mut socket = socket(&mut stack);
             let result = TcpClientStack::connect(&mut stack, &mut socket, remote);
-            assert_eq!(result, Err(nb::Error::Other(Error::Unreachable)), "{remote} over {medium:?}");
+            assert_eq!(result, Err(nb::Error::Other(StackError::Unreachable)), "{remote} over {medium:?}");
         }
     }
 }
@@ -354,7 +356,7 @@ fn an_address_that_is_taken_away_takes_its_attempts_along() {
         let mut socket = begin(stack, remote);
         stack.poll();
         stack.interface_mut().update_ip_addrs(|own| own.clear());
-        assert_eq!(end(&world, stack, &mut socket, remote), Err(Error::Unreachable));
+        assert_eq!(end(&world, stack, &mut socket, remote), Err(StackError::Unreachable));
     });
 }
 
@@ -364,7 +366,7 @@ fn there_are_as_many_sockets_as_were_lent() {
     with_stack(&world, |stack| {
         let mut all: Vec<_> = (0..4).map(|_| socket(stack)).collect();
         for _ in 0..3 {
-            assert_eq!(TcpClientStack::socket(stack).unwrap_err(), Error::OutOfSockets);
+            assert_eq!(TcpClientStack::socket(stack).unwrap_err(), StackError::OutOfSockets);
             stack.abort(all.pop().expect("a socket"));
             all.push(socket(stack));
         }
@@ -505,8 +507,8 @@ fn a_reset_is_no_end_of_file() {
         world.crash(remote);
         assert_eq!(send(stack, &mut socket, b"hello"), Ok(5));
         serve(&world, stack, world.now() + ms(50));
-        assert_eq!(receive(stack, &mut socket), Err(nb::Error::Other(Error::Reset)));
-        assert_eq!(send(stack, &mut socket, b"hello"), Err(nb::Error::Other(Error::Reset)));
+        assert_eq!(receive(stack, &mut socket), Err(nb::Error::Other(StackError::Reset)));
+        assert_eq!(send(stack, &mut socket, b"hello"), Err(nb::Error::Other(StackError::Reset)));
     });
 }
 
@@ -706,7 +708,7 @@ fn reaches(
         });
         let mut socket = socket(stack);
         let result = TcpClientStack::connect(stack, &mut socket, remote);
-        let unreachable = Err(nb::Error::Other(Error::Unreachable));
+        let unreachable = Err(nb::Error::Other(StackError::Unreachable));
         assert_eq!(result, if expected { Err(nb::Error::WouldBlock) } else { unreachable });
     });
 }
@@ -780,7 +782,7 @@ fn a_wait_to_send_ends_with_room_or_with_the_connection() {
         world.crash(remote);
         assert_eq!(send(stack, &mut socket, &[b'x'; 512]), Ok(512));
         assert_eq!(wait(&world, stack, &mut socket, Interest::Send), (true, ROUND_TRIP));
-        assert_eq!(send(stack, &mut socket, b"x"), Err(nb::Error::Other(Error::Reset)));
+        assert_eq!(send(stack, &mut socket, b"x"), Err(nb::Error::Other(StackError::Reset)));
     });
 }
 

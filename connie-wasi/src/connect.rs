@@ -13,10 +13,10 @@ use connie_core::{AttemptError, Failure, Timeline};
 
 #[cfg(feature = "dns")]
 use crate::dns::DnsError;
-use crate::error::Words;
-use crate::lookup::LookupError;
+use crate::error::RuntimeMessage;
+use crate::lookup::RuntimeLookupError;
+use crate::options::Resolver;
 use crate::report::Report;
-use crate::resolver::Resolver;
 
 /// Why [`connect`](crate::connect()) brought no connection. `{}` is one line: where every address has failed it has the reason
 /// of each, or of the few that tell most and how many more there are. `{:?}` has all. [`source`](core::error::Error::source) is then the
@@ -56,7 +56,7 @@ pub enum ResolveError {
     /// It is below `invalid` (RFC 6761 section 6.4) or `onion` (RFC 7686), and is not asked for.
     Nowhere,
     /// What the runtime says.
-    Lookup(LookupError),
+    Lookup(RuntimeLookupError),
     /// What name servers say, or do not say.
     #[cfg(feature = "dns")]
     Dns(DnsError),
@@ -158,11 +158,11 @@ impl ConnectError {
     }
 
     /// What the core makes of it, where a race was run.
-    fn verdict(&self) -> Option<Verdict<'_, Queries<'_>, Say>> {
+    fn verdict(&self) -> Option<Verdict<'_, Queries<'_>, DescribeAttempt>> {
         let ConnectErrorKind::Race(failure, report) = &self.kind else { return None };
         let (host, port, failure) = (self.host.as_str(), self.port, *failure);
         let queries = self.queries.iter().copied();
-        let words: Say = |_, error| Words(error);
+        let words: DescribeAttempt = |_, error| RuntimeMessage(error);
         Some(Verdict { host, port, failure, timeline: report.timeline(), queries, words })
     }
 }
@@ -171,7 +171,7 @@ impl ConnectError {
 type Queries<'a> = iter::Copied<slice::Iter<'a, (Query, QueryError)>>;
 
 /// The words for the error of an address.
-type Say = fn(SocketAddr, AttemptError) -> Words;
+type DescribeAttempt = fn(SocketAddr, AttemptError) -> RuntimeMessage;
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

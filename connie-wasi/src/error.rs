@@ -11,7 +11,7 @@ use wasip2::sockets::network::ErrorCode;
 /// What can go wrong with a socket of a [`WasiStack`](crate::WasiStack).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum SocketError {
     /// What the runtime says of a socket (`wasi:sockets/network.error-code`).
     Code(ErrorCode),
     /// A stream of a connection has failed, in the words of the runtime. WASI 0.2 has no stable way to ask what kind of failure it was.
@@ -26,58 +26,60 @@ pub enum Error {
     Canceled,
 }
 
-impl Error {
+impl SocketError {
     /// What this means to a race, with the number of the runtime's code in `wasi:sockets`. A code that a race has no word for is
     /// [`AttemptErrorKind::Other`], and [`describe`] has its words.
     #[must_use]
     pub fn attempt_error(&self) -> AttemptError {
         match self {
-            Error::Code(code) => AttemptError::new(meaning(*code)).with_number(i32::from(*code as u8)),
+            SocketError::Code(code) => AttemptError::new(meaning(*code)).with_number(i32::from(*code as u8)),
             // Of an established connection: that it broke.
-            Error::Stream(_) => AttemptErrorKind::Reset.into(),
-            Error::TimedOut => AttemptErrorKind::TimedOut.into(),
-            Error::Closed | Error::NotConnected | Error::Canceled => AttemptErrorKind::Other.into(),
+            SocketError::Stream(_) => AttemptErrorKind::Reset.into(),
+            SocketError::TimedOut => AttemptErrorKind::TimedOut.into(),
+            SocketError::Closed | SocketError::NotConnected | SocketError::Canceled => {
+                AttemptErrorKind::Other.into()
+            }
         }
     }
 
     /// Of a stream.
-    pub(crate) fn of_stream(error: &StreamError) -> Self {
+    pub(crate) fn from_stream(error: &StreamError) -> Self {
         match error {
-            StreamError::Closed => Error::Closed,
-            StreamError::LastOperationFailed(error) => Error::Stream(error.to_debug_string()),
+            StreamError::Closed => SocketError::Closed,
+            StreamError::LastOperationFailed(error) => SocketError::Stream(error.to_debug_string()),
         }
     }
 }
 
-impl From<ErrorCode> for Error {
+impl From<ErrorCode> for SocketError {
     fn from(code: ErrorCode) -> Self {
-        Error::Code(code)
+        SocketError::Code(code)
     }
 }
 
-impl TcpError for Error {
+impl TcpError for SocketError {
     fn kind(&self) -> TcpErrorKind {
         match self {
-            Error::Closed => TcpErrorKind::PipeClosed,
+            SocketError::Closed => TcpErrorKind::PipeClosed,
             _ => TcpErrorKind::Other,
         }
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Code(code) => f.write_str(text(*code)),
-            Error::Stream(text) => write!(f, "the connection broke: {text}"),
-            Error::Closed => f.write_str("the sending side was closed"),
-            Error::NotConnected => f.write_str("not connected"),
-            Error::TimedOut => f.write_str("timed out"),
-            Error::Canceled => f.write_str("canceled"),
+            SocketError::Code(code) => f.write_str(text(*code)),
+            SocketError::Stream(text) => write!(f, "the connection broke: {text}"),
+            SocketError::Closed => f.write_str("the sending side was closed"),
+            SocketError::NotConnected => f.write_str("not connected"),
+            SocketError::TimedOut => f.write_str("timed out"),
+            SocketError::Canceled => f.write_str("canceled"),
         }
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for SocketError {}
 
 /// What a code means to a race.
 fn meaning(code: ErrorCode) -> AttemptErrorKind {
@@ -100,25 +102,25 @@ fn meaning(code: ErrorCode) -> AttemptErrorKind {
 /// that it stands for.
 ///
 /// ```
-/// use connie_wasi::{Error, describe, wasip2::sockets::network::ErrorCode};
+/// use connie_wasi::{SocketError, describe, wasip2::sockets::network::ErrorCode};
 ///
-/// let denied = Error::Code(ErrorCode::AccessDenied).attempt_error();
+/// let denied = SocketError::Code(ErrorCode::AccessDenied).attempt_error();
 /// assert!(describe(denied).to_string().starts_with("the runtime does not allow it"));
 /// ```
 pub fn describe(error: AttemptError) -> impl fmt::Display {
-    Words(error)
+    RuntimeMessage(error)
 }
 
 /// Whether the runtime does not allow it.
 #[cfg(feature = "dns")]
 pub(crate) fn is_denial(error: AttemptError) -> bool {
-    error == Error::Code(ErrorCode::AccessDenied).attempt_error()
+    error == SocketError::Code(ErrorCode::AccessDenied).attempt_error()
 }
 
 /// An error in the words of the runtime.
-pub(crate) struct Words(pub(crate) AttemptError);
+pub(crate) struct RuntimeMessage(pub(crate) AttemptError);
 
-impl fmt::Display for Words {
+impl fmt::Display for RuntimeMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = match (self.0.kind(), self.0.number()) {
             (AttemptErrorKind::Other, Some(number)) => {

@@ -29,9 +29,9 @@ use connie_core::{Config, Failure};
 use connie_http::{Host, HttpError, OpenConnection, OpenContext};
 
 use crate::connect::{ConnectError, ConnectErrorKind};
+use crate::options::Options;
 use crate::race::{Won, connect_with};
 use crate::report::Report;
-use crate::resolver::Options;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiPoller;
 

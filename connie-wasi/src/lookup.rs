@@ -15,9 +15,9 @@ use crate::error::text;
 
 /// Why a name could not be looked up: what the runtime says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupError(pub ErrorCode);
+pub struct RuntimeLookupError(pub ErrorCode);
 
-impl LookupError {
+impl RuntimeLookupError {
     /// What it means to a [`Connect`](connie_core::connect::Connect).
     #[must_use]
     pub fn query_error(self) -> QueryError {
@@ -31,7 +31,7 @@ impl LookupError {
     }
 }
 
-impl fmt::Display for LookupError {
+impl fmt::Display for RuntimeLookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             ErrorCode::AccessDenied => {
@@ -47,7 +47,7 @@ impl fmt::Display for LookupError {
     }
 }
 
-impl core::error::Error for LookupError {}
+impl core::error::Error for RuntimeLookupError {}
 
 /// What a [`NameLookup`] has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum LookupEvent {
     /// The addresses of a family, best first; none where the name has none.
     Answered(Family, Vec<SocketAddr>),
     /// There is no answer for a family.
-    Failed(Family, LookupError),
+    Failed(Family, RuntimeLookupError),
 }
 
 /// A look-up under way.
@@ -134,13 +134,13 @@ impl NameLookup {
                 }
                 Ok(None) => {
                     self.end();
-                    return self.tell(LookupEvent::Answered);
+                    return self.set_events(LookupEvent::Answered);
                 }
                 Err(ErrorCode::WouldBlock) => break,
                 // Addresses that have come are of use, whatever became of the rest.
                 Err(_) if self.first.is_some() => {
                     self.end();
-                    return self.tell(LookupEvent::Answered);
+                    return self.set_events(LookupEvent::Answered);
                 }
                 Err(code) => {
                     self.end();
@@ -149,7 +149,7 @@ impl NameLookup {
             }
         }
         if is_new {
-            self.tell(LookupEvent::Hinted);
+            self.set_events(LookupEvent::Hinted);
         }
     }
 
@@ -169,10 +169,10 @@ impl NameLookup {
         self.stream = None;
     }
 
-    fn tell(&mut self, event: fn(Family, Vec<SocketAddr>) -> LookupEvent) {
+    fn set_events(&mut self, event: fn(Family, Vec<SocketAddr>) -> LookupEvent) {
         let (v6, v4) = (self.v6.clone(), self.v4.clone());
-        let told = [(Family::V4, v4), (Family::V6, v6)].into_iter();
-        self.events = told
+        let events = [(Family::V4, v4), (Family::V6, v6)].into_iter();
+        self.events = events
             .filter(|(family, _)| self.families.allow(*family))
             .map(|(family, addresses)| event(family, addresses))
             .collect();
@@ -180,6 +180,6 @@ impl NameLookup {
 
     fn fail(&mut self, code: ErrorCode) {
         let failed = [Family::V4, Family::V6].into_iter().filter(|family| self.families.allow(*family));
-        self.events = failed.map(|family| LookupEvent::Failed(family, LookupError(code))).collect();
+        self.events = failed.map(|family| LookupEvent::Failed(family, RuntimeLookupError(code))).collect();
     }
 }

@@ -11,7 +11,7 @@ use connie_core::memory::{Finish, Network, Remembered, Verdict, Visit};
 use wasip2::random::random::get_random_u64;
 
 use crate::poll::WasiClock;
-use crate::report::Racer;
+use crate::report::WasiConnectDriver;
 use crate::route::source;
 use crate::socket::WasiStack;
 
@@ -36,9 +36,9 @@ const PLACES: usize = 256;
 /// # Ok::<(), connie_wasi::ConnectError>(())
 /// ```
 #[derive(Clone)]
-pub struct Memory(Rc<Shared>);
+pub struct Memory(Rc<SharedMemory>);
 
-struct Shared {
+struct SharedMemory {
     clock: WasiClock,
     core: RefCell<connie_core::memory::Memory<PLACES>>,
 }
@@ -50,7 +50,7 @@ impl Memory {
         let clock = WasiClock::start();
         let salt = get_random_u64() as u32;
         let core = RefCell::new(connie_core::memory::Memory::new(salt, clock.now()));
-        Memory(Rc::new(Shared { clock, core }))
+        Memory(Rc::new(SharedMemory { clock, core }))
     }
 
     /// Forgets all: for a component that hears that its host is on another network. A host that has another source address there is told apart
@@ -81,34 +81,34 @@ impl fmt::Debug for Memory {
 
 /// What one race has of a memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Visited {
+pub(crate) struct MemoryVisit {
     memory: Memory,
     visit: Visit,
     /// How many addresses the last plan was for.
     planned: usize,
 }
 
-impl Visited {
+impl MemoryVisit {
     pub(crate) fn new(memory: &Memory, stack: &mut WasiStack, host: &str) -> Self {
         let visit = memory.0.core.borrow().visit(host, Finish::Tcp, 0, &network(stack));
-        Visited { memory: memory.clone(), visit, planned: 0 }
+        MemoryVisit { memory: memory.clone(), visit, planned: 0 }
     }
 
     /// Where addresses have joined: has the race do what is best with them.
-    pub(crate) fn plan(&mut self, connector: &mut Racer) {
-        let race = connector.connect().race();
+    pub(crate) fn plan(&mut self, driver: &mut WasiConnectDriver) {
+        let race = driver.connect().race();
         let known = race.destinations().len();
         if known != self.planned {
             self.planned = known;
             let now = self.memory.0.clock.now();
             let plan = self.memory.0.core.borrow_mut().plan(&self.visit, race, 0, now);
-            connector.follow(&plan);
+            driver.follow(&plan);
         }
     }
 
     /// Learns from the race, which has ended.
-    pub(crate) fn learn(&self, connector: &Racer) {
-        let (race, now) = (connector.connect().race(), self.memory.0.clock.now());
+    pub(crate) fn learn(&self, driver: &WasiConnectDriver) {
+        let (race, now) = (driver.connect().race(), self.memory.0.clock.now());
         // The race has another clock.
         let ran = race.elapsed().as_micros() as u64;
         let start = Instant::from_micros(now.as_micros().saturating_sub(ran));

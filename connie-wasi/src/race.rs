@@ -10,10 +10,10 @@ use connie_core::resolution::Query;
 use connie_core::{Connection, Failure, Families, Family, Poller, Turn};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
-use crate::looking::Looking;
-use crate::memory::Visited;
-use crate::report::{Racer, Report};
-use crate::resolver::{Options, Resolver};
+use crate::host_lookup::HostLookup;
+use crate::memory::MemoryVisit;
+use crate::options::{Options, Resolver};
+use crate::report::{Report, WasiConnectDriver};
 use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
@@ -80,7 +80,7 @@ pub struct Won {
     /// What the race did.
     pub report: Report,
     /// What it was to its memory.
-    pub(crate) visited: Option<Visited>,
+    pub(crate) visited: Option<MemoryVisit>,
 }
 
 impl Won {
@@ -104,35 +104,36 @@ fn race(
     // Which they are costs some sockets to find out.
     let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
     let facts = Facts { routes, ..Facts::default() };
-    let racer = Racer::new(host, port, config, &facts, poller.now()).map_err(|error| match error {
-        InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
-        // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
-        _ => ConnectErrorKind::NamedZone,
-    })?;
-    let mut connector = Box::new(racer);
-    let mut visited = memory.as_ref().map(|memory| Visited::new(memory, stack, host));
+    let racer =
+        WasiConnectDriver::new(host, port, config, &facts, poller.now()).map_err(|error| match error {
+            InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
+            // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
+            _ => ConnectErrorKind::NamedZone,
+        })?;
+    let mut driver = Box::new(racer);
+    let mut visited = memory.as_ref().map(|memory| MemoryVisit::new(memory, stack, host));
     let mut failed = None;
     let result = loop {
         let now = poller.now();
         if let Some(lookup) = &mut poller.lookup {
-            failed = lookup.hear(stack, &mut connector, now).or(failed);
+            failed = lookup.handle_events(stack, &mut driver, now).or(failed);
         }
         if let Some(lookup) = &mut poller.prefix {
-            lookup.hear_prefix(&mut connector, now);
+            lookup.handle_prefix(&mut driver, now);
         }
         if let Some(visited) = &mut visited {
-            visited.plan(&mut connector);
+            visited.plan(&mut driver);
         }
-        match connector.turn(stack, poller) {
+        match driver.turn(stack, poller) {
             Turn::SendQuery(Query::Nat64Prefix) => {
                 let name = Query::Nat64Prefix.name(host);
                 let only = Families::Only(Family::V6);
-                poller.prefix = Some(Looking::start(resolver, stack, name, port, only));
+                poller.prefix = Some(HostLookup::start(resolver, stack, name, port, only));
             }
             // One look-up asks for both families.
             Turn::SendQuery(_) if poller.lookup.is_some() => {}
             Turn::SendQuery(_) => {
-                poller.lookup = Some(Looking::start(resolver, stack, host, port, config.families));
+                poller.lookup = Some(HostLookup::start(resolver, stack, host, port, config.families));
             }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -143,28 +144,28 @@ fn race(
     let was_asked = poller.lookup.take().is_some();
     poller.prefix = None;
     if let Some(visited) = &visited {
-        visited.learn(&connector);
+        visited.learn(&driver);
     }
     match (result, failed) {
         (Ok(Connection { socket, destination }), _) => {
-            Ok(Won { socket, destination, report: Report(connector), visited })
+            Ok(Won { socket, destination, report: Report(driver), visited })
         }
         (Err(Failure::NoDestinations), Some(error)) => {
             Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))
         }
-        (Err(Failure::NoDestinations), None) if connector.connect().failures(host).next().is_some() => {
-            Err(ConnectErrorKind::Resolve(unresolved(was_asked, resolver, &connector, host)))
+        (Err(Failure::NoDestinations), None) if driver.connect().failures(host).next().is_some() => {
+            Err(ConnectErrorKind::Resolve(unresolved(was_asked, resolver, &driver, host)))
         }
-        (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(connector))),
+        (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(driver))),
     }
 }
 
 /// Why a name has no addresses, where the runtime has not said it.
 #[cfg_attr(not(feature = "dns"), expect(unused_variables))]
-fn unresolved(was_asked: bool, resolver: &Resolver, connector: &Racer, host: &str) -> ResolveError {
+fn unresolved(was_asked: bool, resolver: &Resolver, driver: &WasiConnectDriver, host: &str) -> ResolveError {
     match resolver {
         #[cfg(feature = "dns")]
-        Resolver::Dns(dns) if was_asked => ResolveError::Dns(dns.error(connector.connect().failures(host))),
+        Resolver::Dns(dns) if was_asked => ResolveError::Dns(dns.error(driver.connect().failures(host))),
         _ => ResolveError::Nowhere,
     }
 }

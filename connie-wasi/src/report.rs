@@ -15,7 +15,7 @@ pub const MAX_IN_FLIGHT: usize = 32;
 const RECORDS: usize = 128;
 
 /// With room for a plan, which without a memory is that of the whole race.
-pub(crate) type Racer = ConnectDriver<
+pub(crate) type WasiConnectDriver = ConnectDriver<
     WasiStack,
     MAX_DESTINATIONS,
     MAX_IN_FLIGHT,
@@ -26,7 +26,7 @@ pub(crate) type Racer = ConnectDriver<
 
 /// What a race did. Owns its record: some 9 KB.
 #[derive(Debug)]
-pub struct Report(pub(crate) Box<Racer>);
+pub struct Report(pub(crate) Box<WasiConnectDriver>);
 
 impl Report {
     /// The timeline.

@@ -14,7 +14,7 @@ use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::address;
-use crate::error::Error;
+use crate::error::SocketError;
 use crate::poll::{PollSet, WasiClock};
 
 /// The most that one call receives or sends. The runtime makes a list of that size for each.
@@ -48,10 +48,10 @@ pub struct WasiStack {
 
 /// One TCP socket. Dropping it closes it at once.
 #[derive(Debug, Default)]
-pub struct WasiSocket(State);
+pub struct WasiSocket(SocketState);
 
 #[derive(Debug, Default)]
-enum State {
+enum SocketState {
     /// No socket yet: its family is not known before `connect`.
     #[default]
     New,
@@ -79,7 +79,7 @@ struct Streams {
     output: OutputStream,
     socket: TcpSocket,
     /// What ended the receiving side. A runtime tells it once, and says "closed" from then on, as if all had been well.
-    broken: Option<Error>,
+    broken: Option<SocketError>,
 }
 
 impl WasiSocket {
@@ -87,25 +87,25 @@ impl WasiSocket {
     #[must_use]
     pub fn pollable(&self, interest: Interest) -> Option<&Pollable> {
         match (&self.0, interest) {
-            (State::Binding(pending) | State::Connecting(pending), _) => Some(&pending.pollable),
-            (State::Connected(streams), Interest::Receive) => Some(&streams.readable),
-            (State::Connected(streams), Interest::Connect | Interest::Send) => Some(&streams.writable),
-            (State::New | State::Failed, _) => None,
+            (SocketState::Binding(pending) | SocketState::Connecting(pending), _) => Some(&pending.pollable),
+            (SocketState::Connected(streams), Interest::Receive) => Some(&streams.readable),
+            (SocketState::Connected(streams), Interest::Connect | Interest::Send) => Some(&streams.writable),
+            (SocketState::New | SocketState::Failed, _) => None,
         }
     }
 
     /// Whether its handshake is complete, whatever has become of the connection since.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        matches!(self.0, State::Connected(_))
+        matches!(self.0, SocketState::Connected(_))
     }
 
     /// Where it leads.
     ///
     /// # Errors
     ///
-    /// [`Error::NotConnected`], and what the runtime says.
-    pub fn peer_address(&self) -> Result<SocketAddr, Error> {
+    /// [`SocketError::NotConnected`], and what the runtime says.
+    pub fn peer_address(&self) -> Result<SocketAddr, SocketError> {
         Ok(address::socket_addr(self.streams()?.socket.remote_address()?))
     }
 
@@ -113,8 +113,8 @@ impl WasiSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NotConnected`], and what the runtime says.
-    pub fn local_address(&self) -> Result<SocketAddr, Error> {
+    /// [`SocketError::NotConnected`], and what the runtime says.
+    pub fn local_address(&self) -> Result<SocketAddr, SocketError> {
         Ok(address::socket_addr(self.streams()?.socket.local_address()?))
     }
 
@@ -122,8 +122,8 @@ impl WasiSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NotConnected`], and what the runtime says.
-    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), Error> {
+    /// [`SocketError::NotConnected`], and what the runtime says.
+    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), SocketError> {
         Ok(self.streams()?.socket.shutdown(sides)?)
     }
 
@@ -132,9 +132,9 @@ impl WasiSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NotConnected`], [`Error::Closed`], [`Error::Stream`].
-    pub fn flush(&self) -> Result<(), Error> {
-        self.streams()?.output.flush().map_err(|error| Error::of_stream(&error))
+    /// [`SocketError::NotConnected`], [`SocketError::Closed`], [`SocketError::Stream`].
+    pub fn flush(&self) -> Result<(), SocketError> {
+        self.streams()?.output.flush().map_err(|error| SocketError::from_stream(&error))
     }
 
     /// Whether everything that was sent has left the runtime, after a [`flush`](Self::flush). While it has not, [`Interest::Send`] says
@@ -142,52 +142,55 @@ impl WasiSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::NotConnected`], [`Error::Closed`], [`Error::Stream`].
-    pub fn is_flushed(&self) -> Result<bool, Error> {
+    /// [`SocketError::NotConnected`], [`SocketError::Closed`], [`SocketError::Stream`].
+    pub fn is_flushed(&self) -> Result<bool, SocketError> {
         let permit = self.streams()?.output.check_write();
-        Ok(permit.map_err(|error| Error::of_stream(&error))? > 0)
+        Ok(permit.map_err(|error| SocketError::from_stream(&error))? > 0)
     }
 
-    fn streams(&self) -> Result<&Streams, Error> {
+    fn streams(&self) -> Result<&Streams, SocketError> {
         match &self.0 {
-            State::Connected(streams) => Ok(streams),
-            _ => Err(Error::NotConnected),
+            SocketState::Connected(streams) => Ok(streams),
+            _ => Err(SocketError::NotConnected),
         }
     }
 }
 
-impl State {
+impl SocketState {
     /// Where the handshake stands. It is asked for as soon as it has begun: on some runtimes the SYN leaves only then.
-    fn ask(socket: TcpSocket) -> Result<Self, Error> {
+    fn begin_handshake(socket: TcpSocket) -> Result<Self, SocketError> {
         match socket.finish_connect() {
             Ok(streams) => Self::connected(socket, streams),
             Err(ErrorCode::WouldBlock) => {
-                Ok(State::Connecting(Pending { pollable: socket.subscribe(), socket }))
+                Ok(SocketState::Connecting(Pending { pollable: socket.subscribe(), socket }))
             }
             Err(code) => Err(code.into()),
         }
     }
 
-    fn ask_again(pending: Pending) -> Result<Self, Error> {
+    fn poll_handshake(pending: Pending) -> Result<Self, SocketError> {
         match pending.socket.finish_connect() {
             Ok(streams) => {
                 let Pending { pollable, socket } = pending;
                 drop(pollable);
                 Self::connected(socket, streams)
             }
-            Err(ErrorCode::WouldBlock) => Ok(State::Connecting(pending)),
+            Err(ErrorCode::WouldBlock) => Ok(SocketState::Connecting(pending)),
             Err(code) => Err(code.into()),
         }
     }
 
-    fn connected(socket: TcpSocket, (input, output): (InputStream, OutputStream)) -> Result<Self, Error> {
+    fn connected(
+        socket: TcpSocket,
+        (input, output): (InputStream, OutputStream),
+    ) -> Result<Self, SocketError> {
         if is_its_own_peer(&socket) {
             // A runtime traps where a stream outlives its socket.
             drop((input, output));
             return Err(ErrorCode::ConnectionRefused.into());
         }
         let (readable, writable) = (input.subscribe(), output.subscribe());
-        Ok(State::Connected(Streams { readable, writable, input, output, socket, broken: None }))
+        Ok(SocketState::Connected(Streams { readable, writable, input, output, socket, broken: None }))
     }
 }
 
@@ -222,7 +225,7 @@ impl WasiStack {
         }
     }
 
-    fn begin(&mut self, remote: SocketAddr) -> Result<State, Error> {
+    fn begin(&mut self, remote: SocketAddr) -> Result<SocketState, SocketError> {
         let socket = create_tcp_socket(address::family(&remote)).map_err(no_socket)?;
         let Some(source) = self.source(&remote) else { return self.start(socket, remote) };
         socket.start_bind(self.network(), address::ip_socket_address(source))?;
@@ -230,27 +233,27 @@ impl WasiStack {
             Ok(()) => self.start(socket, remote),
             // A runtime may be asking somebody for permission.
             Err(ErrorCode::WouldBlock) => {
-                Ok(State::Binding(Pending { pollable: socket.subscribe(), socket }))
+                Ok(SocketState::Binding(Pending { pollable: socket.subscribe(), socket }))
             }
             Err(code) => Err(code.into()),
         }
     }
 
-    fn bind(&mut self, pending: Pending, remote: SocketAddr) -> Result<State, Error> {
+    fn bind(&mut self, pending: Pending, remote: SocketAddr) -> Result<SocketState, SocketError> {
         match pending.socket.finish_bind() {
             Ok(()) => {
                 let Pending { pollable, socket } = pending;
                 drop(pollable);
                 self.start(socket, remote)
             }
-            Err(ErrorCode::WouldBlock) => Ok(State::Binding(pending)),
+            Err(ErrorCode::WouldBlock) => Ok(SocketState::Binding(pending)),
             Err(code) => Err(code.into()),
         }
     }
 
-    fn start(&mut self, socket: TcpSocket, remote: SocketAddr) -> Result<State, Error> {
+    fn start(&mut self, socket: TcpSocket, remote: SocketAddr) -> Result<SocketState, SocketError> {
         socket.start_connect(self.network(), address::ip_socket_address(remote))?;
-        State::ask(socket)
+        SocketState::begin_handshake(socket)
     }
 }
 
@@ -265,43 +268,43 @@ pub(crate) fn no_socket(code: ErrorCode) -> ErrorCode {
 
 impl TcpClientStack for WasiStack {
     type TcpSocket = WasiSocket;
-    type Error = Error;
+    type Error = SocketError;
 
     /// A socket that the runtime hears of when it is connected, since its family is not known before.
-    fn socket(&mut self) -> Result<WasiSocket, Error> {
+    fn socket(&mut self) -> Result<WasiSocket, SocketError> {
         Ok(WasiSocket::default())
     }
 
-    fn connect(&mut self, socket: &mut WasiSocket, remote: SocketAddr) -> nb::Result<(), Error> {
+    fn connect(&mut self, socket: &mut WasiSocket, remote: SocketAddr) -> nb::Result<(), SocketError> {
         let remote = address::canonical(remote);
-        socket.0 = match core::mem::replace(&mut socket.0, State::Failed) {
-            State::New => self.begin(remote)?,
-            State::Binding(pending) => self.bind(pending, remote)?,
-            State::Connecting(pending) => State::ask_again(pending)?,
-            State::Connected(streams) => State::Connected(streams),
-            State::Failed => return Err(nb::Error::Other(Error::NotConnected)),
+        socket.0 = match core::mem::replace(&mut socket.0, SocketState::Failed) {
+            SocketState::New => self.begin(remote)?,
+            SocketState::Binding(pending) => self.bind(pending, remote)?,
+            SocketState::Connecting(pending) => SocketState::poll_handshake(pending)?,
+            SocketState::Connected(streams) => SocketState::Connected(streams),
+            SocketState::Failed => return Err(nb::Error::Other(SocketError::NotConnected)),
         };
         match socket.0 {
-            State::Connected(_) => Ok(()),
+            SocketState::Connected(_) => Ok(()),
             _ => Err(nb::Error::WouldBlock),
         }
     }
 
-    fn send(&mut self, socket: &mut WasiSocket, buffer: &[u8]) -> nb::Result<usize, Error> {
+    fn send(&mut self, socket: &mut WasiSocket, buffer: &[u8]) -> nb::Result<usize, SocketError> {
         let output = &socket.streams()?.output;
-        let permit = output.check_write().map_err(|error| Error::of_stream(&error))?;
+        let permit = output.check_write().map_err(|error| SocketError::from_stream(&error))?;
         if permit == 0 {
             return Err(nb::Error::WouldBlock);
         }
         let most = usize::try_from(permit).unwrap_or(PIECE).min(PIECE);
         let piece = buffer.get(..most).unwrap_or(buffer);
-        output.write(piece).map_err(|error| Error::of_stream(&error))?;
+        output.write(piece).map_err(|error| SocketError::from_stream(&error))?;
         Ok(piece.len())
     }
 
-    fn receive(&mut self, socket: &mut WasiSocket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
-        let State::Connected(streams) = &mut socket.0 else {
-            return Err(nb::Error::Other(Error::NotConnected));
+    fn receive(&mut self, socket: &mut WasiSocket, buffer: &mut [u8]) -> nb::Result<usize, SocketError> {
+        let SocketState::Connected(streams) = &mut socket.0 else {
+            return Err(nb::Error::Other(SocketError::NotConnected));
         };
         if buffer.is_empty() {
             return Ok(0);
@@ -317,13 +320,13 @@ impl TcpClientStack for WasiStack {
                     into.copy_from_slice(&bytes);
                     Ok(bytes.len())
                 }
-                None => Err(nb::Error::Other(Error::Stream(
+                None => Err(nb::Error::Other(SocketError::Stream(
                     "the runtime gave more than it was asked for".to_string(),
                 ))),
             },
             Err(StreamError::Closed) => Ok(0),
             Err(error) => {
-                let error = Error::of_stream(&error);
+                let error = SocketError::from_stream(&error);
                 streams.broken = Some(error.clone());
                 Err(nb::Error::Other(error))
             }
@@ -331,7 +334,7 @@ impl TcpClientStack for WasiStack {
     }
 
     /// Closes the socket in order: what was sent is still delivered, for which it may wait as long as [`LINGER`].
-    fn close(&mut self, socket: WasiSocket) -> Result<(), Error> {
+    fn close(&mut self, socket: WasiSocket) -> Result<(), SocketError> {
         // Where it fails nothing can leave any more, which the next call says too.
         let _ = socket.flush();
         if let (Ok(false), Some(writable)) = (socket.is_flushed(), socket.pollable(Interest::Send)) {
@@ -346,7 +349,7 @@ impl TcpClientStack for WasiStack {
 }
 
 impl RaceStack for WasiStack {
-    fn attempt_error(&self, error: &Error) -> AttemptError {
+    fn attempt_error(&self, error: &SocketError) -> AttemptError {
         error.attempt_error()
     }
 

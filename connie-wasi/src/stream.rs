@@ -9,8 +9,8 @@ use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{Instant, Interest, PollEntry, PollResult, Poller, Timeline};
 use wasip2::sockets::tcp::ShutdownType;
 
-use crate::error::Error;
-use crate::memory::Visited;
+use crate::error::SocketError;
+use crate::memory::MemoryVisit;
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiPoller;
@@ -21,7 +21,7 @@ pub struct Connected {
     stream: TcpStream,
     destination: SocketAddr,
     report: Report,
-    visited: Option<Visited>,
+    visited: Option<MemoryVisit>,
 }
 
 impl Connected {
@@ -29,7 +29,7 @@ impl Connected {
         stream: TcpStream,
         destination: SocketAddr,
         report: Report,
-        visited: Option<Visited>,
+        visited: Option<MemoryVisit>,
     ) -> Self {
         Connected { stream, destination, report, visited }
     }
@@ -99,11 +99,11 @@ impl TcpStream {
     /// # Errors
     ///
     /// What the runtime says.
-    pub fn peer_address(&self) -> Result<SocketAddr, Error> {
+    pub fn peer_address(&self) -> Result<SocketAddr, SocketError> {
         self.socket.peer_address()
     }
 
-    /// The longest time that one call waits, beyond which it is [`Error::TimedOut`]. Default: for ever.
+    /// The longest time that one call waits, beyond which it is [`SocketError::TimedOut`]. Default: for ever.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
@@ -112,8 +112,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Stream`] where the connection broke, [`Error::TimedOut`].
-    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+    /// [`SocketError::Stream`] where the connection broke, [`SocketError::TimedOut`].
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, SocketError> {
         self.retry(Interest::Receive, |stack, socket| stack.receive(socket, buffer))
     }
 
@@ -121,8 +121,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Stream`] where the connection broke, [`Error::Closed`], [`Error::TimedOut`].
-    pub fn send(&mut self, data: &[u8]) -> Result<usize, Error> {
+    /// [`SocketError::Stream`] where the connection broke, [`SocketError::Closed`], [`SocketError::TimedOut`].
+    pub fn send(&mut self, data: &[u8]) -> Result<usize, SocketError> {
         if data.is_empty() {
             return Ok(0);
         }
@@ -134,7 +134,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn drain(&mut self) -> Result<(), Error> {
+    pub fn drain(&mut self) -> Result<(), SocketError> {
         self.socket.flush()?;
         self.retry(Interest::Send, |_, socket| match socket.is_flushed()? {
             true => Ok(()),
@@ -147,7 +147,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// What the runtime says.
-    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), Error> {
+    pub fn shutdown(&mut self, sides: ShutdownType) -> Result<(), SocketError> {
         self.socket.shutdown(sides)
     }
 
@@ -160,8 +160,8 @@ impl TcpStream {
     fn retry<T>(
         &mut self,
         interest: Interest,
-        mut call: impl FnMut(&mut WasiStack, &mut WasiSocket) -> nb::Result<T, Error>,
-    ) -> Result<T, Error> {
+        mut call: impl FnMut(&mut WasiStack, &mut WasiSocket) -> nb::Result<T, SocketError>,
+    ) -> Result<T, SocketError> {
         let limit: Option<Instant> = self.timeout.map(|timeout| self.poller.now() + timeout);
         loop {
             match call(&mut self.stack, &mut self.socket) {
@@ -170,11 +170,11 @@ impl TcpStream {
                 Err(nb::Error::WouldBlock) => {}
             }
             if limit.is_some_and(|limit| self.poller.now() >= limit) {
-                return Err(Error::TimedOut);
+                return Err(SocketError::TimedOut);
             }
             let mut watched = [PollEntry::new(&mut self.socket, interest)];
             if self.poller.wait(&mut self.stack, &mut watched, limit) == PollResult::Canceled {
-                return Err(Error::Canceled);
+                return Err(SocketError::Canceled);
             }
         }
     }
@@ -192,7 +192,7 @@ mod io {
     use std::io::{self, ErrorKind, Read, Write};
 
     use super::{Connected, TcpStream};
-    use crate::error::Error;
+    use crate::error::SocketError;
 
     impl Read for TcpStream {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -226,16 +226,16 @@ mod io {
         }
     }
 
-    impl From<Error> for io::Error {
-        fn from(error: Error) -> Self {
+    impl From<SocketError> for io::Error {
+        fn from(error: SocketError) -> Self {
             let kind = match error {
-                Error::Stream(_) => ErrorKind::ConnectionReset,
-                Error::Closed => ErrorKind::BrokenPipe,
-                Error::NotConnected => ErrorKind::NotConnected,
-                Error::TimedOut => ErrorKind::TimedOut,
+                SocketError::Stream(_) => ErrorKind::ConnectionReset,
+                SocketError::Closed => ErrorKind::BrokenPipe,
+                SocketError::NotConnected => ErrorKind::NotConnected,
+                SocketError::TimedOut => ErrorKind::TimedOut,
                 // Not `Interrupted`, which readers take for a reason to try again.
-                Error::Canceled => ErrorKind::ConnectionAborted,
-                Error::Code(_) => ErrorKind::Other,
+                SocketError::Canceled => ErrorKind::ConnectionAborted,
+                SocketError::Code(_) => ErrorKind::Other,
             };
             io::Error::new(kind, error)
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use connie_core::{Instant, PollEntry, PollResult, Poller};
 use wasip2::io::poll::Pollable;
 
-use crate::looking::Looking;
+use crate::host_lookup::HostLookup;
 use crate::poll::{PollSet, WasiClock};
 use crate::socket::{WasiSocket, WasiStack};
 
@@ -14,9 +14,9 @@ use crate::socket::{WasiSocket, WasiStack};
 pub struct WasiPoller {
     clock: WasiClock,
     cancel: Option<Pollable>,
-    pub(crate) lookup: Option<Looking>,
+    pub(crate) lookup: Option<HostLookup>,
     /// For the prefix of the network's NAT64.
-    pub(crate) prefix: Option<Looking>,
+    pub(crate) prefix: Option<HostLookup>,
 }
 
 impl Default for WasiPoller {
@@ -68,12 +68,12 @@ impl Poller<WasiStack> for WasiPoller {
     ) -> PollResult {
         // Borrowed for as long as they are waited for.
         let lookups = || [&self.lookup, &self.prefix].into_iter().flatten();
-        let asked: Vec<_> = lookups().map(Looking::asked).collect();
+        let lookup: Vec<_> = lookups().map(HostLookup::pollables).collect();
         let until = lookups().filter_map(|lookup| lookup.wake_at(self.clock)).chain(until).min();
         let mut set = PollSet::default();
         let cancel = self.cancel.as_ref().map(|cancel| set.watch(cancel));
-        for asked in &asked {
-            asked.watch(&mut set);
+        for lookup in &lookup {
+            lookup.watch(&mut set);
         }
         // The number of each socket's pollable, where it has one.
         let numbers: Vec<Option<usize>> = sockets

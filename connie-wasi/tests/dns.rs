@@ -146,7 +146,7 @@ fn a_connect_without_servers_says_so() {
     assert!(error.source().is_none());
     let ConnectErrorKind::Resolve(ResolveError::Dns(error)) = error.kind() else { panic!("{error:?}") };
     assert_eq!(error.failures(), [Query::Aaaa, Query::A].map(|query| (query, QueryError::Unreachable)));
-    assert_eq!(error.trouble(), None);
+    assert_eq!(error.denial(), None);
     assert!(error.source().is_none());
 }
 

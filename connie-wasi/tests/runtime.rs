@@ -20,7 +20,7 @@ use connie_wasi::wasip2::clocks::monotonic_clock;
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 use connie_wasi::wasip2::sockets::tcp::ShutdownType;
 use connie_wasi::{
-    ConnectError, ConnectErrorKind, Error, LookupEvent, NameLookup, PollSet, ResolveError, TcpStream,
+    ConnectError, ConnectErrorKind, LookupEvent, NameLookup, PollSet, ResolveError, SocketError, TcpStream,
     WasiClock, WasiPoller, WasiSocket, WasiStack, Won, connect, connect_with, describe, http,
 };
 
@@ -69,7 +69,11 @@ fn wait(poller: &mut WasiPoller, socket: &mut WasiSocket, interest: Interest) {
 }
 
 /// Connects as the driver does, and answers what became of it and how often it was asked.
-fn finish(stack: &mut WasiStack, socket: &mut WasiSocket, address: SocketAddr) -> (Result<(), Error>, u32) {
+fn finish(
+    stack: &mut WasiStack,
+    socket: &mut WasiSocket,
+    address: SocketAddr,
+) -> (Result<(), SocketError>, u32) {
     let mut poller = WasiPoller::new();
     for calls in 1..1_000 {
         match stack.connect(socket, address) {
@@ -89,7 +93,7 @@ fn connected(stack: &mut WasiStack, address: SocketAddr) -> WasiSocket {
 }
 
 #[track_caller]
-fn receive(stack: &mut WasiStack, socket: &mut WasiSocket, buffer: &mut [u8]) -> Result<usize, Error> {
+fn receive(stack: &mut WasiStack, socket: &mut WasiSocket, buffer: &mut [u8]) -> Result<usize, SocketError> {
     let mut poller = WasiPoller::new();
     loop {
         match stack.receive(socket, buffer) {
@@ -168,7 +172,7 @@ fn a_socket_can_be_dropped_in_every_state() {
     let mut failed = stack.socket().unwrap();
     assert!(finish(&mut stack, &mut failed, closed()).0.is_err());
     assert!(failed.pollable(Interest::Connect).is_none());
-    assert_eq!(stack.connect(&mut failed, address), Err(nb::Error::Other(Error::NotConnected)));
+    assert_eq!(stack.connect(&mut failed, address), Err(nb::Error::Other(SocketError::NotConnected)));
     drop(failed);
     drop(NameLookup::start(stack.network(), "localhost", 80, Families::Both));
 }
@@ -199,7 +203,7 @@ fn a_refusal_is_a_refusal() {
     let mut stack = WasiStack::default();
     let mut socket = stack.socket().unwrap();
     let refused = finish(&mut stack, &mut socket, mapped).0;
-    assert_eq!(refused, Err(Error::Code(ErrorCode::ConnectionRefused)));
+    assert_eq!(refused, Err(SocketError::Code(ErrorCode::ConnectionRefused)));
 }
 
 #[test]
@@ -369,7 +373,7 @@ fn a_silent_peer_is_waited_for_as_long_as_allowed() {
     let _peer = listener.accept().unwrap();
     stream.set_timeout(Some(ms(30)));
     let clock = WasiClock::start();
-    assert_eq!(stream.receive(&mut [0; 1]), Err(Error::TimedOut));
+    assert_eq!(stream.receive(&mut [0; 1]), Err(SocketError::TimedOut));
     assert!(clock.now() >= Instant::from_millis(30));
 }
 
@@ -486,7 +490,7 @@ fn a_source_address_is_used_or_missed() {
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(192, 0, 2, 1)), None);
     let mut socket = stack.socket().unwrap();
     let error = finish(&mut stack, &mut socket, address).0.unwrap_err();
-    assert_eq!(error, Error::Code(ErrorCode::AddressNotBindable));
+    assert_eq!(error, SocketError::Code(ErrorCode::AddressNotBindable));
     assert!(error.to_string().contains("source address"));
 }
 

@@ -24,6 +24,7 @@ use connie_std::http::{ClientError, DecodeError, Decoded};
 use connie_std::memory::MemoryFileError;
 use connie_std::{AddressFilter, Canceler, ConnectError, Options, SocketOptions, TlsError, TlsSetupError};
 use connie_wasi::wasip2::sockets::network::ErrorCode;
+use connie_wasi::{RuntimeLookupError, SocketError};
 
 /// Errors that only a runtime of WASI brings about: the test there that reads their chains.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -386,7 +387,7 @@ impl Error for Theirs {
 }
 
 fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
-    use connie_async::{Error as Async, LookupError as AsyncLookup};
+    use connie_async::{ConnectionError as Async, ResolveError as AsyncResolve};
     let theirs = || Theirs(io::Error::from_raw_os_error(5));
     let stacks = [Async::Stack(theirs()), Async::AllAttemptsFailed(Some(theirs()))];
     assert!(stacks.iter().all(|error| chain(error).len() == 2), "what lies behind their error is passed on");
@@ -399,33 +400,36 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
         Async::InvalidHost(InvalidHost::Zone),
     ];
     let lookups = [
-        AsyncLookup::Failed("no lease"),
-        AsyncLookup::NoSuchName,
-        AsyncLookup::NoAddress,
-        AsyncLookup::DeadlineExceeded,
-        AsyncLookup::InvalidHost(InvalidHost::Zone),
+        AsyncResolve::Failed("no lease"),
+        AsyncResolve::NoSuchName,
+        AsyncResolve::NoAddress,
+        AsyncResolve::DeadlineExceeded,
+        AsyncResolve::InvalidHost(InvalidHost::Zone),
     ];
-    use connie_smoltcp::{Error as Smoltcp, LookupError as SmoltcpLookup, StorageFull};
+    use connie_smoltcp::{StackError, StartError, StorageFull};
     let codes = [ErrorCode::AccessDenied, ErrorCode::ConnectionRefused, ErrorCode::PermanentResolverFailure];
-    let wasi = codes.map(connie_wasi::Error::Code).into_iter();
-    let wasi = wasi.chain([connie_wasi::Error::Stream("EOF".to_owned()), connie_wasi::Error::TimedOut]);
-    let refused = connie_wasi::ResolveError::Lookup(connie_wasi::LookupError(ErrorCode::AccessDenied));
+    let wasi = codes.map(SocketError::Code).into_iter();
+    let wasi = wasi.chain([SocketError::Stream("EOF".to_owned()), SocketError::TimedOut]);
+    let refused = connie_wasi::ResolveError::Lookup(RuntimeLookupError(ErrorCode::AccessDenied));
     vec![
-        ("connie-async Error", all(stacks.into_iter().chain(others))),
-        ("connie-async LookupError", all(lookups)),
+        ("connie-async ConnectionError", all(stacks.into_iter().chain(others))),
+        ("connie-async ResolveError", all(lookups)),
         (
             "connie-async UdpError",
             all([connie_async::dns::UdpError::NoSocket, connie_async::dns::UdpError::Unreachable]),
         ),
-        ("connie-smoltcp Error", all([Smoltcp::OutOfSockets, Smoltcp::Refused, Smoltcp::TooLong])),
         (
-            "connie-smoltcp LookupError",
-            all([SmoltcpLookup::Host(HostError::Label), SmoltcpLookup::Zone, SmoltcpLookup::OutOfQueries]),
+            "connie-smoltcp StackError",
+            all([StackError::OutOfSockets, StackError::Refused, StackError::TooLong]),
+        ),
+        (
+            "connie-smoltcp StartError",
+            all([StartError::Host(HostError::Label), StartError::Zone, StartError::OutOfQueries]),
         ),
         ("connie-smoltcp StorageFull", all([StorageFull])),
         ("connie-sim Error", of_the_simulation()),
-        ("connie-wasi Error", all(wasi)),
-        ("connie-wasi LookupError", all(codes.map(connie_wasi::LookupError))),
+        ("connie-wasi SocketError", all(wasi)),
+        ("connie-wasi RuntimeLookupError", all(codes.map(RuntimeLookupError))),
         ("connie-wasi ResolveError", all([connie_wasi::ResolveError::Nowhere, refused])),
     ]
 }

@@ -3,7 +3,7 @@
 //! # The rules
 //!
 //! 1. **One drives for all.** When it was dropped, the next one that is polled does. What must outlast a driver is in
-//!    [`Shared`](crate::dns::shared::Shared): the sockets too, so that an answer that comes between two drivers is heard by the second.
+//!    [`DnsState`](crate::dns::state::DnsState): the sockets too, so that an answer that comes between two drivers is heard by the second.
 //! 2. **One query is sent at a time**, since there is one buffer. A stack that takes longer than [`SEND_LIMIT`] loses it, and the client sends it
 //!    again.
 //! 3. **Each place has a listener.** It puts the socket back when something is to be sent from it, and drops it when the place is somebody
@@ -22,18 +22,18 @@ use connie_dns::{Input, LARGEST_QUERY};
 use embassy_futures::join::join_array;
 use embassy_futures::yield_now;
 
-use crate::asking::poll_once;
 use crate::clock::Clock;
 use crate::dns::Dns;
-use crate::dns::shared::{Deferred, Step, Turn};
+use crate::dns::state::{Deferred, DriverStep, Generation};
 use crate::dns::udp::{Udp, UdpError};
+use crate::queries::poll_once;
 
 /// Rule 2.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
 /// A query that is being sent.
 #[derive(Clone, Copy)]
-struct Order {
+struct SendOrder {
     /// From the socket in this place.
     index: usize,
     length: usize,
@@ -41,7 +41,7 @@ struct Order {
 }
 
 /// A socket out of its place, which it goes back to.
-struct Held<
+struct HeldSocket<
     'd,
     'a,
     U: Udp + 'a,
@@ -56,7 +56,7 @@ struct Held<
     dns: &'d Dns<'a, U, C, N, S, W, V, M, D>,
     index: usize,
     /// Whose it is. Not by the conversation, which would take four times the RAM in each listener.
-    turn: Turn,
+    generation: Generation,
     socket: Option<U::Socket<'a>>,
 }
 
@@ -70,13 +70,13 @@ impl<
     const V: usize,
     const M: usize,
     const D: usize,
-> Drop for Held<'_, 'a, U, C, N, S, W, V, M, D>
+> Drop for HeldSocket<'_, 'a, U, C, N, S, W, V, M, D>
 {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            let (index, turn) = (self.index, self.turn);
+            let (index, generation) = (self.index, self.generation);
             // What does not go back is closed after the borrow.
-            drop(self.dns.with(|shared| shared.put_back(index, turn, socket)));
+            drop(self.dns.with(|shared| shared.put_back(index, generation, socket)));
         }
     }
 }
@@ -110,17 +110,17 @@ impl<
                     order.set(None);
                     continue;
                 }
-                let until = match self.turn(&order) {
-                    Next::Send(of, query) => {
+                let until = match self.step(&order) {
+                    DriveStep::Send(of, query) => {
                         sending.set(Some(self.send(of, query)));
                         continue;
                     }
-                    Next::Lost => {
+                    DriveStep::Lost => {
                         sending.set(None);
                         continue;
                     }
-                    Next::Again => continue,
-                    Next::Until(until) => until,
+                    DriveStep::Again => continue,
+                    DriveStep::Until(until) => until,
                 };
                 if until != alarm || (until.is_some() && timer.is_none()) {
                     alarm = until;
@@ -140,15 +140,15 @@ impl<
     }
 
     /// Does what the client says, until there is something to send.
-    fn turn(&self, order: &Cell<Option<Order>>) -> Next {
+    fn step(&self, order: &Cell<Option<SendOrder>>) -> DriveStep {
         let now = self.clock.now();
-        if let Some(Order { index, at, .. }) = order.get() {
+        if let Some(SendOrder { index, at, .. }) = order.get() {
             if now < at + SEND_LIMIT {
-                return Next::Until(Some(at + SEND_LIMIT));
+                return DriveStep::Until(Some(at + SEND_LIMIT));
             }
             drop(self.with(|shared| shared.give_up(index)));
             order.set(None);
-            return Next::Lost;
+            return DriveStep::Lost;
         }
         let mut query = [0; LARGEST_QUERY];
         let mut deferred = Deferred::none();
@@ -158,16 +158,16 @@ impl<
         });
         deferred.do_all();
         match step {
-            Some((Step::Send { index, length }, _)) => {
-                let new = Order { index, length, at: now };
+            Some((DriverStep::Send { index, length }, _)) => {
+                let new = SendOrder { index, length, at: now };
                 order.set(Some(new));
-                Next::Send(new, query)
+                DriveStep::Send(new, query)
             }
-            Some((Step::Wait(until), false)) => Next::Until(until),
+            Some((DriverStep::Wait(until), false)) => DriveStep::Until(until),
             // There are sockets to be dropped.
-            Some((Step::Wait(_), true)) => Next::Again,
+            Some((DriverStep::Wait(_), true)) => DriveStep::Again,
             // It is borrowed by nobody.
-            None => Next::Until(None),
+            None => DriveStep::Until(None),
         }
     }
 
@@ -176,22 +176,22 @@ impl<
         clippy::manual_async_fn,
         reason = "an `async fn` has room for the query twice: as its argument, and as what its body uses"
     )]
-    fn send(&self, order: Order, query: [u8; LARGEST_QUERY]) -> impl Future<Output = ()> {
+    fn send(&self, order: SendOrder, query: [u8; LARGEST_QUERY]) -> impl Future<Output = ()> {
         async move {
             // Where the place is nobody's by now, the question has ended.
             let Some(mut held) = self.hold(order.index) else { return };
             let sent = held.send(query.get(..order.length).unwrap_or_default()).await;
-            let turn = held.turn;
+            let generation = held.generation;
             drop(held);
             if let Err(error) = sent {
-                self.failed(order.index, turn, error);
+                self.handle_failure(order.index, generation, error);
             }
         }
     }
 
     /// Listens to the socket in a place, for ever, whose ever it is; not while something is sent from it.
     #[expect(clippy::manual_async_fn, reason = "as above")]
-    fn listen(&self, index: usize, order: &Cell<Option<Order>>) -> impl Future<Output = Infallible> {
+    fn listen(&self, index: usize, order: &Cell<Option<SendOrder>>) -> impl Future<Output = Infallible> {
         async move {
             let is_wanted = || order.get().is_some_and(|order| order.index == index);
             loop {
@@ -200,11 +200,11 @@ impl<
                     _ => Poll::Pending,
                 })
                 .await;
-                let turn = held.turn;
+                let generation = held.generation;
                 let heard = {
                     let mut receiving = pin!(held.receive());
                     poll_fn(|cx| {
-                        let is_its = self.with(|shared| shared.turn(index)) == Some(Some(turn));
+                        let is_its = self.with(|shared| shared.generation(index)) == Some(Some(generation));
                         if is_wanted() || !is_its {
                             return Poll::Ready(None);
                         }
@@ -214,7 +214,7 @@ impl<
                 };
                 drop(held);
                 if let Some(Err(error)) = heard {
-                    self.failed(index, turn, error);
+                    self.handle_failure(index, generation, error);
                 }
                 // While a query is being sent nobody asks the client whose question has ended.
                 if heard.is_some() && order.get().is_some() {
@@ -229,17 +229,18 @@ impl<
     }
 
     /// What is in a place that is somebody's.
-    fn hold(&self, index: usize) -> Option<Held<'_, 'a, U, C, N, S, W, V, M, D>> {
-        let taken = self.with(|shared| shared.turn(index).map(|turn| (turn, shared.take(index))));
-        let (turn, socket) = taken??;
-        Some(Held { dns: self, index, turn, socket })
+    fn hold(&self, index: usize) -> Option<HeldSocket<'_, 'a, U, C, N, S, W, V, M, D>> {
+        let taken =
+            self.with(|shared| shared.generation(index).map(|generation| (generation, shared.take(index))));
+        let (generation, socket) = taken??;
+        Some(HeldSocket { dns: self, index, generation, socket })
     }
 
     /// Tells the client of a datagram.
-    fn heard(&self, index: usize, turn: Turn, message: &[u8]) {
+    fn handle_datagram(&self, index: usize, generation: Generation, message: &[u8]) {
         let now = self.clock.now();
         self.with(|shared| {
-            if let Some((port, from)) = shared.of(index, turn) {
+            if let Some((port, from)) = shared.of(index, generation) {
                 shared.client.handle_input(Input::Datagram { port, from, message }, now);
             }
         });
@@ -252,10 +253,10 @@ impl<
     }
 
     /// The socket in a place is of no use any more.
-    fn failed(&self, index: usize, turn: Turn, error: UdpError) {
+    fn handle_failure(&self, index: usize, generation: Generation, error: UdpError) {
         let now = self.clock.now();
         let socket = self.with(|shared| {
-            let (port, server) = shared.of(index, turn)?;
+            let (port, server) = shared.of(index, generation)?;
             if error == UdpError::Unreachable {
                 shared.client.handle_input(Input::DatagramFailed { port, server }, now);
             }
@@ -275,10 +276,10 @@ impl<
     const V: usize,
     const M: usize,
     const D: usize,
-> Held<'_, 'a, U, C, N, S, W, V, M, D>
+> HeldSocket<'_, 'a, U, C, N, S, W, V, M, D>
 {
     async fn send(&mut self, query: &[u8]) -> Result<(), UdpError> {
-        let of = self.dns.with(|shared| shared.of(self.index, self.turn)).flatten();
+        let of = self.dns.with(|shared| shared.of(self.index, self.generation)).flatten();
         let Some((_, server)) = of else { return Ok(()) };
         let udp = self.dns.udp;
         let socket = match &mut self.socket {
@@ -293,16 +294,16 @@ impl<
 
     /// Tells the client of the next datagram.
     async fn receive(&mut self) -> Result<(), UdpError> {
-        let (dns, index, turn) = (self.dns, self.index, self.turn);
+        let (dns, index, generation) = (self.dns, self.index, self.generation);
         let Some(socket) = &mut self.socket else { return Err(UdpError::NoSocket) };
-        dns.udp.receive(socket, |message: &[u8]| dns.heard(index, turn, message)).await
+        dns.udp.receive(socket, |message: &[u8]| dns.handle_datagram(index, generation, message)).await
     }
 }
 
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and there is no heap to put it on")]
-enum Next {
+enum DriveStep {
     /// A query is to be sent.
-    Send(Order, [u8; LARGEST_QUERY]),
+    Send(SendOrder, [u8; LARGEST_QUERY]),
     /// The one that was being sent is lost.
     Lost,
     /// There is more to do.

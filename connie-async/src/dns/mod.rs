@@ -20,7 +20,7 @@
 //! # }
 //! # let clock = SystemClock(std::time::Instant::now());
 //! # let seed = 0x6a09_e667_f3bc_c908;
-//! use connie_async::Error;
+//! use connie_async::ConnectionError;
 //! use connie_async::connie_core::resolution::QueryError;
 //! use std_embedded_nal_async::Stack;
 //! # async_io::block_on(async {
@@ -39,7 +39,7 @@
 //! let udp = Nal::<_>::new(Stack::default(), &servers);
 //! let net = RaceConnect::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, Config::default());
 //! let error = net.connect_host("nobody.test", 80).await.err();
-//! assert!(matches!(error, Some(Error::NotResolved(QueryError::NoSuchName))));
+//! assert!(matches!(error, Some(ConnectionError::NotResolved(QueryError::NoSuchName))));
 //! # });
 //! ```
 //!
@@ -55,7 +55,7 @@
 
 mod drive;
 mod nal;
-mod shared;
+mod state;
 mod udp;
 
 use core::cell::RefCell;
@@ -75,14 +75,14 @@ use heapless::Vec;
 
 pub use connie_dns::{self, Settings};
 
-use crate::asking::poll_once;
 use crate::clock::Clock;
-use crate::lookup::{Answers, Lookup};
+use crate::lookup::{AddressList, Lookup};
+use crate::queries::poll_once;
 
 pub use nal::Nal;
 pub use udp::{Udp, UdpError};
 
-use shared::{Deferred, Shared, Ticket};
+use state::{Deferred, DnsState, Ticket};
 
 /// A DNS client over a stack's UDP, for all tasks of one executor: a [`Lookup`].
 ///
@@ -109,7 +109,7 @@ pub struct Dns<
 > {
     udp: &'a U,
     clock: C,
-    shared: RefCell<Shared<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>>,
+    shared: RefCell<DnsState<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>>,
 }
 
 /// How often a look-up looks that nobody can wake.
@@ -146,7 +146,7 @@ impl<
             ..settings
         };
         // Two sequences, neither of which tells of the other.
-        let shared = Shared::new(Client::new(settings, seed), !seed);
+        let shared = DnsState::new(Client::new(settings, seed), !seed);
         Dns { udp, clock, shared: RefCell::new(shared) }
     }
 
@@ -159,7 +159,7 @@ impl<
     /// Nobody has it borrowed meanwhile: `of` is ours, and calls nothing that comes back here.
     fn with<R>(
         &self,
-        of: impl FnOnce(&mut Shared<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>) -> R,
+        of: impl FnOnce(&mut DnsState<U::Socket<'a>, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>) -> R,
     ) -> Option<R> {
         self.shared.try_borrow_mut().ok().map(|mut shared| of(&mut shared))
     }
@@ -193,15 +193,15 @@ impl<
         read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
     ) -> R {
         self.look_at_servers();
-        let ticket = self.with(Shared::take_ticket);
+        let ticket = self.with(DnsState::take_ticket);
         let mut read = Some(read);
-        let mut asker = Asker { dns: self, ticket: ticket.unwrap_or_default(), id: None };
+        let mut pending = PendingLookup { dns: self, ticket: ticket.unwrap_or_default(), id: None };
         let mut timer = pin!(None);
         poll_fn(|cx| {
-            if let Some(found) = asker.look(host, kind, &mut read) {
+            if let Some(found) = pending.look(host, kind, &mut read) {
                 return Poll::Ready(found);
             }
-            if !asker.waits(cx) {
+            if !pending.waits(cx) {
                 if timer.is_none() {
                     timer.set(Some(self.clock.wait_until(self.clock.now() + EVERY)));
                 }
@@ -216,7 +216,7 @@ impl<
 }
 
 /// One look-up, which gives back what it holds when it is dropped.
-struct Asker<
+struct PendingLookup<
     'd,
     'a,
     U: Udp + 'a,
@@ -244,7 +244,7 @@ impl<
     const SERVERS: usize,
     const NAME: usize,
     const DATA: usize,
-> Asker<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+> PendingLookup<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
     /// What is known, if it is; asks, if nobody has.
     fn look<R>(
@@ -288,7 +288,7 @@ impl<
     const SERVERS: usize,
     const NAME: usize,
     const DATA: usize,
-> Drop for Asker<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+> Drop for PendingLookup<'_, 'a, U, C, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
     fn drop(&mut self) {
         let mut deferred = Deferred::none();
@@ -355,7 +355,12 @@ impl<
 {
     type Error = QueryError;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), QueryError> {
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), QueryError> {
         let mut looking = pin!(self.lookup_served(host, family, answers));
         // Dropped first, so that the look-up closes sockets that have been put back.
         let mut serving = pin!(self.serve());
@@ -371,7 +376,8 @@ impl<
 
     /// Drives the client, if nobody else does.
     async fn serve(&self) -> Infallible {
-        let standby = StandbyDriver { dns: self, ticket: self.with(Shared::take_ticket).unwrap_or_default() };
+        let standby =
+            StandbyDriver { dns: self, ticket: self.with(DnsState::take_ticket).unwrap_or_default() };
         // Does nothing before it is polled. Dropped before `standby`, which is the driver until the sockets are back.
         let mut driving = pin!(self.drive());
         poll_fn(|cx| {
@@ -388,7 +394,7 @@ impl<
         &self,
         host: &str,
         family: Family,
-        answers: &mut Answers<'_>,
+        answers: &mut AddressList<'_>,
     ) -> Result<(), QueryError> {
         // Where the stack has no address of a family, an address of that can be of no use, but for NAT64.
         let through_nat64 = cfg!(feature = "nat64") && family == Family::V4;

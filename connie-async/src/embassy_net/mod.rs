@@ -41,5 +41,5 @@
 mod neighbours;
 mod udp;
 
-pub use neighbours::{Asking, Neighbours};
+pub use neighbours::{Neighbours, SolicitingDriver};
 pub use udp::{Buffers, Socket, Udp};

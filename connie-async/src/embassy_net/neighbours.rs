@@ -12,15 +12,15 @@ use heapless::Vec;
 /// How many questions there is room for: more are left to smoltcp.
 const QUESTIONS: usize = 4;
 
-/// Whose hardware addresses are asked for, by [`Udp`](super::Udp) and through an [`Asking`] driver.
+/// Whose hardware addresses are asked for, by [`Udp`](super::Udp) and through a [`SolicitingDriver`].
 ///
 /// smoltcp asks for one hardware address a second, for the whole interface: one that nobody has holds up all others, a second for each. So
 /// this asks for them itself, at once, between the stack and its driver; what comes back is heard by smoltcp as any answer is.
 #[derive(Debug, Default)]
-pub struct Neighbours(RefCell<Vec<Question, QUESTIONS>>);
+pub struct Neighbours(RefCell<Vec<Solicitation, QUESTIONS>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
+enum Solicitation {
     V4 {
         own: Ipv4Addr,
         target: Ipv4Addr,
@@ -40,20 +40,20 @@ impl Neighbours {
     }
 
     /// The driver to make the stack of, in place of `driver`.
-    pub const fn driver<D: Driver>(&self, driver: D) -> Asking<'_, D> {
-        Asking { neighbours: self, driver }
+    pub const fn driver<D: Driver>(&self, driver: D) -> SolicitingDriver<'_, D> {
+        SolicitingDriver { neighbours: self, driver }
     }
 
     pub(crate) fn ask_v4(&self, own: Ipv4Addr, target: Ipv4Addr) {
-        self.ask(Question::V4 { own, target });
+        self.ask(Solicitation::V4 { own, target });
     }
 
     #[cfg(feature = "embassy-net-ipv6")]
     pub(crate) fn ask_v6(&self, own: Ipv6Addr, target: Ipv6Addr) {
-        self.ask(Question::V6 { own, target });
+        self.ask(Solicitation::V6 { own, target });
     }
 
-    fn ask(&self, question: Question) {
+    fn ask(&self, question: Solicitation) {
         if let Ok(mut questions) = self.0.try_borrow_mut()
             && !questions.contains(&question)
         {
@@ -62,7 +62,7 @@ impl Neighbours {
         }
     }
 
-    fn next(&self) -> Option<Question> {
+    fn next(&self) -> Option<Solicitation> {
         self.0.try_borrow_mut().ok()?.pop()
     }
 
@@ -73,24 +73,24 @@ impl Neighbours {
 
 /// A driver of embassy-net that asks for the hardware addresses of [`Neighbours`], and is `D` otherwise.
 #[derive(Debug)]
-pub struct Asking<'n, D> {
+pub struct SolicitingDriver<'n, D> {
     neighbours: &'n Neighbours,
     driver: D,
 }
 
-impl<D: Driver> Asking<'_, D> {
+impl<D: Driver> SolicitingDriver<'_, D> {
     /// Sends what was asked for, as long as the driver takes it. embassy-net looks here whenever it has something to send.
     fn ask(&mut self, cx: &mut Context<'_>) {
         let HardwareAddress::Ethernet(own) = self.driver.hardware_address() else { return };
         while !self.neighbours.is_empty() {
             let Some(token) = self.driver.transmit(cx) else { return };
             match self.neighbours.next() {
-                Some(Question::V4 { own: ip, target }) => {
+                Some(Solicitation::V4 { own: ip, target }) => {
                     let frame = arp_request(own, ip, target);
                     token.consume(frame.len(), |buffer| buffer.copy_from_slice(&frame));
                 }
                 #[cfg(feature = "embassy-net-ipv6")]
-                Some(Question::V6 { own: ip, target }) => {
+                Some(Solicitation::V6 { own: ip, target }) => {
                     let frame = neighbour_solicitation(own, ip, target);
                     token.consume(frame.len(), |buffer| buffer.copy_from_slice(&frame));
                 }
@@ -100,7 +100,7 @@ impl<D: Driver> Asking<'_, D> {
     }
 }
 
-impl<D: Driver> Driver for Asking<'_, D> {
+impl<D: Driver> Driver for SolicitingDriver<'_, D> {
     type RxToken<'a>
         = D::RxToken<'a>
     where

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use connie_async::connie_core::{Family, Instant};
-use connie_async::{Answers, Clock, Lookup};
+use connie_async::{AddressList, Clock, Lookup};
 use connie_servers::clock::now;
 use embedded_nal_async::TcpConnect;
 
@@ -53,7 +53,7 @@ pub struct Table(pub Vec<IpAddr>);
 impl Lookup for Table {
     type Error = std::convert::Infallible;
 
-    async fn lookup(&self, _: &str, _: Family, answers: &mut Answers<'_>) -> Result<(), Self::Error> {
+    async fn lookup(&self, _: &str, _: Family, answers: &mut AddressList<'_>) -> Result<(), Self::Error> {
         self.0.iter().for_each(|address| answers.push(*address));
         Ok(())
     }

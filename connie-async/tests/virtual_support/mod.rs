@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::resolution::selection::Route;
 use connie_async::connie_core::{Family, Instant};
-use connie_async::{Answers, Clock, Lookup};
+use connie_async::{AddressList, Clock, Lookup};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use embedded_nal_async::TcpConnect;
 
@@ -318,7 +318,7 @@ impl TcpConnect for World {
 impl Lookup for World {
     type Error = Fault;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), Fault> {
+    async fn lookup(&self, host: &str, family: Family, answers: &mut AddressList<'_>) -> Result<(), Fault> {
         self.asked.borrow_mut().push((host.to_owned(), family, self.now()));
         let answer = self.names.borrow().get(&(host.to_owned(), family)).cloned();
         let Some((micros, list)) = answer else { return poll_fn(|_| Poll::Pending).await };

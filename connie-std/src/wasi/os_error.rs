@@ -37,8 +37,8 @@ impl OsError {
     }
 }
 
-impl From<connie_wasi::Error> for OsError {
-    fn from(error: connie_wasi::Error) -> Self {
+impl From<connie_wasi::SocketError> for OsError {
+    fn from(error: connie_wasi::SocketError) -> Self {
         OsError { attempt_error: error.attempt_error(), kind: error.kind(), error: error.into() }
     }
 }

@@ -131,7 +131,7 @@ impl RaceStack for OsStack {
     }
 }
 
-fn told<T>(result: nb::Result<T, connie_wasi::Error>) -> nb::Result<T, OsError> {
+fn told<T>(result: nb::Result<T, connie_wasi::SocketError>) -> nb::Result<T, OsError> {
     result.map_err(|error| error.map(OsError::from))
 }
 

@@ -9,7 +9,7 @@
 //! 3. **A socket is closed when nobody waits for its answer**: at the end of each poll, and at once when it has failed. One that fails again and
 //!    again would be ready all the time.
 //! 4. **No socket is no answer.** For want of a socket a datagram counts as lost, and the client sends it again; that the runtime denies it
-//!    sockets is told to the client as a server that cannot be reached, and [kept](Driver::trouble) for the error's line.
+//!    sockets is told to the client as a server that cannot be reached, and [kept](Driver::denial) for the error's line.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,7 +19,7 @@ use connie_core::stack::nb;
 use connie_core::{AttemptError, AttemptErrorKind, Instant};
 use connie_dns::{Input, LARGEST_QUERY, LONGEST_NAME, Output, Port};
 
-use super::error::Trouble;
+use super::error::SocketDenial;
 use super::sockets::Sockets;
 use super::stream::Stream;
 use crate::error::is_denial;
@@ -45,7 +45,7 @@ pub(super) struct Driver<S: Sockets> {
     client: Box<Client>,
     wake_at: Option<Instant>,
     news: u32,
-    trouble: Option<Trouble>,
+    denial: Option<SocketDenial>,
 }
 
 /// A UDP socket: rule 1.
@@ -60,7 +60,7 @@ struct Opened<U> {
 impl<S: Sockets> Driver<S> {
     pub(super) fn new(stack: S, client: Box<Client>) -> Self {
         let (ports, streams) = (Vec::new(), Vec::new());
-        Driver { ports, streams, stack, client, wake_at: None, news: 0, trouble: None }
+        Driver { ports, streams, stack, client, wake_at: None, news: 0, denial: None }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -82,8 +82,8 @@ impl<S: Sockets> Driver<S> {
     }
 
     /// What has kept the last socket from being opened.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.trouble
+    pub(super) fn denial(&self) -> Option<SocketDenial> {
+        self.denial
     }
 
     /// The UDP sockets that are waited for.
@@ -133,9 +133,9 @@ impl<S: Sockets> Driver<S> {
     }
 
     fn read_datagrams(&mut self, now: Instant) {
-        let Driver { ports, stack, client, trouble, .. } = self;
+        let Driver { ports, stack, client, denial, .. } = self;
         // Rule 3.
-        ports.retain_mut(|opened| opened.serve(stack, client, trouble, now));
+        ports.retain_mut(|opened| opened.serve(stack, client, denial, now));
     }
 
     fn read_streams(&mut self, now: Instant) {
@@ -149,7 +149,11 @@ impl<S: Sockets> Driver<S> {
                         Ok(message) => Input::Message { port, server, message },
                         Err(error) => {
                             if let nb::Error::Other(Some(error)) = &error {
-                                note(&mut self.trouble, self.stack.attempt_error(error), Trouble::TcpDenied);
+                                note(
+                                    &mut self.denial,
+                                    self.stack.attempt_error(error),
+                                    SocketDenial::TcpDenied,
+                                );
                             }
                             Input::StreamFailed { port, server }
                         }
@@ -162,7 +166,7 @@ impl<S: Sockets> Driver<S> {
     }
 
     fn send(&mut self, port: Port, server: SocketAddr, query: &[u8], now: Instant) {
-        let Driver { ports, stack, client, trouble, .. } = self;
+        let Driver { ports, stack, client, denial, .. } = self;
         let known = ports.iter().position(|it| it.port == port && it.server == server);
         let at = match known {
             Some(at) => at,
@@ -171,15 +175,15 @@ impl<S: Sockets> Driver<S> {
                     ports.push(Opened { port, server, socket, unsent: Vec::new() });
                     ports.len().saturating_sub(1)
                 }
-                Err(error) => return fail(client, trouble, port, server, error, now),
+                Err(error) => return fail(client, denial, port, server, error, now),
             },
         };
         let Some(opened) = ports.get_mut(at) else { return };
         match stack.send_datagram(&mut opened.socket, query) {
-            Ok(()) => *trouble = None,
+            Ok(()) => *denial = None,
             Err(nb::Error::WouldBlock) => opened.unsent = query.to_vec(),
             Err(nb::Error::Other(error)) => {
-                fail(client, trouble, port, server, error, now);
+                fail(client, denial, port, server, error, now);
                 ports.swap_remove(at);
             }
         }
@@ -193,7 +197,7 @@ impl<S: Sockets> Driver<S> {
                 self.read_streams(now);
             }
             Err(error) => {
-                note(&mut self.trouble, self.stack.attempt_error(&error), Trouble::TcpDenied);
+                note(&mut self.denial, self.stack.attempt_error(&error), SocketDenial::TcpDenied);
                 self.client.handle_input(Input::StreamFailed { port, server }, now);
             }
         }
@@ -206,7 +210,7 @@ impl<U> Opened<U> {
         &mut self,
         stack: &mut S,
         client: &mut Client,
-        trouble: &mut Option<Trouble>,
+        denial: &mut Option<SocketDenial>,
         now: Instant,
     ) -> bool {
         let Opened { port, server, socket, unsent } = self;
@@ -215,7 +219,7 @@ impl<U> Opened<U> {
             match stack.send_datagram(socket, unsent) {
                 Err(nb::Error::WouldBlock) => return true,
                 Err(nb::Error::Other(error)) => {
-                    fail(client, trouble, port, server, error, now);
+                    fail(client, denial, port, server, error, now);
                     return false;
                 }
                 Ok(()) => {}
@@ -239,18 +243,18 @@ impl<U> Opened<U> {
 /// Rule 4.
 fn fail(
     client: &mut Client,
-    trouble: &mut Option<Trouble>,
+    denial: &mut Option<SocketDenial>,
     port: Port,
     server: SocketAddr,
     error: AttemptError,
     now: Instant,
 ) {
     if error.kind() != AttemptErrorKind::OutOfSockets {
-        note(trouble, error, Trouble::UdpDenied);
+        note(denial, error, SocketDenial::UdpDenied);
         client.handle_input(Input::DatagramFailed { port, server }, now);
     }
 }
 
-fn note(trouble: &mut Option<Trouble>, error: AttemptError, denied: Trouble) {
-    *trouble = is_denial(error).then_some(denied);
+fn note(denial: &mut Option<SocketDenial>, error: AttemptError, denied: SocketDenial) {
+    *denial = is_denial(error).then_some(denied);
 }

@@ -8,20 +8,20 @@ use connie_core::resolution::{Query, QueryError};
 /// Why there is no socket to ask a server with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum SocketDenial {
     /// The runtime allows no UDP.
     UdpDenied,
     /// It allows no TCP, over which the answer would have to be fetched.
     TcpDenied,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for SocketDenial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Trouble::UdpDenied => {
+            SocketDenial::UdpDenied => {
                 "the runtime does not allow UDP: give the component the network (-S inherit-network), or ask over TCP"
             }
-            Trouble::TcpDenied => {
+            SocketDenial::TcpDenied => {
                 "the answer needs TCP, which the runtime does not allow: give the component the network \
                  (-S inherit-network)"
             }
@@ -33,7 +33,7 @@ impl fmt::Display for Trouble {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsError {
     pub(crate) failures: Vec<(Query, QueryError)>,
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) denial: Option<SocketDenial>,
 }
 
 impl DnsError {
@@ -45,15 +45,15 @@ impl DnsError {
 
     /// What kept the servers from being asked.
     #[must_use]
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble
+    pub fn denial(&self) -> Option<SocketDenial> {
+        self.denial
     }
 }
 
 impl fmt::Display for DnsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(trouble) = self.trouble {
-            return trouble.fmt(f);
+        if let Some(denial) = self.denial {
+            return denial.fmt(f);
         }
         match self.failures.as_slice() {
             [] => f.write_str("no address"),
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_both_queries_say_is_said_once() {
         let (aaaa, a) = (Query::Aaaa, Query::A);
-        let said = |failures: &[_], trouble| DnsError { failures: failures.to_vec(), trouble }.to_string();
+        let said = |failures: &[_], denial| DnsError { failures: failures.to_vec(), denial }.to_string();
         let none = (a, QueryError::NoSuchName);
         assert_eq!(said(&[none], None), "no such name");
         assert_eq!(said(&[(aaaa, QueryError::NoSuchName), none], None), "no such name");
@@ -89,8 +89,8 @@ mod tests {
             said(&[(aaaa, QueryError::TimedOut), none], None),
             "AAAA: no answer in time; A: no such name"
         );
-        assert!(said(&[none], Some(Trouble::UdpDenied)).contains("does not allow UDP"));
-        assert!(said(&[none], Some(Trouble::TcpDenied)).contains("needs TCP"));
+        assert!(said(&[none], Some(SocketDenial::UdpDenied)).contains("does not allow UDP"));
+        assert!(said(&[none], Some(SocketDenial::TcpDenied)).contains("needs TCP"));
         assert_eq!(said(&[], None), "no address");
     }
 }

@@ -12,7 +12,7 @@ use connie_core::{Families, Family, Instant};
 use connie_dns::{Kind, LONGEST_NAME, Lookup, Name, Wanted};
 
 use super::driver::Driver;
-use super::shared::Shared;
+use super::shared::SharedDriver;
 use super::sockets::Sockets;
 use crate::poll::{PollSet, WasiClock};
 use crate::socket::WasiStack;
@@ -27,7 +27,7 @@ pub enum DnsEvent {
 }
 
 /// What is asked, for one name after the other.
-pub(super) type Names = Lookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
+pub(super) type SearchLookup = Lookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
 
 /// A look-up under way. Dropping it ends it.
 ///
@@ -46,31 +46,31 @@ pub(super) type Names = Lookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
 /// }
 /// ```
 pub struct DnsLookup {
-    shared: Shared,
-    lookup: Option<Box<Names>>,
+    shared: SharedDriver,
+    lookup: Option<Box<SearchLookup>>,
     port: u16,
     /// The news of the driver that it has seen.
     seen: Option<u32>,
     /// What is told though nobody was asked.
-    told: VecDeque<DnsEvent>,
+    events: VecDeque<DnsEvent>,
 }
 
 impl DnsLookup {
-    pub(super) fn start(shared: &Shared, names: Vec<Name>, port: u16, families: Families) -> Self {
+    pub(super) fn start(shared: &SharedDriver, names: Vec<Name>, port: u16, families: Families) -> Self {
         let (aaaa, a) = (families.allow(Family::V6), families.allow(Family::V4));
         let lookup = Lookup::of(names.into_iter(), Wanted { aaaa, a, https: false }).map(Box::new);
-        let mut told = VecDeque::new();
+        let mut events = VecDeque::new();
         if lookup.is_none() {
             let asked = [Family::V6, Family::V4].into_iter().filter(|family| families.allow(*family));
-            told.extend(asked.map(|family| DnsEvent::Failed(family, QueryError::NoSuchName)));
+            events.extend(asked.map(|family| DnsEvent::Failed(family, QueryError::NoSuchName)));
         }
-        DnsLookup { shared: shared.clone(), lookup, port, seen: None, told }
+        DnsLookup { shared: shared.clone(), lookup, port, seen: None, events }
     }
 
     /// Does what is to be done now, and tells what is new; `None` when nothing more has come.
     pub fn poll(&mut self) -> Option<DnsEvent> {
         let now = self.shared.clock().now();
-        let Some(lookup) = &mut self.lookup else { return self.told.pop_front() };
+        let Some(lookup) = &mut self.lookup else { return self.events.pop_front() };
         let mut driver = self.shared.driver_mut()?;
         let (kind, result) = poll(&mut driver, lookup, &mut self.seen, now)?;
         let family = if kind == Kind::Aaaa { Family::V6 } else { Family::V4 };
@@ -93,10 +93,10 @@ impl DnsLookup {
         driver.wake_at().map(|at| clock.convert(at, self.shared.clock()))
     }
 
-    /// Whether everything was told.
+    /// Whether everything was events.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.told.is_empty() && self.lookup.as_ref().is_none_or(|lookup| lookup.is_done())
+        self.events.is_empty() && self.lookup.as_ref().is_none_or(|lookup| lookup.is_done())
     }
 
     /// Lends its sockets, and those of the look-ups beside it.
@@ -109,7 +109,7 @@ impl DnsLookup {
 /// Does what a look-up wants to have done now. `seen` are the news that it has seen.
 pub(super) fn poll<S: Sockets>(
     driver: &mut Driver<S>,
-    lookup: &mut Names,
+    lookup: &mut SearchLookup,
     seen: &mut Option<u32>,
     now: Instant,
 ) -> Option<(Kind, Result<Vec<IpAddr>, QueryError>)> {
@@ -135,7 +135,7 @@ impl fmt::Debug for DnsLookup {
 
 impl Drop for DnsLookup {
     fn drop(&mut self) {
-        // The driver cannot be told while its sockets are lent. The client then gives the place up by itself ten seconds after the answer.
+        // The driver cannot be events while its sockets are lent. The client then gives the place up by itself ten seconds after the answer.
         if let (Some(lookup), Some(mut driver)) = (&mut self.lookup, self.shared.driver_mut()) {
             lookup.close(driver.client_mut());
             driver.ended();

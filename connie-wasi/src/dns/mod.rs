@@ -36,6 +36,6 @@ mod udp;
 pub use connie_dns::{Settings, Transport};
 
 pub use self::driver::{MAX_NAMES, MAX_SERVERS};
-pub use self::error::{DnsError, Trouble};
+pub use self::error::{DnsError, SocketDenial};
 pub use self::lookup::{DnsEvent, DnsLookup, DnsSockets};
 pub use self::servers::Dns;

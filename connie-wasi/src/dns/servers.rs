@@ -15,14 +15,14 @@ use wasip2::random::random::get_random_u64;
 use super::driver::{Client, Driver};
 use super::error::DnsError;
 use super::lookup::DnsLookup;
-use super::shared::Shared;
+use super::shared::SharedDriver;
 use crate::poll::WasiClock;
 use crate::socket::WasiStack;
 
 /// A resolver that asks name servers itself. Clones share its sockets and what it knows.
 #[derive(Clone)]
 pub struct Dns {
-    shared: Shared,
+    shared: SharedDriver,
     search: Rc<[String]>,
     ndots: u8,
 }
@@ -43,7 +43,7 @@ impl Dns {
         let mut client = Box::new(Client::new(settings, get_random_u64()));
         client.set_servers(servers, clock.now());
         let driver = Driver::new(WasiStack::default(), client);
-        Dns { shared: Shared::new(driver, clock), search: Rc::default(), ndots: 1 }
+        Dns { shared: SharedDriver::new(driver, clock), search: Rc::default(), ndots: 1 }
     }
 
     /// Looks for a name below these domains, too: as it is first where it has `ndots` dots or more, and last otherwise. One with a final dot
@@ -78,8 +78,8 @@ impl Dns {
     pub(crate) fn error<'h>(&self, failures: impl Iterator<Item = QueryFailure<'h>>) -> DnsError {
         let failures: Vec<_> = failures.map(|failed| (failed.query, failed.error)).collect();
         let is_unreachable = failures.iter().any(|(_, error)| *error == QueryError::Unreachable);
-        let trouble = self.shared.driver().trouble().filter(|_| is_unreachable);
-        DnsError { failures, trouble }
+        let denial = self.shared.driver().denial().filter(|_| is_unreachable);
+        DnsError { failures, denial }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::socket::WasiStack;
 
 /// A driver on the runtime's sockets. It is borrowed for a call, or while its sockets are waited for.
 #[derive(Clone)]
-pub(super) struct Shared(Rc<Inner>);
+pub(super) struct SharedDriver(Rc<Inner>);
 
 struct Inner {
     driver: RefCell<Driver<WasiStack>>,
@@ -19,9 +19,9 @@ struct Inner {
     forgets: Cell<bool>,
 }
 
-impl Shared {
+impl SharedDriver {
     pub(super) fn new(driver: Driver<WasiStack>, clock: WasiClock) -> Self {
-        Shared(Rc::new(Inner { driver: RefCell::new(driver), clock, forgets: Cell::new(false) }))
+        SharedDriver(Rc::new(Inner { driver: RefCell::new(driver), clock, forgets: Cell::new(false) }))
     }
 
     /// To be looked at. What changes it is done before anybody looks.

@@ -18,13 +18,13 @@ pub(super) struct Stream<T> {
     pub(super) socket: T,
     /// The query behind its length.
     query: Vec<u8>,
-    stage: Stage,
+    stage: StreamStage,
     /// The answer behind its length, as far as it has come.
     received: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum StreamStage {
     Connecting,
     /// From this octet on.
     Sending(usize),
@@ -36,15 +36,15 @@ impl<T> Stream<T> {
         // A query has a few hundred octets.
         let length = u16::try_from(query.len()).unwrap_or(u16::MAX).to_be_bytes();
         let query = [&length[..], query].concat();
-        Stream { port, server, socket, query, stage: Stage::Connecting, received: Vec::new() }
+        Stream { port, server, socket, query, stage: StreamStage::Connecting, received: Vec::new() }
     }
 
     /// What is waited for.
     pub(super) fn interest(&self) -> Interest {
         match self.stage {
-            Stage::Connecting => Interest::Connect,
-            Stage::Sending(_) => Interest::Send,
-            Stage::Receiving => Interest::Receive,
+            StreamStage::Connecting => Interest::Connect,
+            StreamStage::Sending(_) => Interest::Send,
+            StreamStage::Receiving => Interest::Receive,
         }
     }
 
@@ -53,17 +53,17 @@ impl<T> Stream<T> {
         &mut self,
         stack: &mut S,
     ) -> nb::Result<&[u8], Option<S::Error>> {
-        if self.stage == Stage::Connecting {
+        if self.stage == StreamStage::Connecting {
             stack.connect(&mut self.socket, self.server).map_err(some)?;
-            self.stage = Stage::Sending(0);
+            self.stage = StreamStage::Sending(0);
         }
-        while let Stage::Sending(sent) = self.stage {
+        while let StreamStage::Sending(sent) = self.stage {
             let rest = self.query.get(sent..).unwrap_or_default();
             self.stage = match rest.is_empty() {
-                true => Stage::Receiving,
+                true => StreamStage::Receiving,
                 false => {
                     let more = stack.send(&mut self.socket, rest).map_err(some)?;
-                    Stage::Sending(sent.saturating_add(more))
+                    StreamStage::Sending(sent.saturating_add(more))
                 }
             };
         }

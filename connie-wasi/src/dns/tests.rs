@@ -15,10 +15,10 @@ use connie_sim::name_servers::{self, Coming, Finding, Found, NAME, Reaction, Row
 use wasip2::sockets::network::ErrorCode;
 
 use super::driver::{Client, Driver};
-use super::error::Trouble;
-use super::lookup::{Names, poll};
+use super::error::SocketDenial;
+use super::lookup::{SearchLookup, poll};
 use super::sockets::Sockets;
-use crate::error::Error;
+use crate::error::SocketError;
 
 /// How many octets of a TCP connection come at once: as few as break any assumption about pieces.
 const PIECE: usize = 7;
@@ -89,10 +89,10 @@ impl Drop for Socket {
 }
 
 impl Net {
-    fn open(&mut self, server: Option<SocketAddr>) -> Result<Socket, Error> {
+    fn open(&mut self, server: Option<SocketAddr>) -> Result<Socket, SocketError> {
         let mut world = self.0.borrow_mut();
         if let Some(code) = world.denies {
-            return Err(Error::Code(code));
+            return Err(SocketError::Code(code));
         }
         world.sockets += 1;
         world.open += 1;
@@ -148,18 +148,18 @@ impl Sockets for Net {
 
 impl TcpClientStack for Net {
     type TcpSocket = Socket;
-    type Error = Error;
+    type Error = SocketError;
 
-    fn socket(&mut self) -> Result<Socket, Error> {
+    fn socket(&mut self) -> Result<Socket, SocketError> {
         self.open(None)
     }
 
-    fn connect(&mut self, socket: &mut Socket, remote: SocketAddr) -> nb::Result<(), Error> {
+    fn connect(&mut self, socket: &mut Socket, remote: SocketAddr) -> nb::Result<(), SocketError> {
         socket.server = Some(remote);
         Ok(())
     }
 
-    fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, Error> {
+    fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<usize, SocketError> {
         let piece = &buffer[..buffer.len().min(PIECE)];
         socket.sent.extend(piece);
         let whole =
@@ -171,14 +171,14 @@ impl TcpClientStack for Net {
         Ok(piece.len())
     }
 
-    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, Error> {
+    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> nb::Result<usize, SocketError> {
         if socket.received.is_empty() {
             match self.0.borrow_mut().take(socket.id).ok_or(nb::Error::WouldBlock)? {
                 Reaction::Says(message, _) => {
                     socket.received.extend((message.len() as u16).to_be_bytes());
                     socket.received.extend(message);
                 }
-                _ => return Err(nb::Error::Other(Error::Code(ErrorCode::ConnectionReset))),
+                _ => return Err(nb::Error::Other(SocketError::Code(ErrorCode::ConnectionReset))),
             }
         }
         let count = socket.received.len().min(PIECE).min(buffer.len());
@@ -188,13 +188,13 @@ impl TcpClientStack for Net {
         Ok(count)
     }
 
-    fn close(&mut self, _: Socket) -> Result<(), Error> {
+    fn close(&mut self, _: Socket) -> Result<(), SocketError> {
         Ok(())
     }
 }
 
 impl RaceStack for Net {
-    fn attempt_error(&self, error: &Error) -> AttemptError {
+    fn attempt_error(&self, error: &SocketError) -> AttemptError {
         error.attempt_error()
     }
 
@@ -210,11 +210,11 @@ fn driver(world: &Rc<RefCell<World>>, settings: Settings) -> Driver<Net> {
     Driver::new(Net(Rc::clone(world)), client)
 }
 
-fn names(kinds: &[name_servers::Kind]) -> Names {
+fn names(kinds: &[name_servers::Kind]) -> SearchLookup {
     names_of(NAME, kinds)
 }
 
-fn names_of(name: &str, kinds: &[name_servers::Kind]) -> Names {
+fn names_of(name: &str, kinds: &[name_servers::Kind]) -> SearchLookup {
     let has = |kind| kinds.contains(&kind);
     let (aaaa, a) = (has(name_servers::Kind::Aaaa), has(name_servers::Kind::A));
     let names = vec![Name::parse(name).expect("a name")];
@@ -233,7 +233,7 @@ fn sleep(world: &Rc<RefCell<World>>, driver: &Driver<Net>) {
 }
 
 /// What is found, until all kinds have ended.
-fn look_up(world: &Rc<RefCell<World>>, driver: &mut Driver<Net>, lookup: &mut Names) -> Vec<Found> {
+fn look_up(world: &Rc<RefCell<World>>, driver: &mut Driver<Net>, lookup: &mut SearchLookup) -> Vec<Found> {
     let (mut seen, mut found) = (None, Vec::new());
     loop {
         let now = world.borrow().now;
@@ -324,12 +324,12 @@ fn a_runtime_that_denies_udp_is_found_out_at_once() {
     let mut driver = driver(&world, Settings::default());
     let found = look_up(&world, &mut driver, &mut names(&[name_servers::Kind::A]));
     assert_eq!(format!("{}", found[0]), "A !Unreachable at 0");
-    assert_eq!(driver.trouble(), Some(Trouble::UdpDenied));
+    assert_eq!(driver.denial(), Some(SocketDenial::UdpDenied));
     // And allows it later.
     world.borrow_mut().denies = None;
     let found = look_up(&world, &mut driver, &mut names(&[name_servers::Kind::A]));
     assert_eq!(format!("{}", found[0]), "A 192.0.2.1 at 20");
-    assert_eq!(driver.trouble(), None);
+    assert_eq!(driver.denial(), None);
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn a_runtime_that_denies_tcp_is_found_out_at_once() {
         driver(&world, Settings { transport: Transport::Tcp, attempts: 1, ..Settings::default() });
     let found = look_up(&world, &mut driver, &mut names(&[name_servers::Kind::A]));
     assert_eq!(format!("{}", found[0]), "A !Unreachable at 0");
-    assert_eq!(driver.trouble(), Some(Trouble::TcpDenied));
+    assert_eq!(driver.denial(), Some(SocketDenial::TcpDenied));
 }
 
 /// It would be ready all the time where its error is told again and again, and keep the program from sleeping until the other server answers.
@@ -403,7 +403,7 @@ fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
     world.borrow_mut().denies = None;
     let found = look_up(&world, &mut driver, &mut lookup);
     assert_eq!(format!("{}", found[0]), "A 192.0.2.1 at 1020");
-    assert_eq!(driver.trouble(), None);
+    assert_eq!(driver.denial(), None);
 }
 
 /// The driver tells the second look-up that there are news, though the first has read them.

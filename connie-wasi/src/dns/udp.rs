@@ -12,14 +12,14 @@ use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 use super::sockets::Sockets;
 use crate::address;
-use crate::error::Error;
+use crate::error::SocketError;
 use crate::socket::{WasiStack, no_socket};
 
 /// A UDP socket that is connected to its server: the runtime lets nobody else's datagrams through, and tells what a router or the server's
 /// host says of those that are sent.
 #[derive(Debug)]
 pub(crate) struct WasiUdp {
-    state: State,
+    state: UdpState,
     server: SocketAddr,
     /// Whether a datagram waits to be sent.
     is_full: bool,
@@ -28,20 +28,20 @@ pub(crate) struct WasiUdp {
 }
 
 #[derive(Debug)]
-enum State {
+enum UdpState {
     /// A runtime may be asking somebody for permission. Fields are dropped in their order: a runtime traps where a pollable outlives what it is for.
     Binding {
         pollable: Pollable,
         socket: UdpSocket,
     },
-    Open(Open),
+    Open(OpenUdp),
     /// It could not be bound.
     Failed,
 }
 
 /// The order of the fields counts, as above; a runtime traps where a stream outlives its socket, too.
 #[derive(Debug)]
-struct Open {
+struct OpenUdp {
     readable: Pollable,
     writable: Pollable,
     input: IncomingDatagramStream,
@@ -53,45 +53,45 @@ impl WasiUdp {
     /// What says that a datagram has come, or that one can be sent.
     pub(crate) fn pollable(&self) -> Option<&Pollable> {
         match &self.state {
-            State::Binding { pollable, .. } => Some(pollable),
-            State::Open(open) if self.is_full => Some(&open.writable),
-            State::Open(open) => Some(&open.readable),
-            State::Failed => None,
+            UdpState::Binding { pollable, .. } => Some(pollable),
+            UdpState::Open(open) if self.is_full => Some(&open.writable),
+            UdpState::Open(open) => Some(&open.readable),
+            UdpState::Failed => None,
         }
     }
 
     /// The socket, once it is bound and connected.
-    fn open(&mut self) -> nb::Result<&mut Open, AttemptError> {
-        if let State::Binding { .. } = &self.state {
-            self.state = match core::mem::replace(&mut self.state, State::Failed) {
-                State::Binding { pollable, socket } => match socket.finish_bind() {
-                    Err(ErrorCode::WouldBlock) => State::Binding { pollable, socket },
+    fn open(&mut self) -> nb::Result<&mut OpenUdp, AttemptError> {
+        if let UdpState::Binding { .. } = &self.state {
+            self.state = match core::mem::replace(&mut self.state, UdpState::Failed) {
+                UdpState::Binding { pollable, socket } => match socket.finish_bind() {
+                    Err(ErrorCode::WouldBlock) => UdpState::Binding { pollable, socket },
                     Err(code) => return Err(failed(code)),
                     Ok(()) => {
                         drop(pollable);
-                        State::Open(connect(socket, self.server).map_err(failed)?)
+                        UdpState::Open(connect(socket, self.server).map_err(failed)?)
                     }
                 },
                 other => other,
             };
         }
         match &mut self.state {
-            State::Open(open) => Ok(open),
-            State::Binding { .. } => Err(nb::Error::WouldBlock),
-            State::Failed => Err(failed(ErrorCode::InvalidState)),
+            UdpState::Open(open) => Ok(open),
+            UdpState::Binding { .. } => Err(nb::Error::WouldBlock),
+            UdpState::Failed => Err(failed(ErrorCode::InvalidState)),
         }
     }
 }
 
 /// Connects a socket that is bound. Nothing is sent.
-fn connect(socket: UdpSocket, server: SocketAddr) -> Result<Open, ErrorCode> {
+fn connect(socket: UdpSocket, server: SocketAddr) -> Result<OpenUdp, ErrorCode> {
     let (input, output) = socket.stream(Some(address::ip_socket_address(server)))?;
     let (readable, writable) = (input.subscribe(), output.subscribe());
-    Ok(Open { readable, writable, input, output, _socket: socket })
+    Ok(OpenUdp { readable, writable, input, output, _socket: socket })
 }
 
 fn attempt_error(code: ErrorCode) -> AttemptError {
-    Error::Code(code).attempt_error()
+    SocketError::Code(code).attempt_error()
 }
 
 fn failed(code: ErrorCode) -> nb::Error<AttemptError> {
@@ -108,7 +108,7 @@ impl Sockets for WasiStack {
         let own = address::ip_socket_address(address::any(&server));
         socket.start_bind(self.network(), own).map_err(attempt_error)?;
         let pollable = socket.subscribe();
-        let state = State::Binding { pollable, socket };
+        let state = UdpState::Binding { pollable, socket };
         let mut socket = WasiUdp { state, server, is_full: false, received: Vec::new() };
         match socket.open() {
             Ok(_) | Err(nb::Error::WouldBlock) => Ok(socket),
@@ -117,7 +117,7 @@ impl Sockets for WasiStack {
     }
 
     fn send_datagram(&mut self, socket: &mut WasiUdp, datagram: &[u8]) -> nb::Result<(), AttemptError> {
-        let Open { output, .. } = socket.open()?;
+        let OpenUdp { output, .. } = socket.open()?;
         let datagram = OutgoingDatagram { data: datagram.to_vec(), remote_address: None };
         // What was not permitted traps. wasmtime sends nothing before it has heard from the system that a new socket has room.
         let is_sent =

@@ -18,7 +18,7 @@ mod executor;
 #[cfg(target_os = "none")]
 mod firmware {
     use connie_async::dns::{Dns, Settings};
-    use connie_async::embassy_net::{Asking, Buffers, Neighbours, Udp};
+    use connie_async::embassy_net::{Buffers, Neighbours, SolicitingDriver, Udp};
     use connie_async::{Config, EmbassyClock, RaceConnect};
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::console::{Stream, finish, say};
@@ -47,7 +47,7 @@ mod firmware {
     /// Two names of 62 letters at most, and eight addresses of each family; two look-ups that are woken, and two servers.
     type Names<'u> = Dns<'u, Udp<'static, DNS>, EmbassyClock, 2, DNS, 2, 2, 64, 128>;
 
-    type Link = Asking<'static, Driver<'static, Mapped>>;
+    type Link = SolicitingDriver<'static, Driver<'static, Mapped>>;
 
     pub struct Network {
         pub stack: Stack<'static>,

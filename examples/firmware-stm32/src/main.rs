@@ -26,7 +26,7 @@ mod firmware {
     use connie_core::{Config, Failure, Instant, Poller as _};
     use connie_http::{Host, HttpConnection, HttpError};
     use connie_smoltcp::{
-        Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, LookupError, Platform, PlatformPoller, SocketStorage,
+        Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, Platform, PlatformPoller, SocketStorage, StartError,
         TcpBuffers, interface,
     };
     use cortex_m_rt::{entry, exception};
@@ -88,7 +88,7 @@ mod firmware {
 
     /// Why there is no page.
     enum Failed {
-        Lookup(LookupError),
+        Lookup(StartError),
         Race(Failure),
         Http(HttpError),
     }

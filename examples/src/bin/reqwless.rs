@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use connie_async::connie_core::{Family, Instant};
-use connie_async::{Answers, Clock, Config, Lookup, RaceConnect};
+use connie_async::{AddressList, Clock, Config, Lookup, RaceConnect};
 use reqwless::client::HttpClient;
 use reqwless::request::Method;
 use std_embedded_nal_async::Stack;
@@ -35,7 +35,7 @@ struct Names;
 impl Lookup for Names {
     type Error = std::io::Error;
 
-    async fn lookup(&self, host: &str, _: Family, answers: &mut Answers<'_>) -> std::io::Result<()> {
+    async fn lookup(&self, host: &str, _: Family, answers: &mut AddressList<'_>) -> std::io::Result<()> {
         // `answers` passes over those of the other family.
         async_net::resolve((host, 0)).await?.iter().for_each(|address| answers.push(address.ip()));
         Ok(())

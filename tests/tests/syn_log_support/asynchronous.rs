@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_io::Timer;
-use connie_async::{Answers, Clock, Connection, Error, Lookup, LookupError, RaceConnect};
+use connie_async::{AddressList, Clock, Connection, ConnectionError, Lookup, RaceConnect, ResolveError};
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
@@ -61,7 +61,7 @@ fn run(connects: impl Future<Output = Ended>) -> Ended {
     }
 }
 
-fn ended<N>(result: Result<Connection<N>, Error<std::io::Error>>) -> Ended {
+fn ended<N>(result: Result<Connection<N>, ConnectionError<std::io::Error>>) -> Ended {
     match result {
         Ok(winner) => Ended::Won(winner.destination().ip()),
         Err(error) => Ended::Lost(words(&error)),
@@ -69,13 +69,13 @@ fn ended<N>(result: Result<Connection<N>, Error<std::io::Error>>) -> Ended {
 }
 
 /// Where every address has failed it tells the one reason that says most.
-fn words(error: &Error<std::io::Error>) -> String {
+fn words(error: &ConnectionError<std::io::Error>) -> String {
     match error {
-        Error::NoAddress => "no address".to_owned(),
-        Error::NotResolved(QueryError::NoSuchName) => "no such name".to_owned(),
-        Error::NotResolved(_) => "look-up failed".to_owned(),
-        Error::DeadlineExceeded => "timed out".to_owned(),
-        Error::InvalidHost(_) => "no host".to_owned(),
+        ConnectionError::NoAddress => "no address".to_owned(),
+        ConnectionError::NotResolved(QueryError::NoSuchName) => "no such name".to_owned(),
+        ConnectionError::NotResolved(_) => "look-up failed".to_owned(),
+        ConnectionError::DeadlineExceeded => "timed out".to_owned(),
+        ConnectionError::InvalidHost(_) => "no host".to_owned(),
         error => match error.kind() {
             ErrorKind::ConnectionRefused => "refused".to_owned(),
             ErrorKind::NotConnected | ErrorKind::AddrNotAvailable => "unreachable".to_owned(),
@@ -84,12 +84,12 @@ fn words(error: &Error<std::io::Error>) -> String {
     }
 }
 
-fn not_resolved<E>(error: &LookupError<E>) -> &'static str {
+fn not_resolved<E>(error: &ResolveError<E>) -> &'static str {
     match error {
-        LookupError::NoAddress => "no address",
-        LookupError::NoSuchName => "no such name",
-        LookupError::DeadlineExceeded => "look-up timed out",
-        LookupError::InvalidHost(_) => "no host",
+        ResolveError::NoAddress => "no address",
+        ResolveError::NoSuchName => "no such name",
+        ResolveError::DeadlineExceeded => "look-up timed out",
+        ResolveError::InvalidHost(_) => "no host",
         _ => "look-up failed",
     }
 }
@@ -100,7 +100,12 @@ struct Table<'s>(&'s Names<'s>);
 impl Lookup for Table<'_> {
     type Error = QueryError;
 
-    async fn lookup(&self, host: &str, family: Family, answers: &mut Answers<'_>) -> Result<(), QueryError> {
+    async fn lookup(
+        &self,
+        host: &str,
+        family: Family,
+        answers: &mut AddressList<'_>,
+    ) -> Result<(), QueryError> {
         let name = self.0.name;
         let (query, reply) = match family {
             Family::V6 if host == WELL_KNOWN_NAME => (Query::Nat64Prefix, name.prefix),

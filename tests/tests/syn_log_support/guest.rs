@@ -9,7 +9,7 @@ use connie_smoltcp::smoltcp::iface::Interface;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv6Cidr};
 use connie_smoltcp::{
-    Dns, DnsBuffers, DnsDriver, LookupError, PlatformPoller, SocketStorage, Stack, TcpBuffers,
+    Dns, DnsBuffers, DnsDriver, PlatformPoller, SocketStorage, Stack, StartError, TcpBuffers,
 };
 use connie_tests::guest::{GATEWAY_V4, GATEWAY_V6, Guest};
 use connie_tests::names_table::{Name, PORT};
@@ -50,8 +50,8 @@ pub fn connect(stage: &Names<'_>) -> Ended {
     let driver = DnsDriver::<_, 16, SOCKETS, 64>::new(&dns, &mut stack, &stage.host, PORT, &config);
     let mut driver = match driver {
         Ok(driver) => driver,
-        Err(LookupError::Host(_)) => return Ended::Lost("no host".to_owned()),
-        Err(LookupError::Zone) => return Ended::Lost("no such zone".to_owned()),
+        Err(StartError::Host(_)) => return Ended::Lost("no host".to_owned()),
+        Err(StartError::Zone) => return Ended::Lost("no such zone".to_owned()),
         Err(error) => panic!("{error}"),
     };
     match driver.run(&mut stack, &mut PlatformPoller(guest)) {

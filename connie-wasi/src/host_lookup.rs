@@ -11,21 +11,21 @@ use {
     alloc::vec::Vec,
 };
 
-use crate::lookup::{LookupError, LookupEvent, NameLookup};
+use crate::lookup::{LookupEvent, NameLookup, RuntimeLookupError};
+use crate::options::Resolver;
 use crate::poll::{PollSet, WasiClock};
-use crate::report::Racer;
-use crate::resolver::Resolver;
+use crate::report::WasiConnectDriver;
 use crate::socket::WasiStack;
 
 /// A look-up under way.
 #[derive(Debug)]
-pub(crate) enum Looking {
+pub(crate) enum HostLookup {
     Runtime(NameLookup),
     #[cfg(feature = "dns")]
     Dns(DnsLookup),
 }
 
-impl Looking {
+impl HostLookup {
     /// Begins to look `name` up. What goes wrong is heard later.
     pub(crate) fn start(
         resolver: &Resolver,
@@ -35,18 +35,20 @@ impl Looking {
         families: Families,
     ) -> Self {
         match resolver {
-            Resolver::Runtime => Looking::Runtime(NameLookup::start(stack.network(), name, port, families)),
+            Resolver::Runtime => {
+                HostLookup::Runtime(NameLookup::start(stack.network(), name, port, families))
+            }
             #[cfg(feature = "dns")]
-            Resolver::Dns(dns) => Looking::Dns(dns.look_up(name, port, families)),
+            Resolver::Dns(dns) => HostLookup::Dns(dns.look_up(name, port, families)),
         }
     }
 
     /// What is waited for.
-    pub(crate) fn asked(&self) -> Asked<'_> {
+    pub(crate) fn pollables(&self) -> LookupPollables<'_> {
         match self {
-            Looking::Runtime(lookup) => Asked::Runtime(lookup),
+            HostLookup::Runtime(lookup) => LookupPollables::Runtime(lookup),
             #[cfg(feature = "dns")]
-            Looking::Dns(lookup) => Asked::Dns(lookup.sockets()),
+            HostLookup::Dns(lookup) => LookupPollables::Dns(lookup.sockets()),
         }
     }
 
@@ -54,36 +56,36 @@ impl Looking {
     #[cfg_attr(not(feature = "dns"), expect(unused_variables))]
     pub(crate) fn wake_at(&self, clock: WasiClock) -> Option<Instant> {
         match self {
-            Looking::Runtime(_) => None,
+            HostLookup::Runtime(_) => None,
             #[cfg(feature = "dns")]
-            Looking::Dns(lookup) => lookup.wake_at(clock),
+            HostLookup::Dns(lookup) => lookup.wake_at(clock),
         }
     }
 
     /// Tells the race what has come of its name. Answers why the runtime has no answer.
     #[cfg_attr(not(feature = "dns"), expect(unused_variables))]
-    pub(crate) fn hear(
+    pub(crate) fn handle_events(
         &mut self,
         stack: &mut WasiStack,
-        connector: &mut Racer,
+        driver: &mut WasiConnectDriver,
         now: Instant,
-    ) -> Option<LookupError> {
+    ) -> Option<RuntimeLookupError> {
         match self {
-            Looking::Runtime(lookup) => hear_runtime(lookup, connector, now),
+            HostLookup::Runtime(lookup) => handle_runtime_events(lookup, driver, now),
             #[cfg(feature = "dns")]
-            Looking::Dns(lookup) => {
-                hear_servers(lookup, stack, connector, now);
+            HostLookup::Dns(lookup) => {
+                handle_dns_events(lookup, stack, driver, now);
                 None
             }
         }
     }
 
     /// The same of the prefix of the network's NAT64. Without one there is nothing to tell but that.
-    pub(crate) fn hear_prefix(&mut self, connector: &mut Racer, now: Instant) {
+    pub(crate) fn handle_prefix(&mut self, driver: &mut WasiConnectDriver, now: Instant) {
         let query = Query::Nat64Prefix;
         let order = Order::Best(Route::Unknown);
         match self {
-            Looking::Runtime(lookup) => {
+            HostLookup::Runtime(lookup) => {
                 while let Some(event) = lookup.poll() {
                     let input = match &event {
                         LookupEvent::Hinted(..) => continue,
@@ -92,17 +94,17 @@ impl Looking {
                             Input::QueryFailed { query, error: error.query_error() }
                         }
                     };
-                    connector.handle_input(input, now);
+                    driver.handle_input(input, now);
                 }
             }
             #[cfg(feature = "dns")]
-            Looking::Dns(lookup) => {
+            HostLookup::Dns(lookup) => {
                 while let Some(event) = lookup.poll() {
                     let input = match &event {
                         DnsEvent::Answered(_, addresses) => Input::Answered { query, addresses, order },
                         DnsEvent::Failed(_, error) => Input::QueryFailed { query, error: *error },
                     };
-                    connector.handle_input(input, now);
+                    driver.handle_input(input, now);
                 }
             }
         }
@@ -110,27 +112,31 @@ impl Looking {
 }
 
 /// What a look-up waits for, while it is waited for.
-pub(crate) enum Asked<'a> {
+pub(crate) enum LookupPollables<'a> {
     Runtime(&'a NameLookup),
     #[cfg(feature = "dns")]
     Dns(DnsSockets<'a>),
 }
 
-impl Asked<'_> {
+impl LookupPollables<'_> {
     pub(crate) fn watch<'s>(&'s self, set: &mut PollSet<'s>) {
         match self {
-            Asked::Runtime(lookup) => {
+            LookupPollables::Runtime(lookup) => {
                 if let Some(pollable) = lookup.pollable() {
                     set.watch(pollable);
                 }
             }
             #[cfg(feature = "dns")]
-            Asked::Dns(sockets) => sockets.watch(set),
+            LookupPollables::Dns(sockets) => sockets.watch(set),
         }
     }
 }
 
-fn hear_runtime(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) -> Option<LookupError> {
+fn handle_runtime_events(
+    lookup: &mut NameLookup,
+    driver: &mut WasiConnectDriver,
+    now: Instant,
+) -> Option<RuntimeLookupError> {
     let mut failed = None;
     while let Some(event) = lookup.poll() {
         // The runtime's list is in the host's own order, which knows more of the host than a component does. So nothing is sorted here; and
@@ -152,14 +158,19 @@ fn hear_runtime(lookup: &mut NameLookup, connector: &mut Racer, now: Instant) ->
                 Input::QueryFailed { query: Query::of(*family), error: error.query_error() }
             }
         };
-        connector.handle_input(input, now);
+        driver.handle_input(input, now);
     }
     failed
 }
 
 /// Servers have no order that knows of the host: RFC 6724 puts the addresses in order by what UDP sockets tell of the ways there.
 #[cfg(feature = "dns")]
-fn hear_servers(lookup: &mut DnsLookup, stack: &mut WasiStack, connector: &mut Racer, now: Instant) {
+fn handle_dns_events(
+    lookup: &mut DnsLookup,
+    stack: &mut WasiStack,
+    driver: &mut WasiConnectDriver,
+    now: Instant,
+) {
     while let Some(event) = lookup.poll() {
         let routes: Vec<Route>;
         let input = match &event {
@@ -171,6 +182,6 @@ fn hear_servers(lookup: &mut DnsLookup, stack: &mut WasiStack, connector: &mut R
                 Input::QueryFailed { query: Query::of(*family), error: *error }
             }
         };
-        connector.handle_input(input, now);
+        driver.handle_input(input, now);
     }
 }

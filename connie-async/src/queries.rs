@@ -13,10 +13,10 @@ use connie_core::resolution::{Query, QueryError};
 use connie_core::{Family, Instant};
 use heapless::Vec;
 
-use crate::lookup::{Answers, Lookup, is_of};
+use crate::lookup::{AddressList, Lookup, is_of};
 
 /// From a host's text to the connection that wins. As many records as sockets: nobody reads the timeline.
-pub(crate) type Machine<const ADDRESSES: usize, const SOCKETS: usize, G> =
+pub(crate) type ConnectMachine<const ADDRESSES: usize, const SOCKETS: usize, G> =
     Connect<ADDRESSES, SOCKETS, SOCKETS, NAT64, G>;
 
 /// For how many addresses of each family there is room where IPv4 is reached through NAT64.
@@ -26,14 +26,14 @@ const NAT64: usize = if cfg!(feature = "nat64") { 8 } else { 0 };
 pub(crate) const QUERIES: usize = if cfg!(feature = "nat64") { 3 } else { 2 };
 
 /// The addresses that answer `query` for `host`.
-pub(crate) async fn look_up<L: Lookup, const ADDRESSES: usize>(
+pub(crate) async fn look_up_query<L: Lookup, const ADDRESSES: usize>(
     names: &L,
     host: &str,
     query: Query,
 ) -> Result<Vec<IpAddr, ADDRESSES>, L::Error> {
     let mut found = Vec::new();
     let family = family(query);
-    names.lookup_served(query.name(host), family, &mut Answers::new(family, &mut found)).await?;
+    names.lookup_served(query.name(host), family, &mut AddressList::new(family, &mut found)).await?;
     Ok(found)
 }
 
@@ -47,8 +47,8 @@ const fn family(query: Query) -> Family {
 
 /// Tells `connect` what has come of `query`, with the best address first, as a [`Lookup`] has them. Addresses of the other family are
 /// passed over. All are destinations with the port of `remote`.
-pub(crate) fn tell<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
-    connect: &mut Machine<ADDRESSES, SOCKETS, G>,
+pub(crate) fn handle_answer<L: Lookup, const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &mut ConnectMachine<ADDRESSES, SOCKETS, G>,
     names: &L,
     query: Query,
     answer: Result<&[IpAddr], QueryError>,
@@ -80,20 +80,20 @@ pub(crate) fn with_port<const ADDRESSES: usize>(
 }
 
 /// Why `connect` has no address of `host`: of the queries that failed the one that tells most. `None`: the name has none.
-pub(crate) fn why<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
-    connect: &Machine<ADDRESSES, SOCKETS, G>,
+pub(crate) fn query_failure<const ADDRESSES: usize, const SOCKETS: usize, G: Guide>(
+    connect: &ConnectMachine<ADDRESSES, SOCKETS, G>,
     host: &str,
 ) -> Option<QueryError> {
     connect.failures(host).map(|failure| failure.error).min_by_key(|error| error.precedence())
 }
 
 /// The look-ups that go on, each in its place, in the order of [`Query::ALL`], and what [serves](Lookup::serve) them.
-pub(crate) struct Asking<'p, F, S> {
+pub(crate) struct PendingQueries<'p, F, S> {
     pub(crate) places: [Pin<&'p mut Option<F>>; QUERIES],
     pub(crate) serving: Pin<&'p mut Option<S>>,
 }
 
-impl<F: Future, S: Future<Output = Infallible>> Asking<'_, F, S> {
+impl<F: Future, S: Future<Output = Infallible>> PendingQueries<'_, F, S> {
     /// `serve` is for the first.
     pub(crate) fn begin(&mut self, query: Query, lookup: F, serve: impl FnOnce() -> S) {
         let mut places = Query::ALL.into_iter().zip(&mut self.places);
@@ -124,7 +124,7 @@ impl<F: Future, S: Future<Output = Infallible>> Asking<'_, F, S> {
 }
 
 /// A place for what `make` gives.
-pub(crate) fn nothing<A, F>(_: &impl Fn(A) -> F) -> Option<F> {
+pub(crate) fn empty_slot<A, F>(_: &impl Fn(A) -> F) -> Option<F> {
     None
 }
 

@@ -12,22 +12,22 @@ use heapless::Vec;
 /// Of which question, and with which server.
 pub(crate) type Conversation = (Port, SocketAddr);
 
-/// Tells apart to whom a place was given one after another.
-pub(crate) type Turn = u32;
+/// Tells apart to whom a slot was given one after another.
+pub(crate) type Generation = u32;
 
-/// A place for a socket.
-struct Place<S> {
+/// A slot for a socket.
+struct SocketSlot<S> {
     /// Whose it is.
     of: Option<Conversation>,
     /// Before it is opened, and while the driver has it, there is none.
     socket: Option<S>,
-    /// When it was given to somebody, in turn.
-    turn: Turn,
+    /// How many slots had been given out when this one was.
+    generation: Generation,
     /// The local port that was given out for it last.
     local: u16,
 }
 
-pub(crate) struct Shared<
+pub(crate) struct DnsState<
     S,
     const NAMES: usize,
     const SOCKETS: usize,
@@ -37,8 +37,8 @@ pub(crate) struct Shared<
     const DATA: usize,
 > {
     pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
-    places: [Place<S>; SOCKETS],
-    turn: Turn,
+    slots: [SocketSlot<S>; SOCKETS],
+    generation: Generation,
     /// For local ports.
     random: u64,
     waiting: Vec<(Ticket, Waker), WAITERS>,
@@ -71,8 +71,8 @@ impl<S, const SOCKETS: usize, const WAITERS: usize> Deferred<S, SOCKETS, WAITERS
 }
 
 /// What the driver is to do.
-pub(crate) enum Step {
-    /// The query in the buffer, of this length, is to be sent from the socket in this place.
+pub(crate) enum DriverStep {
+    /// The query in the buffer, of this length, is to be sent from the socket in this slot.
     Send { index: usize, length: usize },
     /// Nothing before this moment, or before something happens.
     Wait(Option<Instant>),
@@ -86,12 +86,12 @@ impl<
     const SERVERS: usize,
     const NAME: usize,
     const DATA: usize,
-> Shared<S, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
+> DnsState<S, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
     pub(crate) fn new(client: Client<NAMES, SERVERS, NAME, DATA>, seed: u64) -> Self {
         const { assert!(SOCKETS >= 1 && SOCKETS <= 64, "a socket at least, and no more than 64") };
-        let places = core::array::from_fn(|_| Place { of: None, socket: None, turn: 0, local: 0 });
-        Shared { client, places, turn: 0, random: seed, waiting: Vec::new(), driver: None, ticket: 0 }
+        let slots = core::array::from_fn(|_| SocketSlot { of: None, socket: None, generation: 0, local: 0 });
+        DnsState { client, slots, generation: 0, random: seed, waiting: Vec::new(), driver: None, ticket: 0 }
     }
 
     // Who waits, and who drives.
@@ -160,14 +160,14 @@ impl<
         buffer: &mut [u8; LARGEST_QUERY],
         now: Instant,
         deferred: &mut Deferred<S, SOCKETS, WAITERS>,
-    ) -> Step {
+    ) -> DriverStep {
         loop {
             match self.client.poll_output(buffer, now) {
                 Output::Send { port, server, length } => {
                     self.release(deferred);
-                    // Where there is no place, the query counts as lost, and is sent again.
-                    if let Some(index) = self.place((port, server), deferred) {
-                        return Step::Send { index, length };
+                    // Where there is no slot, the query counts as lost, and is sent again.
+                    if let Some(index) = self.slot((port, server), deferred) {
+                        return DriverStep::Send { index, length };
                     }
                 }
                 // Not by these settings.
@@ -175,44 +175,44 @@ impl<
                     self.client.handle_input(Input::StreamFailed { port, server }, now);
                 }
                 Output::Ended(_) => self.wake_all(deferred),
-                Output::WaitUntil(at) => return Step::Wait(Some(at)),
-                Output::WaitForInput => return Step::Wait(None),
+                Output::WaitUntil(at) => return DriverStep::Wait(Some(at)),
+                Output::WaitForInput => return DriverStep::Wait(None),
             }
         }
     }
 
-    /// A place for this conversation: its own, a free one, or that of the server that the same question was put to first. It is given up
+    /// A slot for this conversation: its own, a free one, or that of the server that the same question was put to first. It is given up
     /// to the next: who was not heard for so long is the least likely to be.
-    fn place(&mut self, of: Conversation, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> Option<usize> {
-        let find = |wanted: &dyn Fn(&Place<S>) -> bool| {
-            let places = self.places.iter().enumerate().filter(|(_, place)| wanted(place));
-            places.min_by_key(|(_, place)| place.turn).map(|(index, _)| index)
+    fn slot(&mut self, of: Conversation, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> Option<usize> {
+        let find = |wanted: &dyn Fn(&SocketSlot<S>) -> bool| {
+            let slots = self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot));
+            slots.min_by_key(|(_, slot)| slot.generation).map(|(index, _)| index)
         };
-        let is_own = |place: &Place<S>| place.of == Some(of);
+        let is_own = |slot: &SocketSlot<S>| slot.of == Some(of);
         if let Some(index) = find(&is_own) {
             return Some(index);
         }
-        let is_free = |place: &Place<S>| place.of.is_none();
-        let has_port = |place: &Place<S>| place.of.is_some_and(|(port, _)| port == of.0);
+        let is_free = |slot: &SocketSlot<S>| slot.of.is_none();
+        let has_port = |slot: &SocketSlot<S>| slot.of.is_some_and(|(port, _)| port == of.0);
         let index = find(&is_free).or_else(|| find(&has_port))?;
-        self.turn = self.turn.wrapping_add(1);
-        let place = self.places.get_mut(index)?;
-        (place.of, place.turn) = (Some(of), self.turn);
-        if let Some(socket) = place.socket.take() {
+        self.generation = self.generation.wrapping_add(1);
+        let slot = self.slots.get_mut(index)?;
+        (slot.of, slot.generation) = (Some(of), self.generation);
+        if let Some(socket) = slot.socket.take() {
             let _ = deferred.sockets.push(socket);
         }
         Some(index)
     }
 
-    /// Gives up the places of questions that are asked no more. Whether there were any.
+    /// Gives up the slots of questions that are asked no more. Whether there were any.
     pub(crate) fn release(&mut self, deferred: &mut Deferred<S, SOCKETS, WAITERS>) -> bool {
         let mut any = false;
-        for place in &mut self.places {
-            if place.of.is_some_and(|(port, _)| !self.client.is_open(port)) {
-                place.of = None;
+        for slot in &mut self.slots {
+            if slot.of.is_some_and(|(port, _)| !self.client.is_open(port)) {
+                slot.of = None;
                 any = true;
-                if let Some(socket) = place.socket.take() {
-                    // There is room for as many as there are places; where one was put here before, this one is closed now.
+                if let Some(socket) = slot.socket.take() {
+                    // There is room for as many as there are slots; where one was put here before, this one is closed now.
                     let _ = deferred.sockets.push(socket);
                 }
             }
@@ -220,43 +220,43 @@ impl<
         any
     }
 
-    /// Gives up a place. What was in it is to be closed.
+    /// Gives up a slot. What was in it is to be closed.
     pub(crate) fn give_up(&mut self, index: usize) -> Option<S> {
-        let place = self.places.get_mut(index)?;
-        place.of = None;
-        place.socket.take()
+        let slot = self.slots.get_mut(index)?;
+        slot.of = None;
+        slot.socket.take()
     }
 
     // What has the driver.
 
-    /// Whose a place was in this turn, if it still is.
-    pub(crate) fn of(&self, index: usize, turn: Turn) -> Option<Conversation> {
-        self.places.get(index).filter(|place| place.turn == turn)?.of
+    /// Whose a slot was in this generation, if it still is.
+    pub(crate) fn of(&self, index: usize, generation: Generation) -> Option<Conversation> {
+        self.slots.get(index).filter(|slot| slot.generation == generation)?.of
     }
 
-    /// In which turn a place is that is somebody's.
-    pub(crate) fn turn(&self, index: usize) -> Option<Turn> {
-        self.places.get(index).filter(|place| place.of.is_some()).map(|place| place.turn)
+    /// The generation of a slot that is in use.
+    pub(crate) fn generation(&self, index: usize) -> Option<Generation> {
+        self.slots.get(index).filter(|slot| slot.of.is_some()).map(|slot| slot.generation)
     }
 
     pub(crate) fn has_socket(&self, index: usize) -> bool {
-        self.places.get(index).is_some_and(|place| place.socket.is_some())
+        self.slots.get(index).is_some_and(|slot| slot.socket.is_some())
     }
 
-    /// The socket in a place.
+    /// The socket in a slot.
     pub(crate) fn take(&mut self, index: usize) -> Option<S> {
-        self.places.get_mut(index)?.socket.take()
+        self.slots.get_mut(index)?.socket.take()
     }
 
-    /// Puts a socket back, unless the place is somebody else's by now: then it is to be closed.
-    pub(crate) fn put_back(&mut self, index: usize, turn: Turn, socket: S) -> Option<S> {
-        match self.places.get_mut(index) {
-            Some(place) if place.turn == turn && place.of.is_some() => place.socket.replace(socket),
+    /// Puts a socket back, unless the slot is somebody else's by now: then it is to be closed.
+    pub(crate) fn put_back(&mut self, index: usize, generation: Generation, socket: S) -> Option<S> {
+        match self.slots.get_mut(index) {
+            Some(slot) if slot.generation == generation && slot.of.is_some() => slot.socket.replace(socket),
             _ => Some(socket),
         }
     }
 
-    /// A local port that is hard to guess, and that no other place has: any of the upper half of all ports, since below are most of those that
+    /// A local port that is hard to guess, and that no other slot has: any of the upper half of all ports, since below are most of those that
     /// services have. RFC 5452 section 9.2 wants the range "as large as possible and practicable".
     pub(crate) fn local_port(&mut self, index: usize) -> u16 {
         const UPPER_HALF: u16 = 0x8000;
@@ -266,12 +266,12 @@ impl<
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let [high, low, ..] = (mixed ^ (mixed >> 31)).to_be_bytes();
         let mut local = u16::from_be_bytes([high, low]) | UPPER_HALF;
-        // There are more ports than places: one of the next is free.
-        while self.places.iter().enumerate().any(|(other, place)| other != index && place.local == local) {
+        // There are more ports than slots: one of the next is free.
+        while self.slots.iter().enumerate().any(|(other, slot)| other != index && slot.local == local) {
             local = local.wrapping_add(1) | UPPER_HALF;
         }
-        if let Some(place) = self.places.get_mut(index) {
-            place.local = local;
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.local = local;
         }
         local
     }
@@ -285,11 +285,11 @@ mod tests {
 
     use super::*;
 
-    /// Of 16 groups of equal size none has half more than its share, and no two places have the same.
+    /// Of 16 groups of equal size none has half more than its share, and no two slots have the same.
     #[test]
     fn a_local_port_may_be_any_of_the_upper_half_that_no_other_place_has() {
         let client = Client::<1, 1, 64, 16>::new(Settings::default(), 1);
-        let mut shared = Shared::<(), 1, 3, 1, 1, 64, 16>::new(client, 2);
+        let mut shared = DnsState::<(), 1, 3, 1, 1, 64, 16>::new(client, 2);
         let (mut groups, mut ports) = ([0; 16], [0, 1, 2]);
         for turn in 0..24_576 {
             ports[turn % 3] = shared.local_port(turn % 3);
@@ -299,11 +299,11 @@ mod tests {
             groups[usize::from(ports[turn % 3] >> 11) - 16] += 1;
         }
         assert!(groups.iter().all(|count| (1_024..2_048).contains(count)), "{groups:?}");
-        // The next one, and after the last the first, where another place has what was drawn.
+        // The next one, and after the last the first, where another slot has what was drawn.
         let mut drawn = |taken: &[u16]| {
             shared.random = 2;
-            for (place, local) in shared.places.iter_mut().skip(1).zip(taken) {
-                place.local = *local;
+            for (slot, local) in shared.slots.iter_mut().skip(1).zip(taken) {
+                slot.local = *local;
             }
             shared.local_port(0)
         };

@@ -5,7 +5,7 @@ use smoltcp::phy::Medium;
 use smoltcp::wire::IpAddress;
 
 /// The next hop towards `remote` and the address to send from; `None` where there is no way.
-pub(crate) fn way_to(
+pub(crate) fn next_hop_to(
     interface: &mut Interface,
     medium: Medium,
     remote: IpAddress,

@@ -13,10 +13,10 @@ use crate::frame;
 use crate::slot::TcpSlot;
 
 /// What the device shares with the stack while smoltcp uses it.
-pub(crate) struct Watch<'s> {
+pub(crate) struct Tap<'s> {
     pub(crate) slots: RefCell<&'s mut [TcpSlot]>,
     #[cfg(feature = "ethernet")]
-    pub(crate) asked: RefCell<&'s mut crate::neighbour::Asked>,
+    pub(crate) solicited: RefCell<&'s mut crate::neighbour::RecentSolicitations>,
     #[cfg(feature = "dns")]
     pub(crate) undelivered: RefCell<&'s mut crate::undelivered::Undelivered>,
     pub(crate) now: Instant,
@@ -24,7 +24,7 @@ pub(crate) struct Watch<'s> {
     pub(crate) checksums: ChecksumCapabilities,
 }
 
-impl Watch<'_> {
+impl Tap<'_> {
     fn each(&self, mut visit: impl FnMut(&mut TcpSlot)) {
         // Never borrowed twice: no visit calls anything that borrows.
         if let Ok(mut slots) = self.slots.try_borrow_mut() {
@@ -33,13 +33,13 @@ impl Watch<'_> {
     }
 
     fn sent(&self, octets: &[u8]) {
-        match frame::sent(octets, self.medium) {
-            Some(frame::Sent::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
+        match frame::read_sent(octets, self.medium) {
+            Some(frame::SentFrame::Syn { port, sequence }) => self.each(|slot| slot.note_syn(port, sequence)),
             #[cfg(feature = "ethernet")]
-            Some(frame::Sent::Solicitation(target)) => {
+            Some(frame::SentFrame::Solicitation(target)) => {
                 // Borrowed here alone.
-                if let Ok(mut asked) = self.asked.try_borrow_mut() {
-                    asked.note(target, self.now);
+                if let Ok(mut solicited) = self.solicited.try_borrow_mut() {
+                    solicited.note(target, self.now);
                 }
             }
             None => {}
@@ -59,29 +59,29 @@ impl Watch<'_> {
 }
 
 /// The device, watched.
-pub(crate) struct Watched<'d, 's, D: ?Sized> {
+pub(crate) struct TappedDevice<'d, 's, D: ?Sized> {
     pub(crate) device: &'d mut D,
-    pub(crate) watch: &'d Watch<'s>,
+    pub(crate) tap: &'d Tap<'s>,
 }
 
-impl<'s, D: Device + ?Sized> Device for Watched<'_, 's, D> {
+impl<'s, D: Device + ?Sized> Device for TappedDevice<'_, 's, D> {
     type RxToken<'t>
-        = WatchedToken<'t, 's, D::RxToken<'t>>
+        = TappedToken<'t, 's, D::RxToken<'t>>
     where
         Self: 't;
     type TxToken<'t>
-        = WatchedToken<'t, 's, D::TxToken<'t>>
+        = TappedToken<'t, 's, D::TxToken<'t>>
     where
         Self: 't;
 
     fn receive(&mut self, now: smoltcp::time::Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let (receive, send) = self.device.receive(now)?;
-        let watch = self.watch;
-        Some((WatchedToken { token: receive, watch }, WatchedToken { token: send, watch }))
+        let tap = self.tap;
+        Some((TappedToken { token: receive, tap }, TappedToken { token: send, tap }))
     }
 
     fn transmit(&mut self, now: smoltcp::time::Instant) -> Option<Self::TxToken<'_>> {
-        Some(WatchedToken { token: self.device.transmit(now)?, watch: self.watch })
+        Some(TappedToken { token: self.device.transmit(now)?, tap: self.tap })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -90,16 +90,16 @@ impl<'s, D: Device + ?Sized> Device for Watched<'_, 's, D> {
 }
 
 /// One frame's right to be received or sent.
-pub(crate) struct WatchedToken<'t, 's, T> {
+pub(crate) struct TappedToken<'t, 's, T> {
     token: T,
-    watch: &'t Watch<'s>,
+    tap: &'t Tap<'s>,
 }
 
-impl<T: RxToken> RxToken for WatchedToken<'_, '_, T> {
+impl<T: RxToken> RxToken for TappedToken<'_, '_, T> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        let watch = self.watch;
+        let tap = self.tap;
         self.token.consume(|frame| {
-            watch.received(frame);
+            tap.received(frame);
             f(frame)
         })
     }
@@ -109,12 +109,12 @@ impl<T: RxToken> RxToken for WatchedToken<'_, '_, T> {
     }
 }
 
-impl<T: TxToken> TxToken for WatchedToken<'_, '_, T> {
+impl<T: TxToken> TxToken for TappedToken<'_, '_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
-        let watch = self.watch;
+        let tap = self.tap;
         self.token.consume(length, |frame| {
             let result = f(frame);
-            watch.sent(frame);
+            tap.sent(frame);
             result
         })
     }
