@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use connie_wasi::core::{Families, Family};
+use connie_wasi::connie_core::{Families, Family};
 use connie_wasi::dns::{Dns, DnsEvent};
 use connie_wasi::{PollSet, WasiClock};
 

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use connie_wasi::core::Config;
 use connie_wasi::dns::Dns;
 use connie_wasi::{HttpConnection, Options, WasiPoller, http};
 
@@ -15,8 +14,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Err("give a host, a port, and the name servers".into());
     };
     let servers = servers.iter().map(|server| server.parse()).collect::<Result<Vec<_>, _>>()?;
-    let race = Config { deadline: Some(Duration::from_secs(5)), max_in_flight: 16, ..Config::all_at_once() };
-    let options = Options { race, resolver: Dns::new(servers).into(), ..Options::default() };
+    let options = Options::new().deadline(Duration::from_secs(5)).resolver(Dns::new(servers));
     let mut connection = http::connection(host, port.parse()?, options, WasiPoller::new())?;
     let fetched = fetch(&mut connection);
     if let Some(error) = connection.opener().error() {

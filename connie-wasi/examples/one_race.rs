@@ -7,8 +7,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use connie_wasi::core::{Config, Family, Pacing};
-use connie_wasi::{ConnectErrorKind, connect};
+use connie_wasi::connie_core::{Config, Family, Pacing};
+use connie_wasi::{ConnectErrorKind, Options, connect};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hedge: false,
         ..preset
     };
-    match connect(host, port.parse()?, config) {
+    match connect((host, port.parse()?), &Options::new().race(config)) {
         Ok(winner) => println!("won {}", winner.destination().ip()),
         Err(error) => match error.kind() {
             ConnectErrorKind::Race(failure, report) => {

@@ -43,6 +43,8 @@ pub enum ConnectErrorKind {
     InvalidHost(HostError),
     /// The host is an IPv6 address in a zone that has a name (`fe80::1%eth0`). WASI knows zones by their numbers alone.
     NamedZone,
+    /// A text that was to be a host and a port is not.
+    InvalidTarget,
     /// The name could not be looked up.
     Resolve(ResolveError),
     /// The race failed. [`ConnectError::addresses`] has what became of each address.
@@ -106,7 +108,9 @@ impl ConnectError {
     #[must_use]
     pub fn error_kind(&self) -> ErrorKind {
         match &self.kind {
-            ConnectErrorKind::InvalidHost(_) | ConnectErrorKind::NamedZone => ErrorKind::InvalidHost,
+            ConnectErrorKind::InvalidHost(_)
+            | ConnectErrorKind::NamedZone
+            | ConnectErrorKind::InvalidTarget => ErrorKind::InvalidHost,
             ConnectErrorKind::Resolve(ResolveError::Nowhere) => ErrorKind::NoSuchName,
             ConnectErrorKind::Resolve(ResolveError::Lookup(error)) => {
                 ErrorKind::of_queries([(Query::Aaaa, error.query_error())])
@@ -179,6 +183,9 @@ impl fmt::Display for ConnectError {
         match kind {
             ConnectErrorKind::InvalidHost(error) => invalid_host(host, (*error).into()).fmt(f),
             ConnectErrorKind::NamedZone => invalid_host(host, InvalidHost::Zone).fmt(f),
+            ConnectErrorKind::InvalidTarget => {
+                write!(f, "{host:?} is not HOST:PORT: add the port, and write an IPv6 address in brackets")
+            }
             ConnectErrorKind::Resolve(ResolveError::Nowhere) if is_onion(host) => {
                 write!(f, "could not resolve {host}: onion names are Tor's and not in DNS (RFC 7686)")
             }

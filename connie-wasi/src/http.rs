@@ -2,11 +2,10 @@
 //! connection.
 //!
 //! ```no_run
-//! use connie_wasi::{core::Config, http, WasiPoller};
+//! use connie_wasi::{Options, WasiPoller, http};
 //! use std::time::Duration;
 //!
-//! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let mut connection = http::connection("example.org", 80, config, WasiPoller::new())?;
+//! let mut connection = http::connection("example.org", 80, Options::new(), WasiPoller::new())?;
 //! connection.set_timeout(Some(Duration::from_secs(30)));
 //! connection.request("GET", "/", &[], b"")?;
 //! let mut response = connection.response()?;
@@ -25,12 +24,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use connie_core::{Config, Failure};
+use connie_core::Failure;
 use connie_http::{Host, HttpError, OpenConnection, OpenContext};
 
 use crate::connect::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
-use crate::race::{Won, connect_with};
+use crate::race::{ConnectedSocket, connect_socket};
 use crate::report::Report;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::wait::WasiPoller;
@@ -50,13 +49,12 @@ const BUFFER: usize = 64 * 1024;
 pub fn connection(
     host: &str,
     port: u16,
-    options: impl Into<Options>,
+    options: Options,
     poller: WasiPoller,
 ) -> Result<HttpConnection, HttpError> {
-    let racing =
-        RaceConnect { host: host.to_string(), port, options: options.into(), won: None, error: None };
+    let opener = RaceConnect { host: host.to_string(), port, options, won: None, error: None };
     let buffer = alloc::vec![0; BUFFER];
-    HttpConnection::with_opener(WasiStack::default(), poller, racing, Host::http(host, port), buffer)
+    HttpConnection::with_opener(WasiStack::default(), poller, opener, Host::http(host, port), buffer)
 }
 
 /// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_http::HttpConnection::opener) has it.
@@ -101,11 +99,10 @@ impl OpenConnection<WasiStack, WasiPoller> for RaceConnect {
         let now = poller.clock().now();
         let left = opening.until.map(|until| until.duration_since(now));
         // Whichever is earlier.
-        let deadline = self.options.race.deadline.into_iter().chain(left).min();
-        let race = Config { deadline, ..self.options.race.clone() };
-        let options = Options { race, ..self.options.clone() };
-        match connect_with(stack, poller, &self.host, self.port, options) {
-            Ok(Won { socket, destination, report, .. }) => {
+        let deadline = self.options.deadline.into_iter().chain(left).min();
+        let options = self.options.clone().deadline(deadline);
+        match connect_socket((self.host.as_str(), self.port), &options, stack, poller) {
+            Ok(ConnectedSocket { socket, destination, report, .. }) => {
                 self.won = Some((destination, report));
                 Ok(socket)
             }

@@ -4,12 +4,10 @@
 //! [`connect`] tries all of them at once, keeps the first that completes its TCP handshake, closes the rest and goes on with the winner.
 //!
 //! ```no_run
-//! use connie_wasi::{connect, core::Config};
+//! use connie_wasi::{Options, connect};
 //! use std::io::{Read, Write};
-//! use std::time::Duration;
 //!
-//! let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let mut stream = connect("example.org", 80, config)?;
+//! let mut stream = connect(("example.org", 80), &Options::new())?;
 //! stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 //! let mut page = String::new();
 //! stream.read_to_string(&mut page)?;
@@ -29,7 +27,7 @@
 //! |---|---|
 //! | [`connect()`] | looks a name up, races, and hands the winner over as a stream that blocks ([`Connected`]) |
 //! | [`http`] | HTTP/1.1 on the winner |
-//! | [`WasiStack`], [`WasiPoller`] | the sockets, and one `poll` over everything, for a program that drives the [core] itself |
+//! | [`WasiStack`], [`WasiPoller`] | the sockets, and one `poll` over everything, for a program that drives the [core](connie_core) itself |
 //! | [`NameLookup`] | names, by the runtime, beside a race |
 //! | `dns` | names, by name servers that the component asks itself (feature `dns`) |
 //! | [`PollSet`] | one `poll` over pollables of the program's own too |
@@ -96,9 +94,10 @@ mod report;
 mod route;
 mod socket;
 mod stream;
+mod target;
 mod wait;
 
-pub use connie_core as core;
+pub use connie_core::{self, Config, Pacing};
 pub use wasip2;
 
 pub use connect::{ConnectError, ConnectErrorKind, ResolveError};
@@ -108,8 +107,9 @@ pub use lookup::{LookupEvent, NameLookup, RuntimeLookupError};
 pub use memory::Memory;
 pub use options::{Options, Resolver};
 pub use poll::{PollSet, WasiClock};
-pub use race::{Won, connect, connect_with};
+pub use race::{ConnectedSocket, connect, connect_socket};
 pub use report::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Report};
 pub use socket::{LINGER, WasiSocket, WasiStack};
 pub use stream::{Connected, TcpStream};
+pub use target::Target;
 pub use wait::WasiPoller;

@@ -25,12 +25,11 @@ const PLACES: usize = 256;
 /// [`connie_core::memory`].
 ///
 /// ```no_run
-/// use connie_wasi::{connect, core::Config, Memory, Options};
+/// use connie_wasi::{Memory, Options, connect};
 ///
-/// let memory = Memory::new();
+/// let options = Options::new().memory(Memory::new());
 /// for _ in 0..3 {
-///     let options = Options { race: Config::all_at_once(), memory: Some(memory.clone()), ..Options::default() };
-///     let stream = connect("example.org", 80, options)?;
+///     let stream = connect(("example.org", 80), &options)?;
 ///     println!("{} after {} attempts", stream.destination(), stream.timeline().summary().attempts);
 /// }
 /// # Ok::<(), connie_wasi::ConnectError>(())

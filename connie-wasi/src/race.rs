@@ -1,8 +1,9 @@
 //! `connect`: from a host and a port to the connection that won.
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use core::net::SocketAddr;
+use core::slice;
 
 use connie_core::connect::{Facts, InvalidHost, Routes};
 use connie_core::memory::Verdict;
@@ -17,24 +18,22 @@ use crate::report::{Report, WasiConnectDriver};
 use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
+use crate::target::{Target, split};
 use crate::wait::WasiPoller;
 
-/// Connects to the address of `host` that answers first. Blocks until there is a winner, until every address has failed, or until the
-/// deadline of `config`; afterwards no socket is open but the winner's.
+/// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address
+/// has failed, or until the deadline; afterwards no socket is open but the winner's.
 ///
-/// `host` is a name or a literal address. A name is looked up while the race runs: its first address is tried
-/// as soon as the runtime tells it. On a host of IPv6 alone IPv4 addresses are reached through the network's
-/// NAT64 (RFC 8305 section 7). `options` are a [`Config`](connie_core::Config), the race, and who is asked for names ([`Options`]).
-/// Without a deadline a host of which every address stays silent takes as long as the runtime's own time-out,
-/// some two minutes.
+/// `target` is a host's name or a literal address with a port, as a pair or as one text (`example.org:80`), or
+/// addresses: see [`Target`]. A name is looked up while the race runs: its first address is tried as soon as the
+/// runtime gives it. On a host of IPv6 alone IPv4 addresses are reached through the network's NAT64 (RFC 8305
+/// section 7). Without other [`Options`] all of it may take 30 seconds.
 ///
 /// ```no_run
-/// use connie_wasi::{connect, core::Config};
+/// use connie_wasi::{Options, connect};
 /// use std::io::{Read, Write};
-/// use std::time::Duration;
 ///
-/// let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-/// let mut stream = connect("example.org", 80, config)?;
+/// let mut stream = connect(("example.org", 80), &Options::new())?;
 /// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
 /// let mut page = String::new();
 /// stream.read_to_string(&mut page)?;
@@ -45,34 +44,35 @@ use crate::wait::WasiPoller;
 /// # Errors
 ///
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address.
-pub fn connect(host: &str, port: u16, options: impl Into<Options>) -> Result<Connected, ConnectError> {
+pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
-    let Won { socket, destination, report, visited } =
-        connect_with(&mut stack, &mut poller, host, port, options)?;
+    let ConnectedSocket { socket, destination, report, visited } =
+        connect_socket(target, options, &mut stack, &mut poller)?;
     Ok(Connected::new(TcpStream::new(socket, poller), destination, report, visited))
 }
 
-/// As [`connect`], with a stack and a poller of the caller's: one that [can be canceled](WasiPoller::cancel_when), say. The winner stays a
-/// socket of `stack`.
+/// As [`connect`], with a stack and a poller of the caller's, such as one that
+/// [can be canceled](WasiPoller::cancel_when). The winner stays a socket of `stack`.
 ///
 /// # Errors
 ///
 /// As [`connect`].
-pub fn connect_with(
+pub fn connect_socket<'a>(
+    target: impl Into<Target<'a>>,
+    options: &Options,
     stack: &mut WasiStack,
     poller: &mut WasiPoller,
-    host: &str,
-    port: u16,
-    options: impl Into<Options>,
-) -> Result<Won, ConnectError> {
-    let options = options.into();
-    race(stack, poller, host, port, &options)
-        .map_err(|kind| ConnectError::new(host.to_string(), port, kind, &options.resolver))
+) -> Result<ConnectedSocket, ConnectError> {
+    let target = target.into();
+    race(stack, poller, target, options).map_err(|kind| {
+        let (host, port) = target.name();
+        ConnectError::new(host, port, kind, &options.resolver)
+    })
 }
 
-/// What a [`connect_with`] has won.
+/// What a [`connect_socket`] returns.
 #[derive(Debug)]
-pub struct Won {
+pub struct ConnectedSocket {
     /// The connection.
     pub socket: WasiSocket,
     /// Where it leads.
@@ -83,9 +83,9 @@ pub struct Won {
     pub(crate) visited: Option<MemoryVisit>,
 }
 
-impl Won {
-    /// Tells the [memory](Options::memory) of the race, where it had one, what came of the connection: a server that completes the handshake and
-    /// then fails is tried after others for some time, for this host alone.
+impl ConnectedSocket {
+    /// Reports to the [memory](Options::memory) of the race, where it had one, what came of the connection: a
+    /// server that completes the handshake and then fails is tried after others for some time, for this host alone.
     pub fn tell_memory(&self, verdict: Verdict) {
         if let Some(visited) = &self.visited {
             visited.report(self.destination, verdict);
@@ -96,22 +96,34 @@ impl Won {
 fn race(
     stack: &mut WasiStack,
     poller: &mut WasiPoller,
-    host: &str,
-    port: u16,
+    target: Target<'_>,
     options: &Options,
-) -> Result<Won, ConnectErrorKind> {
-    let Options { race: config, resolver, memory } = options;
+) -> Result<ConnectedSocket, ConnectErrorKind> {
+    let Options { resolver, memory, .. } = options;
+    let config = options.config();
+    let (host, port, hosts) = match &target {
+        Target::Host(host, port) => (*host, *port, None),
+        Target::Text(text) => {
+            let (host, port) = split(text).ok_or(ConnectErrorKind::InvalidTarget)?;
+            (host, port, None)
+        }
+        Target::Address(address) => ("", 0, Some(slice::from_ref(address))),
+        Target::Addresses(addresses) => ("", 0, Some(*addresses)),
+    };
     // Which they are costs some sockets to find out.
-    let routes = if Routes::matter(host) { routes(stack.network()) } else { Routes::default() };
-    let facts = Facts { routes, ..Facts::default() };
-    let racer =
-        WasiConnectDriver::new(host, port, config, &facts, poller.now()).map_err(|error| match error {
+    let routes = match hosts {
+        None if Routes::matter(host) => routes(stack.network()),
+        _ => Routes::default(),
+    };
+    let facts = Facts { routes, hosts, ..Facts::default() };
+    let driver =
+        WasiConnectDriver::new(host, port, &config, &facts, poller.now()).map_err(|error| match error {
             InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),
             // Zones, of which WASI knows no names. Whatever else there may be one day is about the text, too.
             _ => ConnectErrorKind::NamedZone,
         })?;
-    let mut driver = Box::new(racer);
-    let mut visited = memory.as_ref().map(|memory| MemoryVisit::new(memory, stack, host));
+    let mut driver = Box::new(driver);
+    let mut visited = memory.as_ref().map(|memory| MemoryVisit::new(memory, stack, &key(target)));
     let mut failed = None;
     let result = loop {
         let now = poller.now();
@@ -148,7 +160,7 @@ fn race(
     }
     match (result, failed) {
         (Ok(Connection { socket, destination }), _) => {
-            Ok(Won { socket, destination, report: Report(driver), visited })
+            Ok(ConnectedSocket { socket, destination, report: Report(driver), visited })
         }
         (Err(Failure::NoDestinations), Some(error)) => {
             Err(ConnectErrorKind::Resolve(ResolveError::Lookup(error)))
@@ -157,6 +169,14 @@ fn race(
             Err(ConnectErrorKind::Resolve(unresolved(was_asked, resolver, &driver, host)))
         }
         (Err(failure), _) => Err(ConnectErrorKind::Race(failure, Report(driver))),
+    }
+}
+
+/// What the memory knows a target by. Lists go in whatever order they come.
+fn key(target: Target<'_>) -> String {
+    match target {
+        Target::Addresses(list) => list.iter().min().map(ToString::to_string).unwrap_or_default(),
+        target => target.name().0,
     }
 }
 

@@ -48,6 +48,12 @@ impl Connected {
         self.destination
     }
 
+    /// What the race did, to keep: it owns its record.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// What the race did.
     #[must_use]
     pub fn timeline(&self) -> Timeline<'_> {

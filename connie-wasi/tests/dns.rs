@@ -6,17 +6,17 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use connie_wasi::core::resolution::{Query, QueryError};
-use connie_wasi::core::verdict::ErrorKind;
-use connie_wasi::core::{Config, Families, Family, Instant};
+use connie_wasi::connie_core::resolution::{Query, QueryError};
+use connie_wasi::connie_core::verdict::ErrorKind;
+use connie_wasi::connie_core::{Families, Family, Instant};
 use connie_wasi::dns::{Dns, DnsEvent, DnsLookup, Settings, Transport};
-use connie_wasi::{ConnectErrorKind, Options, PollSet, ResolveError, Resolver, WasiClock, connect};
+use connie_wasi::{ConnectErrorKind, Options, PollSet, ResolveError, WasiClock, connect};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-fn within() -> Config {
-    Config { deadline: Some(LONG), ..Config::all_at_once() }
+fn within() -> Options {
+    Options::new().deadline(LONG)
 }
 
 /// A name server that the test itself is.
@@ -113,7 +113,7 @@ fn look_ups_that_are_given_up_leave_no_socket() {
     }
     // There are sockets left.
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    assert!(connect("127.0.0.1", other.local_addr().unwrap().port(), within()).is_ok());
+    assert!(connect(other.local_addr().unwrap(), &within()).is_ok());
 }
 
 #[test]
@@ -137,9 +137,7 @@ fn what_is_no_name_is_not_asked_for() {
 
 #[test]
 fn a_connect_without_servers_says_so() {
-    let resolver = Resolver::from(Dns::new([]));
-    let error =
-        connect("name.test", 80, Options { race: within(), resolver, ..Options::default() }).unwrap_err();
+    let error = connect(("name.test", 80), &within().resolver(Dns::new([]))).unwrap_err();
     assert_eq!(error.error_kind(), ErrorKind::LookUpUnreachable);
     assert_eq!(error.to_string(), "could not resolve name.test: no name server could be reached");
     // Nothing lies behind it that the line does not say.
@@ -156,9 +154,7 @@ fn names_that_are_nowhere_are_not_asked_for() {
     let (server, dns) = server();
     server.set_nonblocking(true).unwrap();
     for (host, expected) in [("x.invalid", "no such name"), ("x.onion", "onion names are Tor's")] {
-        let resolver = dns.clone().into();
-        let error =
-            connect(host, 80, Options { race: within(), resolver, ..Options::default() }).unwrap_err();
+        let error = connect((host, 80), &within().resolver(dns.clone())).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     }

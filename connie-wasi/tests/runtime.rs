@@ -10,9 +10,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use connie_wasi::core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
-use connie_wasi::core::verdict::{AttemptFailure, ErrorKind};
-use connie_wasi::core::{
+use connie_wasi::connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
+use connie_wasi::connie_core::verdict::{AttemptFailure, ErrorKind};
+use connie_wasi::connie_core::{
     AttemptErrorKind, Config, Failure, Families, Family, Instant, Interest, Outcome, PollEntry, PollResult,
     Poller, RaceDriver, RaceStack,
 };
@@ -20,8 +20,9 @@ use connie_wasi::wasip2::clocks::monotonic_clock;
 use connie_wasi::wasip2::sockets::network::ErrorCode;
 use connie_wasi::wasip2::sockets::tcp::ShutdownType;
 use connie_wasi::{
-    ConnectError, ConnectErrorKind, LookupEvent, NameLookup, PollSet, ResolveError, SocketError, TcpStream,
-    WasiClock, WasiPoller, WasiSocket, WasiStack, Won, connect, connect_with, describe, http,
+    ConnectError, ConnectErrorKind, ConnectedSocket, LookupEvent, NameLookup, Options, PollSet, ResolveError,
+    SocketError, TcpStream, WasiClock, WasiPoller, WasiSocket, WasiStack, connect, connect_socket, describe,
+    http,
 };
 
 /// An address at which nobody answers.
@@ -45,7 +46,11 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn within(deadline: Duration) -> Config {
+fn within(deadline: Duration) -> Options {
+    Options::new().deadline(deadline)
+}
+
+fn config(deadline: Duration) -> Config {
     Config { deadline: Some(deadline), ..Config::all_at_once() }
 }
 
@@ -196,9 +201,9 @@ fn nothing_to_wait_for_is_no_trap() {
 
 #[test]
 fn a_refusal_is_a_refusal() {
-    assert_eq!(outcome(closed(), within(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
+    assert_eq!(outcome(closed(), config(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
     let mapped = format!("[::ffff:127.0.0.1]:{}", closed().port()).parse().unwrap();
-    assert_eq!(outcome(mapped, within(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
+    assert_eq!(outcome(mapped, config(LONG)), Outcome::Failed(AttemptErrorKind::Refused));
     // The race has spelled it as IPv4. Another caller may not.
     let mut stack = WasiStack::default();
     let mut socket = stack.socket().unwrap();
@@ -210,7 +215,7 @@ fn a_refusal_is_a_refusal() {
 fn what_is_no_address_is_said_so() {
     for address in ["255.255.255.255:80", "224.0.0.1:80", "127.0.0.1:0", "0.0.0.0:80", "[ff02::1]:80"] {
         let address: SocketAddr = address.parse().unwrap();
-        let error = connect(&address.ip().to_string(), address.port(), within(LONG)).unwrap_err();
+        let error = connect(address, &within(LONG)).unwrap_err();
         let (_, error) = error.timeline().and_then(|it| it.most_telling()).expect("an address has failed");
         let words = describe(error).to_string();
         assert!(
@@ -224,18 +229,18 @@ fn what_is_no_address_is_said_so() {
 fn silence_lasts_until_the_deadline_and_not_longer() {
     let hole = lent!(BLACK_HOLE);
     let clock = WasiClock::start();
-    let error = connect(&hole.ip().to_string(), hole.port(), within(ms(120))).unwrap_err();
+    let error = connect(hole, &within(ms(120))).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::DeadlineExceeded));
     assert!(clock.now() >= Instant::from_millis(120), "early");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{hole}: timed out")]);
-    let limited = Config { attempt_timeout: Some(ms(50)), hedge: false, ..within(LONG) };
+    let limited = Config { attempt_timeout: Some(ms(50)), hedge: false, ..config(LONG) };
     assert_eq!(outcome(hole, limited), Outcome::Failed(AttemptErrorKind::TimedOut));
 }
 
 #[test]
 fn one_address_that_refuses_is_told_in_the_line() {
     let closed = closed();
-    let error = connect(&closed.ip().to_string(), closed.port(), within(LONG)).unwrap_err();
+    let error = connect(closed, &within(LONG)).unwrap_err();
     let line = format!("could not connect to {closed}: connection refused");
     assert_eq!((error.to_string(), format!("{error:?}")), (line.clone(), line));
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::ConnectionRefused);
@@ -247,8 +252,7 @@ fn a_pollable_cancels() {
     let mut stack = WasiStack::default();
     let mut poller = WasiPoller::new().cancel_when(monotonic_clock::subscribe_duration(50_000_000));
     assert!(!poller.is_canceled());
-    let error =
-        connect_with(&mut stack, &mut poller, &hole.ip().to_string(), hole.port(), within(LONG)).unwrap_err();
+    let error = connect_socket(hole, &within(LONG), &mut stack, &mut poller).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
     assert!(poller.is_canceled() && poller.now() >= Instant::from_millis(50));
     let error = std::io::Error::from(error);
@@ -256,8 +260,7 @@ fn a_pollable_cancels() {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>());
     assert!(inner.is_some_and(ConnectError::is_canceled), "{error:?}");
     // Once canceled, always canceled.
-    let host = hole.ip().to_string();
-    let error = connect_with(&mut stack, &mut poller, &host, hole.port(), within(LONG)).unwrap_err();
+    let error = connect_socket(hole, &within(LONG), &mut stack, &mut poller).unwrap_err();
     assert_eq!(error.failure(), Some(Failure::Canceled));
 }
 
@@ -267,7 +270,7 @@ fn the_one_that_answers_wins_whatever_the_others_do() {
     let (listener, live) = listener();
     let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
     let addresses = [hole, closed(), live];
-    let mut race = RaceDriver::<WasiStack, 16, 4>::new(&within(LONG), poller.now());
+    let mut race = RaceDriver::<WasiStack, 16, 4>::new(&config(LONG), poller.now());
     race.handle_addresses(&addresses, poller.now());
     let connection = race.run(&mut stack, &mut poller).unwrap();
     assert_eq!(connection.destination, live);
@@ -285,7 +288,7 @@ fn a_race_has_no_more_sockets_than_it_may() {
     addresses.extend((1..8).map(|n| SocketAddr::from((Ipv4Addr::new(127, 0, 0, n), closed().port()))));
     addresses.push(live);
     let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
-    let config = Config { max_in_flight: 2, patience: ms(20), ..within(LONG) };
+    let config = Config { max_in_flight: 2, patience: ms(20), ..config(LONG) };
     let mut race = RaceDriver::<WasiStack, 16, 4>::new(&config, poller.now());
     race.handle_addresses(&addresses, poller.now());
     assert_eq!(race.run(&mut stack, &mut poller).unwrap().destination, live);
@@ -350,7 +353,7 @@ fn the_end_of_a_connection_is_told_from_its_loss() {
 #[test]
 fn a_side_that_is_shut_down_is_the_end_for_the_peer() {
     let (listener, address) = listener();
-    let mut stream = connect("127.0.0.1", address.port(), within(LONG)).unwrap();
+    let mut stream = connect(("127.0.0.1", address.port()), &within(LONG)).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     stream.write_all(b"all").unwrap();
     stream.flush().unwrap();
@@ -369,7 +372,7 @@ fn a_side_that_is_shut_down_is_the_end_for_the_peer() {
 #[test]
 fn a_silent_peer_is_waited_for_as_long_as_allowed() {
     let (listener, address) = listener();
-    let mut stream = connect("127.0.0.1", address.port(), within(LONG)).unwrap();
+    let mut stream = connect(("127.0.0.1", address.port()), &within(LONG)).unwrap();
     let _peer = listener.accept().unwrap();
     stream.set_timeout(Some(ms(30)));
     let clock = WasiClock::start();
@@ -425,16 +428,16 @@ fn a_name_has_addresses_of_both_families_or_an_error_that_says_why() {
 
 #[test]
 fn a_name_below_invalid_is_not_asked_for() {
-    let error = connect("nobody.invalid", 80, within(LONG)).unwrap_err();
+    let error = connect(("nobody.invalid", 80), &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     assert_eq!(error.to_string(), "could not resolve nobody.invalid: no such name");
-    let error = connect("x.onion", 80, within(LONG)).unwrap_err();
+    let error = connect(("x.onion", 80), &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::Resolve(ResolveError::Nowhere)));
     assert_eq!(
         error.to_string(),
         "could not resolve x.onion: onion names are Tor's and not in DNS (RFC 7686)"
     );
-    let error = connect("127.1", 80, within(LONG)).unwrap_err();
+    let error = connect(("127.1", 80), &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::InvalidHost(_)), "{error}");
 }
 
@@ -445,7 +448,7 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
     {
         let config = Config { deadline: Some(LONG), preferred_family, ..Config::one_by_one() };
         // Both refuse.
-        let error = connect("a.localhost", closed().port(), config).unwrap_err();
+        let error = connect(("a.localhost", closed().port()), &Options::new().race(config)).unwrap_err();
         let timeline = error.timeline().expect("a race");
         let tried: Vec<_> = timeline.attempts().map(|attempt| attempt.destination.ip().to_string()).collect();
         assert_eq!(tried, order);
@@ -456,25 +459,28 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
 #[test]
 fn a_chain_of_errors_says_nothing_twice() {
     let port = closed().port();
-    let refused = connect("127.0.0.1", port, within(LONG)).unwrap_err();
+    let refused = connect(("127.0.0.1", port), &within(LONG)).unwrap_err();
     let cause = refused.source().and_then(|source| source.downcast_ref::<AttemptFailure>()).expect("a cause");
     assert_eq!(cause.address(), SocketAddr::from(([127, 0, 0, 1], port)));
     assert_eq!(refused.error_kind(), ErrorKind::Refused);
     let (line, said) = (refused.to_string(), cause.to_string());
     assert!(line.ends_with("connection refused") && said.starts_with("error number "), "{line}: {said}");
-    let several = connect("a.localhost", port, within(LONG)).unwrap_err();
+    let several = connect(("a.localhost", port), &within(LONG)).unwrap_err();
     let said = several.source().map(ToString::to_string).expect("a cause");
     assert!(said.starts_with("error number ") && said.ends_with(&format!(":{port}")), "{several}: {said}");
     // These are all in the line.
     for host in ["a..b", "x.invalid", "x.onion", "fe80::1%eth0"] {
-        let error = connect(host, 80, within(LONG)).unwrap_err();
+        let error = connect((host, 80), &within(LONG)).unwrap_err();
         assert!(error.source().is_none() && error.to_string().contains(host), "{error}");
     }
 }
 
 #[test]
 fn a_zone_has_a_number() {
-    let error = connect("fe80::1%eth0", 80, within(LONG)).unwrap_err();
+    let error = connect("nobody.test", &within(LONG)).unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::InvalidTarget), "{error}");
+    assert_eq!(error.error_kind(), ErrorKind::InvalidHost);
+    let error = connect(("fe80::1%eth0", 80), &within(LONG)).unwrap_err();
     assert!(matches!(error.kind(), ConnectErrorKind::NamedZone), "{error}");
 }
 
@@ -483,8 +489,8 @@ fn a_source_address_is_used_or_missed() {
     let (listener, address) = listener();
     let mut poller = WasiPoller::new();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(127, 0, 0, 77)), None);
-    let Won { socket, .. } =
-        connect_with(&mut stack, &mut poller, "127.0.0.1", address.port(), within(LONG)).unwrap();
+    let ConnectedSocket { socket, .. } =
+        connect_socket(("127.0.0.1", address.port()), &within(LONG), &mut stack, &mut poller).unwrap();
     assert_eq!(listener.accept().unwrap().1.ip(), Ipv4Addr::new(127, 0, 0, 77));
     stack.close(socket).unwrap();
     let mut stack = WasiStack::from_sources(Some(Ipv4Addr::new(192, 0, 2, 1)), None);

@@ -4,21 +4,19 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use connie_wasi::core::Config;
-use connie_wasi::core::memory::Verdict;
+use connie_wasi::connie_core::memory::Verdict;
 use connie_wasi::{Connected, Memory, Options, WasiPoller, connect, http};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
 fn options(memory: Option<&Memory>) -> Options {
-    let race = Config { deadline: Some(LONG), ..Config::all_at_once() };
-    Options { race, memory: memory.cloned(), ..Options::default() }
+    Options::new().deadline(LONG).memory(memory.cloned())
 }
 
 /// `localhost` is `::1`, where nobody listens, and 127.0.0.1.
 fn visit(port: u16, memory: Option<&Memory>) -> Connected {
-    connect("localhost", port, options(memory)).expect("a server")
+    connect(("localhost", port), &options(memory)).expect("a server")
 }
 
 #[test]

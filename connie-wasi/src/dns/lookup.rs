@@ -32,7 +32,7 @@ pub(super) type SearchLookup = Lookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
 /// A look-up under way. Dropping it ends it.
 ///
 /// ```no_run
-/// use connie_wasi::{PollSet, WasiClock, core::Families, dns::{Dns, DnsEvent}};
+/// use connie_wasi::{PollSet, WasiClock, connie_core::Families, dns::{Dns, DnsEvent}};
 ///
 /// let dns = Dns::new(["192.0.2.53:53".parse().unwrap()]);
 /// let (clock, mut lookup) = (WasiClock::start(), dns.look_up("example.org", 80, Families::Both));

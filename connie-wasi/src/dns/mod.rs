@@ -5,12 +5,10 @@
 //! a resolv.conf; the runtime's look-up knows what the host is set up to ask, and stays the default.
 //!
 //! ```no_run
-//! use connie_wasi::{Options, connect, core::Config, dns::Dns};
-//! use std::time::Duration;
+//! use connie_wasi::{Options, connect, dns::Dns};
 //!
 //! let dns = Dns::new(["192.0.2.53:53".parse().unwrap(), "192.0.2.54:53".parse().unwrap()]);
-//! let race = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 16, ..Config::all_at_once() };
-//! let stream = connect("example.org", 80, Options { race, resolver: dns.into(), ..Options::default() })?;
+//! let stream = connect(("example.org", 80), &Options::new().resolver(dns))?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
