@@ -33,7 +33,7 @@ impl Failed {
     pub(crate) fn out_of_descriptors(error: io::Error) -> Self {
         Failed {
             error: Connie::OutOfDescriptors,
-            message: format!("no descriptor to wait for a cancel: {error}"),
+            message: format!("no descriptor left to wait for a cancel: {error}"),
             addresses: Vec::new(),
         }
     }
@@ -82,7 +82,7 @@ pub(crate) fn utf8(text: &CStr) -> Result<&str, Failed> {
 /// Addresses without a port, as texts.
 pub(crate) fn addresses(texts: &[Option<&CStr>], port: u16) -> Result<Vec<SocketAddr>, Failed> {
     if texts.is_empty() {
-        return Err(Failed::invalid("there is no address"));
+        return Err(Failed::invalid("no address was given"));
     }
     let one = |text: &Option<&CStr>| {
         let text = utf8(text.ok_or_else(|| Failed::invalid("an address is NULL"))?)?;
@@ -95,7 +95,7 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, Failed> {
     let literal = match Host::parse(text) {
         Ok(Host::Address(literal)) => literal,
         Ok(_) => {
-            let message = format!("{text:?} is a name, not an address: connie_connect looks names up");
+            let message = format!("{text:?} is a name, not an address: connie_connect resolves names");
             return Err(Failed::invalid(message));
         }
         Err(error) => return Err(Failed::invalid(format!("{text:?} is not an address: {error}"))),
@@ -139,14 +139,14 @@ fn of_kind(kind: ErrorKind) -> Connie {
 
 /// A few words for each code.
 pub(crate) fn words(error: c_int) -> &'static CStr {
-    ALL.iter().find(|(code, _)| *code as c_int == error).map_or(c"no error of connie", |(_, words)| words)
+    ALL.iter().find(|(code, _)| *code as c_int == error).map_or(c"unknown error", |(_, words)| words)
 }
 
 const ALL: [(Connie, &CStr); 13] = [
     (Connie::Ok, c"connected"),
     (Connie::InvalidArgument, c"invalid argument"),
     (Connie::NameNotFound, c"no such name, or no address for it"),
-    (Connie::LookUpFailed, c"the name could not be looked up"),
+    (Connie::LookUpFailed, c"the name could not be resolved"),
     (Connie::TimedOut, c"timed out"),
     (Connie::OutOfDescriptors, c"no descriptor left"),
     (Connie::Refused, c"connection refused"),

@@ -226,7 +226,7 @@ pub unsafe extern "C" fn connie_options_set_cancel_fd(
     let set = |settings: &mut Settings| match (cancel_fd, descriptor) {
         (-1, _) => settings.cancel_by(None),
         (_, Some(descriptor)) => settings.cancel_by(Some(descriptor)),
-        (_, None) => Err(Failed::invalid(format!("{cancel_fd} is no descriptor"))),
+        (_, None) => Err(Failed::invalid(format!("{cancel_fd} is not a file descriptor"))),
     };
     // SAFETY: `options` is NULL or was made here, not freed, and nobody else's during this call, as the caller promises.
     unsafe { change(options, set) }
@@ -403,7 +403,7 @@ pub unsafe extern "C" fn connie_memory_free(memory: *mut ConnieMemory) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn connie_memory_load(path: *const c_char, memory: *mut *mut ConnieMemory) -> c_int {
     if memory.is_null() {
-        return message::remember(Err(Failed::invalid("there is no place for the memory: memory is NULL")));
+        return message::remember(Err(Failed::invalid("memory is NULL: there is nowhere to store it")));
     }
     // SAFETY: the caller's promises about `path` are those of `text`.
     let path = unsafe { text(path) };
@@ -558,7 +558,7 @@ unsafe fn change(
     let options = unsafe { options.as_mut() };
     let changed = match options {
         Some(ConnieOptions(settings)) => set(settings),
-        None => Err(Failed::invalid("the options are NULL: make them by connie_options_new")),
+        None => Err(Failed::invalid("the options are NULL: make them with connie_options_new")),
     };
     message::remember(changed)
 }
@@ -569,7 +569,7 @@ unsafe fn answer(
     fd: *mut c_int,
 ) -> c_int {
     if fd.is_null() {
-        let failed = Failed::invalid("there is no place for the descriptor: fd is NULL");
+        let failed = Failed::invalid("fd is NULL: there is nowhere to store the descriptor");
         return message::remember_connect(Err(failed));
     }
     let (descriptor, error) = match connect() {

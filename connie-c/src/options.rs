@@ -35,8 +35,9 @@ impl Settings {
         let duplicate = descriptor.map(|descriptor| {
             let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
             let duplicate = descriptor.try_clone_to_owned();
-            duplicate
-                .map_err(|error| Failed::invalid(format!("the descriptor {number} cannot cancel: {error}")))
+            duplicate.map_err(|error| {
+                Failed::invalid(format!("the descriptor {number} cannot be used to cancel: {error}"))
+            })
         });
         self.cancel = duplicate.transpose()?;
         Ok(())
@@ -46,7 +47,7 @@ impl Settings {
         let known = || Pacing::ALL.map(Pacing::name).join(", ");
         let pacing: Pacing = name
             .parse()
-            .map_err(|_| Failed::invalid(format!("{name:?} is no pacing: there are {}", known())))?;
+            .map_err(|_| Failed::invalid(format!("{name:?} is not a pacing: give one of {}", known())))?;
         let before = self.options.race.clone();
         self.options.race = Config {
             max_in_flight: before.max_in_flight,
@@ -61,7 +62,7 @@ impl Settings {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if !(1..=MAX_IN_FLIGHT).contains(&count) {
             return Err(Failed::invalid(format!(
-                "{count} sockets at once cannot be: give 1 to {MAX_IN_FLIGHT}"
+                "the most attempts in flight cannot be {count}: give 1 to {MAX_IN_FLIGHT}"
             )));
         }
         self.options.race.max_in_flight = count;
@@ -72,7 +73,7 @@ impl Settings {
         let patience = Duration::from_millis(milliseconds.into());
         if !(Config::MIN_DELAY..=Config::MAX_PATIENCE).contains(&patience) {
             return Err(Failed::invalid(format!(
-                "a patience of {milliseconds} ms cannot be: give 10 to 600000"
+                "the patience cannot be {milliseconds} ms: give 10 to 600000"
             )));
         }
         self.options.race.patience = patience;
@@ -84,7 +85,11 @@ impl Settings {
             0 => Families::Both,
             4 => Families::Only(Family::V4),
             6 => Families::Only(Family::V6),
-            _ => return Err(Failed::invalid(format!("{family} is no family: give 4, 6, or 0 for both"))),
+            _ => {
+                return Err(Failed::invalid(format!(
+                    "{family} is not an address family: give 4, 6, or 0 for both"
+                )));
+            }
         };
         Ok(())
     }
@@ -107,8 +112,9 @@ impl Settings {
         self.options.socket.local_ports = match (first, last) {
             (0, 0) => None,
             (first, last) if first == 0 || last < first => {
-                let message =
-                    format!("the local ports {first} to {last} are none: give the lower first, or 0 and 0");
+                let message = format!(
+                    "the local ports {first} to {last} are not a range: give the lower first, or 0 and 0"
+                );
                 return Err(Failed::invalid(message));
             }
             (first, last) => Some(first..=last),

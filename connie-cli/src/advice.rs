@@ -15,11 +15,11 @@ pub const MORE_TIME: &str = "allow it more time with --connect-timeout or --max-
 /// Where a name has no address that may be raced, whether or not a family was asked for.
 pub const NO_ADDRESS: &str = "check the name; with -4 or -6 it needs an address of that family";
 /// Where the host is an address of the family that is not asked for.
-const OTHER_FAMILY: &str = "-4 or -6 leaves an address of this family out: leave that option away";
+const OTHER_FAMILY: &str = "-4 or -6 excludes addresses of this family: drop that option";
 /// Where there was no socket, for an address or a name server.
 const OPEN_FILES: &str = "allow more open files (ulimit -n)";
 /// Where a download broke off that can go on.
-pub const GO_ON: &str = "try again, with -C - to go on where it broke off";
+pub const GO_ON: &str = "try again, with -C - to resume";
 
 /// The way that an exchange took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,15 +38,17 @@ pub fn http(error: &HttpError, way: Way<'_>) -> &'static str {
         HttpError::TimedOut => "allow it more time with --max-time",
         // An exchange that may be repeated has been by now.
         HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_) if way.kept => {
-            "the connection was kept from the request before; the server may have acted on this one: \
+            "the connection was reused, and the server may have acted on the request: \
              send it again if doing it twice does no harm"
         }
         HttpError::EmptyReply if way.proxy.is_some() => {
-            "try again; if it stays so, check that the port is the one of an http proxy"
+            "try again; if that does not help, check that the port belongs to an http proxy"
         }
-        HttpError::EmptyReply => "try again; if it stays so, check that the port is the one of a web server",
-        HttpError::NotHttp if way.proxy.is_some() => "check that the port is the one of an http proxy",
-        HttpError::NotHttp => "check that the port is the one of a web server",
+        HttpError::EmptyReply => {
+            "try again; if that does not help, check that the port belongs to a web server"
+        }
+        HttpError::NotHttp if way.proxy.is_some() => "check that the port belongs to an http proxy",
+        HttpError::NotHttp => "check that the port belongs to a web server",
         HttpError::UnsupportedVersion => "this program speaks HTTP/1.1: check the port",
         HttpError::IncompleteRead { .. } if way.resumes => GO_ON,
         HttpError::IncompleteRead { .. }
@@ -63,7 +65,7 @@ pub fn http(error: &HttpError, way: Way<'_>) -> &'static str {
         | HttpError::InvalidTransferEncoding
         | HttpError::MalformedChunk
         | HttpError::MalformedTrailer
-        | HttpError::TrailersTooLarge => "the fault is on the other side: tell those who run it",
+        | HttpError::TrailersTooLarge => "the fault is on the other side: report it to those who run it",
         _ => "",
     }
 }
@@ -82,34 +84,32 @@ pub fn resolution(queries: &[FailedQuery]) -> &'static str {
 /// For a TLS handshake that failed.
 pub fn tls(failure: TlsFailure) -> &'static str {
     match failure {
-        TlsFailure::CertificateUntrusted => "trust its authority with --cacert FILE, or take any with -k",
-        TlsFailure::CertificateName => "check the host's name, or take any certificate with -k",
+        TlsFailure::CertificateUntrusted => "trust its authority with --cacert FILE, or accept any with -k",
+        TlsFailure::CertificateName => "check the host's name, or accept any certificate with -k",
         TlsFailure::CertificateExpired | TlsFailure::CertificateNotYetValid => {
-            "check this machine's date, or take any certificate with -k"
+            "check this machine's date, or accept any certificate with -k"
         }
         TlsFailure::CertificateRevoked | TlsFailure::CertificateInvalid => {
-            "the server needs another certificate; -k takes any that can be used at all"
+            "the server needs another certificate; -k accepts any that is usable"
         }
         TlsFailure::NotTls => "check the port, or give an http URL",
-        TlsFailure::Incompatible => {
-            "this program speaks TLS 1.2 and 1.3: the server has to be brought up to date"
-        }
+        TlsFailure::Incompatible => "this program speaks TLS 1.2 and 1.3: the server needs an update",
         TlsFailure::Alert(code) => alert(code),
-        TlsFailure::ClosedEarly => "check that the port is the one of an https server",
+        TlsFailure::ClosedEarly => "check that the port belongs to an https server",
         TlsFailure::Truncated => "try again",
-        TlsFailure::Protocol => "try again; if it stays so, tell those who run the server",
-        _ => "the fault is on this side, and not the server's",
+        TlsFailure::Protocol => "try again; if that does not help, tell those who run the server",
+        _ => "the fault is on this side, not in the server",
     }
 }
 
 /// For an alert of the server, by its number in RFC 8446 section 6.
 fn alert(code: u8) -> &'static str {
     match code {
-        40 | 70 | 71 => "it may want an older TLS, or other ciphers, than the 1.2 and 1.3 of this program",
+        40 | 70 | 71 => "it may need an older TLS, or other ciphers: this program has TLS 1.2 and 1.3",
         112 => "check the host's name: the server knows no such host",
         // What a server says that asks for a certificate of the client's.
-        41..=46 | 48 | 116 => "it wants a certificate of the client's, and this program has none",
-        _ => "try again; if it stays so, ask those who run the server",
+        41..=46 | 48 | 116 => "it may require a client certificate, which this program does not have",
+        _ => "try again; if that does not help, ask those who run the server",
     }
 }
 
@@ -125,7 +125,7 @@ pub fn race(failure: Failure, timeline: &Timeline<'_>, literal: bool) -> (u8, &'
         Failure::AllAttemptsFailed => match timeline.most_telling() {
             Some((_, error)) if literal && error == AttemptErrorKind::NoSourceAddress => (
                 exit_code::INTERFACE,
-                "give --interface an address of this machine, and of the family of the address that it is to lead to",
+                "give --interface an address of this machine, of the same family as the address to connect to",
             ),
             Some((destination, error)) => attempt(destination, error),
             None => (exit_code::CONNECT, "check host, port and network"),
@@ -140,7 +140,7 @@ pub fn race(failure: Failure, timeline: &Timeline<'_>, literal: bool) -> (u8, &'
 fn setup(step: Option<SetupStep>) -> &'static str {
     match step {
         Some(SetupStep::Interface) => {
-            "give --interface the name of an interface of this machine, such as eth0, or an IP address of its own: names of hosts are not looked up"
+            "give --interface the name of an interface of this machine, such as eth0, or an IP address of its own: host names are not resolved here"
         }
         Some(SetupStep::LocalPorts) => "give --local-port another port, or a longer range",
         _ => "check --keepalive-time",
@@ -161,10 +161,10 @@ fn attempt(destination: SocketAddr, error: AttemptError) -> (u8, &'static str) {
         AttemptErrorKind::Setup(step) => (exit_code::INTERFACE, setup(SetupStep::from_number(step))),
         AttemptErrorKind::OutOfSockets => (exit_code::CONNECT, OPEN_FILES),
         _ if lacks_zone(destination) => {
-            (exit_code::CONNECT, "name the interface of a link-local address: fe80::1%eth0")
+            (exit_code::CONNECT, "add the interface to a link-local address: fe80::1%eth0")
         }
         AttemptErrorKind::Unreachable if forbidden(error) => {
-            (exit_code::CONNECT, "it is forbidden: check the firewalls, here and on the way")
+            (exit_code::CONNECT, "it is forbidden: check the firewalls, on this machine and on the route")
         }
         AttemptErrorKind::Unreachable => (exit_code::CONNECT, "check the network and its routes"),
         _ => (exit_code::CONNECT, "check host, port and network"),

@@ -24,9 +24,9 @@ Examples:
   connie get http://name.test/ --resolve name.test:80:192.0.2.1,192.0.2.2
   connie bench --sim
 
-Exit codes are curl's: 0 all well, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
+Exit codes are curl's: 0 success, 1 unsupported scheme, 2 usage, 3 malformed URL, 6 could not
 resolve, 7 could not connect, 8 weird reply, 18 partial file, 22 HTTP error with -f, 23 write error,
-26 read error, 28 timed out, 33 cannot resume, 45 no socket as --interface and its like ask for, 47 too
+26 read error, 28 timed out, 33 cannot resume, 45 cannot bind as --interface and the like ask, 47 too
 many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get --help has all.";
 
 #[cfg(not(target_os = "wasi"))]
@@ -57,13 +57,13 @@ pub struct Cli {
 pub enum Command {
     /// Fetch a URL over the winner; the body goes to stdout
     Get(Box<Get>),
-    /// Only the race: a waterfall in the terminal
+    /// Only race, and show a waterfall in the terminal
     Race(RaceArgs),
-    /// Visits over a simulated internet, and what is learnt; needs no network
+    /// Show visits over a simulated internet, and what they teach; needs no network
     Demo(Demo),
-    /// What a file of --memory holds
+    /// Show what a file of --memory holds
     Memory(MemoryArgs),
-    /// connie beside plain serial connect and Happy Eyeballs
+    /// Compare connie with plain serial connect and Happy Eyeballs
     #[cfg(not(target_os = "wasi"))]
     Bench(Bench),
 }
@@ -75,7 +75,7 @@ pub struct Demo {
     #[arg(long, visible_alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32,
         value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: u32,
-    /// Another number draws other delays
+    /// The seed of the random delays
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
     /// Draw the three visits into FILE as SVG; - is stdout
@@ -100,7 +100,7 @@ pub struct RaceArgs {
     /// Where to connect; an IPv6 address in brackets
     #[arg(value_name = "HOST:PORT")]
     pub target: String,
-    /// Print nothing but errors, and what other options ask for
+    /// Print only errors, and what other options ask for
     #[arg(short, long)]
     pub silent: bool,
     /// Show the race on stderr, and not on stdout

@@ -146,7 +146,7 @@ impl Body {
 
     /// It ended before the length that was announced.
     pub fn too_short(&self) -> Error {
-        let line = format!("{} has become shorter while it was sent: try again", self.name());
+        let line = format!("{} became shorter while it was being sent: try again", self.name());
         Error::new(exit_code::READ, line)
     }
 

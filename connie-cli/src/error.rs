@@ -74,7 +74,7 @@ impl Error {
             HttpError::TunnelRefused { status } => {
                 let advice = match status {
                     407 => "log in to it with -U USER:PASSWORD",
-                    _ => "it may not lead there: ask another with -x, or none with --noproxy",
+                    _ => "it may not allow that host: use another with -x, or none with --noproxy",
                 };
                 format!("the proxy {proxy} answered {status} to CONNECT; {advice}")
             }
@@ -86,7 +86,7 @@ impl Error {
             }
             HttpError::EmptyReply => format!(
                 "the proxy {proxy} closed the connection without an answer to CONNECT; \
-                 it may not lead there: ask another with -x, or none with --noproxy"
+                 it may not allow that host: use another with -x, or none with --noproxy"
             ),
             error if error.is_usage() || matches!(error, HttpError::Connect(_)) => return Error::from(error),
             error => {
@@ -118,7 +118,7 @@ impl Error {
 
     /// A download cannot go on.
     pub fn resume(error: ResumeError) -> Self {
-        Error::new(exit_code::RANGE, format!("cannot resume: {error}; leave -C away to fetch it anew"))
+        Error::new(exit_code::RANGE, format!("cannot resume: {error}; drop -C to fetch all of it again"))
     }
 
     /// There is no connection. A host that is an address is never resolved, so to curl, too, it is one that cannot be
@@ -233,7 +233,7 @@ impl From<&ConnectError> for Error {
             | ConnectErrorKind::InvalidTarget => (exit_code::MALFORMED_URL, error.to_string()),
             ConnectErrorKind::InvalidOption(_) => (exit_code::USAGE, error.to_string()),
             ConnectErrorKind::Resolve(_) if is_onion(error.host()) => {
-                (exit_code::RESOLVE, format!("{error}; go through a proxy that is in Tor"))
+                (exit_code::RESOLVE, format!("{error}; use a proxy that is connected to Tor"))
             }
             ConnectErrorKind::Resolve(_) => {
                 (exit_code::RESOLVE, format!("{error}; {}", advice::resolution(error.failed_queries())))
@@ -257,7 +257,7 @@ impl From<&ConnectError> for Error {
                 AttemptErrorKind::TimedOut => {
                     (exit_code::TIMED_OUT, format!("{error}; {}", advice::MORE_TIME))
                 }
-                _ => (exit_code::TLS, format!("{error}; check that the port is the one of an https server")),
+                _ => (exit_code::TLS, format!("{error}; check that the port belongs to an https server")),
             },
             _ => (exit_code::CONNECT, error.to_string()),
         };

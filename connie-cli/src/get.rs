@@ -90,10 +90,10 @@ fn check(args: &Get) -> Result<(), Error> {
             "-G is for data in the URL, -T for a body: drop one of them",
         ),
         (args.continue_at.is_some() && args.range.is_some(), "-C and -r are two ranges: drop one of them"),
-        (args.continue_at.is_some() && !args.upload_file.is_empty(), "-C is for downloads: leave -T away"),
+        (args.continue_at.is_some() && !args.upload_file.is_empty(), "-C is for downloads: drop -T"),
         (
             args.continue_at.is_some() && args.compressed(),
-            "what is here and what --compressed asks for do not fit together: leave -C away",
+            "-C cannot resume a compressed body: drop -C or --compressed",
         ),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
@@ -186,7 +186,7 @@ fn remote_name(url: &Url) -> Result<Target, Error> {
     match url.file_name().filter(safe) {
         Some(name) => Ok(Target::File(name.into())),
         None => {
-            let line = format!("{url} does not end in a name for a file: give one with -o FILE");
+            let line = format!("{url} does not end in a file name: give one with -o FILE");
             Err(Error::new(exit_code::WRITE, line))
         }
     }

@@ -45,8 +45,7 @@ pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
     let Part { first, last, complete, missing } = *part;
     let of = complete.map_or_else(String::new, |complete| format!(" of {complete}"));
     if received < part.length() {
-        let line =
-            format!("the server sent {received} bytes, and said that they are bytes {first}-{last}{of}");
+        let line = format!("the server sent {received} bytes, but announced bytes {first}-{last}{of}");
         return Err(Error::new(exit_code::PARTIAL, format!("{line}; {GO_ON}")));
     }
     if missing == 0 {
@@ -66,7 +65,7 @@ pub fn too_much(part: &Part) -> Error {
     let Part { first, last, .. } = part;
     Error::new(
         exit_code::RANGE,
-        format!("the server sends more than bytes {first}-{last}, which it has announced"),
+        format!("the server sent more than the bytes {first}-{last} that it announced"),
     )
 }
 
@@ -108,12 +107,11 @@ impl Version {
         match differs {
             None => Ok(()),
             Some((what, before, now)) => {
-                let line = format!(
-                    "the file on the server is another one by now: its {what} was {before}, and is {now}"
-                );
+                let line =
+                    format!("the file on the server has changed: its {what} was {before} and is now {now}");
                 Err(Error::new(
                     exit_code::RANGE,
-                    format!("cannot resume: {line}; leave -C away to fetch it anew"),
+                    format!("cannot resume: {line}; drop -C to fetch all of it again"),
                 ))
             }
         }

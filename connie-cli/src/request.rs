@@ -84,7 +84,8 @@ pub fn credentials(option: &str, text: &str) -> Result<Credentials, Error> {
     match text.split_once(':') {
         Some((user, password)) => Ok(Credentials { user: user.to_owned(), password: password.to_owned() }),
         None => Err(Error::usage(format!(
-            "{option} needs USER:PASSWORD where there is no terminal to ask; with no password, give '{text}:', the colon included"
+            "{option} needs USER:PASSWORD, since there is no terminal to ask for the password; \
+             for an empty one, give '{text}:' with the colon"
         ))),
     }
 }
@@ -292,7 +293,7 @@ fn host(url: &Url) -> Result<String, HttpError> {
 
 fn no_host() -> Error {
     // RFC 9110 section 7.2: "A user agent MUST generate a Host header field in a request".
-    Error::usage("HTTP/1.1 demands a Host header: it cannot be left out")
+    Error::usage("HTTP/1.1 requires a Host header: it cannot be removed")
 }
 
 /// A header of the user: its name, and its value unless it is to be left out.

@@ -311,8 +311,7 @@ impl<'a> Transfer<'a> {
     /// A page about an error or a redirect is no part of a file.
     fn left_alone(&self, answer: &Answer) -> Error {
         let advice = if answer.header("location").is_some() { "; follow redirects with -L" } else { "" };
-        let line =
-            format!("{}; the {} bytes that are here were left alone{advice}", answer.said(), self.offset);
+        let line = format!("{}; the {} bytes already here were kept{advice}", answer.said(), self.offset);
         Error::new(exit_code::RANGE, line)
     }
 

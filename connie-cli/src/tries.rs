@@ -79,7 +79,7 @@ impl<'a> Tries<'a> {
         if !self.args.silent {
             let who = match asked {
                 Some(asked) if asked == pause => "the server asks to wait",
-                _ => "the next try is to wait",
+                _ => "the next try would wait",
             };
             let pause = seconds(pause);
             let _ = writeln!(io::stderr().lock(), "connie: {who} {pause} s, longer than {limit}");

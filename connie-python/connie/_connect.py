@@ -114,9 +114,9 @@ def _octets(host: Host) -> bytes:
     if not isinstance(host, (bytes, bytearray)):
         raise TypeError(f"a host is a str, bytes or None, not {type(host).__name__}")
     if b"\0" in host:
-        raise ValueError("a host's name cannot hold a NUL")
+        raise ValueError("a host name cannot contain a NUL")
     if not host:
-        raise socket.gaierror(socket.EAI_NONAME, "the host is the empty name")
+        raise socket.gaierror(socket.EAI_NONAME, "the host name is empty")
     return bytes(host)
 
 
@@ -127,11 +127,11 @@ def _port(port: Port) -> int:
         try:
             port = int(port) if port.isascii() and port.isdigit() else socket.getservbyname(port, "tcp")
         except OSError:
-            raise socket.gaierror(socket.EAI_SERVICE, f"{port!r} is no service that is known here") from None
+            raise socket.gaierror(socket.EAI_SERVICE, f"unknown service {port!r}") from None
     if port is None:
         port = 0
     if not 0 <= port <= 65535:
-        raise OverflowError(f"a port is 0 to 65535, not {port}")
+        raise OverflowError(f"a port is between 0 and 65535, not {port}")
     return port
 
 
@@ -139,5 +139,5 @@ def _milliseconds(timeout: Timeout) -> int:
     if timeout is None:
         return 0
     if not timeout > 0:
-        raise ValueError(f"a time-out of {timeout} leaves no time to connect")
+        raise ValueError(f"a timeout of {timeout} leaves no time to connect")
     return min(math.ceil(timeout * 1000), 2**32 - 1)

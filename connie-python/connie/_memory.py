@@ -40,7 +40,7 @@ class Memory:
     def partition(self, number: int) -> "Memory":
         """The same memory for a part of the program, another user say: what one part learns the others do not use."""
         if not 0 <= number < 2**32:
-            raise OverflowError(f"a partition is 0 to 4294967295, not {number}")
+            raise OverflowError(f"a partition is between 0 and 4294967295, not {number}")
         part = Memory.__new__(Memory)
         part._handle = _native.partition(self._handle, number)
         return part

@@ -144,7 +144,7 @@ def _load() -> ctypes.CDLL:
     path = os.environ.get("CONNIE_LIBRARY") or next((str(place) for place in places if place.exists()), None)
     path = path or ctypes.util.find_library("connie")
     if path is None:
-        raise ImportError(f"no {name}: cargo build --release -p connie-c, or set CONNIE_LIBRARY to where it is")
+        raise ImportError(f"{name} was not found: run cargo build --release -p connie-c, or set CONNIE_LIBRARY to its path")
     library = ctypes.CDLL(path)
     handle, number, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     rest = [ctypes.c_uint16, ctypes.c_uint32, ctypes.POINTER(ctypes.c_int)]

@@ -13,7 +13,7 @@ use super::value::{Limit, memory_file, resolve, seconds, whole};
 /// `connie bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What to connect to, or to fetch with --mode get; the scheme may be left out
+    /// What to connect to, or to fetch with --mode get; without a scheme it is http
     #[arg(required_unless_present = "sim", value_name = "URL")]
     pub urls: Vec<String>,
     /// Measure on the simulated internet, in virtual time: needs no network
@@ -28,25 +28,25 @@ pub struct Bench {
     /// Visit each URL N times in each round, from one process: connie with a memory and without [default rounds: 1; with --sim 20]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(2, 10_000))]
     pub visits: Option<u32>,
-    /// Let connie go on with what FILE remembers of addresses, and write there what it has learnt
+    /// Let connie use what FILE remembers of addresses, and write back what it learns
     #[arg(long, value_name = "FILE", conflicts_with = "sim", value_parser = memory_file())]
     pub memory: Option<PathBuf>,
     /// The contenders, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
     pub contenders: Vec<Contender>,
-    /// Look the name up in each trial, and time that too; otherwise its addresses are looked up once
+    /// Resolve the name in each trial, and include that in the time; by default it is resolved once
     #[arg(long)]
     pub dns: bool,
-    /// What a trial may take; one that fails counts as this [default: 10]
+    /// The longest time of a trial; one that fails counts as this [default: 10]
     #[arg(short = 'm', long, value_name = "SECONDS", value_parser = seconds)]
     pub max_time: Option<Limit>,
-    /// How long to leave the servers alone between two rounds, and between two visits [default: 500]
+    /// The pause between two rounds, and between two visits [default: 500]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(0, u32::MAX.into()))]
     pub pause: Option<u32>,
     /// Allow more than 50 rounds, and pauses under 100 ms: only for servers of your own
     #[arg(long)]
     pub force: bool,
-    /// Trust the certificates in FILE, too (PEM)
+    /// Also trust the certificates in FILE (PEM)
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -59,13 +59,13 @@ pub struct Bench {
     /// Addresses for a host, in place of a lookup; HOST may be '*'
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]", value_parser = resolve)]
     pub resolve: Vec<Override>,
-    /// Connect to no address that is not public: loopback, private, link-local and other reserved ones are refused, whatever leads there
+    /// Connect only to public addresses: loopback, private, link-local and other reserved ones are refused
     #[arg(long)]
     pub deny_private: bool,
     /// The most connection attempts at the same time, for those that race
     #[arg(long, visible_alias = "max-sockets", value_name = "N", default_value_t = Options::DEFAULT_MAX_IN_FLIGHT as u32, value_parser = whole::<u32>(1, MAX_IN_FLIGHT as u64))]
     pub max_in_flight: u32,
-    /// Draws the order of the trials, the random addresses and the simulated internet
+    /// The seed of the order of the trials, of the random addresses and of the simulated internet
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     pub seed: u64,
     /// Show no progress

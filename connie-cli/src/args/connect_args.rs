@@ -45,10 +45,10 @@ pub struct ConnectArgs {
     #[cfg(feature = "dns")]
     #[arg(skip)]
     dns: OnceCell<Dns>,
-    /// Connect to no address that is not public: loopback, private, link-local and other reserved ones are refused, whatever leads there
+    /// Connect only to public addresses: loopback, private, link-local and other reserved ones are refused
     #[arg(long)]
     pub deny_private: bool,
-    /// Give up after SECONDS without a connection, its tunnel and TLS included [default: 300]
+    /// Give up after SECONDS without a connection, including its tunnel and TLS [default: 300]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub connect_timeout: Option<Limit>,
     /// Try addresses together, 250 ms apart (Happy Eyeballs), or one after the other
@@ -60,25 +60,25 @@ pub struct ConnectArgs {
     /// How long an attempt keeps its socket while another address waits [default: 250]
     #[arg(long, value_name = "MS", value_parser = whole::<u32>(10, 600_000))]
     pub patience: Option<u32>,
-    /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address leaves the other family out
+    /// Connect from this interface or address: 'eth0', '192.0.2.7', 'if!eth0', 'host!192.0.2.7'. An address excludes the other family
     #[arg(long, value_name = "NAME|ADDR", value_parser = interface)]
     pub interface: Option<Way>,
     /// Connect from this port, or the first of these that is free
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, value_name = "PORT[-PORT]", value_parser = local_ports)]
     pub local_port: Option<std::ops::RangeInclusive<u16>>,
-    /// Probe a peer that has been silent for SECONDS, and as often again [default: no probes]
+    /// Probe a peer that has been silent for SECONDS, and every SECONDS after that [default: no probes]
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u32>(1, 32_767), overrides_with = "no_keepalive")]
     pub keepalive_time: Option<u32>,
-    /// Send no such probes
+    /// Send no keepalive probes
     #[cfg(not(target_os = "wasi"))]
     #[arg(long, overrides_with = "keepalive_time")]
     pub no_keepalive: bool,
-    /// Go on with what FILE remembers of addresses, and write there what the run has learnt
+    /// Use what FILE remembers of addresses, and write back what the run learns
     #[arg(long, value_name = "FILE", overrides_with = "no_memory", value_parser = memory_file())]
     pub memory: Option<PathBuf>,
-    /// Try all addresses for each connection, whatever the ones before have shown
+    /// Race all addresses for each connection, whatever earlier ones have shown
     #[arg(long, overrides_with = "memory")]
     pub no_memory: bool,
     /// What the connections of the run have learnt.

@@ -102,12 +102,12 @@ pub fn interface(text: &str) -> Result<Way, String> {
     match text.split_once('!') {
         Some(("host", host)) => address(host).map_err(|_| {
             format!(
-                "{host:?} is not an IP address: give one of this machine's, names of hosts are not looked up"
+                "{host:?} is not an IP address: give one of this machine's; host names are not resolved here"
             )
         }),
         Some(("if", name)) => named(name),
         Some(("ifhost", _)) => {
-            Err("ifhost! is not known here: give the interface as if!NAME, or the address as host!ADDR"
+            Err("ifhost! is not supported: give the interface as if!NAME, or the address as host!ADDR"
                 .to_owned())
         }
         _ => address(text).or_else(|_| named(text)),
@@ -222,7 +222,7 @@ mod tests {
         let says = |text: &str, what: &str| assert!(interface(text).unwrap_err().contains(what), "{text}");
         says("ifhost!eth0!192.0.2.7", "if!NAME");
         says("ifhost!", "if!NAME");
-        says("host!www.example.org", "not looked up");
+        says("host!www.example.org", "not resolved here");
         says("a-host.example.org", "too long for the name of an interface");
         // 15 octets, and an address of more.
         assert_eq!(interface("enp0s31f6.12345"), Ok(Way::Interface("enp0s31f6.12345".to_owned())));

@@ -77,7 +77,8 @@ impl Bench {
             None => self.memory.is_some() || self.contenders.contains(&Contender::NoMemory),
         };
         if refused {
-            let line = "without --visits no contender has a memory: give --visits N, or leave --memory and no-memory away";
+            let line =
+                "without --visits no contender has a memory: give --visits N, or drop --memory and no-memory";
             return Err(Error::usage(line));
         }
         Ok(())
@@ -90,17 +91,17 @@ impl Bench {
         }
         if self.visits.is_some() && self.connections() > MAX_ROUNDS.into() {
             return Err(Error::usage(format!(
-                "more than {MAX_ROUNDS} visits in all rounds burden other people's servers: give fewer, or --force where the servers are yours"
+                "more than {MAX_ROUNDS} visits in all rounds burden other people's servers: give fewer, or --force if the servers are yours"
             )));
         }
         if self.rounds() > MAX_ROUNDS {
             return Err(Error::usage(format!(
-                "more than {MAX_ROUNDS} rounds burden other people's servers: give fewer, or --force where the servers are yours"
+                "more than {MAX_ROUNDS} rounds burden other people's servers: give fewer, or --force if the servers are yours"
             )));
         }
         if self.pause() < MIN_PAUSE {
             return Err(Error::usage(
-                "a pause under 100 ms burdens other people's servers: give more, or --force where the servers are yours",
+                "a pause under 100 ms burdens other people's servers: give more, or --force if the servers are yours",
             ));
         }
         Ok(())
@@ -109,9 +110,9 @@ impl Bench {
     fn report(&self, sites: Vec<(String, String)>, trials: Vec<Trial>) -> Report {
         let measures = match (self.mode, self.dns) {
             (Mode::Connect, false) => "time to connect",
-            (Mode::Connect, true) => "time to look up and connect",
+            (Mode::Connect, true) => "time to resolve and connect",
             (Mode::Get, false) => "time to the last byte",
-            (Mode::Get, true) => "time to look up, connect and receive the last byte",
+            (Mode::Get, true) => "time to resolve, connect and receive the last byte",
         };
         Report {
             measures,

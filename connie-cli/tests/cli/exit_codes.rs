@@ -102,8 +102,8 @@ fn code_7_is_a_connection_that_no_address_takes() {
     let mixed = get(&format!("http://name.test:{port}/"), &[&option, &addresses]);
     mixed.exits(7).says_lines(3).says("every address failed; check that a server listens");
     // An address is never resolved, whatever its family.
-    get("http://127.0.0.1:1/", &["-6"]).exits(7).says_lines(1).says("leave that option away");
-    get("http://[::1]:1/", &["-4"]).exits(7).says_lines(1).says("leave that option away");
+    get("http://127.0.0.1:1/", &["-6"]).exits(7).says_lines(1).says("drop that option");
+    get("http://[::1]:1/", &["-4"]).exits(7).says_lines(1).says("drop that option");
     ran.says(&format!("connie:   127.0.0.2:{port}: connection refused\n"));
     ran.says(&format!("connie:   127.0.0.3:{port}: connection refused\n"));
     connie(["race", &closed.address().to_string()]).exits(7).says_lines(1).says("connection refused");
@@ -120,7 +120,7 @@ fn code_45_is_a_socket_that_cannot_be_had_as_asked() {
     );
     from(&["--interface", "::1"], "left out: a source address was given for the other family alone");
     from(&["--interface", "no-such0"], "the interface \"no-such0\" could not be bound to: No such device");
-    from(&["--interface", "www.test"], "names of hosts are not looked up");
+    from(&["--interface", "www.test"], "host names are not resolved here");
     get("http://127.0.0.1:1/", &["--interface", "if!an-interface-of-this-name"]).exits(2).says("is too long");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -32,7 +32,7 @@ fn a_connection_that_was_kept_has_the_right_port() {
     advises(
         &ran,
         52,
-        "kept from the request before; the server may have acted on this one: send it again if",
+        "the connection was reused, and the server may have acted on the request: send it again if",
     );
     assert_eq!(site.asked().len(), 2, "a POST is not repeated");
 }
@@ -52,8 +52,8 @@ fn a_server_that_breaks_the_rules_is_a_server_all_the_same() {
     // What is no HTTP at all may well be another port.
     answered("SSH-2.0-OpenSSH\r\n", End::Wait, &[])
         .exits(8)
-        .says("check that the port is the one of a web server");
-    answered("", End::Close, &[]).exits(52).says("; try again; if it stays so, check that the port");
+        .says("check that the port belongs to a web server");
+    answered("", End::Close, &[]).exits(52).says("; try again; if that does not help, check that the port");
 }
 
 /// Which leads nowhere but here.
@@ -77,18 +77,18 @@ fn a_proxy_is_named_where_it_is_what_failed() {
     };
     advises(&asked("", End::Wait), 28, "timed out; allow it more time with --max-time");
     advises(&asked("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", End::Wait), 8, "on the other side");
-    asked("", End::Close).exits(52).says("check that the port is the one of an http proxy");
-    asked("SSH-2.0-OpenSSH\r\n", End::Close).exits(8).says("check that the port is the one of an http proxy");
+    asked("", End::Close).exits(52).says("check that the port belongs to an http proxy");
+    asked("SSH-2.0-OpenSSH\r\n", End::Close).exits(8).says("check that the port belongs to an http proxy");
 }
 
 #[test]
 fn a_server_that_sends_an_alert_speaks_tls() {
     for (alert, part) in [
-        (40, "handshake_failure; it may want an older TLS, or other ciphers"),
-        (70, "protocol_version; it may want an older TLS"),
+        (40, "handshake_failure; it may need an older TLS, or other ciphers"),
+        (70, "protocol_version; it may need an older TLS"),
         (112, "unrecognized_name; check the host's name"),
-        (116, "certificate_required; it wants a certificate of the client's"),
-        (80, "internal_error; try again; if it stays so, ask those who run the server"),
+        (116, "certificate_required; it may require a client certificate"),
+        (80, "internal_error; try again; if that does not help, ask those who run the server"),
     ] {
         let server = TlsServer::raw(move |mut stream| {
             let mut hello = [0; 512];
@@ -107,7 +107,7 @@ fn going_on_is_advised_where_that_can_be() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
     let path = fresh_path("half");
     let path = path.to_str().unwrap();
-    answered(half, End::Close, &["-o", path]).exits(18).says("; try again, with -C - to go on");
+    answered(half, End::Close, &["-o", path]).exits(18).says("; try again, with -C - to resume");
     for options in [&[][..], &["-d", "x", "-o", path], &["--compressed", "-o", path]] {
         let ran = answered(half, End::Close, options);
         ran.exits(18).says("; try again");

@@ -254,12 +254,9 @@ fn a_tunnel_that_is_there_has_no_more_limit() {
 #[test]
 fn a_proxy_that_does_not_answer_as_one_is_named() {
     for (answer, part) in [
-        ("", "closed the connection without an answer to CONNECT; it may not lead there"),
+        ("", "closed the connection without an answer to CONNECT; it may not allow that host"),
         ("HTTP/1.1 200", "closed within the answer's head; try again"),
-        (
-            "SSH-2.0-OpenSSH\r\n\r\n",
-            "the answer is not HTTP; check that the port is the one of an http proxy",
-        ),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "the answer is not HTTP; check that the port belongs to an http proxy"),
     ] {
         let proxy = proxy_that(move |_, stream| stream.write_all(answer.as_bytes()));
         let address = proxy.address().to_string();

@@ -141,7 +141,7 @@ fn a_part_that_ends_before_the_whole_does_is_not_all() {
         Site::start(move |_| Reply::Keep(format!("HTTP/1.1 206 P\r\n{chunked}").into())),
     ] {
         let (ran, after) = resume(&site, Some("01234"), &[]);
-        ran.exits(18).says_lines(1).says("sent 2 bytes, and said that they are bytes 5-9").says("-C -");
+        ran.exits(18).says_lines(1).says("sent 2 bytes, but announced bytes 5-9").says("-C -");
         assert_eq!(after, "0123456");
     }
     // More than it announces is not taken for a part of the file.
@@ -221,7 +221,7 @@ fn changing(first: &'static str, then: &'static str) -> Site {
 fn two_versions_of_a_file_are_not_joined() {
     let options = ["-m", "0.5", "--retry", "1", "--retry-delay", "0.01"];
     for (first, then, part) in [
-        ("ETag: \"1\"\r\n", "ETag: \"2\"\r\n", "its ETag was \"1\", and is \"2\""),
+        ("ETag: \"1\"\r\n", "ETag: \"2\"\r\n", "its ETag was \"1\" and is now \"2\""),
         ("ETag: W/\"1\"\r\n", "ETag: W/\"2\"\r\n", "its ETag was W/\"1\""),
         (
             "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
@@ -231,7 +231,7 @@ fn two_versions_of_a_file_are_not_joined() {
     ] {
         let site = changing(first, then);
         let (ran, after) = resume(&site, None, &options);
-        ran.exits(33).says_lines(2).says(part).says("leave -C away");
+        ran.exits(33).says_lines(2).says(part).says("drop -C");
         assert_eq!(after, "01234");
         let strong = site.asked()[1].header("if-range").map(str::to_owned);
         assert_eq!(strong.as_deref(), first.starts_with("ETag: \"").then_some("\"1\""), "{first}");

@@ -106,7 +106,7 @@ fn a_server_cannot_park_the_client_for_ever() {
 fn a_pause_that_the_time_for_tries_does_not_hold_is_told() {
     let site = recovering("503 No", 9);
     let ran = connie(["get", &site.url("/"), "--retry", "1", "--retry-delay", "30", "--retry-max-time", "9"]);
-    ran.exits(0).prints("not now\n").says_lines(1).says("the next try is to wait 30 s, longer than");
+    ran.exits(0).prints("not now\n").says_lines(1).says("the next try would wait 30 s, longer than");
     assert_eq!(site.asked().len(), 1);
 }
 
