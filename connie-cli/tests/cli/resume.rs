@@ -146,7 +146,7 @@ fn a_part_that_ends_before_the_whole_does_is_not_all() {
     }
     // More than it announces is not taken for a part of the file.
     let (ran, after) = resume(&part_until_close("bytes 5-6/7", "56789"), Some("01234"), &[]);
-    ran.exits(33).says_lines(1).says("more than bytes 5-6");
+    ran.exits(33).says_lines(1).says("more than the bytes 5-6");
     assert_eq!(after, "01234");
 }
 
@@ -241,7 +241,7 @@ fn two_versions_of_a_file_are_not_joined() {
         _ => Reply::status("206 Partial Content", "Content-Range: bytes 5-10/11\r\n", "56789A"),
     });
     let (ran, after) = resume(&longer, None, &options);
-    ran.exits(33).says("its length was 10, and is 11");
+    ran.exits(33).says("its length was 10 and is now 11");
     assert_eq!(after, "01234");
     for same in ["", "ETag: \"1\"\r\n", "ETag: W/\"1\"\r\n"] {
         let (ran, after) = resume(&changing(same, same), None, &options);
