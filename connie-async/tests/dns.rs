@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family, Instant};
-use connie_async::dns::{Dns, Nal, Settings};
+use connie_async::dns::{Dns, DnsConfig, Nal};
 use connie_async::{AddressList, Lookup, RaceConnect};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Row, Servers, rows};
 use dns_support::Net;
@@ -68,7 +68,7 @@ fn run(row: &Row) -> String {
     let list = addresses(row.servers.len());
     let udp = Udp::new(&net, &list);
     let how = row.settings();
-    let mut settings = Settings { randomise_case: how.case, ..Settings::default() };
+    let mut settings = DnsConfig { randomise_case: how.case, ..DnsConfig::default() };
     settings.attempts = how.attempts.unwrap_or(settings.attempts);
     settings.timeout = how.timeout.unwrap_or(settings.timeout);
     let dns = Client::with_capacities(&udp, &world, settings, 0x5eed);
@@ -103,7 +103,7 @@ macro_rules! client {
         let $net = Net::new(&$world, Servers::new(&$scripts, Instant::ZERO));
         let list = addresses($scripts.len());
         let $udp = Udp::new(&$net, &list);
-        let $dns = <$client>::with_capacities(&$udp, &$world, Settings::default(), 0x5eed);
+        let $dns = <$client>::with_capacities(&$udp, &$world, DnsConfig::default(), 0x5eed);
     };
 }
 

@@ -12,22 +12,22 @@
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
 
-use crate::answer::Answer;
-use crate::client::{Client, QuestionId};
-use crate::kind::{Kind, PerKind};
+use crate::client::{DnsClient, QuestionId};
 use crate::name::Name;
+use crate::record_set::RecordSet;
+use crate::record_type::{PerKind, RecordType};
 
-/// A look-up of a host, for as long as a [`Client`] answers it.
+/// A look-up of a host, for as long as a [`DnsClient`] answers it.
 ///
-/// The names to try are `first` and then those of `names`: [`Candidates`](crate::Candidates) of a search list, or none. See the
+/// The names to try are `first` and then those of `names`: [`SearchNames`](crate::SearchNames) of a search list, or none. See the
 /// [crate] for an example.
 #[derive(Clone, Debug)]
-pub struct Lookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
+pub struct RecordLookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
     /// The name that is tried.
     name: Name<NAME>,
     /// Those that come after it.
     names: I,
-    kinds: PerKind<Progress>,
+    kinds: PerKind<RecordProgress>,
     /// Rule 2.
     counts: bool,
     /// How the kinds ended of the first name that exists.
@@ -36,87 +36,87 @@ pub struct Lookup<const NAME: usize = 255, I = core::iter::Empty<Name<NAME>>> {
 
 /// How far a kind of records is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Progress {
+enum RecordProgress {
     #[default]
     Unwanted,
     ToAsk,
     Asked(QuestionId),
     /// The last event is about it.
-    Told(QuestionId),
+    Reported(QuestionId),
     /// An earlier name is reported, which has no such records.
     Lacking(Option<QueryError>),
     Done,
 }
 
-impl Progress {
+impl RecordProgress {
     const fn begin(is_wanted: bool) -> Self {
-        if is_wanted { Progress::ToAsk } else { Progress::Unwanted }
+        if is_wanted { RecordProgress::ToAsk } else { RecordProgress::Unwanted }
     }
 }
 
 /// What a look-up asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedRecords {
     /// IPv6 addresses.
     pub aaaa: bool,
     /// IPv4 addresses.
     pub a: bool,
     /// The HTTPS records of the name itself, which are about port 443. Those for another port are a look-up of their own, of
-    /// [another name](Name::of_https_service).
+    /// [another name](Name::https_query_name).
     pub https: bool,
 }
 
-impl Default for Wanted {
+impl Default for WantedRecords {
     /// All addresses, and no HTTPS records.
     fn default() -> Self {
-        Wanted { aaaa: true, a: true, https: false }
+        WantedRecords { aaaa: true, a: true, https: false }
     }
 }
 
 /// What a look-up has found out.
 #[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
+pub struct LookupOutcome<'a> {
     /// About which kind of records.
-    pub kind: Kind,
+    pub kind: RecordType,
     /// The records, none if there are none of that kind, or why there is no answer.
-    pub result: Result<Answer<'a>, QueryError>,
+    pub result: Result<RecordSet<'a>, QueryError>,
 }
 
 /// Of which kinds an address is.
-const ADDRESSES: &[Kind] = &[Kind::Aaaa, Kind::A];
+const ADDRESSES: &[RecordType] = &[RecordType::Aaaa, RecordType::A];
 
 /// All kinds, in their order.
-fn kinds() -> impl Iterator<Item = Kind> {
-    Kind::ALL.iter().copied()
+fn kinds() -> impl Iterator<Item = RecordType> {
+    RecordType::ALL.iter().copied()
 }
 
-impl<const NAME: usize> Lookup<NAME> {
+impl<const NAME: usize> RecordLookup<NAME> {
     /// Looks up this name and no other.
     #[must_use]
-    pub fn new(name: Name<NAME>, wanted: Wanted) -> Self {
+    pub fn new(name: Name<NAME>, wanted: WantedRecords) -> Self {
         Self::begin(name, core::iter::empty(), wanted)
     }
 }
 
-impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> {
+impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> RecordLookup<NAME, I> {
     /// Looks up these names, until one has an address. `None` where there is none.
-    pub fn of(mut names: I, wanted: Wanted) -> Option<Self> {
+    pub fn from_names(mut names: I, wanted: WantedRecords) -> Option<Self> {
         Some(Self::begin(names.next()?, names, wanted))
     }
 
-    fn begin(name: Name<NAME>, names: I, wanted: Wanted) -> Self {
+    fn begin(name: Name<NAME>, names: I, wanted: WantedRecords) -> Self {
         let is_only = names.clone().next().is_none();
-        Lookup {
+        RecordLookup {
             name,
             names,
-            kinds: PerKind::new([wanted.aaaa, wanted.a, wanted.https].map(Progress::begin)),
+            kinds: PerKind::new([wanted.aaaa, wanted.a, wanted.https].map(RecordProgress::begin)),
             counts: is_only || !wanted.aaaa && !wanted.a,
             first_existing: None,
         }
     }
 
-    fn wants(&self, kind: Kind) -> bool {
-        *self.kinds.get(kind) != Progress::Unwanted
+    fn wants(&self, kind: RecordType) -> bool {
+        *self.kinds.get(kind) != RecordProgress::Unwanted
     }
 
     /// The name that is tried, or was the last.
@@ -128,26 +128,27 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
     /// Whether everything was reported.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let is_done =
-            |progress: &Progress| matches!(progress, Progress::Unwanted | Progress::Told(_) | Progress::Done);
-        Kind::ALL.iter().all(|kind| is_done(self.kinds.get(*kind)))
+        let is_done = |progress: &RecordProgress| {
+            matches!(progress, RecordProgress::Unwanted | RecordProgress::Reported(_) | RecordProgress::Done)
+        };
+        RecordType::ALL.iter().all(|kind| is_done(self.kinds.get(*kind)))
     }
 
-    /// Whether it waits for others to end, since there is [room](Client::ask) for no other name.
+    /// Whether it waits for others to end, since there is [room](DnsClient::ask) for no other name.
     #[must_use]
     pub fn waits_for_room(&self) -> bool {
-        Kind::ALL.iter().any(|kind| *self.kinds.get(*kind) == Progress::ToAsk)
+        RecordType::ALL.iter().any(|kind| *self.kinds.get(*kind) == RecordProgress::ToAsk)
     }
 
-    /// What it has found out; to be called until there is nothing, when a question of it has [ended](crate::Output::Ended), and at first. Poll
+    /// What it has found out; to be called until there is nothing, when a question of it has [ended](crate::DnsOutput::Ended), and at first. Poll
     /// the client afterwards: it may have something to send.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn poll<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &'c mut Client<NAMES, SERVERS, NAME, DATA>,
+        client: &'c mut DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
-    ) -> Option<Event<'c>> {
-        self.give_back_told(client);
+    ) -> Option<LookupOutcome<'c>> {
+        self.give_up_reported(client);
         // Each turn goes on to the next name, of which there is an end.
         loop {
             self.ask(client, now);
@@ -163,38 +164,39 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
     /// Ends it: it waits for nothing any more. To be called in any case; otherwise the client keeps its places for ten seconds more.
     pub fn close<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        client: &mut DnsClient<NAMES, SERVERS, NAME, DATA>,
     ) {
         for (_, progress) in self.kinds.all_mut() {
-            if let Progress::Asked(id) | Progress::Told(id) = *progress {
+            if let RecordProgress::Asked(id) | RecordProgress::Reported(id) = *progress {
                 client.give_up(id);
             }
-            if *progress != Progress::Unwanted {
-                *progress = Progress::Done;
+            if *progress != RecordProgress::Unwanted {
+                *progress = RecordProgress::Done;
             }
         }
     }
 
-    fn give_back_told<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
+    fn give_up_reported<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        client: &mut DnsClient<NAMES, SERVERS, NAME, DATA>,
     ) {
         for (_, progress) in self.kinds.all_mut() {
-            if let Progress::Told(id) = *progress {
+            if let RecordProgress::Reported(id) = *progress {
                 client.give_up(id);
-                *progress = Progress::Done;
+                *progress = RecordProgress::Done;
             }
         }
     }
 
     fn ask<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        client: &mut DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) {
         for (kind, progress) in self.kinds.all_mut() {
-            if *progress == Progress::ToAsk {
-                *progress = client.ask(&self.name, kind, now).map_or(Progress::ToAsk, Progress::Asked);
+            if *progress == RecordProgress::ToAsk {
+                *progress =
+                    client.ask(&self.name, kind, now).map_or(RecordProgress::ToAsk, RecordProgress::Asked);
             }
         }
     }
@@ -202,7 +204,7 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
     /// Rule 2. Whether all addresses have ended.
     fn judge<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &Client<NAMES, SERVERS, NAME, DATA>,
+        client: &DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) -> bool {
         let mut has_ended = true;
@@ -221,15 +223,18 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
     /// How a kind has ended of which nothing was reported.
     fn end<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &self,
-        kind: Kind,
-        client: &'c Client<NAMES, SERVERS, NAME, DATA>,
+        kind: RecordType,
+        client: &'c DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
-    ) -> Option<Result<Answer<'c>, QueryError>> {
+    ) -> Option<Result<RecordSet<'c>, QueryError>> {
         match *self.kinds.get(kind) {
-            Progress::Asked(id) => client.answer(id, now),
-            Progress::Lacking(Some(error)) => Some(Err(error)),
-            Progress::Lacking(None) => Some(Ok(Answer { kind, ttl: 0, octets: &[] })),
-            Progress::Unwanted | Progress::ToAsk | Progress::Told(_) | Progress::Done => None,
+            RecordProgress::Asked(id) => client.answer(id, now),
+            RecordProgress::Lacking(Some(error)) => Some(Err(error)),
+            RecordProgress::Lacking(None) => Some(Ok(RecordSet { kind, ttl: 0, octets: &[] })),
+            RecordProgress::Unwanted
+            | RecordProgress::ToAsk
+            | RecordProgress::Reported(_)
+            | RecordProgress::Done => None,
         }
     }
 
@@ -237,14 +242,14 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn go_on<const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &mut Client<NAMES, SERVERS, NAME, DATA>,
+        client: &mut DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
     ) {
         let next = self.names.next();
-        let exists = |kind: &Kind| matches!(self.end(*kind, client, now), Some(Ok(_)));
+        let exists = |kind: &RecordType| matches!(self.end(*kind, client, now), Some(Ok(_)));
         if next.is_some() && self.first_existing.is_none() && ADDRESSES.iter().any(exists) {
             let lacks = |kind| self.end(kind, client, now).and_then(Result::err);
-            self.first_existing = Some(PerKind::new(Kind::ALL.map(lacks)));
+            self.first_existing = Some(PerKind::new(RecordType::ALL.map(lacks)));
         }
         let held_back = if next.is_none() { self.first_existing.take() } else { None };
         self.counts = next.is_none();
@@ -252,29 +257,29 @@ impl<const NAME: usize, I: Iterator<Item = Name<NAME>> + Clone> Lookup<NAME, I> 
             // The last name is reported as it is.
             return;
         }
-        let wanted = PerKind::new(Kind::ALL.map(|kind| self.wants(kind)));
+        let wanted = PerKind::new(RecordType::ALL.map(|kind| self.wants(kind)));
         self.close(client);
         self.name = next.unwrap_or(self.name);
         for kind in kinds().filter(|kind| *wanted.get(*kind)) {
             *self.kinds.get_mut(kind) = match &held_back {
-                Some(ends) => Progress::Lacking(*ends.get(kind)),
-                None => Progress::ToAsk,
+                Some(ends) => RecordProgress::Lacking(*ends.get(kind)),
+                None => RecordProgress::ToAsk,
             };
         }
     }
 
     fn report<'c, const NAMES: usize, const SERVERS: usize, const DATA: usize>(
         &mut self,
-        client: &'c Client<NAMES, SERVERS, NAME, DATA>,
+        client: &'c DnsClient<NAMES, SERVERS, NAME, DATA>,
         now: Instant,
-    ) -> Option<Event<'c>> {
+    ) -> Option<LookupOutcome<'c>> {
         let (kind, result) =
             kinds().find_map(|kind| self.end(kind, client, now).map(|result| (kind, result)))?;
         let progress = self.kinds.get_mut(kind);
         *progress = match *progress {
-            Progress::Asked(id) => Progress::Told(id),
-            _ => Progress::Done,
+            RecordProgress::Asked(id) => RecordProgress::Reported(id),
+            _ => RecordProgress::Done,
         };
-        Some(Event { kind, result })
+        Some(LookupOutcome { kind, result })
     }
 }

@@ -78,7 +78,7 @@ impl<const N: usize> Name<N> {
     /// # Errors
     ///
     /// [`NameError::TooLong`].
-    pub fn of_https_service(&self, port: u16) -> Result<Self, NameError> {
+    pub fn https_query_name(&self, port: u16) -> Result<Self, NameError> {
         if port == 443 {
             return Ok(*self);
         }
@@ -166,7 +166,7 @@ impl<const N: usize> Name<N> {
     }
 
     /// Whether its last label is `onion` (RFC 7686), as [`is_onion`](connie_core::resolution::is_onion) has it of a text.
-    pub(crate) fn is_of_tor(&self) -> bool {
+    pub(crate) fn is_onion(&self) -> bool {
         // No other name at the top has these octets (RFC 1123 section 2.1: letters, digits and hyphens).
         self.wire().ends_with(b"\x05onion\0")
     }
@@ -275,20 +275,20 @@ mod tests {
     /// RFC 9460 section 9.1.
     #[test]
     fn the_name_of_a_service_has_its_port_but_for_443() {
-        assert_eq!(name("a.test").of_https_service(443), Ok(name("a.test")));
-        assert_eq!(name("a.test").of_https_service(8443), Ok(name("_8443._https.a.test")));
-        assert_eq!(name("a.test").of_https_service(65_535), Ok(name("_65535._https.a.test")));
-        assert_eq!(Name::<16>::parse("a.test").unwrap().of_https_service(80), Err(NameError::TooLong));
+        assert_eq!(name("a.test").https_query_name(443), Ok(name("a.test")));
+        assert_eq!(name("a.test").https_query_name(8443), Ok(name("_8443._https.a.test")));
+        assert_eq!(name("a.test").https_query_name(65_535), Ok(name("_65535._https.a.test")));
+        assert_eq!(Name::<16>::parse("a.test").unwrap().https_query_name(80), Err(NameError::TooLong));
     }
 
     /// RFC 7686 section 1: `onion` is a top-level domain, so that it is a label of its own.
     #[test]
     fn names_of_tor_are_those_whose_last_label_is_onion() {
         for text in ["onion", "x.onion", "x.ONION.", "a.b.Onion"] {
-            assert!(name(text).is_of_tor(), "{text}");
+            assert!(name(text).is_onion(), "{text}");
         }
         for text in ["xonion", "onion.test", "x.onions", "x"] {
-            assert!(!name(text).is_of_tor(), "{text}");
+            assert!(!name(text).is_onion(), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writes queries (RFC 1035 section 4.1, RFC 6891).
 
-use crate::kind::Kind;
+use crate::record_type::RecordType;
 
 /// How many octets a query has at most: a header, a name of 255 octets with its type and class, and an OPT record.
 pub const LARGEST_QUERY: usize = 12 + 255 + 4 + 11;
@@ -12,7 +12,7 @@ pub(crate) const OPT: u8 = 41;
 
 /// How a query is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct QueryForm {
     pub(crate) id: u16,
     /// The largest answer in octets that it allows; `None` for one without EDNS, which allows 512.
     pub(crate) edns: Option<u16>,
@@ -22,7 +22,12 @@ pub(crate) struct Form {
 
 /// Writes the query for the records of `kind` of `name`, with recursion desired. Returns how many octets it has.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-pub(crate) fn write(name: &[u8], kind: Kind, form: Form, buffer: &mut [u8; LARGEST_QUERY]) -> usize {
+pub(crate) fn write(
+    name: &[u8],
+    kind: RecordType,
+    form: QueryForm,
+    buffer: &mut [u8; LARGEST_QUERY],
+) -> usize {
     let [id_high, id_low] = form.id.to_be_bytes();
     let [type_high, type_low] = kind.number().to_be_bytes();
     let [size_high, size_low] = form.edns.unwrap_or_default().to_be_bytes();
@@ -53,10 +58,10 @@ mod tests {
     use super::*;
     use crate::name::Name;
 
-    fn query(kind: Kind, edns: Option<u16>, case: u32, expected: &[u8]) {
+    fn query(kind: RecordType, edns: Option<u16>, case: u32, expected: &[u8]) {
         let name: Name = Name::parse("ab.test").expect("a name");
         let mut buffer = [0xff; LARGEST_QUERY];
-        let length = write(name.wire(), kind, Form { id: 0x1234, edns, case }, &mut buffer);
+        let length = write(name.wire(), kind, QueryForm { id: 0x1234, edns, case }, &mut buffer);
         assert_eq!(buffer[..length], *expected);
         assert!(buffer[length..].iter().all(|octet| *octet == 0xff));
     }
@@ -64,18 +69,18 @@ mod tests {
     #[test]
     fn a_query_octet_by_octet() {
         let header = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x00\x02ab\x04test\0\0\x01\0\x01";
-        query(Kind::A, None, 0, header);
+        query(RecordType::A, None, 0, header);
         let edns =
             b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01\x02ab\x04test\0\0\x1c\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
-        query(Kind::Aaaa, Some(1_232), 0, edns);
+        query(RecordType::Aaaa, Some(1_232), 0, edns);
         let cased = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x00\x02Ab\x04TESt\0\0\x41\0\x01";
-        query(Kind::Https, None, 0b0111_0010, cased);
+        query(RecordType::Https, None, 0b0111_0010, cased);
     }
 
     #[test]
     fn the_longest_query_fills_the_buffer() {
         let long = [3; 255];
-        let form = Form { id: 0, edns: Some(512), case: 0 };
-        assert_eq!(write(&long, Kind::A, form, &mut [0; LARGEST_QUERY]), LARGEST_QUERY);
+        let form = QueryForm { id: 0, edns: Some(512), case: 0 };
+        assert_eq!(write(&long, RecordType::A, form, &mut [0; LARGEST_QUERY]), LARGEST_QUERY);
     }
 }

@@ -19,12 +19,12 @@ pub(crate) const WITHOUT_EDNS: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub(crate) struct Servers<const S: usize>(Vec<Server, S>);
 
-/// What a client has [learnt](crate::Client::standing) of its servers: which of them were silent, or do not know EDNS. For several clients
+/// What a client has [learnt](crate::DnsClient::standing) of its servers: which of them were silent, or do not know EDNS. For several clients
 /// that ask the same servers.
 #[derive(Clone, Debug)]
-pub struct Standing<const SERVERS: usize>(pub(crate) Servers<SERVERS>);
+pub struct ServerStanding<const SERVERS: usize>(pub(crate) Servers<SERVERS>);
 
-impl<const SERVERS: usize> Standing<SERVERS> {
+impl<const SERVERS: usize> ServerStanding<SERVERS> {
     /// Takes over what one of the clients has learnt, from one standing of it to a later one.
     pub fn learn(&mut self, before: &Self, after: &Self) {
         let learnt = before.0.0.iter().zip(&after.0.0);
@@ -170,16 +170,16 @@ mod tests {
 
     #[test]
     fn clients_learn_from_each_other() {
-        let (mut common, mut a, mut b) = (Standing(servers(3)), servers(3), servers(3));
-        let before = Standing(a.clone());
+        let (mut common, mut a, mut b) = (ServerStanding(servers(3)), servers(3), servers(3));
+        let before = ServerStanding(a.clone());
         a.pass_over(0, Instant::ZERO);
-        common.learn(&before, &Standing(a));
-        let before = Standing(b.clone());
+        common.learn(&before, &ServerStanding(a));
+        let before = ServerStanding(b.clone());
         b.pass_over(1, Instant::ZERO);
-        common.learn(&before, &Standing(b));
+        common.learn(&before, &ServerStanding(b));
         assert_eq!(last(&common.0, 1), [true, true, false]);
         // What speaks of others says nothing.
-        let mut others = Standing(Servers::<3>::new());
+        let mut others = ServerStanding(Servers::<3>::new());
         others.0.set(&["192.0.2.9:53".parse().expect("an address")]);
         others.learn(&before, &common);
         assert_eq!(last(&others.0, 1), [false]);

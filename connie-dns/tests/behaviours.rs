@@ -4,21 +4,21 @@
 mod common;
 
 use common::*;
-use connie_dns::{Kind, Lookup, Settings, Transport, Wanted};
+use connie_dns::{DnsConfig, DnsTransport, RecordLookup, RecordType, WantedRecords};
 use connie_sim::name_servers::{self, Driver, Row, Servers, rows};
 
 /// Those of a row. Where it is all one, with TCP or without.
-fn settings(row: &Row) -> Vec<Settings> {
+fn settings(row: &Row) -> Vec<DnsConfig> {
     let how = row.settings();
     let transports: &[_] = match how.transport {
-        name_servers::Transport::Either => &[Transport::Udp, Transport::UdpAndTcp],
-        name_servers::Transport::Udp => &[Transport::Udp],
-        name_servers::Transport::UdpAndTcp => &[Transport::UdpAndTcp],
-        name_servers::Transport::Tcp => &[Transport::Tcp],
+        name_servers::Transport::Either => &[DnsTransport::Udp, DnsTransport::UdpAndTcp],
+        name_servers::Transport::Udp => &[DnsTransport::Udp],
+        name_servers::Transport::UdpAndTcp => &[DnsTransport::UdpAndTcp],
+        name_servers::Transport::Tcp => &[DnsTransport::Tcp],
     };
-    let with = |transport: &Transport| {
+    let with = |transport: &DnsTransport| {
         let mut settings =
-            Settings { transport: *transport, randomise_case: how.case, ..Settings::default() };
+            DnsConfig { transport: *transport, randomise_case: how.case, ..DnsConfig::default() };
         settings.attempts = how.attempts.unwrap_or(settings.attempts);
         settings.timeout = how.timeout.unwrap_or(settings.timeout);
         settings
@@ -26,12 +26,16 @@ fn settings(row: &Row) -> Vec<Settings> {
     transports.iter().map(with).collect()
 }
 
-fn found(row: &Row, settings: Settings) -> String {
+fn found(row: &Row, settings: DnsConfig) -> String {
     let mut bench = Bench::<4>::of(settings, Servers::of(row, at(0)));
     let kinds: Vec<_> = row.kinds().into_iter().map(kind).collect();
     let wants = |kind| kinds.contains(&kind);
-    let wanted = Wanted { aaaa: wants(Kind::Aaaa), a: wants(Kind::A), https: wants(Kind::Https) };
-    let found = bench.run(&mut Lookup::new(name(name_servers::NAME), wanted));
+    let wanted = WantedRecords {
+        aaaa: wants(RecordType::Aaaa),
+        a: wants(RecordType::A),
+        https: wants(RecordType::Https),
+    };
+    let found = bench.run(&mut RecordLookup::new(name(name_servers::NAME), wanted));
     format!("{found} | {}", bench.sent().join(" "))
 }
 

@@ -12,10 +12,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use common::*;
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
-use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Output, Port, QuestionId, Settings};
+use connie_dns::{DnsClient, DnsConfig, DnsInput, DnsOutput, LARGEST_QUERY, Port, QuestionId, RecordType};
 use connie_sim::name_servers::{Query, Reaction, react};
 
-type Small = Client<1, 2, 16, 32>;
+type Small = DnsClient<1, 2, 16, 32>;
 
 /// What becomes of a query. One that is lost meets none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,16 +73,16 @@ struct World {
     trail: Vec<String>,
 }
 
-const KINDS: [Kind; 2] = [Kind::Aaaa, Kind::A];
+const KINDS: [RecordType; 2] = [RecordType::Aaaa, RecordType::A];
 const ATTEMPTS: u8 = 2;
 
-fn index(kind: Kind) -> usize {
-    usize::from(kind == Kind::A)
+fn index(kind: RecordType) -> usize {
+    usize::from(kind == RecordType::A)
 }
 
 impl World {
-    fn new(asked: &[Kind]) -> Self {
-        let settings = Settings { attempts: ATTEMPTS, ..Settings::default() };
+    fn new(asked: &[RecordType]) -> Self {
+        let settings = DnsConfig { attempts: ATTEMPTS, ..DnsConfig::default() };
         let mut client = Small::new(settings, 1);
         client.set_servers(&[server(0), server(1)], at(0));
         let name = connie_dns::Name::parse("name.test").expect("a name");
@@ -109,12 +109,12 @@ impl World {
         let mut buffer = [0; LARGEST_QUERY];
         for _ in 0..50 {
             match self.client.poll_output(&mut buffer, self.now) {
-                Output::Send { port, server: to, length } => self.sent(port, to, &buffer[..length]),
-                Output::Connect { .. } => self.wrong("TCP, which there is not"),
-                Output::Ended(id) => self.end(id),
-                Output::WaitUntil(at) if at <= self.now => self.wrong("a wait until now"),
-                Output::WaitUntil(at) => return Some(at),
-                Output::WaitForInput => {
+                DnsOutput::Send { port, server: to, length } => self.sent(port, to, &buffer[..length]),
+                DnsOutput::Connect { .. } => self.wrong("TCP, which there is not"),
+                DnsOutput::Ended(id) => self.end(id),
+                DnsOutput::WaitUntil(at) if at <= self.now => self.wrong("a wait until now"),
+                DnsOutput::WaitUntil(at) => return Some(at),
+                DnsOutput::WaitForInput => {
                     if self.ended != [true; 2] {
                         self.wrong("it waits for nothing, and a question is open");
                     }
@@ -161,7 +161,7 @@ impl World {
         match (answer, expected.answer) {
             (Ok(answer), Some(Ok(last))) => {
                 let ip = match KINDS[which] {
-                    Kind::A => std::net::IpAddr::from([192, 0, 2, last]),
+                    RecordType::A => std::net::IpAddr::from([192, 0, 2, last]),
                     _ => std::net::IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)]),
                 };
                 assert!(answer.addresses().eq([ip]), "{answer:?} in place of {ip}");
@@ -197,10 +197,12 @@ impl World {
         let counts = self.client.is_open(port) && !self.expected[which].failed[from];
         match react(fate.reaction(), from, &query) {
             Reaction::Says(message, _) => {
-                self.client
-                    .handle_input(Input::Datagram { port, from: server(from), message: &message }, self.now);
+                self.client.handle_input(
+                    DnsInput::Datagram { port, from: server(from), message: &message },
+                    self.now,
+                );
             }
-            _ => self.client.handle_input(Input::DatagramFailed { port, server: server(from) }, self.now),
+            _ => self.client.handle_input(DnsInput::DatagramFailed { port, server: server(from) }, self.now),
         }
         if counts {
             self.expect(which, from, fate);
@@ -227,8 +229,8 @@ impl World {
                 let other = &mut self.expected[1 - which];
                 let is_open = !self.ended[1 - which] && other.answer.is_none();
                 match KINDS[which] {
-                    Kind::A if is_open => other.answer = Some(Err(())),
-                    Kind::Aaaa if is_open => {
+                    RecordType::A if is_open => other.answer = Some(Err(())),
+                    RecordType::Aaaa if is_open => {
                         other.doubted = Some(self.now + std::time::Duration::from_secs(2))
                     }
                     _ => {}
@@ -251,7 +253,7 @@ impl World {
 
 /// Looks at every world that comes of these questions and fates.
 #[track_caller]
-fn search(asked: &[Kind], fates: &[Fate], at_least: usize) {
+fn search(asked: &[RecordType], fates: &[Fate], at_least: usize) {
     let mut seen = HashSet::new();
     let mut worlds = vec![World::new(asked)];
     while let Some(mut world) = worlds.pop() {

@@ -4,16 +4,16 @@ mod common;
 
 use common::*;
 use connie_core::resolution::QueryError;
-use connie_dns::{Candidates, Lookup, Settings, Wanted};
+use connie_dns::{DnsConfig, RecordLookup, SearchNames, WantedRecords};
 
 const SEARCH: [&str; 2] = ["corp.test", "lab.test"];
 
 /// Looks up `host` with the search list, and which names were asked for.
 #[track_caller]
 fn search(script: &str, host: &str, kinds: &str, found: &str, asked: &[&str]) {
-    let mut bench = Bench::<4>::new(Settings::default(), &[script]);
-    let names = Candidates::<_, 255>::new(host, &SEARCH, 1);
-    let mut lookup = Lookup::of(names, wanted(kinds)).expect("a name");
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &[script]);
+    let names = SearchNames::<_, 255>::new(host, &SEARCH, 1);
+    let mut lookup = RecordLookup::from_names(names, wanted(kinds)).expect("a name");
     assert_eq!(bench.run(&mut lookup), found, "{script}");
     assert_eq!(bench.asked(), asked, "{script}");
 }
@@ -43,11 +43,11 @@ fn one_family_is_enough() {
 /// What it lacks is told with what it has.
 #[test]
 fn nothing_is_reported_of_a_name_before_it_counts() {
-    let mut bench = Bench::<4>::new(Settings::default(), &["aaaa nodata@10; ok@30"]);
-    let names = Candidates::<_, 255>::new("www", &SEARCH, 1);
-    let mut lookup = Lookup::of(names, Wanted::default()).expect("a name");
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &["aaaa nodata@10; ok@30"]);
+    let names = SearchNames::<_, 255>::new("www", &SEARCH, 1);
+    let mut lookup = RecordLookup::from_names(names, WantedRecords::default()).expect("a name");
     assert_eq!(bench.run(&mut lookup), "AAAA none at 30; A 192.0.2.1 at 30");
-    let mut lookup = Lookup::new(name("alone.test"), Wanted::default());
+    let mut lookup = RecordLookup::new(name("alone.test"), WantedRecords::default());
     assert_eq!(bench.run(&mut lookup), "AAAA none at 40; A 192.0.2.1 at 60", "of an only name all is");
 }
 
@@ -88,30 +88,30 @@ fn of_two_that_exist_it_is_the_first() {
 
 #[test]
 fn no_name_at_all() {
-    let names = Candidates::<_, 255>::new("a..b", &SEARCH, 1);
-    assert!(Lookup::of(names, Wanted::default()).is_none());
+    let names = SearchNames::<_, 255>::new("a..b", &SEARCH, 1);
+    assert!(RecordLookup::from_names(names, WantedRecords::default()).is_none());
 }
 
 #[test]
 fn the_records_of_a_service_have_a_name_of_their_own() {
-    let mut bench = Bench::<4>::new(Settings::default(), &["https service; ok"]);
-    let service = name("name.test").of_https_service(8_443).expect("a name");
-    let found = bench.run(&mut Lookup::new(service, wanted("https")));
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &["https service; ok"]);
+    let service = name("name.test").https_query_name(8_443).expect("a name");
+    let found = bench.run(&mut RecordLookup::new(service, wanted("https")));
     assert!(found.contains("HTTPS [1 ."), "{found}");
     assert_eq!(bench.asked(), ["_8443._https.name.test"]);
 }
 
 #[test]
 fn names_of_tor_are_not_asked_for() {
-    let mut bench = Bench::<4>::new(Settings::default(), &["ok"]);
-    let found = bench.run(&mut Lookup::new(name("abc.onion"), wanted("a")));
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &["ok"]);
+    let found = bench.run(&mut RecordLookup::new(name("abc.onion"), wanted("a")));
     assert_eq!((found.as_str(), bench.sent().len()), ("A !NoSuchName at 0", 0));
 }
 
 #[test]
 fn a_look_up_that_is_closed_asks_no_more() {
-    let mut bench = Bench::<4>::new(Settings::default(), &["silent"]);
-    let mut lookup = Lookup::new(name("name.test"), Wanted::default());
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &["silent"]);
+    let mut lookup = RecordLookup::new(name("name.test"), WantedRecords::default());
     let now = bench.now;
     assert!(lookup.poll(&mut bench.client, now).is_none());
     assert!(bench.drain().is_some());
@@ -123,8 +123,8 @@ fn a_look_up_that_is_closed_asks_no_more() {
 
 #[test]
 fn an_end_is_reported_once() {
-    let mut bench = Bench::<4>::new(Settings::default(), &["nx"]);
-    let mut lookup = Lookup::new(name("name.test"), wanted("a"));
+    let mut bench = Bench::<4>::new(DnsConfig::default(), &["nx"]);
+    let mut lookup = RecordLookup::new(name("name.test"), wanted("a"));
     assert!(lookup.poll(&mut bench.client, bench.now).is_none());
     bench.pass(20);
     let event = lookup.poll(&mut bench.client, bench.now).expect("an end");

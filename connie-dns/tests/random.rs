@@ -13,11 +13,14 @@ use std::time::Duration;
 
 use common::*;
 use connie_core::Instant;
-use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Name, Output, Port, QuestionId, Settings, Transport};
+use connie_dns::{
+    DnsClient, DnsConfig, DnsInput, DnsOutput, DnsTransport, LARGEST_QUERY, Name, Port, QuestionId,
+    RecordType,
+};
 use connie_sim::name_servers::{Query, Reaction, react};
 use connie_sim::{Rng, seeds};
 
-type Small = Client<3, 3, 24, 64>;
+type Small = DnsClient<3, 3, 24, 64>;
 
 const REACTIONS: &[&str] = &[
     "ok",
@@ -66,7 +69,7 @@ struct World {
     client: Small,
     rng: Rng,
     now: Instant,
-    settings: Settings,
+    settings: DnsConfig,
     /// Queries that servers have, with the way they have come.
     queries: Vec<(Port, SocketAddr, Query)>,
     ports: Vec<Port>,
@@ -79,7 +82,7 @@ struct World {
 
 /// How long a question takes at most: for each name that it asks for, until the last server is asked, its waits with a pause each, and
 /// the last.
-fn bound(settings: &Settings) -> Duration {
+fn bound(settings: &DnsConfig) -> Duration {
     let attempts = u32::from(settings.attempts.max(1));
     let waits: Duration = (1..attempts).map(|times| Duration::from_millis(1_500 << times)).sum();
     let each = Duration::from_millis(500) + waits + settings.timeout * (attempts + 2);
@@ -90,13 +93,13 @@ fn bound(settings: &Settings) -> Duration {
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let settings = Settings {
+        let settings = DnsConfig {
             attempts: rng.within(0, 4) as u8,
             timeout: Duration::from_millis(rng.pick(&[10, 300, 2_000, 5_000])),
-            transport: rng.pick(&[Transport::Udp, Transport::UdpAndTcp, Transport::Tcp]),
+            transport: rng.pick(&[DnsTransport::Udp, DnsTransport::UdpAndTcp, DnsTransport::Tcp]),
             randomise_case: rng.chance(30),
             longest_ttl: Duration::from_secs(rng.pick(&[0, 1, 60])),
-            ..Settings::default()
+            ..DnsConfig::default()
         };
         let mut client = Small::new(settings, rng.bits());
         let count = rng.within(0, 3) as usize;
@@ -119,14 +122,16 @@ impl World {
         let mut buffer = [0; LARGEST_QUERY];
         for _ in 0..200 {
             match self.client.poll_output(&mut buffer, self.now) {
-                Output::Send { port, server, length } => self.sent(port, server, &buffer[..length], false),
-                Output::Connect { port, server, length } => self.sent(port, server, &buffer[..length], true),
-                Output::Ended(id) => self.end(id),
-                Output::WaitUntil(at) => {
+                DnsOutput::Send { port, server, length } => self.sent(port, server, &buffer[..length], false),
+                DnsOutput::Connect { port, server, length } => {
+                    self.sent(port, server, &buffer[..length], true)
+                }
+                DnsOutput::Ended(id) => self.end(id),
+                DnsOutput::WaitUntil(at) => {
                     assert!(at > self.now, "law 1: a wait until {at} at {}", self.now);
                     return Some(at);
                 }
-                Output::WaitForInput => {
+                DnsOutput::WaitForInput => {
                     self.look_for_open();
                     return None;
                 }
@@ -138,8 +143,8 @@ impl World {
     fn sent(&mut self, port: Port, to: SocketAddr, octets: &[u8], tcp: bool) {
         assert!(self.client.is_open(port), "law 4: sent from a port that is closed");
         assert!(
-            tcp == (self.settings.transport == Transport::Tcp)
-                || self.settings.transport == Transport::UdpAndTcp
+            tcp == (self.settings.transport == DnsTransport::Tcp)
+                || self.settings.transport == DnsTransport::UdpAndTcp
         );
         self.ports.push(port);
         self.queries.push((port, to, Query::read(octets, tcp)));
@@ -161,7 +166,7 @@ impl World {
 
     fn ask(&mut self) {
         let name = Name::parse(self.rng.pick(&NAMES)).expect("a name");
-        let kind = self.rng.pick(&Kind::ALL);
+        let kind = self.rng.pick(&RecordType::ALL);
         if let Some(id) = self.client.ask(&name, kind, self.now) {
             self.waiting.entry(format!("{id:?}")).or_insert((id, 0)).1 += 1;
         }
@@ -209,16 +214,16 @@ impl World {
         let (index, word) = (usize::from(to.port() != 53), self.rng.pick(REACTIONS));
         let Reaction::Says(mut message, _) = react(word, index, &query) else {
             let input = match query.tcp {
-                true => Input::StreamFailed { port, server: to },
-                false => Input::DatagramFailed { port, server: to },
+                true => DnsInput::StreamFailed { port, server: to },
+                false => DnsInput::DatagramFailed { port, server: to },
             };
             return self.client.handle_input(input, self.now);
         };
         self.spoil(&mut message);
         self.messages.push(message.clone());
         let input = match query.tcp {
-            true => Input::Message { port, server: to, message: &message },
-            false => Input::Datagram { port, from: to, message: &message },
+            true => DnsInput::Message { port, server: to, message: &message },
+            false => DnsInput::Datagram { port, from: to, message: &message },
         };
         self.client.handle_input(input, self.now);
     }

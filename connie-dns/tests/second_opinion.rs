@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 use common::{at, server};
 use connie_core::resolution::QueryError;
-use connie_dns::{Client, Input, Kind, LARGEST_QUERY, Name, Output, Settings, Transport};
+use connie_dns::{DnsClient, DnsConfig, DnsInput, DnsOutput, DnsTransport, LARGEST_QUERY, Name, RecordType};
 use connie_sim::name_servers::{Query, Reaction, react};
 use connie_sim::{Rng, seeds};
 use message::{Found, Question, Said, read};
@@ -102,41 +102,43 @@ enum Made {
 
 /// A client that has asked for these records of `name.test`, and its query.
 struct Asked {
-    client: Client<1, 1, 255, 2_048>,
+    client: DnsClient<1, 1, 255, 2_048>,
     id: connie_dns::QuestionId,
     port: connie_dns::Port,
     query: Query,
 }
 
-fn ask(kind: Kind, seed: u64) -> Asked {
-    let settings = Settings { attempts: 1, transport: Transport::UdpAndTcp, ..Settings::default() };
-    let mut client = Client::new(settings, seed);
+fn ask(kind: RecordType, seed: u64) -> Asked {
+    let settings = DnsConfig { attempts: 1, transport: DnsTransport::UdpAndTcp, ..DnsConfig::default() };
+    let mut client = DnsClient::new(settings, seed);
     client.set_servers(&[server(0)], at(0));
     let id = client.ask(&Name::parse("name.test").expect("a name"), kind, at(0)).expect("room");
     let mut buffer = [0; LARGEST_QUERY];
-    let Output::Send { port, length, .. } = client.poll_output(&mut buffer, at(0)) else { panic!("a query") };
+    let DnsOutput::Send { port, length, .. } = client.poll_output(&mut buffer, at(0)) else {
+        panic!("a query")
+    };
     Asked { client, id, port, query: Query::read(&buffer[..length], false) }
 }
 
 impl Asked {
     fn hears(&mut self, message: &[u8]) -> Made {
-        self.client.handle_input(Input::Datagram { port: self.port, from: server(0), message }, at(1));
+        self.client.handle_input(DnsInput::Datagram { port: self.port, from: server(0), message }, at(1));
         let mut buffer = [0; LARGEST_QUERY];
         match self.client.poll_output(&mut buffer, at(1)) {
-            Output::Connect { .. } => Made::AsksOverTcp,
-            Output::Send { length, .. } => {
+            DnsOutput::Connect { .. } => Made::AsksOverTcp,
+            DnsOutput::Send { length, .. } => {
                 let query = Query::read(&buffer[..length], false);
                 match query.name == "name.test" && !query.edns {
                     true => Made::AsksWithoutEdns,
                     false => Made::AsksFor(query.name_octets().to_vec()),
                 }
             }
-            Output::WaitUntil(_) => Made::Nothing,
-            Output::WaitForInput => panic!("the question is forgotten"),
-            Output::Ended(_) => match self.client.answer(self.id, at(1)).expect("an end") {
+            DnsOutput::WaitUntil(_) => Made::Nothing,
+            DnsOutput::WaitForInput => panic!("the question is forgotten"),
+            DnsOutput::Ended(_) => match self.client.answer(self.id, at(1)).expect("an end") {
                 Err(error) => Made::Fails(error),
                 Ok(answer) if answer.is_empty() => Made::Empty(answer.ttl()),
-                Ok(answer) if answer.kind() == Kind::Https => {
+                Ok(answer) if answer.kind() == RecordType::Https => {
                     Made::Services(answer.services().count(), answer.ttl())
                 }
                 Ok(answer) => Made::Addresses(answer.addresses().collect(), answer.ttl()),
@@ -146,11 +148,11 @@ impl Asked {
 }
 
 /// What the other reader says of the same message.
-fn opinion(message: &[u8], kind: Kind, query: &Query) -> Said {
+fn opinion(message: &[u8], kind: RecordType, query: &Query) -> Said {
     let kind = match kind {
-        Kind::Aaaa => message::Kind::Aaaa,
-        Kind::A => message::Kind::A,
-        Kind::Https => message::Kind::Https,
+        RecordType::Aaaa => message::Kind::Aaaa,
+        RecordType::A => message::Kind::A,
+        RecordType::Https => message::Kind::Https,
     };
     let asked = Question { name: name::Name::parse("name.test").expect("a name"), kind };
     let id = u16::from_be_bytes([query.octets[0], query.octets[1]]);
@@ -207,7 +209,7 @@ fn both_readers_agree() {
     let seen = std::cell::RefCell::new(BTreeMap::new());
     seeds(30_000, |seed| {
         let mut rng = Rng::new(seed);
-        let (kind, word) = (rng.pick(&Kind::ALL), rng.pick(REACTIONS));
+        let (kind, word) = (rng.pick(&RecordType::ALL), rng.pick(REACTIONS));
         let mut asked = ask(kind, seed);
         let Reaction::Says(mut message, _) = react(word, 0, &asked.query) else {
             panic!("{word} says nothing")

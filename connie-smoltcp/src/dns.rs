@@ -1,10 +1,10 @@
-//! The DNS client: a [`Client`] of connie-dns over UDP sockets of the stack.
+//! The DNS client: a [`DnsClient`] of connie-dns over UDP sockets of the stack.
 
 use core::cell::RefCell;
 use core::net::{IpAddr, SocketAddr};
 
 use connie_core::Instant;
-use connie_dns::{Client, Input, LARGEST_QUERY, Output, Port, Settings, Transport};
+use connie_dns::{DnsClient, DnsConfig, DnsInput, DnsOutput, DnsTransport, LARGEST_QUERY, Port};
 use heapless::Vec;
 use smoltcp::iface::{Interface, SocketHandle};
 use smoltcp::phy::Device;
@@ -28,7 +28,7 @@ const DOMAIN: u16 = 53;
 ///
 /// A silent server holds nothing up: the next one is asked after 250 ms, and a dead one on the link no more than one elsewhere. What servers
 /// say is told apart: that there is no such name, no address, a failure, a refusal. What is truncated is used as far as it did fit, since there
-/// is no TCP here. Answers are kept for their time to live, up to [`Settings::longest_ttl`].
+/// is no TCP here. Answers are kept for their time to live, up to [`DnsConfig::longest_ttl`].
 ///
 /// The numbers are capacities; the defaults are enough for one connect at a time.
 ///
@@ -42,7 +42,7 @@ const DOMAIN: u16 = 53;
 /// ```
 /// # use connie_core::Instant;
 /// # use connie_smoltcp::{Platform, SocketStorage, Stack, TcpBuffers};
-/// use connie_smoltcp::connie_dns::Settings;
+/// use connie_smoltcp::connie_dns::DnsConfig;
 /// use connie_smoltcp::{Dns, DnsBuffers};
 /// # #[derive(Clone, Copy)] struct Still;
 /// # impl Platform for Still { fn now(&self) -> Instant { Instant::ZERO } fn idle_until(&self, _: Option<Instant>) {} }
@@ -56,7 +56,7 @@ const DOMAIN: u16 = 53;
 /// let mut stack = Stack::new(interface, device, &mut storage, &mut buffers, Still, 7);
 ///
 /// // Three connects at a time, four names in all, names of any length, and 32 IPv6 addresses of each.
-/// let settings = Settings { randomise_case: true, ..Settings::default() };
+/// let settings = DnsConfig { randomise_case: true, ..DnsConfig::default() };
 /// let servers = ["192.0.2.53".parse()?, "2001:db8::53".parse()?];
 /// let dns = Dns::<4, 2, 255, 512>::with_settings(&settings, &mut stack, &servers, &mut datagrams)?;
 /// # let _ = dns;
@@ -70,13 +70,13 @@ pub struct Dns<
     const DATA: usize = 128,
 > {
     /// Nothing that borrows it calls anything that borrows it.
-    pub(crate) inner: RefCell<DnsClient<NAMES, SERVERS, NAME, DATA>>,
+    pub(crate) inner: RefCell<DnsState<NAMES, SERVERS, NAME, DATA>>,
 }
 
 /// The client with its sockets.
 #[derive(Debug)]
-pub(crate) struct DnsClient<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize> {
-    pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
+pub(crate) struct DnsState<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize> {
+    pub(crate) client: DnsClient<NAMES, SERVERS, NAME, DATA>,
     sockets: Vec<QuerySocket, MOST_SOCKETS>,
     /// The stack that they belong to.
     stack: usize,
@@ -112,7 +112,7 @@ impl Dns {
         servers: &[IpAddr],
         buffers: &'a mut [DnsBuffers<RX, TX>],
     ) -> Result<Dns, StorageFull> {
-        Dns::with_settings(&Settings::default(), stack, servers, buffers)
+        Dns::with_settings(&DnsConfig::default(), stack, servers, buffers)
     }
 }
 
@@ -134,7 +134,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         const RX: usize,
         const TX: usize,
     >(
-        settings: &Settings,
+        settings: &DnsConfig,
         stack: &mut Stack<'a, D, B, TCP, UDP>,
         servers: &[IpAddr],
         buffers: &'a mut [DnsBuffers<RX, TX>],
@@ -150,10 +150,10 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             let _ = sockets.push(QuerySocket { handle, open: None });
         }
         // As the buffers have it.
-        let settings = Settings { transport: Transport::Udp, largest_datagram: RX as u16, ..*settings };
-        let mut client = Client::new(settings, stack.random());
+        let settings = DnsConfig { transport: DnsTransport::Udp, largest_datagram: RX as u16, ..*settings };
+        let mut client = DnsClient::new(settings, stack.random());
         client.set_servers(&usable_servers::<SERVERS>(&stack.interface, servers), stack.now());
-        Ok(Dns { inner: RefCell::new(DnsClient { client, sockets, stack: stack.identity }) })
+        Ok(Dns { inner: RefCell::new(DnsState { client, sockets, stack: stack.identity }) })
     }
 
     /// Asks other servers from now on. Where they are others than before, what is asked is asked anew, and what was kept is forgotten.
@@ -191,7 +191,7 @@ fn usable_servers<const SERVERS: usize>(
 }
 
 impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: usize>
-    DnsClient<NAMES, SERVERS, NAME, DATA>
+    DnsState<NAMES, SERVERS, NAME, DATA>
 {
     /// Whether its sockets are those of this stack.
     pub(crate) fn belongs_to<D: Device, B: Platform, const TCP: usize, const UDP: usize>(
@@ -215,13 +215,13 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         let mut buffer = [0; LARGEST_QUERY];
         let wake = loop {
             match self.client.poll_output(&mut buffer, now) {
-                Output::Send { port, server, length } => {
+                DnsOutput::Send { port, server, length } => {
                     self.send(stack, (port, server), buffer.get(..length).unwrap_or_default(), now);
                 }
                 // Those who wait look by themselves, and there is no TCP.
-                Output::Ended(_) | Output::Connect { .. } => {}
-                Output::WaitUntil(at) => break Some(at),
-                Output::WaitForInput => break None,
+                DnsOutput::Ended(_) | DnsOutput::Connect { .. } => {}
+                DnsOutput::WaitUntil(at) => break Some(at),
+                DnsOutput::WaitForInput => break None,
             }
         };
         self.close_unused(stack);
@@ -240,14 +240,14 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             // Ends when the buffer is empty.
             while let Ok((message, meta)) = socket.recv() {
                 let from = address::socket_addr(meta.endpoint);
-                self.client.handle_input(Input::Datagram { port, from, message }, now);
+                self.client.handle_input(DnsInput::Datagram { port, from, message }, now);
             }
         }
         while let Some((local, server)) = stack.undelivered.take() {
             let mut open = self.sockets.iter().filter_map(|socket| socket.open);
             if let Some((port, _)) = open.find(|(_, own)| *own == local) {
                 let server = address::socket_addr(server);
-                self.client.handle_input(Input::DatagramFailed { port, server }, now);
+                self.client.handle_input(DnsInput::DatagramFailed { port, server }, now);
             }
         }
     }
@@ -263,7 +263,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
         let endpoint = address::endpoint(server);
         let way = endpoint.and_then(|endpoint| Some((endpoint, stack.next_hop_to(endpoint.addr)?)));
         let Some((endpoint, (next_hop, _))) = way else {
-            return self.client.handle_input(Input::DatagramFailed { port, server }, now);
+            return self.client.handle_input(DnsInput::DatagramFailed { port, server }, now);
         };
         if let Some((socket, local)) = self.socket(stack, port) {
             stack.send_query(&mut socket.handle, local, endpoint, next_hop, query);

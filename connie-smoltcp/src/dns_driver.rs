@@ -15,12 +15,12 @@ use connie_core::{
     Config, ConnectDriver, Connection, Failure, Instant, PollEntry, PollResult, Poller, Progress, RaceStack,
     Turn,
 };
-use connie_dns::{Answer, Kind, Name, NameError, QuestionId};
+use connie_dns::{Name, NameError, QuestionId, RecordSet, RecordType};
 use heapless::Vec;
 use smoltcp::phy::Device;
 
 use crate::address::sooner;
-use crate::dns::{Dns, DnsClient};
+use crate::dns::{Dns, DnsState};
 use crate::platform::Platform;
 use crate::poller::PlatformPoller;
 use crate::stack::Stack;
@@ -424,7 +424,7 @@ fn handle_answer<
 >(
     driver: &mut ConnectDriver<Stack<'a, D, B, TCP, UDP>, DESTINATIONS, SOCKETS, RECORDS, NAT64, G>,
     query: Query,
-    answer: Answer<'_>,
+    answer: RecordSet<'_>,
     port: u16,
     stack: &mut Stack<'a, D, B, TCP, UDP>,
 ) {
@@ -473,9 +473,9 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
             }
             let kind = match query {
                 #[cfg(feature = "ipv4")]
-                Query::A => Kind::A,
+                Query::A => RecordType::A,
                 #[cfg(feature = "ipv6")]
-                Query::Aaaa | Query::Nat64Prefix => Kind::Aaaa,
+                Query::Aaaa | Query::Nat64Prefix => RecordType::Aaaa,
                 #[cfg(not(all(feature = "ipv4", feature = "ipv6")))]
                 _ => continue,
             };
@@ -498,7 +498,7 @@ impl<const NAMES: usize, const SERVERS: usize, const NAME: usize, const DATA: us
     ) {
         // Nobody else has it.
         let Ok(mut inner) = self.inner.try_borrow_mut() else { return };
-        let DnsClient { client, .. } = &mut *inner;
+        let DnsState { client, .. } = &mut *inner;
         asked.0.iter_mut().filter_map(Option::take).for_each(|id| client.give_up(id));
         if inner.belongs_to(stack) {
             inner.close_unused(stack);

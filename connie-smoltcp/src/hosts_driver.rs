@@ -10,7 +10,7 @@ use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::timeline::Timeline;
 use connie_core::{Config, ConnectDriver, Connection, Failure, Instant, Progress, RaceStack, Turn};
-use connie_dns::Answer;
+use connie_dns::RecordSet;
 use heapless::Vec;
 use smoltcp::phy::Device;
 
@@ -399,7 +399,7 @@ impl<
 /// What a query has brought, as an input; in the order of RFC 6724 where its addresses are put.
 fn answer_input<'i, D: Device, B: Platform, const TCP: usize, const UDP: usize, const DESTINATIONS: usize>(
     query: Query,
-    answer: Result<Answer<'_>, QueryError>,
+    answer: Result<RecordSet<'_>, QueryError>,
     port: u16,
     stack: &mut Stack<'_, D, B, TCP, UDP>,
     (addresses, ways): (&'i mut Vec<SocketAddr, DESTINATIONS>, &'i mut Vec<Route, DESTINATIONS>),

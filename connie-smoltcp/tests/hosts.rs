@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Config, Connection, Failure};
-use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::connie_dns::DnsConfig;
 use connie_smoltcp::{
     Dns, DnsBuffers, HostsDriver, Platform as _, PlatformPoller, SocketStorage, Stack, StartError,
     TcpBuffers, TcpSocket, UdpBuffers,
@@ -50,7 +50,7 @@ fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &Names)) {
     let interface = client_interface(&mut card, 7);
     let mut stack =
         Stack::with_udp(interface, card, &mut storage, &mut buffers, &mut datagrams, world.clone(), 7);
-    let dns = Names::with_settings(&Settings::default(), &mut stack, &[SERVER], &mut queries);
+    let dns = Names::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], &mut queries);
     body(&world, &mut stack, &dns.expect("room for it"));
 }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use connie_core::resolution::Query;
 use connie_core::{Config, Families, Family, Instant, Progress};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Reaction, Row, Sender, Servers, rows};
-use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::connie_dns::DnsConfig;
 use connie_smoltcp::smoltcp::phy::{
     ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken,
 };
@@ -189,9 +189,9 @@ struct Came {
     asked: Vec<(u16, [u8; 2])>,
 }
 
-fn settings(row: &Row) -> Settings {
+fn settings(row: &Row) -> DnsConfig {
     let how = row.settings();
-    let mut settings = Settings { randomise_case: how.case, ..Settings::default() };
+    let mut settings = DnsConfig { randomise_case: how.case, ..DnsConfig::default() };
     settings.attempts = how.attempts.unwrap_or(settings.attempts);
     settings.timeout = how.timeout.unwrap_or(settings.timeout);
     settings

@@ -11,7 +11,7 @@ use connie_core::resolution::HostError;
 use connie_core::stack::nb;
 use connie_core::{Config, Failure, Families, Family};
 use connie_sim::{Rng, seeds};
-use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::connie_dns::DnsConfig;
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpCidr;
 use connie_smoltcp::{
@@ -158,7 +158,7 @@ fn the_number_of_addresses_is_the_program_s() {
     let mut card = world.card();
     let interface = client_interface(&mut card, 7);
     let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
-    let dns = Dns::<1, 1, 16, 20>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
+    let dns = Dns::<1, 1, 16, 20>::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let config = Config::one_by_one();
     let mut driver =
@@ -429,7 +429,7 @@ fn what_there_is_no_socket_for_is_not_begun() {
     let mut card = world.card();
     let interface = client_interface(&mut card, 7);
     let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
-    let dns = Dns::<4>::with_settings(&Settings::default(), &mut stack, &[SERVER], queries);
+    let dns = Dns::<4>::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
     let only_v4 = Config { families: Families::Only(Family::V4), ..config };
     let poller = &mut PlatformPoller(world.clone());

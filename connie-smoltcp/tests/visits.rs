@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::memory::{Memory, Verdict};
 use connie_core::{Config, Failure, Instant};
-use connie_smoltcp::connie_dns::Settings;
+use connie_smoltcp::connie_dns::DnsConfig;
 use connie_smoltcp::smoltcp::wire::{IpCidr, Ipv4Address};
 use connie_smoltcp::{
     Dns, DnsBuffers, DnsDriver, HostsDriver, Platform as _, PlatformPoller, SocketStorage, Stack, TcpBuffers,
@@ -50,7 +50,7 @@ fn with_stack(body: impl FnOnce(&World, &mut Client<'_>, &Names)) {
     let interface = client_interface(&mut card, 7);
     let mut stack =
         Stack::with_udp(interface, card, &mut storage, &mut buffers, &mut datagrams, world.clone(), 7);
-    let dns = Names::with_settings(&Settings::default(), &mut stack, &[SERVER], &mut queries);
+    let dns = Names::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], &mut queries);
     body(&world, &mut stack, &dns.expect("room for it"));
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use crate::process::ProcessLock;
 
-mod loan;
+mod spare_permits;
 
-pub(crate) use loan::Loan;
+pub(crate) use spare_permits::SparePermits;
 
 /// A number of sockets that races share, so that a program with thousands of them never meets `EMFILE`. Clones share the same.
 ///
@@ -58,36 +58,36 @@ pub(crate) use loan::Loan;
 /// ```
 #[derive(Clone)]
 pub struct SocketBudget {
-    shared: Arc<Shared>,
+    shared: Arc<SharedBudget>,
     /// How long a race waits for connections to end.
     waits: Duration,
     /// For the look-ups of a race: what that has for them.
-    loan: Option<Loan>,
+    loan: Option<SparePermits>,
     /// Whether a look-up had no place of it, since connections held all.
     #[cfg(not(target_os = "wasi"))]
     refused: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedBudget {
     sockets: usize,
-    state: ProcessLock<State>,
+    state: ProcessLock<PermitPool>,
 }
 
 #[derive(Debug)]
-struct State {
+struct PermitPool {
     free: usize,
     /// How many are out and come back by themselves: those of races and look-ups. The rest of what is out belongs to connections.
     passing: usize,
     /// How many races and look-ups have them.
     sharers: usize,
     /// Who waits for a socket, longest first.
-    line: VecDeque<Waiting>,
+    line: VecDeque<QueuedWaiter>,
     next_ticket: u64,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct QueuedWaiter {
     ticket: u64,
     waker: Waker,
     /// Whether it was told that connections hold all. It has its own time then, and is not woken for that again.
@@ -96,7 +96,7 @@ struct Waiting {
     shares: bool,
 }
 
-impl Waiting {
+impl QueuedWaiter {
     /// Has it wake `waker` from now on. Answers the one before, where that is another.
     fn wakes(&mut self, waker: &Waker) -> Option<Waker> {
         let changed = !self.waker.will_wake(waker);
@@ -106,10 +106,10 @@ impl Waiting {
 
 /// What came of asking for a share.
 #[derive(Debug)]
-pub(crate) enum Turn {
-    Taken(Share),
+pub(crate) enum Acquire {
+    Acquired(Permits),
     /// It waits for what comes back by itself.
-    InLine,
+    Queued,
     /// It stands in line, and connections hold all: nothing comes back by itself.
     AllHeld,
 }
@@ -119,8 +119,9 @@ impl SocketBudget {
     #[must_use]
     pub fn new(sockets: usize) -> Self {
         let sockets = sockets.max(1);
-        let state = State { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
-        let shared = Arc::new(Shared { sockets, state: ProcessLock::new(state) });
+        let state =
+            PermitPool { free: sockets, passing: 0, sharers: 0, line: VecDeque::new(), next_ticket: 0 };
+        let shared = Arc::new(SharedBudget { sockets, state: ProcessLock::new(state) });
         SocketBudget {
             shared,
             waits: Duration::ZERO,
@@ -203,15 +204,15 @@ impl SocketBudget {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// The same budget for the look-ups of a race: whoever stands in line for them has what the race has [lent](Loan::lend) besides.
+    /// The same budget for the look-ups of a race: whoever stands in line for them has what the race has [lent](SparePermits::lend) besides.
     #[cfg(not(target_os = "wasi"))]
-    pub(crate) fn of_look_ups(&self) -> Self {
-        SocketBudget { loan: Some(Loan::default()), refused: Arc::default(), ..self.clone() }
+    pub(crate) fn for_lookups(&self) -> Self {
+        SocketBudget { loan: Some(SparePermits::default()), refused: Arc::default(), ..self.clone() }
     }
 
     /// What a race has for these look-ups.
     #[cfg(not(target_os = "wasi"))]
-    pub(crate) fn loan(&self) -> Option<Loan> {
+    pub(crate) fn loan(&self) -> Option<SparePermits> {
         self.loan.clone()
     }
 
@@ -221,7 +222,7 @@ impl SocketBudget {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that has happened to one [of these](Self::of_look_ups). They may have ended since.
+    /// Whether that has happened to one [of these](Self::for_lookups). They may have ended since.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) fn has_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
@@ -241,21 +242,26 @@ impl SocketBudget {
     /// `waker` is woken when its turn has come, or when connections hold all. It leaves the line only where it has got `most`: drop the place to
     /// give up, or to be content with less.
     ///
-    /// What it takes counts as coming back by itself until it [becomes](Share::hold) a connection: a look-up takes its descriptors here too.
-    pub(crate) fn poll_take(&self, place: &mut Option<Place>, most: usize, waker: &Waker) -> Turn {
-        let lent = self.loan.as_ref().filter(|_| place.is_some()).and_then(Loan::take);
+    /// What it takes counts as coming back by itself until it [becomes](Permits::hold) a connection: a look-up takes its descriptors here too.
+    pub(crate) fn poll_acquire(
+        &self,
+        place: &mut Option<QueueTicket>,
+        most: usize,
+        waker: &Waker,
+    ) -> Acquire {
+        let lent = self.loan.as_ref().filter(|_| place.is_some()).and_then(SparePermits::take);
         if let Some(share) = lent {
             *place = None;
-            return Turn::Taken(share);
+            return Acquire::Acquired(share);
         }
         let Some(mut state) = self.shared.state_again() else {
-            return Turn::Taken(Share { budget: self.shared.clone(), sockets: most.max(1) });
+            return Acquire::Acquired(Permits { budget: self.shared.clone(), sockets: most.max(1) });
         };
         let ticket = match place {
             Some(place) => place.ticket,
             None => {
                 let ticket = state.queue_up(waker.clone());
-                *place = Some(Place { budget: self.clone(), ticket });
+                *place = Some(QueueTicket { budget: self.clone(), ticket });
                 ticket
             }
         };
@@ -272,7 +278,7 @@ impl SocketBudget {
                 // Leaves the line, and wakes who is next in it.
                 *place = None;
             }
-            return Turn::Taken(Share { budget: self.shared.clone(), sockets });
+            return Acquire::Acquired(Permits { budget: self.shared.clone(), sockets });
         }
         let all_held = state.all_held();
         let before = state.position(ticket).and_then(|position| {
@@ -285,20 +291,20 @@ impl SocketBudget {
         if let Some(loan) = &self.loan {
             loan.waits(ticket, waker);
         }
-        if all_held { Turn::AllHeld } else { Turn::InLine }
+        if all_held { Acquire::AllHeld } else { Acquire::Queued }
     }
 
     /// Takes up to `most` sockets where some are free and nobody stands in line for them.
-    pub(crate) fn take_spare(&self, most: usize) -> Option<Share> {
+    pub(crate) fn try_acquire(&self, most: usize) -> Option<Permits> {
         let mut state = self.shared.state_again()?;
         (state.free > 0 && state.line.is_empty()).then(|| {
             let sockets = state.take(most);
-            Share { budget: self.shared.clone(), sockets }
+            Permits { budget: self.shared.clone(), sockets }
         })
     }
 
     /// Where somebody stands in line and finds nothing: how many sockets each would have, of those that races and look-ups share. At least one.
-    pub(crate) fn part_in_line(&self) -> Option<usize> {
+    pub(crate) fn fair_share(&self) -> Option<usize> {
         let state = self.shared.state_again()?;
         // Only the first in line can have some already.
         let counted = state.line.front().is_some_and(|first| first.shares);
@@ -320,7 +326,7 @@ impl fmt::Debug for SocketBudget {
     }
 }
 
-impl Shared {
+impl SharedBudget {
     /// Takes `sockets` of a race or a look-up back. Where `all`, whoever had them has none now.
     fn give_back(&self, sockets: usize, all: bool) {
         let Some(mut state) = self.state_again() else { return };
@@ -335,7 +341,7 @@ impl Shared {
         self.free(state, 1);
     }
 
-    fn free(&self, mut state: MutexGuard<'_, State>, sockets: usize) {
+    fn free(&self, mut state: MutexGuard<'_, PermitPool>, sockets: usize) {
         // A child was given back at once what its parent's races had.
         state.free = (state.free + sockets).min(self.sockets - state.passing);
         let next = state.next();
@@ -365,21 +371,21 @@ impl Shared {
     /// Whoever holds this neither wakes nor drops a waker: that can run code of the program's, which may come back here.
     ///
     /// `None` in the child of a fork to which the budget is lost: it races without one.
-    fn state(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.lock(State::inherit)
+    fn state(&self) -> Option<MutexGuard<'_, PermitPool>> {
+        self.state.lock(PermitPool::inherit)
     }
 
     /// The same for who has been here before, as a rule in this process: without a question to the system whether it is the same.
-    fn state_again(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.lock_again(State::inherit)
+    fn state_again(&self) -> Option<MutexGuard<'_, PermitPool>> {
+        self.state.lock_again(PermitPool::inherit)
     }
 }
 
-impl State {
+impl PermitPool {
     fn queue_up(&mut self, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.line.push_back(Waiting { ticket, waker, told: false, shares: false });
+        self.line.push_back(QueuedWaiter { ticket, waker, told: false, shares: false });
         ticket
     }
 
@@ -443,12 +449,12 @@ fn wake(waker: Option<Waker>) {
 
 /// A place in the line of a budget. Dropping it leaves the line.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueueTicket {
     budget: SocketBudget,
     ticket: u64,
 }
 
-impl Drop for Place {
+impl Drop for QueueTicket {
     fn drop(&mut self) {
         self.budget.shared.leave(self.ticket);
         self.budget.loan.iter().for_each(|loan| loan.leaves(self.ticket));
@@ -478,12 +484,12 @@ fn allowed() -> Option<usize> {
 
 /// Sockets that a race or a look-up has of a budget. Dropping it gives them back.
 #[derive(Debug)]
-pub(crate) struct Share {
-    budget: Arc<Shared>,
+pub(crate) struct Permits {
+    budget: Arc<SharedBudget>,
     sockets: usize,
 }
 
-impl Share {
+impl Permits {
     pub(crate) fn sockets(&self) -> usize {
         self.sockets
     }
@@ -498,31 +504,31 @@ impl Share {
     }
 
     /// Takes one of them off, for somebody else. There has to be one.
-    fn split(&mut self) -> Share {
+    fn split(&mut self) -> Permits {
         self.sockets = self.sockets.saturating_sub(1);
         if let Some(mut state) = self.budget.state_again() {
             state.sharers += 1;
         }
-        Share { budget: self.budget.clone(), sockets: 1 }
+        Permits { budget: self.budget.clone(), sockets: 1 }
     }
 
     /// Adds those of `other`, which are of the same budget.
-    pub(crate) fn join(&mut self, mut other: Share) {
+    pub(crate) fn join(&mut self, mut other: Permits) {
         self.sockets += std::mem::take(&mut other.sockets);
     }
 
     /// One of them is the place of a connection from here on. The rest is given back.
-    pub(crate) fn hold(mut self) -> Held {
+    pub(crate) fn hold(mut self) -> SocketPermit {
         self.keep(1);
         // Nothing is left for its own drop to give back.
         self.sockets = 0;
         let budget = self.budget.clone();
         budget.becomes_held();
-        Held(budget)
+        SocketPermit(budget)
     }
 }
 
-impl Drop for Share {
+impl Drop for Permits {
     fn drop(&mut self) {
         self.budget.give_back(self.sockets, true);
     }
@@ -532,18 +538,18 @@ impl Drop for Share {
 ///
 /// Every socket of a race has room for one, so it is as small as can be.
 #[derive(Debug)]
-pub struct Held(Arc<Shared>);
+pub struct SocketPermit(Arc<SharedBudget>);
 
-impl Drop for Held {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         self.0.no_longer_held();
     }
 }
 
 /// What can keep a connection's place in a budget as long as it lives.
-pub trait Holder {
+pub trait KeepPermit {
     /// Keeps `held`.
-    fn hold(&mut self, held: Held);
+    fn hold(&mut self, held: SocketPermit);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fd::{AsFd, BorrowedFd};
 
-use crate::doorbell::Doorbell;
+use crate::notifier::Notifier;
 use crate::process;
 
 /// Ends a [`connect`](crate::connect()) from another thread. Clones end the same one; it stays canceled.
@@ -26,7 +26,7 @@ pub struct Canceler {
 struct Shared {
     canceled: AtomicBool,
     /// Rung once, and never answered: it wakes every wait from then on.
-    bell: Doorbell,
+    bell: Notifier,
     /// Whose bell that is. The child of a fork would hear its parent in it, and ring there.
     process: u32,
     /// What cancels this one too.
@@ -143,7 +143,7 @@ impl Shared {
     fn new(parent: Option<Canceler>) -> std::io::Result<Self> {
         Ok(Shared {
             canceled: AtomicBool::new(false),
-            bell: Doorbell::new()?,
+            bell: Notifier::new()?,
             process: process::this(),
             parent,
             #[cfg(unix)]

@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use connie_core::memory::Finish;
 use connie_core::{Poller, RaceStack, Turn};
 
-use crate::budget::Holder;
+use crate::budget::KeepPermit;
+use crate::connect_operation::{ConnectOperation, ConnectOutcome, SocketSupply};
 use crate::connected::Connected;
-use crate::contest::{Contest, Outcome, Sockets};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::hosts::Hosted;
+use crate::observation::RaceObservation;
 use crate::options::Options;
 use crate::poller::OsPoller;
 use crate::report::Report;
-use crate::sent_again::SentAgain;
+use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack, blocking};
 use crate::target::Target;
-use crate::watch::Watch;
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address has failed, until
 /// the deadline, or until canceled; afterwards no socket is open but the winner's.
@@ -47,7 +47,7 @@ use crate::watch::Watch;
 /// [`ConnectError`] says what went wrong, names the host, and has a line for each address. It turns into an [`io::Error`] with `?`.
 pub fn connect<'a>(target: impl Into<Target<'a>>, options: &Options) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let mut watch = Watch::begin(target, options);
+    let mut watch = RaceObservation::begin(target, options);
     let connected = open(target, options).and_then(|(socket, destination, report)| {
         let (stream, held) = socket.into_parts();
         let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
@@ -74,7 +74,7 @@ pub fn connect_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
-    let watch = Watch::begin(target, options);
+    let watch = RaceObservation::begin(target, options);
     let opened = open(target, options);
     watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
     opened
@@ -113,29 +113,29 @@ pub(crate) fn race<S: RaceStack + Hosted>(
     options: &Options,
 ) -> Result<(S::TcpSocket, SocketAddr, Report), ConnectErrorKind>
 where
-    S::TcpSocket: Holder + SentAgain,
+    S::TcpSocket: KeepPermit + Retransmitted,
     OsPoller: Poller<S>,
 {
     let start = Poller::<S>::now(poller);
-    let mut contest = Contest::begin(target, finish, options, poller.clock, start)?;
-    stack.told_owners(contest.owners());
+    let mut operation = ConnectOperation::begin(target, finish, options, poller.clock, start)?;
+    stack.told_owners(operation.owners());
     if poller.is_canceled() {
         // Before the first attempt: no socket is opened.
-        let _ = contest.driver.cancel(stack, start);
+        let _ = operation.driver.cancel(stack, start);
     }
     let result = loop {
-        let sockets = contest.wait_for_sockets(poller);
+        let sockets = operation.wait_for_sockets(poller);
         // Refused or canceled, or too late: the race ends before it has opened a socket.
-        if sockets == Sockets::AllHeld || sockets != Sockets::Ready && poller.is_canceled() {
+        if sockets == SocketSupply::AllHeld || sockets != SocketSupply::Ready && poller.is_canceled() {
             let now = Poller::<S>::now(poller);
-            let _ = contest.driver.cancel(stack, now);
+            let _ = operation.driver.cancel(stack, now);
         }
-        poller.looks_at = contest.looks_at();
-        match contest.driver.turn(stack, poller) {
+        poller.looks_at = operation.looks_at();
+        match operation.driver.turn(stack, poller) {
             Turn::SendQuery(query) => {
                 // Time has passed where it stood in line for sockets.
                 let now = Poller::<S>::now(poller);
-                contest.send(query, &mut poller.lookups, poller.clock, now);
+                operation.send(query, &mut poller.lookups, poller.clock, now);
             }
             Turn::Waited => {}
             Turn::Connected(connection) => break Ok(connection),
@@ -145,7 +145,7 @@ where
     // Look-ups that are still under way are abandoned.
     poller.lookups.clear();
     poller.looks_at = None;
-    let Outcome { mut socket, destination, report, held } = contest.conclude(result)?;
+    let ConnectOutcome { mut socket, destination, report, held } = operation.conclude(result)?;
     if let Some(held) = held {
         socket.hold(held);
     }

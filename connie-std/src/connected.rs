@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use connie_core::Timeline;
 
-use crate::budget::Held;
+use crate::budget::SocketPermit;
 use crate::report::Report;
 use crate::socket::TcpStream;
 
@@ -19,7 +19,7 @@ pub struct Connected<S = TcpStream> {
     pub(crate) destination: SocketAddr,
     pub(crate) report: Report,
     /// Its place in a budget.
-    pub(crate) _held: Option<Held>,
+    pub(crate) _held: Option<SocketPermit>,
 }
 
 impl<S> Connected<S> {

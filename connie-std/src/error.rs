@@ -13,7 +13,7 @@ use connie_core::{AttemptError, AttemptErrorKind, Failure, Timeline, TlsFailure}
 use crate::hosts::MAX_HOSTS;
 use crate::os_error::describe;
 use crate::report::{FailedQuery, Lack, Report};
-use crate::resolve::LookupError;
+use crate::resolve::ResolverError;
 use crate::setup_step::SetupStep;
 use crate::target::EMPTY_LIST;
 
@@ -283,7 +283,7 @@ fn noted(words: &str, step: u8, note: &str) -> String {
 }
 
 type FailedQueries<'a> =
-    std::iter::Map<std::slice::Iter<'a, FailedQuery>, fn(&'a FailedQuery) -> (Query, &'a LookupError)>;
+    std::iter::Map<std::slice::Iter<'a, FailedQuery>, fn(&'a FailedQuery) -> (Query, &'a ResolverError)>;
 
 fn queries(report: &Report) -> FailedQueries<'_> {
     in_turn(report.failed_queries())
@@ -625,7 +625,7 @@ pub(crate) mod tests {
             failed("name.test", &[(AttemptErrorKind::Other, Some(22)); 3]).into(),
             failed("name.test", &[(AttemptErrorKind::Other, None)]).into(),
             crate::OsError::from(refused()).into(),
-            crate::resolve::LookupError::from(QueryError::NoSuchName).into(),
+            crate::resolve::ResolverError::from(QueryError::NoSuchName).into(),
         ];
         for error in &errors {
             let lines: Vec<_> = chain(&**error).iter().map(|line| line.to_lowercase()).collect();

@@ -78,20 +78,19 @@ compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
 );
 
-mod allowance;
 mod block_on;
 mod budget;
+mod budget_state;
 #[cfg_attr(target_os = "wasi", path = "wasi/cancel.rs")]
 mod cancel;
 #[cfg_attr(target_os = "wasi", path = "wasi/clock.rs")]
 mod clock;
 mod connect;
+mod connect_operation;
 mod connected;
-mod contest;
 #[cfg(feature = "dns")]
 pub mod dns;
-#[cfg(not(target_os = "wasi"))]
-mod doorbell;
+mod egress;
 #[cfg(not(target_os = "wasi"))]
 mod errno;
 mod error;
@@ -102,6 +101,9 @@ pub mod http;
 mod local_ports;
 pub mod memory;
 mod note;
+#[cfg(not(target_os = "wasi"))]
+mod notifier;
+mod observation;
 mod observer;
 mod options;
 #[cfg_attr(target_os = "wasi", path = "wasi/os_error.rs")]
@@ -112,7 +114,7 @@ mod poller;
 mod process;
 mod report;
 pub mod resolve;
-mod sent_again;
+mod retransmitted;
 #[cfg(feature = "serde")]
 mod serialized;
 mod setup_step;
@@ -129,8 +131,6 @@ pub mod tokio;
 mod trace;
 #[cfg_attr(target_os = "wasi", path = "wasi/wait.rs")]
 mod wait;
-mod watch;
-mod way_out;
 mod words;
 mod zone;
 

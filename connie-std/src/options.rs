@@ -6,6 +6,7 @@ use connie_core::Config;
 
 use crate::budget::SocketBudget;
 use crate::cancel::Canceler;
+use crate::egress::Egress;
 use crate::filter::AddressFilter;
 use crate::memory::Memory;
 use crate::observer::Observer;
@@ -13,7 +14,6 @@ use crate::resolve::Resolver;
 use crate::socket::OsStack;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::{OnSocket, SocketOptions};
-use crate::way_out::WayOut;
 
 /// How many addresses of one host a [`connect`](crate::connect) considers.
 pub const MAX_DESTINATIONS: usize = 128;
@@ -141,9 +141,9 @@ impl From<&Options> for OsStack {
     }
 }
 
-impl From<&Options> for WayOut {
+impl From<&Options> for Egress {
     fn from(options: &Options) -> Self {
-        WayOut {
+        Egress {
             source_v4: options.source_v4,
             source_v6: options.source_v6,
             #[cfg(not(target_os = "wasi"))]

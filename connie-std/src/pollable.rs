@@ -7,14 +7,14 @@ use rustix::fd::BorrowedFd;
 /// A socket that an [`OsPoller`](crate::OsPoller) can wait for.
 pub(crate) trait Pollable {
     /// What to look for in `poll`, so that the socket has what `interest` says.
-    fn sought(&self, interest: Interest) -> Sought<'_>;
+    fn poll_need(&self, interest: Interest) -> PollNeed<'_>;
 
     /// Takes note that `poll` has found it.
     fn found(&mut self, interest: Interest);
 }
 
 /// What a socket waits for.
-pub(crate) enum Sought<'a> {
+pub(crate) enum PollNeed<'a> {
     /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Ready,

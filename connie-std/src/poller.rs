@@ -8,14 +8,14 @@ use connie_core::{Instant, PollEntry, PollResult, Poller};
 
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
-use crate::resolve::{Running, Watch};
+use crate::resolve::{LookupTask, WatchSet};
 
 /// Waits for the system's sockets: one `poll` over all of them, with no descriptor of its own.
 pub struct OsPoller {
     pub(crate) clock: OsClock,
     pub(crate) canceler: Option<Canceler>,
     /// Look-ups that run beside a race.
-    pub(crate) lookups: Vec<Running>,
+    pub(crate) lookups: Vec<LookupTask>,
     /// When a race looks after its sockets.
     pub(crate) looks_at: Option<Instant>,
 }
@@ -66,9 +66,9 @@ impl OsPoller {
     }
 
     /// What the look-ups watch, and when to wake for them or at `until`.
-    pub(crate) fn watch_lookups(&self, until: Option<Instant>) -> (Watch<'_>, Option<Instant>) {
+    pub(crate) fn watch_lookups(&self, until: Option<Instant>) -> (WatchSet<'_>, Option<Instant>) {
         // Before it is asked when to wake: where it can lend nothing, it learns so here.
-        let mut watch = Watch::default();
+        let mut watch = WatchSet::default();
         for running in &self.lookups {
             running.lookup.watch(&mut watch);
         }

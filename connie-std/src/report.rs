@@ -10,7 +10,7 @@ use connie_core::timeline::{AttemptRecord, Summary};
 
 use crate::memory::{Explanation, Verdict, Visited, Why};
 use crate::note::Note;
-use crate::resolve::LookupError;
+use crate::resolve::ResolverError;
 #[cfg(feature = "dns")]
 use crate::resolve::ServiceRecord;
 
@@ -80,7 +80,7 @@ pub struct FailedQuery {
     /// The query.
     pub query: Query,
     /// Why it failed.
-    pub error: LookupError,
+    pub error: ResolverError,
 }
 
 impl fmt::Display for FailedQuery {

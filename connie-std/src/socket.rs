@@ -13,13 +13,13 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
-use crate::budget::{Held, Holder};
+use crate::budget::{KeepPermit, SocketPermit};
 use crate::errno::{Call, has_begun, has_woken};
 use crate::local_ports::LocalPorts;
 use crate::note::Note;
 use crate::os_error::OsError;
-use crate::pollable::{Pollable, Sought};
-use crate::sent_again::{SentAgain, is_sent_again};
+use crate::pollable::{PollNeed, Pollable};
+use crate::retransmitted::{Retransmitted, is_retransmitted};
 use crate::setup_step::SetupStep;
 use crate::socket_options::{OnSocket, Purpose, SocketOptions, share_port_at_connect};
 
@@ -58,10 +58,10 @@ impl Default for OsStack {
 
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
-pub struct OsSocket(State, Option<Held>);
+pub struct OsSocket(OsSocketState, Option<SocketPermit>);
 
 #[derive(Debug, Default)]
-enum State {
+enum OsSocketState {
     /// No descriptor yet: its family is not known before `connect`.
     #[default]
     New,
@@ -91,9 +91,9 @@ impl OsSocket {
     }
 
     /// The stream and its place in a budget.
-    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Held>) {
+    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<SocketPermit>) {
         match self.0 {
-            State::Connected(stream) => (Some(stream), self.1),
+            OsSocketState::Connected(stream) => (Some(stream), self.1),
             _ => (None, None),
         }
     }
@@ -102,7 +102,7 @@ impl OsSocket {
     #[cfg(feature = "tls")]
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         match &self.0 {
-            State::Connected(stream) => stream.peer_addr(),
+            OsSocketState::Connected(stream) => stream.peer_addr(),
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -110,43 +110,43 @@ impl OsSocket {
     /// The descriptor; none before `connect` and after a failure.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
-            State::Connecting { fd, .. } => Some(fd.as_fd()),
-            State::Connected(stream) => Some(stream.as_fd()),
-            State::New | State::Failed => None,
+            OsSocketState::Connecting { fd, .. } => Some(fd.as_fd()),
+            OsSocketState::Connected(stream) => Some(stream.as_fd()),
+            OsSocketState::New | OsSocketState::Failed => None,
         }
     }
 
     fn stream(&mut self) -> Result<&mut TcpStream, OsError> {
         match &mut self.0 {
-            State::Connected(stream) => Ok(stream),
+            OsSocketState::Connected(stream) => Ok(stream),
             _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         }
     }
 }
 
-impl Holder for OsSocket {
-    fn hold(&mut self, held: Held) {
+impl KeepPermit for OsSocket {
+    fn hold(&mut self, held: SocketPermit) {
         self.1 = Some(held);
     }
 }
 
-impl SentAgain for OsSocket {
-    fn was_sent_again(&self) -> bool {
-        self.fd().is_some_and(is_sent_again)
+impl Retransmitted for OsSocket {
+    fn was_retransmitted(&self) -> bool {
+        self.fd().is_some_and(is_retransmitted)
     }
 }
 
 impl Pollable for OsSocket {
-    fn sought(&self, interest: Interest) -> Sought<'_> {
+    fn poll_need(&self, interest: Interest) -> PollNeed<'_> {
         let events = match interest {
             Interest::Receive => PollFlags::IN,
             Interest::Connect | Interest::Send => PollFlags::OUT,
         };
-        self.fd().map_or(Sought::Never, |fd| Sought::Events(fd, events))
+        self.fd().map_or(PollNeed::Never, |fd| PollNeed::Events(fd, events))
     }
 
     fn found(&mut self, interest: Interest) {
-        if let (State::Connecting { writable, .. }, Interest::Connect) = (&mut self.0, interest) {
+        if let (OsSocketState::Connecting { writable, .. }, Interest::Connect) = (&mut self.0, interest) {
             *writable = true;
         }
     }
@@ -158,7 +158,7 @@ impl TryFrom<TcpStream> for OsSocket {
     /// A connected stream as a socket of this stack: it is made non-blocking.
     fn try_from(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(OsSocket(State::Connected(stream), None))
+        Ok(OsSocket(OsSocketState::Connected(stream), None))
     }
 }
 
@@ -262,17 +262,17 @@ impl OsStack {
     }
 
     /// The handshake has ended if the socket is writable.
-    fn conclude(&self, fd: OwnedFd, writable: bool, vain: u16) -> nb::Result<State, OsError> {
+    fn conclude(&self, fd: OwnedFd, writable: bool, vain: u16) -> nb::Result<OsSocketState, OsError> {
         let writable = if writable { Ok(true) } else { is_writable(fd.as_fd()) };
         let peer = match writable {
             Ok(true) => ended(fd.as_fd())?,
-            Ok(false) => return Ok(State::Connecting { fd, writable: false, vain }),
+            Ok(false) => return Ok(OsSocketState::Connecting { fd, writable: false, vain }),
             // `poll` cannot be asked. The socket itself knows whether it has a peer.
             Err(_) => match ended(fd.as_fd())? {
                 Peer::Another if rustix::net::getpeername(&fd).is_err() => {
-                    return Ok(State::Connecting { fd, writable: false, vain });
+                    return Ok(OsSocketState::Connecting { fd, writable: false, vain });
                 }
-                Peer::Nobody => return Ok(State::Connecting { fd, writable: false, vain }),
+                Peer::Nobody => return Ok(OsSocketState::Connecting { fd, writable: false, vain }),
                 peer => peer,
             },
         };
@@ -280,14 +280,14 @@ impl OsStack {
     }
 
     /// What a socket is whose handshake has ended without an error.
-    fn settle(&self, fd: OwnedFd, peer: Peer, vain: u16) -> nb::Result<State, OsError> {
+    fn settle(&self, fd: OwnedFd, peer: Peer, vain: u16) -> nb::Result<OsSocketState, OsError> {
         match peer {
             Peer::Another => {
                 if self.nodelay {
                     // A peer that has reset the connection already shows it at the first read, not here.
                     let _ = sockopt::set_tcp_nodelay(&fd, true);
                 }
-                Ok(State::Connected(TcpStream::from(fd)))
+                Ok(OsSocketState::Connected(TcpStream::from(fd)))
             }
             Peer::Itself => {
                 reset(fd.as_fd());
@@ -295,7 +295,7 @@ impl OsStack {
             }
             // Neither connected nor failed: its error is on the way.
             Peer::Nobody if vain < MOST_IN_VAIN => {
-                Ok(State::Connecting { fd, writable: false, vain: vain + 1 })
+                Ok(OsSocketState::Connecting { fd, writable: false, vain: vain + 1 })
             }
             Peer::Nobody => Err(nb::Error::Other(Errno::NOTCONN.into())),
         }
@@ -312,22 +312,22 @@ impl TcpClientStack for OsStack {
     }
 
     fn connect(&mut self, socket: &mut OsSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
-        socket.0 = match std::mem::replace(&mut socket.0, State::Failed) {
-            State::New => match self.begin(remote)? {
-                Begun::Connecting(fd) => State::Connecting { fd, writable: false, vain: 0 },
+        socket.0 = match std::mem::replace(&mut socket.0, OsSocketState::Failed) {
+            OsSocketState::New => match self.begin(remote)? {
+                Begun::Connecting(fd) => OsSocketState::Connecting { fd, writable: false, vain: 0 },
                 Begun::Connected(fd) => {
                     let peer = peer(fd.as_fd());
                     self.settle(fd, peer, 0)?
                 }
             },
-            State::Connecting { fd, writable, vain } => self.conclude(fd, writable, vain)?,
-            State::Connected(stream) => State::Connected(stream),
-            State::Failed => {
+            OsSocketState::Connecting { fd, writable, vain } => self.conclude(fd, writable, vain)?,
+            OsSocketState::Connected(stream) => OsSocketState::Connected(stream),
+            OsSocketState::Failed => {
                 return Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into()));
             }
         };
         match socket.0 {
-            State::Connected(_) => Ok(()),
+            OsSocketState::Connected(_) => Ok(()),
             _ => Err(nb::Error::WouldBlock),
         }
     }

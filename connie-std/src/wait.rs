@@ -10,9 +10,9 @@ use crate::block_on::park;
 use crate::cancel::Canceler;
 use crate::clock::pause;
 use crate::errno::has_woken;
-use crate::pollable::{Pollable, Sought};
+use crate::pollable::{PollNeed, Pollable};
 use crate::poller::OsPoller;
-use crate::resolve::{Lent, Readiness};
+use crate::resolve::{Readiness, WatchedDescriptor};
 use crate::socket::{OsSocket, OsStack};
 
 impl Poller<OsStack> for OsPoller {
@@ -51,13 +51,13 @@ impl OsPoller {
         let mut owners = Vec::with_capacity(sockets.len());
         let mut ready = Vec::new();
         for (index, watched) in sockets.iter().enumerate() {
-            match watched.socket.sought(watched.interest) {
-                Sought::Ready => ready.push(index),
-                Sought::Events(fd, events) => {
+            match watched.socket.poll_need(watched.interest) {
+                PollNeed::Ready => ready.push(index),
+                PollNeed::Events(fd, events) => {
                     fds.push(PollFd::from_borrowed_fd(fd, events));
                     owners.push(index);
                 }
-                Sought::Never => {}
+                PollNeed::Never => {}
             }
         }
         let known = ready.len();
@@ -65,7 +65,7 @@ impl OsPoller {
             longest = Duration::ZERO;
         }
         let in_line = watch.is_in_line();
-        for Lent { fd, readiness, .. } in watch.entries {
+        for WatchedDescriptor { fd, readiness, .. } in watch.entries {
             let events = match readiness {
                 Readiness::Read => PollFlags::IN,
                 Readiness::Write => PollFlags::OUT,
@@ -137,14 +137,14 @@ mod tests {
     use connie_core::Interest;
 
     use super::*;
-    use crate::resolve::{Event, Lookup, Running, Watch};
+    use crate::resolve::{LookupTask, PendingLookup, ResolveEvent, WatchSet};
 
     /// Has decrypted what it has received.
     struct Filled;
 
     impl Pollable for Filled {
-        fn sought(&self, _: Interest) -> Sought<'_> {
-            Sought::Ready
+        fn poll_need(&self, _: Interest) -> PollNeed<'_> {
+            PollNeed::Ready
         }
 
         fn found(&mut self, _: Interest) {
@@ -155,12 +155,12 @@ mod tests {
     /// Stands in line.
     struct InLine;
 
-    impl Lookup for InLine {
-        fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+    impl PendingLookup for InLine {
+        fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
             drop(watch.line());
         }
 
-        fn poll(&mut self, _: Instant) -> Option<Event> {
+        fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
             None
         }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_socket_that_needs_no_descriptor_is_ready_beside_a_look_up_in_line() {
         let mut poller = OsPoller::new(None);
-        poller.lookups.push(Running::of(Box::new(InLine)));
+        poller.lookups.push(LookupTask::of(Box::new(InLine)));
         let mut socket = Filled;
         let mut watched = [PollEntry::new(&mut socket, Interest::Receive)];
         assert_eq!(poller.wait_for(&mut watched, None), PollResult::Look);

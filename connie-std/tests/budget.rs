@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Failure, Families, Family, Instant};
 use connie_std::http::HttpConnection;
-use connie_std::resolve::{Event, Lookup, Question, Resolve, SystemResolver, Watch};
+use connie_std::resolve::{PendingLookup, Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
     Canceler, ConnectError, ConnectErrorKind, Connected, Options, OsClock, SocketBudget, connect,
 };
@@ -290,20 +290,20 @@ fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
 #[derive(Debug)]
 struct Closes(Arc<Mutex<Option<Connected>>>);
 
-struct Closing(Box<dyn Lookup>, Arc<Mutex<Option<Connected>>>);
+struct Closing(Box<dyn PendingLookup>, Arc<Mutex<Option<Connected>>>);
 
 impl Resolve for Closes {
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup> {
         Box::new(Closing(SystemResolver.lookup(question, now), self.0.clone()))
     }
 }
 
-impl Lookup for Closing {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for Closing {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         self.0.watch(watch);
     }
 
-    fn poll(&mut self, now: Instant) -> Option<Event> {
+    fn poll(&mut self, now: Instant) -> Option<ResolveEvent> {
         let event = self.0.poll(now)?;
         drop(self.1.lock().expect("no panic").take());
         Some(event)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use connie_std::core::stack::TcpClientStack;
 use connie_std::core::{Config, Failure, Instant};
-use connie_std::resolve::{Event, Question, Resolve, SystemResolver, Watch};
+use connie_std::resolve::{Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
     Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, OsStack, SocketBudget, connect,
     connect_socket,
@@ -100,18 +100,18 @@ fn what_was_canceled_before_opens_nothing() {
 #[test]
 fn the_runtime_resolves_names() {
     let clock = OsClock::start();
-    let mut lookup = SystemResolver.lookup(&Question::new("localhost", 80, clock), clock.now());
+    let mut lookup = SystemResolver.lookup(&ResolveRequest::new("localhost", 80, clock), clock.now());
     let mut families = Vec::new();
     while families.len() < 2 {
         assert!(clock.now() < Instant::ZERO + LONG, "no answer");
         match lookup.poll(clock.now()) {
-            Some(Event::Answered(answer)) => families.push(answer),
+            Some(ResolveEvent::Answered(answer)) => families.push(answer),
             Some(event) => panic!("{event:?}"),
             // Only the runtime can say when, and the race's `poll` asks it.
             None => assert_eq!(lookup.wake_at(), None),
         }
     }
-    lookup.watch(&mut Watch::default());
+    lookup.watch(&mut WatchSet::default());
     assert_eq!(lookup.poll(clock.now()), None);
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
     assert!(families.iter().any(|answer| answer.addresses.contains(&here)), "{families:?}");

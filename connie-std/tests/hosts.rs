@@ -9,7 +9,9 @@ use connie_core::resolution::QueryError;
 use connie_core::{Config, Failure, Family, Instant};
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::memory::Part;
-use connie_std::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+use connie_std::resolve::{
+    FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, ResolverError, WatchSet,
+};
 use connie_std::{
     AddressFilter, ConnectError, ConnectErrorKind, MAX_HOSTS, Memory, Observer, Options, Target, connect,
 };
@@ -21,26 +23,26 @@ const LIMIT: Duration = Duration::from_secs(60);
 struct Book(Vec<(&'static str, Result<IpAddr, QueryError>)>);
 
 impl Resolve for Book {
-    fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         let entry = self.0.iter().find(|(name, _)| *name == question.host);
         let told = |family| match entry?.1 {
             Ok(ip) => {
                 let address = SocketAddr::new(ip, question.port);
                 let addresses = Some(address).filter(|it| Family::of(it) == family).into_iter().collect();
-                Some(Event::Answered(Answer { family, addresses, ttl: None, ordered: true }))
+                Some(ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true }))
             }
-            Err(kind) => Some(Event::Failed { family, error: LookupError { kind, detail: None } }),
+            Err(kind) => Some(ResolveEvent::Failed { family, error: ResolverError { kind, detail: None } }),
         };
         Box::new(Told([Family::V4, Family::V6].into_iter().filter_map(told).collect()))
     }
 }
 
-struct Told(Vec<Event>);
+struct Told(Vec<ResolveEvent>);
 
-impl Lookup for Told {
-    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+impl PendingLookup for Told {
+    fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         self.0.pop()
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 use connie_servers::{Authority, Live, TlsServer, closed_port};
-use connie_std::resolve::{Event, LookupError};
+use connie_std::resolve::{ResolveEvent, ResolverError};
 use connie_std::tokio::{TlsConnector as Tasks, connect_with};
 use connie_std::{ConnectErrorKind, FinishLine, Options, Override, Target, TlsConnector, TlsOptions};
 
@@ -108,8 +108,8 @@ fn each_host_is_looked_up_and_waited_for() {
                 tokio::task::yield_now().await;
             }
             for family in [Family::V4, Family::V6] {
-                let error = LookupError { kind: QueryError::NoSuchName, detail: None };
-                prompted.tell(Event::Failed { family, error });
+                let error = ResolverError { kind: QueryError::NoSuchName, detail: None };
+                prompted.tell(ResolveEvent::Failed { family, error });
             }
         };
         let both = async { tokio::join!(race, told).0.map(drop) };

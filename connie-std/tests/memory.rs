@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_core::{Family, Instant};
 use connie_std::memory::{MemoryFileError, Part, Verdict, Whole};
-use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::{Connected, Memory, Options, connect};
 
 /// So many servers that never fail, and their addresses. What they have not accepted waits.
@@ -169,23 +169,23 @@ fn what_a_user_reports_is_heeded() {
 #[derive(Debug)]
 struct Names(Vec<IpAddr>);
 
-struct Told(Vec<Event>);
+struct Told(Vec<ResolveEvent>);
 
 impl Resolve for Names {
-    fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         let answer = |family| {
             let addresses = self.0.iter().map(|&ip| SocketAddr::new(ip, question.port));
             let addresses = addresses.filter(|it| Family::of(it) == family).collect();
-            Event::Answered(Answer { family, addresses, ttl: None, ordered: true })
+            ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true })
         };
         Box::new(Told(vec![answer(Family::V4), answer(Family::V6)]))
     }
 }
 
-impl Lookup for Told {
-    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+impl PendingLookup for Told {
+    fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         self.0.pop()
     }
 

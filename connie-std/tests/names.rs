@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Config, Failure, Families, Family, Instant};
-use connie_std::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch};
+use connie_std::resolve::{
+    FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, Resolver, ResolverError, WatchSet,
+};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Options, Override, connect};
 
 /// What a resolver says, and when: milliseconds after it was asked.
-type Script = Vec<(u64, Event)>;
+type Script = Vec<(u64, ResolveEvent)>;
 
 /// A resolver that says what it was told to say.
 struct Scripted {
@@ -33,7 +35,7 @@ impl fmt::Debug for Scripted {
 }
 
 impl Resolve for Scripted {
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup> {
         self.asked.lock().unwrap().push((question.host.to_owned(), question.port, question.families));
         self.open.fetch_add(1, Ordering::SeqCst);
         let script = self.script.iter();
@@ -44,15 +46,15 @@ impl Resolve for Scripted {
 }
 
 struct ScriptedLookup {
-    script: Vec<(Instant, Event)>,
+    script: Vec<(Instant, ResolveEvent)>,
     open: Arc<AtomicUsize>,
     polls: Arc<AtomicUsize>,
 }
 
-impl Lookup for ScriptedLookup {
-    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+impl PendingLookup for ScriptedLookup {
+    fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 
-    fn poll(&mut self, now: Instant) -> Option<Event> {
+    fn poll(&mut self, now: Instant) -> Option<ResolveEvent> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let due = self.script.iter().position(|(at, _)| *at <= now)?;
         Some(self.script.remove(due).1)
@@ -78,16 +80,21 @@ fn options(resolver: &Arc<Scripted>) -> Options {
     Options { race, resolver: Resolver::from(resolver.clone()), ..Options::default() }
 }
 
-fn answer(family: Family, addresses: &[SocketAddr]) -> Event {
-    Event::Answered(Answer { family, addresses: addresses.to_vec(), ttl: None, ordered: false })
+fn answer(family: Family, addresses: &[SocketAddr]) -> ResolveEvent {
+    ResolveEvent::Answered(FamilyAddresses {
+        family,
+        addresses: addresses.to_vec(),
+        ttl: None,
+        ordered: false,
+    })
 }
 
-fn hint(family: Family, addresses: &[SocketAddr]) -> Event {
-    Event::Hinted(Answer { family, addresses: addresses.to_vec(), ttl: None, ordered: false })
+fn hint(family: Family, addresses: &[SocketAddr]) -> ResolveEvent {
+    ResolveEvent::Hinted(FamilyAddresses { family, addresses: addresses.to_vec(), ttl: None, ordered: false })
 }
 
-fn failure(family: Family, kind: QueryError) -> Event {
-    Event::Failed { family, error: kind.into() }
+fn failure(family: Family, kind: QueryError) -> ResolveEvent {
+    ResolveEvent::Failed { family, error: kind.into() }
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -341,8 +348,8 @@ fn a_failure_that_an_answer_comes_after_is_none() {
 #[test]
 fn the_words_of_the_resolver_are_passed_on() {
     let error =
-        LookupError { kind: QueryError::Failed, detail: Some("the hosts file is on fire".to_owned()) };
-    let event = |family| Event::Failed { family, error: error.clone() };
+        ResolverError { kind: QueryError::Failed, detail: Some("the hosts file is on fire".to_owned()) };
+    let event = |family| ResolveEvent::Failed { family, error: error.clone() };
     let script = vec![(0, event(Family::V6)), (0, event(Family::V4))];
     fails(
         connect(("x.test", 80), &options(&resolver(script))),
@@ -364,18 +371,18 @@ struct WiredLookup {
 }
 
 impl Resolve for Wired {
-    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, _: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         let socket = self.socket.try_clone().expect("a descriptor");
         Box::new(WiredLookup { address: self.address, socket, polls: 0 })
     }
 }
 
-impl Lookup for WiredLookup {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for WiredLookup {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         watch.read(&self.socket);
     }
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         self.polls += 1;
         assert!(self.polls < 1_000, "woken for nothing");
         self.socket.recv(&mut [0; 8]).ok()?;

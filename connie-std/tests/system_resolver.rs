@@ -8,7 +8,9 @@ use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use connie_core::{Families, Family};
-use connie_std::resolve::{Event, Lookup, MAX_THREADS, Question, Resolve, SystemResolver, Watch};
+use connie_std::resolve::{
+    MAX_THREADS, PendingLookup, Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet,
+};
 use connie_std::{Options, OsClock, connect};
 
 /// The doorbells of this process: what a look-up holds. The system's resolver opens files of its own meanwhile. On Windows it holds a socket, which
@@ -37,17 +39,17 @@ fn pause() {
     std::thread::sleep(Duration::from_micros(500));
 }
 
-fn begin(clock: OsClock) -> Box<dyn Lookup> {
-    let mut question = Question::new("localhost", 80, clock);
+fn begin(clock: OsClock) -> Box<dyn PendingLookup> {
+    let mut question = ResolveRequest::new("localhost", 80, clock);
     // Not every hosts file has its IPv6 address, and then the system would ask elsewhere.
     question.families = Families::Only(Family::V4);
     let lookup = SystemResolver.lookup(&question, clock.now());
     // As a `connect` does before it waits.
-    lookup.watch(&mut Watch::default());
+    lookup.watch(&mut WatchSet::default());
     lookup
 }
 
-fn finish(lookup: &mut dyn Lookup, clock: OsClock) -> Vec<Event> {
+fn finish(lookup: &mut dyn PendingLookup, clock: OsClock) -> Vec<ResolveEvent> {
     let mut events = Vec::new();
     for _ in 0..20_000 {
         events.extend(std::iter::from_fn(|| lookup.poll(clock.now())));
@@ -75,7 +77,9 @@ fn look_ups_leave_nothing_behind() {
             let events = finish(&mut *lookup, clock);
             assert_eq!(events.len(), 1, "{events:?}");
             let v4 = events.iter().find_map(|event| match event {
-                Event::Answered(answer) if answer.family == Family::V4 => Some(answer.addresses.clone()),
+                ResolveEvent::Answered(answer) if answer.family == Family::V4 => {
+                    Some(answer.addresses.clone())
+                }
                 _ => None,
             });
             assert_eq!(v4.map(|list| list[0].to_string()), Some("127.0.0.1:80".to_owned()), "{events:?}");

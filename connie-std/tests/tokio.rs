@@ -18,7 +18,7 @@ use connie_servers::{
     BlackHole, DnsAnswer, DnsServer, Live, RecordType, clock::poll_until, closed_port, skip,
 };
 use connie_std::memory::Part;
-use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::tokio::{Connected, connect, connect_with};
 use connie_std::{Canceler, ConnectError, ConnectErrorKind, Memory, Options, SocketBudget};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -171,7 +171,7 @@ fn a_resolver_that_fails_is_quoted() {
     let resolver = Prompted::default();
     let error = run(move || async move {
         for family in [Family::V6, Family::V4] {
-            resolver.tell(Event::Failed { family, error: QueryError::NoSuchName.into() });
+            resolver.tell(ResolveEvent::Failed { family, error: QueryError::NoSuchName.into() });
         }
         failed(connect_with("name.test:80", &resolver.options()).await)
     });
@@ -207,26 +207,26 @@ struct Wired {
 }
 
 impl Resolve for Wired {
-    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, _: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         Box::new(self.clone())
     }
 }
 
-impl Lookup for Wired {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for Wired {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         if !self.is_answered {
             watch.read(&*self.socket);
         }
     }
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         self.polls.fetch_add(1, Ordering::Relaxed);
         if self.is_answered || self.socket.recv(&mut [0; 8]).is_err() {
             return None;
         }
         self.is_answered = true;
         let (family, addresses) = (Family::V4, vec![self.answer]);
-        Some(Event::Answered(Answer { family, addresses, ttl: None, ordered: true }))
+        Some(ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true }))
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -630,7 +630,7 @@ struct OfSocket(Arc<UdpSocket>);
 
 #[cfg(not(windows))]
 impl Resolve for OfSocket {
-    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, _: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         Box::new(OfSocketUnderWay { socket: self.0.clone(), failed: Vec::new() })
     }
 }
@@ -642,17 +642,17 @@ struct OfSocketUnderWay {
 }
 
 #[cfg(not(windows))]
-impl Lookup for OfSocketUnderWay {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for OfSocketUnderWay {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         watch.read(&*self.socket);
     }
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         if self.socket.recv(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
             self.failed = vec![Family::V4, Family::V6];
         }
         let family = self.failed.pop()?;
-        Some(Event::Failed { family, error: QueryError::Temporary.into() })
+        Some(ResolveEvent::Failed { family, error: QueryError::Temporary.into() })
     }
 
     fn wake_at(&self) -> Option<Instant> {

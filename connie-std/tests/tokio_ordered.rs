@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 use connie_servers::BlackHole;
-use connie_std::resolve::{Event, LookupError};
+use connie_std::resolve::{ResolveEvent, ResolverError};
 use connie_std::tokio::OrderedResolver;
 use connie_std::{ConnectErrorKind, Memory, Options, Override};
 
@@ -251,8 +251,8 @@ fn where_all_are_dead_the_answer_is_all_of_them() {
 fn a_name_without_addresses_is_an_error() {
     let prompted = Prompted::default();
     for family in [Family::V4, Family::V6] {
-        let error = LookupError { kind: QueryError::NoSuchName, detail: None };
-        prompted.tell(Event::Failed { family, error });
+        let error = ResolverError { kind: QueryError::NoSuchName, detail: None };
+        prompted.tell(ResolveEvent::Failed { family, error });
     }
     let resolver = OrderedResolver::new(&Memory::new(), 80).with_options(prompted.options());
     let error = run(move || async move { resolver.resolve("a.test").await.unwrap_err() });

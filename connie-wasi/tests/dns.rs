@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_wasi::connie_core::resolution::{Query, QueryError};
 use connie_wasi::connie_core::verdict::ErrorKind;
 use connie_wasi::connie_core::{Families, Family, Instant};
-use connie_wasi::dns::{Dns, DnsEvent, DnsLookup, Settings, Transport};
+use connie_wasi::dns::{Dns, DnsConfig, DnsEvent, DnsLookup, DnsTransport};
 use connie_wasi::{ConnectErrorKind, Options, PollSet, ResolveError, WasiClock, connect};
 
 /// Longer than anything here takes.
@@ -96,7 +96,7 @@ fn look_ups_that_are_given_up_leave_no_socket() {
     // Nobody accepts. The kernel completes the first hundred handshakes, and lets the others wait.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent = listener.local_addr().unwrap();
-    let over_tcp = Settings { transport: Transport::Tcp, ..Settings::default() };
+    let over_tcp = DnsConfig { transport: DnsTransport::Tcp, ..DnsConfig::default() };
     let tcp = Dns::with_settings(&[silent], over_tcp);
     assert_eq!((udp.servers(), tcp.servers()), (vec![address], vec![silent]));
     for (dns, waits) in [(udp, 1), (tcp, 2)] {

@@ -7,7 +7,7 @@ use connie_core::Families;
 use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
-use connie_std::resolve::Event;
+use connie_std::resolve::ResolveEvent;
 use connie_tests::lab::{in_namespace, replace_files};
 use connie_tests::servers::{DnsAnswer, DnsServer, Quirk, RecordType};
 
@@ -273,7 +273,7 @@ fn an_answer_holds_as_long_as_the_shortest_of_its_parts() {
         let told = look_up(&dns([&server]));
         let ttl = |family| {
             told.0.iter().find_map(|(_, event)| match event {
-                Event::Answered(answer) if answer.family == family => answer.ttl,
+                ResolveEvent::Answered(answer) if answer.family == family => answer.ttl,
                 _ => None,
             })
         };

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use connie_core::Config;
 use connie_std::dns::{Dns, HttpsRecords};
-use connie_std::resolve::{Question, Resolve};
+use connie_std::resolve::{Resolve, ResolveRequest};
 use connie_std::{Options, OsClock, connect};
 use connie_tests::clock::{pause, poll_until};
 use connie_tests::descriptors::descriptors;
@@ -46,7 +46,7 @@ fn none_is_left_however_a_look_up_ends() {
     }
     resolver.cache.clear();
     let clock = OsClock::start();
-    let mut lookup = resolver.lookup(&Question::new("name.test", 80, clock), clock.now());
+    let mut lookup = resolver.lookup(&ResolveRequest::new("name.test", 80, clock), clock.now());
     assert_eq!(lookup.poll(clock.now()), None);
     assert_eq!(descriptors().sockets, before.sockets + 3, "one for each question");
     pause(ms(300));
@@ -90,7 +90,7 @@ fn none_is_left_however_a_look_up_ends() {
     // Given up in the middle of TCP.
     let late = DnsAnswer::addresses(&v4([1])).truncated();
     name(&first, late.clone(), late);
-    let mut lookup = resolver.lookup(&Question::new("name.test", 80, clock), clock.now());
+    let mut lookup = resolver.lookup(&ResolveRequest::new("name.test", 80, clock), clock.now());
     let over_tcp = || first.queries().iter().any(|query| query.tcp);
     first.clear_queries();
     assert!(poll_until(ms(5_000), || {

@@ -30,7 +30,7 @@ fn has_forty(told: &Told) {
     for (family, mut expected) in [(V4, v4(1..=40)), (V6, v6(1..=40))] {
         // dnsmasq turns them round from answer to answer.
         let event = told.0.iter().find_map(|(_, event)| match event {
-            connie_std::resolve::Event::Answered(answer) if answer.family == family => Some(answer),
+            connie_std::resolve::ResolveEvent::Answered(answer) if answer.family == family => Some(answer),
             _ => None,
         });
         let answer = event.unwrap_or_else(|| panic!("{told:?}"));

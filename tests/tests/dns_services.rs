@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use connie_core::Family::{V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::{Dns, HttpsRecords};
-use connie_std::resolve::Event;
+use connie_std::resolve::ResolveEvent;
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType, https};
 
 use dns_support::*;
@@ -56,8 +56,8 @@ fn they_are_asked_for_where_https_is_likely() {
     assert!(asked(HttpsRecords::Always, 8443, "_8443._https.name.test"));
 }
 
-fn tells(event: &Event, destinations: &[SocketAddr]) -> bool {
-    matches!(event, Event::Answered(answer) | Event::Hinted(answer) if answer.addresses == destinations)
+fn tells(event: &ResolveEvent, destinations: &[SocketAddr]) -> bool {
+    matches!(event, ResolveEvent::Answered(answer) | ResolveEvent::Hinted(answer) if answer.addresses == destinations)
 }
 
 /// What a record adds comes before the answer is closed, or a race could fail without it.
@@ -69,7 +69,7 @@ fn an_answer_stays_open_until_the_records_are_there() {
     server.set("second.test", RecordType::A, DnsAnswer::addresses(&v4([2])).after(ms(200)));
     let told = look_up_https(&server);
     let answers = told.0.iter().filter_map(|(_, event)| match event {
-        Event::Answered(answer) if answer.family == V4 => Some(answer.addresses.clone()),
+        ResolveEvent::Answered(answer) if answer.family == V4 => Some(answer.addresses.clone()),
         _ => None,
     });
     assert_eq!(answers.collect::<Vec<_>>(), [at(443, &v4([2, 1]))], "{told:?}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use connie_core::Family::V4;
 use connie_std::dns::Dns;
-use connie_std::resolve::{Lookup, Question, Resolve};
+use connie_std::resolve::{PendingLookup, Resolve, ResolveRequest};
 use connie_std::{ConnectError, Connected, Options, OsClock, connect};
 use connie_tests::clock::{pause, poll_until, timed};
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
@@ -179,9 +179,9 @@ fn a_driver_that_is_not_polled_any_more_holds_no_task_up() {
 }
 
 /// A look-up that has sent its queries.
-fn begun(resolver: &Dns) -> (Box<dyn Lookup>, OsClock) {
+fn begun(resolver: &Dns) -> (Box<dyn PendingLookup>, OsClock) {
     let clock = OsClock::start();
-    let mut lookup = resolver.lookup(&Question::new("name.test", 80, clock), clock.now());
+    let mut lookup = resolver.lookup(&ResolveRequest::new("name.test", 80, clock), clock.now());
     assert_eq!(lookup.poll(clock.now()), None);
     (lookup, clock)
 }
@@ -255,7 +255,7 @@ fn who_asks_for_more_drives() {
     let lab = Lab::new();
     let resolver = dns([&lab.server]);
     let clock = OsClock::start();
-    let mut question = Question::new("name.test", 80, clock);
+    let mut question = ResolveRequest::new("name.test", 80, clock);
     question.families = connie_core::Families::Only(V4);
     let mut first = resolver.lookup(&question, clock.now());
     assert_eq!(first.poll(clock.now()), None);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use connie_core::{Families, Family, Instant};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Row, Transport, rows};
 use connie_std::dns::{Dns, HttpsRecords};
-use connie_std::resolve::{Event, Lookup, Question, Resolve};
+use connie_std::resolve::{PendingLookup, Resolve, ResolveEvent, ResolveRequest};
 use connie_std::{ConnectError, Options, OsClock, Report, connect};
 use connie_tests::clock::timed;
 use connie_tests::lab::{in_namespace, ms};
@@ -47,16 +47,18 @@ fn families(row: &Row) -> Families {
 }
 
 /// Takes what a look-up tells.
-fn take(lookup: &mut dyn Lookup, now: Instant, found: &mut Vec<Found>) {
+fn take(lookup: &mut dyn PendingLookup, now: Instant, found: &mut Vec<Found>) {
     while let Some(event) = lookup.poll(now) {
         let kind = |family| if family == Family::V6 { Kind::Aaaa } else { Kind::A };
         let (kind, finding) = match event {
-            Event::Answered(answer) if answer.addresses.is_empty() => (kind(answer.family), Finding::Nothing),
-            Event::Answered(answer) => {
+            ResolveEvent::Answered(answer) if answer.addresses.is_empty() => {
+                (kind(answer.family), Finding::Nothing)
+            }
+            ResolveEvent::Answered(answer) => {
                 let addresses = answer.addresses.iter().map(SocketAddr::ip).collect();
                 (kind(answer.family), Finding::Addresses(addresses))
             }
-            Event::Failed { family, error } => (kind(family), Finding::Error(error.kind)),
+            ResolveEvent::Failed { family, error } => (kind(family), Finding::Error(error.kind)),
             other => panic!("{other:?}"),
         };
         let millis = (now.as_micros() - START.as_micros()) / 1_000;
@@ -68,7 +70,7 @@ fn take(lookup: &mut dyn Lookup, now: Instant, found: &mut Vec<Found>) {
 fn run(row: &Row) -> (Vec<Found>, Vec<String>) {
     let mut servers = InVirtualTime::start(row, START);
     let resolver = resolver(row, servers.addresses());
-    let mut question = Question::new(NAME, 80, OsClock::start());
+    let mut question = ResolveRequest::new(NAME, 80, OsClock::start());
     question.families = families(row);
     let (mut now, mut found) = (START, Vec::new());
     let mut lookup = resolver.lookup(&question, now);

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use connie_core::Family::{self, V4, V6};
 use connie_core::resolution::QueryError;
 use connie_std::dns::Dns;
-use connie_std::resolve::Event;
+use connie_std::resolve::ResolveEvent;
 use connie_std::{MAX_DESTINATIONS, Options, connect};
 use connie_tests::lab::in_namespace;
 use connie_tests::limits;
@@ -82,7 +82,7 @@ fn connie_std_fetches_what_is_too_long_over_tcp() {
             assert_eq!(connections() - before, over_tcp, "{name}: {told:?}");
             for family in [V4, V6] {
                 let answer = told.0.iter().find_map(|(_, event)| match event {
-                    Event::Answered(answer) if answer.family == family => Some(answer),
+                    ResolveEvent::Answered(answer) if answer.family == family => Some(answer),
                     _ => None,
                 });
                 let addresses = &answer.unwrap_or_else(|| panic!("{name}: {told:?}")).addresses;

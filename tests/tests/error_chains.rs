@@ -517,8 +517,8 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
             "SERVFAIL from 192.0.2.53:53",
             "no answer from 192.0.2.53:53",
         ];
-        let told =
-            details.map(|detail| connie_std::resolve::LookupError { kind, detail: Some(detail.to_owned()) });
+        let told = details
+            .map(|detail| connie_std::resolve::ResolverError { kind, detail: Some(detail.to_owned()) });
         told.into_iter().chain([kind.into()])
     });
     vec![
@@ -527,7 +527,7 @@ fn of_std() -> Vec<(&'static str, Vec<Boxed>)> {
             "connie-std ConnectError",
             all(connects).into_iter().chain(all(connect_errors().into_iter().map(io::Error::from))).collect(),
         ),
-        ("connie-std LookupError", all(lookups)),
+        ("connie-std ResolverError", all(lookups)),
         ("connie-std InvalidNetwork", all("10.0.0.1/8".parse::<connie_std::Network>().err())),
         ("connie-std OsError", all(io().map(connie_std::OsError::from))),
         ("connie-std UnsupportedCoding", all(Decoded::new(b"zebra", io::empty()).err())),

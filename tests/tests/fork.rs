@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connie_core::{Config, Families, Family};
-use connie_std::resolve::{Event, Question, Resolve, SystemResolver, Watch};
+use connie_std::resolve::{Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{Canceler, Memory, Options, OsClock, SocketBudget, connect};
 use connie_tests::clock::{pause, poll_until, timed};
 use connie_tests::servers::BlackHole;
@@ -281,10 +281,10 @@ fn enter_new_time() -> std::io::Result<()> {
 #[test]
 fn a_look_up_stays_with_the_parent() {
     let clock = OsClock::start();
-    let mut question = Question::new("localhost", 80, clock);
+    let mut question = ResolveRequest::new("localhost", 80, clock);
     question.families = Families::Only(Family::V4);
     let mut lookup = SystemResolver.lookup(&question, clock.now());
-    lookup.watch(&mut Watch::default());
+    lookup.watch(&mut WatchSet::default());
     // The answer is there, and nobody has looked.
     pause(SHORT);
     let child = std::cell::RefCell::new(&mut lookup);
@@ -296,6 +296,6 @@ fn a_look_up_stays_with_the_parent() {
         },
         || {},
     );
-    let answer = poll_until(LONG, || matches!(lookup.poll(clock.now()), Some(Event::Answered(_))));
+    let answer = poll_until(LONG, || matches!(lookup.poll(clock.now()), Some(ResolveEvent::Answered(_))));
     assert!(answer, "the parent's answer");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use connie_core::{Families, Family};
 use connie_std::OsClock;
 use connie_std::dns::Dns;
-use connie_std::resolve::{Event, Question, Resolve, SystemResolver};
+use connie_std::resolve::{Resolve, ResolveEvent, ResolveRequest, SystemResolver};
 use connie_tests::clock::poll_until;
 use connie_tests::lab::{in_namespace, ms, replace_files};
 
@@ -79,15 +79,15 @@ fn replace(text: &[u8]) {
 /// What a resolver has of one family.
 fn addresses(resolver: &dyn Resolve, host: &str, family: Family) -> BTreeSet<IpAddr> {
     let (clock, mut found) = (OsClock::start(), BTreeSet::new());
-    let mut question = Question::new(host, 0, clock);
+    let mut question = ResolveRequest::new(host, 0, clock);
     question.families = Families::Only(family);
     let mut lookup = resolver.lookup(&question, clock.now());
     let answered = poll_until(ms(9_000), || match lookup.poll(clock.now()) {
-        Some(Event::Answered(answer)) => {
+        Some(ResolveEvent::Answered(answer)) => {
             found.extend(answer.addresses.iter().map(|address| address.ip()));
             true
         }
-        Some(Event::Failed { .. }) => true,
+        Some(ResolveEvent::Failed { .. }) => true,
         _ => false,
     });
     assert!(answered, "{host} {family:?}");

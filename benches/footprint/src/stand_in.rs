@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
-use connie_dns::{LARGEST_QUERY, Settings, Wanted};
+use connie_dns::{DnsConfig, LARGEST_QUERY, WantedRecords};
 
 use crate::stub::{WORLD, world};
 
@@ -57,7 +57,7 @@ impl Answer<'_> {
 
 impl<const NAMES: usize> Client<NAMES> {
     #[inline(never)]
-    pub fn new(settings: Settings, seed: u64) -> Self {
+    pub fn new(settings: DnsConfig, seed: u64) -> Self {
         tell(settings.attempts.into());
         tell(seed as u32);
         Client(())
@@ -114,7 +114,7 @@ impl Name {
 
 impl Lookup {
     #[inline(never)]
-    pub fn new(_: Name, wanted: Wanted) -> Self {
+    pub fn new(_: Name, wanted: WantedRecords) -> Self {
         tell(wanted.a.into());
         Lookup(())
     }

@@ -18,7 +18,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use connie_core::Instant;
-use connie_dns::{Input, LARGEST_QUERY};
+use connie_dns::{DnsInput, LARGEST_QUERY};
 use embassy_futures::join::join_array;
 use embassy_futures::yield_now;
 
@@ -241,7 +241,7 @@ impl<
         let now = self.clock.now();
         self.with(|shared| {
             if let Some((port, from)) = shared.of(index, generation) {
-                shared.client.handle_input(Input::Datagram { port, from, message }, now);
+                shared.client.handle_input(DnsInput::Datagram { port, from, message }, now);
             }
         });
     }
@@ -258,7 +258,7 @@ impl<
         let socket = self.with(|shared| {
             let (port, server) = shared.of(index, generation)?;
             if error == UdpError::Unreachable {
-                shared.client.handle_input(Input::DatagramFailed { port, server }, now);
+                shared.client.handle_input(DnsInput::DatagramFailed { port, server }, now);
             }
             shared.give_up(index)
         });

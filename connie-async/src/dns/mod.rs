@@ -70,10 +70,10 @@ use core::time::Duration;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::selection::Route;
-use connie_dns::{Answer, Client, Kind, Name, QuestionId};
+use connie_dns::{DnsClient, Name, QuestionId, RecordSet, RecordType};
 use heapless::Vec;
 
-pub use connie_dns::{self, Settings};
+pub use connie_dns::{self, DnsConfig};
 
 use crate::clock::Clock;
 use crate::lookup::{AddressList, Lookup};
@@ -120,7 +120,7 @@ impl<'a, U: Udp + 'a, C: Clock> Dns<'a, U, C> {
     /// randomness, another at each start.
     #[must_use]
     pub fn new(udp: &'a U, clock: C, seed: u64) -> Self {
-        Self::with_capacities(udp, clock, Settings::default(), seed)
+        Self::with_capacities(udp, clock, DnsConfig::default(), seed)
     }
 }
 
@@ -139,14 +139,14 @@ impl<
     /// The same with capacities of one's own. Of `settings` those count that are no matter of the transport, which is UDP alone, nor of the
     /// [size of a datagram](Udp::largest_datagram).
     #[must_use]
-    pub fn with_capacities(udp: &'a U, clock: C, settings: Settings, seed: u64) -> Self {
-        let settings = Settings {
-            transport: connie_dns::Transport::Udp,
+    pub fn with_capacities(udp: &'a U, clock: C, settings: DnsConfig, seed: u64) -> Self {
+        let settings = DnsConfig {
+            transport: connie_dns::DnsTransport::Udp,
             largest_datagram: udp.largest_datagram(),
             ..settings
         };
         // Two sequences, neither of which tells of the other.
-        let shared = DnsState::new(Client::new(settings, seed), !seed);
+        let shared = DnsState::new(DnsClient::new(settings, seed), !seed);
         Dns { udp, clock, shared: RefCell::new(shared) }
     }
 
@@ -189,8 +189,8 @@ impl<
     async fn ask<R>(
         &self,
         host: &str,
-        kind: Kind,
-        read: impl FnOnce(Result<Answer<'_>, QueryError>) -> R,
+        kind: RecordType,
+        read: impl FnOnce(Result<RecordSet<'_>, QueryError>) -> R,
     ) -> R {
         self.look_at_servers();
         let ticket = self.with(DnsState::take_ticket);
@@ -250,8 +250,8 @@ impl<
     fn look<R>(
         &mut self,
         host: &str,
-        kind: Kind,
-        read: &mut Option<impl FnOnce(Result<Answer<'_>, QueryError>) -> R>,
+        kind: RecordType,
+        read: &mut Option<impl FnOnce(Result<RecordSet<'_>, QueryError>) -> R>,
     ) -> Option<R> {
         let now = self.dns.clock.now();
         let mut deferred = Deferred::none();
@@ -399,8 +399,8 @@ impl<
         // Where the stack has no address of a family, an address of that can be of no use, but for NAT64.
         let through_nat64 = cfg!(feature = "nat64") && family == Family::V4;
         let (kind, internet) = match family {
-            Family::V4 => (Kind::A, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
-            Family::V6 => (Kind::Aaaa, IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))),
+            Family::V4 => (RecordType::A, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+            Family::V6 => (RecordType::Aaaa, IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))),
         };
         if self.udp.route(internet) == Route::Unreachable && !through_nat64 {
             return Ok(());

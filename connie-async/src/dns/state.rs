@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use core::task::Waker;
 
 use connie_core::Instant;
-use connie_dns::{Client, Input, LARGEST_QUERY, Output, Port};
+use connie_dns::{DnsClient, DnsInput, DnsOutput, LARGEST_QUERY, Port};
 use heapless::Vec;
 
 /// Of which question, and with which server.
@@ -36,7 +36,7 @@ pub(crate) struct DnsState<
     const NAME: usize,
     const DATA: usize,
 > {
-    pub(crate) client: Client<NAMES, SERVERS, NAME, DATA>,
+    pub(crate) client: DnsClient<NAMES, SERVERS, NAME, DATA>,
     slots: [SocketSlot<S>; SOCKETS],
     generation: Generation,
     /// For local ports.
@@ -88,7 +88,7 @@ impl<
     const DATA: usize,
 > DnsState<S, NAMES, SOCKETS, WAITERS, SERVERS, NAME, DATA>
 {
-    pub(crate) fn new(client: Client<NAMES, SERVERS, NAME, DATA>, seed: u64) -> Self {
+    pub(crate) fn new(client: DnsClient<NAMES, SERVERS, NAME, DATA>, seed: u64) -> Self {
         const { assert!(SOCKETS >= 1 && SOCKETS <= 64, "a socket at least, and no more than 64") };
         let slots = core::array::from_fn(|_| SocketSlot { of: None, socket: None, generation: 0, local: 0 });
         DnsState { client, slots, generation: 0, random: seed, waiting: Vec::new(), driver: None, ticket: 0 }
@@ -163,7 +163,7 @@ impl<
     ) -> DriverStep {
         loop {
             match self.client.poll_output(buffer, now) {
-                Output::Send { port, server, length } => {
+                DnsOutput::Send { port, server, length } => {
                     self.release(deferred);
                     // Where there is no slot, the query counts as lost, and is sent again.
                     if let Some(index) = self.slot((port, server), deferred) {
@@ -171,12 +171,12 @@ impl<
                     }
                 }
                 // Not by these settings.
-                Output::Connect { port, server, .. } => {
-                    self.client.handle_input(Input::StreamFailed { port, server }, now);
+                DnsOutput::Connect { port, server, .. } => {
+                    self.client.handle_input(DnsInput::StreamFailed { port, server }, now);
                 }
-                Output::Ended(_) => self.wake_all(deferred),
-                Output::WaitUntil(at) => return DriverStep::Wait(Some(at)),
-                Output::WaitForInput => return DriverStep::Wait(None),
+                DnsOutput::Ended(_) => self.wake_all(deferred),
+                DnsOutput::WaitUntil(at) => return DriverStep::Wait(Some(at)),
+                DnsOutput::WaitForInput => return DriverStep::Wait(None),
             }
         }
     }
@@ -281,14 +281,14 @@ impl<
 mod tests {
     extern crate std;
 
-    use connie_dns::Settings;
+    use connie_dns::DnsConfig;
 
     use super::*;
 
     /// Of 16 groups of equal size none has half more than its share, and no two slots have the same.
     #[test]
     fn a_local_port_may_be_any_of_the_upper_half_that_no_other_place_has() {
-        let client = Client::<1, 1, 64, 16>::new(Settings::default(), 1);
+        let client = DnsClient::<1, 1, 64, 16>::new(DnsConfig::default(), 1);
         let mut shared = DnsState::<(), 1, 3, 1, 1, 64, 16>::new(client, 2);
         let (mut groups, mut ports) = ([0; 16], [0, 1, 2]);
         for turn in 0..24_576 {

@@ -8,7 +8,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use connie_core::Instant;
-use connie_dns::{Client, Event, Input, Kind, LARGEST_QUERY, Lookup, Name, Output, Port, Settings, Wanted};
+use connie_dns::{
+    DnsClient, DnsConfig, DnsInput, DnsOutput, LARGEST_QUERY, LookupOutcome, Name, Port, RecordLookup,
+    RecordType, WantedRecords,
+};
 
 use connie_sim::name_servers::{self, Coming, Reaction, Sender, Servers};
 
@@ -37,7 +40,7 @@ struct Due {
 
 /// A client with its servers, and a clock.
 pub struct Bench<const NAMES: usize = 4, const NAME: usize = 255, const DATA: usize = 256> {
-    pub client: Client<NAMES, 3, NAME, DATA>,
+    pub client: DnsClient<NAMES, 3, NAME, DATA>,
     pub now: Instant,
     servers: Servers,
     due: Vec<Due>,
@@ -47,12 +50,12 @@ pub struct Bench<const NAMES: usize = 4, const NAME: usize = 255, const DATA: us
 }
 
 impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME, DATA> {
-    pub fn new(settings: Settings, scripts: &[&str]) -> Self {
+    pub fn new(settings: DnsConfig, scripts: &[&str]) -> Self {
         Self::of(settings, Servers::new(scripts, at(0)))
     }
 
-    pub fn of(settings: Settings, servers: Servers) -> Self {
-        let mut client = Client::new(settings, 0x5eed);
+    pub fn of(settings: DnsConfig, servers: Servers) -> Self {
+        let mut client = DnsClient::new(settings, 0x5eed);
         let addresses: Vec<_> = (0..servers.count()).map(server).collect();
         client.set_servers(&addresses, at(0));
         Bench { client, now: at(0), servers, due: Vec::new(), ports: Vec::new(), ended: Vec::new() }
@@ -79,20 +82,20 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
         let mut buffer = [0; LARGEST_QUERY];
         for _ in 0..1_000 {
             match self.client.poll_output(&mut buffer, self.now) {
-                Output::Send { port, server, length } => self.send(port, server, &buffer[..length], false),
-                Output::Connect { port, server, length } => {
+                DnsOutput::Send { port, server, length } => self.send(port, server, &buffer[..length], false),
+                DnsOutput::Connect { port, server, length } => {
                     self.send(port, server, &buffer[..length], true);
                     assert!(self.client.wants_stream(port, server));
                 }
-                Output::Ended(id) => {
+                DnsOutput::Ended(id) => {
                     assert!(self.client.answer(id, self.now).is_some(), "it has ended");
                     self.ended.push(id);
                 }
-                Output::WaitUntil(at) => {
+                DnsOutput::WaitUntil(at) => {
                     assert!(at > self.now, "a wait until {at} at {}", self.now);
                     return Some(at);
                 }
-                Output::WaitForInput => return None,
+                DnsOutput::WaitForInput => return None,
             }
         }
         panic!("the drain does not end");
@@ -122,16 +125,16 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
             }
             let input = match &coming.reaction {
                 Reaction::Silent => continue,
-                Reaction::Fails if tcp => Input::StreamFailed { port, server },
-                Reaction::Fails => Input::DatagramFailed { port, server },
-                Reaction::Says(message, _) if tcp => Input::Message { port, server, message },
+                Reaction::Fails if tcp => DnsInput::StreamFailed { port, server },
+                Reaction::Fails => DnsInput::DatagramFailed { port, server },
+                Reaction::Says(message, _) if tcp => DnsInput::Message { port, server, message },
                 Reaction::Says(message, from) => {
                     let from = match from {
                         Sender::Itself => server,
                         Sender::OtherPort => SocketAddr::new(server.ip(), 54),
                         Sender::OtherHost => SocketAddr::from(([203, 0, 113, 1], 53)),
                     };
-                    Input::Datagram { port, from, message }
+                    DnsInput::Datagram { port, from, message }
                 }
             };
             self.client.handle_input(input, self.now);
@@ -172,7 +175,10 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
 
     /// Runs a look-up to its end: what it finds out, and when.
     #[track_caller]
-    pub fn run<I: Iterator<Item = Name<NAME>> + Clone>(&mut self, lookup: &mut Lookup<NAME, I>) -> String {
+    pub fn run<I: Iterator<Item = Name<NAME>> + Clone>(
+        &mut self,
+        lookup: &mut RecordLookup<NAME, I>,
+    ) -> String {
         let mut found = Vec::new();
         for _ in 0..10_000 {
             let time = self.time();
@@ -195,7 +201,7 @@ impl<const NAMES: usize, const NAME: usize, const DATA: usize> Bench<NAMES, NAME
 }
 
 /// An event as text: `A 192.0.2.1 192.0.2.2`, `AAAA none`, `A !TimedOut`.
-pub fn describe(event: &Event<'_>) -> String {
+pub fn describe(event: &LookupOutcome<'_>) -> String {
     let mut text = event.kind.to_string();
     match event.result {
         Err(error) => write!(text, " !{error:?}"),
@@ -216,16 +222,16 @@ pub fn describe(event: &Event<'_>) -> String {
 }
 
 /// The same kind.
-pub fn kind(kind: name_servers::Kind) -> Kind {
+pub fn kind(kind: name_servers::Kind) -> RecordType {
     match kind {
-        name_servers::Kind::Aaaa => Kind::Aaaa,
-        name_servers::Kind::A => Kind::A,
-        name_servers::Kind::Https => Kind::Https,
+        name_servers::Kind::Aaaa => RecordType::Aaaa,
+        name_servers::Kind::A => RecordType::A,
+        name_servers::Kind::Https => RecordType::Https,
     }
 }
 
 /// What is asked for, as a list of kinds.
-pub fn wanted(kinds: &str) -> Wanted {
+pub fn wanted(kinds: &str) -> WantedRecords {
     let has = |kind: &str| kinds.split_whitespace().any(|word| word == kind);
-    Wanted { aaaa: has("aaaa"), a: has("a"), https: has("https") }
+    WantedRecords { aaaa: has("aaaa"), a: has("a"), https: has("https") }
 }

@@ -78,7 +78,7 @@ pub struct Settings {
 pub enum Finding {
     /// Addresses, in this order.
     Addresses(Vec<IpAddr>),
-    /// Service records, each in brackets, as `connie_dns::Service` is written.
+    /// Service records, each in brackets, as `connie_dns::ServiceBinding` is written.
     Services(String),
     /// Records of the name, but none of this kind.
     Nothing,

@@ -6,10 +6,10 @@ use super::*;
 use crate::block_on::block_on;
 use crate::clock::OsClock;
 
-fn take(budget: &SocketBudget, most: usize) -> Option<Share> {
-    match budget.poll_take(&mut None, most, Waker::noop()) {
-        Turn::Taken(share) => Some(share),
-        Turn::InLine | Turn::AllHeld => None,
+fn take(budget: &SocketBudget, most: usize) -> Option<Permits> {
+    match budget.poll_acquire(&mut None, most, Waker::noop()) {
+        Acquire::Acquired(share) => Some(share),
+        Acquire::Queued | Acquire::AllHeld => None,
     }
 }
 
@@ -18,12 +18,12 @@ fn wait(
     budget: &SocketBudget,
     most: usize,
     canceled: Option<&dyn Fn() -> bool>,
-) -> Option<Result<Share, ()>> {
+) -> Option<Result<Permits, ()>> {
     let mut place = None;
-    let poll = |waker: &Waker| match budget.poll_take(&mut place, most, waker) {
-        Turn::Taken(share) => ControlFlow::Break(Ok(share)),
-        Turn::InLine => ControlFlow::Continue(None),
-        Turn::AllHeld => ControlFlow::Break(Err(())),
+    let poll = |waker: &Waker| match budget.poll_acquire(&mut place, most, waker) {
+        Acquire::Acquired(share) => ControlFlow::Break(Ok(share)),
+        Acquire::Queued => ControlFlow::Continue(None),
+        Acquire::AllHeld => ControlFlow::Break(Err(())),
     };
     block_on(poll, OsClock::start(), canceled)
 }
@@ -68,7 +68,7 @@ fn a_budget_has_a_socket() {
 #[test]
 fn what_is_printed_of_a_budget_is_what_a_program_can_ask_of_it() {
     let budget = SocketBudget::new(8);
-    let _held = take(&budget, 1).map(Share::hold);
+    let _held = take(&budget, 1).map(Permits::hold);
     let _passing = take(&budget, 2);
     assert_eq!(format!("{budget:?}"), "SocketBudget { sockets: 8, free: 5, held: 1, .. }");
 }
@@ -83,15 +83,15 @@ fn a_small_limit_leaves_the_program_sixteen_descriptors() {
 #[test]
 fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     let budget = SocketBudget::new(4);
-    let (mut first, mut second) = (Waiter::of(&budget), Waiter::of(&budget));
+    let (mut first, mut second) = (TestWaiter::of(&budget), TestWaiter::of(&budget));
     let mut all = take(&budget, 4).unwrap();
-    assert!(matches!((first.poll(3), second.poll(2)), (Turn::InLine, Turn::InLine)));
+    assert!(matches!((first.poll(3), second.poll(2)), (Acquire::Queued, Acquire::Queued)));
     all.keep(2);
     assert_eq!((first.bell.rung(), second.bell.rung()), (1, 0));
     let mut share = taken(first.poll(3));
     assert_eq!((share.sockets(), second.bell.rung()), (2, 0), "it stays first");
     all.keep(1);
-    assert!(matches!(second.poll(2), Turn::InLine), "which is the first's");
+    assert!(matches!(second.poll(2), Acquire::Queued), "which is the first's");
     share.join(taken(first.poll(1)));
     assert_eq!(
         (share.sockets(), first.bell.rung(), second.bell.rung()),
@@ -102,10 +102,10 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
     drop(all);
     assert_eq!(second.bell.rung(), 1);
     let less = taken(second.poll(2));
-    assert!(take(&budget, 1).is_none() && budget.take_spare(1).is_none());
+    assert!(take(&budget, 1).is_none() && budget.try_acquire(1).is_none());
     drop(second.place.take());
     share.keep(2);
-    assert_eq!(budget.take_spare(9).map(|spare| spare.sockets()), Some(1));
+    assert_eq!(budget.try_acquire(9).map(|spare| spare.sockets()), Some(1));
     drop((share, less));
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (4, 0));
 }
@@ -113,9 +113,9 @@ fn who_waits_longest_is_next_and_stays_so_until_it_has_all_that_it_asked_for() {
 #[test]
 fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
     let budget = SocketBudget::new(4);
-    let mut waiter = Waiter::of(&budget);
+    let mut waiter = TestWaiter::of(&budget);
     let mut all = take(&budget, 4).unwrap();
-    assert!(matches!(waiter.poll(3), Turn::InLine));
+    assert!(matches!(waiter.poll(3), Acquire::Queued));
     all.keep(3);
     // A future that was moved to another task since.
     let before = std::mem::take(&mut waiter.bell);
@@ -130,18 +130,20 @@ fn who_stays_in_line_with_some_is_woken_where_it_asked_last() {
 #[test]
 fn what_is_lent_goes_to_who_stands_in_line_for_the_race_and_past_all_others() {
     let budget = SocketBudget::new(3);
-    let look_ups = budget.of_look_ups();
+    let look_ups = budget.for_lookups();
     let loan = look_ups.loan().expect("one");
     let mut race = take(&budget, 3).unwrap();
     let (mut other, mut first, mut second) =
-        (Waiter::of(&budget), Waiter::of(&look_ups), Waiter::of(&look_ups));
-    assert!([&mut other, &mut first, &mut second].into_iter().all(|it| matches!(it.poll(1), Turn::InLine)));
+        (TestWaiter::of(&budget), TestWaiter::of(&look_ups), TestWaiter::of(&look_ups));
+    assert!(
+        [&mut other, &mut first, &mut second].into_iter().all(|it| matches!(it.poll(1), Acquire::Queued))
+    );
     assert_eq!((loan.in_line(), loan.has_lent()), (2, false));
     loan.lend(&mut race);
     assert_eq!((race.sockets(), loan.in_line(), loan.has_lent()), (2, 1, true));
     assert_eq!((first.bell.rung(), second.bell.rung(), other.bell.rung()), (1, 1, 0));
-    assert!(matches!(other.poll(1), Turn::InLine));
-    assert!(matches!(Waiter::of(&look_ups).poll(1), Turn::InLine), "it is for who was in line before");
+    assert!(matches!(other.poll(1), Acquire::Queued));
+    assert!(matches!(TestWaiter::of(&look_ups).poll(1), Acquire::Queued), "it is for who was in line before");
     let lent = taken(first.poll(1));
     assert_eq!((lent.sockets(), loan.in_line(), loan.has_lent()), (1, 1, false));
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (0, 2));
@@ -158,14 +160,14 @@ fn each_has_a_part_of_what_races_share_where_somebody_waits() {
     let budget = SocketBudget::new(9);
     let _held = take(&budget, 1).unwrap().hold();
     let (first, second) = (take(&budget, 6).unwrap(), take(&budget, 2).unwrap());
-    assert_eq!(budget.part_in_line(), None, "nobody waits");
-    let mut waiter = Waiter::of(&budget);
-    assert!(matches!(waiter.poll(5), Turn::InLine));
-    assert_eq!(budget.part_in_line(), Some(2), "eight among three");
-    let others: Vec<_> = (0..9).map(|_| Waiter::of(&budget)).map(|mut it| (it.poll(1), it)).collect();
-    assert_eq!(budget.part_in_line(), Some(1), "each has one");
+    assert_eq!(budget.fair_share(), None, "nobody waits");
+    let mut waiter = TestWaiter::of(&budget);
+    assert!(matches!(waiter.poll(5), Acquire::Queued));
+    assert_eq!(budget.fair_share(), Some(2), "eight among three");
+    let others: Vec<_> = (0..9).map(|_| TestWaiter::of(&budget)).map(|mut it| (it.poll(1), it)).collect();
+    assert_eq!(budget.fair_share(), Some(1), "each has one");
     drop((others, second));
-    assert_eq!(budget.part_in_line(), None, "there is one for each in line");
+    assert_eq!(budget.fair_share(), None, "there is one for each in line");
     drop(taken(waiter.poll(5)).hold());
     drop(first);
     assert_eq!((budget.free(), budget.shared.state().expect("its own").sharers), (8, 0));
@@ -192,41 +194,41 @@ fn who_gives_up_leaves_the_line_to_those_behind() {
 
 /// Counts how often it is woken.
 #[derive(Default)]
-struct Bell(AtomicUsize);
+struct CountedWaker(AtomicUsize);
 
-impl Wake for Bell {
+impl Wake for CountedWaker {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Bell {
+impl CountedWaker {
     fn rung(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// One who stands in line.
-struct Waiter {
+struct TestWaiter {
     budget: SocketBudget,
-    place: Option<Place>,
-    bell: Arc<Bell>,
+    place: Option<QueueTicket>,
+    bell: Arc<CountedWaker>,
 }
 
-impl Waiter {
+impl TestWaiter {
     fn of(budget: &SocketBudget) -> Self {
-        Waiter { budget: budget.clone(), place: None, bell: Arc::default() }
+        TestWaiter { budget: budget.clone(), place: None, bell: Arc::default() }
     }
 
-    fn poll(&mut self, most: usize) -> Turn {
-        self.budget.poll_take(&mut self.place, most, &self.bell.clone().into())
+    fn poll(&mut self, most: usize) -> Acquire {
+        self.budget.poll_acquire(&mut self.place, most, &self.bell.clone().into())
     }
 }
 
 #[track_caller]
-fn taken(turn: Turn) -> Share {
+fn taken(turn: Acquire) -> Permits {
     match turn {
-        Turn::Taken(share) => share,
+        Acquire::Acquired(share) => share,
         other => panic!("{other:?}"),
     }
 }
@@ -236,17 +238,17 @@ fn nobody_waits_for_connections_alone() {
     let budget = SocketBudget::new(2);
     let first = take(&budget, 1).unwrap().hold();
     let second = take(&budget, 1).unwrap();
-    let mut waiter = Waiter::of(&budget);
-    assert!(matches!(waiter.poll(1), Turn::InLine), "a race has one");
+    let mut waiter = TestWaiter::of(&budget);
+    assert!(matches!(waiter.poll(1), Acquire::Queued), "a race has one");
     let second = second.hold();
     assert_eq!((budget.free(), budget.held(), waiter.bell.rung()), (0, 2, 1));
-    assert!(matches!(waiter.poll(1), Turn::AllHeld));
-    assert!(matches!(Waiter::of(&budget).poll(1), Turn::AllHeld), "and so for who comes later");
+    assert!(matches!(waiter.poll(1), Acquire::AllHeld));
+    assert!(matches!(TestWaiter::of(&budget).poll(1), Acquire::AllHeld), "and so for who comes later");
     // Who stays in line is next all the same.
     drop(first);
     assert_eq!(waiter.bell.rung(), 2);
-    assert!(matches!(Waiter::of(&budget).poll(1), Turn::InLine), "its turn has not come");
-    assert!(budget.take_spare(1).is_none(), "it is not spare");
+    assert!(matches!(TestWaiter::of(&budget).poll(1), Acquire::Queued), "its turn has not come");
+    assert!(budget.try_acquire(1).is_none(), "it is not spare");
     drop(taken(waiter.poll(1)));
     drop(second);
     assert_eq!((budget.free(), budget.held()), (2, 0));
@@ -256,12 +258,12 @@ fn nobody_waits_for_connections_alone() {
 fn all_in_line_learn_that_connections_hold_all_and_learn_it_once() {
     let budget = SocketBudget::new(1);
     let race = take(&budget, 1).unwrap();
-    let mut waiters: Vec<_> = (0..5).map(|_| Waiter::of(&budget)).collect();
-    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Turn::InLine)));
-    let rung = |waiters: &[Waiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
+    let mut waiters: Vec<_> = (0..5).map(|_| TestWaiter::of(&budget)).collect();
+    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::Queued)));
+    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
     let held = race.hold();
     assert_eq!(rung(&waiters), [1; 5]);
-    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Turn::AllHeld)));
+    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::AllHeld)));
     // Each time that a connection comes and goes, only who is next is woken.
     drop(held);
     let race = taken(waiters.remove(0).poll(1));
@@ -269,7 +271,7 @@ fn all_in_line_learn_that_connections_hold_all_and_learn_it_once() {
     assert_eq!(rung(&waiters), [2, 1, 1, 1]);
     // One that has seen others come back has to be told again.
     let race = taken(waiters.remove(0).poll(1));
-    assert!(matches!(waiters[1].poll(1), Turn::InLine));
+    assert!(matches!(waiters[1].poll(1), Acquire::Queued));
     let _held = race.hold();
     assert_eq!(rung(&waiters), [1, 2, 1]);
 }
@@ -278,10 +280,10 @@ fn all_in_line_learn_that_connections_hold_all_and_learn_it_once() {
 fn a_share_that_is_given_up_whole_wakes_the_next_alone() {
     let budget = SocketBudget::new(3);
     let race = take(&budget, 3).unwrap();
-    let mut waiters: Vec<_> = (0..3).map(|_| Waiter::of(&budget)).collect();
-    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Turn::InLine)));
+    let mut waiters: Vec<_> = (0..3).map(|_| TestWaiter::of(&budget)).collect();
+    assert!(waiters.iter_mut().all(|waiter| matches!(waiter.poll(1), Acquire::Queued)));
     drop(race);
-    let rung = |waiters: &[Waiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
+    let rung = |waiters: &[TestWaiter]| waiters.iter().map(|it| it.bell.rung()).collect::<Vec<_>>();
     assert_eq!(rung(&waiters), [1, 0, 0]);
     let share = taken(waiters[0].poll(1));
     assert_eq!(rung(&waiters), [1, 1, 0], "which wakes the one behind it");
@@ -298,11 +300,14 @@ fn threads_never_have_more_than_there_is_and_all_have_their_turn() {
             scope.spawn(move || {
                 for round in 0..200 {
                     let mut place = None;
-                    let poll =
-                        |waker: &Waker| match budget.poll_take(&mut place, 1 + (number + round) % 3, waker) {
-                            Turn::Taken(share) => ControlFlow::Break(share),
-                            Turn::InLine | Turn::AllHeld => ControlFlow::Continue(None),
-                        };
+                    let poll = |waker: &Waker| match budget.poll_acquire(
+                        &mut place,
+                        1 + (number + round) % 3,
+                        waker,
+                    ) {
+                        Acquire::Acquired(share) => ControlFlow::Break(share),
+                        Acquire::Queued | Acquire::AllHeld => ControlFlow::Continue(None),
+                    };
                     let share = block_on(poll, OsClock::start(), None).expect("nobody cancels");
                     drop(place);
                     let sockets = share.sockets();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::Instant;
-use connie_dns::{Name, Settings};
+use connie_dns::{DnsConfig, Name};
 
 use super::server_set::ServerSet;
 use super::shared_name::SharedName;
@@ -32,16 +32,16 @@ const FIRST_SWEEP: usize = 64;
 /// The child of a fork begins with an empty one.
 #[derive(Clone, Default)]
 pub struct Cache {
-    table: Arc<ProcessLock<Table>>,
+    table: Arc<ProcessLock<CacheTable>>,
 }
 
 #[derive(Default)]
-struct Table {
-    server_sets: Vec<Names>,
+struct CacheTable {
+    server_sets: Vec<CachedNames>,
 }
 
 /// The names that are asked of one set of servers.
-struct Names {
+struct CachedNames {
     server_set: Arc<ServerSet>,
     names: HashMap<Box<[u8]>, Arc<SharedName>>,
     /// At how many names those that have expired are removed next.
@@ -75,7 +75,7 @@ impl Cache {
     #[must_use]
     pub fn len(&self) -> usize {
         let clock = OsClock::start();
-        let known = |names: &Names| {
+        let known = |names: &CachedNames| {
             let now = names.server_set.time(clock, Instant::ZERO);
             names.names.values().filter(|shared| shared.keeps_until() > now).count()
         };
@@ -97,14 +97,15 @@ impl Cache {
         &self,
         name: &Name,
         servers: &[SocketAddr],
-        settings: &Settings,
+        settings: &DnsConfig,
         (clock, now): (OsClock, Instant),
     ) -> Result<Arc<SharedName>, getrandom::Error> {
         let found =
             self.with(|table| table.names(servers, settings, clock, now).shared_name(name, clock, now));
         // Where the table is lost to this process, each look-up is for itself.
-        found
-            .unwrap_or_else(|| Names::new(servers, settings, clock.to_std(now)).shared_name(name, clock, now))
+        found.unwrap_or_else(|| {
+            CachedNames::new(servers, settings, clock.to_std(now)).shared_name(name, clock, now)
+        })
     }
 
     /// A look-up no longer holds names of this set of servers.
@@ -118,9 +119,9 @@ impl Cache {
     }
 
     /// `None` where it is lost to this process.
-    fn with<T>(&self, work: impl FnOnce(&mut Table) -> T) -> Option<T> {
+    fn with<T>(&self, work: impl FnOnce(&mut CacheTable) -> T) -> Option<T> {
         // The parent's threads go on asking there, by sockets of which the child has copies.
-        let inherit = |table: &mut Table| table.server_sets.clear();
+        let inherit = |table: &mut CacheTable| table.server_sets.clear();
         self.table.lock(inherit).map(|mut table| work(&mut table))
     }
 }
@@ -131,30 +132,30 @@ impl fmt::Debug for Cache {
     }
 }
 
-impl Table {
+impl CacheTable {
     fn names(
         &mut self,
         servers: &[SocketAddr],
-        settings: &Settings,
+        settings: &DnsConfig,
         clock: OsClock,
         now: Instant,
-    ) -> &mut Names {
+    ) -> &mut CachedNames {
         let known = self.server_sets.iter().position(|names| names.server_set.is_for(servers, settings));
         let index = known.unwrap_or_else(|| {
             if self.server_sets.len() >= MAX_SERVER_SETS {
                 self.server_sets.remove(0);
             }
-            self.server_sets.push(Names::new(servers, settings, clock.to_std(now)));
+            self.server_sets.push(CachedNames::new(servers, settings, clock.to_std(now)));
             self.server_sets.len() - 1
         });
         &mut self.server_sets[index]
     }
 }
 
-impl Names {
-    fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
+impl CachedNames {
+    fn new(servers: &[SocketAddr], settings: &DnsConfig, epoch: std::time::Instant) -> Self {
         let server_set = Arc::new(ServerSet::new(servers, settings, epoch));
-        Names { server_set, names: HashMap::new(), sweep_at: FIRST_SWEEP, ended: 0 }
+        CachedNames { server_set, names: HashMap::new(), sweep_at: FIRST_SWEEP, ended: 0 }
     }
 
     fn shared_name(
@@ -215,32 +216,39 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use connie_dns::{Input, Kind, LARGEST_QUERY, Output};
+    use connie_dns::{DnsInput, DnsOutput, LARGEST_QUERY, RecordType};
 
     use super::*;
 
     const SERVER: ([u8; 4], u16) = ([192, 0, 2, 53], 53);
 
-    fn names() -> (Names, OsClock) {
+    fn names() -> (CachedNames, OsClock) {
         let clock = OsClock::start();
-        (Names::new(&[SERVER.into()], &Settings::default(), clock.to_std(Instant::ZERO)), clock)
+        (CachedNames::new(&[SERVER.into()], &DnsConfig::default(), clock.to_std(Instant::ZERO)), clock)
     }
 
     /// Asks for a name, which is answered for so many seconds.
-    fn learn(names: &mut Names, (clock, now): (OsClock, Instant), text: &str, ttl: u8) -> Arc<SharedName> {
+    fn learn(
+        names: &mut CachedNames,
+        (clock, now): (OsClock, Instant),
+        text: &str,
+        ttl: u8,
+    ) -> Arc<SharedName> {
         let name = Name::parse(text).expect("a name");
         let shared = names.shared_name(&name, clock, now).expect("random numbers");
         let mut state = shared.lock().expect("nobody has forked");
         let time = names.server_set.time(clock, now);
-        let id = state.client.ask(&name, Kind::A, time).expect("room");
+        let id = state.client.ask(&name, RecordType::A, time).expect("room");
         let mut buffer = [0; LARGEST_QUERY];
-        if let Output::Send { port, length, .. } = state.client.poll_output(&mut buffer, time) {
+        if let DnsOutput::Send { port, length, .. } = state.client.poll_output(&mut buffer, time) {
             // Without the OPT record, which has 11 octets.
             let question = &buffer[12..length - 11];
             let header = [buffer[0], buffer[1], 0x80, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
             let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 192, 0, 2, 1];
             let message = [&header[..], question, &record].concat();
-            state.client.handle_input(Input::Datagram { port, from: SERVER.into(), message: &message }, time);
+            state
+                .client
+                .handle_input(DnsInput::Datagram { port, from: SERVER.into(), message: &message }, time);
         }
         state.client.give_up(id);
         drop(state);
@@ -303,7 +311,7 @@ mod tests {
         let (cache, clock) = (Cache::new(), OsClock::start());
         let name = Name::parse("name.test").expect("a name");
         let shared = |servers: &[SocketAddr], attempts| {
-            let settings = Settings { attempts, ..Settings::default() };
+            let settings = DnsConfig { attempts, ..DnsConfig::default() };
             cache.shared_name(&name, servers, &settings, (clock, clock.now())).expect("random numbers")
         };
         let first = shared(&[SERVER.into()], 3);

@@ -1,12 +1,12 @@
 //! How a look-up opens its sockets, and its clock.
 
-use crate::way_out::WayOut;
+use crate::egress::Egress;
 use crate::{OsClock, SocketBudget};
 
 pub(super) struct LookupContext {
     /// The clock of the look-up, whose times the clients do not know.
     pub(super) clock: OsClock,
-    pub(super) way_out: WayOut,
+    pub(super) egress: Egress,
     /// Where the room for sockets comes from.
     pub(super) budget: Option<SocketBudget>,
 }

@@ -8,54 +8,59 @@ use connie_core::{Families, Family, Instant};
 use connie_dns::Name;
 
 use super::Dns;
-use super::addresses::{Addresses, Known, add};
-use super::answers::{Answers, Finding};
-use super::questions::Questions;
-use super::services::Services;
-use crate::resolve::{Event, Lookup, Watch};
+use super::family_answers::{FamilyAnswers, FamilyFinding};
+use super::followed_services::FollowedServices;
+use super::lookup_questions::LookupQuestions;
+use super::name_addresses::{FamilyResult, NameAddresses, add};
+use crate::resolve::{PendingLookup, ResolveEvent, WatchSet};
 
 /// How each name is looked up.
-pub(super) struct Plan {
+pub(super) struct LookupPlan {
     pub(super) dns: Dns,
     pub(super) port: u16,
     pub(super) families: Families,
 }
 
-/// A look-up by DNS: it asks, and [`Answers`] decides what is reported.
+/// A look-up by DNS: it asks, and [`FamilyAnswers`] decides what is reported.
 pub(super) struct DnsLookup {
-    plan: Plan,
-    questions: Questions,
-    asking: Asking,
+    plan: LookupPlan,
+    questions: LookupQuestions,
+    asking: NameQuestions,
     /// The names that come after the one that is tried.
     rest: VecDeque<Name>,
-    answers: Answers,
+    answers: FamilyAnswers,
 }
 
 /// The questions about one name.
-struct Asking {
-    addresses: Addresses,
-    services: Option<Services>,
+struct NameQuestions {
+    addresses: NameAddresses,
+    services: Option<FollowedServices>,
 }
 
-impl Plan {
+impl LookupPlan {
     /// Begins to ask for the addresses of `name`, and for its service records where these are wanted.
-    fn ask(&self, name: &Name, questions: &mut Questions, now: Instant) -> Asking {
-        let Plan { dns, port, families } = self;
-        Asking {
-            addresses: Addresses::new(name, *families, questions, now),
+    fn ask(&self, name: &Name, questions: &mut LookupQuestions, now: Instant) -> NameQuestions {
+        let LookupPlan { dns, port, families } = self;
+        NameQuestions {
+            addresses: NameAddresses::new(name, *families, questions, now),
             services: dns
                 .service(name, *port)
-                .map(|service| Services::new(service, *port, *families, questions, now)),
+                .map(|service| FollowedServices::new(service, *port, *families, questions, now)),
         }
     }
 }
 
 impl DnsLookup {
     /// Begins with the first of `names`. `None` where there is none.
-    pub(super) fn new(names: Vec<Name>, plan: Plan, mut questions: Questions, now: Instant) -> Option<Self> {
+    pub(super) fn new(
+        names: Vec<Name>,
+        plan: LookupPlan,
+        mut questions: LookupQuestions,
+        now: Instant,
+    ) -> Option<Self> {
         let mut rest = VecDeque::from(names);
         let asking = plan.ask(&rest.pop_front()?, &mut questions, now);
-        let answers = Answers::new(plan.families, rest.is_empty());
+        let answers = FamilyAnswers::new(plan.families, rest.is_empty());
         let mut lookup = DnsLookup { plan, questions, asking, rest, answers };
         // The first queries leave now, and what the cache has is reported by the first poll.
         lookup.go_on(now);
@@ -64,7 +69,7 @@ impl DnsLookup {
 
     /// Goes on as far as possible without waiting.
     fn go_on(&mut self, now: Instant) {
-        let DnsLookup { plan, questions, asking: Asking { addresses, services }, answers, .. } = self;
+        let DnsLookup { plan, questions, asking: NameQuestions { addresses, services }, answers, .. } = self;
         questions.poll(now);
         if let Some(services) = services {
             services.poll(addresses, questions, now);
@@ -82,31 +87,31 @@ impl DnsLookup {
 fn find<'d>(
     family: Family,
     port: u16,
-    addresses: &Addresses,
-    services: Option<&Services>,
-    questions: &'d Questions,
-) -> Finding<'d> {
+    addresses: &NameAddresses,
+    services: Option<&FollowedServices>,
+    questions: &'d LookupQuestions,
+) -> FamilyFinding<'d> {
     let mut destinations = Vec::new();
     if let Some(services) = services {
         services.destinations(family, addresses, questions, &mut destinations);
     }
     let end = match addresses.known(family, questions) {
-        Known::Pending => None,
-        Known::Failed(error) => Some(Err(error)),
-        Known::Answered(addresses, ttl) => {
+        FamilyResult::Pending => None,
+        FamilyResult::Failed(error) => Some(Err(error)),
+        FamilyResult::Answered(addresses, ttl) => {
             addresses.iter().for_each(|ip| add(&mut destinations, SocketAddr::new(*ip, port)));
             Some(Ok(ttl.map(|seconds| Duration::from_secs(seconds.into()))))
         }
     };
-    Finding { destinations, end }
+    FamilyFinding { destinations, end }
 }
 
-impl Lookup for DnsLookup {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for DnsLookup {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         self.questions.watch(watch);
     }
 
-    fn poll(&mut self, now: Instant) -> Option<Event> {
+    fn poll(&mut self, now: Instant) -> Option<ResolveEvent> {
         // Each turn has something to report, waits, or goes on to the next name.
         loop {
             if let Some(event) = self.answers.next_event() {

@@ -62,17 +62,17 @@
 //! ("0x20") only where [asked for](Dns::randomise_case), since some servers answer in a case of their own. Nothing is encrypted or validated: there is
 //! no DNS over TLS or HTTPS, and no DNSSEC.
 
-mod addresses;
-mod answers;
-mod asker;
 mod cache;
 mod config;
 mod context;
+mod family_answers;
+mod followed_services;
 mod lookup;
-mod questions;
+mod lookup_questions;
+mod name_addresses;
+mod query_sockets;
 mod reply;
 mod server_set;
-mod services;
 mod shared_name;
 mod stream;
 mod wakeup;
@@ -87,16 +87,19 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::{Families, Family, Instant};
-use connie_dns::{Candidates, Name, Settings, Transport};
+use connie_dns::{DnsConfig, DnsTransport, Name, SearchNames};
 
 pub use self::cache::Cache;
 use self::config::ResolvConf;
 pub use self::config::parse_server;
 use self::context::LookupContext;
-use self::lookup::{DnsLookup, Plan};
-use self::questions::Questions;
+use self::lookup::{DnsLookup, LookupPlan};
+use self::lookup_questions::LookupQuestions;
 use self::server_set::MAX_SERVERS;
-use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Resolver, Watch, hosts};
+use crate::resolve::{
+    FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, Resolver, ResolverError, WatchSet,
+    hosts,
+};
 
 /// How many names are tried for one host.
 const MAX_CANDIDATES: usize = 33;
@@ -213,14 +216,14 @@ impl Dns {
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> DnsConfig {
+        DnsConfig {
             attempts: self.attempts,
             timeout: self.timeout,
-            transport: if self.tcp { Transport::Tcp } else { Transport::UdpAndTcp },
+            transport: if self.tcp { DnsTransport::Tcp } else { DnsTransport::UdpAndTcp },
             randomise_case: self.randomise_case,
             longest_ttl: Cache::LONGEST,
-            ..Settings::default()
+            ..DnsConfig::default()
         }
     }
 
@@ -233,28 +236,28 @@ impl Dns {
         match self.https_records {
             HttpsRecords::Never => None,
             HttpsRecords::Port443 if port != 443 => None,
-            HttpsRecords::Port443 | HttpsRecords::Always => name.of_https_service(port).ok(),
+            HttpsRecords::Port443 | HttpsRecords::Always => name.https_query_name(port).ok(),
         }
     }
 }
 
 impl Resolve for Dns {
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
-        let &Question { host, port, families, clock, way_out, budget, .. } = question;
+    fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup> {
+        let &ResolveRequest { host, port, families, clock, egress, budget, .. } = question;
         let hosts =
             self.hosts_file.as_deref().map(|path| hosts::look_up(path, host, families)).unwrap_or_default();
         if !hosts.is_empty() {
-            return Box::new(Known::addresses(&hosts, port, families));
+            return Box::new(KnownEvents::addresses(&hosts, port, families));
         }
-        let names = Candidates::new(host, &self.search, self.ndots).take(MAX_CANDIDATES).collect();
+        let names = SearchNames::new(host, &self.search, self.ndots).take(MAX_CANDIDATES).collect();
         let servers = self.servers.iter().take(MAX_SERVERS).copied().collect();
-        let (way_out, budget) = (way_out.cloned().unwrap_or_default(), budget.cloned());
-        let context = LookupContext { clock, way_out, budget };
-        let questions = Questions::new(servers, self.settings(), self.cache.clone(), context);
-        let plan = Plan { dns: self.clone(), port, families };
+        let (egress, budget) = (egress.cloned().unwrap_or_default(), budget.cloned());
+        let context = LookupContext { clock, egress, budget };
+        let questions = LookupQuestions::new(servers, self.settings(), self.cache.clone(), context);
+        let plan = LookupPlan { dns: self.clone(), port, families };
         match DnsLookup::new(names, plan, questions, now) {
             Some(lookup) => Box::new(lookup),
-            None => Box::new(Known::no_name(families)),
+            None => Box::new(KnownEvents::no_name(families)),
         }
     }
 }
@@ -266,34 +269,34 @@ impl From<Dns> for Resolver {
 }
 
 /// A look-up that has ended before it began.
-struct Known(VecDeque<Event>);
+struct KnownEvents(VecDeque<ResolveEvent>);
 
-impl Known {
-    fn new(families: Families, event: impl Fn(Family) -> Event) -> Self {
+impl KnownEvents {
+    fn new(families: Families, event: impl Fn(Family) -> ResolveEvent) -> Self {
         let asked = [Family::V6, Family::V4].into_iter().filter(|family| families.allow(*family));
-        Known(asked.map(event).collect())
+        KnownEvents(asked.map(event).collect())
     }
 
     fn addresses(addresses: &[IpAddr], port: u16, families: Families) -> Self {
         Self::new(families, |family| {
             let of_family = addresses.iter().filter(|ip| ip.is_ipv6() == (family == Family::V6));
             let addresses = of_family.map(|ip| SocketAddr::new(*ip, port)).collect();
-            Event::Answered(Answer { family, addresses, ttl: None, ordered: false })
+            ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: false })
         })
     }
 
     /// What cannot be written into a query.
     fn no_name(families: Families) -> Self {
         let detail = "no name that DNS can hold: its labels must have 1 to 63 octets of ASCII";
-        let error = LookupError { kind: QueryError::NoSuchName, detail: Some(detail.to_owned()) };
-        Self::new(families, |family| Event::Failed { family, error: error.clone() })
+        let error = ResolverError { kind: QueryError::NoSuchName, detail: Some(detail.to_owned()) };
+        Self::new(families, |family| ResolveEvent::Failed { family, error: error.clone() })
     }
 }
 
-impl Lookup for Known {
-    fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+impl PendingLookup for KnownEvents {
+    fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         self.0.pop_front()
     }
 

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use connie_core::resolution::QueryError;
-use connie_dns::{Answer, Kind, Name, Problem, ServiceFault};
+use connie_dns::{Name, NameServerError, RecordSet, RecordType, ServiceBindingError};
 
 use super::server_set::MAX_ADDRESSES;
-use crate::resolve::LookupError;
+use crate::resolve::ResolverError;
 
 /// How many service records of one answer are kept.
 const MAX_SERVICES: usize = 16;
@@ -14,23 +14,23 @@ const MAX_SERVICES: usize = 16;
 /// An answer, and for how many seconds it holds.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
-    pub(super) found: Found,
+    pub(super) found: ReplyRecords,
     /// `None` where nothing says so.
     pub(super) ttl: Option<u32>,
 }
 
 /// What an answer has.
 #[derive(Clone, Debug)]
-pub(super) enum Found {
+pub(super) enum ReplyRecords {
     /// Addresses, in the server's order.
     Addresses(Vec<IpAddr>),
     /// Service records, in the server's order.
-    Services(Vec<Service>),
+    Services(Vec<BindingRecord>),
 }
 
 /// One HTTPS record (RFC 9460).
 #[derive(Clone, Debug)]
-pub(super) struct Service {
+pub(super) struct BindingRecord {
     /// 0 for an alias; otherwise the record with the least number goes first.
     pub(super) priority: u16,
     /// Where the service is; `None` for the name itself, and in an alias for nowhere.
@@ -44,13 +44,13 @@ pub(super) struct Service {
     /// Whether it speaks `http/1.1`.
     pub(super) http1: bool,
     /// Why it cannot be used.
-    pub(super) fault: Option<ServiceFault>,
+    pub(super) fault: Option<ServiceBindingError>,
 }
 
 /// Why a server was not asked, or has not answered, as the system says it.
 #[derive(Clone, Debug)]
-pub(super) struct Reason {
-    pub(super) kind: Kind,
+pub(super) struct FailureReason {
+    pub(super) kind: RecordType,
     pub(super) server: SocketAddr,
     /// Whether there was no socket.
     pub(super) is_shortage: bool,
@@ -58,10 +58,14 @@ pub(super) struct Reason {
 }
 
 impl Reply {
-    pub(super) fn new(answer: &Answer<'_>) -> Self {
+    pub(super) fn new(answer: &RecordSet<'_>) -> Self {
         let found = match answer.kind() {
-            Kind::Https => Found::Services(answer.services().take(MAX_SERVICES).map(Service::new).collect()),
-            Kind::A | Kind::Aaaa => Found::Addresses(answer.addresses().take(MAX_ADDRESSES).collect()),
+            RecordType::Https => {
+                ReplyRecords::Services(answer.services().take(MAX_SERVICES).map(BindingRecord::new).collect())
+            }
+            RecordType::A | RecordType::Aaaa => {
+                ReplyRecords::Addresses(answer.addresses().take(MAX_ADDRESSES).collect())
+            }
         };
         // That there is nothing holds for no time where nothing says for how long.
         let ttl = Some(answer.ttl()).filter(|ttl| *ttl > 0 || !answer.is_empty());
@@ -69,12 +73,12 @@ impl Reply {
     }
 }
 
-impl Service {
-    fn new(record: Result<connie_dns::Service<'_>, ServiceFault>) -> Self {
+impl BindingRecord {
+    fn new(record: Result<connie_dns::ServiceBinding<'_>, ServiceBindingError>) -> Self {
         // One whose target is no name is of no use either.
-        let target = record.as_ref().ok().and_then(connie_dns::Service::target).transpose();
+        let target = record.as_ref().ok().and_then(connie_dns::ServiceBinding::target).transpose();
         match (record, target) {
-            (Ok(record), Ok(target)) => Service {
+            (Ok(record), Ok(target)) => BindingRecord {
                 priority: record.priority(),
                 target,
                 port: record.port(),
@@ -83,14 +87,14 @@ impl Service {
                 http1: record.speaks_http1(),
                 fault: record.check().err(),
             },
-            (record, _) => Service {
+            (record, _) => BindingRecord {
                 priority: u16::MAX,
                 target: None,
                 port: None,
                 hints: Vec::new(),
                 alpn: Vec::new(),
                 http1: true,
-                fault: Some(record.err().unwrap_or(ServiceFault::Malformed)),
+                fault: Some(record.err().unwrap_or(ServiceBindingError::Malformed)),
             },
         }
     }
@@ -104,42 +108,44 @@ impl Service {
 /// What all the servers together have made of a question of `kind`.
 pub(super) fn failed(
     error: QueryError,
-    kind: Kind,
-    problems: &[(SocketAddr, Problem)],
-    reasons: &[Reason],
-) -> LookupError {
+    kind: RecordType,
+    server_errors: &[(SocketAddr, NameServerError)],
+    reasons: &[FailureReason],
+) -> ResolverError {
     let of = |server: SocketAddr| reasons.iter().rev().find(|it| it.kind == kind && it.server == server);
-    let texts = problems.iter().map(|(server, problem)| in_words(*server, *problem, of(*server)));
+    let texts = server_errors.iter().map(|(server, problem)| in_words(*server, *problem, of(*server)));
     let detail = texts.collect::<Vec<_>>().join("; ");
     let detail = if detail.is_empty() { "no name server is known".to_owned() } else { detail };
-    let lacked = |(server, problem): &(SocketAddr, Problem)| {
-        matches!(problem, Problem::Unreachable | Problem::Truncated)
+    let lacked = |(server, problem): &(SocketAddr, NameServerError)| {
+        matches!(problem, NameServerError::Unreachable | NameServerError::Truncated)
             && of(*server).is_some_and(|reason| reason.is_shortage)
     };
     // What a server has said tells more than that there was no socket to ask another.
     let says_nothing = matches!(error, QueryError::TimedOut | QueryError::Unreachable);
-    let is_shortage = says_nothing && problems.iter().any(lacked);
-    LookupError { kind: if is_shortage { QueryError::OutOfSockets } else { error }, detail: Some(detail) }
+    let is_shortage = says_nothing && server_errors.iter().any(lacked);
+    ResolverError { kind: if is_shortage { QueryError::OutOfSockets } else { error }, detail: Some(detail) }
 }
 
-fn in_words(server: SocketAddr, problem: Problem, reason: Option<&Reason>) -> String {
+fn in_words(server: SocketAddr, problem: NameServerError, reason: Option<&FailureReason>) -> String {
     let text = |default: &str| reason.map_or_else(|| default.to_owned(), |reason| reason.text.clone());
     match problem {
-        Problem::Code(code) => format!("{code} from {server}"),
-        Problem::Lame => format!("an answer that has nothing to say (a lame one) from {server}"),
-        Problem::Silent => format!("no answer from {server}"),
-        Problem::Unreachable if reason.is_some_and(|reason| reason.is_shortage) => {
+        NameServerError::ResponseCode(code) => format!("{code} from {server}"),
+        NameServerError::Lame => format!("an answer that has nothing to say (a lame one) from {server}"),
+        NameServerError::Silent => format!("no answer from {server}"),
+        NameServerError::Unreachable if reason.is_some_and(|reason| reason.is_shortage) => {
             format!("no socket left to ask {server}: {}", text(""))
         }
-        Problem::Unreachable => format!("{server}: {}", text("no answer in time")),
-        Problem::Truncated => format!("the answer of {server} needs TCP: {}", text("no answer in time")),
+        NameServerError::Unreachable => format!("{server}: {}", text("no answer in time")),
+        NameServerError::Truncated => {
+            format!("the answer of {server} needs TCP: {}", text("no answer in time"))
+        }
         problem => format!("{problem} from {server}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use connie_dns::Code;
+    use connie_dns::ResponseCode;
 
     use super::*;
 
@@ -149,25 +155,31 @@ mod tests {
 
     #[test]
     fn what_the_servers_said_and_the_system_is_told() {
-        let reason = |server, is_shortage, text: &str| Reason {
-            kind: Kind::A,
+        let reason = |server, is_shortage, text: &str| FailureReason {
+            kind: RecordType::A,
             server,
             is_shortage,
             text: text.to_owned(),
         };
-        let problems = [(server(1), Problem::Unreachable), (server(2), Problem::Silent)];
+        let server_errors = [(server(1), NameServerError::Unreachable), (server(2), NameServerError::Silent)];
         let lacking = [reason(server(1), true, "Too many open files")];
-        let error = failed(QueryError::TimedOut, Kind::A, &problems, &lacking);
+        let error = failed(QueryError::TimedOut, RecordType::A, &server_errors, &lacking);
         assert_eq!(error.kind, QueryError::OutOfSockets);
         let text = "no socket left to ask 192.0.2.1:53: Too many open files; no answer from 192.0.2.2:53";
         assert_eq!(error.to_string(), text);
         // It is another question's.
-        assert_eq!(failed(QueryError::TimedOut, Kind::Aaaa, &problems, &lacking).kind, QueryError::TimedOut);
-        let problems = [(server(1), Problem::Unreachable), (server(2), Problem::Code(Code::SERVER_FAILURE))];
-        let error = failed(QueryError::ServerFailure, Kind::A, &problems, &lacking);
+        assert_eq!(
+            failed(QueryError::TimedOut, RecordType::Aaaa, &server_errors, &lacking).kind,
+            QueryError::TimedOut
+        );
+        let server_errors = [
+            (server(1), NameServerError::Unreachable),
+            (server(2), NameServerError::ResponseCode(ResponseCode::SERVER_FAILURE)),
+        ];
+        let error = failed(QueryError::ServerFailure, RecordType::A, &server_errors, &lacking);
         assert_eq!(error.kind, QueryError::ServerFailure);
         assert!(error.to_string().ends_with("SERVFAIL from 192.0.2.2:53"), "{error}");
-        let error = failed(QueryError::Unreachable, Kind::A, &[], &[]);
+        let error = failed(QueryError::Unreachable, RecordType::A, &[], &[]);
         assert_eq!(error.to_string(), "no name server is known");
     }
 }

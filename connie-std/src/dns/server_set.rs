@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::Instant;
-use connie_dns::{LONGEST_NAME, Settings};
+use connie_dns::{DnsConfig, LONGEST_NAME};
 
 use crate::clock::OsClock;
 use crate::process::ProcessLock;
@@ -17,43 +17,43 @@ pub(super) const MAX_ADDRESSES: usize = 128;
 const _: () = assert!(MAX_ADDRESSES == crate::MAX_DESTINATIONS, "no more than a race takes, and no less");
 
 /// The client of one name. There is no room in it for another, and none is wanted.
-pub(super) type Client = connie_dns::Client<1, MAX_SERVERS, LONGEST_NAME, { 16 * MAX_ADDRESSES }>;
-type Standing = connie_dns::Standing<MAX_SERVERS>;
+pub(super) type OneNameClient = connie_dns::DnsClient<1, MAX_SERVERS, LONGEST_NAME, { 16 * MAX_ADDRESSES }>;
+type SetStanding = connie_dns::ServerStanding<MAX_SERVERS>;
 
 /// What all names share that are asked of the same servers with the same settings.
 pub(super) struct ServerSet {
     servers: Vec<SocketAddr>,
-    settings: Settings,
+    settings: DnsConfig,
     /// The start of the clients' time.
     epoch: std::time::Instant,
-    standing: ProcessLock<Option<Standing>>,
+    standing: ProcessLock<Option<SetStanding>>,
 }
 
 impl ServerSet {
-    pub(super) fn new(servers: &[SocketAddr], settings: &Settings, epoch: std::time::Instant) -> Self {
+    pub(super) fn new(servers: &[SocketAddr], settings: &DnsConfig, epoch: std::time::Instant) -> Self {
         ServerSet { servers: servers.to_vec(), settings: *settings, epoch, standing: ProcessLock::new(None) }
     }
 
     /// Whether it has these servers and settings.
-    pub(super) fn is_for(&self, servers: &[SocketAddr], settings: &Settings) -> bool {
+    pub(super) fn is_for(&self, servers: &[SocketAddr], settings: &DnsConfig) -> bool {
         self.servers == servers && self.settings == *settings
     }
 
     /// A client for one name.
-    pub(super) fn client(&self, now: Instant) -> Result<Client, getrandom::Error> {
-        let mut client = Client::new(self.settings, getrandom::u64()?);
+    pub(super) fn client(&self, now: Instant) -> Result<OneNameClient, getrandom::Error> {
+        let mut client = OneNameClient::new(self.settings, getrandom::u64()?);
         client.set_servers(&self.servers, now);
         Ok(client)
     }
 
     /// Tells `client` what other names' clients have learnt of the servers.
-    pub(super) fn teach(&self, client: &mut Client) {
+    pub(super) fn teach(&self, client: &mut OneNameClient) {
         if let Some(standing) = self.standing.lock_again(|_| ()).as_deref().and_then(Option::as_ref) {
             client.set_standing(standing);
         }
     }
 
-    pub(super) fn learn(&self, before: &Standing, after: &Standing) {
+    pub(super) fn learn(&self, before: &SetStanding, after: &SetStanding) {
         if let Some(mut standing) = self.standing.lock_again(|_| ()) {
             standing.get_or_insert_with(|| before.clone()).learn(before, after);
         }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_moment_comes_back_no_earlier_and_a_microsecond_later_at_most() {
         let epoch = OsClock::start().to_std(Instant::ZERO);
-        let server_set = ServerSet::new(&[], &Settings::default(), epoch);
+        let server_set = ServerSet::new(&[], &DnsConfig::default(), epoch);
         for nanos in [0, 1, 499, 999, 1_000, 1_001, 123_456_789] {
             let clock = OsClock { std: epoch + Duration::from_nanos(nanos) };
             for time in [1_000_000, 1_000_001, 77_777_777] {

@@ -4,7 +4,7 @@
 //!
 //! 1. **A question is asked once for all who wait for it**, in whatever threads and tasks they run.
 //! 2. **One of them drives the client**: it is the look-up that sent the last new query. Its race waits for the sockets and the client's
-//!    timer. The others wait until they are [told](Registered::notify) that a question has ended.
+//!    timer. The others wait until they are [told](RegisteredLookup::notify) that a question has ended.
 //! 3. **When the driver is dropped, another takes its place**, with the same sockets.
 //! 4. **A driver that does nothing is replaced**: each driver reads the sockets every [`LOOK`] at least. When nobody has for [`OVERDUE`], the
 //!    first of the others to notice does, and if there was something to do it drives from then on. So no driver, whatever becomes of it,
@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use connie_core::Instant;
 use connie_core::resolution::{QueryError, is_onion};
-use connie_dns::{Input, Kind, LARGEST_QUERY, Name, Output, Port, QuestionId};
+use connie_dns::{DnsInput, DnsOutput, LARGEST_QUERY, Name, Port, QuestionId, RecordType};
 
-use super::reply::{Reason, Reply, failed};
-use super::server_set::{Client, ServerSet};
+use super::reply::{FailureReason, Reply, failed};
+use super::server_set::{OneNameClient, ServerSet};
 use super::stream::Stream;
 use super::wakeup::Wakeup;
 use crate::os_error;
 use crate::process::ProcessLock;
-use crate::resolve::{Datagrams, LookupError, ONION, Readiness, Room};
+use crate::resolve::{Datagrams, DescriptorPermit, ONION, Readiness, ResolverError};
 
 /// How often a driver reads its sockets, though nothing has woken it.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
@@ -47,22 +47,22 @@ pub(super) struct SharedName {
 }
 
 pub(super) struct NameState {
-    pub(super) client: Client,
-    registered: Vec<Registered>,
+    pub(super) client: OneNameClient,
+    registered: Vec<RegisteredLookup>,
     last_asker: u64,
     driver: Option<u64>,
     /// When the sockets were read last.
     pub(super) looked: Instant,
     /// When the client wants to be polled.
     pub(super) wake: Option<Instant>,
-    sockets: Vec<Open>,
-    reasons: Vec<Reason>,
+    sockets: Vec<OpenSocket>,
+    reasons: Vec<FailureReason>,
     /// From whom the last answer to each kind came, and whether it was NXDOMAIN.
     heard: [Option<(SocketAddr, bool)>; 3],
 }
 
 /// A look-up that waits for the name, as the name knows it.
-struct Registered {
+struct RegisteredLookup {
     id: u64,
     /// Whether it was notified since it was polled.
     news: bool,
@@ -71,43 +71,43 @@ struct Registered {
 }
 
 /// A socket of a port to a server.
-pub(super) struct Open {
+pub(super) struct OpenSocket {
     pub(super) port: Port,
     pub(super) server: SocketAddr,
     /// The look-up that has opened it.
     pub(super) opener: u64,
-    pub(super) way: Way,
-    pub(super) room: Room,
+    pub(super) way: SocketWay,
+    pub(super) room: DescriptorPermit,
 }
 
-pub(super) enum Way {
+pub(super) enum SocketWay {
     Datagrams(Arc<Datagrams>),
     Stream(Box<Stream>),
 }
 
 /// What a race waits for.
-pub(super) enum Watched {
+pub(super) enum WatchedSocket {
     /// Whether the look-up has opened it.
     Datagrams(Arc<Datagrams>, bool),
     Stream(Arc<std::net::TcpStream>, Readiness),
 }
 
 /// A query that needs a socket.
-pub(super) struct Todo {
+pub(super) struct QueryToSend {
     pub(super) port: Port,
     pub(super) server: SocketAddr,
     pub(super) stream: bool,
     pub(super) message: Vec<u8>,
     /// The room of the socket whose place it takes.
-    pub(super) room: Option<Room>,
+    pub(super) room: Option<DescriptorPermit>,
 }
 
 /// What is done once nothing is locked: sockets are closed, which may wake others, and those who are to be notified are woken.
 #[derive(Default)]
 pub(super) struct Deferred {
-    pub(super) closed: Vec<Open>,
-    pub(super) rooms: Vec<Room>,
-    pub(super) watched: Vec<Watched>,
+    pub(super) closed: Vec<OpenSocket>,
+    pub(super) rooms: Vec<DescriptorPermit>,
+    pub(super) watched: Vec<WatchedSocket>,
     /// Of a look-up that has ended: dropped, not woken.
     dropped: Vec<Waker>,
     wakers: Vec<Waker>,
@@ -125,7 +125,7 @@ impl Drop for Deferred {
 }
 
 impl SharedName {
-    pub(super) fn new(name: Name, server_set: Arc<ServerSet>, client: Client) -> Self {
+    pub(super) fn new(name: Name, server_set: Arc<ServerSet>, client: OneNameClient) -> Self {
         let state = NameState {
             client,
             registered: Vec::new(),
@@ -164,14 +164,14 @@ impl NameState {
         }
         self.last_asker += 1;
         let asker = self.last_asker;
-        self.registered.push(Registered { id: asker, news: false, waker: None, wakeup: None });
+        self.registered.push(RegisteredLookup { id: asker, news: false, waker: None, wakeup: None });
         asker
     }
 
     /// A look-up waits no longer. Where it drove, another does.
     pub(super) fn deregister(&mut self, asker: u64, deferred: &mut Deferred) {
         let index = self.registered.binary_search_by_key(&asker, |registered| registered.id).ok();
-        if let Some(Registered { waker, .. }) = index.map(|index| self.registered.remove(index)) {
+        if let Some(RegisteredLookup { waker, .. }) = index.map(|index| self.registered.remove(index)) {
             deferred.dropped.extend(waker);
         }
         if self.driver == Some(asker) {
@@ -183,7 +183,7 @@ impl NameState {
         self.close_unused(deferred);
     }
 
-    fn registered(&mut self, asker: u64) -> Option<&mut Registered> {
+    fn registered(&mut self, asker: u64) -> Option<&mut RegisteredLookup> {
         // The ids grow, and the list keeps its order.
         let index = self.registered.binary_search_by_key(&asker, |registered| registered.id).ok()?;
         self.registered.get_mut(index)
@@ -236,11 +236,11 @@ impl NameState {
         for index in 0..self.sockets.len() {
             let way = self.sockets.get_mut(index).map(|open| &mut open.way);
             found |= match way {
-                Some(Way::Datagrams(socket)) => {
+                Some(SocketWay::Datagrams(socket)) => {
                     let socket = Arc::clone(socket);
                     self.read_datagrams(index, &socket, &mut packet, server_set, now)
                 }
-                Some(Way::Stream(_)) => self.go_on_with_stream(index, server_set, now),
+                Some(SocketWay::Stream(_)) => self.go_on_with_stream(index, server_set, now),
                 None => false,
             };
         }
@@ -255,18 +255,18 @@ impl NameState {
         server_set: &ServerSet,
         now: Instant,
     ) -> bool {
-        let Some(&Open { port, server, .. }) = self.sockets.get(index) else { return false };
+        let Some(&OpenSocket { port, server, .. }) = self.sockets.get(index) else { return false };
         let mut found = false;
         for _ in 0..DATAGRAMS_IN_A_ROW {
             match socket.socket.recv(packet) {
                 Ok(length) => {
                     let message = packet.get(..length).unwrap_or_default();
-                    self.tell(Input::Datagram { port, from: server, message }, server_set, now);
+                    self.tell(DnsInput::Datagram { port, from: server, message }, server_set, now);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    self.has_failed(Input::DatagramFailed { port, server }, &error, server_set, now);
+                    self.has_failed(DnsInput::DatagramFailed { port, server }, &error, server_set, now);
                     return true;
                 }
             }
@@ -276,21 +276,29 @@ impl NameState {
     }
 
     fn go_on_with_stream(&mut self, index: usize, server_set: &ServerSet, now: Instant) -> bool {
-        let Some(Open { port, server, way: Way::Stream(stream), .. }) = self.sockets.get_mut(index) else {
+        let Some(OpenSocket { port, server, way: SocketWay::Stream(stream), .. }) =
+            self.sockets.get_mut(index)
+        else {
             return false;
         };
         let (port, server) = (*port, *server);
         match stream.go_on() {
             Ok(None) => return false,
             Ok(Some(message)) => {
-                self.tell(Input::Message { port, server, message: &message }, server_set, now)
+                self.tell(DnsInput::Message { port, server, message: &message }, server_set, now)
             }
-            Err(error) => self.has_failed(Input::StreamFailed { port, server }, &error, server_set, now),
+            Err(error) => self.has_failed(DnsInput::StreamFailed { port, server }, &error, server_set, now),
         }
         true
     }
 
-    fn has_failed(&mut self, input: Input<'_>, error: &std::io::Error, server_set: &ServerSet, now: Instant) {
+    fn has_failed(
+        &mut self,
+        input: DnsInput<'_>,
+        error: &std::io::Error,
+        server_set: &ServerSet,
+        now: Instant,
+    ) {
         let text = match error.kind() {
             ErrorKind::UnexpectedEof => "the connection was closed before the answer".to_owned(),
             _ => os_error::reason(error),
@@ -301,26 +309,26 @@ impl NameState {
     /// Tells the client that something failed, and keeps why.
     pub(super) fn fail(
         &mut self,
-        input: Input<'_>,
+        input: DnsInput<'_>,
         text: String,
         is_shortage: bool,
         server_set: &ServerSet,
         now: Instant,
     ) {
-        if let Input::DatagramFailed { port, server } | Input::StreamFailed { port, server } = input {
+        if let DnsInput::DatagramFailed { port, server } | DnsInput::StreamFailed { port, server } = input {
             let kind = port.kind();
             self.reasons.retain(|reason| reason.kind != kind || reason.server != server);
-            self.reasons.push(Reason { kind, server, is_shortage, text });
+            self.reasons.push(FailureReason { kind, server, is_shortage, text });
         }
         self.tell(input, server_set, now);
     }
 
-    fn tell(&mut self, input: Input<'_>, server_set: &ServerSet, now: Instant) {
+    fn tell(&mut self, input: DnsInput<'_>, server_set: &ServerSet, now: Instant) {
         let before = self.client.standing();
         self.client.handle_input(input, now);
         server_set.learn(&before, &self.client.standing());
-        if let Input::Datagram { port, from: server, message } | Input::Message { port, server, message } =
-            input
+        if let DnsInput::Datagram { port, from: server, message }
+        | DnsInput::Message { port, server, message } = input
         {
             // RFC 1035 section 4.1.1: the response code, of which 3 is NXDOMAIN.
             let is_denial = message.get(3).is_some_and(|flags| flags & 0x0f == 3);
@@ -341,18 +349,18 @@ impl NameState {
         server_set: &ServerSet,
         now: Instant,
         deferred: &mut Deferred,
-    ) -> Vec<Todo> {
+    ) -> Vec<QueryToSend> {
         let (mut buffer, mut todo) = ([0; LARGEST_QUERY], Vec::new());
         loop {
             match self.client.poll_output(&mut buffer, now) {
-                Output::Send { port, server, length } => {
+                DnsOutput::Send { port, server, length } => {
                     let message = buffer.get(..length).unwrap_or_default();
                     if !self.send(port, server, message, server_set, now) {
                         let message = message.to_vec();
-                        todo.push(Todo { port, server, stream: false, message, room: None });
+                        todo.push(QueryToSend { port, server, stream: false, message, room: None });
                     }
                 }
-                Output::Connect { port, server, length } => {
+                DnsOutput::Connect { port, server, length } => {
                     let message = buffer.get(..length).unwrap_or_default().to_vec();
                     // Nothing more is to come by datagram, and its room is the stream's.
                     let before = self.take_socket(port, server);
@@ -361,17 +369,17 @@ impl NameState {
                         deferred.closed.push(open);
                         room
                     });
-                    todo.push(Todo { port, server, stream: true, message, room });
+                    todo.push(QueryToSend { port, server, stream: true, message, room });
                 }
-                Output::Ended(_) => {
+                DnsOutput::Ended(_) => {
                     let others = self.registered.iter_mut().filter(|registered| registered.id != asker);
                     others.for_each(|registered| registered.notify(deferred));
                 }
-                Output::WaitUntil(until) => {
+                DnsOutput::WaitUntil(until) => {
                     self.wake = Some(until);
                     break;
                 }
-                Output::WaitForInput => {
+                DnsOutput::WaitForInput => {
                     self.wake = None;
                     break;
                 }
@@ -392,12 +400,12 @@ impl NameState {
         now: Instant,
     ) -> bool {
         let mut sockets = self.sockets.iter().filter(|open| open.port == port && open.server == server);
-        let Some(Open { way: Way::Datagrams(socket), .. }) = sockets.next() else { return false };
+        let Some(OpenSocket { way: SocketWay::Datagrams(socket), .. }) = sockets.next() else { return false };
         match socket.socket.send(message) {
             Ok(_) => {}
             // Lost before it left: it will be sent again as any that is lost on the way.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => self.has_failed(Input::DatagramFailed { port, server }, &error, server_set, now),
+            Err(error) => self.has_failed(DnsInput::DatagramFailed { port, server }, &error, server_set, now),
         }
         true
     }
@@ -405,7 +413,7 @@ impl NameState {
     /// Takes in a socket that was opened to send `message`.
     pub(super) fn open(
         &mut self,
-        open: Open,
+        open: OpenSocket,
         message: &[u8],
         server_set: &ServerSet,
         now: Instant,
@@ -417,7 +425,7 @@ impl NameState {
             return deferred.closed.push(open);
         }
         deferred.closed.extend(self.take_socket(port, server));
-        let is_stream = matches!(open.way, Way::Stream(_));
+        let is_stream = matches!(open.way, SocketWay::Stream(_));
         self.sockets.push(open);
         if is_stream {
             self.go_on_with_stream(self.sockets.len() - 1, server_set, now);
@@ -426,7 +434,7 @@ impl NameState {
         }
     }
 
-    fn take_socket(&mut self, port: Port, server: SocketAddr) -> Option<Open> {
+    fn take_socket(&mut self, port: Port, server: SocketAddr) -> Option<OpenSocket> {
         let index = self.sockets.iter().position(|open| open.port == port && open.server == server)?;
         Some(self.sockets.swap_remove(index))
     }
@@ -434,20 +442,22 @@ impl NameState {
     fn close_unused(&mut self, deferred: &mut Deferred) {
         let NameState { client, sockets, .. } = self;
         deferred.closed.extend(sockets.extract_if(.., |open| match open.way {
-            Way::Datagrams(_) => !client.is_open(open.port),
-            Way::Stream(_) => !client.wants_stream(open.port, open.server),
+            SocketWay::Datagrams(_) => !client.is_open(open.port),
+            SocketWay::Stream(_) => !client.wants_stream(open.port, open.server),
         }));
     }
 
     // What is known.
 
     /// What look-up `asker` watches when it drives.
-    pub(super) fn watched(&self, asker: u64) -> impl Iterator<Item = Watched> {
+    pub(super) fn watched(&self, asker: u64) -> impl Iterator<Item = WatchedSocket> {
         self.sockets.iter().map(move |open| match &open.way {
-            Way::Datagrams(socket) => Watched::Datagrams(Arc::clone(socket), open.opener == asker),
-            Way::Stream(stream) => {
+            SocketWay::Datagrams(socket) => {
+                WatchedSocket::Datagrams(Arc::clone(socket), open.opener == asker)
+            }
+            SocketWay::Stream(stream) => {
                 let (socket, readiness) = stream.watched();
-                Watched::Stream(socket, readiness)
+                WatchedSocket::Stream(socket, readiness)
             }
         })
     }
@@ -456,21 +466,21 @@ impl NameState {
     pub(super) fn end(
         &self,
         name: &Name,
-        kind: Kind,
+        kind: RecordType,
         id: QuestionId,
         now: Instant,
-    ) -> Option<Result<Reply, LookupError>> {
+    ) -> Option<Result<Reply, ResolverError>> {
         Some(match self.client.answer(id, now)? {
             Ok(answer) => Ok(Reply::new(&answer)),
             Err(QueryError::NoSuchName) => Err(self.denied(name, kind)),
             Err(error) => {
-                let problems: Vec<_> = self.client.problems(id).collect();
-                Err(failed(error, kind, &problems, &self.reasons))
+                let server_errors: Vec<_> = self.client.server_errors(id).collect();
+                Err(failed(error, kind, &server_errors, &self.reasons))
             }
         })
     }
 
-    fn denied(&self, name: &Name, kind: Kind) -> LookupError {
+    fn denied(&self, name: &Name, kind: RecordType) -> ResolverError {
         let own = self.heard.get(kind as usize).copied().flatten();
         // One denial is about all kinds (RFC 8020).
         let mut heard = own.into_iter().chain(self.heard.iter().copied().flatten());
@@ -481,11 +491,11 @@ impl NameState {
             None if own.is_some() || is_onion(&name.to_string()) => ONION.to_owned(),
             None => "no such name (NXDOMAIN of a recent answer)".to_owned(),
         };
-        LookupError { kind: QueryError::NoSuchName, detail: Some(detail) }
+        ResolverError { kind: QueryError::NoSuchName, detail: Some(detail) }
     }
 }
 
-impl Registered {
+impl RegisteredLookup {
     /// Has it polled: there is something new for it.
     fn notify(&mut self, deferred: &mut Deferred) {
         self.news = true;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rustix::fd::AsFd as _;
 
+use crate::egress::Egress;
 use crate::os_error::OsError;
 use crate::resolve::Readiness;
 use crate::socket::{Begun, Peer, ended, is_writable, reset};
-use crate::way_out::WayOut;
 
 /// How often a handshake may seem to have ended that has not.
 const MOST_IN_VAIN: u16 = 1_000;
@@ -28,13 +28,13 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Begins to connect.
-    pub(super) fn begin(server: SocketAddr, way_out: &WayOut, message: &[u8]) -> io::Result<Self> {
+    pub(super) fn begin(server: SocketAddr, egress: &Egress, message: &[u8]) -> io::Result<Self> {
         // A query is no longer than a name and two headers.
         let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
         // In one piece, as RFC 7766 section 8 recommends.
         let query = [&length.to_be_bytes(), message].concat();
         let (Begun::Connecting(fd) | Begun::Connected(fd)) =
-            way_out.to_server(server).begin(server).map_err(OsError::into_named)?;
+            egress.to_server(server).begin(server).map_err(OsError::into_named)?;
         let socket = Arc::new(TcpStream::from(fd));
         Ok(Stream { socket, is_connected: false, vain: 0, query, sent: 0, answer: Vec::new() })
     }

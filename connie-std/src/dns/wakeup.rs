@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::budget::{Share, SocketBudget};
-use crate::doorbell::Doorbell;
-use crate::resolve::Room;
+use crate::budget::{Permits, SocketBudget};
+use crate::notifier::Notifier;
+use crate::resolve::DescriptorPermit;
 
 /// A descriptor to wake by, with its place in a budget.
 pub(super) struct Wakeup {
     // Closed before its room is given back.
-    pub(super) doorbell: Doorbell,
-    _rooms: Vec<Arc<Share>>,
+    pub(super) notifier: Notifier,
+    _rooms: Vec<Arc<Permits>>,
     /// Whether the look-up was woken, and has not seen it yet.
     is_set: Mutex<bool>,
 }
@@ -21,23 +21,25 @@ impl Wakeup {
         if budget.is_some_and(|budget| budget.free() <= budget.sockets() / 2 + 1) {
             return None;
         }
-        let rooms = (0..Doorbell::DESCRIPTORS).map(|_| Room::at_once(budget)).collect::<Option<Vec<_>>>()?;
-        let rooms = rooms.iter().filter_map(Room::share).collect();
-        Some(Wakeup { doorbell: Doorbell::new().ok()?, _rooms: rooms, is_set: Mutex::new(false) })
+        let rooms = (0..Notifier::DESCRIPTORS)
+            .map(|_| DescriptorPermit::at_once(budget))
+            .collect::<Option<Vec<_>>>()?;
+        let rooms = rooms.iter().filter_map(DescriptorPermit::share).collect();
+        Some(Wakeup { notifier: Notifier::new().ok()?, _rooms: rooms, is_set: Mutex::new(false) })
     }
 
     /// Wakes the look-up, until that [has seen it](Self::clear).
     pub(super) fn wake(&self) {
         let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *is_set, true) {
-            self.doorbell.ring();
+            self.notifier.ring();
         }
     }
 
     pub(super) fn clear(&self) {
         let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut *is_set) {
-            self.doorbell.answer();
+            self.notifier.answer();
         }
     }
 }
@@ -52,7 +54,7 @@ mod tests {
     fn it_stays_set_until_it_is_cleared() {
         let wakeup = Wakeup::new(None).expect("a descriptor");
         let is_ready = || {
-            let mut fds = [PollFd::new(&wakeup.doorbell, PollFlags::IN)];
+            let mut fds = [PollFd::new(&wakeup.notifier, PollFlags::IN)];
             poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("poll") == 1
         };
         assert!(!is_ready());
@@ -70,7 +72,7 @@ mod tests {
     fn it_takes_no_room_that_others_may_need() {
         let budget = SocketBudget::new(4);
         let wakeup = Wakeup::new(Some(&budget)).expect("half of it is free");
-        assert_eq!(budget.free(), 4 - Doorbell::DESCRIPTORS);
+        assert_eq!(budget.free(), 4 - Notifier::DESCRIPTORS);
         drop(wakeup);
         assert_eq!(budget.free(), 4);
         for sockets in [1, 2] {

@@ -8,15 +8,15 @@ use connie_core::{AttemptError, Instant, Interest, PollEntry, PollResult, Poller
 use connie_http::Host;
 
 use super::transport::{Raced, Sealed, TlsFacts, Transport};
-use crate::budget::{Held, Holder};
+use crate::budget::{KeepPermit, SocketPermit};
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::hosts::Hosted;
-use crate::pollable::{Pollable, Sought};
-use crate::sent_again::SentAgain;
+use crate::observation::RaceObservation;
+use crate::pollable::{PollNeed, Pollable};
+use crate::retransmitted::Retransmitted;
 use crate::socket::{OsSocket, OsStack};
 use crate::tls::{TlsError, TlsSocket, TlsStack};
-use crate::watch::Watch;
 use crate::{Options, OsPoller, Report, Target};
 
 /// As [`connect_socket`](crate::connect_socket), for a program that has an [`AnyConnection`](super::AnyConnection) too: it races by the same code,
@@ -30,7 +30,7 @@ pub fn connect_plain_socket<'a>(
     options: &Options,
 ) -> Result<(OsSocket, SocketAddr, Report), ConnectError> {
     let target = target.into();
-    let watch = Watch::begin(target, options);
+    let watch = RaceObservation::begin(target, options);
     let opened = open_plain(target, options);
     watch.tell(opened.as_ref().map(|(_, destination, report)| (*destination, report)));
     opened
@@ -246,8 +246,8 @@ impl Sealed for AnyStack {
     }
 }
 
-impl Holder for AnySocket {
-    fn hold(&mut self, held: Held) {
+impl KeepPermit for AnySocket {
+    fn hold(&mut self, held: SocketPermit) {
         match self {
             AnySocket::Plain(socket) => socket.hold(held),
             AnySocket::Tls(socket) => socket.hold(held),
@@ -255,20 +255,20 @@ impl Holder for AnySocket {
     }
 }
 
-impl SentAgain for AnySocket {
-    fn was_sent_again(&self) -> bool {
+impl Retransmitted for AnySocket {
+    fn was_retransmitted(&self) -> bool {
         match self {
-            AnySocket::Plain(socket) => socket.was_sent_again(),
-            AnySocket::Tls(socket) => socket.was_sent_again(),
+            AnySocket::Plain(socket) => socket.was_retransmitted(),
+            AnySocket::Tls(socket) => socket.was_retransmitted(),
         }
     }
 }
 
 impl Pollable for AnySocket {
-    fn sought(&self, interest: Interest) -> Sought<'_> {
+    fn poll_need(&self, interest: Interest) -> PollNeed<'_> {
         match self {
-            AnySocket::Plain(socket) => socket.sought(interest),
-            AnySocket::Tls(socket) => socket.sought(interest),
+            AnySocket::Plain(socket) => socket.poll_need(interest),
+            AnySocket::Tls(socket) => socket.poll_need(interest),
         }
     }
 

@@ -11,7 +11,7 @@ use super::transport::{Sealed, TlsFacts};
 use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::memory::Verdict;
-use crate::watch::Watch;
+use crate::observation::RaceObservation;
 use crate::{Options, OsPoller, Report, Target};
 
 /// What is known of how a connection was opened, or was not. Its moments are those of
@@ -218,7 +218,7 @@ where
         let until = own.into_iter().chain(opening.until).min();
         options.race.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
-        let mut watch = Watch::begin(Target::Host(&self.hop.0, self.hop.1), &options);
+        let mut watch = RaceObservation::begin(Target::Host(&self.hop.0, self.hop.1), &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
         stack.begin(&options, opening.tunnel);
         let finish = stack.finish();

@@ -6,11 +6,11 @@ use connie_core::memory::Finish;
 use connie_core::{Instant, Poller, RaceStack};
 use connie_http::Host;
 
-use crate::budget::Holder;
+use crate::budget::KeepPermit;
 use crate::connect::race;
 use crate::error::ConnectErrorKind;
 use crate::hosts::Hosted;
-use crate::sent_again::SentAgain;
+use crate::retransmitted::Retransmitted;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStack, finish};
@@ -40,7 +40,7 @@ pub struct TlsFacts {
 pub type Raced<T> = Result<(T, SocketAddr, Report), ConnectErrorKind>;
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack<TcpSocket: Holder + SentAgain> + Hosted {
+pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
     /// The host as a `Host` field names it.
     fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a>;
 

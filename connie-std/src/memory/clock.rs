@@ -8,18 +8,18 @@ use crate::clock::OsClock;
 
 /// Counts from its creation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(super) struct MemoryClock {
     start: Duration,
     since_boot: fn() -> Duration,
 }
 
-impl Clock {
+impl MemoryClock {
     pub(super) fn start() -> Self {
         Self::by(since_boot)
     }
 
     fn by(since_boot: fn() -> Duration) -> Self {
-        Clock { start: since_boot(), since_boot }
+        MemoryClock { start: since_boot(), since_boot }
     }
 
     pub(super) fn now(self) -> Instant {
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn sleeping_counts() {
-        let clock = Clock::by(|| SINCE_BOOT.get());
+        let clock = MemoryClock::by(|| SINCE_BOOT.get());
         assert_eq!(clock.now(), Instant::ZERO);
         sleep(HOUR);
         assert_eq!(clock.now(), Instant::ZERO + HOUR);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_was_before_it_began_was_then() {
-        let clock = Clock::start();
+        let clock = MemoryClock::start();
         let before = clock.at(OsClock::start().std - Duration::from_millis(5));
         assert_eq!(before, Instant::ZERO);
         assert!(clock.now() <= clock.now());

@@ -20,7 +20,7 @@
 //! worth.
 
 mod clock;
-mod company;
+mod coalesced;
 mod file;
 mod recall;
 mod salt;
@@ -37,12 +37,12 @@ pub use connie_core::memory::{
     Crowded, Explained, Explanation, InvalidMemory, Part, Remembered, Settings, Verdict, Whole,
 };
 
-use clock::Clock;
-pub(crate) use company::{Company, Step};
+use clock::MemoryClock;
+pub(crate) use coalesced::{Coalesced, StartDecision};
 pub use file::MemoryFileError;
 pub(crate) use recall::Recall;
 use salt::salt;
-use shared::Shared;
+use shared::SharedMemory;
 pub(crate) use visited::Visited;
 pub(crate) use why::Why;
 
@@ -63,7 +63,7 @@ type Core = connie_core::memory::Memory<PLACES>;
 /// sends from, of IPv6 the first 64 bits. So what was learnt at home is not used elsewhere, and is there still when one comes home.
 #[derive(Clone)]
 pub struct Memory {
-    shared: Arc<Shared>,
+    shared: Arc<SharedMemory>,
     partition: u32,
     /// Whose the addresses are that a race is given.
     host: Option<Arc<str>>,
@@ -73,12 +73,12 @@ impl Memory {
     /// A memory that knows nothing.
     #[must_use]
     pub fn new() -> Self {
-        let clock = Clock::start();
+        let clock = MemoryClock::start();
         Self::of(Core::new(salt(), clock.now()), clock)
     }
 
-    fn of(core: Core, clock: Clock) -> Self {
-        Memory { shared: Arc::new(Shared::new(core, clock)), partition: 0, host: None }
+    fn of(core: Core, clock: MemoryClock) -> Self {
+        Memory { shared: Arc::new(SharedMemory::new(core, clock)), partition: 0, host: None }
     }
 
     /// The same memory for the part of a program that `number` stands for. What races of one partition learn no other uses: a program must
@@ -167,7 +167,7 @@ impl Memory {
     ///
     /// [`InvalidMemory`] where it was not written so.
     pub fn from_bytes(bytes: &[u8], age: Duration) -> Result<Self, InvalidMemory> {
-        let clock = Clock::start();
+        let clock = MemoryClock::start();
         Ok(Self::of(Core::from_bytes(bytes, salt(), age, clock.now())?, clock))
     }
 }

@@ -9,7 +9,7 @@ use connie_core::race::{Plan, PlannedRace};
 use connie_core::{Config, Family, memory::Settings};
 
 use super::Memory;
-use super::shared::{Shared, State};
+use super::shared::{MemoryState, SharedMemory};
 use super::visited::Visited;
 use super::why::Why;
 use crate::clock::OsClock;
@@ -81,7 +81,7 @@ impl Recall {
         self
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &SharedMemory {
         &self.memory.shared
     }
 
@@ -104,7 +104,13 @@ impl Recall {
     }
 
     /// The same and why, under the lock. `number` is the race's own among those that have waited for another, 0 where it has not.
-    pub(super) fn plan_under(&self, state: &mut State, race: &OsRace, number: u32, now: Instant) -> OsPlan {
+    pub(super) fn plan_under(
+        &self,
+        state: &mut MemoryState,
+        race: &OsRace,
+        number: u32,
+        now: Instant,
+    ) -> OsPlan {
         match self.incumbent {
             true => state.core.plan_for_incumbent(&self.visit, race, now),
             false => state.core.plan(&self.visit, race, number, now),
@@ -114,7 +120,7 @@ impl Recall {
     /// Keeps why the race does what `plan` says.
     pub(super) fn say(
         &self,
-        state: &State,
+        state: &MemoryState,
         race: &OsRace,
         plan: &OsPlan,
         role: &Role,
@@ -150,11 +156,11 @@ impl Recall {
         (ordered, is_known)
     }
 
-    /// Learns from the race, if that has ended. `is_sent_again` is whether what went out on the winner's socket had to be sent more than once.
-    pub(super) fn learn(&self, race: &OsRace, is_sent_again: bool) -> Visited {
+    /// Learns from the race, if that has ended. `is_retransmitted` is whether what went out on the winner's socket had to be sent more than once.
+    pub(super) fn learn(&self, race: &OsRace, is_retransmitted: bool) -> Visited {
         let (start, now) = (self.moment(race.start()), self.moment(race.start() + race.elapsed()));
         if let Some(mut state) = self.memory.shared.state_again() {
-            state.core.learn_by(&self.visit, race, is_sent_again, start, now);
+            state.core.learn_by(&self.visit, race, is_retransmitted, start, now);
         }
         Visited::new(self.memory.clone(), self.visit)
     }

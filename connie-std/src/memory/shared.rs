@@ -6,19 +6,19 @@ use std::task::Waker;
 use connie_core::memory::{Crowd, Ticket, Visit};
 
 use super::Core;
-use super::clock::Clock;
+use super::clock::MemoryClock;
 use crate::process::ProcessLock;
 
 /// To how many hosts races can be under way at one time that others wait for.
 const HOSTS: usize = 64;
 
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    state: ProcessLock<State>,
+pub(super) struct SharedMemory {
+    pub(super) clock: MemoryClock,
+    state: ProcessLock<MemoryState>,
 }
 
 /// All that is under the lock. It is whole after each call, and nothing in one can panic.
-pub(super) struct State {
+pub(super) struct MemoryState {
     pub(super) core: Core,
     pub(super) crowd: Crowd<HOSTS>,
     /// Who waits, by number: a list, which is a tenth of the code of a tree.
@@ -28,21 +28,21 @@ pub(super) struct State {
     promised: usize,
 }
 
-impl Shared {
-    pub(super) fn new(core: Core, clock: Clock) -> Self {
-        let state = State { core, crowd: Crowd::new(), waiting: Vec::new(), last: 0, promised: 0 };
-        Shared { clock, state: ProcessLock::new(state) }
+impl SharedMemory {
+    pub(super) fn new(core: Core, clock: MemoryClock) -> Self {
+        let state = MemoryState { core, crowd: Crowd::new(), waiting: Vec::new(), last: 0, promised: 0 };
+        SharedMemory { clock, state: ProcessLock::new(state) }
     }
 
     /// Nobody waits while this is held, and whoever holds it neither wakes nor drops a waker. `None` in the child of a fork to which the
     /// memory is lost, since a thread of its parent held it at that moment: races have none then.
-    pub(super) fn state(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.lock(State::inherit)
+    pub(super) fn state(&self) -> Option<MutexGuard<'_, MemoryState>> {
+        self.state.lock(MemoryState::inherit)
     }
 
     /// The same for who has been here before, without a question to the system whether it is the same process.
-    pub(super) fn state_again(&self) -> Option<MutexGuard<'_, State>> {
-        self.state.lock_again(State::inherit)
+    pub(super) fn state_again(&self) -> Option<MutexGuard<'_, MemoryState>> {
+        self.state.lock_again(MemoryState::inherit)
     }
 
     /// The race that led with this ticket is over, however it ended. Those that wait plan anew: also where it has had its time and another
@@ -65,7 +65,7 @@ impl Shared {
         drop(gone);
     }
 
-    /// A race that such starts were [promised](State::promise_anew) to is over.
+    /// A race that such starts were [promised](MemoryState::promise_anew) to is over.
     pub(super) fn no_longer_promised(&self, starts: usize) {
         if let Some(mut state) = self.state_again() {
             state.promised = state.promised.saturating_sub(starts);
@@ -73,7 +73,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl MemoryState {
     /// A number for a race that waits. Never 0.
     pub(super) fn number(&mut self) -> u32 {
         self.last = self.last.wrapping_add(1).max(1);

@@ -13,7 +13,7 @@ use std::path::Path;
 use connie_core::resolution::selection::{DEFAULT_POLICY, Policy};
 
 use super::fields::{of_line, parse as parse_field};
-use super::stamp::{Stamp, open};
+use super::stamp::{FileStamp, open};
 use crate::process::ProcessLock;
 
 const PATH: &str = "/etc/gai.conf";
@@ -34,20 +34,20 @@ pub(super) fn policy() -> &'static [Policy] {
     }
 }
 
-static KNOWN: ProcessLock<Known> = ProcessLock::unused(Known::new());
+static KNOWN: ProcessLock<PolicyTables> = ProcessLock::unused(PolicyTables::new());
 
 /// The tables that were read. They stay: a connect refers to its table as to RFC 6724's own, which spares it a copy. Each that differs
 /// from all others before takes a kilobyte or two, once; a file with yet another after [`MAX_TABLES`] is not heard.
-struct Known {
+struct PolicyTables {
     /// Of the file that the current one is of.
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     current: &'static [Policy],
     tables: Vec<&'static [Policy]>,
 }
 
-impl Known {
+impl PolicyTables {
     const fn new() -> Self {
-        Known { stamp: None, current: &DEFAULT_POLICY, tables: Vec::new() }
+        PolicyTables { stamp: None, current: &DEFAULT_POLICY, tables: Vec::new() }
     }
 
     fn keep(&mut self, table: Vec<Policy>) {
@@ -60,8 +60,8 @@ impl Known {
     }
 }
 
-fn policy_of(known: &ProcessLock<Known>, path: &Path) -> &'static [Policy] {
-    let Some(stamp) = Stamp::read(path) else { return &DEFAULT_POLICY };
+fn policy_of(known: &ProcessLock<PolicyTables>, path: &Path) -> &'static [Policy] {
+    let Some(stamp) = FileStamp::read(path) else { return &DEFAULT_POLICY };
     // In the child of a fork what its parent has read holds as well. Where the lock is lost to it, so is the table.
     let Some(mut known) = known.lock(|_| ()) else { return &DEFAULT_POLICY };
     if known.stamp.as_ref() != Some(&stamp) {
@@ -81,24 +81,24 @@ fn policy_of(known: &ProcessLock<Known>, path: &Path) -> &'static [Policy] {
 
 /// What the lines of one kind say of the addresses below a prefix.
 #[derive(Clone, Copy)]
-struct Row {
+struct PolicyRow {
     prefix: Ipv6Addr,
     length: u8,
     value: u32,
 }
 
-impl Row {
+impl PolicyRow {
     const fn all(value: u32) -> Self {
-        Row { prefix: Ipv6Addr::UNSPECIFIED, length: 0, value }
+        PolicyRow { prefix: Ipv6Addr::UNSPECIFIED, length: 0, value }
     }
 
     /// Whether it is for all addresses of `other`.
-    fn holds(&self, other: &Row) -> bool {
+    fn holds(&self, other: &PolicyRow) -> bool {
         let common = (self.prefix.to_bits() ^ other.prefix.to_bits()).leading_zeros();
         self.length <= other.length && common >= u32::from(self.length)
     }
 
-    fn is_of_same(&self, other: &Row) -> bool {
+    fn is_of_same(&self, other: &PolicyRow) -> bool {
         self.length == other.length && self.holds(other)
     }
 }
@@ -123,17 +123,21 @@ fn parse(text: &[u8]) -> Option<Vec<Policy>> {
     }
     let defaults = |of: fn(&Policy) -> u8| {
         let rows = DEFAULT_POLICY.iter();
-        rows.map(|row| Row { prefix: row.prefix, length: row.length, value: of(row).into() }).collect()
+        rows.map(|row| PolicyRow { prefix: row.prefix, length: row.length, value: of(row).into() }).collect()
     };
-    let labels = completed(labels, Row::all(1), || defaults(|row| row.label));
-    let precedences = completed(precedences, Row::all(40), || defaults(|row| row.precedence));
-    let all_v4 = Row { prefix: Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), length: 96, value: 14 };
+    let labels = completed(labels, PolicyRow::all(1), || defaults(|row| row.label));
+    let precedences = completed(precedences, PolicyRow::all(40), || defaults(|row| row.precedence));
+    let all_v4 = PolicyRow { prefix: Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), length: 96, value: 14 };
     let scopes = completed(scopes, all_v4, Vec::new);
     Some(merged(&labels, &precedences, &scopes))
 }
 
 /// `rows`, with `rest` for what none of them is for; or the defaults where there are none.
-fn completed(mut rows: Vec<Row>, rest: Row, defaults: impl FnOnce() -> Vec<Row>) -> Vec<Row> {
+fn completed(
+    mut rows: Vec<PolicyRow>,
+    rest: PolicyRow,
+    defaults: impl FnOnce() -> Vec<PolicyRow>,
+) -> Vec<PolicyRow> {
     if rows.is_empty() {
         return defaults();
     }
@@ -144,14 +148,14 @@ fn completed(mut rows: Vec<Row>, rest: Row, defaults: impl FnOnce() -> Vec<Row>)
 }
 
 /// One table of three. Each row of any of them makes one, with what the others say of its addresses.
-fn merged(labels: &[Row], precedences: &[Row], scopes: &[Row]) -> Vec<Policy> {
-    let mut rows: Vec<Row> = Vec::new();
+fn merged(labels: &[PolicyRow], precedences: &[PolicyRow], scopes: &[PolicyRow]) -> Vec<Policy> {
+    let mut rows: Vec<PolicyRow> = Vec::new();
     for row in [labels, precedences, scopes].into_iter().flatten() {
         if !rows.iter().any(|known| known.is_of_same(row)) {
             rows.push(*row);
         }
     }
-    let one = |row: &Row| Policy {
+    let one = |row: &PolicyRow| Policy {
         prefix: row.prefix,
         length: row.length,
         precedence: rank(precedences, longest(precedences, row)),
@@ -162,12 +166,12 @@ fn merged(labels: &[Row], precedences: &[Row], scopes: &[Row]) -> Vec<Policy> {
 }
 
 /// What the most specific row says that is for all addresses of `row`; of equal ones the first.
-fn longest(rows: &[Row], row: &Row) -> Option<u32> {
+fn longest(rows: &[PolicyRow], row: &PolicyRow) -> Option<u32> {
     rows.iter().rev().filter(|it| it.holds(row)).max_by_key(|it| it.length).map(|it| it.value)
 }
 
 /// Only the order of precedences and the equality of labels count, and both have any number: this is its place among those that there are.
-fn rank(rows: &[Row], value: Option<u32>) -> u8 {
+fn rank(rows: &[PolicyRow], value: Option<u32>) -> u8 {
     let mut less: Vec<u32> = rows.iter().map(|row| row.value).filter(|it| Some(*it) < value).collect();
     less.sort_unstable();
     less.dedup();
@@ -176,22 +180,22 @@ fn rank(rows: &[Row], value: Option<u32>) -> u8 {
 }
 
 /// `::ffff:0:0/96 100`
-fn row(prefix: &[u8], value: &[u8]) -> Option<Row> {
+fn row(prefix: &[u8], value: &[u8]) -> Option<PolicyRow> {
     let (address, length) = split(prefix, 128)?;
-    Some(Row { prefix: parse_field(address)?, length, value: number(value)? })
+    Some(PolicyRow { prefix: parse_field(address)?, length, value: number(value)? })
 }
 
 /// `::ffff:169.254.0.0/112 2`, or the same as `169.254.0.0/16 2`.
-fn scope_row(prefix: &[u8], value: &[u8]) -> Option<Row> {
+fn scope_row(prefix: &[u8], value: &[u8]) -> Option<PolicyRow> {
     let value = number(value)?;
     let (address, length) = split(prefix, 128)?;
     if let Some(prefix) = parse_field::<Ipv6Addr>(address) {
         let is_v4 = length >= 96 && prefix.to_ipv4_mapped().is_some();
-        return is_v4.then_some(Row { prefix, length, value });
+        return is_v4.then_some(PolicyRow { prefix, length, value });
     }
     let (address, length) = split(prefix, 32)?;
     let prefix = parse_field::<Ipv4Addr>(address)?.to_ipv6_mapped();
-    Some(Row { prefix, length: length.saturating_add(96), value })
+    Some(PolicyRow { prefix, length: length.saturating_add(96), value })
 }
 
 /// An address and the length of its prefix, at most and by default `most`.
@@ -310,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_file_is_read_again_when_it_has_changed() {
-        let (known, path) = (ProcessLock::new(Known::new()), std::env::temp_dir());
+        let (known, path) = (ProcessLock::new(PolicyTables::new()), std::env::temp_dir());
         let path = path.join(format!("connie-gai-conf-{}", std::process::id()));
         let table = || policy_of(&known, &path);
         assert_eq!(table(), DEFAULT_POLICY, "there is none");

@@ -7,12 +7,12 @@ use std::time::Duration;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 
-use super::LookupError;
+use super::ResolverError;
 use crate::clock::{OsClock, pause};
 use crate::os_error::reason;
 
 /// The addresses, with port 0.
-pub(super) type Outcome = Result<Vec<SocketAddr>, LookupError>;
+pub(super) type CallOutcome = Result<Vec<SocketAddr>, ResolverError>;
 
 /// How long a call is made again and again while the process has no descriptor for what `getaddrinfo` opens.
 const SHORTAGE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls, and waits for the answer. Where there is no descriptor for what that opens, it calls again, for some time.
-pub(super) fn look_up(host: &str, family: Family) -> Outcome {
+pub(super) fn look_up(host: &str, family: Family) -> CallOutcome {
     let (clock, mut wait) = (OsClock::start(), FIRST_PAUSE);
     loop {
         let outcome = call(host, family);
@@ -29,7 +29,7 @@ pub(super) fn look_up(host: &str, family: Family) -> Outcome {
         let Some(error) = outcome.as_ref().err().and_then(|_| shortage()) else { return outcome };
         if clock.now() >= connie_core::Instant::ZERO + SHORTAGE {
             let detail = format!("no descriptor left for the system's resolver: {}", reason(&error));
-            return Err(LookupError { kind: QueryError::OutOfSockets, detail: Some(detail) });
+            return Err(ResolverError { kind: QueryError::OutOfSockets, detail: Some(detail) });
         }
         pause(wait);
         wait = wait.saturating_mul(2).min(LONGEST_PAUSE);
@@ -50,7 +50,7 @@ fn shortage() -> Option<io::Error> {
 }
 
 #[cfg(feature = "getaddrinfo")]
-fn call(host: &str, family: Family) -> Outcome {
+fn call(host: &str, family: Family) -> CallOutcome {
     use dns_lookup::{AddrFamily, AddrInfoHints, SockType, getaddrinfo};
     let address = match family {
         Family::V4 => AddrFamily::Inet,
@@ -69,7 +69,7 @@ fn call(host: &str, family: Family) -> Outcome {
 
 /// The system's words for what went wrong, as far as they differ between systems.
 #[cfg(feature = "getaddrinfo")]
-fn failed(error: dns_lookup::LookupError) -> Outcome {
+fn failed(error: dns_lookup::LookupError) -> CallOutcome {
     use dns_lookup::LookupErrorKind;
     // EAI_ADDRFAMILY, "address family for hostname not supported": the name has addresses, and none of this family.
     const NOT_THIS_FAMILY: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { -9 } else { 1 };
@@ -80,15 +80,15 @@ fn failed(error: dns_lookup::LookupError) -> Outcome {
         LookupErrorKind::Again => return Err(QueryError::Temporary.into()),
         _ => QueryError::Failed,
     };
-    Err(LookupError { kind, detail: Some(std::io::Error::from(error).to_string()) })
+    Err(ResolverError { kind, detail: Some(std::io::Error::from(error).to_string()) })
 }
 
 /// The call that std offers is for both families. Two of them are made, since each thread knows of its own alone.
 #[cfg(not(feature = "getaddrinfo"))]
-fn call(host: &str, family: Family) -> Outcome {
+fn call(host: &str, family: Family) -> CallOutcome {
     use std::net::ToSocketAddrs;
     match (host, 0).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.filter(|address| Family::of(address) == family).collect()),
-        Err(error) => Err(LookupError { kind: QueryError::Failed, detail: Some(error.to_string()) }),
+        Err(error) => Err(ResolverError { kind: QueryError::Failed, detail: Some(error.to_string()) }),
     }
 }

@@ -11,7 +11,7 @@ use connie_core::Families;
 use connie_core::Family;
 
 use super::fields;
-use super::stamp::{Stamp, open};
+use super::stamp::{FileStamp, open};
 use crate::process::ProcessLock;
 
 /// A hosts file longer than this is read no further. Lists of advertisers, which people put there, have a few megabytes.
@@ -95,14 +95,14 @@ fn for_each_line(mut file: impl BufRead, mut each: impl FnMut(IpAddr, &mut dyn I
 }
 
 /// Which names a file has. People put lists of 100,000 advertisers there, which are not read anew for each look-up.
-struct Index {
+struct HostsIndex {
     path: PathBuf,
-    stamp: Stamp,
+    stamp: FileStamp,
     /// Hashes of names, the last bit being the family's. In order.
     names: Vec<u64>,
 }
 
-impl Index {
+impl HostsIndex {
     fn read(path: &Path) -> Option<Self> {
         let (file, stamp) = open(path)?;
         let mut names = Vec::new();
@@ -116,7 +116,7 @@ impl Index {
         names.sort_unstable();
         names.dedup();
         names.shrink_to_fit();
-        Some(Index { path: path.to_owned(), stamp, names })
+        Some(HostsIndex { path: path.to_owned(), stamp, names })
     }
 
     fn has(&self, host: &str, family: Family) -> bool {
@@ -131,17 +131,17 @@ fn hash(name: &[u8], family: Family) -> u64 {
 }
 
 /// Those of the files that were asked for last.
-static INDICES: ProcessLock<Vec<Index>> = ProcessLock::unused(Vec::new());
+static INDICES: ProcessLock<Vec<HostsIndex>> = ProcessLock::unused(Vec::new());
 const MAX_INDICES: usize = 4;
 
 /// Asks the index of the file at `path`, which is read where it has changed. `None` where it cannot be read.
-fn ask_index<T>(path: &Path, ask: impl FnOnce(&Index) -> T) -> Option<T> {
-    let stamp = Stamp::read(path)?;
+fn ask_index<T>(path: &Path, ask: impl FnOnce(&HostsIndex) -> T) -> Option<T> {
+    let stamp = FileStamp::read(path)?;
     // In the child of a fork what its parent has read holds as well.
-    let Some(mut indices) = INDICES.lock(|_| ()) else { return Index::read(path).as_ref().map(ask) };
+    let Some(mut indices) = INDICES.lock(|_| ()) else { return HostsIndex::read(path).as_ref().map(ask) };
     let known = indices.iter().position(|index| index.path == path);
     let known = known.map(|known| indices.remove(known)).filter(|index| index.stamp == stamp);
-    let index = known.or_else(|| Index::read(path))?;
+    let index = known.or_else(|| HostsIndex::read(path))?;
     let answer = ask(&index);
     indices.truncate(MAX_INDICES - 1);
     indices.insert(0, index);

@@ -27,7 +27,7 @@ use crate::block_on::thread_waker;
 use crate::budget::SocketBudget;
 use crate::clock::OsClock;
 #[cfg(feature = "dns")]
-use crate::way_out::WayOut;
+use crate::egress::Egress;
 use crate::words::repeats;
 
 /// A resolver: something that can begin to look a host's name up.
@@ -35,27 +35,27 @@ use crate::words::repeats;
 /// It is shared by all the connections of a program that use it, on any thread; a cache belongs into it.
 pub trait Resolve: fmt::Debug + Send + Sync {
     /// Begins a look-up. Sends what can be sent at once, and never blocks: what goes wrong is told by the look-up.
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup>;
+    fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup>;
 }
 
 /// A look-up under way: see the [rules](crate::resolve#the-rules-of-a-look-up).
-pub trait Lookup: Send {
-    /// Lends what the look-up waits for to the race. Called after [`poll`](Lookup::poll) has answered `None`, and before the race asks when
-    /// to [wake](Lookup::wake_at).
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>);
+pub trait PendingLookup: Send {
+    /// Lends what the look-up waits for to the race. Called after [`poll`](PendingLookup::poll) has answered `None`, and before the race asks when
+    /// to [wake](PendingLookup::wake_at).
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>);
 
     /// Does what is to be done now, and tells what is new: an event, or `None` when nothing more has come. Called until it
     /// answers `None`.
-    fn poll(&mut self, now: Instant) -> Option<Event>;
+    fn poll(&mut self, now: Instant) -> Option<ResolveEvent>;
 
-    /// When to call [`poll`](Lookup::poll) though no descriptor is ready; `None` when there is no such time.
+    /// When to call [`poll`](PendingLookup::poll) though no descriptor is ready; `None` when there is no such time.
     fn wake_at(&self) -> Option<Instant>;
 }
 
 /// What is looked up.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Question<'a> {
+pub struct ResolveRequest<'a> {
     /// The name: 1 to 253 octets without a NUL, not counting a final dot, which an absolute name may have. It is no literal
     /// address and none of the names that [do not reach a resolver](crate::resolve#what-does-not-reach-a-resolver).
     pub host: &'a str,
@@ -67,23 +67,23 @@ pub struct Question<'a> {
     pub clock: OsClock,
     /// How the look-up's own sockets leave the machine.
     #[cfg(feature = "dns")]
-    pub(crate) way_out: Option<&'a WayOut>,
+    pub(crate) egress: Option<&'a Egress>,
     /// Where the look-up takes the room for its descriptors from.
     #[cfg(not(target_os = "wasi"))]
     pub(crate) budget: Option<&'a SocketBudget>,
 }
 
-impl<'a> Question<'a> {
+impl<'a> ResolveRequest<'a> {
     /// Asks for both families of `host`.
     #[must_use]
     pub fn new(host: &'a str, port: u16, clock: OsClock) -> Self {
-        Question {
+        ResolveRequest {
             host,
             port,
             families: Families::Both,
             clock,
             #[cfg(feature = "dns")]
-            way_out: None,
+            egress: None,
             #[cfg(not(target_os = "wasi"))]
             budget: None,
         }
@@ -93,17 +93,17 @@ impl<'a> Question<'a> {
 /// What a look-up has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ResolveEvent {
     /// A family's answer.
-    Answered(Answer),
+    Answered(FamilyAddresses),
     /// Addresses to go on with until their family's answer comes (the hints of RFC 9460 section 7.3).
-    Hinted(Answer),
+    Hinted(FamilyAddresses),
     /// A family's query failed: there will be no answer.
     Failed {
         /// The family that was asked for.
         family: Family,
         /// Why.
-        error: LookupError,
+        error: ResolverError,
     },
     /// A service record was met. It changes nothing: what follows from it is told by the other events.
     #[cfg(feature = "dns")]
@@ -112,7 +112,7 @@ pub enum Event {
 
 /// The addresses of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct FamilyAddresses {
     /// The family.
     pub family: Family,
     /// Its addresses, with the port to connect to; none when the name has none. Best first where the resolver has an opinion.
@@ -125,20 +125,20 @@ pub struct Answer {
 
 /// Why a query brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupError {
+pub struct ResolverError {
     /// What went wrong.
     pub kind: QueryError,
     /// The resolver's own words, where they say more than `kind`: which server, which error.
     pub detail: Option<String>,
 }
 
-impl From<QueryError> for LookupError {
+impl From<QueryError> for ResolverError {
     fn from(kind: QueryError) -> Self {
-        LookupError { kind, detail: None }
+        ResolverError { kind, detail: None }
     }
 }
 
-impl fmt::Display for LookupError {
+impl fmt::Display for ResolverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.detail {
             Some(detail) => f.write_str(detail),
@@ -147,7 +147,7 @@ impl fmt::Display for LookupError {
     }
 }
 
-impl std::error::Error for LookupError {
+impl std::error::Error for ResolverError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // What the resolver's own words mean, where they do not say the same. Without any, `{}` says it.
         let detail = self.detail.as_ref()?;
@@ -157,9 +157,9 @@ impl std::error::Error for LookupError {
 
 /// The descriptors that a look-up waits for.
 #[derive(Debug, Default)]
-pub struct Watch<'a> {
+pub struct WatchSet<'a> {
     #[cfg(not(target_os = "wasi"))]
-    pub(crate) entries: Vec<Lent<'a>>,
+    pub(crate) entries: Vec<WatchedDescriptor<'a>>,
     #[cfg(target_os = "wasi")]
     pub(crate) entries: Vec<&'a Pollable>,
     #[cfg(not(target_os = "wasi"))]
@@ -175,7 +175,7 @@ pub struct Watch<'a> {
 /// A descriptor that a look-up has lent.
 #[cfg(not(target_os = "wasi"))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lent<'a> {
+pub(crate) struct WatchedDescriptor<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) readiness: Readiness,
     /// The socket itself, where it can be kept without a copy.
@@ -192,7 +192,7 @@ pub(crate) enum Readiness {
 }
 
 #[cfg(target_os = "wasi")]
-impl<'a> Watch<'a> {
+impl<'a> WatchSet<'a> {
     /// Wake when `pollable` is ready.
     pub fn pollable(&mut self, pollable: &'a Pollable) {
         self.entries.push(pollable);
@@ -200,7 +200,7 @@ impl<'a> Watch<'a> {
 }
 
 #[cfg(not(target_os = "wasi"))]
-impl<'a> Watch<'a> {
+impl<'a> WatchSet<'a> {
     /// Wake when `source`, a socket or on Unix any descriptor, has something to read.
     pub fn read(&mut self, source: &'a impl AsFd) {
         self.lend(source.as_fd(), Readiness::Read);
@@ -212,7 +212,7 @@ impl<'a> Watch<'a> {
     }
 
     pub(crate) fn lend(&mut self, fd: BorrowedFd<'a>, readiness: Readiness) {
-        self.entries.push(Lent {
+        self.entries.push(WatchedDescriptor {
             fd,
             readiness,
             #[cfg(all(unix, feature = "tokio"))]
@@ -223,7 +223,7 @@ impl<'a> Watch<'a> {
     /// Wake when there are datagrams.
     #[cfg(feature = "dns")]
     pub(crate) fn datagrams(&mut self, socket: &'a Arc<Datagrams>) {
-        self.entries.push(Lent {
+        self.entries.push(WatchedDescriptor {
             fd: socket.as_fd(),
             readiness: Readiness::Read,
             #[cfg(all(unix, feature = "tokio"))]
@@ -256,7 +256,7 @@ impl<'a> Watch<'a> {
     /// For a race that is a task.
     #[cfg(feature = "tokio")]
     pub(crate) fn of_task(waker: &'a Waker) -> Self {
-        Watch { waker: Some(waker), ..Watch::default() }
+        WatchSet { waker: Some(waker), ..WatchSet::default() }
     }
 
     /// Whether a look-up may wake the task by itself.

@@ -2,10 +2,10 @@
 //!
 //! [`connect`](crate::connect) never waits for a resolver alone: a look-up lends its descriptors to the one `poll` that also
 //! waits for the connection attempts, and each answer joins the race when it comes. [`Options::resolver`](crate::Options::resolver)
-//! chooses the resolver; [`Resolve`] and [`Lookup`] are what one has to offer, so that a program can bring its own.
+//! chooses the resolver; [`Resolve`] and [`PendingLookup`] are what one has to offer, so that a program can bring its own.
 //!
 //! ```
-//! use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+//! use connie_std::resolve::{FamilyAddresses, ResolveEvent, PendingLookup, ResolveRequest, Resolve, WatchSet};
 //! use connie_std::{Options, connect, core::{Family, Instant}};
 //! use std::net::{SocketAddr, TcpListener};
 //! use std::sync::Arc;
@@ -15,20 +15,20 @@
 //! struct Here;
 //!
 //! impl Resolve for Here {
-//!     fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
-//!         let answer = |family, addresses| Event::Answered(Answer { family, addresses, ttl: None, ordered: true });
+//!     fn lookup(&self, question: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
+//!         let answer = |family, addresses| ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true });
 //!         let here = SocketAddr::from(([127, 0, 0, 1], question.port));
 //!         Box::new(Told(vec![answer(Family::V4, vec![here]), answer(Family::V6, Vec::new())]))
 //!     }
 //! }
 //!
 //! /// A look-up that waits for nothing.
-//! struct Told(Vec<Event>);
+//! struct Told(Vec<ResolveEvent>);
 //!
-//! impl Lookup for Told {
-//!     fn watch<'a>(&'a self, _: &mut Watch<'a>) {}
+//! impl PendingLookup for Told {
+//!     fn watch<'a>(&'a self, _: &mut WatchSet<'a>) {}
 //!
-//!     fn poll(&mut self, _: Instant) -> Option<Event> {
+//!     fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
 //!         self.0.pop()
 //!     }
 //!
@@ -55,17 +55,17 @@
 //!
 //! # The rules of a look-up
 //!
-//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`Lookup`], not its drop. ([`SystemResolver`] does where it can have
+//! 1. **Nothing blocks**: not [`Resolve::lookup`], not one method of [`PendingLookup`], not its drop. ([`SystemResolver`] does where it can have
 //!    no thread at all.)
 //! 2. **AAAA goes first**, then A "immediately" after it (RFC 8305 section 3). A family that was not asked for is not looked up.
-//! 3. **Answers are told as they come.** Each family that was asked for gets an [`Event::Answered`] or [`Event::Failed`], in
+//! 3. **Answers are told as they come.** Each family that was asked for gets an [`ResolveEvent::Answered`] or [`ResolveEvent::Failed`], in
 //!    any order, neither held back for the other. That a name has no address of a family is an empty answer. Where more is
 //!    learnt later, a family is answered again, and the newest answer takes the place of the others.
-//! 4. **Hints** ([`Event::Hinted`]) may come before the answer of their family, which takes their place. They never end the
+//! 4. **Hints** ([`ResolveEvent::Hinted`]) may come before the answer of their family, which takes their place. They never end the
 //!    wait for it.
 //! 5. **When everything is told nothing is left**: no descriptor, no time to wake at, and `poll` answers `None` for ever.
 //! 6. **Waking for nothing is allowed**: `poll` may be called at any time. What it has to do when a descriptor is ready or
-//!    [`wake_at`](Lookup::wake_at) has come, it does then, and it does not spin: after it has answered `None`, `wake_at` is in
+//!    [`wake_at`](PendingLookup::wake_at) has come, it does then, and it does not spin: after it has answered `None`, `wake_at` is in
 //!    the future, and a descriptor that it watches is ready only where something new has come.
 //! 7. **Dropping it abandons the look-up** and frees its descriptors at once. A thread that cannot be interrupted may go on, holds
 //!    nothing of the caller's, and there is a bound on how many there are.
@@ -75,6 +75,8 @@ mod calls;
 #[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
 mod datagrams;
 #[cfg(not(target_os = "wasi"))]
+mod descriptor_permit;
+#[cfg(not(target_os = "wasi"))]
 mod fields;
 #[cfg(not(target_os = "wasi"))]
 mod gai_conf;
@@ -83,14 +85,12 @@ mod getaddrinfo;
 #[cfg(not(target_os = "wasi"))]
 pub(crate) mod hosts;
 mod lookup;
-#[cfg(not(target_os = "wasi"))]
-mod mailbox;
-mod names;
+mod name_resolution;
 mod order;
 #[cfg(not(target_os = "wasi"))]
 mod pool;
 #[cfg(not(target_os = "wasi"))]
-mod room;
+mod reply_queue;
 #[cfg(feature = "dns")]
 mod service;
 #[cfg(not(target_os = "wasi"))]
@@ -104,16 +104,18 @@ use connie_core::Instant;
 
 #[cfg(any(feature = "dns", all(unix, feature = "tokio")))]
 pub(crate) use datagrams::Datagrams;
-pub use lookup::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
 #[cfg(not(target_os = "wasi"))]
-pub(crate) use lookup::{Lent, Readiness};
+pub(crate) use descriptor_permit::DescriptorPermit;
+pub use lookup::{
+    FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, ResolverError, WatchSet,
+};
+#[cfg(not(target_os = "wasi"))]
+pub(crate) use lookup::{Readiness, WatchedDescriptor};
 #[cfg(feature = "dns")]
-pub(crate) use names::ONION;
-pub(crate) use names::{Names, OsDriver, RECORDS, Running};
+pub(crate) use name_resolution::ONION;
+pub(crate) use name_resolution::{LookupTask, NameResolution, OsDriver, RECORDS};
 #[cfg(not(target_os = "wasi"))]
 pub use pool::MAX_THREADS;
-#[cfg(not(target_os = "wasi"))]
-pub(crate) use room::Room;
 #[cfg(feature = "dns")]
 pub use service::ServiceRecord;
 pub use system::SystemResolver;
@@ -138,7 +140,7 @@ impl<R: Resolve + 'static> From<Arc<R>> for Resolver {
 }
 
 impl Resolver {
-    pub(crate) fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+    pub(crate) fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup> {
         match self {
             Resolver::System => SystemResolver.lookup(question, now),
             Resolver::With(resolver) => resolver.lookup(question, now),

@@ -17,13 +17,13 @@ use std::time::Duration;
 use connie_core::Family;
 use connie_core::resolution::QueryError;
 
-use super::calls::{Call, Later, Tally, Wanted, most_of};
-use super::getaddrinfo::{Outcome, look_up};
-use super::mailbox::{Failure, Mailbox};
-use super::room::AllHeld;
-use super::{LookupError, Room};
+use super::calls::{AfterUnlock, CallCounts, CallRequest, ResolverCall, most_of};
+use super::descriptor_permit::BudgetHeldError;
+use super::getaddrinfo::{CallOutcome, look_up};
+use super::reply_queue::{CallError, ReplyQueue};
+use super::{DescriptorPermit, ResolverError};
 use crate::block_on::block_on;
-use crate::budget::{Share, SocketBudget};
+use crate::budget::{Permits, SocketBudget};
 use crate::clock::OsClock;
 use crate::process::ProcessLock;
 
@@ -40,20 +40,20 @@ const MAX_HOSTED: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// All calls that are to be made or under way, and the threads that make them.
-pub(super) struct Pool {
+pub(super) struct CallPool {
     /// Which of the [pools](POOLS) it is.
     index: usize,
     /// Those that wait for a thread are made in this order.
-    calls: Vec<Call>,
+    calls: Vec<ResolverCall>,
     next_id: u64,
     threads: usize,
     idle: usize,
     /// The places that bells have, and of which [budgets](SocketBudget::id). Nothing here keeps a budget, which can wake others when it is dropped.
-    bells: Vec<(usize, Weak<Share>)>,
+    bells: Vec<(usize, Weak<Permits>)>,
 }
 
 /// A call that is to be made.
-pub(super) struct Job {
+pub(super) struct CallJob {
     /// The index of its pool.
     pool: usize,
     id: u64,
@@ -67,35 +67,35 @@ pub(super) struct Job {
 
 /// The first that this process can lock is its own. One that a thread of the parent held when the process was forked is lost, as are
 /// those that are lost to the parent: one more for each such fork in a line of them.
-static POOLS: [ProcessLock<Pool>; 4] = [
-    ProcessLock::unused(Pool::new(0)),
-    ProcessLock::unused(Pool::new(1)),
-    ProcessLock::unused(Pool::new(2)),
-    ProcessLock::unused(Pool::new(3)),
+static POOLS: [ProcessLock<CallPool>; 4] = [
+    ProcessLock::unused(CallPool::new(0)),
+    ProcessLock::unused(CallPool::new(1)),
+    ProcessLock::unused(CallPool::new(2)),
+    ProcessLock::unused(CallPool::new(3)),
 ];
 /// What wakes the threads of each.
 static NEWS: [Condvar; 4] = [const { Condvar::new() }; 4];
 
 /// Whoever holds this neither wakes nor drops a waker, nor room in a budget, which wakes others: that can run code of the program's, which may
-/// come back here. What is to be woken and dropped goes to a [`Later`]. `None` where all are lost.
-pub(super) fn pool() -> Option<MutexGuard<'static, Pool>> {
-    POOLS.iter().find_map(|pool| pool.lock(Pool::inherit))
+/// come back here. What is to be woken and dropped goes to a [`AfterUnlock`]. `None` where all are lost.
+pub(super) fn pool() -> Option<MutexGuard<'static, CallPool>> {
+    POOLS.iter().find_map(|pool| pool.lock(CallPool::inherit))
 }
 
 /// The pool of one of its threads.
-fn pool_at(index: usize) -> Option<MutexGuard<'static, Pool>> {
-    POOLS.get(index)?.lock(Pool::inherit)
+fn pool_at(index: usize) -> Option<MutexGuard<'static, CallPool>> {
+    POOLS.get(index)?.lock(CallPool::inherit)
 }
 
 /// Why there is no answer where all are lost.
-pub(super) fn lost() -> LookupError {
+pub(super) fn lost() -> ResolverError {
     let detail = "threads of the process that forked this one were in the middle of look-ups".to_owned();
-    LookupError { kind: QueryError::Temporary, detail: Some(detail) }
+    ResolverError { kind: QueryError::Temporary, detail: Some(detail) }
 }
 
-impl Pool {
+impl CallPool {
     const fn new(index: usize) -> Self {
-        Pool { index, calls: Vec::new(), next_id: 0, threads: 0, idle: 0, bells: Vec::new() }
+        CallPool { index, calls: Vec::new(), next_id: 0, threads: 0, idle: 0, bells: Vec::new() }
     }
 
     fn news(&self) -> &'static Condvar {
@@ -108,7 +108,7 @@ impl Pool {
         // The descriptors of the parent's calls are not closed here: their numbers may be somebody else's by now.
         std::mem::forget(std::mem::take(&mut self.calls));
         std::mem::forget(std::mem::take(&mut self.bells));
-        *self = Pool::new(self.index);
+        *self = CallPool::new(self.index);
     }
 
     /// Whether one more call with a place of `budget` would have to wait for others.
@@ -119,27 +119,27 @@ impl Pool {
             || budget.is_some_and(|budget| of_budget(budget) >= most_of(budget))
     }
 
-    /// Has `mailbox` wait for a call that is there already, or answers `false`.
-    pub(super) fn join(&mut self, wanted: Wanted<'_>, mailbox: &Arc<Mailbox>) -> bool {
+    /// Has `replies` wait for a call that is there already, or answers `false`.
+    pub(super) fn join(&mut self, wanted: CallRequest<'_>, replies: &Arc<ReplyQueue>) -> bool {
         let call = self.calls.iter_mut().find(|call| call.is_for(wanted));
-        call.map(|call| call.waiting.push(mailbox.clone())).is_some()
+        call.map(|call| call.waiting.push(replies.clone())).is_some()
     }
 
-    /// Sees to it that `mailbox` gets the answer to a call. `room` is for one that need not wait. Answers what the caller has to
+    /// Sees to it that `replies` gets the answer to a call. `room` is for one that need not wait. Answers what the caller has to
     /// [make](make_here) itself, since there is no thread.
     #[must_use]
     pub(super) fn ask(
         &mut self,
-        wanted: Wanted<'_>,
-        mailbox: &Arc<Mailbox>,
-        room: Option<Arc<Share>>,
-        later: &mut Later,
-    ) -> Option<Job> {
-        if self.join(wanted, mailbox) {
+        wanted: CallRequest<'_>,
+        replies: &Arc<ReplyQueue>,
+        room: Option<Arc<Permits>>,
+        later: &mut AfterUnlock,
+    ) -> Option<CallJob> {
+        if self.join(wanted, replies) {
             later.rooms.extend(room);
             return None;
         }
-        let Wanted { host, family, hosted, budget } = wanted;
+        let CallRequest { host, family, hosted, budget } = wanted;
         let waits = match hosted {
             true => self.calls.iter().filter(|call| call.hosted).count() >= MAX_HOSTED,
             false => self.is_full(budget),
@@ -151,10 +151,10 @@ impl Pool {
             }
             room => room,
         };
-        let (waiting, budget, id) = (vec![mailbox.clone()], budget.cloned(), self.next_id);
+        let (waiting, budget, id) = (vec![replies.clone()], budget.cloned(), self.next_id);
         self.next_id += 1;
         let host = host.into();
-        self.calls.push(Call { id, host, family, running: false, hosted, waiting, budget, room });
+        self.calls.push(ResolverCall { id, host, family, running: false, hosted, waiting, budget, room });
         match self.add_threads(later) {
             Ok(()) => None,
             Err(error) => {
@@ -165,14 +165,14 @@ impl Pool {
         }
     }
 
-    /// Whether a thread has each call that `mailbox` waits for, with room.
-    pub(super) fn has_begun(&self, mailbox: &Arc<Mailbox>) -> bool {
-        let waits = |call: &&Call| call.waiting.iter().any(|other| Arc::ptr_eq(other, mailbox));
+    /// Whether a thread has each call that `replies` waits for, with room.
+    pub(super) fn has_begun(&self, replies: &Arc<ReplyQueue>) -> bool {
+        let waits = |call: &&ResolverCall| call.waiting.iter().any(|other| Arc::ptr_eq(other, replies));
         self.calls.iter().filter(waits).all(|call| call.is_made() || call.room.is_some())
     }
 
     /// Whether a bell may have these places of `budget`: bells have no more than a quarter of one.
-    pub(super) fn lends(&mut self, budget: &SocketBudget, places: &[Arc<Share>]) -> bool {
+    pub(super) fn lends(&mut self, budget: &SocketBudget, places: &[Arc<Permits>]) -> bool {
         self.bells.retain(|(_, place)| place.strong_count() > 0);
         let lent = self.bells.iter().filter(|(other, _)| *other == budget.id()).count();
         let may = lent + places.len() <= budget.sockets() / 4;
@@ -197,10 +197,10 @@ impl Pool {
 
     /// Which calls may begin now, by index: those of the hosts file's names before all others, then the first.
     fn due(&self) -> Vec<usize> {
-        let mut tally = Tally::new(&self.calls, self.most_at_once());
+        let mut tally = CallCounts::new(&self.calls, self.most_at_once());
         let mut due = Vec::new();
         for hosted in [true, false] {
-            let waiting = |(_, call): &(usize, &Call)| !call.running && call.hosted == hosted;
+            let waiting = |(_, call): &(usize, &ResolverCall)| !call.running && call.hosted == hosted;
             let waiting = self.calls.iter().enumerate().filter(waiting);
             due.extend(waiting.filter(|(_, call)| tally.admits(call)).map(|(index, _)| index));
         }
@@ -208,14 +208,14 @@ impl Pool {
     }
 
     /// Sees to it that there are threads for the calls that may begin. Where there is none, those fail.
-    fn staff(&mut self, later: &mut Later) {
+    fn staff(&mut self, later: &mut AfterUnlock) {
         if let Err(error) = self.add_threads(later) {
             self.fail(&error, later);
         }
     }
 
     /// The same. An error where there is none.
-    fn add_threads(&mut self, later: &mut Later) -> io::Result<()> {
+    fn add_threads(&mut self, later: &mut AfterUnlock) -> io::Result<()> {
         let most = self.most_threads();
         let due = self.due().len();
         (0..due.min(self.idle)).for_each(|_| self.news().notify_one());
@@ -240,9 +240,9 @@ impl Pool {
     }
 
     /// Tells those who wait for a call that nobody makes.
-    fn fail(&mut self, error: &io::Error, later: &mut Later) {
+    fn fail(&mut self, error: &io::Error, later: &mut AfterUnlock) {
         let detail = Some(format!("no thread for the system's resolver: {error}"));
-        let error = LookupError { kind: QueryError::Temporary, detail };
+        let error = ResolverError { kind: QueryError::Temporary, detail };
         for call in self.calls.extract_if(.., |call| !call.running) {
             call.tell(&Err(error.clone().into()), later);
         }
@@ -255,10 +255,10 @@ impl Pool {
         lets_go
     }
 
-    /// Nobody waits for `mailbox` any more. A call that is under way goes on, one that is not is not made.
-    pub(super) fn forget(&mut self, mailbox: &Arc<Mailbox>, later: &mut Later) {
+    /// Nobody waits for `replies` any more. A call that is under way goes on, one that is not is not made.
+    pub(super) fn forget(&mut self, replies: &Arc<ReplyQueue>, later: &mut AfterUnlock) {
         for call in &mut self.calls {
-            call.waiting.retain(|other| !Arc::ptr_eq(other, mailbox));
+            call.waiting.retain(|other| !Arc::ptr_eq(other, replies));
         }
         later.calls.extend(self.calls.extract_if(.., |call| !call.running && call.waiting.is_empty()));
         // A thread that waits for nobody makes way for another.
@@ -266,18 +266,25 @@ impl Pool {
     }
 
     /// The call to make next.
-    fn next(&mut self) -> Option<Job> {
+    fn next(&mut self) -> Option<CallJob> {
         let first = *self.due().first()?;
         self.take(first)
     }
 
     /// The call with this index, which is made from here on.
-    fn take(&mut self, index: usize) -> Option<Job> {
+    fn take(&mut self, index: usize) -> Option<CallJob> {
         let (pool, later) = (self.index, self.next_id);
         let call = self.calls.get_mut(index)?;
         call.running = true;
         let needs_room_of = call.budget.clone().filter(|_| call.room.is_none());
-        Some(Job { pool, id: call.id, host: call.host.clone(), family: call.family, needs_room_of, later })
+        Some(CallJob {
+            pool,
+            id: call.id,
+            host: call.host.clone(),
+            family: call.family,
+            needs_room_of,
+            later,
+        })
     }
 
     /// Whether somebody waits for the call.
@@ -286,7 +293,7 @@ impl Pool {
     }
 
     /// The call has its room. Answers whether it is to be made: not where nobody waits for it any more.
-    fn begin(&mut self, id: u64, room: Option<Arc<Share>>, later: &mut Later) -> bool {
+    fn begin(&mut self, id: u64, room: Option<Arc<Permits>>, later: &mut AfterUnlock) -> bool {
         let wanted = self.is_wanted(id);
         match self.calls.iter_mut().find(|call| call.id == id) {
             Some(call) if wanted => call.room = room,
@@ -301,7 +308,7 @@ impl Pool {
     }
 
     /// The call is not made, unless somebody waits for it after all.
-    fn give_up(&mut self, id: u64, later: &mut Later) {
+    fn give_up(&mut self, id: u64, later: &mut AfterUnlock) {
         let Some(index) = self.calls.iter().position(|call| call.id == id) else { return };
         self.calls[index].running = false;
         if self.calls[index].waiting.is_empty() {
@@ -311,30 +318,30 @@ impl Pool {
 
     /// Connections hold all of the budget that the call needs, and are not waited for any longer. That holds for those that were asked for before
     /// `before` as well, which would have stood in line beside it if there had been threads for them.
-    fn refuse(&mut self, id: u64, before: u64, held: AllHeld, later: &mut Later) {
+    fn refuse(&mut self, id: u64, before: u64, held: BudgetHeldError, later: &mut AfterUnlock) {
         let Some(budget) = self.calls.iter().find(|call| call.id == id).and_then(|call| call.budget.clone())
         else {
             return;
         };
-        let waits_too = |call: &Call| {
+        let waits_too = |call: &ResolverCall| {
             !call.running && call.room.is_none() && call.id < before && call.is_patient_with(Some(&budget))
         };
         let refused = self.calls.extract_if(.., |call| call.id == id || waits_too(call));
         for call in refused.collect::<Vec<_>>() {
-            call.tell(&Err(Failure::Held(held)), later);
+            call.tell(&Err(CallError::BudgetHeld(held)), later);
         }
         self.staff(later);
     }
 
     /// The room of a call that was made.
-    fn release(&mut self, id: u64) -> Option<Arc<Share>> {
+    fn release(&mut self, id: u64) -> Option<Arc<Permits>> {
         self.calls.iter_mut().find(|call| call.id == id).and_then(|call| call.room.take())
     }
 
     /// The answer of a call is there.
-    fn done(&mut self, id: u64, result: Outcome, later: &mut Later) {
+    fn done(&mut self, id: u64, result: CallOutcome, later: &mut AfterUnlock) {
         if let Some(index) = self.calls.iter().position(|call| call.id == id) {
-            self.calls.remove(index).tell(&result.map_err(Failure::LookUp), later);
+            self.calls.remove(index).tell(&result.map_err(CallError::Resolver), later);
         }
         // A name that is abandoned had no thread's place, and what waits for its budget may have it now.
         self.staff(later);
@@ -364,10 +371,10 @@ fn work(index: usize) {
 }
 
 /// Makes a call, as soon as there is room for it.
-fn make(job: &Job) {
+fn make(job: &CallJob) {
     if let Some(budget) = &job.needs_room_of {
         let room = wait_for_room(budget, job.id, job.pool);
-        let mut later = Later::default();
+        let mut later = AfterUnlock::default();
         let Some(mut pool) = pool_at(job.pool) else { return };
         match room {
             Some(Ok(room)) => {
@@ -384,9 +391,9 @@ fn make(job: &Job) {
 
 /// Makes a call on the thread of who has asked for it, there being no other. In line for room it might wait for what this very thread is to
 /// give back: where there is none at once, the call does without.
-pub(super) fn make_here(job: &Job) {
-    let room = Room::at_once(job.needs_room_of.as_ref()).and_then(|room| room.share());
-    let mut later = Later::default();
+pub(super) fn make_here(job: &CallJob) {
+    let room = DescriptorPermit::at_once(job.needs_room_of.as_ref()).and_then(|room| room.share());
+    let mut later = AfterUnlock::default();
     if let (Some(_), Some(mut pool)) = (&room, pool_at(job.pool)) {
         pool.begin(job.id, room, &mut later);
     }
@@ -394,12 +401,12 @@ pub(super) fn make_here(job: &Job) {
     finish(job);
 }
 
-fn finish(job: &Job) {
+fn finish(job: &CallJob) {
     let result = look_up(&job.host, job.family);
     // Given back before the answer is told: who has that finds the place free.
     let room = pool_at(job.pool).and_then(|mut pool| pool.release(job.id));
     drop(room);
-    let mut later = Later::default();
+    let mut later = AfterUnlock::default();
     if let Some(mut pool) = pool_at(job.pool) {
         pool.done(job.id, result, &mut later);
     }
@@ -410,8 +417,8 @@ fn wait_for_room(
     budget: &SocketBudget,
     id: u64,
     index: usize,
-) -> Option<Result<Option<Arc<Share>>, AllHeld>> {
-    let (clock, mut room) = (OsClock::start(), Room::default());
+) -> Option<Result<Option<Arc<Permits>>, BudgetHeldError>> {
+    let (clock, mut room) = (OsClock::start(), DescriptorPermit::default());
     let is_unwanted = || !pool_at(index).is_some_and(|pool| pool.is_wanted(id));
     let stand = |waker: &_| match room.poll_by(Some(budget), waker, clock.now()) {
         Poll::Ready(result) => ControlFlow::Break(result.map(|()| room.share())),
@@ -427,7 +434,7 @@ mod tests {
     use std::task::{Wake, Waker};
 
     use super::*;
-    use crate::budget::Turn;
+    use crate::budget::Acquire;
     use crate::clock::pause;
 
     /// None takes longer, on any machine.
@@ -438,19 +445,19 @@ mod tests {
         index: usize,
         host: &str,
         budget: Option<&SocketBudget>,
-        room: Option<Arc<Share>>,
-    ) -> Arc<Mailbox> {
-        let (mailbox, mut later) = (Arc::default(), Later::default());
-        let wanted = Wanted { host, family: Family::V4, hosted: false, budget };
-        assert!(pool_at(index).unwrap().ask(wanted, &mailbox, room, &mut later).is_none(), "no thread");
-        mailbox
+        room: Option<Arc<Permits>>,
+    ) -> Arc<ReplyQueue> {
+        let (replies, mut later) = (Arc::default(), AfterUnlock::default());
+        let wanted = CallRequest { host, family: Family::V4, hosted: false, budget };
+        assert!(pool_at(index).unwrap().ask(wanted, &replies, room, &mut later).is_none(), "no thread");
+        replies
     }
 
     #[track_caller]
-    fn answer(mailbox: &Mailbox) -> Result<Vec<SocketAddr>, Failure> {
+    fn answer(replies: &ReplyQueue) -> Result<Vec<SocketAddr>, CallError> {
         let clock = OsClock::start();
         loop {
-            if let Some(letter) = mailbox.take() {
+            if let Some(letter) = replies.take() {
                 return letter.result;
             }
             assert!(clock.now() < connie_core::Instant::ZERO + LIMIT, "no answer");
@@ -481,10 +488,10 @@ mod tests {
     #[test]
     fn who_is_woken_for_room_can_look_something_up() {
         let budget = SocketBudget::new(1);
-        let room = Room::at_once(Some(&budget)).and_then(|room| room.share());
+        let room = DescriptorPermit::at_once(Some(&budget)).and_then(|room| room.share());
         let (told, is_told) = channel();
         let (mut other, waker) = (None, Waker::from(Arc::new(Foreign(told))));
-        assert!(matches!(budget.poll_take(&mut other, 1, &waker), Turn::InLine));
+        assert!(matches!(budget.poll_acquire(&mut other, 1, &waker), Acquire::Queued));
         let addresses = answer(&ask(2, "127.0.0.2", Some(&budget), room)).unwrap();
         assert_eq!(budget.free(), 1, "when the answer is there");
         assert_eq!(addresses, ["127.0.0.2:0".parse().unwrap()]);
@@ -495,13 +502,15 @@ mod tests {
     fn connections_that_hold_all_are_waited_for_once_and_not_by_each_in_turn() {
         let patience = Duration::from_secs(1);
         let budget = SocketBudget::new(1).waits(patience);
-        let Turn::Taken(share) = budget.poll_take(&mut None, 1, Waker::noop()) else { panic!("it is free") };
+        let Acquire::Acquired(share) = budget.poll_acquire(&mut None, 1, Waker::noop()) else {
+            panic!("it is free")
+        };
         let _held = share.hold();
         let clock = OsClock::start();
         let asked: Vec<_> =
             (1..=20).map(|last| ask(1, &format!("127.0.1.{last}"), Some(&budget), None)).collect();
-        for mailbox in asked {
-            assert!(matches!(answer(&mailbox), Err(Failure::Held(_))));
+        for replies in asked {
+            assert!(matches!(answer(&replies), Err(CallError::BudgetHeld(_))));
         }
         let time = clock.now().duration_since(connie_core::Instant::ZERO);
         assert!((patience..patience * 10).contains(&time), "{time:?}");
@@ -509,7 +518,7 @@ mod tests {
 
     #[test]
     fn a_hosted_name_has_a_thread_where_abandoned_calls_are_waited_for_again() {
-        let call = |id, running, hosted| Call {
+        let call = |id, running, hosted| ResolverCall {
             id,
             host: "name.test".into(),
             family: Family::V4,
@@ -519,7 +528,7 @@ mod tests {
             room: None,
             budget: None,
         };
-        let mut pool = Pool::new(0);
+        let mut pool = CallPool::new(0);
         pool.threads = MAX_THREADS + 9;
         pool.calls = (0..pool.threads as u64).map(|id| call(id, true, false)).collect();
         pool.calls.push(call(1_000, false, false));
@@ -530,8 +539,8 @@ mod tests {
 
     #[test]
     fn bells_have_a_quarter_and_those_that_are_gone_count_no_more() {
-        let (mut pool, budget, other) = (Pool::new(0), SocketBudget::new(8), SocketBudget::new(3));
-        let place = |budget| vec![Room::at_once(Some(budget)).unwrap().share().unwrap()];
+        let (mut pool, budget, other) = (CallPool::new(0), SocketBudget::new(8), SocketBudget::new(3));
+        let place = |budget| vec![DescriptorPermit::at_once(Some(budget)).unwrap().share().unwrap()];
         let (first, second, third) = (place(&budget), place(&budget), place(&budget));
         assert!(pool.lends(&budget, &first) && pool.lends(&budget, &second));
         assert!(!pool.lends(&budget, &third) && !pool.lends(&other, &place(&other)));
@@ -542,17 +551,17 @@ mod tests {
     #[test]
     fn calls_that_wait_have_no_places() {
         let budget = SocketBudget::new(8);
-        let call = |id, running, room: bool| Call {
+        let call = |id, running, room: bool| ResolverCall {
             id,
             host: "name.test".into(),
             family: Family::V4,
             running,
             hosted: false,
             waiting: vec![Arc::default()],
-            room: room.then(|| Room::at_once(Some(&budget)).unwrap().share()).flatten(),
+            room: room.then(|| DescriptorPermit::at_once(Some(&budget)).unwrap().share()).flatten(),
             budget: Some(budget.clone()),
         };
-        let mut pool = Pool::new(0);
+        let mut pool = CallPool::new(0);
         pool.calls =
             vec![call(0, true, true), call(1, true, false), call(2, false, true), call(3, false, false)];
         pool.calls.extend((4..10).map(|id| call(id, false, false)));

@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 /// What changes when a file does.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
 }
 
-impl Stamp {
+impl FileStamp {
     /// That of the file at `path`. `None` where there is no file, or something else, which could keep a reader waiting.
     pub(super) fn read(path: &Path) -> Option<Self> {
         Self::of(&std::fs::metadata(path).ok()?)
@@ -23,16 +23,16 @@ impl Stamp {
         let inode = std::os::unix::fs::MetadataExt::ino(metadata);
         #[cfg(not(unix))]
         let inode = 0;
-        let stamp = Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode };
+        let stamp = FileStamp { modified: metadata.modified().ok(), length: metadata.len(), inode };
         metadata.is_file().then_some(stamp)
     }
 }
 
 /// Opens the file at `path`.
-pub(super) fn open(path: &Path) -> Option<(File, Stamp)> {
+pub(super) fn open(path: &Path) -> Option<(File, FileStamp)> {
     // Looked at first: to open a pipe waits for who writes to it.
-    Stamp::read(path)?;
+    FileStamp::read(path)?;
     let file = File::open(path).ok()?;
-    let stamp = Stamp::of(&file.metadata().ok()?)?;
+    let stamp = FileStamp::of(&file.metadata().ok()?)?;
     Some((file, stamp))
 }

@@ -12,10 +12,13 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::{Family, Instant};
 
-use super::calls::{Later, Wanted};
-use super::mailbox::{Bell, Failure, Letter, Mailbox};
+use super::calls::{AfterUnlock, CallRequest};
 use super::pool::{lost, make_here, pool};
-use super::{Answer, Event, Lookup, LookupError, Question, Resolve, Room, Watch, hosts};
+use super::reply_queue::{CallError, CallReply, ReplyNotifier, ReplyQueue};
+use super::{
+    DescriptorPermit, FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, ResolverError,
+    WatchSet, hosts,
+};
 use crate::budget::SocketBudget;
 use crate::process;
 
@@ -46,15 +49,15 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn lookup(&self, question: &Question<'_>, now: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, now: Instant) -> Box<dyn PendingLookup> {
         let families = [Family::V6, Family::V4].into_iter().filter(|family| question.families.allow(*family));
         let families: Vec<_> = families.collect();
-        let mailbox = Arc::default();
+        let replies = Arc::default();
         for family in &families {
-            ask(question, *family, &mailbox);
+            ask(question, *family, &replies);
         }
         Box::new(SystemLookup {
-            mailbox: Some(mailbox),
+            replies: Some(replies),
             port: question.port,
             process: process::this(),
             budget: question.budget.cloned(),
@@ -65,25 +68,25 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Asks for the addresses of one family, or has `mailbox` wait for who has asked already.
-fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
-    let Question { host, budget, .. } = *question;
-    let wanted = Wanted { host, family, hosted: false, budget };
+/// Asks for the addresses of one family, or has `replies` wait for who has asked already.
+fn ask(question: &ResolveRequest<'_>, family: Family, replies: &Arc<ReplyQueue>) {
+    let ResolveRequest { host, budget, .. } = *question;
+    let wanted = CallRequest { host, family, hosted: false, budget };
     // Dropped when the pool is unlocked.
-    let mut later = Later::default();
-    let must_wait = pool().map(|mut pool| (!pool.join(wanted, mailbox)).then(|| pool.is_full(budget)));
+    let mut later = AfterUnlock::default();
+    let must_wait = pool().map(|mut pool| (!pool.join(wanted, replies)).then(|| pool.is_full(budget)));
     let must_wait = match must_wait {
         Some(Some(must_wait)) => must_wait,
         Some(None) => return,
-        None => return later.wake(mailbox.put(family, Err(lost().into()))),
+        None => return later.wake(replies.put(family, Err(lost().into()))),
     };
     // The hosts file and the budget are not asked while others wait for the pool. Who need not wait has its room at once, if there is some.
     let hosted = must_wait && hosts::names(&hosts::system_path(), host, family);
-    let room = (!must_wait || hosted).then(|| Room::at_once(budget)).flatten();
+    let room = (!must_wait || hosted).then(|| DescriptorPermit::at_once(budget)).flatten();
     let room = room.and_then(|room| room.share());
     let job = match pool() {
-        Some(mut pool) => pool.ask(Wanted { hosted, ..wanted }, mailbox, room, &mut later),
-        None => return later.wake(mailbox.put(family, Err(lost().into()))),
+        Some(mut pool) => pool.ask(CallRequest { hosted, ..wanted }, replies, room, &mut later),
+        None => return later.wake(replies.put(family, Err(lost().into()))),
     };
     drop(later);
     if let Some(job) = job {
@@ -94,7 +97,7 @@ fn ask(question: &Question<'_>, family: Family, mailbox: &Arc<Mailbox>) {
 /// A look-up under way.
 struct SystemLookup {
     /// `None` after the last answer.
-    mailbox: Option<Arc<Mailbox>>,
+    replies: Option<Arc<ReplyQueue>>,
     port: u16,
     /// Whose threads answer it.
     process: u32,
@@ -107,33 +110,33 @@ struct SystemLookup {
     looks: Cell<Option<Duration>>,
 }
 
-impl Lookup for SystemLookup {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for SystemLookup {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         self.looks.set(None);
-        let Some(mailbox) = self.mailbox.as_ref().filter(|_| !self.is_inherited()) else { return };
+        let Some(replies) = self.replies.as_ref().filter(|_| !self.is_inherited()) else { return };
         if let Some(waker) = watch.waker() {
-            mailbox.wakes(waker);
+            replies.wakes(waker);
             return;
         }
-        if mailbox.bell().is_none() {
-            if !has_begun(mailbox) {
+        if replies.bell().is_none() {
+            if !has_begun(replies) {
                 // What a bell would take from the budget, its own call might wait for.
-                return mailbox.wakes(&watch.line());
+                return replies.wakes(&watch.line());
             }
-            mailbox.hang(bell(self.budget.as_ref()));
+            replies.hang(bell(self.budget.as_ref()));
         }
-        match mailbox.bell().flatten() {
+        match replies.bell().flatten() {
             Some(bell) => watch.read(bell),
             None => self.looks.set(Some(LOOK)),
         }
     }
 
-    fn poll(&mut self, now: Instant) -> Option<Event> {
+    fn poll(&mut self, now: Instant) -> Option<ResolveEvent> {
         self.polled = now;
         if self.is_inherited() {
             return None;
         }
-        let Letter { family, result } = self.mailbox.as_ref()?.take()?;
+        let CallReply { family, result } = self.replies.as_ref()?.take()?;
         self.open = self.open.saturating_sub(1);
         if self.open == 0 {
             self.let_go();
@@ -144,19 +147,22 @@ impl Lookup for SystemLookup {
                     address.set_port(self.port);
                 }
                 // Every system sorts by RFC 6724 or by what it has for it, which knows more of the system than we do.
-                Event::Answered(Answer { family, addresses, ttl: None, ordered: true })
+                ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true })
             }
-            Err(Failure::LookUp(error)) => Event::Failed { family, error },
-            Err(Failure::Held(held)) => {
+            Err(CallError::Resolver(error)) => ResolveEvent::Failed { family, error },
+            Err(CallError::BudgetHeld(held)) => {
                 self.budget.iter().for_each(SocketBudget::refuse);
                 let detail = Some(held.to_string());
-                Event::Failed { family, error: LookupError { kind: QueryError::OutOfSockets, detail } }
+                ResolveEvent::Failed {
+                    family,
+                    error: ResolverError { kind: QueryError::OutOfSockets, detail },
+                }
             }
         })
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.mailbox.as_ref().filter(|_| !self.is_inherited())?;
+        self.replies.as_ref().filter(|_| !self.is_inherited())?;
         self.looks.get().map(|looks| self.polled + looks)
     }
 }
@@ -171,24 +177,24 @@ impl SystemLookup {
     /// From here on no thread holds the mailbox, so that its descriptors are closed.
     fn let_go(&mut self) {
         self.looks.set(None);
-        if let Some(mailbox) = self.mailbox.take() {
-            let mut later = Later::default();
+        if let Some(replies) = self.replies.take() {
+            let mut later = AfterUnlock::default();
             if let Some(mut pool) = pool() {
-                pool.forget(&mailbox, &mut later);
+                pool.forget(&replies, &mut later);
             }
         }
     }
 }
 
 /// `None` also where bells have their part of the budget already.
-fn bell(budget: Option<&SocketBudget>) -> Option<Bell> {
-    let bell = Bell::new(budget)?;
+fn bell(budget: Option<&SocketBudget>) -> Option<ReplyNotifier> {
+    let bell = ReplyNotifier::new(budget)?;
     let may = budget.is_none_or(|budget| pool().is_some_and(|mut pool| pool.lends(budget, bell.rooms())));
     may.then_some(bell)
 }
 
-fn has_begun(mailbox: &Arc<Mailbox>) -> bool {
-    pool().is_none_or(|pool| pool.has_begun(mailbox))
+fn has_begun(replies: &Arc<ReplyQueue>) -> bool {
+    pool().is_none_or(|pool| pool.has_begun(replies))
 }
 
 impl Drop for SystemLookup {

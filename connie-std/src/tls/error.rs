@@ -17,10 +17,10 @@ use crate::words::repeats;
 
 /// An error of a TLS connection, or of the socket below it.
 #[derive(Debug)]
-pub struct TlsError(Kind);
+pub struct TlsError(TlsErrorKind);
 
 #[derive(Debug)]
-enum Kind {
+enum TlsErrorKind {
     Os(OsError),
     Tls(Arc<rustls::Error>),
     ClosedEarly,
@@ -31,19 +31,19 @@ enum Kind {
 
 impl TlsError {
     pub(super) fn closed_early() -> Self {
-        TlsError(Kind::ClosedEarly)
+        TlsError(TlsErrorKind::ClosedEarly)
     }
 
     pub(super) fn truncated() -> Self {
-        TlsError(Kind::Truncated)
+        TlsError(TlsErrorKind::Truncated)
     }
 
     pub(crate) fn timed_out() -> Self {
-        TlsError(Kind::TimedOut)
+        TlsError(TlsErrorKind::TimedOut)
     }
 
     pub(crate) fn canceled() -> Self {
-        TlsError(Kind::Canceled)
+        TlsError(TlsErrorKind::Canceled)
     }
 
     /// What a handshake of tokio-rustls has failed with.
@@ -63,17 +63,17 @@ impl TlsError {
     #[must_use]
     pub fn failure(&self) -> Option<TlsFailure> {
         match &self.0 {
-            Kind::Tls(error) => Some(failure(error)),
-            Kind::ClosedEarly => Some(TlsFailure::ClosedEarly),
-            Kind::Truncated => Some(TlsFailure::Truncated),
-            Kind::Os(_) | Kind::TimedOut | Kind::Canceled => None,
+            TlsErrorKind::Tls(error) => Some(failure(error)),
+            TlsErrorKind::ClosedEarly => Some(TlsFailure::ClosedEarly),
+            TlsErrorKind::Truncated => Some(TlsFailure::Truncated),
+            TlsErrorKind::Os(_) | TlsErrorKind::TimedOut | TlsErrorKind::Canceled => None,
         }
     }
 
     /// Whether the program canceled.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        matches!(self.0, Kind::Canceled)
+        matches!(self.0, TlsErrorKind::Canceled)
     }
 
     /// What rustls says of it, where it is the protocol that failed. It is no [`source`](std::error::Error::source) where its words stand in
@@ -81,7 +81,7 @@ impl TlsError {
     #[must_use]
     pub fn as_rustls(&self) -> Option<&rustls::Error> {
         match &self.0 {
-            Kind::Tls(error) => Some(error),
+            TlsErrorKind::Tls(error) => Some(error),
             _ => None,
         }
     }
@@ -91,8 +91,8 @@ impl TlsError {
     pub fn attempt_error(&self) -> AttemptError {
         match (&self.0, self.failure()) {
             (_, Some(failure)) => AttemptErrorKind::Tls(failure).into(),
-            (Kind::Os(error), None) => error.attempt_error(),
-            (Kind::TimedOut, None) => AttemptErrorKind::TimedOut.into(),
+            (TlsErrorKind::Os(error), None) => error.attempt_error(),
+            (TlsErrorKind::TimedOut, None) => AttemptErrorKind::TimedOut.into(),
             (_, None) => AttemptErrorKind::Other.into(),
         }
     }
@@ -115,8 +115,8 @@ impl TlsError {
     /// What a failed handshake means to a race that was won before.
     pub(crate) fn race_failure(&self) -> Failure {
         match &self.0 {
-            Kind::TimedOut => Failure::DeadlineExceeded,
-            Kind::Canceled => Failure::Canceled,
+            TlsErrorKind::TimedOut => Failure::DeadlineExceeded,
+            TlsErrorKind::Canceled => Failure::Canceled,
             _ => Failure::AllAttemptsFailed,
         }
     }
@@ -124,57 +124,57 @@ impl TlsError {
     /// The operating system's number, where its socket failed.
     pub(crate) fn raw_os_error(&self) -> Option<i32> {
         match &self.0 {
-            Kind::Os(error) => error.as_io().raw_os_error(),
+            TlsErrorKind::Os(error) => error.as_io().raw_os_error(),
             _ => None,
         }
     }
 
     pub(crate) fn io_kind(&self) -> io::ErrorKind {
         match &self.0 {
-            Kind::Os(error) => error.as_io().kind(),
-            Kind::Tls(_) => io::ErrorKind::InvalidData,
-            Kind::ClosedEarly | Kind::Truncated => io::ErrorKind::UnexpectedEof,
-            Kind::TimedOut => io::ErrorKind::TimedOut,
+            TlsErrorKind::Os(error) => error.as_io().kind(),
+            TlsErrorKind::Tls(_) => io::ErrorKind::InvalidData,
+            TlsErrorKind::ClosedEarly | TlsErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
+            TlsErrorKind::TimedOut => io::ErrorKind::TimedOut,
             // Not `Interrupted`, which readers and writers take for a reason to try again.
-            Kind::Canceled => io::ErrorKind::ConnectionAborted,
+            TlsErrorKind::Canceled => io::ErrorKind::ConnectionAborted,
         }
     }
 
     /// The same error once more: a session that has failed says so as often as it is asked.
     pub(super) fn again(&self) -> Self {
         TlsError(match &self.0 {
-            Kind::Os(error) => Kind::Os(error.again()),
-            Kind::Tls(error) => Kind::Tls(Arc::clone(error)),
-            Kind::ClosedEarly => Kind::ClosedEarly,
-            Kind::Truncated => Kind::Truncated,
-            Kind::TimedOut => Kind::TimedOut,
-            Kind::Canceled => Kind::Canceled,
+            TlsErrorKind::Os(error) => TlsErrorKind::Os(error.again()),
+            TlsErrorKind::Tls(error) => TlsErrorKind::Tls(Arc::clone(error)),
+            TlsErrorKind::ClosedEarly => TlsErrorKind::ClosedEarly,
+            TlsErrorKind::Truncated => TlsErrorKind::Truncated,
+            TlsErrorKind::TimedOut => TlsErrorKind::TimedOut,
+            TlsErrorKind::Canceled => TlsErrorKind::Canceled,
         })
     }
 }
 
 impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> Self {
-        TlsError(Kind::Tls(Arc::new(error)))
+        TlsError(TlsErrorKind::Tls(Arc::new(error)))
     }
 }
 
 impl From<OsError> for TlsError {
     fn from(error: OsError) -> Self {
-        TlsError(Kind::Os(error))
+        TlsError(TlsErrorKind::Os(error))
     }
 }
 
 impl From<io::Error> for TlsError {
     fn from(error: io::Error) -> Self {
-        TlsError(Kind::Os(error.into()))
+        TlsError(TlsErrorKind::Os(error.into()))
     }
 }
 
 impl From<TlsError> for io::Error {
     fn from(error: TlsError) -> Self {
         match error.0 {
-            Kind::Os(error) => error.into(),
+            TlsErrorKind::Os(error) => error.into(),
             _ => io::Error::new(error.io_kind(), error),
         }
     }
@@ -183,7 +183,7 @@ impl From<TlsError> for io::Error {
 impl TcpError for TlsError {
     fn kind(&self) -> TcpErrorKind {
         match &self.0 {
-            Kind::Os(error) => error.kind(),
+            TlsErrorKind::Os(error) => error.kind(),
             // Not even where the connection was closed: what came before may have been cut off.
             _ => TcpErrorKind::Other,
         }
@@ -194,12 +194,12 @@ impl fmt::Display for TlsError {
     /// One line, with the names, dates and alerts that go with it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Os(error) => error.fmt(f),
-            Kind::Tls(error) => describe(error, f),
-            Kind::ClosedEarly => TlsFailure::ClosedEarly.fmt(f),
-            Kind::Truncated => TlsFailure::Truncated.fmt(f),
-            Kind::TimedOut => f.write_str("timed out within the TLS handshake"),
-            Kind::Canceled => f.write_str("canceled"),
+            TlsErrorKind::Os(error) => error.fmt(f),
+            TlsErrorKind::Tls(error) => describe(error, f),
+            TlsErrorKind::ClosedEarly => TlsFailure::ClosedEarly.fmt(f),
+            TlsErrorKind::Truncated => TlsFailure::Truncated.fmt(f),
+            TlsErrorKind::TimedOut => f.write_str("timed out within the TLS handshake"),
+            TlsErrorKind::Canceled => f.write_str("canceled"),
         }
     }
 }
@@ -207,9 +207,9 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Kind::Os(error) => error.source(),
+            TlsErrorKind::Os(error) => error.source(),
             // Where its own words say more.
-            Kind::Tls(error) if !repeats(&self.to_string(), &error.to_string()) => Some(&**error),
+            TlsErrorKind::Tls(error) if !repeats(&self.to_string(), &error.to_string()) => Some(&**error),
             _ => None,
         }
     }

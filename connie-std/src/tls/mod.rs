@@ -38,7 +38,7 @@ pub use config::{TlsConnector, TlsOptions, TlsSetupError};
 pub use error::TlsError;
 pub use finish_line::FinishLine;
 #[cfg(feature = "tokio-tls")]
-pub(crate) use notes::Notes;
+pub(crate) use notes::TlsNotes;
 /// The rustls that [`TlsConnector::from_rustls`] takes a configuration of. It is part of this crate's public face: an incompatible version of
 /// rustls comes with a breaking release.
 pub use rustls;
@@ -48,8 +48,8 @@ pub use stream::TlsStream;
 
 use crate::connect::{failed, race};
 use crate::error::ConnectErrorKind;
+use crate::observation::RaceObservation;
 use crate::target::split;
-use crate::watch::Watch;
 use crate::{ConnectError, Options, OsPoller, OsSocket, Report, Target};
 
 impl TlsConnector {
@@ -68,7 +68,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsStream, ConnectError> {
         let target = target.into();
-        let mut watch = Watch::begin(target, options);
+        let mut watch = RaceObservation::begin(target, options);
         let connected =
             self.race(target, options, &mut watch).and_then(|(_, socket, destination, report)| {
                 watch.keep(&report);
@@ -91,7 +91,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectError> {
         let target = target.into();
-        let mut watch = Watch::begin(target, options);
+        let mut watch = RaceObservation::begin(target, options);
         let raced = self.race(target, options, &mut watch).map_err(|kind| failed(target, kind));
         watch.tell(raced.as_ref().map(|(_, _, destination, report)| (*destination, report)));
         raced
@@ -157,7 +157,7 @@ impl TlsConnector {
         &self,
         target: Target<'_>,
         options: &Options,
-        watch: &mut Watch,
+        watch: &mut RaceObservation,
     ) -> Result<(TlsStack, TlsSocket, SocketAddr, Report), ConnectErrorKind> {
         let mut stack = self.stack_for(target, options)?;
         let mut poller = OsPoller::new(options.canceler.clone());

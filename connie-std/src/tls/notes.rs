@@ -7,9 +7,9 @@ use crate::note::{self, Note};
 
 /// What has become of attempts whose TLS failed: the last failure of each address.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(note::Notes);
+pub(crate) struct TlsNotes(note::Notes);
 
-impl Notes {
+impl TlsNotes {
     /// Keeps the words of `error` where it is one of TLS. The kinds of the others have words of their own.
     pub(crate) fn note(&mut self, address: SocketAddr, error: &TlsError) {
         if error.failure().is_some() {

@@ -44,7 +44,7 @@ impl fmt::Debug for Session {
 
 /// Which way the bytes must flow before a session can go on; neither: it can go on now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wants {
+pub(super) struct TransportNeeds {
     pub(super) read: bool,
     pub(super) write: bool,
 }
@@ -79,33 +79,33 @@ impl Session {
     }
 
     /// What has to happen before the handshake can go on.
-    pub(super) fn wants_for_handshake(&self) -> Wants {
+    pub(super) fn needs_for_handshake(&self) -> TransportNeeds {
         if self.fault.is_some() || self.start < self.end {
-            return Wants { read: false, write: false };
+            return TransportNeeds { read: false, write: false };
         }
         // While there is something to write nothing is awaited but room for it: the server's next flight answers it.
         let write = self.tls.wants_write();
-        Wants { read: !write && self.tls.is_handshaking(), write }
+        TransportNeeds { read: !write && self.tls.is_handshaking(), write }
     }
 
     /// What has to happen before something can be received.
-    pub(super) fn wants_for_receive(&self) -> Wants {
+    pub(super) fn needs_for_receive(&self) -> TransportNeeds {
         if self.tls.is_handshaking() {
-            return self.wants_for_handshake();
+            return self.needs_for_handshake();
         }
         if self.readable || self.closed || self.fault.is_some() || self.start < self.end {
-            return Wants { read: false, write: false };
+            return TransportNeeds { read: false, write: false };
         }
         // What is still to be written may be what the server waits for.
-        Wants { read: true, write: self.tls.wants_write() }
+        TransportNeeds { read: true, write: self.tls.wants_write() }
     }
 
     /// What has to happen before something can be sent.
-    pub(super) fn wants_for_send(&self) -> Wants {
+    pub(super) fn needs_for_send(&self) -> TransportNeeds {
         if self.tls.is_handshaking() {
-            return self.wants_for_handshake();
+            return self.needs_for_handshake();
         }
-        Wants { read: false, write: self.fault.is_none() && self.tls.wants_write() }
+        TransportNeeds { read: false, write: self.fault.is_none() && self.tls.wants_write() }
     }
 
     /// Goes on with the handshake as far as it goes now.
@@ -267,10 +267,10 @@ mod tests {
     use super::*;
     use crate::{TlsConnector, TlsOptions};
 
-    const NOTHING: Wants = Wants { read: false, write: false };
-    const READ: Wants = Wants { read: true, write: false };
-    const WRITE: Wants = Wants { read: false, write: true };
-    const BOTH: Wants = Wants { read: true, write: true };
+    const NOTHING: TransportNeeds = TransportNeeds { read: false, write: false };
+    const READ: TransportNeeds = TransportNeeds { read: true, write: false };
+    const WRITE: TransportNeeds = TransportNeeds { read: false, write: true };
+    const BOTH: TransportNeeds = TransportNeeds { read: true, write: true };
 
     /// A transport with a server at its far end, that takes as many bytes as there is room for and hands over as many as
     /// were let through.
@@ -380,7 +380,7 @@ mod tests {
                 Err(nb::Error::Other(error)) => assert_eq!(error.failure(), Some(failure)),
                 other => panic!("{other:?}"),
             }
-            assert_eq!(session.wants_for_receive(), NOTHING);
+            assert_eq!(session.needs_for_receive(), NOTHING);
         }
     }
 
@@ -391,14 +391,14 @@ mod tests {
         for room in [0, 1, 100] {
             peer.room = room;
             assert!(matches!(session.handshake(&mut peer), Err(nb::Error::WouldBlock)));
-            assert_eq!(session.wants_for_handshake(), WRITE, "after {room} bytes");
+            assert_eq!(session.needs_for_handshake(), WRITE, "after {room} bytes");
             // Neither can be had before the handshake, so both wait for what it wants.
-            assert_eq!((session.wants_for_receive(), session.wants_for_send()), (WRITE, WRITE));
+            assert_eq!((session.needs_for_receive(), session.needs_for_send()), (WRITE, WRITE));
         }
         peer.room = usize::MAX;
         assert!(matches!(session.handshake(&mut peer), Err(nb::Error::WouldBlock)));
-        assert_eq!(session.wants_for_handshake(), READ);
-        assert_eq!((session.wants_for_receive(), session.wants_for_send()), (READ, READ));
+        assert_eq!(session.needs_for_handshake(), READ);
+        assert_eq!((session.needs_for_receive(), session.needs_for_send()), (READ, READ));
     }
 
     #[test]
@@ -408,7 +408,7 @@ mod tests {
         let answer = peer.answer();
         for (at, byte) in answer.iter().enumerate() {
             assert!(!session.is_established(), "after {at} of {} bytes", answer.len());
-            assert_eq!(session.wants_for_handshake(), READ);
+            assert_eq!(session.needs_for_handshake(), READ);
             peer.arrived.push_back(*byte);
             if at == answer.len() - 1 {
                 peer.room = 0;
@@ -417,10 +417,10 @@ mod tests {
             assert!(matches!(result, Err(nb::Error::WouldBlock)), "{result:?} after {at} bytes");
         }
         // The client's own Finished has no room yet.
-        assert_eq!(session.wants_for_handshake(), WRITE);
+        assert_eq!(session.needs_for_handshake(), WRITE);
         peer.room = usize::MAX;
         session.handshake(&mut peer).expect("established");
-        assert_eq!(session.wants_for_handshake(), NOTHING);
+        assert_eq!(session.needs_for_handshake(), NOTHING);
         let _ = peer.answer();
         assert!(!peer.server.is_handshaking());
     }
@@ -428,15 +428,15 @@ mod tests {
     #[test]
     fn what_is_decrypted_is_there_without_the_transport() {
         let (mut session, mut peer) = established();
-        assert_eq!(session.wants_for_receive(), READ);
+        assert_eq!(session.needs_for_receive(), READ);
         let record = peer.record(b"0123456789");
         peer.arrived.extend(record);
         expect(&mut session, &mut peer, b"0123");
-        assert_eq!(session.wants_for_receive(), NOTHING);
+        assert_eq!(session.needs_for_receive(), NOTHING);
         expect(&mut session, &mut peer, b"456789");
         // That was all, but all the room was used.
         expect_nothing(&mut session, &mut peer);
-        assert_eq!(session.wants_for_receive(), READ);
+        assert_eq!(session.needs_for_receive(), READ);
     }
 
     #[test]
@@ -446,10 +446,10 @@ mod tests {
         let (now, later) = records.split_at(records.len() - 1);
         peer.arrived.extend(now);
         expect(&mut session, &mut peer, b"first");
-        assert_eq!(session.wants_for_receive(), NOTHING);
+        assert_eq!(session.needs_for_receive(), NOTHING);
         expect(&mut session, &mut peer, b"second");
         expect_nothing(&mut session, &mut peer);
-        assert_eq!(session.wants_for_receive(), READ);
+        assert_eq!(session.needs_for_receive(), READ);
         peer.arrived.extend(later);
         expect(&mut session, &mut peer, b"third");
     }
@@ -463,24 +463,24 @@ mod tests {
         let mut into = [0; 8_000];
         assert_eq!(session.receive(&mut peer, &mut into).expect("received"), first.len());
         assert!(peer.arrived.is_empty(), "both were taken in at once");
-        assert_eq!(session.wants_for_receive(), NOTHING);
+        assert_eq!(session.needs_for_receive(), NOTHING);
         expect(&mut session, &mut peer, &second);
     }
 
     #[test]
     fn what_the_transport_does_not_take_is_kept_and_no_more_is_taken() {
         let (mut session, mut peer) = established();
-        assert_eq!(session.wants_for_send(), NOTHING);
+        assert_eq!(session.needs_for_send(), NOTHING);
         peer.room = 10;
         assert_eq!(session.send(&mut peer, b"first").expect("taken"), 5);
-        assert_eq!((session.wants_for_send(), session.wants_for_receive()), (WRITE, BOTH));
+        assert_eq!((session.needs_for_send(), session.needs_for_receive()), (WRITE, BOTH));
         assert!(matches!(session.send(&mut peer, b"second"), Err(nb::Error::WouldBlock)));
         assert!(matches!(session.flush(&mut peer), Err(nb::Error::WouldBlock)));
 
         // A call that only wants to receive sends it too.
         peer.room = usize::MAX;
         expect_nothing(&mut session, &mut peer);
-        assert_eq!((session.wants_for_send(), session.wants_for_receive()), (NOTHING, READ));
+        assert_eq!((session.needs_for_send(), session.needs_for_receive()), (NOTHING, READ));
         let _ = peer.answer();
         let mut received = [0; 8];
         assert_eq!(peer.server.reader().read(&mut received).expect("received"), 5);
@@ -508,7 +508,7 @@ mod tests {
         peer.arrived.extend(b"surplus");
         expect(&mut session, &mut peer, b"last");
         for _ in 0..2 {
-            assert_eq!(session.wants_for_receive(), NOTHING);
+            assert_eq!(session.needs_for_receive(), NOTHING);
             assert_eq!(session.receive(&mut peer, &mut [0; 8]).expect("the end"), 0);
         }
     }

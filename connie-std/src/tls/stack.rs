@@ -12,17 +12,17 @@ use rustls::pki_types::ServerName;
 use super::config::TlsConnector;
 use super::error::TlsError;
 use super::finish_line::FinishLine;
-use super::notes::Notes;
+use super::notes::TlsNotes;
 use super::server_names::ServerNames;
-use super::session::{Session, Wants};
-use crate::budget::{Held, Holder};
+use super::session::{Session, TransportNeeds};
+use crate::budget::{KeepPermit, SocketPermit};
 use crate::hosts::{Hosted, Owners};
 use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
-use crate::pollable::{Pollable, Sought};
+use crate::pollable::{PollNeed, Pollable};
 use crate::poller::OsPoller;
-use crate::sent_again::{SentAgain, is_sent_again};
+use crate::retransmitted::{Retransmitted, is_retransmitted};
 use crate::socket::{OsSocket, OsStack};
 
 /// TLS connections to one server over the operating system's sockets.
@@ -43,15 +43,15 @@ pub struct TlsStack {
     names: ServerNames,
     /// Whether the next connections lead to a proxy, and TLS begins later.
     plain: bool,
-    notes: Notes,
+    notes: TlsNotes,
 }
 
 /// One TLS connection. Dropping it closes it, with a `close_notify` where the handshake has completed.
 #[derive(Debug, Default)]
-pub struct TlsSocket(State, Option<Held>);
+pub struct TlsSocket(TlsSocketState, Option<SocketPermit>);
 
 #[derive(Debug, Default)]
-enum State {
+enum TlsSocketState {
     /// The TCP handshake has not completed.
     Tcp(OsSocket),
     /// TCP is up, and leads to a proxy that has yet to open the tunnel.
@@ -76,7 +76,7 @@ impl TlsConnector {
 
 impl TlsStack {
     pub(super) fn new(os: OsStack, connector: TlsConnector, names: ServerNames) -> Self {
-        TlsStack { os, connector, names, plain: false, notes: Notes::default() }
+        TlsStack { os, connector, names, plain: false, notes: TlsNotes::default() }
     }
 
     /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3); of several hosts that of the first.
@@ -99,7 +99,7 @@ impl TlsStack {
         let (stream, held) = socket.into_parts();
         let stream = stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let session = Session::new(self.connector.client(), name.clone())?;
-        Ok(TlsSocket(State::Tls { stream, session: Box::new(session) }, held))
+        Ok(TlsSocket(TlsSocketState::Tls { stream, session: Box::new(session) }, held))
     }
 
     /// Goes on with the TLS handshake; `Ok` when it has completed.
@@ -149,7 +149,7 @@ impl TlsStack {
     /// host would be read by whom the connection leads to.
     pub(crate) fn secure(&mut self, socket: &mut TlsSocket) -> Result<(), TlsError> {
         match std::mem::take(&mut socket.0) {
-            State::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
+            TlsSocketState::Plain(plain) => socket.0 = self.wrap(plain)?.take(),
             other => {
                 socket.0 = other;
                 return Err(io::Error::from(io::ErrorKind::NotConnected).into());
@@ -166,11 +166,11 @@ impl TlsStack {
     }
 
     /// Goes on with a connection attempt as far as it goes now.
-    fn go_on(&mut self, state: &mut State, remote: SocketAddr) -> nb::Result<(), TlsError> {
-        if let State::Tcp(socket) = state {
+    fn go_on(&mut self, state: &mut TlsSocketState, remote: SocketAddr) -> nb::Result<(), TlsError> {
+        if let TlsSocketState::Tcp(socket) = state {
             self.os.connect(socket, remote).map_err(lift)?;
             if self.plain {
-                *state = State::Plain(std::mem::take(socket));
+                *state = TlsSocketState::Plain(std::mem::take(socket));
                 return Ok(());
             }
             *state = self.wrap_for(std::mem::take(socket), self.names.at(remote))?.take();
@@ -179,10 +179,10 @@ impl TlsStack {
             }
         }
         match state {
-            State::Tls { .. } if self.connector.finish_line() == FinishLine::Tcp => Ok(()),
-            State::Tls { stream, session } => session.handshake(stream),
-            State::Plain(_) => Ok(()),
-            State::Tcp(_) | State::Failed => Err(not_connected()),
+            TlsSocketState::Tls { .. } if self.connector.finish_line() == FinishLine::Tcp => Ok(()),
+            TlsSocketState::Tls { stream, session } => session.handshake(stream),
+            TlsSocketState::Plain(_) => Ok(()),
+            TlsSocketState::Tcp(_) | TlsSocketState::Failed => Err(not_connected()),
         }
     }
 }
@@ -191,16 +191,18 @@ impl TlsSocket {
     /// The stream and the session, where TCP is up.
     pub(super) fn parts(&mut self) -> nb::Result<(&mut TcpStream, &mut Session), TlsError> {
         match &mut self.0 {
-            State::Tls { stream, session } => Ok((stream, session)),
-            State::Tcp(_) | State::Plain(_) | State::Failed => Err(not_connected()),
+            TlsSocketState::Tls { stream, session } => Ok((stream, session)),
+            TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => {
+                Err(not_connected())
+            }
         }
     }
 
     /// The TCP connection, where it is up.
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            State::Tls { stream, .. } => Some(stream),
-            State::Tcp(_) | State::Plain(_) | State::Failed => None,
+            TlsSocketState::Tls { stream, .. } => Some(stream),
+            TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => None,
         }
     }
 
@@ -208,8 +210,8 @@ impl TlsSocket {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         match &self.0 {
-            State::Tls { session, .. } => session.alpn(),
-            State::Tcp(_) | State::Plain(_) | State::Failed => None,
+            TlsSocketState::Tls { session, .. } => session.alpn(),
+            TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => None,
         }
     }
 
@@ -217,24 +219,24 @@ impl TlsSocket {
     #[must_use]
     pub fn tls_version(&self) -> Option<&'static str> {
         match &self.0 {
-            State::Tls { session, .. } => session.version().and_then(|version| version.as_str()),
-            State::Tcp(_) | State::Plain(_) | State::Failed => None,
+            TlsSocketState::Tls { session, .. } => session.version().and_then(|version| version.as_str()),
+            TlsSocketState::Tcp(_) | TlsSocketState::Plain(_) | TlsSocketState::Failed => None,
         }
     }
 
     /// Whether it is plain for now.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.0, State::Plain(_))
+        matches!(self.0, TlsSocketState::Plain(_))
     }
 
-    fn take(mut self) -> State {
+    fn take(mut self) -> TlsSocketState {
         std::mem::take(&mut self.0)
     }
 }
 
 impl Drop for TlsSocket {
     fn drop(&mut self) {
-        if let State::Tls { stream, session } = &mut self.0 {
+        if let TlsSocketState::Tls { stream, session } = &mut self.0 {
             // A stream that was made to block must not wait here for a peer that does not read.
             if session.is_established() && stream.set_nonblocking(true).is_ok() {
                 session.close(stream);
@@ -248,7 +250,7 @@ impl TcpClientStack for TlsStack {
     type Error = TlsError;
 
     fn socket(&mut self) -> Result<TlsSocket, TlsError> {
-        Ok(TlsSocket(State::Tcp(self.os.socket()?), None))
+        Ok(TlsSocket(TlsSocketState::Tcp(self.os.socket()?), None))
     }
 
     fn connect(&mut self, socket: &mut TlsSocket, remote: SocketAddr) -> nb::Result<(), TlsError> {
@@ -263,7 +265,7 @@ impl TcpClientStack for TlsStack {
     }
 
     fn send(&mut self, socket: &mut TlsSocket, buffer: &[u8]) -> nb::Result<usize, TlsError> {
-        if let State::Plain(plain) = &mut socket.0 {
+        if let TlsSocketState::Plain(plain) = &mut socket.0 {
             return self.os.send(plain, buffer).map_err(lift);
         }
         let (stream, session) = socket.parts()?;
@@ -271,7 +273,7 @@ impl TcpClientStack for TlsStack {
     }
 
     fn receive(&mut self, socket: &mut TlsSocket, buffer: &mut [u8]) -> nb::Result<usize, TlsError> {
-        if let State::Plain(plain) = &mut socket.0 {
+        if let TlsSocketState::Plain(plain) = &mut socket.0 {
             return self.os.receive(plain, buffer).map_err(lift);
         }
         let (stream, session) = socket.parts()?;
@@ -297,59 +299,59 @@ impl RaceStack for TlsStack {
 
     fn abort(&mut self, socket: TlsSocket) {
         match socket.take() {
-            State::Tcp(socket) | State::Plain(socket) => self.os.abort(socket),
+            TlsSocketState::Tcp(socket) | TlsSocketState::Plain(socket) => self.os.abort(socket),
             // It is non-blocking already; where it cannot be made so again it is closed in order.
-            State::Tls { stream, .. } => {
+            TlsSocketState::Tls { stream, .. } => {
                 if let Ok(socket) = OsSocket::try_from(stream) {
                     self.os.abort(socket);
                 }
             }
-            State::Failed => {}
+            TlsSocketState::Failed => {}
         }
     }
 }
 
-impl Holder for TlsSocket {
-    fn hold(&mut self, held: Held) {
+impl KeepPermit for TlsSocket {
+    fn hold(&mut self, held: SocketPermit) {
         self.1 = Some(held);
     }
 }
 
-impl SentAgain for TlsSocket {
-    fn was_sent_again(&self) -> bool {
+impl Retransmitted for TlsSocket {
+    fn was_retransmitted(&self) -> bool {
         match &self.0 {
-            State::Tcp(socket) | State::Plain(socket) => socket.was_sent_again(),
-            State::Tls { stream, .. } => is_sent_again(rustix::fd::AsFd::as_fd(stream)),
-            State::Failed => false,
+            TlsSocketState::Tcp(socket) | TlsSocketState::Plain(socket) => socket.was_retransmitted(),
+            TlsSocketState::Tls { stream, .. } => is_retransmitted(rustix::fd::AsFd::as_fd(stream)),
+            TlsSocketState::Failed => false,
         }
     }
 }
 
 impl Pollable for TlsSocket {
-    fn sought(&self, interest: Interest) -> Sought<'_> {
+    fn poll_need(&self, interest: Interest) -> PollNeed<'_> {
         let (stream, session) = match &self.0 {
-            State::Tcp(socket) | State::Plain(socket) => return socket.sought(interest),
-            State::Tls { stream, session } => (stream, session),
-            State::Failed => return Sought::Never,
+            TlsSocketState::Tcp(socket) | TlsSocketState::Plain(socket) => return socket.poll_need(interest),
+            TlsSocketState::Tls { stream, session } => (stream, session),
+            TlsSocketState::Failed => return PollNeed::Never,
         };
         let wants = match interest {
-            Interest::Connect => session.wants_for_handshake(),
-            Interest::Receive => session.wants_for_receive(),
-            Interest::Send => session.wants_for_send(),
+            Interest::Connect => session.needs_for_handshake(),
+            Interest::Receive => session.needs_for_receive(),
+            Interest::Send => session.needs_for_send(),
         };
         match wants {
-            Wants { read: false, write: false } => Sought::Ready,
-            Wants { read, write } => {
+            TransportNeeds { read: false, write: false } => PollNeed::Ready,
+            TransportNeeds { read, write } => {
                 let mut events = PollFlags::empty();
                 events.set(PollFlags::IN, read);
                 events.set(PollFlags::OUT, write);
-                Sought::Events(rustix::fd::AsFd::as_fd(stream), events)
+                PollNeed::Events(rustix::fd::AsFd::as_fd(stream), events)
             }
         }
     }
 
     fn found(&mut self, interest: Interest) {
-        if let State::Tcp(socket) = &mut self.0 {
+        if let TlsSocketState::Tcp(socket) = &mut self.0 {
             socket.found(interest);
         }
     }

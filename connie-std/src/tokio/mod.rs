@@ -55,10 +55,10 @@
 
 mod ordered;
 mod race;
+mod registrations;
 mod stack;
 #[cfg(feature = "tokio-tls")]
 mod tls;
-mod watches;
 
 use std::io;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ use self::stack::{TokioSocket, TokioStack};
 #[cfg(feature = "tokio-tls")]
 pub use self::tls::{TlsConnected, TlsConnector, TlsStream};
 use crate::connect::failed;
-use crate::watch::Watch;
+use crate::observation::RaceObservation;
 use crate::{ConnectError, Options, Target};
 
 /// Connects to the address of `host` that answers first, as [`connect_with`] does with the default [`Options`]. `host` is a name or a
@@ -128,7 +128,7 @@ pub async fn connect_with<'a>(
     options: &Options,
 ) -> Result<Connected, ConnectError> {
     let target = target.into();
-    let mut watch = Watch::begin_by(target, options, clock, now);
+    let mut watch = RaceObservation::begin_by(target, options, clock, now);
     let stack = TokioStack::new(options);
     let raced = race(stack, target, Finish::Tcp, options, TokioSocket::into_stream, &mut watch).await;
     let raced = raced.map_err(|kind| failed(target, kind));

@@ -13,13 +13,13 @@ use connie_core::{Config, Instant};
 use tokio::sync::Mutex as Turn;
 use tokio::time::timeout_at;
 
-use super::race::{Race, clock, now};
+use super::race::{RaceFuture, clock, now};
 use super::stack::TokioStack;
 use crate::connect::failed;
-use crate::contest::Outcome;
+use crate::connect_operation::ConnectOutcome;
 use crate::error::ConnectErrorKind;
 use crate::memory::Recall;
-use crate::watch::Watch;
+use crate::observation::RaceObservation;
 use crate::{ConnectError, Memory, Options, Report, Target};
 
 /// How long the other family's answer is waited for where one is there: RFC 8305's Resolution Delay. What comes later joins the race, where there
@@ -115,7 +115,7 @@ impl OrderedResolver {
     pub async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, ConnectError> {
         let target = Target::Host(host, self.port);
         let options = Options { memory: Some(self.memory.clone()), ..(*self.options).clone() };
-        let mut watch = Watch::begin_by(target, &options, clock, now);
+        let mut watch = RaceObservation::begin_by(target, &options, clock, now);
         match self.order(host, &options, &mut watch).await {
             Ok(Ordered::Known(addresses)) => Ok(addresses),
             Ok(Ordered::Raced(addresses, raced)) => {
@@ -143,13 +143,13 @@ impl OrderedResolver {
         &self,
         host: &str,
         options: &Options,
-        watch: &mut Watch,
+        watch: &mut RaceObservation,
     ) -> Result<Ordered, ConnectErrorKind> {
         let target = Target::Host(host, self.port);
-        let mut race = Race::begin(TokioStack::new(options), target, Finish::Tcp, options, watch)?;
+        let mut race = RaceFuture::begin(TokioStack::new(options), target, Finish::Tcp, options, watch)?;
         poll_fn(|context| race.poll_names(RESOLUTION_DELAY, context)).await;
         let name = host.to_ascii_lowercase();
-        let known = |race: &Race<'_, TokioStack>| {
+        let known = |race: &RaceFuture<'_, TokioStack>| {
             let is_doubted = lock(&self.shared.doubted).contains(&name);
             if is_doubted { None } else { known(race, &options.race) }
         };
@@ -158,7 +158,7 @@ impl OrderedResolver {
             return Ok(Ordered::Known(addresses));
         }
         let turn = self.turn_of(host);
-        let until = race.contest().and_then(|contest| contest.until());
+        let until = race.operation().and_then(|operation| operation.until());
         let _turn = match until {
             Some(until) => timeout_at(race.clock().to_std(until).into(), turn.lock()).await.ok(),
             None => Some(turn.lock().await),
@@ -168,10 +168,10 @@ impl OrderedResolver {
             race.leave();
             return Ok(Ordered::Known(addresses));
         }
-        let recall = race.contest().and_then(|contest| contest.recall()).cloned();
+        let recall = race.operation().and_then(|operation| operation.recall()).cloned();
         let (told, clock) = (addresses(&race), race.clock());
         race.release();
-        let raced = race.await.map(|Outcome { socket, destination, report, .. }| {
+        let raced = race.await.map(|ConnectOutcome { socket, destination, report, .. }| {
             // Closed in order: a server that has accepted it is told so.
             drop(socket.into_stream());
             (destination, report)
@@ -219,18 +219,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The addresses that the race has been told, in the order that it has for them without a memory.
-fn addresses(race: &Race<'_, TokioStack>) -> Vec<SocketAddr> {
-    let race = race.contest().map(|contest| contest.driver.connect().race());
+fn addresses(race: &RaceFuture<'_, TokioStack>) -> Vec<SocketAddr> {
+    let race = race.operation().map(|operation| operation.driver.connect().race());
     race.map(|race| race.in_order(&Plan::whole()).collect()).unwrap_or_default()
 }
 
 /// The answer for a race that has started nothing, where there is no need to start it.
-fn known(race: &Race<'_, TokioStack>, config: &Config) -> Option<Vec<SocketAddr>> {
-    let (contest, addresses) = (race.contest()?, addresses(race));
-    if addresses.len() == 1 && contest.driver.connect().is_resolved() {
+fn known(race: &RaceFuture<'_, TokioStack>, config: &Config) -> Option<Vec<SocketAddr>> {
+    let (operation, addresses) = (race.operation()?, addresses(race));
+    if addresses.len() == 1 && operation.driver.connect().is_resolved() {
         return Some(addresses);
     }
-    let (ordered, is_known) = contest.recall()?.order(&addresses, config, now(race.clock()));
+    let (ordered, is_known) = operation.recall()?.order(&addresses, config, now(race.clock()));
     is_known.then_some(ordered)
 }
 

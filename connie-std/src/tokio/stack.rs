@@ -16,11 +16,11 @@ use crate::hosts::Hosted;
 use crate::note::Note;
 use crate::options::Options;
 use crate::os_error::OsError;
-use crate::sent_again::{SentAgain, is_sent_again};
+use crate::retransmitted::{Retransmitted, is_retransmitted};
 use crate::socket::{Begun, MOST_IN_VAIN, OsStack, Peer, ended, is_writable, peer, reset, retry};
 
 /// A stack whose sockets wake a task.
-pub(super) trait TaskStack: RaceStack<TcpSocket: SentAgain> + Hosted {
+pub(super) trait TaskStack: RaceStack<TcpSocket: Retransmitted> + Hosted {
     /// Has the sockets wake this task from now on.
     fn wakes(&mut self, waker: &Waker);
 
@@ -37,10 +37,10 @@ pub(super) struct TokioStack {
 
 /// One TCP socket. Dropping it aborts it.
 #[derive(Default)]
-pub(super) struct TokioSocket(State);
+pub(super) struct TokioSocket(TokioSocketState);
 
 #[derive(Default)]
-enum State {
+enum TokioSocketState {
     /// No descriptor yet: its family is not known before `connect`.
     #[default]
     New,
@@ -68,7 +68,7 @@ impl TokioStack {
         Context::from_waker(&self.waker)
     }
 
-    fn begin(&self, remote: SocketAddr) -> nb::Result<State, OsError> {
+    fn begin(&self, remote: SocketAddr) -> nb::Result<TokioSocketState, OsError> {
         let (stream, connected) = match self.os.begin(remote)? {
             Begun::Connecting(fd) => (StdStream::from(fd), false),
             Begun::Connected(fd) => (StdStream::from(fd), true),
@@ -83,9 +83,9 @@ impl TokioStack {
     }
 
     /// The handshake has ended if the socket is writable.
-    fn conclude(&self, stream: TcpStream, vain: u16) -> nb::Result<State, OsError> {
+    fn conclude(&self, stream: TcpStream, vain: u16) -> nb::Result<TokioSocketState, OsError> {
         match stream.poll_write_ready(&mut self.context()) {
-            Poll::Pending => Ok(State::Connecting { stream, vain }),
+            Poll::Pending => Ok(TokioSocketState::Connecting { stream, vain }),
             Poll::Ready(Ok(())) => {
                 let peer = ended(stream.as_fd())?;
                 self.settle(stream, peer, vain)
@@ -95,24 +95,26 @@ impl TokioStack {
     }
 
     /// Goes on with a connection attempt as far as it goes now.
-    fn go_on(&self, state: State, remote: SocketAddr) -> nb::Result<State, OsError> {
+    fn go_on(&self, state: TokioSocketState, remote: SocketAddr) -> nb::Result<TokioSocketState, OsError> {
         match state {
-            State::New => self.begin(remote),
-            State::Connecting { stream, vain } => self.conclude(stream, vain),
-            State::Connected(stream) => Ok(State::Connected(stream)),
-            State::Failed => Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into())),
+            TokioSocketState::New => self.begin(remote),
+            TokioSocketState::Connecting { stream, vain } => self.conclude(stream, vain),
+            TokioSocketState::Connected(stream) => Ok(TokioSocketState::Connected(stream)),
+            TokioSocketState::Failed => {
+                Err(nb::Error::Other(io::Error::from(io::ErrorKind::NotConnected).into()))
+            }
         }
     }
 
     /// What a socket is whose handshake has ended without an error.
-    fn settle(&self, stream: TcpStream, peer: Peer, vain: u16) -> nb::Result<State, OsError> {
+    fn settle(&self, stream: TcpStream, peer: Peer, vain: u16) -> nb::Result<TokioSocketState, OsError> {
         match peer {
             Peer::Another => {
                 if self.os.nodelay {
                     // A peer that has reset the connection already shows it at the first read, not here.
                     let _ = stream.set_nodelay(true);
                 }
-                Ok(State::Connected(stream))
+                Ok(TokioSocketState::Connected(stream))
             }
             Peer::Itself => {
                 reset(stream.as_fd());
@@ -124,7 +126,7 @@ impl TokioStack {
 
     /// tokio calls a socket ready that is not connected and has no error. It is so, and its error is on the way; or the event was for
     /// nothing, and another will come.
-    fn look_again(&self, stream: TcpStream, vain: u16) -> nb::Result<State, OsError> {
+    fn look_again(&self, stream: TcpStream, vain: u16) -> nb::Result<TokioSocketState, OsError> {
         let is_ready = is_writable(stream.as_fd()).unwrap_or(false);
         if is_ready && vain >= MOST_IN_VAIN {
             return Err(nb::Error::Other(Errno::NOTCONN.into()));
@@ -135,36 +137,36 @@ impl TokioStack {
             debug_assert!(none.is_err());
         }
         self.waker.wake_by_ref();
-        Ok(State::Connecting { stream, vain: if is_ready { vain + 1 } else { vain } })
+        Ok(TokioSocketState::Connecting { stream, vain: if is_ready { vain + 1 } else { vain } })
     }
 }
 
 impl TokioSocket {
     /// The stream, where the socket is connected.
     pub(super) fn into_stream(mut self) -> Option<TcpStream> {
-        match std::mem::replace(&mut self.0, State::Failed) {
-            State::Connected(stream) => Some(stream),
+        match std::mem::replace(&mut self.0, TokioSocketState::Failed) {
+            TokioSocketState::Connected(stream) => Some(stream),
             _ => None,
         }
     }
 
     fn stream(&self) -> Result<&TcpStream, OsError> {
         match &self.0 {
-            State::Connected(stream) => Ok(stream),
+            TokioSocketState::Connected(stream) => Ok(stream),
             _ => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
         }
     }
 }
 
-impl SentAgain for TokioSocket {
-    fn was_sent_again(&self) -> bool {
-        self.stream().is_ok_and(|stream| is_sent_again(stream.as_fd()))
+impl Retransmitted for TokioSocket {
+    fn was_retransmitted(&self) -> bool {
+        self.stream().is_ok_and(|stream| is_retransmitted(stream.as_fd()))
     }
 }
 
 impl Drop for TokioSocket {
     fn drop(&mut self) {
-        if let State::Connecting { stream, .. } | State::Connected(stream) = &self.0 {
+        if let TokioSocketState::Connecting { stream, .. } | TokioSocketState::Connected(stream) = &self.0 {
             reset(stream.as_fd());
         }
     }
@@ -191,10 +193,14 @@ impl TcpClientStack for TokioStack {
     }
 
     fn connect(&mut self, socket: &mut TokioSocket, remote: SocketAddr) -> nb::Result<(), OsError> {
-        let state = std::mem::replace(&mut socket.0, State::Failed);
+        let state = std::mem::replace(&mut socket.0, TokioSocketState::Failed);
         self.go_on(state, remote).and_then(|state| {
             socket.0 = state;
-            if matches!(socket.0, State::Connected(_)) { Ok(()) } else { Err(nb::Error::WouldBlock) }
+            if matches!(socket.0, TokioSocketState::Connected(_)) {
+                Ok(())
+            } else {
+                Err(nb::Error::WouldBlock)
+            }
         })
     }
 
@@ -245,6 +251,6 @@ mod tests {
         stream.writable().await.expect("an event");
         let _ = stream.take_error();
         let ended = stack.conclude(stream, 0);
-        assert!(matches!(ended, Ok(State::Connecting { vain: 1, .. })), "it has won");
+        assert!(matches!(ended, Ok(TokioSocketState::Connecting { vain: 1, .. })), "it has won");
     }
 }

@@ -3,7 +3,9 @@
 use connie_core::{Family, Instant};
 use connie_wasi::{LookupEvent, NameLookup, WasiStack};
 
-use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watch};
+use crate::resolve::{
+    FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, ResolverError, WatchSet,
+};
 
 /// The runtime's resolver, which asks what the host is set up to ask.
 ///
@@ -15,9 +17,9 @@ use crate::resolve::{Answer, Event, Lookup, LookupError, Question, Resolve, Watc
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn lookup(&self, question: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, question: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         let mut stack = WasiStack::default();
-        let Question { host, port, families, .. } = *question;
+        let ResolveRequest { host, port, families, .. } = *question;
         Box::new(SystemLookup(NameLookup::start(stack.network(), host, port, families)))
     }
 }
@@ -25,22 +27,23 @@ impl Resolve for SystemResolver {
 /// A look-up under way.
 struct SystemLookup(NameLookup);
 
-impl Lookup for SystemLookup {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for SystemLookup {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         if let Some(pollable) = self.0.pollable() {
             watch.pollable(pollable);
         }
     }
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         // The host sorts by RFC 6724 or by what it has for it, which knows more of the host than a component does.
-        let answer = |family: Family, addresses| Answer { family, addresses, ttl: None, ordered: true };
+        let answer =
+            |family: Family, addresses| FamilyAddresses { family, addresses, ttl: None, ordered: true };
         Some(match self.0.poll()? {
-            LookupEvent::Hinted(family, addresses) => Event::Hinted(answer(family, addresses)),
-            LookupEvent::Answered(family, addresses) => Event::Answered(answer(family, addresses)),
+            LookupEvent::Hinted(family, addresses) => ResolveEvent::Hinted(answer(family, addresses)),
+            LookupEvent::Answered(family, addresses) => ResolveEvent::Answered(answer(family, addresses)),
             LookupEvent::Failed(family, error) => {
-                let error = LookupError { kind: error.query_error(), detail: Some(error.to_string()) };
-                Event::Failed { family, error }
+                let error = ResolverError { kind: error.query_error(), detail: Some(error.to_string()) };
+                ResolveEvent::Failed { family, error }
             }
         })
     }

@@ -9,10 +9,10 @@ pub(crate) use connie_wasi::TcpStream;
 use connie_wasi::wasip2::io::poll::Pollable;
 use connie_wasi::{WasiPoller, WasiSocket, WasiStack};
 
-use crate::budget::{Held, Holder};
+use crate::budget::{KeepPermit, SocketPermit};
 use crate::note::Note;
 use crate::os_error::OsError;
-use crate::sent_again::SentAgain;
+use crate::retransmitted::Retransmitted;
 
 /// The runtime's TCP sockets.
 ///
@@ -38,11 +38,11 @@ impl Default for OsStack {
 
 /// One TCP socket. Dropping it closes it.
 #[derive(Debug, Default)]
-pub struct OsSocket(WasiSocket, Option<Held>);
+pub struct OsSocket(WasiSocket, Option<SocketPermit>);
 
-impl SentAgain for OsSocket {
+impl Retransmitted for OsSocket {
     /// WASI does not tell.
-    fn was_sent_again(&self) -> bool {
+    fn was_retransmitted(&self) -> bool {
         false
     }
 }
@@ -55,7 +55,7 @@ impl OsSocket {
     }
 
     /// The stream and its place in a budget.
-    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<Held>) {
+    pub(crate) fn into_parts(self) -> (Option<TcpStream>, Option<SocketPermit>) {
         match self.0.is_connected() {
             true => (Some(TcpStream::new(self.0, WasiPoller::new())), self.1),
             false => (None, None),
@@ -67,8 +67,8 @@ impl OsSocket {
     }
 }
 
-impl Holder for OsSocket {
-    fn hold(&mut self, held: Held) {
+impl KeepPermit for OsSocket {
+    fn hold(&mut self, held: SocketPermit) {
         self.1 = Some(held);
     }
 }

@@ -10,7 +10,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use connie_core::{Config, Family, Instant};
-use connie_std::resolve::{Answer, Event, Lookup, Question, Resolve, Watch};
+use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::{Options, Override};
 use tokio::runtime::{Builder, Runtime};
 
@@ -81,7 +81,7 @@ pub struct Prompted(Arc<Mutex<Stage>>);
 
 #[derive(Debug, Default)]
 struct Stage {
-    events: VecDeque<Event>,
+    events: VecDeque<ResolveEvent>,
     waker: Option<Waker>,
     /// How many look-ups were begun, are under way, and how often one was polled.
     begun: usize,
@@ -92,10 +92,10 @@ struct Stage {
 impl Prompted {
     pub fn answer(&self, family: Family, addresses: &[SocketAddr]) {
         let addresses = addresses.to_vec();
-        self.tell(Event::Answered(Answer { family, addresses, ttl: None, ordered: true }));
+        self.tell(ResolveEvent::Answered(FamilyAddresses { family, addresses, ttl: None, ordered: true }));
     }
 
-    pub fn tell(&self, event: Event) {
+    pub fn tell(&self, event: ResolveEvent) {
         let mut stage = self.0.lock().unwrap();
         stage.events.push_back(event);
         let waker = stage.waker.take();
@@ -123,7 +123,7 @@ impl Prompted {
 }
 
 impl Resolve for Prompted {
-    fn lookup(&self, _: &Question<'_>, _: Instant) -> Box<dyn Lookup> {
+    fn lookup(&self, _: &ResolveRequest<'_>, _: Instant) -> Box<dyn PendingLookup> {
         let mut stage = self.0.lock().unwrap();
         stage.begun += 1;
         stage.open += 1;
@@ -133,8 +133,8 @@ impl Resolve for Prompted {
 
 struct PromptedLookup(Prompted);
 
-impl Lookup for PromptedLookup {
-    fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+impl PendingLookup for PromptedLookup {
+    fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         let waker = watch.waker().expect("a race that is a task");
         let mut stage = self.0.0.lock().unwrap();
         if !stage.events.is_empty() {
@@ -143,7 +143,7 @@ impl Lookup for PromptedLookup {
         stage.waker = Some(waker.clone());
     }
 
-    fn poll(&mut self, _: Instant) -> Option<Event> {
+    fn poll(&mut self, _: Instant) -> Option<ResolveEvent> {
         let mut stage = self.0.0.lock().unwrap();
         stage.polls += 1;
         stage.events.pop_front()

@@ -17,7 +17,7 @@ use core::net::SocketAddr;
 
 use connie_core::stack::nb;
 use connie_core::{AttemptError, AttemptErrorKind, Instant};
-use connie_dns::{Input, LARGEST_QUERY, LONGEST_NAME, Output, Port};
+use connie_dns::{DnsInput, DnsOutput, LARGEST_QUERY, LONGEST_NAME, Port};
 
 use super::error::SocketDenial;
 use super::sockets::Sockets;
@@ -34,7 +34,7 @@ const DATA: usize = MAX_DESTINATIONS.saturating_mul(16);
 /// How many datagrams of one socket are read at once: who floods a port must not keep the program there.
 const MOST_DATAGRAMS: usize = 16;
 
-pub(super) type Client = connie_dns::Client<MAX_NAMES, MAX_SERVERS, LONGEST_NAME, DATA>;
+pub(super) type Client = connie_dns::DnsClient<MAX_NAMES, MAX_SERVERS, LONGEST_NAME, DATA>;
 
 /// A client with its sockets.
 pub(super) struct Driver<S: Sockets> {
@@ -104,15 +104,15 @@ impl<S: Sockets> Driver<S> {
         self.wake_at = loop {
             let output = self.client.poll_output(&mut buffer, now);
             match output {
-                Output::Send { port, server, length } => {
+                DnsOutput::Send { port, server, length } => {
                     self.send(port, server, buffer.get(..length).unwrap_or_default(), now);
                 }
-                Output::Connect { port, server, length } => {
+                DnsOutput::Connect { port, server, length } => {
                     self.connect(port, server, buffer.get(..length).unwrap_or_default(), now);
                 }
-                Output::Ended(_) => self.news = self.news.wrapping_add(1),
-                Output::WaitUntil(at) => break Some(at),
-                Output::WaitForInput => break None,
+                DnsOutput::Ended(_) => self.news = self.news.wrapping_add(1),
+                DnsOutput::WaitUntil(at) => break Some(at),
+                DnsOutput::WaitForInput => break None,
             }
         };
         self.close_unused();
@@ -146,7 +146,7 @@ impl<S: Sockets> Driver<S> {
                 Err(nb::Error::WouldBlock) => at = at.saturating_add(1),
                 end => {
                     let input = match end {
-                        Ok(message) => Input::Message { port, server, message },
+                        Ok(message) => DnsInput::Message { port, server, message },
                         Err(error) => {
                             if let nb::Error::Other(Some(error)) = &error {
                                 note(
@@ -155,7 +155,7 @@ impl<S: Sockets> Driver<S> {
                                     SocketDenial::TcpDenied,
                                 );
                             }
-                            Input::StreamFailed { port, server }
+                            DnsInput::StreamFailed { port, server }
                         }
                     };
                     self.client.handle_input(input, now);
@@ -198,7 +198,7 @@ impl<S: Sockets> Driver<S> {
             }
             Err(error) => {
                 note(&mut self.denial, self.stack.attempt_error(&error), SocketDenial::TcpDenied);
-                self.client.handle_input(Input::StreamFailed { port, server }, now);
+                self.client.handle_input(DnsInput::StreamFailed { port, server }, now);
             }
         }
     }
@@ -228,10 +228,10 @@ impl<U> Opened<U> {
         }
         for _ in 0..MOST_DATAGRAMS {
             match stack.receive_datagram(socket) {
-                Ok(message) => client.handle_input(Input::Datagram { port, from: server, message }, now),
+                Ok(message) => client.handle_input(DnsInput::Datagram { port, from: server, message }, now),
                 Err(nb::Error::WouldBlock) => break,
                 Err(nb::Error::Other(_)) => {
-                    client.handle_input(Input::DatagramFailed { port, server }, now);
+                    client.handle_input(DnsInput::DatagramFailed { port, server }, now);
                     return false;
                 }
             }
@@ -251,7 +251,7 @@ fn fail(
 ) {
     if error.kind() != AttemptErrorKind::OutOfSockets {
         note(denial, error, SocketDenial::UdpDenied);
-        client.handle_input(Input::DatagramFailed { port, server }, now);
+        client.handle_input(DnsInput::DatagramFailed { port, server }, now);
     }
 }
 

@@ -9,7 +9,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use connie_core::resolution::QueryError;
 use connie_core::{Families, Family, Instant};
-use connie_dns::{Kind, LONGEST_NAME, Lookup, Name, Wanted};
+use connie_dns::{LONGEST_NAME, Name, RecordLookup, RecordType, WantedRecords};
 
 use super::driver::Driver;
 use super::shared::SharedDriver;
@@ -27,7 +27,7 @@ pub enum DnsEvent {
 }
 
 /// What is asked, for one name after the other.
-pub(super) type SearchLookup = Lookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
+pub(super) type SearchLookup = RecordLookup<LONGEST_NAME, alloc::vec::IntoIter<Name>>;
 
 /// A look-up under way. Dropping it ends it.
 ///
@@ -58,7 +58,8 @@ pub struct DnsLookup {
 impl DnsLookup {
     pub(super) fn start(shared: &SharedDriver, names: Vec<Name>, port: u16, families: Families) -> Self {
         let (aaaa, a) = (families.allow(Family::V6), families.allow(Family::V4));
-        let lookup = Lookup::of(names.into_iter(), Wanted { aaaa, a, https: false }).map(Box::new);
+        let lookup = RecordLookup::from_names(names.into_iter(), WantedRecords { aaaa, a, https: false })
+            .map(Box::new);
         let mut events = VecDeque::new();
         if lookup.is_none() {
             let asked = [Family::V6, Family::V4].into_iter().filter(|family| families.allow(*family));
@@ -73,7 +74,7 @@ impl DnsLookup {
         let Some(lookup) = &mut self.lookup else { return self.events.pop_front() };
         let mut driver = self.shared.driver_mut()?;
         let (kind, result) = poll(&mut driver, lookup, &mut self.seen, now)?;
-        let family = if kind == Kind::Aaaa { Family::V6 } else { Family::V4 };
+        let family = if kind == RecordType::Aaaa { Family::V6 } else { Family::V4 };
         let at = |ip: IpAddr| SocketAddr::new(ip, self.port);
         Some(match result {
             Ok(addresses) => DnsEvent::Answered(family, addresses.into_iter().map(at).collect()),
@@ -112,7 +113,7 @@ pub(super) fn poll<S: Sockets>(
     lookup: &mut SearchLookup,
     seen: &mut Option<u32>,
     now: Instant,
-) -> Option<(Kind, Result<Vec<IpAddr>, QueryError>)> {
+) -> Option<(RecordType, Result<Vec<IpAddr>, QueryError>)> {
     loop {
         let news = driver.news();
         if let Some(event) = lookup.poll(driver.client_mut(), now) {

@@ -31,7 +31,7 @@ mod stream;
 mod tests;
 mod udp;
 
-pub use connie_dns::{Settings, Transport};
+pub use connie_dns::{DnsConfig, DnsTransport};
 
 pub use self::driver::{MAX_NAMES, MAX_SERVERS};
 pub use self::error::{DnsError, SocketDenial};

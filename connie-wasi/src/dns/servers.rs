@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 
 use connie_core::Families;
 use connie_core::resolution::{QueryError, QueryFailure};
-use connie_dns::{Candidates, Settings, Transport};
+use connie_dns::{DnsConfig, DnsTransport, SearchNames};
 use wasip2::random::random::get_random_u64;
 
 use super::driver::{Client, Driver};
@@ -33,12 +33,15 @@ impl Dns {
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let servers: Vec<SocketAddr> = servers.into_iter().collect();
-        Self::with_settings(&servers, Settings { transport: Transport::UdpAndTcp, ..Settings::default() })
+        Self::with_settings(
+            &servers,
+            DnsConfig { transport: DnsTransport::UdpAndTcp, ..DnsConfig::default() },
+        )
     }
 
-    /// As [`new`](Self::new), with settings of the caller's, of which [`Transport::Tcp`] is for a runtime that lends no UDP.
+    /// As [`new`](Self::new), with settings of the caller's, of which [`DnsTransport::Tcp`] is for a runtime that lends no UDP.
     #[must_use]
-    pub fn with_settings(servers: &[SocketAddr], settings: Settings) -> Self {
+    pub fn with_settings(servers: &[SocketAddr], settings: DnsConfig) -> Self {
         let clock = WasiClock::start();
         let mut client = Box::new(Client::new(settings, get_random_u64()));
         client.set_servers(servers, clock.now());
@@ -70,7 +73,7 @@ impl Dns {
     /// told by the look-up.
     #[must_use]
     pub fn look_up(&self, name: &str, port: u16, families: Families) -> DnsLookup {
-        let names = Candidates::new(name, &self.search, self.ndots).collect();
+        let names = SearchNames::new(name, &self.search, self.ndots).collect();
         DnsLookup::start(&self.shared, names, port, families)
     }
 

@@ -10,7 +10,7 @@ use std::{format, vec};
 
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, AttemptErrorKind, Instant, RaceStack};
-use connie_dns::{Kind, Lookup, Name, Settings, Transport, Wanted};
+use connie_dns::{DnsConfig, DnsTransport, Name, RecordLookup, RecordType, WantedRecords};
 use connie_sim::name_servers::{self, Coming, Finding, Found, NAME, Reaction, Row, Sender, Servers, rows};
 use wasip2::sockets::network::ErrorCode;
 
@@ -202,7 +202,7 @@ impl RaceStack for Net {
 }
 
 /// A driver of these servers.
-fn driver(world: &Rc<RefCell<World>>, settings: Settings) -> Driver<Net> {
+fn driver(world: &Rc<RefCell<World>>, settings: DnsConfig) -> Driver<Net> {
     let mut client = Box::new(Client::new(settings, 0x6a09_e667_f3bc_c908));
     let count = world.borrow().servers.count();
     let servers: Vec<_> = (0..count).map(Servers::address).collect();
@@ -218,7 +218,8 @@ fn names_of(name: &str, kinds: &[name_servers::Kind]) -> SearchLookup {
     let has = |kind| kinds.contains(&kind);
     let (aaaa, a) = (has(name_servers::Kind::Aaaa), has(name_servers::Kind::A));
     let names = vec![Name::parse(name).expect("a name")];
-    Lookup::of(names.into_iter(), Wanted { aaaa, a, https: false }).expect("a name to ask for")
+    RecordLookup::from_names(names.into_iter(), WantedRecords { aaaa, a, https: false })
+        .expect("a name to ask for")
 }
 
 /// Waits as the poller does: for what comes, and until the driver wants to wake.
@@ -243,7 +244,8 @@ fn look_up(world: &Rc<RefCell<World>>, driver: &mut Driver<Net>, lookup: &mut Se
                 Ok(addresses) => Finding::Addresses(addresses),
                 Err(error) => Finding::Error(error),
             };
-            let kind = if kind == Kind::Aaaa { name_servers::Kind::Aaaa } else { name_servers::Kind::A };
+            let kind =
+                if kind == RecordType::Aaaa { name_servers::Kind::Aaaa } else { name_servers::Kind::A };
             found.push(Found { kind, finding, millis: now.as_micros() / 1_000 });
         }
         if lookup.is_done() {
@@ -255,10 +257,10 @@ fn look_up(world: &Rc<RefCell<World>>, driver: &mut Driver<Net>, lookup: &mut Se
     }
 }
 
-fn settings(row: &Row, transport: Transport) -> Settings {
-    let default = Settings::default();
+fn settings(row: &Row, transport: DnsTransport) -> DnsConfig {
+    let default = DnsConfig::default();
     let of_row = row.settings();
-    Settings {
+    DnsConfig {
         attempts: of_row.attempts.unwrap_or(default.attempts),
         timeout: of_row.timeout.unwrap_or(default.timeout),
         randomise_case: of_row.case,
@@ -268,7 +270,7 @@ fn settings(row: &Row, transport: Transport) -> Settings {
 }
 
 #[track_caller]
-fn check(row: &Row, transport: Transport) {
+fn check(row: &Row, transport: DnsTransport) {
     let world = World::new(Servers::of(row, Instant::ZERO));
     let mut driver = driver(&world, settings(row, transport));
     let found = look_up(&world, &mut driver, &mut names(&row.kinds()));
@@ -284,12 +286,12 @@ fn what_servers_do() {
     for row in rows {
         match row.settings().transport {
             name_servers::Transport::Either => {
-                check(row, Transport::Udp);
-                check(row, Transport::UdpAndTcp);
+                check(row, DnsTransport::Udp);
+                check(row, DnsTransport::UdpAndTcp);
             }
-            name_servers::Transport::Udp => check(row, Transport::Udp),
-            name_servers::Transport::UdpAndTcp => check(row, Transport::UdpAndTcp),
-            name_servers::Transport::Tcp => check(row, Transport::Tcp),
+            name_servers::Transport::Udp => check(row, DnsTransport::Udp),
+            name_servers::Transport::UdpAndTcp => check(row, DnsTransport::UdpAndTcp),
+            name_servers::Transport::Tcp => check(row, DnsTransport::Tcp),
         }
     }
 }
@@ -304,7 +306,7 @@ fn a_socket_that_is_bound_later_sends_then() {
     for binding in [1, 2] {
         let world = world(&["ok"]);
         world.borrow_mut().binding = binding;
-        let mut driver = driver(&world, Settings::default());
+        let mut driver = driver(&world, DnsConfig::default());
         let mut lookup = names(&[name_servers::Kind::A]);
         let mut seen = None;
         for _ in 0..binding {
@@ -321,7 +323,7 @@ fn a_socket_that_is_bound_later_sends_then() {
 fn a_runtime_that_denies_udp_is_found_out_at_once() {
     let world = world(&["ok", "ok"]);
     world.borrow_mut().denies = Some(ErrorCode::AccessDenied);
-    let mut driver = driver(&world, Settings::default());
+    let mut driver = driver(&world, DnsConfig::default());
     let found = look_up(&world, &mut driver, &mut names(&[name_servers::Kind::A]));
     assert_eq!(format!("{}", found[0]), "A !Unreachable at 0");
     assert_eq!(driver.denial(), Some(SocketDenial::UdpDenied));
@@ -337,7 +339,7 @@ fn a_runtime_that_denies_tcp_is_found_out_at_once() {
     let world = world(&["ok"]);
     world.borrow_mut().denies = Some(ErrorCode::AccessDenied);
     let mut driver =
-        driver(&world, Settings { transport: Transport::Tcp, attempts: 1, ..Settings::default() });
+        driver(&world, DnsConfig { transport: DnsTransport::Tcp, attempts: 1, ..DnsConfig::default() });
     let found = look_up(&world, &mut driver, &mut names(&[name_servers::Kind::A]));
     assert_eq!(format!("{}", found[0]), "A !Unreachable at 0");
     assert_eq!(driver.denial(), Some(SocketDenial::TcpDenied));
@@ -347,7 +349,7 @@ fn a_runtime_that_denies_tcp_is_found_out_at_once() {
 #[test]
 fn a_socket_that_has_failed_is_closed() {
     let world = world(&["fails", "silent"]);
-    let mut driver = driver(&world, Settings::default());
+    let mut driver = driver(&world, DnsConfig::default());
     let (mut lookup, mut seen) = (names(&[name_servers::Kind::A]), None);
     assert!(poll(&mut driver, &mut lookup, &mut seen, Instant::ZERO).is_none());
     sleep(&world, &driver);
@@ -360,7 +362,7 @@ fn a_socket_that_has_failed_is_closed() {
     for binding in [0, 1] {
         let world = self::world(&["ok", "silent"]);
         (world.borrow_mut().refuses, world.borrow_mut().binding) = (1, binding);
-        let mut driver = self::driver(&world, Settings::default());
+        let mut driver = self::driver(&world, DnsConfig::default());
         let (mut lookup, mut seen) = (names(&[name_servers::Kind::A]), None);
         for _ in 0..=2 * binding {
             assert!(poll(&mut driver, &mut lookup, &mut seen, Instant::ZERO).is_none());
@@ -375,7 +377,7 @@ fn a_socket_that_has_failed_is_closed() {
 #[test]
 fn a_look_up_without_room_comes_after_another() {
     let world = world(&["silent"]);
-    let mut driver = driver(&world, Settings::default());
+    let mut driver = driver(&world, DnsConfig::default());
     let kinds = [name_servers::Kind::A];
     let mut others: Vec<_> =
         (0..super::MAX_NAMES).map(|index| names_of(&format!("n{index}.test"), &kinds)).collect();
@@ -397,7 +399,7 @@ fn a_look_up_without_room_comes_after_another() {
 fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
     let world = world(&["ok"]);
     world.borrow_mut().denies = Some(ErrorCode::NewSocketLimit);
-    let mut driver = driver(&world, Settings::default());
+    let mut driver = driver(&world, DnsConfig::default());
     let mut lookup = names(&[name_servers::Kind::A]);
     assert!(poll(&mut driver, &mut lookup, &mut None, Instant::ZERO).is_none());
     world.borrow_mut().denies = None;
@@ -410,7 +412,7 @@ fn a_datagram_for_which_there_is_no_socket_is_sent_again() {
 #[test]
 fn look_ups_share_a_question_and_hear_of_its_end() {
     let world = world(&["ok"]);
-    let mut driver = driver(&world, Settings::default());
+    let mut driver = driver(&world, DnsConfig::default());
     let (mut first, mut second) = (names(&[name_servers::Kind::A]), names(&[name_servers::Kind::A]));
     let mut seen = None;
     assert!(poll(&mut driver, &mut second, &mut seen, Instant::ZERO).is_none());
@@ -427,7 +429,7 @@ fn look_ups_share_a_question_and_hear_of_its_end() {
 fn a_look_up_that_is_given_up_leaves_no_socket() {
     for (script, most) in [("silent", 2), ("udp tc; silent", 3)] {
         let world = world(&[script, "silent"]);
-        let settings = Settings { transport: Transport::UdpAndTcp, ..Settings::default() };
+        let settings = DnsConfig { transport: DnsTransport::UdpAndTcp, ..DnsConfig::default() };
         let mut driver = driver(&world, settings);
         let mut lookup = names(&[name_servers::Kind::A]);
         let mut seen = None;

@@ -17,7 +17,7 @@ mod executor;
 
 #[cfg(target_os = "none")]
 mod firmware {
-    use connie_async::dns::{Dns, Settings};
+    use connie_async::dns::{Dns, DnsConfig};
     use connie_async::embassy_net::{Buffers, Neighbours, SolicitingDriver, Udp};
     use connie_async::{Config, EmbassyClock, RaceConnect};
     use connie_firmware_qemu::board::Mapped;
@@ -160,7 +160,7 @@ mod firmware {
 
         // The whole of connie: between the stack and the client.
         let udp = Udp::new(stack, buffers).with_neighbours(neighbours);
-        let names = Names::with_capacities(&udp, EmbassyClock, Settings::default(), seed);
+        let names = Names::with_capacities(&udp, EmbassyClock, DnsConfig::default(), seed);
         let deadline = Some(Duration::from_secs(20));
         let config = Config { deadline, ..Config::all_at_once() };
         let net = RaceConnect::new(TcpClient::new(stack, state), &names, EmbassyClock, config);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use connie_core::Instant;
 use connie_dns::{
-    Candidates, Client, Input, Kind, LARGEST_QUERY, Lookup, Name, Output, Port, QuestionId, Settings,
-    Transport, Wanted,
+    DnsClient, DnsConfig, DnsInput, DnsOutput, DnsTransport, LARGEST_QUERY, Name, Port, QuestionId,
+    RecordLookup, RecordType, SearchNames, WantedRecords,
 };
 
 use crate::decoded::{hex, note};
@@ -60,8 +60,8 @@ fn play(data: &[u8], with_lookups: bool) {
 
 /// A look-up with what it has to report.
 struct Pending<const N: usize> {
-    lookup: Lookup<N, Candidates<'static, &'static str, N>>,
-    left: Vec<Kind>,
+    lookup: RecordLookup<N, SearchNames<'static, &'static str, N>>,
+    left: Vec<RecordType>,
 }
 
 /// A query that a server has.
@@ -75,8 +75,8 @@ struct Sent {
 struct Game<'a, const E: usize, const S: usize, const N: usize, const D: usize> {
     draw: Draw<'a>,
     with_lookups: bool,
-    settings: Settings,
-    client: Client<E, S, N, D>,
+    settings: DnsConfig,
+    client: DnsClient<E, S, N, D>,
     /// What the clock shows; it may run backwards.
     now: Instant,
     /// The latest that it has shown.
@@ -93,13 +93,13 @@ struct Game<'a, const E: usize, const S: usize, const N: usize, const D: usize> 
 
 impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a, E, S, N, D> {
     fn play(mut draw: Draw<'a>, with_lookups: bool) {
-        let settings = Settings {
+        let settings = DnsConfig {
             attempts: draw.below(5),
             timeout: Duration::from_millis(draw.pick(&[5_000, 0, 300, 100_000])),
-            transport: draw.pick(&[Transport::Udp, Transport::UdpAndTcp, Transport::Tcp]),
+            transport: draw.pick(&[DnsTransport::Udp, DnsTransport::UdpAndTcp, DnsTransport::Tcp]),
             randomise_case: draw.flag(),
             longest_ttl: Duration::from_secs(draw.pick(&[60, 0, 1])),
-            ..Settings::default()
+            ..DnsConfig::default()
         };
         let now = Instant::from_micros(draw.pick(&[0, 1, 5_000_000, 1 << 32, 1 << 62]));
         note(|| format!("client of {E}, {S}, {N}, {D} at {}: {settings:?}", now.as_micros()));
@@ -107,7 +107,7 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
             draw,
             with_lookups,
             settings,
-            client: Client::new(settings, 1),
+            client: DnsClient::new(settings, 1),
             now,
             latest: now,
             due: None,
@@ -156,7 +156,7 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
     // What happens.
 
     fn ask(&mut self) {
-        let (name, kind) = (self.draw.pick(&NAMES), self.draw.pick(&Kind::ALL));
+        let (name, kind) = (self.draw.pick(&NAMES), self.draw.pick(&RecordType::ALL));
         note(|| format!("ask {name} {kind}"));
         let name = Name::parse(name).expect("a name that fits");
         self.waiting.extend(self.client.ask(&name, kind, self.now));
@@ -167,10 +167,11 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         let wants: [bool; 3] = std::array::from_fn(|_| self.draw.flag());
         note(|| format!("look up {host} below {count}: {wants:?}"));
         let (wanted, domains) =
-            (Wanted { aaaa: wants[0], a: wants[1], https: wants[2] }, &DOMAINS[..count.into()]);
-        let lookup = Lookup::of(Candidates::new(host, domains, 1), wanted);
+            (WantedRecords { aaaa: wants[0], a: wants[1], https: wants[2] }, &DOMAINS[..count.into()]);
+        let lookup = RecordLookup::from_names(SearchNames::new(host, domains, 1), wanted);
         if let Some(lookup) = lookup.filter(|_| self.lookups.len() < MOST_LOOKUPS) {
-            let left = Kind::ALL.into_iter().zip(wants).filter(|(_, wanted)| *wanted).map(|(kind, _)| kind);
+            let left =
+                RecordType::ALL.into_iter().zip(wants).filter(|(_, wanted)| *wanted).map(|(kind, _)| kind);
             self.lookups.push(Pending { lookup, left: left.collect() });
         }
     }
@@ -237,14 +238,14 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         let Some(Sent { port, server, tcp, .. }) = pick(&self.sent, which) else { return };
         let (port, server) = (*port, *server);
         let input = match tcp {
-            true => Input::Message { port, server, message },
-            false => Input::Datagram { port, from: server, message },
+            true => DnsInput::Message { port, server, message },
+            false => DnsInput::Datagram { port, from: server, message },
         };
         self.input(port, input);
     }
 
     /// What comes to a port that is closed changes nothing.
-    fn input(&mut self, port: Port, input: Input<'_>) {
+    fn input(&mut self, port: Port, input: DnsInput<'_>) {
         let before = (!self.client.is_open(port)).then(|| format!("{:?}", self.client));
         self.client.handle_input(input, self.now);
         if let Some(before) = before {
@@ -258,8 +259,8 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         let Some(Sent { port, server, tcp, .. }) = pick(&self.sent, which) else { return };
         let (port, server) = (*port, *server);
         let input = match tcp {
-            true => Input::StreamFailed { port, server },
-            false => Input::DatagramFailed { port, server },
+            true => DnsInput::StreamFailed { port, server },
+            false => DnsInput::DatagramFailed { port, server },
         };
         self.input(port, input);
     }
@@ -324,19 +325,21 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         let mut buffer = [0; LARGEST_QUERY];
         for _ in 0..LONGEST_DRAIN {
             match self.client.poll_output(&mut buffer, self.now) {
-                Output::Send { port, server, length } => self.send(port, server, false, &buffer[..length]),
-                Output::Connect { port, server, length } => self.send(port, server, true, &buffer[..length]),
-                Output::Ended(id) => {
+                DnsOutput::Send { port, server, length } => self.send(port, server, false, &buffer[..length]),
+                DnsOutput::Connect { port, server, length } => {
+                    self.send(port, server, true, &buffer[..length])
+                }
+                DnsOutput::Ended(id) => {
                     assert!(self.client.answer(id, self.now).is_some(), "an end without one");
                     assert!(!self.ended.contains(&id), "an end is told twice");
                     self.ended.push(id);
                 }
-                Output::WaitUntil(at) => {
+                DnsOutput::WaitUntil(at) => {
                     assert!(at > self.now, "a wait until {at} at {}", self.now);
                     self.due = Some(at);
                     return;
                 }
-                Output::WaitForInput => {
+                DnsOutput::WaitForInput => {
                     let is_open = |sent: &Sent| self.client.is_open(sent.port);
                     assert!(!self.sent.iter().any(is_open), "a port is left open");
                     self.due = None;
@@ -373,7 +376,7 @@ impl<'a, const E: usize, const S: usize, const N: usize, const D: usize> Game<'a
         let mut bound = Duration::from_millis(250) * (servers - 1) + timeout * 2;
         for turn in 0..u32::from(self.settings.attempts.clamp(1, 16)) - 1 {
             let doubled = |millis| (Duration::from_millis(millis) * (1 << turn)).min(timeout);
-            let wait = if self.settings.transport == Transport::Tcp { timeout } else { doubled(1_000) };
+            let wait = if self.settings.transport == DnsTransport::Tcp { timeout } else { doubled(1_000) };
             bound += wait + doubled(500);
         }
         bound

@@ -8,7 +8,7 @@ use connie_core::resolution::QueryError;
 use connie_core::{Families, Family};
 use connie_std::OsClock;
 use connie_std::dns::Dns;
-use connie_std::resolve::{Event, Lookup, Question, Resolve, ServiceRecord};
+use connie_std::resolve::{PendingLookup, Resolve, ResolveEvent, ResolveRequest, ServiceRecord};
 use connie_tests::clock::pause;
 use connie_tests::servers::{DnsAnswer, DnsServer, RecordType};
 
@@ -53,7 +53,7 @@ pub fn name(server: &DnsServer, aaaa: DnsAnswer, a: DnsAnswer) {
 
 /// Everything that a look-up has told, and when.
 #[derive(Debug)]
-pub struct Told(pub Vec<(Duration, Event)>);
+pub struct Told(pub Vec<(Duration, ResolveEvent)>);
 
 /// Runs a look-up of `name.test` to its end.
 #[track_caller]
@@ -69,7 +69,7 @@ pub fn look_up_name(dns: &Dns, host: &str, port: u16) -> Told {
 #[track_caller]
 pub fn look_up_families(dns: &Dns, host: &str, port: u16, families: Families) -> Told {
     let clock = OsClock::start();
-    let mut question = Question::new(host, port, clock);
+    let mut question = ResolveRequest::new(host, port, clock);
     question.families = families;
     let mut lookup = dns.lookup(&question, clock.now());
     let mut told = Told(Vec::new());
@@ -84,7 +84,7 @@ pub fn look_up_families(dns: &Dns, host: &str, port: u16, families: Families) ->
 }
 
 impl Told {
-    fn take(&mut self, lookup: &mut dyn Lookup, clock: OsClock) {
+    fn take(&mut self, lookup: &mut dyn PendingLookup, clock: OsClock) {
         while let Some(event) = lookup.poll(clock.now()) {
             self.0.push((clock.now().duration_since(connie_core::Instant::ZERO), event));
         }
@@ -92,10 +92,10 @@ impl Told {
 
     /// What became of a family in the end, and when that was told.
     #[track_caller]
-    fn last(&self, family: Family) -> (Duration, &Event) {
-        let of_family = |event: &Event| match event {
-            Event::Answered(answer) | Event::Hinted(answer) => answer.family == family,
-            Event::Failed { family: failed, .. } => *failed == family,
+    fn last(&self, family: Family) -> (Duration, &ResolveEvent) {
+        let of_family = |event: &ResolveEvent| match event {
+            ResolveEvent::Answered(answer) | ResolveEvent::Hinted(answer) => answer.family == family,
+            ResolveEvent::Failed { family: failed, .. } => *failed == family,
             _ => false,
         };
         let last = self.0.iter().rev().find(|(_, event)| of_family(event));
@@ -112,7 +112,7 @@ impl Told {
     #[track_caller]
     pub fn has_destinations(&self, family: Family, expected: &[SocketAddr]) -> Duration {
         match self.last(family) {
-            (at, Event::Answered(answer)) => {
+            (at, ResolveEvent::Answered(answer)) => {
                 assert_eq!(answer.addresses, expected, "{self:?}");
                 at
             }
@@ -124,7 +124,7 @@ impl Told {
     #[track_caller]
     pub fn failed(&self, family: Family, kind: QueryError, detail: &str) -> Duration {
         match self.last(family) {
-            (at, Event::Failed { error, .. }) => {
+            (at, ResolveEvent::Failed { error, .. }) => {
                 assert_eq!(error.kind, kind, "{self:?}");
                 assert!(error.to_string().contains(detail), "{detail:?} is not in {error}");
                 at
@@ -136,7 +136,7 @@ impl Told {
     /// The hints, in the order of their coming.
     pub fn hints(&self) -> Vec<Vec<SocketAddr>> {
         let hints = self.0.iter().filter_map(|(_, event)| match event {
-            Event::Hinted(answer) => Some(answer.addresses.clone()),
+            ResolveEvent::Hinted(answer) => Some(answer.addresses.clone()),
             _ => None,
         });
         hints.collect()
@@ -145,7 +145,7 @@ impl Told {
     /// The service records that were reported.
     pub fn services(&self) -> Vec<&ServiceRecord> {
         let services = self.0.iter().filter_map(|(_, event)| match event {
-            Event::Service(record) => Some(record),
+            ResolveEvent::Service(record) => Some(record),
             _ => None,
         });
         services.collect()

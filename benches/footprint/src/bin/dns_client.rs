@@ -26,20 +26,20 @@ mod firmware {
 
     use connie_core::Instant;
     #[cfg(not(feature = "stand-in"))]
-    use connie_dns::{Client, Input, Lookup, Name, Output};
-    use connie_dns::{LARGEST_QUERY, Settings, Wanted};
+    use connie_dns::{DnsClient, DnsInput, DnsOutput, Name, RecordLookup};
+    use connie_dns::{DnsConfig, LARGEST_QUERY, WantedRecords};
 
     #[cfg(feature = "stand-in")]
-    use crate::stand_in::{Client, Input, Lookup, Name, Output};
+    use crate::stand_in::{DnsClient, DnsInput, DnsOutput, Name, RecordLookup};
     use crate::stub::{WORLD, world};
 
     /// Sizes, to be read from the linked program.
     #[used]
     #[unsafe(no_mangle)]
-    static DNS_CLIENT: [u8; size_of::<Client<2>>()] = [0; size_of::<Client<2>>()];
+    static DNS_CLIENT: [u8; size_of::<DnsClient<2>>()] = [0; size_of::<DnsClient<2>>()];
     #[used]
     #[unsafe(no_mangle)]
-    static DNS_LOOKUP: [u8; size_of::<Lookup>()] = [0; size_of::<Lookup>()];
+    static DNS_LOOKUP: [u8; size_of::<RecordLookup>()] = [0; size_of::<RecordLookup>()];
 
     fn now() -> Instant {
         Instant::from_micros(world().into())
@@ -58,9 +58,9 @@ mod firmware {
     }
 
     /// Asks for the addresses of a name until they are there. Both ways to end a wait are taken.
-    fn look_up(client: &mut Client<2>) -> Option<()> {
+    fn look_up(client: &mut DnsClient<2>) -> Option<()> {
         let name = Name::parse(["one.example.test", "two.example.test"].get(world() as usize)?).ok()?;
-        let mut lookup = Lookup::new(name, Wanted::default());
+        let mut lookup = RecordLookup::new(name, WantedRecords::default());
         let (mut query, mut message) = ([0; LARGEST_QUERY], [0; 1_232]);
         while !lookup.is_done() {
             while let Some(event) = lookup.poll(client, now()) {
@@ -71,29 +71,30 @@ mod firmware {
             }
             let port = loop {
                 match client.poll_output(&mut query, now()) {
-                    Output::Send { port, server, length } | Output::Connect { port, server, length } => {
+                    DnsOutput::Send { port, server, length }
+                    | DnsOutput::Connect { port, server, length } => {
                         query.iter().take(length).for_each(|octet| tell((*octet).into()));
                         tell(server.port().into());
                         if world() == 1 {
                             break Some((port, server));
                         }
                     }
-                    Output::Ended(_) => {}
-                    Output::WaitUntil(at) => {
+                    DnsOutput::Ended(_) => {}
+                    DnsOutput::WaitUntil(at) => {
                         tell(at.as_micros() as u32);
                         break None;
                     }
-                    Output::WaitForInput => break None,
+                    DnsOutput::WaitForInput => break None,
                 }
             };
             let Some((port, server)) = port else { continue };
             message.iter_mut().for_each(|octet| *octet = world() as u8);
             let message = message.get(..world() as usize).unwrap_or_default();
             let input = match world() {
-                0 => Input::Datagram { port, from: server, message },
-                1 => Input::DatagramFailed { port, server },
-                2 => Input::Message { port, server, message },
-                _ => Input::StreamFailed { port, server },
+                0 => DnsInput::Datagram { port, from: server, message },
+                1 => DnsInput::DatagramFailed { port, server },
+                2 => DnsInput::Message { port, server, message },
+                _ => DnsInput::StreamFailed { port, server },
             };
             client.handle_input(input, now());
             tell(client.is_open(port).into());
@@ -105,20 +106,21 @@ mod firmware {
     /// What [`look_up`] does not call, but for what prints addresses: core's own way to do so has a panic
     /// that is never reached.
     #[cfg(feature = "all")]
-    fn all_the_rest(client: &mut Client<2>) -> Option<()> {
-        use connie_dns::{Candidates, Kind};
+    fn all_the_rest(client: &mut DnsClient<2>) -> Option<()> {
+        use connie_dns::{RecordType, SearchNames};
 
         let domains = ["corp.test", "lab.test"];
         let names =
-            Candidates::<_, 255>::new(if world() == 0 { "www" } else { "a.b." }, &domains, world() as u8);
-        let wanted = Wanted { aaaa: world() == 0, a: world() == 1, https: world() == 2 };
-        let mut lookup = Lookup::of(names, wanted)?;
+            SearchNames::<_, 255>::new(if world() == 0 { "www" } else { "a.b." }, &domains, world() as u8);
+        let wanted = WantedRecords { aaaa: world() == 0, a: world() == 1, https: world() == 2 };
+        let mut lookup = RecordLookup::from_names(names, wanted)?;
         while let Some(event) = lookup.poll(client, now()) {
             tell(event.kind as u32);
             tell(event.result.map_or(0, |answer| answer.ttl()));
         }
         tell(u32::from(lookup.waits_for_room()));
-        let id = client.ask(&lookup.name().of_https_service(world() as u16).ok()?, Kind::Https, now())?;
+        let id =
+            client.ask(&lookup.name().https_query_name(world() as u16).ok()?, RecordType::Https, now())?;
         client.problems(id).for_each(|(server, problem)| say(format_args!("{} {problem}", server.port())));
         client.servers().for_each(|server| tell(server.port().into()));
         for service in client.answer(id, now())?.ok()?.services() {
@@ -132,7 +134,7 @@ mod firmware {
             say(format_args!("{}", service.target::<64>()?.ok()?));
         }
         client.give_up(id);
-        if let Output::Send { port, server, .. } = client.poll_output(&mut [0; LARGEST_QUERY], now()) {
+        if let DnsOutput::Send { port, server, .. } = client.poll_output(&mut [0; LARGEST_QUERY], now()) {
             client.postpone(port, server, now(), now());
             tell(port.kind() as u32);
         }
@@ -160,7 +162,7 @@ mod firmware {
 
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
-        let mut client = Client::<2>::new(Settings::default(), world().into());
+        let mut client = DnsClient::<2>::new(DnsConfig::default(), world().into());
         #[cfg(feature = "bite")]
         tell([1, 2, 3][world() as usize]);
         loop {

@@ -30,7 +30,7 @@ mod paths {
     use std::net::SocketAddr;
 
     use connie_std::dns::Dns;
-    use connie_std::resolve::{Event, Question, Resolve as _};
+    use connie_std::resolve::{Resolve as _, ResolveEvent, ResolveRequest};
     use connie_std::{Options, OsClock};
     use tokio::runtime::{Builder, Runtime};
 
@@ -93,13 +93,13 @@ mod paths {
 
     fn look_up(dns: &Dns, told: &mut File, name: &str) -> io::Result<()> {
         let clock = OsClock::start();
-        let mut lookup = dns.lookup(&Question::new(name, 80, clock), clock.now());
+        let mut lookup = dns.lookup(&ResolveRequest::new(name, 80, clock), clock.now());
         for _ in 0..2 {
             told.read_exact(&mut [0])?;
         }
         let mut addresses = 0;
         while let Some(event) = lookup.poll(clock.now()) {
-            let Event::Answered(answer) = black_box(event) else {
+            let ResolveEvent::Answered(answer) = black_box(event) else {
                 return Err(io::Error::other("the look-up has failed"));
             };
             addresses += answer.addresses.len();

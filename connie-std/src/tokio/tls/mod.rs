@@ -21,8 +21,8 @@ use super::stack::{TokioSocket, TokioStack};
 use crate::cancel::Canceler;
 use crate::connect::failed;
 use crate::connected::Connected;
+use crate::observation::RaceObservation;
 use crate::tls::{FinishLine, TlsError, TlsOptions, TlsSetupError};
-use crate::watch::Watch;
 use crate::{ConnectError, ConnectErrorKind, Options, Target};
 
 /// Makes TLS connections in a task: what [`connie_std::TlsConnector`](crate::TlsConnector) does in a thread, with the same options, errors and finish
@@ -118,7 +118,7 @@ impl TlsConnector {
         options: &Options,
     ) -> Result<TlsConnected, ConnectError> {
         let target = target.into();
-        let mut watch = Watch::begin_by(target, options, clock, now);
+        let mut watch = RaceObservation::begin_by(target, options, clock, now);
         let result = match self.0.finish_line() {
             FinishLine::Tls => self.race(target, options, &mut watch).await,
             FinishLine::Tcp => self.race_to_tcp(target, options, &mut watch).await,
@@ -162,7 +162,7 @@ impl TlsConnector {
         &self,
         target: Target<'_>,
         options: &Options,
-        watch: &mut Watch,
+        watch: &mut RaceObservation,
     ) -> Result<TlsConnected, ConnectErrorKind> {
         let stack = TlsStack::new(TokioStack::new(options), self.0.clone(), self.0.names_of(target)?);
         race(stack, target, Finish::Tls, options, TlsSocket::into_stream, watch).await
@@ -173,7 +173,7 @@ impl TlsConnector {
         &self,
         target: Target<'_>,
         options: &Options,
-        watch: &mut Watch,
+        watch: &mut RaceObservation,
     ) -> Result<TlsConnected, ConnectErrorKind> {
         let names = self.0.names_of(target)?;
         let until = deadline(options);

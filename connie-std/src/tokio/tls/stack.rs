@@ -16,9 +16,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::hosts::{Hosted, Owners};
 use crate::note::Note;
-use crate::sent_again::{SentAgain, is_sent_again};
+use crate::retransmitted::{Retransmitted, is_retransmitted};
 use crate::socket::reset;
-use crate::tls::{Notes, ServerNames, TlsConnector, TlsError};
+use crate::tls::{ServerNames, TlsConnector, TlsError, TlsNotes};
 use crate::tokio::stack::{TaskStack, TokioSocket, TokioStack};
 
 /// TLS connections to one server over [`TokioStack`]. `connect` answers `WouldBlock` until TCP and TLS have completed their handshakes.
@@ -26,15 +26,15 @@ pub(super) struct TlsStack {
     tcp: TokioStack,
     connector: TlsConnector,
     names: ServerNames,
-    notes: Notes,
+    notes: TlsNotes,
 }
 
 /// One TLS connection. Dropping it aborts it.
 #[derive(Default)]
-pub(super) struct TlsSocket(State);
+pub(super) struct TlsSocket(TlsTaskState);
 
 #[derive(Default)]
-enum State {
+enum TlsTaskState {
     /// The TCP handshake has not completed.
     Tcp(TokioSocket),
     Handshake(Box<Connect<TcpStream>>),
@@ -46,12 +46,12 @@ enum State {
 
 impl TlsStack {
     pub(super) fn new(tcp: TokioStack, connector: TlsConnector, names: ServerNames) -> Self {
-        TlsStack { tcp, connector, names, notes: Notes::default() }
+        TlsStack { tcp, connector, names, notes: TlsNotes::default() }
     }
 
     /// Goes on with a connection attempt as far as it goes now.
     fn go_on(&mut self, socket: &mut TlsSocket, remote: SocketAddr) -> nb::Result<(), TlsError> {
-        if let State::Tcp(tcp) = &mut socket.0 {
+        if let TlsTaskState::Tcp(tcp) = &mut socket.0 {
             self.tcp.connect(tcp, remote).map_err(|error| error.map(TlsError::from))?;
             let stream = std::mem::take(tcp).into_stream().ok_or_else(not_connected)?;
             *socket = TlsSocket::begin(&self.connector, self.names.at(remote).clone(), stream);
@@ -64,19 +64,19 @@ impl TlsSocket {
     /// Begins the handshake over a connection whose TCP is up. Nothing is sent before it is polled.
     pub(super) fn begin(connector: &TlsConnector, name: ServerName<'static>, stream: TcpStream) -> Self {
         let connector = tokio_rustls::TlsConnector::from(connector.client());
-        TlsSocket(State::Handshake(Box::new(connector.connect(name, stream))))
+        TlsSocket(TlsTaskState::Handshake(Box::new(connector.connect(name, stream))))
     }
 
     /// Goes on with the handshake. Where it fails the connection is closed in order, so that the alert that says why is delivered.
     pub(super) fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
         let result = match &mut self.0 {
-            State::Handshake(handshake) => Pin::new(handshake.as_mut()).poll(context),
-            State::Established(_) => return Poll::Ready(Ok(())),
-            State::Tcp(_) | State::Failed => return Poll::Ready(Err(not_connected())),
+            TlsTaskState::Handshake(handshake) => Pin::new(handshake.as_mut()).poll(context),
+            TlsTaskState::Established(_) => return Poll::Ready(Ok(())),
+            TlsTaskState::Tcp(_) | TlsTaskState::Failed => return Poll::Ready(Err(not_connected())),
         };
         result.map(|result| {
-            self.0 = State::Failed;
-            self.0 = State::Established(Box::new(result.map_err(TlsError::of_handshake)?));
+            self.0 = TlsTaskState::Failed;
+            self.0 = TlsTaskState::Established(Box::new(result.map_err(TlsError::of_handshake)?));
             Ok(())
         })
     }
@@ -84,24 +84,24 @@ impl TlsSocket {
     /// The stream, where the handshake has completed.
     pub(super) fn into_stream(mut self) -> Option<TlsStream<TcpStream>> {
         match std::mem::take(&mut self.0) {
-            State::Established(stream) => Some(*stream),
+            TlsTaskState::Established(stream) => Some(*stream),
             _ => None,
         }
     }
 
     fn stream(&mut self) -> Result<Pin<&mut TlsStream<TcpStream>>, TlsError> {
         match &mut self.0 {
-            State::Established(stream) => Ok(Pin::new(stream)),
+            TlsTaskState::Established(stream) => Ok(Pin::new(stream)),
             _ => Err(not_connected()),
         }
     }
 }
 
-impl SentAgain for TlsSocket {
-    fn was_sent_again(&self) -> bool {
+impl Retransmitted for TlsSocket {
+    fn was_retransmitted(&self) -> bool {
         match &self.0 {
-            State::Established(stream) => is_sent_again(stream.get_ref().0.as_fd()),
-            State::Tcp(_) | State::Handshake(_) | State::Failed => false,
+            TlsTaskState::Established(stream) => is_retransmitted(stream.get_ref().0.as_fd()),
+            TlsTaskState::Tcp(_) | TlsTaskState::Handshake(_) | TlsTaskState::Failed => false,
         }
     }
 }
@@ -109,10 +109,10 @@ impl SentAgain for TlsSocket {
 impl Drop for TlsSocket {
     fn drop(&mut self) {
         let tcp = match &self.0 {
-            State::Handshake(handshake) => handshake.get_ref(),
-            State::Established(stream) => Some(stream.get_ref().0),
+            TlsTaskState::Handshake(handshake) => handshake.get_ref(),
+            TlsTaskState::Established(stream) => Some(stream.get_ref().0),
             // It resets by itself.
-            State::Tcp(_) | State::Failed => None,
+            TlsTaskState::Tcp(_) | TlsTaskState::Failed => None,
         };
         if let Some(tcp) = tcp {
             reset(tcp.as_fd());
@@ -125,7 +125,7 @@ impl TcpClientStack for TlsStack {
     type Error = TlsError;
 
     fn socket(&mut self) -> Result<TlsSocket, TlsError> {
-        Ok(TlsSocket(State::Tcp(self.tcp.socket()?)))
+        Ok(TlsSocket(TlsTaskState::Tcp(self.tcp.socket()?)))
     }
 
     fn connect(&mut self, socket: &mut TlsSocket, remote: SocketAddr) -> nb::Result<(), TlsError> {

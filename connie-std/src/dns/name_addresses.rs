@@ -3,32 +3,37 @@
 use std::net::{IpAddr, SocketAddr};
 
 use connie_core::{Families, Family, Instant};
-use connie_dns::{Kind, Name};
+use connie_dns::{Name, RecordType};
 
-use super::questions::{Inquiry, Questions};
-use super::reply::Found;
-use crate::resolve::LookupError;
+use super::lookup_questions::{LookupQuestions, QuestionKey};
+use super::reply::ReplyRecords;
+use crate::resolve::ResolverError;
 
 /// The addresses of one name: one question for each family.
-pub(super) struct Addresses {
+pub(super) struct NameAddresses {
     pub(super) name: Name,
     /// "with the AAAA query made first and immediately followed by the A query" (RFC 8305 section 3).
-    by_family: [(Family, Option<Inquiry>); 2],
+    by_family: [(Family, Option<QuestionKey>); 2],
 }
 
-impl Addresses {
+impl NameAddresses {
     /// Asks for those of `families`.
-    pub(super) fn new(name: &Name, families: Families, questions: &mut Questions, now: Instant) -> Self {
+    pub(super) fn new(
+        name: &Name,
+        families: Families,
+        questions: &mut LookupQuestions,
+        now: Instant,
+    ) -> Self {
         let mut ask = |family: Family, kind| {
             let inquiry = families.allow(family).then(|| questions.ask(name, kind, now));
             (family, inquiry)
         };
-        let by_family = [ask(Family::V6, Kind::Aaaa), ask(Family::V4, Kind::A)];
-        Addresses { name: *name, by_family }
+        let by_family = [ask(Family::V6, RecordType::Aaaa), ask(Family::V4, RecordType::A)];
+        NameAddresses { name: *name, by_family }
     }
 
     /// Whether more may come of them.
-    pub(super) fn is_pending(&self, questions: &Questions) -> bool {
+    pub(super) fn is_pending(&self, questions: &LookupQuestions) -> bool {
         self.by_family
             .iter()
             .filter_map(|(_, inquiry)| *inquiry)
@@ -36,24 +41,24 @@ impl Addresses {
     }
 
     /// What is known of a family's addresses.
-    pub(super) fn known<'d>(&self, family: Family, questions: &'d Questions) -> Known<'d> {
+    pub(super) fn known<'d>(&self, family: Family, questions: &'d LookupQuestions) -> FamilyResult<'d> {
         let inquiry = self.by_family.iter().find(|(of, _)| *of == family).and_then(|(_, of)| *of);
         match inquiry.map(|inquiry| questions.end(inquiry)) {
-            None => Known::Answered(&[], None),
-            Some(None) => Known::Pending,
-            Some(Some(Err(error))) => Known::Failed(error),
+            None => FamilyResult::Answered(&[], None),
+            Some(None) => FamilyResult::Pending,
+            Some(Some(Err(error))) => FamilyResult::Failed(error),
             Some(Some(Ok(reply))) => match &reply.found {
-                Found::Addresses(addresses) => Known::Answered(addresses, reply.ttl),
-                Found::Services(_) => Known::Answered(&[], reply.ttl),
+                ReplyRecords::Addresses(addresses) => FamilyResult::Answered(addresses, reply.ttl),
+                ReplyRecords::Services(_) => FamilyResult::Answered(&[], reply.ttl),
             },
         }
     }
 }
 
 /// What is known of the addresses of one family.
-pub(super) enum Known<'a> {
+pub(super) enum FamilyResult<'a> {
     Pending,
-    Failed(&'a LookupError),
+    Failed(&'a ResolverError),
     Answered(&'a [IpAddr], Option<u32>),
 }
 

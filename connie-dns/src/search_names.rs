@@ -6,20 +6,20 @@ use crate::name::Name;
 /// another last. What is no name is left out.
 ///
 /// ```
-/// use connie_dns::{Candidates, Name};
+/// use connie_dns::{SearchNames, Name};
 ///
-/// let names: Vec<Name> = Candidates::new("www", &["corp.test", "lab.test"], 1).collect();
+/// let names: Vec<Name> = SearchNames::new("www", &["corp.test", "lab.test"], 1).collect();
 /// assert_eq!(format!("{names:?}"), "[www.corp.test, www.lab.test, www]");
 /// ```
 #[derive(Clone, Debug)]
-pub struct Candidates<'a, T, const NAME: usize = 255> {
+pub struct SearchNames<'a, T, const NAME: usize = 255> {
     host: &'a str,
     domains: core::slice::Iter<'a, T>,
     first: bool,
     last: bool,
 }
 
-impl<'a, T: AsRef<str>, const NAME: usize> Candidates<'a, T, NAME> {
+impl<'a, T: AsRef<str>, const NAME: usize> SearchNames<'a, T, NAME> {
     /// Those of `host`, below each of `domains`.
     #[must_use]
     pub fn new(host: &'a str, domains: &'a [T], ndots: u8) -> Self {
@@ -27,11 +27,11 @@ impl<'a, T: AsRef<str>, const NAME: usize> Candidates<'a, T, NAME> {
         let is_absolute = host.as_bytes().ends_with(b".");
         let first = is_absolute || dots >= usize::from(ndots);
         let domains = if is_absolute { &[] } else { domains };
-        Candidates { host, domains: domains.iter(), first, last: !first }
+        SearchNames { host, domains: domains.iter(), first, last: !first }
     }
 }
 
-impl<T: AsRef<str>, const NAME: usize> Iterator for Candidates<'_, T, NAME> {
+impl<T: AsRef<str>, const NAME: usize> Iterator for SearchNames<'_, T, NAME> {
     type Item = Name<NAME>;
 
     fn next(&mut self) -> Option<Name<NAME>> {
@@ -57,7 +57,7 @@ mod tests {
     #[track_caller]
     fn tries(host: &str, ndots: u8, expected: &[&str]) {
         let search = ["corp.test", "lab.test.", "not..a.name"];
-        let names = Candidates::<_, 255>::new(host, &search, ndots);
+        let names = SearchNames::<_, 255>::new(host, &search, ndots);
         let names: Vec<String> = names.map(|name| name.to_string()).collect();
         assert_eq!(names, expected, "{host} with ndots {ndots}");
     }

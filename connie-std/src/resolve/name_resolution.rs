@@ -15,19 +15,19 @@ use connie_core::{Config, ConnectDriver, Failure, Families, Family, Instant, Rac
 use super::Resolver;
 #[cfg(not(target_os = "wasi"))]
 use super::gai_conf;
-use super::lookup::{Answer, Event, Lookup, LookupError, Question};
+use super::lookup::{FamilyAddresses, PendingLookup, ResolveEvent, ResolveRequest, ResolverError};
 use super::order::{host_routes, network, route};
-use crate::budget::Loan;
 #[cfg(not(target_os = "wasi"))]
 use crate::budget::SocketBudget;
+use crate::budget::SparePermits;
 use crate::clock::OsClock;
+use crate::egress::Egress;
 use crate::error::ConnectErrorKind;
 use crate::filter::AddressFilter;
 use crate::hosts::{MAX_HOSTS, Owners};
 use crate::options::{MAX_DESTINATIONS, MAX_IN_FLIGHT, Options};
 use crate::report::{FailedQuery, Report};
 use crate::target::{Target, split};
-use crate::way_out::WayOut;
 use crate::zone;
 
 /// Why a name below `onion` has no addresses.
@@ -43,8 +43,8 @@ pub(crate) type OsDriver<S> =
 type OsConnect = PlannedConnect<MAX_DESTINATIONS, MAX_IN_FLIGHT, RECORDS, MAX_DESTINATIONS>;
 
 /// A look-up under way.
-pub(crate) struct Running {
-    pub(crate) lookup: Box<dyn Lookup>,
+pub(crate) struct LookupTask {
+    pub(crate) lookup: Box<dyn PendingLookup>,
     /// Of which host.
     host: usize,
     /// Whether it is for the NAT64 prefix and not for the name's addresses.
@@ -55,10 +55,10 @@ pub(crate) struct Running {
 }
 
 #[cfg(all(test, not(target_os = "wasi")))]
-impl Running {
+impl LookupTask {
     /// One for the addresses of a name, without a budget.
-    pub(crate) fn of(lookup: Box<dyn Lookup>) -> Self {
-        Running {
+    pub(crate) fn of(lookup: Box<dyn PendingLookup>) -> Self {
+        LookupTask {
             lookup,
             host: 0,
             prefix: false,
@@ -69,18 +69,18 @@ impl Running {
 }
 
 /// Begins the look-ups that a connect asks for, and feeds it what they learn. What any of it means is decided there.
-pub(crate) struct Names {
+pub(crate) struct NameResolution {
     /// The hosts and their ports. Nearly always it is one.
     hosts: Vec<(String, u16)>,
     /// Where there are several: what is known of each.
-    several: Option<Box<Several>>,
+    several: Option<Box<SeveralHosts>>,
     /// The same, whose each address is.
     owners: Owners,
     families: Families,
     /// Where the host is a name that has to be looked up: the network that this machine is on.
     network: Option<Network>,
     resolver: Resolver,
-    way_out: WayOut,
+    egress: Egress,
     /// Where look-ups take the room for their descriptors from.
     #[cfg(not(target_os = "wasi"))]
     budget: Option<SocketBudget>,
@@ -93,13 +93,13 @@ pub(crate) struct Names {
     services: Vec<super::ServiceRecord>,
 }
 
-type Several = Hosts<MAX_HOSTS, MAX_DESTINATIONS>;
+type SeveralHosts = Hosts<MAX_HOSTS, MAX_DESTINATIONS>;
 
 /// A host as it was given: its text, its port, and its addresses where they are known.
-type Given<'t> = (&'t str, u16, Option<&'t [SocketAddr]>);
+type GivenHost<'t> = (&'t str, u16, Option<&'t [SocketAddr]>);
 
 /// A list of hosts is none of these.
-fn given<'t>(target: &'t Target<'_>) -> Result<Given<'t>, ConnectErrorKind> {
+fn given<'t>(target: &'t Target<'_>) -> Result<GivenHost<'t>, ConnectErrorKind> {
     Ok(match target {
         Target::Address(address) => ("", address.port(), Some(std::slice::from_ref(address))),
         Target::Addresses(addresses) => ("", 0, Some(*addresses)),
@@ -149,7 +149,7 @@ fn boxed<S: RaceStack>(
     driver
 }
 
-impl Names {
+impl NameResolution {
     /// The connect to `target`, with what is known of its host here, and what feeds it.
     pub(crate) fn begin<S: RaceStack>(
         target: Target<'_>,
@@ -172,7 +172,7 @@ impl Names {
         now: Instant,
     ) -> Result<(Box<OsDriver<S>>, Self), ConnectErrorKind> {
         let (host, port, given) = given(&target)?;
-        let mut names = Names::new(options);
+        let mut names = NameResolution::new(options);
         let known = names.known(host, port, given, options);
         let mut facts = Facts { hosts: known.as_deref(), ..Facts::default() };
         if facts.hosts.is_none() {
@@ -205,11 +205,11 @@ impl Names {
     fn of_several(
         targets: &[Target<'_>],
         options: &Options,
-    ) -> Result<(Self, Box<Several>, Facts<'static>), ConnectErrorKind> {
+    ) -> Result<(Self, Box<SeveralHosts>, Facts<'static>), ConnectErrorKind> {
         if targets.len() > MAX_HOSTS {
             return Err(ConnectErrorKind::TooManyHosts(targets.len()));
         }
-        let mut names = Names::new(options);
+        let mut names = NameResolution::new(options);
         let mut facts = Facts::default();
         let each = targets.iter().map(given).collect::<Result<Vec<_>, _>>()?;
         let known: Vec<_> =
@@ -217,7 +217,7 @@ impl Names {
         if each.iter().zip(&known).any(|((host, ..), known)| known.is_none() && Routes::matter(host)) {
             names.find_out(&mut facts);
         }
-        let mut several = Box::new(Several::new(&facts));
+        let mut several = Box::new(SeveralHosts::new(&facts));
         for (((host, port, _), known), target) in each.iter().zip(&known).zip(targets) {
             let hosts = known.as_deref();
             let zone = hosts.is_none().then(|| zone::number(host)).flatten();
@@ -230,16 +230,16 @@ impl Names {
     }
 
     fn new(options: &Options) -> Self {
-        Names {
+        NameResolution {
             hosts: Vec::new(),
             several: None,
             owners: Owners::default(),
             families: options.race.families,
             network: None,
             resolver: options.resolver.clone(),
-            way_out: WayOut::from(options),
+            egress: Egress::from(options),
             #[cfg(not(target_os = "wasi"))]
-            budget: options.budget.as_ref().map(SocketBudget::of_look_ups),
+            budget: options.budget.as_ref().map(SocketBudget::for_lookups),
             filter: options.filter.clone(),
             denied: Vec::new(),
             details: Vec::new(),
@@ -264,7 +264,7 @@ impl Names {
 
     /// The routes of this machine and its policy, for names.
     fn find_out(&mut self, facts: &mut Facts<'_>) {
-        let (routes, sources) = host_routes(&self.way_out);
+        let (routes, sources) = host_routes(&self.egress);
         (facts.routes, self.network) = (routes, Some(sources));
         #[cfg(not(target_os = "wasi"))]
         {
@@ -303,17 +303,17 @@ impl Names {
     }
 
     /// What the race has for its look-ups, of its budget.
-    pub(crate) fn loan(&self) -> Loan {
+    pub(crate) fn loan(&self) -> SparePermits {
         #[cfg(not(target_os = "wasi"))]
         if let Some(loan) = self.budget.as_ref().and_then(SocketBudget::loan) {
             return loan;
         }
-        Loan::default()
+        SparePermits::default()
     }
 
     /// Sends a query: begins a look-up among `lookups`, or one for each host that is asked for. Both families are one question, which the later
     /// query begins.
-    pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<Running>, clock: OsClock, now: Instant) {
+    pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<LookupTask>, clock: OsClock, now: Instant) {
         let (prefix, families) = match query {
             Query::Nat64Prefix => (true, Families::Only(Family::V6)),
             Query::Aaaa if self.families == Families::Both => return,
@@ -326,15 +326,15 @@ impl Names {
         for host in asking {
             // Who is asked for has a place there.
             let Some((name, port)) = self.hosts.get(host) else { continue };
-            let question = Question {
+            let question = ResolveRequest {
                 families,
                 #[cfg(feature = "dns")]
-                way_out: Some(&self.way_out),
+                egress: Some(&self.egress),
                 #[cfg(not(target_os = "wasi"))]
                 budget: self.budget.as_ref(),
-                ..Question::new(query.name(name), *port, clock)
+                ..ResolveRequest::new(query.name(name), *port, clock)
             };
-            lookups.push(Running {
+            lookups.push(LookupTask {
                 lookup: self.resolver.lookup(&question, now),
                 host,
                 prefix,
@@ -347,18 +347,18 @@ impl Names {
     /// The network that this machine is on, for a race that knows `destinations` before it asks anybody: of each family the source
     /// address of what it sends to the first of them. Else what it would send to the internet from.
     pub(crate) fn network(&self, destinations: &[Destination]) -> Network {
-        self.network.unwrap_or_else(|| network(destinations.iter().map(Destination::address), &self.way_out))
+        self.network.unwrap_or_else(|| network(destinations.iter().map(Destination::address), &self.egress))
     }
 
     /// Feeds `driver` what `lookups` have learnt. Whether there was something.
     pub(crate) fn advance<S: RaceStack>(
         &mut self,
         driver: &mut OsDriver<S>,
-        lookups: &mut [Running],
+        lookups: &mut [LookupTask],
         now: Instant,
     ) -> bool {
         let mut is_new = false;
-        for Running { lookup, host, prefix, .. } in lookups {
+        for LookupTask { lookup, host, prefix, .. } in lookups {
             while let Some(event) = lookup.poll(now) {
                 self.feed(driver, event, (*host, *prefix), now);
                 is_new = true;
@@ -370,34 +370,34 @@ impl Names {
     fn feed<S: RaceStack>(
         &mut self,
         driver: &mut OsDriver<S>,
-        mut event: Event,
+        mut event: ResolveEvent,
         (host, prefix): (usize, bool),
         now: Instant,
     ) {
         // A prefix is no destination, and what it makes of an IPv4 address leads to that, which was looked at.
-        if let (Event::Answered(answer) | Event::Hinted(answer), false) = (&mut event, prefix) {
+        if let (ResolveEvent::Answered(answer) | ResolveEvent::Hinted(answer), false) = (&mut event, prefix) {
             screen(&mut answer.addresses, &self.filter, &mut self.denied);
         }
         let query = |family| if prefix { Query::Nat64Prefix } else { Query::of(family) };
         let mut routes = Vec::new();
         let input = match &event {
-            Event::Answered(answer) => {
+            ResolveEvent::Answered(answer) => {
                 let query = query(answer.family);
                 let order = if prefix { Order::Any(&[]) } else { self.order(answer, &mut routes) };
                 Input::Answered { query, addresses: &answer.addresses, order }
             }
-            Event::Hinted(answer) if !prefix => {
+            ResolveEvent::Hinted(answer) if !prefix => {
                 let (family, order) = (answer.family, self.order(answer, &mut routes));
                 Input::Hinted { family, addresses: &answer.addresses, order }
             }
-            Event::Hinted(_) => return,
-            Event::Failed { family, error } => {
+            ResolveEvent::Hinted(_) => return,
+            ResolveEvent::Failed { family, error } => {
                 let query = query(*family);
                 self.details.extend(error.detail.clone().map(|detail| (host, query, detail)));
                 Input::QueryFailed { query, error: error.kind }
             }
             #[cfg(feature = "dns")]
-            Event::Service(record) => return self.services.push(record.clone()),
+            ResolveEvent::Service(record) => return self.services.push(record.clone()),
         };
         if self.note(host, input) || prefix {
             tell(driver.connect_mut(), input, now);
@@ -414,8 +414,8 @@ impl Names {
     }
 
     /// How the addresses of `answer` are ordered, by what the host would send from.
-    fn order<'r>(&self, answer: &Answer, routes: &'r mut Vec<Route>) -> Order<'r> {
-        let mut ways = answer.addresses.iter().map(|address| route(address, &self.way_out));
+    fn order<'r>(&self, answer: &FamilyAddresses, routes: &'r mut Vec<Route>) -> Order<'r> {
+        let mut ways = answer.addresses.iter().map(|address| route(address, &self.egress));
         if answer.ordered {
             return Order::Best(ways.next().unwrap_or(Route::Unknown));
         }
@@ -467,7 +467,7 @@ impl Names {
         let told = details.find(|(host, of, _)| *host == number && *of == query);
         let detail =
             told.map(|(.., detail)| detail.clone()).or_else(|| is_onion(host).then(|| ONION.to_owned()));
-        FailedQuery { host: host.to_owned(), query, error: LookupError { kind: error, detail } }
+        FailedQuery { host: host.to_owned(), query, error: ResolverError { kind: error, detail } }
     }
 }
 

@@ -2,16 +2,16 @@
 
 use core::time::Duration;
 
-/// How a [`Client`](crate::Client) asks, and for how long it keeps what it has heard.
+/// How a [`DnsClient`](crate::DnsClient) asks, and for how long it keeps what it has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct DnsConfig {
     /// How often each server is asked: 1 to 16 times; more count as 16, and 0 as 1. Default: 3.
     pub attempts: u8,
     /// How long the last query to a server waits for its answer, how long a TCP connection to it may take in all, and the longest
     /// pause before it is asked again. Counts as 10 ms at least and 60 s at most. Default: 5 s.
     pub timeout: Duration,
-    /// What the driver has. Default: [`Transport::Udp`].
-    pub transport: Transport,
+    /// What the driver has. Default: [`DnsTransport::Udp`].
+    pub transport: DnsTransport,
     /// The largest datagram in octets that the driver takes in, which servers are told (RFC 6891 section 6.2.3). Counts as 512 at least.
     /// Default: 1,232, which fit into the least packet that every IPv6 link carries, 1,280, so that no answer is lost to fragmentation.
     pub largest_datagram: u16,
@@ -25,7 +25,7 @@ pub struct Settings {
 
 /// Over what a driver can ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
+pub enum DnsTransport {
     /// UDP alone. Of an answer that is too long the addresses that did fit are used.
     #[default]
     Udp,
@@ -35,12 +35,12 @@ pub enum Transport {
     Tcp,
 }
 
-impl Default for Settings {
+impl Default for DnsConfig {
     fn default() -> Self {
-        Settings {
+        DnsConfig {
             attempts: 3,
             timeout: Duration::from_secs(5),
-            transport: Transport::Udp,
+            transport: DnsTransport::Udp,
             largest_datagram: 1_232,
             randomise_case: false,
             longest_ttl: Duration::from_secs(60),
@@ -50,23 +50,23 @@ impl Default for Settings {
 
 /// The settings that count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct EffectiveConfig {
     /// In microseconds. By [`attempts`](Self::attempts) of it a question ends within 16 minutes.
     pub(crate) timeout: u32,
     /// In seconds.
     pub(crate) longest_ttl: u32,
     pub(crate) largest_datagram: u16,
     pub(crate) attempts: u8,
-    pub(crate) transport: Transport,
+    pub(crate) transport: DnsTransport,
     pub(crate) randomise_case: bool,
 }
 
-impl Terms {
-    pub(crate) fn new(settings: &Settings) -> Self {
+impl EffectiveConfig {
+    pub(crate) fn new(settings: &DnsConfig) -> Self {
         // Arithmetic of 64 bits costs a microcontroller a kilobyte.
         let seconds = u32::try_from(settings.timeout.as_secs()).unwrap_or(u32::MAX);
         let micros = seconds.saturating_mul(1_000_000).saturating_add(settings.timeout.subsec_micros());
-        Terms {
+        EffectiveConfig {
             timeout: micros.clamp(10_000, 60_000_000),
             longest_ttl: u32::try_from(settings.longest_ttl.as_secs()).unwrap_or(u32::MAX),
             largest_datagram: settings.largest_datagram.max(512),

@@ -3,22 +3,22 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use super::Share;
+use super::Permits;
 
 /// Between a race and its look-ups: who of these stands in line, and what the race has put there for them. What is left of that when
 /// both have ended goes back to the budget.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Loan(Arc<Mutex<Inside>>);
+pub(crate) struct SparePermits(Arc<Mutex<SpareState>>);
 
 #[derive(Debug, Default)]
-struct Inside {
+struct SpareState {
     /// The tickets of those in line, and what wakes them.
     line: Vec<(u64, Waker)>,
     /// Of one socket each, and never more than stand in line.
-    lent: Vec<Share>,
+    lent: Vec<Permits>,
 }
 
-impl Loan {
+impl SparePermits {
     /// How many look-ups stand in line for which nothing was put there.
     pub(crate) fn in_line(&self) -> usize {
         let inside = self.inside();
@@ -32,7 +32,7 @@ impl Loan {
     }
 
     /// Puts a socket of `share` there for a look-up in line, and wakes those that are.
-    pub(crate) fn lend(&self, share: &mut Share) {
+    pub(crate) fn lend(&self, share: &mut Permits) {
         let lent = share.split();
         let mut inside = self.inside();
         if inside.lent.len() >= inside.line.len() {
@@ -47,7 +47,7 @@ impl Loan {
     }
 
     /// For a look-up in line.
-    pub(super) fn take(&self) -> Option<Share> {
+    pub(super) fn take(&self) -> Option<Permits> {
         self.inside().lent.pop()
     }
 
@@ -77,7 +77,7 @@ impl Loan {
     }
 
     /// Nothing that is done under it can panic, wakes anybody, or locks anything else.
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, SpareState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

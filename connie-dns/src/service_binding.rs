@@ -18,7 +18,7 @@ mod key {
 
 /// One HTTPS record.
 #[derive(Clone, Copy)]
-pub struct Service<'a> {
+pub struct ServiceBinding<'a> {
     priority: u16,
     /// Written out, the root for the owner itself.
     target: &'a [u8],
@@ -31,14 +31,14 @@ pub struct Service<'a> {
 /// Why a service record cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ServiceFault {
+pub enum ServiceBindingError {
     /// It breaks the rules: "the client MUST reject the entire RRset" (RFC 9460 section 2.2).
     Malformed,
     /// It demands that this key be understood, and it is not (RFC 9460 section 8).
     Mandatory(u16),
 }
 
-impl<'a> Service<'a> {
+impl<'a> ServiceBinding<'a> {
     /// 0 for an alias, which stands above all that are none (RFC 9460 section 2.4.1); otherwise the record with the least number
     /// goes first.
     #[must_use]
@@ -93,10 +93,10 @@ impl<'a> Service<'a> {
     ///
     /// # Errors
     ///
-    /// [`ServiceFault::Mandatory`].
-    pub const fn check(&self) -> Result<(), ServiceFault> {
+    /// [`ServiceBindingError::Mandatory`].
+    pub const fn check(&self) -> Result<(), ServiceBindingError> {
         match self.unknown {
-            Some(key) => Err(ServiceFault::Mandatory(key)),
+            Some(key) => Err(ServiceBindingError::Mandatory(key)),
             None => Ok(()),
         }
     }
@@ -110,9 +110,9 @@ impl<'a> Service<'a> {
     fn new(priority: u16, target: &'a [u8], parameters: &'a [u8]) -> Option<Self> {
         if priority == 0 {
             // In an alias "recipients MUST ignore any SvcParams that are present" (section 2.4.2).
-            return Some(Service { priority, target, parameters: &[], unknown: None });
+            return Some(ServiceBinding { priority, target, parameters: &[], unknown: None });
         }
-        let mut service = Service { priority, target, parameters, unknown: None };
+        let mut service = ServiceBinding { priority, target, parameters, unknown: None };
         let (mut last, mut rest) = (None, Parameters(parameters));
         for (key, value) in rest.by_ref() {
             if last.is_some_and(|last| key <= last) || !has_its_form(key, value) {
@@ -138,7 +138,7 @@ impl<'a> Service<'a> {
     }
 }
 
-impl fmt::Debug for Service<'_> {
+impl fmt::Debug for ServiceBinding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.priority)?;
         write_name(self.target, f)?;
@@ -204,27 +204,27 @@ fn addresses<'a, const L: usize, T: From<[u8; L]> + Into<IpAddr>>(
 
 /// Service records, in the order of the message. They are read one by one, as they are looked at.
 #[derive(Clone, Debug)]
-pub struct Services<'a>(pub(crate) &'a [u8]);
+pub struct ServiceBindings<'a>(pub(crate) &'a [u8]);
 
-impl<'a> Iterator for Services<'a> {
-    type Item = Result<Service<'a>, ServiceFault>;
+impl<'a> Iterator for ServiceBindings<'a> {
+    type Item = Result<ServiceBinding<'a>, ServiceBindingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = take_u16(&mut self.0)?;
         let (record, after) = self.0.split_at_checked(usize::from(length))?;
         self.0 = after;
-        Some(read(record).ok_or(ServiceFault::Malformed))
+        Some(read(record).ok_or(ServiceBindingError::Malformed))
     }
 }
 
 /// Reads the data of a record (RFC 9460 section 2.2): its priority, its target, which is "in uncompressed wire format", and parameters.
-fn read(mut record: &[u8]) -> Option<Service<'_>> {
+fn read(mut record: &[u8]) -> Option<ServiceBinding<'_>> {
     let priority = take_u16(&mut record)?;
     // The root ends the target.
     let length = labels(record).fold(0_usize, |sum, label| sum.saturating_add(label.len()).saturating_add(1));
     let (target, parameters) = record.split_at_checked(length.saturating_add(1))?;
     let is_name = target.last() == Some(&0) && labels(target).all(|label| label.len() < 64);
-    Service::new(priority, target, parameters).filter(|_| is_name && target.len() <= LONGEST_NAME)
+    ServiceBinding::new(priority, target, parameters).filter(|_| is_name && target.len() <= LONGEST_NAME)
 }
 
 #[cfg(test)]
@@ -233,8 +233,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn parse(parameters: &[u8]) -> Result<Service<'_>, ServiceFault> {
-        let service = Service::new(1, b"\0", parameters).ok_or(ServiceFault::Malformed)?;
+    fn parse(parameters: &[u8]) -> Result<ServiceBinding<'_>, ServiceBindingError> {
+        let service = ServiceBinding::new(1, b"\0", parameters).ok_or(ServiceBindingError::Malformed)?;
         service.check().map(|()| service)
     }
 
@@ -261,8 +261,11 @@ mod tests {
     fn a_key_that_must_be_understood_and_is_not() {
         // mandatory=ech, and a key from the range for private use.
         let fault = |parameters| parse(parameters).expect_err("a fault");
-        assert_eq!(fault(b"\x00\x00\x00\x02\x00\x05\x00\x05\x00\x01x"), ServiceFault::Mandatory(5));
-        assert_eq!(fault(b"\x00\x00\x00\x02\xff\x00\xff\x00\x00\x00"), ServiceFault::Mandatory(0xff00));
+        assert_eq!(fault(b"\x00\x00\x00\x02\x00\x05\x00\x05\x00\x01x"), ServiceBindingError::Mandatory(5));
+        assert_eq!(
+            fault(b"\x00\x00\x00\x02\xff\x00\xff\x00\x00\x00"),
+            ServiceBindingError::Mandatory(0xff00)
+        );
         assert!(parse(b"\xff\x00\x00\x00").is_ok(), "what need not be understood is passed over");
     }
 
@@ -286,7 +289,7 @@ mod tests {
             ("a mandatory key that is not there", b"\x00\x00\x00\x02\x00\x01"),
             ("a mandatory key twice", b"\x00\x00\x00\x04\x00\x03\x00\x03\x00\x03\x00\x02\x01\x00"),
         ] {
-            assert_eq!(parse(parameters).err(), Some(ServiceFault::Malformed), "{what}");
+            assert_eq!(parse(parameters).err(), Some(ServiceBindingError::Malformed), "{what}");
         }
     }
 
@@ -307,15 +310,15 @@ mod tests {
         let service = read(b"\x00\x01\x01A\x00").expect("a record");
         assert_eq!(service.target::<255>(), Some(Name::parse("a")));
         // One record that cannot be read leaves the others to be read.
-        let mut services = Services(b"\x00\x01x\x00\x03\x00\x07\x00\x00\x05\x00");
-        assert!(matches!(services.next(), Some(Err(ServiceFault::Malformed))));
+        let mut services = ServiceBindings(b"\x00\x01x\x00\x03\x00\x07\x00\x00\x05\x00");
+        assert!(matches!(services.next(), Some(Err(ServiceBindingError::Malformed))));
         assert!(matches!(services.next(), Some(Ok(service)) if service.priority() == 7));
         assert!(services.next().is_none());
     }
 
     #[test]
     fn an_alias_has_no_parameters() {
-        let alias = Service::new(0, b"\x05other\x04test\0", b"nonsense").expect("an alias");
+        let alias = ServiceBinding::new(0, b"\x05other\x04test\0", b"nonsense").expect("an alias");
         assert!(alias.is_alias() && alias.check().is_ok() && alias.alpn().next().is_none());
         assert_eq!(alias.target::<255>(), Some(Name::parse("other.test")));
         assert_eq!(alias.target::<8>(), Some(Err(NameError::TooLong)));

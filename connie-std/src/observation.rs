@@ -11,13 +11,13 @@ use crate::options::Options;
 use crate::report::Report;
 use crate::target::Target;
 
-/// A race that somebody observes; nothing where nobody does. Dropped before it is [told](Watch::tell) how the race ended, it says that it was
+/// A race that somebody observes; nothing where nobody does. Dropped before it is [told](RaceObservation::tell) how the race ended, it says that it was
 /// canceled, where there was a race.
 #[derive(Debug)]
-pub(crate) struct Watch(Option<Box<Watched>>);
+pub(crate) struct RaceObservation(Option<Box<ObservedRace>>);
 
 #[derive(Debug)]
-struct Watched {
+struct ObservedRace {
     observer: Option<Observer>,
     host: String,
     port: u16,
@@ -27,7 +27,7 @@ struct Watched {
     report: Option<Report>,
 }
 
-impl Watch {
+impl RaceObservation {
     /// Watches a race that begins now, by the operating system's clock.
     pub(crate) fn begin(target: Target<'_>, options: &Options) -> Self {
         Self::begin_by(target, options, OsClock::start, |clock| clock.now())
@@ -41,9 +41,9 @@ impl Watch {
         now: fn(OsClock) -> Instant,
     ) -> Self {
         if options.observer.is_none() && !is_traced() {
-            return Watch(None);
+            return RaceObservation(None);
         }
-        Watch(Some(Watched::begin(target, options, clock(), now)))
+        RaceObservation(Some(ObservedRace::begin(target, options, clock(), now)))
     }
 
     /// Whether somebody observes.
@@ -69,7 +69,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for RaceObservation {
     /// A race that was given up with its future.
     fn drop(&mut self) {
         if let Some(mut watched) = self.0.take() {
@@ -78,7 +78,7 @@ impl Drop for Watch {
     }
 }
 
-impl Watched {
+impl ObservedRace {
     // Out of the way of the races that nobody observes, which are nearly all.
     #[cold]
     #[inline(never)]
@@ -90,7 +90,7 @@ impl Watched {
     ) -> Box<Self> {
         let (host, port) = target.name();
         let observer = options.observer.clone();
-        Box::new(Watched { observer, host, port, clock, now, start: now(clock), report: None })
+        Box::new(ObservedRace { observer, host, port, clock, now, start: now(clock), report: None })
     }
 
     #[cold]

@@ -1,11 +1,11 @@
 //! Reads what an answer means to a question (RFC 1035 section 4, RFC 2308).
 
-use crate::answer::{Code, Found, Problem, Reply};
 use crate::cursor::{Cursor, NameAt, Record, Section};
 use crate::data::Data;
-use crate::kind::Kind;
 use crate::name::Name;
 use crate::query::{CLASS_IN, OPT, capital};
+use crate::record_set::{NameServerError, Reply, ReplyKind, ResponseCode};
+use crate::record_type::RecordType;
 
 /// How many aliases are followed within one answer.
 const MOST_ALIASES: usize = 16;
@@ -16,10 +16,10 @@ const SOA: u16 = 6;
 
 /// What was asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct SentQuery<'a> {
     /// As octets of a message, in lower case.
     pub(crate) name: &'a [u8],
-    pub(crate) kind: Kind,
+    pub(crate) kind: RecordType,
     pub(crate) id: u16,
     /// Which letters were written as capitals, where the answer must repeat them.
     pub(crate) case: Option<u32>,
@@ -27,7 +27,7 @@ pub(crate) struct Asked<'a> {
 
 /// How a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum ReceivedBy {
     /// In a datagram. What does not fit is fetched over TCP.
     Datagram,
     /// In a datagram, where there is no TCP.
@@ -38,11 +38,11 @@ pub(crate) enum Way {
 
 /// What a message says about a question.
 #[derive(Clone, Debug)]
-pub(crate) enum Said<const N: usize, const D: usize> {
+pub(crate) enum Interpretation<const N: usize, const D: usize> {
     /// Nothing: it is no answer to this query.
     NotOurs,
     /// Why it is no answer.
-    Problem(Problem),
+    Unusable(NameServerError),
     /// The name is an alias of this one, about which the answer says nothing. For how many seconds that holds.
     Alias(Name<N>, u32),
     Answer(Reply<D>),
@@ -50,26 +50,30 @@ pub(crate) enum Said<const N: usize, const D: usize> {
 
 /// Reads what has come from a server that was asked `asked`.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<'_>, way: Way) -> Said<N, D> {
-    let Some((header, body)) = octets.split_first_chunk::<12>() else { return Said::NotOurs };
+pub(crate) fn read<const N: usize, const D: usize>(
+    octets: &[u8],
+    asked: &SentQuery<'_>,
+    way: ReceivedBy,
+) -> Interpretation<N, D> {
+    let Some((header, body)) = octets.split_first_chunk::<12>() else { return Interpretation::NotOurs };
     // RFC 1035 section 4.1.1: the id, two octets of flags, and how many questions and records there are in each section.
     let [id_high, id_low, first, second, questions_high, questions, a, b, c, d, e, f] = *header;
     let (code, is_truncated) = (second & 0x0f, first & 0x02 != 0);
     // The flag QR, and no operation but QUERY.
     if first & 0xf8 != 0x80 || [id_high, id_low] != asked.id.to_be_bytes() {
-        return Said::NotOurs;
+        return Interpretation::NotOurs;
     }
     let repeats = (questions_high, questions) == (0, 1) && repeats(body, asked);
     // A server that could not read the query may leave the question out.
     let may_lack = (questions_high, questions) == (0, 0) && !matches!(code, 0 | 3);
     if !repeats && !may_lack {
-        return Said::NotOurs;
+        return Interpretation::NotOurs;
     }
-    if is_truncated && way == Way::Datagram {
-        return Said::Problem(Problem::Truncated);
+    if is_truncated && way == ReceivedBy::Datagram {
+        return Interpretation::Unusable(NameServerError::Truncated);
     }
     if !repeats {
-        return Said::Problem(Problem::Code(Code(code)));
+        return Interpretation::Unusable(NameServerError::ResponseCode(ResponseCode(code)));
     }
     let count = |high, low| u16::from_be_bytes([high, low]);
     // Behind the header, the name, and its type and class.
@@ -86,23 +90,27 @@ pub(crate) fn read<const N: usize, const D: usize>(octets: &[u8], asked: &Asked<
         }
         // The lower four bits are those of the header (RFC 6891 section 6.1.3).
         (extended, code) => {
-            Said::Problem(Problem::Code(Code(if extended < 16 { extended << 4 | code } else { u8::MAX })))
+            Interpretation::Unusable(NameServerError::ResponseCode(ResponseCode(if extended < 16 {
+                extended << 4 | code
+            } else {
+                u8::MAX
+            })))
         }
     };
     if is_truncated {
         // There is no other way to have it. Addresses that it has are addresses, but not to be kept, since more may be missing. What it does
         // not have may be what did not fit.
         match &mut said {
-            Said::Answer(reply) if reply.found != Found::NoData => reply.ttl = 0,
-            Said::Problem(Problem::Code(_)) => {}
-            _ => return Said::Problem(Problem::Truncated),
+            Interpretation::Answer(reply) if reply.found != ReplyKind::NoData => reply.ttl = 0,
+            Interpretation::Unusable(NameServerError::ResponseCode(_)) => {}
+            _ => return Interpretation::Unusable(NameServerError::Truncated),
         }
     }
     said
 }
 
 /// Whether the question is the one that was asked.
-fn repeats(body: &[u8], asked: &Asked<'_>) -> bool {
+fn repeats(body: &[u8], asked: &SentQuery<'_>) -> bool {
     let Some((name, rest)) = body.split_at_checked(asked.name.len()) else { return false };
     let mut case = asked.case.unwrap_or_default();
     let is_same = name.iter().zip(asked.name).all(|(own, asked_octet)| {
@@ -125,7 +133,7 @@ struct Records<'m> {
     answers: Section<'m>,
     /// `None` where the message ends before it.
     authority: Option<Section<'m>>,
-    asked: Kind,
+    asked: RecordType,
 }
 
 impl<'m> Records<'m> {
@@ -138,27 +146,31 @@ impl<'m> Records<'m> {
         asked: NameAt<'m>,
         denied: bool,
         is_competent: bool,
-    ) -> Said<N, D> {
+    ) -> Interpretation<N, D> {
         let (mut name, mut least, mut spoilt) = (asked, u32::MAX, !self.answers.is_whole());
         for hops in 0..=MOST_ALIASES {
             let mut data = Data::new();
             if denied {
                 // Its own records would speak against it.
             } else if let Some(ttl) = self.collect(name, &mut data, &mut spoilt) {
-                return Said::Answer(Reply { found: Found::Records, ttl: ttl.min(least), data });
+                return Interpretation::Answer(Reply {
+                    found: ReplyKind::Records,
+                    ttl: ttl.min(least),
+                    data,
+                });
             }
             match self.alias(name, &mut spoilt) {
                 Some((target, ttl)) => (name, least) = (target, least.min(ttl)),
                 None if denied => {
                     let ttl = self.negative_ttl(name).unwrap_or(0).min(least);
-                    return Said::Answer(Reply::empty(Found::NoSuchName, ttl));
+                    return Interpretation::Answer(Reply::empty(ReplyKind::NoSuchName, ttl));
                 }
-                None if spoilt => return Said::Problem(Problem::Malformed),
+                None if spoilt => return Interpretation::Unusable(NameServerError::Malformed),
                 None => return self.nothing(name, hops > 0, least, is_competent),
             }
         }
         // They lead in a circle, or there are more than that.
-        Said::Problem(Problem::Aliases)
+        Interpretation::Unusable(NameServerError::Aliases)
     }
 
     /// Takes the records of `owner`. The least time to live of them; `None` where there is none.
@@ -177,11 +189,11 @@ impl<'m> Records<'m> {
                 continue;
             }
             match self.asked {
-                Kind::A if record.data().len() == 4 => data.push(record.data()),
-                Kind::Aaaa if record.data().len() == 16 => data.push(record.data()),
+                RecordType::A if record.data().len() == 4 => data.push(record.data()),
+                RecordType::Aaaa if record.data().len() == 16 => data.push(record.data()),
                 // Its length before it. It is taken apart when it is looked at.
-                Kind::Https => data.push(record.sized),
-                Kind::A | Kind::Aaaa => {
+                RecordType::Https => data.push(record.sized),
+                RecordType::A | RecordType::Aaaa => {
                     *spoilt = true;
                     continue;
                 }
@@ -216,14 +228,16 @@ impl<'m> Records<'m> {
         is_alias: bool,
         least: u32,
         is_competent: bool,
-    ) -> Said<N, D> {
+    ) -> Interpretation<N, D> {
         match self.negative_ttl(name) {
-            Ok(ttl) => Said::Answer(Reply::empty(Found::NoData, ttl.min(least))),
+            Ok(ttl) => Interpretation::Answer(Reply::empty(ReplyKind::NoData, ttl.min(least))),
             Err(_) if is_alias => {
-                name.to_name().map_or(Said::Problem(Problem::Malformed), |name| Said::Alias(name, least))
+                name.to_name().map_or(Interpretation::Unusable(NameServerError::Malformed), |name| {
+                    Interpretation::Alias(name, least)
+                })
             }
-            Err(false) if is_competent => Said::Answer(Reply::empty(Found::NoData, 0)),
-            Err(_) => Said::Problem(Problem::Lame),
+            Err(false) if is_competent => Interpretation::Answer(Reply::empty(ReplyKind::NoData, 0)),
+            Err(_) => Interpretation::Unusable(NameServerError::Lame),
         }
     }
 

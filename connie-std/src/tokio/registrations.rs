@@ -12,17 +12,17 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::SocketBudget;
 #[cfg(unix)]
-use crate::resolve::{Datagrams, Lent, Readiness, Room};
-use crate::resolve::{Running, Watch};
+use crate::resolve::{Datagrams, DescriptorPermit, Readiness, WatchedDescriptor};
+use crate::resolve::{LookupTask, WatchSet};
 
 /// How often to look at what cannot be waited for.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Wake-ups that were arranged for after the look-ups were last polled.
 #[derive(Default)]
-pub(super) struct Watches {
+pub(super) struct Registrations {
     #[cfg(unix)]
-    descriptors: Vec<(AsyncFd<Kept>, Readiness)>,
+    descriptors: Vec<(AsyncFd<RegisteredDescriptor>, Readiness)>,
     /// Whether a look-up may wake the task by itself, which does not show here.
     took_waker: bool,
     /// When the look-ups want to be polled.
@@ -31,39 +31,39 @@ pub(super) struct Watches {
 
 /// A descriptor that a look-up has lent, kept until tokio has forgotten it.
 #[cfg(unix)]
-enum Kept {
+enum RegisteredDescriptor {
     Shared(Arc<Datagrams>),
     /// A copy, with its room. A look-up can close its own before this is gone, and its number can be another's then; and two races can be
     /// lent the same one, which epoll takes only once.
     Copy {
         copy: OwnedFd,
-        _room: Room,
+        _room: DescriptorPermit,
     },
 }
 
 #[cfg(unix)]
-impl Kept {
+impl RegisteredDescriptor {
     /// `None` where there is no room for a copy.
-    fn new(lent: &Lent<'_>, budget: Option<&SocketBudget>) -> Option<Self> {
+    fn new(lent: &WatchedDescriptor<'_>, budget: Option<&SocketBudget>) -> Option<Self> {
         if let Some(shared) = lent.shared {
-            return Some(Kept::Shared(Arc::clone(shared)));
+            return Some(RegisteredDescriptor::Shared(Arc::clone(shared)));
         }
-        let room = Room::at_once(budget)?;
-        lent.fd.try_clone_to_owned().ok().map(|copy| Kept::Copy { copy, _room: room })
+        let room = DescriptorPermit::at_once(budget)?;
+        lent.fd.try_clone_to_owned().ok().map(|copy| RegisteredDescriptor::Copy { copy, _room: room })
     }
 }
 
 #[cfg(unix)]
-impl AsRawFd for Kept {
+impl AsRawFd for RegisteredDescriptor {
     fn as_raw_fd(&self) -> RawFd {
         match self {
-            Kept::Shared(shared) => shared.as_fd().as_raw_fd(),
-            Kept::Copy { copy, .. } => copy.as_raw_fd(),
+            RegisteredDescriptor::Shared(shared) => shared.as_fd().as_raw_fd(),
+            RegisteredDescriptor::Copy { copy, .. } => copy.as_raw_fd(),
         }
     }
 }
 
-impl Watches {
+impl Registrations {
     /// Takes note that there is a look-up that was not polled yet.
     pub(super) fn look_at_once(&mut self) {
         self.wake_at = Some(Instant::ZERO);
@@ -103,8 +103,8 @@ impl Watches {
     }
 
     /// Arranges for wake-ups anew, after the look-ups were polled.
-    pub(super) fn renew(&mut self, lookups: &[Running], context: &mut Context<'_>, now: Instant) {
-        let mut watch = Watch::of_task(context.waker());
+    pub(super) fn renew(&mut self, lookups: &[LookupTask], context: &mut Context<'_>, now: Instant) {
+        let mut watch = WatchSet::of_task(context.waker());
         for running in lookups {
             running.lookup.watch(&mut watch);
         }
@@ -119,7 +119,7 @@ impl Watches {
 
     /// Answers whether tokio waits for all of it.
     #[cfg(unix)]
-    fn watch(&mut self, watch: &Watch<'_>, budget: Option<&SocketBudget>) -> bool {
+    fn watch(&mut self, watch: &WatchSet<'_>, budget: Option<&SocketBudget>) -> bool {
         self.descriptors.clear();
         for lent in &watch.entries {
             let interest = match lent.readiness {
@@ -127,7 +127,7 @@ impl Watches {
                 Readiness::Write => Interest::WRITABLE,
             };
             // Out of descriptors, or a file that epoll does not take.
-            let Some(kept) = Kept::new(lent, budget) else { continue };
+            let Some(kept) = RegisteredDescriptor::new(lent, budget) else { continue };
             if let Ok(registered) = register(kept, interest) {
                 self.descriptors.push((registered, lent.readiness));
             }
@@ -137,7 +137,7 @@ impl Watches {
 
     /// tokio takes no descriptors that it has not made elsewhere than on Unix.
     #[cfg(not(unix))]
-    fn watch(&mut self, watch: &Watch<'_>, _: Option<&SocketBudget>) -> bool {
+    fn watch(&mut self, watch: &WatchSet<'_>, _: Option<&SocketBudget>) -> bool {
         watch.entries.is_empty()
     }
 }
@@ -147,6 +147,9 @@ impl Watches {
     deprecated,
     reason = "what takes its place is unsafe, and asks for no more than an owned descriptor brings"
 )]
-fn register(descriptor: Kept, interest: Interest) -> std::io::Result<AsyncFd<Kept>> {
+fn register(
+    descriptor: RegisteredDescriptor,
+    interest: Interest,
+) -> std::io::Result<AsyncFd<RegisteredDescriptor>> {
     AsyncFd::with_interest(descriptor, interest)
 }

@@ -13,7 +13,7 @@
 //! 1. **The servers are asked in [their order](crate::servers), each [`STAGGER`] after the one before it, or as soon as one has failed.**
 //!    The first answer counts, whoever gives it.
 //! 2. **A silent server is asked again** after 1 s, which is RFC 8085's pause for who has not measured a round trip (section 3.1.1), then after
-//!    twice that, and so on, up to [`Settings::timeout`](crate::Settings::timeout), and [`Settings::attempts`](crate::Settings::attempts) times
+//!    twice that, and so on, up to [`DnsConfig::timeout`](crate::DnsConfig::timeout), and [`DnsConfig::attempts`](crate::DnsConfig::attempts) times
 //!    in all. The last query waits for the timeout.
 //! 3. **What may pass is asked again after a pause**: SERVFAIL, REFUSED, and a TCP connection that brought no answer. The pause is
 //!    [`PAUSE`], then twice that. It counts as one of the attempts. Meanwhile the next server is asked, by rule 1.
@@ -27,15 +27,15 @@
 //! 8. **The question fails when every server has.** Woken in time, and with `n` servers and `a` attempts, it ends within
 //!    `(n − 1) · 250 ms` for the last server to be asked, 1.5 s · 2^`i` for each of its first `a − 1` waits with the pause behind it, and the
 //!    timeout for the last; over TCP each wait is the timeout. As much again for each alias that is asked for. It ends before where
-//!    another question has brought to light that there is no such name: at once or at [a time](Exchange::give_up_at).
+//!    another question has brought to light that there is no such name: at once or at [a time](QueryMachine::give_up_at).
 
 use connie_core::Instant;
 
-use crate::answer::Problem;
+use crate::config::{DnsTransport, EffectiveConfig};
 use crate::name::Name;
+use crate::record_set::NameServerError;
 use crate::seed::Seed;
 use crate::servers::Servers;
-use crate::settings::{Terms, Transport};
 
 /// How long after a server the next one is asked, in microseconds.
 pub(crate) const STAGGER: u32 = 250_000;
@@ -48,7 +48,7 @@ const MOST_ALIASES: u8 = 8;
 
 /// A query to the server with this index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Todo {
+pub(crate) struct QueryOrder {
     pub(crate) server: usize,
     /// Over TCP, and not in a datagram.
     pub(crate) stream: bool,
@@ -60,11 +60,11 @@ pub(crate) struct Todo {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Ask(Todo),
+pub(crate) enum QueryStep {
+    Ask(QueryOrder),
     /// Nothing until then, unless something comes.
     WaitUntil(Instant),
-    /// It has failed, for its [reasons](Exchange::problems).
+    /// It has failed, for its [reasons](QueryMachine::server_errors).
     Failed,
     /// Rule 8.
     NoSuchName,
@@ -72,13 +72,13 @@ pub(crate) enum Step {
 
 /// A question that is being asked. Times are in microseconds since its start, of which it does not take more than fit: 71 minutes.
 #[derive(Clone, Debug)]
-pub(crate) struct Exchange<const S: usize, const N: usize> {
+pub(crate) struct QueryMachine<const S: usize, const N: usize> {
     start: Instant,
     /// When it ends by rule 8; the last moment that there is: never.
     give_up: u32,
     /// The least time to live in seconds of the aliases on the way.
     least_ttl: u32,
-    servers: [Server; S],
+    servers: [ServerProgress; S],
     /// Which sockets are its own.
     port: u16,
     aliases: u8,
@@ -87,22 +87,22 @@ pub(crate) struct Exchange<const S: usize, const N: usize> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Server {
+struct ServerProgress {
     /// When the state ends by itself.
     at: u32,
     id: u16,
     /// How often it was asked.
     asked: u8,
-    state: State,
+    state: ServerState,
     /// Whether it may be asked with EDNS.
     edns: bool,
     /// How the last query was put.
-    last: Last,
-    problem: Option<Problem>,
+    last: LastForm,
+    problem: Option<NameServerError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ServerState {
     /// There is no such server.
     Absent,
     /// To be asked in the way of the settings.
@@ -118,40 +118,40 @@ enum State {
 
 /// How a query was put: in one octet, since there is one for each server of each question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
+enum LastForm {
     Plain,
     Edns,
     Cased,
     CasedEdns,
 }
 
-impl Last {
+impl LastForm {
     const fn new(edns: bool, cased: bool) -> Self {
         match (edns, cased) {
-            (false, false) => Last::Plain,
-            (true, false) => Last::Edns,
-            (false, true) => Last::Cased,
-            (true, true) => Last::CasedEdns,
+            (false, false) => LastForm::Plain,
+            (true, false) => LastForm::Edns,
+            (false, true) => LastForm::Cased,
+            (true, true) => LastForm::CasedEdns,
         }
     }
 
     const fn has_edns(self) -> bool {
-        matches!(self, Last::Edns | Last::CasedEdns)
+        matches!(self, LastForm::Edns | LastForm::CasedEdns)
     }
 
     const fn is_cased(self) -> bool {
-        matches!(self, Last::Cased | Last::CasedEdns)
+        matches!(self, LastForm::Cased | LastForm::CasedEdns)
     }
 }
 
-impl<const S: usize, const N: usize> Exchange<S, N> {
+impl<const S: usize, const N: usize> QueryMachine<S, N> {
     /// Asks all `servers`, from this port.
     pub(crate) fn new(servers: &Servers<S>, seed: &mut Seed, port: u16, now: Instant) -> Self {
-        let mut exchange = Exchange {
+        let mut exchange = QueryMachine {
             start: now,
             give_up: u32::MAX,
             least_ttl: u32::MAX,
-            servers: [Server::ABSENT; S],
+            servers: [ServerProgress::ABSENT; S],
             port,
             aliases: 0,
             alias: Name::absent(),
@@ -169,13 +169,19 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
 
     fn begin(&mut self, servers: &Servers<S>, seed: &mut Seed, now: Instant) {
         self.start = now;
-        self.servers = [Server::ABSENT; S];
+        self.servers = [ServerProgress::ABSENT; S];
         let mut at = 0_u32;
         for last in &[false, true] {
             for (server, known) in self.servers.iter_mut().zip(servers.known()) {
                 if known.comes_last(now) == *last {
                     let edns = known.wants_edns(now);
-                    *server = Server { at, id: seed.id(), state: State::Due, edns, ..Server::ABSENT };
+                    *server = ServerProgress {
+                        at,
+                        id: seed.id(),
+                        state: ServerState::Due,
+                        edns,
+                        ..ServerProgress::ABSENT
+                    };
                     at = at.saturating_add(STAGGER);
                 }
             }
@@ -200,65 +206,75 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     /// asked in a datagram may be answered after the wait for it is over, as long as the question is open.
     pub(crate) fn expects(&self, server: usize, stream: bool) -> Option<(u16, bool)> {
         let server = self.servers.get(server)?;
-        let may_answer = if stream { server.state == State::Stream } else { server.asked > 0 };
+        let may_answer = if stream { server.state == ServerState::Stream } else { server.asked > 0 };
         may_answer.then_some((server.id, server.last.is_cased() && !stream))
     }
 
     /// Whether it counts that a server does not answer: not of one that is to be asked again, or in another way.
     pub(crate) fn waits_for(&self, server: usize, stream: bool) -> bool {
-        let state = if stream { State::Stream } else { State::Waiting };
+        let state = if stream { ServerState::Stream } else { ServerState::Waiting };
         self.servers.get(server).is_some_and(|server| server.state == state)
     }
 
     /// What is to be done now.
-    pub(crate) fn poll(&mut self, terms: &Terms, now: Instant) -> Step {
+    pub(crate) fn poll(&mut self, terms: &EffectiveConfig, now: Instant) -> QueryStep {
         let now = self.time(now);
         // Each turn asks a server, or moves on one whose time has come: to a time that has not, or to its end.
         loop {
             if self.give_up <= now && self.give_up < u32::MAX {
-                return Step::NoSuchName;
+                return QueryStep::NoSuchName;
             }
-            let Some((index, server)) = self.next(false) else { return Step::Failed };
+            let Some((index, server)) = self.next(false) else { return QueryStep::Failed };
             if server.at > now {
                 let at = server.at.min(self.give_up);
-                return Step::WaitUntil(Instant::from_micros(
+                return QueryStep::WaitUntil(Instant::from_micros(
                     self.start.as_micros().saturating_add(at.into()),
                 ));
             }
             match server.state {
-                State::Stream => self.stream_failed_at(index, terms, now),
-                State::Waiting if server.asked >= terms.attempts => self.fail(index, Problem::Silent, now),
+                ServerState::Stream => self.stream_failed_at(index, terms, now),
+                ServerState::Waiting if server.asked >= terms.attempts => {
+                    self.fail(index, NameServerError::Silent, now)
+                }
                 // There is no later time: the caller has slept for hours.
-                _ if now == u32::MAX => self.fail(index, Problem::Silent, now),
-                _ => return Step::Ask(server.ask(index, terms, now)),
+                _ if now == u32::MAX => self.fail(index, NameServerError::Silent, now),
+                _ => return QueryStep::Ask(server.ask(index, terms, now)),
             }
         }
     }
 
     /// What has come from a server is no answer, or nothing can come from it.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(crate) fn failed(&mut self, index: usize, problem: Problem, terms: &Terms, now: Instant) {
+    pub(crate) fn failed(
+        &mut self,
+        index: usize,
+        problem: NameServerError,
+        terms: &EffectiveConfig,
+        now: Instant,
+    ) {
         let now = self.time(now);
         let Some(server) = self.servers.get_mut(index) else { return };
         match problem {
             // Rule 4: once more, at once and in the same way.
-            Problem::Code(code) if server.last.has_edns() && code.may_be_edns() => {
+            NameServerError::ResponseCode(code) if server.last.has_edns() && code.may_be_edns() => {
                 server.edns = false;
-                server.last = Last::new(false, server.last.is_cased());
+                server.last = LastForm::new(false, server.last.is_cased());
                 server.at = now;
-                if server.state == State::Stream {
+                if server.state == ServerState::Stream {
                     // Asked over TCP once more it is not counted again.
-                    server.state = State::DueStream;
+                    server.state = ServerState::DueStream;
                 } else {
-                    (server.state, server.asked) = (State::Due, server.asked.saturating_sub(1));
+                    (server.state, server.asked) = (ServerState::Due, server.asked.saturating_sub(1));
                 }
             }
-            Problem::Code(code) if code.may_pass() => self.fail_for_now(index, problem, terms, now),
+            NameServerError::ResponseCode(code) if code.may_pass() => {
+                self.fail_for_now(index, problem, terms, now)
+            }
             // Rule 5. What is truncated over TCP, too, is to be had nowhere.
-            Problem::Truncated
-                if terms.transport == Transport::UdpAndTcp && server.state != State::Stream =>
+            NameServerError::Truncated
+                if terms.transport == DnsTransport::UdpAndTcp && server.state != ServerState::Stream =>
             {
-                (server.state, server.at) = (State::DueStream, now);
+                (server.state, server.at) = (ServerState::DueStream, now);
             }
             _ => self.fail(index, problem, now),
         }
@@ -266,25 +282,25 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
 
     /// The query that was to go to this server was not sent, since there was no socket for it. It is to be sent at `until`, as if it had not been
     /// asked for before; the servers that were not asked yet come as much later.
-    pub(crate) fn postpone(&mut self, index: usize, until: Instant, terms: &Terms, now: Instant) {
+    pub(crate) fn postpone(&mut self, index: usize, until: Instant, terms: &EffectiveConfig, now: Instant) {
         let (until, now) = (self.time(until), self.time(now));
         let Some(server) = self.servers.get_mut(index) else { return };
         let due = match server.state {
-            State::Absent | State::Failed => return,
-            State::Due | State::DueStream => server.at,
-            State::Stream if terms.transport != Transport::Tcp => {
-                server.state = State::DueStream;
+            ServerState::Absent | ServerState::Failed => return,
+            ServerState::Due | ServerState::DueStream => server.at,
+            ServerState::Stream if terms.transport != DnsTransport::Tcp => {
+                server.state = ServerState::DueStream;
                 now
             }
-            State::Waiting | State::Stream => {
+            ServerState::Waiting | ServerState::Stream => {
                 server.asked = server.asked.saturating_sub(1);
-                server.state = State::Due;
+                server.state = ServerState::Due;
                 now
             }
         };
         if now == u32::MAX {
             // There is no later time.
-            return self.fail(index, Problem::Unreachable, now);
+            return self.fail(index, NameServerError::Unreachable, now);
         }
         server.at = until;
         let others = self.servers.iter_mut().enumerate().filter(|(other, _)| *other != index);
@@ -294,45 +310,49 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     }
 
     /// The datagram could not be sent, or a router or the server's host said that it did not arrive. Whether that says anything.
-    pub(crate) fn datagram_failed(&mut self, index: usize, terms: &Terms, now: Instant) -> bool {
+    pub(crate) fn datagram_failed(&mut self, index: usize, terms: &EffectiveConfig, now: Instant) -> bool {
         let is_waiting = self.waits_for(index, false);
         if is_waiting {
-            self.failed(index, Problem::Unreachable, terms, now);
+            self.failed(index, NameServerError::Unreachable, terms, now);
         }
         is_waiting
     }
 
     /// The TCP connection failed, or ended before the answer was there.
-    pub(crate) fn stream_failed(&mut self, index: usize, terms: &Terms, now: Instant) {
+    pub(crate) fn stream_failed(&mut self, index: usize, terms: &EffectiveConfig, now: Instant) {
         if self.waits_for(index, true) {
             self.stream_failed_at(index, terms, self.time(now));
         }
     }
 
-    fn stream_failed_at(&mut self, index: usize, terms: &Terms, now: u32) {
-        let problem =
-            if terms.transport == Transport::Tcp { Problem::Unreachable } else { Problem::Truncated };
+    fn stream_failed_at(&mut self, index: usize, terms: &EffectiveConfig, now: u32) {
+        let problem = if terms.transport == DnsTransport::Tcp {
+            NameServerError::Unreachable
+        } else {
+            NameServerError::Truncated
+        };
         self.fail_for_now(index, problem, terms, now);
     }
 
     /// Rule 3.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn fail_for_now(&mut self, index: usize, problem: Problem, terms: &Terms, now: u32) {
+    fn fail_for_now(&mut self, index: usize, problem: NameServerError, terms: &EffectiveConfig, now: u32) {
         let Some(server) = self.servers.get_mut(index) else { return };
         if server.asked >= terms.attempts {
             return self.fail(index, problem, now);
         }
         let pause = doubled(PAUSE, server.asked.saturating_sub(1)).min(terms.timeout);
-        (server.state, server.at, server.problem) = (State::Due, now.saturating_add(pause), Some(problem));
+        (server.state, server.at, server.problem) =
+            (ServerState::Due, now.saturating_add(pause), Some(problem));
         self.ask_next(now);
     }
 
     /// The server is done with.
-    fn fail(&mut self, index: usize, problem: Problem, now: u32) {
+    fn fail(&mut self, index: usize, problem: NameServerError, now: u32) {
         let Some(server) = self.servers.get_mut(index) else { return };
         // What it said tells more than that it said nothing later.
-        let said = server.problem.filter(|_| problem == Problem::Silent);
-        (server.state, server.problem) = (State::Failed, said.or(Some(problem)));
+        let said = server.problem.filter(|_| problem == NameServerError::Silent);
+        (server.state, server.problem) = (ServerState::Failed, said.or(Some(problem)));
         self.ask_next(now);
     }
 
@@ -345,8 +365,8 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
 
     /// The server whose turn is next, of all or of those that were not asked yet.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn next(&mut self, fresh: bool) -> Option<(usize, &mut Server)> {
-        let mut next: Option<(usize, &mut Server)> = None;
+    fn next(&mut self, fresh: bool) -> Option<(usize, &mut ServerProgress)> {
+        let mut next: Option<(usize, &mut ServerProgress)> = None;
         for (index, server) in self.servers.iter_mut().enumerate() {
             let is_meant = server.is_live() && !(fresh && server.asked > 0);
             if is_meant && next.as_ref().is_none_or(|(_, first)| server.at < first.at) {
@@ -357,7 +377,7 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     }
 
     /// What is wrong with each server; `None` where there is no such server.
-    pub(crate) fn problems(&self) -> [Option<Problem>; S] {
+    pub(crate) fn server_errors(&self) -> [Option<NameServerError>; S] {
         self.servers.each_ref().map(|server| server.problem)
     }
 
@@ -389,14 +409,14 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     }
 
     /// Whether the server was silent for as long as makes the next one be asked, though another has answered.
-    pub(crate) fn was_silent(&self, index: usize, terms: &Terms, now: Instant) -> bool {
+    pub(crate) fn was_silent(&self, index: usize, terms: &EffectiveConfig, now: Instant) -> bool {
         let Some(server) = self.servers.get(index) else { return false };
         let asked_at = server.at.saturating_sub(server.wait(terms));
         let is_late = server.asked > 1 || self.time(now).saturating_sub(asked_at) >= STAGGER;
         // A connection for what was truncated is under way because the server has answered.
         let is_waiting = match server.state {
-            State::Stream => terms.transport == Transport::Tcp,
-            state => state == State::Waiting,
+            ServerState::Stream => terms.transport == DnsTransport::Tcp,
+            state => state == ServerState::Waiting,
         };
         is_waiting && server.problem.is_none() && is_late
     }
@@ -414,18 +434,25 @@ impl<const S: usize, const N: usize> Exchange<S, N> {
     }
 }
 
-impl Server {
-    const ABSENT: Server =
-        Server { at: 0, id: 0, asked: 0, state: State::Absent, edns: true, last: Last::Plain, problem: None };
+impl ServerProgress {
+    const ABSENT: ServerProgress = ServerProgress {
+        at: 0,
+        id: 0,
+        asked: 0,
+        state: ServerState::Absent,
+        edns: true,
+        last: LastForm::Plain,
+        problem: None,
+    };
 
     fn is_live(&self) -> bool {
-        !matches!(self.state, State::Absent | State::Failed)
+        !matches!(self.state, ServerState::Absent | ServerState::Failed)
     }
 
     /// How long the answer to the last query is waited for: rule 2.
-    fn wait(&self, terms: &Terms) -> u32 {
+    fn wait(&self, terms: &EffectiveConfig) -> u32 {
         let timeout = terms.timeout;
-        if self.state == State::Stream || self.asked >= terms.attempts {
+        if self.state == ServerState::Stream || self.asked >= terms.attempts {
             timeout
         } else {
             doubled(FIRST_WAIT, self.asked.saturating_sub(1)).min(timeout)
@@ -433,19 +460,25 @@ impl Server {
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    fn ask(&mut self, index: usize, terms: &Terms, now: u32) -> Todo {
-        let stream = self.state == State::DueStream || terms.transport == Transport::Tcp;
+    fn ask(&mut self, index: usize, terms: &EffectiveConfig, now: u32) -> QueryOrder {
+        let stream = self.state == ServerState::DueStream || terms.transport == DnsTransport::Tcp;
         // What is truncated has been asked for already.
-        if self.state != State::DueStream {
+        if self.state != ServerState::DueStream {
             self.asked = self.asked.saturating_add(1);
         }
         // Rule 4.
         let is_last = self.asked >= terms.attempts && self.asked > 1;
         let is_plain = is_last && !stream;
-        self.last = Last::new(self.edns && !is_plain, terms.randomise_case && !is_plain && !stream);
-        self.state = if stream { State::Stream } else { State::Waiting };
+        self.last = LastForm::new(self.edns && !is_plain, terms.randomise_case && !is_plain && !stream);
+        self.state = if stream { ServerState::Stream } else { ServerState::Waiting };
         self.at = now.saturating_add(self.wait(terms));
-        Todo { server: index, stream, id: self.id, edns: self.last.has_edns(), cased: self.last.is_cased() }
+        QueryOrder {
+            server: index,
+            stream,
+            id: self.id,
+            edns: self.last.has_edns(),
+            cased: self.last.is_cased(),
+        }
     }
 }
 

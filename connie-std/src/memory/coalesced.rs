@@ -8,13 +8,13 @@ use connie_core::race::Plan;
 use connie_core::{Config, Instant};
 
 use super::recall::{OsPlan, OsRace, Recall};
-use super::shared::State;
+use super::shared::MemoryState;
 use super::visited::Visited;
 use super::why::Why;
 
 /// What a race asks its memory, and whom it waits for.
 #[derive(Debug)]
-pub(crate) struct Company {
+pub(crate) struct Coalesced {
     recall: Recall,
     /// The race's own.
     patience: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Company {
     since: Option<Instant>,
     /// How long it has stood in line for its first socket.
     line: Duration,
-    part: Part,
+    part: CoalescedRole,
     /// Its number among those that have waited. 0 where it has not.
     number: u32,
     /// How many starts it was promised.
@@ -30,7 +30,7 @@ pub(crate) struct Company {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum CoalescedRole {
     /// It has found out nothing yet, and waits for nobody.
     None,
     /// Its plan brings what nobody knows: before its first start it has to be seen whether another race is at that.
@@ -42,7 +42,7 @@ enum Part {
 
 /// What a race is to do before its first start.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum StartDecision {
     GoOn,
     /// Follow this plan.
     Plan(Box<OsPlan>),
@@ -50,15 +50,15 @@ pub(crate) enum Step {
     WaitUntil(Instant),
 }
 
-impl Company {
+impl Coalesced {
     pub(crate) fn new(recall: Recall, race: &Config) -> Self {
         let patience = race.patience.clamp(Config::MIN_DELAY, Config::MAX_PATIENCE);
-        Company {
+        Coalesced {
             recall,
             patience,
             since: None,
             line: Duration::ZERO,
-            part: Part::None,
+            part: CoalescedRole::None,
             number: 0,
             promised: 0,
         }
@@ -82,7 +82,7 @@ impl Company {
         let plan = self.plan_under(&mut state, race, moment);
         let plan = match plan.explores() {
             // Nothing is known still, and others that have waited start at this moment, too.
-            true if self.part == Part::Runs && self.number > 0 => {
+            true if self.part == CoalescedRole::Runs && self.number > 0 => {
                 follow(&mut state, &mut self.promised, race, plan)
             }
             // It asks others before it starts, and may wait for one of them.
@@ -91,23 +91,29 @@ impl Company {
         };
         self.recall.say(&state, race, &plan, &Role::Alone, why, moment);
         drop(state);
-        if self.part == Part::None && plan.explores() {
-            self.part = Part::Explores;
+        if self.part == CoalescedRole::None && plan.explores() {
+            self.part = CoalescedRole::Explores;
         }
         plan
     }
 
     /// Whether the race may start, or another is at what it would find out. `waker` is woken when that one is over.
-    pub(crate) fn poll(&mut self, race: &OsRace, why: &mut Why, waker: &Waker, now: Instant) -> Step {
-        if self.part != Part::Explores {
-            return Step::GoOn;
+    pub(crate) fn poll(
+        &mut self,
+        race: &OsRace,
+        why: &mut Why,
+        waker: &Waker,
+        now: Instant,
+    ) -> StartDecision {
+        if self.part != CoalescedRole::Explores {
+            return StartDecision::GoOn;
         }
         if race.timeline().summary().attempts > 0 {
-            self.part = Part::Runs;
-            return Step::GoOn;
+            self.part = CoalescedRole::Runs;
+            return StartDecision::GoOn;
         }
         let recall = self.recall.clone();
-        let Some(mut state) = recall.shared().state_again() else { return Step::GoOn };
+        let Some(mut state) = recall.shared().state_again() else { return StartDecision::GoOn };
         let moment = recall.moment(now);
         let has_waited = self.number > 0;
         let plan = match has_waited {
@@ -123,10 +129,10 @@ impl Company {
             let before = self.wait(&mut state, waker);
             drop(state);
             drop(before);
-            return Step::WaitUntil(now + until.duration_since(moment));
+            return StartDecision::WaitUntil(now + until.duration_since(moment));
         }
         let step = self.go_on(&mut state, race, plan, role);
-        if let (Step::Plan(plan), true) = (&step, has_waited) {
+        if let (StartDecision::Plan(plan), true) = (&step, has_waited) {
             // Whom it waited for is over, or has had its time.
             let role = if matches!(role, Role::Lead(_)) { role } else { Role::Follow(moment) };
             recall.say(&state, race, plan, &role, why, moment);
@@ -137,7 +143,7 @@ impl Company {
     }
 
     /// Has `waker` woken when the one that leads is over. Answers the one before.
-    fn wait(&mut self, state: &mut State, waker: &Waker) -> Option<Waker> {
+    fn wait(&mut self, state: &mut MemoryState, waker: &Waker) -> Option<Waker> {
         if self.number == 0 {
             self.number = state.number();
         }
@@ -145,22 +151,22 @@ impl Company {
     }
 
     /// It waits for nobody any more.
-    fn go_on(&mut self, state: &mut State, race: &OsRace, plan: OsPlan, role: Role) -> Step {
+    fn go_on(&mut self, state: &mut MemoryState, race: &OsRace, plan: OsPlan, role: Role) -> StartDecision {
         self.part = match role {
-            Role::Lead(ticket) => Part::Leads(ticket),
-            Role::Follow(_) | Role::Alone => Part::Runs,
+            Role::Lead(ticket) => CoalescedRole::Leads(ticket),
+            Role::Follow(_) | Role::Alone => CoalescedRole::Runs,
         };
         let plan = match (role, self.number) {
-            (Role::Lead(_) | Role::Alone, 0) => return Step::GoOn,
+            (Role::Lead(_) | Role::Alone, 0) => return StartDecision::GoOn,
             (Role::Lead(_), _) => plan,
             // Where it knows whom to start with, the other explores for it.
             (Role::Follow(_), 0) => pay(state, &mut self.promised, race, plan.without_exploring()),
             (Role::Follow(_) | Role::Alone, _) => follow(state, &mut self.promised, race, plan),
         };
-        Step::Plan(Box::new(plan))
+        StartDecision::Plan(Box::new(plan))
     }
 
-    fn plan_under(&self, state: &mut State, race: &OsRace, moment: Instant) -> OsPlan {
+    fn plan_under(&self, state: &mut MemoryState, race: &OsRace, moment: Instant) -> OsPlan {
         self.recall.plan_under(state, race, self.number, moment).after_line(self.line)
     }
 
@@ -176,22 +182,22 @@ impl Company {
         }
     }
 
-    /// Learns from the race, if that has ended, and lets those go on that wait for it. `is_sent_again` is whether what went out on the winner's socket had
+    /// Learns from the race, if that has ended, and lets those go on that wait for it. `is_retransmitted` is whether what went out on the winner's socket had
     /// to be sent more than once.
-    pub(crate) fn learn(self, race: &OsRace, is_sent_again: bool) -> Visited {
-        self.recall.learn(race, is_sent_again)
+    pub(crate) fn learn(self, race: &OsRace, is_retransmitted: bool) -> Visited {
+        self.recall.learn(race, is_retransmitted)
     }
 }
 
 /// The plan of a race of which there may be many at one time: what is in hand is promised to one of them. The first race of a host is free.
-fn pay(state: &mut State, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
+fn pay(state: &mut MemoryState, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
     let is_free = plan.paid() == Plan::<0>::whole().paid();
     *promised = state.promise_anew(*promised, if is_free { 0 } else { most(race) });
     if is_free { plan } else { plan.following(*promised) }
 }
 
 /// The plan of one that has waited.
-fn follow(state: &mut State, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
+fn follow(state: &mut MemoryState, promised: &mut usize, race: &OsRace, plan: OsPlan) -> OsPlan {
     *promised = state.promise_anew(*promised, most(race));
     plan.following(*promised)
 }
@@ -202,10 +208,10 @@ fn most(race: &OsRace) -> usize {
 }
 
 /// However the race ends: whoever waits for it goes on, and nothing of it is left.
-impl Drop for Company {
+impl Drop for Coalesced {
     fn drop(&mut self) {
         self.waits_no_longer();
-        if let Part::Leads(ticket) = self.part {
+        if let CoalescedRole::Leads(ticket) = self.part {
             self.recall.shared().leave(ticket, self.recall.service());
         }
         if self.promised > 0 {
@@ -227,14 +233,14 @@ mod tests {
 
     use super::*;
     use crate::clock::OsClock;
-    use crate::memory::clock::Clock;
+    use crate::memory::clock::MemoryClock;
     use crate::memory::{Core, Memory};
     use crate::target::Target;
 
     #[derive(Default)]
-    struct Bell(AtomicUsize);
+    struct CountedWaker(AtomicUsize);
 
-    impl Wake for Bell {
+    impl Wake for CountedWaker {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -242,10 +248,10 @@ mod tests {
 
     /// A race to a host of which nothing is known. Its time stands still at its start.
     struct Racer {
-        company: Company,
+        coalesced: Coalesced,
         race: OsRace,
         why: Why,
-        bell: Arc<Bell>,
+        bell: Arc<CountedWaker>,
     }
 
     impl Racer {
@@ -257,14 +263,14 @@ mod tests {
             let addresses: Vec<SocketAddr> =
                 (1..=12).map(|n| SocketAddr::from(([192, 0, 2, n], 80))).collect();
             race.handle_addresses(&addresses, Instant::ZERO);
-            let company = Company::new(recall.expect("the memory"), &config);
-            let mut racer = Racer { company, race, why: Why::default(), bell: Arc::default() };
+            let coalesced = Coalesced::new(recall.expect("the memory"), &config);
+            let mut racer = Racer { coalesced, race, why: Why::default(), bell: Arc::default() };
             racer.plans();
             racer
         }
 
         fn plans(&mut self) {
-            let plan = self.company.plan_and_say(&self.race, &mut self.why, Instant::ZERO);
+            let plan = self.coalesced.plan_and_say(&self.race, &mut self.why, Instant::ZERO);
             self.race.follow(&plan);
         }
 
@@ -274,15 +280,15 @@ mod tests {
             let at = Instant::from_millis(30);
             self.race.handle_input(Input::AttemptSucceeded { id }, at);
             while !self.race.poll_output(at).ends_drain() {}
-            self.company.learn(&self.race, false);
+            self.coalesced.learn(&self.race, false);
         }
 
-        fn poll(&mut self, now: Instant) -> Step {
-            self.company.poll(&self.race, &mut self.why, &self.bell.clone().into(), now)
+        fn poll(&mut self, now: Instant) -> StartDecision {
+            self.coalesced.poll(&self.race, &mut self.why, &self.bell.clone().into(), now)
         }
 
         fn waits(&mut self) -> bool {
-            matches!(self.poll(Instant::ZERO), Step::WaitUntil(_))
+            matches!(self.poll(Instant::ZERO), StartDecision::WaitUntil(_))
         }
 
         fn woken(&self) -> usize {
@@ -307,7 +313,10 @@ mod tests {
         assert_eq!(left(&memory), (1, 0));
         drop(first);
         assert_eq!((left(&memory), third.woken()), ((0, 0), 1));
-        assert!(matches!(third.poll(Instant::ZERO), Step::Plan(plan) if plan.paid() == 255), "it leads");
+        assert!(
+            matches!(third.poll(Instant::ZERO), StartDecision::Plan(plan) if plan.paid() == 255),
+            "it leads"
+        );
         assert!(Racer::new(&memory).waits());
         assert_eq!(left(&memory), (0, 0));
     }
@@ -324,7 +333,7 @@ mod tests {
         let paid: Vec<usize> = others
             .iter_mut()
             .map(|racer| match racer.poll(late) {
-                Step::Plan(plan) => plan.paid(),
+                StartDecision::Plan(plan) => plan.paid(),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -338,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_in_hand_is_promised_once_where_a_lead_is_known_too() {
         // Under a number by which none of these races explores.
-        let clock = Clock::start();
+        let clock = MemoryClock::start();
         let memory = Memory::of(Core::new(1, clock.now()), clock);
         let mut first = Racer::new(&memory);
         assert!(!first.waits());
@@ -366,10 +375,10 @@ mod tests {
         let [mut first, mut second, mut third] = [(); 3].map(|()| Racer::new(&memory));
         assert!(!first.waits() && second.waits() && third.waits());
         let late = Instant::ZERO + Config::MAX_PATIENCE;
-        assert!(matches!(second.poll(late), Step::Plan(plan) if plan.paid() == 255), "it leads");
-        assert!(matches!(third.poll(late), Step::Plan(plan) if plan.paid() == 11));
-        third.company.has_stood_in_line(std::time::Duration::from_secs(1));
-        let plan = third.company.plan_and_say(&third.race, &mut third.why, late);
+        assert!(matches!(second.poll(late), StartDecision::Plan(plan) if plan.paid() == 255), "it leads");
+        assert!(matches!(third.poll(late), StartDecision::Plan(plan) if plan.paid() == 11));
+        third.coalesced.has_stood_in_line(std::time::Duration::from_secs(1));
+        let plan = third.coalesced.plan_and_say(&third.race, &mut third.why, late);
         assert_eq!((plan.paid(), left(&memory)), (11, (0, 11)));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connie_core::{Config, Instant, Pacing};
 
-use crate::budget::{Held, Loan, Place, Share, SocketBudget, Turn};
+use crate::budget::{Acquire, Permits, QueueTicket, SocketBudget, SocketPermit, SparePermits};
 use crate::options::MAX_IN_FLIGHT;
 use crate::report::Lack;
 
@@ -15,21 +15,21 @@ use crate::report::Lack;
 /// for the rest until its patience has passed: to wait for a place costs less than to wait for an address that may be dead. After that, and in a
 /// thread from the beginning, it takes more only where nobody stands in line; and where somebody does it keeps no more than its fair part: what is
 /// beyond that it gives back as soon as it is not in flight, and the race evicts for it.
-pub(crate) struct Allowance {
+pub(crate) struct BudgetState {
     budget: SocketBudget,
     /// What it lends to its own look-ups.
-    loan: Loan,
+    loan: SparePermits,
     pacing: Pacing,
     hedge: bool,
     /// The most sockets that the race may have.
     most: usize,
     patience: Duration,
     /// Taken when the first address is known, so that no socket is kept from others while a name is resolved.
-    share: Option<Share>,
+    share: Option<Permits>,
     /// How many it may use: fewer than it has, where others stand in line.
     limit: usize,
     /// Where it stands in line, for its first socket or for more.
-    place: Option<Place>,
+    place: Option<QueueTicket>,
     /// When its patience has passed.
     patient_until: Instant,
     /// Until when it waits for connections to end, since it has found that they hold all.
@@ -45,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// What a race could put sockets to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Use {
+pub(crate) struct SocketDemand {
     /// How many addresses it knows that have not failed.
     pub(crate) addresses: usize,
     /// How many attempts are in flight.
@@ -58,7 +58,7 @@ pub(crate) struct Use {
 
 /// Whether a race has the sockets that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sockets {
+pub(crate) enum SocketSupply {
     /// It has, or needs none yet.
     Ready,
     /// It stands in line: until its turn has come it must open none. It has to look again at this moment, if not woken before.
@@ -67,9 +67,9 @@ pub(crate) enum Sockets {
     AllHeld,
 }
 
-impl Allowance {
-    pub(crate) fn new(budget: SocketBudget, loan: Loan, race: &Config) -> Self {
-        Allowance {
+impl BudgetState {
+    pub(crate) fn new(budget: SocketBudget, loan: SparePermits, race: &Config) -> Self {
+        BudgetState {
             budget,
             loan,
             pacing: race.pacing,
@@ -90,18 +90,24 @@ impl Allowance {
     ///
     /// Where `stays`, it may stay in line while it has sockets already, and then the race has to look as soon as `waker` is woken, or it holds
     /// up who stands behind it.
-    pub(crate) fn poll(&mut self, to: Use, stays: bool, waker: &Waker, now: Instant) -> Sockets {
+    pub(crate) fn poll(
+        &mut self,
+        to: SocketDemand,
+        stays: bool,
+        waker: &Waker,
+        now: Instant,
+    ) -> SocketSupply {
         if to.addresses == 0 && to.in_flight == 0 {
             // It waits for a look-up, which may stand in line for what it has.
             (self.share, self.place, self.limit, self.looks_at, self.lack) = (None, None, 0, None, None);
-            return Sockets::Ready;
+            return SocketSupply::Ready;
         }
         self.lend(to.in_flight);
         let wanted = self.wanted(to, now);
         let has = self.sockets();
         if has == 0 {
             let sockets = self.begin(wanted, waker, now);
-            if sockets != Sockets::Ready {
+            if sockets != SocketSupply::Ready {
                 return sockets;
             }
         } else if has < wanted {
@@ -119,7 +125,7 @@ impl Allowance {
         let lends_at = (yields && !stays).then(|| now + LOOK);
         let released_at = to.by_plan.map(|(_, at)| at);
         self.looks_at = looks_at.into_iter().chain(lends_at).chain(released_at).min();
-        Sockets::Ready
+        SocketSupply::Ready
     }
 
     /// How many sockets the race may use; `None` where it has none. Where that is 0, it has one for an attempt that yields to a look-up.
@@ -164,7 +170,7 @@ impl Allowance {
     }
 
     fn sockets(&self) -> usize {
-        self.share.as_ref().map_or(0, Share::sockets)
+        self.share.as_ref().map_or(0, Permits::sockets)
     }
 
     /// When it has to look again, if not woken before.
@@ -183,12 +189,12 @@ impl Allowance {
     }
 
     /// The winner's place.
-    pub(crate) fn into_held(self) -> Option<Held> {
-        self.share.map(Share::hold)
+    pub(crate) fn into_held(self) -> Option<SocketPermit> {
+        self.share.map(Permits::hold)
     }
 
     /// How many sockets it has a use for now.
-    fn wanted(&self, to: Use, now: Instant) -> usize {
+    fn wanted(&self, to: SocketDemand, now: Instant) -> usize {
         let for_hedges = self.hedge && self.share.is_some() && now >= self.patient_until;
         let could = if for_hedges { to.addresses.saturating_mul(2) } else { to.addresses };
         let at_once = match self.pacing {
@@ -202,36 +208,36 @@ impl Allowance {
     }
 
     /// How many it will have a use for if it runs on.
-    fn wanted_for_long(&self, to: Use) -> usize {
+    fn wanted_for_long(&self, to: SocketDemand) -> usize {
         let each = if self.hedge { 2 } else { 1 };
         to.addresses.saturating_mul(each).min(to.most).min(self.most)
     }
 
     /// Takes its first sockets.
-    fn begin(&mut self, wanted: usize, waker: &Waker, now: Instant) -> Sockets {
-        match self.budget.poll_take(&mut self.place, wanted, waker) {
-            Turn::Taken(share) => {
+    fn begin(&mut self, wanted: usize, waker: &Waker, now: Instant) -> SocketSupply {
+        match self.budget.poll_acquire(&mut self.place, wanted, waker) {
+            Acquire::Acquired(share) => {
                 self.share = Some(share);
                 self.patient_until = now + self.patience;
                 (self.waits_until, self.lack) = (None, None);
-                Sockets::Ready
+                SocketSupply::Ready
             }
-            Turn::InLine => {
+            Acquire::Queued => {
                 // Something comes back by itself again. Should connections hold all once more, that is another wait.
                 self.waits_until = None;
                 self.lack = Some(Lack::InLine { sockets: self.budget.sockets() });
-                Sockets::InLine(None)
+                SocketSupply::InLine(None)
             }
-            Turn::AllHeld => {
+            Acquire::AllHeld => {
                 let until = *self.waits_until.get_or_insert(now + self.budget.patience());
                 let sockets = self.budget.sockets();
                 if now < until {
                     self.lack = Some(Lack::AllHeld { sockets });
-                    return Sockets::InLine(Some(until));
+                    return SocketSupply::InLine(Some(until));
                 }
                 self.lack = Some(Lack::Refused { sockets });
                 self.place = None;
-                Sockets::AllHeld
+                SocketSupply::AllHeld
             }
         }
     }
@@ -241,10 +247,10 @@ impl Allowance {
             self.place = None;
         }
         let taken = match &mut self.place {
-            None => self.budget.take_spare(more),
-            place @ Some(_) => match self.budget.poll_take(place, more, waker) {
-                Turn::Taken(share) => Some(share),
-                Turn::InLine | Turn::AllHeld => None,
+            None => self.budget.try_acquire(more),
+            place @ Some(_) => match self.budget.poll_acquire(place, more, waker) {
+                Acquire::Acquired(share) => Some(share),
+                Acquire::Queued | Acquire::AllHeld => None,
             },
         };
         if let (Some(share), Some(taken)) = (&mut self.share, taken) {
@@ -256,7 +262,7 @@ impl Allowance {
     fn share_out(&mut self, wanted: usize, now: Instant) {
         let has = self.sockets();
         let overdue = has > 1 && now >= self.patient_until;
-        let part = if overdue { self.budget.part_in_line() } else { None };
+        let part = if overdue { self.budget.fair_share() } else { None };
         self.limit = has.min(wanted).min(part.unwrap_or(usize::MAX));
     }
 

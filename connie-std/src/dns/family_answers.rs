@@ -1,6 +1,6 @@
 //! What a look-up reports of each family, and when; with a search list, of the name that counts.
 //!
-//! No socket and no clock: [`Answers`] is given what is known, and has the events for the caller. All that happens to the DNS client's
+//! No socket and no clock: [`FamilyAnswers`] is given what is known, and has the events for the caller. All that happens to the DNS client's
 //! knowledge of a family happens here.
 //!
 //! ```text
@@ -28,28 +28,28 @@ use std::time::Duration;
 use connie_core::resolution::QueryError;
 use connie_core::{Families, Family, Instant};
 
-use crate::resolve::{Answer, Event, LookupError};
+use crate::resolve::{FamilyAddresses, ResolveEvent, ResolverError};
 
 /// How long the answer of a family stays open for what a service record may add.
 pub(super) const SERVICE_WAIT: Duration = Duration::from_secs(1);
 
 /// What is known of both families, and the events that it makes.
-pub(super) struct Answers {
+pub(super) struct FamilyAnswers {
     /// IPv6 before IPv4, of the name that is tried.
-    states: [State; 2],
+    states: [FamilyState; 2],
     families: Families,
     /// Until when answers stay open.
     open_until: Option<Instant>,
     /// Whether the name that is tried counts.
     counts: bool,
     /// What there is to report of it.
-    events: VecDeque<Event>,
+    events: VecDeque<ResolveEvent>,
     /// The events of the first name that exists, and has no address.
-    first_existing: Option<VecDeque<Event>>,
+    first_existing: Option<VecDeque<ResolveEvent>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum FamilyState {
     Unasked,
     /// There is no answer yet. These were reported as hints.
     Asked(Vec<SocketAddr>),
@@ -61,17 +61,17 @@ enum State {
 }
 
 /// What is known of a family.
-pub(super) struct Finding<'a> {
+pub(super) struct FamilyFinding<'a> {
     /// Of service records and of the answer.
     pub(super) destinations: Vec<SocketAddr>,
     /// How its query has ended: with the time that the answer holds, or by a failure. `None` while it goes on.
-    pub(super) end: Option<Result<Option<Duration>, &'a LookupError>>,
+    pub(super) end: Option<Result<Option<Duration>, &'a ResolverError>>,
 }
 
-impl Answers {
+impl FamilyAnswers {
     /// Nothing is known of `families` yet. Of an only name everything is reported as it comes.
     pub(super) fn new(families: Families, is_only_name: bool) -> Self {
-        Answers {
+        FamilyAnswers {
             states: asked(families),
             families,
             open_until: None,
@@ -82,72 +82,79 @@ impl Answers {
     }
 
     /// The next event for the caller.
-    pub(super) fn next_event(&mut self) -> Option<Event> {
+    pub(super) fn next_event(&mut self) -> Option<ResolveEvent> {
         if self.counts { self.events.pop_front() } else { None }
     }
 
     /// Takes note of a service record, which changes nothing.
-    pub(super) fn record(&mut self, event: Event) {
+    pub(super) fn record(&mut self, event: ResolveEvent) {
         self.events.push_back(event);
     }
 
     /// Takes note of what is known of `family`. `records` is whether service records are still to come.
-    pub(super) fn update(&mut self, family: Family, finding: Finding<'_>, records: bool, now: Instant) {
-        let Finding { destinations, end } = finding;
-        let Some(end) = end else { return self.hint(family, destinations, State::Asked) };
+    pub(super) fn update(&mut self, family: Family, finding: FamilyFinding<'_>, records: bool, now: Instant) {
+        let FamilyFinding { destinations, end } = finding;
+        let Some(end) = end else { return self.hint(family, destinations, FamilyState::Asked) };
         let exists = !matches!(end, Err(error) if error.kind == QueryError::NoSuchName);
         if exists && records && self.stays_open(family, destinations.is_empty(), now) {
-            return self.hint(family, destinations, State::Open);
+            return self.hint(family, destinations, FamilyState::Open);
         }
         let state = match end {
-            Err(_) if destinations.is_empty() => State::Failed,
-            _ => State::Answered(destinations.clone()),
+            Err(_) if destinations.is_empty() => FamilyState::Failed,
+            _ => FamilyState::Answered(destinations.clone()),
         };
         if *self.state(family) == state {
             return;
         }
         let event = match end {
-            Err(error) if state == State::Failed => Event::Failed { family, error: error.clone() },
-            end => Event::Answered(answer(family, destinations, end.ok().flatten())),
+            Err(error) if state == FamilyState::Failed => {
+                ResolveEvent::Failed { family, error: error.clone() }
+            }
+            end => ResolveEvent::Answered(answer(family, destinations, end.ok().flatten())),
         };
         *self.state(family) = state;
         self.emit(event);
     }
 
     /// Rules 2 and 3: reports destinations to go on with, where there are new ones.
-    fn hint(&mut self, family: Family, destinations: Vec<SocketAddr>, next: fn(Vec<SocketAddr>) -> State) {
+    fn hint(
+        &mut self,
+        family: Family,
+        destinations: Vec<SocketAddr>,
+        next: fn(Vec<SocketAddr>) -> FamilyState,
+    ) {
         let state = self.state(family);
-        let (State::Asked(hints) | State::Open(hints)) = state else { return };
+        let (FamilyState::Asked(hints) | FamilyState::Open(hints)) = state else { return };
         if destinations.is_empty() || *hints == destinations {
             let hints = std::mem::take(hints);
             *state = next(hints);
             return;
         }
         *state = next(destinations.clone());
-        self.emit(Event::Hinted(answer(family, destinations, None)));
+        self.emit(ResolveEvent::Hinted(answer(family, destinations, None)));
     }
 
     /// Rule 3.
     fn stays_open(&mut self, family: Family, is_empty: bool, now: Instant) -> bool {
-        if !matches!(self.state(family), State::Asked(_) | State::Open(_)) {
+        if !matches!(self.state(family), FamilyState::Asked(_) | FamilyState::Open(_)) {
             return false;
         }
         let has_none = match self.state(family.other()) {
-            State::Unasked | State::Failed => true,
-            State::Answered(destinations) => destinations.is_empty(),
-            State::Asked(_) | State::Open(_) => false,
+            FamilyState::Unasked | FamilyState::Failed => true,
+            FamilyState::Answered(destinations) => destinations.is_empty(),
+            FamilyState::Asked(_) | FamilyState::Open(_) => false,
         };
         (!is_empty || has_none) && now < *self.open_until.get_or_insert(now + SERVICE_WAIT)
     }
 
     /// Rules 4 and 5.
-    fn emit(&mut self, event: Event) {
+    fn emit(&mut self, event: ResolveEvent) {
         self.counts |= match &event {
-            Event::Answered(answer) | Event::Hinted(answer) => !answer.addresses.is_empty(),
-            Event::Failed { error, .. } => {
+            ResolveEvent::Answered(answer) | ResolveEvent::Hinted(answer) => !answer.addresses.is_empty(),
+            ResolveEvent::Failed { error, .. } => {
                 matches!(error.kind, QueryError::TimedOut | QueryError::Unreachable)
             }
-            Event::Service(_) => false,
+            ResolveEvent::Service(_) => false,
         };
         self.events.push_back(event);
     }
@@ -155,14 +162,14 @@ impl Answers {
     /// Rule 6: whether the name that is tried has ended and does not count. Then it goes on to the [next](Self::try_next), or there is
     /// [none](Self::finish).
     pub(super) fn is_without_address(&self) -> bool {
-        let is_out = |state: &State| matches!(state, State::Asked(_) | State::Open(_));
+        let is_out = |state: &FamilyState| matches!(state, FamilyState::Asked(_) | FamilyState::Open(_));
         !self.counts && !self.states.iter().any(is_out)
     }
 
     /// Another name is tried.
     pub(super) fn try_next(&mut self) {
         let events = std::mem::take(&mut self.events);
-        let exists = events.iter().any(|event| matches!(event, Event::Answered(_)));
+        let exists = events.iter().any(|event| matches!(event, ResolveEvent::Answered(_)));
         self.first_existing = self.first_existing.take().or(exists.then_some(events));
         self.states = asked(self.families);
         self.open_until = None;
@@ -178,11 +185,11 @@ impl Answers {
 
     /// When an answer is no longer kept open, where one is.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        let is_open = |state: &State| matches!(state, State::Open(_));
+        let is_open = |state: &FamilyState| matches!(state, FamilyState::Open(_));
         self.open_until.filter(|_| self.states.iter().any(is_open))
     }
 
-    fn state(&mut self, family: Family) -> &mut State {
+    fn state(&mut self, family: Family) -> &mut FamilyState {
         let [v6, v4] = &mut self.states;
         match family {
             Family::V6 => v6,
@@ -191,15 +198,15 @@ impl Answers {
     }
 }
 
-fn asked(families: Families) -> [State; 2] {
+fn asked(families: Families) -> [FamilyState; 2] {
     [Family::V6, Family::V4].map(|family| match families.allow(family) {
-        true => State::Asked(Vec::new()),
-        false => State::Unasked,
+        true => FamilyState::Asked(Vec::new()),
+        false => FamilyState::Unasked,
     })
 }
 
-fn answer(family: Family, addresses: Vec<SocketAddr>, ttl: Option<Duration>) -> Answer {
-    Answer { family, addresses, ttl, ordered: false }
+fn answer(family: Family, addresses: Vec<SocketAddr>, ttl: Option<Duration>) -> FamilyAddresses {
+    FamilyAddresses { family, addresses, ttl, ordered: false }
 }
 
 #[cfg(test)]
@@ -212,22 +219,22 @@ mod tests {
         text.split_whitespace().map(|ip| SocketAddr::new(ip.parse().unwrap(), 80)).collect()
     }
 
-    /// An [`Answers`] with whether service records are to come, and the time.
-    struct Watched {
-        answers: Answers,
+    /// An [`FamilyAnswers`] with whether service records are to come, and the time.
+    struct WatchedAnswers {
+        answers: FamilyAnswers,
         records: bool,
         millis: u64,
     }
 
-    impl Watched {
+    impl WatchedAnswers {
         fn new(families: Families, is_only_name: bool) -> Self {
-            Watched { answers: Answers::new(families, is_only_name), records: false, millis: 0 }
+            WatchedAnswers { answers: FamilyAnswers::new(families, is_only_name), records: false, millis: 0 }
         }
 
         fn update(&mut self, family: Family, known: &str, end: Option<Result<Option<Duration>, QueryError>>) {
-            let error = end.and_then(Result::err).map(LookupError::from);
+            let error = end.and_then(Result::err).map(ResolverError::from);
             let end = end.map(|end| end.map_err(|_| error.as_ref().unwrap()));
-            let finding = Finding { destinations: list(known), end };
+            let finding = FamilyFinding { destinations: list(known), end };
             self.answers.update(family, finding, self.records, Instant::from_millis(self.millis));
         }
 
@@ -249,10 +256,10 @@ mod tests {
             let mut reported = Vec::new();
             while let Some(event) = self.answers.next_event() {
                 let (family, sign, addresses) = match event {
-                    Event::Answered(answer) => (answer.family, "=", answer.addresses),
-                    Event::Hinted(answer) => (answer.family, "?", answer.addresses),
-                    Event::Failed { family, .. } => (family, "!", Vec::new()),
-                    Event::Service(record) => panic!("{record}"),
+                    ResolveEvent::Answered(answer) => (answer.family, "=", answer.addresses),
+                    ResolveEvent::Hinted(answer) => (answer.family, "?", answer.addresses),
+                    ResolveEvent::Failed { family, .. } => (family, "!", Vec::new()),
+                    ResolveEvent::Service(record) => panic!("{record}"),
                 };
                 let digit = if family == Family::V4 { "4" } else { "6" };
                 let ips = addresses.iter().map(|address| format!(" {}", address.ip())).collect::<String>();
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_family_is_answered_when_its_answer_comes_and_once() {
-        let mut name = Watched::new(Families::Both, true);
+        let mut name = WatchedAnswers::new(Families::Both, true);
         name.waits(V6, NOBODY);
         name.answers(V4, "192.0.2.1");
         name.reports(&["4 = 192.0.2.1"]);
@@ -280,7 +287,7 @@ mod tests {
 
     #[test]
     fn destinations_of_service_records_are_hints_until_the_answer() {
-        let mut name = Watched::new(Families::Both, true);
+        let mut name = WatchedAnswers::new(Families::Both, true);
         name.waits(V6, "2001:db8::9");
         name.waits(V6, "2001:db8::9");
         name.reports(&["6 ? 2001:db8::9"]);
@@ -297,7 +304,7 @@ mod tests {
 
     #[test]
     fn an_answer_stays_open_for_service_records_for_a_second() {
-        let mut name = Watched::new(Families::Both, true);
+        let mut name = WatchedAnswers::new(Families::Both, true);
         name.records = true;
         name.waits(V6, NOBODY);
         name.answers(V4, "192.0.2.1");
@@ -316,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_last_empty_answer_stays_open_and_no_other() {
-        let mut name = Watched::new(Families::Both, true);
+        let mut name = WatchedAnswers::new(Families::Both, true);
         name.records = true;
         name.answers(V6, NOBODY);
         name.reports(&["6 ="]);
@@ -327,11 +334,11 @@ mod tests {
         name.fails(V4, QueryError::ServerFailure);
         name.reports(&["4 !"]);
         // A name that does not exist has no service records either.
-        let mut name = Watched::new(Families::Only(V4), true);
+        let mut name = WatchedAnswers::new(Families::Only(V4), true);
         name.records = true;
         name.fails(V4, QueryError::NoSuchName);
         name.reports(&["4 !"]);
-        let mut name = Watched::new(Families::Only(V4), true);
+        let mut name = WatchedAnswers::new(Families::Only(V4), true);
         name.records = true;
         name.fails(V4, QueryError::ServerFailure);
         name.reports(&[]);
@@ -340,7 +347,7 @@ mod tests {
     #[test]
     fn what_a_name_lacks_is_held_back_until_it_counts() {
         for hints in [false, true] {
-            let mut name = Watched::new(Families::Both, false);
+            let mut name = WatchedAnswers::new(Families::Both, false);
             name.answers(V6, NOBODY);
             name.reports(&[]);
             assert!(!name.answers.is_without_address());
@@ -356,7 +363,7 @@ mod tests {
     #[test]
     fn a_search_does_not_go_on_where_a_server_is_silent() {
         for error in [QueryError::TimedOut, QueryError::Unreachable] {
-            let mut name = Watched::new(Families::Both, false);
+            let mut name = WatchedAnswers::new(Families::Both, false);
             name.fails(V6, error);
             name.reports(&["6 !"]);
             name.answers(V4, NOBODY);
@@ -367,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_search_goes_on_from_a_name_without_addresses() {
-        let mut names = Watched::new(Families::Both, false);
+        let mut names = WatchedAnswers::new(Families::Both, false);
         names.fails(V6, QueryError::NoSuchName);
         assert!(!names.answers.is_without_address());
         names.fails(V4, QueryError::NoSuchName);
@@ -383,8 +390,8 @@ mod tests {
 
     #[test]
     fn of_names_without_addresses_the_first_that_exists_is_reported() {
-        let mut names = Watched::new(Families::Both, false);
-        let lacks = |names: &mut Watched, v6: Option<QueryError>, v4: Option<QueryError>| {
+        let mut names = WatchedAnswers::new(Families::Both, false);
+        let lacks = |names: &mut WatchedAnswers, v6: Option<QueryError>, v4: Option<QueryError>| {
             for (family, error) in [(V6, v6), (V4, v4)] {
                 match error {
                     Some(error) => names.fails(family, error),
@@ -403,7 +410,7 @@ mod tests {
         names.answers.finish();
         names.reports(&["6 !", "4 ="]);
         // None exists: the last.
-        let mut names = Watched::new(Families::Both, false);
+        let mut names = WatchedAnswers::new(Families::Both, false);
         lacks(&mut names, Some(QueryError::NoSuchName), Some(QueryError::NoSuchName));
         names.answers.try_next();
         lacks(&mut names, Some(QueryError::Refused), Some(QueryError::NoSuchName));

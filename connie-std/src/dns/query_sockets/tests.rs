@@ -1,6 +1,6 @@
 //! Two look-ups of one name.
 
-use connie_dns::{Name, Settings};
+use connie_dns::{DnsConfig, Name};
 
 use super::*;
 use crate::OsClock;
@@ -10,8 +10,8 @@ use crate::dns::cache::Cache;
 struct Two {
     context: LookupContext,
     server: UdpSocket,
-    first: Asker,
-    second: Asker,
+    first: QuerySockets,
+    second: QuerySockets,
 }
 
 impl Two {
@@ -22,12 +22,12 @@ impl Two {
         let name = Name::parse("name.test").expect("a name");
         let address = server.local_addr().expect("an address");
         let asker = |cache: &Cache| {
-            let settings = Settings::default();
+            let settings = DnsConfig::default();
             let shared = cache.shared_name(&name, &[address], &settings, (clock, clock.now()));
-            Asker::new(shared.expect("random numbers"), Instant::ZERO)
+            QuerySockets::new(shared.expect("random numbers"), Instant::ZERO)
         };
         let cache = Cache::new();
-        let context = LookupContext { clock, way_out: crate::way_out::WayOut::default(), budget: None };
+        let context = LookupContext { clock, egress: crate::egress::Egress::default(), budget: None };
         Two { context, server, first: asker(&cache), second: asker(&cache) }
     }
 
@@ -35,12 +35,12 @@ impl Two {
         self.first.shared.server_set.time(self.context.clock, self.context.clock.now())
     }
 
-    fn first_asks(&mut self, kind: Kind) {
+    fn first_asks(&mut self, kind: RecordType) {
         self.first.ask(kind, self.time());
         self.first.poll(&self.context, self.context.clock.now());
     }
 
-    fn second_asks(&mut self, kind: Kind) {
+    fn second_asks(&mut self, kind: RecordType) {
         self.second.ask(kind, self.time());
         self.second.poll(&self.context, self.context.clock.now());
     }
@@ -58,28 +58,28 @@ impl Two {
 #[test]
 fn who_asks_again_after_its_questions_have_ended_is_told() {
     let mut two = Two::new();
-    two.first_asks(Kind::A);
+    two.first_asks(RecordType::A);
     two.answer();
     two.first.poll(&two.context, two.context.clock.now());
-    assert!(two.first.end(Kind::A).is_some_and(Result::is_ok) && !two.first.is_waiting());
-    two.second_asks(Kind::Aaaa);
-    two.first_asks(Kind::Aaaa);
+    assert!(two.first.end(RecordType::A).is_some_and(Result::is_ok) && !two.first.is_waiting());
+    two.second_asks(RecordType::Aaaa);
+    two.first_asks(RecordType::Aaaa);
     assert!(two.second.drives && !two.first.drives, "the query is the second's");
     two.answer();
     two.second.poll(&two.context, two.context.clock.now());
     let has_news = two.first.shared.lock().is_some_and(|mut state| state.has_news(two.first.id));
     assert!(has_news, "it need not look for itself");
     two.first.poll(&two.context, two.context.clock.now());
-    assert!(two.first.end(Kind::Aaaa).is_some_and(Result::is_ok));
+    assert!(two.first.end(RecordType::Aaaa).is_some_and(Result::is_ok));
 }
 
 /// Its sockets are not all that are open.
 #[test]
 fn who_drives_no_more_when_it_begins_to_wait_is_polled_again() {
     let mut two = Two::new();
-    two.first_asks(Kind::A);
+    two.first_asks(RecordType::A);
     assert!(two.first.drives && !two.first.register(None, None));
-    two.second_asks(Kind::Aaaa);
+    two.second_asks(RecordType::Aaaa);
     assert!(two.second.drives && !two.second.register(None, None));
     assert!(two.first.drives && two.first.register(None, None));
     two.first.poll(&two.context, two.context.clock.now());
@@ -91,18 +91,18 @@ fn who_drives_no_more_when_it_begins_to_wait_is_polled_again() {
 fn who_gets_room_uses_it_though_another_drives() {
     let mut two = Two::new();
     let budget = SocketBudget::new(1);
-    let held = Room::at_once(Some(&budget)).expect("a place");
+    let held = DescriptorPermit::at_once(Some(&budget)).expect("a place");
     two.context.budget = Some(budget);
-    two.first_asks(Kind::A);
-    two.second_asks(Kind::Aaaa);
+    two.first_asks(RecordType::A);
+    two.second_asks(RecordType::Aaaa);
     assert!(two.second.drives, "though its query waits behind the first's");
     drop(held);
     two.first.poll(&two.context, two.context.clock.now());
     two.answer();
     two.first.poll(&two.context, two.context.clock.now());
-    assert!(two.first.end(Kind::A).is_some_and(Result::is_ok));
+    assert!(two.first.end(RecordType::A).is_some_and(Result::is_ok));
     two.second.poll(&two.context, two.context.clock.now());
     two.answer();
     two.second.poll(&two.context, two.context.clock.now());
-    assert!(two.second.end(Kind::Aaaa).is_some_and(Result::is_ok));
+    assert!(two.second.end(RecordType::Aaaa).is_some_and(Result::is_ok));
 }

@@ -2,9 +2,9 @@
 //! sample (RFC 6298 section 3).
 
 /// A socket of a race that was won.
-pub trait SentAgain {
+pub trait Retransmitted {
     /// Whether something was sent on it more than once, SYNs among it. `false` where the system does not tell.
-    fn was_sent_again(&self) -> bool;
+    fn was_retransmitted(&self) -> bool;
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -18,7 +18,7 @@ mod system {
 
     /// By the last field of it, `tcpi_total_retrans`. QEMU's user mode, which emulates another processor's containers,
     /// hands out four octets and calls that a success: those are no `TcpInfo`. nix ends the program there.
-    pub(crate) fn is_sent_again(fd: BorrowedFd<'_>) -> bool {
+    pub(crate) fn is_retransmitted(fd: BorrowedFd<'_>) -> bool {
         tcp_info(fd).is_some_and(|info| info.last().is_some_and(|total| *total > 0))
     }
 
@@ -46,10 +46,10 @@ mod system {
 mod system {
     use rustix::fd::BorrowedFd;
 
-    pub(crate) fn is_sent_again(_: BorrowedFd<'_>) -> bool {
+    pub(crate) fn is_retransmitted(_: BorrowedFd<'_>) -> bool {
         false
     }
 }
 
 #[cfg(not(target_os = "wasi"))]
-pub(crate) use system::is_sent_again;
+pub(crate) use system::is_retransmitted;

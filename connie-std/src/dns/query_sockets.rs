@@ -10,19 +10,21 @@ use std::time::Duration;
 
 use connie_core::resolution::QueryError;
 use connie_core::{AttemptErrorKind, Instant};
-use connie_dns::{Input, Kind, QuestionId};
+use connie_dns::{DnsInput, QuestionId, RecordType};
 use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 
 use super::context::LookupContext;
 use super::reply::Reply;
-use super::shared_name::{Deferred, LOOK, NameState, OVERDUE, Open, SharedName, Todo, Watched, Way};
+use super::shared_name::{
+    Deferred, LOOK, NameState, OVERDUE, OpenSocket, QueryToSend, SharedName, SocketWay, WatchedSocket,
+};
 use super::stream::Stream;
 use super::wakeup::Wakeup;
 use crate::budget::SocketBudget;
 use crate::errno::{Call, meaning};
 use crate::os_error;
-use crate::resolve::{Datagrams, LookupError, Room, Watch};
+use crate::resolve::{Datagrams, DescriptorPermit, ResolverError, WatchSet};
 use crate::socket_options::Purpose;
 
 /// The pause after the system had no socket, before it is asked for one again. It doubles each time.
@@ -34,21 +36,21 @@ const IN_LINE: Duration = Duration::from_secs(60);
 const LOOK_UNWOKEN: Duration = Duration::from_millis(5);
 
 /// One look-up's questions about one name.
-pub(super) struct Asker {
+pub(super) struct QuerySockets {
     pub(super) shared: Arc<SharedName>,
     /// Its number among those who ask for the name, another each time that it begins to wait.
     id: u64,
-    /// In the order of [`Kind::ALL`].
-    questions: [Question; 3],
+    /// In the order of [`RecordType::ALL`].
+    questions: [QuestionState; 3],
     /// Whether it has asked something since the client was polled.
     is_fresh: bool,
     /// Queries that need a socket.
-    wanting: Vec<Wanting>,
+    wanting: Vec<UnsentQuery>,
     /// Since when the system has given no socket, though there was room.
     shortage: Option<Shortage>,
     drives: bool,
     /// The sockets that its race waits for while it drives.
-    watched: Vec<Watched>,
+    watched: Vec<WatchedSocket>,
     polled: Instant,
     wake: Option<Instant>,
     /// Whether nothing wakes it.
@@ -56,16 +58,16 @@ pub(super) struct Asker {
 }
 
 #[derive(Clone)]
-enum Question {
+enum QuestionState {
     Unasked,
     Asked(QuestionId),
-    Ended(Result<Reply, LookupError>),
+    Ended(Result<Reply, ResolverError>),
 }
 
 /// A query that waits for a place in the budget, or for a socket.
-struct Wanting {
-    todo: Todo,
-    room: Room,
+struct UnsentQuery {
+    todo: QueryToSend,
+    room: DescriptorPermit,
     /// Whether it waits for a place in the budget.
     is_in_line: bool,
 }
@@ -78,18 +80,18 @@ struct Shortage {
 }
 
 /// What came of opening a socket.
-enum Opened {
-    Socket(Open, Vec<u8>),
-    Postponed(Wanting, Instant),
-    Failed(Todo, String, bool),
+enum OpenResult {
+    Socket(OpenSocket, Vec<u8>),
+    Postponed(UnsentQuery, Instant),
+    Failed(QueryToSend, String, bool),
 }
 
-impl Asker {
+impl QuerySockets {
     pub(super) fn new(shared: Arc<SharedName>, now: Instant) -> Self {
-        Asker {
+        QuerySockets {
             shared,
             id: 0,
-            questions: [const { Question::Unasked }; 3],
+            questions: [const { QuestionState::Unasked }; 3],
             is_fresh: false,
             wanting: Vec::new(),
             shortage: None,
@@ -102,12 +104,12 @@ impl Asker {
     }
 
     /// Asks, unless it has already.
-    pub(super) fn ask(&mut self, kind: Kind, now: Instant) {
+    pub(super) fn ask(&mut self, kind: RecordType, now: Instant) {
         let Some(question) = self.questions.get_mut(kind as usize) else { return };
-        if !matches!(question, Question::Unasked) {
+        if !matches!(question, QuestionState::Unasked) {
             return;
         }
-        *question = Question::Ended(Err(lost()));
+        *question = QuestionState::Ended(Err(lost()));
         let has_left = !self.is_waiting();
         let Some(mut state) = self.shared.lock() else { return };
         if has_left {
@@ -118,20 +120,20 @@ impl Asker {
         if let (Some(id), Some(question)) =
             (state.client.ask(&self.shared.name, kind, now), self.questions.get_mut(kind as usize))
         {
-            *question = Question::Asked(id);
+            *question = QuestionState::Asked(id);
             self.is_fresh = true;
         }
     }
 
-    pub(super) fn end(&self, kind: Kind) -> Option<&Result<Reply, LookupError>> {
+    pub(super) fn end(&self, kind: RecordType) -> Option<&Result<Reply, ResolverError>> {
         match self.questions.get(kind as usize)? {
-            Question::Ended(end) => Some(end),
-            Question::Asked(_) | Question::Unasked => None,
+            QuestionState::Ended(end) => Some(end),
+            QuestionState::Asked(_) | QuestionState::Unasked => None,
         }
     }
 
     fn is_waiting(&self) -> bool {
-        self.questions.iter().any(|question| matches!(question, Question::Asked(_)))
+        self.questions.iter().any(|question| matches!(question, QuestionState::Asked(_)))
     }
 
     /// Does all that can be done without waiting.
@@ -159,14 +161,14 @@ impl Asker {
     fn turn(
         &mut self,
         context: &LookupContext,
-        opened: Vec<Opened>,
+        opened: Vec<OpenResult>,
         is_first: bool,
         (now, time): (Instant, Instant),
         deferred: &mut Deferred,
-    ) -> Vec<Wanting> {
+    ) -> Vec<UnsentQuery> {
         let shared = Arc::clone(&self.shared);
         let Some(mut guard) = shared.lock() else {
-            self.questions = [const { Question::Ended(Err(LOST)) }; 3];
+            self.questions = [const { QuestionState::Ended(Err(LOST)) }; 3];
             return Vec::new();
         };
         let (state, server_set) = (&mut *guard, &shared.server_set);
@@ -204,11 +206,11 @@ impl Asker {
         deferred: &mut Deferred,
     ) {
         let shared = &self.shared;
-        for (kind, question) in Kind::ALL.into_iter().zip(&mut self.questions) {
-            let Question::Asked(id) = *question else { continue };
+        for (kind, question) in RecordType::ALL.into_iter().zip(&mut self.questions) {
+            let QuestionState::Asked(id) = *question else { continue };
             if let Some(end) = state.end(&shared.name, kind, id, time) {
                 state.client.give_up(id);
-                *question = Question::Ended(end);
+                *question = QuestionState::Ended(end);
             }
         }
         self.polled = now;
@@ -234,7 +236,7 @@ impl Asker {
 
     /// Stops waiting for this name.
     fn leave(&mut self, state: &mut NameState, time: Instant, deferred: &mut Deferred) {
-        for Wanting { todo, room, .. } in self.wanting.drain(..) {
+        for UnsentQuery { todo, room, .. } in self.wanting.drain(..) {
             // The next driver opens a socket for it.
             state.client.postpone(todo.port, todo.server, time, time);
             deferred.rooms.push(room);
@@ -247,11 +249,11 @@ impl Asker {
     // Sockets.
 
     /// `todo` with the place in the budget that it already waits for, if any.
-    fn wanting(&mut self, mut todo: Todo) -> Wanting {
-        let is_same = |other: &Wanting| other.todo.port == todo.port && other.todo.server == todo.server;
+    fn wanting(&mut self, mut todo: QueryToSend) -> UnsentQuery {
+        let is_same = |other: &UnsentQuery| other.todo.port == todo.port && other.todo.server == todo.server;
         let known = self.wanting.iter().position(is_same).map(|index| self.wanting.swap_remove(index).room);
         let room = todo.room.take().or(known).unwrap_or_default();
-        Wanting { todo, room, is_in_line: false }
+        UnsentQuery { todo, room, is_in_line: false }
     }
 
     /// Has the client send again the queries that have got their place in the budget. Whether there are any.
@@ -268,8 +270,8 @@ impl Asker {
             self.shortage = None;
         }
         let mut has_room = false;
-        for Wanting { todo, room, is_in_line } in &mut self.wanting {
-            // `Room::watch` may have got the place already.
+        for UnsentQuery { todo, room, is_in_line } in &mut self.wanting {
+            // `DescriptorPermit::watch` may have got the place already.
             if *is_in_line && room.poll(context.budget.as_ref(), now).is_ready() {
                 (*is_in_line, has_room) = (false, true);
                 state.client.postpone(todo.port, todo.server, time, time);
@@ -281,25 +283,25 @@ impl Asker {
     fn take_in(
         &mut self,
         state: &mut NameState,
-        opened: Vec<Opened>,
+        opened: Vec<OpenResult>,
         time: Instant,
         deferred: &mut Deferred,
     ) {
         let shared = Arc::clone(&self.shared);
         for opened in opened {
             match opened {
-                Opened::Socket(open, message) => {
+                OpenResult::Socket(open, message) => {
                     self.shortage = None;
                     state.open(open, &message, &shared.server_set, time, deferred);
                 }
-                Opened::Postponed(wanting, until) => {
+                OpenResult::Postponed(wanting, until) => {
                     state.client.postpone(wanting.todo.port, wanting.todo.server, until, time);
                     self.wanting.push(wanting);
                 }
-                Opened::Failed(Todo { port, server, stream, .. }, text, is_shortage) => {
+                OpenResult::Failed(QueryToSend { port, server, stream, .. }, text, is_shortage) => {
                     let input = match stream {
-                        true => Input::StreamFailed { port, server },
-                        false => Input::DatagramFailed { port, server },
+                        true => DnsInput::StreamFailed { port, server },
+                        false => DnsInput::DatagramFailed { port, server },
                     };
                     state.fail(input, text, is_shortage, &shared.server_set, time);
                 }
@@ -307,36 +309,42 @@ impl Asker {
         }
     }
 
-    fn open(&mut self, mut wanting: Wanting, context: &LookupContext, now: Instant, time: Instant) -> Opened {
+    fn open(
+        &mut self,
+        mut wanting: UnsentQuery,
+        context: &LookupContext,
+        now: Instant,
+        time: Instant,
+    ) -> OpenResult {
         match wanting.room.poll(context.budget.as_ref(), now) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(held)) => {
                 context.budget.iter().for_each(SocketBudget::refuse);
-                return Opened::Failed(wanting.todo, held.to_string(), true);
+                return OpenResult::Failed(wanting.todo, held.to_string(), true);
             }
             Poll::Pending => {
                 wanting.is_in_line = true;
-                return Opened::Postponed(wanting, time + IN_LINE);
+                return OpenResult::Postponed(wanting, time + IN_LINE);
             }
         }
         match open(&wanting, context) {
             Ok(way) => {
-                let Wanting { todo: Todo { port, server, message, .. }, room, .. } = wanting;
-                Opened::Socket(Open { port, server, opener: self.id, way, room }, message)
+                let UnsentQuery { todo: QueryToSend { port, server, message, .. }, room, .. } = wanting;
+                OpenResult::Socket(OpenSocket { port, server, opener: self.id, way, room }, message)
             }
             Err(error) if is_shortage(&error) => self.has_no_socket(wanting, &error, time),
-            Err(error) => Opened::Failed(wanting.todo, os_error::reason(&error), false),
+            Err(error) => OpenResult::Failed(wanting.todo, os_error::reason(&error), false),
         }
     }
 
     /// The system has no socket. That may pass.
-    fn has_no_socket(&mut self, wanting: Wanting, error: &io::Error, time: Instant) -> Opened {
+    fn has_no_socket(&mut self, wanting: UnsentQuery, error: &io::Error, time: Instant) -> OpenResult {
         let Shortage { since, pause } = self.shortage.unwrap_or(Shortage { since: time, pause: FIRST_PAUSE });
         if time.duration_since(since) >= self.shared.server_set.timeout() {
-            return Opened::Failed(wanting.todo, os_error::reason(error), true);
+            return OpenResult::Failed(wanting.todo, os_error::reason(error), true);
         }
         self.shortage = Some(Shortage { since, pause: pause.saturating_mul(2).min(LONGEST_PAUSE) });
-        Opened::Postponed(wanting, time + pause)
+        OpenResult::Postponed(wanting, time + pause)
     }
 
     // Waiting.
@@ -346,7 +354,7 @@ impl Asker {
         &'a self,
         context: &'a LookupContext,
         wakeup: impl Fn() -> Option<&'a Arc<Wakeup>>,
-        watch: &mut Watch<'a>,
+        watch: &mut WatchSet<'a>,
     ) -> bool {
         if !self.is_waiting() {
             return false;
@@ -361,9 +369,9 @@ impl Asker {
             self.is_unwoken.set(waker.is_none() && is_due);
             for watched in &self.watched {
                 match watched {
-                    Watched::Datagrams(socket, true) => watch.datagrams(socket),
-                    Watched::Datagrams(socket, false) => watch.read(&**socket),
-                    Watched::Stream(socket, readiness) => watch.lend(socket.as_fd(), *readiness),
+                    WatchedSocket::Datagrams(socket, true) => watch.datagrams(socket),
+                    WatchedSocket::Datagrams(socket, false) => watch.read(&**socket),
+                    WatchedSocket::Stream(socket, readiness) => watch.lend(socket.as_fd(), *readiness),
                 }
             }
         } else {
@@ -404,7 +412,7 @@ impl Asker {
     }
 }
 
-impl Drop for Asker {
+impl Drop for QuerySockets {
     fn drop(&mut self) {
         if !self.is_waiting() {
             return;
@@ -413,7 +421,7 @@ impl Drop for Asker {
         if let Some(mut guard) = shared.lock() {
             let time = guard.looked;
             for question in &self.questions {
-                if let Question::Asked(id) = question {
+                if let QuestionState::Asked(id) = question {
                     guard.client.give_up(*id);
                 }
             }
@@ -424,13 +432,13 @@ impl Drop for Asker {
     }
 }
 
-fn open(wanting: &Wanting, context: &LookupContext) -> io::Result<Way> {
-    let Todo { server, stream, message, .. } = &wanting.todo;
+fn open(wanting: &UnsentQuery, context: &LookupContext) -> io::Result<SocketWay> {
+    let QueryToSend { server, stream, message, .. } = &wanting.todo;
     if *stream {
-        return Ok(Way::Stream(Box::new(Stream::begin(*server, &context.way_out, message)?)));
+        return Ok(SocketWay::Stream(Box::new(Stream::begin(*server, &context.egress, message)?)));
     }
-    let socket = UdpSocket::from(context.way_out.datagrams(*server, Purpose::NameServer)?);
-    Ok(Way::Datagrams(Arc::new(Datagrams { socket, _room: wanting.room.share() })))
+    let socket = UdpSocket::from(context.egress.datagrams(*server, Purpose::NameServer)?);
+    Ok(SocketWay::Datagrams(Arc::new(Datagrams { socket, _room: wanting.room.share() })))
 }
 
 /// Whether a socket could not be opened since there are too many.
@@ -440,9 +448,9 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 /// Another thread of the parent was at it when the process was forked.
-const LOST: LookupError = LookupError { kind: QueryError::Failed, detail: None };
+const LOST: ResolverError = ResolverError { kind: QueryError::Failed, detail: None };
 
-fn lost() -> LookupError {
+fn lost() -> ResolverError {
     LOST
 }
 

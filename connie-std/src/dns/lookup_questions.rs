@@ -6,44 +6,44 @@ use std::sync::Arc;
 
 use connie_core::Instant;
 use connie_core::resolution::QueryError;
-use connie_dns::{Kind, Name, Settings};
+use connie_dns::{DnsConfig, Name, RecordType};
 
-use super::asker::Asker;
 use super::cache::Cache;
 use super::context::LookupContext;
+use super::query_sockets::QuerySockets;
 use super::reply::Reply;
 use super::wakeup::Wakeup;
-use crate::resolve::{LookupError, Watch};
+use crate::resolve::{ResolverError, WatchSet};
 
 /// The questions of a look-up.
-pub(super) struct Questions {
+pub(super) struct LookupQuestions {
     servers: Vec<SocketAddr>,
-    settings: Settings,
+    settings: DnsConfig,
     cache: Cache,
     context: LookupContext,
-    askers: Vec<Asker>,
+    askers: Vec<QuerySockets>,
     /// Wakes it when another look-up has brought an answer.
     wakeup: OnceCell<Option<Arc<Wakeup>>>,
     /// Why nothing can be asked, where that is so.
-    dead: Option<LookupError>,
+    dead: Option<ResolverError>,
 }
 
 /// A question that was asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Inquiry {
+pub(super) struct QuestionKey {
     asker: usize,
-    kind: Kind,
+    kind: RecordType,
 }
 
-impl Questions {
+impl LookupQuestions {
     /// Asks these servers, in this way.
     pub(super) fn new(
         servers: Vec<SocketAddr>,
-        settings: Settings,
+        settings: DnsConfig,
         cache: Cache,
         context: LookupContext,
     ) -> Self {
-        Questions {
+        LookupQuestions {
             servers,
             settings,
             cache,
@@ -55,7 +55,7 @@ impl Questions {
     }
 
     /// Asks for records of a name, or waits for who has asked already. What is to be sent leaves with the next [`poll`](Self::poll).
-    pub(super) fn ask(&mut self, name: &Name, kind: Kind, now: Instant) -> Inquiry {
+    pub(super) fn ask(&mut self, name: &Name, kind: RecordType, now: Instant) -> QuestionKey {
         let known = self.askers.iter().position(|asker| asker.shared.name == *name);
         let index = known.unwrap_or_else(|| {
             self.add(name, now);
@@ -65,7 +65,7 @@ impl Questions {
             let time = asker.shared.server_set.time(self.context.clock, now);
             asker.ask(kind, time);
         }
-        Inquiry { asker: index, kind }
+        QuestionKey { asker: index, kind }
     }
 
     fn add(&mut self, name: &Name, now: Instant) {
@@ -73,11 +73,11 @@ impl Questions {
         match self.cache.shared_name(name, &self.servers, &self.settings, (clock, now)) {
             Ok(shared) => {
                 let time = shared.server_set.time(clock, now);
-                self.askers.push(Asker::new(shared, time));
+                self.askers.push(QuerySockets::new(shared, time));
             }
             Err(error) => {
                 let detail = Some(format!("no random numbers: {error}"));
-                self.dead = Some(LookupError { kind: QueryError::Unreachable, detail });
+                self.dead = Some(ResolverError { kind: QueryError::Unreachable, detail });
             }
         }
     }
@@ -103,7 +103,7 @@ impl Questions {
     }
 
     /// How a question ended; `None` while it goes on.
-    pub(super) fn end(&self, inquiry: Inquiry) -> Option<Result<&Reply, &LookupError>> {
+    pub(super) fn end(&self, inquiry: QuestionKey) -> Option<Result<&Reply, &ResolverError>> {
         if let Some(dead) = &self.dead {
             return Some(Err(dead));
         }
@@ -111,7 +111,7 @@ impl Questions {
     }
 
     /// Lends what it waits for.
-    pub(super) fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+    pub(super) fn watch<'a>(&'a self, watch: &mut WatchSet<'a>) {
         let wakeup =
             || self.wakeup.get_or_init(|| Wakeup::new(self.context.budget.as_ref()).map(Arc::new)).as_ref();
         let mut is_watched = false;
@@ -119,17 +119,17 @@ impl Questions {
             is_watched |= asker.watch(&self.context, wakeup, watch);
         }
         if let Some(wakeup) = wakeup_of(&self.wakeup).filter(|_| is_watched) {
-            watch.read(&wakeup.doorbell);
+            watch.read(&wakeup.notifier);
         }
     }
 
     /// When to poll it though nothing has come.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.askers.iter().filter_map(Asker::wake_at).min()
+        self.askers.iter().filter_map(QuerySockets::wake_at).min()
     }
 }
 
-impl Drop for Questions {
+impl Drop for LookupQuestions {
     fn drop(&mut self) {
         self.clear();
     }

@@ -12,20 +12,20 @@ use connie_core::memory::Finish;
 use connie_core::resolution::{Query, QueryError};
 use connie_core::{Connection, Failure, Instant, RaceStack};
 
-pub(crate) use crate::allowance::Sockets;
-use crate::allowance::{Allowance, Use};
 use crate::block_on::block_on;
-use crate::budget::{Held, SocketBudget};
+use crate::budget::{SocketBudget, SocketPermit};
+pub(crate) use crate::budget_state::SocketSupply;
+use crate::budget_state::{BudgetState, SocketDemand};
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::error::ConnectErrorKind;
 use crate::hosts::Owners;
-use crate::memory::{Company, Recall, Step, Why};
+use crate::memory::{Coalesced, Recall, StartDecision, Why};
 use crate::options::Options;
 use crate::poller::OsPoller;
 use crate::report::{Lack, Report};
-use crate::resolve::{Names, OsDriver, Running};
-use crate::sent_again::SentAgain;
+use crate::resolve::{LookupTask, NameResolution, OsDriver};
+use crate::retransmitted::Retransmitted;
 #[cfg(not(target_os = "wasi"))]
 use crate::socket_options::SocketOptions;
 use crate::target::Target;
@@ -37,11 +37,11 @@ const LOOK: Duration = Duration::from_millis(5);
 /// this much later, if nothing wakes it before.
 const SHORTAGE: Duration = Duration::from_millis(250);
 
-pub(crate) struct Contest<S: RaceStack> {
+pub(crate) struct ConnectOperation<S: RaceStack> {
     /// Some 30 KiB, which are not moved about.
     pub(crate) driver: Box<OsDriver<S>>,
-    names: Names,
-    allowance: Option<Allowance>,
+    names: NameResolution,
+    budget_state: Option<BudgetState>,
     /// How many attempts the race may have in flight, as it was told.
     limit: usize,
     /// Until when it makes do with what it has.
@@ -49,7 +49,7 @@ pub(crate) struct Contest<S: RaceStack> {
     /// In a thread, when it has to be looked whether the system has had all the sockets that the race was to open.
     starts_by: Option<Instant>,
     deadline: Option<Duration>,
-    company: Option<Company>,
+    coalesced: Option<Coalesced>,
     /// Since when it stands in line for its first socket.
     in_line_since: Option<Instant>,
     why: Why,
@@ -60,15 +60,15 @@ pub(crate) struct Contest<S: RaceStack> {
 }
 
 /// How a race was won.
-pub(crate) struct Outcome<T> {
+pub(crate) struct ConnectOutcome<T> {
     pub(crate) socket: T,
     pub(crate) destination: SocketAddr,
     pub(crate) report: Report,
     /// The winner's place in a budget.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<SocketPermit>,
 }
 
-impl<S: RaceStack> Contest<S> {
+impl<S: RaceStack> ConnectOperation<S> {
     /// Begins the race, which asks for the look-ups that `target` needs.
     pub(crate) fn begin(
         target: Target<'_>,
@@ -79,26 +79,26 @@ impl<S: RaceStack> Contest<S> {
     ) -> Result<Self, ConnectErrorKind> {
         #[cfg(not(target_os = "wasi"))]
         options.socket.check().map_err(ConnectErrorKind::InvalidOption)?;
-        let (driver, names) = Names::begin(target, options, now)?;
+        let (driver, names) = NameResolution::begin(target, options, now)?;
         let budget = options.budget.clone();
         budget.iter().for_each(SocketBudget::enter);
-        let allowance = budget.map(|budget| Allowance::new(budget, names.loan(), &options.race));
+        let budget_state = budget.map(|budget| BudgetState::new(budget, names.loan(), &options.race));
         let limit = driver.connect().race().limit();
         let deadline = options.race.deadline;
-        let company = options.memory.as_ref().and_then(|memory| {
+        let coalesced = options.memory.as_ref().and_then(|memory| {
             let network = names.network(driver.connect().race().destinations());
             let recall = Recall::new(memory, target, finish, &network, clock)?;
-            Some(Company::new(recall.for_incumbent(options.incumbent), &options.race))
+            Some(Coalesced::new(recall.for_incumbent(options.incumbent), &options.race))
         });
-        let mut contest = Contest {
+        let mut operation = ConnectOperation {
             driver,
             names,
-            allowance,
+            budget_state,
             limit,
             short_until: None,
             starts_by: None,
             deadline,
-            company,
+            coalesced,
             in_line_since: None,
             why: Why::default(),
             #[cfg(not(target_os = "wasi"))]
@@ -106,16 +106,16 @@ impl<S: RaceStack> Contest<S> {
             #[cfg(not(target_os = "wasi"))]
             sources: (options.source_v4, options.source_v6),
         };
-        contest.plan(now);
-        Ok(contest)
+        operation.plan(now);
+        Ok(operation)
     }
 
     /// Has the race do what its memory, if any, knows to be best with the addresses that it has been told.
     fn plan(&mut self, now: Instant) {
-        let Some(company) = &mut self.company else { return };
+        let Some(coalesced) = &mut self.coalesced else { return };
         let race = self.driver.connect().race();
         if !race.destinations().is_empty() {
-            let plan = company.plan_and_say(race, &mut self.why, now);
+            let plan = coalesced.plan_and_say(race, &mut self.why, now);
             self.driver.follow(&plan);
         }
     }
@@ -137,25 +137,25 @@ impl<S: RaceStack> Contest<S> {
     /// Who is asked what the race is to do.
     #[cfg(feature = "tokio")]
     pub(crate) fn recall(&self) -> Option<&Recall> {
-        self.company.as_ref().map(Company::recall)
+        self.coalesced.as_ref().map(Coalesced::recall)
     }
 
     /// Until when it waits for another race to the same host, which finds out what this one would.
     fn poll_crowd(&mut self, waker: &Waker, now: Instant) -> Option<Instant> {
-        match self.company.as_mut()?.poll(self.driver.connect().race(), &mut self.why, waker, now) {
-            Step::GoOn => None,
-            Step::Plan(plan) => {
+        match self.coalesced.as_mut()?.poll(self.driver.connect().race(), &mut self.why, waker, now) {
+            StartDecision::GoOn => None,
+            StartDecision::Plan(plan) => {
                 self.driver.follow(&plan);
                 None
             }
-            Step::WaitUntil(until) => Some(until),
+            StartDecision::WaitUntil(until) => Some(until),
         }
     }
 
     /// Whether somebody learns from its end.
     #[cfg(feature = "tokio")]
     pub(crate) fn has_memory(&self) -> bool {
-        self.company.is_some()
+        self.coalesced.is_some()
     }
 
     /// Who knows whose an address is, where there are several hosts.
@@ -164,12 +164,12 @@ impl<S: RaceStack> Contest<S> {
     }
 
     /// Sends a query that the race asks for, by a look-up among `lookups`.
-    pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<Running>, clock: OsClock, now: Instant) {
+    pub(crate) fn send(&mut self, query: Query, lookups: &mut Vec<LookupTask>, clock: OsClock, now: Instant) {
         self.names.send(query, lookups, clock, now);
     }
 
     /// Tells the race what `lookups` have learnt.
-    pub(crate) fn advance(&mut self, lookups: &mut [Running], now: Instant) {
+    pub(crate) fn advance(&mut self, lookups: &mut [LookupTask], now: Instant) {
         if self.names.advance(&mut self.driver, lookups, now) {
             self.plan(now);
         }
@@ -182,45 +182,46 @@ impl<S: RaceStack> Contest<S> {
 
     /// Sees to it that a race with addresses has sockets for them, and no more than it has a use for. Where it stands in line for them, or waits for
     /// what another race finds out, `waker` is woken when its turn has come. Where `in_task`, `waker` wakes the race also while that waits for its sockets.
-    pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> Sockets {
+    pub(crate) fn poll_sockets(&mut self, in_task: bool, waker: &Waker, now: Instant) -> SocketSupply {
         let until = self.until();
         if let Some(turn) = self.poll_crowd(waker, now) {
             // It has none, and needs none yet.
-            return Sockets::InLine(until.into_iter().chain([turn]).min());
+            return SocketSupply::InLine(until.into_iter().chain([turn]).min());
         }
         self.notice_shortage(now);
         let race = self.driver.connect().race();
         let in_flight = race.in_flight();
         let addresses = race.destinations().iter().filter(|it| it.error().is_none()).count();
         self.starts_by = (!in_task && in_flight < addresses).then(|| now + SHORTAGE);
-        let Some(allowance) = &mut self.allowance else {
+        let Some(budget_state) = &mut self.budget_state else {
             if self.short_until.is_none() {
                 self.tell_limit(usize::MAX);
             }
-            return Sockets::Ready;
+            return SocketSupply::Ready;
         };
         let most = if self.short_until.is_some() { self.limit } else { usize::MAX };
         // Where it stands in line its plan's time has not begun.
         let by_plan = race.sockets_by_plan(self.in_line_since.unwrap_or(now));
-        let sockets = allowance.poll(Use { addresses, in_flight, most, by_plan }, in_task, waker, now);
-        if let Some(limit) = allowance.limit() {
+        let sockets =
+            budget_state.poll(SocketDemand { addresses, in_flight, most, by_plan }, in_task, waker, now);
+        if let Some(limit) = budget_state.limit() {
             self.tell_limit(limit);
         }
         self.notice_line(sockets, in_flight, now);
         match sockets {
-            Sockets::InLine(wakes) => Sockets::InLine(wakes.into_iter().chain(until).min()),
+            SocketSupply::InLine(wakes) => SocketSupply::InLine(wakes.into_iter().chain(until).min()),
             sockets => sockets,
         }
     }
 
     /// The time that a race stands in line for its first socket is none that its plan has kept it back.
-    fn notice_line(&mut self, sockets: Sockets, in_flight: usize, now: Instant) {
+    fn notice_line(&mut self, sockets: SocketSupply, in_flight: usize, now: Instant) {
         match (sockets, self.in_line_since) {
-            (Sockets::InLine(_), None) if in_flight == 0 => self.in_line_since = Some(now),
-            (Sockets::Ready, Some(since)) => {
+            (SocketSupply::InLine(_), None) if in_flight == 0 => self.in_line_since = Some(now),
+            (SocketSupply::Ready, Some(since)) => {
                 self.in_line_since = None;
-                if let Some(company) = &mut self.company {
-                    company.has_stood_in_line(now.duration_since(since));
+                if let Some(coalesced) = &mut self.coalesced {
+                    coalesced.has_stood_in_line(now.duration_since(since));
                     self.plan(now);
                 }
             }
@@ -255,21 +256,21 @@ impl<S: RaceStack> Contest<S> {
     #[cfg(feature = "tokio")]
     pub(crate) fn give_back(&mut self, now: Instant) {
         self.notice_shortage(now);
-        if let Some(allowance) = &mut self.allowance {
-            allowance.limit_to(self.limit);
-            allowance.give_back(self.driver.connect().race().in_flight());
+        if let Some(budget_state) = &mut self.budget_state {
+            budget_state.limit_to(self.limit);
+            budget_state.give_back(self.driver.connect().race().in_flight());
         }
     }
 
     /// When the race has to be [asked](Self::poll_sockets) again, if nothing else happens.
     pub(crate) fn looks_at(&self) -> Option<Instant> {
-        let looks_at = self.allowance.as_ref().and_then(Allowance::looks_at);
+        let looks_at = self.budget_state.as_ref().and_then(BudgetState::looks_at);
         looks_at.into_iter().chain(self.short_until).chain(self.starts_by).min()
     }
 
     /// As [`poll_sockets`](Self::poll_sockets), waiting in line until the deadline, or until the program cancels. The look-ups go on
     /// meanwhile: they may have places that others wait for.
-    pub(crate) fn wait_for_sockets(&mut self, poller: &mut OsPoller) -> Sockets {
+    pub(crate) fn wait_for_sockets(&mut self, poller: &mut OsPoller) -> SocketSupply {
         let (clock, deadline) = (poller.clock(), self.until());
         let canceler = poller.canceler.clone();
         let canceled = || canceler.as_ref().is_some_and(Canceler::is_canceled);
@@ -278,15 +279,15 @@ impl<S: RaceStack> Contest<S> {
             let now = clock.now();
             self.advance(&mut poller.lookups, now);
             match self.poll_sockets(false, waker, now) {
-                Sockets::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
+                SocketSupply::InLine(until) if deadline.is_none_or(|deadline| now < deadline) => {
                     let look = poller.has_look_ups().then(|| now + LOOK);
                     ControlFlow::Continue(until.into_iter().chain(look).min())
                 }
                 sockets => ControlFlow::Break(sockets),
             }
         };
-        let sockets = block_on(poll, clock, canceled).unwrap_or(Sockets::InLine(None));
-        if sockets != Sockets::Ready {
+        let sockets = block_on(poll, clock, canceled).unwrap_or(SocketSupply::InLine(None));
+        if sockets != SocketSupply::Ready {
             self.leave_the_line();
         }
         sockets
@@ -294,8 +295,8 @@ impl<S: RaceStack> Contest<S> {
 
     /// Gives up waiting for sockets.
     fn leave_the_line(&mut self) {
-        if let Some(allowance) = &mut self.allowance {
-            allowance.leave();
+        if let Some(budget_state) = &mut self.budget_state {
+            budget_state.leave();
         }
     }
 
@@ -303,15 +304,15 @@ impl<S: RaceStack> Contest<S> {
     pub(crate) fn conclude(
         mut self,
         result: Result<Connection<S::TcpSocket>, Failure>,
-    ) -> Result<Outcome<S::TcpSocket>, ConnectErrorKind>
+    ) -> Result<ConnectOutcome<S::TcpSocket>, ConnectErrorKind>
     where
-        S::TcpSocket: SentAgain,
+        S::TcpSocket: Retransmitted,
     {
         let report = Report::from(self.driver.timeline());
         let race = self.driver.connect().race();
-        let is_sent_again = || result.as_ref().is_ok_and(|won| won.socket.was_sent_again());
-        let report =
-            report.with_visit(self.company.take().map(|company| company.learn(race, is_sent_again())));
+        let is_retransmitted = || result.as_ref().is_ok_and(|won| won.socket.was_retransmitted());
+        let report = report
+            .with_visit(self.coalesced.take().map(|coalesced| coalesced.learn(race, is_retransmitted())));
         let report = report.with_why(self.why);
         let held = self.names.all_held();
         let report = self.names.conclude(self.driver.connect(), report);
@@ -320,14 +321,14 @@ impl<S: RaceStack> Contest<S> {
             let notes = self.socket.notes(&report.timeline(), self.sources);
             report.with_notes(notes)
         };
-        let lack = self.allowance.as_ref().and_then(Allowance::lack);
+        let lack = self.budget_state.as_ref().and_then(BudgetState::lack);
         if let Some(lack @ Lack::Refused { sockets }) = lack {
             return Err(ConnectErrorKind::BudgetHeld { sockets, report: report.with_lack(lack) });
         }
         match result {
             Ok(Connection { socket, destination }) => {
-                let held = self.allowance.and_then(Allowance::into_held);
-                Ok(Outcome { socket, destination, report, held })
+                let held = self.budget_state.and_then(BudgetState::into_held);
+                Ok(ConnectOutcome { socket, destination, report, held })
             }
             Err(Failure::NoDestinations) if !report.denied().is_empty() => {
                 Err(ConnectErrorKind::Denied(report))

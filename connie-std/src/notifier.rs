@@ -9,24 +9,24 @@ use rustix::fd::{AsFd, BorrowedFd};
 /// Something that `poll` can wait for and that any thread can ring. An eventfd on Linux, a pipe on other Unix systems, elsewhere
 /// a socket that is connected to itself, since `poll` takes nothing else there.
 #[derive(Debug)]
-pub(crate) struct Doorbell(Wire);
+pub(crate) struct Notifier(NotifierFd);
 
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-struct Wire(rustix::fd::OwnedFd);
+struct NotifierFd(rustix::fd::OwnedFd);
 
 #[cfg(all(unix, not(target_os = "linux")))]
 #[derive(Debug)]
-struct Wire {
+struct NotifierFd {
     reader: io::PipeReader,
     writer: io::PipeWriter,
 }
 
 #[cfg(not(unix))]
 #[derive(Debug)]
-struct Wire(std::net::UdpSocket);
+struct NotifierFd(std::net::UdpSocket);
 
-impl Doorbell {
+impl Notifier {
     /// How many descriptors one costs.
     pub(crate) const DESCRIPTORS: usize = if cfg!(all(unix, not(target_os = "linux"))) { 2 } else { 1 };
 
@@ -34,10 +34,10 @@ impl Doorbell {
     ///
     /// Where the process is out of descriptors.
     pub(crate) fn new() -> io::Result<Self> {
-        Wire::new().map(Doorbell)
+        NotifierFd::new().map(Notifier)
     }
 
-    /// Rings. A bell that has rung wakes every `poll` until it is [answered](Doorbell::answer).
+    /// Rings. A bell that has rung wakes every `poll` until it is [answered](Notifier::answer).
     pub(crate) fn ring(&self) {
         // The few octets that it ever holds do not fill it, so it cannot block; both ends live as long as this does.
         let _ = self.0.send();
@@ -49,19 +49,19 @@ impl Doorbell {
     }
 }
 
-impl AsFd for Doorbell {
+impl AsFd for Notifier {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.end()
     }
 }
 
 #[cfg(target_os = "linux")]
-impl Wire {
+impl NotifierFd {
     fn new() -> io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         // As a semaphore: each read takes one ring back.
         let flags = EventfdFlags::SEMAPHORE | EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        Ok(Wire(eventfd(0, flags)?))
+        Ok(NotifierFd(eventfd(0, flags)?))
     }
 
     fn send(&self) -> io::Result<usize> {
@@ -78,10 +78,10 @@ impl Wire {
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-impl Wire {
+impl NotifierFd {
     fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Wire { reader, writer })
+        Ok(NotifierFd { reader, writer })
     }
 
     fn send(&self) -> io::Result<usize> {
@@ -98,12 +98,12 @@ impl Wire {
 }
 
 #[cfg(not(unix))]
-impl Wire {
+impl NotifierFd {
     fn new() -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         socket.connect(socket.local_addr()?)?;
         socket.set_nonblocking(true)?;
-        Ok(Wire(socket))
+        Ok(NotifierFd(socket))
     }
 
     fn send(&self) -> io::Result<usize> {

@@ -11,38 +11,42 @@ use std::task::{Poll, Waker};
 use connie_core::Instant;
 
 #[cfg(feature = "dns")]
-use super::Watch;
-use crate::budget::{Place, Share, SocketBudget, Turn};
+use super::WatchSet;
+use crate::budget::{Acquire, Permits, QueueTicket, SocketBudget};
 
 /// Room for one descriptor: waited for, and then kept as long as this or one of its [shares](Self::share) lives.
 #[derive(Debug, Default)]
-pub(crate) struct Room(RefCell<State>);
+pub(crate) struct DescriptorPermit(RefCell<RoomState>);
 
 /// Connections hold all the places of a budget, and it is not waited for them, or not any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AllHeld {
+pub(crate) struct BudgetHeldError {
     /// How many places that are.
     sockets: usize,
 }
 
-impl fmt::Display for AllHeld {
+impl fmt::Display for BudgetHeldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connections hold all {} places of the socket budget", self.sockets)
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RoomState {
     /// Where it stands in line.
-    place: Option<Place>,
+    place: Option<QueueTicket>,
     /// Until when it waits for connections to end, since it has found that they hold all.
     waits_until: Option<Instant>,
-    share: Option<Arc<Share>>,
+    share: Option<Arc<Permits>>,
 }
 
-impl Room {
+impl DescriptorPermit {
     /// Whether there is room. Where not, it stands in line, and what [watches](Self::watch) is woken when its turn has come.
-    pub(crate) fn poll(&mut self, budget: Option<&SocketBudget>, now: Instant) -> Poll<Result<(), AllHeld>> {
+    pub(crate) fn poll(
+        &mut self,
+        budget: Option<&SocketBudget>,
+        now: Instant,
+    ) -> Poll<Result<(), BudgetHeldError>> {
         self.poll_by(budget, Waker::noop(), now)
     }
 
@@ -52,28 +56,28 @@ impl Room {
         budget: Option<&SocketBudget>,
         waker: &Waker,
         now: Instant,
-    ) -> Poll<Result<(), AllHeld>> {
+    ) -> Poll<Result<(), BudgetHeldError>> {
         let Some(budget) = budget else { return Poll::Ready(Ok(())) };
         let state = self.0.get_mut();
         match state.poll(budget, waker) {
-            InLine::No => Poll::Ready(Ok(())),
-            InLine::Yes => {
+            QueuePosition::No => Poll::Ready(Ok(())),
+            QueuePosition::Yes => {
                 state.waits_until = None;
                 Poll::Pending
             }
-            InLine::AllHeld if now < *state.waits_until.get_or_insert(now + budget.patience()) => {
+            QueuePosition::AllHeld if now < *state.waits_until.get_or_insert(now + budget.patience()) => {
                 Poll::Pending
             }
-            InLine::AllHeld => {
+            QueuePosition::AllHeld => {
                 state.place = None;
-                Poll::Ready(Err(AllHeld { sockets: budget.sockets() }))
+                Poll::Ready(Err(BudgetHeldError { sockets: budget.sockets() }))
             }
         }
     }
 
     /// What there is at once. `None` where there is nothing.
     pub(crate) fn at_once(budget: Option<&SocketBudget>) -> Option<Self> {
-        let mut room = Room::default();
+        let mut room = DescriptorPermit::default();
         let has_it = matches!(room.poll(budget, Instant::ZERO), Poll::Ready(Ok(())));
         has_it.then_some(room)
     }
@@ -86,15 +90,15 @@ impl Room {
 
     /// Has what drives the look-up woken when the turn has come.
     #[cfg(feature = "dns")]
-    pub(crate) fn watch(&self, budget: Option<&SocketBudget>, watch: &Watch<'_>) {
+    pub(crate) fn watch(&self, budget: Option<&SocketBudget>, watch: &WatchSet<'_>) {
         let Some(budget) = budget else { return };
         let mut state = self.0.borrow_mut();
         if state.place.is_some() {
             let waker = watch.line();
             let is_news = match state.poll(budget, &waker) {
-                InLine::No => true,
-                InLine::Yes => false,
-                InLine::AllHeld => state.waits_until.is_none(),
+                QueuePosition::No => true,
+                QueuePosition::Yes => false,
+                QueuePosition::AllHeld => state.waits_until.is_none(),
             };
             drop(state);
             if is_news {
@@ -104,28 +108,28 @@ impl Room {
     }
 
     /// What keeps the room, to be kept with the descriptor.
-    pub(crate) fn share(&self) -> Option<Arc<Share>> {
+    pub(crate) fn share(&self) -> Option<Arc<Permits>> {
         self.0.borrow().share.clone()
     }
 }
 
 /// Whether it stands in line.
-enum InLine {
+enum QueuePosition {
     No,
     Yes,
     /// And nothing comes back by itself.
     AllHeld,
 }
 
-impl State {
-    fn poll(&mut self, budget: &SocketBudget, waker: &Waker) -> InLine {
+impl RoomState {
+    fn poll(&mut self, budget: &SocketBudget, waker: &Waker) -> QueuePosition {
         if self.share.is_none() {
-            match budget.poll_take(&mut self.place, 1, waker) {
-                Turn::Taken(share) => self.share = Some(Arc::new(share)),
-                Turn::InLine => return InLine::Yes,
-                Turn::AllHeld => return InLine::AllHeld,
+            match budget.poll_acquire(&mut self.place, 1, waker) {
+                Acquire::Acquired(share) => self.share = Some(Arc::new(share)),
+                Acquire::Queued => return QueuePosition::Yes,
+                Acquire::AllHeld => return QueuePosition::AllHeld,
             }
         }
-        InLine::No
+        QueuePosition::No
     }
 }

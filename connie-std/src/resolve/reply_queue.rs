@@ -7,95 +7,95 @@ use std::task::Waker;
 
 use connie_core::Family;
 
-use super::room::AllHeld;
-use super::{LookupError, Room};
-use crate::budget::{Share, SocketBudget};
-use crate::doorbell::Doorbell;
+use super::descriptor_permit::BudgetHeldError;
+use super::{DescriptorPermit, ResolverError};
+use crate::budget::{Permits, SocketBudget};
+use crate::notifier::Notifier;
 
 /// Where the threads leave the answers of one look-up.
 #[derive(Default)]
-pub(super) struct Mailbox {
+pub(super) struct ReplyQueue {
     /// Holds one ring for each letter. Made when a `poll` is to wait for it; `None` where there was no descriptor for it.
-    bell: OnceLock<Option<Bell>>,
-    inside: Mutex<Inside>,
+    bell: OnceLock<Option<ReplyNotifier>>,
+    inside: Mutex<QueuedReplies>,
 }
 
 /// A doorbell with its room in a budget.
-pub(super) struct Bell {
-    doorbell: Doorbell,
-    rooms: Vec<Arc<Share>>,
+pub(super) struct ReplyNotifier {
+    notifier: Notifier,
+    rooms: Vec<Arc<Permits>>,
 }
 
 #[derive(Default)]
-struct Inside {
-    letters: VecDeque<Letter>,
+struct QueuedReplies {
+    letters: VecDeque<CallReply>,
     /// The task that waits.
     waker: Option<Waker>,
 }
 
-pub(super) struct Letter {
+pub(super) struct CallReply {
     pub(super) family: Family,
-    pub(super) result: Result<Vec<SocketAddr>, Failure>,
+    pub(super) result: Result<Vec<SocketAddr>, CallError>,
 }
 
 /// Why there are no addresses.
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
-    LookUp(LookupError),
+pub(super) enum CallError {
+    Resolver(ResolverError),
     /// It was not asked for them: there was no place for that.
-    Held(AllHeld),
+    BudgetHeld(BudgetHeldError),
 }
 
-impl From<LookupError> for Failure {
-    fn from(error: LookupError) -> Self {
-        Failure::LookUp(error)
+impl From<ResolverError> for CallError {
+    fn from(error: ResolverError) -> Self {
+        CallError::Resolver(error)
     }
 }
 
-impl Bell {
+impl ReplyNotifier {
     /// `None` where there is no descriptor for it, or no room for one.
     pub(super) fn new(budget: Option<&SocketBudget>) -> Option<Self> {
-        let rooms = (0..Doorbell::DESCRIPTORS).map(|_| Room::at_once(budget));
-        let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(Room::share).collect();
-        Some(Bell { doorbell: Doorbell::new().ok()?, rooms })
+        let rooms = (0..Notifier::DESCRIPTORS).map(|_| DescriptorPermit::at_once(budget));
+        let rooms = rooms.collect::<Option<Vec<_>>>()?.iter().filter_map(DescriptorPermit::share).collect();
+        Some(ReplyNotifier { notifier: Notifier::new().ok()?, rooms })
     }
 
-    pub(super) fn rooms(&self) -> &[Arc<Share>] {
+    pub(super) fn rooms(&self) -> &[Arc<Permits>] {
         &self.rooms
     }
 }
 
-impl Mailbox {
+impl ReplyQueue {
     /// Answers whom to wake when the caller holds no lock.
     #[must_use]
-    pub(super) fn put(&self, family: Family, result: Result<Vec<SocketAddr>, Failure>) -> Option<Waker> {
+    pub(super) fn put(&self, family: Family, result: Result<Vec<SocketAddr>, CallError>) -> Option<Waker> {
         let mut inside = lock(&self.inside);
-        inside.letters.push_back(Letter { family, result });
+        inside.letters.push_back(CallReply { family, result });
         if let Some(Some(bell)) = self.bell.get() {
-            bell.doorbell.ring();
+            bell.notifier.ring();
         }
         inside.waker.take()
     }
 
-    pub(super) fn take(&self) -> Option<Letter> {
+    pub(super) fn take(&self) -> Option<CallReply> {
         let mut inside = lock(&self.inside);
         let letter = inside.letters.pop_front()?;
         if let Some(Some(bell)) = self.bell.get() {
-            bell.doorbell.answer();
+            bell.notifier.answer();
         }
         Some(letter)
     }
 
     /// What rings for a letter: `Some(None)` where nothing does.
-    pub(super) fn bell(&self) -> Option<Option<&Doorbell>> {
-        self.bell.get().map(|bell| bell.as_ref().map(|bell| &bell.doorbell))
+    pub(super) fn bell(&self) -> Option<Option<&Notifier>> {
+        self.bell.get().map(|bell| bell.as_ref().map(|bell| &bell.notifier))
     }
 
     /// Has `bell` ring for each letter.
-    pub(super) fn hang(&self, bell: Option<Bell>) {
+    pub(super) fn hang(&self, bell: Option<ReplyNotifier>) {
         let inside = lock(&self.inside);
         if let Some(bell) = &bell {
-            inside.letters.iter().for_each(|_| bell.doorbell.ring());
+            inside.letters.iter().for_each(|_| bell.notifier.ring());
         }
         let unused = self.bell.set(bell);
         // To give room back wakes others.

@@ -21,7 +21,7 @@ use crate::socket_options::{OnSocket, Purpose, SocketOptions};
 
 /// What a program has asked for of the way that its connections take.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct WayOut {
+pub(crate) struct Egress {
     pub(crate) source_v4: Option<Ipv4Addr>,
     pub(crate) source_v6: Option<Ipv6Addr>,
     /// Of these the ones that choose a route, no others.
@@ -31,7 +31,7 @@ pub(crate) struct WayOut {
     pub(crate) on_socket: Option<OnSocket>,
 }
 
-impl WayOut {
+impl Egress {
     /// The source address of connections to `remote`.
     pub(crate) fn source(&self, remote: &SocketAddr) -> Option<IpAddr> {
         match remote {

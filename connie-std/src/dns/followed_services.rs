@@ -6,12 +6,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use connie_core::{Families, Family, Instant};
-use connie_dns::{Kind, Name, ServiceFault};
+use connie_dns::{Name, RecordType, ServiceBindingError};
 
-use super::addresses::{Addresses, Known, add};
-use super::questions::{Inquiry, Questions};
-use super::reply::{Found, Service};
-use crate::resolve::{Event, ServiceRecord};
+use super::lookup_questions::{LookupQuestions, QuestionKey};
+use super::name_addresses::{FamilyResult, NameAddresses, add};
+use super::reply::{BindingRecord, ReplyRecords};
+use crate::resolve::{ResolveEvent, ServiceRecord};
 
 /// How many aliases (records with priority 0) are followed. Section 2.4.2: "clients and recursive resolvers MUST impose a limit".
 const MOST_ALIASES: u8 = 4;
@@ -19,46 +19,46 @@ const MOST_ALIASES: u8 = 4;
 const MOST_TARGETS: usize = 4;
 
 /// The service records of a name, and what is known of the names that they lead to.
-pub(super) struct Services {
+pub(super) struct FollowedServices {
     /// The question for the records, of the name that was asked for or the one that aliases have led to.
-    inquiry: Inquiry,
+    inquiry: QuestionKey,
     asked: Name,
     /// Whether its answer was taken.
     ended: bool,
     aliases: u8,
     port: u16,
     families: Families,
-    targets: Vec<Addresses>,
-    endpoints: Vec<Endpoint>,
-    events: Vec<Event>,
+    targets: Vec<NameAddresses>,
+    endpoints: Vec<ServiceEndpoint>,
+    events: Vec<ResolveEvent>,
 }
 
 /// Where the service is to be had, in the order of preference.
-struct Endpoint {
-    target: Target,
+struct ServiceEndpoint {
+    target: EndpointTarget,
     port: u16,
     hints: Vec<IpAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Target {
+enum EndpointTarget {
     /// The name that was asked for.
     Origin,
     /// The one with this index in `targets`.
     Other(usize),
 }
 
-impl Services {
+impl FollowedServices {
     /// Begins to ask for the records of `name`, which are about the service on `port`.
     pub(super) fn new(
         name: Name,
         port: u16,
         families: Families,
-        questions: &mut Questions,
+        questions: &mut LookupQuestions,
         now: Instant,
     ) -> Self {
-        Services {
-            inquiry: questions.ask(&name, Kind::Https, now),
+        FollowedServices {
+            inquiry: questions.ask(&name, RecordType::Https, now),
             asked: name,
             ended: false,
             aliases: 0,
@@ -71,13 +71,13 @@ impl Services {
     }
 
     /// Goes on as far as possible without waiting.
-    pub(super) fn poll(&mut self, origin: &Addresses, questions: &mut Questions, now: Instant) {
+    pub(super) fn poll(&mut self, origin: &NameAddresses, questions: &mut LookupQuestions, now: Instant) {
         // Each turn waits, ends, or follows one more alias.
         while !self.ended {
             let records = match questions.end(self.inquiry).map(|end| end.map(|reply| &reply.found)) {
                 None => break,
-                Some(Ok(Found::Services(records))) => records.clone(),
-                Some(Ok(Found::Addresses(_)) | Err(_)) => Vec::new(),
+                Some(Ok(ReplyRecords::Services(records))) => records.clone(),
+                Some(Ok(ReplyRecords::Addresses(_)) | Err(_)) => Vec::new(),
             };
             match records.is_empty() {
                 true => self.ended = true,
@@ -91,13 +91,13 @@ impl Services {
     /// Takes the records of one answer.
     fn take(
         &mut self,
-        mut records: Vec<Service>,
-        origin: &Addresses,
-        questions: &mut Questions,
+        mut records: Vec<BindingRecord>,
+        origin: &NameAddresses,
+        questions: &mut LookupQuestions,
         now: Instant,
     ) {
         self.ended = true;
-        if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceFault::Malformed)) {
+        if let Some(malformed) = records.iter().find(|it| it.fault == Some(ServiceBindingError::Malformed)) {
             // "the client MUST reject the entire RRset" (section 2.2).
             return self.report(malformed, false);
         }
@@ -120,13 +120,19 @@ impl Services {
 
     /// Goes on with the name that an alias leads to. One that leads nowhere says that there is no such service (section 2.5.1), which
     /// a client that can do without the records leaves aside.
-    fn follow(&mut self, alias: &Service, origin: &Addresses, questions: &mut Questions, now: Instant) {
+    fn follow(
+        &mut self,
+        alias: &BindingRecord,
+        origin: &NameAddresses,
+        questions: &mut LookupQuestions,
+        now: Instant,
+    ) {
         let Some(name) = alias.target.filter(|_| self.aliases < MOST_ALIASES) else { return };
         let Some(target) = self.target(&name, origin, questions, now) else { return };
         self.report(alias, true);
         self.aliases += 1;
-        self.endpoints = vec![Endpoint { target, port: self.port, hints: Vec::new() }];
-        self.inquiry = questions.ask(&name, Kind::Https, now);
+        self.endpoints = vec![ServiceEndpoint { target, port: self.port, hints: Vec::new() }];
+        self.inquiry = questions.ask(&name, RecordType::Https, now);
         self.asked = name;
         self.ended = false;
     }
@@ -134,11 +140,11 @@ impl Services {
     /// The endpoint of a record; `None` where it is of no use.
     fn endpoint(
         &mut self,
-        record: &Service,
-        origin: &Addresses,
-        questions: &mut Questions,
+        record: &BindingRecord,
+        origin: &NameAddresses,
+        questions: &mut LookupQuestions,
         now: Instant,
-    ) -> Option<Endpoint> {
+    ) -> Option<ServiceEndpoint> {
         if record.fault.is_some() {
             return None;
         }
@@ -154,34 +160,35 @@ impl Services {
         if port == 0 || !(record.http1 || is_same) {
             return None;
         }
-        let target = if is_origin { Target::Origin } else { self.target(name, origin, questions, now)? };
-        Some(Endpoint { target, port, hints: record.hints.clone() })
+        let target =
+            if is_origin { EndpointTarget::Origin } else { self.target(name, origin, questions, now)? };
+        Some(ServiceEndpoint { target, port, hints: record.hints.clone() })
     }
 
     /// Where the addresses of `name` are kept, which begins to be looked up where it is new. `None` where there is no room.
     fn target(
         &mut self,
         name: &Name,
-        origin: &Addresses,
-        questions: &mut Questions,
+        origin: &NameAddresses,
+        questions: &mut LookupQuestions,
         now: Instant,
-    ) -> Option<Target> {
+    ) -> Option<EndpointTarget> {
         if *name == origin.name {
-            return Some(Target::Origin);
+            return Some(EndpointTarget::Origin);
         }
         let known = self.targets.iter().position(|target| target.name == *name);
         if known.is_none() {
             if self.targets.len() >= MOST_TARGETS {
                 return None;
             }
-            self.targets.push(Addresses::new(name, self.families, questions, now));
+            self.targets.push(NameAddresses::new(name, self.families, questions, now));
         }
-        Some(Target::Other(known.unwrap_or(self.targets.len() - 1)))
+        Some(EndpointTarget::Other(known.unwrap_or(self.targets.len() - 1)))
     }
 
-    fn report(&mut self, record: &Service, used: bool) {
+    fn report(&mut self, record: &BindingRecord, used: bool) {
         let target = record.target.as_ref().unwrap_or(&self.asked).to_string();
-        self.events.push(Event::Service(ServiceRecord {
+        self.events.push(ResolveEvent::Service(ServiceRecord {
             owner: self.asked.to_string(),
             priority: record.priority,
             target,
@@ -190,15 +197,15 @@ impl Services {
             http1: record.http1,
             used,
             fault: record.fault.map(|fault| match fault {
-                ServiceFault::Malformed => "malformed".to_owned(),
-                ServiceFault::Mandatory(key) => format!("demands that key {key} be understood"),
+                ServiceBindingError::Malformed => "malformed".to_owned(),
+                ServiceBindingError::Mandatory(key) => format!("demands that key {key} be understood"),
                 _ => "not understood".to_owned(),
             }),
         }));
     }
 
     /// What there is to report of the records that have come.
-    pub(super) fn take_events(&mut self) -> impl Iterator<Item = Event> {
+    pub(super) fn take_events(&mut self) -> impl Iterator<Item = ResolveEvent> {
         self.events.drain(..)
     }
 
@@ -207,8 +214,8 @@ impl Services {
     pub(super) fn destinations(
         &self,
         family: Family,
-        origin: &Addresses,
-        questions: &Questions,
+        origin: &NameAddresses,
+        questions: &LookupQuestions,
         list: &mut Vec<SocketAddr>,
     ) {
         if !self.families.allow(family) {
@@ -216,15 +223,15 @@ impl Services {
         }
         for endpoint in &self.endpoints {
             let known = match endpoint.target {
-                Target::Origin => origin.known(family, questions),
-                Target::Other(index) => self.targets[index].known(family, questions),
+                EndpointTarget::Origin => origin.known(family, questions),
+                EndpointTarget::Other(index) => self.targets[index].known(family, questions),
             };
             let of_family = |ip: &&IpAddr| ip.is_ipv6() == (family == Family::V6);
             match known {
-                Known::Answered(addresses, _) => {
+                FamilyResult::Answered(addresses, _) => {
                     addresses.iter().for_each(|ip| add(list, SocketAddr::new(*ip, endpoint.port)));
                 }
-                Known::Pending | Known::Failed(_) => {
+                FamilyResult::Pending | FamilyResult::Failed(_) => {
                     let hints = endpoint.hints.iter().filter(of_family);
                     hints.for_each(|ip| add(list, SocketAddr::new(*ip, endpoint.port)));
                 }
@@ -233,7 +240,7 @@ impl Services {
     }
 
     /// Whether more may come of them.
-    pub(super) fn is_pending(&self, questions: &Questions) -> bool {
+    pub(super) fn is_pending(&self, questions: &LookupQuestions) -> bool {
         !self.ended || self.targets.iter().any(|target| target.is_pending(questions))
     }
 }

@@ -6,9 +6,9 @@ use super::*;
 
 /// Counts how often it is woken.
 #[derive(Default)]
-struct Bell(AtomicUsize);
+struct CountedWaker(AtomicUsize);
 
-impl Wake for Bell {
+impl Wake for CountedWaker {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -16,8 +16,8 @@ impl Wake for Bell {
 
 /// A race of which nothing is known but what it asks its allowance.
 struct Racer {
-    allowance: Allowance,
-    bell: Arc<Bell>,
+    allowance: BudgetState,
+    bell: Arc<CountedWaker>,
     in_flight: usize,
     most: usize,
     by_plan: Option<(usize, Instant)>,
@@ -27,14 +27,15 @@ struct Racer {
 
 impl Racer {
     fn new(budget: &SocketBudget, race: &Config) -> Self {
-        let look_ups = budget.of_look_ups();
-        let allowance = Allowance::new(budget.clone(), look_ups.loan().expect("of look-ups"), race);
+        let look_ups = budget.for_lookups();
+        let allowance = BudgetState::new(budget.clone(), look_ups.loan().expect("of look-ups"), race);
         Racer { allowance, bell: Arc::default(), in_flight: 0, most: usize::MAX, by_plan: None, look_ups }
     }
 
     /// Looks after its sockets as a task, and puts as many to use as it may.
-    fn look(&mut self, addresses: usize, millis: u64) -> Sockets {
-        let to = Use { addresses, in_flight: self.in_flight, most: self.most, by_plan: self.by_plan };
+    fn look(&mut self, addresses: usize, millis: u64) -> SocketSupply {
+        let to =
+            SocketDemand { addresses, in_flight: self.in_flight, most: self.most, by_plan: self.by_plan };
         let now = Instant::from_millis(millis);
         let sockets = self.allowance.poll(to, true, &self.bell.clone().into(), now);
         self.in_flight = self.in_flight.max(self.allowance.limit().unwrap_or(0).min(addresses));
@@ -68,8 +69,8 @@ fn no_hedge() -> Config {
 fn a_race_takes_a_socket_for_each_address_and_another_once_it_can_use_that() {
     let budget = SocketBudget::new(30);
     let mut race = Racer::new(&budget, &all_at_once());
-    assert_eq!((race.look(0, 0), race.has(), budget.free()), (Sockets::Ready, (0, 0), 30));
-    assert_eq!((race.look(3, 10), race.has(), race.looks_at()), (Sockets::Ready, (3, 3), Some(260)));
+    assert_eq!((race.look(0, 0), race.has(), budget.free()), (SocketSupply::Ready, (0, 0), 30));
+    assert_eq!((race.look(3, 10), race.has(), race.looks_at()), (SocketSupply::Ready, (3, 3), Some(260)));
     race.look(5, 20);
     assert_eq!(race.has(), (5, 5), "addresses that come later");
     race.look(5, 259);
@@ -130,7 +131,7 @@ fn what_a_plan_holds_back_takes_no_socket_before_its_time() {
     other.by_plan = Some((1, Instant::from_millis(140)));
     other.look(12, 100);
     other.by_plan = None;
-    assert_eq!((other.look(12, 140), other.has()), (Sockets::Ready, (1, 1)));
+    assert_eq!((other.look(12, 140), other.has()), (SocketSupply::Ready, (1, 1)));
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn who_has_less_than_it_can_use_is_next_until_its_patience_has_passed() {
     first.look(4, 0);
     second.look(4, 10);
     assert_eq!((second.has(), second.looks_at()), ((2, 2), Some(260)));
-    assert_eq!(third.look(4, 10), Sockets::InLine(None));
+    assert_eq!(third.look(4, 10), SocketSupply::InLine(None));
     // One of the first's addresses fails.
     first.in_flight = 3;
     first.look(3, 20);
@@ -156,7 +157,7 @@ fn who_has_less_than_it_can_use_is_next_until_its_patience_has_passed() {
     first.in_flight = 2;
     first.look(2, 261);
     assert_eq!(third.rung(), 1, "and then it is the next one's turn");
-    assert_eq!((third.look(4, 261), third.has()), (Sockets::Ready, (1, 1)));
+    assert_eq!((third.look(4, 261), third.has()), (SocketSupply::Ready, (1, 1)));
 }
 
 #[test]
@@ -164,13 +165,13 @@ fn a_thread_does_not_stay_in_line_beside_its_sockets() {
     let budget = SocketBudget::new(5);
     let mut first = Racer::new(&budget, &no_hedge());
     first.look(4, 0);
-    let mut allowance = Allowance::new(budget.clone(), Loan::default(), &no_hedge());
-    let to = Use { addresses: 4, in_flight: 0, most: usize::MAX, by_plan: None };
-    assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), Sockets::Ready);
+    let mut allowance = BudgetState::new(budget.clone(), SparePermits::default(), &no_hedge());
+    let to = SocketDemand { addresses: 4, in_flight: 0, most: usize::MAX, by_plan: None };
+    assert_eq!(allowance.poll(to, false, Waker::noop(), Instant::ZERO), SocketSupply::Ready);
     assert_eq!((allowance.limit(), allowance.place.is_none()), (Some(1), true));
     // It takes what is spare when it looks again.
     drop(first);
-    allowance.poll(Use { in_flight: 1, ..to }, false, Waker::noop(), Instant::from_millis(250));
+    allowance.poll(SocketDemand { in_flight: 1, ..to }, false, Waker::noop(), Instant::from_millis(250));
     assert_eq!(allowance.limit(), Some(4));
 }
 
@@ -181,7 +182,7 @@ fn a_race_whose_patience_has_passed_keeps_its_part_where_others_stand_in_line() 
     early.look(12, 0);
     assert_eq!(early.has(), (8, 8));
     let mut late = Racer::new(&budget, &no_hedge());
-    assert_eq!(late.look(2, 100), Sockets::InLine(None));
+    assert_eq!(late.look(2, 100), SocketSupply::InLine(None));
     early.look(12, 249);
     assert_eq!(early.has(), (8, 8), "it can use them");
     early.look(12, 250);
@@ -189,7 +190,7 @@ fn a_race_whose_patience_has_passed_keeps_its_part_where_others_stand_in_line() 
     early.in_flight = 7;
     early.allowance.give_back(7);
     assert_eq!((early.has(), late.rung()), ((7, 4), 1));
-    assert_eq!((late.look(2, 260), late.has()), (Sockets::Ready, (1, 1)));
+    assert_eq!((late.look(2, 260), late.has()), (SocketSupply::Ready, (1, 1)));
     // It is the late one's turn as long as that can use more.
     early.in_flight = 4;
     early.look(12, 270);
@@ -203,36 +204,36 @@ fn a_race_whose_patience_has_passed_keeps_its_part_where_others_stand_in_line() 
 #[test]
 fn it_waits_for_connections_as_long_as_the_budget_says() {
     let budget = SocketBudget::new(1).waits(Duration::from_millis(40));
-    let held = budget.take_spare(1).map(Share::hold);
+    let held = budget.try_acquire(1).map(Permits::hold);
     let mut race = Racer::new(&budget, &all_at_once());
     let until = Instant::from_millis(140);
-    assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
-    assert_eq!(race.look(1, 139), Sockets::InLine(Some(until)), "since it has found it so");
+    assert_eq!(race.look(1, 100), SocketSupply::InLine(Some(until)));
+    assert_eq!(race.look(1, 139), SocketSupply::InLine(Some(until)), "since it has found it so");
     assert_eq!(
         (race.allowance.lack(), race.look(1, 140)),
-        (Some(Lack::AllHeld { sockets: 1 }), Sockets::AllHeld)
+        (Some(Lack::AllHeld { sockets: 1 }), SocketSupply::AllHeld)
     );
     assert_eq!(race.allowance.lack(), Some(Lack::Refused { sockets: 1 }));
     // Who waits for a race waits on, however long that is.
     let mut race = Racer::new(&budget, &all_at_once());
-    assert_eq!(race.look(1, 100), Sockets::InLine(Some(until)));
+    assert_eq!(race.look(1, 100), SocketSupply::InLine(Some(until)));
     drop(held);
-    assert_eq!((race.rung(), race.look(1, 500)), (1, Sockets::Ready));
+    assert_eq!((race.rung(), race.look(1, 500)), (1, SocketSupply::Ready));
 }
 
 #[test]
 fn each_time_that_connections_hold_all_it_waits_as_long_again() {
     let budget = SocketBudget::new(1).waits(Duration::from_millis(40));
-    let held = budget.take_spare(1).map(Share::hold);
+    let held = budget.try_acquire(1).map(Permits::hold);
     let mut first = Racer::new(&budget, &all_at_once());
     let mut second = Racer::new(&budget, &all_at_once());
-    let until = |millis| Sockets::InLine(Some(Instant::from_millis(millis)));
+    let until = |millis| SocketSupply::InLine(Some(Instant::from_millis(millis)));
     assert_eq!((first.look(1, 100), second.look(1, 100)), (until(140), until(140)));
     drop(held);
-    assert_eq!((first.look(1, 110), second.look(1, 110)), (Sockets::Ready, Sockets::InLine(None)));
+    assert_eq!((first.look(1, 110), second.look(1, 110)), (SocketSupply::Ready, SocketSupply::InLine(None)));
     let _held = first.allowance.into_held();
     assert_eq!((second.look(1, 500), second.look(1, 539)), (until(540), until(540)));
-    assert_eq!(second.look(1, 540), Sockets::AllHeld);
+    assert_eq!(second.look(1, 540), SocketSupply::AllHeld);
 }
 
 #[test]
@@ -254,11 +255,11 @@ fn what_the_system_does_not_have_for_it_goes_back_until_it_tries_again() {
 }
 
 /// A look-up that stands in line.
-fn look_up(race: &Racer) -> impl FnMut() -> Option<Share> + use<> {
+fn look_up(race: &Racer) -> impl FnMut() -> Option<Permits> + use<> {
     let (look_ups, mut place) = (race.look_ups.clone(), None);
-    let mut poll = move || match look_ups.poll_take(&mut place, 1, Waker::noop()) {
-        Turn::Taken(share) => Some(share),
-        Turn::InLine | Turn::AllHeld => None,
+    let mut poll = move || match look_ups.poll_acquire(&mut place, 1, Waker::noop()) {
+        Acquire::Acquired(share) => Some(share),
+        Acquire::Queued | Acquire::AllHeld => None,
     };
     assert!(poll().is_none());
     poll
@@ -270,7 +271,7 @@ fn a_race_lends_its_look_up_what_is_not_in_flight_but_for_one() {
     let mut race = Racer::new(&budget, &no_hedge());
     race.look(3, 0);
     let mut other = Racer::new(&budget, &no_hedge());
-    assert_eq!(other.look(1, 0), Sockets::InLine(None));
+    assert_eq!(other.look(1, 0), SocketSupply::InLine(None));
     race.in_flight = 1;
     let mut look_ups = [look_up(&race), look_up(&race), look_up(&race)];
     race.look(3, 10);
@@ -300,10 +301,10 @@ fn an_attempt_yields_to_a_look_up_of_its_race_that_stands_in_line() {
     race.look(2, 310);
     assert_eq!(race.has(), (1, 0));
     race.in_flight = 0;
-    assert_eq!(race.look(2, 500), Sockets::InLine(None));
+    assert_eq!(race.look(2, 500), SocketSupply::InLine(None));
     assert_eq!((race.has(), race.allowance.limit(), race.in_flight), ((0, 0), None, 0));
     drop(second().expect("it was lent"));
-    assert_eq!((race.rung(), race.look(2, 510), race.has()), (1, Sockets::Ready, (1, 1)));
+    assert_eq!((race.rung(), race.look(2, 510), race.has()), (1, SocketSupply::Ready, (1, 1)));
     drop(lent);
     race.look(2, 520);
     assert_eq!(race.has(), (2, 2));
@@ -315,7 +316,7 @@ fn a_thread_whose_attempt_is_to_yield_looks_whether_it_has() {
     let mut race = Racer::new(&budget, &no_hedge());
     race.look(1, 0);
     let in_line = look_up(&race);
-    let to = Use { addresses: 1, in_flight: 1, most: usize::MAX, by_plan: None };
+    let to = SocketDemand { addresses: 1, in_flight: 1, most: usize::MAX, by_plan: None };
     race.allowance.poll(to, false, Waker::noop(), Instant::from_millis(10));
     assert_eq!((race.has(), race.looks_at()), ((1, 0), Some(15)));
     // The look-up does without: the race goes on as it was.
@@ -345,7 +346,7 @@ enum Life {
         addresses: usize,
         rung: usize,
     },
-    Connected(#[expect(dead_code, reason = "its drop gives the place back")] Held),
+    Connected(#[expect(dead_code, reason = "its drop gives the place back")] SocketPermit),
     Ended,
 }
 
@@ -403,7 +404,7 @@ impl Crowd {
                 }
                 asked = true;
                 *rung = racer.rung();
-                if racer.look(*addresses, self.millis) == Sockets::AllHeld {
+                if racer.look(*addresses, self.millis) == SocketSupply::AllHeld {
                     assert_eq!(self.budget.held(), self.budget.sockets(), "something comes back");
                     self.refused += 1;
                     self.lives[index] = Life::Ended;
@@ -441,7 +442,7 @@ impl Crowd {
             (held, sockets - held - passing),
             "of {sockets}"
         );
-        assert!(self.budget.part_in_line().is_none_or(|part| part * sharers.max(1) <= sockets.max(sharers)));
+        assert!(self.budget.fair_share().is_none_or(|part| part * sharers.max(1) <= sockets.max(sharers)));
     }
 
     /// Whether somebody stands in line while something is free, or though nothing comes back and it would not wait.
