@@ -189,7 +189,7 @@ impl From<UrlError> for Error {
     fn from(error: UrlError) -> Self {
         let code = match error {
             UrlError::UnsupportedScheme(_) => exit_code::UNSUPPORTED_SCHEME,
-            UrlError::Malformed(_) => exit_code::MALFORMED_URL,
+            _ => exit_code::MALFORMED_URL,
         };
         Error::new(code, error.to_string())
     }
@@ -199,7 +199,7 @@ impl From<ProxyError> for Error {
     fn from(error: ProxyError) -> Self {
         let code = match error {
             ProxyError::UnsupportedScheme(_) => exit_code::CONNECT,
-            ProxyError::Malformed(_) => exit_code::RESOLVE_PROXY,
+            _ => exit_code::RESOLVE_PROXY,
         };
         Error::new(code, error.to_string())
     }
@@ -219,8 +219,8 @@ impl From<RedirectError> for Error {
             RedirectError::TooMany { .. } => {
                 Error::new(exit_code::REDIRECTS, format!("{line}; allow more with --max-redirs"))
             }
-            RedirectError::Loop { .. } => Error::new(exit_code::REDIRECTS, line),
             RedirectError::Url(error) => Error { lines: vec![line], ..Error::from(error) },
+            _ => Error::new(exit_code::REDIRECTS, line),
         }
     }
 }

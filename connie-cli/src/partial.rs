@@ -1,6 +1,6 @@
 //! Parts of a file: what a 206 brings of it, and of which version.
 
-use connie_web::{ByteRange, ContentRange, Part, part};
+use connie_web::{ByteRange, ContentRange, PartialContent, partial_content};
 
 use crate::advice::GO_ON;
 use crate::args::Get;
@@ -24,7 +24,7 @@ const MULTIPART: &[u8] = b"multipart/byteranges";
 /// What part the body is, where a range in bytes was asked for, or the whole and a part comes. `None` where
 /// there is nothing to hold the answer to: a server may well send the whole, and several ranges come in a
 /// form of their own.
-pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error> {
+pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<PartialContent>, Error> {
     // RFC 9110 section 14.2: "GET is the only method for which range handling is defined".
     if answer.status != 206 || request.method != "GET" {
         return Ok(None);
@@ -35,14 +35,14 @@ pub fn part_of(request: &Request, answer: &Answer) -> Result<Option<Part>, Error
         // Not where it is a range of rows or items, say: those are no bytes.
         None => range.and_then(ContentRange::parse).map(|_| ByteRange::From { first: 0, last: None }),
     };
-    let part = asked.map(|asked| part(asked, range, answer.length)).transpose();
+    let part = asked.map(|asked| partial_content(asked, range, answer.length)).transpose();
     part.map_err(|error| Error::new(exit_code::RANGE, error.to_string()))
 }
 
 /// The body, which ended after `received` bytes, is not as long as the part that it is; or it is, and more
 /// was asked for.
-pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
-    let Part { first, last, complete, missing } = *part;
+pub fn check_end(args: &Get, part: &PartialContent, received: u64) -> Result<(), Error> {
+    let PartialContent { first, last, complete, missing, .. } = *part;
     let of = complete.map_or_else(String::new, |complete| format!(" of {complete}"));
     if received < part.length() {
         let line = format!("the server sent {received} bytes, but announced bytes {first}-{last}{of}");
@@ -61,8 +61,8 @@ pub fn check_end(args: &Get, part: &Part, received: u64) -> Result<(), Error> {
 }
 
 /// More comes than the part holds that is announced.
-pub fn too_much(part: &Part) -> Error {
-    let Part { first, last, .. } = part;
+pub fn too_much(part: &PartialContent) -> Error {
+    let PartialContent { first, last, .. } = part;
     Error::new(
         exit_code::RANGE,
         format!("the server sent more than the bytes {first}-{last} that it announced"),
@@ -78,7 +78,7 @@ pub struct Version {
 }
 
 impl Version {
-    pub fn of(answer: &Answer, part: Option<&Part>) -> Self {
+    pub fn of(answer: &Answer, part: Option<&PartialContent>) -> Self {
         let text = |name| answer.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
         let complete = part.map_or(answer.length, |part| part.complete);
         Version { etag: text("etag"), modified: text("last-modified"), complete }

@@ -1,6 +1,6 @@
 //! From the options to the head of a request, as curl has it.
 
-use connie_http::{Host, HttpError, RequestBody, RequestHead};
+use connie_http::{Authority, HttpError, RequestBody, parts::RequestHead};
 use connie_web::{Credentials, Redirect, Scheme, Url};
 
 use crate::args::Get;
@@ -50,7 +50,7 @@ impl Hop {
         let auto = args.referer.as_deref().is_some_and(|referer| referer.ends_with(";auto"));
         Hop {
             referer: if auto { Some(self.referer_for(&redirect.url)) } else { None },
-            trusted: args.location_trusted || redirect.url.has_origin_of(first),
+            trusted: args.location_trusted || redirect.url.is_same_origin(first),
             method: redirect.method,
             body: self.body && redirect.keeps_body,
             url: redirect.url,
@@ -146,7 +146,7 @@ impl Request {
         }
         let framing = match body.length() {
             _ if chunked => RequestBody::Chunked,
-            Some(0) | None => RequestBody::of(&hop.method, b""),
+            Some(0) | None => RequestBody::from_bytes(&hop.method, b""),
             Some(length) => RequestBody::Length(length),
         };
         let target = if via.proxy { hop.url.to_string() } else { hop.url.target.clone() };
@@ -179,7 +179,7 @@ impl Request {
     /// `body` where it is in memory, and can go out at once with the head.
     pub fn whole<'b>(&self, body: &'b Body) -> Option<&'b [u8]> {
         let nothing = (body.length() == Some(0)).then_some(&b""[..]);
-        body.as_bytes().or(nothing).filter(|bytes| self.body == RequestBody::of(&self.method, bytes))
+        body.as_bytes().or(nothing).filter(|bytes| self.body == RequestBody::from_bytes(&self.method, bytes))
     }
 
     /// The length of its body, where that is announced.
@@ -284,8 +284,8 @@ fn defaults(
 fn host(url: &Url) -> Result<String, HttpError> {
     let mut buffer = vec![0; url.host.len() + 16];
     let host = match url.scheme {
-        Scheme::Http => Host::http(&url.host, url.port),
-        Scheme::Https => Host::https(&url.host, url.port),
+        Scheme::Http => Authority::http(&url.host, url.port),
+        Scheme::Https => Authority::https(&url.host, url.port),
     };
     let length = host.write(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())

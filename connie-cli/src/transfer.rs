@@ -12,7 +12,7 @@ use connie_std::OsClock;
 #[cfg(feature = "gzip")]
 use connie_std::http::Decoded;
 use connie_std::http::{AnyConnection, ClientError};
-use connie_web::{Part, Redirect, Redirects, Resume, Url, resume};
+use connie_web::{PartialContent, Redirect, Redirects, Resume, Url, resume};
 
 use crate::args::{ContinueAt, Get, Limit};
 use crate::body::{Body, Upload};
@@ -273,7 +273,7 @@ impl<'a> Transfer<'a> {
         if let Some(pause) = self.tries.after_answer(answer) {
             return Ok(Tried::Again(pause, answer.said()));
         }
-        let failed = StatusClass::of(answer.status).is_error();
+        let failed = StatusClass::from_status(answer.status).is_error();
         let part = if self.offset > 0 && (!failed || answer.status == 416) {
             match resume(self.offset, answer.status, partial::content_range(answer), answer.length) {
                 Ok(Resume::Append(part)) => {
@@ -320,7 +320,7 @@ impl<'a> Transfer<'a> {
         &mut self,
         client: &mut AnyConnection,
         answer: &Answer,
-        part: Option<&Part>,
+        part: Option<&PartialContent>,
     ) -> Result<u64, Error> {
         self.version = Some(Version::of(answer, part));
         let length = answer.length.filter(|_| !self.args.compressed());

@@ -5,16 +5,16 @@ use core::time::Duration;
 
 use connie_core::embedded_nal::nb;
 
-use crate::body::BodyDecoder;
-use crate::client::{Client, Step};
+use crate::authority::Authority;
+use crate::body_decoder::BodyDecoder;
+use crate::connection_state::{ConnectStep, ConnectionState};
 use crate::error::HttpError;
-use crate::exchange::{Exchange, Piece, Wish};
-use crate::host::Host;
-use crate::inbox::Inbox;
+use crate::exchange_state::{BodyPiece, ExchangeState, RequestOptions};
 use crate::link::{ByRef, Link};
 use crate::open_connection::{OpenConnection, OpenContext};
+use crate::receive_buffer::ReceiveBuffer;
 use crate::request::{RequestBody, RequestHead};
-use crate::response::Framing;
+use crate::response_head::BodyFraming;
 use crate::syntax::{copy, spell};
 use connie_core::{Failure, Instant};
 use connie_core::{Poller, RaceStack};
@@ -52,11 +52,11 @@ const CONNECT_ROOM: usize = 512;
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_http::{RaceAddresses, Host, HttpConnection, ByRef};
+/// use connie_http::{Authority, ByRef, HttpConnection, RaceAddresses};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 ///
 /// let destinations = RaceAddresses::<_>::new(["192.0.2.1:80".parse()?], Config::all_at_once());
-/// let (host, mut buffer) = (Host::http("name.test", 80), [0; 512]);
+/// let (host, mut buffer) = (Authority::http("name.test", 80), [0; 512]);
 /// let mut connection =
 ///     HttpConnection::with_opener(&mut stack, ByRef(&mut clock), destinations, host, &mut buffer)?;
 /// for _ in 0..3 {
@@ -82,12 +82,12 @@ const CONNECT_ROOM: usize = 512;
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// # use connie_core::stack::TcpClientStack;
-/// use connie_http::{Host, HttpConnection};
+/// use connie_http::{Authority, HttpConnection};
 /// # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 /// # let socket = stack.socket().unwrap();
 ///
 /// let mut buffer = [0; 512];
-/// let mut connection = HttpConnection::new(&mut stack, &mut clock, socket, Host::http("::1", 80), &mut buffer)?;
+/// let mut connection = HttpConnection::new(&mut stack, &mut clock, socket, Authority::http("::1", 80), &mut buffer)?;
 /// connection.set_timeout(Some(core::time::Duration::from_secs(10)));
 /// connection.request("POST", "/log", &[("Content-Type", "text/plain")], b"21 degrees")?;
 /// let mut response = connection.response()?;
@@ -106,10 +106,10 @@ pub struct HttpConnection<S: RaceStack, W, B, O = ()> {
     host: usize,
     /// The length of the CONNECT request; 0 for no tunnel.
     pub(crate) tunnel: usize,
-    pub(crate) exchange: Exchange,
-    pub(crate) client: Client,
+    pub(crate) exchange: ExchangeState,
+    pub(crate) state: ConnectionState,
     pub(crate) expect_timeout: Duration,
-    pub(crate) inbox: Inbox,
+    pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) decoder: BodyDecoder,
 }
 
@@ -129,10 +129,10 @@ impl<'a, S: RaceStack, W: Poller<S>> HttpConnection<&'a mut S, ByRef<'a, W>, &'a
         stack: &'a mut S,
         poller: &'a mut W,
         socket: S::TcpSocket,
-        host: Host<'_>,
+        authority: Authority<'_>,
         buffer: &'a mut [u8],
     ) -> Result<Self, HttpError> {
-        Self::owning(stack, ByRef(poller), socket, host, buffer)
+        Self::owning(stack, ByRef(poller), socket, authority, buffer)
     }
 }
 
@@ -146,10 +146,10 @@ impl<S: RaceStack, W: Poller<S>, B: AsRef<[u8]> + AsMut<[u8]>> HttpConnection<S,
         stack: S,
         poller: W,
         socket: S::TcpSocket,
-        host: Host<'_>,
+        authority: Authority<'_>,
         buffer: B,
     ) -> Result<Self, HttpError> {
-        Self::assemble(Link::new(stack, poller, Some(socket)), (), host, buffer)
+        Self::assemble(Link::new(stack, poller, Some(socket)), (), authority, buffer)
     }
 }
 
@@ -166,24 +166,30 @@ where
     /// # Errors
     ///
     /// [`HttpError::InvalidHost`], [`HttpError::BufferTooSmall`].
-    pub fn with_opener(stack: S, poller: W, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
-        Self::assemble(Link::new(stack, poller, None), opener, host, buffer)
+    pub fn with_opener(
+        stack: S,
+        poller: W,
+        opener: O,
+        authority: Authority<'_>,
+        buffer: B,
+    ) -> Result<Self, HttpError> {
+        Self::assemble(Link::new(stack, poller, None), opener, authority, buffer)
     }
 
-    fn assemble(link: Link<S, W>, opener: O, host: Host<'_>, buffer: B) -> Result<Self, HttpError> {
+    fn assemble(link: Link<S, W>, opener: O, authority: Authority<'_>, buffer: B) -> Result<Self, HttpError> {
         let mut connection = HttpConnection {
-            client: Client::new(link.is_open()),
+            state: ConnectionState::new(link.is_open()),
             link,
             opener,
             buffer,
             host: 0,
             tunnel: 0,
-            exchange: Exchange::new(),
+            exchange: ExchangeState::new(),
             expect_timeout: EXPECT_TIMEOUT,
-            inbox: Inbox::default(),
-            decoder: BodyDecoder::new(Framing::Empty),
+            receive_buffer: ReceiveBuffer::default(),
+            decoder: BodyDecoder::new(BodyFraming::Empty),
         };
-        let length = host.write(connection.buffer.as_mut())?;
+        let length = authority.write(connection.buffer.as_mut())?;
         connection.keep(0, length)?;
         Ok(connection)
     }
@@ -201,7 +207,7 @@ where
 
     /// Sends a request: its head, and `body` where that is not empty.
     ///
-    /// The head has a `Host` field, or the one among `headers`, and a Content-Length where [`RequestBody::of`] says so; nothing
+    /// The head has a `Host` field, or the one among `headers`, and a Content-Length where [`RequestBody::from_bytes`] says so; nothing
     /// else is added. `method` is any token and `target` any form of request target: see [`RequestHead::new`].
     ///
     /// It is no error that the server stops listening: it may have answered early, as [`response`](Self::response) will tell.
@@ -219,12 +225,12 @@ where
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), HttpError> {
-        let framing = RequestBody::of(method, body);
+        let framing = RequestBody::from_bytes(method, body);
         self.begin(method, target, host_among(headers)?)?;
         let length = match self.write_headers(headers, framing) {
             Ok(length) => length,
             Err(error) => {
-                self.exchange.forgotten();
+                self.exchange.on_forgotten();
                 return Err(error);
             }
         };
@@ -232,7 +238,7 @@ where
         let joined = self.join(length, body);
         self.begin_upload(length.saturating_add(joined), framing)?;
         self.upload_again(body.get(joined..).unwrap_or_default(), framing)?;
-        self.exchange.sent_whole();
+        self.exchange.on_sent_whole();
         Ok(())
     }
 
@@ -270,7 +276,7 @@ where
         head.header(name, value)?;
         let (close, expect, upgrade) = (head.closes(), head.expects_continue(), head.asks_upgrade());
         let length = head.length();
-        self.exchange.header_added(length, Wish { close, expect, upgrade })
+        self.exchange.on_header_added(length, RequestOptions { close, expect, upgrade })
     }
 
     /// Ends the head of the request begun and sends it, over a new connection where there is none that is good. With
@@ -302,14 +308,14 @@ where
     /// [`HttpError::CannotSendBody`] where no body is due, [`HttpError::BodyTooLong`], with nothing sent;
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn send(&mut self, data: &[u8]) -> Result<(), HttpError> {
-        match self.exchange.body_given(data.len())? {
-            Piece::Dropped => Ok(()),
-            Piece::Plain => {
-                self.client.let_go();
+        match self.exchange.on_body_given(data.len())? {
+            BodyPiece::Dropped => Ok(()),
+            BodyPiece::Plain => {
+                self.state.on_bytes_dropped();
                 self.upload(data)
             }
-            Piece::Chunk => {
-                self.client.let_go();
+            BodyPiece::Chunk => {
+                self.state.on_bytes_dropped();
                 let mut digits = [0; 16];
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.upload(spell::<16>(length, &mut digits))?;
@@ -328,10 +334,10 @@ where
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     pub fn finish_body(&mut self) -> Result<(), HttpError> {
         if self.exchange.ends_in_a_chunk() {
-            self.client.let_go();
+            self.state.on_bytes_dropped();
             self.upload(b"0\r\n\r\n")?;
         }
-        self.exchange.body_ended()
+        self.exchange.on_body_ended()
     }
 
     /// Whether the server still listens to the body that is being sent. Where it does not, its answer can be had at once.
@@ -343,8 +349,8 @@ where
     /// Whether there is a connection. It can serve another request once the last answer has been read to its end.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        debug_assert_eq!(self.client.is_open(), self.link.is_open(), "the client knows of its socket");
-        self.client.is_open()
+        debug_assert_eq!(self.state.is_open(), self.link.is_open(), "the state and the socket agree");
+        self.state.is_open()
     }
 
     /// Whether the last request was lost with a kept connection and can be made once more by whoever has its body: not a byte of an
@@ -352,21 +358,21 @@ where
     /// sent in pieces. A request that was made once more, and lost again, is not to be made a third time.
     #[must_use]
     pub fn was_lost(&self) -> bool {
-        self.client.is_first_try() && self.exchange.was_lost() && self.inbox.is_empty()
+        self.state.is_first_try() && self.exchange.was_lost() && self.receive_buffer.is_empty()
     }
 
     /// Closes the connection.
     pub fn close(&mut self) {
         self.hang_up();
-        self.exchange.closed();
+        self.exchange.on_closed();
     }
 
     /// Goes on over another connected socket to the same host. The one it had, if any, is closed.
     pub fn attach(&mut self, socket: S::TcpSocket) {
         self.link.attach(socket);
-        self.client.opened();
-        self.exchange.connected();
-        self.inbox = Inbox::default();
+        self.state.on_opened();
+        self.exchange.on_connected();
+        self.receive_buffer = ReceiveBuffer::default();
     }
 
     /// Hands out the socket, which the caller must then close, with the bytes that were received after the answer's head and have not been
@@ -374,9 +380,9 @@ where
     #[doc(alias = "sock")]
     pub fn take_socket(&mut self) -> Option<(S::TcpSocket, &[u8])> {
         let socket = self.link.take()?;
-        self.client.closed();
-        self.exchange.closed();
-        Some((socket, self.inbox.unread(self.buffer.as_ref())))
+        self.state.on_closed();
+        self.exchange.on_closed();
+        Some((socket, self.receive_buffer.unread(self.buffer.as_ref())))
     }
 
     /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
@@ -394,7 +400,7 @@ where
     /// meanwhile. Default: yes. Without it [`connect`](Self::connect) opens.
     #[doc(alias = "auto_open")]
     pub fn set_auto_open(&mut self, auto_open: bool) {
-        self.client.auto_open_set(auto_open);
+        self.state.on_auto_open_set(auto_open);
     }
 
     /// How long a body is held back after `Expect: 100-continue`, and no longer than the [time-out](Self::set_timeout). Default:
@@ -430,19 +436,19 @@ where
     #[inline(never)]
     pub(crate) fn fail(&mut self, error: HttpError) -> HttpError {
         self.give_up();
-        self.exchange.failed(error)
+        self.exchange.on_failed(error)
     }
 
     /// Ends the connection at once, for a reason that the exchange is told.
     pub(crate) fn give_up(&mut self) {
         self.link.abort();
-        self.client.closed();
+        self.state.on_closed();
     }
 
     /// Ends the connection in good order.
     pub(crate) fn hang_up(&mut self) {
         self.link.release();
-        self.client.closed();
+        self.state.on_closed();
     }
 
     /// Moves what was written to the start of the buffer to its end: a CONNECT request and a `Host` value of these lengths.
@@ -463,13 +469,13 @@ where
 
     /// Forgets the last answer and a request that was begun.
     pub(crate) fn forget(&mut self) {
-        self.exchange.forgotten();
-        self.inbox = Inbox::default();
+        self.exchange.on_forgotten();
+        self.receive_buffer = ReceiveBuffer::default();
     }
 
     /// Whether a connection that has ended is opened again.
     pub(crate) fn may_open(&self) -> bool {
-        self.client.may_open(self.opener.opens())
+        self.state.may_open(self.opener.opens())
     }
 
     /// Begins a request: checks it and writes the start of its head.
@@ -478,17 +484,17 @@ where
         self.exchange.may_begin()?;
         if !self.may_open() {
             match self.check_idle() {
-                Err(HttpError::Stale) => return Err(self.exchange.failed(HttpError::Stale)),
+                Err(HttpError::Stale) => return Err(self.exchange.on_failed(HttpError::Stale)),
                 checked => checked?,
             }
         }
         self.forget();
         let end = self.capacity();
         let (room, kept) = self.buffer.as_mut().split_at_mut_checked(end).ok_or(HttpError::BufferTooSmall)?;
-        // Written as text by `Host::write`.
+        // Written as text by `Authority::write`.
         let own = core::str::from_utf8(kept.get(self.tunnel..).unwrap_or_default()).unwrap_or_default();
         let head = RequestHead::new(room, method, target, host.unwrap_or(own))?;
-        self.exchange.request_begun(method, head.length())
+        self.exchange.on_request_begun(method, head.length())
     }
 
     /// Sees that there is a connection, tunnel included, for a request whose head is written: these first `kept` bytes of the buffer.
@@ -505,18 +511,18 @@ where
     pub(crate) fn reach(&mut self, kept: usize, opens: bool) -> Result<(), HttpError> {
         let deadline = self.link.deadline;
         let reached = loop {
-            let step = self.client.next();
+            let step = self.state.next();
             let taken = match step {
-                Step::Send => break Ok(()),
-                Step::Open if !opens => break Err(HttpError::NotConnected),
-                Step::Open => self.open(),
-                Step::Tunnel => self.open_tunnel(kept),
-                Step::Secure => self.secure_tunnel(),
+                ConnectStep::Send => break Ok(()),
+                ConnectStep::Open if !opens => break Err(HttpError::NotConnected),
+                ConnectStep::Open => self.open(),
+                ConnectStep::Tunnel => self.open_tunnel(kept),
+                ConnectStep::Secure => self.secure_tunnel(),
             };
             if let Err(error) = taken {
                 break Err(self.fail(match error {
                     // What the end of a wait means where there is no connection to the host yet.
-                    HttpError::TimedOut if step != Step::Open => {
+                    HttpError::TimedOut if step != ConnectStep::Open => {
                         HttpError::Connect(Failure::DeadlineExceeded)
                     }
                     HttpError::Canceled => HttpError::Connect(Failure::Canceled),
@@ -532,8 +538,8 @@ where
     // On its own, so that what a race takes of the stack is free again in the tunnel.
     #[inline(never)]
     fn open(&mut self) -> Result<(), HttpError> {
-        let opening = OpenContext { until: self.link.limit()?, tunnel: self.client.has_tunnel() };
-        let opened = self.opener.open(&mut self.link.stack, &mut self.link.poller, opening);
+        let context = OpenContext { until: self.link.limit()?, tunnel: self.state.has_tunnel() };
+        let opened = self.opener.open(&mut self.link.stack, &mut self.link.poller, context);
         self.attach(opened.map_err(HttpError::Connect)?);
         self.link.deadline = self.link.deadline.into_iter().chain(self.opener.tunnel_until()).min();
         Ok(())
@@ -557,7 +563,9 @@ where
         if !self.is_open() {
             return Err(HttpError::NotConnected);
         }
-        if !self.client.must_look() || matches!(self.link.try_receive(&mut [0]), Err(nb::Error::WouldBlock)) {
+        if !self.state.must_check_idle()
+            || matches!(self.link.try_receive(&mut [0]), Err(nb::Error::WouldBlock))
+        {
             return Ok(());
         }
         self.hang_up();

@@ -28,7 +28,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// The fields in `lines`, which have been through [`check`].
-    pub(crate) fn of(lines: &'a [u8]) -> Self {
+    pub(crate) fn from_lines(lines: &'a [u8]) -> Self {
         Headers { lines }
     }
 
@@ -45,10 +45,10 @@ impl<'a> Headers<'a> {
     /// The lines that are no fields, folds joined, without their line ends.
     ///
     /// ```
-    /// use connie_http::{Parsed, ResponseHead};
+    /// use connie_http::{ResponseHead, parts::ParsedHead};
     ///
     /// let mut bytes = *b"HTTP/1.1 200 OK\r\nPHP Warning: no such file\r\nContent-Length: 4\r\n\r\n";
-    /// let Parsed::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
+    /// let ParsedHead::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
     /// assert_eq!(head.headers().count(), 1);
     /// assert_eq!(head.headers().dropped().next(), Some(&b"PHP Warning: no such file"[..]));
     /// # Ok::<(), connie_http::HttpError>(())
@@ -187,7 +187,7 @@ mod tests {
         if !check(&mut section) {
             return None;
         }
-        let headers = Headers::of(&section);
+        let headers = Headers::from_lines(&section);
         let dropped = headers.clone().dropped().map(<[u8]>::to_vec).collect();
         Some((headers.map(|field| (field.name.into(), field.value.to_vec())).collect(), dropped))
     }
@@ -269,7 +269,7 @@ mod tests {
     fn values_are_found_by_name_in_any_case_among_fields_alone() {
         let mut section = b"A: 1\r\na : 2\r\nB: 3\r\nA: \x01\r\na: 4\r\n\r\n".to_vec();
         assert!(check(&mut section));
-        assert_eq!(Headers::of(&section).all("A").collect::<Vec<_>>(), [b"1", b"4"]);
-        assert_eq!(Headers::of(&section).all("a ").count(), 0);
+        assert_eq!(Headers::from_lines(&section).all("A").collect::<Vec<_>>(), [b"1", b"4"]);
+        assert_eq!(Headers::from_lines(&section).all("a ").count(), 0);
     }
 }

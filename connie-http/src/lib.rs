@@ -1,13 +1,12 @@
-//! HTTP/1.1 on the connection that won (RFC 9110, RFC 9112).
+//! HTTP/1.1 for clients (RFC 9110, RFC 9112), over the connection that won the race, or over any connected stream.
+//! No allocation; the caller provides the buffer.
 //!
-//! [`HttpConnection`] is the whole client: it sends requests over a connected socket and reads the answers, in a buffer that
-//! the caller provides. Under it are three parts that touch no socket and can be used alone: [`RequestHead`] writes a
-//! request's head, [`ResponseHead`] reads an answer's, [`BodyDecoder`] finds the body's bytes in what follows.
+//! [`HttpConnection`] sends requests over a connected socket and reads the responses:
 //!
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
-//! use connie_http::{Host, HttpConnection};
 //! use connie_core::{Config, RaceDriver, Poller};
+//! use connie_http::{Authority, HttpConnection};
 //! # let (mut stack, mut clock) = (Stack::default(), Clock::default());
 //!
 //! let mut race = RaceDriver::<_, 16, 4>::new(&Config::all_at_once(), clock.now());
@@ -15,7 +14,7 @@
 //! let won = race.run(&mut stack, &mut clock)?;
 //!
 //! let mut buffer = [0; 1024];
-//! let host = Host::http("name.test", 80);
+//! let host = Authority::http("name.test", 80);
 //! let mut connection = HttpConnection::new(&mut stack, &mut clock, won.socket, host, &mut buffer)?;
 //! connection.request("GET", "/", &[("Accept", "text/plain")], b"")?;
 //!
@@ -28,23 +27,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Who knows Python's `http.client` finds each of its names in [`python`].
+//! The names of Python's `http.client` are listed in [`python`], each with what it is called here.
+//!
+//! To write a connection of your own, see [`parts`]: they read and write octets, and touch no socket.
 //!
 //! # A connection that opens itself
 //!
-//! Given addresses in place of a socket, the connection races them when a request needs it, and again when the server has closed it
-//! meanwhile:
+//! Given addresses in place of a socket, the connection races them when a request needs a connection, and again after
+//! the server has closed it:
 //!
 //! ```
 //! # use connie_core::doc_stack::{Clock, Stack};
 //! use connie_core::Config;
-//! use connie_http::{RaceAddresses, Host, HttpConnection};
+//! use connie_http::{Authority, HttpConnection, RaceAddresses};
 //!
 //! let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
 //! let destinations = RaceAddresses::<_, 16, 4>::new(addresses, Config::all_at_once());
 //! let (stack, clock, buffer) = (Stack::default(), Clock::default(), [0; 1024]);
 //! let mut connection =
-//!     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), buffer)?;
+//!     HttpConnection::with_opener(stack, clock, destinations, Authority::http("name.test", 80), buffer)?;
 //!
 //! connection.request("GET", "/", &[], b"")?;
 //! let mut body = [0; 64];
@@ -59,38 +60,43 @@
 //!
 //! | what | limit |
 //! |---|---|
-//! | a request's head, an answer's head; a request's head and a proxy's answer to CONNECT together | the buffer, less the length of the `Host` value and of the CONNECT request where there is one |
-//! | header fields | none but the buffer: as many as fit |
-//! | 1xx answers before the final one | [`MAX_INTERIM`] |
+//! | the head of a request, the head of a response | the buffer, less the [stored octets](#the-buffer) |
+//! | the head of a request, together with a proxy's response to CONNECT | the same |
+//! | header fields | no limit but the buffer |
+//! | 1xx responses before the final one | [`MAX_INTERIM`] |
 //! | a line that begins a chunk, extensions included | [`MAX_CHUNK_LINE`] |
 //! | the size of a chunk | [`MAX_CHUNK`] |
-//! | the trailer section | [`MAX_TRAILERS`], and what the head leaves free of the buffer |
+//! | the trailer section | [`MAX_TRAILERS`], and what the head leaves of the buffer |
 //! | a Content-Length | `u64::MAX` |
-//! | the wait for a 100 after `Expect: 100-continue` | [`EXPECT_TIMEOUT`], unless told otherwise |
-//! | times that a lost request is repeated | 1 |
+//! | the wait for a 100 after `Expect: 100-continue` | [`EXPECT_TIMEOUT`], unless set otherwise |
+//! | how often a lost request is repeated | once |
 //!
-//! On a 32-bit machine a connection takes 200 bytes, beside its buffer and what opens it. Reading a head takes no memory that grows with
-//! the head.
+//! # The buffer
+//!
+//! The end of the buffer stores the value of the `Host` field and, where there is a tunnel, the CONNECT request. The
+//! rest is free for heads. Reading a head takes no memory that grows with the head. On a 32-bit machine a connection
+//! takes 200 bytes, not counting its buffer and what opens it.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
-mod body;
-mod client;
+mod authority;
+mod body_decoder;
 mod coding;
 mod connection;
+mod connection_state;
 mod error;
-mod exchange;
+mod exchange_state;
 mod fields;
-mod host;
-mod inbox;
 mod link;
 mod open_connection;
+pub mod parts;
 #[cfg(doc)]
 pub mod python;
-mod reply;
+mod receive_buffer;
+mod receiving;
 mod request;
-mod response;
+mod response_head;
 mod response_race;
 mod sending;
 mod status;
@@ -99,17 +105,17 @@ mod transfer_coding;
 mod tunnel;
 mod writer;
 
-pub use body::{BodyDecoder, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part, Step};
+pub use authority::Authority;
+pub use body_decoder::{MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS};
 pub use connection::{EXPECT_TIMEOUT, HttpConnection};
 pub use error::HttpError;
-pub use exchange::MAX_INTERIM;
+pub use exchange_state::MAX_INTERIM;
 pub use fields::{Header, Headers};
-pub use host::Host;
 pub use link::ByRef;
 pub use open_connection::{OpenConnection, OpenContext, RaceAddresses};
-pub use reply::Response;
-pub use request::{RequestBody, RequestHead, RequestKind, is_idempotent, is_safe_to_race};
-pub use response::{Framing, HeadScanner, Parsed, ResponseHead, Version};
+pub use receiving::Response;
+pub use request::{RequestBody, is_idempotent, is_safe_to_race};
+pub use response_head::{ResponseHead, Version};
 pub use response_race::{
     DEFAULT_RESPONSE_PATIENCE, ResponseOutput, ResponseRace, ResponseRaceConfig, RetryBucket, Side,
 };

@@ -16,7 +16,7 @@ use connie_core::{Poller, RaceStack};
 ///
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
-/// use connie_http::{Host, HttpConnection, ByRef, OpenConnection, OpenContext};
+/// use connie_http::{Authority, ByRef, HttpConnection, OpenConnection, OpenContext};
 /// use connie_core::{Config, RaceDriver, Failure, RaceStack, Poller};
 /// # fn look_up(_: &str) -> Option<[std::net::SocketAddr; 1]> { "192.0.2.1:80".parse().ok().map(|address| [address]) }
 ///
@@ -26,10 +26,10 @@ use connie_core::{Poller, RaceStack};
 /// }
 ///
 /// impl<S: RaceStack, W: Poller<S>> OpenConnection<S, W> for Resolving {
-///     fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
+///     fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure> {
 ///         let addresses = look_up("name.test").ok_or(Failure::NoDestinations)?;
 ///         let now = poller.now();
-///         let config = Config { deadline: opening.until.map(|until| until.duration_since(now)), ..Config::all_at_once() };
+///         let config = Config { deadline: context.until.map(|until| until.duration_since(now)), ..Config::all_at_once() };
 ///         let mut race = RaceDriver::<S>::new(&config, now);
 ///         race.handle_addresses(&addresses, now);
 ///         let won = race.run(stack, poller);
@@ -42,7 +42,7 @@ use connie_core::{Poller, RaceStack};
 ///     Stack::default(),
 ///     Clock::default(),
 ///     Resolving { attempts: 0 },
-///     Host::http("name.test", 80),
+///     Authority::http("name.test", 80),
 ///     [0; 512],
 /// )?;
 /// connection.request("GET", "/", &[], b"")?;
@@ -57,7 +57,7 @@ pub trait OpenConnection<S: RaceStack, W> {
     /// # Errors
     ///
     /// Why there is no connection; it is told as [`HttpError::Connect`](crate::HttpError::Connect).
-    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure>;
+    fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure>;
 
     /// Called when the proxy has opened the [tunnel](crate::HttpConnection::set_tunnel): from here on `socket` leads to the host itself.
     /// An opener whose connections speak TLS makes the handshake here, and leaves it out of [`open`](OpenConnection::open) where
@@ -71,9 +71,9 @@ pub trait OpenConnection<S: RaceStack, W> {
         stack: &mut S,
         poller: &mut W,
         socket: &mut S::TcpSocket,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<(), Failure> {
-        let _ = (stack, poller, socket, opening);
+        let _ = (stack, poller, socket, context);
         Ok(())
     }
 
@@ -113,8 +113,8 @@ impl<S: RaceStack, W> OpenConnection<S, W> for () {
 }
 
 impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for &mut O {
-    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
-        O::open(self, stack, poller, opening)
+    fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure> {
+        O::open(self, stack, poller, context)
     }
 
     fn enter_tunnel(
@@ -122,9 +122,9 @@ impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for
         stack: &mut S,
         poller: &mut W,
         socket: &mut S::TcpSocket,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<(), Failure> {
-        O::enter_tunnel(self, stack, poller, socket, opening)
+        O::enter_tunnel(self, stack, poller, socket, context)
     }
 
     fn tunnel_until(&self) -> Option<Instant> {
@@ -145,13 +145,13 @@ impl<S: RaceStack, W, O: OpenConnection<S, W> + ?Sized> OpenConnection<S, W> for
 /// ```
 /// # use connie_core::doc_stack::{Clock, Stack};
 /// use connie_core::Config;
-/// use connie_http::{RaceAddresses, Host, HttpConnection};
+/// use connie_http::{Authority, HttpConnection, RaceAddresses};
 ///
 /// let addresses = ["192.0.2.1:80".parse()?, "[2001:db8::1]:80".parse()?];
 /// let destinations = RaceAddresses::<_, 8, 4>::new(addresses, Config::all_at_once());
 /// let (stack, clock) = (Stack::default(), Clock::default());
 /// let mut connection =
-///     HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), [0; 512])?;
+///     HttpConnection::with_opener(stack, clock, destinations, Authority::http("name.test", 80), [0; 512])?;
 /// connection.request("GET", "/", &[], b"")?;
 /// connection.response()?.discard()?;
 /// assert_eq!(connection.opener().destination(), Some(addresses[1]));
@@ -200,11 +200,11 @@ where
     W: Poller<S>,
     A: AsRef<[SocketAddr]>,
 {
-    fn open(&mut self, stack: &mut S, poller: &mut W, opening: OpenContext) -> Result<S::TcpSocket, Failure> {
+    fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure> {
         let now = poller.now();
         let mut config = self.config.clone();
         self.until = config.deadline.map(|deadline| now + deadline);
-        if let Some(until) = opening.until {
+        if let Some(until) = context.until {
             let left = until.duration_since(now);
             config.deadline = Some(config.deadline.map_or(left, |deadline| deadline.min(left)));
         }

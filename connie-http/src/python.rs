@@ -25,7 +25,7 @@
 //! | `auto_open` | [`HttpConnection::set_auto_open`]. On, it also repeats a request that a kept connection lost, where that may be done; Python leaves it to the caller |
 //! | `timeout` | [`HttpConnection::set_timeout`], and for the whole [`HttpConnection::set_deadline`] |
 //! | `sock` | [`HttpConnection::take_socket`], [`HttpConnection::attach`], [`HttpConnection::is_open`] |
-//! | `host`, `port`, `default_port` | [`Host`], given to the constructor; its port is left out of the `Host` field where it is the scheme's |
+//! | `host`, `port`, `default_port` | [`Authority`], given to the constructor; its port is left out of the `Host` field where it is the scheme's |
 //! | `source_address` | the stack's business: `connie-std` has it among its options |
 //! | `blocksize` | the buffer that the caller gives |
 //! | `response_class` | no: [`Response`] |
@@ -90,6 +90,7 @@
 //! | `HTTPMessage` | [`Headers`] |
 //! | `responses` | [`reason_phrase`] |
 //! | `OK`, `NOT_FOUND` and the other status codes | numbers |
-//! | `HTTP_PORT`, `HTTPS_PORT` | [`Host::http`], [`Host::https`] |
+//! | `HTTP_PORT`, `HTTPS_PORT` | [`Authority::http`], [`Authority::https`] |
 
+use crate::parts::*;
 use crate::*;

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use crate::authority::is_host_value;
 use crate::error::HttpError;
-use crate::host::is_host_value;
 use crate::syntax::{elements, is_field_value, is_token};
 use crate::writer::Writer;
 
@@ -21,7 +21,7 @@ pub enum RequestKind {
 impl RequestKind {
     /// The kind of a request with this method. Methods are case-sensitive (RFC 9110 section 9.1).
     #[must_use]
-    pub fn of(method: &str) -> Self {
+    pub fn from_method(method: &str) -> Self {
         match method {
             "HEAD" => RequestKind::Head,
             "CONNECT" => RequestKind::Connect,
@@ -68,7 +68,7 @@ impl RequestBody {
     /// An empty one is announced where the method expects a body (RFC 9110 section 8.6 says POST for an example; PUT and PATCH are
     /// alike), and left out elsewhere.
     #[must_use]
-    pub fn of(method: &str, body: &[u8]) -> Self {
+    pub fn from_bytes(method: &str, body: &[u8]) -> Self {
         if body.is_empty() && !matches!(method, "POST" | "PUT" | "PATCH") {
             return RequestBody::None;
         }
@@ -82,7 +82,7 @@ impl RequestBody {
 /// become a field, or a request, of its own.
 ///
 /// ```
-/// use connie_http::{HttpError, RequestBody, RequestHead};
+/// use connie_http::{HttpError, RequestBody, parts::RequestHead};
 ///
 /// let mut buffer = [0; 256];
 /// let mut head = RequestHead::new(&mut buffer, "POST", "/form", "name.test")?;
@@ -112,7 +112,7 @@ impl<'b> RequestHead<'b> {
     /// Begins a head: the request line and the `Host` field, which RFC 9110 section 7.2 wants first.
     ///
     /// An empty `target` is `/`, and one that begins with its query gets a `/` before it (RFC 9112 section 3.2.1). A target may
-    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Host::write`](crate::Host::write).
+    /// also be in absolute, authority or asterisk form. `host` is the field's value: see [`Authority::write`](crate::Authority::write).
     ///
     /// # Errors
     ///
@@ -289,9 +289,9 @@ mod tests {
 
     #[test]
     fn a_body_is_announced_where_one_is_expected() {
-        assert_eq!(RequestBody::of("POST", b""), RequestBody::Length(0));
-        assert_eq!(RequestBody::of("GET", b""), RequestBody::None);
-        assert_eq!(RequestBody::of("DELETE", b"abc"), RequestBody::Length(3));
+        assert_eq!(RequestBody::from_bytes("POST", b""), RequestBody::Length(0));
+        assert_eq!(RequestBody::from_bytes("GET", b""), RequestBody::None);
+        assert_eq!(RequestBody::from_bytes("DELETE", b"abc"), RequestBody::Length(3));
     }
 
     #[test]

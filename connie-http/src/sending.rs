@@ -22,7 +22,7 @@ where
 {
     /// Sends the first `length` bytes of the buffer, which begin with a head: a whole request, or one whose `body` goes on.
     pub(crate) fn begin_upload(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
-        self.client.request_sent(length, self.exchange.is_idempotent(), self.opener.opens())?;
+        self.state.on_request_sent(length, self.exchange.is_idempotent(), self.opener.opens())?;
         self.transmit(length, body)?;
         if self.exchange.is_refused() {
             self.repeat(body)?;
@@ -32,28 +32,28 @@ where
 
     /// Sends the request once more over a new connection, where that is allowed. Says whether it did.
     pub(crate) fn repeat(&mut self, body: RequestBody) -> Result<bool, HttpError> {
-        let unanswered = self.client.may_repeat() && self.is_unanswered();
-        let Some(length) = self.client.repeat(unanswered) else {
+        let unanswered = self.state.may_repeat() && self.has_no_response();
+        let Some(length) = self.state.repeat(unanswered) else {
             return Ok(false);
         };
         self.hang_up();
-        self.exchange.repeated(length)?;
+        self.exchange.on_repeated(length)?;
         self.reach(length, true)?;
-        self.client.request_repeated()?;
+        self.state.on_request_repeated()?;
         self.transmit(length, body)?;
         Ok(true)
     }
 
     /// Whether not a byte of an answer has come. Where it was sending that failed, one may still be waiting to be received.
-    fn is_unanswered(&mut self) -> bool {
+    fn has_no_response(&mut self) -> bool {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        if let (true, Some(free)) = (self.exchange.has_send_failure(), self.inbox.free(room)) {
+        if let (true, Some(free)) = (self.exchange.has_send_failure(), self.receive_buffer.free(room)) {
             if let Ok(count) = self.link.try_receive(free) {
-                self.inbox.received(count);
+                self.receive_buffer.on_received(count);
             }
         }
-        self.inbox.is_empty() && !self.exchange.has_interim()
+        self.receive_buffer.is_empty() && !self.exchange.has_interim()
     }
 
     fn transmit(&mut self, length: usize, body: RequestBody) -> Result<(), HttpError> {
@@ -63,13 +63,13 @@ where
             match self.link.send(data) {
                 Ok(count) => sent = sent.saturating_add(count),
                 Err(HttpError::Send(reason)) => {
-                    self.exchange.upload_stopped(Some(reason));
+                    self.exchange.on_upload_stopped(Some(reason));
                     return Ok(());
                 }
                 Err(error) => return Err(self.fail(error)),
             }
         }
-        self.exchange.head_sent(body)?;
+        self.exchange.on_head_sent(body)?;
         if self.exchange.is_asking() { self.await_continue() } else { Ok(()) }
     }
 
@@ -78,10 +78,10 @@ where
         let patience = self.link.timeout.map_or(self.expect_timeout, |most| most.min(self.expect_timeout));
         let until = self.link.poller.now() + patience;
         loop {
-            self.hear_early_answer();
+            self.poll_early_response();
             let left = until.duration_since(self.link.poller.now());
             if left.is_zero() {
-                self.exchange.continue_overdue();
+                self.exchange.on_continue_overdue();
             }
             if !self.exchange.is_asking() {
                 return Ok(());
@@ -101,7 +101,7 @@ where
             self.upload(rest)?;
         }
         // The caller takes the rest along.
-        self.client.let_go();
+        self.state.on_bytes_dropped();
         Ok(())
     }
 
@@ -120,11 +120,11 @@ where
                     limit = self.link.limit().map_err(|error| self.fail(error))?;
                 }
                 Err(nb::Error::Other(HttpError::Send(reason))) => {
-                    self.exchange.upload_stopped(Some(reason));
+                    self.exchange.on_upload_stopped(Some(reason));
                 }
                 Err(nb::Error::Other(error)) => return Err(self.fail(error)),
                 Err(nb::Error::WouldBlock) => {
-                    self.hear_early_answer();
+                    self.poll_early_response();
                     let pause = Some(EARLY_ANSWER_PAUSE);
                     if !self.exchange.is_refused() {
                         self.link.wait(Interest::Send, limit, pause).map_err(|error| self.fail(error))?;
@@ -136,36 +136,39 @@ where
     }
 
     /// Takes in what the server has said while it was being sent a body, and stops sending where that is pointless.
-    fn hear_early_answer(&mut self) {
+    fn poll_early_response(&mut self) {
         let end = self.capacity();
-        let Some(free) = self.inbox.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default()) else {
+        let Some(free) = self.receive_buffer.free(self.buffer.as_mut().get_mut(..end).unwrap_or_default())
+        else {
             // A head that does not fit cannot be read.
-            self.exchange.upload_stopped(None);
+            self.exchange.on_upload_stopped(None);
             return;
         };
         match self.link.try_receive(free) {
-            Ok(0) => self.exchange.upload_stopped(None),
+            Ok(0) => self.exchange.on_upload_stopped(None),
             Ok(count) => {
-                self.inbox.received(count);
-                self.find_early_answer();
+                self.receive_buffer.on_received(count);
+                self.find_early_response();
             }
             Err(nb::Error::WouldBlock) => {}
-            Err(nb::Error::Other(HttpError::Receive(reason))) => self.exchange.upload_stopped(Some(reason)),
-            Err(nb::Error::Other(_)) => self.exchange.upload_stopped(None),
+            Err(nb::Error::Other(HttpError::Receive(reason))) => {
+                self.exchange.on_upload_stopped(Some(reason))
+            }
+            Err(nb::Error::Other(_)) => self.exchange.on_upload_stopped(None),
         }
     }
 
     /// Looks for the final head in what has been received. One that cannot be read is told when the answer is asked for.
-    fn find_early_answer(&mut self) {
+    fn find_early_response(&mut self) {
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        match self.inbox.next_head(room, &mut self.exchange) {
-            Err(_) => self.exchange.upload_stopped(None),
+        match self.receive_buffer.next_head(room, &mut self.exchange) {
+            Err(_) => self.exchange.on_upload_stopped(None),
             Ok(None) => {}
             Ok(Some(head)) => {
                 let head = head.view(self.buffer.as_ref());
                 let refuses = head.class().is_error() || head.will_close(self.exchange.kind());
-                self.exchange.answered_early(refuses);
+                self.exchange.on_answered_early(refuses);
             }
         }
     }

@@ -22,11 +22,11 @@ impl StatusClass {
     /// ```
     /// use connie_http::StatusClass;
     ///
-    /// assert_eq!(StatusClass::of(404), StatusClass::ClientError);
-    /// assert_eq!(StatusClass::of(0), StatusClass::ServerError);
+    /// assert_eq!(StatusClass::from_status(404), StatusClass::ClientError);
+    /// assert_eq!(StatusClass::from_status(0), StatusClass::ServerError);
     /// ```
     #[must_use]
-    pub const fn of(status: u16) -> Self {
+    pub const fn from_status(status: u16) -> Self {
         match status {
             100..=199 => StatusClass::Informational,
             200..=299 => StatusClass::Successful,
@@ -203,7 +203,7 @@ mod tests {
                 4 => ClientError,
                 _ => ServerError,
             };
-            assert_eq!(StatusClass::of(status), class, "{status}");
+            assert_eq!(StatusClass::from_status(status), class, "{status}");
             assert_eq!(class.is_error(), matches!(status, 0..100 | 400..), "{status}");
         }
     }

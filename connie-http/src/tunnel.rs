@@ -1,11 +1,11 @@
 //! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
 
+use crate::authority::Authority;
 use crate::connection::HttpConnection;
 use crate::error::HttpError;
-use crate::exchange::Exchange;
-use crate::host::Host;
-use crate::inbox::Inbox;
+use crate::exchange_state::ExchangeState;
 use crate::open_connection::{OpenConnection, OpenContext};
+use crate::receive_buffer::ReceiveBuffer;
 use crate::request::{RequestBody, RequestHead};
 use crate::writer::Writer;
 use connie_core::{Poller, RaceStack};
@@ -17,10 +17,10 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     O: OpenConnection<S, W>,
 {
-    /// Has the connection lead to `to`, through the HTTP proxy that the socket or the opener leads to.
+    /// Has the connection lead to `authority`, through the HTTP proxy that the socket or the opener leads to.
     ///
-    /// Each connection then begins with a CONNECT request that names `to` with its port and has `headers` (`Proxy-Authorization`, say).
-    /// All requests after that go through the tunnel to `to`, whose name takes the place of the one given to the constructor. The
+    /// Each connection then begins with a CONNECT request that names `authority` with its port and has `headers` (`Proxy-Authorization`, say).
+    /// All requests after that go through the tunnel to `authority`, whose name takes the place of the one given to the constructor. The
     /// CONNECT request is kept at the end of the buffer, which has that much less room for heads, and is sent again for
     /// every new connection.
     ///
@@ -31,12 +31,12 @@ where
     /// ```
     /// # use connie_core::doc_stack::{Clock, Stack};
     /// use connie_core::Config;
-    /// use connie_http::{RaceAddresses, Host, HttpConnection};
+    /// use connie_http::{Authority, HttpConnection, RaceAddresses};
     ///
     /// let proxy = RaceAddresses::<_>::new(["192.0.2.1:3128".parse()?], Config::all_at_once());
-    /// let host = Host::http("proxy.test", 3128);
+    /// let host = Authority::http("proxy.test", 3128);
     /// let mut connection = HttpConnection::with_opener(Stack::default(), Clock::default(), proxy, host, [0; 512])?;
-    /// connection.set_tunnel(Host::http("name.test", 80), &[("Proxy-Authorization", "Basic bWU6aXQ=")])?;
+    /// connection.set_tunnel(Authority::http("name.test", 80), &[("Proxy-Authorization", "Basic bWU6aXQ=")])?;
     /// connection.request("GET", "/", &[], b"")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -47,14 +47,18 @@ where
     /// [`HttpError::InvalidHost`], those of [`put_header`](Self::put_header), and [`HttpError::BufferTooSmall`] where the CONNECT request
     /// would take half of the buffer. The connection is then as it was, but that a request which was begun has to be begun anew; so it has
     /// where this succeeds.
-    pub fn set_tunnel(&mut self, to: Host<'_>, headers: &[(&str, &str)]) -> Result<(), HttpError> {
-        self.client.may_set_tunnel()?;
+    pub fn set_tunnel(
+        &mut self,
+        authority: Authority<'_>,
+        headers: &[(&str, &str)],
+    ) -> Result<(), HttpError> {
+        self.state.may_set_tunnel()?;
         // What is in the buffer is of no more use: nothing has been sent on this connection, or it is closed.
         self.forget();
-        let length = write_connect(self.room(), to, headers)?;
-        let host = to.write(self.room().get_mut(length..).unwrap_or_default())?;
+        let length = write_connect(self.room(), authority, headers)?;
+        let host = authority.write(self.room().get_mut(length..).unwrap_or_default())?;
         self.keep(length, host)?;
-        self.client.tunnel_set()
+        self.state.on_tunnel_set()
     }
 
     /// Has the proxy open the tunnel. The first `kept` bytes of the buffer are left alone.
@@ -63,7 +67,7 @@ where
     pub(crate) fn open_tunnel(&mut self, kept: usize) -> Result<(), HttpError> {
         self.send_connect()?;
         self.receive_connected(kept)?;
-        self.client.tunnel_opened()
+        self.state.on_tunnel_opened()
     }
 
     fn send_connect(&mut self) -> Result<(), HttpError> {
@@ -78,11 +82,11 @@ where
 
     /// Reads the proxy's answer behind the first `kept` bytes of the buffer.
     fn receive_connected(&mut self, kept: usize) -> Result<(), HttpError> {
-        let (mut inbox, mut exchange) = (Inbox::default(), Exchange::of_connect());
+        let (mut receive_buffer, mut exchange) = (ReceiveBuffer::default(), ExchangeState::for_connect());
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(kept..end).unwrap_or_default();
-            if let Some(head) = inbox.next_head(room, &mut exchange)? {
+            if let Some(head) = receive_buffer.next_head(room, &mut exchange)? {
                 // RFC 9110 section 9.3.6: "Any 2xx (Successful) response indicates that the sender (and all inbound proxies)
                 // will switch to tunnel mode immediately after the response header section", whatever that says of a body.
                 return match head.status {
@@ -91,23 +95,25 @@ where
                 };
             }
             // What follows the answer is the tunnel's: no byte of it may be taken.
-            let Some(next) = inbox.free(room).and_then(|free| free.get_mut(..1)) else {
+            let Some(next) = receive_buffer.free(room).and_then(|free| free.get_mut(..1)) else {
                 return Err(HttpError::HeadTooLarge { capacity: end.saturating_sub(kept) });
             };
             match self.link.receive(next)? {
-                0 if inbox.is_empty() && !exchange.has_interim() => return Err(HttpError::EmptyReply),
+                0 if receive_buffer.is_empty() && !exchange.has_interim() => {
+                    return Err(HttpError::EmptyReply);
+                }
                 0 => return Err(HttpError::IncompleteHead),
-                count => inbox.received(count),
+                count => receive_buffer.on_received(count),
             }
         }
     }
 
     /// Lets the opener begin what it speaks within the tunnel.
     pub(crate) fn secure_tunnel(&mut self) -> Result<(), HttpError> {
-        let opening = OpenContext { until: self.link.limit()?, tunnel: true };
+        let context = OpenContext { until: self.link.limit()?, tunnel: true };
         let (stack, poller, socket) = self.link.parts().ok_or(HttpError::NotConnected)?;
-        self.opener.enter_tunnel(stack, poller, socket, opening).map_err(HttpError::Connect)?;
-        self.client.secured()
+        self.opener.enter_tunnel(stack, poller, socket, context).map_err(HttpError::Connect)?;
+        self.state.on_secured()
     }
 }
 
@@ -115,12 +121,16 @@ where
 ///
 /// RFC 9110 section 9.3.6: "A client MUST send the port number even if the CONNECT request is based on a URI reference that contains
 /// an authority component with an elided port".
-fn write_connect(room: &mut [u8], to: Host<'_>, headers: &[(&str, &str)]) -> Result<usize, HttpError> {
+fn write_connect(
+    room: &mut [u8],
+    authority: Authority<'_>,
+    headers: &[(&str, &str)],
+) -> Result<usize, HttpError> {
     let mut writer = Writer::after(room, 0);
     writer.put(b"CONNECT ")?;
-    to.put_with_port(&mut writer)?;
+    authority.put_with_port(&mut writer)?;
     writer.put(b" HTTP/1.1\r\nHost: ")?;
-    to.put_with_port(&mut writer)?;
+    authority.put_with_port(&mut writer)?;
     writer.put(b"\r\n")?;
     let length = writer.length();
     let mut head = RequestHead::resume(room, length);

@@ -6,7 +6,7 @@ use support::{Clock, Say, Script, Take, bytes, connect};
 use std::time::Duration;
 
 use connie_core::{AttemptErrorKind, Instant, Interest, PollEntry, PollResult, Poller};
-use connie_http::{ByRef, Host, HttpConnection, HttpError, MAX_INTERIM, RequestBody, Version};
+use connie_http::{Authority, ByRef, HttpConnection, HttpError, MAX_INTERIM, RequestBody, Version};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -774,11 +774,12 @@ mod sockets {
         let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
         let socket = script.open();
         let refused =
-            HttpConnection::new(&mut script, &mut clock, socket, Host::http("a b", 80), &mut buffer);
+            HttpConnection::new(&mut script, &mut clock, socket, Authority::http("a b", 80), &mut buffer);
         assert_eq!(refused.unwrap_err(), HttpError::InvalidHost);
         released_once(&script, 1, 0);
         let socket = script.open();
-        let refused = HttpConnection::new(&mut script, &mut clock, socket, Host::http("name", 80), &mut []);
+        let refused =
+            HttpConnection::new(&mut script, &mut clock, socket, Authority::http("name", 80), &mut []);
         assert_eq!(refused.unwrap_err(), HttpError::BufferTooSmall);
         released_once(&script, 2, 0);
     }
@@ -826,7 +827,7 @@ mod ownership {
     fn of_stack_waiter_and_buffer_can_be_the_connection_s() {
         let mut script = Script::new([bytes(OK)]);
         let socket = script.open();
-        let host = Host::https("::1", 443);
+        let host = Authority::https("::1", 443);
         let mut connection = HttpConnection::owning(script, Never, socket, host, vec![0; 256]).unwrap();
         connection.request("GET", "/", &[], b"").unwrap();
         let mut out = [0; 8];
@@ -845,7 +846,7 @@ mod ownership {
     fn of_the_waiter_can_be_lent_with_the_stack() {
         let (mut script, mut never, mut buffer) = (Script::new([bytes(OK)]), Never, [0; 256]);
         let socket = script.open();
-        let host = Host::http("a", 80);
+        let host = Authority::http("a", 80);
         let connection =
             HttpConnection::owning(&mut script, ByRef(&mut never), socket, host, &mut buffer[..]);
         assert!(connection.unwrap().is_open());

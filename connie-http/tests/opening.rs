@@ -7,7 +7,7 @@ use support::{Clock, OpenContext, Say, Script, Take, bytes, opening};
 use std::time::Duration;
 
 use connie_core::{AttemptErrorKind, Config, Failure, Instant, Interest, PollEntry, Poller};
-use connie_http::{ByRef, Host, HttpConnection, HttpError, RaceAddresses, RequestBody};
+use connie_http::{Authority, ByRef, HttpConnection, HttpError, RaceAddresses, RequestBody};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
@@ -181,7 +181,7 @@ mod a_connection_opens {
     #[test]
     fn not_where_its_opener_opens_nothing_lent_or_not() {
         let (mut script, mut clock, mut buffer) = (Script::default(), Clock::default(), [0; 512]);
-        let (mut opener, host) = ((), Host::http("name.test", 80));
+        let (mut opener, host) = ((), Authority::http("name.test", 80));
         let mut connection =
             HttpConnection::with_opener(&mut script, ByRef(&mut clock), &mut opener, host, &mut buffer)
                 .unwrap();
@@ -221,7 +221,7 @@ mod a_connection_opens {
             let config =
                 Config { hedge: false, deadline: race.map(Duration::from_millis), ..Config::all_at_once() };
             let destinations = RaceAddresses::<_>::new([([192, 0, 2, 1], 80).into()], config);
-            let host = Host::http("name.test", 80);
+            let host = Authority::http("name.test", 80);
             let lent = ByRef(&mut clock);
             let mut connection =
                 HttpConnection::with_opener(&mut script, lent, destinations, host, &mut buffer).unwrap();
@@ -242,7 +242,7 @@ mod a_connection_opens {
         let none: [std::net::SocketAddr; 0] = [];
         // A race that is told of no address ends at once, one that has no time before it.
         let destinations = RaceAddresses::<_>::new(none, Config::all_at_once());
-        let host = Host::http("name.test", 80);
+        let host = Authority::http("name.test", 80);
         let mut connection =
             HttpConnection::with_opener(&mut script, ByRef(&mut clock), destinations, host, &mut buffer)
                 .unwrap();

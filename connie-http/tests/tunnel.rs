@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::stack::TcpClientStack;
 use connie_core::{AttemptErrorKind, Config, Failure, Instant, RaceStack};
-use connie_http::{Host, HttpConnection, HttpError, MAX_INTERIM, OpenConnection, RaceAddresses};
+use connie_http::{Authority, HttpConnection, HttpError, MAX_INTERIM, OpenConnection, RaceAddresses};
 
 const CONNECT: &str = "CONNECT name.test:80 HTTP/1.1\r\nHost: name.test:80\r\n\r\n";
 const GET: &str = "GET / HTTP/1.1\r\nHost: name.test\r\n\r\n";
@@ -27,7 +27,7 @@ fn through(proxies: impl IntoIterator<Item = Script>, act: impl FnOnce(&mut Open
     let (mut script, mut clock, mut buffer) = (Script::with_peers(proxies), Clock::default(), [0; 512]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
     connection.set_timeout(Some(Duration::from_secs(5)));
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     act(&mut connection);
     drop(connection);
     assert_eq!(script.closed + script.aborted, script.sockets, "each socket is released exactly once");
@@ -72,7 +72,7 @@ fn a_request_that_fills_the_buffer_leaves_room_for_the_proxy_s_answer() {
     let mut script = Script::with_peers([losing, proxy(&[OPENED, OK])]);
     let (mut clock, mut buffer) = (Clock::default(), [0; 1024]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     assert_eq!(get(&mut connection), Ok(200));
     connection.request("PUT", "/", &[], &[b'x'; 300]).unwrap();
     assert_eq!(connection.response().unwrap().status(), 200);
@@ -87,7 +87,7 @@ fn a_request_that_would_fill_the_buffer_is_not_repeated() {
     let (mut script, mut clock) = (Script::with_peers([losing, proxy(&[OPENED, OK])]), Clock::default());
     let mut buffer = [0; 1024];
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     assert_eq!(get(&mut connection), Ok(200));
     connection.request("PUT", "/", &[], &[b'x'; 880]).unwrap();
     assert_eq!(connection.response().unwrap_err(), HttpError::Receive(AttemptErrorKind::Reset.into()));
@@ -142,7 +142,7 @@ fn it_carries_the_caller_s_fields_and_the_port_always() {
         (Script::with_peers([proxy(&[OPENED, OK])]), Clock::default(), [0; 512]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
     let fields = [("Proxy-Authorization", "Basic bWU6aXQ="), ("User-Agent", "connie")];
-    connection.set_tunnel(Host::https("2001:db8::1", 443), &fields).unwrap();
+    connection.set_tunnel(Authority::https("2001:db8::1", 443), &fields).unwrap();
     assert_eq!(get(&mut connection), Ok(200));
     drop(connection);
     let connect = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\
@@ -154,7 +154,7 @@ fn it_carries_the_caller_s_fields_and_the_port_always() {
 fn it_goes_over_a_socket_that_was_given_too() {
     let (mut script, mut clock, mut buffer) = (proxy(&[OPENED, OK]), Clock::default(), [0; 512]);
     let mut connection = connect(&mut script, &mut clock, &mut buffer);
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     connection.request("GET", "/", &[], b"").unwrap();
     assert_eq!(connection.response().unwrap().status(), 200);
     drop(connection);
@@ -189,7 +189,7 @@ fn the_proxy_s_answer_may_have_many_fields_and_a_line_that_is_none() {
     let peers = Script::with_peers([proxy(&[&opened, OK])]);
     let (mut script, mut clock, mut buffer) = (peers, Clock::default(), [0; 2048]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     assert_eq!(get(&mut connection), Ok(200));
 }
 
@@ -238,12 +238,12 @@ fn what_cannot_be_kept_leaves_the_connection_as_it_was() {
     let (mut script, mut clock, mut buffer) =
         (Script::with_peers([proxy(&[OK])]), Clock::default(), [0; 100]);
     let mut connection = opening(&mut script, &mut clock, &mut buffer);
-    let name = Host::http("a", 80);
+    let name = Authority::http("a", 80);
     for (host, fields, error) in [
-        (Host::http("a b", 80), &[][..], HttpError::InvalidHost),
+        (Authority::http("a b", 80), &[][..], HttpError::InvalidHost),
         (name, &[("A", "b\r\nC: d")], HttpError::InvalidHeaderValue),
         (name, &[("Host", "b")], HttpError::ReservedHeader),
-        (Host::http("quite-a-long-name.test", 80), &[], HttpError::BufferTooSmall),
+        (Authority::http("quite-a-long-name.test", 80), &[], HttpError::BufferTooSmall),
         (name, &[("Proxy-Authorization", "Basic bWU6aXQ=")], HttpError::BufferTooSmall),
     ] {
         assert_eq!(connection.set_tunnel(host, fields), Err(error));
@@ -256,7 +256,7 @@ fn what_cannot_be_kept_leaves_the_connection_as_it_was() {
 
 #[test]
 fn it_can_be_set_as_long_as_the_connection_leads_nowhere() {
-    let to = Host::http("other.test", 81);
+    let to = Authority::http("other.test", 81);
     let sent = through([proxy(&[OPENED, OK]), proxy(&[OPENED, OK])], |connection| {
         connection.connect().unwrap();
         assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
@@ -276,7 +276,7 @@ fn it_cannot_be_set_on_a_connection_that_leads_to_a_host() {
     let (mut script, mut clock, mut buffer) = (proxy(&[OK]), Clock::default(), [0; 512]);
     let mut connection = connect(&mut script, &mut clock, &mut buffer);
     connection.request("GET", "/", &[], b"").unwrap();
-    let to = Host::http("other.test", 81);
+    let to = Authority::http("other.test", 81);
     assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
     connection.response().unwrap().discard().unwrap();
     assert_eq!(connection.set_tunnel(to, &[]), Err(HttpError::CannotSetTunnel));
@@ -295,9 +295,9 @@ impl<S: RaceStack, W> OpenConnection<S, W> for Inner {
         &mut self,
         stack: &mut S,
         _: &mut W,
-        opening: connie_http::OpenContext,
+        context: connie_http::OpenContext,
     ) -> Result<S::TcpSocket, Failure> {
-        self.told.push((opening.tunnel, opening.until));
+        self.told.push((context.tunnel, context.until));
         let mut socket = stack.socket().map_err(|_| Failure::StackGone)?;
         let remote = SocketAddr::from(([192, 0, 2, 1], 3128));
         stack.connect(&mut socket, remote).map_err(|_| Failure::AllAttemptsFailed)?;
@@ -309,9 +309,9 @@ impl<S: RaceStack, W> OpenConnection<S, W> for Inner {
         stack: &mut S,
         _: &mut W,
         socket: &mut S::TcpSocket,
-        opening: connie_http::OpenContext,
+        context: connie_http::OpenContext,
     ) -> Result<(), Failure> {
-        self.told.push((opening.tunnel, opening.until));
+        self.told.push((context.tunnel, context.until));
         stack.send(socket, b"<handshake>").map_err(|_| Failure::StackGone)?;
         self.within
     }
@@ -327,11 +327,11 @@ fn the_opener_is_told_when_it_stands() {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut inner = Inner { within, told: Vec::new(), until: None };
-        let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
+        let (lent, host) = (connie_http::ByRef(&mut clock), Authority::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
         connection.set_deadline(Some(Instant::from_millis(100)));
-        connection.set_tunnel(Host::https("name.test", 443), &[]).unwrap();
+        connection.set_tunnel(Authority::https("name.test", 443), &[]).unwrap();
         assert_eq!(connection.connect(), within.map_err(HttpError::Connect));
         assert_eq!(connection.is_open(), within.is_ok());
         drop(connection);
@@ -347,7 +347,7 @@ fn the_opener_is_told_that_there_is_none() {
     let mut script = Script::with_peers([proxy(&[OK])]);
     let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
     let mut inner = Inner { within: Ok(()), told: Vec::new(), until: None };
-    let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("name.test", 80));
+    let (lent, host) = (connie_http::ByRef(&mut clock), Authority::http("name.test", 80));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
     assert_eq!(connection.connect(), Ok(()));
@@ -364,10 +364,10 @@ fn raced<'a>(
 ) -> OpenContext<'a> {
     let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
     let destinations = RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
-    let host = Host::http("proxy.test", 3128);
+    let host = Authority::http("proxy.test", 3128);
     let mut connection =
         HttpConnection::with_opener(script, connie_http::ByRef(clock), destinations, host, buffer).unwrap();
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     connection
 }
 
@@ -394,10 +394,10 @@ fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     let config = Config { deadline: Some(Duration::from_secs(3)), ..Config::all_at_once() };
     let mut destinations: RaceAddresses<_> =
         RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
-    let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
+    let (lent, host) = (connie_http::ByRef(&mut clock), Authority::http("proxy.test", 3128));
     let mut connection =
         HttpConnection::with_opener(&mut script, lent, &mut destinations, host, &mut buffer).unwrap();
-    connection.set_tunnel(Host::http("name.test", 80), &[]).unwrap();
+    connection.set_tunnel(Authority::http("name.test", 80), &[]).unwrap();
     assert_eq!(connection.connect(), Err(HttpError::Connect(Failure::DeadlineExceeded)));
     drop(connection);
     assert_eq!(clock.now, Instant::from_millis(3_000));
@@ -463,11 +463,11 @@ fn what_begins_within_the_tunnel_has_the_same_deadline() {
         let mut script = Script::with_peers([proxy(&[OPENED, OK])]);
         let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
         let mut inner = Inner { within: Ok(()), told: Vec::new(), until: own };
-        let (lent, host) = (connie_http::ByRef(&mut clock), Host::http("proxy.test", 3128));
+        let (lent, host) = (connie_http::ByRef(&mut clock), Authority::http("proxy.test", 3128));
         let mut connection =
             HttpConnection::with_opener(&mut script, lent, &mut inner, host, &mut buffer).unwrap();
         connection.set_deadline(Some(Instant::from_millis(50)));
-        connection.set_tunnel(Host::https("name.test", 443), &[]).unwrap();
+        connection.set_tunnel(Authority::https("name.test", 443), &[]).unwrap();
         assert_eq!(connection.connect(), Ok(()));
         drop(connection);
         assert_eq!(inner.told, [(true, Some(Instant::from_millis(50))), (true, limit)], "{own:?}");

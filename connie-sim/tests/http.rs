@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connie_core::AttemptErrorKind;
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_http::{Authority, HttpConnection, HttpError};
 use connie_sim::{Host as Peer, Live, Scenario, hang, ok};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
@@ -19,7 +19,7 @@ fn won_by(peer: Peer) -> Live {
 fn get(live: &mut Live, timeout: Option<u64>) -> Result<String, HttpError> {
     let socket = live.connection.take().expect("a connection").socket;
     let mut buffer = [0; 512];
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let mut connection = HttpConnection::new(&mut live.stack, &mut live.clock, socket, host, &mut buffer)?;
     connection.set_timeout(timeout.map(Duration::from_millis));
     connection.request("GET", "/", &[], b"")?;
@@ -60,7 +60,7 @@ fn one_connection_serves_two_requests() {
     let mut live = won_by(ok(50).serves(PAGE, 20));
     let socket = live.connection.take().unwrap().socket;
     let mut buffer = [0; 512];
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let mut http = HttpConnection::new(&mut live.stack, &mut live.clock, socket, host, &mut buffer).unwrap();
     for _ in 0..2 {
         http.request("GET", "/", &[], b"").unwrap();
@@ -130,7 +130,7 @@ fn an_upload_goes_through_a_narrow_window_one_piece_each_round_trip() {
     let mut live = won_by(ok(50).serves(PAGE, 20).window(100));
     let socket = live.connection.take().unwrap().socket;
     let mut buffer = [0; 512];
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let mut http = HttpConnection::new(&mut live.stack, &mut live.clock, socket, host, &mut buffer).unwrap();
     http.request("POST", "/", &[], &[b'x'; 1_000]).unwrap();
     http.response().unwrap().discard().unwrap();

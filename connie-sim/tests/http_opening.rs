@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{Config, Failure, Instant};
-use connie_http::{Host, HttpConnection, HttpError, RaceAddresses};
+use connie_http::{Authority, HttpConnection, HttpError, RaceAddresses};
 use connie_sim::{Clock, Host as Peer, Rng, Stack, address, hang, ok, refuse, seeds};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
@@ -20,7 +20,8 @@ fn client(seed: u64, peers: &[(&str, Peer)]) -> Client {
     let clock = stack.clock();
     let addresses = peers.iter().map(|(label, _)| address(label)).collect();
     let destinations = RaceAddresses::new(addresses, Config::all_at_once());
-    HttpConnection::with_opener(stack, clock, destinations, Host::http("name.test", 80), [0; 512]).unwrap()
+    HttpConnection::with_opener(stack, clock, destinations, Authority::http("name.test", 80), [0; 512])
+        .unwrap()
 }
 
 #[track_caller]

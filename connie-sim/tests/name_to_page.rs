@@ -5,7 +5,7 @@
 //! of the page.
 
 use connie_core::{Family, Instant};
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_sim::{Host as Peer, Scenario, hang, ok, refuse};
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";
@@ -22,7 +22,7 @@ fn reads(scenario: &Scenario, winner: &str, at: u64) {
     let connection = live.connection.take().expect("a connection");
     assert_eq!(connection.destination, connie_sim::address(winner), "the winner");
     let mut buffer = [0; 512];
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let socket = connection.socket;
     let mut http = HttpConnection::new(&mut live.stack, &mut live.clock, socket, host, &mut buffer)
         .expect("a connection");

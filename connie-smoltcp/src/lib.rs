@@ -5,7 +5,7 @@
 //! [`Device`](smoltcp::phy::Device): an Ethernet driver, a TAP), memory, and a [`Platform`]: a clock and a way to sleep.
 //!
 //! ```
-//! use connie_http::{Host, HttpConnection};
+//! use connie_http::{Authority, HttpConnection};
 //! use connie_core::{Config, RaceDriver, Poller};
 //! use connie_smoltcp::smoltcp::phy::{Loopback, Medium};
 //! use connie_smoltcp::smoltcp::wire::IpCidr;
@@ -52,7 +52,7 @@
 //! # stack.get_mut::<tcp::Socket<'_>>(server).unwrap().send_slice(page).unwrap();
 //!
 //! let mut head = [0; 512];
-//! let host = Host::http("localhost", 80);
+//! let host = Authority::http("localhost", 80);
 //! let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
 //! http.request("GET", "/", &[], b"")?;
 //! let mut response = http.response()?;

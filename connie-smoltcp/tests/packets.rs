@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connie_core::{AttemptErrorKind, Config, Connection, Failure, Instant, Outcome, Pacing, RaceDriver};
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_http::{Authority, HttpConnection, HttpError};
 use connie_sim::{Rng, seeds};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::socket::tcp;
@@ -179,7 +179,7 @@ fn fetch<const TCP: usize>(
 ) -> bool {
     let name = connection.destination.ip().to_string();
     let (mut head, mut body) = ([0; 512], [0; 128]);
-    let host = Host::http(&name, 80);
+    let host = Authority::http(&name, 80);
     let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut head).unwrap();
     http.set_timeout(Some(Duration::from_secs(100)));
     http.request("GET", "/", &[], b"").unwrap();

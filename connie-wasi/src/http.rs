@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use connie_core::Failure;
-use connie_http::{Host, HttpError, OpenConnection, OpenContext};
+use connie_http::{Authority, HttpError, OpenConnection, OpenContext};
 
 use crate::connect::{ConnectError, ConnectErrorKind};
 use crate::options::Options;
@@ -54,7 +54,7 @@ pub fn connection(
 ) -> Result<HttpConnection, HttpError> {
     let opener = RaceConnect { host: host.to_string(), port, options, won: None, error: None };
     let buffer = alloc::vec![0; BUFFER];
-    HttpConnection::with_opener(WasiStack::default(), poller, opener, Host::http(host, port), buffer)
+    HttpConnection::with_opener(WasiStack::default(), poller, opener, Authority::http(host, port), buffer)
 }
 
 /// Opens each connection by a race of its own, and remembers the last: [`opener`](connie_http::HttpConnection::opener) has it.
@@ -92,12 +92,12 @@ impl OpenConnection<WasiStack, WasiPoller> for RaceConnect {
         &mut self,
         stack: &mut WasiStack,
         poller: &mut WasiPoller,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<WasiSocket, Failure> {
         self.won = None;
         self.error = None;
         let now = poller.clock().now();
-        let left = opening.until.map(|until| until.duration_since(now));
+        let left = context.until.map(|until| until.duration_since(now));
         // Whichever is earlier.
         let deadline = self.options.deadline.into_iter().chain(left).min();
         let options = self.options.clone().deadline(deadline);

@@ -30,7 +30,7 @@ pub use credentials::Credentials;
 pub use pattern::{PatternError, PatternErrorKind, PatternUrl, UrlPattern};
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError};
 pub use redirect::{MAX_REPEATS, Redirect, RedirectError, Redirects};
-pub use resume::{ByteRange, ContentRange, Part, Resume, ResumeError, part, resume};
+pub use resume::{ByteRange, ContentRange, PartialContent, Resume, ResumeError, partial_content, resume};
 pub use retry::{Backoff, is_transient_status, retry_after};
 pub use url::{Scheme, Url, UrlError, parse_host_port};
 

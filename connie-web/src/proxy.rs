@@ -8,6 +8,7 @@ use crate::url::{InUrl, Scheme, Url, UrlError};
 
 /// An HTTP proxy: `http://host:port` or `https://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Proxy {
     /// How the proxy itself is spoken to.
     pub scheme: Scheme,
@@ -21,6 +22,7 @@ pub struct Proxy {
 
 /// What was given is not a proxy that can be used. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProxyError {
     /// It is of another kind, such as SOCKS.
     UnsupportedScheme(String),

@@ -23,6 +23,7 @@ pub struct Redirects {
 
 /// The request that an answer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Redirect {
     /// Its method.
     pub method: String,
@@ -37,6 +38,7 @@ pub struct Redirect {
 
 /// Why a redirect was not followed. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RedirectError {
     /// There were more than the limit.
     TooMany {
@@ -104,7 +106,7 @@ impl Redirects {
             return Err(RedirectError::TooMany { limit });
         }
         let mut next = url.join(&text(location)).map_err(RedirectError::Url)?;
-        let same_origin = next.has_origin_of(url);
+        let same_origin = next.is_same_origin(url);
         if same_origin && next.credentials.is_none() {
             next.credentials.clone_from(&url.credentials);
         }

@@ -112,7 +112,8 @@ impl fmt::Display for ByteRange {
 
 /// What the body of a 206 is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+#[non_exhaustive]
+pub struct PartialContent {
     /// The place of its first byte.
     pub first: u64,
     /// The place of its last byte, not before the first.
@@ -124,7 +125,7 @@ pub struct Part {
     pub missing: u64,
 }
 
-impl Part {
+impl PartialContent {
     /// How long the body is.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -145,11 +146,11 @@ impl Part {
 /// # Errors
 ///
 /// [`ResumeError`] where the body is not, or not only, what was asked for, or that cannot be told.
-pub fn part(
+pub fn partial_content(
     asked: ByteRange,
     content_range: Option<&[u8]>,
     length: Option<u64>,
-) -> Result<Part, ResumeError> {
+) -> Result<PartialContent, ResumeError> {
     let Some(ContentRange::Part { first, last, complete }) = content_range.and_then(ContentRange::parse)
     else {
         return Err(ResumeError::OtherPart { sent: None, asked });
@@ -166,7 +167,7 @@ pub fn part(
         }
         (None, ByteRange::Suffix { length }) => (last - first < length).then_some(0).ok_or(other)?,
     };
-    let part = Part { first, last, complete, missing };
+    let part = PartialContent { first, last, complete, missing };
     match length {
         Some(length) if length != part.length() => Err(ResumeError::OtherLength { first, last, length }),
         _ => Ok(part),
@@ -177,7 +178,7 @@ pub fn part(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// The body is what is missing, or as much of it as this says.
-    Append(Part),
+    Append(PartialContent),
     /// Nothing is missing: the body, if there is one, is to be dropped.
     Complete,
     /// The answer is an error, or no answer to the question: it says nothing about the file.
@@ -186,6 +187,7 @@ pub enum Resume {
 
 /// Why a download cannot go on from where it broke off. Prints as one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResumeError {
     /// The server sends the whole again.
     Unsupported,
@@ -240,7 +242,7 @@ impl std::error::Error for ResumeError {}
 
 /// What an answer means to a client that has `offset` bytes, more than none, and has asked for the rest with `Range: bytes=offset-`.
 ///
-/// `content_range` and `length` are those of [`part`]. A whole that is as long as what is there counts as
+/// `content_range` and `length` are those of [`partial_content`]. A whole that is as long as what is there counts as
 /// complete, as it does for curl; nobody can tell from lengths whether it is the same.
 ///
 /// # Errors
@@ -254,9 +256,8 @@ pub fn resume(
 ) -> Result<Resume, ResumeError> {
     let range = content_range.and_then(ContentRange::parse);
     match (status, range) {
-        (206, _) => {
-            part(ByteRange::From { first: offset, last: None }, content_range, length).map(Resume::Append)
-        }
+        (206, _) => partial_content(ByteRange::From { first: offset, last: None }, content_range, length)
+            .map(Resume::Append),
         (416, Some(ContentRange::Unsatisfied { complete })) if complete < offset => {
             Err(ResumeError::TooLong { offset, complete })
         }
@@ -311,7 +312,9 @@ mod tests {
 
     #[test]
     fn only_the_bytes_that_follow_are_appended() {
-        let part = |last, complete, missing| Ok(Resume::Append(Part { first: 100, last, complete, missing }));
+        let part = |last, complete, missing| {
+            Ok(Resume::Append(PartialContent { first: 100, last, complete, missing }))
+        };
         is(206, Some("bytes 100-199/200"), Some(100), part(199, Some(200), 0));
         is(206, Some("bytes 100-199/*"), None, part(199, None, 0));
         is(206, Some("bytes 100-100/200"), Some(1), part(100, Some(200), 99));
@@ -353,7 +356,7 @@ mod tests {
     /// another part.
     fn missing(asked: &str, range: &str) -> Option<u64> {
         let asked = ByteRange::parse(asked).expect("one part");
-        part(asked, Some(range.as_bytes()), None).ok().map(|part| part.missing)
+        partial_content(asked, Some(range.as_bytes()), None).ok().map(|part| part.missing)
     }
 
     #[test]
@@ -389,7 +392,7 @@ mod tests {
     fn a_part_that_was_not_asked_for_is_told_in_one_line() {
         let told = |asked, range: Option<&str>, length| {
             let asked = ByteRange::parse(asked).expect("one part");
-            part(asked, range.map(str::as_bytes), length).unwrap_err().to_string()
+            partial_content(asked, range.map(str::as_bytes), length).unwrap_err().to_string()
         };
         let other = told("bytes=5-", Some("bytes 3-9/10"), None);
         assert_eq!(other, "the server sends bytes 3-9, and not those from 5 on");

@@ -69,6 +69,7 @@ pub struct Url {
 
 /// Why a URL was refused. Prints as one line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UrlError {
     /// It begins with a scheme that is neither `http` nor `https`.
     UnsupportedScheme(String),
@@ -227,7 +228,7 @@ impl Url {
 
     /// Whether both have the same origin: scheme, host and port (RFC 9110 section 4.3.1).
     #[must_use]
-    pub fn has_origin_of(&self, other: &Url) -> bool {
+    pub fn is_same_origin(&self, other: &Url) -> bool {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }
 }
@@ -840,7 +841,7 @@ mod tests {
     #[test]
     fn an_origin_is_scheme_host_and_port() {
         let url = |text: &str| Url::parse(text).unwrap();
-        let same = |a: &str, b: &str| url(a).has_origin_of(&url(b));
+        let same = |a: &str, b: &str| url(a).is_same_origin(&url(b));
         assert!(same("http://h/a", "HTTP://H:80/b?c"));
         assert!(!same("http://h/", "https://h/"));
         assert!(!same("http://h/", "http://h:81/"));

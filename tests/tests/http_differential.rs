@@ -20,7 +20,7 @@ use std::sync::Arc;
 use answers::{Answer, Field};
 use connie_core::RaceStack;
 use connie_core::stack::Poller;
-use connie_http::{Host, HttpConnection, HttpError, OpenConnection, Version};
+use connie_http::{Authority, HttpConnection, HttpError, OpenConnection, Version};
 use connie_std::{Options, OsPoller, OsStack, connect_socket};
 use connie_tests::limits::Limited;
 use connie_tests::skip;
@@ -112,7 +112,7 @@ mod ours {
 
     fn over_loopback(index: usize, how: &str, answer: &Answer, server: SocketAddr) -> Outcome {
         let (socket, ..) = connect_socket(&[server], &Options::default()).expect("the server listens");
-        let host = Host::http("127.0.0.1", server.port());
+        let host = Authority::http("127.0.0.1", server.port());
         let buffer = vec![0; ROOM + format!("{server}").len()];
         let (stack, poller) = (OsStack::default(), OsPoller::new(None));
         let mut connection =

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::timeline::Style;
 use connie_core::{Config, Family, RaceDriver};
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::smoltcp::wire::IpAddress;
 use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
@@ -54,7 +54,7 @@ fn race(
     assert!(took >= round_trip, "{took:?}, early for {round_trip:?}\n{drawing}");
 
     let (name, mut head, mut body) = (winner.to_string(), [0; 512], [0; 64]);
-    let host = Host::http(&name, PORT);
+    let host = Authority::http(&name, PORT);
     let mut http =
         HttpConnection::new(stack, &mut poller, connection.socket, host, &mut head).expect("a connection");
     http.request("GET", "/page", &[], b"").expect("a request sent");

@@ -6,7 +6,7 @@ mod kernel_support;
 use std::time::Duration;
 
 use connie_core::{Config, RaceDriver};
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
 use connie_tests::clock::timed;
@@ -38,7 +38,7 @@ fn fetch<const RX: usize>(lab: &Lab, medium: Medium) {
     race.handle_addresses(&at([v6(1), v4(1)]), now);
     let connection = race.run(&mut stack, &mut poller).expect("a winner");
     let (name, mut head) = (connection.destination.ip().to_string(), [0; 1024]);
-    let host = Host::http(&name, PORT);
+    let host = Authority::http(&name, PORT);
     let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)
         .expect("a connection");
     http.set_timeout(Some(Duration::from_secs(10)));

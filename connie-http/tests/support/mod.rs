@@ -9,7 +9,7 @@ use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{
     AttemptError, AttemptErrorKind, Config, Instant, Interest, PollEntry, PollResult, Poller, RaceStack,
 };
-use connie_http::{ByRef, Host, HttpConnection, HttpError, RaceAddresses};
+use connie_http::{Authority, ByRef, HttpConnection, HttpError, RaceAddresses};
 
 /// What the peer does next, as the client sees it when it receives.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,7 +295,7 @@ pub type OpenContext<'a> =
 #[track_caller]
 pub fn opening<'a>(script: &'a mut Script, clock: &'a mut Clock, buffer: &'a mut [u8]) -> OpenContext<'a> {
     let destinations = RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 80))], Config::all_at_once());
-    HttpConnection::with_opener(script, ByRef(clock), destinations, Host::http("name.test", 80), buffer)
+    HttpConnection::with_opener(script, ByRef(clock), destinations, Authority::http("name.test", 80), buffer)
         .unwrap()
 }
 
@@ -306,7 +306,7 @@ pub type Lending<'a> = HttpConnection<&'a mut Script, ByRef<'a, Clock>, &'a mut 
 #[track_caller]
 pub fn connect<'a>(script: &'a mut Script, clock: &'a mut Clock, buffer: &'a mut [u8]) -> Lending<'a> {
     let socket = script.open();
-    HttpConnection::new(script, clock, socket, Host::http("name.test", 80), buffer).unwrap()
+    HttpConnection::new(script, clock, socket, Authority::http("name.test", 80), buffer).unwrap()
 }
 
 pub fn bytes(text: impl AsRef<[u8]>) -> Say {

@@ -10,7 +10,7 @@ use connie_http::{HttpError, RequestBody};
 
 use super::AnyStack;
 use super::error::ClientError;
-use super::opening::{OpeningRecord, RaceConnect};
+use super::race_connect::{OpeningRecord, RaceConnect};
 use super::response::Response;
 use super::transport::Transport;
 use crate::socket::OsStack;
@@ -197,9 +197,9 @@ where
     ) -> Result<Self, ClientError> {
         options.memory.get_or_insert_default();
         let poller = OsPoller::new(options.canceler.clone());
-        let racing = RaceConnect::new(host, port, options);
-        let named = stack.host(host, port);
-        let inner = connie_http::HttpConnection::with_opener(stack, poller, racing, named, buffer)?;
+        let opener = RaceConnect::new(host, port, options);
+        let authority = stack.authority(host, port);
+        let inner = connie_http::HttpConnection::with_opener(stack, poller, opener, authority, buffer)?;
         Ok(Client { inner })
     }
 
@@ -209,8 +209,8 @@ where
     ///
     /// [`ClientError::Connect`], and [`ClientError::Tunnel`] for what can go wrong between client and proxy.
     pub fn connect(&mut self) -> Result<(), ClientError> {
-        let result = self.ready().connect();
-        self.told(result)
+        let result = self.prepared().connect();
+        self.with_report(result)
     }
 
     /// Sends a request: its head, and `body` where that is not empty. The head has a `Host` field, or the one among `headers`, and a
@@ -226,8 +226,8 @@ where
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), ClientError> {
-        let result = self.ready().request(method, target, headers, body);
-        self.told(result)
+        let result = self.prepared().request(method, target, headers, body);
+        self.with_report(result)
     }
 
     /// Sends a request whose body comes from a reader: `length` bytes, or chunked where the length is not known.
@@ -285,8 +285,8 @@ where
     /// As the [core's](connie_http::HttpConnection::put_request).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), ClientError> {
-        let result = self.ready().put_request(method, target);
-        self.told(result)
+        let result = self.prepared().put_request(method, target);
+        self.with_report(result)
     }
 
     /// The same with a `Host` field of one's own.
@@ -295,8 +295,8 @@ where
     ///
     /// As the [core's](connie_http::HttpConnection::put_request_for).
     pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), ClientError> {
-        let result = self.ready().put_request_for(method, target, host);
-        self.told(result)
+        let result = self.prepared().put_request_for(method, target, host);
+        self.with_report(result)
     }
 
     /// Adds a header field to the request begun.
@@ -316,8 +316,8 @@ where
     /// [`ClientError::Connect`], and as the [core's](connie_http::HttpConnection::end_headers).
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), ClientError> {
-        let result = self.ready().end_headers(body);
-        self.told(result)
+        let result = self.prepared().end_headers(body);
+        self.with_report(result)
     }
 
     /// Sends a piece of the body: part of the length announced, or a chunk.
@@ -326,8 +326,8 @@ where
     ///
     /// As the [core's](connie_http::HttpConnection::send).
     pub fn send(&mut self, data: &[u8]) -> Result<(), ClientError> {
-        let result = self.ready().send(data);
-        self.told(result)
+        let result = self.prepared().send(data);
+        self.with_report(result)
     }
 
     /// Ends the body of the request begun.
@@ -336,8 +336,8 @@ where
     ///
     /// As the [core's](connie_http::HttpConnection::finish_body).
     pub fn finish_body(&mut self) -> Result<(), ClientError> {
-        let result = self.ready().finish_body();
-        self.told(result)
+        let result = self.prepared().finish_body();
+        self.with_report(result)
     }
 
     /// Whether the server still listens to the body that is being sent. Where it does not, its answer can be had at once.
@@ -355,10 +355,10 @@ where
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
         // Asked again, since what the first call lends could not be given back with an error. Later ones wait for nothing.
-        let result = self.ready().response().map(|_| ());
-        self.told(result)?;
+        let result = self.prepared().response().map(|_| ());
+        self.with_report(result)?;
         let status = self.inner.response()?.status();
-        self.inner.opener_mut().answered(status);
+        self.inner.opener_mut().on_response(status);
         Ok(Response(self.inner.response()?))
     }
 
@@ -387,7 +387,7 @@ where
     /// for that: TLS within TLS is not spoken, and the request fails before anything is sent to the host.
     pub fn attach(&mut self, socket: T::TcpSocket) {
         self.inner.attach(socket);
-        self.inner.opener_mut().attached();
+        self.inner.opener_mut().on_attached();
     }
 
     /// The longest time without a byte, sent or received, that an operation waits for. Default: for ever.
@@ -424,16 +424,16 @@ where
     /// The connection is then as it was.
     pub fn set_tunnel(&mut self, host: &str, port: u16, headers: &[(&str, &str)]) -> Result<(), ClientError> {
         // Asked first: a tunnel that is half set would send TLS for one host to another.
-        if !self.inner.parts_mut().0.can_aim(host) {
+        if !self.inner.parts_mut().0.can_be_server(host) {
             return Err(HttpError::InvalidHost.into());
         }
-        let named = self.inner.parts_mut().0.host(host, port);
-        self.inner.set_tunnel(named, headers)?;
+        let authority = self.inner.parts_mut().0.authority(host, port);
+        self.inner.set_tunnel(authority, headers)?;
         // It leads to the proxy as to the host itself: by TLS, where that is spoken.
         if self.inner.is_open() {
             self.inner.close();
         }
-        self.inner.parts_mut().0.aim(host);
+        self.inner.parts_mut().0.set_server(host);
         self.inner.opener_mut().server = (host.to_owned(), port);
         Ok(())
     }
@@ -502,18 +502,18 @@ where
     }
 
     /// The connection, whose waits end as the options say now.
-    fn ready(&mut self) -> &mut connie_http::HttpConnection<T, OsPoller, Vec<u8>, RaceConnect> {
+    fn prepared(&mut self) -> &mut connie_http::HttpConnection<T, OsPoller, Vec<u8>, RaceConnect> {
         let canceler = self.inner.opener().options.canceler.clone();
         self.inner.parts_mut().1.set_canceler(canceler);
         &mut self.inner
     }
 
     /// A failure with all that the race knows about it.
-    fn told<R>(&mut self, result: Result<R, HttpError>) -> Result<R, ClientError> {
+    fn with_report<R>(&mut self, result: Result<R, HttpError>) -> Result<R, ClientError> {
         result.map_err(|error| {
             let now = self.now();
-            self.inner.opener_mut().blame(&error, now);
-            self.inner.opener_mut().explain(error)
+            self.inner.opener_mut().on_error(&error, now);
+            self.inner.opener_mut().client_error(error)
         })
     }
 }

@@ -57,13 +57,13 @@ impl<'a> Decoded<'a> {
             let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
             let kind = match coding {
                 // "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"" (section 8.4.1.3).
-                _ if is("gzip") || is("x-gzip") => Kind::Gzip,
-                _ if is("deflate") => Kind::Deflate,
+                _ if is("gzip") || is("x-gzip") => Coding::Gzip,
+                _ if is("deflate") => Coding::Deflate,
                 // Reserved for Accept-Encoding, and sent all the same.
                 _ if is("identity") => continue,
                 other => return Err(UnsupportedCoding(other.escape_ascii().to_string())),
             };
-            decoded = Box::new(Layer::new(kind, decoded));
+            decoded = Box::new(CodingReader::new(kind, decoded));
         }
         Ok(Decoded(decoded))
     }
@@ -134,35 +134,35 @@ impl From<DecodeError> for io::Error {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum Coding {
     Gzip,
     Deflate,
 }
 
 /// One coding, undone.
-struct Layer<R> {
-    state: State<R>,
+struct CodingReader<R> {
+    state: DecoderState<R>,
     /// Whether the decoder has seen its end.
     ended: bool,
 }
 
-enum State<R> {
+enum DecoderState<R> {
     /// Nothing has been read yet.
-    Start(Kind, BufReader<Source<R>>),
-    Gzip(GzDecoder<BufReader<Source<R>>>),
-    Zlib(ZlibDecoder<BufReader<Source<R>>>),
-    Raw(DeflateDecoder<BufReader<Source<R>>>),
+    Start(Coding, BufReader<CodedSource<R>>),
+    Gzip(GzDecoder<BufReader<CodedSource<R>>>),
+    Zlib(ZlibDecoder<BufReader<CodedSource<R>>>),
+    Raw(DeflateDecoder<BufReader<CodedSource<R>>>),
     /// The body is at its end.
     Done,
 }
 
 /// The coded body. Keeps its errors to itself and says `WouldBlock` instead, after which a decoder can go on.
-struct Source<R> {
+struct CodedSource<R> {
     inner: R,
     error: Option<io::Error>,
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for CodedSource<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.inner.read(into).map_err(|error| {
             self.error = Some(error);
@@ -171,28 +171,28 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-impl<R: Read> Layer<R> {
-    fn new(kind: Kind, inner: R) -> Self {
-        let source = BufReader::with_capacity(PIECE, Source { inner, error: None });
-        Layer { state: State::Start(kind, source), ended: false }
+impl<R: Read> CodingReader<R> {
+    fn new(kind: Coding, inner: R) -> Self {
+        let source = BufReader::with_capacity(PIECE, CodedSource { inner, error: None });
+        CodingReader { state: DecoderState::Start(kind, source), ended: false }
     }
 
     /// Chooses the decoder by the first byte.
     fn begin(&mut self) -> io::Result<()> {
-        let State::Start(kind, _) = self.state else { return Ok(()) };
+        let DecoderState::Start(kind, _) = self.state else { return Ok(()) };
         let first = self.next_byte()?;
         let Some(source) = self.take_source() else { return Ok(()) };
         self.state = match (kind, first) {
             // No body at all, as an answer to HEAD has none.
-            (_, None) => State::Done,
-            (Kind::Gzip, Some(_)) => State::Gzip(GzDecoder::new(source)),
+            (_, None) => DecoderState::Done,
+            (Coding::Gzip, Some(_)) => DecoderState::Gzip(GzDecoder::new(source)),
             // "Some non-conformant implementations send the "deflate" compressed data without the zlib wrapper" (RFC 9110 section
             // 8.4.1.2). The wrapper begins with method 8 and a window of at most 2^15 (RFC 1950 section 2.2), and the first
             // byte of deflate data can be that only where its first block is stored with a padding that nobody writes.
-            (Kind::Deflate, Some(first)) if first & 0x0f == 8 && first >> 4 <= 7 => {
-                State::Zlib(ZlibDecoder::new(source))
+            (Coding::Deflate, Some(first)) if first & 0x0f == 8 && first >> 4 <= 7 => {
+                DecoderState::Zlib(ZlibDecoder::new(source))
             }
-            (Kind::Deflate, Some(_)) => State::Raw(DeflateDecoder::new(source)),
+            (Coding::Deflate, Some(_)) => DecoderState::Raw(DeflateDecoder::new(source)),
         };
         Ok(())
     }
@@ -203,30 +203,30 @@ impl<R: Read> Layer<R> {
             source.get_mut().error = None;
         }
         match &mut self.state {
-            State::Gzip(decoder) => decoder.read(into),
-            State::Zlib(decoder) => decoder.read(into),
-            State::Raw(decoder) => decoder.read(into),
-            State::Start(..) | State::Done => Ok(0),
+            DecoderState::Gzip(decoder) => decoder.read(into),
+            DecoderState::Zlib(decoder) => decoder.read(into),
+            DecoderState::Raw(decoder) => decoder.read(into),
+            DecoderState::Start(..) | DecoderState::Done => Ok(0),
         }
     }
 
-    fn source(&mut self) -> Option<&mut BufReader<Source<R>>> {
+    fn source(&mut self) -> Option<&mut BufReader<CodedSource<R>>> {
         match &mut self.state {
-            State::Start(_, source) => Some(source),
-            State::Gzip(decoder) => Some(decoder.get_mut()),
-            State::Zlib(decoder) => Some(decoder.get_mut()),
-            State::Raw(decoder) => Some(decoder.get_mut()),
-            State::Done => None,
+            DecoderState::Start(_, source) => Some(source),
+            DecoderState::Gzip(decoder) => Some(decoder.get_mut()),
+            DecoderState::Zlib(decoder) => Some(decoder.get_mut()),
+            DecoderState::Raw(decoder) => Some(decoder.get_mut()),
+            DecoderState::Done => None,
         }
     }
 
-    fn take_source(&mut self) -> Option<BufReader<Source<R>>> {
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::Start(_, source) => Some(source),
-            State::Gzip(decoder) => Some(decoder.into_inner()),
-            State::Zlib(decoder) => Some(decoder.into_inner()),
-            State::Raw(decoder) => Some(decoder.into_inner()),
-            State::Done => None,
+    fn take_source(&mut self) -> Option<BufReader<CodedSource<R>>> {
+        match std::mem::replace(&mut self.state, DecoderState::Done) {
+            DecoderState::Start(_, source) => Some(source),
+            DecoderState::Gzip(decoder) => Some(decoder.into_inner()),
+            DecoderState::Zlib(decoder) => Some(decoder.into_inner()),
+            DecoderState::Raw(decoder) => Some(decoder.into_inner()),
+            DecoderState::Done => None,
         }
     }
 
@@ -253,10 +253,10 @@ impl<R: Read> Layer<R> {
     /// The coding is at its end, and the body should be; or another member follows (RFC 1952 section 2.2).
     fn go_on(&mut self) -> io::Result<()> {
         match (self.next_byte()?, &self.state) {
-            (None, _) => self.state = State::Done,
-            (Some(GZIP_ID1), State::Gzip(_)) => {
+            (None, _) => self.state = DecoderState::Done,
+            (Some(GZIP_ID1), DecoderState::Gzip(_)) => {
                 if let Some(source) = self.take_source() {
-                    self.state = State::Gzip(GzDecoder::new(source));
+                    self.state = DecoderState::Gzip(GzDecoder::new(source));
                     self.ended = false;
                 }
             }
@@ -269,13 +269,13 @@ impl<R: Read> Layer<R> {
 /// The first byte of a member (RFC 1952 section 2.3.1).
 const GZIP_ID1: u8 = 31;
 
-impl<R: Read> Read for Layer<R> {
+impl<R: Read> Read for CodingReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if into.is_empty() {
             return Ok(0);
         }
         self.begin()?;
-        while !matches!(self.state, State::Done) {
+        while !matches!(self.state, DecoderState::Done) {
             if self.ended {
                 self.go_on()?;
                 continue;

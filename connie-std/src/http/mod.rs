@@ -20,24 +20,24 @@
 //! ```
 
 #[cfg(feature = "tls")]
-mod any;
+mod any_stack;
 mod client;
 #[cfg(feature = "gzip")]
 mod decode;
 mod error;
-mod opening;
+mod race_connect;
 mod response;
 mod transport;
 
 #[cfg(feature = "tls")]
-pub use any::{AnySocket, AnyStack, connect_plain_socket};
+pub use any_stack::{AnySocket, AnyStack, connect_plain_socket};
 #[cfg(feature = "tls")]
 pub use client::HttpsConnection;
 pub use client::{AnyConnection, Client, HttpConnection};
 #[cfg(feature = "gzip")]
 pub use decode::{ACCEPT_ENCODING, DecodeError, Decoded, MAX_CODINGS, UnsupportedCoding};
 pub use error::ClientError;
-pub use opening::OpeningRecord;
+pub use race_connect::OpeningRecord;
 pub use response::Response;
 pub use transport::Transport;
 

@@ -7,7 +7,7 @@ use connie_core::Poller;
 use connie_http::{Headers, ResponseHead, StatusClass, Version};
 
 use super::error::{ClientError, kind};
-use super::opening::RaceConnect;
+use super::race_connect::RaceConnect;
 use super::transport::Transport;
 use crate::OsPoller;
 

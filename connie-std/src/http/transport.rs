@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use connie_core::memory::Finish;
 use connie_core::{Instant, Poller, RaceStack};
-use connie_http::Host;
+use connie_http::Authority;
 
 use crate::budget::KeepPermit;
 use crate::connect::race;
@@ -37,21 +37,21 @@ pub struct TlsFacts {
 }
 
 /// What came of a race.
-pub type Raced<T> = Result<(T, SocketAddr, Report), ConnectErrorKind>;
+pub type RaceResult<T> = Result<(T, SocketAddr, Report), ConnectErrorKind>;
 
 /// What the transports do differently.
 pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
     /// The host as a `Host` field names it.
-    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a>;
+    fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a>;
 
     /// Whether `host` can be a server's name.
-    fn can_aim(&self, host: &str) -> bool;
+    fn can_be_server(&self, host: &str) -> bool;
 
     /// Has what follows be meant for `host`, where that can be a server's name.
-    fn aim(&mut self, host: &str);
+    fn set_server(&mut self, host: &str);
 
     /// Gets ready for a race with these options: to the host itself, or to a proxy that will open a tunnel.
-    fn begin(&mut self, options: &Options, tunnel: bool);
+    fn prepare(&mut self, options: &Options, tunnel: bool);
 
     /// When an attempt of the next race has ended well.
     fn finish(&self) -> Finish;
@@ -63,7 +63,7 @@ pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
         target: Target<'_>,
         finish: Finish,
         options: &Options,
-    ) -> Raced<Self::TcpSocket>;
+    ) -> RaceResult<Self::TcpSocket>;
 
     /// Completes a connection whose race is won.
     fn complete(
@@ -75,7 +75,7 @@ pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
     ) -> Result<(), ConnectErrorKind>;
 
     /// Begins what is spoken within the tunnel. `destination` is where the socket leads, where that is known.
-    fn enter(
+    fn enter_tunnel(
         &mut self,
         poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,
@@ -91,17 +91,17 @@ pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
 }
 
 impl Sealed for OsStack {
-    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
-        Host::http(name, port)
+    fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a> {
+        Authority::http(name, port)
     }
 
-    fn can_aim(&self, _: &str) -> bool {
+    fn can_be_server(&self, _: &str) -> bool {
         true
     }
 
-    fn aim(&mut self, _: &str) {}
+    fn set_server(&mut self, _: &str) {}
 
-    fn begin(&mut self, options: &Options, _: bool) {
+    fn prepare(&mut self, options: &Options, _: bool) {
         *self = options.into();
     }
 
@@ -115,7 +115,7 @@ impl Sealed for OsStack {
         target: Target<'_>,
         finish: Finish,
         options: &Options,
-    ) -> Raced<Self::TcpSocket> {
+    ) -> RaceResult<Self::TcpSocket> {
         race(self, poller, target, finish, options)
     }
 
@@ -129,7 +129,7 @@ impl Sealed for OsStack {
         Ok(())
     }
 
-    fn enter(
+    fn enter_tunnel(
         &mut self,
         _: &mut OsPoller,
         _: &mut Self::TcpSocket,
@@ -150,19 +150,19 @@ impl Sealed for OsStack {
 
 #[cfg(feature = "tls")]
 impl Sealed for TlsStack {
-    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
-        Host::https(name, port)
+    fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a> {
+        Authority::https(name, port)
     }
 
-    fn can_aim(&self, host: &str) -> bool {
+    fn can_be_server(&self, host: &str) -> bool {
         self.can_have_host(host)
     }
 
-    fn aim(&mut self, host: &str) {
+    fn set_server(&mut self, host: &str) {
         self.set_host(host);
     }
 
-    fn begin(&mut self, options: &Options, tunnel: bool) {
+    fn prepare(&mut self, options: &Options, tunnel: bool) {
         self.set_up(options.into(), tunnel);
     }
 
@@ -176,7 +176,7 @@ impl Sealed for TlsStack {
         target: Target<'_>,
         finish: Finish,
         options: &Options,
-    ) -> Raced<Self::TcpSocket> {
+    ) -> RaceResult<Self::TcpSocket> {
         race(self, poller, target, finish, options)
     }
 
@@ -193,7 +193,7 @@ impl Sealed for TlsStack {
         finish(self, socket, poller, until).map_err(|error| ConnectErrorKind::Tls(destination, error))
     }
 
-    fn enter(
+    fn enter_tunnel(
         &mut self,
         poller: &mut OsPoller,
         socket: &mut Self::TcpSocket,

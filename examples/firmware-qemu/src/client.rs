@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 
 use connie_core::{Connection, Failure, Instant, Poller as _};
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_http::{Authority, HttpConnection, HttpError};
 use connie_smoltcp::{PlatformPoller, TcpSocket};
 use heapless::Vec;
 
@@ -147,7 +147,7 @@ pub fn fetch<const SOCKETS: usize>(
     deadline: Instant,
 ) -> Result<(), Failed> {
     let mut buffer = [0; 1024];
-    let host = Host::http(url.host, url.port);
+    let host = Authority::http(url.host, url.port);
     let mut http = HttpConnection::new(stack, poller, connection.socket, host, &mut buffer)?;
     http.set_deadline(Some(deadline));
     http.request("GET", url.path, &[("Connection", "close")], b"")?;

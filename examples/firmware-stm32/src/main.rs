@@ -24,7 +24,7 @@ mod firmware {
     use core::time::Duration;
 
     use connie_core::{Config, Failure, Instant, Poller as _};
-    use connie_http::{Host, HttpConnection, HttpError};
+    use connie_http::{Authority, HttpConnection, HttpError};
     use connie_smoltcp::{
         Dhcp, DhcpEvent, Dns, DnsBuffers, DnsDriver, Platform, PlatformPoller, SocketStorage, StartError,
         TcpBuffers, interface,
@@ -169,7 +169,7 @@ mod firmware {
         socket: connie_smoltcp::TcpSocket,
     ) -> Result<(), HttpError> {
         let mut buffer = [0; 2048];
-        let mut http = HttpConnection::new(stack, poller, socket, Host::http(HOST, 80), &mut buffer)?;
+        let mut http = HttpConnection::new(stack, poller, socket, Authority::http(HOST, 80), &mut buffer)?;
         http.set_timeout(Some(Duration::from_secs(10)));
         http.request("GET", PATH, &[("Connection", "close")], b"")?;
         let mut response = http.response()?;

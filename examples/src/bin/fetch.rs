@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_std::{Options, OsPoller, OsStack, connect_socket};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut stack, mut poller) = (OsStack::default(), OsPoller::new(None));
     let name = destination.ip().to_string();
     let mut buffer = [0; 4096];
-    let host = Host::http(&name, destination.port());
+    let host = Authority::http(&name, destination.port());
     let mut connection = HttpConnection::new(&mut stack, &mut poller, socket, host, &mut buffer)?;
 
     connection.request("GET", "/", &[("Accept", "*/*")], b"")?;

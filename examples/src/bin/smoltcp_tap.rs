@@ -13,7 +13,7 @@ mod linux {
 
     use connie_core::timeline::Style;
     use connie_core::{Config, Instant, RaceDriver};
-    use connie_http::{Host, HttpConnection};
+    use connie_http::{Authority, HttpConnection};
     use connie_smoltcp::smoltcp;
     use connie_smoltcp::smoltcp::phy::{self, Medium, TunTapInterface};
     use connie_smoltcp::smoltcp::wire::IpCidr;
@@ -70,7 +70,7 @@ mod linux {
         let connection = result?;
 
         let host = connection.destination.ip().to_string();
-        let host = Host::http(&host, connection.destination.port());
+        let host = Authority::http(&host, connection.destination.port());
         let mut head = [0; 1024];
         let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
         http.request("GET", "/", &[("Accept", "*/*")], b"")?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connie_core::timeline::Style;
 use connie_core::{Config, Instant, RaceDriver};
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_smoltcp::{Platform, PlatformPoller, SocketStorage, Stack, TcpBuffers, interface};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -151,7 +151,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     print!("{}", driver.timeline().waterfall(80, Style::default()));
 
     let mut head = [0; 512];
-    let host = Host::http("device.test", 80);
+    let host = Authority::http("device.test", 80);
     let mut http = HttpConnection::new(&mut stack, &mut poller, connection.socket, host, &mut head)?;
     http.request("GET", "/", &[], b"")?;
     let mut response = http.response()?;

@@ -1,6 +1,9 @@
 //! Bodies, cut anywhere: how the input was cut must not decide what comes out of it.
 
-use connie_http::{BodyDecoder, Framing, HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS, Part};
+use connie_http::{
+    HttpError, MAX_CHUNK, MAX_CHUNK_LINE, MAX_TRAILERS,
+    parts::{BodyDecoder, BodyFraming, BodyPart},
+};
 
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
@@ -15,10 +18,10 @@ use crate::draw::Draw;
 pub fn chunked(data: &[u8]) {
     let mut draw = Draw::new(data);
     let framing = match draw.below(8) {
-        0..=4 => Framing::Chunked,
-        5 => Framing::Length(draw.short().into()),
-        6 => Framing::UntilClose,
-        _ => Framing::Empty,
+        0..=4 => BodyFraming::Chunked,
+        5 => BodyFraming::Length(draw.short().into()),
+        6 => BodyFraming::UntilClose,
+        _ => BodyFraming::Empty,
     };
     let cuts = Cuts { piece: draw.byte().into(), limit: draw.byte().into(), seed: draw.byte() };
     let (stretch, at) = (usize::from(draw.byte()), usize::from(draw.byte()));
@@ -35,18 +38,18 @@ pub fn chunked(data: &[u8]) {
     let whole = decode(framing, &input, Cuts { piece: usize::MAX, limit: usize::MAX, seed: 0 });
     assert_eq!(decode(framing, &input, cuts), whole, "the cuts decide what comes out");
     assert_eq!(decode(framing, &input, Cuts { piece: 1, limit: 1, seed: 0 }), whole, "byte by byte");
-    if framing == Framing::Chunked {
+    if framing == BodyFraming::Chunked {
         agrees_with_the_standard(&input, &whole);
         comes_out_again(text, cuts);
     }
 }
 
-fn framing_in_words(framing: Framing) -> String {
+fn framing_in_words(framing: BodyFraming) -> String {
     match framing {
-        Framing::Chunked => "chunked".to_owned(),
-        Framing::Length(length) => format!("length {length}"),
-        Framing::UntilClose => "until close".to_owned(),
-        Framing::Empty => "empty".to_owned(),
+        BodyFraming::Chunked => "chunked".to_owned(),
+        BodyFraming::Length(length) => format!("length {length}"),
+        BodyFraming::UntilClose => "until close".to_owned(),
+        BodyFraming::Empty => "empty".to_owned(),
     }
 }
 
@@ -90,7 +93,7 @@ struct Decoded {
     end: Result<(), HttpError>,
 }
 
-fn decode(framing: Framing, input: &[u8], cuts: Cuts) -> Decoded {
+fn decode(framing: BodyFraming, input: &[u8], cuts: Cuts) -> Decoded {
     let mut decoder = BodyDecoder::new(framing);
     let mut decoded = Decoded { content: Vec::new(), trailers: Vec::new(), length: None, end: Ok(()) };
     let mut consumed = 0;
@@ -127,11 +130,11 @@ fn feed(
         assert!(step.consumed() > 0, "no progress at {:?}", &piece[at..]);
         let bytes = &piece[at + step.skip..at + step.consumed()];
         match step.part {
-            Part::Content => {
+            BodyPart::Content => {
                 assert!(bytes.len() <= limit, "more than the caller takes");
                 decoded.content.extend_from_slice(bytes);
             }
-            Part::Trailers => decoded.trailers.extend_from_slice(bytes),
+            BodyPart::Trailers => decoded.trailers.extend_from_slice(bytes),
         }
         at += step.consumed();
     }
@@ -236,7 +239,7 @@ fn comes_out_again(body: &[u8], cuts: Cuts) {
         encoded.extend_from_slice(b"\r\n");
     }
     encoded.extend_from_slice(b"0\r\n\r\n");
-    let decoded = decode(Framing::Chunked, &encoded, cuts);
+    let decoded = decode(BodyFraming::Chunked, &encoded, cuts);
     let length = Some(encoded.len());
     assert_eq!(decoded, Decoded { content: body.to_vec(), trailers: b"\r\n".to_vec(), length, end: Ok(()) });
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use connie_core::Failure;
-use connie_http::{Host, HttpConnection, HttpError, OpenConnection, OpenContext, RequestBody};
+use connie_http::{Authority, HttpConnection, HttpError, OpenConnection, OpenContext, RequestBody};
 use connie_sim::words;
 
 use crate::decoded::{end, event, hex, note};
@@ -74,7 +74,7 @@ pub fn connection(data: &[u8]) {
 fn play<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
     let (room, name) = room_and_name(&mut draw);
     let net = Handle::new(draw, says);
-    let (socket, host) = (net.connected(), Host::http(name, 80));
+    let (socket, host) = (net.connected(), Authority::http(name, 80));
     let made = HttpConnection::owning(net.clone(), net.clone(), socket, host, vec![0xa5; room]);
     finish(net, made);
 }
@@ -83,7 +83,7 @@ fn play<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
 fn play_opening<'a>(mut draw: Draw<'a>, says: &'a [u8]) {
     let (room, name) = room_and_name(&mut draw);
     let net = Handle::new(draw, says);
-    let (dial, host) = (Dial(net.clone()), Host::http(name, 80));
+    let (dial, host) = (Dial(net.clone()), Authority::http(name, 80));
     let made = HttpConnection::with_opener(net.clone(), net.clone(), dial, host, vec![0xa5; room]);
     finish(net, made);
 }
@@ -130,10 +130,10 @@ impl<'a> OpenConnection<Handle<'a>, Handle<'a>> for Dial<'a> {
         &mut self,
         _: &mut Handle<'a>,
         _: &mut Handle<'a>,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<Socket, Failure> {
         assert_eq!(self.0.open(), 0, "a second connection is opened beside the first");
-        assert!(opening.until.is_none_or(|until| until >= self.0.time()), "there is no time left");
+        assert!(context.until.is_none_or(|until| until >= self.0.time()), "there is no time left");
         self.decide().map(|()| self.0.connected())
     }
 
@@ -142,9 +142,9 @@ impl<'a> OpenConnection<Handle<'a>, Handle<'a>> for Dial<'a> {
         _: &mut Handle<'a>,
         _: &mut Handle<'a>,
         _: &mut Socket,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<(), Failure> {
-        assert!(opening.tunnel, "there is a tunnel that the opener was not told of");
+        assert!(context.tunnel, "there is a tunnel that the opener was not told of");
         self.decide()
     }
 }
@@ -302,8 +302,8 @@ impl<'a, O: OpenConnection<Handle<'a>, Handle<'a>>> Client<'a, O> {
         let headers: Vec<_> = (0..count).map(|_| self.field()).collect();
         note(|| format!("set_tunnel {name:?} {headers:?}"));
         self.tunnels = true;
-        let _ =
-            self.tried(Kind::Sends, |client| client.connection.set_tunnel(Host::http(name, 80), &headers));
+        let _ = self
+            .tried(Kind::Sends, |client| client.connection.set_tunnel(Authority::http(name, 80), &headers));
     }
 
     fn put_header(&mut self) {

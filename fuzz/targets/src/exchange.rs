@@ -1,6 +1,6 @@
 //! One exchange: how the answer arrives, and in what pieces it is read, must not decide what it says.
 
-use connie_http::{Host, HttpConnection, HttpError};
+use connie_http::{Authority, HttpConnection, HttpError};
 
 use crate::draw::Draw;
 use crate::peer::Handle;
@@ -31,7 +31,7 @@ pub fn exchange(method: &str, steps: &[u8], piece: usize, says: &[u8]) {
 fn answer(method: &str, steps: &[u8], piece: usize, says: &[u8]) -> Answer {
     let handle = Handle::new(Draw::new(steps), says);
     let buffer = vec![0; says.len() + 512];
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let socket = handle.connected();
     let connection = HttpConnection::owning(handle.clone(), handle.clone(), socket, host, buffer);
     let mut connection = connection.expect("there is room for the host");

@@ -1,6 +1,9 @@
 //! The head of an answer: whatever a server writes, and however it arrives.
 
-use connie_http::{Framing, HeadScanner, HttpError, Parsed, RequestKind, ResponseHead, Version};
+use connie_http::{
+    HttpError, ResponseHead, Version,
+    parts::{BodyFraming, HeadScanner, ParsedHead, RequestKind},
+};
 
 use crate::decoded::{hex, note};
 use crate::draw::Draw;
@@ -91,14 +94,14 @@ struct Seen {
     length: usize,
     fields: Vec<(String, Vec<u8>)>,
     dropped: Vec<Vec<u8>>,
-    framing: Result<Framing, HttpError>,
+    framing: Result<BodyFraming, HttpError>,
     will_close: bool,
 }
 
 fn parse(bytes: &mut [u8], kind: RequestKind) -> Result<Option<Seen>, HttpError> {
     match ResponseHead::parse(bytes)? {
-        Parsed::Partial => Ok(None),
-        Parsed::Complete(head) => Ok(Some(Seen {
+        ParsedHead::Partial => Ok(None),
+        ParsedHead::Complete(head) => Ok(Some(Seen {
             status: head.status(),
             version: head.version(),
             reason: head.reason().to_owned(),
@@ -137,7 +140,7 @@ impl Seen {
             assert!(!seems_to_frame(line), "a line that some may heed was dropped: {self:?}");
         }
         let has = |wanted: &str| self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let framed = matches!(self.framing, Ok(Framing::Chunked | Framing::UntilClose));
+        let framed = matches!(self.framing, Ok(BodyFraming::Chunked | BodyFraming::UntilClose));
         for (_, value) in
             self.fields.iter().filter(|(name, _)| framed && name.eq_ignore_ascii_case("transfer-encoding"))
         {
@@ -152,13 +155,13 @@ impl Seen {
             || matches!(self.status, 100..=199 | 204 | 304)
             || (kind == RequestKind::Connect && matches!(self.status, 200..=299));
         match self.framing {
-            Ok(Framing::Empty) => assert!(empty, "{self:?}"),
+            Ok(BodyFraming::Empty) => assert!(empty, "{self:?}"),
             _ if empty => panic!("there is no body, whatever the head says: {self:?}"),
-            Ok(Framing::Chunked) => assert!(has("transfer-encoding"), "{self:?}"),
-            Ok(Framing::Length(_)) => {
+            Ok(BodyFraming::Chunked) => assert!(has("transfer-encoding"), "{self:?}"),
+            Ok(BodyFraming::Length(_)) => {
                 assert!(has("content-length") && !has("transfer-encoding"), "{self:?}");
             }
-            Ok(Framing::UntilClose) => {
+            Ok(BodyFraming::UntilClose) => {
                 assert!(self.will_close && (has("transfer-encoding") || !has("content-length")), "{self:?}");
             }
             Err(_) => assert!(self.will_close, "{self:?}"),

@@ -1,6 +1,6 @@
 //! Reads what a client has sent, as a server would, and finds what nobody asked it to send.
 
-use connie_http::{BodyDecoder, Framing, Part};
+use connie_http::parts::{BodyDecoder, BodyFraming, BodyPart};
 
 /// The only byte in bodies, so that a head that has come into one stands out.
 pub const BODY: u8 = b'~';
@@ -26,7 +26,7 @@ pub fn requests(sent: &[u8], names: &[&str]) -> Vec<String> {
 
 /// How the body is framed, and the head's length; `None` where it is cut short.
 #[track_caller]
-fn head(sent: &[u8], names: &[&str]) -> Option<(Framing, usize)> {
+fn head(sent: &[u8], names: &[&str]) -> Option<(BodyFraming, usize)> {
     let mut room = [httparse::EMPTY_HEADER; 256];
     let mut request = httparse::Request::new(&mut room);
     let parsed = request.parse(sent);
@@ -42,20 +42,24 @@ fn head(sent: &[u8], names: &[&str]) -> Option<(Framing, usize)> {
     let value = |name: &str| fields.iter().find(|field| field.name == name).map(|field| field.value);
     let announced = value("Content-Length").map(|value| std::str::from_utf8(value).unwrap().parse().unwrap());
     let chunked = value("Transfer-Encoding").is_some();
-    let framing = if chunked { Framing::Chunked } else { announced.map_or(Framing::Empty, Framing::Length) };
+    let framing = if chunked {
+        BodyFraming::Chunked
+    } else {
+        announced.map_or(BodyFraming::Empty, BodyFraming::Length)
+    };
     Some((framing, length))
 }
 
 /// What follows after the body.
 #[track_caller]
-fn body(framing: Framing, sent: &[u8]) -> &[u8] {
+fn body(framing: BodyFraming, sent: &[u8]) -> &[u8] {
     let (mut decoder, mut rest) = (BodyDecoder::new(framing), sent);
     while !rest.is_empty() && !decoder.is_done() {
         let step = decoder.step(rest, usize::MAX).expect("a body that a server can read");
         let bytes = &rest[step.skip..step.consumed()];
-        let expected = if step.part == Part::Content { BODY } else { b'\r' };
+        let expected = if step.part == BodyPart::Content { BODY } else { b'\r' };
         let ours =
-            bytes.iter().all(|byte| *byte == expected || (step.part == Part::Trailers && *byte == b'\n'));
+            bytes.iter().all(|byte| *byte == expected || (step.part == BodyPart::Trailers && *byte == b'\n'));
         assert!(ours, "{} came into a body", String::from_utf8_lossy(bytes));
         rest = &rest[step.consumed()..];
     }

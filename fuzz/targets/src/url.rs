@@ -1,6 +1,6 @@
 //! The splitter of URLs: whatever it accepts can be sent, and means the same when it is written out again.
 
-use connie_http::{Host, RequestBody, RequestHead};
+use connie_http::{Authority, RequestBody, parts::RequestHead};
 use connie_web::{Scheme, Url, UrlError, parse_host_port};
 
 use crate::decoded::{hex, note};
@@ -45,7 +45,7 @@ fn base() -> Url {
 #[track_caller]
 fn goes_where_it_says(text: &str, url: &Url) {
     let names_a_host = text.contains("//");
-    assert!(names_a_host || url.has_origin_of(&base()), "{text:?} leads to {url:?}");
+    assert!(names_a_host || url.is_same_origin(&base()), "{text:?} leads to {url:?}");
 }
 
 #[track_caller]
@@ -64,7 +64,8 @@ fn makes_sense(url: &Url) {
 #[track_caller]
 fn can_be_sent(url: &Url) {
     let mut host = vec![0; url.host.len() + 16];
-    let length = Host::http(&url.host, url.port).write(&mut host).unwrap_or_else(|e| panic!("{e}: {url:?}"));
+    let length =
+        Authority::http(&url.host, url.port).write(&mut host).unwrap_or_else(|e| panic!("{e}: {url:?}"));
     let host = std::str::from_utf8(&host[..length]).expect("a host is text");
     let mut head = vec![0; url.target.len() + host.len() + 64];
     let begun = RequestHead::new(&mut head, "GET", &url.target, host);

@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 
 use connie_core::stack::{TcpClientStack, TcpError, TcpErrorKind, nb};
 use connie_core::{AttemptError, AttemptErrorKind, Instant, PollEntry, PollResult, Poller, RaceStack};
-use connie_http::{ByRef, Host, HttpConnection, HttpError};
+use connie_http::{Authority, ByRef, HttpConnection, HttpError};
 
 /// Each answer's name, the method of the request and its bytes.
 pub const ANSWERS: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/answers.in"));
@@ -40,7 +40,7 @@ fn digest_of(method: &str, raw: &[u8], cut: usize) -> u32 {
 
 fn read(method: &str, raw: &[u8], cut: usize, digest: &mut Digest) -> Result<(), HttpError> {
     let (mut peer, mut clock, mut buffer) = (Peer { raw, at: 0, cut }, Clock, [0; ROOM]);
-    let host = Host::http("name.test", 80);
+    let host = Authority::http("name.test", 80);
     let mut connection = HttpConnection::owning(&mut peer, ByRef(&mut clock), Socket, host, &mut buffer[..])?;
     connection.request(method, "/", &[], b"")?;
     let mut response = connection.response()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connie_core::timeline::Style;
 use connie_core::{Config, Failure, Poller, RaceDriver, RaceStack};
-use connie_http::{Host, HttpConnection};
+use connie_http::{Authority, HttpConnection};
 use connie_smoltcp::smoltcp::phy::Medium;
 use connie_smoltcp::{PlatformPoller, SocketStorage, Stack, TcpBuffers};
 use connie_std::{OsPoller, OsStack};
@@ -254,7 +254,7 @@ fn fetch<S: RaceStack, W: Poller<S>>(
 ) {
     let name = destination.ip().to_string();
     let (mut head, mut body) = ([0; 1024], [0; 64]);
-    let host = Host::http(&name, destination.port());
+    let host = Authority::http(&name, destination.port());
     let mut http = HttpConnection::new(stack, poller, socket, host, &mut head).expect("a connection");
     http.set_timeout(Some(Duration::from_secs(5)));
     http.request("GET", "/page", &[], b"").expect("a request sent");

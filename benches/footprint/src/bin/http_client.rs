@@ -23,8 +23,9 @@ mod firmware {
     use connie_core::stack::TcpClientStack;
     use connie_core::{Config, Instant};
     use connie_http::{
-        BodyDecoder, ByRef, Framing, HeadScanner, Host, HttpConnection, HttpError, Parsed, Part,
-        RaceAddresses, RequestBody, RequestHead, RequestKind, Response, ResponseHead, reason_phrase,
+        Authority, ByRef, HttpConnection, HttpError, RaceAddresses, RequestBody, Response, ResponseHead,
+        parts::{BodyDecoder, BodyFraming, BodyPart, HeadScanner, ParsedHead, RequestHead, RequestKind},
+        reason_phrase,
     };
 
     use crate::stub::{Clock, Stack, WORLD, world};
@@ -56,8 +57,8 @@ mod firmware {
         let opener = OpenConnection::new([address], Config::all_at_once());
         let (mut name, mut buffer) = ([0; 16], [0; 1024]);
         let host = match world() {
-            0 => Host::http(text(&mut name), world() as u16),
-            _ => Host::https(text(&mut name), world() as u16),
+            0 => Authority::http(text(&mut name), world() as u16),
+            _ => Authority::https(text(&mut name), world() as u16),
         };
         let room = buffer.get_mut(world() as usize..).unwrap_or_default();
         let mut connection = HttpConnection::with_opener(&mut stack, ByRef(&mut clock), opener, host, room)?;
@@ -105,7 +106,8 @@ mod firmware {
             7 => connection.connect()?,
             8 => {
                 let (name, value) = (text(&mut name), text(&mut value));
-                connection.set_tunnel(Host::http(text(&mut target), world() as u16), &[(name, value)])?;
+                connection
+                    .set_tunnel(Authority::http(text(&mut target), world() as u16), &[(name, value)])?;
             }
             9 => {
                 let (method, target) = (text(&mut method), text(&mut target));
@@ -154,7 +156,7 @@ mod firmware {
             1 => RequestKind::Connect,
             _ => RequestKind::Other,
         };
-        let framed = head.framing(kind).is_ok_and(|framing| framing == Framing::UntilClose);
+        let framed = head.framing(kind).is_ok_and(|framing| framing == BodyFraming::UntilClose);
         usize::from(framed) + usize::from(head.will_close(kind)) + head.len()
     }
 
@@ -165,19 +167,19 @@ mod firmware {
         let (mut name, mut value) = ([0; 16], [0; 16]);
         head.header(text(&mut name), fill(&mut value))?;
         tell(usize::from(head.closes()));
-        tell(head.finish(RequestBody::of(text(&mut method), fill(&mut value)))?);
-        tell(Host::http(text(&mut host), 80).write(&mut room)?);
+        tell(head.finish(RequestBody::from_bytes(text(&mut method), fill(&mut value)))?);
+        tell(Authority::http(text(&mut host), 80).write(&mut room)?);
 
         let mut scanner = HeadScanner::new();
         while scanner.scan(fill(&mut value))?.is_none() {}
-        if let Parsed::Complete(head) = ResponseHead::parse(&mut room)? {
+        if let ParsedHead::Complete(head) = ResponseHead::parse(&mut room)? {
             tell(look(&head));
         }
-        let framing = if world() == 0 { Framing::Length(world().into()) } else { Framing::Chunked };
+        let framing = if world() == 0 { BodyFraming::Length(world().into()) } else { BodyFraming::Chunked };
         let mut decoder = BodyDecoder::new(framing);
         while !decoder.is_done() {
             let step = decoder.step(fill(&mut value), world() as usize)?;
-            tell(step.consumed() + usize::from(step.part == Part::Content) + decoder.got() as usize);
+            tell(step.consumed() + usize::from(step.part == BodyPart::Content) + decoder.got() as usize);
             tell(decoder.expected().unwrap_or(0) as usize);
         }
         decoder.end_of_input()

@@ -23,7 +23,8 @@ mod firmware {
     use connie_firmware_qemu::net::{self, PATIENCE, Trouble};
     use connie_firmware_qemu::stellaris::Ethernet;
     use connie_http::{
-        BodyDecoder, Host, HttpError, Parsed, Part, RequestBody, RequestHead, RequestKind, ResponseHead,
+        Authority, HttpError, RequestBody, ResponseHead,
+        parts::{BodyDecoder, BodyPart, ParsedHead, RequestHead, RequestKind},
     };
     use smoltcp::iface::{Interface, SocketHandle, SocketSet, SocketStorage};
     #[cfg(feature = "dhcp")]
@@ -241,7 +242,7 @@ mod firmware {
     #[inline(never)]
     fn fetch(net: &mut Net, connection: SocketHandle, url: &Url<'_>) -> Result<(), Failed> {
         let (mut buffer, mut host) = ([0; 1024], [0; 272]);
-        let length = Host::http(url.host, url.port).write(&mut host)?;
+        let length = Authority::http(url.host, url.port).write(&mut host)?;
         let host = core::str::from_utf8(&host[..length]).map_err(|_| HttpError::InvalidHost)?;
         let mut head = RequestHead::new(&mut buffer, "GET", url.path, host)?;
         head.header("Connection", b"close")?;
@@ -251,7 +252,7 @@ mod firmware {
         let mut end = 0;
         let (mut decoder, mut start) = loop {
             end += receive(net, connection, &mut buffer[end..])?.ok_or(HttpError::IncompleteHead)?;
-            if let Parsed::Complete(head) = ResponseHead::parse(&mut buffer[..end])? {
+            if let ParsedHead::Complete(head) = ResponseHead::parse(&mut buffer[..end])? {
                 // Answers of status 1xx come before the final one.
                 if head.status() >= 200 {
                     say(format_args!("{} {}", head.status(), head.reason()));
@@ -269,7 +270,7 @@ mod firmware {
         loop {
             while start < end && !decoder.is_done() {
                 let step = decoder.step(&buffer[start..end], usize::MAX)?;
-                if step.part == Part::Content {
+                if step.part == BodyPart::Content {
                     page.put(&buffer[start + step.skip..start + step.consumed()]);
                 }
                 start += step.consumed();

@@ -26,21 +26,21 @@ const SENT: Event = Event::Sent { idempotent: true, opens: true };
 const REPEAT: Event = Event::Repeat { unanswered: true };
 const LENGTH: usize = 40;
 
-impl Client {
+impl ConnectionState {
     fn tell(&mut self, event: Event) -> Result<(), HttpError> {
         match event {
-            Event::Opened => self.opened(),
-            Event::Closed => self.closed(),
-            Event::TunnelSet => self.tunnel_set()?,
-            Event::TunnelOpened => self.tunnel_opened()?,
-            Event::Secured => self.secured()?,
-            Event::AutoOpen(auto_open) => self.auto_open_set(auto_open),
-            Event::Sent { idempotent, opens } => self.request_sent(LENGTH, idempotent, opens)?,
-            Event::LetGo => self.let_go(),
+            Event::Opened => self.on_opened(),
+            Event::Closed => self.on_closed(),
+            Event::TunnelSet => self.on_tunnel_set()?,
+            Event::TunnelOpened => self.on_tunnel_opened()?,
+            Event::Secured => self.on_secured()?,
+            Event::AutoOpen(auto_open) => self.on_auto_open_set(auto_open),
+            Event::Sent { idempotent, opens } => self.on_request_sent(LENGTH, idempotent, opens)?,
+            Event::LetGo => self.on_bytes_dropped(),
             Event::Repeat { unanswered } => {
                 assert!(self.repeat(unanswered).is_none_or(|length| length == LENGTH))
             }
-            Event::Repeated => self.request_repeated()?,
+            Event::Repeated => self.on_request_repeated()?,
         }
         Ok(())
     }
@@ -48,7 +48,7 @@ impl Client {
     /// After these events, none of which is refused.
     #[track_caller]
     fn after(events: &[Event]) -> Self {
-        let mut client = Client::new(false);
+        let mut client = ConnectionState::new(false);
         for event in events {
             assert_eq!(client.tell(*event), Ok(()), "{event:?} in {client:?}");
         }
@@ -57,21 +57,21 @@ impl Client {
 }
 
 /// A client in each state, and what its next step is.
-fn each_state() -> [(Client, Step); 8] {
+fn each_state() -> [(ConnectionState, ConnectStep); 8] {
     let (set, opened) = (Event::TunnelSet, Event::Opened);
-    let ways: [(&[Event], Reach, Step); 8] = [
-        (&[], Reach::Closed, Step::Open),
-        (&[opened], Reach::Connected, Step::Send),
-        (&[opened, SENT], Reach::Used, Step::Send),
-        (&[set], Reach::Closed, Step::Open),
-        (&[set, opened], Reach::Connected, Step::Tunnel),
-        (&[set, opened, Event::TunnelOpened], Reach::Within, Step::Secure),
-        (&[set, opened, Event::TunnelOpened, Event::Secured], Reach::Ready, Step::Send),
-        (&[set, opened, Event::TunnelOpened, Event::Secured, SENT], Reach::Used, Step::Send),
+    let ways: [(&[Event], ConnectionPhase, ConnectStep); 8] = [
+        (&[], ConnectionPhase::Closed, ConnectStep::Open),
+        (&[opened], ConnectionPhase::Connected, ConnectStep::Send),
+        (&[opened, SENT], ConnectionPhase::Used, ConnectStep::Send),
+        (&[set], ConnectionPhase::Closed, ConnectStep::Open),
+        (&[set, opened], ConnectionPhase::Connected, ConnectStep::Tunnel),
+        (&[set, opened, Event::TunnelOpened], ConnectionPhase::Within, ConnectStep::Secure),
+        (&[set, opened, Event::TunnelOpened, Event::Secured], ConnectionPhase::Ready, ConnectStep::Send),
+        (&[set, opened, Event::TunnelOpened, Event::Secured, SENT], ConnectionPhase::Used, ConnectStep::Send),
     ];
     ways.map(|(events, reach, step)| {
-        let client = Client::after(events);
-        assert_eq!((client.reach, client.next()), (reach, step));
+        let client = ConnectionState::after(events);
+        assert_eq!((client.phase, client.next()), (reach, step));
         (client, step)
     })
 }
@@ -79,14 +79,14 @@ fn each_state() -> [(Client, Step); 8] {
 #[test]
 fn each_step_is_taken_when_it_is_the_next() {
     for (event, step, to) in [
-        (Event::TunnelOpened, Step::Tunnel, Reach::Within),
-        (Event::Secured, Step::Secure, Reach::Ready),
-        (SENT, Step::Send, Reach::Used),
+        (Event::TunnelOpened, ConnectStep::Tunnel, ConnectionPhase::Within),
+        (Event::Secured, ConnectStep::Secure, ConnectionPhase::Ready),
+        (SENT, ConnectStep::Send, ConnectionPhase::Used),
     ] {
         for (before, next) in each_state() {
             let mut client = before;
             if next == step {
-                assert_eq!((client.tell(event), client.reach), (Ok(()), to), "{event:?} in {before:?}");
+                assert_eq!((client.tell(event), client.phase), (Ok(()), to), "{event:?} in {before:?}");
             } else {
                 assert_eq!(client.tell(event), Err(HttpError::NotConnected), "{event:?} in {before:?}");
                 assert_eq!(client, before);
@@ -99,13 +99,19 @@ fn each_step_is_taken_when_it_is_the_next() {
 fn a_connection_that_comes_or_goes_leaves_nothing_of_the_one_before() {
     for (before, _) in each_state() {
         let (mut opened, mut closed) = (before, before);
-        opened.opened();
-        assert_eq!((opened.reach, opened.is_open(), opened.must_look()), (Reach::Connected, true, false));
-        closed.closed();
-        assert_eq!((closed.next(), closed.is_open(), closed.may_repeat()), (Step::Open, false, false));
+        opened.on_opened();
+        assert_eq!(
+            (opened.phase, opened.is_open(), opened.must_check_idle()),
+            (ConnectionPhase::Connected, true, false)
+        );
+        closed.on_closed();
+        assert_eq!((closed.next(), closed.is_open(), closed.may_repeat()), (ConnectStep::Open, false, false));
         assert_eq!((opened.has_tunnel(), closed.has_tunnel()), (before.has_tunnel(), before.has_tunnel()));
     }
-    assert_eq!((Client::new(true).next(), Client::new(false).next()), (Step::Send, Step::Open));
+    assert_eq!(
+        (ConnectionState::new(true).next(), ConnectionState::new(false).next()),
+        (ConnectStep::Send, ConnectStep::Open)
+    );
 }
 
 /// RFC 9110 section 9.3.6: the tunnel is that of one connection.
@@ -113,14 +119,14 @@ fn a_connection_that_comes_or_goes_leaves_nothing_of_the_one_before() {
 fn a_tunnel_is_asked_for_on_each_connection_and_can_be_set_where_it_leads_nowhere() {
     for (before, _) in each_state() {
         let mut client = before;
-        match before.reach {
-            Reach::Closed | Reach::Connected => {
-                assert_eq!(client.tunnel_set(), Ok(()));
-                client.opened();
-                assert_eq!(client.next(), Step::Tunnel);
+        match before.phase {
+            ConnectionPhase::Closed | ConnectionPhase::Connected => {
+                assert_eq!(client.on_tunnel_set(), Ok(()));
+                client.on_opened();
+                assert_eq!(client.next(), ConnectStep::Tunnel);
             }
             _ => {
-                assert_eq!(client.tunnel_set(), Err(HttpError::CannotSetTunnel));
+                assert_eq!(client.on_tunnel_set(), Err(HttpError::CannotSetTunnel));
                 assert_eq!(client, before);
             }
         }
@@ -130,14 +136,14 @@ fn a_tunnel_is_asked_for_on_each_connection_and_can_be_set_where_it_leads_nowher
 #[test]
 fn a_connection_is_looked_at_once_it_has_served() {
     for (client, _) in each_state() {
-        assert_eq!(client.must_look(), client.reach == Reach::Used);
+        assert_eq!(client.must_check_idle(), client.phase == ConnectionPhase::Used);
     }
 }
 
 #[test]
 fn nothing_is_opened_unasked_where_that_is_turned_off() {
     for (auto_open, opens) in [(true, true), (true, false), (false, true), (false, false)] {
-        assert_eq!(Client::after(&[Event::AutoOpen(auto_open)]).may_open(opens), auto_open && opens);
+        assert_eq!(ConnectionState::after(&[Event::AutoOpen(auto_open)]).may_open(opens), auto_open && opens);
     }
 }
 
@@ -158,7 +164,7 @@ fn a_request_is_repeated_where_all_of_the_rule_holds() {
     ];
     for (events, repeated) in ways {
         for unanswered in [true, false] {
-            let mut client = Client::after(events);
+            let mut client = ConnectionState::after(events);
             assert_eq!(client.may_repeat(), repeated, "{events:?}");
             let length = (repeated && unanswered).then_some(LENGTH);
             assert_eq!(client.repeat(unanswered), length, "{events:?}, {unanswered}");
@@ -169,16 +175,21 @@ fn a_request_is_repeated_where_all_of_the_rule_holds() {
 
 #[test]
 fn a_request_goes_out_twice_at_most_and_the_second_time_over_another_connection() {
-    let mut client = Client::after(&[Event::Opened, SENT, SENT, REPEAT]);
-    assert_eq!(client.request_repeated(), Err(HttpError::CannotSendRequest), "over the same connection");
-    client.closed();
-    assert_eq!(client.request_repeated(), Err(HttpError::NotConnected));
-    client.opened();
-    assert_eq!((client.request_repeated(), client.reach), (Ok(()), Reach::Used));
-    assert_eq!(client.request_repeated(), Err(HttpError::CannotSendRequest));
+    let mut client = ConnectionState::after(&[Event::Opened, SENT, SENT, REPEAT]);
+    assert_eq!(client.on_request_repeated(), Err(HttpError::CannotSendRequest), "over the same connection");
+    client.on_closed();
+    assert_eq!(client.on_request_repeated(), Err(HttpError::NotConnected));
+    client.on_opened();
+    assert_eq!((client.on_request_repeated(), client.phase), (Ok(()), ConnectionPhase::Used));
+    assert_eq!(client.on_request_repeated(), Err(HttpError::CannotSendRequest));
     assert_eq!(client.repeat(true), None, "a failed automatic retry is not retried");
-    let mut other = Client::after(&[Event::Opened, SENT, SENT, REPEAT, Event::Closed, Event::Opened, SENT]);
-    assert_eq!(other.request_repeated(), Err(HttpError::CannotSendRequest), "another request came between");
+    let mut other =
+        ConnectionState::after(&[Event::Opened, SENT, SENT, REPEAT, Event::Closed, Event::Opened, SENT]);
+    assert_eq!(
+        other.on_request_repeated(),
+        Err(HttpError::CannotSendRequest),
+        "another request came between"
+    );
 }
 
 /// What the laws are held against: facts of the events told, and nothing of the client's own.
@@ -213,7 +224,13 @@ impl Facts {
 }
 
 /// Holds `after` to the laws: it came out of `before` by `event`, which gave `told`.
-fn hold(before: &Client, event: Event, told: Result<(), HttpError>, after: &Client, facts: &mut Facts) {
+fn hold(
+    before: &ConnectionState,
+    event: Event,
+    told: Result<(), HttpError>,
+    after: &ConnectionState,
+    facts: &mut Facts,
+) {
     if told.is_err() {
         assert_eq!(after, before, "law 6: {event:?} was refused");
         return;
@@ -265,11 +282,11 @@ fn hold(before: &Client, event: Event, told: Result<(), HttpError>, after: &Clie
 }
 
 /// Whether at most three steps, none twice, lead from here to the sending.
-fn reaches_the_host(mut client: Client) -> bool {
+fn reaches_the_host(mut client: ConnectionState) -> bool {
     let mut taken = Vec::new();
     loop {
         let step = client.next();
-        if step == Step::Send {
+        if step == ConnectStep::Send {
             return taken.len() <= 3;
         }
         if taken.contains(&step) {
@@ -277,9 +294,9 @@ fn reaches_the_host(mut client: Client) -> bool {
         }
         taken.push(step);
         let told = match step {
-            Step::Open => client.tell(Event::Opened),
-            Step::Tunnel => client.tunnel_opened(),
-            Step::Secure | Step::Send => client.secured(),
+            ConnectStep::Open => client.tell(Event::Opened),
+            ConnectStep::Tunnel => client.on_tunnel_opened(),
+            ConnectStep::Secure | ConnectStep::Send => client.on_secured(),
         };
         assert_eq!(told, Ok(()));
     }
@@ -322,7 +339,7 @@ fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
             granted: false,
             another: false,
         };
-        open.push_back((Client::new(connected), facts, 0));
+        open.push_back((ConnectionState::new(connected), facts, 0));
     }
     let mut longest = 0;
     while let Some((before, known, depth)) = open.pop_front() {

@@ -1,8 +1,8 @@
 //! One exchange on one connection: all of its state, and every transition that it makes.
 //!
-//! A plain value without a socket, a buffer or a clock. `sending.rs` and `reply.rs` move the bytes and tell it
-//! what happened, by methods that are named after events. Nothing outside this file sets a phase, or decides
-//! whether the connection may serve another request.
+//! A plain value without a socket, a buffer or a clock. `sending.rs` and `receiving.rs` move the bytes and report
+//! each event by a method: `on_head_sent` for the event `head_sent`. Nothing outside this file sets a phase, or
+//! decides whether the connection may serve another request.
 //!
 //! # The rules
 //!
@@ -13,13 +13,13 @@
 //!                            ├──────▶ uploading ──┘   │  by body_ended
 //!                            │ and     ▲     │        │
 //!                            │ Expect  │     ▼        │
-//!                            └──────▶ asking refused ─┘  by answer_wanted
+//!                            └──────▶ asking refused ─┘  by response_wanted
 //!
 //! asking ──100 │ continue_overdue──▶ uploading
 //! heading │ asking │ uploading ──upload_stopped │ answered_early──▶ refused
 //! over │ failed ──request_begun──▶ heading          waiting │ refused ──repeated──▶ heading
 //! heading │ over ──forgotten──▶ idle                any but heading ──connected──▶ idle
-//! any ──failed │ closed │ answer_missing──▶ failed
+//! any ──failed │ closed │ response_missing──▶ failed
 //! ```
 //!
 //! 1. **A request begins** where none is under way: in idle, over and failed, and in heading, where it takes the
@@ -71,11 +71,11 @@ pub const MAX_INTERIM: u8 = 16;
 /// How far an exchange has come, and what is known of its request and its answer.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Exchange {
-    phase: Phase,
+pub(crate) struct ExchangeState {
+    phase: ExchangePhase,
     kind: RequestKind,
     idempotent: bool,
-    wish: Wish,
+    options: RequestOptions,
     /// Whether the connection may serve another request after this one.
     persists: bool,
     /// Answers of status 1xx so far.
@@ -87,15 +87,15 @@ pub(crate) struct Exchange {
 /// How far the exchange has come.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-enum Phase {
+enum ExchangePhase {
     /// No request has been begun, and there is no answer.
     Idle,
     /// A head of this many bytes is written, and not sent.
     Heading(usize),
     /// The head is sent; the body is held back until the server asks for it.
-    Asking(Left),
+    Asking(RemainingBody),
     /// The head is sent; this much of the body is to come.
-    Uploading(Left),
+    Uploading(RemainingBody),
     /// The body was cut short: the server has answered already, or will not listen any more.
     Refused,
     /// The request is complete, or was cut short. The answer's head is awaited.
@@ -113,14 +113,14 @@ enum Phase {
 /// What is to come of a request's body.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-enum Left {
+enum RemainingBody {
     Bytes(u64),
     Chunks,
 }
 
 /// What the fields of a request ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct RequestOptions {
     /// That the connection be closed after it.
     pub(crate) close: bool,
     /// That the server say whether it wants the body.
@@ -131,7 +131,7 @@ pub(crate) struct Wish {
 
 /// How a piece of a body goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum BodyPiece {
     /// As it is.
     Plain,
     /// As a chunk.
@@ -142,20 +142,20 @@ pub(crate) enum Piece {
 
 /// What a final head says that decides how the exchange goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct FinalResponse {
     pub(crate) status: u16,
     /// Whether the connection ends with it, as far as its head tells.
     pub(crate) closes: bool,
 }
 
-impl Exchange {
+impl ExchangeState {
     /// The exchange of a connection that has had none.
     pub(crate) const fn new() -> Self {
-        Exchange {
-            phase: Phase::Idle,
+        ExchangeState {
+            phase: ExchangePhase::Idle,
             kind: RequestKind::Other,
             idempotent: false,
-            wish: Wish { close: false, expect: false, upgrade: false },
+            options: RequestOptions { close: false, expect: false, upgrade: false },
             persists: true,
             interim: 0,
             send_failure: None,
@@ -163,31 +163,31 @@ impl Exchange {
     }
 
     /// The exchange with a proxy that has been sent a CONNECT request.
-    pub(crate) const fn of_connect() -> Self {
-        Exchange { phase: Phase::Waiting, kind: RequestKind::Connect, ..Exchange::new() }
+    pub(crate) const fn for_connect() -> Self {
+        ExchangeState { phase: ExchangePhase::Waiting, kind: RequestKind::Connect, ..ExchangeState::new() }
     }
 
     // What happens to the connection.
 
     /// There is another connection. A head that is being written was never sent over the one before.
-    pub(crate) fn connected(&mut self) {
-        if !matches!(self.phase, Phase::Heading(_)) {
-            self.phase = Phase::Idle;
+    pub(crate) fn on_connected(&mut self) {
+        if !matches!(self.phase, ExchangePhase::Heading(_)) {
+            self.phase = ExchangePhase::Idle;
         }
         self.check_laws();
     }
 
     /// The connection was given up.
-    pub(crate) fn failed(&mut self, error: HttpError) -> HttpError {
-        self.phase = Phase::Failed(error);
+    pub(crate) fn on_failed(&mut self, error: HttpError) -> HttpError {
+        self.phase = ExchangePhase::Failed(error);
         self.persists = false;
         self.check_laws();
         error
     }
 
     /// The caller has closed the connection, or taken it over.
-    pub(crate) fn closed(&mut self) {
-        self.failed(HttpError::NotConnected);
+    pub(crate) fn on_closed(&mut self) {
+        self.on_failed(HttpError::NotConnected);
     }
 
     // The request.
@@ -195,27 +195,30 @@ impl Exchange {
     /// Whether a request can begin.
     pub(crate) fn may_begin(&self) -> Result<(), HttpError> {
         match self.phase {
-            Phase::Idle | Phase::Heading(_) | Phase::Over | Phase::Failed(_) => Ok(()),
+            ExchangePhase::Idle
+            | ExchangePhase::Heading(_)
+            | ExchangePhase::Over
+            | ExchangePhase::Failed(_) => Ok(()),
             _ => Err(HttpError::CannotSendRequest),
         }
     }
 
     /// The last answer, and a head that was being written, are no longer in the buffer. A failure is still known.
-    pub(crate) fn forgotten(&mut self) {
-        if let Phase::Heading(_) | Phase::Over = self.phase {
-            self.phase = Phase::Idle;
+    pub(crate) fn on_forgotten(&mut self) {
+        if let ExchangePhase::Heading(_) | ExchangePhase::Over = self.phase {
+            self.phase = ExchangePhase::Idle;
         }
         self.check_laws();
     }
 
     /// A request with this method has been begun: `length` bytes of its head are written.
-    pub(crate) fn request_begun(&mut self, method: &str, length: usize) -> Result<(), HttpError> {
+    pub(crate) fn on_request_begun(&mut self, method: &str, length: usize) -> Result<(), HttpError> {
         self.may_begin()?;
-        *self = Exchange {
-            phase: Phase::Heading(length),
-            kind: RequestKind::of(method),
+        *self = ExchangeState {
+            phase: ExchangePhase::Heading(length),
+            kind: RequestKind::from_method(method),
             idempotent: is_idempotent(method),
-            ..Exchange::new()
+            ..ExchangeState::new()
         };
         self.check_laws();
         Ok(())
@@ -224,19 +227,23 @@ impl Exchange {
     /// How long the head is that is being written.
     pub(crate) fn head_length(&self) -> Result<usize, HttpError> {
         match self.phase {
-            Phase::Heading(length) => Ok(length),
+            ExchangePhase::Heading(length) => Ok(length),
             _ => Err(HttpError::CannotSendHeader),
         }
     }
 
-    /// A field was written, so that the head has this length. It asks for `wish`.
-    pub(crate) fn header_added(&mut self, length: usize, wish: Wish) -> Result<(), HttpError> {
+    /// A field was written, so that the head has this length. It asks for `options`.
+    pub(crate) fn on_header_added(
+        &mut self,
+        length: usize,
+        options: RequestOptions,
+    ) -> Result<(), HttpError> {
         self.head_length()?;
-        self.phase = Phase::Heading(length);
-        self.wish.close |= wish.close;
-        self.wish.expect |= wish.expect;
-        self.wish.upgrade |= wish.upgrade;
-        self.persists = !self.wish.close;
+        self.phase = ExchangePhase::Heading(length);
+        self.options.close |= options.close;
+        self.options.expect |= options.expect;
+        self.options.upgrade |= options.upgrade;
+        self.persists = !self.options.close;
         self.check_laws();
         Ok(())
     }
@@ -244,61 +251,65 @@ impl Exchange {
     /// Whether the head can end here, with this body to come, and how long it is.
     pub(crate) fn may_end_head(&self, body: RequestBody) -> Result<usize, HttpError> {
         let length = self.head_length()?;
-        if self.wish.expect && matches!(body, RequestBody::None | RequestBody::Length(0)) {
+        if self.options.expect && matches!(body, RequestBody::None | RequestBody::Length(0)) {
             return Err(HttpError::ExpectWithoutBody);
         }
         Ok(length)
     }
 
     /// The head that ended was sent, with such a body to come; what went out with it is told by `body_given`.
-    pub(crate) fn head_sent(&mut self, body: RequestBody) -> Result<(), HttpError> {
+    pub(crate) fn on_head_sent(&mut self, body: RequestBody) -> Result<(), HttpError> {
         self.head_length()?;
         let left = match body {
             RequestBody::None => None,
-            RequestBody::Length(length) => Some(Left::Bytes(length)),
-            RequestBody::Chunked => Some(Left::Chunks),
+            RequestBody::Length(length) => Some(RemainingBody::Bytes(length)),
+            RequestBody::Chunked => Some(RemainingBody::Chunks),
         };
         self.phase = match left {
-            None => Phase::Waiting,
-            Some(left @ (Left::Chunks | Left::Bytes(1..))) if self.wish.expect => Phase::Asking(left),
-            Some(left) => Phase::Uploading(left),
+            None => ExchangePhase::Waiting,
+            Some(left @ (RemainingBody::Chunks | RemainingBody::Bytes(1..))) if self.options.expect => {
+                ExchangePhase::Asking(left)
+            }
+            Some(left) => ExchangePhase::Uploading(left),
         };
         self.check_laws();
         Ok(())
     }
 
     /// The wait for a 100 has taken long enough: the body is sent without one.
-    pub(crate) fn continue_overdue(&mut self) {
-        if let Phase::Asking(left) = self.phase {
-            self.phase = Phase::Uploading(left);
+    pub(crate) fn on_continue_overdue(&mut self) {
+        if let ExchangePhase::Asking(left) = self.phase {
+            self.phase = ExchangePhase::Uploading(left);
         }
         self.check_laws();
     }
 
     /// A piece of the body of this length is given to be sent. Says how.
-    pub(crate) fn body_given(&mut self, length: usize) -> Result<Piece, HttpError> {
+    pub(crate) fn on_body_given(&mut self, length: usize) -> Result<BodyPiece, HttpError> {
         match self.phase {
-            Phase::Refused => Ok(Piece::Dropped),
+            ExchangePhase::Refused => Ok(BodyPiece::Dropped),
             // A chunk of no bytes would end the body.
-            Phase::Uploading(_) if length == 0 => Ok(Piece::Dropped),
-            Phase::Uploading(Left::Chunks) => Ok(Piece::Chunk),
-            Phase::Uploading(Left::Bytes(left)) => {
+            ExchangePhase::Uploading(_) if length == 0 => Ok(BodyPiece::Dropped),
+            ExchangePhase::Uploading(RemainingBody::Chunks) => Ok(BodyPiece::Chunk),
+            ExchangePhase::Uploading(RemainingBody::Bytes(left)) => {
                 let given = u64::try_from(length).unwrap_or(u64::MAX);
                 let left = left.checked_sub(given).ok_or(HttpError::BodyTooLong)?;
-                self.phase = Phase::Uploading(Left::Bytes(left));
+                self.phase = ExchangePhase::Uploading(RemainingBody::Bytes(left));
                 self.check_laws();
-                Ok(Piece::Plain)
+                Ok(BodyPiece::Plain)
             }
             _ => Err(HttpError::CannotSendBody),
         }
     }
 
     /// The body has ended; where it is in chunks, the last one was sent.
-    pub(crate) fn body_ended(&mut self) -> Result<(), HttpError> {
+    pub(crate) fn on_body_ended(&mut self) -> Result<(), HttpError> {
         match self.phase {
-            Phase::Uploading(Left::Bytes(missing @ 1..)) => return Err(HttpError::BodyTooShort { missing }),
-            Phase::Uploading(_) => self.phase = Phase::Waiting,
-            Phase::Refused => {}
+            ExchangePhase::Uploading(RemainingBody::Bytes(missing @ 1..)) => {
+                return Err(HttpError::BodyTooShort { missing });
+            }
+            ExchangePhase::Uploading(_) => self.phase = ExchangePhase::Waiting,
+            ExchangePhase::Refused => {}
             _ => return Err(HttpError::CannotSendBody),
         }
         self.check_laws();
@@ -306,37 +317,38 @@ impl Exchange {
     }
 
     /// The request went out in one call, and so with the body whose length its head announced.
-    pub(crate) fn sent_whole(&mut self) {
-        if let Phase::Uploading(_) = self.phase {
-            self.phase = Phase::Waiting;
+    pub(crate) fn on_sent_whole(&mut self) {
+        if let ExchangePhase::Uploading(_) = self.phase {
+            self.phase = ExchangePhase::Waiting;
         }
         self.check_laws();
     }
 
     /// Sending is given up, since it failed for this reason or since the server does not listen. The answer can be read.
-    pub(crate) fn upload_stopped(&mut self, reason: Option<AttemptError>) {
-        if let Phase::Heading(_) | Phase::Asking(_) | Phase::Uploading(_) = self.phase {
+    pub(crate) fn on_upload_stopped(&mut self, reason: Option<AttemptError>) {
+        if let ExchangePhase::Heading(_) | ExchangePhase::Asking(_) | ExchangePhase::Uploading(_) = self.phase
+        {
             self.send_failure = reason;
             self.persists = false;
-            self.phase = Phase::Refused;
+            self.phase = ExchangePhase::Refused;
         }
         self.check_laws();
     }
 
     /// The final head is there before the body was sent. `refuses`: it is an error, or closes.
-    pub(crate) fn answered_early(&mut self, refuses: bool) {
-        if refuses || matches!(self.phase, Phase::Asking(_)) {
-            self.upload_stopped(None);
+    pub(crate) fn on_answered_early(&mut self, refuses: bool) {
+        if refuses || matches!(self.phase, ExchangePhase::Asking(_)) {
+            self.on_upload_stopped(None);
         }
     }
 
     /// The request is to be sent once more, over a new connection. Its head is `length` bytes long, or the whole of it is.
-    pub(crate) fn repeated(&mut self, length: usize) -> Result<(), HttpError> {
-        if !matches!(self.phase, Phase::Refused | Phase::Waiting) {
+    pub(crate) fn on_repeated(&mut self, length: usize) -> Result<(), HttpError> {
+        if !matches!(self.phase, ExchangePhase::Refused | ExchangePhase::Waiting) {
             return Err(HttpError::CannotSendRequest);
         }
-        self.phase = Phase::Heading(length);
-        self.persists = !self.wish.close;
+        self.phase = ExchangePhase::Heading(length);
+        self.persists = !self.options.close;
         (self.interim, self.send_failure) = (0, None);
         self.check_laws();
         Ok(())
@@ -345,9 +357,12 @@ impl Exchange {
     // The answer.
 
     /// A head with this status has come. Says whether it is the final one.
-    pub(crate) fn head_received(&mut self, status: u16) -> Result<bool, HttpError> {
+    pub(crate) fn on_head_received(&mut self, status: u16) -> Result<bool, HttpError> {
         match self.phase {
-            Phase::Asking(_) | Phase::Uploading(_) | Phase::Refused | Phase::Waiting => {}
+            ExchangePhase::Asking(_)
+            | ExchangePhase::Uploading(_)
+            | ExchangePhase::Refused
+            | ExchangePhase::Waiting => {}
             _ => return Err(HttpError::ResponseNotReady),
         }
         if !matches!(status, 100 | 102..=199) {
@@ -358,20 +373,22 @@ impl Exchange {
         }
         self.interim = self.interim.saturating_add(1);
         if status == 100 {
-            self.continue_overdue();
+            self.on_continue_overdue();
         }
         self.check_laws();
         Ok(false)
     }
 
     /// The caller asks for the answer. Says whether its head is still to be received.
-    pub(crate) fn answer_wanted(&mut self) -> Result<bool, HttpError> {
+    pub(crate) fn on_response_wanted(&mut self) -> Result<bool, HttpError> {
         match self.phase {
             // The end of a body that is complete need not be told.
-            Phase::Refused | Phase::Uploading(Left::Bytes(0)) => self.phase = Phase::Waiting,
-            Phase::Waiting => {}
-            Phase::Reading | Phase::Over | Phase::Tunnel => return Ok(false),
-            Phase::Failed(error) => return Err(error),
+            ExchangePhase::Refused | ExchangePhase::Uploading(RemainingBody::Bytes(0)) => {
+                self.phase = ExchangePhase::Waiting
+            }
+            ExchangePhase::Waiting => {}
+            ExchangePhase::Reading | ExchangePhase::Over | ExchangePhase::Tunnel => return Ok(false),
+            ExchangePhase::Failed(error) => return Err(error),
             _ => return Err(HttpError::ResponseNotReady),
         }
         self.check_laws();
@@ -379,40 +396,40 @@ impl Exchange {
     }
 
     /// The final head has been read.
-    pub(crate) fn answered(&mut self, answer: Answer) -> Result<(), HttpError> {
-        if !matches!(self.phase, Phase::Waiting) {
+    pub(crate) fn on_answered(&mut self, response: FinalResponse) -> Result<(), HttpError> {
+        if !matches!(self.phase, ExchangePhase::Waiting) {
             return Err(HttpError::ResponseNotReady);
         }
         // RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client". What follows is then
         // neither an answer nor anything that the caller knows.
-        if answer.status == 101 && !self.wish.upgrade {
+        if response.status == 101 && !self.options.upgrade {
             return Err(HttpError::UnaskedSwitch);
         }
-        self.persists &= !answer.closes;
-        let tunnel = answer.status == 101 || self.kind.tunnels_by(answer.status);
-        self.phase = if tunnel { Phase::Tunnel } else { Phase::Reading };
+        self.persists &= !response.closes;
+        let tunnel = response.status == 101 || self.kind.tunnels_by(response.status);
+        self.phase = if tunnel { ExchangePhase::Tunnel } else { ExchangePhase::Reading };
         self.check_laws();
         Ok(())
     }
 
     /// The server has ended the connection, by this `error`, before the head of its answer was complete; `silent`: without a byte of
     /// it. Returns the error to report.
-    pub(crate) fn answer_missing(&mut self, error: HttpError, silent: bool) -> HttpError {
+    pub(crate) fn on_response_missing(&mut self, error: HttpError, silent: bool) -> HttpError {
         let error = match (self.send_failure, error) {
             (Some(reason), _) if silent => HttpError::Send(reason),
             (_, HttpError::EmptyReply) if !silent => HttpError::IncompleteHead,
             (_, error) => error,
         };
-        self.failed(error)
+        self.on_failed(error)
     }
 
     /// The answer has been read to its end. `clean`: nothing has come that leaves doubt where the next one begins. Says whether
     /// the connection persists.
-    pub(crate) fn body_read(&mut self, clean: bool) -> Result<bool, HttpError> {
+    pub(crate) fn on_body_read(&mut self, clean: bool) -> Result<bool, HttpError> {
         if !self.is_reading() {
             return Err(HttpError::ResponseNotReady);
         }
-        self.phase = Phase::Over;
+        self.phase = ExchangePhase::Over;
         self.persists &= clean;
         self.check_laws();
         Ok(self.persists)
@@ -437,27 +454,27 @@ impl Exchange {
 
     /// Whether a part of the body that the server wants is still to come.
     pub(crate) fn wants_body(&self) -> bool {
-        matches!(self.phase, Phase::Uploading(Left::Bytes(1..) | Left::Chunks))
+        matches!(self.phase, ExchangePhase::Uploading(RemainingBody::Bytes(1..) | RemainingBody::Chunks))
     }
 
     /// Whether what comes next is the last chunk.
     pub(crate) fn ends_in_a_chunk(&self) -> bool {
-        matches!(self.phase, Phase::Uploading(Left::Chunks))
+        matches!(self.phase, ExchangePhase::Uploading(RemainingBody::Chunks))
     }
 
     /// Whether the request asks for a 100 before its body.
     pub(crate) fn expects_continue(&self) -> bool {
-        self.wish.expect
+        self.options.expect
     }
 
     /// Whether the body is held back.
     pub(crate) fn is_asking(&self) -> bool {
-        matches!(self.phase, Phase::Asking(_))
+        matches!(self.phase, ExchangePhase::Asking(_))
     }
 
     /// Whether the server has stopped listening to the request that was being sent.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.phase, Phase::Refused)
+        matches!(self.phase, ExchangePhase::Refused)
     }
 
     /// Whether it was sending that failed, so that an answer may have come which nobody has looked for.
@@ -472,21 +489,21 @@ impl Exchange {
 
     /// Whether the answer's body is being read.
     pub(crate) fn is_reading(&self) -> bool {
-        matches!(self.phase, Phase::Reading)
+        matches!(self.phase, ExchangePhase::Reading)
     }
 
     /// Whether the connection ended under the request, without an answer of any kind.
     pub(crate) fn was_lost(&self) -> bool {
         let ended = matches!(
             self.phase,
-            Phase::Failed(HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_))
+            ExchangePhase::Failed(HttpError::EmptyReply | HttpError::Send(_) | HttpError::Receive(_))
         );
         ended && self.interim == 0
     }
 
     /// Why the connection was given up, if it was.
     pub(crate) fn check(&self) -> Result<(), HttpError> {
-        if let Phase::Failed(error) = self.phase { Err(error) } else { Ok(()) }
+        if let ExchangePhase::Failed(error) = self.phase { Err(error) } else { Ok(()) }
     }
 
     /// The laws that a state can show.
@@ -494,15 +511,15 @@ impl Exchange {
         if !cfg!(debug_assertions) {
             return;
         }
-        let ends = self.wish.close
+        let ends = self.options.close
             || self.send_failure.is_some()
-            || matches!(self.phase, Phase::Refused | Phase::Failed(_));
+            || matches!(self.phase, ExchangePhase::Refused | ExchangePhase::Failed(_));
         debug_assert!(!(ends && self.persists), "law 2: {self:?}");
         debug_assert!(self.interim <= MAX_INTERIM, "law 5: {self:?}");
-        if let Phase::Asking(left) = self.phase {
-            debug_assert!(self.wish.expect && !matches!(left, Left::Bytes(0)), "law 6: {self:?}");
+        if let ExchangePhase::Asking(left) = self.phase {
+            debug_assert!(self.options.expect && !matches!(left, RemainingBody::Bytes(0)), "law 6: {self:?}");
         }
-        if let Phase::Heading(_) = self.phase {
+        if let ExchangePhase::Heading(_) = self.phase {
             debug_assert!(self.interim == 0 && self.send_failure.is_none(), "law 7: {self:?}");
         }
     }

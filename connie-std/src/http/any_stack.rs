@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use connie_core::memory::Finish;
 use connie_core::stack::{TcpClientStack, nb};
 use connie_core::{AttemptError, Instant, Interest, PollEntry, PollResult, Poller, RaceStack};
-use connie_http::Host;
+use connie_http::Authority;
 
-use super::transport::{Raced, Sealed, TlsFacts, Transport};
+use super::transport::{RaceResult, Sealed, TlsFacts, Transport};
 use crate::budget::{KeepPermit, SocketPermit};
 use crate::connect::{failed, race};
 use crate::error::{ConnectError, ConnectErrorKind};
@@ -108,7 +108,7 @@ impl TcpClientStack for AnyStack {
                 stack.connect(socket, remote).map_err(|error| error.map(TlsError::from))
             }
             (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.connect(socket, remote),
-            _ => Err(of_another_stack()),
+            _ => Err(wrong_stack()),
         }
     }
 
@@ -118,7 +118,7 @@ impl TcpClientStack for AnyStack {
                 stack.send(socket, buffer).map_err(|error| error.map(TlsError::from))
             }
             (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.send(socket, buffer),
-            _ => Err(of_another_stack()),
+            _ => Err(wrong_stack()),
         }
     }
 
@@ -128,7 +128,7 @@ impl TcpClientStack for AnyStack {
                 stack.receive(socket, buffer).map_err(|error| error.map(TlsError::from))
             }
             (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.receive(socket, buffer),
-            _ => Err(of_another_stack()),
+            _ => Err(wrong_stack()),
         }
     }
 
@@ -158,24 +158,24 @@ impl RaceStack for AnyStack {
 impl Transport for AnyStack {}
 
 impl Sealed for AnyStack {
-    fn host<'a>(&self, name: &'a str, port: u16) -> Host<'a> {
+    fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a> {
         match self {
-            AnyStack::Plain(stack) => stack.host(name, port),
-            AnyStack::Tls(stack) => stack.host(name, port),
+            AnyStack::Plain(stack) => stack.authority(name, port),
+            AnyStack::Tls(stack) => stack.authority(name, port),
         }
     }
 
-    fn can_aim(&self, host: &str) -> bool {
+    fn can_be_server(&self, host: &str) -> bool {
         match self {
-            AnyStack::Plain(stack) => stack.can_aim(host),
-            AnyStack::Tls(stack) => stack.can_aim(host),
+            AnyStack::Plain(stack) => stack.can_be_server(host),
+            AnyStack::Tls(stack) => stack.can_be_server(host),
         }
     }
 
-    fn aim(&mut self, host: &str) {
+    fn set_server(&mut self, host: &str) {
         match self {
-            AnyStack::Plain(stack) => stack.aim(host),
-            AnyStack::Tls(stack) => stack.aim(host),
+            AnyStack::Plain(stack) => stack.set_server(host),
+            AnyStack::Tls(stack) => stack.set_server(host),
         }
     }
 
@@ -186,10 +186,10 @@ impl Sealed for AnyStack {
         }
     }
 
-    fn begin(&mut self, options: &Options, tunnel: bool) {
+    fn prepare(&mut self, options: &Options, tunnel: bool) {
         match self {
-            AnyStack::Plain(stack) => stack.begin(options, tunnel),
-            AnyStack::Tls(stack) => stack.begin(options, tunnel),
+            AnyStack::Plain(stack) => stack.prepare(options, tunnel),
+            AnyStack::Tls(stack) => stack.prepare(options, tunnel),
         }
     }
 
@@ -199,7 +199,7 @@ impl Sealed for AnyStack {
         target: Target<'_>,
         finish: Finish,
         options: &Options,
-    ) -> Raced<Self::TcpSocket> {
+    ) -> RaceResult<Self::TcpSocket> {
         race(self, poller, target, finish, options)
     }
 
@@ -218,7 +218,7 @@ impl Sealed for AnyStack {
         }
     }
 
-    fn enter(
+    fn enter_tunnel(
         &mut self,
         poller: &mut OsPoller,
         socket: &mut AnySocket,
@@ -226,7 +226,9 @@ impl Sealed for AnyStack {
         until: Option<Instant>,
     ) -> Result<(), ConnectErrorKind> {
         match (self, socket) {
-            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => stack.enter(poller, socket, destination, until),
+            (AnyStack::Tls(stack), AnySocket::Tls(socket)) => {
+                stack.enter_tunnel(poller, socket, destination, until)
+            }
             _ => Ok(()),
         }
     }
@@ -296,6 +298,6 @@ impl Poller<AnyStack> for OsPoller {
 }
 
 /// What a socket answers that another stack has made.
-fn of_another_stack() -> nb::Error<TlsError> {
+fn wrong_stack() -> nb::Error<TlsError> {
     nb::Error::Other(std::io::Error::from(std::io::ErrorKind::NotConnected).into())
 }

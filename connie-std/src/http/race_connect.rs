@@ -72,9 +72,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the worth of the last connection that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trial {
+enum FirstUse {
     /// No answer has come over it yet.
-    Runs,
+    Pending,
     /// None has come, and the memory was told.
     Failed,
     /// It was of use, or there is none.
@@ -96,7 +96,7 @@ pub(super) struct RaceConnect {
     until: Option<Instant>,
     /// Whether the proxy has yet to open the tunnel.
     awaits_tunnel: bool,
-    trial: Trial,
+    first_use: FirstUse,
     /// Why the last one failed, until it is told.
     error: Option<Box<ConnectError>>,
 }
@@ -112,26 +112,26 @@ impl RaceConnect {
             count: 0,
             until: None,
             awaits_tunnel: false,
-            trial: Trial::Over,
+            first_use: FirstUse::Over,
             error: None,
         }
     }
 
     /// An answer of this status has come, over whatever connection there is: its address does what it is there for, or the proxy's does.
-    pub(super) fn answered(&mut self, status: u16) {
-        let trial = std::mem::replace(&mut self.trial, Trial::Over);
+    pub(super) fn on_response(&mut self, status: u16) {
+        let first_use = std::mem::replace(&mut self.first_use, FirstUse::Over);
         // "The server is currently unable to handle the request" (RFC 9110 section 15.6.4) is neither.
-        if trial != Trial::Over && status != 503 {
-            self.tell(Verdict::Good);
+        if first_use != FirstUse::Over && status != 503 {
+            self.report_verdict(Verdict::Good);
         }
     }
 
     /// What a call has failed with: where that was the first use of a connection, it says something about the address behind it. What goes wrong
     /// beyond a proxy does not.
-    pub(super) fn blame(&mut self, error: &HttpError, now: Instant) {
+    pub(super) fn on_error(&mut self, error: &HttpError, now: Instant) {
         let ready = self.record.as_ref().and_then(|record| record.tunneled.or(record.connected));
         let is_beyond = self.record.as_ref().is_some_and(|record| record.tunneled.is_some());
-        if self.trial != Trial::Runs || is_beyond {
+        if self.first_use != FirstUse::Pending || is_beyond {
             return;
         }
         let verdict = match error {
@@ -144,23 +144,23 @@ impl RaceConnect {
             }
             _ => return,
         };
-        self.trial = Trial::Failed;
-        self.tell(verdict);
+        self.first_use = FirstUse::Failed;
+        self.report_verdict(verdict);
     }
 
-    fn tell(&self, verdict: Verdict) {
+    fn report_verdict(&self, verdict: Verdict) {
         if let Some(report) = self.record.as_ref().and_then(|record| record.report.as_ref()) {
             report.tell_memory(verdict);
         }
     }
 
     /// Of the connection that is used from now on nothing is known.
-    pub(super) fn attached(&mut self) {
-        (self.record, self.trial) = (None, Trial::Over);
+    pub(super) fn on_attached(&mut self) {
+        (self.record, self.first_use) = (None, FirstUse::Over);
     }
 
     /// What a call has failed with, with all that the race knows about it.
-    pub(super) fn explain(&mut self, error: HttpError) -> ClientError {
+    pub(super) fn client_error(&mut self, error: HttpError) -> ClientError {
         let awaited_tunnel = std::mem::take(&mut self.awaits_tunnel);
         match (error, self.error.take()) {
             (HttpError::Connect(_), Some(why)) => ClientError::Connect(why),
@@ -170,7 +170,7 @@ impl RaceConnect {
     }
 
     /// Keeps what went wrong on the way to `host`, and says what it comes down to.
-    fn fail(&mut self, kind: ConnectErrorKind, within_tunnel: bool) -> Failure {
+    fn record_failure(&mut self, kind: ConnectErrorKind, within_tunnel: bool) -> Failure {
         let failure = match &kind {
             ConnectErrorKind::Race(failure, _) => *failure,
             #[cfg(feature = "tls")]
@@ -205,22 +205,22 @@ where
         &mut self,
         stack: &mut T,
         poller: &mut OsPoller,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<T::TcpSocket, Failure> {
         self.error = None;
         self.awaits_tunnel = false;
-        self.trial = Trial::Over;
+        self.first_use = FirstUse::Over;
         let now = poller.now();
         self.count = self.count.saturating_add(1);
         let mut options = self.options.clone();
         let own = options.race.deadline.map(|deadline| now + deadline);
         // Whichever is earlier.
-        let until = own.into_iter().chain(opening.until).min();
+        let until = own.into_iter().chain(context.until).min();
         options.race.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
         let mut watch = RaceObservation::begin(Target::Host(&self.hop.0, self.hop.1), &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
-        stack.begin(&options, opening.tunnel);
+        stack.prepare(&options, context.tunnel);
         let finish = stack.finish();
         let raced = stack.race(poller, Target::Host(&self.hop.0, self.hop.1), finish, &options);
         let completed = match raced {
@@ -249,7 +249,7 @@ where
         let socket = match completed {
             Ok(socket) => socket,
             Err(kind) => {
-                let failure = self.fail(kind, false);
+                let failure = self.record_failure(kind, false);
                 if let Some(error) = &self.error {
                     watch.tell(Err(error));
                 }
@@ -259,9 +259,9 @@ where
         if let (Some(destination), Some(report)) = (record.destination, &record.report) {
             watch.tell(Ok((destination, report)));
         }
-        self.awaits_tunnel = opening.tunnel;
-        self.trial = Trial::Runs;
-        if !opening.tunnel {
+        self.awaits_tunnel = context.tunnel;
+        self.first_use = FirstUse::Pending;
+        if !context.tunnel {
             record.is_ready(poller.now(), stack.facts(&socket));
         }
         Ok(socket)
@@ -272,20 +272,20 @@ where
         stack: &mut T,
         poller: &mut OsPoller,
         socket: &mut T::TcpSocket,
-        opening: OpenContext,
+        context: OpenContext,
     ) -> Result<(), Failure> {
         self.awaits_tunnel = false;
         // Nothing is known about a socket that was attached. What is meant for the host must be kept from the proxy all the same.
         let destination = self.record.as_ref().and_then(|record| record.destination);
         let tunneled = poller.now();
-        let entered = stack.enter(poller, socket, destination, opening.until);
+        let entered = stack.enter_tunnel(poller, socket, destination, context.until);
         if let Some(record) = &mut self.record {
             record.tunneled = Some(tunneled);
             if entered.is_ok() {
                 record.is_ready(poller.now(), stack.facts(socket));
             }
         }
-        entered.map_err(|kind| self.fail(kind, true))
+        entered.map_err(|kind| self.record_failure(kind, true))
     }
 
     fn tunnel_until(&self) -> Option<Instant> {

@@ -7,34 +7,34 @@ use crate::writer::Writer;
 /// The host that requests go to, as the `Host` field names it (RFC 9110 section 7.2, RFC 9112 section 3.2).
 ///
 /// ```
-/// use connie_http::Host;
+/// use connie_http::Authority;
 ///
 /// let mut text = [0; 64];
-/// let length = Host::http("2001:db8::1", 8080).write(&mut text)?;
+/// let length = Authority::http("2001:db8::1", 8080).write(&mut text)?;
 /// assert_eq!(&text[..length], b"[2001:db8::1]:8080");
-/// let length = Host::https("name.test", 443).write(&mut text)?;
+/// let length = Authority::https("name.test", 443).write(&mut text)?;
 /// assert_eq!(&text[..length], b"name.test");
 /// # Ok::<(), connie_http::HttpError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Host<'a> {
+pub struct Authority<'a> {
     name: &'a str,
     port: u16,
     default_port: u16,
 }
 
-impl<'a> Host<'a> {
+impl<'a> Authority<'a> {
     /// A host and port of an `http` URL. `name` is a registered name, an IPv4 address, or an IPv6 address with or without its
     /// brackets and its zone.
     #[must_use]
     pub const fn http(name: &'a str, port: u16) -> Self {
-        Host { name, port, default_port: 80 }
+        Authority { name, port, default_port: 80 }
     }
 
     /// A host and port of an `https` URL.
     #[must_use]
     pub const fn https(name: &'a str, port: u16) -> Self {
-        Host { name, port, default_port: 443 }
+        Authority { name, port, default_port: 443 }
     }
 
     /// Writes the field's value into `to` and says how long it is.
@@ -165,22 +165,22 @@ mod tests {
     use std::string::{String, ToString};
 
     #[track_caller]
-    fn host(host: Host<'_>) -> Result<String, HttpError> {
+    fn host(authority: Authority<'_>) -> Result<String, HttpError> {
         let mut text = [0; 64];
-        let length = host.write(&mut text)?;
+        let length = authority.write(&mut text)?;
         Ok(core::str::from_utf8(&text[..length]).unwrap().to_string())
     }
 
     #[test]
     fn a_host_is_written_as_a_url_spells_it() {
-        assert_eq!(host(Host::http("name.test", 80)).unwrap(), "name.test");
-        assert_eq!(host(Host::http("name.test", 443)).unwrap(), "name.test:443");
-        assert_eq!(host(Host::https("name.test", 443)).unwrap(), "name.test");
-        assert_eq!(host(Host::http("192.0.2.1", 8080)).unwrap(), "192.0.2.1:8080");
-        assert_eq!(host(Host::http("::1", 80)).unwrap(), "[::1]");
-        assert_eq!(host(Host::http("[::1]", 81)).unwrap(), "[::1]:81");
-        assert_eq!(host(Host::http("fe80::1%eth0", 80)).unwrap(), "[fe80::1]");
-        assert_eq!(host(Host::http("my_host.", 80)).unwrap(), "my_host.");
+        assert_eq!(host(Authority::http("name.test", 80)).unwrap(), "name.test");
+        assert_eq!(host(Authority::http("name.test", 443)).unwrap(), "name.test:443");
+        assert_eq!(host(Authority::https("name.test", 443)).unwrap(), "name.test");
+        assert_eq!(host(Authority::http("192.0.2.1", 8080)).unwrap(), "192.0.2.1:8080");
+        assert_eq!(host(Authority::http("::1", 80)).unwrap(), "[::1]");
+        assert_eq!(host(Authority::http("[::1]", 81)).unwrap(), "[::1]:81");
+        assert_eq!(host(Authority::http("fe80::1%eth0", 80)).unwrap(), "[fe80::1]");
+        assert_eq!(host(Authority::http("my_host.", 80)).unwrap(), "my_host.");
     }
 
     #[test]
@@ -202,9 +202,9 @@ mod tests {
             "a#",
         ];
         for name in names {
-            assert_eq!(host(Host::http(name, 80)), Err(HttpError::InvalidHost), "{name:?}");
+            assert_eq!(host(Authority::http(name, 80)), Err(HttpError::InvalidHost), "{name:?}");
         }
-        assert_eq!(Host::http("name.test", 80).write(&mut [0; 8]), Err(HttpError::BufferTooSmall));
+        assert_eq!(Authority::http("name.test", 80).write(&mut [0; 8]), Err(HttpError::BufferTooSmall));
     }
 
     /// Random texts of the characters that addresses are made of, most of them wrong.

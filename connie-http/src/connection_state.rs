@@ -1,9 +1,9 @@
-//! The client above its exchanges: how it comes to a connection that leads to the host, and which request it
-//! sends twice. All of its state, and every transition that it makes.
+//! The connection below its exchanges: whether there is one, how far it leads, and which request is sent twice.
+//! All of its state, and every transition that it makes.
 //!
-//! A plain value. `connection.rs`, `tunnel.rs` and `sending.rs` ask it for the [next step](Client::next), take it,
-//! and tell it what happened, by methods that are named after events. Nothing outside this file decides when a
-//! connection is opened, looked at or led through a proxy, or whether a request is repeated.
+//! A plain value. `connection.rs`, `tunnel.rs` and `sending.rs` ask it for the [next step](ConnectionState::next),
+//! take it, and report each event by a method: `on_opened` for the event `opened`. Nothing outside this file
+//! decides when a connection is opened, checked or led through a proxy, or whether a request is repeated.
 //!
 //! # The rules
 //!
@@ -51,36 +51,36 @@
 
 use crate::error::HttpError;
 
-/// What a client has of its connection, and what it may do by itself.
+/// How far the connection leads, and what may be done without the caller.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Client {
-    reach: Reach,
+pub(crate) struct ConnectionState {
+    phase: ConnectionPhase,
     /// Whether connections lead through a tunnel.
     tunnel: bool,
     /// Whether connections are opened, and requests repeated, unasked.
     auto_open: bool,
     /// As long as the request may be sent once more, its length: it is at the start of the buffer. Else 0.
     repeatable: usize,
-    turn: Turn,
+    repeat_state: RepeatState,
 }
 
 /// What may become of a request that is lost.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-enum Turn {
+enum RepeatState {
     /// It is not sent again.
-    Last,
+    Never,
     /// It is sent once more, by the client or by whoever has what was sent.
-    First,
+    Allowed,
     /// It was lost, and is on its way to be sent once more.
-    Again,
+    UnderWay,
 }
 
 /// How far the connection leads.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
-enum Reach {
+enum ConnectionPhase {
     /// There is none.
     Closed,
     /// To the host, or to the proxy where a tunnel is set. Nothing has been sent.
@@ -95,7 +95,7 @@ enum Reach {
 
 /// What has to be done next so that a request can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ConnectStep {
     /// Open a connection.
     Open,
     /// Ask the proxy for the tunnel.
@@ -106,28 +106,34 @@ pub(crate) enum Step {
     Send,
 }
 
-impl Client {
-    /// A client with a connection, or without one.
+impl ConnectionState {
+    /// The state with a connection, or without one.
     pub(crate) const fn new(connected: bool) -> Self {
-        let reach = if connected { Reach::Connected } else { Reach::Closed };
-        Client { reach, tunnel: false, auto_open: true, repeatable: 0, turn: Turn::Last }
+        let phase = if connected { ConnectionPhase::Connected } else { ConnectionPhase::Closed };
+        ConnectionState {
+            phase,
+            tunnel: false,
+            auto_open: true,
+            repeatable: 0,
+            repeat_state: RepeatState::Never,
+        }
     }
 
     // What has to be done.
 
     /// The next step on the way to a request.
-    pub(crate) fn next(&self) -> Step {
-        match self.reach {
-            Reach::Closed => Step::Open,
-            Reach::Connected if self.tunnel => Step::Tunnel,
-            Reach::Within => Step::Secure,
-            Reach::Connected | Reach::Ready | Reach::Used => Step::Send,
+    pub(crate) fn next(&self) -> ConnectStep {
+        match self.phase {
+            ConnectionPhase::Closed => ConnectStep::Open,
+            ConnectionPhase::Connected if self.tunnel => ConnectStep::Tunnel,
+            ConnectionPhase::Within => ConnectStep::Secure,
+            ConnectionPhase::Connected | ConnectionPhase::Ready | ConnectionPhase::Used => ConnectStep::Send,
         }
     }
 
     /// Whether the connection has to be looked at before another request is sent.
-    pub(crate) fn must_look(&self) -> bool {
-        matches!(self.reach, Reach::Used)
+    pub(crate) fn must_check_idle(&self) -> bool {
+        matches!(self.phase, ConnectionPhase::Used)
     }
 
     /// Whether a connection may be opened unasked, where there is something that `opens` it.
@@ -137,7 +143,7 @@ impl Client {
 
     /// Whether there is a connection.
     pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.reach, Reach::Closed)
+        !matches!(self.phase, ConnectionPhase::Closed)
     }
 
     /// Whether connections lead to a proxy, through which there is to be a tunnel.
@@ -148,32 +154,34 @@ impl Client {
     // What happens to the connection.
 
     /// There is a new connection. The one before it, if any, is closed.
-    pub(crate) fn opened(&mut self) {
-        self.reach = Reach::Connected;
+    pub(crate) fn on_opened(&mut self) {
+        self.phase = ConnectionPhase::Connected;
         self.repeatable = 0;
         if self.is_first_try() {
-            self.turn = Turn::Last;
+            self.repeat_state = RepeatState::Never;
         }
         self.check_laws();
     }
 
     /// The connection is gone. What was sent on it is repeated only by [`repeat`](Self::repeat), asked before.
-    pub(crate) fn closed(&mut self) {
-        self.reach = Reach::Closed;
+    pub(crate) fn on_closed(&mut self) {
+        self.phase = ConnectionPhase::Closed;
         self.repeatable = 0;
         self.check_laws();
     }
 
     /// Whether a tunnel can be set.
     pub(crate) fn may_set_tunnel(&self) -> Result<(), HttpError> {
-        match self.reach {
-            Reach::Closed | Reach::Connected => Ok(()),
-            Reach::Within | Reach::Ready | Reach::Used => Err(HttpError::CannotSetTunnel),
+        match self.phase {
+            ConnectionPhase::Closed | ConnectionPhase::Connected => Ok(()),
+            ConnectionPhase::Within | ConnectionPhase::Ready | ConnectionPhase::Used => {
+                Err(HttpError::CannotSetTunnel)
+            }
         }
     }
 
     /// Connections are to lead through a tunnel, this one included.
-    pub(crate) fn tunnel_set(&mut self) -> Result<(), HttpError> {
+    pub(crate) fn on_tunnel_set(&mut self) -> Result<(), HttpError> {
         self.may_set_tunnel()?;
         self.tunnel = true;
         self.check_laws();
@@ -181,17 +189,17 @@ impl Client {
     }
 
     /// The proxy has opened the tunnel.
-    pub(crate) fn tunnel_opened(&mut self) -> Result<(), HttpError> {
-        self.take(Step::Tunnel, Reach::Within)
+    pub(crate) fn on_tunnel_opened(&mut self) -> Result<(), HttpError> {
+        self.take(ConnectStep::Tunnel, ConnectionPhase::Within)
     }
 
     /// What is spoken within the tunnel has begun.
-    pub(crate) fn secured(&mut self) -> Result<(), HttpError> {
-        self.take(Step::Secure, Reach::Ready)
+    pub(crate) fn on_secured(&mut self) -> Result<(), HttpError> {
+        self.take(ConnectStep::Secure, ConnectionPhase::Ready)
     }
 
     /// The caller says whether connections are opened and requests repeated unasked.
-    pub(crate) fn auto_open_set(&mut self, auto_open: bool) {
+    pub(crate) fn on_auto_open_set(&mut self, auto_open: bool) {
         self.auto_open = auto_open;
     }
 
@@ -199,28 +207,29 @@ impl Client {
 
     /// A request goes out for the first time: the first `length` bytes of the buffer. `opens`: something can open another
     /// connection.
-    pub(crate) fn request_sent(
+    pub(crate) fn on_request_sent(
         &mut self,
         length: usize,
         idempotent: bool,
         opens: bool,
     ) -> Result<(), HttpError> {
-        let kept = self.must_look();
-        self.take(Step::Send, Reach::Used)?;
+        let kept = self.must_check_idle();
+        self.take(ConnectStep::Send, ConnectionPhase::Used)?;
         let first = kept && idempotent && self.may_open(opens);
-        (self.turn, self.repeatable) = if first { (Turn::First, length) } else { (Turn::Last, 0) };
+        (self.repeat_state, self.repeatable) =
+            if first { (RepeatState::Allowed, length) } else { (RepeatState::Never, 0) };
         self.check_laws();
         Ok(())
     }
 
     /// Bytes of the request went out that nobody has any more.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn on_bytes_dropped(&mut self) {
         self.repeatable = 0;
     }
 
     /// Whether all of rule 6 holds that is known when a request is sent: it may be made once more by whoever has what was sent.
     pub(crate) fn is_first_try(&self) -> bool {
-        matches!(self.turn, Turn::First)
+        matches!(self.repeat_state, RepeatState::Allowed)
     }
 
     /// Whether what was sent is still there to be repeated.
@@ -234,28 +243,28 @@ impl Client {
         let length = core::mem::take(&mut self.repeatable);
         let again = length > 0 && unanswered;
         if again {
-            self.turn = Turn::Again;
+            self.repeat_state = RepeatState::UnderWay;
         }
         self.check_laws();
         again.then_some(length)
     }
 
     /// The request goes out for the second time, over another connection.
-    pub(crate) fn request_repeated(&mut self) -> Result<(), HttpError> {
-        if !matches!(self.turn, Turn::Again) || self.must_look() {
+    pub(crate) fn on_request_repeated(&mut self) -> Result<(), HttpError> {
+        if !matches!(self.repeat_state, RepeatState::UnderWay) || self.must_check_idle() {
             return Err(HttpError::CannotSendRequest);
         }
-        self.take(Step::Send, Reach::Used)?;
-        self.turn = Turn::Last;
+        self.take(ConnectStep::Send, ConnectionPhase::Used)?;
+        self.repeat_state = RepeatState::Never;
         Ok(())
     }
 
     /// Takes `step`, where it is the next, and comes to `reach`.
-    fn take(&mut self, step: Step, reach: Reach) -> Result<(), HttpError> {
+    fn take(&mut self, step: ConnectStep, phase: ConnectionPhase) -> Result<(), HttpError> {
         if self.next() != step {
             return Err(HttpError::NotConnected);
         }
-        self.reach = reach;
+        self.phase = phase;
         self.check_laws();
         Ok(())
     }
@@ -265,10 +274,10 @@ impl Client {
         if !cfg!(debug_assertions) {
             return;
         }
-        if let Reach::Within | Reach::Ready = self.reach {
+        if let ConnectionPhase::Within | ConnectionPhase::Ready = self.phase {
             debug_assert!(self.tunnel, "law 1: there is no tunnel to be in: {self:?}");
         }
-        let sent = matches!(self.reach, Reach::Used) && self.is_first_try();
+        let sent = matches!(self.phase, ConnectionPhase::Used) && self.is_first_try();
         debug_assert!(self.repeatable == 0 || sent, "law 2: {self:?}");
     }
 }

@@ -10,9 +10,9 @@ use std::{format, vec};
 
 const RESET: AttemptError = AttemptError::new(AttemptErrorKind::Reset);
 const SEND_REFUSED: AttemptError = AttemptError::new(AttemptErrorKind::Refused);
-const CLOSE: Wish = Wish { close: true, expect: false, upgrade: false };
-const EXPECT: Wish = Wish { close: false, expect: true, upgrade: false };
-const UPGRADE: Wish = Wish { close: false, expect: false, upgrade: true };
+const CLOSE: RequestOptions = RequestOptions { close: true, expect: false, upgrade: false };
+const EXPECT: RequestOptions = RequestOptions { close: false, expect: true, upgrade: false };
+const UPGRADE: RequestOptions = RequestOptions { close: false, expect: false, upgrade: true };
 
 /// What can be told to an exchange.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ enum Event {
     Closed,
     Forgotten,
     Begun(&'static str),
-    Added(Wish),
+    Added(RequestOptions),
     HeadSent(RequestBody),
     Overdue,
     Given(usize),
@@ -38,28 +38,28 @@ enum Event {
     Read { clean: bool },
 }
 
-impl Exchange {
+impl ExchangeState {
     fn tell(&mut self, event: Event) -> Result<(), HttpError> {
         match event {
-            Event::Connected => self.connected(),
-            Event::Failed(error) => assert_eq!(self.failed(error), error),
-            Event::Closed => self.closed(),
-            Event::Forgotten => self.forgotten(),
-            Event::Begun(method) => self.request_begun(method, 40)?,
-            Event::Added(wish) => self.header_added(50, wish)?,
-            Event::HeadSent(body) => self.head_sent(body)?,
-            Event::Overdue => self.continue_overdue(),
-            Event::Given(length) => return self.body_given(length).map(drop),
-            Event::Ended => self.body_ended()?,
-            Event::Whole => self.sent_whole(),
-            Event::Stopped(reason) => self.upload_stopped(reason),
-            Event::Early { refuses } => self.answered_early(refuses),
-            Event::Repeated => self.repeated(60)?,
-            Event::Heard(status) => return self.head_received(status).map(drop),
-            Event::Wanted => return self.answer_wanted().map(drop),
-            Event::Answered { status, closes } => self.answered(Answer { status, closes })?,
-            Event::Missing { silent } => drop(self.answer_missing(HttpError::EmptyReply, silent)),
-            Event::Read { clean } => return self.body_read(clean).map(drop),
+            Event::Connected => self.on_connected(),
+            Event::Failed(error) => assert_eq!(self.on_failed(error), error),
+            Event::Closed => self.on_closed(),
+            Event::Forgotten => self.on_forgotten(),
+            Event::Begun(method) => self.on_request_begun(method, 40)?,
+            Event::Added(options) => self.on_header_added(50, options)?,
+            Event::HeadSent(body) => self.on_head_sent(body)?,
+            Event::Overdue => self.on_continue_overdue(),
+            Event::Given(length) => return self.on_body_given(length).map(drop),
+            Event::Ended => self.on_body_ended()?,
+            Event::Whole => self.on_sent_whole(),
+            Event::Stopped(reason) => self.on_upload_stopped(reason),
+            Event::Early { refuses } => self.on_answered_early(refuses),
+            Event::Repeated => self.on_repeated(60)?,
+            Event::Heard(status) => return self.on_head_received(status).map(drop),
+            Event::Wanted => return self.on_response_wanted().map(drop),
+            Event::Answered { status, closes } => self.on_answered(FinalResponse { status, closes })?,
+            Event::Missing { silent } => drop(self.on_response_missing(HttpError::EmptyReply, silent)),
+            Event::Read { clean } => return self.on_body_read(clean).map(drop),
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Exchange {
     /// After these events, none of which is refused.
     #[track_caller]
     fn after(events: &[Event]) -> Self {
-        let mut exchange = Exchange::new();
+        let mut exchange = ExchangeState::new();
         for event in events {
             assert_eq!(exchange.tell(*event), Ok(()), "{event:?} in {exchange:?}");
         }
@@ -84,21 +84,21 @@ const OK: Event = Event::Answered { status: 200, closes: false };
 const SWITCH: Event = Event::Answered { status: 101, closes: true };
 const READ: Event = Event::Read { clean: true };
 
-const IDLE: Phase = Phase::Idle;
-const HEADING: Phase = Phase::Heading(40);
-const ASKING: Phase = Phase::Asking(Left::Bytes(3));
-const BYTES: Phase = Phase::Uploading(Left::Bytes(3));
-const ALL: Phase = Phase::Uploading(Left::Bytes(0));
-const CHUNKS: Phase = Phase::Uploading(Left::Chunks);
-const REFUSED: Phase = Phase::Refused;
-const WAITING: Phase = Phase::Waiting;
-const READING: Phase = Phase::Reading;
-const OVER: Phase = Phase::Over;
-const TUNNEL: Phase = Phase::Tunnel;
-const FAILED: Phase = Phase::Failed(HttpError::TimedOut);
+const IDLE: ExchangePhase = ExchangePhase::Idle;
+const HEADING: ExchangePhase = ExchangePhase::Heading(40);
+const ASKING: ExchangePhase = ExchangePhase::Asking(RemainingBody::Bytes(3));
+const BYTES: ExchangePhase = ExchangePhase::Uploading(RemainingBody::Bytes(3));
+const ALL: ExchangePhase = ExchangePhase::Uploading(RemainingBody::Bytes(0));
+const CHUNKS: ExchangePhase = ExchangePhase::Uploading(RemainingBody::Chunks);
+const REFUSED: ExchangePhase = ExchangePhase::Refused;
+const WAITING: ExchangePhase = ExchangePhase::Waiting;
+const READING: ExchangePhase = ExchangePhase::Reading;
+const OVER: ExchangePhase = ExchangePhase::Over;
+const TUNNEL: ExchangePhase = ExchangePhase::Tunnel;
+const FAILED: ExchangePhase = ExchangePhase::Failed(HttpError::TimedOut);
 
 /// An exchange in each phase, of a request that asks for another protocol.
-fn each_phase() -> Vec<Exchange> {
+fn each_phase() -> Vec<ExchangeState> {
     let up = Event::Added(UPGRADE);
     let ways: [&[Event]; 12] = [
         &[],
@@ -115,7 +115,7 @@ fn each_phase() -> Vec<Exchange> {
         &[Event::Failed(HttpError::TimedOut)],
     ];
     let phases = [IDLE, HEADING, ASKING, BYTES, ALL, CHUNKS, REFUSED, WAITING, READING, OVER, TUNNEL, FAILED];
-    let reached: Vec<_> = ways.iter().map(|events| Exchange::after(events)).collect();
+    let reached: Vec<_> = ways.iter().map(|events| ExchangeState::after(events)).collect();
     for (exchange, phase) in reached.iter().zip(phases) {
         assert_eq!(exchange.phase, phase);
     }
@@ -125,7 +125,7 @@ fn each_phase() -> Vec<Exchange> {
 /// Where `event` leads: from each of `to`'s first phases to its second. In every other phase it is refused with `error`, or makes no
 /// difference where that is `None`, and nothing changes.
 #[track_caller]
-fn leads(event: Event, error: Option<HttpError>, to: &[(Phase, Phase)]) {
+fn leads(event: Event, error: Option<HttpError>, to: &[(ExchangePhase, ExchangePhase)]) {
     for before in each_phase() {
         let mut exchange = before;
         let told = exchange.tell(event);
@@ -141,8 +141,8 @@ fn leads(event: Event, error: Option<HttpError>, to: &[(Phase, Phase)]) {
 
 /// As [`leads`], where a failure is told again in place of `error`.
 #[track_caller]
-fn leads_unless_failed(event: Event, error: HttpError, to: &[(Phase, Phase)]) {
-    let mut failed = Exchange::after(&[Event::Failed(HttpError::TimedOut)]);
+fn leads_unless_failed(event: Event, error: HttpError, to: &[(ExchangePhase, ExchangePhase)]) {
+    let mut failed = ExchangeState::after(&[Event::Failed(HttpError::TimedOut)]);
     assert_eq!((failed.tell(event), failed.phase), (Err(HttpError::TimedOut), FAILED));
     for before in each_phase().into_iter().filter(|exchange| exchange.phase != FAILED) {
         let mut exchange = before;
@@ -165,7 +165,8 @@ fn what_happens_to_the_connection_ends_any_phase() {
         (Event::Failed(HttpError::NotHttp), HttpError::NotHttp),
         (Event::Missing { silent: false }, HttpError::IncompleteHead),
     ] {
-        let to: Vec<_> = all.iter().chain([&HEADING]).map(|from| (*from, Phase::Failed(error))).collect();
+        let to: Vec<_> =
+            all.iter().chain([&HEADING]).map(|from| (*from, ExchangePhase::Failed(error))).collect();
         leads(event, None, &to);
     }
 }
@@ -182,8 +183,8 @@ fn a_request_begins_where_none_is_under_way() {
 
 #[test]
 fn a_request_that_begins_knows_nothing_of_the_one_before() {
-    let all = Wish { close: true, expect: true, upgrade: true };
-    let failed = Exchange::after(&[
+    let all = RequestOptions { close: true, expect: true, upgrade: true };
+    let failed = ExchangeState::after(&[
         Event::Begun("CONNECT"),
         Event::Added(all),
         CHUNKED,
@@ -192,15 +193,15 @@ fn a_request_that_begins_knows_nothing_of_the_one_before() {
         Event::Failed(HttpError::TimedOut),
         GET,
     ]);
-    assert_eq!(failed, Exchange::after(&[GET]));
+    assert_eq!(failed, ExchangeState::after(&[GET]));
     assert!(failed.persists() && failed.is_idempotent() && failed.kind() == RequestKind::Other);
-    assert!(!Exchange::after(&[POST]).is_idempotent());
+    assert!(!ExchangeState::after(&[POST]).is_idempotent());
 }
 
 #[test]
 fn the_head_is_written_then_sent() {
     let no_head = Some(HttpError::CannotSendHeader);
-    leads(Event::Added(CLOSE), no_head, &[(HEADING, Phase::Heading(50))]);
+    leads(Event::Added(CLOSE), no_head, &[(HEADING, ExchangePhase::Heading(50))]);
     leads(BARE, no_head, &[(HEADING, WAITING)]);
     leads(THREE, no_head, &[(HEADING, BYTES)]);
     leads(Event::HeadSent(RequestBody::Length(0)), no_head, &[(HEADING, ALL)]);
@@ -211,32 +212,33 @@ fn the_head_is_written_then_sent() {
 #[test]
 fn a_head_that_expects_a_100_has_a_body() {
     for body in [RequestBody::None, RequestBody::Length(0)] {
-        let mut exchange = Exchange::after(&[POST, Event::Added(EXPECT)]);
+        let mut exchange = ExchangeState::after(&[POST, Event::Added(EXPECT)]);
         assert_eq!(exchange.may_end_head(body), Err(HttpError::ExpectWithoutBody));
-        assert_eq!(exchange.head_sent(body), Ok(()));
+        assert_eq!(exchange.on_head_sent(body), Ok(()));
         assert!(!exchange.is_asking(), "there is nothing to hold back");
     }
-    let exchange = Exchange::after(&[POST, Event::Added(EXPECT), Event::Added(CLOSE), CHUNKED]);
-    assert_eq!((exchange.phase, exchange.persists()), (Phase::Asking(Left::Chunks), false));
+    let exchange = ExchangeState::after(&[POST, Event::Added(EXPECT), Event::Added(CLOSE), CHUNKED]);
+    assert_eq!((exchange.phase, exchange.persists()), (ExchangePhase::Asking(RemainingBody::Chunks), false));
 }
 
 #[test]
 fn a_body_is_held_back_until_the_server_speaks_or_the_wait_is_overdue() {
     leads(Event::Overdue, None, &[(ASKING, BYTES)]);
     // 100 is the word to go on and no answer; another interim answer is neither.
-    let mut exchange = Exchange::after(&[POST, Event::Added(EXPECT), THREE]);
-    assert_eq!((exchange.head_received(103), exchange.is_asking()), (Ok(false), true));
-    assert_eq!((exchange.head_received(100), exchange.phase), (Ok(false), BYTES));
+    let mut exchange = ExchangeState::after(&[POST, Event::Added(EXPECT), THREE]);
+    assert_eq!((exchange.on_head_received(103), exchange.is_asking()), (Ok(false), true));
+    assert_eq!((exchange.on_head_received(100), exchange.phase), (Ok(false), BYTES));
     leads(Event::Early { refuses: false }, None, &[(ASKING, REFUSED)]);
 }
 
 #[test]
 fn a_body_has_the_length_announced() {
-    let to = [(BYTES, Phase::Uploading(Left::Bytes(1))), (CHUNKS, CHUNKS), (REFUSED, REFUSED)];
+    let to =
+        [(BYTES, ExchangePhase::Uploading(RemainingBody::Bytes(1))), (CHUNKS, CHUNKS), (REFUSED, REFUSED)];
     let none = HttpError::CannotSendBody;
     for before in each_phase() {
         let mut exchange = before;
-        let given = exchange.body_given(2);
+        let given = exchange.on_body_given(2);
         let (error, to) = match to.iter().find(|(from, _)| *from == before.phase) {
             Some((_, to)) => (None, *to),
             None if before.phase == ALL => (Some(HttpError::BodyTooLong), ALL),
@@ -244,14 +246,14 @@ fn a_body_has_the_length_announced() {
         };
         assert_eq!((given.err(), exchange.phase), (error, to), "{before:?}");
     }
-    let mut exchange = Exchange::after(&[POST, THREE]);
-    assert_eq!(exchange.body_given(4), Err(HttpError::BodyTooLong));
-    assert_eq!(exchange.body_ended(), Err(HttpError::BodyTooShort { missing: 3 }));
-    assert_eq!(exchange.body_given(0), Ok(Piece::Dropped));
-    assert_eq!((exchange.body_given(3), exchange.wants_body()), (Ok(Piece::Plain), false));
-    let mut chunks = Exchange::after(&[POST, CHUNKED]);
-    assert_eq!(chunks.body_given(0), Ok(Piece::Dropped), "a chunk of no bytes would end the body");
-    assert_eq!(chunks.body_given(3), Ok(Piece::Chunk));
+    let mut exchange = ExchangeState::after(&[POST, THREE]);
+    assert_eq!(exchange.on_body_given(4), Err(HttpError::BodyTooLong));
+    assert_eq!(exchange.on_body_ended(), Err(HttpError::BodyTooShort { missing: 3 }));
+    assert_eq!(exchange.on_body_given(0), Ok(BodyPiece::Dropped));
+    assert_eq!((exchange.on_body_given(3), exchange.wants_body()), (Ok(BodyPiece::Plain), false));
+    let mut chunks = ExchangeState::after(&[POST, CHUNKED]);
+    assert_eq!(chunks.on_body_given(0), Ok(BodyPiece::Dropped), "a chunk of no bytes would end the body");
+    assert_eq!(chunks.on_body_given(3), Ok(BodyPiece::Chunk));
     assert!(chunks.wants_body() && chunks.ends_in_a_chunk());
 }
 
@@ -265,7 +267,7 @@ fn a_body_ends_once() {
             REFUSED => (Ok(()), REFUSED),
             phase => (Err(HttpError::CannotSendBody), phase),
         };
-        assert_eq!((exchange.body_ended(), exchange.phase), (told, to), "{before:?}");
+        assert_eq!((exchange.on_body_ended(), exchange.phase), (told, to), "{before:?}");
     }
     leads(Event::Whole, None, &[(BYTES, WAITING), (ALL, WAITING), (CHUNKS, WAITING)]);
 }
@@ -275,37 +277,41 @@ fn a_body_is_cut_short_while_it_is_sent() {
     let sending = [HEADING, ASKING, BYTES, ALL, CHUNKS].map(|from| (from, REFUSED));
     leads(Event::Stopped(None), None, &sending);
     leads(Event::Early { refuses: true }, None, &sending);
-    let mut exchange = Exchange::after(&[POST, THREE, Event::Stopped(None)]);
+    let mut exchange = ExchangeState::after(&[POST, THREE, Event::Stopped(None)]);
     assert!(exchange.is_refused() && !exchange.persists() && !exchange.wants_body());
-    assert_eq!(exchange.body_given(9), Ok(Piece::Dropped));
-    assert_eq!(Exchange::after(&[POST, THREE, Event::Early { refuses: false }]).phase, BYTES);
+    assert_eq!(exchange.on_body_given(9), Ok(BodyPiece::Dropped));
+    assert_eq!(ExchangeState::after(&[POST, THREE, Event::Early { refuses: false }]).phase, BYTES);
 }
 
 #[test]
 fn a_request_is_repeated_as_it_was_written() {
     let none = Some(HttpError::CannotSendRequest);
-    leads(Event::Repeated, none, &[(REFUSED, Phase::Heading(60)), (WAITING, Phase::Heading(60))]);
+    leads(
+        Event::Repeated,
+        none,
+        &[(REFUSED, ExchangePhase::Heading(60)), (WAITING, ExchangePhase::Heading(60))],
+    );
     let lost = [GET, Event::Added(UPGRADE), THREE, Event::Stopped(Some(RESET)), Event::Repeated];
-    let exchange = Exchange::after(&lost);
+    let exchange = ExchangeState::after(&lost);
     assert!(exchange.persists() && exchange.is_idempotent() && !exchange.has_send_failure());
-    assert_eq!(exchange.wish, UPGRADE);
+    assert_eq!(exchange.options, UPGRADE);
     let closing = [GET, Event::Added(CLOSE), BARE, Event::Repeated];
-    assert!(!Exchange::after(&closing).persists());
+    assert!(!ExchangeState::after(&closing).persists());
 }
 
 #[test]
 fn an_interim_answer_is_none_and_has_a_limit() {
     let hearing = [ASKING, BYTES, ALL, CHUNKS, REFUSED, WAITING];
     leads(Event::Heard(200), Some(HttpError::ResponseNotReady), &hearing.map(|phase| (phase, phase)));
-    let mut exchange = Exchange::after(&[GET, BARE]);
+    let mut exchange = ExchangeState::after(&[GET, BARE]);
     for status in [100, 102, 103, 199].iter().cycle().take(MAX_INTERIM.into()) {
-        assert_eq!(exchange.head_received(*status), Ok(false));
+        assert_eq!(exchange.on_head_received(*status), Ok(false));
     }
     let before = exchange;
-    assert_eq!(exchange.head_received(100), Err(HttpError::TooManyInterim));
+    assert_eq!(exchange.on_head_received(100), Err(HttpError::TooManyInterim));
     assert_eq!((exchange, exchange.phase), (before, WAITING));
     for status in [0, 99, 101, 200, 999] {
-        assert_eq!(exchange.head_received(status), Ok(true), "{status}");
+        assert_eq!(exchange.on_head_received(status), Ok(true), "{status}");
     }
 }
 
@@ -321,7 +327,7 @@ fn the_answer_is_asked_for_when_the_request_is_complete() {
     ];
     leads_unless_failed(Event::Wanted, HttpError::ResponseNotReady, &to);
     for before in each_phase() {
-        let more = matches!({ before }.answer_wanted(), Ok(true));
+        let more = matches!({ before }.on_response_wanted(), Ok(true));
         assert_eq!(more, [REFUSED, ALL, WAITING].contains(&before.phase), "{before:?}");
     }
 }
@@ -340,17 +346,20 @@ fn there_is_one_answer() {
 
 #[test]
 fn another_protocol_is_spoken_only_where_it_was_asked_for() {
-    let mut plain = Exchange::after(&[GET, BARE]);
+    let mut plain = ExchangeState::after(&[GET, BARE]);
     assert_eq!(plain.tell(SWITCH), Err(HttpError::UnaskedSwitch));
-    assert_eq!(plain, Exchange::after(&[GET, BARE]));
+    assert_eq!(plain, ExchangeState::after(&[GET, BARE]));
     for (status, phase) in [(199, READING), (200, TUNNEL), (299, TUNNEL), (300, READING), (407, READING)] {
         let answer = Event::Answered { status, closes: false };
-        let connect = Exchange::after(&[Event::Begun("CONNECT"), BARE, answer]);
+        let connect = ExchangeState::after(&[Event::Begun("CONNECT"), BARE, answer]);
         assert_eq!(connect.phase, phase, "{status}");
-        assert_eq!(Exchange::after(&[GET, BARE, answer]).phase, READING, "{status}");
+        assert_eq!(ExchangeState::after(&[GET, BARE, answer]).phase, READING, "{status}");
     }
-    let mut proxy = Exchange::of_connect();
-    assert_eq!((proxy.answered(Answer { status: 200, closes: true }), proxy.phase), (Ok(()), TUNNEL));
+    let mut proxy = ExchangeState::for_connect();
+    assert_eq!(
+        (proxy.on_answered(FinalResponse { status: 200, closes: true }), proxy.phase),
+        (Ok(()), TUNNEL)
+    );
 }
 
 #[test]
@@ -365,15 +374,15 @@ fn a_missing_answer_is_told_by_what_is_known_of_it() {
         (Some(SEND_REFUSED), gone, true, HttpError::Send(SEND_REFUSED)),
         (Some(SEND_REFUSED), HttpError::EmptyReply, false, HttpError::IncompleteHead),
     ] {
-        let mut exchange = Exchange::after(&[POST, THREE, Event::Stopped(stopped), Event::Wanted]);
-        assert_eq!(exchange.answer_missing(error, silent), told);
-        assert_eq!(exchange.phase, Phase::Failed(told));
+        let mut exchange = ExchangeState::after(&[POST, THREE, Event::Stopped(stopped), Event::Wanted]);
+        assert_eq!(exchange.on_response_missing(error, silent), told);
+        assert_eq!(exchange.phase, ExchangePhase::Failed(told));
     }
 }
 
 #[test]
 fn the_connection_persists_where_nothing_speaks_against_it() {
-    let persists = |events: &[Event]| Exchange::after(events).persists();
+    let persists = |events: &[Event]| ExchangeState::after(events).persists();
     let closing = Event::Answered { status: 200, closes: true };
     assert!(persists(&[POST, THREE, Event::Given(3), Event::Ended, OK, READ]));
     assert!(!persists(&[POST, Event::Added(CLOSE), BARE, OK, READ]));
@@ -402,9 +411,9 @@ impl Facts {
     fn note(&mut self, event: Event) {
         match event {
             Event::Begun(_) => *self = Facts::default(),
-            Event::Added(wish) => {
-                self.doubt |= wish.close;
-                self.expects |= wish.expect;
+            Event::Added(options) => {
+                self.doubt |= options.close;
+                self.expects |= options.expect;
             }
             Event::HeadSent(body) => {
                 self.sent = true;
@@ -424,7 +433,13 @@ impl Facts {
 }
 
 /// Holds `after` to the laws: it came out of `before` by `event`, which gave `told`.
-fn hold(before: &Exchange, event: Event, told: Result<(), HttpError>, after: &Exchange, facts: &mut Facts) {
+fn hold(
+    before: &ExchangeState,
+    event: Event,
+    told: Result<(), HttpError>,
+    after: &ExchangeState,
+    facts: &mut Facts,
+) {
     if told.is_err() {
         assert_eq!(after, before, "law 1: {event:?} was refused");
         return;
@@ -441,7 +456,7 @@ fn hold(before: &Exchange, event: Event, told: Result<(), HttpError>, after: &Ex
     if let Event::Repeated = event {
         assert!(!facts.answered, "law 3: repeated although answered");
         // It is sent anew, by fields that are as they were.
-        facts.doubt = after.wish.close;
+        facts.doubt = after.options.close;
         (facts.sent, facts.cut, facts.interim) = (false, false, 0);
     }
     if !matches!(after.phase, IDLE) {
@@ -450,20 +465,23 @@ fn hold(before: &Exchange, event: Event, told: Result<(), HttpError>, after: &Ex
     if let Event::Answered { .. } = event {
         assert!(facts.sent && !was_answered, "law 3: {before:?}");
     }
-    let complete = matches!(after.phase, Phase::Waiting | Phase::Reading | Phase::Over) && !facts.cut;
+    let complete =
+        matches!(after.phase, ExchangePhase::Waiting | ExchangePhase::Reading | ExchangePhase::Over)
+            && !facts.cut;
     assert!(!complete || facts.missing == 0, "law 4: {facts:?} in {after:?}");
     if let Event::Heard(status) = event {
-        let is_final = { *before }.head_received(status);
+        let is_final = { *before }.on_head_received(status);
         assert_eq!(is_final, Ok(!(100..200).contains(&status) || status == 101), "law 5: {before:?}");
         assert!(facts.interim <= MAX_INTERIM, "law 5");
     }
     if after.is_asking() {
         assert!(
-            facts.expects && facts.missing > 0 || matches!(after.phase, Phase::Asking(Left::Chunks)),
+            facts.expects && facts.missing > 0
+                || matches!(after.phase, ExchangePhase::Asking(RemainingBody::Chunks)),
             "law 6"
         );
     }
-    if let Phase::Heading(_) = after.phase {
+    if let ExchangePhase::Heading(_) = after.phase {
         assert!(after.interim == 0 && after.send_failure.is_none(), "law 7: {after:?}");
     }
 }
@@ -507,7 +525,7 @@ fn events() -> Vec<Event> {
 #[cfg_attr(miri, ignore = "some hundred thousand steps take minutes there")]
 fn the_laws_hold_in_every_state_that_any_sequence_of_events_reaches() {
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut open = VecDeque::from([(Exchange::new(), Facts::default(), 0)]);
+    let mut open = VecDeque::from([(ExchangeState::new(), Facts::default(), 0)]);
     let (mut steps, mut longest) = (0_u64, 0);
     while let Some((before, known, depth)) = open.pop_front() {
         longest = longest.max(depth);

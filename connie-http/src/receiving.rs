@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use crate::body::{BodyDecoder, Part};
+use crate::body_decoder::{BodyDecoder, BodyPart};
 use crate::connection::HttpConnection;
 use crate::error::HttpError;
-use crate::exchange::Answer;
+use crate::exchange_state::FinalResponse;
 use crate::fields::{self, Headers};
 use crate::open_connection::OpenConnection;
 use crate::request::RequestBody;
-use crate::response::{HeadLayout, ResponseHead, Version};
+use crate::response_head::{HeadLayout, ResponseHead, Version};
 use crate::status::StatusClass;
 use crate::syntax::{copy, move_down};
 use connie_core::{Poller, RaceStack};
@@ -25,7 +25,7 @@ pub struct Response<'c, S: RaceStack, W, B, O = ()> {
 
 impl<S: RaceStack, W, B, O> fmt::Debug for Response<'_, S, W, B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response").field("head", &self.connection.inbox.head).finish_non_exhaustive()
+        f.debug_struct("Response").field("head", &self.connection.receive_buffer.head).finish_non_exhaustive()
     }
 }
 
@@ -87,10 +87,10 @@ where
     /// The trailer fields of a chunked body, in order. None before the body's end.
     #[must_use]
     pub fn trailers(&self) -> Headers<'_> {
-        let inbox = &self.connection.inbox;
-        let start = inbox.kept().saturating_sub(inbox.trailers);
-        let section = self.connection.buffer.as_ref().get(start..inbox.kept()).unwrap_or_default();
-        Headers::of(if self.is_closed() { section } else { b"" })
+        let receive_buffer = &self.connection.receive_buffer;
+        let start = receive_buffer.kept().saturating_sub(receive_buffer.trailers);
+        let section = self.connection.buffer.as_ref().get(start..receive_buffer.kept()).unwrap_or_default();
+        Headers::from_lines(if self.is_closed() { section } else { b"" })
     }
 
     /// How many bytes of the body are still to come, where the head has told.
@@ -121,7 +121,7 @@ where
     /// connection is not used again (RFC 9112 section 6.3).
     #[must_use]
     pub fn surplus(&self) -> usize {
-        self.connection.inbox.surplus
+        self.connection.receive_buffer.surplus
     }
 
     /// Reads some of the body into `out`, waiting for at least a byte, and says how many. `Ok(0)`: the body is at its end, or
@@ -194,7 +194,7 @@ where
     /// [`HttpError::TimedOut`], [`HttpError::Canceled`].
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, S, W, B, O>, HttpError> {
-        if self.exchange.answer_wanted()? {
+        if self.exchange.on_response_wanted()? {
             self.receive_head()?;
         }
         Ok(Response { connection: self })
@@ -205,20 +205,20 @@ where
         let end = self.capacity();
         loop {
             let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-            match self.inbox.next_head(room, &mut self.exchange) {
+            match self.receive_buffer.next_head(room, &mut self.exchange) {
                 Ok(None) => {}
                 Ok(Some(head)) => return self.begin_body(head),
                 Err(error) => return Err(self.fail(error)),
             }
-            let Some(free) = self.inbox.free(room) else {
+            let Some(free) = self.receive_buffer.free(room) else {
                 return Err(self.fail(HttpError::HeadTooLarge { capacity: end }));
             };
             match self.link.receive(free) {
                 Ok(0) if self.repeat(RequestBody::None)? => {}
-                Ok(0) => return Err(self.answer_missing(HttpError::EmptyReply)),
-                Ok(count) => self.inbox.received(count),
+                Ok(0) => return Err(self.on_response_missing(HttpError::EmptyReply)),
+                Ok(count) => self.receive_buffer.on_received(count),
                 Err(HttpError::Receive(_)) if self.repeat(RequestBody::None)? => {}
-                Err(error @ HttpError::Receive(_)) => return Err(self.answer_missing(error)),
+                Err(error @ HttpError::Receive(_)) => return Err(self.on_response_missing(error)),
                 Err(error) => return Err(error),
             }
         }
@@ -226,21 +226,21 @@ where
 
     /// The head; an empty one where there is none, which no [`Response`] lets anybody see.
     fn head_view(&self) -> ResponseHead<'_> {
-        self.inbox.head.unwrap_or_default().view(self.buffer.as_ref())
+        self.receive_buffer.head.unwrap_or_default().view(self.buffer.as_ref())
     }
 
     /// Gives up on an answer that ended, or failed, before its head was complete.
-    fn answer_missing(&mut self, error: HttpError) -> HttpError {
+    fn on_response_missing(&mut self, error: HttpError) -> HttpError {
         self.give_up();
-        self.exchange.answer_missing(error, self.inbox.is_empty())
+        self.exchange.on_response_missing(error, self.receive_buffer.is_empty())
     }
 
     fn begin_body(&mut self, layout: HeadLayout) -> Result<(), HttpError> {
         let head = layout.view(self.buffer.as_ref());
         let kind = self.exchange.kind();
-        let answer = Answer { status: head.status(), closes: head.will_close(kind) };
+        let response = FinalResponse { status: head.status(), closes: head.will_close(kind) };
         let framing = head.framing(kind);
-        let framing = self.exchange.answered(answer).and(framing).map_err(|error| self.fail(error))?;
+        let framing = self.exchange.on_answered(response).and(framing).map_err(|error| self.fail(error))?;
         self.decoder = BodyDecoder::new(framing);
         self.link.unread = self.exchange.is_reading();
         if self.link.unread && self.decoder.is_done() {
@@ -257,7 +257,7 @@ where
             if out.is_empty() {
                 return Ok(0);
             }
-            let (count, result) = if self.inbox.unread(self.buffer.as_ref()).is_empty() {
+            let (count, result) = if self.receive_buffer.unread(self.buffer.as_ref()).is_empty() {
                 self.receive_body(out)
             } else {
                 self.decode_buffer(out)
@@ -280,21 +280,21 @@ where
     /// Receives more of the body: straight into `out`, or into the buffer where that has more room. Gives the count of body bytes
     /// that are now in `out`, and what went wrong after them.
     fn receive_body(&mut self, out: &mut [u8]) -> (usize, Result<(), HttpError>) {
-        let (end, kept) = (self.capacity(), self.inbox.kept());
-        (self.inbox.start, self.inbox.end) = (kept, kept);
+        let (end, kept) = (self.capacity(), self.receive_buffer.kept());
+        (self.receive_buffer.start, self.receive_buffer.end) = (kept, kept);
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        let free = self.inbox.free(room).unwrap_or_default();
+        let free = self.receive_buffer.free(room).unwrap_or_default();
         let direct = out.len() >= free.len();
         match self.link.receive(if direct { &mut *out } else { free }) {
             Err(error) => (0, Err(error)),
             Ok(0) => {
                 // A trailer section that the close cut short tells nothing.
-                self.inbox.trailers = 0;
+                self.receive_buffer.trailers = 0;
                 (0, self.decoder.end_of_input())
             }
             Ok(count) if direct => self.decode_in_place(out, count),
             Ok(count) => {
-                self.inbox.received(count);
+                self.receive_buffer.on_received(count);
                 self.decode_buffer(out)
             }
         }
@@ -305,24 +305,24 @@ where
         let mut written = 0_usize;
         let end = self.capacity();
         let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-        while written < out.len() && self.inbox.start < self.inbox.end {
+        while written < out.len() && self.receive_buffer.start < self.receive_buffer.end {
             let to = out.get_mut(written..).unwrap_or_default();
-            let input = self.inbox.unread(room);
+            let input = self.receive_buffer.unread(room);
             let step = match self.decoder.step(input, to.len()) {
                 Ok(step) => step,
                 Err(error) => return (written, Err(error)),
             };
-            let from = self.inbox.start.saturating_add(step.skip);
-            self.inbox.start = self.inbox.start.saturating_add(step.consumed());
+            let from = self.receive_buffer.start.saturating_add(step.skip);
+            self.receive_buffer.start = self.receive_buffer.start.saturating_add(step.consumed());
             match step.part {
-                Part::Content => {
+                BodyPart::Content => {
                     let content = input.get(step.skip..step.consumed()).unwrap_or_default();
                     written = written.saturating_add(copy(content, to));
                 }
-                Part::Trailers => {
+                BodyPart::Trailers => {
                     // Behind the head, and so never behind where they came from.
-                    move_down(room, from, step.length, self.inbox.kept());
-                    self.inbox.trailers = self.inbox.trailers.saturating_add(step.length);
+                    move_down(room, from, step.length, self.receive_buffer.kept());
+                    self.receive_buffer.trailers = self.receive_buffer.trailers.saturating_add(step.length);
                 }
             }
             if step.consumed() == 0 {
@@ -345,20 +345,20 @@ where
             let from = at.saturating_add(step.skip);
             at = at.saturating_add(step.consumed());
             match step.part {
-                Part::Content => {
+                BodyPart::Content => {
                     move_down(out, from, step.length, written);
                     written = written.saturating_add(step.length);
                 }
-                Part::Trailers => {
+                BodyPart::Trailers => {
                     let section = out.get(from..at).unwrap_or_default();
                     let room = self.buffer.as_mut().get_mut(..end).unwrap_or_default();
-                    if let Err(error) = self.inbox.keep_trailers(room, section) {
+                    if let Err(error) = self.receive_buffer.keep_trailers(room, section) {
                         return (written, Err(error));
                     }
                 }
             }
             if step.consumed() == 0 {
-                self.inbox.surplus = count.saturating_sub(at);
+                self.receive_buffer.surplus = count.saturating_sub(at);
                 break;
             }
         }
@@ -368,22 +368,22 @@ where
     /// Ends the exchange: the body has been read. The connection stays only where it can serve another request.
     fn finish_exchange(&mut self) {
         self.link.unread = false;
-        let unread = self.inbox.unread(self.buffer.as_ref()).len();
-        self.inbox.surplus = self.inbox.surplus.saturating_add(unread);
-        let mut clean = self.inbox.surplus == 0;
-        if self.inbox.trailers > 0 {
-            let end = self.inbox.kept();
-            let start = end.saturating_sub(self.inbox.trailers);
+        let unread = self.receive_buffer.unread(self.buffer.as_ref()).len();
+        self.receive_buffer.surplus = self.receive_buffer.surplus.saturating_add(unread);
+        let mut clean = self.receive_buffer.surplus == 0;
+        if self.receive_buffer.trailers > 0 {
+            let end = self.receive_buffer.kept();
+            let start = end.saturating_sub(self.receive_buffer.trailers);
             let section = self.buffer.as_mut().get_mut(start..end).unwrap_or_default();
             if !fields::check(section) {
-                self.inbox.trailers = 0;
+                self.receive_buffer.trailers = 0;
                 self.fail(HttpError::MalformedTrailer);
                 return;
             }
             // As for a head with such a line.
-            clean &= Headers::of(section).dropped().next().is_none();
+            clean &= Headers::from_lines(section).dropped().next().is_none();
         }
-        if !matches!(self.exchange.body_read(clean), Ok(true)) {
+        if !matches!(self.exchange.on_body_read(clean), Ok(true)) {
             self.hang_up();
         }
     }

@@ -1,7 +1,7 @@
 //! Finds the bytes of a body in what follows a head, wherever the input is cut.
 
 use crate::error::HttpError;
-use crate::response::Framing;
+use crate::response_head::BodyFraming;
 
 /// The largest chunk, in bytes. What is larger is taken for an attack or a mistake.
 pub const MAX_CHUNK: u64 = i64::MAX as u64;
@@ -14,16 +14,17 @@ pub const MAX_TRAILERS: usize = 16 * 1024;
 
 /// One stretch of input: `skip` bytes of framing, then `length` bytes that count. Both have been dealt with; go on after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+#[non_exhaustive]
+pub struct BodyStep {
     /// Bytes to pass over.
     pub skip: usize,
     /// Bytes of `part` after those.
     pub length: usize,
     /// What these bytes are.
-    pub part: Part,
+    pub part: BodyPart,
 }
 
-impl Step {
+impl BodyStep {
     /// The input that the step has dealt with.
     #[must_use]
     pub const fn consumed(&self) -> usize {
@@ -31,9 +32,9 @@ impl Step {
     }
 }
 
-/// What the bytes of a [`Step`] are.
+/// What the bytes of a [`BodyStep`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum BodyPart {
     /// The body.
     Content,
     /// The trailer section (RFC 9112 section 7.1.2), its empty line included.
@@ -43,27 +44,27 @@ pub enum Part {
 /// Follows a body through input that may be cut anywhere.
 ///
 /// ```
-/// use connie_http::{BodyDecoder, Framing, HttpError, Part};
+/// use connie_http::{HttpError, parts::{BodyDecoder, BodyFraming, BodyPart}};
 ///
 /// let input = b"5\r\nhello\r\n6; x=y\r\n world\r\n0\r\n\r\nsurplus";
-/// let (mut decoder, mut body, mut at) = (BodyDecoder::new(Framing::Chunked), Vec::new(), 0);
+/// let (mut decoder, mut body, mut at) = (BodyDecoder::new(BodyFraming::Chunked), Vec::new(), 0);
 /// while !decoder.is_done() {
 ///     let step = decoder.step(&input[at..], usize::MAX)?;
-///     if step.part == Part::Content {
+///     if step.part == BodyPart::Content {
 ///         body.extend_from_slice(&input[at + step.skip..at + step.consumed()]);
 ///     }
 ///     at += step.consumed();
 /// }
 /// assert_eq!((&body[..], &input[at..]), (&b"hello world"[..], &b"surplus"[..]));
 ///
-/// let mut decoder = BodyDecoder::new(Framing::Length(5));
+/// let mut decoder = BodyDecoder::new(BodyFraming::Length(5));
 /// decoder.step(b"hel", usize::MAX)?;
 /// assert_eq!(decoder.end_of_input(), Err(HttpError::IncompleteRead { got: 3, expected: Some(5) }));
 /// # Ok::<(), HttpError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct BodyDecoder {
-    state: State,
+    state: BodyState,
     /// Body bytes so far.
     got: u64,
     /// Bytes of the line that begins a chunk, or of the trailer section, so far.
@@ -71,7 +72,7 @@ pub struct BodyDecoder {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BodyState {
     /// This many bytes are left, by Content-Length.
     Length(u64),
     UntilClose,
@@ -90,13 +91,13 @@ enum State {
     /// After the CR behind them.
     ChunkLineFeed,
     /// In the trailer section.
-    Trailers(Line),
+    Trailers(TrailerLine),
     Done,
 }
 
 /// What a line of the trailer section holds so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum TrailerLine {
     Nothing,
     Cr,
     Text,
@@ -105,12 +106,12 @@ enum Line {
 impl BodyDecoder {
     /// The decoder of a body framed like this.
     #[must_use]
-    pub const fn new(framing: Framing) -> Self {
+    pub const fn new(framing: BodyFraming) -> Self {
         let state = match framing {
-            Framing::Empty | Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Size(None),
-            Framing::UntilClose => State::UntilClose,
+            BodyFraming::Empty | BodyFraming::Length(0) => BodyState::Done,
+            BodyFraming::Length(length) => BodyState::Length(length),
+            BodyFraming::Chunked => BodyState::Size(None),
+            BodyFraming::UntilClose => BodyState::UntilClose,
         };
         BodyDecoder { state, got: 0, line: 0 }
     }
@@ -118,7 +119,7 @@ impl BodyDecoder {
     /// Whether the body, with its trailers, is complete. Input that is left then belongs to no body.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == BodyState::Done
     }
 
     /// Body bytes so far.
@@ -131,7 +132,7 @@ impl BodyDecoder {
     #[must_use]
     pub fn expected(&self) -> Option<u64> {
         match self.state {
-            State::Length(left) => Some(self.got.saturating_add(left)),
+            BodyState::Length(left) => Some(self.got.saturating_add(left)),
             _ => None,
         }
     }
@@ -142,17 +143,17 @@ impl BodyDecoder {
     /// # Errors
     ///
     /// [`HttpError::MalformedChunk`], [`HttpError::TrailersTooLarge`]. The decoder is of no use after that.
-    pub fn step(&mut self, input: &[u8], limit: usize) -> Result<Step, HttpError> {
+    pub fn step(&mut self, input: &[u8], limit: usize) -> Result<BodyStep, HttpError> {
         let mut skip = 0_usize;
         loop {
             let rest = input.get(skip..).unwrap_or_default();
             let length = match self.state {
-                State::Done => 0,
-                State::UntilClose => self.content(u64::MAX, rest, limit),
-                State::Length(left) | State::Chunk(left) => self.content(left, rest, limit),
-                State::Trailers(line) => {
+                BodyState::Done => 0,
+                BodyState::UntilClose => self.content(u64::MAX, rest, limit),
+                BodyState::Length(left) | BodyState::Chunk(left) => self.content(left, rest, limit),
+                BodyState::Trailers(line) => {
                     let length = self.trailers(line, rest)?;
-                    return Ok(Step { skip, length, part: Part::Trailers });
+                    return Ok(BodyStep { skip, length, part: BodyPart::Trailers });
                 }
                 _ => match rest.first() {
                     Some(byte) => {
@@ -163,7 +164,7 @@ impl BodyDecoder {
                     None => 0,
                 },
             };
-            return Ok(Step { skip, length, part: Part::Content });
+            return Ok(BodyStep { skip, length, part: BodyPart::Content });
         }
     }
 
@@ -177,8 +178,8 @@ impl BodyDecoder {
     /// [`HttpError::IncompleteRead`] where more had to come.
     pub fn end_of_input(&mut self) -> Result<(), HttpError> {
         match self.state {
-            State::UntilClose | State::Trailers(_) | State::Done => {
-                self.state = State::Done;
+            BodyState::UntilClose | BodyState::Trailers(_) | BodyState::Done => {
+                self.state = BodyState::Done;
                 Ok(())
             }
             _ => Err(HttpError::IncompleteRead { got: self.got, expected: self.expected() }),
@@ -193,10 +194,10 @@ impl BodyDecoder {
         let wide = length as u64;
         self.got = self.got.saturating_add(wide);
         self.state = match (self.state, left.saturating_sub(wide)) {
-            (State::Length(_), 0) => State::Done,
-            (State::Length(_), left) => State::Length(left),
-            (State::Chunk(_), 0) => State::ChunkEnd,
-            (State::Chunk(_), left) => State::Chunk(left),
+            (BodyState::Length(_), 0) => BodyState::Done,
+            (BodyState::Length(_), left) => BodyState::Length(left),
+            (BodyState::Chunk(_), 0) => BodyState::ChunkEnd,
+            (BodyState::Chunk(_), left) => BodyState::Chunk(left),
             (state, _) => state,
         };
         length
@@ -207,64 +208,66 @@ impl BodyDecoder {
     /// Only CRLF ends a line here: RFC 9112 section 2.2 forgives a bare LF in "the start-line and fields" alone. A CR that no LF
     /// follows is refused, and so is anything but digits where a size has to be: readers that differ in what they forgive are
     /// what smuggling lives on.
-    fn framing(&mut self, byte: u8) -> Result<State, HttpError> {
+    fn framing(&mut self, byte: u8) -> Result<BodyState, HttpError> {
         self.line = self.line.saturating_add(1);
         if self.line > MAX_CHUNK_LINE {
             return Err(HttpError::MalformedChunk);
         }
         match (self.state, byte) {
-            (State::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+            (BodyState::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 let grown =
                     size.unwrap_or(0).checked_mul(16).and_then(|size| size.checked_add(u64::from(digit)));
                 grown
                     .filter(|size| *size <= MAX_CHUNK)
-                    .map(|size| State::Size(Some(size)))
+                    .map(|size| BodyState::Size(Some(size)))
                     .ok_or(HttpError::MalformedChunk)
             }
-            (State::Size(Some(size)) | State::SizeEnd(size) | State::Extension(size), b'\r') => {
-                Ok(State::LineFeed(size))
+            (BodyState::Size(Some(size)) | BodyState::SizeEnd(size) | BodyState::Extension(size), b'\r') => {
+                Ok(BodyState::LineFeed(size))
             }
-            (State::LineFeed(size), b'\n') => Ok(self.begin_chunk(size)),
-            (State::Size(Some(size)) | State::SizeEnd(size), b' ' | b'\t') => Ok(State::SizeEnd(size)),
-            (State::Size(Some(size)) | State::SizeEnd(size), b';') => Ok(State::Extension(size)),
-            (State::Extension(size), byte) if byte != b'\n' => Ok(State::Extension(size)),
-            (State::ChunkEnd, b'\r') => Ok(State::ChunkLineFeed),
-            (State::ChunkLineFeed, b'\n') => {
+            (BodyState::LineFeed(size), b'\n') => Ok(self.begin_chunk(size)),
+            (BodyState::Size(Some(size)) | BodyState::SizeEnd(size), b' ' | b'\t') => {
+                Ok(BodyState::SizeEnd(size))
+            }
+            (BodyState::Size(Some(size)) | BodyState::SizeEnd(size), b';') => Ok(BodyState::Extension(size)),
+            (BodyState::Extension(size), byte) if byte != b'\n' => Ok(BodyState::Extension(size)),
+            (BodyState::ChunkEnd, b'\r') => Ok(BodyState::ChunkLineFeed),
+            (BodyState::ChunkLineFeed, b'\n') => {
                 self.line = 0;
-                Ok(State::Size(None))
+                Ok(BodyState::Size(None))
             }
             _ => Err(HttpError::MalformedChunk),
         }
     }
 
     /// What follows after the line that begins a chunk of this size.
-    fn begin_chunk(&mut self, size: u64) -> State {
+    fn begin_chunk(&mut self, size: u64) -> BodyState {
         self.line = 0;
-        if size == 0 { State::Trailers(Line::Nothing) } else { State::Chunk(size) }
+        if size == 0 { BodyState::Trailers(TrailerLine::Nothing) } else { BodyState::Chunk(size) }
     }
 
     /// Takes in bytes of the trailer section, up to its empty line, and says how many.
-    fn trailers(&mut self, mut line: Line, input: &[u8]) -> Result<usize, HttpError> {
+    fn trailers(&mut self, mut line: TrailerLine, input: &[u8]) -> Result<usize, HttpError> {
         let mut length = 0_usize;
         let mut ended = false;
         for byte in input {
             length = length.saturating_add(1);
-            ended = *byte == b'\n' && line != Line::Text;
+            ended = *byte == b'\n' && line != TrailerLine::Text;
             if ended {
                 break;
             }
             line = match (line, byte) {
-                (_, b'\n') => Line::Nothing,
-                (Line::Nothing, b'\r') => Line::Cr,
-                _ => Line::Text,
+                (_, b'\n') => TrailerLine::Nothing,
+                (TrailerLine::Nothing, b'\r') => TrailerLine::Cr,
+                _ => TrailerLine::Text,
             };
         }
         self.line = self.line.saturating_add(length);
         if self.line > MAX_TRAILERS {
             return Err(HttpError::TrailersTooLarge);
         }
-        self.state = if ended { State::Done } else { State::Trailers(line) };
+        self.state = if ended { BodyState::Done } else { BodyState::Trailers(line) };
         Ok(length)
     }
 }
@@ -276,7 +279,7 @@ mod tests {
     use std::vec::Vec;
 
     /// What a decoder makes of `pieces` followed by the close: the body, the trailer section and the surplus.
-    fn decode(framing: Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, usize), HttpError> {
+    fn decode(framing: BodyFraming, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, usize), HttpError> {
         let mut decoder = BodyDecoder::new(framing);
         let (mut body, mut trailers, mut surplus) = (Vec::new(), Vec::new(), 0);
         for piece in pieces {
@@ -285,8 +288,8 @@ mod tests {
                 let step = decoder.step(rest, 3)?;
                 let bytes = &rest[step.skip..step.consumed()];
                 match step.part {
-                    Part::Content => body.extend_from_slice(bytes),
-                    Part::Trailers => trailers.extend_from_slice(bytes),
+                    BodyPart::Content => body.extend_from_slice(bytes),
+                    BodyPart::Trailers => trailers.extend_from_slice(bytes),
                 }
                 assert!(step.consumed() > 0, "no progress at {rest:?}");
                 rest = &rest[step.consumed()..];
@@ -300,7 +303,10 @@ mod tests {
 
     /// Decodes `input` whole, byte by byte and cut in two at every place, and wants the same each time.
     #[track_caller]
-    fn decode_however_cut(framing: Framing, input: &[u8]) -> Result<(Vec<u8>, Vec<u8>, usize), HttpError> {
+    fn decode_however_cut(
+        framing: BodyFraming,
+        input: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>, usize), HttpError> {
         let whole = decode(framing, &[input]);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
         assert_eq!(decode(framing, &bytes), whole, "byte by byte");
@@ -313,35 +319,35 @@ mod tests {
 
     #[track_caller]
     fn chunks_give(input: &[u8], body: &[u8]) {
-        assert_eq!(decode_however_cut(Framing::Chunked, input).unwrap().0, body);
+        assert_eq!(decode_however_cut(BodyFraming::Chunked, input).unwrap().0, body);
     }
 
     #[track_caller]
     fn chunks_are_refused(input: &[u8]) {
-        assert_eq!(decode_however_cut(Framing::Chunked, input), Err(HttpError::MalformedChunk));
+        assert_eq!(decode_however_cut(BodyFraming::Chunked, input), Err(HttpError::MalformedChunk));
     }
 
     #[test]
     fn a_length_is_kept_to_the_byte() {
         assert_eq!(
-            decode_however_cut(Framing::Length(5), b"helloXY").unwrap(),
+            decode_however_cut(BodyFraming::Length(5), b"helloXY").unwrap(),
             (b"hello".to_vec(), Vec::new(), 2)
         );
-        assert_eq!(decode_however_cut(Framing::Length(0), b"X").unwrap(), (Vec::new(), Vec::new(), 1));
+        assert_eq!(decode_however_cut(BodyFraming::Length(0), b"X").unwrap(), (Vec::new(), Vec::new(), 1));
         assert_eq!(
-            decode_however_cut(Framing::Length(5), b"hel"),
+            decode_however_cut(BodyFraming::Length(5), b"hel"),
             Err(HttpError::IncompleteRead { got: 3, expected: Some(5) })
         );
         assert_eq!(
-            decode_however_cut(Framing::Length(u64::MAX), b"hel"),
+            decode_however_cut(BodyFraming::Length(u64::MAX), b"hel"),
             Err(HttpError::IncompleteRead { got: 3, expected: Some(u64::MAX) })
         );
     }
 
     #[test]
     fn without_a_length_all_is_body() {
-        assert_eq!(decode_however_cut(Framing::UntilClose, b"hello").unwrap().0, b"hello");
-        assert_eq!(decode_however_cut(Framing::UntilClose, b"").unwrap().0, b"");
+        assert_eq!(decode_however_cut(BodyFraming::UntilClose, b"hello").unwrap().0, b"hello");
+        assert_eq!(decode_however_cut(BodyFraming::UntilClose, b"").unwrap().0, b"");
     }
 
     #[test]
@@ -364,7 +370,7 @@ mod tests {
     #[test]
     fn trailers_are_told_from_the_body_and_from_what_follows() {
         let (body, trailers, surplus) =
-            decode_however_cut(Framing::Chunked, b"1\r\na\r\n0\r\nA: b\r\nC: d\r\n\r\nXYZ").unwrap();
+            decode_however_cut(BodyFraming::Chunked, b"1\r\na\r\n0\r\nA: b\r\nC: d\r\n\r\nXYZ").unwrap();
         assert_eq!((&body[..], &trailers[..], surplus), (&b"a"[..], &b"A: b\r\nC: d\r\n\r\n"[..], 3));
     }
 
@@ -380,7 +386,7 @@ mod tests {
             [&b"3\r\nabc"[..], b"3\r\nabc\r\n", b"3\r\nabc\r\n5\r\n", b"3\r\nabc\r\n0", b"3\r\nabc\r\n0\r"]
         {
             let expected = Err(HttpError::IncompleteRead { got: 3, expected: None });
-            assert_eq!(decode_however_cut(Framing::Chunked, input), expected, "{input:?}");
+            assert_eq!(decode_however_cut(BodyFraming::Chunked, input), expected, "{input:?}");
         }
     }
 
@@ -398,7 +404,7 @@ mod tests {
         chunks_are_refused(b"8000000000000000\r\n");
         chunks_are_refused(b"ffffffffffffffff\r\n");
         chunks_are_refused(b"10000000000000005\r\nhello");
-        let largest = decode_however_cut(Framing::Chunked, b"7fffffffffffffff\r\nab");
+        let largest = decode_however_cut(BodyFraming::Chunked, b"7fffffffffffffff\r\nab");
         assert_eq!(largest, Err(HttpError::IncompleteRead { got: 2, expected: None }));
     }
 
@@ -419,9 +425,9 @@ mod tests {
         line.resize(MAX_CHUNK_LINE - 2, b'x');
         line.extend_from_slice(b"\r\nhello\r\n");
         let twice = [&line[..], &line, b"0\r\n\r\n"].concat();
-        assert_eq!(decode(Framing::Chunked, &[&twice]).unwrap().0, b"hellohello");
+        assert_eq!(decode(BodyFraming::Chunked, &[&twice]).unwrap().0, b"hellohello");
         line.insert(2, b'x');
-        assert_eq!(decode(Framing::Chunked, &[&line]), Err(HttpError::MalformedChunk));
+        assert_eq!(decode(BodyFraming::Chunked, &[&line]), Err(HttpError::MalformedChunk));
     }
 
     #[test]
@@ -430,10 +436,10 @@ mod tests {
         let mut input = b"0\r\n".to_vec();
         input.resize(3 + MAX_TRAILERS - 4, b'x');
         input.extend_from_slice(b"\r\n\r\n");
-        assert_eq!(decode(Framing::Chunked, &[&input]).unwrap().1.len(), MAX_TRAILERS);
+        assert_eq!(decode(BodyFraming::Chunked, &[&input]).unwrap().1.len(), MAX_TRAILERS);
         input.insert(3, b'x');
-        assert_eq!(decode(Framing::Chunked, &[&input]), Err(HttpError::TrailersTooLarge));
+        assert_eq!(decode(BodyFraming::Chunked, &[&input]), Err(HttpError::TrailersTooLarge));
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
-        assert_eq!(decode(Framing::Chunked, &bytes), Err(HttpError::TrailersTooLarge));
+        assert_eq!(decode(BodyFraming::Chunked, &bytes), Err(HttpError::TrailersTooLarge));
     }
 }

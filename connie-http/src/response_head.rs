@@ -66,7 +66,7 @@ pub enum Version {
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     /// There is none.
     Empty,
     /// This many bytes.
@@ -79,7 +79,7 @@ pub enum Framing {
 
 /// What came of reading a head.
 #[derive(Clone, Copy, Debug)]
-pub enum Parsed<'a> {
+pub enum ParsedHead<'a> {
     /// The head is not complete.
     Partial,
     /// The head is complete; [`ResponseHead::len`] bytes belong to it.
@@ -89,14 +89,14 @@ pub enum Parsed<'a> {
 /// The head of an answer.
 ///
 /// ```
-/// use connie_http::{Framing, Parsed, RequestKind, ResponseHead};
+/// use connie_http::{ResponseHead, parts::{BodyFraming, ParsedHead, RequestKind}};
 ///
 /// let mut bytes = *b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nSet-Cookie: a\r\nset-cookie: b\r\n\r\nGone";
-/// let Parsed::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
+/// let ParsedHead::Complete(head) = ResponseHead::parse(&mut bytes)? else { panic!("the empty line is there") };
 /// assert_eq!((head.status(), head.reason()), (404, "Not Found"));
 /// assert_eq!(head.header("SET-COOKIE"), Some(&b"a"[..]));
 /// assert_eq!(head.headers().filter(|header| header.name.eq_ignore_ascii_case("set-cookie")).count(), 2);
-/// assert_eq!(head.framing(RequestKind::Other)?, Framing::Length(4));
+/// assert_eq!(head.framing(RequestKind::Other)?, BodyFraming::Length(4));
 /// # Ok::<(), connie_http::HttpError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -121,12 +121,12 @@ impl<'a> ResponseHead<'a> {
     /// [`HttpError::NotHttp`], [`HttpError::UnsupportedVersion`], [`HttpError::MalformedStatusLine`],
     /// [`HttpError::MalformedHeader`].
     #[doc(alias = "parse_headers")]
-    pub fn parse(bytes: &'a mut [u8]) -> Result<Parsed<'a>, HttpError> {
+    pub fn parse(bytes: &'a mut [u8]) -> Result<ParsedHead<'a>, HttpError> {
         let Some(length) = HeadScanner::new().scan(bytes)? else {
-            return Ok(Parsed::Partial);
+            return Ok(ParsedHead::Partial);
         };
         let layout = HeadLayout::read(bytes.get_mut(..length).unwrap_or_default())?;
-        Ok(Parsed::Complete(layout.view(bytes)))
+        Ok(ParsedHead::Complete(layout.view(bytes)))
     }
 
     /// The status code: three digits, 0 to 999.
@@ -138,7 +138,7 @@ impl<'a> ResponseHead<'a> {
     /// The class of the status code. One that is none, below 100 or above 599, is a server's error.
     #[must_use]
     pub fn class(&self) -> StatusClass {
-        StatusClass::of(self.status)
+        StatusClass::from_status(self.status)
     }
 
     /// The reason phrase; empty where it is missing, or holds controls or bytes beyond ASCII.
@@ -163,7 +163,7 @@ impl<'a> ResponseHead<'a> {
     /// All header fields, in order, duplicates included. Lines that are no fields are [set apart](Headers::dropped).
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        Headers::of(self.fields)
+        Headers::from_lines(self.fields)
     }
 
     /// The value of the first field with this name, in any case.
@@ -179,30 +179,30 @@ impl<'a> ResponseHead<'a> {
     /// Where "the user agent MUST close the connection to the server and discard the received response":
     /// [`HttpError::InvalidContentLength`], [`HttpError::ConflictingContentLength`], [`HttpError::InvalidTransferEncoding`];
     /// [`HttpError::UnsupportedTransferCoding`], since such a body would be given as it is coded.
-    pub fn framing(&self, request: RequestKind) -> Result<Framing, HttpError> {
+    pub fn framing(&self, request: RequestKind) -> Result<BodyFraming, HttpError> {
         // Rule 1: "Any response to a HEAD request and any response with a 1xx (Informational), 204 (No Content), or 304 (Not
         // Modified) status code is always terminated by the first empty line after the header fields".
         if request == RequestKind::Head || matches!(self.status, 100..=199 | 204 | 304) {
-            return Ok(Framing::Empty);
+            return Ok(BodyFraming::Empty);
         }
         // Rule 2: "Any 2xx (Successful) response to a CONNECT request implies that the connection will become a tunnel".
         if self.begins_tunnel(request) {
-            return Ok(Framing::Empty);
+            return Ok(BodyFraming::Empty);
         }
         // Rule 3: "the Transfer-Encoding overrides the Content-Length". Rule 4: chunked as "the final encoding" ends itself; any
         // other response ends where "it is closed by the server".
         if let Some(chunked) = coding::is_chunked(self.headers())? {
-            return Ok(if chunked { Framing::Chunked } else { Framing::UntilClose });
+            return Ok(if chunked { BodyFraming::Chunked } else { BodyFraming::UntilClose });
         }
         // Rules 5, 6 and 8. Rule 7 is about requests.
-        Ok(self.content_length()?.map_or(Framing::UntilClose, Framing::Length))
+        Ok(self.content_length()?.map_or(BodyFraming::UntilClose, BodyFraming::Length))
     }
 
     /// Whether no other request can follow on the connection once this answer has been read: RFC 9112 section 9.3, and the
     /// places where a faulty framing demands it.
     #[must_use]
     pub fn will_close(&self, request: RequestKind) -> bool {
-        if matches!(self.framing(request), Err(_) | Ok(Framing::UntilClose)) {
+        if matches!(self.framing(request), Err(_) | Ok(BodyFraming::UntilClose)) {
             return true;
         }
         // What follows is not HTTP/1.1 any more (RFC 9110 section 15.2.2), or not this server's.
@@ -272,7 +272,7 @@ impl HeadLayout {
     pub(crate) fn read(head: &mut [u8]) -> Result<Self, HttpError> {
         let end = head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len());
         let (line, rest) = head.split_at_mut_checked(end).ok_or(HttpError::MalformedStatusLine)?;
-        let layout = Self::of_status_line(line.strip_suffix(b"\r").unwrap_or(line))?;
+        let layout = Self::from_status_line(line.strip_suffix(b"\r").unwrap_or(line))?;
         // The fields begin after the LF.
         if !fields::check(rest.get_mut(1..).unwrap_or_default()) {
             return Err(HttpError::MalformedHeader);
@@ -282,7 +282,7 @@ impl HeadLayout {
 
     /// RFC 9112 section 4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`, where some servers leave out the second space
     /// with the phrase.
-    fn of_status_line(line: &[u8]) -> Result<Self, HttpError> {
+    fn from_status_line(line: &[u8]) -> Result<Self, HttpError> {
         let rest = line.strip_prefix(b"HTTP/1.").ok_or(HttpError::UnsupportedVersion)?;
         let [minor @ b'0'..=b'9', b' ', code @ ..] = rest else {
             return Err(HttpError::MalformedStatusLine);
@@ -327,13 +327,13 @@ mod tests {
     fn head<T>(raw: &[u8], look: impl FnOnce(ResponseHead<'_>) -> T) -> T {
         let mut bytes = raw.to_vec();
         match ResponseHead::parse(&mut bytes) {
-            Ok(Parsed::Complete(head)) => look(head),
+            Ok(ParsedHead::Complete(head)) => look(head),
             other => panic!("{other:?}"),
         }
     }
 
     #[track_caller]
-    fn framing(fields: &str, request: RequestKind) -> Result<Framing, HttpError> {
+    fn framing(fields: &str, request: RequestKind) -> Result<BodyFraming, HttpError> {
         head(std::format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), |head| head.framing(request))
     }
 
@@ -342,7 +342,7 @@ mod tests {
         let raw = b"HTTP/1.1 200 OK\r\nA: b\n\tc\r\n\r\n";
         for length in 0..raw.len() {
             let mut bytes = raw[..length].to_vec();
-            assert!(matches!(ResponseHead::parse(&mut bytes), Ok(Parsed::Partial)), "{length}");
+            assert!(matches!(ResponseHead::parse(&mut bytes), Ok(ParsedHead::Partial)), "{length}");
         }
         head(raw, |head| assert_eq!(head.len(), raw.len()));
         head(&[&raw[..], b"body\r\n\r\n"].concat(), |head| assert_eq!(head.len(), raw.len()));
@@ -385,7 +385,9 @@ mod tests {
         let mut bytes = b"HTTP/1.7 200 OK\r\nA: b\r\n c\r\n\r\n".to_vec();
         ResponseHead::parse(&mut bytes).unwrap();
         let once = bytes.clone();
-        let Ok(Parsed::Complete(head)) = ResponseHead::parse(&mut bytes) else { panic!("it was complete") };
+        let Ok(ParsedHead::Complete(head)) = ResponseHead::parse(&mut bytes) else {
+            panic!("it was complete")
+        };
         assert_eq!(head.version(), Version::Http11);
         assert_eq!(bytes, once);
     }
@@ -408,16 +410,16 @@ mod tests {
     fn framing_follows_the_rules_in_their_order() {
         use RequestKind::{Connect, Head, Other};
         let both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
-        assert_eq!(framing(both, Head), Ok(Framing::Empty), "rule 1");
-        assert_eq!(framing(both, Connect), Ok(Framing::Empty), "rule 2");
-        assert_eq!(framing(both, Other), Ok(Framing::Chunked), "rules 3 and 4");
+        assert_eq!(framing(both, Head), Ok(BodyFraming::Empty), "rule 1");
+        assert_eq!(framing(both, Connect), Ok(BodyFraming::Empty), "rule 2");
+        assert_eq!(framing(both, Other), Ok(BodyFraming::Chunked), "rules 3 and 4");
         assert_eq!(
             framing("Content-Length: x\r\nTransfer-Encoding: identity\r\n", Other),
-            Ok(Framing::UntilClose)
+            Ok(BodyFraming::UntilClose)
         );
         assert_eq!(framing("Content-Length: x\r\n", Other), Err(HttpError::InvalidContentLength), "rule 5");
-        assert_eq!(framing("Content-Length: 5\r\n", Other), Ok(Framing::Length(5)), "rule 6");
-        assert_eq!(framing("", Other), Ok(Framing::UntilClose), "rule 8");
+        assert_eq!(framing("Content-Length: 5\r\n", Other), Ok(BodyFraming::Length(5)), "rule 6");
+        assert_eq!(framing("", Other), Ok(BodyFraming::UntilClose), "rule 8");
     }
 
     #[test]

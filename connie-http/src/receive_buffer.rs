@@ -1,13 +1,13 @@
 //! What a connection has received of an answer, and where in its buffer that is.
 
 use crate::error::HttpError;
-use crate::exchange::Exchange;
-use crate::response::{HeadLayout, HeadScanner};
+use crate::exchange_state::ExchangeState;
+use crate::response_head::{HeadLayout, HeadScanner};
 use crate::syntax::{copy, move_down};
 
 /// What has been received, and where in the buffer it is: the head, the trailer section, and the bytes that are not decoded yet.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct ReceiveBuffer {
     pub(crate) scanner: HeadScanner,
     /// The final head, once it is there.
     pub(crate) head: Option<HeadLayout>,
@@ -20,14 +20,14 @@ pub(crate) struct Inbox {
     pub(crate) surplus: usize,
 }
 
-impl Inbox {
+impl ReceiveBuffer {
     /// Room for more; `None` where there is none.
     pub(crate) fn free<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
         room.get_mut(self.end..).filter(|free| !free.is_empty())
     }
 
     /// Takes note of `count` more bytes.
-    pub(crate) fn received(&mut self, count: usize) {
+    pub(crate) fn on_received(&mut self, count: usize) {
         self.end = self.end.saturating_add(count);
     }
 
@@ -40,7 +40,7 @@ impl Inbox {
     pub(crate) fn next_head(
         &mut self,
         room: &mut [u8],
-        exchange: &mut Exchange,
+        exchange: &mut ExchangeState,
     ) -> Result<Option<HeadLayout>, HttpError> {
         let found = self.find_head(room, exchange);
         if found.is_err() {
@@ -53,7 +53,7 @@ impl Inbox {
     fn find_head(
         &mut self,
         room: &mut [u8],
-        exchange: &mut Exchange,
+        exchange: &mut ExchangeState,
     ) -> Result<Option<HeadLayout>, HttpError> {
         while self.head.is_none() {
             let received = room.get_mut(..self.end).unwrap_or_default();
@@ -61,7 +61,7 @@ impl Inbox {
                 return Ok(None);
             };
             let head = HeadLayout::read(received.get_mut(..length).unwrap_or_default())?;
-            if exchange.head_received(head.status)? {
+            if exchange.on_head_received(head.status)? {
                 self.head = Some(head);
                 self.start = length;
                 break;
