@@ -189,6 +189,8 @@ fn read(bytes: &[u8; ENTRY], now: u32, elapsed: u32) -> Option<Entry> {
     let can_be = if entry.is_host() {
         // Nobody met it, and nothing was learnt of it then.
         c == 0 && estimate == 0 && entry.port == 0 && marks & !(Marks::LED | Marks::WHOLE) == 0 && host > 0
+    } else if entry.is_answer_time() {
+        c == 0 && first == 0 && host == 0 && counted == 0 && entry.estimate.is_known()
     } else {
         key::is_remembered(entry.ip)
             && standing <= Standing::DEMOTED.0

@@ -57,6 +57,11 @@ impl Entry {
         self.ip.high == Key::HOST
     }
 
+    /// Whether it is how long a host's servers take to answer. Of its fields only `estimate` and `answered` have a meaning.
+    pub(super) fn is_answer_time(&self) -> bool {
+        self.ip.high == Key::ANSWER_TIME
+    }
+
     /// When it was last of use.
     pub(super) fn newest(&self) -> u32 {
         // A host is as old as its last race, and none was explored later.

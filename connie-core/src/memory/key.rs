@@ -87,6 +87,12 @@ impl Visit {
         Visit { host: end(name), v4: realm(Family::V4), v6: realm(Family::V6) }
     }
 
+    /// What the time that the host's servers take to answer is found by.
+    pub(super) fn answer_key(&self) -> Key {
+        let ip = Ip { high: Key::ANSWER_TIME, low: self.host.into() };
+        Key { ip, ..self.key() }
+    }
+
     /// The network, the partition and the finish line of `family`, as one number.
     pub(super) fn realm(&self, family: Family) -> u32 {
         match family {
@@ -114,6 +120,8 @@ impl Key {
     /// The upper half of what stands in the place of a host's address: that of a multicast address, and none
     /// of those is remembered.
     pub(super) const HOST: u64 = 0xff00_0000_0000_0000;
+    /// The same for how long a host's servers take to answer.
+    pub(super) const ANSWER_TIME: u64 = Self::HOST + 1;
 }
 
 /// An address as it is looked for.

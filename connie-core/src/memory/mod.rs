@@ -81,6 +81,7 @@
 //!
 //! [`Plan`]: crate::race::Plan
 
+mod answer_time;
 mod bucket;
 mod bytes;
 mod crowd;
@@ -101,6 +102,7 @@ use heapless::Vec;
 
 use crate::race::{Destination, Family, Guide, Plan, Prospect, Race};
 use crate::time::Instant;
+pub use answer_time::AnswerTime;
 use bucket::Bucket;
 pub use bytes::InvalidMemory;
 pub use crowd::{Crowd, Role, Ticket};

@@ -132,7 +132,8 @@ impl<const N: usize> Memory<N> {
     /// What is known of each address.
     pub fn entries(&self, now: Instant) -> impl Iterator<Item = Remembered> {
         let now = self.tick(now);
-        let addresses = self.table.as_slice().iter().filter(|entry| !entry.is_host());
+        let addresses =
+            self.table.as_slice().iter().filter(|entry| !entry.is_host() && !entry.is_answer_time());
         addresses.map(move |entry| self.remembered(entry, now))
     }
 
