@@ -34,6 +34,7 @@
 //!    automatically retry a request with a non-idempotent method"); not a byte of an answer has come; all that was
 //!    sent is still there; and another connection may be opened. "A client SHOULD NOT automatically retry a failed
 //!    automatic retry." Where what was sent is there no more, whoever has it may make the request once more instead.
+//!    A request that went out over two connections, for the first answer of either, is not repeated: see `response_race.rs`.
 //! 7. **Nothing is opened unasked** where the caller has turned that off.
 //!
 //! # The laws
@@ -75,6 +76,8 @@ enum RepeatState {
     Allowed,
     /// It was lost, and is on its way to be sent once more.
     UnderWay,
+    /// It was sent twice.
+    Twice,
 }
 
 /// How far the connection leads.
@@ -222,6 +225,18 @@ impl ConnectionState {
         Ok(())
     }
 
+    /// The request went out over another connection too, for the first answer of either. It is not sent a third time.
+    pub(crate) fn on_sent_again(&mut self) {
+        self.repeatable = 0;
+        self.repeat_state = RepeatState::Twice;
+        self.check_laws();
+    }
+
+    /// Whether the request was sent over two connections already.
+    pub(crate) fn was_sent_twice(&self) -> bool {
+        matches!(self.repeat_state, RepeatState::Twice)
+    }
+
     /// Bytes of the request went out that nobody has any more.
     pub(crate) fn on_bytes_dropped(&mut self) {
         self.repeatable = 0;
@@ -255,7 +270,7 @@ impl ConnectionState {
             return Err(HttpError::CannotSendRequest);
         }
         self.take(ConnectStep::Send, ConnectionPhase::Used)?;
-        self.repeat_state = RepeatState::Never;
+        self.repeat_state = RepeatState::Twice;
         Ok(())
     }
 

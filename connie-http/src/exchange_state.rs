@@ -501,6 +501,17 @@ impl ExchangeState {
         ended && self.interim == 0
     }
 
+    /// Whether an answer is awaited, and no head has come yet that was more than an interim one.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.phase, ExchangePhase::Waiting)
+    }
+
+    /// Whether the request was sent whole, nothing has come back, and a second server may see it as far as its fields say.
+    pub(crate) fn may_be_shared(&self) -> bool {
+        let asks_for_more = self.options.upgrade || self.options.expect;
+        self.is_waiting() && !asks_for_more && self.interim == 0 && self.send_failure.is_none()
+    }
+
     /// Why the connection was given up, if it was.
     pub(crate) fn check(&self) -> Result<(), HttpError> {
         if let ExchangePhase::Failed(error) = self.phase { Err(error) } else { Ok(()) }

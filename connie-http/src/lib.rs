@@ -81,6 +81,7 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod awaiting;
 mod body_decoder;
 mod coding;
 mod connection;

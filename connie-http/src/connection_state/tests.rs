@@ -18,6 +18,7 @@ enum Event {
     AutoOpen(bool),
     Sent { idempotent: bool, opens: bool },
     LetGo,
+    SentAgain,
     Repeat { unanswered: bool },
     Repeated,
 }
@@ -37,6 +38,7 @@ impl ConnectionState {
             Event::AutoOpen(auto_open) => self.on_auto_open_set(auto_open),
             Event::Sent { idempotent, opens } => self.on_request_sent(LENGTH, idempotent, opens)?,
             Event::LetGo => self.on_bytes_dropped(),
+            Event::SentAgain => self.on_sent_again(),
             Event::Repeat { unanswered } => {
                 assert!(self.repeat(unanswered).is_none_or(|length| length == LENGTH))
             }
@@ -152,13 +154,14 @@ fn nothing_is_opened_unasked_where_that_is_turned_off() {
 fn a_request_is_repeated_where_all_of_the_rule_holds() {
     let again = Event::Sent { idempotent: false, opens: true };
     let fixed = Event::Sent { idempotent: true, opens: false };
-    let ways: [(&[Event], bool); 7] = [
+    let ways: [(&[Event], bool); 8] = [
         (&[Event::Opened, SENT, SENT], true),
         // A fresh connection that is lost was not stale.
         (&[Event::Opened, SENT], false),
         (&[Event::Opened, SENT, again], false),
         (&[Event::Opened, SENT, fixed], false),
         (&[Event::Opened, SENT, SENT, Event::LetGo], false),
+        (&[Event::Opened, SENT, SENT, Event::SentAgain], false),
         (&[Event::AutoOpen(false), Event::Opened, SENT, SENT], false),
         (&[Event::Opened, SENT, SENT, Event::Opened], false),
     ];
@@ -261,6 +264,7 @@ fn hold(
             (facts.sends, facts.granted, facts.another, facts.served) = (1, false, false, true);
         }
         Event::LetGo => facts.repeatable = false,
+        Event::SentAgain => (facts.repeatable, facts.first_try, facts.granted) = (false, false, false),
         Event::Repeat { unanswered } => {
             let granted = { *before }.repeat(unanswered).is_some();
             assert_eq!(granted, facts.repeatable && unanswered, "law 3: {before:?}, {facts:?}");
@@ -310,6 +314,7 @@ fn events() -> Vec<Event> {
         Event::TunnelOpened,
         Event::Secured,
         Event::LetGo,
+        Event::SentAgain,
         Event::Repeated,
     ]);
     for yes in [true, false] {
