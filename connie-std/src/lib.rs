@@ -78,6 +78,8 @@ compile_error!(
     "on WASI the runtime has the names, and there is no TLS: leave the features away (default-features = false)"
 );
 
+#[cfg(not(target_os = "wasi"))]
+mod beside;
 mod block_on;
 mod budget;
 mod budget_state;

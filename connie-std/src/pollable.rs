@@ -5,7 +5,7 @@ use rustix::event::PollFlags;
 use rustix::fd::BorrowedFd;
 
 /// A socket that an [`OsPoller`](crate::OsPoller) can wait for.
-pub(crate) trait Pollable {
+pub trait Pollable {
     /// What to look for in `poll`, so that the socket has what `interest` says.
     fn poll_need(&self, interest: Interest) -> PollNeed<'_>;
 
@@ -14,7 +14,7 @@ pub(crate) trait Pollable {
 }
 
 /// What a socket waits for.
-pub(crate) enum PollNeed<'a> {
+pub enum PollNeed<'a> {
     /// Nothing: it is there already. An encrypted connection can hold what it has received and decrypted.
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     Ready,

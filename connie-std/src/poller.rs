@@ -6,6 +6,8 @@ use std::time::Duration;
 use connie_core::stack::TcpClientStack;
 use connie_core::{Instant, PollEntry, PollResult, Poller};
 
+#[cfg(not(target_os = "wasi"))]
+use crate::beside::SharedBeside;
 use crate::cancel::Canceler;
 use crate::clock::OsClock;
 use crate::resolve::{LookupTask, WatchSet};
@@ -18,6 +20,9 @@ pub struct OsPoller {
     pub(crate) lookups: Vec<LookupTask>,
     /// When a race looks after its sockets.
     pub(crate) looks_at: Option<Instant>,
+    /// A connection that is watched as well.
+    #[cfg(not(target_os = "wasi"))]
+    pub(crate) beside: Option<SharedBeside>,
 }
 
 impl fmt::Debug for OsPoller {
@@ -34,7 +39,14 @@ impl OsPoller {
     /// it ends the next wait.
     #[must_use]
     pub fn new(canceler: Option<Canceler>) -> Self {
-        OsPoller { clock: OsClock::start(), canceler, lookups: Vec::new(), looks_at: None }
+        OsPoller {
+            clock: OsClock::start(),
+            canceler,
+            lookups: Vec::new(),
+            looks_at: None,
+            #[cfg(not(target_os = "wasi"))]
+            beside: None,
+        }
     }
 
     /// The time since its creation. For all stacks the same, so that a program need not say which one it means.

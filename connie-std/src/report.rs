@@ -189,6 +189,11 @@ impl Report {
         }
     }
 
+    /// What the memory knows of the race's host.
+    pub(crate) fn visit(&self) -> Option<&Visited> {
+        self.0.visit.as_ref()
+    }
+
     pub(crate) fn with_visit(mut self, visit: Option<Visited>) -> Self {
         self.0.visit = visit;
         self

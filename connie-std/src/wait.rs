@@ -6,6 +6,7 @@ use connie_core::{Instant, PollEntry, PollResult, Poller};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::beside;
 use crate::block_on::park;
 use crate::cancel::Canceler;
 use crate::clock::pause;
@@ -41,6 +42,8 @@ impl OsPoller {
         if self.is_canceled() {
             return PollResult::Canceled;
         }
+        let beside = self.beside.clone();
+        let mut beside = beside.as_deref().map(beside::lock);
         let (watch, until) = self.watch_lookups(until);
         let left = until.map_or(LONGEST_WAIT, |until| until.duration_since(self.clock.now()));
         let mut longest = left.min(LONGEST_WAIT);
@@ -61,7 +64,9 @@ impl OsPoller {
             }
         }
         let known = ready.len();
-        if known > 0 {
+        let looked_for = beside.as_ref().map(|beside| beside.poll_need());
+        let has_come = matches!(looked_for, Some(PollNeed::Ready));
+        if known > 0 || has_come {
             longest = Duration::ZERO;
         }
         let in_line = watch.is_in_line();
@@ -75,8 +80,12 @@ impl OsPoller {
         for bell in self.canceler.iter().flat_map(Canceler::bells) {
             fds.push(PollFd::from_borrowed_fd(bell, PollFlags::IN));
         }
+        let beside_at = fds.len();
+        if let Some(PollNeed::Events(fd, events)) = looked_for {
+            fds.push(PollFd::from_borrowed_fd(fd, events));
+        }
         if in_line {
-            if fds.is_empty() && known == 0 {
+            if fds.is_empty() && known == 0 && !has_come {
                 park(longest);
                 return PollResult::Look;
             }
@@ -89,6 +98,8 @@ impl OsPoller {
         let blind = polled.is_err_and(|error| !has_woken(error));
         let events = owners.iter().zip(&fds).filter(|(_, fd)| blind || !fd.revents().is_empty());
         ready.extend(events.map(|(&index, _)| index));
+        let is_found = fds.get(beside_at).is_some_and(|fd| !fd.revents().is_empty());
+        let may_have_come = has_come || blind || is_found;
         if blind {
             pause(longest.min(BLIND_PAUSE));
         }
@@ -99,7 +110,8 @@ impl OsPoller {
                 watched.socket.found(watched.interest);
             }
         }
-        if self.is_canceled() { PollResult::Canceled } else { PollResult::Look }
+        let ends = may_have_come && beside.as_mut().is_some_and(|beside| beside.look());
+        if ends || self.is_canceled() { PollResult::Canceled } else { PollResult::Look }
     }
 }
 

@@ -246,6 +246,13 @@ impl Sealed for AnyStack {
             AnyStack::Tls(stack) => stack.annotate(report),
         }
     }
+
+    fn twin(&self) -> Self {
+        match self {
+            AnyStack::Plain(stack) => AnyStack::Plain(stack.twin()),
+            AnyStack::Tls(stack) => AnyStack::Tls(stack.twin()),
+        }
+    }
 }
 
 impl KeepPermit for AnySocket {

@@ -10,8 +10,10 @@ use connie_http::{HttpError, RequestBody};
 
 use super::AnyStack;
 use super::error::ClientError;
+use super::first_byte::{FirstByte, Pending};
 use super::race_connect::{OpeningRecord, RaceConnect};
 use super::response::Response;
+use super::response_race::{ResponseFinish, ResponseRecord};
 use super::transport::Transport;
 use crate::socket::OsStack;
 #[cfg(feature = "tls")]
@@ -171,6 +173,11 @@ where
     OsPoller: Poller<T>,
 {
     inner: connie_http::HttpConnection<T, OsPoller, Vec<u8>, RaceConnect>,
+    response_finish: Option<ResponseFinish>,
+    /// Whether the request that was begun may be sent to two servers, as far as its method says.
+    may_repeat: bool,
+    pending: Option<Pending>,
+    response_record: Option<ResponseRecord>,
 }
 
 impl<T: Transport> fmt::Debug for Client<T>
@@ -200,7 +207,7 @@ where
         let opener = RaceConnect::new(host, port, options);
         let authority = stack.authority(host, port);
         let inner = connie_http::HttpConnection::with_opener(stack, poller, opener, authority, buffer)?;
-        Ok(Client { inner })
+        Ok(Client { inner, response_finish: None, may_repeat: false, pending: None, response_record: None })
     }
 
     /// Opens the connection, tunnel included, where it is not open. A request does that by itself.
@@ -226,8 +233,11 @@ where
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), ClientError> {
+        self.begun(method);
         let result = self.prepared().request(method, target, headers, body);
-        self.with_report(result)
+        self.with_report(result)?;
+        self.sent(body.len());
+        Ok(())
     }
 
     /// Sends a request whose body comes from a reader: `length` bytes, or chunked where the length is not known.
@@ -285,6 +295,7 @@ where
     /// As the [core's](connie_http::HttpConnection::put_request).
     #[doc(alias = "putrequest")]
     pub fn put_request(&mut self, method: &str, target: &str) -> Result<(), ClientError> {
+        self.begun(method);
         let result = self.prepared().put_request(method, target);
         self.with_report(result)
     }
@@ -295,6 +306,7 @@ where
     ///
     /// As the [core's](connie_http::HttpConnection::put_request_for).
     pub fn put_request_for(&mut self, method: &str, target: &str, host: &str) -> Result<(), ClientError> {
+        self.begun(method);
         let result = self.prepared().put_request_for(method, target, host);
         self.with_report(result)
     }
@@ -317,7 +329,11 @@ where
     #[doc(alias = "endheaders")]
     pub fn end_headers(&mut self, body: RequestBody) -> Result<(), ClientError> {
         let result = self.prepared().end_headers(body);
-        self.with_report(result)
+        self.with_report(result)?;
+        if matches!(body, RequestBody::None | RequestBody::Length(0)) {
+            self.sent(0);
+        }
+        Ok(())
     }
 
     /// Sends a piece of the body: part of the length announced, or a chunk.
@@ -354,6 +370,7 @@ where
     /// could not.
     #[doc(alias = "getresponse")]
     pub fn response(&mut self) -> Result<Response<'_, T>, ClientError> {
+        self.await_first_byte()?;
         // Asked again, since what the first call lends could not be given back with an error. Later ones wait for nothing.
         let result = self.prepared().response().map(|_| ());
         self.with_report(result)?;
@@ -499,6 +516,41 @@ where
     /// from the next call on, also on a connection that is open: to go on after a cancel, set another or `None`.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.inner.opener_mut().options
+    }
+
+    /// Has each request race to the first byte of its answer, over two connections where one is silent or is lost: see [`ResponseFinish`].
+    /// Default: no.
+    pub fn set_response_finish(&mut self, finish: Option<ResponseFinish>) {
+        self.response_finish = finish;
+    }
+
+    /// What is known of the last race to the first byte of an answer; `None` where there was none.
+    #[must_use]
+    pub fn response_record(&self) -> Option<&ResponseRecord> {
+        self.response_record.as_ref()
+    }
+
+    /// A request with this method begins.
+    fn begun(&mut self, method: &str) {
+        (self.pending, self.response_record) = (None, None);
+        self.may_repeat = self.response_finish.as_ref().is_some_and(|finish| finish.allows(method));
+    }
+
+    /// The request was sent, with a body of this length.
+    fn sent(&mut self, body: usize) {
+        if self.response_finish.is_some() {
+            self.pending = Some(Pending { sent: self.now(), body, may_repeat: self.may_repeat });
+        }
+    }
+
+    /// Waits for the first byte of the answer, where that is the finish line.
+    fn await_first_byte(&mut self) -> Result<(), ClientError> {
+        let (Some(finish), Some(pending)) = (self.response_finish.clone(), self.pending.take()) else {
+            return Ok(());
+        };
+        let ended = FirstByte::run(self.prepared(), &finish, pending);
+        self.response_record = ended.record;
+        ended.result
     }
 
     /// The connection, whose waits end as the options say now.

@@ -6,6 +6,7 @@ use std::io;
 use connie_core::{AttemptErrorKind, Failure, TlsFailure};
 use connie_http::HttpError;
 
+use super::response_race::NoResponse;
 use crate::error::ConnectError;
 
 /// Why a request could not be made or an answer could not be had.
@@ -18,6 +19,8 @@ pub enum ClientError {
     Tunnel(HttpError),
     /// All that can go wrong with an exchange.
     Http(HttpError),
+    /// Two addresses were tried for the request, and neither has answered: see [`ResponseFinish`](super::ResponseFinish).
+    NoResponse(Box<NoResponse>),
     /// The body of the request could not be read.
     Body(io::Error),
     /// TLS is not usable on this machine.
@@ -31,6 +34,7 @@ impl ClientError {
     pub fn as_http(&self) -> Option<&HttpError> {
         match self {
             ClientError::Http(error) | ClientError::Tunnel(error) => Some(error),
+            ClientError::NoResponse(both) => Some(both.error()),
             _ => None,
         }
     }
@@ -45,7 +49,7 @@ impl ClientError {
             ClientError::Http(error) | ClientError::Tunnel(error) => {
                 matches!(error, HttpError::Canceled | HttpError::Connect(Failure::Canceled))
             }
-            ClientError::Body(_) => false,
+            ClientError::NoResponse(_) | ClientError::Body(_) => false,
             #[cfg(feature = "tls")]
             ClientError::Tls(_) => false,
         }
@@ -70,6 +74,7 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::Connect(error) => error.fmt(f),
             ClientError::Http(error) => error.fmt(f),
+            ClientError::NoResponse(both) => both.fmt(f),
             ClientError::Tunnel(error) => write!(f, "no tunnel through the proxy: {error}"),
             ClientError::Body(error) => write!(f, "the body of the request could not be read: {error}"),
             #[cfg(feature = "tls")]
@@ -83,6 +88,7 @@ impl std::error::Error for ClientError {
         match self {
             ClientError::Connect(error) => error.source(),
             ClientError::Http(error) | ClientError::Tunnel(error) => error.source(),
+            ClientError::NoResponse(_) => None,
             ClientError::Body(error) => error.source(),
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.source(),
@@ -96,6 +102,7 @@ impl From<ClientError> for io::Error {
             ClientError::Connect(error) => (*error).into(),
             ClientError::Http(error) => io::Error::new(kind(&error), error),
             ClientError::Tunnel(ref inner) => io::Error::new(kind(inner), error),
+            ClientError::NoResponse(both) => io::Error::new(kind(both.error()), both),
             ClientError::Body(error) => error,
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.into(),

@@ -25,8 +25,10 @@ mod client;
 #[cfg(feature = "gzip")]
 mod decode;
 mod error;
+mod first_byte;
 mod race_connect;
 mod response;
+mod response_race;
 mod transport;
 
 #[cfg(feature = "tls")]
@@ -39,6 +41,7 @@ pub use decode::{ACCEPT_ENCODING, DecodeError, Decoded, MAX_CODINGS, Unsupported
 pub use error::ClientError;
 pub use race_connect::OpeningRecord;
 pub use response::Response;
+pub use response_race::{NoResponse, ResponseFinish, ResponseRecord, RetryBudget, SecondRecord};
 pub use transport::Transport;
 
 /// A stack of either kind, of which there is one without the feature `tls`.

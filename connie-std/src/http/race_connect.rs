@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use connie_core::resolution::Host;
 use connie_core::{AttemptErrorKind, Config, Failure, Instant, Poller};
 use connie_http::{HttpError, OpenConnection, OpenContext};
 
@@ -10,6 +11,7 @@ use super::error::ClientError;
 use super::transport::{Sealed, TlsFacts};
 use crate::connect::failed;
 use crate::error::{ConnectError, ConnectErrorKind};
+use crate::filter::Network;
 use crate::memory::Verdict;
 use crate::observation::RaceObservation;
 use crate::{Options, OsPoller, Report, Target};
@@ -68,7 +70,7 @@ impl OpeningRecord {
 }
 
 /// How long a server that says nothing has time, at least, before that is held against its address.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the worth of the last connection that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +99,23 @@ pub(super) struct RaceConnect {
     /// Whether the proxy has yet to open the tunnel.
     awaits_tunnel: bool,
     first_use: FirstUse,
+    /// Whether the host was found to have one address, since the last opening.
+    has_no_other: bool,
     /// Why the last one failed, until it is told.
     error: Option<Box<ConnectError>>,
 }
+
+/// Where a second connection leads: not to the address of the first.
+#[derive(Debug)]
+enum Others {
+    /// To one of these, which the first race knew.
+    Known(Vec<SocketAddr>),
+    /// To another one than this, where the host's name has more by now.
+    Unknown(SocketAddr),
+}
+
+/// A second connection, and how it was opened.
+pub(super) type SecondOpened<S> = Result<(S, OpeningRecord), Option<Box<ConnectError>>>;
 
 impl RaceConnect {
     pub(super) fn new(host: &str, port: u16, options: Options) -> Self {
@@ -113,6 +129,7 @@ impl RaceConnect {
             until: None,
             awaits_tunnel: false,
             first_use: FirstUse::Over,
+            has_no_other: false,
             error: None,
         }
     }
@@ -134,16 +151,8 @@ impl RaceConnect {
         if self.first_use != FirstUse::Pending || is_beyond {
             return;
         }
-        let verdict = match error {
-            HttpError::EmptyReply => Verdict::Refused,
-            HttpError::Send(error) | HttpError::Receive(error) if *error == AttemptErrorKind::Reset => {
-                Verdict::Refused
-            }
-            HttpError::TimedOut if ready.is_some_and(|ready| now.duration_since(ready) >= SILENCE) => {
-                Verdict::Stalled
-            }
-            _ => return,
-        };
+        let is_silent = ready.is_some_and(|ready| now.duration_since(ready) >= SILENCE);
+        let Some(verdict) = verdict_on(error, is_silent) else { return };
         self.first_use = FirstUse::Failed;
         self.report_verdict(verdict);
     }
@@ -151,6 +160,21 @@ impl RaceConnect {
     fn report_verdict(&self, verdict: Verdict) {
         if let Some(report) = self.record.as_ref().and_then(|record| record.report.as_ref()) {
             report.tell_memory(verdict);
+        }
+    }
+
+    /// The answer comes over a second connection, which was opened as `record` says. `verdict` is what that says of the first one.
+    pub(super) fn replace_by_second(&mut self, record: OpeningRecord, verdict: Option<Verdict>) {
+        if let Some(verdict) = verdict {
+            self.report_verdict(verdict);
+        }
+        (self.record, self.first_use) = (Some(record), FirstUse::Pending);
+    }
+
+    /// An answer over the connection that there is took so long to begin.
+    pub(super) fn learn_answer_time(&self, took: Duration) {
+        if let Some(visit) = self.record.as_ref().and_then(|record| record.report.as_ref()?.visit()) {
+            visit.learn_answer_time(took);
         }
     }
 
@@ -166,6 +190,52 @@ impl RaceConnect {
             (HttpError::Connect(_), Some(why)) => ClientError::Connect(why),
             (error, _) if awaited_tunnel => ClientError::Tunnel(error),
             (error, _) => ClientError::Http(error),
+        }
+    }
+
+    /// Where a second connection can lead.
+    fn others(&self) -> Option<Others> {
+        let record = self.record.as_ref()?;
+        let first = record.destination?;
+        let timeline = record.report.as_ref()?.timeline();
+        let known = timeline.destinations().map(|destination| destination.address());
+        let others: Vec<_> = known.filter(|address| *address != first).collect();
+        let is_name = !matches!(Host::parse(&self.hop.0), Ok(Host::Address(_)));
+        match others.is_empty() {
+            false => Some(Others::Known(others)),
+            // The race was won before all answers of the name servers were there.
+            true => (is_name && !self.has_no_other).then_some(Others::Unknown(first)),
+        }
+    }
+
+    /// Opens a second connection, to another address than that of the first, of which all is kept as it is. An error without a reason:
+    /// there is no other address.
+    pub(super) fn open_second<T: Sealed>(
+        &mut self,
+        stack: &mut T,
+        poller: &mut OsPoller,
+        until: Option<Instant>,
+    ) -> SecondOpened<T::TcpSocket>
+    where
+        OsPoller: Poller<T>,
+    {
+        let others = self.others().ok_or(None)?;
+        let first = (self.record.take(), self.until, self.first_use);
+        let opened = self.open_to(stack, poller, until, false, Some(&others));
+        let (record, error) = (self.record.take(), self.error.take());
+        (self.record, self.until, self.first_use) = first;
+        if let (
+            Err(_),
+            Others::Unknown(_),
+            Some(ConnectErrorKind::Denied(_) | ConnectErrorKind::Resolve(_)),
+        ) = (&opened, &others, error.as_ref().map(|error| error.kind()))
+        {
+            self.has_no_other = true;
+            return Err(None);
+        }
+        match (opened, record) {
+            (Ok(socket), Some(record)) => Ok((socket, record)),
+            _ => Err(error),
         }
     }
 
@@ -197,16 +267,19 @@ impl RaceConnect {
     }
 }
 
-impl<T: Sealed> OpenConnection<T, OsPoller> for RaceConnect
-where
-    OsPoller: Poller<T>,
-{
-    fn open(
+impl RaceConnect {
+    /// Opens a connection: to the host, or to one of `others`.
+    fn open_to<T: Sealed>(
         &mut self,
         stack: &mut T,
         poller: &mut OsPoller,
-        context: OpenContext,
-    ) -> Result<T::TcpSocket, Failure> {
+        until: Option<Instant>,
+        tunnel: bool,
+        others: Option<&Others>,
+    ) -> Result<T::TcpSocket, Failure>
+    where
+        OsPoller: Poller<T>,
+    {
         self.error = None;
         self.awaits_tunnel = false;
         self.first_use = FirstUse::Over;
@@ -215,14 +288,18 @@ where
         let mut options = self.options.clone();
         let own = options.race.deadline.map(|deadline| now + deadline);
         // Whichever is earlier.
-        let until = own.into_iter().chain(context.until).min();
+        let until = own.into_iter().chain(until).min();
         options.race.deadline = until.map(|until| until.duration_since(now));
         self.until = own;
-        let mut watch = RaceObservation::begin(Target::Host(&self.hop.0, self.hop.1), &options);
+        let target = match others {
+            None => Target::Host(&self.hop.0, self.hop.1),
+            Some(others) => others.target(&self.hop, &mut options),
+        };
+        let mut watch = RaceObservation::begin(target, &options);
         let record = self.record.insert(OpeningRecord::new(self.count, now, options.race.clone()));
-        stack.prepare(&options, context.tunnel);
+        stack.prepare(&options, tunnel);
         let finish = stack.finish();
-        let raced = stack.race(poller, Target::Host(&self.hop.0, self.hop.1), finish, &options);
+        let raced = stack.race(poller, target, finish, &options);
         let completed = match raced {
             Ok((mut socket, destination, report)) => {
                 record.connected = Some(poller.now());
@@ -259,12 +336,27 @@ where
         if let (Some(destination), Some(report)) = (record.destination, &record.report) {
             watch.tell(Ok((destination, report)));
         }
-        self.awaits_tunnel = context.tunnel;
+        self.awaits_tunnel = tunnel;
         self.first_use = FirstUse::Pending;
-        if !context.tunnel {
+        if !tunnel {
             record.is_ready(poller.now(), stack.facts(&socket));
         }
         Ok(socket)
+    }
+}
+
+impl<T: Sealed> OpenConnection<T, OsPoller> for RaceConnect
+where
+    OsPoller: Poller<T>,
+{
+    fn open(
+        &mut self,
+        stack: &mut T,
+        poller: &mut OsPoller,
+        opening: OpenContext,
+    ) -> Result<T::TcpSocket, Failure> {
+        self.has_no_other = false;
+        self.open_to(stack, poller, opening.until, opening.tunnel, None)
     }
 
     fn enter_tunnel(
@@ -290,5 +382,38 @@ where
 
     fn tunnel_until(&self) -> Option<Instant> {
         self.until
+    }
+}
+
+impl Others {
+    /// What to race to for them, in the place of `host`.
+    fn target<'a>(&'a self, host: &'a (String, u16), options: &mut Options) -> Target<'a> {
+        match self {
+            Others::Known(addresses) => {
+                // What is learnt of them is the host's all the same.
+                options.memory = options.memory.take().map(|memory| memory.for_host(&host.0));
+                Target::Addresses(addresses)
+            }
+            Others::Unknown(first) => {
+                let ip = first.ip().to_canonical();
+                let bits = if ip.is_ipv4() { 32 } else { 128 };
+                if let Some(network) = Network::new(ip, bits) {
+                    options.filter = std::mem::take(&mut options.filter).deny(network);
+                }
+                Target::Host(&host.0, host.1)
+            }
+        }
+    }
+}
+
+/// What the end of a connection's first use says of the address behind it. `is_silent`: it had time enough to answer.
+pub(super) fn verdict_on(error: &HttpError, is_silent: bool) -> Option<Verdict> {
+    match error {
+        HttpError::EmptyReply => Some(Verdict::Refused),
+        HttpError::Send(error) | HttpError::Receive(error) if *error == AttemptErrorKind::Reset => {
+            Some(Verdict::Refused)
+        }
+        HttpError::TimedOut if is_silent => Some(Verdict::Stalled),
+        _ => None,
     }
 }

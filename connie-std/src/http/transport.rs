@@ -40,7 +40,9 @@ pub struct TlsFacts {
 pub type RaceResult<T> = Result<(T, SocketAddr, Report), ConnectErrorKind>;
 
 /// What the transports do differently.
-pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
+pub trait Sealed:
+    RaceStack<TcpSocket: KeepPermit + Retransmitted + Watched> + Hosted + Send + 'static
+{
     /// The host as a `Host` field names it.
     fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a>;
 
@@ -88,7 +90,22 @@ pub trait Sealed: RaceStack<TcpSocket: KeepPermit + Retransmitted> + Hosted {
 
     /// Adds to a report what the stack knows beside it.
     fn annotate(&mut self, report: Report) -> Report;
+
+    /// A stack for a socket that is connected, while this one races for another.
+    fn twin(&self) -> Self;
 }
+
+/// A socket that can be watched while another one is being opened.
+#[cfg(not(target_os = "wasi"))]
+pub trait Watched: crate::pollable::Pollable + Send + 'static {}
+#[cfg(not(target_os = "wasi"))]
+impl<S: crate::pollable::Pollable + Send + 'static> Watched for S {}
+
+/// Nothing is watched beside a race here.
+#[cfg(target_os = "wasi")]
+pub trait Watched {}
+#[cfg(target_os = "wasi")]
+impl<S> Watched for S {}
 
 impl Sealed for OsStack {
     fn authority<'a>(&self, name: &'a str, port: u16) -> Authority<'a> {
@@ -145,6 +162,10 @@ impl Sealed for OsStack {
 
     fn annotate(&mut self, report: Report) -> Report {
         report.with_notes(self.take_notes())
+    }
+
+    fn twin(&self) -> Self {
+        self.clone()
     }
 }
 
@@ -214,5 +235,9 @@ impl Sealed for TlsStack {
 
     fn annotate(&mut self, report: Report) -> Report {
         report.with_notes(self.take_notes())
+    }
+
+    fn twin(&self) -> Self {
+        self.twin_stack()
     }
 }

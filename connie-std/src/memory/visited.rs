@@ -1,6 +1,7 @@
 //! What is left of a race that a memory has learnt from, for what its user finds out later.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use connie_core::memory::{Verdict, Visit};
 
@@ -23,6 +24,21 @@ impl Visited {
         let now = self.memory.shared.clock.now();
         if let Some(mut state) = self.memory.shared.state_again() {
             state.core.report(&self.visit, address, verdict, now);
+        }
+    }
+
+    /// How long servers of the host take to answer a request, at most; `None` where that is not known.
+    pub(crate) fn answer_time(&self) -> Option<Duration> {
+        let now = self.memory.shared.clock.now();
+        let state = self.memory.shared.state_again()?;
+        Some(state.core.answer_time(&self.visit, now)?.measure)
+    }
+
+    /// One of them took so long from the request to the first byte of its answer.
+    pub(crate) fn learn_answer_time(&self, took: Duration) {
+        let now = self.memory.shared.clock.now();
+        if let Some(mut state) = self.memory.shared.state_again() {
+            state.core.learn_answer_time(&self.visit, took, now);
         }
     }
 }

@@ -79,6 +79,11 @@ impl TlsStack {
         TlsStack { os, connector, names, plain: false, notes: TlsNotes::default() }
     }
 
+    /// Another stack for connections of this one.
+    pub(crate) fn twin_stack(&self) -> Self {
+        TlsStack::new(self.os.clone(), self.connector.clone(), self.names.clone())
+    }
+
     /// The name that the server's certificate must be valid for, and that the server is told (RFC 6066 section 3); of several hosts that of the first.
     #[must_use]
     pub fn server_name(&self) -> String {

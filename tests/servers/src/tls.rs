@@ -241,6 +241,20 @@ impl Served {
         self.tcp.shutdown(Shutdown::Write)
     }
 
+    /// The TCP connection under it.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Sends bytes that are no TLS: the client answers with an alert, and what it has of the connection ends.
+    ///
+    /// # Errors
+    /// What the socket has against it.
+    pub fn write_plain(&mut self, data: &[u8]) -> io::Result<()> {
+        self.tcp.write_all(data)
+    }
+
     /// Closes this side without a word.
     ///
     /// # Errors
@@ -276,7 +290,21 @@ impl TlsServer {
         identity: &Identity,
         behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::with_versions(identity, rustls::ALL_VERSIONS, behave)
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), identity, behave)
+    }
+
+    /// The same at this address.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    #[must_use]
+    #[track_caller]
+    pub fn start_at(
+        address: SocketAddr,
+        identity: &Identity,
+        behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_versions(address, identity, rustls::ALL_VERSIONS, behave)
     }
 
     /// Sends back what it receives until the client closes.
@@ -290,11 +318,12 @@ impl TlsServer {
     #[must_use]
     #[track_caller]
     pub fn echo_in_tls_1_2(identity: &Identity) -> Self {
-        Self::with_versions(identity, &[&rustls::version::TLS12], echo)
+        Self::with_versions((Ipv4Addr::LOCALHOST, 0).into(), identity, &[&rustls::version::TLS12], echo)
     }
 
     #[track_caller]
     fn with_versions(
+        address: SocketAddr,
         identity: &Identity,
         versions: &[&'static SupportedProtocolVersion],
         behave: impl Fn(&mut Served) -> io::Result<()> + Send + Sync + 'static,
@@ -302,7 +331,7 @@ impl TlsServer {
         let config = Arc::new(identity.server_config(versions));
         let shaken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&shaken);
-        let mut server = Self::raw(move |mut tcp| {
+        let mut server = Self::raw_at(address, move |mut tcp| {
             let mut tls = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
             while tls.is_handshaking() {
                 if tls.complete_io(&mut tcp)? == (0, 0) {
@@ -323,7 +352,20 @@ impl TlsServer {
     #[must_use]
     #[track_caller]
     pub fn raw(behave: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = listener((Ipv4Addr::LOCALHOST, 0).into());
+        Self::raw_at((Ipv4Addr::LOCALHOST, 0).into(), behave)
+    }
+
+    /// The same at this address.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    #[must_use]
+    #[track_caller]
+    pub fn raw_at(
+        address: SocketAddr,
+        behave: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = listener(address);
         let address = listener.local_addr().expect("an address");
         let (accepted, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, stopped) = (Arc::clone(&accepted), Arc::clone(&stop));
