@@ -34,7 +34,7 @@ dpkg --force-unsafe-io -D0 --path-include='/usr/share/man/*' --path-include='/us
 dpkg --verify connie || say "files differ from what was packed"
 connie -V | grep -q '^features: .*tls' || say "connie -V"
 connie demo >/dev/null || say "connie demo"
-for page in connie connie-get connie-race connie-demo connie-memory connie-bench; do
+for page in connie connie-get connie-race connie-demo connie-memory connie-doctor connie-bench; do
     zcat "/usr/share/man/man1/$page.1.gz" | grep -q '^\.SH NAME' || say "no page $page(1)"
 done
 if command -v man >/dev/null; then

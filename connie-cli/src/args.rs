@@ -3,6 +3,8 @@
 #[cfg(not(target_os = "wasi"))]
 mod bench;
 mod connect_args;
+#[cfg(not(target_os = "wasi"))]
+mod doctor;
 mod get;
 mod ordered;
 mod value;
@@ -18,6 +20,7 @@ Examples:
   connie demo
   connie get -v http://example.org/
   connie race example.org:443
+  connie doctor example.org
   connie race --pacing staggered --max-in-flight 4 --svg race.svg example.org:443
   connie race --memory ~/.connie example.org:443
   connie memory ~/.connie
@@ -32,6 +35,8 @@ many redirects, 52 empty reply, 55 send failure, 56 receive failure; connie get 
 #[cfg(not(target_os = "wasi"))]
 pub use bench::{Bench, Contender, Mode};
 pub use connect_args::ConnectArgs;
+#[cfg(not(target_os = "wasi"))]
+pub use doctor::{Doctor, DoctorLine};
 pub use get::{ContinueAt, Get};
 pub use ordered::{DataArg, DataKind, OutputArg};
 pub use value::Limit;
@@ -63,6 +68,9 @@ pub enum Command {
     Demo(Demo),
     /// Show what a file of --memory holds
     Memory(MemoryArgs),
+    /// Say what is wrong with a host: each name server, each address, each step
+    #[cfg(not(target_os = "wasi"))]
+    Doctor(Doctor),
     /// Compare connie with plain serial connect and Happy Eyeballs
     #[cfg(not(target_os = "wasi"))]
     Bench(Bench),

@@ -10,6 +10,9 @@ mod bench;
 mod body;
 mod connect;
 mod demo;
+// Addresses are tried in threads, which WASI has none of.
+#[cfg(not(target_os = "wasi"))]
+mod doctor;
 mod error;
 mod exchange;
 mod exit_code;
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Command::Race(args) => race::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Memory(args) => memory::run(&args),
+        #[cfg(not(target_os = "wasi"))]
+        Command::Doctor(args) => doctor::run(&args),
         #[cfg(not(target_os = "wasi"))]
         Command::Bench(args) => bench::run(&args),
     });

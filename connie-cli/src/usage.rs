@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
 #[cfg(not(target_os = "wasi"))]
-use crate::args::Bench;
+use crate::args::{Bench, Doctor};
 use crate::args::{Cli, Demo, Get, MemoryArgs, RaceArgs};
 use crate::error::Error;
 use crate::output::print;
@@ -60,6 +60,8 @@ pub fn command() -> clap::Command {
         "race" => subcommand.defer(built::<RaceArgs>),
         "demo" => subcommand.defer(built::<Demo>),
         "memory" => subcommand.defer(built::<MemoryArgs>),
+        #[cfg(not(target_os = "wasi"))]
+        "doctor" => subcommand.defer(built::<Doctor>),
         #[cfg(not(target_os = "wasi"))]
         "bench" => subcommand.defer(built::<Bench>),
         _ => subcommand,

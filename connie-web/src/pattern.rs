@@ -1,7 +1,8 @@
 //! URL patterns: `{one,two}`, `[1-9]`, `[01-10:3]`, `[a-z]`, with the meaning that they have for curl.
 //!
-//! The last piece of a pattern varies fastest. Each URL that a pattern stands for knows what its pieces stood for, so that the
-//! name of a file can have them: `#1` is the first. Nothing is made in advance: `[1-1000000000]` costs as much as `[1-2]`.
+//! The last piece of a pattern varies fastest. Each URL that a pattern stands for knows what its pieces stood
+//! for, so that the name of a file can have them: `#1` is the first. Nothing is made in advance:
+//! `[1-1000000000]` costs as much as `[1-2]`.
 
 use std::fmt;
 
@@ -138,8 +139,8 @@ impl Piece {
 }
 
 impl UrlPattern {
-    /// Reads a pattern. An IPv6 address in brackets stands for itself, and so do empty brackets, and braces and
-    /// brackets with a backslash before them.
+    /// Reads a pattern. An IPv6 address in brackets stands for itself, and so do empty brackets, and braces
+    /// and brackets with a backslash before them.
     ///
     /// # Errors
     ///
@@ -201,8 +202,8 @@ impl UrlPattern {
 }
 
 impl PatternUrl {
-    /// The name of a file, in which `#1` is what the first piece in braces or brackets stood for, and so on. A number that no
-    /// piece has stays as it is.
+    /// The name of a file, in which `#1` is what the first piece in braces or brackets stood for, and so on.
+    /// A number that no piece has stays as it is.
     #[must_use]
     pub fn file_name(&self, template: &str) -> String {
         let mut name = String::new();

@@ -6,6 +6,7 @@
 mod bench;
 mod deny_private;
 mod dns;
+mod doctor;
 mod done_when;
 mod exit_codes;
 mod get;

@@ -1,0 +1,94 @@
+//! The findings as JSON, for programs. All times are in microseconds; what was not tried is null.
+
+use std::time::Duration;
+
+use connie_web::Scheme;
+use serde_json::{Value, json};
+
+use super::examination::Examination;
+use super::findings::{record_type, words};
+use super::names::Asked;
+use super::probe::{Probe, Step, Trouble};
+
+pub fn json(examination: &Examination) -> Value {
+    let Examination { patient, queries, probes, waits, findings } = examination;
+    let queries = queries.iter().map(|query| {
+        let server = match query.asked {
+            Asked::System => Value::Null,
+            Asked::Server(server) => server.to_string().into(),
+        };
+        let addresses = query.answer.iter().flatten().map(|address| address.ip().to_string());
+        json!({
+            "server": server,
+            "record_type": record_type(query.family),
+            "elapsed_us": micros(query.elapsed),
+            "addresses": addresses.collect::<Vec<_>>(),
+            "error": query.answer.as_ref().err().map(ToString::to_string),
+        })
+    });
+    let findings_of = |probe: &Probe| {
+        let named = findings.iter().filter(|finding| finding.addresses.contains(&probe.address));
+        named.map(|finding| finding.name).collect::<Vec<_>>()
+    };
+    let addresses = probes.iter().map(|probe| {
+        json!({
+            "address": probe.address.to_string(),
+            "source": probe.source.map(|ip| ip.to_string()),
+            "tcp": step(Some(&probe.tcp)),
+            "tls": step(probe.tls.as_ref()),
+            "response": step(probe.response.as_ref()),
+            "status": probe.status.as_ref().map(|(status, _)| *status),
+            "serves": probe.serves(),
+            "findings": findings_of(probe),
+        })
+    });
+    let waits = waits.iter().map(|wait| {
+        json!({
+            "client": wait.client.name(),
+            "elapsed_us": micros(wait.elapsed),
+            "address": wait.address.map(|address| address.to_string()),
+            "serves": wait.serves,
+        })
+    });
+    let listed = findings.iter().map(|finding| {
+        json!({
+            "name": finding.name,
+            "fault": finding.is_fault,
+            "addresses": finding.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "text": finding.text,
+        })
+    });
+    json!({
+        "host": patient.host,
+        "port": patient.port,
+        "scheme": patient.scheme.map(Scheme::name),
+        "names": queries.collect::<Vec<_>>(),
+        "addresses": addresses.collect::<Vec<_>>(),
+        "waits": waits.collect::<Vec<_>>(),
+        "findings": listed.collect::<Vec<_>>(),
+    })
+}
+
+fn step(step: Option<&Step>) -> Value {
+    let Some(Step { elapsed, result }) = step else { return Value::Null };
+    let error = result.as_ref().err();
+    let detail = error.filter(|error| matches!(error, Trouble::Tls(_) | Trouble::Other(_))).map(words);
+    json!({ "elapsed_us": micros(*elapsed), "error": error.map(name), "detail": detail })
+}
+
+/// Its name, which does not change.
+fn name(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Refused => "refused",
+        Trouble::Silent => "silent",
+        Trouble::Unreachable => "unreachable",
+        Trouble::Closed => "closed",
+        Trouble::Tls(_) => "tls",
+        Trouble::NotTls => "not_tls",
+        Trouble::Other(_) => "other",
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
