@@ -2,12 +2,10 @@
 //! and is edge-nal's `Dns`.
 //!
 //! ```
-//! use connie_async::edge_nal::PlainDns;
-//! use connie_async::{Config, RaceConnect};
-//! use edge_nal::{AddrType, Dns, TcpConnect};
+//! use connie_async::edge_nal::{self, PlainDns};
+//! use connie_async::{Options, RaceConnect};
 //! use edge_nal_std::Stack;
 //! # use connie_async::connie_core::Instant;
-//! # use core::net::SocketAddr;
 //! # struct SystemClock(std::time::Instant);
 //! # impl connie_async::Clock for SystemClock {
 //! #     fn now(&self) -> Instant {
@@ -22,15 +20,15 @@
 //! # let port = server.local_addr().unwrap().port();
 //! # let clock = SystemClock(std::time::Instant::now());
 //!
-//! let net = RaceConnect::new(Stack::new(), PlainDns(Stack::new()), clock, Config::default());
-//! let address = net.get_host_by_name("localhost", AddrType::Either).await?;
-//! let connection = net.connect(SocketAddr::new(address, port)).await?;
+//! let net = RaceConnect::new(Stack::new(), PlainDns(Stack::new()), clock, Options::new());
+//! let connection = edge_nal::connect(&net, ("localhost", port), &Options::new()).await?;
 //! assert_eq!(connection.destination().port(), port);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 
 use core::cell::Cell;
+use core::future::Future;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use connie_core::memory::Remember;
@@ -44,7 +42,9 @@ use crate::connection::Connection;
 use crate::dns::UdpError;
 use crate::error::{ConnectionError, ResolveError};
 use crate::lookup::{AddressList, Lookup};
+use crate::options::Options;
 use crate::race_connect::RaceConnect;
+use crate::target::Target;
 
 /// Any edge-nal [`Dns`] as a [`Lookup`]: one address of each family, since its one call answers with one. Each family is asked for by
 /// itself: see [`PlainDns`](crate::PlainDns).
@@ -179,23 +179,24 @@ where
     }
 }
 
-/// Connects `net` to whichever address of `host` answers first: [`RaceConnect::connect_host`] over edge-nal's traits.
+/// Connects `net` to whichever address of `target` answers first: [`RaceConnect::connect`] over edge-nal's traits.
 ///
 /// # Errors
 ///
-/// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
-pub async fn connect_host<'a, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>(
+/// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can
+/// [tell](Lookup::query_error).
+pub fn connect<'a, 't, T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M>(
     net: &'a RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>,
-    host: &str,
-    port: u16,
-) -> Result<Connection<T::Socket<'a>>, ConnectionError<T::Error>>
+    target: impl Into<Target<'t>>,
+    options: &'t Options,
+) -> impl Future<Output = Result<Connection<T::Socket<'a>>, ConnectionError<T::Error>>>
 where
     T: TcpConnect,
     L: Lookup,
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    net.connect_host_by(host, port, |remote| net.tcp().connect(remote)).await
+    net.connect_target_by(target.into(), options, |remote| net.tcp().connect(remote))
 }
 
 impl<N: Readable> Readable for Connection<N> {

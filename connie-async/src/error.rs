@@ -28,6 +28,8 @@ pub enum ConnectionError<E> {
     NotResolved(QueryError),
     /// The host is neither a name nor an address, or an address in a zone that has a name and no number.
     InvalidHost(InvalidHost),
+    /// A text that was to be a host and a port is not.
+    InvalidTarget,
 }
 
 impl<E: embedded_io_async::Error> embedded_io_async::Error for ConnectionError<E> {
@@ -40,7 +42,7 @@ impl<E: embedded_io_async::Error> embedded_io_async::Error for ConnectionError<E
             ConnectionError::Unreachable => ErrorKind::NotConnected,
             ConnectionError::NoAddress => ErrorKind::NotFound,
             ConnectionError::NotResolved(error) => kind(*error),
-            ConnectionError::InvalidHost(_) => ErrorKind::InvalidInput,
+            ConnectionError::InvalidHost(_) | ConnectionError::InvalidTarget => ErrorKind::InvalidInput,
         }
     }
 }
@@ -60,6 +62,9 @@ impl<E: fmt::Display> fmt::Display for ConnectionError<E> {
             ConnectionError::NoAddress => Failure::NoDestinations.fmt(f),
             ConnectionError::NotResolved(error) => error.fmt(f),
             ConnectionError::InvalidHost(error) => error.fmt(f),
+            ConnectionError::InvalidTarget => {
+                f.write_str("not HOST:PORT: add the port, and write an IPv6 address in brackets")
+            }
         }
     }
 }

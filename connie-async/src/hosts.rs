@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::lookup::{Lookup, is_of};
+use crate::options::Options;
 use crate::queries::{empty_slot, look_up_query, poll_once};
 use crate::race_connect::{RaceConnect, network};
 
@@ -52,14 +53,15 @@ where
     ///
     /// # Errors
     ///
-    /// Those of [`connect_host`](Self::connect_host). Where no name has an address, it is the failure that tells most of all names. A text that is not a host
+    /// Those of [`connect`](Self::connect). Where no name has an address, it is the failure that tells most of all names. A text that is not a host
     /// name or address is an error at once.
     pub async fn connect_any<const HOSTS: usize>(
         &self,
         hosts: [(&str, u16); HOSTS],
+        options: &Options,
     ) -> Result<(Connection<T::Connection<'_>>, usize), ConnectionError<T::Error>> {
         let (names, clock) = (self.names(), self.clock());
-        let (known, connect, asks) = self.begin_any(&hosts)?;
+        let (known, connect, asks) = self.begin_any(&hosts, options)?;
         let slots = [const { AttemptSlot::new() }; SOCKETS];
         let open = |remote| self.tcp().connect(remote);
         let mut workers = pin!(join_array(slots.each_ref().map(|slot| work(slot, &open))));
@@ -108,16 +110,18 @@ where
     fn begin_any<const HOSTS: usize>(
         &self,
         hosts: &[(&str, u16); HOSTS],
+        options: &Options,
     ) -> Result<HostsStart<M::Guide, HOSTS, ADDRESSES, SOCKETS>, ConnectionError<T::Error>> {
         let routes = Routes::of(|ip| self.names().route(ip) != Route::Unreachable);
         let facts = Facts { routes, ..Facts::default() };
+        let config = options.clone().into_config();
         let mut known = Hosts::<HOSTS, ADDRESSES>::new(&facts);
         for (host, port) in hosts {
             // There is room for all of them.
-            known.add(Start::new(host, *port, &facts).map_err(ConnectionError::InvalidHost)?, self.config());
+            known.add(Start::new(host, *port, &facts).map_err(ConnectionError::InvalidHost)?, &config);
         }
         let told = known.known();
-        let connect = HostsMachine::begin(known.start(&told), self.config(), &facts, self.clock().now());
+        let connect = HostsMachine::begin(known.start(&told), &config, &facts, self.clock().now());
         let asks =
             array::from_fn(|number| QUERIES.map(|query| known.asking(query).any(|asked| asked == number)));
         Ok((known, connect, asks))

@@ -6,19 +6,16 @@
 //! connects at a time.
 //!
 //! ```
-//! use connie_async::{Clock, Config, PlainDns, RaceConnect};
-//! use connie_async::embedded_nal_async::{AddrType, Dns, TcpConnect};
+//! use connie_async::{Options, PlainDns, RaceConnect};
 //! # use connie_async::doc_stack::{Stack, SystemClock};
-//! # use core::net::SocketAddr;
 //! # use embedded_io_async::{Read, Write};
 //! # async_io::block_on(async {
 //! // On a microcontroller: embassy-net's TcpClient, a `dns::Dns` and EmbassyClock; see `embassy_net`.
 //! let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
-//! let net = RaceConnect::new(tcp, names, clock, Config::default());
+//! let net = RaceConnect::new(tcp, names, clock, Options::new());
 //!
-//! // reqwless does no more than this: HttpClient::new(&net, &net).
-//! let address = net.get_host_by_name("many.test", AddrType::Either).await.unwrap();
-//! let mut connection = net.connect(SocketAddr::new(address, 80)).await.unwrap();
+//! let mut connection = net.connect(("many.test", 80), &Options::new()).await.unwrap();
+//! assert_eq!(connection.destination().to_string(), "192.0.2.1:80");
 //! connection.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
 //! # let mut page = [0; 64];
 //! # assert!(connection.read(&mut page).await.unwrap() > 0);
@@ -42,7 +39,8 @@
 //!   addresses of one stand for others, only what the names have in common is raced: nobody is led to a server of another name. What a
 //!   program connects to without having looked it up cannot be told from a name's address.
 //!
-//! [`RaceConnect::connect_host`] does both in one call, for programs that need not go through the traits.
+//! [`RaceConnect::connect`] does both in one call, for programs that need not go through the traits. To call the
+//! trait's own method name the trait: `TcpConnect::connect(&net, address)`.
 //!
 //! Either way [`Connect`](connie_core::Connect) of connie-core decides: what is asked for a name and what is not (`localhost`, `.invalid`), in
 //! which order addresses are tried (RFC 6724), what is waited for, and with the feature `nat64` how IPv4 is reached without IPv4.
@@ -94,10 +92,12 @@ mod hosts;
 mod known_names;
 mod lookup;
 mod nal;
+mod options;
 mod queries;
 mod race_connect;
+mod target;
 
-pub use connie_core::{self, Config};
+pub use connie_core::{self, Config, Pacing};
 pub use embedded_nal_async;
 
 pub use clock::Clock;
@@ -106,4 +106,6 @@ pub use clock::EmbassyClock;
 pub use connection::Connection;
 pub use error::{ConnectionError, ResolveError};
 pub use lookup::{AddressList, Lookup, PlainDns};
+pub use options::Options;
 pub use race_connect::RaceConnect;
+pub use target::Target;

@@ -1,5 +1,6 @@
 //! [`RaceConnect`] as embedded-nal-async's `Dns` and `TcpConnect`.
 
+use core::future::Future;
 use core::net::{IpAddr, SocketAddr};
 
 use connie_core::memory::Remember;
@@ -10,7 +11,9 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::error::{ConnectionError, ResolveError};
 use crate::lookup::Lookup;
+use crate::options::Options;
 use crate::race_connect::RaceConnect;
+use crate::target::Target;
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> Dns
     for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
@@ -62,17 +65,20 @@ where
     C: Clock,
     M: Remember<ADDRESSES>,
 {
-    /// Connects to whichever address of `host` answers first. Both families are looked up side by side and the race begins with
-    /// the first answer, so this needs neither the delay nor the second query of the two calls.
+    /// Connects to whichever address of `target` answers first: a name or a literal address with a port, as a pair
+    /// or as one text, or addresses. Both families are looked up side by side and the race begins with the first
+    /// answer, so this needs neither the delay nor the second query of the two calls of the traits. `options` are
+    /// those of this connect alone; those of [`RaceConnect::new`] are for the traits.
     ///
     /// # Errors
     ///
-    /// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can [tell](Lookup::query_error).
-    pub async fn connect_host(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<Connection<T::Connection<'_>>, ConnectionError<T::Error>> {
-        self.connect_host_by(host, port, |remote| self.tcp().connect(remote)).await
+    /// Why there is no connection. Why a name was not found is as much of it as the [`Lookup`] can
+    /// [tell](Lookup::query_error).
+    pub fn connect<'a, 't>(
+        &'a self,
+        target: impl Into<Target<'t>>,
+        options: &'t Options,
+    ) -> impl Future<Output = Result<Connection<T::Connection<'a>>, ConnectionError<T::Error>>> {
+        self.connect_target_by(target.into(), options, |remote| self.tcp().connect(remote))
     }
 }

@@ -12,7 +12,7 @@ use connie_core::connect::{Connect, Facts, Input, InvalidHost, Output, Routes};
 use connie_core::memory::{Network, NoMemory, Remember};
 use connie_core::race::Guide;
 use connie_core::resolution::selection::{Route, Source};
-use connie_core::resolution::{Host, Literal, Query, QueryError};
+use connie_core::resolution::{Host, Literal, Query, QueryError, split_port};
 use connie_core::{AttemptErrorKind, Config, Families, Instant, Pacing};
 use heapless::Vec;
 
@@ -22,10 +22,12 @@ use crate::drive::{ConnectTarget, drive};
 use crate::error::{ConnectionError, ResolveError};
 use crate::known_names::{KnownNames, NameAddresses, StandsFor};
 use crate::lookup::Lookup;
+use crate::options::Options;
 use crate::queries::{
     ConnectMachine, PendingQueries, empty_slot, handle_answer, look_up_query, poll_once, query_failure,
     with_port,
 };
+use crate::target::Target;
 
 /// A network stack `T`, names `L` and a clock `C`, over which every connect is a race.
 ///
@@ -54,18 +56,15 @@ pub struct RaceConnect<
     memory: M,
 }
 
-/// How long a look-up, and how long a connect, may take where nothing else was said.
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// How long a look-up that has an address waits for the other family. Both are asked at the same time, so that the answers are mostly
 /// a millisecond or two apart; a family that is not waited for is asked for a second time.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(15);
 
 impl<T, L, C> RaceConnect<T, L, C> {
-    /// Races over `tcp` as `config` says, with the default capacities. Without a deadline in `config`, look-ups and connects have 30 s
-    /// each; a stack for microcontrollers has mostly no time-out of its own.
-    pub const fn new(tcp: T, names: L, clock: C, config: Config) -> Self {
-        Self::with_capacities(tcp, names, clock, config)
+    /// Races over `tcp` with the default capacities. `options` are for programs that come through the traits, where
+    /// a lookup and a connect may each take as long as the deadline says.
+    pub const fn new(tcp: T, names: L, clock: C, options: Options) -> Self {
+        Self::with_capacities(tcp, names, clock, options)
     }
 }
 
@@ -73,10 +72,8 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize>
     RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES>
 {
     /// The same with capacities of one's own: `RaceConnect::<_, _, _, 2, 4, 1>::with_capacities(..)`.
-    pub const fn with_capacities(tcp: T, names: L, clock: C, mut config: Config) -> Self {
-        if config.deadline.is_none() {
-            config.deadline = Some(DEADLINE);
-        }
+    pub const fn with_capacities(tcp: T, names: L, clock: C, options: Options) -> Self {
+        let config = options.into_config();
         let known = RefCell::new(KnownNames::new());
         RaceConnect { tcp, names, clock, config, resolution_delay: RESOLUTION_DELAY, known, memory: NoMemory }
     }
@@ -92,13 +89,13 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     /// ```
     /// # use connie_async::doc_stack::{Stack, SystemClock};
     /// use connie_async::connie_core::{Instant, memory::Memory};
-    /// use connie_async::{Config, PlainDns, RaceConnect};
+    /// use connie_async::{Options, PlainDns, RaceConnect};
     /// use core::cell::RefCell;
     ///
     /// # let (tcp, names, clock) = (Stack, PlainDns(Stack), SystemClock::default());
     /// // A number that differs from device to device, and the time on the clock.
     /// let memory = RefCell::new(Memory::<32>::new(0x5eed, Instant::ZERO));
-    /// let net = RaceConnect::new(tcp, names, clock, Config::default()).with_memory(&memory);
+    /// let net = RaceConnect::new(tcp, names, clock, Options::new()).with_memory(&memory);
     /// ```
     #[must_use]
     pub fn with_memory<N: Remember<ADDRESSES>>(
@@ -123,6 +120,11 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
         self
     }
 
+    /// The options that it was made with, for [`connect`](Self::connect) as well.
+    pub fn options(&self) -> Options {
+        Options::new().deadline(None).race(self.config.clone())
+    }
+
     /// The stack.
     pub const fn tcp(&self) -> &T {
         &self.tcp
@@ -136,19 +138,15 @@ impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, 
     pub(crate) const fn clock(&self) -> &C {
         &self.clock
     }
-
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
-    }
 }
 
 impl<T, L, C, const SOCKETS: usize, const ADDRESSES: usize, const NAMES: usize, M> fmt::Debug
     for RaceConnect<T, L, C, SOCKETS, ADDRESSES, NAMES, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut racing = f.debug_struct("Racing");
-        racing.field("config", &self.config).field("resolution_delay", &self.resolution_delay);
-        racing.field("known", &self.known).finish_non_exhaustive()
+        let mut debug = f.debug_struct("RaceConnect");
+        debug.field("config", &self.config).field("resolution_delay", &self.resolution_delay);
+        debug.field("known", &self.known).finish_non_exhaustive()
     }
 }
 
@@ -167,7 +165,7 @@ where
     ) -> Result<IpAddr, ResolveError<L::Error>> {
         let families = both(self.config.families, asked).ok_or(ResolveError::NoAddress)?;
         let now = self.clock.now();
-        let connect = self.machine((host, 0), None, families, Some(Pacing::AllAtOnce), now);
+        let connect = self.machine((host, 0), None, self.lookup_config(families), now);
         let mut connect = connect.map_err(ResolveError::InvalidHost)?;
         let mut addresses = Vec::new();
         let asked = self.ask(&mut connect, &mut addresses, host, now).await;
@@ -212,8 +210,8 @@ where
             pending.begin(query, ask(query), || serve(()));
         }
         let mut failed = None;
-        let mut deadline = now + self.config.deadline.unwrap_or(DEADLINE);
-        let mut timer = pin!(Some(self.clock.wait_until(deadline)));
+        let mut deadline = self.config.deadline.map(|limit| now + limit);
+        let mut timer = pin!(deadline.map(|at| self.clock.wait_until(at)));
         let mut hurried = false;
         poll_fn(|cx| {
             let now = self.clock.now();
@@ -232,17 +230,19 @@ where
             }
             if !hurried && !connect.race().destinations().is_empty() {
                 hurried = true;
-                deadline = deadline.min(self.clock.now() + self.resolution_delay);
-                timer.set(Some(self.clock.wait_until(deadline)));
+                let delayed = self.clock.now() + self.resolution_delay;
+                let at = deadline.map_or(delayed, |deadline| deadline.min(delayed));
+                deadline = Some(at);
+                timer.set(Some(self.clock.wait_until(at)));
             }
             if poll_once(timer.as_mut(), cx).is_none() {
                 return Poll::Pending;
             }
-            if self.clock.now() >= deadline {
+            if deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
                 return Poll::Ready(Err(LookupTimedOut));
             }
             // The clock has rung too soon. The executor has its other tasks to look after first.
-            timer.set(Some(self.clock.wait_until(deadline)));
+            timer.set(deadline.map(|at| self.clock.wait_until(at)));
             cx.waker().wake_by_ref();
             Poll::Pending
         })
@@ -287,33 +287,33 @@ where
             // What is not remembered stands for itself.
             None => ("", Some(with_port(&[remote.ip()], remote)), both),
         };
-        self.machine((host, remote.port()), hosts.as_deref(), families, None, now)
+        let config = Config { families, ..self.config.clone() };
+        self.machine((host, remote.port()), hosts.as_deref(), config, now)
     }
 
-    /// What is to be tried for a host and a port, or for `hosts`. With a `pacing` of its own it is for a look-up, which has a deadline for
-    /// itself.
+    /// What a lookup alone goes by: it has a deadline for itself.
+    fn lookup_config(&self, families: Families) -> Config {
+        Config { families, pacing: Pacing::AllAtOnce, deadline: None, ..self.config.clone() }
+    }
+
+    /// What is to be tried for a host and a port, or for `hosts`.
     fn machine(
         &self,
         (host, port): (&str, u16),
         hosts: Option<&[SocketAddr]>,
-        families: Families,
-        pacing: Option<Pacing>,
+        config: Config,
         now: Instant,
     ) -> Result<ConnectMachine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
-        let mut config = Config { families, ..self.config.clone() };
-        if let Some(pacing) = pacing {
-            (config.pacing, config.deadline) = (pacing, None);
-        }
         let routes = Routes::of(|ip| self.names.route(ip) != Route::Unreachable);
         let facts = Facts { routes, hosts, ..Facts::default() };
         Connect::new(host, port, &config, &facts, now)
     }
 
-    /// Looks `host` up and connects to whichever of its addresses answers first, beginning with the first answer.
-    pub(crate) async fn connect_host_by<O, F, N, E>(
+    /// Connects to whichever address of `target` answers first, beginning with the first answer of a lookup.
+    pub(crate) async fn connect_target_by<O, F, N, E>(
         &self,
-        host: &str,
-        port: u16,
+        target: Target<'_>,
+        options: &Options,
         open: O,
     ) -> Result<Connection<N>, ConnectionError<E>>
     where
@@ -321,7 +321,16 @@ where
         F: Future<Output = Result<N, E>>,
         E: embedded_io_async::Error,
     {
-        let connect = self.machine((host, port), None, self.config.families, None, self.clock.now());
+        let (host, port, hosts) = match target {
+            Target::Host(host, port) => (host, port, None),
+            Target::Text(text) => {
+                let (host, port) = split_port(text).ok_or(ConnectionError::InvalidTarget)?;
+                (host, port, None)
+            }
+            Target::Addresses(addresses) => ("", 0, Some(addresses)),
+        };
+        let config = options.clone().into_config();
+        let connect = self.machine((host, port), hosts, config, self.clock.now());
         let mut connect = connect.map_err(ConnectionError::InvalidHost)?;
         // No address stands for it.
         let remote = SocketAddr::new(NOWHERE.ip(), port);

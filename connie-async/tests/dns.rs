@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use connie_async::connie_core::resolution::QueryError;
-use connie_async::connie_core::{Config, Family, Instant};
+use connie_async::connie_core::{Family, Instant};
 use connie_async::dns::{Dns, DnsConfig, Nal};
-use connie_async::{AddressList, Lookup, RaceConnect};
+use connie_async::{AddressList, Lookup, Options, RaceConnect};
 use connie_sim::name_servers::{Driver, Finding, Found, Kind, NAME, Row, Servers, rows};
 use dns_support::Net;
 use embassy_futures::join::join;
@@ -391,11 +391,11 @@ fn what_is_no_name_is_not_asked_for() {
 fn a_race_by_it() {
     client!(world, net, udp, dns: Client<'_>, ["silent", "for:nobody.test nx; ok"]);
     world.address("192.0.2.2", Behaviour::Accept(30 * MS));
-    let racing = RaceConnect::new(&world, &dns, &world, Config::all_at_once());
-    let connection = world.run(racing.connect_host(NAME, 80)).expect("a connection");
+    let racing = RaceConnect::new(&world, &dns, &world, Options::new());
+    let connection = world.run(racing.connect((NAME, 80), &racing.options())).expect("a connection");
     assert_eq!(connection.destination(), SocketAddr::new(ip("192.0.2.2"), 80));
     assert_eq!(world.now(), 300 * MS);
-    let error = world.run(racing.connect_host("nobody.test", 80)).err();
+    let error = world.run(racing.connect(("nobody.test", 80), &racing.options())).err();
     assert_eq!(error, Some(connie_async::ConnectionError::NotResolved(QueryError::NoSuchName)));
     // The silent server comes last now.
     assert_eq!(world.now(), 320 * MS);
@@ -406,15 +406,17 @@ fn a_race_by_it() {
 fn a_race_that_goes_hands_the_driving_on() {
     client!(world, net, udp, dns: Client<'_>, ["a ok@20; ok@40"]);
     world.address("192.0.2.1", Behaviour::Accept(MS));
-    let racing = RaceConnect::new(&world, &dns, &world, Config::all_at_once());
+    let racing = RaceConnect::new(&world, &dns, &world, Options::new());
     let won = RefCell::new(None);
     let impatient: Task<'_> = Box::pin(async {
         let limit = connie_async::Clock::wait_until(&world, Instant::from_millis(10));
-        let gone = embassy_futures::select::select(racing.connect_host(NAME, 80), limit).await;
+        let gone =
+            embassy_futures::select::select(racing.connect((NAME, 80), &racing.options()), limit).await;
         assert!(matches!(gone, embassy_futures::select::Either::Second(())));
     });
     let patient: Task<'_> = Box::pin(async {
-        *won.borrow_mut() = Some(racing.connect_host(NAME, 80).await.expect("a connection").destination());
+        *won.borrow_mut() =
+            Some(racing.connect((NAME, 80), &racing.options()).await.expect("a connection").destination());
     });
     assert_eq!(world.run_tasks(SECOND, vec![impatient, patient]).0, 2);
     assert_eq!(*won.borrow(), Some(SocketAddr::new(ip("192.0.2.1"), 80)));

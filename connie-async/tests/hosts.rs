@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::QueryError;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{ConnectionError, RaceConnect};
+use connie_async::{ConnectionError, Options, RaceConnect};
 use embedded_io_async::ErrorKind;
 use virtual_support::Behaviour::{Accept, Fail};
 use virtual_support::{Fault, World, ip};
@@ -20,7 +20,7 @@ type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 16, 4>;
 
 fn net(world: &World, deadline: u64) -> Net<'_> {
     let config = Config { deadline: Some(Duration::from_millis(deadline)), ..Config::all_at_once() };
-    RaceConnect::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, Options::new().race(config))
 }
 
 /// A name with these addresses of IPv4 alone, which are known after so many microseconds.
@@ -36,7 +36,7 @@ fn connect<const HOSTS: usize>(
     hosts: [(&str, u16); HOSTS],
 ) -> Result<(SocketAddr, usize), ConnectionError<Fault>> {
     let net = net(world, deadline);
-    let won = world.run(net.connect_any(hosts));
+    let won = world.run(net.connect_any(hosts, &net.options()));
     won.map(|(connection, number)| (connection.destination(), number))
 }
 
@@ -117,7 +117,8 @@ fn a_future_that_is_dropped_leaves_nothing() {
     world.name("hangs.test", Family::V4, u64::MAX / 2, Some(""));
     let net = net(&world, 60_000);
     {
-        let mut race = pin!(net.connect_any([("silent.test", 1), ("hangs.test", 2)]));
+        let options = net.options();
+        let mut race = pin!(net.connect_any([("silent.test", 1), ("hangs.test", 2)], &options));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(race.as_mut().poll(&mut context).is_pending());
         assert!(race.as_mut().poll(&mut context).is_pending());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connie_async::connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_async::connie_core::{Config, Family};
-use connie_async::{Connection, ConnectionError, RaceConnect};
+use connie_async::{Connection, ConnectionError, Options, RaceConnect};
 use embedded_io_async::ErrorKind;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail};
@@ -21,7 +21,7 @@ type Outcome<'w> = Result<Connection<Socket<'w>>, ConnectionError<Fault>>;
 
 fn net(world: &World) -> Net<'_> {
     let config = Config { deadline: Some(Duration::from_secs(5)), hedge: false, ..Config::all_at_once() };
-    RaceConnect::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, Options::new().race(config))
 }
 
 /// A network without IPv4, which tells its prefix after `micros`.
@@ -36,10 +36,10 @@ fn world(micros: u64, prefix: &str) -> World {
 fn connects<'n>(world: &'n World, net: &'n Net<'n>, host: &str, two_calls: bool) -> Outcome<'n> {
     world.run(async {
         if !two_calls {
-            return net.connect_host(host, 80).await;
+            return net.connect((host, 80), &net.options()).await;
         }
         let address = net.get_host_by_name(host, AddrType::Either).await.expect("an address");
-        net.connect(SocketAddr::new(address, 80)).await
+        TcpConnect::connect(net, SocketAddr::new(address, 80)).await
     })
 }
 

@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use connie_async::connie_core::Family;
 use connie_async::dns::{Dns as Client, Udp, UdpError};
 use connie_async::doc_stack::{Stack, SystemClock};
-use connie_async::{AddressList, Config, Lookup, PlainDns, RaceConnect};
+use connie_async::{AddressList, Lookup, Options, PlainDns, RaceConnect};
 use embassy_futures::block_on;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
@@ -15,11 +15,11 @@ use embedded_nal_async::{AddrType, Dns, TcpConnect};
 fn nothing_is_allocated() {
     let mut won = None;
     let counted = measure(|| {
-        let net = RaceConnect::new(Stack, PlainDns(Stack), SystemClock::default(), Config::all_at_once());
+        let net = RaceConnect::new(Stack, PlainDns(Stack), SystemClock::default(), Options::new());
         won = block_on(async {
             let address = net.get_host_by_name("many.test", AddrType::Either).await.ok()?;
-            let first = net.connect(SocketAddr::new(address, 80)).await.ok()?.destination();
-            let second = net.connect_host("many.test", 80).await.ok()?.destination();
+            let first = TcpConnect::connect(&net, SocketAddr::new(address, 80)).await.ok()?.destination();
+            let second = net.connect(("many.test", 80), &net.options()).await.ok()?.destination();
             Some((address, first, second))
         });
     });

@@ -3,7 +3,7 @@
 use connie_async::connie_core::Family;
 use connie_async::dns::Dns;
 use connie_async::embassy_net::Udp;
-use connie_async::{AddressList, EmbassyClock, Lookup, RaceConnect};
+use connie_async::{AddressList, EmbassyClock, Lookup, Options, RaceConnect};
 use embassy_net::tcp::client::TcpClient;
 use std::future::Future;
 use std::net::IpAddr;
@@ -51,13 +51,16 @@ fn a_look_up_of_its_own() {
 #[cfg_attr(not(target_arch = "x86_64"), ignore = "the limit is that of x86-64")]
 fn a_connect_drives_once() {
     let over_dns = size(|net: &'static RaceConnect<Tcp, &'static Names, EmbassyClock>| {
-        net.connect_host("name.test", 80)
+        net.connect(("name.test", 80), &OPTIONS)
     });
-    let over_nothing =
-        size(|net: &'static RaceConnect<Tcp, Nothing, EmbassyClock>| net.connect_host("name.test", 80));
+    let over_nothing = size(|net: &'static RaceConnect<Tcp, Nothing, EmbassyClock>| {
+        net.connect(("name.test", 80), &OPTIONS)
+    });
     let more = over_dns - over_nothing;
     assert!(more <= DRIVES + 3 * SERVED, "{more} octets");
 }
+
+static OPTIONS: Options = Options::new();
 
 const DRIVES: usize = 1_792;
 const SERVED: usize = 256;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use connie_async::{Config, Connection, ConnectionError, PlainDns, RaceConnect};
+use connie_async::{Config, Connection, ConnectionError, Options, PlainDns, RaceConnect};
 use connie_lab::{Behaviour, in_namespace, ms, v4, v6};
 use connie_servers::clock::now;
 use connie_servers::{BlackHole, Live, Nginx, PythonServer, closed_port};
@@ -35,7 +35,7 @@ type Net<const SOCKETS: usize> = RaceConnect<Counted, Table, SystemClock, SOCKET
 
 fn net<const SOCKETS: usize>(addresses: impl IntoIterator<Item = IpAddr>, config: Config) -> Net<SOCKETS> {
     let table = Table(addresses.into_iter().collect());
-    RaceConnect::with_capacities(Counted::default(), table, SystemClock::new(), config)
+    RaceConnect::with_capacities(Counted::default(), table, SystemClock::new(), Options::new().race(config))
 }
 
 async fn open<const SOCKETS: usize>(
@@ -43,7 +43,7 @@ async fn open<const SOCKETS: usize>(
     port: u16,
 ) -> Result<Connection<<Counted as TcpConnect>::Connection<'_>>, ConnectionError<std::io::Error>> {
     let address = net.get_host_by_name("many.test", AddrType::Either).await.expect("an address");
-    net.connect(SocketAddr::new(address, port)).await
+    TcpConnect::connect(net, SocketAddr::new(address, port)).await
 }
 
 /// Fetches a page with reqwless, which knows nothing of connie.
@@ -179,10 +179,10 @@ fn dropping_a_connect_closes_its_sockets() {
 fn localhost_by_the_systems_stack_alone() {
     let live = Live::silent((Ipv4Addr::LOCALHOST, 0));
     let stack = std_embedded_nal_async::Stack::default;
-    let net = RaceConnect::new(stack(), PlainDns(stack()), SystemClock::new(), config());
+    let net = RaceConnect::new(stack(), PlainDns(stack()), SystemClock::new(), Options::new().race(config()));
     let address = run(net.get_host_by_name("localhost", AddrType::Either)).expect("an address");
     let port = live.address().port();
-    let connection = run(net.connect(SocketAddr::new(address, port))).expect("a connection");
+    let connection = run(TcpConnect::connect(&net, SocketAddr::new(address, port))).expect("a connection");
     assert_eq!(connection.destination(), live.address());
     // And a name that the system must be asked for: this machine's own.
     let mut name = [0; 255];
@@ -193,7 +193,7 @@ fn localhost_by_the_systems_stack_alone() {
 mod edge {
     //! The same by edge-nal's traits.
 
-    use connie_async::edge_nal::{PlainDns, connect_host};
+    use connie_async::edge_nal::{PlainDns, connect};
     use edge_nal::{AddrType, Close, Dns, Readable, TcpConnect, TcpShutdown, TcpSplit};
 
     use super::*;
@@ -204,11 +204,17 @@ mod edge {
         let port = dead.address().port();
         let live = Live::http((loopback(62), port), PAGE);
         let table = Table([61, 62].map(loopback).to_vec());
-        let net = RaceConnect::new(edge_nal_std::Stack::new(), table, SystemClock::new(), config());
+        let net = RaceConnect::new(
+            edge_nal_std::Stack::new(),
+            table,
+            SystemClock::new(),
+            Options::new().race(config()),
+        );
         run(async {
             let address = net.get_host_by_name("many.test", AddrType::Either).await.expect("an address");
             assert_eq!(address, loopback(61));
-            let mut socket = net.connect(SocketAddr::new(address, port)).await.expect("a connection");
+            let mut socket =
+                TcpConnect::connect(&net, SocketAddr::new(address, port)).await.expect("a connection");
             assert_eq!(socket.destination(), live.address());
             let (mut read, mut write) = socket.split();
             write.write_all(b"GET / HTTP/1.1\r\nHost: many.test\r\n\r\n").await.expect("a request");
@@ -226,10 +232,13 @@ mod edge {
     fn by_the_systems_names_and_in_one_call() {
         let live = Live::silent((Ipv4Addr::LOCALHOST, 0));
         let stack = edge_nal_std::Stack::new();
-        let net = RaceConnect::new(stack, PlainDns(stack), SystemClock::new(), config());
-        let connection = run(connect_host(&net, "localhost", live.address().port())).expect("a connection");
+        let net = RaceConnect::new(stack, PlainDns(stack), SystemClock::new(), Options::new().race(config()));
+        let connection =
+            run(connect(&net, ("localhost", live.address().port()), &net.options())).expect("a connection");
         assert_eq!(connection.destination(), live.address());
-        let error = run(connect_host(&net, "127.0.17.63", live.address().port())).err().expect("an error");
+        let error = run(connect(&net, ("127.0.17.63", live.address().port()), &net.options()))
+            .err()
+            .expect("an error");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use connie_async::connie_core::connect::InvalidHost;
 use connie_async::connie_core::resolution::{HostError, QueryError};
 use connie_async::connie_core::{Config, Families, Family};
-use connie_async::{Connection, ConnectionError, RaceConnect, ResolveError};
+use connie_async::{Connection, ConnectionError, Options, RaceConnect, ResolveError};
 use embedded_io_async::{Error as _, ErrorKind, Read};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Fail, Silent};
@@ -25,13 +25,13 @@ type Net<'w, const SOCKETS: usize = 4> = RaceConnect<&'w World, &'w World, &'w W
 type Outcome<'w> = Result<Connection<Socket<'w>>, ConnectionError<Fault>>;
 
 fn net<const SOCKETS: usize>(world: &World, config: Config) -> Net<'_, SOCKETS> {
-    RaceConnect::with_capacities(world, world, world, config)
+    RaceConnect::with_capacities(world, world, world, Options::new().race(config))
 }
 
 /// Looks the name up and connects, as reqwless does.
 async fn open<'n, 'w, const SOCKETS: usize>(net: &'n Net<'w, SOCKETS>, host: &str) -> Outcome<'n> {
     let address = net.get_host_by_name(host, AddrType::Either).await.expect("an address");
-    net.connect(SocketAddr::new(address, 80)).await
+    TcpConnect::connect(net, SocketAddr::new(address, 80)).await
 }
 
 #[track_caller]
@@ -73,11 +73,11 @@ fn any_port_of_the_name_is_raced_and_no_other_address_stands_for_it() {
     let first = world.run(net.get_host_by_name("many.test", AddrType::Either)).unwrap();
     assert_eq!(first, ip("192.0.2.1"));
     for port in [80, 443] {
-        let connection = world.run(net.connect(SocketAddr::new(first, port))).unwrap();
+        let connection = world.run(TcpConnect::connect(&net, SocketAddr::new(first, port))).unwrap();
         assert_eq!(connection.destination(), SocketAddr::new(ip("192.0.2.2"), port));
     }
     world.started.borrow_mut().clear();
-    world.run(net.connect("192.0.2.2:80".parse().unwrap())).unwrap();
+    world.run(TcpConnect::connect(&net, "192.0.2.2:80".parse().unwrap())).unwrap();
     assert_eq!(world.tried(), ["192.0.2.2"]);
 }
 
@@ -192,7 +192,7 @@ fn the_deadline_of_a_connect() {
         world.address("192.0.2.1", Accept((SECOND as i64 + late) as u64));
         let config = Config { deadline: Some(Duration::from_secs(1)), hedge: false, ..Config::all_at_once() };
         let net = net::<4>(&world, config);
-        let outcome = world.run(net.connect("192.0.2.1:80".parse().unwrap()));
+        let outcome = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap()));
         assert_eq!(outcome.is_ok(), connects, "{late}");
         assert_eq!(world.now(), SECOND.min((SECOND as i64 + late) as u64), "{late}");
         if let Err(error) = outcome {
@@ -208,7 +208,7 @@ fn without_a_deadline_there_are_thirty_seconds_for_each_call() {
     let net = net::<4>(&world, Config::all_at_once());
     let error = world.run(net.get_host_by_name("silent.test", AddrType::Either)).unwrap_err();
     assert_eq!((error, world.now()), (ResolveError::DeadlineExceeded, 30 * SECOND));
-    let error = world.run(net.connect("192.0.2.1:80".parse().unwrap())).err();
+    let error = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap())).err();
     assert_eq!((error, world.now()), (Some(ConnectionError::DeadlineExceeded), 60 * SECOND));
 }
 
@@ -224,7 +224,7 @@ fn the_resolution_delay_of_a_look_up() {
         let first = world.run(net.get_host_by_name("many.test", AddrType::Either)).unwrap();
         assert_eq!(first, ip(if waited_for { "2001:db8::1" } else { "192.0.2.1" }), "{late}");
         assert_eq!(world.now(), (25 * MS).min((25 * MS as i64 + late) as u64), "{late}");
-        let outcome = world.run(net.connect(SocketAddr::new(first, 80)));
+        let outcome = world.run(TcpConnect::connect(&net, SocketAddr::new(first, 80)));
         won(&outcome, "192.0.2.1");
         // What was not waited for is asked for again.
         assert_eq!(world.queries(Family::V6), if waited_for { 1 } else { 2 }, "{late}");
@@ -327,7 +327,7 @@ fn only_the_family_that_was_asked_for_is_raced() {
     world.address("192.0.2.1", Accept(MS));
     let net = net::<4>(&world, Config::all_at_once());
     let address = world.run(net.get_host_by_name("many.test", AddrType::IPv4)).unwrap();
-    won(&world.run(net.connect(SocketAddr::new(address, 80))), "192.0.2.1");
+    won(&world.run(TcpConnect::connect(&net, SocketAddr::new(address, 80))), "192.0.2.1");
     assert_eq!(world.queries(Family::V6), 0);
     let wrong = world.run(net.get_host_by_name("192.0.2.1", AddrType::IPv6));
     assert_eq!(wrong, Err(ResolveError::NoAddress));
@@ -344,12 +344,12 @@ fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
     let net = net::<4>(&world, Config::all_at_once());
     won(&world.run(open(&net, "many.test")), "192.0.2.1");
     let address = world.run(net.get_host_by_name("2001:db8::1", AddrType::Either)).unwrap();
-    let error = world.run(net.connect(SocketAddr::new(address, 80))).err().unwrap();
+    let error = world.run(TcpConnect::connect(&net, SocketAddr::new(address, 80))).err().unwrap();
     assert_eq!((error, error.kind()), (ConnectionError::Unreachable, ErrorKind::NotConnected));
     assert_eq!(error.to_string(), "no address can be reached");
     // What the network says of others tells more.
     world.address("192.0.2.1", Fail(MS, REFUSED));
-    let error = world.run(net.connect_host("many.test", 80)).err();
+    let error = world.run(net.connect(("many.test", 80), &net.options())).err();
     assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
     assert_eq!(world.tried(), ["192.0.2.1", "192.0.2.1"]);
 }
@@ -358,8 +358,8 @@ fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
 fn an_address_of_a_family_that_may_not_be_used_is_none() {
     let world = World::new();
     let only_v6 = Config { families: Families::Only(Family::V6), ..Config::all_at_once() };
-    let net = Net::<4>::with_capacities(&world, &world, &world, only_v6);
-    let error = world.run(net.connect("192.0.2.1:80".parse().unwrap())).err();
+    let net = Net::<4>::with_capacities(&world, &world, &world, Options::new().race(only_v6));
+    let error = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap())).err();
     assert_eq!(error, Some(ConnectionError::NoAddress));
     let asked = world.run(net.get_host_by_name("many.test", AddrType::IPv4));
     assert_eq!(asked, Err(ResolveError::NoAddress));
@@ -377,7 +377,7 @@ fn a_family_without_a_route_is_not_waited_for() {
         let net = net::<4>(&world, Config::staggered());
         let error = match two_calls {
             true => world.run(open(&net, "four.test")).err(),
-            false => world.run(net.connect_host("four.test", 80)).err(),
+            false => world.run(net.connect(("four.test", 80), &net.options())).err(),
         };
         assert_eq!(error, Some(ConnectionError::AllAttemptsFailed(Some(Fault(REFUSED)))));
         // A look-up waits for it as for any other, for 15 ms.
@@ -396,7 +396,7 @@ fn a_family_without_a_route_is_waited_for_where_there_is_nothing_else() {
     world.name("six.test", Family::V6, 2 * SECOND, Some("::1"));
     world.address("::1", Accept(MS));
     let net = net::<4>(&world, Config::all_at_once());
-    won(&world.run(net.connect_host("six.test", 80)), "::1");
+    won(&world.run(net.connect(("six.test", 80), &net.options())), "::1");
     assert_eq!(world.now(), 2 * SECOND + MS);
 }
 
@@ -415,12 +415,12 @@ fn which_family_comes_first() {
         known(&world, "many.test", v6, "192.0.2.1");
         let config = Config { preferred_family: prefers, deadline: Some(SOON), ..Config::staggered() };
         let net = net::<4>(&world, config);
-        let _ = world.run(net.connect_host("many.test", 80));
+        let _ = world.run(net.connect(("many.test", 80), &net.options()));
         assert_eq!(world.tried()[0], first, "in one call");
         world.started.borrow_mut().clear();
         let stands = world.run(net.get_host_by_name("many.test", AddrType::Either));
         assert_eq!(stands, Ok(ip(first)));
-        let _ = world.run(net.connect(SocketAddr::new(ip(first), 80)));
+        let _ = world.run(TcpConnect::connect(&net, SocketAddr::new(ip(first), 80)));
         assert_eq!(world.tried()[0], first, "in two");
     }
 }
@@ -431,13 +431,13 @@ fn the_caller_says_which_address_of_localhost_comes_first() {
     let world = World::new();
     let config = Config { preferred_family: Family::V4, deadline: Some(SOON), ..Config::staggered() };
     let net = net::<4>(&world, config);
-    let _ = world.run(net.connect_host("localhost", 80));
+    let _ = world.run(net.connect(("localhost", 80), &net.options()));
     let _ = world.run(open(&net, "a.localhost"));
     assert_eq!(world.tried(), ["127.0.0.1", "::1", "127.0.0.1", "::1"]);
     let only = world.run(net.get_host_by_name("localhost", AddrType::IPv6));
     assert_eq!(only, Ok(ip("::1")));
     world.started.borrow_mut().clear();
-    let _ = world.run(net.connect("[::1]:80".parse().unwrap()));
+    let _ = world.run(TcpConnect::connect(&net, "[::1]:80".parse().unwrap()));
     assert_eq!(world.tried(), ["::1"]);
     assert!(world.asked.borrow().is_empty());
 }
@@ -448,7 +448,7 @@ fn names_that_are_never_asked_for() {
     let net = net::<4>(&world, Config::all_at_once());
     for name in ["x.invalid", "x.Onion."] {
         known(&world, name, "2001:db8::1", "192.0.2.1");
-        let error = world.run(net.connect_host(name, 80)).err().unwrap();
+        let error = world.run(net.connect((name, 80), &net.options())).err().unwrap();
         assert_eq!(error, ConnectionError::NotResolved(QueryError::NoSuchName), "{name}");
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::NotFound, "no such name".to_owned()));
     }
@@ -464,7 +464,7 @@ fn localhost_and_its_address_share_that_alone() {
         let stands = world.run(net.get_host_by_name(host, AddrType::Either));
         assert_eq!(stands, Ok(ip("::1")), "{host}");
     }
-    let _ = world.run(net.connect("[::1]:80".parse().unwrap()));
+    let _ = world.run(TcpConnect::connect(&net, "[::1]:80".parse().unwrap()));
     assert!(
         !world.tried().is_empty() && world.tried().iter().all(|tried| tried == "::1"),
         "{:?}",
@@ -486,7 +486,7 @@ fn a_look_up_is_the_same_for_every_pacing() {
         let net = net::<4>(&world, config);
         let stands = world.run(net.get_host_by_name("many.test", AddrType::Either));
         assert_eq!((stands, world.now()), (Ok(ip("192.0.2.1")), 25 * MS));
-        won(&world.run(net.connect(SocketAddr::new(ip("192.0.2.1"), 80))), "2001:db8::1");
+        won(&world.run(TcpConnect::connect(&net, SocketAddr::new(ip("192.0.2.1"), 80))), "2001:db8::1");
     }
 }
 
@@ -495,7 +495,7 @@ fn a_look_up_is_the_same_for_every_pacing() {
 fn why_a_name_has_no_address() {
     let world = World::new();
     let net = net::<4>(&world, Config::all_at_once());
-    let fails = |name: &str| world.run(net.connect_host(name, 80)).err();
+    let fails = |name: &str| world.run(net.connect((name, 80), &net.options())).err();
     known(&world, "none.test", "", "");
     assert_eq!(fails("none.test"), Some(ConnectionError::NoAddress));
     world.name_fails("gone.test", ErrorKind::NotFound);
@@ -524,7 +524,7 @@ fn a_zone_outlives_the_two_calls() {
     let net = net::<4>(&world, Config::all_at_once());
     let stands = world.run(net.get_host_by_name("fe80::1%7", AddrType::Either));
     assert_eq!(stands, Ok(ip("fe80::1")));
-    let connection = world.run(net.connect("[fe80::1]:80".parse().unwrap())).unwrap();
+    let connection = world.run(TcpConnect::connect(&net, "[fe80::1]:80".parse().unwrap())).unwrap();
     assert_eq!(connection.destination(), "[fe80::1%7]:80".parse().unwrap());
 }
 
@@ -535,7 +535,7 @@ fn an_address_of_the_host_itself_is_tried_without_ipv4() {
     world.lacks.set(Some(Family::V4));
     world.address("127.0.0.1", Accept(MS));
     let net = net::<4>(&world, Config::all_at_once());
-    won(&world.run(net.connect_host("127.0.0.1", 80)), "127.0.0.1");
+    won(&world.run(net.connect(("127.0.0.1", 80), &net.options())), "127.0.0.1");
     won(&world.run(open(&net, "127.0.0.1")), "127.0.0.1");
     assert!(world.asked.borrow().is_empty());
 }
@@ -553,13 +553,13 @@ fn names_that_share_an_address_are_not_mixed_up() {
     let net = net::<4>(&world, Config { deadline: Some(Duration::from_secs(1)), ..Config::all_at_once() });
     let ask = |name: &str| world.run(net.get_host_by_name(name, AddrType::Either)).unwrap();
     let [a, b] = [ask("a.test"), ask("b.test")];
-    won(&world.run(net.connect(SocketAddr::new(a, 80))), "192.0.2.2");
-    won(&world.run(net.connect(SocketAddr::new(b, 80))), "192.0.2.3");
+    won(&world.run(TcpConnect::connect(&net, SocketAddr::new(a, 80))), "192.0.2.2");
+    won(&world.run(TcpConnect::connect(&net, SocketAddr::new(b, 80))), "192.0.2.3");
     // c has nothing that does not stand for another already. Then a is led to what both have, which is dead.
     world.started.borrow_mut().clear();
     let c = ask("c.test");
     assert_eq!(c, a);
-    let error = world.run(net.connect(SocketAddr::new(c, 80))).err();
+    let error = world.run(TcpConnect::connect(&net, SocketAddr::new(c, 80))).err();
     assert_eq!(error, Some(ConnectionError::DeadlineExceeded));
     assert!(world.tried().iter().all(|tried| tried == "192.0.2.1"), "{:?}", world.tried());
 }
@@ -586,15 +586,15 @@ fn a_host_is_connected_to_in_one_call_from_the_first_answer_on() {
     world.name("many.test", Family::V6, 2 * SECOND, Some("2001:db8::1"));
     world.address("192.0.2.1", Accept(5 * MS));
     let net = net::<4>(&world, Config::all_at_once());
-    let outcome = world.run(net.connect_host("many.test", 80));
+    let outcome = world.run(net.connect(("many.test", 80), &net.options()));
     won(&outcome, "192.0.2.1");
     assert_eq!((world.now(), world.queries(Family::V6)), (15 * MS, 1));
     assert!(world.is_quiet(), "the AAAA look-up goes on");
     world.address("127.0.0.1", Accept(0));
     world.address("2001:db8::7", Accept(0));
-    won(&world.run(net.connect_host("localhost", 80)), "127.0.0.1");
-    won(&world.run(net.connect_host("[2001:db8::7]", 80)), "2001:db8::7");
-    let fails = |host: &str| world.run(net.connect_host(host, 80)).err();
+    won(&world.run(net.connect(("localhost", 80), &net.options())), "127.0.0.1");
+    won(&world.run(net.connect(("[2001:db8::7]", 80), &net.options())), "2001:db8::7");
+    let fails = |host: &str| world.run(net.connect((host, 80), &net.options())).err();
     assert_eq!(fails("a..b"), Some(ConnectionError::InvalidHost(HostError::Label.into())));
     assert_eq!(fails("fe80::1%eth0"), Some(ConnectionError::InvalidHost(InvalidHost::Zone)));
 }
@@ -638,7 +638,7 @@ fn the_stacks_own_errors_are_told_as_they_are() {
     let world = World::new();
     world.address("192.0.2.1", Accept(0));
     let net = net::<4>(&world, Config::all_at_once());
-    let mut connection = world.run(net.connect("192.0.2.1:80".parse().unwrap())).unwrap();
+    let mut connection = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap())).unwrap();
     let error = world.run(connection.read(&mut [0])).unwrap_err();
     assert_eq!(error, ConnectionError::Stack(Fault(ErrorKind::ConnectionReset)));
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -699,4 +699,28 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % limit
     }
+}
+
+/// One connect with its own options, whatever those of the traits are, to each kind of target.
+#[test]
+fn a_connect_goes_by_its_own_options_and_target() {
+    let world = World::new();
+    world.address("192.0.2.1", Silent);
+    world.address("192.0.2.2", Accept(3 * MS));
+    let net = net::<4>(&world, Config { deadline: Some(Duration::from_millis(1)), ..Config::one_by_one() });
+    let addresses = ["192.0.2.1:80", "192.0.2.2:80"].map(|address| address.parse::<SocketAddr>().unwrap());
+    let options = Options::new();
+    won(&world.run(net.connect(&addresses, &options)), "192.0.2.2");
+    won(&world.run(net.connect(&addresses[1], &options)), "192.0.2.2");
+    won(&world.run(net.connect("192.0.2.2:80", &options)), "192.0.2.2");
+    let error = world.run(net.connect("192.0.2.2", &options)).err().unwrap();
+    assert_eq!((error, error.kind()), (ConnectionError::InvalidTarget, ErrorKind::InvalidInput));
+    assert_eq!(world.run(net.connect(&[], &options)).err(), Some(ConnectionError::NoAddress));
+    // Those of the traits, where they are wanted.
+    let error = world.run(net.connect(&addresses[1], &net.options())).err();
+    assert_eq!(error, Some(ConnectionError::DeadlineExceeded));
+    // All of it within 30 s.
+    let start = world.now();
+    let error = world.run(net.connect(&addresses[0], &options)).err();
+    assert_eq!((error, world.now() - start), (Some(ConnectionError::DeadlineExceeded), 30 * SECOND));
 }

@@ -5,9 +5,9 @@ mod virtual_support;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
-use connie_async::RaceConnect;
 use connie_async::connie_core::memory::{Memory, Remember};
 use connie_async::connie_core::{Config, Family, Instant};
+use connie_async::{Options, RaceConnect};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use virtual_support::Behaviour::{Accept, Silent};
 use virtual_support::{World, ip};
@@ -36,7 +36,7 @@ fn opened<M: Remember<16>>(world: &World, net: &Net<'_, M>) -> usize {
     let (before, start) = (world.tried().len(), world.now());
     let visit = async {
         let address = net.get_host_by_name("three.test", AddrType::Either).await.expect("an address");
-        net.connect(SocketAddr::new(address, 80)).await.expect("a connection").destination()
+        TcpConnect::connect(&net, SocketAddr::new(address, 80)).await.expect("a connection").destination()
     };
     assert_eq!(world.run(visit), SocketAddr::new(ip("192.0.2.2"), 80));
     assert_eq!(world.now() - start, 30 * MS);
@@ -47,7 +47,7 @@ fn opened<M: Remember<16>>(world: &World, net: &Net<'_, M>) -> usize {
 fn from_the_second_visit_on_one_socket_is_enough() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(&memory);
     assert_eq!(opened(&world, &net), 3);
     for _ in 0..5 {
         assert_eq!(opened(&world, &net), 1);
@@ -59,7 +59,7 @@ fn another_net_goes_on_with_the_same_memory() {
     let (world, memory) = (world(), memory());
     let net = |memory| {
         let net: Net<'_, &RefCell<Memory<16>>> =
-            RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory);
+            RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(memory);
         net
     };
     assert_eq!(opened(&world, &net(&memory)), 3);
@@ -72,10 +72,10 @@ fn another_net_goes_on_with_the_same_memory() {
 fn a_list_of_hosts_has_one_memory() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(&memory);
     let opened = |hosts: [(&str, u16); 2]| {
         let before = world.tried().len();
-        let (connection, _) = world.run(net.connect_any(hosts)).expect("a connection");
+        let (connection, _) = world.run(net.connect_any(hosts, &net.options())).expect("a connection");
         assert_eq!(connection.destination(), SocketAddr::new(ip("192.0.2.2"), 80));
         world.tried().len() - before
     };
@@ -90,7 +90,7 @@ fn a_list_of_hosts_has_one_memory() {
 fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(&memory);
     for _ in 0..12 {
         opened(&world, &net);
     }
@@ -98,7 +98,7 @@ fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
     // When each start came, of a connect that is given 60 ms.
     let started = || {
         let (before, start) = (world.tried().len(), world.now());
-        assert!(world.run_until(start + 60 * MS, net.connect_host("three.test", 80)).is_none());
+        assert!(world.run_until(start + 60 * MS, net.connect(("three.test", 80), &net.options())).is_none());
         let starts = world.started.borrow()[before..].to_vec();
         starts.iter().map(|(to, at)| (to.ip().to_string(), at - start)).collect::<Vec<_>>()
     };
@@ -109,7 +109,7 @@ fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
     assert_eq!(second[1].1, 0, "beside the lead: {second:?}");
     // It was late twice, and does not lead any more.
     world.address("192.0.2.3", Accept(30 * MS));
-    let won = world.run(net.connect_host("three.test", 80)).expect("a connection").destination();
+    let won = world.run(net.connect(("three.test", 80), &net.options())).expect("a connection").destination();
     assert_eq!(won, SocketAddr::new(ip("192.0.2.3"), 80));
 }
 
@@ -118,7 +118,7 @@ fn a_future_that_is_dropped_teaches_that_the_lead_was_late() {
 fn a_net_may_own_its_memory() {
     let world = world();
     let net: Net<'_, _> =
-        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(memory());
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(memory());
     assert_eq!(opened(&world, &net), 3);
     assert_eq!(opened(&world, &net), 1);
     assert!(net.memory().borrow().entries(Instant::ZERO).count() > 0);
@@ -127,7 +127,7 @@ fn a_net_may_own_its_memory() {
 #[test]
 fn without_a_memory_each_visit_tries_all() {
     let world = world();
-    let net: Net<'_, _> = RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once());
+    let net: Net<'_, _> = RaceConnect::with_capacities(&world, &world, &world, Options::new());
     for _ in 0..3 {
         assert_eq!(opened(&world, &net), 3);
     }
@@ -138,7 +138,7 @@ fn without_a_memory_each_visit_tries_all() {
 fn a_memory_that_is_borrowed_is_done_without() {
     let (world, memory) = (world(), memory());
     let net: Net<'_, _> =
-        RaceConnect::with_capacities(&world, &world, &world, Config::all_at_once()).with_memory(&memory);
+        RaceConnect::with_capacities(&world, &world, &world, Options::new()).with_memory(&memory);
     let borrowed = memory.borrow_mut();
     assert_eq!(opened(&world, &net), 3);
     drop(borrowed);

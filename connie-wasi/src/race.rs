@@ -7,7 +7,7 @@ use core::slice;
 
 use connie_core::connect::{Facts, InvalidHost, Routes};
 use connie_core::memory::Verdict;
-use connie_core::resolution::Query;
+use connie_core::resolution::{Query, split_port};
 use connie_core::{Connection, Failure, Families, Family, Poller, Turn};
 
 use crate::connect::{ConnectError, ConnectErrorKind, ResolveError};
@@ -18,7 +18,7 @@ use crate::report::{Report, WasiConnectDriver};
 use crate::route::routes;
 use crate::socket::{WasiSocket, WasiStack};
 use crate::stream::{Connected, TcpStream};
-use crate::target::{Target, split};
+use crate::target::Target;
 use crate::wait::WasiPoller;
 
 /// Connects to the address of `target` that answers first. Blocks until there is a winner, until every address
@@ -104,7 +104,7 @@ fn race(
     let (host, port, hosts) = match &target {
         Target::Host(host, port) => (*host, *port, None),
         Target::Text(text) => {
-            let (host, port) = split(text).ok_or(ConnectErrorKind::InvalidTarget)?;
+            let (host, port) = split_port(text).ok_or(ConnectErrorKind::InvalidTarget)?;
             (host, port, None)
         }
         Target::Address(address) => ("", 0, Some(slice::from_ref(address))),

@@ -5,6 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use connie_core::resolution::split_port;
+
 /// Where to connect: a name with a port, or addresses.
 ///
 /// ```
@@ -37,7 +39,7 @@ impl Target<'_> {
     pub(crate) fn name(&self) -> (String, u16) {
         match *self {
             Target::Host(host, port) => (host.to_owned(), port),
-            Target::Text(text) => match split(text) {
+            Target::Text(text) => match split_port(text) {
                 Some((host, port)) => (host.to_owned(), port),
                 None => (text.to_owned(), 0),
             },
@@ -46,15 +48,6 @@ impl Target<'_> {
             Target::Addresses([first, ..]) => (first.ip().to_string(), first.port()),
         }
     }
-}
-
-/// Host and port of `HOST:PORT`. An IPv6 address stands in brackets: without them it is unclear where it ends.
-pub(crate) fn split(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    // Not `parse` alone, which takes a plus sign too.
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
-    if digits && whole { Some((host, port.parse().ok()?)) } else { None }
 }
 
 /// `example.org:80`.
@@ -122,15 +115,6 @@ impl<'a, const N: usize> From<&'a [SocketAddr; N]> for Target<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_a_host_and_a_port() {
-        assert_eq!(split("example.org:80"), Some(("example.org", 80)));
-        assert_eq!(split("[fe80::1%2]:65535"), Some(("[fe80::1%2]", 65_535)));
-        for text in ["", "example.org", "example.org:", "a:65536", "a:+1", "a:http", "a:1:2", "2001:db8::1"] {
-            assert_eq!(split(text), None, "{text:?}");
-        }
-    }
 
     #[test]
     fn an_error_names_the_target() {

@@ -398,6 +398,7 @@ fn of_other_stacks() -> Vec<(&'static str, Vec<Boxed>)> {
         Async::NoAddress,
         Async::NotResolved(QueryError::NoSuchName),
         Async::InvalidHost(InvalidHost::Zone),
+        Async::InvalidTarget,
     ];
     let lookups = [
         AsyncResolve::Failed("no lease"),

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use connie_async::dns::{Dns, Nal};
-//! use connie_async::{Config, RaceConnect};
+//! use connie_async::{Options, RaceConnect};
 //! # use connie_async::Clock;
 //! # use connie_async::connie_core::Instant;
 //! # struct SystemClock(std::time::Instant);
@@ -37,8 +37,9 @@
 //!
 //! // `servers` are those of the network, and `seed` is from a source of randomness.
 //! let udp = Nal::<_>::new(Stack::default(), &servers);
-//! let net = RaceConnect::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, Config::default());
-//! let error = net.connect_host("nobody.test", 80).await.err();
+//! let options = Options::new();
+//! let net = RaceConnect::new(Stack::default(), Dns::new(&udp, &clock, seed), &clock, options.clone());
+//! let error = net.connect(("nobody.test", 80), &options).await.err();
 //! assert!(matches!(error, Some(ConnectionError::NotResolved(QueryError::NoSuchName))));
 //! # });
 //! ```

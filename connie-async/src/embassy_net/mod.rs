@@ -3,7 +3,7 @@
 //! ```no_run
 //! use connie_async::dns::Dns;
 //! use connie_async::embassy_net::{Buffers, Neighbours, Udp};
-//! use connie_async::{Config, EmbassyClock, RaceConnect};
+//! use connie_async::{EmbassyClock, Options, RaceConnect};
 //! use embassy_net::tcp::client::{TcpClient, TcpClientState};
 //! use embassy_net::{Stack, StackResources};
 //! # use embassy_net_driver::Driver;
@@ -20,9 +20,10 @@
 //! let names = Dns::new(&udp, EmbassyClock, seed);
 //! // As many as SOCKETS, and one more for each connection that is kept.
 //! let state = TcpClientState::<4, 1024, 1024>::new();
-//! let net = RaceConnect::new(TcpClient::new(stack, &state), names, EmbassyClock, Config::all_at_once());
+//! let options = Options::new();
+//! let net = RaceConnect::new(TcpClient::new(stack, &state), names, EmbassyClock, options.clone());
 //! // let mut client = reqwless::client::HttpClient::new(&net, &net);
-//! let connection = net.connect_host("example.org", 80).await;
+//! let connection = net.connect(("example.org", 80), &options).await;
 //! # }
 //! ```
 //!

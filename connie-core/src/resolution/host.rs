@@ -27,6 +27,25 @@ pub enum Host<'a> {
 /// The addresses of [`Host::Loopback`], best first.
 pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
+/// Host and port of `HOST:PORT`; `None` where the text is not that. An IPv6 address must stand in brackets: without
+/// them it is unclear where it ends. The host itself is not looked at: [`Host::parse`] does.
+///
+/// ```
+/// use connie_core::resolution::split_port;
+///
+/// assert_eq!(split_port("example.org:80"), Some(("example.org", 80)));
+/// assert_eq!(split_port("[2001:db8::1]:80"), Some(("[2001:db8::1]", 80)));
+/// assert_eq!(split_port("2001:db8::1"), None);
+/// ```
+#[must_use]
+pub fn split_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    // Not `parse` alone, which takes a plus sign too.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    if digits && whole { Some((host, port.parse().ok()?)) } else { None }
+}
+
 /// Whether `name` is one of Tor's, below `onion`, in any case and with a final dot or without (RFC 7686).
 #[must_use]
 pub fn is_onion(name: &str) -> bool {
@@ -178,6 +197,15 @@ mod tests {
     use std::string::ToString;
 
     use super::*;
+
+    #[test]
+    fn a_text_is_a_host_and_a_port() {
+        assert_eq!(split_port("192.0.2.1:65535"), Some(("192.0.2.1", 65_535)));
+        assert_eq!(split_port("[fe80::1%2]:0"), Some(("[fe80::1%2]", 0)));
+        for text in ["", "a", "a:", "a:65536", "a:+1", "a:-1", "a: 1", "a:http", "a:1:2", "[::1", "::1]:1"] {
+            assert_eq!(split_port(text), None, "{text:?}");
+        }
+    }
 
     #[track_caller]
     fn is_address(text: &str, ip: &str, zone: Option<&str>) {

@@ -15,5 +15,5 @@ pub mod nat64;
 mod query;
 pub mod selection;
 
-pub use host::{Host, HostError, LOOPBACK, Literal, is_onion};
+pub use host::{Host, HostError, LOOPBACK, Literal, is_onion, split_port};
 pub use query::{Query, QueryError, QueryFailure};

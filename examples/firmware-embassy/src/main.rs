@@ -19,7 +19,7 @@ mod executor;
 mod firmware {
     use connie_async::dns::{Dns, DnsConfig};
     use connie_async::embassy_net::{Buffers, Neighbours, SolicitingDriver, Udp};
-    use connie_async::{Config, EmbassyClock, RaceConnect};
+    use connie_async::{EmbassyClock, Options, RaceConnect};
     use connie_firmware_qemu::board::Mapped;
     use connie_firmware_qemu::board::console::{Stream, finish, say};
     use connie_firmware_qemu::command_line::{CommandLine, Own, Url};
@@ -161,9 +161,8 @@ mod firmware {
         // The whole of connie: between the stack and the client.
         let udp = Udp::new(stack, buffers).with_neighbours(neighbours);
         let names = Names::with_capacities(&udp, EmbassyClock, DnsConfig::default(), seed);
-        let deadline = Some(Duration::from_secs(20));
-        let config = Config { deadline, ..Config::all_at_once() };
-        let net = RaceConnect::new(TcpClient::new(stack, state), &names, EmbassyClock, config);
+        let options = Options::new().deadline(Duration::from_secs(20));
+        let net = RaceConnect::new(TcpClient::new(stack, state), &names, EmbassyClock, options);
 
         let mut url = Text::new();
         let Url { host, port, path } = wanted.url;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use connie_async::connie_core::{Family, Instant};
-use connie_async::{AddressList, Clock, Config, Lookup, RaceConnect};
+use connie_async::{AddressList, Clock, Lookup, Options, RaceConnect};
 use reqwless::client::HttpClient;
 use reqwless::request::Method;
 use std_embedded_nal_async::Stack;
@@ -11,7 +11,7 @@ use std_embedded_nal_async::Stack;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).ok_or("give a URL, such as http://localhost:8080/")?;
     async_io::block_on(async {
-        let net = RaceConnect::new(Stack::default(), Names, SystemClock::new(), Config::all_at_once());
+        let net = RaceConnect::new(Stack::default(), Names, SystemClock::new(), Options::new());
         // From here on it is plain reqwless.
         let mut client = HttpClient::new(&net, &net);
         // With reqwless's feature `embedded-tls` it would send https:// in the clear, and not say so.

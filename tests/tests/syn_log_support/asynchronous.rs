@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_io::Timer;
-use connie_async::{AddressList, Clock, Connection, ConnectionError, Lookup, RaceConnect, ResolveError};
+use connie_async::{
+    AddressList, Clock, Connection, ConnectionError, Lookup, Options, RaceConnect, ResolveError,
+};
 use connie_core::resolution::nat64::WELL_KNOWN_NAME;
 use connie_core::resolution::selection::Route;
 use connie_core::resolution::{Query, QueryError};
@@ -25,10 +27,10 @@ use super::stage::{Stage as Names, ip};
 /// No name takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// In one call, `connect_host`.
+/// In one call, `connect`.
 pub fn one_call(stage: &Names<'_>) -> Ended {
     let net = net(stage);
-    run(async { ended(net.connect_host(&stage.host, PORT).await) })
+    run(async { ended(net.connect((stage.host.as_str(), PORT), &net.options()).await) })
 }
 
 /// In two, by the traits alone: `get_host_by_name`, and `connect` to the address that it answers.
@@ -36,7 +38,7 @@ pub fn two_calls(stage: &Names<'_>) -> Ended {
     let net = net(stage);
     run(async {
         match net.get_host_by_name(&stage.host, AddrType::Either).await {
-            Ok(address) => ended(net.connect(SocketAddr::new(address, PORT)).await),
+            Ok(address) => ended(TcpConnect::connect(&net, SocketAddr::new(address, PORT)).await),
             Err(error) => Ended::Lost(not_resolved(&error).to_owned()),
         }
     })
@@ -51,7 +53,7 @@ type Net<'s> = RaceConnect<Stack, Table<'s>, SystemClock, 8, 8, 1>;
 
 fn net<'s>(stage: &'s Names<'s>) -> Net<'s> {
     let clock = SystemClock(now());
-    RaceConnect::with_capacities(Stack::default(), Table(stage), clock, stage.config())
+    RaceConnect::with_capacities(Stack::default(), Table(stage), clock, Options::new().race(stage.config()))
 }
 
 fn run(connects: impl Future<Output = Ended>) -> Ended {

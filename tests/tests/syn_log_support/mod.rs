@@ -37,7 +37,7 @@ pub enum Adapter {
     System,
     /// `connie_std::tokio`.
     Tokio,
-    /// `connie_async`, by `connect_host`.
+    /// `connie_async`, by `connect`.
     Async,
     /// `connie_async`, by the two calls of embedded-nal-async.
     TwoCalls,
