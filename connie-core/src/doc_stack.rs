@@ -89,7 +89,7 @@ impl Poller<Stack> for Clock {
         sockets: &mut [PollEntry<'_, Socket>],
         _: Option<Instant>,
     ) -> PollResult {
-        self.0 = self.0 + core::time::Duration::from_millis(30);
+        self.0 += core::time::Duration::from_millis(30);
         for socket in sockets {
             socket.ready = true;
         }
