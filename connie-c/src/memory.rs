@@ -14,7 +14,8 @@ pub(crate) fn load(path: Option<&CStr>) -> Result<Memory, Failed> {
 
 pub(crate) fn save(memory: Option<&Memory>, path: Option<&CStr>) -> Result<(), Failed> {
     let path = as_path(path)?;
-    let memory = memory.ok_or_else(|| Failed::invalid("the memory is NULL: make it by connie_memory_new"))?;
+    let memory =
+        memory.ok_or_else(|| Failed::invalid("the memory is NULL: make it with connie_memory_new"))?;
     memory.save(path).map_err(|error| Failed::other(format!("could not write {}: {error}", path.display())))
 }
 

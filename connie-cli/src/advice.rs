@@ -97,7 +97,7 @@ pub fn tls(failure: TlsFailure) -> &'static str {
         TlsFailure::Alert(code) => alert(code),
         TlsFailure::ClosedEarly => "check that the port belongs to an https server",
         TlsFailure::Truncated => "try again",
-        TlsFailure::Protocol => "try again; if that does not help, tell those who run the server",
+        TlsFailure::Protocol => "try again; if that does not help, ask those who run the server",
         _ => "the fault is on this side, not in the server",
     }
 }

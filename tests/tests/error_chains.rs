@@ -1,6 +1,11 @@
 //! Every error of a published crate reads as one sentence with what lies behind it, as reports of errors print it: `{error}: {source}: ...`.
 #![cfg(target_os = "linux")]
 
+#[path = "error_chains/page.rs"]
+mod page;
+#[path = "error_chains/source.rs"]
+mod source;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -363,9 +368,16 @@ fn of_http_and_the_web() -> Vec<(&'static str, Vec<Boxed>)> {
     vec![
         ("connie-dns NameError", all(names)),
         ("connie-http HttpError", all(http_errors())),
-        ("connie-web UrlError", all(urls().into_iter().chain([UrlError::Malformed("no URL".to_owned())]))),
+        (
+            "connie-web UrlError",
+            all(urls().into_iter().chain([UrlError::Malformed("the URL has no host".to_owned())])),
+        ),
         ("connie-web RedirectError", all(redirects)),
         ("connie-web ProxyError", all(proxies)),
+        (
+            "connie-web PatternError",
+            all([connie_web::PatternError { kind: connie_web::PatternErrorKind::BadRange, position: 9 }]),
+        ),
         ("connie-web ResumeError", all(resumed)),
     ]
 }
