@@ -113,7 +113,7 @@ where
         options: &Options,
     ) -> Result<HostsStart<M::Guide, HOSTS, ADDRESSES, SOCKETS>, ConnectionError<T::Error>> {
         let routes = Routes::of(|ip| self.names().route(ip) != Route::Unreachable);
-        let facts = Facts { routes, ..Facts::default() };
+        let facts = Facts::default().routes(routes);
         let config = options.clone().into_config();
         let mut known = Hosts::<HOSTS, ADDRESSES>::new(&facts);
         for (host, port) in hosts {

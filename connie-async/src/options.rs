@@ -56,7 +56,11 @@ impl Options {
     /// attempts in flight, the patience, the families and which of them is preferred, which stay as they are.
     pub fn pacing(self, pacing: Pacing) -> Self {
         let Config { max_in_flight, patience, families, preferred_family, .. } = self.race;
-        let race = Config { max_in_flight, patience, families, preferred_family, ..Config::from(pacing) };
+        let race = Config::from(pacing)
+            .max_in_flight(max_in_flight)
+            .patience(patience)
+            .families(families)
+            .preferred_family(preferred_family);
         Options { race, ..self }
     }
 
@@ -107,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_deadline_of_a_race_becomes_that_of_all_and_of_two_fields_the_sooner_counts() {
-        let within = |seconds| Config { deadline: Some(Duration::from_secs(seconds)), ..Config::default() };
+        let within = |seconds| Config::default().deadline(Some(Duration::from_secs(seconds)));
         let options = Options::new().race(within(300));
         assert_eq!((options.deadline, options.race.deadline), (Some(Duration::from_secs(300)), None));
         assert_eq!(Options::new().race(Config::default()).deadline, Some(Options::DEFAULT_DEADLINE));
@@ -125,6 +129,6 @@ mod tests {
     #[test]
     fn a_pacing_brings_its_preset_and_leaves_the_limits() {
         let options = Options::new().max_in_flight(3).pacing(Pacing::OneByOne);
-        assert_eq!(options.race, Config { max_in_flight: 3, ..Config::one_by_one() });
+        assert_eq!(options.race, Config::one_by_one().max_in_flight(3));
     }
 }

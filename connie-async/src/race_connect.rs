@@ -287,13 +287,13 @@ where
             // What is not remembered stands for itself.
             None => ("", Some(with_port(&[remote.ip()], remote)), both),
         };
-        let config = Config { families, ..self.config.clone() };
+        let config = self.config.clone().families(families);
         self.machine((host, remote.port()), hosts.as_deref(), config, now)
     }
 
     /// What a lookup alone goes by: it has a deadline for itself.
     fn lookup_config(&self, families: Families) -> Config {
-        Config { families, pacing: Pacing::AllAtOnce, deadline: None, ..self.config.clone() }
+        self.config.clone().families(families).pacing(Pacing::AllAtOnce).deadline(None)
     }
 
     /// What is to be tried for a host and a port, or for `hosts`.
@@ -305,7 +305,7 @@ where
         now: Instant,
     ) -> Result<ConnectMachine<ADDRESSES, SOCKETS, M::Guide>, InvalidHost> {
         let routes = Routes::of(|ip| self.names.route(ip) != Route::Unreachable);
-        let facts = Facts { routes, hosts, ..Facts::default() };
+        let facts = Facts::default().routes(routes).hosts(hosts);
         Connect::new(host, port, &config, &facts, now)
     }
 

@@ -19,7 +19,7 @@ const MS: u64 = 1_000;
 type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 16, 4>;
 
 fn net(world: &World, deadline: u64) -> Net<'_> {
-    let config = Config { deadline: Some(Duration::from_millis(deadline)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_millis(deadline)));
     RaceConnect::with_capacities(world, world, world, Options::new().race(config))
 }
 

@@ -20,7 +20,7 @@ type Net<'w> = RaceConnect<&'w World, &'w World, &'w World, 4, 8, 4>;
 type Outcome<'w> = Result<Connection<Socket<'w>>, ConnectionError<Fault>>;
 
 fn net(world: &World) -> Net<'_> {
-    let config = Config { deadline: Some(Duration::from_secs(5)), hedge: false, ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_secs(5))).hedge(false);
     RaceConnect::with_capacities(world, world, world, Options::new().race(config))
 }
 

@@ -28,7 +28,7 @@ fn loopback(last: u8) -> IpAddr {
 }
 
 fn config() -> Config {
-    Config { deadline: Some(TEN_SECONDS), ..Config::all_at_once() }
+    Config::all_at_once().deadline(Some(TEN_SECONDS))
 }
 
 type Net<const SOCKETS: usize> = RaceConnect<Counted, Table, SystemClock, SOCKETS, 16, 4>;
@@ -127,7 +127,7 @@ fn no_more_than_sockets_connects_are_under_way() {
     let port = dead.address().port();
     let _others: Vec<_> = (22..=26).map(|last| BlackHole::open((loopback(last), port))).collect();
     let live = Live::silent((loopback(27), port));
-    let net = net::<2>((21..=27).map(loopback), Config { patience: ms(20), ..config() });
+    let net = net::<2>((21..=27).map(loopback), config().patience(ms(20)));
     let connection = run(open(&net, port)).expect("a connection");
     assert_eq!(connection.destination(), live.address());
     assert_eq!(net.tcp().most.get(), 2);
@@ -150,7 +150,7 @@ fn all_refused() {
 #[test]
 fn the_deadline() {
     let dead = BlackHole::open((loopback(41), 0));
-    let net = net::<4>([loopback(41)], Config { deadline: Some(ms(300)), ..Config::all_at_once() });
+    let net = net::<4>([loopback(41)], Config::all_at_once().deadline(Some(ms(300))));
     let start = now();
     let error = run(open(&net, dead.address().port())).err().expect("an error");
     assert!(matches!(error, ConnectionError::DeadlineExceeded), "{error}");

@@ -190,7 +190,7 @@ fn the_deadline_of_a_connect() {
     for (late, connects) in [(-1, true), (0, true), (1, false)] {
         let world = World::new();
         world.address("192.0.2.1", Accept((SECOND as i64 + late) as u64));
-        let config = Config { deadline: Some(Duration::from_secs(1)), hedge: false, ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(Duration::from_secs(1))).hedge(false);
         let net = net::<4>(&world, config);
         let outcome = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap()));
         assert_eq!(outcome.is_ok(), connects, "{late}");
@@ -238,7 +238,7 @@ fn the_deadline_of_a_look_up() {
         let world = World::new();
         world.name("many.test", Family::V4, (SECOND as i64 + late) as u64, Some("192.0.2.1"));
         world.name("many.test", Family::V6, 0, None);
-        let config = Config { deadline: Some(Duration::from_secs(1)), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(Duration::from_secs(1)));
         let net = net::<4>(&world, config);
         let outcome = world.run(net.get_host_by_name("many.test", AddrType::Either));
         assert_eq!(outcome.is_ok(), answers, "{late}");
@@ -357,7 +357,7 @@ fn an_address_without_a_way_to_it_is_not_handed_to_the_stack() {
 #[test]
 fn an_address_of_a_family_that_may_not_be_used_is_none() {
     let world = World::new();
-    let only_v6 = Config { families: Families::Only(Family::V6), ..Config::all_at_once() };
+    let only_v6 = Config::all_at_once().families(Families::Only(Family::V6));
     let net = Net::<4>::with_capacities(&world, &world, &world, Options::new().race(only_v6));
     let error = world.run(TcpConnect::connect(&net, "192.0.2.1:80".parse().unwrap())).err();
     assert_eq!(error, Some(ConnectionError::NoAddress));
@@ -413,7 +413,7 @@ fn which_family_comes_first() {
         let world = World::new();
         world.source_v6.set(source.map(ip));
         known(&world, "many.test", v6, "192.0.2.1");
-        let config = Config { preferred_family: prefers, deadline: Some(SOON), ..Config::staggered() };
+        let config = Config::staggered().preferred_family(prefers).deadline(Some(SOON));
         let net = net::<4>(&world, config);
         let _ = world.run(net.connect(("many.test", 80), &net.options()));
         assert_eq!(world.tried()[0], first, "in one call");
@@ -429,7 +429,7 @@ fn which_family_comes_first() {
 #[test]
 fn the_caller_says_which_address_of_localhost_comes_first() {
     let world = World::new();
-    let config = Config { preferred_family: Family::V4, deadline: Some(SOON), ..Config::staggered() };
+    let config = Config::staggered().preferred_family(Family::V4).deadline(Some(SOON));
     let net = net::<4>(&world, config);
     let _ = world.run(net.connect(("localhost", 80), &net.options()));
     let _ = world.run(open(&net, "a.localhost"));
@@ -459,7 +459,7 @@ fn names_that_are_never_asked_for() {
 #[test]
 fn localhost_and_its_address_share_that_alone() {
     let world = World::new();
-    let net = net::<4>(&world, Config { deadline: Some(SOON), ..Config::all_at_once() });
+    let net = net::<4>(&world, Config::all_at_once().deadline(Some(SOON)));
     for host in ["localhost", "::1"] {
         let stands = world.run(net.get_host_by_name(host, AddrType::Either));
         assert_eq!(stands, Ok(ip("::1")), "{host}");
@@ -550,7 +550,7 @@ fn names_that_share_an_address_are_not_mixed_up() {
         // The shared one is dead.
         world.address(&format!("192.0.2.{last}"), if last == 1 { Silent } else { Accept(MS) });
     }
-    let net = net::<4>(&world, Config { deadline: Some(Duration::from_secs(1)), ..Config::all_at_once() });
+    let net = net::<4>(&world, Config::all_at_once().deadline(Some(Duration::from_secs(1))));
     let ask = |name: &str| world.run(net.get_host_by_name(name, AddrType::Either)).unwrap();
     let [a, b] = [ask("a.test"), ask("b.test")];
     won(&world.run(TcpConnect::connect(&net, SocketAddr::new(a, 80))), "192.0.2.2");
@@ -606,7 +606,7 @@ fn a_clock_that_rings_too_soon() {
     world.early.set(7);
     let list: Vec<String> = (1..=6).map(|n| format!("192.0.2.{n}")).collect();
     known(&world, "many.test", "", &list.join(" "));
-    let config = Config { deadline: Some(Duration::from_millis(1)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_millis(1)));
     let net = net::<2>(&world, config);
     let error = world.run_until(SECOND, open(&net, "many.test")).expect("an end").err();
     assert_eq!(error, Some(ConnectionError::DeadlineExceeded));
@@ -618,7 +618,7 @@ fn a_clock_that_rings_too_soon() {
 fn a_look_up_by_a_clock_that_rings_too_soon() {
     let world = World::new();
     world.early.set(700);
-    let config = Config { deadline: Some(Duration::from_millis(30)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_millis(30)));
     let net = net::<4>(&world, config);
     let asked = net.get_host_by_name("silent.test", AddrType::Either);
     let outcome = world.run_until(SECOND, asked).expect("an end");
@@ -679,8 +679,7 @@ fn random_networks() {
             world.name("many.test", family, random.below(100) * MS, answer.as_deref());
         }
         world.pool.set(2);
-        let net =
-            net::<2>(&world, Config { deadline: Some(Duration::from_secs(20)), ..Config::all_at_once() });
+        let net = net::<2>(&world, Config::all_at_once().deadline(Some(Duration::from_secs(20))));
         let outcome = world.run(open(&net, "many.test"));
         assert_eq!(outcome.is_ok(), alive, "CONNIE_SEED={seed}: {:?}", world.started.borrow());
         assert_eq!(world.open.get(), usize::from(alive), "CONNIE_SEED={seed}");
@@ -707,7 +706,7 @@ fn a_connect_goes_by_its_own_options_and_target() {
     let world = World::new();
     world.address("192.0.2.1", Silent);
     world.address("192.0.2.2", Accept(3 * MS));
-    let net = net::<4>(&world, Config { deadline: Some(Duration::from_millis(1)), ..Config::one_by_one() });
+    let net = net::<4>(&world, Config::one_by_one().deadline(Some(Duration::from_millis(1))));
     let addresses = ["192.0.2.1:80", "192.0.2.2:80"].map(|address| address.parse::<SocketAddr>().unwrap());
     let options = Options::new();
     won(&world.run(net.connect(&addresses, &options)), "192.0.2.2");

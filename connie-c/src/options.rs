@@ -49,12 +49,10 @@ impl Settings {
             .parse()
             .map_err(|_| Failed::invalid(format!("{name:?} is not a pacing: give one of {}", known())))?;
         let before = self.options.race.clone();
-        self.options.race = Config {
-            max_in_flight: before.max_in_flight,
-            patience: before.patience,
-            families: before.families,
-            ..Config::from(pacing)
-        };
+        self.options.race = Config::from(pacing)
+            .max_in_flight(before.max_in_flight)
+            .patience(before.patience)
+            .families(before.families);
         Ok(())
     }
 

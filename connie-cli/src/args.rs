@@ -162,7 +162,7 @@ mod tests {
     fn every_pacing_is_known_by_its_name() {
         for pacing in Pacing::ALL {
             let race = options(&format!("--pacing {pacing}")).race;
-            let asked = Config { pacing, hedge: Config::from(pacing).hedge, ..options("").race };
+            let asked = options("").race.pacing(pacing).hedge(Config::from(pacing).hedge);
             assert_eq!(race, asked, "{pacing}");
         }
     }

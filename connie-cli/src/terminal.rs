@@ -28,7 +28,7 @@ fn columns(_: &impl Handle) -> Option<usize> {
 
 /// How a picture looks on `stream`.
 pub fn style(stream: &impl IsTerminal) -> Style {
-    Style { unicode: has_unicode(), colour: has_colour(stream) }
+    Style::default().unicode(has_unicode()).colour(has_colour(stream))
 }
 
 /// Colour is for terminals, and not where NO_COLOR has a value (no-color.org).

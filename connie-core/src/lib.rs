@@ -41,7 +41,7 @@
 //!         }
 //!     }
 //! }
-//! # let config = Config { deadline: Some(core::time::Duration::from_secs(10)), ..Config::default() };
+//! # let config = Config::default().deadline(Some(core::time::Duration::from_secs(10)));
 //! # let mut race = Race::new(&config, Instant::ZERO);
 //! # assert_eq!(drive(&mut race, &mut Sockets), Err(Failure::DeadlineExceeded));
 //! ```

@@ -75,6 +75,7 @@ pub enum Interest {
 
 /// One socket in a [`Poller::wait`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct PollEntry<'a, T> {
     /// The socket.
     pub socket: &'a mut T,

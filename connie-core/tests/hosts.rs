@@ -15,12 +15,12 @@ struct Several<const ADDRESSES: usize = 16> {
 }
 
 fn to(list: &[&str]) -> Several {
-    with(list, &Config { hedge: false, ..Config::all_at_once() }, Routes::default())
+    with(list, &Config::all_at_once().hedge(false), Routes::default())
 }
 
 fn with<const ADDRESSES: usize>(list: &[&str], config: &Config, routes: Routes) -> Several<ADDRESSES> {
-    let config = Config { max_in_flight: 16, ..config.clone() };
-    let facts = Facts { routes, ..Facts::default() };
+    let config = config.clone().max_in_flight(16);
+    let facts = Facts::default().routes(routes);
     let mut hosts = Hosts::new(&facts);
     for (number, host) in list.iter().enumerate() {
         let (host, port) = host.rsplit_once(':').expect("a port");
@@ -166,7 +166,7 @@ fn where_all_are_known_nothing_is_asked() {
 
 #[test]
 fn one_family_alone_is_asked_for_where_only_that_is_allowed() {
-    let config = Config { families: Families::Only(Family::V4), ..Config::all_at_once() };
+    let config = Config::all_at_once().families(Families::Only(Family::V4));
     let mut several = with::<16>(&["a.test:1", "[2001:db8::9]:2"], &config, Routes::default());
     assert!(several.hosts.asking(Query::A).eq([0]) && several.hosts.asking(Query::Aaaa).count() == 0);
     several.answers(0, Query::Aaaa, "[2001:db8::1]:1");
@@ -177,7 +177,7 @@ fn one_family_alone_is_asked_for_where_only_that_is_allowed() {
 /// A newer answer of one host takes back what its older one had, and nothing of the others.
 #[test]
 fn a_newer_answer_takes_the_place_of_the_hosts_older_one() {
-    let config = Config { max_in_flight: 16, hedge: false, ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(16).hedge(false);
     let mut several = with::<16>(&["a.test:1", "b.test:2"], &config, Routes::default());
     several.connect.limit_to(1);
     several.hosts.hinted(0, Family::V4, &addresses("192.0.2.1:1 192.0.2.2:1"), Order::Any(&[]));
@@ -245,7 +245,7 @@ fn what_was_not_asked_for_or_is_nobodys_changes_nothing() {
 /// that it cannot reach (rule 5).
 #[test]
 fn a_family_without_a_route_is_not_waited_for() {
-    let config = Config { hedge: false, ..Config::all_at_once() };
+    let config = Config::all_at_once().hedge(false);
     let mut several = with::<16>(&["a.test:1", "b.test:2"], &config, Routes { v4: true, v6: false });
     several.answers(0, Query::A, "192.0.2.1:1");
     several.answers(1, Query::A, "192.0.2.2:2");
@@ -259,8 +259,8 @@ fn a_family_without_a_route_is_not_waited_for() {
 /// Behind a NAT64 an address has another, and is the same host's.
 #[test]
 fn an_address_behind_a_nat64_is_its_hosts() {
-    let config = Config { hedge: false, max_in_flight: 16, ..Config::all_at_once() };
-    let facts = Facts { routes: Routes { v4: false, v6: true }, ..Facts::default() };
+    let config = Config::all_at_once().hedge(false).max_in_flight(16);
+    let facts = Facts::default().routes(Routes { v4: false, v6: true });
     let mut hosts = Hosts::<2, 16>::new(&facts);
     for (host, port) in [("a.test", 1), ("b.test", 2)] {
         hosts.add(Start::new(host, port, &facts).expect("a name"), &config).expect("room");

@@ -178,7 +178,7 @@ fn entries_say_all_that_is_known() {
 #[test]
 fn an_entry_says_its_finish_line() {
     let mut memory = Memory::<16>::new(7, at(0));
-    let network = Network { v4: "192.0.2.1".parse().ok(), v6: None };
+    let network = Network::new("192.0.2.1".parse().ok(), None);
     for (number, finish) in [Finish::Tcp, Finish::Tls].into_iter().enumerate() {
         let now = at(1_000 * number as u64);
         let visit = memory.visit("a", finish, 0, &network);

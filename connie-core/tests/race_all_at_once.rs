@@ -6,7 +6,7 @@ use common::*;
 use connie_core::{AttemptError, AttemptErrorKind, Config, Failure, Families, Family, Input, Instant, Race};
 
 fn bench<const K: usize>() -> Bench<16, K> {
-    Bench::new(Config { hedge: false, evict: false, ..Config::all_at_once() })
+    Bench::new(Config::all_at_once().hedge(false).evict(false))
 }
 
 #[test]
@@ -105,8 +105,7 @@ fn an_answer_taken_back_before_anything_started_leaves_no_address() {
 
 #[test]
 fn a_family_that_is_not_allowed_is_never_started() {
-    let mut race =
-        Bench::<16, 4>::new(Config { families: Families::Only(Family::V4), ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().families(Families::Only(Family::V4)));
     race.addresses("aA");
     race.expect_all("start A, wait 250");
     race.fails("A", REFUSED);
@@ -124,7 +123,7 @@ fn its_time_counts_from_its_start() {
 #[test]
 fn the_deadline_ends_everything_at_its_time() {
     let deadline = Some(ms(1_000));
-    let mut race = Bench::<16, 4>::new(Config { deadline, hedge: false, ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().deadline(deadline).hedge(false));
     race.addresses("abc");
     race.expect_all("start a, start b, start c");
     race.idle_until(1_000);
@@ -137,7 +136,7 @@ fn the_deadline_ends_everything_at_its_time() {
 
 #[test]
 fn a_success_told_at_the_deadline_still_counts() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(100)), ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().deadline(Some(ms(100))));
     race.addresses("a");
     race.expect_all("start a, wait 100");
     race.advance(101);
@@ -147,7 +146,7 @@ fn a_success_told_at_the_deadline_still_counts() {
 
 #[test]
 fn a_deadline_before_any_answer_ends_the_race() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(100)), ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().deadline(Some(ms(100))));
     race.idle_until(100);
     race.expect("failed: timed out");
     race.expect_failure(Failure::DeadlineExceeded);
@@ -157,7 +156,7 @@ fn a_deadline_before_any_answer_ends_the_race() {
 
 #[test]
 fn an_attempt_that_used_up_its_time_has_failed() {
-    let config = Config { attempt_timeout: Some(ms(100)), hedge: false, ..Config::all_at_once() };
+    let config = Config::all_at_once().attempt_timeout(Some(ms(100))).hedge(false);
     let mut race = Bench::<16, 1>::new(config);
     race.addresses("ab");
     race.expect("start a");
@@ -235,7 +234,7 @@ fn a_stack_that_is_gone_ends_the_race_without_walking_the_list() {
 
 #[test]
 fn a_clock_that_runs_backwards_stands_still() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(100)), ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().deadline(Some(ms(100))));
     race.advance(50);
     race.addresses("a");
     race.expect_all("start a, wait 100");
@@ -257,7 +256,7 @@ fn addresses_beyond_the_capacity_are_counted() {
 #[test]
 fn max_in_flight_is_held_within_the_capacity() {
     for (wanted, limit) in [(0, 1), (1, 1), (3, 3), (4, 4), (usize::MAX, 4)] {
-        let race = Bench::<16, 4>::new(Config { max_in_flight: wanted, ..Config::all_at_once() });
+        let race = Bench::<16, 4>::new(Config::all_at_once().max_in_flight(wanted));
         assert_eq!(race.race.limit(), limit);
     }
 }
@@ -324,7 +323,7 @@ fn a_stack_out_of_sockets_raises_no_limit() {
 /// Who waits does not wait for dead ones: as many are evicted as it takes, each after its patience.
 #[test]
 fn beyond_a_new_limit_attempts_are_evicted_until_there_is_room() {
-    let mut race = Bench::<16, 4>::new(Config { hedge: false, ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().hedge(false));
     race.addresses("ab");
     race.expect_all("start a, start b, wait");
     race.advance(100);

@@ -6,7 +6,7 @@ use common::*;
 use connie_core::{AttemptErrorKind, Config, Outcome};
 
 fn bench<const K: usize>() -> Bench<16, K> {
-    Bench::new(Config { hedge: false, ..Config::all_at_once() })
+    Bench::new(Config::all_at_once().hedge(false))
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn an_evicted_one_that_is_put_back_is_the_next_all_the_same() {
 
 #[test]
 fn without_eviction_the_race_waits_for_its_attempts() {
-    let mut race = Bench::<16, 1>::new(Config { evict: false, hedge: false, ..Config::all_at_once() });
+    let mut race = Bench::<16, 1>::new(Config::all_at_once().evict(false).hedge(false));
     race.addresses("ab");
     race.expect_all("start a, wait");
     race.advance(100_000);
@@ -183,7 +183,7 @@ fn a_withdrawn_address_is_not_started_again() {
 
 #[test]
 fn a_full_record_forgets_the_evicted_first_and_no_attempt_in_flight() {
-    let mut race = Bench::<4, 2, 3>::new(Config { hedge: false, ..Config::all_at_once() });
+    let mut race = Bench::<4, 2, 3>::new(Config::all_at_once().hedge(false));
     race.addresses("abcd");
     race.expect_all("start a, start b");
     race.fails("a", REFUSED);

@@ -135,7 +135,7 @@ fn staggered_does_not_hedge_unless_told_to() {
     let mut race = Bench::<16, 4>::new(Config::staggered());
     race.addresses("a");
     race.expect_all("start a, wait");
-    let mut race = Bench::<16, 4>::new(Config { hedge: true, ..Config::staggered() });
+    let mut race = Bench::<16, 4>::new(Config::staggered().hedge(true));
     race.addresses("a");
     race.expect_all("start a, wait 250");
 }
@@ -144,7 +144,7 @@ fn staggered_does_not_hedge_unless_told_to() {
 #[test]
 fn while_a_destination_waits_for_its_turn_nothing_is_hedged() {
     let pacing = Pacing::Staggered { delay: ms(2_000), growth_percent: 100 };
-    let mut race = Bench::<16, 4>::new(Config { pacing, hedge: true, ..Config::staggered() });
+    let mut race = Bench::<16, 4>::new(Config::staggered().pacing(pacing).hedge(true));
     race.addresses("ab");
     race.expect("start a");
     race.idle_until(2_000);

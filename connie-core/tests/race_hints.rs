@@ -6,7 +6,7 @@ use common::*;
 use connie_core::{Config, Families, Family};
 
 fn bench<const K: usize>() -> Bench<16, K> {
-    Bench::new(Config { hedge: false, evict: false, ..Config::all_at_once() })
+    Bench::new(Config::all_at_once().hedge(false).evict(false))
 }
 
 #[test]
@@ -78,8 +78,7 @@ fn hints_after_the_answer_change_nothing() {
 
 #[test]
 fn hints_of_a_family_that_is_not_allowed_are_not_started() {
-    let mut race =
-        Bench::<16, 4>::new(Config { families: Families::Only(Family::V4), ..Config::all_at_once() });
+    let mut race = Bench::<16, 4>::new(Config::all_at_once().families(Families::Only(Family::V4)));
     race.hinted("a");
     race.expect("wait");
     race.resolved("b");

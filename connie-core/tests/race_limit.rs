@@ -6,7 +6,7 @@ use common::*;
 use connie_core::{AttemptErrorKind, Config, Pacing};
 
 fn without_hedge() -> Config {
-    Config { hedge: false, ..Config::all_at_once() }
+    Config::all_at_once().hedge(false)
 }
 
 /// A race that is limited to one socket of its four.
@@ -25,7 +25,7 @@ fn a_limit_grows_to_what_was_wanted_and_no_further() {
         assert_eq!(race.race.limit(), limit, "grown to {sockets}");
     }
     for (wanted, most) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 4)] {
-        let config = Config { max_in_flight: wanted, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(wanted);
         let mut race = Bench::<16, 4>::new(config);
         race.race.grow_to(usize::MAX);
         assert_eq!(race.race.limit(), most, "{wanted} were wanted");
@@ -38,7 +38,7 @@ fn a_limit_grows_to_what_was_wanted_and_no_further() {
 #[test]
 fn the_largest_race_grows_to_all_its_sockets() {
     for (wanted, most) in [(254, 254), (255, 255), (256, 255)] {
-        let config = Config { max_in_flight: wanted, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(wanted);
         let mut race = Bench::<255, 255, 255>::new(config);
         race.race.limit_to(1);
         race.race.grow_to(256);
@@ -241,7 +241,7 @@ fn a_limit_that_grows_back_in_time_ends_no_attempt() {
 
 #[test]
 fn a_race_that_does_not_evict_keeps_what_is_beyond_its_limit() {
-    let mut race = Bench::<16, 4>::new(Config { evict: false, ..without_hedge() });
+    let mut race = Bench::<16, 4>::new(without_hedge().evict(false));
     race.addresses("ab");
     race.expect_all("start a, start b, wait");
     race.race.limit_to(1);
@@ -311,7 +311,7 @@ fn a_paused_race_can_win_fail_and_end() {
     race.expect_all("cancel b, wait 500");
     race.succeeds("c");
     race.expect("established c");
-    let mut race = limited(Config { deadline: Some(ms(400)), ..without_hedge() });
+    let mut race = limited(without_hedge().deadline(Some(ms(400))));
     race.addresses("a");
     race.race.pause();
     race.expect("wait 400");
@@ -357,7 +357,7 @@ fn a_caller_that_is_wrong_about_sockets_costs_no_destination_its_turn() {
 #[test]
 fn staggered_starts_keep_their_delay_however_many_sockets_there_are() {
     let pacing = Pacing::Staggered { delay: ms(250), growth_percent: 100 };
-    let mut race = limited(Config { pacing, hedge: false, evict: false, ..Config::staggered() });
+    let mut race = limited(Config::staggered().pacing(pacing).hedge(false).evict(false));
     race.addresses("abc");
     race.expect_all("start a, wait");
     race.advance(100);
@@ -379,7 +379,7 @@ fn nothing_grows_after_the_end() {
     race.expect("established a");
     assert_eq!(race.race.limit(), 1, "of a race that is over nothing changes");
 
-    let mut race = limited(Config { deadline: Some(ms(200)), ..without_hedge() });
+    let mut race = limited(without_hedge().deadline(Some(ms(200))));
     race.addresses("ab");
     race.expect("start a");
     race.advance(200);

@@ -27,7 +27,7 @@ fn it_waits_for_both_families() {
 
 #[test]
 fn each_attempt_gets_its_share_of_the_deadline() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(12_000)), ..Config::one_by_one() });
+    let mut race = Bench::<16, 4>::new(Config::one_by_one().deadline(Some(ms(12_000))));
     race.addresses("abc");
     race.expect("start a");
     race.idle_until(4_000);
@@ -40,7 +40,7 @@ fn each_attempt_gets_its_share_of_the_deadline() {
 
 #[test]
 fn a_share_that_is_not_used_up_goes_to_the_others() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(12_000)), ..Config::one_by_one() });
+    let mut race = Bench::<16, 4>::new(Config::one_by_one().deadline(Some(ms(12_000))));
     race.addresses("abc");
     race.expect("start a");
     race.advance(2_000);
@@ -50,7 +50,7 @@ fn a_share_that_is_not_used_up_goes_to_the_others() {
 
 #[test]
 fn a_share_is_at_least_two_seconds_but_ends_with_the_deadline() {
-    let mut race = Bench::<16, 4>::new(Config { deadline: Some(ms(3_000)), ..Config::one_by_one() });
+    let mut race = Bench::<16, 4>::new(Config::one_by_one().deadline(Some(ms(3_000))));
     race.addresses("abcd");
     race.expect_all("start a, wait 2000");
     race.advance(2_000);

@@ -6,11 +6,11 @@ use common::*;
 use connie_core::{AttemptErrorKind, Config, Family, Input, Pacing};
 
 fn config(delay: u64, growth_percent: u16) -> Config {
-    Config { pacing: Pacing::Staggered { delay: ms(delay), growth_percent }, ..Config::staggered() }
+    Config::staggered().pacing(Pacing::Staggered { delay: ms(delay), growth_percent })
 }
 
 fn bench() -> Bench<16, 8> {
-    Bench::new(Config { evict: false, ..Config::staggered() })
+    Bench::new(Config::staggered().evict(false))
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn an_attempt_that_cannot_be_opened_costs_no_delay() {
 
 #[test]
 fn with_too_few_sockets_the_start_waits_for_an_eviction() {
-    let mut race = Bench::<16, 1>::new(Config { patience: ms(400), ..Config::staggered() });
+    let mut race = Bench::<16, 1>::new(Config::staggered().patience(ms(400)));
     race.addresses("ab");
     race.expect("start a");
     race.idle_until(400);

@@ -29,7 +29,7 @@ use connie_core::{Poller, RaceStack};
 ///     fn open(&mut self, stack: &mut S, poller: &mut W, context: OpenContext) -> Result<S::TcpSocket, Failure> {
 ///         let addresses = look_up("name.test").ok_or(Failure::NoDestinations)?;
 ///         let now = poller.now();
-///         let config = Config { deadline: context.until.map(|until| until.duration_since(now)), ..Config::all_at_once() };
+///         let config = Config::all_at_once().deadline(context.until.map(|until| until.duration_since(now)));
 ///         let mut race = RaceDriver::<S>::new(&config, now);
 ///         race.handle_addresses(&addresses, now);
 ///         let won = race.run(stack, poller);

@@ -218,8 +218,7 @@ mod a_connection_opens {
             let mut script = Script::with_peers([Script::silent()]);
             let (mut clock, mut buffer) = (Clock::default(), [0; 512]);
             clock.now = Instant::from_millis(100);
-            let config =
-                Config { hedge: false, deadline: race.map(Duration::from_millis), ..Config::all_at_once() };
+            let config = Config::all_at_once().hedge(false).deadline(race.map(Duration::from_millis));
             let destinations = RaceAddresses::<_>::new([([192, 0, 2, 1], 80).into()], config);
             let host = Authority::http("name.test", 80);
             let lent = ByRef(&mut clock);

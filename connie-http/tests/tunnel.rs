@@ -362,7 +362,7 @@ fn raced<'a>(
     buffer: &'a mut [u8],
     deadline: Duration,
 ) -> OpenContext<'a> {
-    let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(deadline));
     let destinations = RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
     let host = Authority::http("proxy.test", 3128);
     let mut connection =
@@ -391,7 +391,7 @@ fn the_deadline_of_the_race_lasts_until_the_tunnel_stands() {
 fn the_deadline_of_a_race_that_is_lent_is_the_same() {
     let (mut script, mut clock, mut buffer) =
         (Script::with_peers([Script::new([])]), Clock::default(), [0; 512]);
-    let config = Config { deadline: Some(Duration::from_secs(3)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_secs(3)));
     let mut destinations: RaceAddresses<_> =
         RaceAddresses::new([SocketAddr::from(([192, 0, 2, 1], 3128))], config);
     let (lent, host) = (connie_http::ByRef(&mut clock), Authority::http("proxy.test", 3128));

@@ -91,7 +91,7 @@ fn v4() -> [(&'static str, Host); 6] {
 #[must_use]
 pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
     let most = if sockets == 1 { "1 socket".to_owned() } else { format!("{sockets} sockets") };
-    let all = Config { max_in_flight: sockets, ..Config::all_at_once() };
+    let all = Config::all_at_once().max_in_flight(sockets);
     [
         lane("connie", &format!("all at once, {most} at most; then by memory"), &all, seed, true),
         lane(
@@ -105,7 +105,7 @@ pub fn run(seed: u64, sockets: usize) -> [Lane; 3] {
         lane(
             "plain client",
             "one after the other",
-            &Config { first_address_family_count: u8::MAX, ..Config::one_by_one() },
+            &Config::one_by_one().first_address_family_count(u8::MAX),
             seed,
             false,
         ),
@@ -194,9 +194,9 @@ mod tests {
     fn the_first_visits_keep_the_laws() {
         for lane in run(3, 4) {
             let scenario = Scenario::with(match lane.name {
-                "connie" => Config { max_in_flight: 4, ..Config::all_at_once() },
+                "connie" => Config::all_at_once().max_in_flight(4),
                 "Happy Eyeballs" => Config::staggered(),
-                _ => Config { first_address_family_count: u8::MAX, ..Config::one_by_one() },
+                _ => Config::one_by_one().first_address_family_count(u8::MAX),
             });
             let scenario = v6().into_iter().fold(scenario.seed(3), |it, (_, host)| it.v6(host.jitter(2)));
             let scenario = v4().into_iter().fold(scenario, |it, (_, host)| it.v4(host.jitter(2)));

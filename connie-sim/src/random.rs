@@ -32,7 +32,7 @@ pub fn steady(seed: u64) -> Network {
     let (n, k) = (rng.within(1, 64) as usize, rng.within(1, 8) as usize);
     let patience = Duration::from_millis(rng.pick(&[10, 100, 250, 250, 250, 300, 1_000]));
     let hedge = rng.chance(80);
-    let config = Config { max_in_flight: k, patience, hedge, ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(k).patience(patience).hedge(hedge);
     let (alive, slowest) = (rng.pick(&[0, 1, 2, 5, 20, 60, 100]), rng.pick(&[50, 300, 300, 1_000, 5_000]));
     let v6 = rng.pick(&[0, 10, 50, 90, 100]);
     let mut scenario = Scenario::with(config).seed(seed);
@@ -171,13 +171,10 @@ pub(crate) fn host(rng: &mut Rng) -> Host {
 pub(crate) fn config(rng: &mut Rng) -> Config {
     let preset = match rng.below(3) {
         0 => Config::all_at_once(),
-        1 => Config {
-            pacing: Pacing::Staggered {
-                delay: Duration::from_millis(rng.pick(&[0, 10, 100, 250, 250, 5_000])),
-                growth_percent: rng.pick(&[50, 100, 100, 150, 200]),
-            },
-            ..Config::staggered()
-        },
+        1 => Config::staggered().pacing(Pacing::Staggered {
+            delay: Duration::from_millis(rng.pick(&[0, 10, 100, 250, 250, 5_000])),
+            growth_percent: rng.pick(&[50, 100, 100, 150, 200]),
+        }),
         _ => Config::one_by_one(),
     };
     let families = match rng.below(10) {
@@ -185,19 +182,18 @@ pub(crate) fn config(rng: &mut Rng) -> Config {
         1 => Families::Only(Family::V6),
         _ => Families::Both,
     };
-    Config {
-        families,
-        preferred_family: if rng.chance(20) { Family::V4 } else { Family::V6 },
-        first_address_family_count: rng.pick(&[0, 1, 1, 1, 2, 3, 255]),
-        resolution_delay: Duration::from_millis(rng.pick(&[0, 50, 50, 300])),
-        max_in_flight: rng.within(1, 8) as usize,
-        patience: Duration::from_millis(rng.pick(&[1, 10, 250, 250, 300, 2_000])),
-        evict: rng.chance(85),
-        hedge: rng.chance(50),
-        deadline: rng.chance(40).then(|| Duration::from_millis(rng.within(0, 5_000))),
-        attempt_timeout: rng.chance(20).then(|| Duration::from_millis(rng.within(0, 2_000))),
-        ..preset
-    }
+    preset
+        .clone()
+        .families(families)
+        .preferred_family(if rng.chance(20) { Family::V4 } else { Family::V6 })
+        .first_address_family_count(rng.pick(&[0, 1, 1, 1, 2, 3, 255]))
+        .resolution_delay(Duration::from_millis(rng.pick(&[0, 50, 50, 300])))
+        .max_in_flight(rng.within(1, 8) as usize)
+        .patience(Duration::from_millis(rng.pick(&[1, 10, 250, 250, 300, 2_000])))
+        .evict(rng.chance(85))
+        .hedge(rng.chance(50))
+        .deadline(rng.chance(40).then(|| Duration::from_millis(rng.within(0, 5_000))))
+        .attempt_timeout(rng.chance(20).then(|| Duration::from_millis(rng.within(0, 2_000))))
 }
 
 /// What the resolver does: mostly an answer for each family within a second.

@@ -38,7 +38,7 @@ pub fn any_name(seed: u64) -> Scenario {
 /// Most races have room for all and end by themselves: a deadline hides whether they know when to end.
 fn calm(config: Config, rng: &mut Rng) -> Config {
     let max_in_flight = if rng.chance(60) { 16 } else { config.max_in_flight };
-    Config { max_in_flight, deadline: config.deadline.filter(|_| rng.chance(40)), ..config }
+    config.clone().max_in_flight(max_in_flight).deadline(config.deadline.filter(|_| rng.chance(40)))
 }
 
 /// Some addresses come or go in a later answer, and of some it is known how the host would send there.

@@ -107,7 +107,7 @@ impl Resolver {
 
     /// What a connect is told of its host.
     pub(crate) fn facts(&self) -> Facts<'_> {
-        Facts { routes: self.routes, hosts: self.known.as_deref(), ..Facts::default() }
+        Facts::default().routes(self.routes).hosts(self.known.as_deref())
     }
 
     /// Whether all that is asked for is answered at once, and nothing comes later.

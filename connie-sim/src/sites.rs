@@ -145,7 +145,7 @@ mod tests {
     fn a_race_connects_wherever_something_lives() {
         for site in all() {
             for seed in 0..50 {
-                let race = Config { max_in_flight: 16, ..Config::all_at_once() };
+                let race = Config::all_at_once().max_in_flight(16);
                 let outcome = site.visit(&Client::Race(race), seed);
                 assert!(outcome.time_to_connect().is_some(), "{} {seed}", site.name);
             }
@@ -156,8 +156,7 @@ mod tests {
     #[test]
     fn a_visit_keeps_the_laws() {
         for site in all() {
-            let scenario =
-                site.scenario(5, |_| true).under(Config { max_in_flight: 4, ..Config::staggered() });
+            let scenario = site.scenario(5, |_| true).under(Config::staggered().max_in_flight(4));
             assert_eq!(scenario.show(), scenario.run(), "{}", site.name);
         }
     }
@@ -176,7 +175,7 @@ mod tests {
 
     #[test]
     fn with_a_memory_the_later_visits_to_a_site_where_all_live_send_one_syn() {
-        let race = Client::Race(Config { max_in_flight: 16, ..Config::all_at_once() });
+        let race = Client::Race(Config::all_at_once().max_in_flight(16));
         for (remembers, most) in [(true, 33), (false, 360)] {
             let visits = site("alive.test").visits(&race, remembers, 31, 3);
             assert_eq!((visits.len(), visits[0].syns), (31, 12));
@@ -196,7 +195,7 @@ mod tests {
     /// The first visit is the one that [`Site::visit`] makes.
     #[test]
     fn a_first_visit_is_the_only_one() {
-        for config in [Config { max_in_flight: 16, ..Config::all_at_once() }, Config::staggered()] {
+        for config in [Config::all_at_once().max_in_flight(16), Config::staggered()] {
             let client = Client::Race(config);
             for (site, seed) in all().iter().flat_map(|site| (0..5).map(move |seed| (site, seed))) {
                 let first = &site.visits(&client, true, 1, seed)[0];

@@ -85,7 +85,7 @@ impl Visits {
         Visits {
             memory: Some(Memory::new(seed as u32 ^ 0x5eed, stack.now())),
             config: config.clone(),
-            network: Network { v4: "192.0.2.200".parse().ok(), v6: "2001:db8:ff::1".parse().ok() },
+            network: Network::new("192.0.2.200".parse().ok(), "2001:db8:ff::1".parse().ok()),
             host: "name.test".into(),
             incumbent: false,
             pause: Duration::from_millis(200),

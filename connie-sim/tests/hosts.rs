@@ -62,7 +62,7 @@ fn run(
     sockets: usize,
     heard: &mut Vec<Heard>,
 ) -> (ConnectDriver, Hosts<4, 64>, Result<SocketAddr, Failure>) {
-    let config = Config { max_in_flight: sockets, deadline: Some(DEADLINE), ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(sockets).deadline(Some(DEADLINE));
     let facts = Facts::default();
     let mut hosts = Hosts::<4, 64>::new(&facts);
     for name in ["a.test", "b.test", "c.test", "d.test"].iter().take(count) {

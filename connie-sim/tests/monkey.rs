@@ -147,26 +147,22 @@ impl Monkey {
 fn config(rng: &mut Rng) -> Config {
     let preset = match rng.below(4) {
         0 | 1 => Config::all_at_once(),
-        2 => Config {
-            pacing: Pacing::Staggered {
-                delay: Duration::from_millis(rng.pick(&[10, 250])),
-                growth_percent: rng.pick(&[100, 200]),
-            },
-            ..Config::staggered()
-        },
+        2 => Config::staggered().pacing(Pacing::Staggered {
+            delay: Duration::from_millis(rng.pick(&[10, 250])),
+            growth_percent: rng.pick(&[100, 200]),
+        }),
         _ => Config::one_by_one(),
     };
-    Config {
-        families: rng.pick(&[Families::Both, Families::Both, Families::Only(Family::V6)]),
-        first_address_family_count: rng.pick(&[1, 2]),
-        max_in_flight: rng.within(1, 5) as usize,
-        patience: Duration::from_millis(rng.pick(&[10, 250])),
-        evict: rng.chance(80),
-        hedge: rng.chance(50),
-        deadline: rng.chance(30).then(|| Duration::from_micros(rng.below(3_000_000))),
-        attempt_timeout: rng.chance(20).then(|| Duration::from_micros(rng.below(500_000))),
-        ..preset
-    }
+    preset
+        .clone()
+        .families(rng.pick(&[Families::Both, Families::Both, Families::Only(Family::V6)]))
+        .first_address_family_count(rng.pick(&[1, 2]))
+        .max_in_flight(rng.within(1, 5) as usize)
+        .patience(Duration::from_millis(rng.pick(&[10, 250])))
+        .evict(rng.chance(80))
+        .hedge(rng.chance(50))
+        .deadline(rng.chance(30).then(|| Duration::from_micros(rng.below(3_000_000))))
+        .attempt_timeout(rng.chance(20).then(|| Duration::from_micros(rng.below(500_000))))
 }
 
 #[test]
@@ -199,7 +195,7 @@ fn left_alone_until_each_moment_it_names_a_race_with_a_deadline_ends() {
     seeds(2_000, |seed| {
         let mut rng = Rng::new(seed);
         let deadline = Duration::from_micros(rng.below(10_000_000));
-        let config = Config { deadline: Some(deadline), ..config(&mut rng) };
+        let config = config(&mut rng).deadline(Some(deadline));
         let mut race = Race::<DESTINATIONS, SOCKETS, 8>::new(&config, Instant::ZERO);
         let mut referee = Referee::new(&config, DESTINATIONS, SOCKETS, Instant::ZERO);
         let addresses = ["6a", "6b", "4a", "4b", "4c"].map(address);

@@ -42,7 +42,7 @@
 //!
 //! // Nobody is there, nobody listens, and a server.
 //! let addresses = ["127.0.0.3:80", "127.0.0.1:81", "127.0.0.1:80"].map(|address| address.parse().unwrap());
-//! let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+//! let config = Config::all_at_once().deadline(Some(Duration::from_secs(10)));
 //! let mut driver = RaceDriver::<_, 16, 4>::new(&config, board.now());
 //! driver.handle_addresses(&addresses, board.now());
 //! let connection = driver.run(&mut stack, &mut poller)?;

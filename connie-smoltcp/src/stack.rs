@@ -376,7 +376,7 @@ impl<'a, D: Device, B: Platform, const TCP: usize, const UDP: usize> Stack<'a, D
     /// either counts as one that has [both](Routes::of).
     pub fn facts(&mut self) -> Facts<'static> {
         let routes = Routes::of(|ip| self.route_to(ip) != Route::Unreachable);
-        Facts { routes, ..Facts::default() }
+        Facts::default().routes(routes)
     }
 
     /// The network that it is on, for a [memory](connie_core::memory::Memory): by its first address of each family that is not for one link alone.

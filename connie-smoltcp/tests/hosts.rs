@@ -65,7 +65,7 @@ fn race(
     hosts: &[(&str, u16)],
     deadline: Duration,
 ) -> Won {
-    let config = Config { deadline: Some(deadline), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(deadline));
     let mut driver = RaceDriver::new(dns, stack, hosts, &config).expect("hosts");
     let result: Result<Connection<TcpSocket>, _> = driver.run(stack, &mut PlatformPoller(world.clone()));
     result.map(|won| (won.destination, driver.host_of(won.destination)))
@@ -116,7 +116,7 @@ fn it_fails_when_the_last_look_up_has() {
         let hosts = [("nobody.test", 80), ("other.test", 80)];
         assert_eq!(race(world, stack, dns, &hosts, LONG), Err(Failure::NoDestinations));
         assert_eq!(world.now(), at(20));
-        let config = Config { deadline: Some(ms(2_000)), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(ms(2_000)));
         let hosts = [("nobody.test", 80), ("silent.test", 80)];
         let mut driver = RaceDriver::new(dns, stack, &hosts, &config).expect("hosts");
         let result = driver.run(stack, &mut PlatformPoller(world.clone()));

@@ -223,7 +223,7 @@ fn run_with(row: &Row, seed: u64, forges: bool) -> Came {
     let dns: Dns = Dns::with_settings(&settings(row), &mut stack, &servers, &mut datagrams).expect("room");
 
     let families = if row.kinds() == [Kind::A] { Families::Only(Family::V4) } else { Families::Both };
-    let config = Config { families, ..Config::all_at_once() };
+    let config = Config::all_at_once().families(families);
     let mut driver = DnsDriver::<_, 16, 4>::new(&dns, &mut stack, NAME, 80, &config).expect("a name");
     let (mut found, mut open) = (Vec::new(), row.kinds());
     while !open.is_empty() {

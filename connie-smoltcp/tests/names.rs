@@ -101,7 +101,7 @@ fn answers(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> (u64
 
 #[track_caller]
 fn race(world: &World, stack: &mut Client<'_>, dns: &Dns, host: &str) -> Result<SocketAddr, Failure> {
-    let config = Config { deadline: Some(ms(60_000)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(ms(60_000)));
     let mut driver = RaceDriver::new(dns, stack, host, 80, &config).expect("a name");
     let result = driver.run(stack, &mut PlatformPoller(world.clone()));
     result.map(|connection| connection.destination)
@@ -431,7 +431,7 @@ fn what_there_is_no_socket_for_is_not_begun() {
     let mut stack = Stack::with_udp(interface, card, storage, buffers, datagrams, world.clone(), 7);
     let dns = Dns::<4>::with_settings(&DnsConfig::default(), &mut stack, &[SERVER], queries);
     let dns = dns.expect("room for it");
-    let only_v4 = Config { families: Families::Only(Family::V4), ..config };
+    let only_v4 = config.clone().families(Families::Only(Family::V4));
     let poller = &mut PlatformPoller(world.clone());
     let mut first = Wide::new(&dns, &mut stack, "both.test", 80, &only_v4).expect("a name");
     let second = Wide::new(&dns, &mut stack, "v6.test", 80, &config).map(|_| ());

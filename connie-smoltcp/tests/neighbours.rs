@@ -19,11 +19,7 @@ fn race(world: &World, addresses: &[SocketAddr]) -> Result<(SocketAddr, Duration
     let mut buffers = [const { TcpBuffers::<512, 512>::new() }; 4];
     let mut stack = Stack::new(interface, card, &mut storage, &mut buffers, world.clone(), 7);
     // The dead come first.
-    let config = Config {
-        deadline: Some(ms(10_000)),
-        preferred_family: Family::of(&addresses[0]),
-        ..Config::all_at_once()
-    };
+    let config = Config::all_at_once().deadline(Some(ms(10_000))).preferred_family(Family::of(&addresses[0]));
     let mut driver = RaceDriver::<_, 16, 4>::new(&config, at(0));
     driver.handle_addresses(addresses, at(0));
     let connection = driver.run(&mut stack, &mut PlatformPoller(world.clone()))?;

@@ -110,12 +110,11 @@ fn config(rng: &mut Rng) -> Config {
         1 => Config::one_by_one(),
         _ => Config::all_at_once(),
     };
-    Config {
-        deadline: Some(ms(rng.pick(&[200, 2_000, 20_000]))),
-        max_in_flight: rng.pick(&[1, 3, usize::MAX, usize::MAX]),
-        patience: ms(rng.pick(&[50, 250, 250, 1_000])),
-        ..preset
-    }
+    preset
+        .clone()
+        .deadline(Some(ms(rng.pick(&[200, 2_000, 20_000]))))
+        .max_in_flight(rng.pick(&[1, 3, usize::MAX, usize::MAX]))
+        .patience(ms(rng.pick(&[50, 250, 250, 1_000])))
 }
 
 fn run<const TCP: usize>(seed: u64, rng: &mut Rng) {

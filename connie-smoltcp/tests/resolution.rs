@@ -172,7 +172,7 @@ const DUAL: [&str; 2] = ["192.0.2.1/24", "2001:db8::1/64"];
 const LOOPBACK: [&str; 4] = ["192.0.2.1/24", "2001:db8::1/64", "127.0.0.1/8", "::1/128"];
 
 fn within(deadline: u64, config: Config) -> Config {
-    Config { deadline: Some(Duration::from_millis(deadline)), ..config }
+    config.clone().deadline(Some(Duration::from_millis(deadline)))
 }
 
 fn all_at_once() -> Config {
@@ -210,7 +210,7 @@ fn addresses_are_tried_in_the_order_of_rfc_6724() {
         record("name.test", "A", &["192.0.2.1"], 10),
     ];
 
-    let config = within(5_000, Config { max_in_flight: 1, ..Config::all_at_once() });
+    let config = within(5_000, Config::all_at_once().max_in_flight(1));
     let came = race(&["2001:db8::1/64"], &records, "name.test", &config).expect("a name");
     assert_eq!(came.starts[0], at("[2001:db8::7]:80"), "{came:?}");
     // A host that has IPv4 alone begins with it.
@@ -249,11 +249,11 @@ fn literals_and_special_names_are_not_asked_for() {
 fn a_callers_preference_for_ipv4_holds_though_ipv6_is_better() {
     let records =
         [record("name.test", "AAAA", &["2001:db8::1"], 10), record("name.test", "A", &["192.0.2.1"], 10)];
-    let one = Config { max_in_flight: 1, ..all_at_once() };
+    let one = all_at_once().max_in_flight(1);
     let first = |host, config: &Config| race(&LOOPBACK, &records, host, config).expect("a host").starts[0];
     assert_eq!(first("name.test", &one), at("[2001:db8::1]:80"));
     assert_eq!(first("localhost", &one), at("[::1]:80"));
-    let prefers_v4 = Config { preferred_family: Family::V4, ..one };
+    let prefers_v4 = one.clone().preferred_family(Family::V4);
     assert_eq!(first("name.test", &prefers_v4), at("192.0.2.1:80"));
     assert_eq!(first("localhost", &prefers_v4), at("127.0.0.1:80"));
 }
@@ -294,7 +294,7 @@ fn a_stack_without_a_route_by_either_family_waits_for_both() {
 #[test]
 fn only_the_family_that_may_be_used_is_asked_for() {
     let records = [record("name.test", "A", &["192.0.2.1"], 10)];
-    let config = Config { families: Families::Only(Family::V4), ..all_at_once() };
+    let config = all_at_once().families(Families::Only(Family::V4));
     let came = race(&DUAL, &records, "name.test", &config).expect("a name");
     assert_eq!(came.asked, ["A name.test"]);
 }

@@ -67,7 +67,7 @@ fn visit(
     host: &str,
     memory: &RefCell<Memory<16>>,
 ) -> (SocketAddr, Duration, usize) {
-    let config = Config { deadline: Some(ms(60_000)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(ms(60_000)));
     let (syns, start) = (world.wire().syns(), world.now());
     let driver = DnsDriver::<_, 16, 4, 32, _, _>::with_memory(dns, stack, host, 80, &config, memory);
     let mut driver = driver.expect("a name");

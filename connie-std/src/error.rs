@@ -519,7 +519,7 @@ pub(crate) mod tests {
 
     /// A race for a name, told these addresses, that ended at its deadline.
     fn timed_out(addresses: &[std::net::SocketAddr]) -> ConnectError {
-        let config = Config { deadline: Some(std::time::Duration::ZERO), ..Config::default() };
+        let config = Config::default().deadline(Some(std::time::Duration::ZERO));
         let mut driver = RaceDriver::<OsStack, 1, 1, 1>::new(&config, Instant::ZERO);
         if !addresses.is_empty() {
             driver.handle_addresses(addresses, Instant::ZERO);

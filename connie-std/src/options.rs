@@ -27,7 +27,7 @@ pub const MAX_IN_FLIGHT: usize = 64;
 /// use std::time::Duration;
 ///
 /// let options = Options {
-///     race: Config { deadline: Some(Duration::from_secs(10)), ..Options::default().race },
+///     race: Options::default().race.deadline(Some(Duration::from_secs(10))),
 ///     ..Options::default()
 /// };
 /// ```
@@ -106,7 +106,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            race: Config { max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT, ..Config::all_at_once() },
+            race: Config::all_at_once().max_in_flight(Self::DEFAULT_MAX_IN_FLIGHT),
             resolver: Resolver::System,
             source_v4: None,
             source_v6: None,

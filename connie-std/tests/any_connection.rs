@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use connie_core::{Config, Failure, TlsFailure};
+use connie_core::{Failure, TlsFailure};
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer, closed_port, limits};
 use connie_std::http::{AnyConnection, ClientError, OpeningRecord};
@@ -26,7 +26,7 @@ fn options(port: u16, deadline: Duration) -> Options {
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
     Options {
         overrides: vec![Override { host: "*".to_owned(), port, addresses }],
-        race: Config { deadline: Some(deadline), ..Options::default().race },
+        race: Options::default().race.deadline(Some(deadline)),
         ..Options::default()
     }
 }

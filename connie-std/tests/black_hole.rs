@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Outcome};
+use connie_core::{Failure, Outcome};
 #[cfg(unix)]
 use connie_servers::clock::takes;
 use connie_servers::{BlackHole, Live, clock::pause, clock::timed, closed_port};
@@ -24,7 +24,7 @@ fn any_port(last: u8) -> SocketAddr {
 }
 
 fn within(deadline: Duration) -> Options {
-    let race = Config { deadline: Some(deadline), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(deadline));
     Options { race, ..Options::default() }
 }
 

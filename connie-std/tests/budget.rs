@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connie_core::{Config, Failure, Families, Family, Instant};
+use connie_core::{Failure, Families, Family, Instant};
 use connie_std::http::HttpConnection;
 use connie_std::resolve::{PendingLookup, Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(20);
 fn full() -> (TcpListener, SocketAddr, Options, Connected) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let race = Config { deadline: Some(LONG), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(LONG));
     let options = Options { race, budget: Some(SocketBudget::new(1).waits(LONG)), ..Options::default() };
     let held = connect(address, &options).expect("a connection");
     (listener, address, options, held)
@@ -38,7 +38,7 @@ fn race_failure(error: &ConnectError) -> Failure {
 fn the_deadline_of_a_race_counts_while_it_waits_in_line() {
     let (_listener, address, options, held) = full();
     let deadline = Some(Duration::from_millis(50));
-    let hurried = Options { race: Config { deadline, ..options.race.clone() }, ..options.clone() };
+    let hurried = Options { race: options.race.clone().deadline(deadline), ..options.clone() };
     let clock = OsClock::start();
     let (told, telling) = channel();
     std::thread::spawn(move || told.send(connect(address, &hurried)));
@@ -68,7 +68,7 @@ fn a_deadline_that_passes_behind_another_race_says_what_was_waited_for() {
     let silent = hole.address();
     let canceler = Canceler::new().expect("a canceler");
     let options = |deadline| {
-        let race = Config { deadline: Some(deadline), ..Options::default().race };
+        let race = Options::default().race.deadline(Some(deadline));
         Options { race, budget: Some(budget.clone()), ..Options::default() }
     };
     let ahead = Options { canceler: Some(canceler.clone()), ..options(LONG) };
@@ -208,7 +208,7 @@ fn who_stands_in_line_behind_a_race_learns_that_it_has_become_a_connection() {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = server.local_addr().expect("an address");
     let options = |deadline| {
-        let race = Config { deadline: Some(deadline), ..Options::default().race };
+        let race = Options::default().race.deadline(Some(deadline));
         Options { race, budget: Some(budget.clone()), ..Options::default() }
     };
     let hanging = std::thread::spawn({
@@ -243,7 +243,7 @@ fn an_address_that_has_failed_keeps_no_socket_from_others() {
     let hole = connie_servers::BlackHole::open((Ipv4Addr::LOCALHOST, 0));
     let closed = connie_servers::closed_port(Ipv4Addr::LOCALHOST.into());
     let addresses = [hole.address(), closed.address()];
-    let race = Config { deadline: Some(LONG), hedge: false, ..Options::default().race };
+    let race = Options::default().race.deadline(Some(LONG)).hedge(false);
     let canceler = Canceler::new().expect("a canceler");
     let options = Options {
         race,
@@ -269,7 +269,7 @@ fn a_race_whose_addresses_are_all_silent_lends_to_one_that_comes_later() {
     let silent = holes.each_ref().map(connie_servers::BlackHole::address);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let budget = SocketBudget::new(4);
-    let race = Config { deadline: Some(LONG), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(LONG));
     let canceler = Canceler::new().expect("a canceler");
     let late = Options { race, budget: Some(budget.clone()), ..Options::default() };
     let early = Options { canceler: Some(canceler.clone()), ..late.clone() };
@@ -318,7 +318,7 @@ impl PendingLookup for Closing {
 fn a_connection_that_closes_afterwards_does_not_change_why_a_look_up_failed() {
     let (_listener, address, options, held) = full();
     let closes = Closes(Arc::new(Mutex::new(Some(held))));
-    let race = Config { families: Families::Only(Family::V4), ..options.race.clone() };
+    let race = options.race.clone().families(Families::Only(Family::V4));
     let options = Options { race, resolver: Arc::new(closes).into(), ..at_once(&options) };
     let error = connect(("name.test", address.port()), &options).expect_err("there was no place");
     is_held(&error, 1);

@@ -5,7 +5,6 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use connie_core::Config;
 use connie_std::{ConnectErrorKind, Connected, Options, SocketBudget, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -18,7 +17,7 @@ fn the_socket_after_the_last_fails_at_once() {
     rustix::net::listen(&server, 512).expect("a longer backlog");
     let address = server.local_addr().expect("an address");
     // Where it waited for a connection, it would wait until this.
-    let race = Config { deadline: Some(Duration::from_secs(60)), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(Duration::from_secs(60)));
     let options = Options { race, ..Options::default() };
     let mut held: Vec<Connected> =
         (0..192).map(|_| connect(address, &options).expect("a connection")).collect();

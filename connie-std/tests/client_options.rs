@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use connie_core::{Config, Poller};
+use connie_core::Poller;
 use connie_http::HttpError;
 use connie_servers::{Authority, TlsServer};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
@@ -25,7 +25,7 @@ fn options(port: u16) -> Options {
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
     Options {
         overrides: vec![Override { host: HOST.to_owned(), port, addresses }],
-        race: Config { deadline: Some(LONG), ..Options::default().race },
+        race: Options::default().race.deadline(Some(LONG)),
         ..Options::default()
     }
 }

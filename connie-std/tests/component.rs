@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use connie_std::core::stack::TcpClientStack;
-use connie_std::core::{Config, Failure, Instant};
+use connie_std::core::{Failure, Instant};
 use connie_std::resolve::{Resolve, ResolveEvent, ResolveRequest, SystemResolver, WatchSet};
 use connie_std::{
     Canceler, ConnectErrorKind, HttpConnection, Options, OsClock, OsStack, SocketBudget, connect,
@@ -20,7 +20,7 @@ use connie_std::{
 const LONG: Duration = Duration::from_secs(20);
 
 fn within(deadline: Duration) -> Options {
-    Options { race: Config { deadline: Some(deadline), ..Options::default().race }, ..Options::default() }
+    Options { race: Options::default().race.deadline(Some(deadline)), ..Options::default() }
 }
 
 fn listener() -> (TcpListener, SocketAddr) {

@@ -65,7 +65,7 @@ fn filter() -> AddressFilter {
 
 fn options(server: &DnsServer, race: Config) -> Options {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let race = Config { deadline: Some(Duration::from_secs(20)), ..race };
+    let race = race.deadline(Some(Duration::from_secs(20)));
     Options { resolver: dns.into(), filter: filter(), race, ..Options::default() }
 }
 
@@ -184,7 +184,7 @@ fn an_address_is_denied_wherever_it_comes_from() {
     // What is allowed is as it was: in the order that the caller wants, of the families that he wants.
     let list = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), (PUBLIC, port).into()];
     assert_eq!(connect(&list, &options).expect("a connection").destination(), list[1]);
-    let only_v6 = Config { families: Families::Only(Family::V6), ..options.race.clone() };
+    let only_v6 = options.race.clone().families(Families::Only(Family::V6));
     let none = connect((PUBLIC.to_string().as_str(), port), &Options { race: only_v6, ..options }).map(drop);
     assert!(!matches!(none.expect_err("another family").kind(), ConnectErrorKind::Denied(_)));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connie_core::resolution::QueryError;
-use connie_core::{Config, Failure, Family, Instant};
+use connie_core::{Failure, Family, Instant};
 use connie_servers::{BlackHole, Live, closed_port};
 use connie_std::memory::Part;
 use connie_std::resolve::{
@@ -60,7 +60,7 @@ fn server(last: u8) -> Live {
 }
 
 fn knowing(names: &[(&'static str, Result<IpAddr, QueryError>)]) -> Options {
-    let race = Config { deadline: Some(LIMIT), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(LIMIT));
     Options { resolver: Arc::new(Book(names.to_vec())).into(), race, ..Options::default() }
 }
 

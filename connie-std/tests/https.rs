@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use connie_core::{Config, TlsFailure};
+use connie_core::TlsFailure;
 use connie_http::HttpError;
 use connie_servers::{Authority, Served, TlsServer, limits};
 use connie_std::http::{Client, ClientError, HttpConnection, HttpsConnection, Transport};
@@ -19,7 +19,7 @@ fn options(port: u16) -> Options {
     Options {
         overrides: vec![Override { host: HOST.to_owned(), port, addresses }],
         // A test that hangs is worse than one that fails.
-        race: Config { deadline: Some(Duration::from_secs(20)), ..Options::default().race },
+        race: Options::default().race.deadline(Some(Duration::from_secs(20))),
         ..Options::default()
     }
 }
@@ -344,7 +344,7 @@ fn silence_within_a_tunnel_lasts_until_the_deadline_of_the_race() {
             io::copy(&mut client, &mut io::sink()).map(|_| ())
         });
         let port = proxy.address().port();
-        let race = Config { deadline: Some(Duration::from_millis(300)), ..Options::default().race };
+        let race = Options::default().race.deadline(Some(Duration::from_millis(300)));
         let options = Options { race, ..options(port) };
         let tls = trusting(&authority, FinishLine::Tls);
         let mut connection = HttpsConnection::with_options("127.0.0.1", port, options, tls).expect("a proxy");

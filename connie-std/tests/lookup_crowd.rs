@@ -12,7 +12,6 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use connie_core::Config;
 use connie_core::verdict::ErrorKind;
 use connie_servers::clock::{now, pause, poll_until};
 use connie_servers::{BlackHole, DnsAnswer, DnsServer, Live, RecordType, closed_port, limits};
@@ -258,7 +257,7 @@ fn a_race_grows_when_descriptors_come_back() {
     let (runtime, mut ends) = (one_thread(), Ends::default());
     for (in_task, has_budget) in [(false, false), (false, true), (true, false), (true, true)] {
         let budget = SocketBudget::new(8);
-        let race = Config { evict: false, hedge: false, ..within(LIMIT).race };
+        let race = within(LIMIT).race.evict(false).hedge(false);
         let options = Options { race, budget: has_budget.then(|| budget.clone()), ..Options::default() };
         let mut files = use_all_up();
         drop(files.pop());
@@ -367,7 +366,7 @@ fn who_gives_up_leaves_the_line() {
     let budget = SocketBudget::new(1);
     let options = Options { resolver: dns.into(), budget: Some(budget.clone()), ..within(LIMIT) };
     let target = ("name.test", web.address().port());
-    let short = Config { deadline: Some(AWAY), ..options.race.clone() };
+    let short = options.race.clone().deadline(Some(AWAY));
     let hurried = Options { race: short, ..options.clone() };
     let began = now();
     one_thread().block_on(async {
@@ -464,7 +463,7 @@ impl Behind {
             let began = now();
             let budget = SocketBudget::new(places);
             let dns = Dns { hosts_file: None, ..Dns::new(servers.iter().map(|server| server.address())) };
-            let race = Config { deadline: Some(Duration::from_secs(20)), ..Options::default().race };
+            let race = Options::default().race.deadline(Some(Duration::from_secs(20)));
             let options =
                 Options { resolver: dns.into(), race, budget: Some(budget.clone()), ..Options::default() };
             let target = ("name.test", self.port);

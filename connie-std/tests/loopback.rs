@@ -255,7 +255,7 @@ fn a_loop_that_goes_on_after_interrupted_ends() {
 #[test]
 fn a_deadline_that_has_passed_opens_nothing() {
     let (listener, address) = listener();
-    let race = Config { deadline: Some(Duration::ZERO), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(Duration::ZERO));
     let error = connect(&[address], &Options { race, ..Options::default() }).expect_err("too late");
     assert_eq!(race_failure(&error), Failure::DeadlineExceeded);
     listener.set_nonblocking(true).expect("an option");

@@ -76,7 +76,7 @@ fn resolver(script: Script) -> Arc<Scripted> {
 }
 
 fn options(resolver: &Arc<Scripted>) -> Options {
-    let race = Config { deadline: Some(Duration::from_secs(20)), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(Duration::from_secs(20)));
     Options { race, resolver: Resolver::from(resolver.clone()), ..Options::default() }
 }
 
@@ -137,7 +137,7 @@ fn a_late_answer_costs_a_staggered_race_the_resolution_delay_at_most() {
         let script = [(0, answer(Family::V4, &[address]))].into_iter().chain(late);
         let resolver = resolver(script.collect());
         let mut options = options(&resolver);
-        options.race = Config { deadline: options.race.deadline, ..Config::staggered() };
+        options.race = Config::staggered().deadline(options.race.deadline);
         let winner = connect(("name.test", address.port()), &options).expect("a connection");
         // A host without IPv6 does not wait for it.
         assert!(winner.timeline().summary().ended.unwrap() < Duration::from_secs(3));

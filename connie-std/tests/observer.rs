@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use connie_core::Config;
 use connie_std::http::HttpConnection;
 use connie_std::{Canceler, Observer, Options, RaceOutcome, SocketBudget, Target, connect, connect_socket};
 
@@ -16,7 +15,7 @@ use observer_support::Log;
 const LONG: Duration = Duration::from_secs(60);
 
 fn within(deadline: Duration) -> Options {
-    Options { race: Config { deadline: Some(deadline), ..Options::default().race }, ..Options::default() }
+    Options { race: Options::default().race.deadline(Some(deadline)), ..Options::default() }
 }
 
 fn listener() -> (TcpListener, SocketAddr) {

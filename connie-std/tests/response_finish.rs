@@ -188,7 +188,7 @@ impl Site {
         Options {
             overrides: vec![Override { host: HOST.to_owned(), port: self.port(), addresses }],
             // So that the first is the one that wins.
-            race: Config { deadline: Some(Duration::from_secs(20)), ..Config::staggered() },
+            race: Config::staggered().deadline(Some(Duration::from_secs(20))),
             memory: Some(self.memory.clone()),
             ..Options::default()
         }

@@ -5,7 +5,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::Config;
 use connie_servers::{BlackHole, Live, clock::now, clock::poll_until, closed_port, descriptors::descriptors};
 use connie_std::{Canceler, Options, SocketBudget, connect};
 
@@ -25,7 +24,7 @@ fn a_thousand_races_leave_nothing_open() {
     let (closed, server) = (closed_port(here(3)), Live::silent((here(4), 0)));
     let addresses = [hole.address(), closed.address(), server.address()];
     let budget = SocketBudget::new(BUDGET);
-    let race = Config { deadline: Some(LONG), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(LONG));
     let options = Options { race, budget: Some(budget.clone()), ..Options::default() };
     // What the first use makes and keeps.
     for _ in 0..20 {
@@ -86,7 +85,7 @@ fn canceled_and_late(hole: SocketAddr, options: &Options) {
             canceler.cancel();
             assert!(waiting.join().expect("a thread").is_canceled());
         });
-        let race = Config { deadline: Some(Duration::from_millis(5)), ..options.race.clone() };
+        let race = options.race.clone().deadline(Some(Duration::from_millis(5)));
         let late = connect(hole, &Options { race, ..options.clone() }).map(drop).expect_err("too late");
         assert!(!late.is_canceled());
     }

@@ -368,7 +368,7 @@ fn a_connection_that_leads_there_already_can_be_secured() {
     assert_eq!(nb::block!(stack.receive(&mut socket, &mut answer)).expect("received"), 8);
     assert_eq!(&answer[..8], b"question");
 
-    let race = Config { deadline: Some(Duration::from_millis(50)), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(Duration::from_millis(50)));
     let hasty = Options { race, ..Options::default() };
     let error = secure(&TlsServer::silent(), &hasty).expect_err("silence");
     assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
@@ -379,7 +379,7 @@ fn a_connection_that_leads_there_already_can_be_secured() {
 fn silence_within_the_handshake_lasts_until_the_deadline(door: Door) {
     let world = World::new();
     let silent = TlsServer::silent();
-    let race = Config { deadline: Some(Duration::from_millis(100)), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(Duration::from_millis(100)));
     let options = Options { race, ..Options::default() };
     for tls in [world.options(), to_tcp(world.options())] {
         let tls = door.connector(&tls);
@@ -647,7 +647,7 @@ mod in_a_task {
     }
 
     fn within(deadline: Duration) -> Options {
-        let race = Config { deadline: Some(deadline), ..Config::all_at_once() };
+        let race = Config::all_at_once().deadline(Some(deadline));
         Options { race, ..Options::default() }
     }
 

@@ -615,7 +615,7 @@ fn a_staggered_race_waits_between_attempts() {
     let (hole, server) = (BlackHole::open(any_port(2)), Live::silent(any_port(4)));
     let addresses = [hole.address(), server.address()];
     let (winner, waited) = run(move || async move {
-        let race = Config { deadline: Some(LIMIT), ..Config::staggered() };
+        let race = Config::staggered().deadline(Some(LIMIT));
         let connected = connect_with(&addresses, &Options { race, ..Options::default() }).await.unwrap();
         (connected.destination(), connected.timeline().summary().ended.unwrap())
     });

@@ -165,7 +165,7 @@ fn shutting_an_agent_down_ends_no_races_but_its_own() {
     let shared = Canceler::new().unwrap();
     // One socket each, and an end where the cancel has none.
     let limit = Duration::from_secs(20);
-    let race = connie_std::core::Config { hedge: false, deadline: Some(limit), ..Options::default().race };
+    let race = Options::default().race.hedge(false).deadline(Some(limit));
     let options = Options { race, canceler: Some(shared.clone()), ..Options::default() };
     let connector = RaceConnector::new(options);
     let agent =

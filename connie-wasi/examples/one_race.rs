@@ -19,20 +19,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preset = match pacing.as_str() {
         "all-at-once" => Config::all_at_once(),
         "one-by-one" => Config::one_by_one(),
-        "staggered" => Config {
-            pacing: Pacing::Staggered { delay: time(delay)?, growth_percent: 100 },
-            ..Config::staggered()
-        },
+        "staggered" => {
+            Config::staggered().pacing(Pacing::Staggered { delay: time(delay)?, growth_percent: 100 })
+        }
         other => return Err(format!("{other}: no pacing").into()),
     };
-    let config = Config {
-        preferred_family: if preferred == "ipv4" { Family::V4 } else { Family::V6 },
-        resolution_delay: time(resolution_delay)?,
-        deadline: Some(time(deadline)?),
-        max_in_flight: 8,
-        hedge: false,
-        ..preset
-    };
+    let config = preset
+        .clone()
+        .preferred_family(if preferred == "ipv4" { Family::V4 } else { Family::V6 })
+        .resolution_delay(time(resolution_delay)?)
+        .deadline(Some(time(deadline)?))
+        .max_in_flight(8)
+        .hedge(false);
     match connect((host, port.parse()?), &Options::new().race(config)) {
         Ok(winner) => println!("won {}", winner.destination().ip()),
         Err(error) => match error.kind() {

@@ -127,8 +127,8 @@ fn network(stack: &mut WasiStack) -> Network {
     let mut own =
         |remote: IpAddr| source(stack.network(), SocketAddr::new(remote, 9)).ok().map(|own| own.ip());
     let (v4, v6) = (own(V4.into()), own(V6.into()));
-    Network {
-        v4: if let Some(IpAddr::V4(own)) = v4 { Some(own) } else { None },
-        v6: if let Some(IpAddr::V6(own)) = v6 { Some(own) } else { None },
-    }
+    Network::new(
+        if let Some(IpAddr::V4(own)) = v4 { Some(own) } else { None },
+        if let Some(IpAddr::V6(own)) = v6 { Some(own) } else { None },
+    )
 }

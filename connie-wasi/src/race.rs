@@ -115,7 +115,7 @@ fn race(
         None if Routes::matter(host) => routes(stack.network()),
         _ => Routes::default(),
     };
-    let facts = Facts { routes, hosts, ..Facts::default() };
+    let facts = Facts::default().routes(routes).hosts(hosts);
     let driver =
         WasiConnectDriver::new(host, port, &config, &facts, poller.now()).map_err(|error| match error {
             InvalidHost::Host(error) => ConnectErrorKind::InvalidHost(error),

@@ -51,7 +51,7 @@ fn within(deadline: Duration) -> Options {
 }
 
 fn config(deadline: Duration) -> Config {
-    Config { deadline: Some(deadline), ..Config::all_at_once() }
+    Config::all_at_once().deadline(Some(deadline))
 }
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -233,7 +233,7 @@ fn silence_lasts_until_the_deadline_and_not_longer() {
     assert_eq!(error.failure(), Some(Failure::DeadlineExceeded));
     assert!(clock.now() >= Instant::from_millis(120), "early");
     assert_eq!(error.addresses().collect::<Vec<_>>(), [format!("{hole}: timed out")]);
-    let limited = Config { attempt_timeout: Some(ms(50)), hedge: false, ..config(LONG) };
+    let limited = config(LONG).attempt_timeout(Some(ms(50))).hedge(false);
     assert_eq!(outcome(hole, limited), Outcome::Failed(AttemptErrorKind::TimedOut));
 }
 
@@ -288,7 +288,7 @@ fn a_race_has_no_more_sockets_than_it_may() {
     addresses.extend((1..8).map(|n| SocketAddr::from((Ipv4Addr::new(127, 0, 0, n), closed().port()))));
     addresses.push(live);
     let (mut stack, mut poller) = (WasiStack::default(), WasiPoller::new());
-    let config = Config { max_in_flight: 2, patience: ms(20), ..config(LONG) };
+    let config = config(LONG).max_in_flight(2).patience(ms(20));
     let mut race = RaceDriver::<WasiStack, 16, 4>::new(&config, poller.now());
     race.handle_addresses(&addresses, poller.now());
     assert_eq!(race.run(&mut stack, &mut poller).unwrap().destination, live);
@@ -446,7 +446,7 @@ fn a_name_below_invalid_is_not_asked_for() {
 fn the_caller_says_which_address_of_localhost_comes_first() {
     for (preferred_family, order) in [(Family::V6, ["::1", "127.0.0.1"]), (Family::V4, ["127.0.0.1", "::1"])]
     {
-        let config = Config { deadline: Some(LONG), preferred_family, ..Config::one_by_one() };
+        let config = Config::one_by_one().deadline(Some(LONG)).preferred_family(preferred_family);
         // Both refuse.
         let error = connect(("a.localhost", closed().port()), &Options::new().race(config)).unwrap_err();
         let timeline = error.timeline().expect("a race");

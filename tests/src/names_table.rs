@@ -115,19 +115,17 @@ impl Race {
         let preset = match self.pace {
             Pace::AllAtOnce => Config::all_at_once(),
             Pace::OneByOne => Config::one_by_one(),
-            Pace::Staggered => Config {
-                pacing: Pacing::Staggered { delay: DELAY, growth_percent: 100 },
-                ..Config::staggered()
-            },
+            Pace::Staggered => {
+                Config::staggered().pacing(Pacing::Staggered { delay: DELAY, growth_percent: 100 })
+            }
         };
-        Config {
-            preferred_family: self.prefers,
-            resolution_delay: self.resolution_delay,
-            deadline: Some(Duration::from_millis(self.deadline)),
-            max_in_flight: 8,
-            hedge: false,
-            ..preset
-        }
+        preset
+            .clone()
+            .preferred_family(self.prefers)
+            .resolution_delay(self.resolution_delay)
+            .deadline(Some(Duration::from_millis(self.deadline)))
+            .max_in_flight(8)
+            .hedge(false)
     }
 }
 

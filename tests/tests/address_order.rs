@@ -32,16 +32,13 @@ fn set(server: &DnsServer, kind: RecordType, addresses: &[&str]) {
 /// One attempt at a time, so that the first start is the first choice.
 fn first_choice(server: &DnsServer, race: Config) -> Connected {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let race = Config { deadline: Some(ms(10_000)), ..race };
+    let race = race.deadline(Some(ms(10_000)));
     connect(("name.test", PORT), &Options { resolver: dns.into(), race, ..Options::default() })
         .unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 fn staggered() -> Config {
-    Config {
-        pacing: Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 },
-        ..Config::staggered()
-    }
+    Config::staggered().pacing(Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 })
 }
 
 #[track_caller]
@@ -80,7 +77,7 @@ fn refused_while_aaaa_is_out(lab: &Lab, v4: &str, after: Option<u64>) -> Result<
     let aaaa = after.map_or_else(DnsAnswer::silent, |millis| aaaa.after(ms(millis)));
     server.set("name.test", RecordType::Aaaa, aaaa);
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let race = Config { deadline: Some(ms(10_000)), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(ms(10_000)));
     connect(("name.test", PORT), &Options { resolver: dns.into(), race, ..Options::default() })
 }
 

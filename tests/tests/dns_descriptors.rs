@@ -67,7 +67,7 @@ fn none_is_left_however_a_look_up_ends() {
     assert_eq!(threads(), before_threads);
     drop((winner, web));
     name(&first, DnsAnswer::silent(), DnsAnswer::silent());
-    let race = Config { deadline: Some(ms(300)), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(ms(300)));
     resolver.cache.clear();
     let error = connect(("name.test", port), &Options { race, ..options }).expect_err("nobody answers");
     settles_at(before, &format!("after {error}"));
@@ -80,7 +80,7 @@ fn none_is_left_however_a_look_up_ends() {
     std::thread::scope(|scope| {
         for number in 0..20 {
             let deadline = Some(if number % 2 == 0 { ms(100) } else { ms(5_000) });
-            let race = Config { deadline, ..Config::all_at_once() };
+            let race = Config::all_at_once().deadline(deadline);
             let options = Options { race, ..asks.clone() };
             scope.spawn(move || connect(("name.test", 1), &options).expect_err("nobody listens"));
         }

@@ -77,13 +77,13 @@ fn set(server: &DnsServer, aaaa: DnsAnswer, a: DnsAnswer) {
 
 fn options(server: &DnsServer, race: Config) -> Options {
     let dns = Dns { hosts_file: None, https_records: HttpsRecords::Always, ..Dns::new([server.address()]) };
-    Options { resolver: dns.into(), race: Config { max_in_flight: 64, ..race }, ..Options::default() }
+    Options { resolver: dns.into(), race: race.clone().max_in_flight(64), ..Options::default() }
 }
 
 /// As far apart as the standard lets two starts be: what the connection waits for is resolution alone.
 fn staggered() -> Config {
     let delay = Config::MAX_DELAY;
-    Config { pacing: Pacing::Staggered { delay, growth_percent: 100 }, ..Config::staggered() }
+    Config::staggered().pacing(Pacing::Staggered { delay, growth_percent: 100 })
 }
 
 /// What a connection is measured by: the oracle's exchanges with the name server, and how much more is allowed.
@@ -273,7 +273,7 @@ fn an_address_that_the_answer_does_not_confirm_is_not_started() {
         let owner = format!("_{PORT}._https.name.test");
         server.set(&owner, RecordType::Https, DnsAnswer::services(&[https(1, "name.test", &[(4, &hints)])]));
         set(&server, DnsAnswer::no_data(), addresses([v4(1)]).after(ms(100)));
-        let race = Config { max_in_flight: 1, ..Config::all_at_once() };
+        let race = Config::all_at_once().max_in_flight(1);
         let connected =
             connect(("name.test", PORT), &Options { race, ..options(&server, Config::all_at_once()) });
         let connected = connected.expect("a connection");

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use connie_core::{AttemptErrorKind, Config};
+use connie_core::AttemptErrorKind;
 use connie_std::{ConnectError, Options, TlsConnector, TlsOptions};
 use connie_tests::clock::timed;
 use connie_tests::lab::deny::{Denied, calls, deny};
@@ -165,7 +165,7 @@ impl World {
 }
 
 fn options(case: &Case) -> Options {
-    let race = Config { deadline: Some(DEADLINE), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(DEADLINE));
     let binds = case.call == "bind";
     Options {
         race,
@@ -305,7 +305,7 @@ fn ports_that_are_all_in_use_are_no_matter_of_routes() {
         let (crowded, free) = (full.local_addr().unwrap(), other.local_addr().unwrap());
         let held: Vec<_> = std::iter::from_fn(|| TcpStream::connect(crowded).ok()).take(10).collect();
         assert_eq!(held.len(), 2);
-        let race = Config { deadline: Some(DEADLINE), ..Options::default().race };
+        let race = Options::default().race.deadline(Some(DEADLINE));
         let options = Options { race, ..Options::default() };
         let error = connie_std::connect(&[crowded], &options).map(drop).unwrap_err();
         assert_eq!(error.to_string(), format!("could not connect to {crowded}: no free port on this side"));

@@ -464,10 +464,10 @@ fn connect_errors() -> Vec<ConnectError> {
     let one = closed.address();
     let hole = BlackHole::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let within = |milliseconds| {
-        let config = Config { deadline: Some(Duration::from_millis(milliseconds)), ..Config::default() };
+        let config = Config::default().deadline(Some(Duration::from_millis(milliseconds)));
         Options { race: config, ..Options::default() }
     };
-    let silent = Config { attempt_timeout: Some(Duration::from_millis(30)), ..Config::default() };
+    let silent = Config::default().attempt_timeout(Some(Duration::from_millis(30)));
     let silent = Options { race: silent, ..Options::default() };
     let canceler = Canceler::new().unwrap();
     canceler.cancel();

@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_millis(500);
 
 fn within(deadline: Duration) -> Options {
     // Without a second attempt, for which a race wakes by itself.
-    let race = Config { deadline: Some(deadline), hedge: false, ..Options::default().race };
+    let race = Options::default().race.deadline(Some(deadline)).hedge(false);
     Options { race, ..Options::default() }
 }
 
@@ -220,7 +220,7 @@ fn a_child_does_not_wait_for_its_parent_s_races() {
     let memory = Memory::new();
     let canceler = Canceler::new().expect("a pipe");
     // Patient, so that who waits for another waits for long.
-    let race = Config { patience: Config::MAX_PATIENCE, ..within(LONG).race };
+    let race = within(LONG).race.patience(Config::MAX_PATIENCE);
     let options = Options { memory: Some(memory), race, ..Options::default() };
     std::thread::scope(|scope| {
         let dead = Options { canceler: Some(canceler.clone()), ..options.clone() };

@@ -95,7 +95,7 @@ fn of_libc() -> String {
 }
 
 fn goes_by(lab: &Lab, server: &DnsServer, asked_for: &str, expected: &str, text: &str) {
-    let in_turn = Config { pacing: Pacing::OneByOne, ..Config::all_at_once() };
+    let in_turn = Config::all_at_once().pacing(Pacing::OneByOne);
     let hosts = || Dns::new([]).into();
     let asked = || Dns { hosts_file: None, ..Dns::new([server.address()]) }.into();
     // With every address at once the race begins with the answer that comes first, whichever that is: those of the hosts file are there at once.
@@ -113,7 +113,7 @@ fn goes_by(lab: &Lab, server: &DnsServer, asked_for: &str, expected: &str, text:
 
 /// The first attempt shows which family comes first.
 fn starts_with(lab: &Lab, host: &str, resolver: &Resolver, race: &Config, expected: &str, text: &str) {
-    let race = Config { deadline: Some(ms(10_000)), resolution_delay: ms(2_000), ..race.clone() };
+    let race = race.clone().deadline(Some(ms(10_000))).resolution_delay(ms(2_000));
     let options = Options { race, resolver: resolver.clone(), ..Options::default() };
     let winner = connect((host, PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));
     let first = winner.timeline().attempts().next().expect("an attempt").destination.ip();

@@ -195,7 +195,7 @@ fn case_76_when_every_first_syn_is_lost_a_second_attempt_gets_through() {
     in_namespace(|lab| {
         let _server = Live::silent(everywhere());
         (1..=4).for_each(|n| lab.set(v4(n), Behaviour::accept(ms(30)).losing_syns(1)));
-        let config = Config { patience: ms(300), ..all_at_once(8) };
+        let config = all_at_once(8).patience(ms(300));
         let winner = race(&at((1..=4).map(v4)), &options(config)).won_by(v4(1), ms(300 + 30));
         assert!(winner.timeline().winner().is_some_and(|it| it.hedge), "a first attempt has won");
         only_the_winner_is_left(lab, &winner);
@@ -212,7 +212,7 @@ fn case_77_a_slow_address_wins_at_its_time_and_its_second_attempt_is_closed() {
     in_namespace(|lab| {
         let _server = Live::silent(everywhere());
         lab.set(v4(1), Behaviour::accept(ms(400)));
-        let config = Config { patience: ms(300), ..all_at_once(4) };
+        let config = all_at_once(4).patience(ms(300));
         let winner = race(&at([v4(1)]), &options(config)).won_by(v4(1), ms(400));
         assert_eq!(outcomes(&winner.timeline()), [(v4(1), "established"), (v4(1), "canceled")]);
         in_time(starts(&winner.timeline(), v4(1))[1], ms(300), "the start of the second");

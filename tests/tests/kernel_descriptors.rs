@@ -83,7 +83,7 @@ fn a_race_of_64_addresses_over_4_sockets_never_has_more_than_4_open() {
         in_namespace(|lab| {
             let _listener = unattended();
             // Sixteen turns of 20 ms.
-            let options = options(Config { patience: ms(20), ..all_at_once(4) });
+            let options = options(all_at_once(4).patience(ms(20)));
             lab.set(v4(64), Behaviour::accept(ms(10)));
             let (before, watch) = (descriptors().sockets, SocketWatch::start());
             let winner = race(&at((1..=64).map(v4)), &options).won_by(v4(64), ms(15 * 20 + 10));
@@ -108,7 +108,7 @@ fn whatever_the_64_addresses_do_4_sockets_are_enough() {
                 }
             }
             let addresses = at((1..=64).map(v4));
-            let options = options(Config { patience: ms(20), deadline: Some(ms(600)), ..all_at_once(4) });
+            let options = options(all_at_once(4).patience(ms(20)).deadline(Some(ms(600))));
             let (before, watch) = (descriptors().sockets, SocketWatch::start());
             // Nobody answers within 20 ms, nor within the 40 ms of the second round.
             let error = race(&addresses, &options).lost(Failure::DeadlineExceeded, ms(600));

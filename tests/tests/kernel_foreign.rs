@@ -171,7 +171,7 @@ fn over_a_stack_that_blocks_a_dead_first_address_outlasts_the_deadline() {
         lab.set_sysctl("net/ipv4/tcp_syn_retries", "1");
         lab.set(v4(2), Behaviour::accept(ms(20)));
         let addresses = at([v4(1), v4(2)]);
-        let config = Config { deadline: Some(ms(400)), ..all_at_once(4) };
+        let config = all_at_once(4).deadline(Some(ms(400)));
 
         let blocking = over_std_embedded_nal(&addresses, &config);
         assert_eq!(blocking.result.err(), Some(Failure::DeadlineExceeded));

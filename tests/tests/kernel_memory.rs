@@ -88,7 +88,7 @@ fn a_syn_that_was_sent_again_is_no_sample() {
         lab.set(v4(2), Behaviour::accept(ms(60)));
         let memory = Memory::new();
         // Without a second SYN beside the first.
-        let race = Config { hedge: false, ..Config::all_at_once() };
+        let race = Config::all_at_once().hedge(false);
         let options = Options { race, ..with(&memory) };
         for _ in 0..3 {
             visit(lab, &at([v4(1)]), &options, v4(1), ms(20));

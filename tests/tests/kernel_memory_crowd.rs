@@ -28,7 +28,7 @@ const NEAREST: Duration = ms(50);
 const FURTHER: Duration = ms(100);
 
 fn with(memory: &Memory) -> Options {
-    let race = Config { max_in_flight: 16, ..Config::all_at_once() };
+    let race = Config::all_at_once().max_in_flight(16);
     Options { memory: Some(memory.clone()), race, budget: None, ..Options::default() }
 }
 
@@ -271,7 +271,7 @@ fn when_the_first_fails_the_others_go_on() {
         on_your_marks();
         let (_server, addresses, memory) = (server(), host(lab), Memory::new());
         let options = with(&memory);
-        let hasty = Config { deadline: Some(NEAREST / 2), ..options.race.clone() };
+        let hasty = options.race.clone().deadline(Some(NEAREST / 2));
         let hasty = Options { race: hasty, ..options.clone() };
         let took = runtime().block_on(async {
             let first = async {

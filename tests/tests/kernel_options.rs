@@ -198,10 +198,8 @@ fn packets_leave_by_the_interface_that_was_asked_for_or_not_at_all() {
             |name: &str| with(SocketOptions { interface: Some(name.to_owned()), ..SocketOptions::default() });
         race(&at([v4(1)]), &by("lab0")).won_by(v4(1), ms(1));
         lab.clear_log();
-        let error = connect(
-            at([v4(1)])[0],
-            &Options { race: connie_core::Config { deadline: Some(ms(100)), ..all_at_once(1) }, ..by("lo") },
-        );
+        let error =
+            connect(at([v4(1)])[0], &Options { race: all_at_once(1).deadline(Some(ms(100))), ..by("lo") });
         error.expect_err("no way by the loopback interface");
         assert_eq!(lab.log().attempts(), []);
     });

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::time::Duration;
 
-use connie_core::{Config, Failure};
+use connie_core::Failure;
 use connie_std::{Canceler, Options, Override, connect, connect_socket};
 use connie_tests::clock::{pause, timed};
 use connie_tests::lab::{Behaviour, HOST_V6, Unreachable, in_namespace, ms, v4, v6};
@@ -189,7 +189,7 @@ fn the_deadline_ends_a_race_on_time_and_closes_everything() {
         let _listener = unattended();
         lab.set(v4(3), Behaviour::accept(ms(400)));
         for sockets in [1, 2, 16] {
-            let config = Config { deadline: Some(ms(150)), ..all_at_once(sockets) };
+            let config = all_at_once(sockets).deadline(Some(ms(150)));
             let error =
                 race(&at([v4(1), v6(2), v4(3)]), &options(config)).lost(Failure::DeadlineExceeded, ms(150));
             assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::TimedOut);
@@ -201,7 +201,7 @@ fn the_deadline_ends_a_race_on_time_and_closes_everything() {
 #[test]
 fn an_attempt_that_takes_longer_than_one_may_has_timed_out() {
     in_namespace(|lab| {
-        let config = Config { attempt_timeout: Some(ms(100)), ..all_at_once(1) };
+        let config = all_at_once(1).attempt_timeout(Some(ms(100)));
         let error = race(&at([v4(1), v6(1)]), &options(config)).lost(Failure::AllAttemptsFailed, ms(200));
         assert_eq!(
             outcomes(&error.timeline().expect("a race")),

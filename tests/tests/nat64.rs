@@ -7,7 +7,7 @@ mod kernel_support;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use connie_core::{Config, Failure};
+use connie_core::Failure;
 use connie_std::dns::Dns;
 use connie_std::{AddressFilter, ConnectError, ConnectErrorKind, Connected, Options, connect};
 use connie_tests::lab::{Behaviour, Lab, in_namespace, ms};
@@ -45,7 +45,7 @@ fn connects(server: &DnsServer, host: &str) -> Result<Connected, ConnectError> {
 
 fn connects_by(server: &DnsServer, host: &str, filter: AddressFilter) -> Result<Connected, ConnectError> {
     let dns = Dns { hosts_file: None, ..Dns::new([server.address()]) };
-    let race = Config { deadline: Some(ms(10_000)), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(ms(10_000)));
     connect((host, PORT), &Options { resolver: dns.into(), race, filter, ..Options::default() })
 }
 

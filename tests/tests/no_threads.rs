@@ -44,7 +44,7 @@ fn without_a_thread_the_caller_asks() {
 }
 
 fn asks(port: u16) {
-    let race = Config { deadline: Some(ms(10_000)), ..Config::all_at_once() };
+    let race = Config::all_at_once().deadline(Some(ms(10_000)));
     let options = Options { race, ..Options::default() };
     for (host, address) in
         [("hosted.test", "127.0.0.2"), ("asked.test", "127.0.0.3"), ("asked.test", "127.0.0.3")]

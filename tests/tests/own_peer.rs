@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use connie_core::{AttemptError, AttemptErrorKind, Config};
+use connie_core::{AttemptError, AttemptErrorKind};
 use connie_std::{ConnectError, Options, TlsConnector, TlsOptions, connect};
 use connie_tests::lab::in_namespace;
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(50);
 
 /// The default options, but for the deadline.
 fn within(deadline: Duration) -> Options {
-    let race = Config { deadline: Some(deadline), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(deadline));
     Options { race, ..Options::default() }
 }
 

@@ -80,7 +80,7 @@ fn v6_slow() -> Scenario {
 /// Paced as RFC 8305 has it, the slow family is in time.
 fn v6_slow_and_staggered() -> Scenario {
     let slow = Behaviour::accept(ms(150));
-    Scenario::of(Config { max_in_flight: 4, ..Config::staggered() })
+    Scenario::of(Config::staggered().max_in_flight(4))
         .at(v6(1), slow)
         .at(v4(1), good())
         .wins(v6(1), ms(150))
@@ -98,7 +98,7 @@ fn every_first_syn_lost() -> Scenario {
 
 fn all_dead() -> Scenario {
     let deadline = ms(700);
-    let race = Config { max_in_flight: 4, deadline: Some(deadline), ..Config::all_at_once() };
+    let race = Config::all_at_once().max_in_flight(4).deadline(Some(deadline));
     // Three rounds: the third is under way at the deadline.
     let scenario = Scenario::of(race).fails(Failure::DeadlineExceeded, deadline).syns(12);
     (1..=6).fold(scenario, |scenario, n| scenario.at(v4(n), dead()).at(v6(n), dead()))

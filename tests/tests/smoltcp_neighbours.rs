@@ -39,11 +39,7 @@ fn race(
         <PlatformPoller<Guest> as connie_core::Poller<Client<'_>>>::now(poller)
     };
     let start = now(&mut poller);
-    let config = Config {
-        deadline: Some(ms(10_000)),
-        preferred_family: Family::of(&addresses[0]),
-        ..Config::all_at_once()
-    };
+    let config = Config::all_at_once().deadline(Some(ms(10_000))).preferred_family(Family::of(&addresses[0]));
     let mut driver = RaceDriver::<Client<'_>, 16, 4>::new(&config, start);
     driver.handle_addresses(addresses, start);
     let result = driver.run(stack, &mut poller);

@@ -61,7 +61,7 @@ fn name_server(lab: &Lab) -> DnsServer {
 }
 
 fn options(race: Config) -> Options {
-    Options { race: Config { deadline: Some(ms(30_000)), ..race }, ..Options::default() }
+    Options { race: race.clone().deadline(Some(ms(30_000))), ..Options::default() }
 }
 
 /// Connects to `host` no later than `expected`, at best.
@@ -113,7 +113,7 @@ fn late_answers_cost_nothing_by_the_systems_resolver_either() {
         let delayed = DNS + Config::DEFAULT_RESOLUTION_DELAY + RTT;
         connects(lab, "n1.test", Config::staggered(), delayed);
         // The hosts file holds.
-        let only_v4 = Config { families: Families::Only(Family::V4), ..Config::all_at_once() };
+        let only_v4 = Config::all_at_once().families(Families::Only(Family::V4));
         connects(lab, "hosted.test", only_v4, RTT);
         errors_name_the_query(&server);
         the_program_ends_before_the_look_up();
@@ -267,7 +267,7 @@ fn queued() {
         // Calls have no more than half.
         assert!(poll_until(ms(9_000), || budget.free() <= places / 2), "{} of {places} free", budget.free());
         for host in ["192.0.2.1", "hosted.test"] {
-            let race = Config { deadline: Some(ms(20_000)), ..options.race.clone() };
+            let race = options.race.clone().deadline(Some(ms(20_000)));
             let own = Options { race, canceler: None, ..options.clone() };
             let (result, time) = timed(|| connect((host, PORT), &own).map(drop));
             let end = if result.is_ok() && time < ms(4_000) { "at once" } else { "late" };

@@ -6,7 +6,6 @@ mod kernel_support;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use connie_core::Config;
 use connie_std::http::HttpsConnection;
 use connie_std::{FinishLine, Options, TlsConnector, TlsOptions};
 use connie_tests::clock::poll_until;
@@ -39,7 +38,7 @@ fn whatever_fails_or_loses_within_tls_leaves_no_descriptor() {
         let bad: Vec<_> = servers.iter().map(TlsServer::address).chain([hole.address()]).collect();
         let all: Vec<_> = bad.iter().copied().chain([good.address()]).collect();
         // A deadline within the handshake of the silent one.
-        let race = Config { deadline: Some(Duration::from_millis(200)), ..Options::default().race };
+        let race = Options::default().race.deadline(Some(Duration::from_millis(200)));
         let hasty = Options { race, ..Options::default() };
         let before = descriptors();
         for finish_line in [FinishLine::Tls, FinishLine::Tcp] {

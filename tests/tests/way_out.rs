@@ -68,7 +68,7 @@ fn sockets_that_ask_are_set_up(connects: impl Fn(&Lab, &Options)) -> impl FnOnce
             ..SocketOptions::default()
         };
         let seen = Arc::default();
-        let race = Config { preferred_family: connie_core::Family::V4, ..Config::staggered() };
+        let race = Config::staggered().preferred_family(connie_core::Family::V4);
         let options = Options { socket, on_socket: Some(note(&seen)), race, ..asking(server.address()) };
         connects(lab, &options);
 
@@ -117,7 +117,7 @@ fn the_first_choice_is_made_by_the_routes_that_the_connections_will_take() {
         lab.ip("rule add pref 100 to 192.0.2.0/24 fwmark 0x77 lookup main\nrule add pref 200 to 192.0.2.0/24 unreachable");
         let pacing = Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 };
         for (mark, first) in [(None, free), (Some(MARK), ruled)] {
-            let race = Config { pacing, ..Config::staggered() };
+            let race = Config::staggered().pacing(pacing);
             let socket = SocketOptions { mark, ..SocketOptions::default() };
             let options = Options { race, socket, ..asking(server.address()) };
             let winner = connect(("name.test", PORT), &options).unwrap_or_else(|error| panic!("{error:?}"));

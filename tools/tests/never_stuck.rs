@@ -66,7 +66,7 @@ fn late(seed: u64) -> (Scenario, Bound, Duration, Vec<Duration>) {
     let mut rng = Rng::new(seed);
     let (k, early, fresh) = (rng.within(1, 6) as usize, rng.within(1, 12), rng.within(1, 12));
     let arrival = rng.pick(&[20, 200, 2_000, 10_000]) + rng.below(1_000);
-    let config = Config { max_in_flight: k, hedge: rng.chance(80), ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(k).hedge(rng.chance(80));
     let lucky = rng.below(fresh);
     let mut scenario = Scenario::with(config).seed(seed).aaaa_at(arrival);
     let mut needs = Vec::new();

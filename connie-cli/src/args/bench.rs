@@ -120,11 +120,11 @@ impl Contender {
     pub fn race(self, max_in_flight: usize) -> Option<Config> {
         match self {
             Contender::Connie | Contender::NoMemory => {
-                Some(Config { max_in_flight, ..Config::all_at_once() })
+                Some(Config::all_at_once().max_in_flight(max_in_flight))
             }
-            Contender::HappyEyeballs => Some(Config { max_in_flight, ..Config::staggered() }),
+            Contender::HappyEyeballs => Some(Config::staggered().max_in_flight(max_in_flight)),
             // Families are not mixed: the list is walked as it is.
-            Contender::Plain => Some(Config { first_address_family_count: u8::MAX, ..Config::one_by_one() }),
+            Contender::Plain => Some(Config::one_by_one().first_address_family_count(u8::MAX)),
             Contender::Random => None,
         }
     }

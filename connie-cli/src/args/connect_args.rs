@@ -104,17 +104,16 @@ impl ConnectArgs {
         let defaults = Options::default();
         let preset = Config::from(self.pacing);
         let patience = self.patience.map(|ms| Duration::from_millis(ms.into()));
-        let race = Config {
-            families: match (self.ipv4, self.ipv6) {
+        let race = preset
+            .clone()
+            .families(match (self.ipv4, self.ipv6) {
                 (true, _) => Families::Only(Family::V4),
                 (_, true) => Families::Only(Family::V6),
                 _ => Families::Both,
-            },
-            max_in_flight: self.max_in_flight.map_or(defaults.race.max_in_flight, |most| most as usize),
-            patience: patience.unwrap_or(preset.patience),
-            deadline: self.connect_time(max_time),
-            ..preset
-        };
+            })
+            .max_in_flight(self.max_in_flight.map_or(defaults.race.max_in_flight, |most| most as usize))
+            .patience(patience.unwrap_or(preset.patience))
+            .deadline(self.connect_time(max_time));
         let (source_v4, source_v6) = self.interface.as_ref().map_or((None, None), Way::sources);
         Options {
             race,

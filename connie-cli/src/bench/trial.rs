@@ -154,7 +154,7 @@ pub fn run(
 /// connie's race or Happy Eyeballs, through connie's own `connect`.
 fn race(site: &Site, rules: &Rules, config: Config, memory: Option<&Memory>) -> Result<Arrived, Failed> {
     let families = rules.options.race.families;
-    let race = Config { deadline: Some(rules.limit), families, ..config };
+    let race = config.clone().deadline(Some(rules.limit)).families(families);
     let options = Options { race, memory: memory.cloned(), ..rules.options.clone() };
     let target = match &site.addresses {
         Some(addresses) => Target::Addresses(addresses),
@@ -228,7 +228,7 @@ pub fn look_up(host: &str, port: u16, options: &Options) -> io::Result<Vec<Socke
 )]
 fn fetch(site: &Site, socket: OsSocket, rules: &Rules, left: Duration) -> Result<(), String> {
     let (host, port) = (site.host.as_str(), site.port);
-    let race = Config { deadline: Some(left), ..rules.options.race.clone() };
+    let race = rules.options.race.clone().deadline(Some(left));
     let options = Options { race, ..rules.options.clone() };
     let buffer = vec![0; 64 * 1024];
     let (mut connection, socket) = match site.scheme {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use connie_core::resolution::{Host, LOOPBACK, QueryError};
-use connie_core::{Config, Families, Family, Instant};
+use connie_core::{Families, Family, Instant};
 #[cfg(feature = "dns")]
 use connie_std::dns::{Dns, HttpsRecords};
 use connie_std::http::connect_plain_socket;
@@ -111,7 +111,7 @@ fn query(asked: Asked, resolver: &Resolver, family: Family, patient: &Patient, l
     // A name server is asked again before it counts as silent.
     let deadline = Some(limit.saturating_mul(2));
     let options = Options {
-        race: Config { families: Families::Only(family), deadline, ..defaults.race.clone() },
+        race: defaults.race.clone().families(Families::Only(family)).deadline(deadline),
         resolver: resolver.clone(),
         filter: everything.fold(AddressFilter::default(), AddressFilter::deny),
         ..defaults

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use connie_core::TlsFailure;
-use connie_core::{AttemptErrorKind, Config, Failure, Instant};
+use connie_core::{AttemptErrorKind, Failure, Instant};
 use connie_http::HttpError;
 #[cfg(feature = "tls")]
 use connie_std::http::AnySocket;
@@ -115,7 +115,7 @@ pub struct Prober<'a> {
 impl<'a> Prober<'a> {
     pub fn new(args: &Doctor, patient: &'a Patient, limit: Duration) -> Result<Self, Error> {
         let defaults = Options::default();
-        let race = Config { deadline: Some(limit), ..defaults.race.clone() };
+        let race = defaults.race.clone().deadline(Some(limit));
         Ok(Prober {
             patient,
             line: args.finish_line,

@@ -13,9 +13,10 @@ use crate::resolution::{Host, HostError};
 /// ```
 /// use connie_core::connect::{Facts, Routes};
 ///
-/// let facts = Facts { routes: Routes { v4: true, v6: false }, ..Facts::default() };
+/// let facts = Facts::default().routes(Routes { v4: true, v6: false });
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Facts<'a> {
     /// The families by which this machine can reach the internet. Default: both. [`matter`](Routes::matter)
     /// says for which hosts it is worth finding out.
@@ -27,6 +28,37 @@ pub struct Facts<'a> {
     pub zone: Option<u32>,
     /// RFC 6724's policy table (section 2.1). Default: the standard's own.
     pub policy: &'static [Policy],
+}
+
+/// The same with one field changed.
+impl<'a> Facts<'a> {
+    /// With another [`routes`](field@Facts::routes).
+    #[must_use]
+    pub const fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// With another [`hosts`](field@Facts::hosts).
+    #[must_use]
+    pub const fn hosts(mut self, hosts: Option<&'a [SocketAddr]>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// With another [`zone`](field@Facts::zone).
+    #[must_use]
+    pub const fn zone(mut self, zone: Option<u32>) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// With another [`policy`](field@Facts::policy).
+    #[must_use]
+    pub const fn policy(mut self, policy: &'static [Policy]) -> Self {
+        self.policy = policy;
+        self
+    }
 }
 
 impl Default for Facts<'_> {

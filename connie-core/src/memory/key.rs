@@ -21,6 +21,7 @@ pub enum Finish {
 /// counts as one network: a program that cannot tell has to [forget](super::Memory::forget) when the network
 /// changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Network {
     /// The IPv4 source address. One of 192.0.0.0/29, which a CLAT has on every network (RFC 7335), tells
     /// nothing: the other one counts.
@@ -30,6 +31,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of these source addresses.
+    #[must_use]
+    pub const fn new(v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
+        Network { v4, v6 }
+    }
+
     /// A number for what `family` goes out by.
     fn tag(&self, salt: u32, family: Family) -> u32 {
         let v4 = self.v4.filter(|v4| v4.to_bits() >> 3 != Ipv4Addr::new(192, 0, 0, 0).to_bits() >> 3);

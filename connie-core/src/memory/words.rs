@@ -36,6 +36,34 @@ impl Settings {
         short_delays: false,
         gap: Duration::from_millis(10),
     };
+
+    /// With another [`life`](field@Settings::life).
+    #[must_use]
+    pub const fn life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// With another [`least_delay`](field@Settings::least_delay).
+    #[must_use]
+    pub const fn least_delay(mut self, least_delay: Duration) -> Self {
+        self.least_delay = least_delay;
+        self
+    }
+
+    /// With another [`short_delays`](field@Settings::short_delays).
+    #[must_use]
+    pub const fn short_delays(mut self, short_delays: bool) -> Self {
+        self.short_delays = short_delays;
+        self
+    }
+
+    /// With another [`gap`](field@Settings::gap).
+    #[must_use]
+    pub const fn gap(mut self, gap: Duration) -> Self {
+        self.gap = gap;
+        self
+    }
 }
 
 impl Default for Settings {

@@ -6,16 +6,18 @@ use super::input::{Families, Family};
 use super::pacing::{self, Pacing};
 use crate::time::{micros, within};
 
-/// How a race is run. Start from a preset and change what differs; a later version may add fields, so do not
-/// name them all:
+/// How a race is run. Start from a preset and change what differs:
 ///
 /// ```
 /// use connie_core::Config;
 /// use core::time::Duration;
 ///
-/// let config = Config { deadline: Some(Duration::from_secs(10)), max_in_flight: 4, ..Config::all_at_once() };
+/// let config = Config::all_at_once().deadline(Some(Duration::from_secs(10))).max_in_flight(4);
 /// ```
+///
+/// A later version may add fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// When the next attempt starts.
     pub pacing: Pacing,
@@ -95,6 +97,86 @@ impl Config {
     #[must_use]
     pub const fn one_by_one() -> Self {
         Config { pacing: Pacing::OneByOne, hedge: false, ..Self::all_at_once() }
+    }
+}
+
+/// The same with one field changed. What makes no sense by itself is held within its bounds by the race.
+impl Config {
+    /// With another [`pacing`](field@Config::pacing).
+    #[must_use]
+    pub const fn pacing(mut self, pacing: Pacing) -> Self {
+        self.pacing = pacing;
+        self
+    }
+
+    /// With another [`families`](field@Config::families).
+    #[must_use]
+    pub const fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
+    /// With another [`preferred_family`](field@Config::preferred_family).
+    #[must_use]
+    pub const fn preferred_family(mut self, preferred_family: Family) -> Self {
+        self.preferred_family = preferred_family;
+        self
+    }
+
+    /// With another [`first_address_family_count`](field@Config::first_address_family_count).
+    #[must_use]
+    pub const fn first_address_family_count(mut self, first_address_family_count: u8) -> Self {
+        self.first_address_family_count = first_address_family_count;
+        self
+    }
+
+    /// With another [`resolution_delay`](field@Config::resolution_delay).
+    #[must_use]
+    pub const fn resolution_delay(mut self, resolution_delay: Duration) -> Self {
+        self.resolution_delay = resolution_delay;
+        self
+    }
+
+    /// With another [`max_in_flight`](field@Config::max_in_flight).
+    #[must_use]
+    pub const fn max_in_flight(mut self, max_in_flight: usize) -> Self {
+        self.max_in_flight = max_in_flight;
+        self
+    }
+
+    /// With another [`patience`](field@Config::patience).
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// With another [`evict`](field@Config::evict).
+    #[must_use]
+    pub const fn evict(mut self, evict: bool) -> Self {
+        self.evict = evict;
+        self
+    }
+
+    /// With another [`hedge`](field@Config::hedge).
+    #[must_use]
+    pub const fn hedge(mut self, hedge: bool) -> Self {
+        self.hedge = hedge;
+        self
+    }
+
+    /// With another [`deadline`](field@Config::deadline).
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// With another [`attempt_timeout`](field@Config::attempt_timeout).
+    #[must_use]
+    pub const fn attempt_timeout(mut self, attempt_timeout: Option<Duration>) -> Self {
+        self.attempt_timeout = attempt_timeout;
+        self
     }
 }
 

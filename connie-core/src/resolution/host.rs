@@ -60,6 +60,7 @@ fn top_level(name: &str) -> &str {
 
 /// An address written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Literal<'a> {
     /// The address.
     pub ip: IpAddr,

@@ -80,6 +80,7 @@ impl Route {
 
 /// The source address that the host uses for a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Source {
     /// The address.
     pub address: IpAddr,

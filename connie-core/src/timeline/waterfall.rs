@@ -37,11 +37,29 @@ impl<'a> Timeline<'a> {
 
 /// How a [`Waterfall`] is drawn. The default is ASCII without colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Style {
     /// Line-drawing characters instead of ASCII.
     pub unicode: bool,
     /// ANSI escape sequences for colour.
     pub colour: bool,
+}
+
+/// The same with one field changed.
+impl Style {
+    /// With another [`unicode`](field@Style::unicode).
+    #[must_use]
+    pub const fn unicode(mut self, unicode: bool) -> Self {
+        self.unicode = unicode;
+        self
+    }
+
+    /// With another [`colour`](field@Style::colour).
+    #[must_use]
+    pub const fn colour(mut self, colour: bool) -> Self {
+        self.colour = colour;
+        self
+    }
 }
 
 /// A timeline that prints as a picture in text: from [`Timeline::waterfall`].

@@ -10,7 +10,7 @@ mod verbs;
 use connie_core::connect::{Facts, InvalidHost, named_zone};
 use connie_core::resolution::Query::{A, Aaaa, Nat64Prefix};
 use connie_core::resolution::{HostError, QueryError};
-use connie_core::{Config, Families, Family};
+use connie_core::{Families, Family};
 
 use common::{addresses, ms};
 use verbs::*;
@@ -27,7 +27,7 @@ fn aaaa_is_sent_first_and_then_a() {
 #[test]
 fn only_the_families_that_may_be_used_are_asked_for() {
     for (family, query) in [(Family::V4, "A?"), (Family::V6, "AAAA?")] {
-        let config = Config { families: Families::Only(family), ..at_once() };
+        let config = at_once().families(Families::Only(family));
         let mut name = Name::new("name.test", &config, BOTH);
         name.expect(query);
         name.expect("wait");
@@ -56,7 +56,7 @@ fn a_zone_by_name_is_numbered_by_the_adapter() {
     for other in ["fe80::1%7", "fe80::1", "192.0.2.1", "name.test", "a b"] {
         assert_eq!(named_zone(other), None, "{other}");
     }
-    let facts = Facts { zone: Some(3), ..Facts::default() };
+    let facts = Facts::default().zone(Some(3));
     let mut name = Name::with("fe80::1%eth0", &at_once(), &facts).unwrap();
     name.expect("start [fe80::1%3]:80, wait");
     let unknown = Name::with("fe80::1%eth0", &at_once(), &Facts::default());
@@ -101,10 +101,10 @@ fn names_that_are_nowhere_fail_unasked() {
 #[test]
 fn known_addresses_are_all_that_is_tried_in_the_order_of_their_list() {
     let list = addresses("Aab");
-    let facts = Facts { hosts: Some(&list), ..Facts::default() };
+    let facts = Facts::default().hosts(Some(&list));
     let mut name = Name::with("name.test", &at_once(), &facts).unwrap();
     name.expect("start A, start a, start b, wait");
-    let facts = Facts { hosts: Some(&[]), ..Facts::default() };
+    let facts = Facts::default().hosts(Some(&[]));
     Name::with("name.test", &at_once(), &facts).unwrap().expect("failed: no address to connect to");
 }
 
@@ -133,7 +133,7 @@ fn addresses_of_the_other_family_in_an_answer_are_passed_over() {
 
 #[test]
 fn a_newer_answer_takes_the_place_of_the_older_one() {
-    let mut name = Name::asked(&Config { max_in_flight: 1, ..at_once() }, BOTH);
+    let mut name = Name::asked(&at_once().max_in_flight(1), BOTH);
     name.answers(Aaaa, "ab");
     name.answers(A, "");
     name.expect("start a, wait");
@@ -150,7 +150,7 @@ fn a_newer_answer_takes_the_place_of_the_older_one() {
 /// RFC 9460 section 7.3.
 #[test]
 fn hints_serve_until_the_answer_comes() {
-    let mut name = Name::asked(&Config { max_in_flight: 1, ..at_once() }, BOTH);
+    let mut name = Name::asked(&at_once().max_in_flight(1), BOTH);
     name.hints("ab");
     name.answers(A, "");
     name.expect("start a, wait");
@@ -209,7 +209,7 @@ fn a_failed_query_is_told_with_its_name_and_its_reason() {
 
 #[test]
 fn at_the_deadline_a_query_without_an_answer_has_timed_out() {
-    let mut name = Name::asked(&Config { deadline: Some(ms(1_000)), ..at_once() }, BOTH);
+    let mut name = Name::asked(&at_once().deadline(Some(ms(1_000))), BOTH);
     name.answers(A, "");
     name.advance_micros(999_999);
     name.expect("wait 1000");
@@ -221,7 +221,7 @@ fn at_the_deadline_a_query_without_an_answer_has_timed_out() {
 
 #[test]
 fn a_query_whose_family_has_hints_has_not_timed_out() {
-    let mut name = Name::asked(&Config { deadline: Some(ms(1_000)), ..at_once() }, BOTH);
+    let mut name = Name::asked(&at_once().deadline(Some(ms(1_000))), BOTH);
     name.hints("a");
     name.answers(A, "");
     name.expect("start a, wait 1000");
@@ -238,7 +238,7 @@ fn no_query_is_sent_when_it_is_over() {
     name.input(connie_core::connect::Input::Cancel);
     name.expect("failed: canceled, failed: canceled");
 
-    let mut name = Name::new("name.test", &Config { deadline: Some(ms(10)), ..at_once() }, BOTH);
+    let mut name = Name::new("name.test", &at_once().deadline(Some(ms(10))), BOTH);
     name.expect("AAAA?");
     name.advance(10);
     name.expect("failed: timed out, failed: timed out");

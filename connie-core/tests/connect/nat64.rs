@@ -26,7 +26,7 @@ fn the_prefix_is_asked_for_last_and_only_where_it_can_help() {
         Name::new("name.test", &at_once(), routes).expect("AAAA?, A?, wait");
     }
     for family in [Family::V4, Family::V6] {
-        let config = Config { families: Families::Only(family), ..at_once() };
+        let config = at_once().families(Families::Only(family));
         let mut name = Name::new("name.test", &config, NO_IPV4);
         name.expect(if family == Family::V4 { "A?, wait" } else { "AAAA?, wait" });
     }
@@ -162,7 +162,7 @@ fn hints_are_tried_as_they_are_where_the_query_and_the_prefix_fail() {
 
 #[test]
 fn a_later_answer_takes_the_place_of_what_the_earlier_one_became() {
-    let mut name = asked(&Config { max_in_flight: 1, ..at_once() });
+    let mut name = asked(&at_once().max_in_flight(1));
     name.answers(Nat64Prefix, PREFIX);
     name.answers(Aaaa, "a");
     name.answers(A, "A");
@@ -235,7 +235,7 @@ fn an_address_of_the_host_or_its_link_is_not_looked_for_behind_a_nat64() {
 
 #[test]
 fn what_was_reached_through_it_goes_with_a_newer_answer() {
-    let mut name = asked(&Config { max_in_flight: 1, ..at_once() });
+    let mut name = asked(&at_once().max_in_flight(1));
     name.answers(Nat64Prefix, PREFIX);
     name.answers(Aaaa, "a");
     name.answers(A, "A");
@@ -250,7 +250,7 @@ fn what_was_reached_through_it_goes_with_a_newer_answer() {
 
 #[test]
 fn hints_that_come_after_the_answer_change_nothing() {
-    let mut name = asked(&Config { max_in_flight: 1, ..at_once() });
+    let mut name = asked(&at_once().max_in_flight(1));
     name.answers(Nat64Prefix, PREFIX);
     name.answers(A, "A");
     name.hints("B");
@@ -263,7 +263,7 @@ fn hints_that_come_after_the_answer_change_nothing() {
 /// Room is for eight of each family.
 #[test]
 fn an_address_that_dns64_has_told_takes_no_room_twice() {
-    let mut name = asked(&Config { max_in_flight: 16, ..at_once() });
+    let mut name = asked(&at_once().max_in_flight(16));
     name.answers(Nat64Prefix, PREFIX);
     let told = (0x41..0x45).map(|last| format!("64:ff9b::c000:2{last:x}")).collect::<Vec<_>>();
     name.answers(Aaaa, &told.join(" "));

@@ -34,7 +34,7 @@ fn what_is_in_order_already_stays_so() {
 /// Of more addresses than there are places, the first sixteen are put in order, and none is lost on the way.
 #[test]
 fn a_long_answer_goes_on_in_its_own_order() {
-    let mut name = Name::asked(&Config { max_in_flight: 1, ..at_once() }, BOTH);
+    let mut name = Name::asked(&at_once().max_in_flight(1), BOTH);
     name.answers(Aaaa, "abcdefghijklmnopqrst");
     name.expect("start a, wait");
     assert_eq!(name.connect.timeline().summary().omitted_destinations, 4);
@@ -42,7 +42,7 @@ fn a_long_answer_goes_on_in_its_own_order() {
 
 #[test]
 fn the_family_of_the_best_address_of_all_comes_first() {
-    let one_socket = Config { max_in_flight: 1, ..Config::one_by_one() };
+    let one_socket = Config::one_by_one().max_in_flight(1);
     let mut name = Name::asked(&one_socket, BOTH);
     name.answers_from(Aaaa, "a", "2001:db8::ff");
     name.answers_from(A, "A", "192.0.2.255");
@@ -62,7 +62,7 @@ fn the_family_of_the_best_address_of_all_comes_first() {
 
 #[test]
 fn a_callers_preference_for_ipv4_is_not_undone() {
-    let one_socket = Config { max_in_flight: 1, ..prefers_v4(Config::one_by_one()) };
+    let one_socket = prefers_v4(Config::one_by_one()).max_in_flight(1);
     let mut name = Name::asked(&one_socket, BOTH);
     name.answers_from(Aaaa, "a", "2001:db8::ff");
     name.answers_from(A, "A", "-");
@@ -78,7 +78,7 @@ const IPV4_FIRST: [Policy; 9] = {
 
 #[test]
 fn an_administrators_preference_for_ipv4_is_known_before_the_addresses_are() {
-    let facts = Facts { policy: &IPV4_FIRST, ..Facts::default() };
+    let facts = Facts::default().policy(&IPV4_FIRST);
     let asked = || {
         let mut name = Name::with("name.test", &staggered(), &facts).expect("a host");
         name.expect("AAAA?, A?");

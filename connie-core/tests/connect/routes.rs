@@ -82,7 +82,7 @@ fn the_order_in_which_the_answers_come_changes_nothing() {
 /// Without room for a prefix's addresses there is no NAT64, and no wait for IPv4.
 #[test]
 fn without_ipv4_and_without_nat64_no_a_answer_is_waited_for() {
-    let facts = Facts { routes: NO_IPV4, ..Facts::default() };
+    let facts = Facts::default().routes(NO_IPV4);
     let now = connie_core::Instant::ZERO;
     let mut connect = connie_core::Connect::<4, 2, 4>::new("name.test", 80, &at_once(), &facts, now).unwrap();
     use connie_core::connect::{Input, Order, Output};
@@ -108,7 +108,7 @@ fn without_any_route_both_are_waited_for() {
 
 #[test]
 fn the_deadline_comes_all_the_same() {
-    let mut name = Name::asked(&Config { deadline: Some(ms(100)), ..at_once() }, NO_IPV6);
+    let mut name = Name::asked(&at_once().deadline(Some(ms(100))), NO_IPV6);
     name.answers(A, "");
     name.advance_micros(99_999);
     name.expect("wait 100");

@@ -23,22 +23,22 @@ pub const NO_IPV4: Routes = Routes { v4: false, v6: true };
 
 /// Plain: no hedge, no eviction.
 pub fn at_once() -> Config {
-    Config { hedge: false, evict: false, ..Config::all_at_once() }
+    Config::all_at_once().hedge(false).evict(false)
 }
 
 pub fn staggered() -> Config {
-    Config { hedge: false, evict: false, ..Config::staggered() }
+    Config::staggered().hedge(false).evict(false)
 }
 
 pub fn prefers_v4(config: Config) -> Config {
-    Config { preferred_family: Family::V4, ..config }
+    config.clone().preferred_family(Family::V4)
 }
 
 impl Name {
     /// A connect to port 80 of `host`, on a host with these routes.
     #[track_caller]
     pub fn new(host: &str, config: &Config, routes: Routes) -> Self {
-        Self::with(host, config, &Facts { routes, ..Facts::default() }).expect("a host")
+        Self::with(host, config, &Facts::default().routes(routes)).expect("a host")
     }
 
     pub fn with(host: &str, config: &Config, facts: &Facts<'_>) -> Result<Self, InvalidHost> {

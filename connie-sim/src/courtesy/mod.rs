@@ -112,7 +112,7 @@ impl Client {
             Policy::Staggered => Config::staggered(),
             Policy::Connie | Policy::AllAtOnce | Policy::ConnieSlow => Config::all_at_once(),
         };
-        let config = Config { deadline: Some(PATIENT), ..config };
+        let config = config.clone().deadline(Some(PATIENT));
         let mut visits = Visits::new(&config, seed);
         visits.pause = Duration::ZERO;
         if policy == Policy::AllAtOnce {

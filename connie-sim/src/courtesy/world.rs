@@ -168,9 +168,8 @@ impl World {
         match event {
             Event::Nothing => {}
             Event::Moves => {
-                let elsewhere = Network { v4: "198.51.100.7".parse().ok(), v6: None };
                 let v6 = self.network.v6.and_then(|_| "2001:db8:fe::1".parse().ok());
-                self.network = Network { v6, ..elsewhere };
+                self.network = Network::new("198.51.100.7".parse().ok(), v6);
                 self.paths_change();
             }
             Event::PathsChange => self.paths_change(),
@@ -215,7 +214,7 @@ fn micros(at: f64) -> Instant {
 
 fn home(has_v6: bool) -> Network {
     let v6 = has_v6.then(|| "2001:db8:ff::1".parse().ok()).flatten();
-    Network { v4: "192.0.2.200".parse().ok(), v6 }
+    Network::new("192.0.2.200".parse().ok(), v6)
 }
 
 /// The paths to one site. Half of the addresses are IPv6 where the client has that.

@@ -62,7 +62,7 @@ impl Client {
             Policy::Memory | Policy::AllAtOnce => Config::all_at_once(),
             Policy::HappyEyeballs | Policy::LastWinner => Config::staggered(),
         };
-        let mut race = Race::new(&Config { deadline: Some(DEADLINE), ..config }, now);
+        let mut race = Race::new(&config.clone().deadline(Some(DEADLINE)), now);
         match self.last.filter(|_| policy == Policy::LastWinner) {
             Some(last) => {
                 let mut order = answer.to_vec();

@@ -131,7 +131,7 @@ impl Tasks {
     #[must_use]
     pub fn new(config: &Config, seed: u64) -> Self {
         let now = Instant::from_millis(1_000);
-        let config = Config { patience: config.patience.max(Config::MIN_DELAY), ..config.clone() };
+        let config = config.clone().patience(config.patience.max(Config::MIN_DELAY));
         Tasks {
             shared: Shared::new(Memory::new(seed as u32 ^ 0x5eed, now)),
             config,

@@ -110,7 +110,7 @@ fn case_64_a_failure_at_the_deadline_is_a_failure() {
 #[test]
 fn case_64_step_by_step() {
     let deadline = Some(std::time::Duration::from_secs(1));
-    let mut race = Bench::new(&Config { deadline, ..Config::staggered() });
+    let mut race = Bench::new(&Config::staggered().deadline(deadline));
     race.resolves("4a");
     race.expect([starts("4a"), waits_until(1_000)]);
     race.advance(999);

@@ -118,7 +118,7 @@ fn case_74_the_patience_that_is_just_enough() {
 
 #[test]
 fn case_74_step_by_step() {
-    let mut race = Bench::new(&Config { max_in_flight: 1, ..Config::all_at_once() });
+    let mut race = Bench::new(&Config::all_at_once().max_in_flight(1));
     race.resolves("4a 4b");
     race.expect([starts("4a"), waits_until(250)]);
     race.advance(250);

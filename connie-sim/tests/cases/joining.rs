@@ -77,7 +77,7 @@ fn case_75_one_that_left_is_not_started_again_after_its_eviction() {
 
 #[test]
 fn case_75_step_by_step() {
-    let mut race = Bench::new(&Config { max_in_flight: 1, ..Config::all_at_once() });
+    let mut race = Bench::new(&Config::all_at_once().max_in_flight(1));
     race.answers(Family::V4, "4a 4b");
     race.expect([starts("4a"), waits_until(250)]);
     race.answers(Family::V4, "4c");
@@ -94,7 +94,7 @@ fn case_75_step_by_step() {
 /// changed them.
 #[test]
 fn case_75_a_refresh_that_fails_takes_no_address_back() {
-    let mut race = Bench::new(&Config { max_in_flight: 1, ..Config::all_at_once() });
+    let mut race = Bench::new(&Config::all_at_once().max_in_flight(1));
     race.answers(Family::V4, "4a 4b");
     race.answers(Family::V6, "");
     race.expect([starts("4a"), waits_until(250)]);

@@ -136,7 +136,7 @@ fn case_59_a_failure_does_not_inflate_the_delay() {
 #[test]
 fn case_59_step_by_step() {
     let pacing = Pacing::Staggered { delay: Duration::from_millis(250), growth_percent: 200 };
-    let mut race = Bench::new(&Config { pacing, ..Config::staggered() });
+    let mut race = Bench::new(&Config::staggered().pacing(pacing));
     race.resolves("6a 6b 6c 6d");
     race.expect([starts("6a"), waits_until(250)]);
     race.advance(249);

@@ -70,7 +70,7 @@ fn each_address_in_the_order_of_the_answer() {
 fn the_next_starts_when_it_is_said_to() {
     let staggered = |delay| {
         let pacing = Pacing::Staggered { delay: Duration::from_millis(delay), growth_percent: 100 };
-        Config { pacing, ..Config::staggered() }
+        Config::staggered().pacing(pacing)
     };
     let mut explored = 0;
     for config in [ALL, staggered(250), staggered(20)] {
@@ -104,7 +104,7 @@ fn why_it_is_the_whole_race() {
     let mut visits = regular(&ALL, [("4a", ok(31)), ("4b", ok(60))]);
     assert_eq!(whole(&visits), None);
     let home = visits.network;
-    visits.network = Network { v4: "198.51.100.7".parse().ok(), v6: None };
+    visits.network = Network::new("198.51.100.7".parse().ok(), None);
     assert_eq!(whole(&visits), Some(Whole::NeverMet));
     visits.network = home;
     // An hour later it is as if it were never met. Sooner its answer may have other addresses.

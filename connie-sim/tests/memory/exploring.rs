@@ -92,7 +92,7 @@ fn after_fifteen_minutes_with_a_race_since() {
 /// With one socket there is no room beside the lead: the one that is explored takes its place.
 #[test]
 fn with_one_socket_the_explored_one_leads() {
-    let config = Config { max_in_flight: 1, ..ALL };
+    let config = ALL.max_in_flight(1);
     let mut visits = regular(&config, [("4a", ok(60)), ("4b", ok(60))]);
     visits.put("4b", ok(20));
     let explored = (0..40).map(|_| visits.visit()).find(|visit| visit.plan.explored().is_some()).unwrap();

@@ -104,7 +104,7 @@ fn what_one_partition_has_learnt_no_other_uses() {
             memory.plan(&visit, &race, 0, now).lead()
         };
         let home = visits.network;
-        let elsewhere = connie_core::memory::Network { v4: "198.51.100.7".parse().ok(), v6: None };
+        let elsewhere = connie_core::memory::Network::new("198.51.100.7".parse().ok(), None);
         assert_eq!((leads(0, &home), leads(1, &home), leads(0, &elsewhere)), (Some(1), None, None));
     }
 }
@@ -115,7 +115,7 @@ fn what_one_partition_has_learnt_no_other_uses() {
 fn back_on_a_network_what_was_learnt_there_is_used_again() {
     let mut visits = regular(&STAGGERED, [("4a", hang()), ("4b", ok(30))]);
     let home = visits.network;
-    visits.network = connie_core::memory::Network { v4: "198.51.100.7".parse().ok(), v6: None };
+    visits.network = connie_core::memory::Network::new("198.51.100.7".parse().ok(), None);
     assert!(visits.visit().starts.starts_with("4a@0"));
     visits.network = home;
     assert_eq!(visits.visit().starts, "4b@0");

@@ -118,12 +118,12 @@ fn nor_is_one_of_which_an_address_is_known() {
 #[test]
 fn with_a_short_deadline_the_wait_is_shorter() {
     for (deadline, held) in [(40, 10_000), (100, 25_000), (99, 24_750)] {
-        let mut steps = Steps::new(&mut knows(30), &Config { deadline: Some(ms(deadline)), ..ALL });
+        let mut steps = Steps::new(&mut knows(30), &ALL.deadline(Some(ms(deadline))));
         steps.answer(Family::V6, "6a", 0);
         assert_eq!(steps.starts(held - 1), "", "{deadline}");
         assert_eq!(steps.starts(held), "6a", "{deadline}");
     }
-    let mut steps = Steps::new(&mut knows(30), &Config { patience: ms(20), ..ALL });
+    let mut steps = Steps::new(&mut knows(30), &ALL.patience(ms(20)));
     steps.answer(Family::V6, "6a", 0);
     assert_eq!((steps.starts(19_999), steps.starts(20_000)), (String::new(), "6a".into()));
 }

@@ -122,7 +122,7 @@ fn it_is_kept_by_host() {
 #[test]
 fn with_a_stagger_it_is_of_the_first_family() {
     let pacing = Pacing::Staggered { delay: std::time::Duration::from_millis(250), growth_percent: 100 };
-    let config = Config { pacing, ..Config::staggered() };
+    let config = Config::staggered().pacing(pacing);
     let mut visits = visits(&config, [("6a", ok(30)), ("6b", ok(30)), ("4a", ok(30))]);
     visits.incumbent = true;
     visits.visit();

@@ -54,11 +54,7 @@ impl World {
     fn new(seed: u64, pacing: Pacing) -> Self {
         let mut rng = Rng::new(seed);
         let n = rng.within(1, 24) as usize;
-        let config = Config {
-            max_in_flight: rng.within(1, 8) as usize,
-            hedge: rng.chance(50),
-            ..Config::from(pacing)
-        };
+        let config = Config::from(pacing).max_in_flight(rng.within(1, 8) as usize).hedge(rng.chance(50));
         let mut visits = Visits::new(&config, seed);
         visits.pause = Duration::from_millis(rng.pick(&[1, 200, 20_000, 700_000]));
         visits.answer(&LABELS[..n].join(" "));
@@ -92,7 +88,7 @@ impl World {
             }
             Past::Elsewhere => {
                 let here = self.visits.network;
-                self.visits.network = Network { v4: "198.51.100.7".parse().ok(), v6: None };
+                self.visits.network = Network::new("198.51.100.7".parse().ok(), None);
                 (0..times).for_each(|_| drop(self.visits.visit()));
                 self.turns();
                 self.visits.network = here;

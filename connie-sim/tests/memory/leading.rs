@@ -80,7 +80,7 @@ fn the_second_is_of_the_other_family() {
 #[test]
 fn nobody_is_held_back_for_longer_than_a_patience() {
     for patience in [50, 250, 400] {
-        let config = Config { patience: ms(patience), ..ALL };
+        let config = ALL.patience(ms(patience));
         let mut visits = regular(&config, [("4a", ok(900)), ("4b", hang()), ("4c", hang())]);
         let visit = visits.visit();
         assert_eq!(visit.plan.longest_delay(), patience as u32 * 1_000);
@@ -103,7 +103,7 @@ fn a_quarter_of_a_deadline_is_the_most() {
 /// With fewer sockets than addresses nothing is evicted for one that is held back.
 #[test]
 fn nothing_is_evicted_before_its_time() {
-    let config = Config { max_in_flight: 1, ..ALL };
+    let config = ALL.max_in_flight(1);
     let mut visits = regular(&config, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70))]);
     visits.put("4a", hang());
     assert!(visits.visit().starts.starts_with("4a@0 4b@250"));
@@ -113,7 +113,7 @@ fn nothing_is_evicted_before_its_time() {
 /// nobody has a hedge: they were waiting all along.
 #[test]
 fn those_that_are_held_back_come_before_a_hedge() {
-    let config = Config { max_in_flight: 3, ..ALL };
+    let config = ALL.max_in_flight(3);
     let mut visits = visits(&config, [("4a", ok(30)), ("4b", ok(200)), ("4c", hang()), ("4d", ok(30))]);
     for each in ["4a", "4b", "4a 4b 4c 4d"] {
         visits.answer(each);
@@ -128,7 +128,7 @@ fn those_that_are_held_back_come_before_a_hedge() {
 /// Rule 3 of the race: after a patience, unless the address takes longer than that by its own measure.
 #[test]
 fn the_hedge_waits_for_the_leads_own_measure() {
-    let config = Config { patience: ms(50), ..ALL };
+    let config = ALL.patience(ms(50));
     for (usual, starts) in [(20, "4a@0 4a@50"), (70, "4a@0")] {
         let mut visits = regular(&config, [("4a", ok(usual))]);
         for _ in 0..30 {
@@ -141,8 +141,7 @@ fn the_hedge_waits_for_the_leads_own_measure() {
 
 #[test]
 fn with_a_stagger_the_delay_is_shortened_to_100_ms_and_never_lengthened() {
-    let staggered =
-        Config { pacing: Pacing::Staggered { delay: ms(250), growth_percent: 100 }, ..Config::staggered() };
+    let staggered = Config::staggered().pacing(Pacing::Staggered { delay: ms(250), growth_percent: 100 });
     let hosts = [("6a", ok(30)), ("6b", ok(60)), ("4a", ok(70))];
     let mut visits = regular(&staggered, hosts.clone());
     visits.put("6a", hang());
@@ -155,7 +154,7 @@ fn with_a_stagger_the_delay_is_shortened_to_100_ms_and_never_lengthened() {
     visits.put("6a", hang());
     let starts = visits.visit().starts;
     assert!(starts.starts_with("6a@0 4a@") && starts != "6a@0 4a@100", "{starts}");
-    let quick = Config { pacing: Pacing::Staggered { delay: ms(50), growth_percent: 100 }, ..staggered };
+    let quick = staggered.clone().pacing(Pacing::Staggered { delay: ms(50), growth_percent: 100 });
     let mut visits = regular(&quick, hosts);
     visits.put("6a", hang());
     assert!(visits.visit().starts.starts_with("6a@0 4a@50 6b@100"), "{}", visits.visit().starts);
@@ -164,7 +163,7 @@ fn with_a_stagger_the_delay_is_shortened_to_100_ms_and_never_lengthened() {
 /// RFC 8305 section 4: the family that comes first stays first, whatever the other's round trips.
 #[test]
 fn with_a_stagger_families_keep_their_order() {
-    let config = Config { attempt_timeout: None, ..Config::staggered() };
+    let config = Config::staggered().attempt_timeout(None);
     let mut visits = visits(&config, [("6a", ok(90)), ("6b", ok(40)), ("4a", ok(10))]);
     visits.visit();
     for _ in 0..100 {
@@ -179,7 +178,7 @@ fn with_a_stagger_families_keep_their_order() {
 fn another_network_knows_nothing() {
     let mut visits = regular(&ALL, [("4a", ok(30)), ("6a", ok(60))]);
     let home = visits.network;
-    visits.network = Network { v4: "198.51.100.7".parse().ok(), v6: "2001:db8:fe::1".parse().ok() };
+    visits.network = Network::new("198.51.100.7".parse().ok(), "2001:db8:fe::1".parse().ok());
     assert_eq!(visits.visit().syns, 2);
     assert_eq!(visits.visit().syns, 1);
     visits.network = home;

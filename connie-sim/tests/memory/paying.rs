@@ -68,7 +68,7 @@ fn what_is_not_paid_for_comes_ever_later() {
 /// A host that says nothing is raced for longer than a life: it is in use, and its races are not free.
 #[test]
 fn silence_makes_no_race_free() {
-    let config = Config { deadline: Some(Duration::from_secs(5)), ..ALL };
+    let config = ALL.deadline(Some(Duration::from_secs(5)));
     let mut visits = regular(&config, [("4a", ok(30)), ("4b", ok(60)), ("4c", ok(70)), ("4d", ok(80))]);
     for label in ["4a", "4b", "4c", "4d"] {
         visits.put(label, hang());

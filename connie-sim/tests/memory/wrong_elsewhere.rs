@@ -43,7 +43,7 @@ fn only_the_one_that_failed_is_marked() {
 fn a_failure_counts_on_its_network() {
     let mut visits = regular(&ALL, [("4a", ok(30)), ("4b", ok(60))]);
     let home = visits.network;
-    visits.network = Network { v4: "198.51.100.7".parse().ok(), v6: None };
+    visits.network = Network::new("198.51.100.7".parse().ok(), None);
     visits.put("4a", refuse(1));
     visits.visit();
     assert!(visits.visit().starts.starts_with("4b@0"));

@@ -58,11 +58,11 @@ impl Racer {
 }
 
 fn all_at_once() -> Config {
-    Config { max_in_flight: 16, ..Config::all_at_once() }
+    Config::all_at_once().max_in_flight(16)
 }
 
 fn no_hedge() -> Config {
-    Config { hedge: false, ..all_at_once() }
+    all_at_once().hedge(false)
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_race_takes_a_socket_for_each_address_and_another_once_it_can_use_that() {
 #[test]
 fn a_pace_takes_no_sockets_that_it_does_not_use() {
     let budget = SocketBudget::new(30);
-    let mut staggered = Racer::new(&budget, &Config { max_in_flight: 16, ..Config::staggered() });
+    let mut staggered = Racer::new(&budget, &Config::staggered().max_in_flight(16));
     staggered.look(6, 0);
     assert_eq!(staggered.has(), (2, 2), "one for the next beside that which starts");
     staggered.in_flight = 1;
@@ -104,7 +104,7 @@ fn a_pace_takes_no_sockets_that_it_does_not_use() {
     staggered.in_flight = 5;
     staggered.look(6, 260);
     assert_eq!(staggered.has(), (6, 6));
-    let mut one_by_one = Racer::new(&budget, &Config { max_in_flight: 16, ..Config::one_by_one() });
+    let mut one_by_one = Racer::new(&budget, &Config::one_by_one().max_in_flight(16));
     one_by_one.look(6, 0);
     assert_eq!(one_by_one.has(), (1, 1));
 }

@@ -258,7 +258,7 @@ mod tests {
         fn new(memory: &Memory) -> Self {
             let (target, clock) = (Target::Host("name.test", 80), OsClock::start());
             let recall = Recall::new(memory, target, Finish::Tcp, &Network::default(), clock);
-            let config = Config { patience: Config::MAX_PATIENCE, ..Config::all_at_once() };
+            let config = Config::all_at_once().patience(Config::MAX_PATIENCE);
             let mut race = OsRace::new(&config, Instant::ZERO);
             let addresses: Vec<SocketAddr> =
                 (1..=12).map(|n| SocketAddr::from(([192, 0, 2, n], 80))).collect();

@@ -174,7 +174,7 @@ impl NameResolution {
         let (host, port, given) = given(&target)?;
         let mut names = NameResolution::new(options);
         let known = names.known(host, port, given, options);
-        let mut facts = Facts { hosts: known.as_deref(), ..Facts::default() };
+        let mut facts = Facts::default().hosts(known.as_deref());
         if facts.hosts.is_none() {
             facts.zone = zone::number(host);
             if Routes::matter(host) {
@@ -221,7 +221,7 @@ impl NameResolution {
         for (((host, port, _), known), target) in each.iter().zip(&known).zip(targets) {
             let hosts = known.as_deref();
             let zone = hosts.is_none().then(|| zone::number(host)).flatten();
-            let start = Start::new(host, *port, &Facts { hosts, zone, ..facts });
+            let start = Start::new(host, *port, &facts.hosts(hosts).zone(zone));
             // There is room for as many as there are.
             let _ = several.add(start.map_err(|error| invalid(host, error))?, &options.race);
             names.hosts.push(if host.is_empty() { target.name() } else { ((*host).to_owned(), *port) });

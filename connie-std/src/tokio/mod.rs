@@ -107,7 +107,7 @@ pub async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
 /// # let server = TcpListener::bind("127.0.0.1:0").await?;
 /// // Two addresses, of which the first refuses.
 /// let addresses = ["127.0.0.1:1".parse()?, server.local_addr()?];
-/// let race = Config { deadline: Some(Duration::from_secs(10)), ..Options::default().race };
+/// let race = Options::default().race.deadline(Some(Duration::from_secs(10)));
 ///
 /// let stream = connie_std::tokio::connect_with(&addresses, &Options { race, ..Options::default() }).await?;
 /// assert_eq!(stream.destination(), addresses[1]);

@@ -210,7 +210,7 @@ impl fmt::Debug for OrderedResolver {
 
 fn with_deadline(options: Options) -> Options {
     let deadline = Some(options.race.deadline.unwrap_or(DEADLINE));
-    Options { race: Config { deadline, ..options.race }, ..options }
+    Options { race: options.race.clone().deadline(deadline), ..options }
 }
 
 /// Nobody waits while this is held.

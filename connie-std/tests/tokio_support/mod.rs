@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use connie_core::{Config, Family, Instant};
+use connie_core::{Family, Instant};
 use connie_std::resolve::{FamilyAddresses, PendingLookup, Resolve, ResolveEvent, ResolveRequest, WatchSet};
 use connie_std::{Options, Override};
 use tokio::runtime::{Builder, Runtime};
@@ -63,7 +63,7 @@ pub fn any_port(last: u8) -> SocketAddr {
 
 /// The default options, but for the deadline.
 pub fn within(deadline: Duration) -> Options {
-    let race = Config { deadline: Some(deadline), ..Options::default().race };
+    let race = Options::default().race.deadline(Some(deadline));
     Options { race, ..Options::default() }
 }
 

@@ -154,7 +154,7 @@ mod firmware {
 
     /// Looks the host up, races its addresses of both families, and prints the page that the winner sends.
     fn fetch(stack: &mut Stack, poller: &mut PlatformPoller<Nucleo>, dns: &Dns) -> Result<(), Failed> {
-        let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(Duration::from_secs(10)));
         let driver = DnsDriver::<_, 16, SOCKETS, 32>::new(dns, stack, HOST, 80, &config);
         let mut driver = driver.map_err(Failed::Lookup)?;
         let raced = driver.run(stack, poller);

@@ -34,7 +34,7 @@ mod linux {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    use connie_std::core::{Config, Instant};
+    use connie_std::core::Instant;
     use connie_std::{ConnectErrorKind, Options, OsClock, SocketBudget, connect};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -177,7 +177,7 @@ mod linux {
     fn race(host: &Host, budget: &SocketBudget) -> Fetched {
         // As long as a plain client may take in all.
         let deadline = Some(PATIENCE_OF_PLAIN * ADDRESSES as u32);
-        let race = Config { deadline, ..Options::default().race };
+        let race = Options::default().race.deadline(deadline);
         let options = Options { race, budget: Some(budget.clone()), ..Options::default() };
         match connect(&host.addresses, &options) {
             Ok(mut stream) => page(&mut stream),

@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(64));
     let mut attempts = Attempts::default();
     let clock = OsClock::start();
-    let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_secs(10)));
     let mut race = Race::new(&config, clock.now());
     race.handle_addresses(&addresses, clock.now());
 

@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addresses = connie_examples::addresses()?;
     let clock = OsClock::start();
     let mut stack = OsStack::default();
-    let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::default() };
+    let config = Config::default().deadline(Some(Duration::from_secs(10)));
     let mut driver = RaceDriver::<OsStack, 16, 4>::new(&config, clock.now());
     driver.handle_addresses(&addresses, clock.now());
 

@@ -62,7 +62,7 @@ mod linux {
         let mut stack = Stack::new(interface, tap, &mut storage, &mut buffers, board, seed);
         let mut poller = PlatformPoller(board);
 
-        let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(Duration::from_secs(10)));
         let mut driver = RaceDriver::<_, 16, 4>::new(&config, board.now());
         driver.handle_addresses(&servers, board.now());
         let result = driver.run(&mut stack, &mut poller);

@@ -144,7 +144,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(str::parse)
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    let config = Config { deadline: Some(Duration::from_secs(10)), ..Config::all_at_once() };
+    let config = Config::all_at_once().deadline(Some(Duration::from_secs(10)));
     let mut driver = RaceDriver::<_, 16, 4>::new(&config, world.now());
     driver.handle_addresses(&addresses, world.now());
     let connection = driver.run(&mut stack, &mut poller)?;

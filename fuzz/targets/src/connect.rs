@@ -64,7 +64,7 @@ impl<'a, const D: usize, const S: usize, const R: usize, const N: usize> Game<'a
             let Routes { v4, v6 } = routes;
             format!("host {}, routes {v4} {v6}, zone {zone:?}, {known}", hex(host.as_bytes()))
         });
-        let facts = Facts { routes, hosts: hosts.as_deref(), zone, ..Facts::default() };
+        let facts = Facts::default().routes(routes).hosts(hosts.as_deref()).zone(zone);
         let Ok(connect) = Connect::new(&host, PORT, &config, &facts, start) else {
             // Texts that are not hosts are fuzzed by another target.
             return note(|| "no host".to_owned());

@@ -10,12 +10,12 @@ use crate::draw::Draw;
 /// Prints `timeline` in all its forms, for a host that is called anything, and checks what can be checked.
 pub fn look(timeline: &Timeline<'_>, config: &Config, draw: &mut Draw<'_>) {
     let width = usize::from(draw.byte()) * 5;
-    let style = Style { unicode: draw.flag(), colour: false };
+    let style = Style::default().unicode(draw.flag());
     let length = draw.below(16);
     let host = String::from_utf8_lossy(draw.take(length.into())).into_owned();
     note(|| format!("look at {width} columns, unicode {}, host {host:?}", style.unicode));
     check_waterfall(&timeline.waterfall(width, style).to_string(), width);
-    let _ = timeline.waterfall(width, Style { colour: true, ..style }).to_string();
+    let _ = timeline.waterfall(width, style.colour(true)).to_string();
     check_json(timeline, &host);
     check_qlog(timeline, config, &host);
 }

@@ -142,9 +142,9 @@ impl<'a, const N: usize> Life<'a, N> {
         let host = self.draw.pick(&["a.test", "b.test", "c.test", "d.test"]);
         let byte = self.draw.byte();
         let network = match byte & 3 {
-            0 => Network { v4: "192.0.2.200".parse().ok(), v6: "2001:db8:ff::1".parse().ok() },
-            1 => Network { v4: "192.0.0.1".parse().ok(), v6: "2001:db8:ff::1".parse().ok() },
-            2 => Network { v4: "198.51.100.7".parse().ok(), v6: None },
+            0 => Network::new("192.0.2.200".parse().ok(), "2001:db8:ff::1".parse().ok()),
+            1 => Network::new("192.0.0.1".parse().ok(), "2001:db8:ff::1".parse().ok()),
+            2 => Network::new("198.51.100.7".parse().ok(), None),
             _ => Network::default(),
         };
         let finish = if byte & 4 == 0 { Finish::Tcp } else { Finish::Tls };
@@ -164,12 +164,10 @@ impl<'a, const N: usize> Life<'a, N> {
         let pacing =
             self.draw.pick(&[Pacing::AllAtOnce, Pacing::AllAtOnce, Pacing::ALL[1], Pacing::OneByOne]);
         let byte = self.draw.byte();
-        let config = Config {
-            max_in_flight: if byte & 1 == 0 { usize::MAX } else { 1 },
-            deadline: Some(Duration::from_millis(if byte & 2 == 0 { 30_000 } else { 100 })),
-            patience: Duration::from_millis(if byte & 4 == 0 { 250 } else { 20 }),
-            ..Config::from(pacing)
-        };
+        let config = Config::from(pacing)
+            .max_in_flight(if byte & 1 == 0 { usize::MAX } else { 1 })
+            .deadline(Some(Duration::from_millis(if byte & 2 == 0 { 30_000 } else { 100 })))
+            .patience(Duration::from_millis(if byte & 4 == 0 { 250 } else { 20 }));
         note(|| words::config(&config));
         while self.races.len() >= RACES {
             self.ends(0);

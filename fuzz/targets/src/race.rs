@@ -340,41 +340,36 @@ impl<'a, const D: usize, const S: usize, const R: usize> Game<'a, D, S, R> {
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 86_400);
 
 pub(crate) fn config(draw: &mut Draw<'_>) -> Config {
-    Config {
-        pacing: match draw.below(4) {
+    Config::default()
+        .pacing(match draw.below(4) {
             0 | 1 => Pacing::AllAtOnce,
             2 => Pacing::Staggered {
                 delay: span(draw),
                 growth_percent: draw.pick(&[100, 0, 150, 200, u16::MAX]),
             },
             _ => Pacing::OneByOne,
-        },
-        families: draw.pick(&[
+        })
+        .families(draw.pick(&[
             Families::Both,
             Families::Only(Family::V4),
             Families::Only(Family::V6),
             Families::Both,
-        ]),
-        preferred_family: draw.pick(&[Family::V6, Family::V4]),
-        first_address_family_count: draw.pick(&[1, 0, 2, u8::MAX]),
-        resolution_delay: span(draw),
-        max_in_flight: draw.pick(&[usize::MAX, 0, 1, 2, 3, 4]),
-        patience: span(draw),
-        evict: !draw.flag(),
-        hedge: !draw.flag(),
-        deadline: draw.flag().then(|| span(draw)),
-        attempt_timeout: draw.flag().then(|| span(draw)),
-    }
+        ]))
+        .preferred_family(draw.pick(&[Family::V6, Family::V4]))
+        .first_address_family_count(draw.pick(&[1, 0, 2, u8::MAX]))
+        .resolution_delay(span(draw))
+        .max_in_flight(draw.pick(&[usize::MAX, 0, 1, 2, 3, 4]))
+        .patience(span(draw))
+        .evict(!draw.flag())
+        .hedge(!draw.flag())
+        .deadline(draw.flag().then(|| span(draw)))
+        .attempt_timeout(draw.flag().then(|| span(draw)))
 }
 
 /// The configuration with the bounds that a race puts to it, as its referee wants it.
 pub(crate) fn as_refereed(config: &Config, start: Instant) -> Config {
     let comes = |deadline: &Duration| start + *deadline < Instant::from_micros(u64::MAX);
-    Config {
-        patience: config.patience.min(Config::MAX_PATIENCE),
-        deadline: config.deadline.filter(comes),
-        ..config.clone()
-    }
+    config.clone().patience(config.patience.min(Config::MAX_PATIENCE)).deadline(config.deadline.filter(comes))
 }
 
 /// A length of time: one that something hangs on, or any.

@@ -136,7 +136,7 @@ fn written() -> &'static [u8] {
     WRITTEN.get_or_init(|| {
         let mut memory = Memory::<64>::new(SALT, Instant::ZERO);
         let mut now = Instant::ZERO;
-        let here = Network { v4: "192.0.2.200".parse().ok(), v6: "2001:db8:ff::1".parse().ok() };
+        let here = Network::new("192.0.2.200".parse().ok(), "2001:db8:ff::1".parse().ok());
         for (host, network, first) in [
             ("a.test", here, 0_u8),
             ("b.test", here, 1),

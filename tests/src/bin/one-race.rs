@@ -27,12 +27,10 @@ fn main() -> ExitCode {
     let deadline = std::env::var("DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     let deadline = deadline.map_or(LIMIT, Duration::from_millis);
     let options = Options {
-        race: Config {
-            max_in_flight: usize::try_from(sockets).unwrap_or(usize::MAX),
-            patience: Duration::from_millis(patience),
-            deadline: Some(deadline),
-            ..Config::all_at_once()
-        },
+        race: Config::all_at_once()
+            .max_in_flight(usize::try_from(sockets).unwrap_or(usize::MAX))
+            .patience(Duration::from_millis(patience))
+            .deadline(Some(deadline)),
         source_v4: std::env::var("SOURCE").ok().and_then(|text| text.parse().ok()),
         ..Options::default()
     };

@@ -35,7 +35,7 @@ mod linux {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use connie_std::core::{Config, Failure, Families, Family};
+    use connie_std::core::{Failure, Families, Family};
     use connie_std::{Canceler, ConnectError, ConnectErrorKind, Connected, Options, Override, connect};
     use connie_tests::clock::{now, pause, poll_until};
     use connie_tests::descriptors::descriptors;
@@ -198,14 +198,13 @@ mod linux {
         let patience = Duration::from_millis(1 + random.below(20));
         let deadline = if target.live.is_some() { LONG } else { Duration::from_millis(1 + random.below(10)) };
         let options = Options {
-            race: Config {
-                max_in_flight: 1 + random.below(16) as usize,
-                patience,
-                deadline: Some(deadline),
-                hedge: random.below(2) == 0,
-                families: Families::Only(Family::V4),
-                ..Options::default().race
-            },
+            race: Options::default()
+                .race
+                .max_in_flight(1 + random.below(16) as usize)
+                .patience(patience)
+                .deadline(Some(deadline))
+                .hedge(random.below(2) == 0)
+                .families(Families::Only(Family::V4)),
             budget: Some(world.budget(LONG)),
             canceler: canceler.clone(),
             overrides: vec![Override {

@@ -40,15 +40,12 @@ pub fn unattended() -> TcpListener {
 
 /// A race for which every address is started at once, over at most `sockets` sockets.
 pub fn all_at_once(sockets: usize) -> Config {
-    Config { max_in_flight: sockets, ..Config::all_at_once() }
+    Config::all_at_once().max_in_flight(sockets)
 }
 
 /// As far apart as the standard lets two starts be: whatever comes sooner was not paced.
 pub fn slowly() -> Config {
-    Config {
-        pacing: Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 },
-        ..Config::staggered()
-    }
+    Config::staggered().pacing(Pacing::Staggered { delay: Config::MAX_DELAY, growth_percent: 100 })
 }
 
 /// The race, with all else as it comes.

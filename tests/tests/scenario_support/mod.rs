@@ -48,7 +48,7 @@ pub struct Scenario {
 impl Scenario {
     /// A race for all addresses at once over so many sockets.
     pub fn over(sockets: usize) -> Self {
-        Self::of(Config { max_in_flight: sockets, ..Config::all_at_once() })
+        Self::of(Config::all_at_once().max_in_flight(sockets))
     }
 
     pub fn of(race: Config) -> Self {

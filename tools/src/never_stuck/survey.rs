@@ -120,7 +120,7 @@ fn ratio(addresses: usize, networks: u64) -> Ratio {
         let course = Course::mixed(seed, addresses, line_of(seed));
         let oracle = course.oracle().expect("one is always alive").as_secs_f64();
         let over = |took: Option<Duration>| took.map_or(f64::INFINITY, |took| took.as_secs_f64() / oracle);
-        let config = Config { max_in_flight: SOCKETS, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(SOCKETS);
         let connie = connected(&course.scenario(config).connect().outcome);
         [connie, evict_the_oldest(&course, SOCKETS, EVERY), never_evict(&course, SOCKETS)].map(over)
     });
@@ -150,7 +150,7 @@ fn patience(millis: u64, networks: u64) -> Patience {
         let n = rng.pick(&[4, 6, 8, 12, 12, 16, 24, 48]);
         let max_in_flight = rng.pick(&[1, 2, 4, 4, 4, 6, 8]);
         let patience = Duration::from_millis(millis);
-        let config = Config { max_in_flight, patience, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(max_in_flight).patience(patience);
         let outcome = Course::mixed(seed, n, line).scenario(config).connect().outcome;
         let took = connected(&outcome).map_or(f64::INFINITY, |took| took.as_secs_f64() * 1_000.0);
         (took, f64::from(outcome.recording.timeline().summary().attempts))

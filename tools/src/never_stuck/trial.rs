@@ -190,13 +190,11 @@ fn dead(rng: &mut Rng) -> Host {
 
 fn config(k: usize, rng: &mut Rng) -> Config {
     let patience = rng.pick(&[10, 100, 250, 250, 250, 300, 1_000]);
-    Config {
-        max_in_flight: k,
-        patience: Duration::from_millis(patience),
-        hedge: rng.chance(80),
-        first_address_family_count: rng.pick(&[1, 1, 1, 2, 5]),
-        ..Config::all_at_once()
-    }
+    Config::all_at_once()
+        .max_in_flight(k)
+        .patience(Duration::from_millis(patience))
+        .hedge(rng.chance(80))
+        .first_address_family_count(rng.pick(&[1, 1, 1, 2, 5]))
 }
 
 fn rules(k: usize, config: &mut Config, rng: &mut Rng) -> Rules {

@@ -34,7 +34,7 @@ mod linux {
     use std::sync::Arc;
 
     use connie_servers::BlackHole;
-    use connie_std::core::{Config, Instant};
+    use connie_std::core::Instant;
     use connie_std::{Options, OsClock};
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     use tokio::net::TcpStream;
@@ -173,7 +173,7 @@ mod linux {
         let permits = Arc::new(Semaphore::new(PERMITS));
         let mut options = Options::default();
         if let Ok(most) = way.parse() {
-            options.race = Config { max_in_flight: most, ..options.race };
+            options.race.max_in_flight = most;
         }
         let options = Arc::new(options);
         for _ in 0..size {

@@ -13,13 +13,13 @@ use connie_core::{Config, Input, Instant, Output, Race};
 
 fn main() {
     let addresses: Vec<SocketAddr> = (1..=12).map(address).collect();
-    let config = Config { max_in_flight: 12, ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(12);
     black_box(all_at_once_of_twelve(&config, &addresses));
     let config = Config::staggered();
     black_box(staggered_of_twelve(&config, &addresses));
-    let config = Config { max_in_flight: 4, ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(4);
     black_box(four_sockets_eleven_dead(&config, &addresses));
-    let config = Config { max_in_flight: 12, ..Config::all_at_once() };
+    let config = Config::all_at_once().max_in_flight(12);
     let mut memory = Memory::<64>::new(black_box(7), Instant::ZERO);
     for number in 0..5 {
         black_box(visit(&mut memory, "host", &config, &addresses, Instant::from_millis(1_000 * number)));

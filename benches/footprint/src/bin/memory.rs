@@ -43,10 +43,10 @@ mod firmware {
 
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
-        let config = Config { max_in_flight: world() as usize, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(world() as usize);
         let mut clock = Clock;
         let mut memory = Memory::<16>::new(world(), clock.now());
-        let network = Network { v4: Some(Ipv4Addr::from(world())), v6: None };
+        let network = Network::new(Some(Ipv4Addr::from(world())), None);
         loop {
             let mut driver = RaceDriver::<Stack, 16, 4, 32, Planned<16>>::new(&config, clock.now());
             let addresses: [SocketAddr; 12] =

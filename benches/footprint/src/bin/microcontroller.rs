@@ -34,7 +34,7 @@ mod firmware {
 
     #[unsafe(no_mangle)]
     pub extern "C" fn _start() -> ! {
-        let config = Config { max_in_flight: world() as usize, ..Config::all_at_once() };
+        let config = Config::all_at_once().max_in_flight(world() as usize);
         let mut clock = Clock;
         let mut driver = RaceDriver::<Stack, 16, 4, 32>::new(&config, clock.now());
         let addresses: [SocketAddr; 12] =

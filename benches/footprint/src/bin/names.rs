@@ -87,8 +87,8 @@ mod firmware {
 
     fn connect() -> bool {
         let (mut stack, mut clock) = (Stack, Clock);
-        let config = Config { max_in_flight: world() as usize, ..Config::all_at_once() };
-        let facts = Facts { routes: Routes { v4: world() == 0, v6: world() == 0 }, ..Facts::default() };
+        let config = Config::all_at_once().max_in_flight(world() as usize);
+        let facts = Facts::default().routes(Routes { v4: world() == 0, v6: world() == 0 });
         let Some(mut driver) = begin(&config, &facts, clock.now()) else { return false };
         #[cfg(not(feature = "text"))]
         {

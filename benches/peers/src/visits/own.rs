@@ -29,7 +29,7 @@ pub fn visit_with(client: &str, host: &str) -> Result<(), String> {
 fn ready(client: &str, host: &str) -> Result<Visit, String> {
     let with = |memory: bool, race: Config| Options {
         memory: memory.then(Memory::new),
-        race: Config { max_in_flight: Options::DEFAULT_MAX_IN_FLIGHT, ..race },
+        race: race.clone().max_in_flight(Options::DEFAULT_MAX_IN_FLIGHT),
         ..Options::default()
     };
     match client {

@@ -131,7 +131,7 @@ impl Remembering {
     /// `refuses` refuses at once. With no winner it is canceled after 300 ms.
     fn race(&self, known: &mut Known, millis: u64, wins: Option<(usize, u64)>, refuses: Option<usize>) {
         let begins = Instant::from_millis(millis);
-        let config = Config { pacing: connie_core::Pacing::AllAtOnce, ..Config::default() };
+        let config = Config::default().pacing(connie_core::Pacing::AllAtOnce);
         let mut race = PlannedRace::<DESTINATIONS, SOCKETS, 8>::new(&config, begins);
         let addresses = [self.setting.v6.as_slice(), &self.setting.v4].concat();
         race.handle_addresses(&addresses, begins);

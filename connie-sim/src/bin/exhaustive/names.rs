@@ -143,8 +143,7 @@ fn names(routes: Routes, of_v6: usize, of_v4: usize) -> Vec<Setting> {
             ..Setting::new("name.test", config, routes)
         };
         if is_small {
-            settings
-                .push(Setting { config: Config { deadline: None, ..plain.config.clone() }, ..plain.clone() });
+            settings.push(Setting { config: plain.config.clone().deadline(None), ..plain.clone() });
             settings.push(Setting { hints: true, ..plain.clone() });
             if one_socket {
                 settings.push(Setting { again: true, ..plain.clone() });
@@ -202,7 +201,7 @@ impl Setting {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { routes: self.routes, hosts: self.known.as_deref(), ..Facts::default() }
+        Facts::default().routes(self.routes).hosts(self.known.as_deref())
     }
 
     /// What `query` has, with one address of the other family.
@@ -229,18 +228,10 @@ fn configs() -> Vec<Config> {
                 if pacing == Pacing::OneByOne && max_in_flight > 1 {
                     continue;
                 }
-                configs.push(Config {
-                    pacing,
-                    preferred_family,
-                    max_in_flight,
-                    // What they do hangs on nothing that a name has: the races are searched for it.
-                    evict: false,
-                    hedge: false,
-                    resolution_delay: UNIT,
-                    patience: 2 * UNIT,
-                    deadline: Some(UNITS * UNIT),
-                    ..Config::default()
-                });
+                // What eviction and hedges do hangs on nothing that a name has: the races are searched for it.
+                let config = Config::default().evict(false).hedge(false).max_in_flight(max_in_flight);
+                let config = config.pacing(pacing).preferred_family(preferred_family);
+                configs.push(config.resolution_delay(UNIT).patience(2 * UNIT).deadline(Some(UNITS * UNIT)));
             }
         }
     }

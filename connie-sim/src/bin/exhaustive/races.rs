@@ -121,7 +121,7 @@ pub(crate) fn settings(size: Size) -> Vec<Setting> {
                 let fewest = config.max_in_flight == size.sockets.min(2) && config.evict == config.hedge;
                 if count <= size.special && (fewest || config.pacing == Pacing::OneByOne) {
                     settings.push(Setting { hints: true, ..plain(config.clone()) });
-                    settings.push(plain(Config { deadline: None, ..config.clone() }));
+                    settings.push(plain(config.clone().deadline(None)));
                 }
                 settings.push(plain(config));
             }
@@ -164,17 +164,17 @@ fn configs(size: Size) -> Vec<Config> {
                 if pacing == Pacing::OneByOne && (evict || hedge || max_in_flight > 1) {
                     continue;
                 }
-                configs.push(Config {
-                    pacing,
-                    max_in_flight,
-                    evict,
-                    hedge,
-                    resolution_delay: UNIT,
-                    patience: 2 * UNIT,
-                    deadline: Some(size.units * UNIT),
-                    attempt_timeout: (!evict).then_some(3 * UNIT),
-                    ..Config::default()
-                });
+                configs.push(
+                    Config::default()
+                        .pacing(pacing)
+                        .max_in_flight(max_in_flight)
+                        .evict(evict)
+                        .hedge(hedge)
+                        .resolution_delay(UNIT)
+                        .patience(2 * UNIT)
+                        .deadline(Some(size.units * UNIT))
+                        .attempt_timeout((!evict).then_some(3 * UNIT)),
+                );
             }
         }
     }

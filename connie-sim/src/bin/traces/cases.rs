@@ -54,11 +54,11 @@ fn staggered() -> Plan {
 
 fn growing(delay: u64, growth_percent: u16) -> Plan {
     let delay = Duration::from_millis(delay);
-    Plan::new(Config { pacing: Pacing::Staggered { delay, growth_percent }, ..Config::staggered() })
+    Plan::new(Config::staggered().pacing(Pacing::Staggered { delay, growth_percent }))
 }
 
 fn at_once(sockets: usize) -> Plan {
-    Plan::new(Config { max_in_flight: sockets, ..Config::all_at_once() })
+    Plan::new(Config::all_at_once().max_in_flight(sockets))
 }
 
 fn one_by_one() -> Plan {

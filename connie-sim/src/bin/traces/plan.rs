@@ -127,9 +127,9 @@ fn config(rng: &mut Rng) -> Config {
         },
         _ => Pacing::OneByOne,
     };
-    Config {
-        pacing,
-        families: rng.pick(&[
+    Config::default()
+        .pacing(pacing)
+        .families(rng.pick(&[
             Families::Both,
             Families::Both,
             Families::Both,
@@ -138,21 +138,20 @@ fn config(rng: &mut Rng) -> Config {
             Families::Both,
             Families::Only(Family::V4),
             Families::Only(Family::V6),
-        ]),
-        preferred_family: if rng.chance(25) { Family::V4 } else { Family::V6 },
-        first_address_family_count: rng.pick(&[0, 1, 1, 1, 2, 3, 255]),
-        resolution_delay: Duration::from_millis(rng.pick(&[0, 50, 50, 300])),
-        max_in_flight: match rng.below(3) {
+        ]))
+        .preferred_family(if rng.chance(25) { Family::V4 } else { Family::V6 })
+        .first_address_family_count(rng.pick(&[0, 1, 1, 1, 2, 3, 255]))
+        .resolution_delay(Duration::from_millis(rng.pick(&[0, 50, 50, 300])))
+        .max_in_flight(match rng.below(3) {
             0 => rng.pick(&[usize::MAX, 0]),
             1 => rng.within(1, 4) as usize,
             _ => rng.within(1, 16) as usize,
-        },
-        patience: Duration::from_millis(rng.pick(&[1, 10, 100, 250, 250, 250, 300, 1_000, 2_000])),
-        evict: rng.chance(85),
-        hedge: rng.chance(60),
-        deadline: rng.chance(45).then(|| Duration::from_millis(rng.within(0, 8_000))),
-        attempt_timeout: rng.chance(20).then(|| Duration::from_millis(rng.within(0, 3_000))),
-    }
+        })
+        .patience(Duration::from_millis(rng.pick(&[1, 10, 100, 250, 250, 250, 300, 1_000, 2_000])))
+        .evict(rng.chance(85))
+        .hedge(rng.chance(60))
+        .deadline(rng.chance(45).then(|| Duration::from_millis(rng.within(0, 8_000))))
+        .attempt_timeout(rng.chance(20).then(|| Duration::from_millis(rng.within(0, 3_000))))
 }
 
 /// The addresses that there are; those of a family in the order in which a resolver lists them.

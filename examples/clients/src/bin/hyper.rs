@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use connie_hyper::{RaceConnector, RaceInfo};
-use connie_std::core::Config;
 use connie_std::{Options, Override};
 use http::Uri;
 use http_body_util::{BodyExt as _, Empty};
@@ -21,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addresses = arguments.map(|text| text.parse()).collect::<Result<Vec<IpAddr>, _>>()?;
 
     let mut options = Options::default();
-    options.race = Config { deadline: Some(Duration::from_secs(10)), ..options.race };
+    options.race.deadline = Some(Duration::from_secs(10));
     if !addresses.is_empty() {
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
         options.overrides.push(Override { host: "*".to_owned(), port, addresses });

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use connie_std::core::Config;
 use connie_std::{Memory, Options, tokio::connect_with};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -12,7 +11,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let replicas: Vec<String> = std::env::args().skip(1).collect();
     let mut options = Options { memory: Some(Memory::new()), ..Options::default() };
-    options.race = Config { deadline: Some(Duration::from_secs(10)), ..options.race };
+    options.race.deadline = Some(Duration::from_secs(10));
 
     // One race to all of them. A program that connects again keeps the options, whose memory knows then which one answers.
     let stream = connect_with(&replicas, &options).await?;

@@ -71,7 +71,7 @@ mod firmware {
         let clock = board.clock;
         let stack = make_stack(board, interface)?;
         let mut poller = PlatformPoller(clock);
-        let config = Config { deadline: Some(wanted.max_time), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(wanted.max_time));
         let mut driver = RaceDriver::new(&config, stack.now());
         driver.handle_addresses(&ADDRESSES.map(|address| SocketAddr::new(address, URL.port)), stack.now());
         let connection = driver.run(stack, &mut poller).map_err(Failed::Race)?;

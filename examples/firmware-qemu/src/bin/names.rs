@@ -77,7 +77,7 @@ mod firmware {
         let mut host = String::<16>::new();
         let _ = write!(host, "{number}.test");
         let families = if both { Families::Both } else { Families::Only(Family::V4) };
-        let config = Config { families, ..Config::all_at_once() };
+        let config = Config::all_at_once().families(families);
         let start = stack.now();
         let mut driver =
             DnsDriver::<_, 16, SOCKETS, 16>::new(dns, stack, &host, 80, &config).map_err(|_| Trouble::Bug)?;

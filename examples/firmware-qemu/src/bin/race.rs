@@ -73,7 +73,7 @@ mod firmware {
     /// Tells what the race did.
     #[cfg(feature = "waterfall")]
     fn tell(timeline: &Timeline<'_>, _raced: &Result<Connection<TcpSocket>, Failure>) {
-        let style = connie_core::timeline::Style { unicode: true, colour: false };
+        let style = connie_core::timeline::Style::default().unicode(true);
         say(format_args!("{}", timeline.waterfall(79, style)));
     }
 
@@ -94,15 +94,14 @@ mod firmware {
         names: &Names,
         deadline: Instant,
     ) -> Result<Connection<TcpSocket>, Failed> {
-        use connie_core::connect::Facts;
         use connie_smoltcp::DnsDriver;
 
         let known = Some(&*wanted.addresses).filter(|addresses| !addresses.is_empty());
         if known.is_none() && names.are_unknown {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config { deadline: Some(deadline.duration_since(stack.now())), ..Config::all_at_once() };
-        let (facts, url) = (Facts { hosts: known, ..stack.facts() }, &wanted.url);
+        let config = Config::all_at_once().deadline(Some(deadline.duration_since(stack.now())));
+        let (facts, url) = (stack.facts().hosts(known), &wanted.url);
         let mut driver = DnsDriver::<_, 16, SOCKETS, 16>::with_facts(
             names.dns, stack, url.host, url.port, &config, &facts,
         );
@@ -158,7 +157,7 @@ mod firmware {
         if wanted.addresses.is_empty() {
             return Err(Trouble::NoNameServer.into());
         }
-        let config = Config { deadline: Some(deadline.duration_since(stack.now())), ..Config::all_at_once() };
+        let config = Config::all_at_once().deadline(Some(deadline.duration_since(stack.now())));
         let mut driver = RaceDriver::<_, 16, SOCKETS, 16>::new(&config, stack.now());
         driver.handle_addresses(&wanted.addresses, stack.now());
         let raced = driver.run(stack, poller);
