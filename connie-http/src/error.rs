@@ -160,55 +160,55 @@ impl HttpError {
         match self {
             HttpError::InvalidMethod => "the method is not a token",
             HttpError::InvalidTarget => {
-                "the target holds a space, a control, a '#' or a byte that is not ASCII"
+                "the target contains a space, a control character, '#' or a non-ASCII byte"
             }
-            HttpError::InvalidHost => "the host is neither a name nor an address",
+            HttpError::InvalidHost => "the host is not a name or an address",
             HttpError::InvalidHeaderName => "a header name is not a token",
-            HttpError::InvalidHeaderValue => "a header value holds a control character",
+            HttpError::InvalidHeaderValue => "a header value contains a control character",
             HttpError::ReservedHeader => {
-                "Host, Content-Length and Transfer-Encoding are written by the connection"
+                "do not set Host, Content-Length or Transfer-Encoding: the connection writes them"
             }
-            HttpError::BufferTooSmall => "the request's head does not fit the buffer",
+            HttpError::BufferTooSmall => "the request head does not fit in the buffer",
             HttpError::BodyTooLong => "the body is longer than announced",
             HttpError::BodyTooShort { .. } => "the body is shorter than announced",
-            HttpError::CannotSendRequest => "the last answer has not been read to its end",
+            HttpError::CannotSendRequest => "the last response has not been read to the end",
             HttpError::CannotSendHeader => "no request head is being written",
             HttpError::CannotSendBody => "no request body is being sent",
             HttpError::ResponseNotReady => "no request has been sent",
-            HttpError::BodyTooLarge { .. } => "the body is longer than the room for it",
+            HttpError::BodyTooLarge { .. } => "the body does not fit in the buffer",
             HttpError::ExpectWithoutBody => "a request without a body cannot expect 100-continue",
-            HttpError::CannotSetTunnel => "the connection is open already: close it before the tunnel is set",
+            HttpError::CannotSetTunnel => "the connection is already open: close it before setting a tunnel",
             HttpError::NotConnected => "the connection is closed",
             HttpError::Connect(_) => "could not connect",
             HttpError::TunnelRefused { .. } => "the proxy refused to open the tunnel",
-            HttpError::Stale => "the server has given up the kept connection",
-            HttpError::EmptyReply => "the server closed the connection without an answer",
-            HttpError::NotHttp => "the answer is not HTTP",
-            HttpError::UnsupportedVersion => "the answer is not HTTP/1",
-            HttpError::MalformedStatusLine => "the answer's status line is malformed",
+            HttpError::Stale => "the server closed the idle connection",
+            HttpError::EmptyReply => "the server closed the connection without a response",
+            HttpError::NotHttp => "the response is not HTTP",
+            HttpError::UnsupportedVersion => "the response is not HTTP/1",
+            HttpError::MalformedStatusLine => "the status line of the response is malformed",
             HttpError::MalformedHeader => {
-                "a malformed header line of the answer holds a NUL or a bare CR, or names its length or coding"
+                "a malformed header line contains a NUL or a bare CR, or names Content-Length or Transfer-Encoding"
             }
-            HttpError::HeadTooLarge { .. } => "the answer's head does not fit the buffer",
-            HttpError::IncompleteHead => "the connection was closed within the answer's head",
-            HttpError::TooManyInterim => "no final answer after 16 of status 1xx",
+            HttpError::HeadTooLarge { .. } => "the response head does not fit in the buffer",
+            HttpError::IncompleteHead => "the connection closed before the response head was complete",
+            HttpError::TooManyInterim => "no final response after 16 of status 1xx",
             HttpError::UnaskedSwitch => {
-                "the server switched to another protocol (status 101), which the request had not asked for"
+                "the server switched protocols (status 101), which the request did not ask for"
             }
-            HttpError::InvalidContentLength => "the answer's Content-Length is not a number",
-            HttpError::ConflictingContentLength => "the answer has two Content-Lengths that differ",
-            HttpError::InvalidTransferEncoding => "the answer's Transfer-Encoding cannot be understood",
+            HttpError::InvalidContentLength => "the Content-Length of the response is not a number",
+            HttpError::ConflictingContentLength => "the response has two different values of Content-Length",
+            HttpError::InvalidTransferEncoding => "the Transfer-Encoding of the response is invalid",
             HttpError::UnsupportedTransferCoding(_) => {
-                "the answer's body has a transfer coding other than chunked, and cannot be decoded"
+                "the response has a transfer coding that is not supported"
             }
-            HttpError::MalformedChunk => "the answer's chunked body is malformed",
+            HttpError::MalformedChunk => "the chunked body of the response is malformed",
             HttpError::MalformedTrailer => {
-                "a malformed trailer line of the answer holds a NUL or a bare CR, or names its length or coding"
+                "a malformed trailer line contains a NUL or a bare CR, or names Content-Length or Transfer-Encoding"
             }
             HttpError::TrailersTooLarge => {
-                "the answer's trailer section is larger than 16384 bytes, or than what its head leaves of the buffer"
+                "the trailer section is larger than 16384 bytes, or than the rest of the buffer"
             }
-            HttpError::IncompleteRead { .. } => "the connection was closed within the body",
+            HttpError::IncompleteRead { .. } => "the connection closed before the body was complete",
             HttpError::Send(_) => "sending failed",
             HttpError::Receive(_) => "receiving failed",
             HttpError::TimedOut => "timed out",
@@ -233,7 +233,7 @@ impl fmt::Display for HttpError {
             HttpError::Send(error) | HttpError::Receive(error) => write!(f, ": {error}"),
             HttpError::Connect(failure) => write!(f, ": {failure}"),
             HttpError::UnsupportedTransferCoding(coding) => write!(f, ": {coding}"),
-            HttpError::TunnelRefused { status } => write!(f, ": its answer has status {status}"),
+            HttpError::TunnelRefused { status } => write!(f, ": status {status}"),
             _ => Ok(()),
         }
     }
@@ -252,18 +252,24 @@ mod tests {
     #[test]
     fn an_error_is_one_line_with_its_figures() {
         let partial = HttpError::IncompleteRead { got: 3, expected: Some(5) };
-        assert_eq!(partial.to_string(), "the connection was closed within the body: 3 of 5 bytes received");
+        assert_eq!(
+            partial.to_string(),
+            "the connection closed before the body was complete: 3 of 5 bytes received"
+        );
         let reset = HttpError::Receive(AttemptErrorKind::Reset.into());
         assert_eq!(reset.to_string(), "receiving failed: connection reset");
         let large = HttpError::HeadTooLarge { capacity: 512 };
-        assert_eq!(large.to_string(), "the answer's head does not fit the buffer of 512 bytes");
+        assert_eq!(large.to_string(), "the response head does not fit in the buffer of 512 bytes");
         let endless = HttpError::IncompleteRead { got: 3, expected: None };
-        assert_eq!(endless.to_string(), "the connection was closed within the body: 3 bytes received");
+        assert_eq!(
+            endless.to_string(),
+            "the connection closed before the body was complete: 3 bytes received"
+        );
         let coded = HttpError::UnsupportedTransferCoding(TransferCoding::new("gzip").unwrap());
-        let said = "the answer's body has a transfer coding other than chunked, and cannot be decoded: gzip";
+        let said = "the response has a transfer coding that is not supported: gzip";
         assert_eq!(coded.to_string(), said);
         let interim = HttpError::TooManyInterim.to_string();
-        assert_eq!(interim, std::format!("no final answer after {} of status 1xx", crate::MAX_INTERIM));
+        assert_eq!(interim, std::format!("no final response after {} of status 1xx", crate::MAX_INTERIM));
         let limit = crate::MAX_TRAILERS.to_string();
         assert!(HttpError::TrailersTooLarge.to_string().contains(&limit), "the limit is named: {limit}");
         let short = HttpError::BodyTooShort { missing: 7 };

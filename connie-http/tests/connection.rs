@@ -639,7 +639,7 @@ mod answers {
         connection.request("GET", "/", &[], b"").unwrap();
         let error = connection.response().unwrap_err();
         assert_eq!(error, HttpError::HeadTooLarge { capacity: 4096 });
-        assert_eq!(error.to_string(), "the answer's head does not fit the buffer of 4096 bytes");
+        assert_eq!(error.to_string(), "the response head does not fit in the buffer of 4096 bytes");
     }
 
     /// RFC 9110 section 7.8: a server "MUST NOT switch to a protocol that was not indicated by the client in the corresponding request's

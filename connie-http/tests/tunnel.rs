@@ -199,10 +199,7 @@ fn a_refusal_tells_its_status() {
         let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
         let error = refused(proxy(&[&answer]));
         assert!(error == HttpError::TunnelRefused { status } && !error.is_usage());
-        assert_eq!(
-            error.to_string(),
-            format!("the proxy refused to open the tunnel: its answer has status {status}")
-        );
+        assert_eq!(error.to_string(), format!("the proxy refused to open the tunnel: status {status}"));
     }
 }
 

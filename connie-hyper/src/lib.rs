@@ -106,21 +106,22 @@ impl RaceConnector {
     /// Host and port to connect to.
     fn target<'u>(&self, uri: &'u Uri) -> Result<(&'u str, u16), RaceError> {
         let refuse = |why: String| RaceError::Uri(why);
-        let scheme =
-            uri.scheme_str().ok_or_else(|| refuse(format!("no scheme in {uri}: write http:// before it")))?;
+        let scheme = uri
+            .scheme_str()
+            .ok_or_else(|| refuse(format!("{uri} has no scheme: write http:// before it")))?;
         if self.enforce_http && scheme != "http" {
             return Err(refuse(format!(
-                "{scheme} is not http: take HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)"
+                "{scheme} is not http: use HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)"
             )));
         }
         let host = uri.host().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| refuse(format!("no host in {uri}")))?;
+        let host = host.ok_or_else(|| refuse(format!("{uri} has no host")))?;
         let port = match (uri.port_u16(), scheme) {
             (Some(port), _) => port,
             (None, "http" | "ws") => 80,
             (None, "https" | "wss") => 443,
             (None, scheme) => {
-                return Err(refuse(format!("{scheme} has no port of its own: write {host}:PORT")));
+                return Err(refuse(format!("{scheme} has no default port: write {host}:PORT")));
             }
         };
         Ok((host, port))
@@ -398,10 +399,10 @@ mod tests {
     #[test]
     fn what_it_cannot_connect_to_it_refuses_with_advice() {
         let (http, any) = (RaceConnector::default(), RaceConnector::default().enforce_http(false));
-        let advice = "https is not http: take HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)";
+        let advice = "https is not http: use HttpsConnector (feature tls), or put TLS on top and call enforce_http(false)";
         is_refused(&http, "https://name.test", advice);
-        is_refused(&any, "name.test:80", "no scheme in name.test:80: write http:// before it");
-        is_refused(&any, "/page", "no scheme in /page: write http:// before it");
-        is_refused(&any, "grpc://name.test", "grpc has no port of its own: write name.test:PORT");
+        is_refused(&any, "name.test:80", "name.test:80 has no scheme: write http:// before it");
+        is_refused(&any, "/page", "/page has no scheme: write http:// before it");
+        is_refused(&any, "grpc://name.test", "grpc has no default port: write name.test:PORT");
     }
 }

@@ -249,7 +249,7 @@ fn a_proxy_that_opens_no_tunnel_is_told_from_a_server_that_answers_so() {
         let mut connection = through(peer.address(), http(peer.address()), LONG);
         let error = get(&mut connection).expect_err("no tunnel");
         assert!(matches!(&error, ClientError::Tunnel(why) if *why == expected), "{error:?}");
-        assert!(error.to_string().starts_with("no tunnel through the proxy: "), "{error}");
+        assert!(error.to_string().starts_with("could not open a tunnel through the proxy: "), "{error}");
         // Of the server itself.
         if expected == HttpError::EmptyReply {
             let error = get(&mut http(peer.address())).expect_err("no answer");

@@ -75,7 +75,10 @@ fn a_head_that_is_too_large_tells_the_limit() {
     // The buffer less the `Host` value, of which the port's length is not known.
     let HttpError::HeadTooLarge { capacity } = error else { panic!("{error:?}") };
     assert!((65_500..65_536).contains(&capacity), "{capacity}");
-    assert_eq!(error.to_string(), format!("the answer's head does not fit the buffer of {capacity} bytes"));
+    assert_eq!(
+        error.to_string(),
+        format!("the response head does not fit in the buffer of {capacity} bytes")
+    );
 }
 
 #[test]

@@ -34,9 +34,9 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProxyError::UnsupportedScheme(scheme) => {
-                write!(f, "a proxy of kind {scheme:?} is not supported: give an http proxy")
+                write!(f, "proxies of type {scheme:?} are not supported: use an http proxy")
             }
-            ProxyError::Malformed(reason) => write!(f, "not a proxy: {reason}"),
+            ProxyError::Malformed(reason) => write!(f, "not a valid proxy: {reason}"),
         }
     }
 }

@@ -58,8 +58,10 @@ impl fmt::Display for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RedirectError::TooMany { limit } => write!(f, "more than {limit} redirects"),
-            RedirectError::Loop { url } => write!(f, "the redirects go round in a loop, over {url}"),
-            RedirectError::Url(error) => write!(f, "the server redirects to what cannot be fetched: {error}"),
+            RedirectError::Loop { url } => write!(f, "the redirects form a loop: {url} again"),
+            RedirectError::Url(error) => {
+                write!(f, "the server redirects to a URL that cannot be fetched: {error}")
+            }
         }
     }
 }

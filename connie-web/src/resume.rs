@@ -103,9 +103,9 @@ impl ByteRange {
 impl fmt::Display for ByteRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ByteRange::From { first, last: None } => write!(f, "those from {first} on"),
+            ByteRange::From { first, last: None } => write!(f, "the bytes from {first} on"),
             ByteRange::From { first, last: Some(last) } => write!(f, "bytes {first}-{last}"),
-            ByteRange::Suffix { length } => write!(f, "the last {length}"),
+            ByteRange::Suffix { length } => write!(f, "the last {length} bytes"),
         }
     }
 }
@@ -220,19 +220,19 @@ impl fmt::Display for ResumeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ResumeError::Unsupported => {
-                f.write_str("the server sends the whole again, and not what is missing")
+                f.write_str("the server sent the whole file again, not the missing part")
             }
             ResumeError::OtherPart { sent: Some((first, last)), asked } => {
-                write!(f, "the server sends bytes {first}-{last}, and not {asked}")
+                write!(f, "the server sent bytes {first}-{last}, not {asked}")
             }
             ResumeError::OtherPart { sent: None, asked } => {
-                write!(f, "the server does not say that it sends {asked}")
+                write!(f, "the server does not say that it sent {asked}")
             }
             ResumeError::OtherLength { first, last, length } => {
-                write!(f, "the server says that it sends bytes {first}-{last}, in a body of {length}")
+                write!(f, "the server announced bytes {first}-{last}, but the body has {length} bytes")
             }
             ResumeError::TooLong { offset, complete } => {
-                write!(f, "there are {offset} bytes here already, and the server has only {complete}")
+                write!(f, "{offset} bytes are already here, but the server has only {complete}")
             }
         }
     }
@@ -395,12 +395,12 @@ mod tests {
             partial_content(asked, range.map(str::as_bytes), length).unwrap_err().to_string()
         };
         let other = told("bytes=5-", Some("bytes 3-9/10"), None);
-        assert_eq!(other, "the server sends bytes 3-9, and not those from 5 on");
+        assert_eq!(other, "the server sent bytes 3-9, not the bytes from 5 on");
         let other = told("bytes=-4", Some("bytes 0-3/10"), None);
-        assert_eq!(other, "the server sends bytes 0-3, and not the last 4");
-        assert_eq!(told("bytes=2-3", None, None), "the server does not say that it sends bytes 2-3");
+        assert_eq!(other, "the server sent bytes 0-3, not the last 4 bytes");
+        assert_eq!(told("bytes=2-3", None, None), "the server does not say that it sent bytes 2-3");
         let length = told("bytes=5-", Some("bytes 5-9/10"), Some(7));
-        assert_eq!(length, "the server says that it sends bytes 5-9, in a body of 7");
+        assert_eq!(length, "the server announced bytes 5-9, but the body has 7 bytes");
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Url {
     /// [`UrlError`], with a line that says what to mend.
     pub fn parse(text: &str) -> Result<Url, UrlError> {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return malformed("the URL holds a space or a control character: write it as %20 or the like");
+            return malformed(
+                "the URL contains a space or a control character: encode it, such as %20 for a space",
+            );
         }
         let (scheme, whole) = split_scheme(text)?;
         let rest = without_fragment(whole);
@@ -153,7 +155,7 @@ impl Url {
         let reference = reference.trim_matches([' ', '\t']).replace(' ', "%20");
         let reference = without_fragment(&reference);
         if reference.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return malformed("the reference holds a control character");
+            return malformed("the reference contains a control character");
         }
         if let Some(scheme) = scheme_of(reference) {
             return match reference.get(scheme.len()..).is_some_and(|rest| rest.starts_with("://")) {
@@ -202,7 +204,9 @@ impl Url {
     /// [`UrlError::Malformed`] where it holds what a query cannot: a space, a control, a `#`.
     pub fn push_query(&mut self, query: &str) -> Result<(), UrlError> {
         if query.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-            return malformed("the data holds what a URL cannot: write a space as %20, '#' as %23");
+            return malformed(
+                "the data contains a character that a URL cannot: write a space as %20, '#' as %23",
+            );
         }
         if !query.is_empty() {
             self.target.push(if self.target.contains('?') { '&' } else { '?' });
@@ -242,13 +246,13 @@ impl Url {
 pub fn parse_host_port(text: &str) -> Result<(String, u16), UrlError> {
     if text.contains('@') {
         // Not shown: it may hold a password.
-        return malformed("the target holds an '@': give HOST:PORT, without a user's name");
+        return malformed("the target contains an '@': give HOST:PORT, without a user name");
     }
     if text.contains("://") || text.contains('/') {
         return malformed(format!("{text:?} is not HOST:PORT: drop the scheme and the path"));
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return malformed(format!("{text:?} is not HOST:PORT: it holds a space or a control character"));
+        return malformed(format!("{text:?} is not HOST:PORT: it contains a space or a control character"));
     }
     if text.starts_with("::") {
         return malformed(format!(
@@ -327,9 +331,9 @@ fn credentials(userinfo: &str) -> Result<Option<Credentials>, UrlError> {
     }
     match (decoded(user), decoded(password)) {
         // RFC 7617 section 2: "a user-id containing a colon character is invalid".
-        (Some(user), Some(_)) if user.contains(':') => malformed("the user's name holds a colon"),
+        (Some(user), Some(_)) if user.contains(':') => malformed("the user name contains a colon"),
         (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
-        _ => malformed("the user's name or password holds a control character, or is not UTF-8"),
+        _ => malformed("the user name or the password contains a control character or is not UTF-8"),
     }
 }
 
@@ -395,7 +399,7 @@ fn parse_port(text: &str) -> Result<Option<u16>, UrlError> {
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
-        Ok(0) => malformed("no server can have port 0: give one from 1 to 65535"),
+        Ok(0) => malformed("port 0 is not valid: give a number from 1 to 65535"),
         Ok(port) if digits => Ok(Some(port)),
         _ => malformed(format!("{text:?} is not a port: give a number from 1 to 65535")),
     }
@@ -436,20 +440,20 @@ fn name(text: &str) -> Result<String, UrlError> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(other) = text.chars().find(|c| !allowed(*c)) {
-        return malformed(format!("a host's name cannot hold {other:?}"));
+        return malformed(format!("a host name cannot contain {other:?}"));
     }
     // One dot at the end marks a name as complete and is not counted.
     let relative = text.strip_suffix('.').unwrap_or(text);
     if relative.len() > MAX_HOST {
-        return malformed(format!("the host's name has {} octets: {MAX_HOST} is the most", relative.len()));
+        return malformed(format!("the host name has {} octets; the maximum is {MAX_HOST}", relative.len()));
     }
     for label in relative.split('.') {
         match label.len() {
-            0 => return malformed(format!("{text:?} is not a host: there is nothing between two dots")),
+            0 => return malformed(format!("{text:?} is not a host name: there is nothing between two dots")),
             1..=MAX_LABEL => {}
             long => {
                 return malformed(format!(
-                    "a part of the host's name has {long} octets: {MAX_LABEL} is the most"
+                    "a label of the host name has {long} octets; the maximum is {MAX_LABEL}"
                 ));
             }
         }

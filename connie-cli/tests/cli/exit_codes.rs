@@ -205,7 +205,7 @@ fn the_time_allowed_is_for_all_of_it() {
 
 #[test]
 fn code_52_is_no_reply_at_all() {
-    answered("", End::Close, &[]).exits(52).prints("").says_lines(1).says("without an answer");
+    answered("", End::Close, &[]).exits(52).prints("").says_lines(1).says("without a response");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_line_that_is_no_field_does_not_lose_the_page() {
     let head = "HTTP/1.1 200 OK\r\nPHP Warning: no such file\r\nContent-Length: 4\r\n";
     get(format!("{head}\r\npage"), &[]).exits(0).prints("page").is_quiet();
     let ran = get(format!("{head}Content-Length : 2\r\n\r\npage"), &[]);
-    ran.exits(8).prints("").says("a malformed header line of the answer").says_lines(1);
+    ran.exits(8).prints("").says("a malformed header line").says_lines(1);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_body_that_would_come_out_coded_is_an_error_that_names_the_coding() {
     for (coding, name) in [("gzip, chunked", "gzip"), ("br", "br"), ("chunked, x-zip", "x-zip")] {
         let ran = get(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n{chunks}"), &[]);
         ran.exits(61).prints("").says_lines(1);
-        ran.says(&format!("a transfer coding other than chunked, and cannot be decoded: {name}"));
+        ran.says(&format!("a transfer coding that is not supported: {name}"));
     }
 }
 
@@ -43,10 +43,10 @@ fn a_switch_to_another_protocol_that_nobody_asked_for_is_an_error() {
     let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n";
     let ran = get(format!("{switch}{page}"), &[]);
     ran.exits(8).prints("").says_lines(1);
-    ran.says("the server switched to another protocol (status 101), which the request had not asked for");
+    ran.says("the server switched protocols (status 101), which the request did not ask for");
     get(format!("HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 199 Wait\r\n\r\n{page}"), &[]).exits(0).prints("page");
     let endless = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17);
-    get(format!("{endless}{page}"), &[]).exits(8).prints("").says("no final answer after 16 of status 1xx");
+    get(format!("{endless}{page}"), &[]).exits(8).prints("").says("no final response after 16 of status 1xx");
 }
 
 /// RFC 9110 section 15: "a client that receives a response with an invalid status code SHOULD process the response as if it had a 5xx

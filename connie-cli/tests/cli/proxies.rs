@@ -255,8 +255,8 @@ fn a_tunnel_that_is_there_has_no_more_limit() {
 fn a_proxy_that_does_not_answer_as_one_is_named() {
     for (answer, part) in [
         ("", "closed the connection without an answer to CONNECT; it may not allow that host"),
-        ("HTTP/1.1 200", "closed within the answer's head; try again"),
-        ("SSH-2.0-OpenSSH\r\n\r\n", "the answer is not HTTP; check that the port belongs to an http proxy"),
+        ("HTTP/1.1 200", "closed before the response head was complete; try again"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "the response is not HTTP; check that the port belongs to an http proxy"),
     ] {
         let proxy = proxy_that(move |_, stream| stream.write_all(answer.as_bytes()));
         let address = proxy.address().to_string();

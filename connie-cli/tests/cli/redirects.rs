@@ -189,7 +189,7 @@ fn what_is_not_the_web_is_not_followed() {
         ("http://h:0/", 3),
     ] {
         let site = redirecting("302 Found", location);
-        get(&site, "/from", &["-L"]).exits(code).prints("").says_lines(1).says("redirects to what");
+        get(&site, "/from", &["-L"]).exits(code).prints("").says_lines(1).says("redirects to a URL");
     }
     let site = Site::start(|_| Reply::status("302 Found", "", "nowhere\n"));
     get(&site, "/", &["-L"]).exits(0).prints("nowhere\n");

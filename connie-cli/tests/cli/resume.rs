@@ -70,16 +70,16 @@ fn what_does_not_fit_is_refused_and_the_file_left_alone() {
         ran.exits(33).prints("").says_lines(1).says(part);
         assert_eq!(after, before);
     };
-    refuses(Site::start(|_| Reply::ok(WHOLE)), "0123", "sends the whole again");
+    refuses(Site::start(|_| Reply::ok(WHOLE)), "0123", "sent the whole file again");
     refuses(ranges(), "0123456789 and more", "the server has only 10");
     let part =
         |range: &'static str| Site::start(move |_| Reply::status("206 Partial Content", range, "456789"));
-    refuses(part("Content-Range: bytes 3-8/10\r\n"), "0123", "sends bytes 3-8, and not those from 4 on");
-    refuses(part("Content-Range: bytes 5-9/10\r\n"), "0123", "sends bytes 5-9, and not those from 4 on");
-    refuses(part("Content-Range: bytes 4-8/10\r\n"), "0123", "bytes 4-8, in a body of 6");
-    refuses(part("Content-Range: bytes 4-8/*\r\n"), "0123", "bytes 4-8, in a body of 6");
+    refuses(part("Content-Range: bytes 3-8/10\r\n"), "0123", "sent bytes 3-8, not the bytes from 4 on");
+    refuses(part("Content-Range: bytes 5-9/10\r\n"), "0123", "sent bytes 5-9, not the bytes from 4 on");
+    refuses(part("Content-Range: bytes 4-8/10\r\n"), "0123", "bytes 4-8, but the body has 6 bytes");
+    refuses(part("Content-Range: bytes 4-8/*\r\n"), "0123", "bytes 4-8, but the body has 6 bytes");
     let several = "Content-Type: multipart/byteranges; boundary=x\r\nContent-Range: bytes 4-9/10\r\n";
-    refuses(part(several), "0123", "does not say that it sends those from 4 on");
+    refuses(part(several), "0123", "does not say that it sent the bytes from 4 on");
     refuses(part(""), "0123", "does not say");
     refuses(part("Content-Range: bytes 4-1/10\r\n"), "0123", "does not say");
     refuses(Site::start(|_| Reply::status("404 Not Found", "", "sorry")), "0123", "404 Not Found");
@@ -202,7 +202,7 @@ fn a_part_that_nobody_asked_for_is_not_the_whole() {
     let get = |site: Site| connie(["get", &site.url("/")]);
     get(part("bytes 0-9/10", WHOLE)).exits(0).prints(WHOLE).is_quiet();
     get(part("bytes 0-4/10", "01234")).exits(18).prints("01234").says("5 of those asked for are missing");
-    get(part("bytes 5-9/10", "56789")).exits(33).prints("").says("bytes 5-9, and not those from 0 on");
+    get(part("bytes 5-9/10", "56789")).exits(33).prints("").says("bytes 5-9, not the bytes from 0 on");
     // Rows of a table, as some servers send them, are no bytes.
     get(part("0-4/10", "rows")).exits(0).prints("rows").is_quiet();
     get(part("items 0-4/10", "rows")).exits(0).prints("rows").is_quiet();

@@ -87,7 +87,7 @@ pub struct UnsupportedCoding(String);
 
 impl fmt::Display for UnsupportedCoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the body's Content-Encoding cannot be undone: {}", self.0)
+        write!(f, "the Content-Encoding of the body is not supported: {}", self.0)
     }
 }
 
@@ -115,8 +115,8 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DecodeError::Corrupt => "the compressed body is corrupt",
-            DecodeError::Truncated => "the compressed body ends too early",
-            DecodeError::Surplus => "the compressed body goes on after its end",
+            DecodeError::Truncated => "the compressed body is incomplete",
+            DecodeError::Surplus => "the compressed body continues after its end",
         })
     }
 }
@@ -362,7 +362,7 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{encoding}");
         }
         let error = UnsupportedCoding("br".to_owned());
-        assert_eq!(error.to_string(), "the body's Content-Encoding cannot be undone: br");
+        assert_eq!(error.to_string(), "the Content-Encoding of the body is not supported: br");
     }
 
     #[test]

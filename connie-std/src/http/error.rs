@@ -75,8 +75,8 @@ impl fmt::Display for ClientError {
             ClientError::Connect(error) => error.fmt(f),
             ClientError::Http(error) => error.fmt(f),
             ClientError::NoResponse(both) => both.fmt(f),
-            ClientError::Tunnel(error) => write!(f, "no tunnel through the proxy: {error}"),
-            ClientError::Body(error) => write!(f, "the body of the request could not be read: {error}"),
+            ClientError::Tunnel(error) => write!(f, "could not open a tunnel through the proxy: {error}"),
+            ClientError::Body(error) => write!(f, "could not read the body of the request: {error}"),
             #[cfg(feature = "tls")]
             ClientError::Tls(error) => error.fmt(f),
         }
